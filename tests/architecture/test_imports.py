@@ -1,0 +1,176 @@
+"""Imports go down only, and drivers are imported by their engines alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import (
+    AROUND,
+    FLOORS,
+    HOUSE,
+    ROOT,
+    Import,
+    imports,
+    module_name,
+    python_files,
+    within,
+)
+
+FACADE = len(FLOORS) + 1
+ROOM = FACADE + 1
+
+DRIVERS = {
+    "apsw": ("persistence/engines/sqlite", "tenure/testing/"),
+    "psycopg": ("persistence/engines/postgres",),
+    "psycopg_pool": ("persistence/engines/postgres",),
+}
+"""Which files may import a driver, by how their path begins."""
+
+PURE = (
+    "persistence/values.py",
+    "persistence/lifecycle.py",
+    "persistence/phases.py",
+    "supervisor/restart.py",
+)
+"""Tables and decisions that perform nothing."""
+
+IMPURE = ("trio", "trio_util", "apsw", "psycopg", "tenure.persistence.engines")
+
+
+def rank(module: str) -> int:
+    """How high a module of the house stands.
+
+    errors 0, persistence 1, actors 2, supervisor 3, the facade 4, rooms built on the facade
+    (testing, cli) 5.
+    """
+    if within(module, "tenure.errors"):
+        return 0
+    for height, floor in enumerate(FLOORS, start=1):
+        if within(module, f"tenure.{floor}"):
+            return height
+    return FACADE if module == "tenure" else ROOM
+
+
+def fault(path: Path, used: Import) -> str | None:
+    """What is wrong with an import in this file, or None."""
+    if used.level > 1:
+        return "climbs with more than one dot"
+    if used.level == 0 and used.target.split(".")[0] in FLOORS:
+        return "names a bare floor, which would be a second copy of it"
+    if path.parts[0] in HOUSE and within(used.target, "tenure"):
+        return misdirection(module_name(path), used)
+    return None
+
+
+def misdirection(own: str, used: Import) -> str | None:
+    """What is wrong with the way that an import takes from one module of the house to another."""
+    # `from tenure import errors` runs through the facade, whatever it fetches.
+    if rank(own) < FACADE and used.source == "tenure":
+        return "goes through the facade"
+    # Of `from tenure.cli import main` the module decides, and not the name behind it.
+    aim = used.target if used.source == "tenure" else used.source
+    if rank(own) == rank(aim) == ROOM and own.split(".")[1] != aim.split(".")[1]:
+        return "reaches into another room beside the facade"
+    return "goes up" if rank(aim) > rank(own) else None
+
+
+def read(path: Path) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def closure(path: Path) -> dict[str, str]:
+    """All that a file imports, also through the house; each target with the file that names it."""
+    files = {module_name(each): each for each in python_files(*HOUSE)}
+    found: dict[str, str] = {}
+    waiting, seen = [path], {path}
+    while waiting:
+        here = waiting.pop()
+        for used in imports(here, read(here)):
+            found.setdefault(used.target, here.as_posix())
+            for name in (used.target, used.source):
+                # The facade's own imports are not the table's: importing any submodule runs them.
+                step = files.get(name) if name != "tenure" else None
+                if step is not None and step not in seen:
+                    seen.add(step)
+                    waiting.append(step)
+    return found
+
+
+def test_imports_go_down_only() -> None:
+    faults = [
+        f"{path}:{used.line} {used.target} {wrong}"
+        for path in python_files(*HOUSE, *AROUND)
+        for used in imports(path, read(path))
+        if (wrong := fault(path, used)) is not None
+    ]
+
+    assert not faults, "\n".join(faults)
+
+
+def test_a_driver_is_imported_by_its_engine_alone() -> None:
+    faults = [
+        f"{path}:{used.line} {used.target}"
+        for path in python_files(*HOUSE)
+        for used in imports(path, read(path))
+        for driver, homes in DRIVERS.items()
+        if within(used.target, driver) and not path.as_posix().startswith(homes)
+    ]
+
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_table_reaches_neither_trio_nor_an_engine(name: str) -> None:
+    path = Path(name)
+    floor = path.parts[0]
+    if {each.name for each in python_files(floor)} == {"__init__.py"}:
+        pytest.skip(f"nobody lives in {floor} yet")
+    assert (ROOT / path).is_file(), f"{name} is gone: mend PURE"
+
+    faults = [
+        f"{where} imports {target}"
+        for target, where in closure(path).items()
+        if any(within(target, other) for other in IMPURE)
+    ]
+
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("file", "statement", "refused"),
+    [
+        ("persistence/store.py", "from .writer import Writer", False),
+        ("persistence/store.py", "from . import writer", False),
+        ("persistence/store.py", "from tenure.errors import Closed", False),
+        ("persistence/facets/inputs.py", "from tenure.persistence.values import RunId", False),
+        ("persistence/facets/inputs.py", "from ..values import RunId", True),
+        ("persistence/store.py", "from tenure.actors.mailbox import Mailbox", True),
+        ("persistence/store.py", "import tenure.supervisor", True),
+        ("persistence/store.py", "from tenure import errors", True),
+        ("persistence/store.py", "import tenure", True),
+        ("persistence/store.py", "import tenure.errors", False),
+        ("persistence/store.py", "from tenure.testing import Power", True),
+        ("actors/mailbox.py", "from tenure.persistence.commits import Commit", False),
+        ("actors/mailbox.py", "def late():\n    from tenure.supervisor import run", True),
+        ("supervisor/run.py", "from tenure.actors import mailbox", False),
+        ("supervisor/run.py", "from persistence.values import RunId", True),
+        ("tenure/errors.py", "from tenure.persistence.values import RunId", True),
+        ("tenure/errors.py", "import supervisor.run", True),
+        ("tenure/__init__.py", "from tenure.supervisor.run import Run as Run", False),
+        ("tenure/__init__.py", "from tenure.cli import main", True),
+        ("tenure/cli/__init__.py", "import tenure", False),
+        ("tenure/cli/__init__.py", "from tenure.cli.show import show", False),
+        ("tenure/cli/__init__.py", "from tenure.testing import Power", True),
+        ("tenure/testing/power.py", "from tenure.persistence.engines import sqlite", False),
+        ("tests/test_store.py", "import tenure.persistence.store", False),
+        ("tests/test_store.py", "import persistence.store", True),
+    ],
+)
+def test_the_judge_of_imports_knows_good_from_bad(file: str, statement: str, *, refused: bool) -> None:
+    path = Path(file)
+
+    verdicts = [fault(path, used) for used in imports(path, statement)]
+
+    assert any(verdicts) is refused, verdicts

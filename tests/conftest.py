@@ -1,0 +1,10 @@
+"""What holds for every test."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# A commit waits for the disk, and another process may hold the machine: no example has a deadline.
+# What failed is printed as a line that repeats it.
+settings.register_profile("tenure", deadline=None, print_blob=True)
+settings.load_profile("tenure")
