@@ -1,0 +1,1 @@
+"""The ground floor: commits, facets, engines and their SQL."""

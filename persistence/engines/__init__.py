@@ -1,0 +1,1 @@
+"""The engines: how what is committed is stored."""

@@ -1,0 +1,108 @@
+"""The narrow waist between what is written and how it is stored.
+
+An engine gives transactions, savepoints, named statements and an error map; facets know nothing below it (design §16).
+Every method here is sync and runs on the executor that owns the connection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+SqlValue = None | int | float | str | bytes
+
+
+class UnknownOutcome(Exception):
+    """The engine cannot say what is on disk: an I/O error, or any unexpected error at COMMIT. The store stops."""
+
+
+class Statements(Protocol):
+    """Runs named statements. Errors are tenure's own (`Contended`, `DiskFull`, `Corrupt`, `Internal`) or `UnknownOutcome`."""
+
+    def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
+        """The first row, or None."""
+        ...
+
+    def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        """Every row."""
+        ...
+
+    def run(self, name: str, /, **parameters: SqlValue) -> int:
+        """Execute, and return how many rows were inserted, updated or deleted."""
+        ...
+
+
+class WriteConnection(Statements, Protocol):
+    """The one connection that writes."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open: some errors end it."""
+        ...
+
+    def begin(self, *, synced: bool) -> None:
+        """Open a write transaction whose COMMIT is fsynced if `synced`. Raises `Contended` after waiting for `busy_s`."""
+        ...
+
+    def commit(self) -> None:
+        """End the transaction. Raises `DiskFull` (nothing landed, the transaction may be open) or `UnknownOutcome`."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo whatever is open; does nothing outside a transaction."""
+        ...
+
+    def savepoint(self) -> None:
+        """Begin the savepoint of one commit."""
+        ...
+
+    def release(self) -> None:
+        """Keep what the savepoint wrote."""
+        ...
+
+    def rollback_to_savepoint(self) -> None:
+        """Undo what the savepoint wrote and end it."""
+        ...
+
+    def maintain(self) -> None:
+        """Between groups: checkpoint where the log has grown. Raises `UnknownOutcome`."""
+        ...
+
+    def close(self, *, checkpoint: bool) -> None:
+        """Close; `checkpoint` first moves the log into the database, which an orderly shutdown does."""
+        ...
+
+
+class ReadConnection(Statements, Protocol):
+    """A connection that only reads."""
+
+    def begin_read(self) -> None:
+        """Begin one consistent view."""
+        ...
+
+    def end_read(self) -> None:
+        """Give the view up. No view outlives a call."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class Engine(Protocol):
+    """One way to store. Opened once, by the store."""
+
+    name: str
+    requires_network: bool
+
+    def open(self) -> WriteConnection:
+        """Check, create or migrate what is there and return the connection that writes. Raises what preflight finds."""
+        ...
+
+    def open_reader(self) -> ReadConnection | None:
+        """Another connection that reads; None where reads share the writer's connection between groups."""
+        ...
+
+    def close(self) -> None:
+        """Give up locks."""
+        ...

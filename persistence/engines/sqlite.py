@@ -1,0 +1,255 @@
+"""The SQLite engine, through APSW.
+
+Theory of operation: one connection writes and belongs to the writer's executor; a few others read. The database runs in
+WAL mode; ``synchronous`` is set before each BEGIN from the durability class and from what the group writes; checkpoints
+happen between groups and never on close. Errors of the driver are mapped here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import final
+
+import apsw
+
+from tenure.errors import Contended, Corrupt, DiskFull, Internal, InvalidInput, WeakDurability
+from tenure.persistence.limits import Limits
+from tenure.persistence.seams import Seams
+from tenure.persistence.values import DurabilityClass
+
+from .engine import ReadConnection, Row, SqlValue, UnknownOutcome, WriteConnection
+from .sqlite_files import DatabaseFiles, check_sqlite_version
+from .sqlite_migrations import migrate
+
+MEMORY = ":memory:"
+
+_SYNCHRONOUS = {DurabilityClass.DISK: "FULL", DurabilityClass.OS: "NORMAL", DurabilityClass.MEMORY: "OFF"}
+_STATEMENT_CACHE = 256  # every constant SQL text stays prepared: a miss doubles the CPU of a statement
+
+
+@final
+class SqliteEngine:
+    """One SQLite file, or ``:memory:``."""
+
+    name = "sqlite"
+    requires_network = False
+
+    def __init__(
+        self, path: str, statements: Mapping[str, str], durability: DurabilityClass, limits: Limits, seams: Seams
+    ) -> None:
+        """Keep what opening needs; touch nothing."""
+        self._path = path
+        self._statements = statements
+        self._durability = durability
+        self._limits = limits
+        self._seams = seams
+        self._files = None if path == MEMORY else DatabaseFiles(path, seams.files, seams.locks)
+
+    def open(self) -> WriteConnection:
+        """See `Engine.open`. Takes the lock first, then recovers the log, then connects."""
+        check_sqlite_version(apsw.sqlite_lib_version())
+        if self._files is not None:
+            self._files.prepare()
+        try:
+            connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            try:
+                self._configure(connection)
+                migrate(connection, self._path, self._limits.busy_s)
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            self.close()
+            raise
+        return _Writer(connection, self._statements, self._durability, self._limits)
+
+    def open_reader(self) -> ReadConnection | None:
+        """See `Engine.open_reader`."""
+        if self._path == MEMORY or self._seams.one_connection:
+            return None
+        connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
+        connection.pragma("query_only", True)
+        return _Reader(connection, self._statements)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        if self._files is not None:
+            self._files.close()
+
+    def _connect(self, flags: int) -> apsw.Connection:
+        with _mapped_errors("open"):
+            connection = apsw.Connection(self._path, flags, self._seams.vfs, _STATEMENT_CACHE)
+            connection.set_busy_timeout(int(self._limits.busy_s * 1000))
+            # A close never checkpoints: after a failed fsync it would write what it cannot know to be true.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+            connection.wal_autocheckpoint(0)
+        return connection
+
+    def _configure(self, connection: apsw.Connection) -> None:
+        with _mapped_errors("open"):
+            if self._seams.one_connection and self._path != MEMORY:
+                connection.pragma("locking_mode", "EXCLUSIVE")
+            mode = connection.pragma("journal_mode", "MEMORY" if self._path == MEMORY else "WAL")
+            for pragma in ("fullfsync", "checkpoint_fullfsync"):  # macOS; no effect elsewhere
+                connection.pragma(pragma, self._durability is DurabilityClass.DISK)
+            connection.pragma("synchronous", _SYNCHRONOUS[self._durability])
+        if mode != ("memory" if self._path == MEMORY else "wal"):
+            raise WeakDurability(asked=f"{self._durability} with journal_mode wal", given=f"journal_mode {mode}")
+
+
+class _Connection:
+    """Runs named statements on one APSW connection."""
+
+    def __init__(self, connection: apsw.Connection, statements: Mapping[str, str]) -> None:
+        self._db = connection
+        self._statements = statements
+
+    def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
+        try:
+            return self._db.execute(self._statements[name], parameters).fetchone()
+        except apsw.Error as exc:
+            raise _map(exc, name) from exc
+
+    def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        try:
+            return self._db.execute(self._statements[name], parameters).fetchall()
+        except apsw.Error as exc:
+            raise _map(exc, name) from exc
+
+    def run(self, name: str, /, **parameters: SqlValue) -> int:
+        try:
+            self._db.execute(self._statements[name], parameters)
+        except apsw.Error as exc:
+            raise _map(exc, name) from exc
+        return self._db.changes()
+
+    def _execute(self, sql: str) -> None:
+        try:
+            self._db.execute(sql)
+        except apsw.Error as exc:
+            raise _map(exc, sql) from exc
+
+
+@final
+class _Writer(_Connection):
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        statements: Mapping[str, str],
+        durability: DurabilityClass,
+        limits: Limits,
+    ) -> None:
+        super().__init__(connection, statements)
+        self._durability = durability
+        self._wal_pages = limits.wal_pages
+        self._synced_now = durability is DurabilityClass.DISK
+        self._pages_in_log = 0
+        connection.set_wal_hook(self._count_pages)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._db.in_transaction
+
+    def begin(self, *, synced: bool) -> None:
+        synced = synced and self._durability is not DurabilityClass.MEMORY
+        if self._durability is not DurabilityClass.DISK and synced is not self._synced_now:
+            # Before BEGIN: SQLite ignores the pragma inside a transaction.
+            self._execute(f"PRAGMA synchronous={'FULL' if synced else _SYNCHRONOUS[self._durability]}")
+            self._synced_now = synced
+        self._execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        try:
+            self._db.execute("COMMIT")
+        except apsw.FullError as exc:
+            raise DiskFull from exc
+        except apsw.Error as exc:
+            # Anything else at COMMIT leaves open what is on disk (design §3, fail-stop).
+            message = f"COMMIT: {exc}"
+            raise UnknownOutcome(message) from exc
+
+    def rollback(self) -> None:
+        if self._db.in_transaction:
+            self._execute("ROLLBACK")
+
+    def savepoint(self) -> None:
+        self._execute("SAVEPOINT one_commit")
+
+    def release(self) -> None:
+        self._execute("RELEASE one_commit")
+
+    def rollback_to_savepoint(self) -> None:
+        self._execute("ROLLBACK TO one_commit")
+        self._execute("RELEASE one_commit")
+
+    def maintain(self) -> None:
+        if self._pages_in_log >= self._wal_pages:
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def close(self, *, checkpoint: bool) -> None:
+        try:
+            if checkpoint:
+                self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        finally:
+            self._db.close()
+
+    def begin_read(self) -> None:
+        """Reads between groups need no view of their own: nothing else runs on this connection meanwhile."""
+
+    def end_read(self) -> None:
+        """See `begin_read`."""
+
+    def _checkpoint(self, mode: int) -> None:
+        try:
+            log_pages, moved_pages = self._db.wal_checkpoint(mode=mode)
+        except apsw.BusyError:
+            return  # a reader or another process is in the way: the log stays and the next time tries again
+        except apsw.FullError:
+            return  # the log keeps everything; groups that need room will say DiskFull themselves
+        except apsw.Error as exc:
+            message = f"checkpoint: {exc}"
+            raise UnknownOutcome(message) from exc
+        # Once everything is moved, the next group begins the log anew; until then count on from what is left.
+        self._pages_in_log = max(log_pages - moved_pages, 0)
+
+    def _count_pages(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._pages_in_log = pages
+        return apsw.SQLITE_OK
+
+
+@final
+class _Reader(_Connection):
+    def begin_read(self) -> None:
+        self._execute("BEGIN")
+
+    def end_read(self) -> None:
+        if self._db.in_transaction:
+            self._execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._db.close()
+
+
+@contextmanager
+def _mapped_errors(doing: str) -> Generator[None]:
+    try:
+        yield
+    except apsw.Error as exc:
+        raise _map(exc, doing) from exc
+
+
+def _map(exc: apsw.Error, doing: str) -> Exception:
+    # Cases: full, busy, damaged, failed I/O, too big for SQLite, and what only a mistake of ours can cause.
+    if isinstance(exc, apsw.FullError):
+        return DiskFull()
+    if isinstance(exc, apsw.BusyError | apsw.LockedError):
+        return Contended(detail=f"{doing}: {exc}")
+    if isinstance(exc, apsw.CorruptError | apsw.NotADBError):
+        return Corrupt(record="database", key=doing, detail=str(exc))
+    if isinstance(exc, apsw.IOError | apsw.CantOpenError | apsw.NoMemError):
+        return UnknownOutcome(f"{doing}: {exc}")
+    if isinstance(exc, apsw.TooBigError):
+        return InvalidInput(detail=str(exc))
+    return Internal(detail=f"{doing}: {exc}")

@@ -1,0 +1,88 @@
+"""The files of a SQLite store before and around any connection: lock, log, creation."""
+
+from __future__ import annotations
+
+from typing import final
+
+from tenure.errors import NotADatabase, StoreLocked, UnsafeSqlite
+from tenure.persistence.files import Files, folder_of
+from tenure.persistence.locks import Lock, Locks
+
+HEADER = b"SQLite format 3\x00"
+_FIRST_SAFE = (3, 51, 3)  # 3.7.0 to 3.51.2 can reset the log under a reader and lose commits
+
+
+def check_sqlite_version(version: str) -> None:
+    """Raises `UnsafeSqlite` for a library with the WAL-reset bug."""
+    if tuple(int(part) for part in version.split(".")) < _FIRST_SAFE:
+        raise UnsafeSqlite(version=version)
+
+
+@final
+class DatabaseFiles:
+    """The lock beside a database and the recovery of its log.
+
+    Every process holds a shared lock on ``<path>-lock``; an open that can make it exclusive is alone.
+    """
+
+    def __init__(self, path: str, files: Files, locks: Locks) -> None:
+        """Touch nothing yet."""
+        self._path = path
+        self._files = files
+        self._locks = locks
+        self._lock: Lock | None = None
+
+    def prepare(self) -> None:
+        """Lock, rescue the log, create what is missing.
+
+        Raises:
+            NotADatabase: A folder, or a file that is no SQLite database.
+            StoreLocked: Another host has the file open.
+        """
+        self._check()
+        self._lock = self._locks.acquire(f"{self._path}-lock", exclusive=True)
+        if self._lock is None:
+            raise StoreLocked(path=self._path, holder="another process or store")
+        try:
+            self._rescue_log()
+            self._create()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Release the lock."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _check(self) -> None:
+        if self._files.is_folder(self._path):
+            raise NotADatabase(path=self._path, detail="it is a folder")
+        if not self._files.is_folder(folder_of(self._path)):
+            raise NotADatabase(path=self._path, detail="its folder does not exist")
+        if self._files.exists(self._path):
+            head = self._files.read(self._path, len(HEADER))
+            if head not in (b"", HEADER):
+                raise NotADatabase(path=self._path, detail="its first bytes are not those of a SQLite database")
+
+    def _rescue_log(self) -> None:
+        # After a failed fsync the page cache may hold log frames that reads return and no later fsync saves. What is
+        # read now decides what the database says, so exactly those bytes are written again into a fresh file, which no
+        # failed write has touched, and only then does anything connect. The database file is never replaced: its
+        # checkpointed pages are written again from the log.
+        log = f"{self._path}-wal"
+        if not self._files.exists(log):
+            return
+        fresh = f"{log}-fresh"
+        self._files.copy(log, fresh)
+        self._files.sync(fresh)
+        self._files.rename(fresh, log)
+        self._files.sync_folder(folder_of(self._path))
+
+    def _create(self) -> None:
+        # SQLite syncs the folder for its log but not for the database itself.
+        if not self._files.exists(self._path):
+            self._files.write(self._path, b"")
+            self._files.sync(self._path)
+            self._files.sync_folder(folder_of(self._path))

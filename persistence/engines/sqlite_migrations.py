@@ -1,0 +1,69 @@
+"""Schema versions of a SQLite store.
+
+The schema is the sum of the numbered files in ``sqlite_schema/``; ``user_version`` says how many are applied and
+``application_id`` that the file is a store of tenure. All that is missing is applied in one transaction.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import apsw
+
+from tenure.errors import Contended, NotADatabase, SchemaMismatch
+
+APPLICATION_ID = 0x54454E55  # "TENU"
+
+
+def schema_files() -> list[str]:
+    """The text of every migration, first to last."""
+    folder = files("tenure.persistence") / "engines" / "sqlite_schema"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(folder / name).read_text("utf-8") for name in names]
+
+
+def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
+    """Bring the schema of an open database to this version.
+
+    Raises:
+        NotADatabase: Another program's database, or a damaged one.
+        SchemaMismatch: A newer tenure wrote it.
+        Contended: Another process held the write lock for `busy_s` seconds.
+    """
+    migrations = schema_files()
+    try:
+        application_id, version = _stamp(connection)
+        _check(path, connection, application_id, version, len(migrations))
+        if version == len(migrations):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Read again under the lock: another process may have migrated in the meantime.
+            application_id, version = _stamp(connection)
+            _check(path, connection, application_id, version, len(migrations))
+            for migration in migrations[version:]:
+                connection.execute(migration)
+            connection.pragma("application_id", APPLICATION_ID)
+            connection.pragma("user_version", len(migrations))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    except apsw.BusyError as exc:
+        raise Contended(detail=f"migration waited {busy_s} s: {exc}") from exc
+    except (apsw.NotADBError, apsw.CorruptError) as exc:
+        raise NotADatabase(path=path, detail=str(exc)) from exc
+
+
+def _stamp(connection: apsw.Connection) -> tuple[int, int]:
+    return connection.pragma("application_id"), connection.pragma("user_version")
+
+
+def _check(path: str, connection: apsw.Connection, application_id: int, version: int, newest: int) -> None:
+    if application_id == APPLICATION_ID:
+        if version > newest:
+            raise SchemaMismatch(what=path, expected=newest, actual=version)
+        return
+    if application_id != 0 or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+        raise NotADatabase(path=path, detail="it is a SQLite database of another program")

@@ -1,0 +1,166 @@
+-- The store. Rows that grow append on a rising INTEGER PRIMARY KEY; other tables name a runtime, run or session by its
+-- integer; indexes are narrow, and partial where only open work is ever looked for (docs/architecture.md, "Few dirty pages").
+
+CREATE TABLE store (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    store_id TEXT NOT NULL,
+    last_fence_token INTEGER NOT NULL
+);
+
+CREATE TABLE hosts (
+    host INTEGER PRIMARY KEY,
+    incarnation TEXT NOT NULL UNIQUE,
+    host_name TEXT NOT NULL,
+    boot_id TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    process_start TEXT NOT NULL,
+    group_number INTEGER NOT NULL,
+    lease_until REAL NOT NULL,
+    opened_at REAL NOT NULL,
+    closed_at REAL,
+    lost_at REAL
+);
+
+CREATE TABLE runtimes (
+    runtime INTEGER PRIMARY KEY,
+    runtime_id TEXT NOT NULL UNIQUE,
+    kind TEXT,
+    record_version INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    fence_token INTEGER NOT NULL,
+    epoch TEXT,
+    owner INTEGER,
+    held TEXT,
+    held_detail TEXT,
+    session INTEGER,
+    run INTEGER,
+    crashes INTEGER NOT NULL,
+    failures TEXT NOT NULL,
+    boundaries INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL
+);
+CREATE INDEX runtimes_owned ON runtimes (owner) WHERE owner IS NOT NULL;
+
+CREATE TABLE sessions (
+    session INTEGER PRIMARY KEY,
+    session_id TEXT NOT NULL UNIQUE,
+    runtime INTEGER,
+    revision INTEGER NOT NULL,
+    head INTEGER,
+    message_count INTEGER NOT NULL,
+    digest BLOB NOT NULL
+);
+
+CREATE TABLE nodes (
+    node INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL,
+    parent INTEGER,
+    position INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    run INTEGER,
+    boundary INTEGER,
+    created_at REAL NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE INDEX nodes_of_run ON nodes (run, boundary) WHERE run IS NOT NULL;
+
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL,
+    runtime INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    base INTEGER,
+    base_count INTEGER NOT NULL,
+    boundaries INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    retry_at REAL,
+    ended_at REAL,
+    outcome TEXT,
+    error TEXT
+);
+CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
+
+CREATE TABLE inputs (
+    input INTEGER PRIMARY KEY,
+    input_id TEXT NOT NULL,
+    runtime INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    admission INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    durability TEXT NOT NULL,
+    source TEXT NOT NULL,
+    idempotency_key TEXT,
+    payload_digest BLOB NOT NULL,
+    phase TEXT NOT NULL,
+    reason TEXT,
+    run INTEGER,
+    attempts INTEGER NOT NULL,
+    boundary INTEGER,
+    error TEXT,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    finished_at REAL,
+    history TEXT NOT NULL
+);
+CREATE UNIQUE INDEX inputs_by_id ON inputs (input_id, runtime);
+CREATE UNIQUE INDEX inputs_by_key ON inputs (runtime, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX inputs_open ON inputs (runtime, admission) WHERE finished_at IS NULL;
+CREATE INDEX inputs_of_run ON inputs (run) WHERE finished_at IS NULL AND run IS NOT NULL;
+
+-- Apart from the inputs: a phase changes often, a payload never, and an update writes its whole row.
+CREATE TABLE payloads (
+    input INTEGER PRIMARY KEY,
+    payload BLOB NOT NULL
+);
+
+CREATE TABLE receipts (
+    receipt INTEGER PRIMARY KEY,
+    runtime INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    boundary TEXT NOT NULL,
+    input_ids TEXT NOT NULL,
+    conversation_digest BLOB,
+    message_count INTEGER NOT NULL,
+    fence_token INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    durability TEXT NOT NULL,
+    committed_at REAL NOT NULL,
+    host INTEGER NOT NULL,
+    group_number INTEGER NOT NULL,
+    chain BLOB NOT NULL
+);
+CREATE UNIQUE INDEX receipts_by_run ON receipts (run, sequence);
+
+CREATE TABLE steps (
+    step INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    arguments_digest BLOB NOT NULL,
+    version TEXT NOT NULL,
+    repeat TEXT NOT NULL,
+    status TEXT NOT NULL,
+    result BLOB,
+    error TEXT,
+    started_at REAL NOT NULL,
+    ended_at REAL
+);
+CREATE UNIQUE INDEX steps_by_name ON steps (run, name, ordinal);
+
+CREATE TABLE sends (
+    send INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    send_index INTEGER NOT NULL,
+    boundary INTEGER NOT NULL,
+    target TEXT NOT NULL,
+    payload_digest BLOB NOT NULL,
+    refused TEXT,
+    payload BLOB,
+    created_at REAL NOT NULL
+);
+CREATE UNIQUE INDEX sends_by_index ON sends (run, send_index);

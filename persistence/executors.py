@@ -1,0 +1,126 @@
+"""Where blocking work runs: a thread of its own, or inline.
+
+A trio thread is borrowed for one call and given back; SQLite wants one connection used by one thread at a time, and the
+writer wants one hop a batch. So an executor here is one thread that lives as long as its owner, fed by a queue. Under a
+virtual clock `InlineExecutor` takes its place: trio's autojump does not wait for threads (design §3).
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar, final
+
+import outcome
+import trio
+
+T = TypeVar("T")
+
+
+class Executor(Protocol):
+    """Runs sync functions one after another, in the order they were given."""
+
+    async def run(self, function: Callable[[], T], /) -> T:
+        """Run one function and return what it returns, or raise what it raises.
+
+        Cancellation: the wait ends with `trio.Cancelled` and the function runs on to its end, unseen. Who may not lose
+        its result shields the call.
+        """
+        ...
+
+    def close(self) -> None:
+        """Take no more work and let the thread end once the work it has is done. Does not wait."""
+        ...
+
+
+async def run_to_the_end(executor: Executor, function: Callable[[], T]) -> T:
+    """Run a function and wait for its end whatever is cancelled meanwhile: it holds something that must not be lost."""
+    captured: list[outcome.Outcome[T]] = []
+    with trio.CancelScope(shield=True):
+        captured.append(await outcome.acapture(executor.run, function))
+    return captured[0].unwrap()
+
+
+@final
+class InlineExecutor:
+    """Runs each function on the caller's own thread: for simulation, or where the user asks for no threads."""
+
+    async def run(self, function: Callable[[], T], /) -> T:
+        """Run the function here and now, after one checkpoint."""
+        await trio.lowlevel.checkpoint()
+        return function()
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@final
+class ThreadExecutor:
+    """One daemon thread with a queue. The thread starts with the first call."""
+
+    def __init__(self, name: str) -> None:
+        """Name the thread; start nothing."""
+        self._name = name
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    async def run(self, function: Callable[[], T], /) -> T:
+        """Run the function on the thread; see `Executor.run`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._closed:
+            raise trio.ClosedResourceError
+        if self._thread is None:
+            # A daemon: a thread that hangs in a dead disk must not keep the process from ending.
+            self._thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
+            self._thread.start()
+        token = trio.lowlevel.current_trio_token()
+        task = trio.lowlevel.current_task()
+        waiting = True
+
+        def deliver(result: outcome.Outcome[T]) -> None:
+            if waiting:
+                trio.lowlevel.reschedule(task, result)
+
+        def work() -> None:
+            result = outcome.capture(function)
+            try:
+                token.run_sync_soon(deliver, result)
+            except trio.RunFinishedError:
+                return  # the loop is gone, and with it everybody who could have heard
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            nonlocal waiting
+            waiting = False
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._work.put(work)
+        result: T = await trio.lowlevel.wait_task_rescheduled(abort)
+        return result
+
+    def close(self) -> None:
+        """Let the thread end after the work it has."""
+        if not self._closed:
+            self._closed = True
+            self._work.put(None)
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+
+@final
+class BorrowedThreads:
+    """Threads borrowed from trio for each call: for work that may block long, such as the sync steps of behaviours."""
+
+    def __init__(self, count: int) -> None:
+        """At most `count` calls at once; more wait."""
+        self._limiter = trio.CapacityLimiter(count)
+
+    async def run(self, function: Callable[[], T], /) -> T:
+        """Run the function on a borrowed thread; see `Executor.run`."""
+        return await trio.to_thread.run_sync(function, limiter=self._limiter, abandon_on_cancel=True)
+
+    def close(self) -> None:
+        """Nothing to close: trio owns the threads."""

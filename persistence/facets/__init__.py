@@ -1,0 +1,1 @@
+"""The facets: what can be written, each with its SQL beside it."""

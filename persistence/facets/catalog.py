@@ -1,0 +1,21 @@
+"""Every facet there is: the one registration of each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenure.persistence.facet import Facet
+
+from . import inputs, lifecycle, ownership, receipts, runs, runtimes, sends, sessions, steps
+
+FACETS: Final[tuple[Facet, ...]] = (
+    ownership.FACET,
+    runtimes.FACET,
+    lifecycle.FACET,
+    inputs.FACET,
+    runs.FACET,
+    receipts.FACET,
+    sessions.FACET,
+    steps.FACET,
+    sends.FACET,
+)

@@ -1,0 +1,321 @@
+"""Inputs: the inbox of a runtime (design §6).
+
+An input is accepted and queued by the commit that makes it durable. From then on its phase changes only together with the
+run or the lifecycle event that changes it, by the functions below, which other facets call inside their own commits.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import msgspec
+from attrs import frozen
+
+from tenure.errors import IdempotencyConflict, InboxFull, NotAccepting, PayloadTooLarge, RuntimeDestroyed
+from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.lifecycle import Standing, accepts_input
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import (
+    AbandonReason,
+    InputId,
+    InputKind,
+    InputPhase,
+    LogicalRuntimeId,
+    RunId,
+    RuntimeState,
+)
+
+from . import runtimes
+
+RESERVED_KEYS: Final = "tenure:"
+"""Idempotency keys that begin so are derived by tenure itself; a user's key may not."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def history_line(now: float, before: InputPhase | None, after: InputPhase, reason: str | None = None) -> str:
+    """One entry of an input's history: a line of JSON, ``[time, from, to, reason]``."""
+    return _encode((now, before, after, reason)).decode() + "\n"
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class AcceptInput(Change):
+    """Put one input into a runtime's inbox. Answer: `AcceptedInput`.
+
+    A known idempotency key with the same digest writes nothing and answers with its input, in every state but destroyed.
+
+    Attributes:
+        runtime_id: Whose inbox.
+        input_id: UUIDv7 of the new input.
+        kind: What sort of message.
+        source: Where it came from, as JSON.
+        idempotency_key: Unique in the runtime for ever, or None.
+        payload: Encoded; at most `Limits.payload_bytes`.
+        payload_digest: SHA-256 of the payload.
+        bound_by_inbox: Whether `Limits.inbox_inputs` refuses it; accept says yes, a send says no.
+    """
+
+    ingress = True
+
+    runtime_id: LogicalRuntimeId
+    input_id: InputId
+    kind: InputKind = InputKind.EXTERNAL_EVENT
+    source: str = '{"type":"external"}'
+    idempotency_key: str | None = None
+    payload: bytes
+    payload_digest: bytes
+    bound_by_inbox: bool = True
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return len(self.payload)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class AcceptedInput:
+    """Which input an accept led to.
+
+    Attributes:
+        input_id: The new one, or the one that the key already named.
+        phase: Where it stands now.
+        reason: Why it was abandoned, where it was.
+        deduplicated: Whether the key was known and nothing was written.
+    """
+
+    input_id: InputId
+    phase: InputPhase
+    reason: str | None = None
+    deduplicated: bool = False
+
+
+def _replay(tx: Transaction, change: AcceptInput) -> AcceptedInput | None:
+    record = runtimes.load(tx, change.runtime_id)
+    if record.state is RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=change.runtime_id)
+    if change.idempotency_key is None:
+        return None
+    row = tx.one("inputs.by_key", runtime=record.runtime, idempotency_key=change.idempotency_key)
+    if row is None:
+        return None
+    input_id, digest, phase, reason, _ = row
+    if digest != change.payload_digest:
+        raise IdempotencyConflict(runtime_id=change.runtime_id, key=change.idempotency_key)
+    return AcceptedInput(input_id=input_id, phase=InputPhase(phase), reason=reason, deduplicated=True)
+
+
+def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
+    record = runtimes.load(tx, change.runtime_id)
+    if len(change.payload) > tx.limits.payload_bytes:
+        raise PayloadTooLarge(size=len(change.payload), limit=tx.limits.payload_bytes)
+    if not accepts_input(Standing(state=record.state)):
+        raise NotAccepting(runtime_id=change.runtime_id, state=record.state)
+    limit = tx.limits.inbox_inputs
+    if change.bound_by_inbox and tx.one("inputs.is_full", runtime=record.runtime, limit=limit - 1):
+        raise InboxFull(runtime_id=change.runtime_id, limit=limit)
+    row = tx.one(
+        "inputs.insert",
+        input_id=change.input_id,
+        runtime=record.runtime,
+        generation=record.generation,
+        kind=change.kind,
+        lane="queue",
+        durability="durable",
+        source=change.source,
+        idempotency_key=change.idempotency_key,
+        payload_digest=change.payload_digest,
+        phase=InputPhase.QUEUED,
+        history=history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED),
+        now=tx.now,
+    )
+    tx.run("inputs.insert_payload", input=row[0] if row else None, payload=change.payload)
+    return AcceptedInput(input_id=change.input_id, phase=InputPhase.QUEUED)
+
+
+def admit(tx: Transaction, change: AcceptInput) -> AcceptedInput:
+    """Accept inside another facet's commit, replay first."""
+    return _replay(tx, change) or _accept(tx, change)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StagedInput:
+    """One member of a run's batch.
+
+    Attributes:
+        input_id: Which input.
+        kind: What sort of message.
+        source: Where it came from, as JSON.
+        idempotency_key: Its key, or None.
+        attempts: How many runs over it failed.
+        payload: Encoded.
+    """
+
+    input_id: InputId
+    kind: InputKind
+    source: str
+    idempotency_key: str | None
+    attempts: int
+    payload: bytes
+
+
+def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[StagedInput, ...]:
+    """Stage the oldest queued inputs, at most `count`, for a new run."""
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED)
+    tx.run("inputs.stage_oldest", runtime=runtime, run=run, count=count, line=line, now=tx.now)
+    return staged(tx, run)
+
+
+def restage(tx: Transaction, run: int) -> tuple[StagedInput, ...]:
+    """Stage the batch of an interrupted or failed run again, exactly."""
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "same run")
+    tx.run("inputs.restage", run=run, line=line, now=tx.now)
+    return staged(tx, run)
+
+
+def staged(tx: Transaction, run: int) -> tuple[StagedInput, ...]:
+    """The batch of a run, in admission order."""
+    rows = tx.all("inputs.staged", run=run)
+    return tuple(
+        StagedInput(
+            input_id=input_id,
+            kind=InputKind(kind),
+            source=source,
+            idempotency_key=key,
+            attempts=attempts,
+            payload=payload,
+        )
+        for input_id, kind, source, key, attempts, payload in rows
+    )
+
+
+def any_queued(tx: Transaction, runtime: int) -> bool:
+    """Whether a new run would find an input."""
+    return tx.one("inputs.any_queued", runtime=runtime) is not None
+
+
+def any_staged(tx: Transaction, run: int) -> bool:
+    """Whether the run was executing when its inputs were last written."""
+    return tx.one("inputs.any_staged", run=run) is not None
+
+
+def consume(tx: Transaction, run: int, boundary: int) -> tuple[InputId, ...]:
+    """Consume the whole batch of a run at its last boundary."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.CONSUMED)
+    return _in_order(tx.all("inputs.consume", run=run, boundary=boundary, line=line, now=tx.now))
+
+
+def fail(tx: Transaction, run: int, error: str) -> None:
+    """Queue the batch of a failed run again and count the attempt."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "run failed")
+    tx.all("inputs.fail", run=run, error=error, line=line, now=tx.now)
+
+
+def exhaust(tx: Transaction, run: int, error: str, reason: AbandonReason) -> tuple[InputId, ...]:
+    """Abandon the batch of a run whose last attempt failed; it stays as dead letters."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, reason)
+    return _in_order(tx.all("inputs.exhaust", run=run, error=error, reason=reason, line=line, now=tx.now))
+
+
+def abandon_all(tx: Transaction, runtime: int, reason: AbandonReason) -> tuple[InputId, ...]:
+    """Abandon every unfinished input of a runtime."""
+    line = history_line(tx.now, None, InputPhase.ABANDONED, reason)
+    return _in_order(tx.all("inputs.abandon_all", runtime=runtime, reason=reason, line=line, now=tx.now))
+
+
+def repair(tx: Transaction, runtime: int) -> None:
+    """Queue what was staged when the last owner went away; it stays bound to its run (design §7)."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "owner gone")
+    tx.run("inputs.requeue_staged", runtime=runtime, line=line, now=tx.now)
+
+
+def count_unfinished(tx: Transaction, runtime: int) -> int:
+    """How many inputs of a runtime are unfinished."""
+    row = tx.one("inputs.count_unfinished", runtime=runtime)
+    count: int = row[0] if row else 0
+    return count
+
+
+def _in_order(rows: list[Row]) -> tuple[InputId, ...]:
+    return tuple(input_id for input_id, _ in sorted(rows, key=lambda row: row[1]))
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class InputOutcome:
+    """Where an input stands, as stored.
+
+    Attributes:
+        phase: Its phase.
+        reason: Why it was abandoned, where it was.
+        error: The last error of a run over it, where one failed.
+        attempts: How many runs over it failed.
+        run_id: The run that has or had it.
+        boundary: Sequence of the receipt in that run that consumed it.
+    """
+
+    phase: InputPhase
+    reason: str | None
+    error: str | None
+    attempts: int
+    run_id: RunId | None
+    boundary: int | None
+
+
+def find_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_id: InputId) -> InputOutcome | None:
+    """Where an input stands, or None where the runtime has no such input."""
+    row = statements.one("inputs.outcome", runtime_id=runtime_id, input_id=input_id)
+    if row is None:
+        return None
+    phase, reason, error, attempts, boundary, run_id = row
+    return InputOutcome(
+        phase=InputPhase(phase), reason=reason, error=error, attempts=attempts, run_id=run_id, boundary=boundary
+    )
+
+
+def find_by_key(statements: Statements, runtime_id: LogicalRuntimeId, idempotency_key: str) -> InputId | None:
+    """The input that a key names, or None."""
+    row = statements.one("inputs.id_of_key", runtime_id=runtime_id, idempotency_key=idempotency_key)
+    return None if row is None else InputId(row[0])
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class DeadLetter:
+    """An abandoned input, kept until it is retried or dropped.
+
+    Attributes:
+        input_id: Which input.
+        kind: What sort of message.
+        reason: Why it was abandoned.
+        error: The last error of a run over it, or None.
+        attempts: How many runs over it failed.
+        payload: Encoded.
+    """
+
+    input_id: InputId
+    kind: InputKind
+    reason: str
+    error: str | None
+    attempts: int
+    payload: bytes
+
+
+def dead_letters(
+    statements: Statements, runtime_id: LogicalRuntimeId, after: InputId, count: int
+) -> tuple[DeadLetter, ...]:
+    """At most `count` dead letters whose id comes behind `after`, by id."""
+    rows = statements.all("inputs.dead_letters", runtime_id=runtime_id, after=after, count=count)
+    return tuple(
+        DeadLetter(
+            input_id=input_id, kind=InputKind(kind), reason=reason, error=error, attempts=attempts, payload=payload
+        )
+        for input_id, kind, reason, error, attempts, payload in rows
+    )
+
+
+FACET: Final = Facet(name="inputs", handlers={AcceptInput: Handler(apply=_accept, replay=_replay)})

@@ -1,0 +1,80 @@
+-- name: inputs.by_key
+SELECT input_id, payload_digest, phase, reason, admission FROM inputs
+WHERE runtime = :runtime AND idempotency_key = :idempotency_key;
+
+-- name: inputs.is_full
+SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL ORDER BY admission LIMIT 1 OFFSET :limit;
+
+-- name: inputs.insert
+-- Admission is the row's own key: later inputs come later, and nothing else needs counting.
+INSERT INTO inputs (input_id, runtime, generation, admission, kind, lane, durability, source, idempotency_key,
+                    payload_digest, phase, attempts, created_at, updated_at, history)
+VALUES (:input_id, :runtime, :generation, coalesce((SELECT max(input) FROM inputs), 0) + 1, :kind, :lane, :durability,
+        :source, :idempotency_key, :payload_digest, :phase, 0, :now, :now, :history)
+RETURNING input;
+
+-- name: inputs.insert_payload
+INSERT INTO payloads (input, payload) VALUES (:input, :payload);
+
+-- name: inputs.stage_oldest
+UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
+WHERE input IN (SELECT input FROM inputs
+                WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'queue' AND run IS NULL
+                ORDER BY admission LIMIT :count);
+
+-- name: inputs.any_queued
+SELECT 1 FROM inputs
+WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'queue' AND run IS NULL
+ORDER BY admission LIMIT 1;
+
+-- name: inputs.restage
+UPDATE inputs SET phase = 'staged', updated_at = :now, history = history || :line
+WHERE run = :run AND finished_at IS NULL AND phase = 'queued';
+
+-- name: inputs.staged
+SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, p.payload
+FROM inputs i JOIN payloads p ON p.input = i.input
+WHERE i.run = :run AND i.finished_at IS NULL AND i.phase = 'staged' ORDER BY i.admission;
+
+-- name: inputs.any_staged
+SELECT 1 FROM inputs WHERE run = :run AND finished_at IS NULL AND phase = 'staged' LIMIT 1;
+
+-- name: inputs.consume
+UPDATE inputs SET phase = 'consumed', boundary = :boundary, finished_at = :now, updated_at = :now,
+                  history = history || :line
+WHERE run = :run AND finished_at IS NULL AND phase = 'staged' RETURNING input_id, admission;
+
+-- name: inputs.fail
+UPDATE inputs SET phase = 'queued', attempts = attempts + 1, error = :error, updated_at = :now, history = history || :line
+WHERE run = :run AND finished_at IS NULL AND phase = 'staged' RETURNING input_id, admission;
+
+-- name: inputs.exhaust
+UPDATE inputs SET phase = 'abandoned', reason = :reason, attempts = attempts + 1, error = :error, finished_at = :now,
+                  updated_at = :now, history = history || :line
+WHERE run = :run AND finished_at IS NULL RETURNING input_id, admission;
+
+-- name: inputs.abandon_all
+UPDATE inputs SET phase = 'abandoned', reason = :reason, finished_at = :now, updated_at = :now, history = history || :line
+WHERE runtime = :runtime AND finished_at IS NULL RETURNING input_id, admission;
+
+-- name: inputs.requeue_staged
+UPDATE inputs SET phase = 'queued', updated_at = :now, history = history || :line
+WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'staged';
+
+-- name: inputs.count_unfinished
+SELECT count(*) FROM inputs WHERE runtime = :runtime AND finished_at IS NULL;
+
+-- name: inputs.outcome
+SELECT i.phase, i.reason, i.error, i.attempts, i.boundary, u.run_id
+FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN runs u ON u.run = i.run
+WHERE r.runtime_id = :runtime_id AND i.input_id = :input_id;
+
+-- name: inputs.id_of_key
+SELECT i.input_id FROM inputs i JOIN runtimes r ON r.runtime = i.runtime
+WHERE r.runtime_id = :runtime_id AND i.idempotency_key = :idempotency_key;
+
+-- name: inputs.dead_letters
+SELECT i.input_id, i.kind, i.reason, i.error, i.attempts, p.payload
+FROM inputs i JOIN runtimes r ON r.runtime = i.runtime JOIN payloads p ON p.input = i.input
+WHERE r.runtime_id = :runtime_id AND i.phase = 'abandoned' AND i.input_id > :after
+ORDER BY i.input_id LIMIT :count;

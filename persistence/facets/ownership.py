@@ -1,0 +1,210 @@
+"""Who may write: hosts, their groups, and the fence tokens of runtimes (design §4).
+
+A host is a row; its groups write their number into it, which is what a verdict is read from. A token is minted from one
+counter of the store whenever a runtime begins a new ownership or a new life, and never twice.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import frozen
+
+from tenure.errors import CounterOverflow, KindMismatch, RuntimeDestroyed, RuntimeOwned
+from tenure.persistence.commits import Change
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.lifecycle import LifecycleEvent, Standing, durable, transition
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import HeldReason, LogicalRuntimeId, RuntimeState, SessionId
+
+from . import inputs, runs, runtimes, sessions
+
+LAST_TOKEN: Final = 2**63 - 1
+"""The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class TakeOwnership(Change):
+    """Own a runtime: create it if it is new, mint its token, charge a crash, queue what was interrupted; all in one commit.
+
+    Answer: `Ownership`. Refused with `RuntimeOwned` (a living host has it), `RuntimeDestroyed`, `KindMismatch`.
+
+    Attributes:
+        runtime_id: Which runtime.
+        kind: Names the behaviour; stored with a new runtime, compared with a known one.
+        epoch: UUIDv7 of this registration.
+        session_id: Session of a new runtime.
+        max_crashes: Crashes in a row, this one included, that hold the runtime.
+    """
+
+    ingress = True  # it is what makes a token, so it cannot carry one
+    always_synced = True
+
+    runtime_id: LogicalRuntimeId
+    kind: str
+    epoch: str
+    session_id: SessionId
+    max_crashes: int = 5
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Ownership:
+    """What an owner knows of its runtime when it begins.
+
+    Attributes:
+        runtime_id: Which runtime.
+        kind: Names its behaviour.
+        state: Durable state: idle, retired, ...
+        generation: Which life, from 0.
+        fence_token: The token just minted.
+        epoch: The registration just made.
+        held: Why no run may start, or None.
+        held_detail: More about it, for people.
+        unfinished: How many inputs are unfinished.
+        in_flight: Whether a run was executing when the last owner went away.
+        crashes: Crashes in a row that were charged to its runs.
+        failures: Times of failures of the current period, unix seconds, as stored JSON.
+        retry_at: When its failed run may be tried again, unix seconds, or None.
+    """
+
+    runtime_id: LogicalRuntimeId
+    kind: str
+    state: RuntimeState
+    generation: int
+    fence_token: int
+    epoch: str
+    held: str | None
+    held_detail: str | None
+    unfinished: int
+    in_flight: bool
+    crashes: int
+    failures: str
+    retry_at: float | None
+
+
+def mint_token(tx: Transaction) -> int:
+    """The next fence token of this store. Raises `CounterOverflow` when there is none."""
+    row = tx.one("ownership.mint")
+    if row is None or row[0] >= LAST_TOKEN:
+        raise CounterOverflow(counter="fence_token")
+    token: int = row[0]
+    return token
+
+
+def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
+    record = runtimes.find(tx, change.runtime_id)
+    if record is None:
+        runtimes.insert(tx, change.runtime_id, change.kind, RuntimeState.IDLE)
+    record = runtimes.load(tx, change.runtime_id)
+    _check(tx, record, change)
+    in_flight = record.run is not None and inputs.any_staged(tx, record.run)
+    if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
+        record.crashes += 1
+        if record.crashes >= change.max_crashes and record.held is None:
+            record.held = HeldReason.CRASH_LOOP
+            record.held_detail = f"in flight at {record.crashes} crashes in a row"
+    inputs.repair(tx, record.runtime)
+    if record.session is None:
+        record.session = sessions.create(tx, change.session_id, record.runtime)
+    record.kind = change.kind
+    record.state = durable(
+        transition(Standing(state=record.state), LifecycleEvent.ATTACH, runtime_id=change.runtime_id)
+    )
+    record.fence_token = mint_token(tx)
+    record.epoch = change.epoch
+    record.owner = tx.host
+    runtimes.save(tx, record)
+    return Ownership(
+        runtime_id=change.runtime_id,
+        kind=change.kind,
+        state=record.state,
+        generation=record.generation,
+        fence_token=record.fence_token,
+        epoch=change.epoch,
+        held=record.held,
+        held_detail=record.held_detail,
+        unfinished=inputs.count_unfinished(tx, record.runtime),
+        in_flight=in_flight,
+        crashes=record.crashes,
+        failures=record.failures,
+        retry_at=None if record.run is None else runs.load(tx, record.run).retry_at,
+    )
+
+
+def _check(tx: Transaction, record: runtimes.RuntimeRecord, change: TakeOwnership) -> None:
+    if record.state is RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=change.runtime_id)
+    if record.kind is not None and record.kind != change.kind:
+        raise KindMismatch(runtime_id=change.runtime_id, stored=record.kind, given=change.kind)
+    if record.owner is not None and record.owner != tx.host:
+        incarnation, _, closed_at, lost_at = tx.one("ownership.host", host=record.owner) or ("", "", 0, 0)
+        if closed_at is None and lost_at is None:
+            raise RuntimeOwned(runtime_id=change.runtime_id, holder=incarnation)
+
+
+def _crashed(tx: Transaction, owner: int | None) -> bool:
+    # A closed host let go in order; another boot means that the machine went down, not that the run took it down.
+    row = None if owner is None else tx.one("ownership.host", host=owner)
+    mine = tx.one("ownership.host", host=tx.host)
+    if row is None or mine is None:
+        return False
+    _, boot_id, closed_at, _ = row
+    return closed_at is None and boot_id == mine[1]
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class ReleaseOwnership(Change):
+    """Give one runtime up; its token stays spent. Answer: None."""
+
+    runtime_id: LogicalRuntimeId
+
+
+def _release(tx: Transaction, change: ReleaseOwnership) -> None:
+    record = runtimes.load(tx, change.runtime_id)
+    record.owner = None
+    runtimes.save(tx, record)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RenewToken(Change):
+    """Mint a further token for a runtime that its owner keeps (reset). Answer: the token."""
+
+    always_synced = True
+
+    runtime_id: LogicalRuntimeId
+
+
+def _renew(tx: Transaction, change: RenewToken) -> int:
+    record = runtimes.load(tx, change.runtime_id)
+    record.fence_token = mint_token(tx)
+    runtimes.save(tx, record)
+    return record.fence_token
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class CloseHost(Change):
+    """Let go of everything this host owns and close its row: the last commit of an orderly shutdown. Answer: None."""
+
+    ingress = True
+    always_synced = True
+
+
+def _close(tx: Transaction, _change: CloseHost) -> None:
+    tx.run("ownership.release_all", host=tx.host, now=tx.now)
+    tx.run("ownership.close_host", host=tx.host, now=tx.now)
+
+
+FACET: Final = Facet(
+    name="ownership",
+    handlers={
+        TakeOwnership: Handler(apply=_take),
+        ReleaseOwnership: Handler(apply=_release),
+        RenewToken: Handler(apply=_renew),
+        CloseHost: Handler(apply=_close),
+    },
+)

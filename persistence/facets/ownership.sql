@@ -1,0 +1,41 @@
+-- name: ownership.create_store
+INSERT INTO store (singleton, store_id, last_fence_token)
+SELECT 1, :store_id, 0 WHERE NOT EXISTS (SELECT 1 FROM store);
+
+-- name: ownership.mint
+UPDATE store SET last_fence_token = last_fence_token + 1 WHERE singleton = 1 RETURNING last_fence_token;
+
+-- name: ownership.open_host
+INSERT INTO hosts (incarnation, host_name, boot_id, pid, process_start, group_number, lease_until, opened_at)
+VALUES (:incarnation, :host_name, :boot_id, :pid, :process_start, 0, :lease_until, :now)
+RETURNING host;
+
+-- name: ownership.lose_others
+-- Only for a host that is provably alone on the file.
+UPDATE hosts SET lost_at = :now WHERE host <> :host AND closed_at IS NULL AND lost_at IS NULL;
+
+-- name: ownership.begin_group
+-- The first statement of every group: a host that was judged dead writes nothing more.
+UPDATE hosts SET group_number = :group_number, lease_until = :lease_until
+WHERE host = :host AND closed_at IS NULL AND lost_at IS NULL;
+
+-- name: ownership.close_host
+UPDATE hosts SET closed_at = :now WHERE host = :host;
+
+-- name: ownership.release_all
+UPDATE runtimes SET owner = NULL, updated_at = :now WHERE owner = :host;
+
+-- name: ownership.host
+SELECT incarnation, boot_id, closed_at, lost_at FROM hosts WHERE host = :host;
+
+-- name: ownership.group_of
+SELECT group_number FROM hosts WHERE incarnation = :incarnation;
+
+-- name: ownership.with_work
+-- What a host takes over at open: owned by no living host, of a kind, with unfinished inputs, not held.
+SELECT r.runtime_id, r.kind, r.crashes,
+       EXISTS (SELECT 1 FROM inputs s WHERE s.run = r.run AND s.finished_at IS NULL AND s.phase = 'staged')
+FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
+WHERE (r.owner IS NULL OR h.lost_at IS NOT NULL) AND r.kind IS NOT NULL AND r.runtime_id > :after
+  AND EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL)
+ORDER BY r.runtime_id LIMIT :count;

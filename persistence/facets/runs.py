@@ -1,0 +1,270 @@
+"""Runs: executions of a behaviour over a staged batch (design §7).
+
+A run keeps its id and its batch over attempts and crashes until it ends. What it recorded on the way (boundaries, steps,
+appended messages, sends) is its journal, from which a run that enters again is replayed.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import define, frozen
+
+from tenure.errors import Corrupt, InvalidTransition
+from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import AbandonReason, InputId, LogicalRuntimeId, RunId
+
+from . import inputs, runtimes
+
+
+@final
+@define(slots=True)
+class RunRecord:
+    """One row of ``runs``, in the order of ``runs.load``, and the error of the attempt that is being written."""
+
+    run: int
+    run_id: RunId
+    attempts: int
+    base: int | None
+    base_count: int
+    boundaries: int
+    retry_at: float | None
+    error: str | None = None
+
+
+def load(tx: Transaction, run: int) -> RunRecord:
+    """The record that this commit has in hand."""
+    return tx.record(("run", run), lambda: _find(tx, run))
+
+
+def _find(statements: Statements, run: int) -> RunRecord:
+    row = statements.one("runs.load", run=run)
+    if row is None:
+        raise Corrupt(record="run", key=str(run), detail="a runtime names a run that has no row")
+    return RunRecord(*row)
+
+
+def save(tx: Transaction, record: RunRecord) -> None:
+    """Write the record at the end of this commit."""
+
+    def write() -> None:
+        tx.run(
+            "runs.update",
+            run=record.run,
+            attempts=record.attempts,
+            boundaries=record.boundaries,
+            retry_at=record.retry_at,
+            error=record.error,
+        )
+
+    tx.write_later(("run", record.run), write)
+
+
+def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> RunRecord:
+    """The run that a change of its own speaks of; it must be the runtime's current one.
+
+    Raises:
+        InvalidTransition: The run has ended, or another one has begun.
+    """
+    record = runtimes.load(tx, runtime_id)
+    if record.run is not None:
+        run = load(tx, record.run)
+        if run.run_id == run_id:
+            return run
+    raise InvalidTransition(runtime_id=runtime_id, state=record.state, event=f"write of run {run_id}, which has ended")
+
+
+def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> None:
+    """End a run; it stays as the proof of what it did."""
+    record = load(tx, run)
+    record.error = error
+
+    def write() -> None:
+        tx.run(
+            "runs.end",
+            run=run,
+            attempts=record.attempts,
+            boundaries=record.boundaries,
+            error=record.error,
+            outcome=outcome,
+            now=tx.now,
+        )
+
+    tx.write_later(("run", run), write)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class BeginRun(Change):
+    """Stage a batch: that of the interrupted or failed run if there is one, else the oldest queued inputs.
+
+    Answer: `RunBegun`, or None where nothing waits or the runtime is held.
+
+    Attributes:
+        runtime_id: Whose inbox.
+        run_id: Id of a new run; not used where a run enters again.
+        batch: Most inputs of a new run.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    batch: int
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RunBegun:
+    """A run with its batch staged.
+
+    Attributes:
+        run: Key of its row; journals are read by it.
+        run_id: Its id.
+        again: Whether it entered before.
+        attempts: How many attempts of it failed.
+        inputs: Its batch, in admission order.
+        base: Key of the head node when it first began, or None for an empty conversation.
+        base_count: Messages on the active path then.
+    """
+
+    run: int
+    run_id: RunId
+    again: bool
+    attempts: int
+    inputs: tuple[inputs.StagedInput, ...]
+    base: int | None
+    base_count: int
+
+
+def _begin(tx: Transaction, change: BeginRun) -> RunBegun | None:
+    record = runtimes.load(tx, change.runtime_id)
+    if record.held is not None:
+        return None
+    if record.run is not None:
+        run = load(tx, record.run)
+        batch = inputs.restage(tx, record.run)
+        if batch:
+            run.retry_at = None
+            save(tx, run)
+            return _begun(run, batch, again=True)
+        end(tx, record.run, outcome="emptied")  # every member of its batch was cancelled meanwhile
+        record.run = None
+        runtimes.save(tx, record)
+    if not inputs.any_queued(tx, record.runtime):
+        return None
+    head, count = _head(tx, record.session)
+    row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, base=head, base_count=count, now=tx.now)
+    record.run = row[0] if row else None
+    runtimes.save(tx, record)
+    run = RunRecord(record.run or 0, change.run_id, 0, head, count, 0, None)
+    return _begun(run, inputs.stage(tx, record.runtime, run.run, change.batch), again=False)
+
+
+def _head(tx: Transaction, session: int | None) -> tuple[int | None, int]:
+    row = None if session is None else tx.one("sessions.load", session=session)
+    return (None, 0) if row is None else (row[4], row[5])
+
+
+def _begun(run: RunRecord, batch: tuple[inputs.StagedInput, ...], *, again: bool) -> RunBegun:
+    return RunBegun(
+        run=run.run,
+        run_id=run.run_id,
+        again=again,
+        attempts=run.attempts,
+        inputs=batch,
+        base=run.base,
+        base_count=run.base_count,
+    )
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FinishRun(Change):
+    """End a run whose behaviour returned: consume its batch. Stands behind the `MintReceipt` of its last boundary.
+
+    Answer: the ids of the consumed inputs, in admission order.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+
+
+def _finish(tx: Transaction, change: FinishRun) -> tuple[InputId, ...]:
+    run = current(tx, change.runtime_id, change.run_id)
+    consumed = inputs.consume(tx, run.run, run.boundaries)
+    end(tx, run.run, outcome="finished")
+    record = runtimes.load(tx, change.runtime_id)
+    record.run = None
+    record.crashes = 0
+    runtimes.save(tx, record)
+    return consumed
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FailRun(Change):
+    """Count a failed attempt: queue the batch again, or abandon it where it was the last.
+
+    Answer: the ids of the abandoned inputs; empty where the run will be tried again.
+
+    Attributes:
+        runtime_id: Whose.
+        run_id: Which run; must be the current one.
+        error: What the behaviour raised, for people.
+        retry_at: When it may be tried again, unix seconds; None abandons the batch and ends the run.
+        failures: Times of the failures of the current period, as JSON, this one included.
+        held: Reason to hold the runtime with this failure (budget used up), or None.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    error: str
+    retry_at: float | None
+    failures: str
+    held: str | None = None
+
+
+def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
+    run = current(tx, change.runtime_id, change.run_id)
+    run.attempts += 1
+    run.error = change.error
+    record = runtimes.load(tx, change.runtime_id)
+    record.failures = change.failures
+    record.held = change.held
+    record.held_detail = change.error if change.held else None
+    record.crashes = 0  # it came to an end of its own: no crash
+    runtimes.save(tx, record)
+    if change.retry_at is not None:
+        inputs.fail(tx, run.run, change.error)
+        run.retry_at = change.retry_at
+        save(tx, run)
+        return ()
+    abandoned = inputs.exhaust(tx, run.run, change.error, AbandonReason.MAX_ATTEMPTS_EXHAUSTED)
+    end(tx, run.run, outcome="failed", error=change.error)
+    record.run = None
+    return abandoned
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class UnstageRun(Change):
+    """Queue the batch of a run that is interrupted without fault (shutdown, held); counts no attempt. Answer: None."""
+
+    runtime_id: LogicalRuntimeId
+
+
+def _unstage(tx: Transaction, change: UnstageRun) -> None:
+    inputs.repair(tx, runtimes.load(tx, change.runtime_id).runtime)
+
+
+FACET: Final = Facet(
+    name="runs",
+    handlers={
+        BeginRun: Handler(apply=_begin),
+        FinishRun: Handler(apply=_finish),
+        FailRun: Handler(apply=_fail),
+        UnstageRun: Handler(apply=_unstage),
+    },
+)

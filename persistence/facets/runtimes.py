@@ -1,0 +1,119 @@
+"""The record of a runtime: what must be known before anything of it is written.
+
+Its fence, its state, its current run, the head of its receipt chain: one row, loaded by nearly every commit. Other facets
+change it in hand; it has no change of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import define
+
+from tenure.errors import NotFound, StaleFence
+from tenure.persistence.commits import Commit
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facet import Facet
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import LogicalRuntimeId, RuntimeState
+
+CHAIN_START: Final = bytes(32)
+"""Head of a receipt chain that has no link yet."""
+
+
+@final
+@define(slots=True)
+class RuntimeRecord:
+    """One row of ``runtimes``, in the order of ``runtimes.load``."""
+
+    runtime: int
+    runtime_id: LogicalRuntimeId
+    kind: str | None
+    state: RuntimeState
+    generation: int
+    fence_token: int
+    epoch: str | None
+    owner: int | None
+    held: str | None
+    held_detail: str | None
+    session: int | None
+    run: int | None
+    crashes: int
+    failures: str
+    boundaries: int
+    chain: bytes
+
+
+def find(statements: Statements, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
+    """The record as it is stored, or None."""
+    row = statements.one("runtimes.load", runtime_id=runtime_id)
+    if row is None:
+        return None
+    record = RuntimeRecord(*row)
+    record.state = RuntimeState(record.state)
+    return record
+
+
+def load(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:
+    """The record that this commit has in hand. Raises `NotFound`."""
+
+    def read() -> RuntimeRecord:
+        record = find(tx, runtime_id)
+        if record is None:
+            raise NotFound(what="runtime", key=runtime_id)
+        return record
+
+    return tx.record(("runtime", runtime_id), read)
+
+
+def save(tx: Transaction, record: RuntimeRecord) -> None:
+    """Write the record at the end of this commit."""
+    tx.write_later(("runtime", record.runtime_id), lambda: _update(tx, record))
+
+
+def _update(tx: Transaction, record: RuntimeRecord) -> None:
+    tx.run(
+        "runtimes.update",
+        runtime=record.runtime,
+        kind=record.kind,
+        state=record.state,
+        generation=record.generation,
+        fence_token=record.fence_token,
+        epoch=record.epoch,
+        owner=record.owner,
+        held=record.held,
+        held_detail=record.held_detail,
+        session=record.session,
+        run=record.run,
+        crashes=record.crashes,
+        failures=record.failures,
+        boundaries=record.boundaries,
+        chain=record.chain,
+        now=tx.now,
+    )
+
+
+def insert(tx: Transaction, runtime_id: LogicalRuntimeId, kind: str | None, state: RuntimeState) -> RuntimeRecord:
+    """A new record; generation 0, no token minted yet."""
+    tx.run("runtimes.insert", runtime_id=runtime_id, kind=kind, state=state, chain=CHAIN_START, now=tx.now)
+    return load(tx, runtime_id)
+
+
+def check_fence(tx: Transaction, commit: Commit) -> None:
+    """Refuse a commit whose writer is not the one that may write (design §4).
+
+    An owned runtime wants its token. An unowned one may be written without; a token that is given must be the last minted.
+
+    Raises:
+        NotFound: No such runtime.
+        StaleFence: Another token, or none where one is needed.
+    """
+    if commit.runtime_id is None or commit.is_ingress:
+        return
+    record = load(tx, commit.runtime_id)
+    given = commit.fence_token
+    if given != record.fence_token and (given is not None or record.owner is not None):
+        raise StaleFence(runtime_id=commit.runtime_id, expected=record.fence_token, actual=given)
+
+
+FACET: Final = Facet(name="runtimes", handlers={})

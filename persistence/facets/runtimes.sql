@@ -1,0 +1,21 @@
+-- name: runtimes.load
+SELECT runtime, runtime_id, kind, state, generation, fence_token, epoch, owner, held, held_detail,
+       session, run, crashes, failures, boundaries, chain
+FROM runtimes WHERE runtime_id = :runtime_id;
+
+-- name: runtimes.insert
+INSERT INTO runtimes (runtime_id, kind, record_version, state, generation, fence_token, crashes, failures,
+                      boundaries, chain, created_at, updated_at)
+VALUES (:runtime_id, :kind, 1, :state, 0, 0, 0, '[]', 0, :chain, :now, :now);
+
+-- name: runtimes.update
+UPDATE runtimes
+SET kind = :kind, state = :state, generation = :generation, fence_token = :fence_token, epoch = :epoch,
+    owner = :owner, held = :held, held_detail = :held_detail, session = :session, run = :run, crashes = :crashes,
+    failures = :failures, boundaries = :boundaries, chain = :chain, updated_at = :now
+WHERE runtime = :runtime;
+
+-- name: runtimes.list
+SELECT r.runtime_id, r.kind, r.state, r.generation, r.fence_token, r.held, h.incarnation
+FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
+WHERE r.runtime_id > :after ORDER BY r.runtime_id LIMIT :count;

@@ -1,0 +1,166 @@
+"""Sends: messages of a run to other runtimes, which land with the run's own commit (design §7).
+
+A send becomes an input of its target under a key derived from (run, index), so that a run that enters again sends nothing
+twice. A target that cannot take it never fails the sender: the message stays with the sender, as a dead letter.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import msgspec
+from attrs import frozen
+
+from tenure.errors import NotAccepting, NotFound, PayloadTooLarge, RuntimeDestroyed
+from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import InputId, InputKind, LogicalRuntimeId, RunId
+
+from . import inputs, runs
+
+_encode = msgspec.json.Encoder().encode
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Send(Change):
+    """Send one message from the current run. Answer: `Sent`.
+
+    Attributes:
+        runtime_id: The sender.
+        run_id: Its current run.
+        index: Which send of the run, from 1.
+        target: The receiver.
+        input_id: Id of the input that it becomes.
+        payload: Encoded.
+        payload_digest: SHA-256 of the payload.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    index: int
+    target: LogicalRuntimeId
+    input_id: InputId
+    payload: bytes
+    payload_digest: bytes
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return len(self.payload)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Sent:
+    """What became of a send.
+
+    Attributes:
+        target: The receiver.
+        input_id: The input that it became, or None where it was refused.
+        refused: Why it was refused, or None.
+    """
+
+    target: LogicalRuntimeId
+    input_id: InputId | None
+    refused: str | None
+
+
+def derived_key(run_id: RunId, index: int) -> str:
+    """The idempotency key of a send; users' keys never begin so."""
+    return f"{inputs.RESERVED_KEYS}send:{run_id}:{index}"
+
+
+def _send(tx: Transaction, change: Send) -> Sent:
+    run = runs.current(tx, change.runtime_id, change.run_id)
+    accept = inputs.AcceptInput(
+        runtime_id=change.target,
+        input_id=change.input_id,
+        kind=InputKind.PEER_MESSAGE,
+        source=_encode({"type": "peer", "runtime_id": change.runtime_id, "run_id": change.run_id}).decode(),
+        idempotency_key=derived_key(change.run_id, change.index),
+        payload=change.payload,
+        payload_digest=change.payload_digest,
+        bound_by_inbox=False,
+    )
+    refused: str | None = None
+    try:
+        input_id = inputs.admit(tx, accept).input_id
+    except (NotFound, NotAccepting, RuntimeDestroyed, PayloadTooLarge) as exc:
+        input_id, refused = None, str(exc)
+    tx.run(
+        "sends.insert",
+        run=run.run,
+        send_index=change.index,
+        boundary=run.boundaries + 1,
+        target=change.target,
+        payload_digest=change.payload_digest,
+        refused=refused,
+        payload=None if refused is None else change.payload,
+        now=tx.now,
+    )
+    return Sent(target=change.target, input_id=input_id, refused=refused)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RecordedSend:
+    """A send as the journal of its run has it.
+
+    Attributes:
+        index: Which send of the run, from 1.
+        boundary: Sequence of the boundary it landed with.
+        target: The receiver.
+        payload_digest: SHA-256 of the payload.
+        refused: Why it was refused, or None.
+    """
+
+    index: int
+    boundary: int
+    target: LogicalRuntimeId
+    payload_digest: bytes
+    refused: str | None
+
+
+def of_run(statements: Statements, run: int) -> list[RecordedSend]:
+    """The sends of a run, by index."""
+    return [
+        RecordedSend(index=index, boundary=boundary, target=target, payload_digest=digest, refused=refused)
+        for index, boundary, target, digest, refused in statements.all("sends.of_run", run=run)
+    ]
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RefusedSend:
+    """A dead letter with its sender.
+
+    Attributes:
+        send: Its key, to page by.
+        run_id: The run that sent it.
+        index: Which send of the run.
+        target: Who could not take it.
+        refused: Why.
+        payload: Encoded.
+    """
+
+    send: int
+    run_id: RunId
+    index: int
+    target: LogicalRuntimeId
+    refused: str
+    payload: bytes
+
+
+def refused(statements: Statements, runtime_id: LogicalRuntimeId, after: int, count: int) -> tuple[RefusedSend, ...]:
+    """At most `count` refused sends of a runtime whose key comes behind `after`."""
+    rows = statements.all("sends.refused", runtime_id=runtime_id, after=after, count=count)
+    return tuple(
+        RefusedSend(send=send, run_id=run_id, index=index, target=target, refused=why, payload=payload)
+        for send, run_id, index, target, why, payload in rows
+    )
+
+
+FACET: Final = Facet(name="sends", handlers={Send: Handler(apply=_send)})

@@ -1,0 +1,155 @@
+"""Sessions: the conversation of a runtime, as nodes with one parent each (design §9).
+
+One message is one node; its bytes are opaque. The head is the last node of the active path. The digest of a conversation
+is chained, ``d(0) = 32 zero bytes, d(n) = SHA-256(d(n-1), length of the message as 8 bytes big-endian, message)``, so that an
+append hashes one message, however long the conversation is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, final
+
+from attrs import define, frozen
+
+from tenure.errors import Corrupt, HeadRevisionConflict, PayloadTooLarge
+from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import LogicalRuntimeId, RunId, SessionId
+
+from . import runs, runtimes
+
+EMPTY_DIGEST: Final = bytes(32)
+"""Digest of a conversation without messages."""
+
+
+def extend_digest(digest: bytes, message: bytes) -> bytes:
+    """Digest of the conversation with one message more."""
+    return hashlib.sha256(digest + len(message).to_bytes(8, "big") + message).digest()
+
+
+@final
+@define(slots=True)
+class SessionRecord:
+    """One row of ``sessions``, in the order of ``sessions.load``."""
+
+    session: int
+    session_id: SessionId
+    runtime: int | None
+    revision: int
+    head: int | None
+    message_count: int
+    digest: bytes
+
+
+def create(tx: Transaction, session_id: SessionId, runtime: int | None) -> int:
+    """A new, empty session; its key."""
+    row = tx.one("sessions.create", session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST)
+    session: int = row[0] if row else 0
+    return session
+
+
+def of_runtime(tx: Transaction, runtime_id: LogicalRuntimeId) -> SessionRecord:
+    """The session that a runtime works on, as this commit has it in hand."""
+    session = runtimes.load(tx, runtime_id).session
+
+    def read() -> SessionRecord:
+        row = None if session is None else tx.one("sessions.load", session=session)
+        if row is None:
+            raise Corrupt(record="runtime", key=runtime_id, detail="its session has no row")
+        return SessionRecord(*row)
+
+    return tx.record(("session", runtime_id), read)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class AppendMessages(Change):
+    """Append messages behind the head of a runtime's session. Answer: how many messages the active path has then.
+
+    Attributes:
+        runtime_id: Whose session.
+        messages: Opaque bytes, in order.
+        run_id: The run that appends them, for the replay of the run; None outside a run.
+        expected_revision: Refuse with `HeadRevisionConflict` unless the head's revision is this; None does not ask.
+    """
+
+    runtime_id: LogicalRuntimeId
+    messages: tuple[bytes, ...]
+    run_id: RunId | None = None
+    expected_revision: int | None = None
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return sum([len(message) for message in self.messages])
+
+
+def _check(tx: Transaction, change: AppendMessages) -> None:
+    for message in change.messages:
+        if len(message) > tx.limits.payload_bytes:
+            raise PayloadTooLarge(size=len(message), limit=tx.limits.payload_bytes)
+    if change.expected_revision is not None:
+        record = of_runtime(tx, change.runtime_id)
+        if record.revision != change.expected_revision:
+            raise HeadRevisionConflict(
+                session_id=record.session_id, expected=change.expected_revision, actual=record.revision
+            )
+
+
+def _append(tx: Transaction, change: AppendMessages) -> int:
+    record = of_runtime(tx, change.runtime_id)
+    run = boundary = None
+    if change.run_id is not None:
+        current = runs.current(tx, change.runtime_id, change.run_id)
+        run, boundary = current.run, current.boundaries + 1
+    for message in change.messages:
+        record.digest = extend_digest(record.digest, message)
+        record.message_count += 1
+        row = tx.one(
+            "sessions.insert_node",
+            session=record.session,
+            parent=record.head,
+            position=record.message_count,
+            digest=record.digest,
+            run=run,
+            boundary=boundary,
+            payload=message,
+            now=tx.now,
+        )
+        record.head = row[0] if row else None
+    record.revision += 1
+    tx.write_later(("session", record.session), lambda: _update(tx, record))
+    return record.message_count
+
+
+def _update(tx: Transaction, record: SessionRecord) -> None:
+    tx.run(
+        "sessions.update",
+        session=record.session,
+        revision=record.revision,
+        head=record.head,
+        message_count=record.message_count,
+        digest=record.digest,
+    )
+
+
+def path_to(statements: Statements, head: int | None) -> list[bytes]:
+    """The messages on the path that ends at a node, first to last."""
+    return [] if head is None else [row[0] for row in statements.all("sessions.path", head=head)]
+
+
+def path_of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> list[bytes] | None:
+    """The active path of a runtime's session, or None where there is no such runtime or it has no session."""
+    row = statements.one("sessions.of_runtime", runtime_id=runtime_id)
+    return None if row is None else path_to(statements, row[1])
+
+
+def appended_by_run(statements: Statements, run: int) -> list[tuple[int, bytes]]:
+    """What a run has appended: the sequence of the boundary it landed with, and the message, in order."""
+    return [(boundary, payload) for boundary, payload in statements.all("sessions.appended_by_run", run=run)]
+
+
+FACET: Final = Facet(name="sessions", handlers={AppendMessages: Handler(apply=_append, check=_check)})

@@ -1,0 +1,30 @@
+-- name: sessions.create
+INSERT INTO sessions (session_id, runtime, revision, head, message_count, digest)
+VALUES (:session_id, :runtime, 0, NULL, 0, :digest) RETURNING session;
+
+-- name: sessions.load
+SELECT session, session_id, runtime, revision, head, message_count, digest FROM sessions WHERE session = :session;
+
+-- name: sessions.update
+UPDATE sessions SET revision = :revision, head = :head, message_count = :message_count, digest = :digest
+WHERE session = :session;
+
+-- name: sessions.of_runtime
+SELECT s.session, s.head, s.message_count FROM sessions s JOIN runtimes r ON r.session = s.session
+WHERE r.runtime_id = :runtime_id;
+
+-- name: sessions.insert_node
+INSERT INTO nodes (session, parent, position, digest, run, boundary, created_at, payload)
+VALUES (:session, :parent, :position, :digest, :run, :boundary, :now, :payload) RETURNING node;
+
+-- name: sessions.path
+-- The active path, walked from a node to the root; a page at a time.
+WITH RECURSIVE path (node, parent, position) AS (
+    SELECT node, parent, position FROM nodes WHERE node = :head
+    UNION ALL
+    SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent
+)
+SELECT n.payload FROM path p JOIN nodes n ON n.node = p.node ORDER BY p.position;
+
+-- name: sessions.appended_by_run
+SELECT boundary, payload FROM nodes WHERE run = :run ORDER BY node;

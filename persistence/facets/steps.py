@@ -1,0 +1,133 @@
+"""Steps: recorded pieces of work inside a run (design §7).
+
+A step is known by its run, its name and how often the name was used before in the run. Its result is on disk before anyone
+sees it; a step that must never run twice is on disk before it runs.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, final
+
+from attrs import frozen
+
+from tenure.errors import PayloadTooLarge
+from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import LogicalRuntimeId, RunId
+
+from . import runs
+
+
+@final
+class Repeat(StrEnum):
+    """How a step may be repeated when nobody knows whether it ran. There is no default."""
+
+    FREELY = "freely"
+    KEYED = "keyed"
+    NEVER = "never"
+
+
+@final
+class StepStatus(StrEnum):
+    """How far a step has come."""
+
+    DISPATCHED = "dispatched"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RecordStep(Change):
+    """Record that a step is dispatched, or how it ended. Answer: None.
+
+    Attributes:
+        runtime_id: Whose run.
+        run_id: The current run.
+        name: Name of the step.
+        ordinal: Which use of the name in the run, from 1.
+        arguments_digest: SHA-256 of the encoded arguments.
+        version: Version of the behaviour; shown, never compared.
+        repeat: How it may be repeated.
+        status: How far it has come.
+        result: Encoded result of a step that succeeded, at most `Limits.payload_bytes`.
+        error: What it raised, for people.
+        started_at: Unix seconds.
+        ended_at: Unix seconds; None while dispatched.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    name: str
+    ordinal: int
+    arguments_digest: bytes
+    version: str
+    repeat: Repeat
+    status: StepStatus
+    result: bytes | None = None
+    error: str | None = None
+    started_at: float
+    ended_at: float | None = None
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return len(self.result or b"")
+
+
+def _record(tx: Transaction, change: RecordStep) -> None:
+    run = runs.current(tx, change.runtime_id, change.run_id)
+    if change.result is not None and len(change.result) > tx.limits.payload_bytes:
+        raise PayloadTooLarge(size=len(change.result), limit=tx.limits.payload_bytes)
+    tx.run(
+        "steps.record",
+        run=run.run,
+        name=change.name,
+        ordinal=change.ordinal,
+        arguments_digest=change.arguments_digest,
+        version=change.version,
+        repeat=change.repeat,
+        status=change.status,
+        result=change.result,
+        error=change.error,
+        started_at=change.started_at,
+        ended_at=change.ended_at,
+    )
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RecordedStep:
+    """A step as it is stored; fields as in `RecordStep`."""
+
+    name: str
+    ordinal: int
+    arguments_digest: bytes
+    version: str
+    repeat: Repeat
+    status: StepStatus
+    result: bytes | None
+    error: str | None
+
+
+def of_run(statements: Statements, run: int) -> list[RecordedStep]:
+    """The steps of a run, in the order in which they were first recorded."""
+    return [
+        RecordedStep(
+            name=name,
+            ordinal=ordinal,
+            arguments_digest=digest,
+            version=version,
+            repeat=Repeat(repeat),
+            status=StepStatus(status),
+            result=result,
+            error=error,
+        )
+        for name, ordinal, digest, version, repeat, status, result, error in statements.all("steps.of_run", run=run)
+    ]
+
+
+FACET: Final = Facet(name="steps", handlers={RecordStep: Handler(apply=_record)})

@@ -1,0 +1,11 @@
+-- name: steps.record
+-- A failed or dispatched step is recorded again by its next attempt.
+INSERT INTO steps (run, name, ordinal, arguments_digest, version, repeat, status, result, error, started_at, ended_at)
+VALUES (:run, :name, :ordinal, :arguments_digest, :version, :repeat, :status, :result, :error, :started_at, :ended_at)
+ON CONFLICT (run, name, ordinal) DO UPDATE
+SET status = excluded.status, result = excluded.result, error = excluded.error, version = excluded.version,
+    started_at = excluded.started_at, ended_at = excluded.ended_at;
+
+-- name: steps.of_run
+SELECT name, ordinal, arguments_digest, version, repeat, status, result, error FROM steps
+WHERE run = :run ORDER BY step;

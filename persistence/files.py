@@ -1,0 +1,156 @@
+"""File operations outside SQLite.
+
+What the store does to files by itself (creating the database, copying a write-ahead log at reopen, syncing folders) goes
+through this seam, so that the power-cut kit sees it and can make it fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol, final
+
+OWNER_ONLY = 0o600
+"""Mode of every file that tenure creates."""
+
+
+class Files(Protocol):
+    """Blocking file operations. Each raises `OSError` as the system does."""
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder stands there."""
+        ...
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a folder stands there."""
+        ...
+
+    def size(self, path: str) -> int:
+        """Length in bytes."""
+        ...
+
+    def read(self, path: str, limit: int | None = None) -> bytes:
+        """The content, or its first `limit` bytes."""
+        ...
+
+    def write(self, path: str, data: bytes) -> None:
+        """Create or replace the content; on disk only after `sync`, its name only after `sync_folder`."""
+        ...
+
+    def copy(self, source: str, target: str) -> None:
+        """Create or replace `target` with the content of `source`; on disk only after `sync`."""
+        ...
+
+    def sync(self, path: str) -> None:
+        """Put the content on disk (fsync; F_FULLFSYNC where there is one)."""
+        ...
+
+    def rename(self, source: str, target: str) -> None:
+        """Give `source` the name `target`, replacing what has it; on disk only after `sync_folder`."""
+        ...
+
+    def remove(self, path: str) -> None:
+        """Remove the file; on disk only after `sync_folder`."""
+        ...
+
+    def sync_folder(self, path: str) -> None:
+        """Put the names in this folder on disk."""
+        ...
+
+    def make_folder(self, path: str) -> None:
+        """Create the folder if it is not there; its parent must be."""
+        ...
+
+    def list_folder(self, path: str) -> list[str]:
+        """The names in the folder, sorted."""
+        ...
+
+
+def folder_of(path: str) -> str:
+    """The folder in which a file stands, as `Files` takes it."""
+    return str(Path(path).parent)
+
+
+@final
+class OsFiles:
+    """The files of the operating system."""
+
+    def exists(self, path: str) -> bool:
+        """See `Files.exists`."""
+        return Path(path).exists()
+
+    def is_folder(self, path: str) -> bool:
+        """See `Files.is_folder`."""
+        return Path(path).is_dir()
+
+    def size(self, path: str) -> int:
+        """See `Files.size`."""
+        return Path(path).stat().st_size
+
+    def read(self, path: str, limit: int | None = None) -> bytes:
+        """See `Files.read`."""
+        with Path(path).open("rb") as file:
+            return file.read() if limit is None else file.read(limit)
+
+    def write(self, path: str, data: bytes) -> None:
+        """See `Files.write`."""
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "wb") as file:
+            file.write(data)
+
+    def copy(self, source: str, target: str) -> None:
+        """See `Files.copy`."""
+        with Path(source).open("rb") as reader:
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
+            with os.fdopen(descriptor, "wb") as writer:
+                shutil.copyfileobj(reader, writer, 1 << 20)
+
+    def sync(self, path: str) -> None:
+        """See `Files.sync`."""
+        _sync(path, os.O_RDWR)
+
+    def rename(self, source: str, target: str) -> None:
+        """See `Files.rename`."""
+        Path(source).replace(target)
+
+    def remove(self, path: str) -> None:
+        """See `Files.remove`."""
+        Path(path).unlink()
+
+    def sync_folder(self, path: str) -> None:
+        """See `Files.sync_folder`."""
+        _sync(path, os.O_RDONLY)
+
+    def make_folder(self, path: str) -> None:
+        """See `Files.make_folder`."""
+        Path(path).mkdir(mode=0o700, exist_ok=True)
+
+    def list_folder(self, path: str) -> list[str]:
+        """See `Files.list_folder`."""
+        return sorted(entry.name for entry in Path(path).iterdir())
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        full_sync = _full_sync()
+        if full_sync is None:
+            os.fsync(descriptor)
+        else:
+            full_sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _full_sync() -> _FullSync | None:
+    # macOS: fsync hands the data to the drive and does not wait for the drive's own cache.
+    import fcntl  # noqa: PLC0415 - only here, and only where there is one
+
+    command = getattr(fcntl, "F_FULLFSYNC", None)
+    if command is None:
+        return None
+    return lambda descriptor: fcntl.fcntl(descriptor, command)
+
+
+class _FullSync(Protocol):
+    def __call__(self, descriptor: int, /) -> object: ...

@@ -1,0 +1,60 @@
+"""Background tasks beside a body, whose own exception leaves unwrapped.
+
+A nursery wraps what its body raises into an exception group. A context manager of this library must not: a user's
+`ValueError` inside ``async with open_store(...)`` is a `ValueError` outside (design §15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import final
+
+import trio
+
+
+@final
+class Body:
+    """Catches what the body raises, so that the background can end first.
+
+    Attributes:
+        nursery: Where the background runs.
+        error: What the body raised, or None.
+    """
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        """Nothing was raised yet."""
+        self.nursery = nursery
+        self.error: BaseException | None = None
+
+    @property
+    def left_normally(self) -> bool:
+        """Whether the body came to its end."""
+        return self.error is None
+
+    def __enter__(self) -> None:
+        """Begin the body."""
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> bool:
+        """Keep the exception; `reraise` gives it back outside the nursery."""
+        self.error = error
+        return True
+
+    def reraise(self) -> None:
+        """Raise what the body raised, once the background has ended."""
+        if self.error is not None:
+            raise self.error
+
+
+@asynccontextmanager
+async def background(*tasks: Callable[[], Awaitable[object]]) -> AsyncGenerator[Body]:
+    """Run tasks beside a body and cancel those that are left when it ends. One owner: the context manager that calls this."""
+    async with trio.open_nursery() as nursery:
+        body = Body(nursery)
+        for task in tasks:
+            nursery.start_soon(task)
+        yield body
+        nursery.cancel_scope.cancel()

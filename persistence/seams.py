@@ -1,0 +1,73 @@
+"""Everything the store takes from the outside world, in one value.
+
+Threads, clocks, randomness, identifiers, files, locks and the SQLite VFS are constructor arguments, so that a whole host
+can run on a virtual clock, on one thread, over a disk that forgets (design §3, "Seams"). No verb takes a clock.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from typing import Final, final
+
+from attrs import field, frozen
+
+from .executors import BorrowedThreads, Executor, ThreadExecutor
+from .files import Files, OsFiles
+from .identity import HostIdentity
+from .locks import Locks, OsLocks
+
+STEP_THREADS: Final = 40
+"""Sync steps that run at once in one host."""
+
+
+def boot_clock() -> float:
+    """Seconds since the machine booted, counting the time it was suspended where the system tells it."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+def uuid7(wall_clock: Callable[[], float], source: random.Random) -> str:
+    """A UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits, so that new ids sort behind older ones."""
+    milliseconds = int(wall_clock() * 1000) & ((1 << 48) - 1)
+    low = (0b10 << 62) | source.getrandbits(62)
+    return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | source.getrandbits(12) << 64 | low))
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Seams:
+    """What a store and the floors above it are built from.
+
+    Attributes:
+        writer_executor: Makes the executor that runs groups: a thread of its own, or inline for simulation.
+        reader_executor: Makes an executor for each connection that reads.
+        step_executor: Makes the executors that run the sync steps of behaviours.
+        wall_clock: Unix time in seconds; what is stored.
+        boot_clock: Seconds since boot, suspension included; leases are judged by it.
+        random: Source of jitter and of the random bits of identifiers.
+        vfs: Name of a registered SQLite VFS, None for SQLite's own.
+        one_connection: Keep one connection, with ``locking_mode=EXCLUSIVE``; reads run on it between groups. A memory VFS
+            has no shared memory and needs this.
+        files: File operations outside SQLite.
+        locks: OS locks on files beside the database.
+        identity: Who this process is.
+    """
+
+    writer_executor: Callable[[], Executor] = field(default=lambda: ThreadExecutor("tenure-writer"))
+    reader_executor: Callable[[], Executor] = field(default=lambda: ThreadExecutor("tenure-reader"))
+    step_executor: Callable[[], Executor] = field(default=lambda: BorrowedThreads(STEP_THREADS))
+    wall_clock: Callable[[], float] = time.time
+    boot_clock: Callable[[], float] = boot_clock
+    random: random.Random = field(factory=random.SystemRandom, repr=False)
+    vfs: str | None = None
+    one_connection: bool = False
+    files: Files = field(factory=OsFiles)
+    locks: Locks = field(factory=OsLocks)
+    identity: HostIdentity = field(factory=HostIdentity.of_this_process)
+
+    def new_id(self) -> str:
+        """A fresh UUIDv7 from this seam's clock and randomness."""
+        return uuid7(self.wall_clock, self.random)

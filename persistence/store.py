@@ -1,0 +1,274 @@
+"""The store: one database, opened by one host.
+
+`open_store` checks what is there, commits this host's own incarnation, and starts the writer. Everything written goes through
+`Store.commit`; everything read sees what was acknowledged before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar, final
+
+import trio
+from attrs import frozen
+
+from tenure.errors import Closed, NotFound, StoreBroken, Unsupported
+
+from .commits import Commit, CommitResult
+from .engines.engine import Engine, Statements, WriteConnection
+from .engines.sqlite import MEMORY, SqliteEngine
+from .engines.statements import load_statements
+from .executors import Executor, run_to_the_end
+from .facets.catalog import FACETS
+from .facets.ownership import CloseHost
+from .group import GroupRunner, HostKey, Outcome
+from .limits import Limits
+from .nursery import background
+from .readers import Readers
+from .seams import Seams
+from .values import DurabilityClass
+from .writer import Pending, Writer, WriterStatistics
+
+T = TypeVar("T")
+
+LEASE_S: Final = 15.0
+"""How long a host's lease holds."""
+
+CLOSE_S: Final = 10.0
+"""Most seconds that closing waits for the disk when the body was cancelled or the store is broken."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Opened:
+    """What opening gives to the store; made on the writer's executor."""
+
+    engine: Engine
+    connection: WriteConnection
+    host: HostKey
+
+
+@final
+class Store:
+    """An open store. Made by `open_store`."""
+
+    def __init__(
+        self, opened: Opened, executor: Executor, durability: DurabilityClass, limits: Limits, seams: Seams
+    ) -> None:
+        """Wire the writer and the readers; see `open_store`."""
+        self.limits = limits
+        self.seams = seams
+        self.durability = durability
+        self._opened = opened
+        self._executor = executor
+        runner = GroupRunner(opened.connection, FACETS, opened.host, durability=durability, limits=limits, seams=seams)
+        self._writer = Writer(runner, executor, opened.host.incarnation, limits, opened.connection.maintain)
+        self._readers = Readers(
+            opened.engine, opened.connection, executor, seams.reader_executor, limits.read_connections
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the engine."""
+        return self._opened.engine.name
+
+    @property
+    def requires_network(self) -> bool:
+        """Whether the engine talks to a server."""
+        return self._opened.engine.requires_network
+
+    @property
+    def supports_air_gapped(self) -> bool:
+        """Whether the store works without a network."""
+        return not self.requires_network
+
+    @property
+    def incarnation(self) -> str:
+        """This host's name in errors and verdicts."""
+        return self._opened.host.incarnation
+
+    @property
+    def broken(self) -> StoreBroken | None:
+        """Why the store has stopped, or None."""
+        return self._writer.broken
+
+    async def wait_broken(self) -> StoreBroken:
+        """Wait until the store has stopped, and say why."""
+        await self._writer.broken_event.wait()
+        if self._writer.broken is None:
+            raise Closed(what="store")
+        return self._writer.broken
+
+    def stop_in_doubt(self, detail: str) -> StoreBroken:
+        """Break the store where a verdict did not come; see `Writer.stop_in_doubt`."""
+        return self._writer.stop_in_doubt(detail)
+
+    def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
+        """Queue a commit and return at once; see `Writer.submit`."""
+        return self._writer.submit(commit, on_settled)
+
+    async def commit(self, commit: Commit) -> CommitResult:
+        """Write one commit, all of it or nothing, on disk at the store's class when this returns.
+
+        Raises:
+            Error: Why nothing of it was written: of the facet (`StaleFence`, `NotAccepting`, ...), `DiskFull`, `Contended`,
+                or `StoreBroken`, whose `in_doubt` says whether even that is unknown.
+
+        Cancellation: before the commit is taken it is withdrawn and nothing happened; afterwards its outcome is delivered
+        and the cancellation comes at the next checkpoint (design §3).
+        """
+        return await self._writer.commit(commit)
+
+    async def read(self, read: Callable[[Statements], T]) -> T:
+        """Run a sync function over a consistent view that holds everything acknowledged before the call."""
+        return await self._readers.run(read)
+
+    async def verdict(self, incarnation: str, group: int) -> bool:
+        """Whether that group of that host landed. The answer never changes.
+
+        Raises:
+            NotFound: The store knows no such host.
+        """
+        row = await self.read(lambda statements: statements.one("ownership.group_of", incarnation=incarnation))
+        if row is None:
+            raise NotFound(what="incarnation", key=incarnation)
+        landed: bool = group <= row[0]
+        return landed
+
+    async def health_check(self) -> None:
+        """Return if the store can be read. Raises `StoreBroken` or what the read raised."""
+        if self.broken is not None:
+            raise self.broken
+        await self.read(lambda statements: statements.one("ownership.group_of", incarnation=self.incarnation))
+
+    def statistics(self) -> WriterStatistics:
+        """What the writer has done since the store was opened."""
+        return self._writer.statistics()
+
+    async def serve(self) -> None:
+        """Run the writer; `open_store` does."""
+        await self._writer.run()
+
+    async def close(self, *, drain: bool) -> None:
+        """Settle everything, close this host's row and the files; `open_store` does.
+
+        Args:
+            drain: Commit what was submitted; otherwise it gets `Closed` and only the group on its way is waited for.
+        """
+        if drain and self.broken is None:
+            await self._writer.commit(Commit(changes=(CloseHost(),)))
+        elif self.broken is None:
+            self._writer.abandon_waiting()
+            with trio.move_on_after(CLOSE_S):
+                await self._writer.commit(Commit(changes=(CloseHost(),)))
+        self._writer.close()
+        with trio.move_on_after(CLOSE_S):
+            await self._writer.wait_idle()
+        self._writer.give_up()
+        self._writer.abandon()
+        await self._readers.close()
+        healthy = self.broken is None
+        try:
+            await self._executor.run(lambda: self._opened.connection.close(checkpoint=healthy))
+        finally:
+            self._executor.close()
+            self._opened.engine.close()
+
+
+@asynccontextmanager
+async def open_store(
+    target: str | os.PathLike[str],
+    *,
+    durability: DurabilityClass | str = DurabilityClass.DISK,
+    limits: Limits | None = None,
+    seams: Seams | None = None,
+) -> AsyncGenerator[Store]:
+    """Open a store, and close it behind the body.
+
+    Args:
+        target: A path, ``sqlite:///path``, or ``:memory:`` for a store that lives as long as the body.
+        durability: What an acknowledgement survives: ``disk`` a power cut, ``os`` a killed process, ``memory`` nothing.
+        limits: The limits; defaults for None.
+        seams: Clocks, threads, files and the like; those of the system for None.
+
+    Raises:
+        StoreLocked: Another host has the file open.
+        NotADatabase: A folder, another program's database, or no database at all.
+        SchemaMismatch: A newer tenure wrote it.
+        UnsafeSqlite: The SQLite library can lose commits.
+        WeakDurability: The file system does not give what `durability` asks.
+        Unsupported: A target that this version has no engine for.
+
+    Cancellation: the body's. Leaving it normally drains what was submitted; leaving it by an exception or a cancellation
+    settles what waits with `Closed` and closes within a bound. The body's exception leaves unwrapped.
+    """
+    limits = limits or Limits()
+    seams = seams or Seams()
+    durability = DurabilityClass(durability)
+    path = _path_of(target)
+    if path == MEMORY:
+        durability = DurabilityClass.MEMORY
+    engine = SqliteEngine(path, load_statements([facet.name for facet in FACETS]), durability, limits, seams)
+    executor = seams.writer_executor()
+    try:
+        # A cancelled opening would leave a thread behind that holds the lock; the opening is bounded by `busy_s`.
+        opened = await run_to_the_end(executor, lambda: _open(engine, seams))
+    except BaseException:
+        executor.close()
+        raise
+    store = Store(opened, executor, durability, limits, seams)
+    async with background(store.serve) as body:
+        try:
+            with body:
+                yield store
+        finally:
+            with trio.CancelScope(shield=True):
+                await store.close(drain=body.left_normally)
+    body.reraise()
+
+
+def _path_of(target: str | os.PathLike[str]) -> str:
+    text = os.fspath(target)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    if scheme != "sqlite":
+        raise Unsupported(what=f"the engine of {scheme}://")
+    return rest.removeprefix("/")
+
+
+def _open(engine: Engine, seams: Seams) -> Opened:
+    connection = engine.open()
+    try:
+        host = _commit_incarnation(connection, seams)
+    except BaseException:
+        connection.close(checkpoint=False)
+        engine.close()
+        raise
+    return Opened(engine=engine, connection=connection, host=host)
+
+
+def _commit_incarnation(connection: WriteConnection, seams: Seams) -> HostKey:
+    # Before any question is answered: with a group of our own behind them, the groups that were found in the log can no
+    # longer be there at one reading and gone at the next (design §3, verdicts).
+    now = seams.wall_clock()
+    incarnation = seams.new_id()
+    identity = seams.identity
+    connection.begin(synced=True)
+    connection.run("ownership.create_store", store_id=seams.new_id())
+    row = connection.one(
+        "ownership.open_host",
+        incarnation=incarnation,
+        host_name=identity.host_name,
+        boot_id=identity.boot_id,
+        pid=identity.pid,
+        process_start=identity.process_start,
+        lease_until=now + LEASE_S,
+        now=now,
+    )
+    host: int = row[0] if row else 0
+    connection.run("ownership.lose_others", host=host, now=now)
+    connection.commit()
+    return HostKey(host=host, incarnation=incarnation, lease_s=LEASE_S)

@@ -1,0 +1,303 @@
+"""The writer: the one path by which anything reaches the disk.
+
+Theory of operation. Callers submit commits in their order; one task takes what waits, has it carried out as a group on the
+executor, and tells every caller in one go. There is no timer that waits for more: while one group is on its way to the disk,
+the next one gathers by itself.
+
+A commit is *waiting*, then *taken*, then *settled*. While it waits it can be withdrawn, and nothing happened. Once taken it
+will be settled with a result or a typed error, whatever happens to its caller. When the outcome of a group is unknown the
+store is broken: nothing of the group is acknowledged, nothing more is taken, and every waiter gets `StoreBroken`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Callable
+from typing import final
+
+import trio
+from attrs import frozen
+
+from tenure.errors import Closed, Error, StoreBroken
+
+from .commits import Commit, CommitResult
+from .engines.engine import UnknownOutcome
+from .executors import Executor
+from .group import GroupRunner, HostLost, Outcome
+from .limits import Limits
+
+
+@final
+class Pending:
+    """A submitted commit on its way. Exactly one task may wait for it."""
+
+    __slots__ = ("_limits", "_on_settled", "_outcome", "_parked", "_state", "_writer", "commit")
+
+    def __init__(self, commit: Commit, writer: Writer, on_settled: Callable[[Outcome], None] | None) -> None:
+        """Made by `Writer.submit`."""
+        self.commit = commit
+        self._writer = writer
+        self._on_settled = on_settled
+        self._outcome: Outcome | None = None
+        self._parked: trio.lowlevel.Task | None = None
+        self._state = "waiting"
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The result or the error, or None while there is none."""
+        return self._outcome
+
+    def withdraw(self) -> bool:
+        """Take the commit back if the writer has not taken it. True: it is gone, and nothing happened."""
+        if self._state != "waiting":
+            return False
+        self._state = "withdrawn"
+        return True
+
+    async def wait(self) -> CommitResult:
+        """Wait until the commit is on disk.
+
+        Returns:
+            What the commit came to.
+
+        Raises:
+            Error: Why nothing of it was written; `StoreBroken` where that is not known.
+
+        Cancellation: a commit that still waits is withdrawn, and nothing happened. Once it is taken, the wait goes on until
+        the verdict, at most `Limits.verdict_s`, then `StoreBroken` in doubt; the cancellation comes at the next checkpoint
+        (design §3).
+        """
+        try:
+            await self._park()
+        except trio.Cancelled:
+            if self.withdraw():
+                raise
+            # Shielded: the group is on its way to the disk and this task is the one that must know how it ended.
+            with trio.CancelScope(shield=True) as scope:
+                scope.relative_deadline = self._writer.limits.verdict_s
+                await self._park()
+            if self._outcome is None:
+                raise self._writer.stop_in_doubt("no verdict in time") from None
+        match self._outcome:
+            case CommitResult() as result:
+                return result
+            case Error() as error:
+                raise error
+            case _:
+                message = "the commit was withdrawn"
+                raise RuntimeError(message)
+
+    async def _park(self) -> None:
+        if self._outcome is not None:
+            await trio.lowlevel.checkpoint()
+            return
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._parked = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._parked = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def take(self) -> bool:
+        """The writer's: mark it taken; False if it was withdrawn."""
+        if self._state != "waiting":
+            return False
+        self._state = "taken"
+        return True
+
+    def settle(self, outcome: Outcome) -> None:
+        """The writer's: publish the outcome, first to the owner's callback, then to the waiting task."""
+        if self._outcome is not None or self._state == "withdrawn":
+            return
+        self._state = "settled"
+        self._outcome = outcome
+        if self._on_settled is not None:
+            self._on_settled(outcome)
+        if self._parked is not None:
+            trio.lowlevel.reschedule(self._parked)
+            self._parked = None
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class WriterStatistics:
+    """What a writer has done.
+
+    Attributes:
+        commits: Commits that landed.
+        groups: Groups that were committed.
+        waiting: Commits that wait to be taken.
+    """
+
+    commits: int
+    groups: int
+    waiting: int
+
+
+@final
+class Writer:
+    """Takes what waits, commits it as a group, tells everybody. One task runs it."""
+
+    def __init__(
+        self, runner: GroupRunner, executor: Executor, incarnation: str, limits: Limits, maintain: Callable[[], None]
+    ) -> None:
+        """Bind the writer to what carries groups out; `run` must then be started once."""
+        self._runner = runner
+        self._executor = executor
+        self._incarnation = incarnation
+        self._maintain = maintain
+        self.limits = limits
+        self._queue: deque[Pending] = deque()
+        self._wakeup = trio.Event()
+        self._idle = trio.Event()
+        self._closing = False
+        self._group = 0
+        self._commits = 0
+        self._groups = 0
+        self._taken: list[Pending] = []
+        self._shield = trio.CancelScope(shield=True)
+        self.broken: StoreBroken | None = None
+        self.broken_event = trio.Event()
+
+    def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
+        """Queue a commit behind all that were submitted before. Sync, never blocks.
+
+        `on_settled` is called with the outcome on the trio thread, in the order of commits, before the waiting task runs:
+        there the owner of the state publishes it.
+
+        Raises:
+            StoreBroken: The store has stopped; this commit did not land.
+            Closed: The store is closed.
+        """
+        self._check_open()
+        pending = Pending(commit, self, on_settled)
+        self._queue.append(pending)
+        self._wakeup.set()
+        return pending
+
+    async def commit(self, commit: Commit) -> CommitResult:
+        """Submit and wait; see `Pending.wait`."""
+        return await self.submit(commit).wait()
+
+    def statistics(self) -> WriterStatistics:
+        """What has been done so far."""
+        return WriterStatistics(commits=self._commits, groups=self._groups, waiting=len(self._queue))
+
+    async def run(self) -> None:
+        """Serve until `close` was called and everything that was submitted is settled, or until the store breaks."""
+        while self.broken is None:
+            batch = self._take()
+            if batch:
+                await self._run_group(batch)
+            elif self._closing:
+                break
+            else:
+                self._wakeup = trio.Event()
+                await self._wakeup.wait()
+        self._idle.set()
+
+    def close(self) -> None:
+        """Take no new commits; `run` ends when those that were submitted are settled."""
+        self._closing = True
+        self._wakeup.set()
+
+    async def wait_idle(self) -> None:
+        """Wait until `run` has ended."""
+        await self._idle.wait()
+
+    def stop_in_doubt(self, detail: str) -> StoreBroken:
+        """Break the store: settle every waiter, take nothing more. Returns the error of what was taken."""
+        if self.broken is None:
+            self.broken = self._broken(in_doubt=True, detail=detail)
+            for pending in self._taken:
+                pending.settle(self._broken(in_doubt=True, detail=detail))
+            while self._queue:
+                self._queue.popleft().settle(self._broken(in_doubt=False, detail=detail))
+            self.broken_event.set()
+            self._wakeup.set()
+        return self._broken(in_doubt=True, detail=detail)
+
+    def give_up(self) -> None:
+        """Stop waiting for the group on its way: its callers get `StoreBroken` in doubt."""
+        self._shield.cancel()
+
+    def abandon_waiting(self) -> None:
+        """Settle whatever waits with `Closed`: nothing is drained."""
+        while self._queue:
+            self._queue.popleft().settle(Closed(what="store"))
+
+    def abandon(self) -> None:
+        """Take nothing more and settle whatever waits with `Closed`."""
+        self._closing = True
+        self.abandon_waiting()
+
+    def _take(self) -> list[Pending]:
+        """Take what waits, up to the limits of a group; a commit that alone is over them is a group of its own."""
+        batch: list[Pending] = []
+        size = 0
+        while self._queue and len(batch) < self.limits.group_commits:
+            weight = self._queue[0].commit.weight
+            if batch and size + weight > self.limits.group_bytes:
+                break
+            pending = self._queue.popleft()
+            if pending.take():
+                batch.append(pending)
+                size += weight
+        return batch
+
+    async def _run_group(self, batch: list[Pending]) -> None:
+        self._taken = batch
+        group = self._group + 1
+        commits = [pending.commit for pending in batch]
+        report: tuple[list[Outcome], UnknownOutcome | None] | None = None
+        try:
+            # Shielded: the group is carried out whether or not we are here to see it, and its callers must be told.
+            with trio.CancelScope(shield=True) as self._shield:
+                report = await self._executor.run(functools.partial(self._carry_out, group, commits))
+        except UnknownOutcome as exc:
+            self.stop_in_doubt(str(exc))
+            return
+        except HostLost:
+            self._refuse_lost(batch)
+            return
+        if report is None:  # `give_up` was called
+            self.stop_in_doubt("the store was closed before the verdict")
+            return
+        outcomes, failure = report
+        if any(isinstance(each, CommitResult) and each.written for each in outcomes):
+            self._group = group
+            self._groups += 1
+        self._taken = []
+        for pending, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, CommitResult) and outcome.written:
+                self._commits += 1
+            pending.settle(outcome)
+        if failure is not None:
+            self.stop_in_doubt(str(failure))
+
+    def _carry_out(self, group: int, commits: list[Commit]) -> tuple[list[Outcome], UnknownOutcome | None]:
+        outcomes = self._runner.run(group, commits)
+        try:
+            self._maintain()
+        except UnknownOutcome as exc:
+            return outcomes, exc  # the group is on disk and acknowledged; the store stops behind it
+        return outcomes, None
+
+    def _refuse_lost(self, batch: list[Pending]) -> None:
+        detail = "another host judged this one dead and took its runtimes over"
+        self._taken = []
+        for pending in batch:
+            pending.settle(self._broken(in_doubt=False, detail=detail))
+        self.stop_in_doubt(detail)
+
+    def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
+        group = self._group + 1 if in_doubt else None
+        return StoreBroken(incarnation=self._incarnation, group=group, in_doubt=in_doubt, detail=detail)
+
+    def _check_open(self) -> None:
+        if self.broken is not None:
+            raise StoreBroken(incarnation=self._incarnation, group=None, in_doubt=False, detail=self.broken.detail)
+        if self._closing:
+            raise Closed(what="store")
