@@ -1,0 +1,1 @@
+"""The middle floor: mailbox, the actor that owns one runtime, the commit channel."""

@@ -1,0 +1,65 @@
+"""The commit channel: the one way in which a runtime's commits reach the writer, in their order, under its token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, final
+
+import trio
+
+from tenure.errors import Contended, DiskFull
+from tenure.persistence.commits import Change, Commit, CommitResult
+from tenure.persistence.group import Outcome
+from tenure.persistence.store import Store
+from tenure.persistence.values import LogicalRuntimeId
+from tenure.persistence.writer import Pending
+
+RETRY_S: Final = 0.25
+"""First wait after `DiskFull` or `Contended`; doubles up to `RETRY_LIMIT_S`."""
+
+RETRY_LIMIT_S: Final = 5.0
+
+Settled = Callable[[Outcome], None]
+
+
+@final
+class CommitChannel:
+    """Sends one runtime's commits to the store.
+
+    Attributes:
+        fence_token: The token of this ownership; a reset replaces it.
+        turn: Held by whoever commits for the run or for a lifecycle event: of these one commit is in flight at a time, so
+            that each is decided on a state that is already published. Accepts need no turn and share groups.
+    """
+
+    def __init__(self, store: Store, runtime_id: LogicalRuntimeId, fence_token: int) -> None:
+        """Bind the channel to one ownership."""
+        self._store = store
+        self._runtime_id = runtime_id
+        self.fence_token = fence_token
+        self.turn = trio.Lock()
+
+    def submit(self, *changes: Change, on_settled: Settled | None = None) -> Pending:
+        """Queue one commit behind all before it and return at once."""
+        commit = Commit(runtime_id=self._runtime_id, fence_token=self.fence_token, changes=changes)
+        return self._store.submit(commit, on_settled)
+
+    async def commit(self, *changes: Change, on_settled: Settled | None = None) -> CommitResult:
+        """Commit and wait; see `Store.commit`."""
+        return await self.submit(*changes, on_settled=on_settled).wait()
+
+    async def commit_in_turn(self, *changes: Change, on_settled: Settled | None = None) -> CommitResult:
+        """Commit for the run: wait for the turn, and keep the changes in hand over `DiskFull` and `Contended`.
+
+        Both say that nothing landed, so the same commit is tried again while the run waits; neither counts as an attempt
+        (design §3). The turn is free between the tries, for a stop.
+        """
+        delay_s = RETRY_S
+        while True:
+            async with self.turn:
+                try:
+                    return await self.commit(*changes, on_settled=on_settled)
+                except (DiskFull, Contended):
+                    pass  # tried again below, once the turn is free
+            await trio.sleep(delay_s)
+            delay_s = min(delay_s * 2, RETRY_LIMIT_S)

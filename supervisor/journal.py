@@ -1,0 +1,65 @@
+"""The journal of a run: what it recorded before it was interrupted, to be replayed when it enters again (design §7)."""
+
+from __future__ import annotations
+
+from typing import final
+
+from attrs import frozen
+
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets import receipts, sends, sessions, steps
+from tenure.persistence.values import LogicalRuntimeId, RunBoundaryReceipt
+
+StepKey = tuple[str, int]
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Boundary:
+    """One recorded boundary: its receipt, and what was appended and sent since the boundary before it.
+
+    Attributes:
+        receipt: As stored.
+        appended: Messages, in order.
+        sent: Target and payload digest of each send, in order.
+    """
+
+    receipt: RunBoundaryReceipt
+    appended: tuple[bytes, ...]
+    sent: tuple[tuple[LogicalRuntimeId, bytes], ...]
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Journal:
+    """Everything that a run has recorded.
+
+    Attributes:
+        boundaries: By sequence, the first at index 0.
+        steps: By name and ordinal.
+    """
+
+    boundaries: tuple[Boundary, ...] = ()
+    steps: dict[StepKey, steps.RecordedStep]
+
+
+def empty_journal() -> Journal:
+    """The journal of a run that enters for the first time."""
+    return Journal(steps={})
+
+
+def load_journal(statements: Statements, run: int) -> Journal:
+    """Read the journal of a run, in one view."""
+    appended = sessions.appended_by_run(statements, run)
+    sent = sends.of_run(statements, run)
+    return Journal(
+        boundaries=tuple(
+            Boundary(
+                receipt=receipt,
+                appended=tuple(message for boundary, message in appended if boundary == receipt.sequence),
+                sent=tuple((send.target, send.payload_digest) for send in sent if send.boundary == receipt.sequence),
+            )
+            for receipt in receipts.of_run(statements, run)
+        ),
+        steps={(step.name, step.ordinal): step for step in steps.of_run(statements, run)},
+    )

@@ -1,0 +1,86 @@
+"""When a failed run is tried again: pure decisions, without clock or I/O (design §6).
+
+The words are those of OTP: a budget of failures (intensity) in a period. A batch has its attempts, a runtime its budget; the
+first that is used up decides.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import cast, final
+
+import msgspec
+from attrs import frozen
+
+from tenure.persistence.values import HeldReason
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RestartPolicy:
+    """How failures of a behaviour are answered.
+
+    Attributes:
+        max_attempts: Failed attempts after which a batch is abandoned.
+        backoff_s: Wait after the first failure; doubles with each further one.
+        backoff_limit_s: Longest wait.
+        jitter: Largest share by which a wait is shortened at random, so that many failures do not return together.
+        budget: Failures of the runtime within one period that hold it.
+        period_s: Length of the period.
+        max_crashes: Crashes in a row charged to the runtime that hold it.
+    """
+
+    max_attempts: int = 3
+    backoff_s: float = 1.0
+    backoff_limit_s: float = 60.0
+    jitter: float = 0.25
+    budget: int = 10
+    period_s: float = 600.0
+    max_crashes: int = 5
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Decision:
+    """What follows a failed attempt.
+
+    Attributes:
+        retry_at: When to try again, unix seconds; None abandons the batch.
+        failures: Times of the failures in the current period, as stored.
+        held: Why the runtime is held from now on, or None.
+    """
+
+    retry_at: float | None
+    failures: str
+    held: str | None
+
+
+def decide(policy: RestartPolicy, *, attempts: int, failures: str, now: float, source: random.Random) -> Decision:
+    """Decide on the failure that has just happened.
+
+    Args:
+        policy: The rules.
+        attempts: Failed attempts of the batch before this one.
+        failures: Times of the runtime's earlier failures, as stored.
+        now: Unix seconds.
+        source: Randomness of the jitter.
+    """
+    recent = [*(time for time in msgspec.json.decode(failures, type=list[float]) if time > now - policy.period_s), now]
+    retry_at: float | None = None
+    if attempts + 1 < policy.max_attempts:
+        wait_s = min(policy.backoff_s * 2**attempts, policy.backoff_limit_s)
+        retry_at = now + wait_s * (1 - policy.jitter * source.random())
+    return Decision(
+        retry_at=retry_at,
+        failures=msgspec.json.encode(recent).decode(),
+        held=HeldReason.BUDGET_USED_UP if len(recent) >= policy.budget else None,
+    )
+
+
+def describe(error: BaseException) -> str:
+    """An exception for people: the leaves of groups, each with its type."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return "; ".join(describe(each) for each in group.exceptions)
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
