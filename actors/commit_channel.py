@@ -11,8 +11,9 @@ from tenure.errors import Contended, DiskFull
 from tenure.persistence.commits import Change, Commit, CommitResult
 from tenure.persistence.group import Outcome
 from tenure.persistence.store import Store
-from tenure.persistence.values import LogicalRuntimeId
 from tenure.persistence.writer import Pending
+
+from .facts import RuntimeFacts
 
 RETRY_S: Final = 0.25
 """First wait after `DiskFull` or `Contended`; doubles up to `RETRY_LIMIT_S`."""
@@ -27,21 +28,19 @@ class CommitChannel:
     """Sends one runtime's commits to the store.
 
     Attributes:
-        fence_token: The token of this ownership; a reset replaces it.
         turn: Held by whoever commits for the run or for a lifecycle event: of these one commit is in flight at a time, so
             that each is decided on a state that is already published. Accepts need no turn and share groups.
     """
 
-    def __init__(self, store: Store, runtime_id: LogicalRuntimeId, fence_token: int) -> None:
-        """Bind the channel to one ownership."""
+    def __init__(self, store: Store, facts: RuntimeFacts) -> None:
+        """Bind the channel to one ownership; each commit goes under the token that is in force when it is submitted."""
         self._store = store
-        self._runtime_id = runtime_id
-        self.fence_token = fence_token
+        self._facts = facts
         self.turn = trio.Lock()
 
     def submit(self, *changes: Change, on_settled: Settled | None = None) -> Pending:
         """Queue one commit behind all before it and return at once."""
-        commit = Commit(runtime_id=self._runtime_id, fence_token=self.fence_token, changes=changes)
+        commit = Commit(runtime_id=self._facts.runtime_id, fence_token=self._facts.fence_token, changes=changes)
         return self._store.submit(commit, on_settled)
 
     async def commit(self, *changes: Change, on_settled: Settled | None = None) -> CommitResult:

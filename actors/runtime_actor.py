@@ -5,7 +5,8 @@ for: several share a group and land in their order. A lifecycle event waits for 
 table on the state that is published then, committed, and published when its commit has settled. Beside it, at most one task
 works the inbox off: it begins a run, has it executed by the floor above, and begins the next, until nothing waits.
 
-Nothing here is true before it is on disk: every change of `standing` happens in a callback of a settled commit.
+Nothing here is true before it is on disk: facts change in callbacks of settled commits. An actor that nobody uses may be
+dropped at any time; its facts stay with the supervisor, and a new actor goes on from them.
 """
 
 from __future__ import annotations
@@ -17,25 +18,23 @@ from typing import Any, Protocol, TypeVar, final
 import trio
 from trio_util import AsyncValue
 
-from tenure.errors import Closed, Error, RuntimeDestroyed, StaleFence, StoreBroken
-from tenure.persistence.commits import Commit, CommitResult
-from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput
-from tenure.persistence.facets.lifecycle import Hold, LifecycleWritten, WriteLifecycle
-from tenure.persistence.facets.ownership import Ownership, RenewToken
-from tenure.persistence.facets.runs import BeginRun, RunBegun
+from tenure.errors import Closed, Error, StaleFence, StoreBroken
+from tenure.persistence.commits import Change, Commit, CommitResult
+from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput, CancelInput
+from tenure.persistence.facets.lifecycle import Hold
+from tenure.persistence.facets.runs import BeginRun, DropRun, RunBegun
 from tenure.persistence.group import Outcome
-from tenure.persistence.lifecycle import LifecycleEvent, Standing, abandons, durable, runs_inputs, transition
+from tenure.persistence.lifecycle import LifecycleEvent, Standing, runs_inputs, transition
 from tenure.persistence.store import Store
-from tenure.persistence.values import AbandonReason, InputId, LogicalRuntimeId, RunId, RuntimeState
+from tenure.persistence.values import AbandonReason, InputId, Lane, LogicalRuntimeId, RunId, RuntimeState
 
 from .commit_channel import CommitChannel
+from .decisions import Decision, decide, publish
+from .facts import RuntimeFacts
 from .mailbox import Mailbox, MailboxStatistics
 from .request import Request
 
 T = TypeVar("T")
-
-ENDS_RUN = frozenset({LifecycleEvent.STOP, LifecycleEvent.DESTROY, LifecycleEvent.RESET})
-"""Events that drop the current run with its inputs."""
 
 
 class Owner(Protocol):
@@ -46,45 +45,39 @@ class Owner(Protocol):
         ...
 
     def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
-        """A lifecycle event has abandoned inputs."""
+        """Inputs were abandoned, by a lifecycle event or a cancel."""
         ...
 
 
 @final
 class RuntimeActor:
-    """One owned runtime. Public attributes are what was last committed.
+    """One owned runtime.
 
     Attributes:
-        runtime_id: Which runtime.
-        kind: Names its behaviour.
-        generation: Which life.
-        held: Why no run may start, or None.
-        standing: Lifecycle state as published; wait on it for a state.
+        facts: What was last committed.
+        standing: The same standing, to wait on.
         channel: The way of its commits.
-        current_run: The run that was begun last and not dropped since, or None.
+        steered: Counts the accepts that steer; a run that waits for one watches it.
+        closed: Set when the actor has ended.
     """
 
-    def __init__(self, store: Store, owner: Owner, ownership: Ownership, batch: int, nursery: trio.Nursery) -> None:
-        """Take over what an ownership commit returned; `serve` must then be started in `nursery`."""
-        self.runtime_id = ownership.runtime_id
-        self.kind = ownership.kind
-        self.generation = ownership.generation
-        self.epoch = ownership.epoch
-        self.held = ownership.held
-        self.crashes = ownership.crashes
-        self.failures = ownership.failures
-        self.standing = AsyncValue(Standing(state=_attached(ownership.state)))
-        self.channel = CommitChannel(store, ownership.runtime_id, ownership.fence_token)
+    def __init__(self, store: Store, owner: Owner, facts: RuntimeFacts, batch: int, nursery: trio.Nursery) -> None:
+        """Go on from these facts; `serve` must then be started in `nursery`."""
+        self.facts = facts
+        self.standing = AsyncValue(facts.standing)
+        self.channel = CommitChannel(store, facts)
+        self.steered = AsyncValue(0)
+        self.closed = trio.Event()
         self._store = store
         self._owner = owner
         self._batch = batch
         self._nursery = nursery
         self._mailbox = Mailbox[Request[Any]](store.limits.mailbox_messages)
-        self._not_before = ownership.retry_at
-        self._has_work = ownership.unfinished > 0
+        self._server = trio.CancelScope()
         self._worker: trio.CancelScope | None = None
         self._draining = False
-        self.current_run: RunId | None = None
+        self._users = 0
+        self._used_at = trio.current_time()
         self._closed: Error | None = None
 
     # What others ask
@@ -98,11 +91,41 @@ class RuntimeActor:
 
     async def apply(self, event: LifecycleEvent) -> None:
         """Carry out one lifecycle event; on disk when this returns."""
-        await self._ask(Request(partial(self._apply, event)))
+        await self._ask(Request(partial(self._in_turn, partial(self._apply, event))))
 
-    async def hold(self, reason: str | None, detail: str | None = None) -> None:
-        """Mark the runtime held, or resume it with None; on disk when this returns."""
-        await self._ask(Request(partial(self._hold, reason, detail)))
+    async def hold(self, reason: str | None, detail: str | None = None, *first: Change) -> None:
+        """Mark the runtime held, or resume it with None, behind other changes of the same commit."""
+        await self._ask(Request(partial(self._in_turn, partial(self._hold, reason, detail, first))))
+
+    async def cancel_run(self) -> bool:
+        """End the current run and abandon its batch. Returns whether there was one."""
+        return await self._ask(Request(partial(self._in_turn, self._cancel_run)))
+
+    async def cancel_input(self, input_id: InputId) -> bool:
+        """Abandon one queued input. Returns False where a run has it, or it has ended, or is not there."""
+        return await self._ask(Request(partial(self._in_turn, partial(self._cancel_input, input_id))))
+
+    async def commit(self, *changes: Change) -> tuple[Any, ...]:
+        """Commit other changes of this runtime between those of its run and its lifecycle; their answers."""
+        return await self._ask(Request(partial(self._in_turn, partial(self._commit, changes))))
+
+    async def wait_standing(self, reached: Callable[[Standing], bool]) -> Standing:
+        """Wait for a standing. Raises why the actor has ended, where it ends first."""
+        self._users += 1
+        try:
+            async with trio.open_nursery() as nursery:  # owned by this wait
+
+                async def end() -> None:
+                    await self.closed.wait()
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(end)
+                found = await self.standing.wait_value(reached)
+                nursery.cancel_scope.cancel()
+                return found
+            raise self._why_closed()
+        finally:
+            self._users -= 1
 
     def statistics(self) -> MailboxStatistics:
         """How full the mailbox is."""
@@ -111,25 +134,22 @@ class RuntimeActor:
     # The task
 
     async def serve(self) -> None:
-        """Serve requests until cancelled or the store has stopped; then answer everybody who still waits."""
-        self.wake()
+        """Serve requests until the actor is closed; then answer everybody who still waits."""
+        if self.facts.has_work:
+            self.wake()
         try:
-            while self._closed is None:
-                try:
-                    request = await self._mailbox.receive()
-                except (trio.EndOfChannel, trio.ClosedResourceError):
-                    break  # `close` was called while this task waited
-                if request.take():
-                    outcome = request.perform(request)
-                    if isinstance(outcome, Awaitable):
-                        await outcome
+            with self._server:
+                while self._closed is None:
+                    try:
+                        request = await self._mailbox.receive()
+                    except (trio.EndOfChannel, trio.ClosedResourceError):
+                        break  # `close` was called while this task waited
+                    if request.take():
+                        outcome = request.perform(request)
+                        if isinstance(outcome, Awaitable):
+                            await outcome
         finally:
             self.close(self._why_closed())
-
-    async def drain(self) -> None:
-        """Begin no further run, and wait until none is executing."""
-        self._draining = True
-        await self.standing.wait_value(lambda standing: standing.state is not RuntimeState.RUNNING)
 
     def close(self, error: Error) -> None:
         """End the actor: no run goes on, and everybody who waits for it gets the error."""
@@ -138,138 +158,167 @@ class RuntimeActor:
         self._stop_worker()
         for request in self._mailbox.close():
             request.fail(self._closed)
+        self._server.cancel()
+        self.closed.set()
+
+    async def drain(self) -> None:
+        """Begin no further run, and wait until none is executing."""
+        self._draining = True
+        await self.standing.wait_value(lambda standing: standing.state is not RuntimeState.RUNNING)
+
+    def idle_since(self) -> float | None:
+        """Since when (trio's clock) nobody has used the actor, or None where somebody does or a run may come up."""
+        seen = self._mailbox.statistics()
+        busy = self._users or seen.waiting or seen.senders or self._worker is not None
+        return None if busy or self.facts.not_before is not None else self._used_at
 
     def wake(self) -> None:
         """Work the inbox off if there is reason to; called whenever one may have come up."""
-        self._has_work = True
+        self._used_at = trio.current_time()
+        self.facts.has_work = True
         if self._worker is None and self._may_run():
             self._worker = trio.CancelScope()
             self._nursery.start_soon(self._work, self._worker)
 
     def wake_at(self, retry_at: float) -> None:
         """Begin no run before `retry_at` (unix seconds), and look again then."""
-        self._not_before = retry_at
+        self.facts.not_before = retry_at
         self._nursery.start_soon(self._sleep_until, retry_at)
 
-    def publish(self, event: LifecycleEvent) -> None:
-        """The floor above: a commit with this event of a run has settled."""
-        self.standing.value = transition(self.standing.value, event, runtime_id=self.runtime_id)
+    def publish_run(self, event: LifecycleEvent) -> None:
+        """A commit that begins or ends a run has settled."""
+        self.facts.standing = transition(self.facts.standing, event, runtime_id=self.facts.runtime_id)
+        if event is not LifecycleEvent.BEGIN_RUN:
+            self.facts.run_id = None
+        self.standing.value = self.facts.standing
 
-    # Inside
+    def publish_event(self, decision: Decision, answers: tuple[Any, ...]) -> None:
+        """The commit of a lifecycle event has settled."""
+        publish(self.facts, decision, answers)
+        self.standing.value = self.facts.standing
+        if decision.ends_run:
+            self._stop_worker()
+        if decision.reason is not None:
+            self._owner.abandoned(self.facts.runtime_id, answers[0].abandoned, decision.reason)
+
+    # Requests, one after another
 
     async def _ask(self, request: Request[T]) -> T:
         if self._closed is not None:
             raise self._closed
+        self._users += 1
         try:
             await self._mailbox.send(request)
+            return await request.wait(
+                self._store.limits.verdict_s, lambda: self._store.stop_in_doubt("no verdict in time")
+            )
         except (trio.ClosedResourceError, trio.BrokenResourceError) as exc:
             raise self._why_closed() from exc
-        return await request.wait(self._store.limits.verdict_s, lambda: self._store.stop_in_doubt("no verdict in time"))
+        finally:
+            self._users -= 1
+            self._used_at = trio.current_time()
 
     def _why_closed(self) -> Error:
-        return self._closed or Closed(what=f"runtime {self.runtime_id}")
+        return self._closed or Closed(what=f"runtime {self.facts.runtime_id}")
 
     def _accept(self, change: AcceptInput, issue: Callable[[AcceptedInput], T], request: Request[T]) -> None:
         try:
-            settled = partial(self._accepted, issue, request)
+            settled = partial(self._accepted, change, issue, request)
             request.pending = self._store.submit(Commit(changes=(change,)), on_settled=settled)
         except Error as exc:
             request.fail(exc)
 
-    def _accepted(self, issue: Callable[[AcceptedInput], T], request: Request[T], outcome: Outcome) -> None:
+    def _accepted(
+        self, change: AcceptInput, issue: Callable[[AcceptedInput], T], request: Request[T], outcome: Outcome
+    ) -> None:
         if isinstance(outcome, Error):
             request.fail(outcome)
             return
         accepted: AcceptedInput = outcome.values[0]
         request.answer(issue(accepted))
+        if change.lane is Lane.STEER:
+            self.steered.value += 1
         if not accepted.deduplicated:
             self.wake()
 
-    async def _apply(self, event: LifecycleEvent, request: Request[None]) -> None:
+    async def _in_turn(self, perform: Callable[[], Awaitable[T]], request: Request[T]) -> None:
+        """Carry out a request that must not meet a commit of the run in flight."""
         try:
             async with self.channel.turn:
-                await self._commit_event(event)
+                answer = await perform()
         except Error as exc:
             request.fail(exc)
-            if isinstance(exc, StoreBroken):
-                self._closed = exc
+            if isinstance(exc, StoreBroken | StaleFence):
+                self.close(exc)
             return
-        request.answer(None)
+        request.answer(answer)
         self.wake()
 
-    async def _commit_event(self, event: LifecycleEvent) -> None:
-        before = self.standing.value
-        if before.state is RuntimeState.DESTROYED:
-            raise RuntimeDestroyed(runtime_id=self.runtime_id)
-        after = transition(before, event, runtime_id=self.runtime_id)
-        reason = abandons(event)
-        if after == before and reason is None:
-            return
-        resets = event is LifecycleEvent.RESET
-        changes = [
-            WriteLifecycle(
-                runtime_id=self.runtime_id,
-                state=durable(after),
-                abandon=reason,
-                end_run=event in ENDS_RUN,
-                next_generation=resets,
-            )
-        ]
-        result = await self.channel.commit(*changes, *([RenewToken(runtime_id=self.runtime_id)] if resets else []))
-        written: LifecycleWritten = result.values[0]
-        if resets:
-            self.channel.fence_token = result.values[1]
-            self._not_before = None
-        self.generation = written.generation
-        self.standing.value = Standing(state=_attached(after.state)) if resets else after
-        if event in ENDS_RUN:
-            self.current_run = None
-            self._stop_worker()
-        if reason is not None:
-            self._owner.abandoned(self.runtime_id, written.abandoned, reason)
+    async def _apply(self, event: LifecycleEvent) -> None:
+        decision = decide(self.facts.runtime_id, self.facts.standing, event)
+        if decision is not None:
+            result = await self.channel.commit(*decision.changes)
+            self.publish_event(decision, result.values)
 
-    async def _hold(self, reason: str | None, detail: str | None, request: Request[None]) -> None:
-        try:
-            async with self.channel.turn:
-                await self.channel.commit(Hold(runtime_id=self.runtime_id, reason=reason, detail=detail))
-        except Error as exc:
-            request.fail(exc)
-            return
-        self.held = reason
+    async def _hold(self, reason: str | None, detail: str | None, first: tuple[Change, ...]) -> None:
+        await self.channel.commit(*first, Hold(runtime_id=self.facts.runtime_id, reason=reason, detail=detail))
+        self.facts.held, self.facts.held_detail = reason, detail
         if reason is None:
-            self.crashes, self.failures, self._not_before = 0, "[]", None
-        request.answer(None)
-        self.wake()
+            self.facts.failures, self.facts.not_before = "[]", None
+
+    async def _cancel_run(self) -> bool:
+        reason = AbandonReason.CANCELLED
+        result = await self.channel.commit(DropRun(runtime_id=self.facts.runtime_id, reason=reason))
+        abandoned: tuple[InputId, ...] = result.values[0]
+        if self.facts.standing.state is RuntimeState.RUNNING:
+            self.publish_run(LifecycleEvent.CANCEL_RUN)
+        self.facts.not_before = None
+        self._stop_worker()
+        self._owner.abandoned(self.facts.runtime_id, abandoned, reason)
+        return bool(abandoned)
+
+    async def _cancel_input(self, input_id: InputId) -> bool:
+        result = await self.channel.commit(CancelInput(runtime_id=self.facts.runtime_id, input_id=input_id))
+        cancelled: bool = result.values[0]
+        if cancelled:
+            self._owner.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
+        return cancelled
+
+    async def _commit(self, changes: tuple[Change, ...]) -> tuple[Any, ...]:
+        return (await self.channel.commit(*changes)).values
+
+    # Runs, one after another
 
     def _may_run(self) -> bool:
-        waits = self._not_before is not None and self._not_before > self._store.seams.wall_clock()
+        facts = self.facts
+        if facts.not_before is not None and facts.not_before <= self._store.seams.wall_clock():
+            facts.not_before = None
         return (
             self._closed is None
             and not self._draining
-            and self.held is None
-            and not waits
-            and self._has_work
-            and runs_inputs(self.standing.value)
+            and facts.held is None
+            and facts.not_before is None
+            and facts.has_work
+            and runs_inputs(facts.standing)
         )
 
     async def _work(self, scope: trio.CancelScope) -> None:
         """Run after run until nothing waits. At most one of these lives for an actor."""
         with scope:
             while self._may_run():
-                self._has_work = False  # whatever comes from here on sets it again
+                self.facts.has_work = False  # whatever comes from here on sets it again
                 begun = await self._begin()
-                if begun is None:
-                    continue
-                self._has_work = True
-                await self._owner.execute(self, begun)
+                if begun is not None:
+                    self.facts.has_work = True
+                    await self._owner.execute(self, begun)
         if self._worker is scope:
             self._worker = None
-            if self._has_work:
+            if self.facts.has_work:
                 self.wake()
 
     async def _begin(self) -> RunBegun | None:
         run_id = RunId(self._store.seams.new_id())
-        change = BeginRun(runtime_id=self.runtime_id, run_id=run_id, batch=self._batch)
+        change = BeginRun(runtime_id=self.facts.runtime_id, run_id=run_id, batch=self._batch)
         try:
             result = await self.channel.commit_in_turn(change, on_settled=self._begun)
         except (StaleFence, StoreBroken, Closed) as exc:
@@ -277,15 +326,15 @@ class RuntimeActor:
             return None
         except Error as exc:
             # Its rows cannot be read or written: this runtime is blocked, and no other (design §5).
-            self.held = f"cannot begin a run: {exc}"
+            self.facts.held = f"cannot begin a run: {exc}"
             return None
         begun: RunBegun | None = result.values[0]
         return begun
 
     def _begun(self, outcome: Outcome) -> None:
         if isinstance(outcome, CommitResult) and outcome.values[0] is not None:
-            self.current_run = outcome.values[0].run_id
-            self.publish(LifecycleEvent.BEGIN_RUN)
+            self.facts.run_id = outcome.values[0].run_id
+            self.publish_run(LifecycleEvent.BEGIN_RUN)
 
     def _stop_worker(self) -> None:
         if self._worker is not None:
@@ -295,7 +344,3 @@ class RuntimeActor:
     async def _sleep_until(self, retry_at: float) -> None:
         await trio.sleep(max(0.0, retry_at - self._store.seams.wall_clock()))
         self.wake()
-
-
-def _attached(state: RuntimeState) -> RuntimeState:
-    return RuntimeState.ATTACHED if state is RuntimeState.IDLE else state

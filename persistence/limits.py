@@ -23,7 +23,7 @@ class Limits:
         verdict_s: Seconds that a cancelled waiter still waits for the verdict on a commit that was taken.
         wal_pages: Pages in the write-ahead log after which the writer checkpoints.
         read_connections: Connections that read beside the writer.
-        max_attempts: Failed attempts after which a batch is abandoned.
+        passivate_s: Seconds after which an actor that nobody uses is dropped.
     """
 
     payload_bytes: int = 16 * 1024 * 1024
@@ -36,4 +36,4 @@ class Limits:
     verdict_s: float = 30.0
     wal_pages: int = 4_000
     read_connections: int = 2
-    max_attempts: int = 3
+    passivate_s: float = 60.0

@@ -17,6 +17,7 @@ __all__ = [
     "InputId",
     "InputKind",
     "InputPhase",
+    "Lane",
     "LogicalRuntimeId",
     "RunApplyBoundary",
     "RunBoundaryReceipt",
@@ -92,6 +93,14 @@ class InputPhase(StrEnum):
     SUPERSEDED = "superseded"
     COALESCED = "coalesced"
     ABANDONED = "abandoned"
+
+
+@final
+class Lane(StrEnum):
+    """How an input reaches a run: in the queue, or joining the run that is executing at its next checkpoint."""
+
+    QUEUE = "queue"
+    STEER = "steer"
 
 
 @final

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
 
+from .payloads import PayloadType
 from .restart import RestartPolicy
+from .verdicts import InDoubtHook
 
 if TYPE_CHECKING:
     from .run import Run
@@ -25,19 +27,27 @@ class Behaviour:
     Attributes:
         function: Called with each run; returning ends the run well, raising fails the attempt.
         batch: Most inputs that one run takes.
+        payload: A class (attrs, dataclass, or what cattrs can structure) that payloads are made into; None leaves them JSON
+            values. A payload that does not fit is refused at accept, and rejected by itself where a peer sent it.
         version: Stored with each step and shown; never compared.
         restart: What follows a failure.
+        in_doubt: Asked about a step that must not run twice and may have run; None, or an answer of None, holds the runtime
+            until a person says.
     """
 
     function: BehaviourFunction
     batch: int = field(default=1, kw_only=True)
+    payload: type[Any] | None = field(default=None, kw_only=True)
     version: str = field(default="", kw_only=True)
     restart: RestartPolicy = field(factory=RestartPolicy, kw_only=True)
+    in_doubt: InDoubtHook | None = field(default=None, kw_only=True)
+    payload_type: PayloadType = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Raises `InvalidInput` for a batch below 1."""
         if self.batch < 1:
             raise InvalidInput(detail="a batch has at least one input", field="batch")
+        object.__setattr__(self, "payload_type", PayloadType(self.payload))  # the way in which attrs sets frozen fields
 
 
 def as_behaviours(given: Mapping[str, Behaviour | BehaviourFunction]) -> dict[str, Behaviour]:

@@ -1,26 +1,30 @@
 """The execution of runs: from a staged batch to the commit that ends it, well or not.
 
 Cases at the end of a behaviour: it returned, and its batch is consumed; it raised, and the attempt is counted; it did
-something else than its journal says, or reached a step whose outcome nobody knows, and the runtime is held; the host lost its
-authority or its store, and nothing is counted; it was cancelled from outside, and whoever did it has committed why.
+something else than its journal says, or reached a step whose outcome nobody knows, and the runtime is held; it asked the
+process to end, and is charged with a crash; the host lost its authority or its store, and nothing is counted; it was
+cancelled from outside, and whoever did it has committed why.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Protocol, TypeVar, cast, final
+
+import trio
 
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed, Error, InvalidTransition, StaleFence, StepMismatch, StoreBroken
 from tenure.persistence.commits import CommitResult
 from tenure.persistence.executors import Executor
 from tenure.persistence.facets.lifecycle import Hold
-from tenure.persistence.facets.runs import FailRun, RunBegun, UnstageRun
+from tenure.persistence.facets.runs import ChargeCrash, FailRun, RunBegun, UnstageRun
 from tenure.persistence.group import Outcome
 from tenure.persistence.lifecycle import LifecycleEvent
 from tenure.persistence.store import Store
-from tenure.persistence.values import HeldReason
+from tenure.persistence.values import HeldReason, InputId, RunBoundaryReceipt
 
 from .behaviour import Behaviour
 from .journal import empty_journal, load_journal
@@ -35,15 +39,17 @@ class Publisher(Protocol):
     """Who must hear what a run came to, when its commit has landed."""
 
     def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
-        """A boundary has landed: sends in it wake their targets."""
+        """A boundary has landed: sends in it wake their targets, inputs that it consumed or rejected have ended."""
         ...
 
-    def run_finished(self, actor: RuntimeActor, result: CommitResult, /) -> None:
-        """The batch is consumed."""
+    def inputs_consumed(
+        self, actor: RuntimeActor, input_ids: tuple[InputId, ...], receipt: RunBoundaryReceipt, /
+    ) -> None:
+        """Inputs are consumed."""
         ...
 
-    def run_exhausted(self, actor: RuntimeActor, result: CommitResult, error: str, /) -> None:
-        """The batch is abandoned, or will be tried again: the answer of `FailRun` tells."""
+    def inputs_exhausted(self, actor: RuntimeActor, input_ids: tuple[InputId, ...], error: str, /) -> None:
+        """The last attempt over these has failed."""
         ...
 
 
@@ -61,11 +67,21 @@ class Execution:
         self._publisher = publisher
 
     async def execute(self, actor: RuntimeActor, begun: RunBegun) -> None:
-        """Execute one run and commit its end. Cancelled where the runtime is stopped; then nothing more is committed."""
-        behaviour = self._behaviours[actor.kind]
+        """Execute one run and commit its end. Cancelled where the runtime is stopped; then nothing more is committed.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: The behaviour raised it; the host ends.
+        """
+        behaviour = self._behaviours[actor.facts.kind]
         try:
             await self._run(actor, begun, behaviour)
-        except Exception as exc:  # noqa: BLE001 - whatever a behaviour raises is a failure of its own run alone
+        except BaseException as exc:
+            if isinstance(exc, trio.Cancelled) and trio.current_effective_deadline() == -math.inf:
+                raise  # from outside; a Cancelled without a cancelled scope around us is the behaviour's own mistake
+            ends_process = find_leaf(exc, (KeyboardInterrupt, SystemExit))
+            if ends_process is not None:
+                await self._charge(actor, behaviour)
+                raise ends_process from exc
             await self._end_badly(actor, begun, behaviour, exc)
 
     async def _run(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
@@ -76,23 +92,28 @@ class Execution:
             self._store,
             actor.channel,
             self._step_executor,
-            actor.runtime_id,
+            actor.facts.runtime_id,
             begun.run_id,
-            behaviour.version,
+            behaviour,
             journal.steps,
         )
-        run = Run(self._store, actor, begun, journal, steps, partial(self._committed, actor))
+        on_boundary = partial(self._checkpointed, actor)
+        run = Run(self._store, actor, begun, journal, steps, behaviour.payload_type, on_boundary)
         try:
-            await behaviour.function(run)
+            if run.inputs:  # else none of them fits the behaviour, and all are rejected
+                await behaviour.function(run)
         finally:
             run.end()
-        await run.finish(partial(self._finished, actor))
+        await run.finish(partial(self._finished, actor, run))
 
-    async def _end_badly(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: Exception) -> None:
+    async def _end_badly(
+        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException
+    ) -> None:
+        lost = find_leaf(error, (StaleFence, StoreBroken, Closed))
         try:
-            if find_leaf(error, (StaleFence, StoreBroken, Closed)) is not None:
-                actor.close(_as_error(error))
-            elif find_leaf(error, (InvalidTransition,)) is not None and begun.run_id != actor.current_run:
+            if lost is not None and (isinstance(lost, StaleFence) or self._store.broken is not None):
+                actor.close(lost)
+            elif find_leaf(error, (InvalidTransition,)) is not None and actor.facts.run_id != begun.run_id:
                 return  # the run was dropped by a lifecycle event that committed first
             elif find_leaf(error, (NeedsAttention,)) is not None:
                 await self._hold(actor, HeldReason.NEEDS_ATTENTION, error)
@@ -102,32 +123,47 @@ class Execution:
                 await self._fail(actor, begun, behaviour, error)
         except (StaleFence, StoreBroken, Closed) as exc:
             actor.close(exc)
+        except InvalidTransition:
+            return  # as above: the commit that would have counted this attempt came second
 
-    async def _hold(self, actor: RuntimeActor, reason: HeldReason, error: Exception) -> None:
+    async def _hold(self, actor: RuntimeActor, reason: HeldReason, error: BaseException) -> None:
+        detail = describe(error)
+
         def settled(outcome: Outcome) -> None:
             if isinstance(outcome, CommitResult):
-                actor.held = reason
-                actor.publish(LifecycleEvent.FAIL_RUN)
+                actor.facts.held, actor.facts.held_detail = reason, detail
+                actor.publish_run(LifecycleEvent.FAIL_RUN)
 
+        runtime_id = actor.facts.runtime_id
         await actor.channel.commit_in_turn(
-            UnstageRun(runtime_id=actor.runtime_id),
-            Hold(runtime_id=actor.runtime_id, reason=reason, detail=describe(error)),
+            UnstageRun(runtime_id=runtime_id),
+            Hold(runtime_id=runtime_id, reason=reason, detail=detail),
             on_settled=settled,
         )
 
-    async def _fail(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: Exception) -> None:
+    async def _charge(self, actor: RuntimeActor, behaviour: Behaviour) -> None:
+        # Shielded: the exception that ends the host is on its way, and without this the run would end it at every boot.
+        charge = ChargeCrash(runtime_id=actor.facts.runtime_id, max_crashes=behaviour.restart.max_crashes)
+        with trio.CancelScope(shield=True) as scope:
+            scope.relative_deadline = self._store.limits.verdict_s
+            try:
+                await actor.channel.commit_in_turn(charge)
+            except Error as exc:
+                actor.close(exc)
+
+    async def _fail(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException) -> None:
         seams = self._store.seams
         decision = decide(
             behaviour.restart,
             attempts=begun.attempts,
-            failures=actor.failures,
+            failures=actor.facts.failures,
             now=seams.wall_clock(),
             source=seams.random,
         )
         text = describe(error)
         await actor.channel.commit_in_turn(
             FailRun(
-                runtime_id=actor.runtime_id,
+                runtime_id=actor.facts.runtime_id,
                 run_id=begun.run_id,
                 error=text,
                 retry_at=decision.retry_at,
@@ -139,24 +175,34 @@ class Execution:
 
     # Called when a commit has settled
 
-    def _committed(self, actor: RuntimeActor, outcome: Outcome) -> None:
+    def _checkpointed(self, actor: RuntimeActor, outcome: Outcome) -> None:
         if isinstance(outcome, CommitResult):
             self._publisher.run_committed(actor, outcome)
 
-    def _finished(self, actor: RuntimeActor, outcome: Outcome) -> None:
-        if isinstance(outcome, CommitResult):
-            actor.publish(LifecycleEvent.FINISH_RUN)
-            self._publisher.run_committed(actor, outcome)
-            self._publisher.run_finished(actor, outcome)
+    def _finished(self, actor: RuntimeActor, run: Run, outcome: Outcome) -> None:
+        if not isinstance(outcome, CommitResult):
+            return
+        answers = list(outcome.values)
+        verbs = [answers.pop() for decision in reversed(run.decisions) for _ in decision.changes][::-1]
+        consumed: tuple[InputId, ...] = answers.pop()
+        receipt: RunBoundaryReceipt = answers.pop()
+        actor.publish_run(LifecycleEvent.FINISH_RUN)
+        self._publisher.run_committed(actor, outcome)
+        self._publisher.inputs_consumed(actor, consumed, receipt)
+        for decision in run.decisions:
+            mine, verbs = verbs[: len(decision.changes)], verbs[len(decision.changes) :]
+            actor.publish_event(decision, tuple(mine))
 
     def _failed(self, actor: RuntimeActor, decision: Decision, error: str, outcome: Outcome) -> None:
-        if isinstance(outcome, CommitResult):
-            actor.failures = decision.failures
-            actor.held = decision.held
-            actor.publish(LifecycleEvent.FAIL_RUN)
-            if decision.retry_at is not None:
-                actor.wake_at(decision.retry_at)
-            self._publisher.run_exhausted(actor, outcome, error)
+        if not isinstance(outcome, CommitResult):
+            return
+        actor.facts.failures = decision.failures
+        actor.facts.held = decision.held
+        actor.facts.held_detail = error if decision.held else None
+        actor.publish_run(LifecycleEvent.FAIL_RUN)
+        if decision.retry_at is not None:
+            actor.wake_at(decision.retry_at)
+        self._publisher.inputs_exhausted(actor, outcome.values[0], error)
 
 
 def find_leaf(error: BaseException, wanted: tuple[type[E], ...]) -> E | None:
@@ -165,8 +211,3 @@ def find_leaf(error: BaseException, wanted: tuple[type[E], ...]) -> E | None:
         group = cast("BaseExceptionGroup[BaseException]", error)
         return next((leaf for each in group.exceptions if (leaf := find_leaf(each, wanted)) is not None), None)
     return error if isinstance(error, wanted) else None
-
-
-def _as_error(error: BaseException) -> Error:
-    found = find_leaf(error, (StaleFence, StoreBroken, Closed))
-    return found if found is not None else Closed(what="runtime")

@@ -5,28 +5,37 @@ from __future__ import annotations
 from typing import Final
 
 from tenure.errors import InvalidInput
-from tenure.persistence.codec import digest, encode
+from tenure.persistence.codec import digest
 from tenure.persistence.facets.inputs import RESERVED_KEYS, AcceptInput
 from tenure.persistence.seams import Seams
-from tenure.persistence.values import InputId, LogicalRuntimeId
+from tenure.persistence.values import InputId, Lane, LogicalRuntimeId
+
+from .payloads import PayloadType
 
 KEY_LIMIT: Final = 500
 """Most characters of an idempotency key."""
 
 
 def accept_change(
-    seams: Seams, runtime_id: LogicalRuntimeId, payload: object, idempotency_key: str | None
+    seams: Seams,
+    runtime_id: LogicalRuntimeId,
+    payload: object,
+    payload_type: PayloadType,
+    *,
+    idempotency_key: str | None,
+    lane: Lane,
 ) -> AcceptInput:
     """The change that puts one payload into an inbox, under a fresh input id.
 
     Raises:
-        InvalidInput: The payload has no JSON form, or the key is none that a user may give.
+        InvalidInput: The payload has no JSON form or does not fit, or the key is none that a user may give.
     """
     _check_key(idempotency_key)
-    data = encode(payload, "payload")
+    data = payload_type.encode(payload)
     return AcceptInput(
         runtime_id=runtime_id,
         input_id=InputId(seams.new_id()),
+        lane=lane,
         idempotency_key=idempotency_key,
         payload=data,
         payload_digest=digest(data),

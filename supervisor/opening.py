@@ -1,10 +1,16 @@
-"""Opening a host: store, supervisor and recovery, around a body."""
+"""Opening a host: store, supervisor and recovery, around a body; and letting it go."""
 
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import trio
 
 from tenure.persistence.limits import Limits
 from tenure.persistence.nursery import background
@@ -13,7 +19,12 @@ from tenure.persistence.store import open_store
 from tenure.persistence.values import DurabilityClass
 
 from .behaviour import Behaviour, BehaviourFunction, as_behaviours
+from .passivation import passivate_idle
+from .recovery import recover
 from .supervisor import Supervisor
+
+DRAIN_S: Final = 10.0
+"""Seconds that a normal exit lets runs come to their end, where nothing else is said."""
 
 
 @asynccontextmanager
@@ -24,6 +35,7 @@ async def open_supervisor(
     durability: DurabilityClass | str = DurabilityClass.DISK,
     limits: Limits | None = None,
     seams: Seams | None = None,
+    drain_s: float = DRAIN_S,
 ) -> AsyncGenerator[Supervisor]:
     """Open a host: its store, and a supervisor that goes on with what was left unfinished.
 
@@ -33,26 +45,54 @@ async def open_supervisor(
         durability: See `open_store`.
         limits: See `open_store`.
         seams: See `open_store`.
+        drain_s: Seconds that a normal exit lets executing runs come to their end.
 
     Raises:
         Error: What `open_store` raises; `StoreBroken` when the store stops, which cancels the body; `Internal` when the
             supervisor itself fails, with the cause. The body's own exception leaves unwrapped.
+        KeyboardInterrupt, SystemExit: A behaviour raised it.
 
-    Cancellation: the body's. A normal exit lets executing runs come to their end for at most `DRAIN_S`; any other exit drains
-    nothing. What was accepted stays in the inbox.
+    Cancellation: the body's. A normal exit lets executing runs come to their end for at most `drain_s`; any other exit drains
+    nothing. What was accepted stays in the inbox. SIGTERM ends the body and is a normal exit, where this runs in the main
+    thread and the program has no handler of its own.
     """
     async with open_store(target, durability=durability, limits=limits, seams=seams) as store:
         async with background() as body:
             supervisor = Supervisor(store, as_behaviours(behaviours), body.nursery)
-            body.nursery.start_soon(supervisor.watch_store)
+            supervisor.start_soon(partial(_watch_store, supervisor))
+            supervisor.start_soon(partial(passivate_idle, supervisor))
+            if _may_handle_sigterm():
+                supervisor.start_soon(partial(_end_at_sigterm, supervisor))
             try:
                 with body, supervisor.body:
-                    await supervisor.recover()
+                    await recover(supervisor)
                     yield supervisor
                 if body.left_normally and supervisor.failure is None:
-                    await supervisor.drain()
+                    await _drain(supervisor, drain_s)
             finally:
                 supervisor.close()
         if supervisor.failure is not None and body.left_normally:
             raise supervisor.failure
         body.reraise()
+
+
+async def _watch_store(supervisor: Supervisor) -> None:
+    supervisor.end_with(await supervisor.store.wait_broken())
+
+
+async def _drain(supervisor: Supervisor, drain_s: float) -> None:
+    with trio.move_on_after(drain_s):
+        async with trio.open_nursery() as nursery:  # owned by this wait
+            for actor in supervisor.actors:
+                nursery.start_soon(actor.drain)
+
+
+def _may_handle_sigterm() -> bool:
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+async def _end_at_sigterm(supervisor: Supervisor) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for _ in signals:
+            supervisor.body.cancel()

@@ -7,25 +7,31 @@ same order between its steps; where it does not, `StepMismatch` holds the runtim
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar, final
 
 from attrs import frozen
 
+from tenure.actors.decisions import Decision, decide
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import RunEnded, StepMismatch
+from tenure.errors import InvalidInput, RunEnded
 from tenure.persistence.codec import decode, digest, encode
 from tenure.persistence.commits import Change, CommitResult
+from tenure.persistence.facets.inputs import BatchMember
 from tenure.persistence.facets.receipts import MintReceipt
-from tenure.persistence.facets.runs import FinishRun, RunBegun
+from tenure.persistence.facets.runs import ConsumeInput, FinishRun, RejectInput, RunBegun, StageSteered
 from tenure.persistence.facets.sends import Send
-from tenure.persistence.facets.sessions import AppendMessages, path_to
+from tenure.persistence.facets.sessions import AppendMessages
 from tenure.persistence.facets.steps import Repeat
 from tenure.persistence.group import Outcome
+from tenure.persistence.lifecycle import LifecycleEvent, transition
 from tenure.persistence.store import Store
 from tenure.persistence.values import (
     InputId,
     InputKind,
+    InputPhase,
     LogicalRuntimeId,
     RunApplyBoundary,
     RunBoundaryReceipt,
@@ -34,6 +40,8 @@ from tenure.persistence.values import (
 )
 
 from .journal import Journal
+from .payloads import PayloadType
+from .session import RunSession
 from .steps import Steps
 
 T = TypeVar("T")
@@ -47,10 +55,11 @@ class RunInput:
     Attributes:
         input_id: Which input.
         kind: ``external_event`` for an accept, ``peer_message`` for a send.
-        payload: Decoded.
+        payload: Decoded; an instance of the behaviour's payload class where it has one.
         source: Where it came from, e.g. ``{"type": "peer", "runtime_id": ...}``.
         idempotency_key: Its key, or None.
         attempts: How many runs over it failed.
+        phase: ``staged``, or ``consumed`` or ``abandoned`` where this run ended it before it was interrupted.
     """
 
     input_id: InputId
@@ -59,44 +68,7 @@ class RunInput:
     source: Any
     idempotency_key: str | None
     attempts: int
-
-
-@final
-class RunSession:
-    """The conversation of a run: what stood when the run began, and what the run appends."""
-
-    def __init__(self, store: Store, begun: RunBegun) -> None:
-        """Made by `Run`."""
-        self._store = store
-        self._base = begun.base
-        self._base_count = begun.base_count
-        self.appended: list[bytes] = []
-        self.landed = 0
-
-    @property
-    def count(self) -> int:
-        """Messages on the path, with those that this run appended so far."""
-        return self._base_count + len(self.appended)
-
-    def append(self, message: object) -> None:
-        """Append a message: bytes as they are, anything else as JSON. It lands with the next boundary of the run.
-
-        Raises:
-            InvalidInput: The message has no JSON form.
-        """
-        self.appended.append(message if isinstance(message, bytes) else encode(message, "message"))
-
-    async def raw_messages(self) -> list[bytes]:
-        """The path as bytes, first to last, with what this run appended. Reads the whole conversation."""
-        return [*await self._store.read(lambda statements: path_to(statements, self._base)), *self.appended]
-
-    async def messages(self) -> list[Any]:
-        """The path decoded, first to last, with what this run appended. Reads the whole conversation.
-
-        Raises:
-            Corrupt: A message is no JSON.
-        """
-        return [decode(message, "message", str(at)) for at, message in enumerate(await self.raw_messages(), 1)]
+    phase: InputPhase
 
 
 @final
@@ -108,7 +80,8 @@ class Run:
         run_id: The same over all attempts and crashes.
         fence_token: For tools that can refuse a stale one.
         generation: Which life of the runtime.
-        inputs: Always exactly this batch, in admission order.
+        inputs: Always exactly this batch, in admission order, less those whose payload does not fit the behaviour's class:
+            they are rejected with the run's next boundary.
         session: The conversation.
         attempts: Failed attempts of this run so far.
     """
@@ -120,25 +93,32 @@ class Run:
         begun: RunBegun,
         journal: Journal,
         steps: Steps,
-        on_checkpoint: Callable[[Outcome], None],
+        payload_type: PayloadType,
+        on_boundary: Callable[[Outcome], None],
     ) -> None:
-        """Made by the supervisor; `on_checkpoint` hears of each checkpoint that has landed."""
-        self.runtime_id = actor.runtime_id
+        """Made by the supervisor; `on_boundary` hears of each checkpoint that has landed."""
+        self.runtime_id = actor.facts.runtime_id
         self.run_id: RunId = begun.run_id
-        self.fence_token = actor.channel.fence_token
-        self.generation = actor.generation
+        self.fence_token = actor.facts.fence_token
+        self.generation = actor.facts.generation
         self.attempts = begun.attempts
-        self.inputs = tuple(_run_input(each) for each in begun.inputs)
         self.session = RunSession(store, begun)
         self._store = store
         self._actor = actor
+        self._begun = begun
         self._journal = journal
         self._steps = steps
-        self._on_checkpoint = on_checkpoint
+        self._payload_type = payload_type
+        self._on_boundary = on_boundary
         self._sends: list[tuple[LogicalRuntimeId, bytes]] = []
         self._sends_landed = 0
+        self._rejected: dict[InputId, str] = {}
+        self._decisions: list[Decision] = []
         self._boundaries = 0
         self._ended = False
+        self.inputs = self._fitting([each for each in begun.inputs if each.joined is None])
+
+    # Work
 
     async def step(
         self, name: str, function: Callable[..., Awaitable[T] | T], *arguments: object, repeat: Repeat | str
@@ -153,11 +133,13 @@ class Run:
             function: Async, or sync and then run in a worker thread.
             *arguments: Given to `function`; their digest is compared with the recorded one.
             repeat: ``freely``: may run again when nobody knows whether it ran. ``keyed``: may too, and gets a keyword
-                ``key``, always the same, to pass on. ``never``: its dispatch is on disk before it runs.
+                ``key``, always the same, to pass on. ``never``: its dispatch is on disk before it runs; in doubt after a
+                crash, the behaviour's `in_doubt` hook or a person gives the verdict.
 
         Raises:
             StepMismatch: The record has other arguments; the run is not deterministic. Holds the runtime.
             InvalidInput: Arguments or result have no JSON form.
+            LimitReached: Too many steps in one run.
             RunEnded: The run is over.
 
         Cancellation: a thread that runs on is not waited for and its result is dropped.
@@ -165,6 +147,18 @@ class Run:
         self._check_open()
         result: T = await self._steps.step(name, function, arguments, Repeat(repeat))
         return result
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep until a time that is on disk before the sleep begins: over crashes and restarts it is slept once.
+
+        Raises:
+            StepMismatch: The run slept otherwise before. Holds the runtime.
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        await self._steps.sleep(seconds)
+
+    # What lands with the next boundary
 
     def send(self, target: str, payload: object) -> None:
         """Send a message to another runtime. It lands with the next boundary of this run, once, whatever happens.
@@ -178,35 +172,79 @@ class Run:
         self._check_open()
         self._sends.append((check_runtime_id(target), encode(payload, "payload")))
 
-    async def checkpoint(self) -> RunBoundaryReceipt:
-        """Commit what was appended and sent so far, and return the receipt. The inputs stay with the run.
+    def reject(self, rejected: RunInput, error: str) -> None:
+        """Abandon one member of the batch with ``rejected``, and spare the rest. Lands with the next boundary.
+
+        Raises:
+            InvalidInput: Not a member of this run.
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        if rejected.input_id not in {each.input_id for each in self._begun.inputs} | self._rejected.keys():
+            raise InvalidInput(detail=f"{rejected.input_id} is no input of this run", field="rejected")
+        self._rejected.setdefault(rejected.input_id, error)
+
+    def retire(self) -> None:
+        """Retire this runtime with the end of this run; a run that fails drops it. Raises `InvalidTransition`."""
+        self._decide(LifecycleEvent.RETIRE)
+
+    def reset(self) -> None:
+        """Reset this runtime with the end of this run; a run that fails drops it. Raises `InvalidTransition`."""
+        self._decide(LifecycleEvent.RESET)
+
+    def stop(self) -> None:
+        """Stop this runtime with the end of this run; a run that fails drops it. Raises `InvalidTransition`."""
+        self._decide(LifecycleEvent.STOP)
+
+    def destroy(self) -> None:
+        """Destroy this runtime with the end of this run; a run that fails drops it. Raises `InvalidTransition`."""
+        self._decide(LifecycleEvent.DESTROY)
+
+    # Boundaries
+
+    async def checkpoint(self, consume: tuple[RunInput, ...] = ()) -> RunBoundaryReceipt:
+        """Commit what was appended, sent and rejected so far, and return the receipt.
+
+        The inputs stay with the run, but for those that are named in `consume`. What was sent to steer joins the run here;
+        `wait_steered` gives it.
 
         Raises:
             StepMismatch: What is replayed differs from what is stored. Holds the runtime.
             RunEnded: The run is over.
         """
-        self._check_open()
-        recorded = self._replay()
-        if recorded is not None:
-            return recorded
-        result = await self._commit(RunApplyBoundary.RUN_CHECKPOINT, on_settled=self._on_checkpoint)
-        receipt: RunBoundaryReceipt = result.values[-1]
+        receipt, _ = await self._checkpoint(consume)
         return receipt
+
+    async def wait_steered(self) -> tuple[RunInput, ...]:
+        """Wait until something is sent to steer this run, let it join at a checkpoint, and return what joined.
+
+        The wait survives a restart: the run enters again and waits on. What has joined stays with the run, is part of
+        its batch, and joins at the same checkpoint again in a replay.
+        """
+        while True:
+            seen = self._actor.steered.value
+            _, joined = await self._checkpoint(())
+            fitting = self._fitting(joined)
+            if fitting:
+                return fitting
+            await self._actor.steered.wait_value(partial(operator.ne, seen))
 
     # The supervisor's
 
     async def finish(self, on_settled: Callable[[Outcome], None]) -> None:
-        """Commit the end of the run: what was appended and sent, the receipt, the batch consumed."""
+        """Commit the end of the run: what was appended, sent and rejected, the receipt, the batch consumed, own verbs."""
+        if self._steps.fault is not None:
+            raise self._steps.fault
         if self._boundaries < len(self._journal.boundaries):
-            raise StepMismatch(
-                runtime_id=self.runtime_id,
-                run_id=self.run_id,
-                name=f"checkpoint {self._boundaries + 1}",
-                recorded="a checkpoint",
-                given="the end of the run",
-            )
+            raise self._steps.mismatch(f"checkpoint {self._boundaries + 1}", "a checkpoint", "the end of the run")
         finish = FinishRun(runtime_id=self.runtime_id, run_id=self.run_id)
-        await self._commit(RunApplyBoundary.RUN_START, finish, on_settled=on_settled)
+        verbs = [change for decision in self._decisions for change in decision.changes]
+        await self._commit(RunApplyBoundary.RUN_START, [finish, *verbs], on_settled)
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The lifecycle events that this run asks for, in order; they are written last in its final commit."""
+        return tuple(self._decisions)
 
     def end(self) -> None:
         """From now on every use of this run is `RunEnded`."""
@@ -218,68 +256,103 @@ class Run:
         if self._ended:
             raise RunEnded(run_id=self.run_id)
 
-    def _replay(self) -> RunBoundaryReceipt | None:
-        if self._boundaries >= len(self._journal.boundaries):
-            return None
+    def _decide(self, event: LifecycleEvent) -> None:
+        self._check_open()
+        if self._decisions:
+            standing = self._decisions[-1].after
+        else:
+            standing = transition(self._actor.facts.standing, LifecycleEvent.FINISH_RUN, runtime_id=self.runtime_id)
+        decision = decide(self.runtime_id, standing, event)
+        if decision is not None:
+            self._decisions.append(decision)
+
+    async def _checkpoint(self, consume: tuple[RunInput, ...]) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
+        self._check_open()
+        if self._boundaries < len(self._journal.boundaries):
+            return self._replay()
+        last: list[Change] = [
+            ConsumeInput(runtime_id=self.runtime_id, run_id=self.run_id, input_id=each.input_id) for each in consume
+        ]
+        last.append(StageSteered(runtime_id=self.runtime_id, run_id=self.run_id))
+        result = await self._commit(RunApplyBoundary.RUN_CHECKPOINT, last, self._on_boundary)
+        receipt: RunBoundaryReceipt = result.values[-len(last) - 1]
+        joined: tuple[BatchMember, ...] = result.values[-1]
+        return receipt, joined
+
+    def _replay(self) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
         recorded = self._journal.boundaries[self._boundaries]
         appended = tuple(self.session.appended[self.session.landed :])
         sent = tuple((target, digest(payload)) for target, payload in self._sends[self._sends_landed :])
         for what, stored, given in (("appended", recorded.appended, appended), ("sent", recorded.sent, sent)):
             if stored != given:
-                raise StepMismatch(
-                    runtime_id=self.runtime_id,
-                    run_id=self.run_id,
-                    name=f"checkpoint {self._boundaries + 1}",
-                    recorded=f"{len(stored)} {what}",
-                    given=f"{len(given)} {what}, not the same",
-                )
+                name = f"checkpoint {self._boundaries + 1}"
+                raise self._steps.mismatch(name, f"{len(stored)} {what}", f"{len(given)} {what}, not the same")
         self._landed()
-        return recorded.receipt
+        return recorded.receipt, tuple(each for each in self._begun.inputs if each.joined == recorded.receipt.sequence)
 
     async def _commit(
-        self,
-        boundary: RunApplyBoundary,
-        *last: Change,
-        on_settled: Callable[[Outcome], None] | None = None,
+        self, boundary: RunApplyBoundary, last: list[Change], on_settled: Callable[[Outcome], None]
     ) -> CommitResult:
-        changes: list[Change] = []
-        messages = tuple(self.session.appended[self.session.landed :])
-        if messages:
-            changes.append(AppendMessages(runtime_id=self.runtime_id, messages=messages, run_id=self.run_id))
-        for index, (target, payload) in enumerate(self._sends[self._sends_landed :], self._sends_landed + 1):
-            changes.append(
-                Send(
-                    runtime_id=self.runtime_id,
-                    run_id=self.run_id,
-                    index=index,
-                    target=target,
-                    input_id=InputId(self._store.seams.new_id()),
-                    payload=payload,
-                    payload_digest=digest(payload),
-                )
-            )
         receipt = MintReceipt(
             runtime_id=self.runtime_id,
             run_id=self.run_id,
             boundary=boundary,
             contributing_input_ids=tuple(each.input_id for each in self.inputs),
         )
-        result = await self._actor.channel.commit_in_turn(*changes, receipt, *last, on_settled=on_settled)
+        changes = [*self._buffered(), receipt, *last]
+        result = await self._actor.channel.commit_in_turn(*changes, on_settled=on_settled)
         self._landed()
         return result
+
+    def _buffered(self) -> list[Change]:
+        runtime_id, run_id = self.runtime_id, self.run_id
+        changes: list[Change] = []
+        messages = tuple(self.session.appended[self.session.landed :])
+        if messages:
+            changes.append(AppendMessages(runtime_id=runtime_id, messages=messages, run_id=run_id))
+        changes += [
+            Send(
+                runtime_id=runtime_id,
+                run_id=run_id,
+                index=index,
+                target=target,
+                input_id=InputId(self._store.seams.new_id()),
+                payload=payload,
+                payload_digest=digest(payload),
+            )
+            for index, (target, payload) in enumerate(self._sends[self._sends_landed :], self._sends_landed + 1)
+        ]
+        ended = {each.input_id for each in self._begun.inputs if each.phase is not InputPhase.STAGED}
+        changes += [
+            RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=error)
+            for input_id, error in self._rejected.items()
+            if error and input_id not in ended
+        ]
+        return changes
 
     def _landed(self) -> None:
         self._boundaries += 1
         self.session.landed = len(self.session.appended)
         self._sends_landed = len(self._sends)
+        self._rejected = dict.fromkeys(self._rejected, "")  # known, and not written again
 
-
-def _run_input(staged: Any) -> RunInput:
-    return RunInput(
-        input_id=staged.input_id,
-        kind=staged.kind,
-        payload=decode(staged.payload, "payload", staged.input_id),
-        source=decode(staged.source.encode(), "source", staged.input_id),
-        idempotency_key=staged.idempotency_key,
-        attempts=staged.attempts,
-    )
+    def _fitting(self, members: list[BatchMember] | tuple[BatchMember, ...]) -> tuple[RunInput, ...]:
+        fitting: list[RunInput] = []
+        for member in members:
+            try:
+                payload = self._payload_type.decode(member.payload, member.input_id)
+            except InvalidInput as exc:
+                self._rejected.setdefault(member.input_id, str(exc))
+                continue
+            fitting.append(
+                RunInput(
+                    input_id=member.input_id,
+                    kind=member.kind,
+                    payload=payload,
+                    source=decode(member.source.encode(), "source", member.input_id),
+                    idempotency_key=member.idempotency_key,
+                    attempts=member.attempts,
+                    phase=member.phase,
+                )
+            )
+        return tuple(fitting)

@@ -6,18 +6,25 @@ import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, final
+from typing import Any, Final, final
+
+import trio
 
 from tenure.actors.commit_channel import CommitChannel
 from tenure.errors import LimitReached, StepMismatch
 from tenure.persistence.codec import decode, digest, encode
 from tenure.persistence.executors import Executor
-from tenure.persistence.facets.steps import RecordedStep, RecordStep, Repeat, StepStatus
+from tenure.persistence.facets.steps import RecordedStep, RecordStep, Repeat, SettleStep, StepStatus
 from tenure.persistence.store import Store
 from tenure.persistence.values import LogicalRuntimeId, RunId
 
+from .behaviour import Behaviour
 from .journal import StepKey
 from .restart import describe
+from .verdicts import DidNotRun, Ran, StepInDoubt
+
+SLEEP: Final = "tenure.sleep"
+"""Name of the steps that are durable sleeps."""
 
 
 class NeedsAttention(Exception):
@@ -30,7 +37,11 @@ class RecordedFailure(Exception):
 
 @final
 class Steps:
-    """Executes and replays the steps of one run."""
+    """Executes and replays the steps of one run.
+
+    Attributes:
+        fault: The first mismatch or doubt that was raised; it decides the run's end even where the behaviour swallows it.
+    """
 
     def __init__(
         self,
@@ -39,7 +50,7 @@ class Steps:
         executor: Executor,
         runtime_id: LogicalRuntimeId,
         run_id: RunId,
-        version: str,
+        behaviour: Behaviour,
         recorded: Mapping[StepKey, RecordedStep],
     ) -> None:
         """Bind the steps to their run and what it has recorded."""
@@ -48,46 +59,102 @@ class Steps:
         self._executor = executor
         self._runtime_id = runtime_id
         self._run_id = run_id
-        self._version = version
+        self._behaviour = behaviour
         self._recorded = recorded
         self._used: Counter[str] = Counter()
+        self.fault: Exception | None = None
 
     async def step(
         self, name: str, function: Callable[..., Awaitable[Any] | Any], arguments: tuple[object, ...], repeat: Repeat
     ) -> Any:
         """See `Run.step`."""
+        encoded = encode(arguments, "arguments")
+        ordinal = self._use(name)
+        recorded = self._recorded.get((name, ordinal))
+        record = self._record(name, ordinal, digest(encoded), repeat)
+        if recorded is not None:
+            self._compare(recorded, digest(encoded), repeat)
+            # Cases: it succeeded; it failed and must not run again; nobody knows and it must not run again; it may run again.
+            if recorded.status is StepStatus.SUCCEEDED:
+                return self._result(recorded.result or b"null", name, ordinal)
+            if repeat is Repeat.NEVER and recorded.status is StepStatus.FAILED:
+                raise RecordedFailure(recorded.error)
+            if repeat is Repeat.NEVER:
+                verdict = await self._ask(name, ordinal, decode(encoded, "arguments", name))
+                if isinstance(verdict, Ran):
+                    return await self._settle(name, ordinal, verdict)
+        if repeat is Repeat.NEVER:
+            await self._channel.commit_in_turn(record(status=StepStatus.DISPATCHED))
+        if repeat is Repeat.KEYED:
+            function = partial(function, key=f"{self._run_id}:{name}:{ordinal}")
+        return await self._execute(function, arguments, record)
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Run.sleep`: the time to wake is on disk before the sleep begins."""
+        ordinal = self._use(SLEEP)
+        arguments_digest = digest(encode((seconds,), "arguments"))
+        recorded = self._recorded.get((SLEEP, ordinal))
+        clock = self._store.seams.wall_clock
+        if recorded is None:
+            wake_at = clock() + seconds
+            record = self._record(SLEEP, ordinal, arguments_digest, Repeat.FREELY)
+            result = encode(wake_at, "result")
+            await self._channel.commit_in_turn(record(status=StepStatus.SUCCEEDED, result=result, ended_at=clock()))
+        else:
+            self._compare(recorded, arguments_digest, Repeat.FREELY)
+            wake_at = self._result(recorded.result or b"0", SLEEP, ordinal)
+        await trio.sleep(max(0.0, wake_at - clock()))
+
+    def mismatch(self, name: str, recorded: str, given: str) -> StepMismatch:
+        """The error of a run that does something else than its journal says."""
+        error = StepMismatch(
+            runtime_id=self._runtime_id, run_id=self._run_id, name=name, recorded=recorded, given=given
+        )
+        self.fault = self.fault or error
+        return error
+
+    # Inside
+
+    def _use(self, name: str) -> int:
         if self._used.total() >= self._store.limits.run_steps:
             raise LimitReached(what="steps of one run", limit=self._store.limits.run_steps)
         self._used[name] += 1
-        ordinal = self._used[name]
-        arguments_digest = digest(encode(arguments, "arguments"))
-        recorded = self._recorded.get((name, ordinal))
-        if recorded is not None:
-            self._compare(recorded, arguments_digest, repeat)
-            # Cases: it succeeded; it must not run again (it failed, or nobody knows); it may run again.
-            if recorded.status is StepStatus.SUCCEEDED:
-                return decode(recorded.result or b"null", "step", f"{self._run_id}/{name}/{ordinal}")
-            if repeat is Repeat.NEVER:
-                if recorded.status is StepStatus.FAILED:
-                    raise RecordedFailure(recorded.error)
-                message = f"step {name} #{ordinal} was dispatched and may have run"
-                raise NeedsAttention(message)
-        record = partial(
+        return self._used[name]
+
+    def _record(self, name: str, ordinal: int, arguments_digest: bytes, repeat: Repeat) -> partial[RecordStep]:
+        return partial(
             RecordStep,
             runtime_id=self._runtime_id,
             run_id=self._run_id,
             name=name,
             ordinal=ordinal,
             arguments_digest=arguments_digest,
-            version=self._version,
+            version=self._behaviour.version,
             repeat=repeat,
             started_at=self._store.seams.wall_clock(),
         )
-        if repeat is Repeat.NEVER:
-            await self._channel.commit_in_turn(record(status=StepStatus.DISPATCHED))
-        if repeat is Repeat.KEYED:
-            function = partial(function, key=f"{self._run_id}:{name}:{ordinal}")
-        return await self._execute(function, arguments, record)
+
+    async def _ask(self, name: str, ordinal: int, arguments: list[Any]) -> Ran | DidNotRun:
+        hook = self._behaviour.in_doubt
+        if hook is not None:
+            doubt = StepInDoubt(
+                runtime_id=self._runtime_id,
+                run_id=self._run_id,
+                name=name,
+                ordinal=ordinal,
+                arguments=tuple(arguments),
+            )
+            verdict = await hook(doubt)
+            if verdict is not None:
+                return verdict
+        self.fault = self.fault or NeedsAttention(f"step {name} #{ordinal} was dispatched and may have run")
+        raise self.fault
+
+    async def _settle(self, name: str, ordinal: int, verdict: Ran) -> Any:
+        result = encode(verdict.result, "result")
+        change = SettleStep(runtime_id=self._runtime_id, name=name, ordinal=ordinal, ran=True, result=result)
+        await self._channel.commit_in_turn(change)
+        return self._result(result, name, ordinal)
 
     async def _execute(
         self,
@@ -106,19 +173,21 @@ class Steps:
         return decode(result, "step", self._run_id)
 
     async def _call(self, function: Callable[..., Awaitable[Any] | Any], arguments: tuple[object, ...]) -> Any:
-        if inspect.iscoroutinefunction(inspect.unwrap(getattr(function, "func", function))):
+        if _is_async(function):
             return await function(*arguments)
         return await self._executor.run(partial(function, *arguments))
 
+    def _result(self, result: bytes, name: str, ordinal: int) -> Any:
+        return decode(result, "step", f"{self._run_id}/{name}/{ordinal}")
+
     def _compare(self, recorded: RecordedStep, arguments_digest: bytes, repeat: Repeat) -> None:
-        stored, given = (
-            f"{repeats} with arguments {digested.hex()[:16]}"
-            for repeats, digested in (
-                (recorded.repeat, recorded.arguments_digest),
-                (repeat, arguments_digest),
-            )
-        )
+        stored = f"{recorded.repeat} with arguments {recorded.arguments_digest.hex()[:16]}"
+        given = f"{repeat} with arguments {arguments_digest.hex()[:16]}"
         if stored != given:
-            raise StepMismatch(
-                runtime_id=self._runtime_id, run_id=self._run_id, name=recorded.name, recorded=stored, given=given
-            )
+            raise self.mismatch(recorded.name, stored, given)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - an object with an async __call__

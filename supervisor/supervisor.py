@@ -1,19 +1,18 @@
-"""The supervisor: which runtimes live in this host, and what recovery does.
+"""The supervisor: which runtimes live in this host, and who answers for them.
 
-`open_supervisor` opens the store, takes over what was left unfinished, and gives out handles. Each owned runtime has one
-actor; what its behaviour does is executed by `execution`; what has landed is published here: to tickets, and to the targets
-of sends.
+Each owned runtime is known by its facts, and has an actor while somebody uses it. What its behaviour does is executed by
+`execution`; what has landed is published here: to tickets, and to the targets of sends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Final, final
+from typing import Any, final
 
 import trio
-from attrs import frozen
 
+from tenure.actors.facts import RuntimeFacts, facts_of
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import (
     Closed,
@@ -29,10 +28,10 @@ from tenure.errors import (
 )
 from tenure.persistence.codec import decode
 from tenure.persistence.commits import Commit, CommitResult
-from tenure.persistence.facets import inputs, runtimes, sessions
+from tenure.persistence.facets import inputs, runtimes, sends, sessions
 from tenure.persistence.facets.inputs import AcceptedInput
-from tenure.persistence.facets.ownership import Ownership, TakeOwnership
-from tenure.persistence.facets.runs import RunBegun
+from tenure.persistence.facets.ownership import TakeOwnership
+from tenure.persistence.facets.runs import InputEnded, RunBegun
 from tenure.persistence.facets.sends import Sent
 from tenure.persistence.group import Outcome as CommitOutcome
 from tenure.persistence.lifecycle import LifecycleEvent
@@ -41,6 +40,7 @@ from tenure.persistence.values import (
     AbandonReason,
     InputId,
     InputPhase,
+    Lane,
     LogicalRuntimeId,
     RunBoundaryReceipt,
     RuntimeState,
@@ -48,40 +48,15 @@ from tenure.persistence.values import (
     check_runtime_id,
 )
 
-from . import recovery
 from .behaviour import Behaviour
 from .execution import Execution
 from .ingress import accept_change
 from .runtime import Runtime
+from .statistics import SupervisorStatistics
 from .tickets import Outcome, Ticket, Tickets, stored_outcome
 
-DRAIN_S: Final = 10.0
-"""Seconds that a normal exit lets runs come to their end."""
-
-TRIAL_S: Final = 10.0
-"""Seconds that a run on trial has for itself before the next one starts."""
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class SupervisorStatistics:
-    """What a host is doing.
-
-    Attributes:
-        runtimes: Runtimes that it owns.
-        running: Those of them that execute a run.
-        held: Those of them that are held.
-        commits: Commits that landed since the store was opened.
-        groups: Groups they shared.
-        waiting: Commits that wait for the writer.
-    """
-
-    runtimes: int
-    running: int
-    held: int
-    commits: int
-    groups: int
-    waiting: int
+PAGE = 500
+"""Rows that a read takes at a time."""
 
 
 @final
@@ -90,20 +65,23 @@ class Supervisor:
 
     Attributes:
         store: The store beneath, for reads and for facets of one's own.
+        body: Cancelled when the supervisor ends under its body.
+        failure: Why it has ended, or None.
     """
 
     def __init__(self, store: Store, behaviours: Mapping[str, Behaviour], nursery: trio.Nursery) -> None:
         """Own nothing yet; tasks will run in `nursery`."""
         self.store = store
-        self._behaviours = dict(behaviours)
+        self.behaviours = dict(behaviours)
+        self.body = trio.CancelScope()
+        self.failure: BaseException | None = None
         self._nursery = nursery
+        self._owned: dict[LogicalRuntimeId, RuntimeFacts] = {}
         self._actors: dict[LogicalRuntimeId, RuntimeActor] = {}
         self._starting: dict[LogicalRuntimeId, trio.Event] = {}
         self._tickets = Tickets(self._read_outcome)
         self._step_executor = store.seams.step_executor()
-        self._execution = Execution(store, self._behaviours, self._step_executor, self)
-        self.body = trio.CancelScope()
-        self.failure: Error | None = None
+        self._execution = Execution(store, self.behaviours, self._step_executor, self)
 
     # What a host asks for
 
@@ -123,27 +101,27 @@ class Supervisor:
         comes at the next checkpoint.
         """
         checked = check_runtime_id(runtime_id)
-        if kind not in self._behaviours:
+        if kind not in self.behaviours:
             raise UnknownKind(kind=kind)
         while (starting := self._starting.get(checked)) is not None:
             await starting.wait()
-        actor = self._actors.get(checked)
-        if actor is None:
-            actor = await self._take_over(checked, kind)
-        elif actor.kind != kind:
-            raise KindMismatch(runtime_id=checked, stored=actor.kind, given=kind)
-        elif actor.standing.value.state is RuntimeState.DESTROYED:
+        facts = self._owned.get(checked)
+        if facts is None:
+            facts = await self._take_over(checked, kind)
+        elif facts.kind != kind:
+            raise KindMismatch(runtime_id=checked, stored=facts.kind, given=kind)
+        elif facts.standing.state is RuntimeState.DESTROYED:
             raise RuntimeDestroyed(runtime_id=checked)
-        elif actor.standing.value.state is RuntimeState.STOPPED:
-            await actor.apply(LifecycleEvent.ATTACH)
-        return Runtime(self, actor)
+        elif facts.standing.state is RuntimeState.STOPPED:
+            await self.actor(facts).apply(LifecycleEvent.ATTACH)
+        return Runtime(self, facts)
 
     def runtime(self, runtime_id: str) -> Runtime:
         """The handle of a runtime that this supervisor owns. Raises `NotFound`."""
-        actor = self._actors.get(check_runtime_id(runtime_id))
-        if actor is None:
+        facts = self._owned.get(check_runtime_id(runtime_id))
+        if facts is None:
             raise NotFound(what="owned runtime", key=runtime_id)
-        return Runtime(self, actor)
+        return Runtime(self, facts)
 
     async def ticket(
         self, runtime_id: str, *, input_id: str | None = None, idempotency_key: str | None = None
@@ -159,8 +137,8 @@ class Supervisor:
             raise InvalidInput(detail="give either an input id or an idempotency key")
         found = None if input_id is None else InputId(input_id)
         if found is None and idempotency_key is not None:
-            key = idempotency_key
-            found = await self.store.read(lambda statements: inputs.find_by_key(statements, checked, key))
+            read = partial(inputs.find_by_key, runtime_id=checked, idempotency_key=idempotency_key)
+            found = await self.store.read(read)
         if found is None:
             raise NotFound(what="input", key=str(idempotency_key))
         # Issued before it is read: an end that is published in between finds it.
@@ -178,7 +156,7 @@ class Supervisor:
             Corrupt: A message is no JSON.
         """
         checked = check_runtime_id(runtime_id)
-        path = await self.store.read(lambda statements: sessions.path_of_runtime(statements, checked))
+        path = await self.store.read(partial(sessions.path_of_runtime, runtime_id=checked))
         if path is None:
             raise NotFound(what="runtime", key=runtime_id)
         return [decode(message, "message", f"{runtime_id}/{at}") for at, message in enumerate(path, 1)]
@@ -189,20 +167,31 @@ class Supervisor:
         found: list[inputs.DeadLetter] = []
         while True:
             after = found[-1].input_id if found else InputId("")
-            read = partial(inputs.dead_letters, runtime_id=checked, after=after, count=recovery.PAGE)
-            page = await self.store.read(read)
+            page = await self.store.read(partial(inputs.dead_letters, runtime_id=checked, after=after, count=PAGE))
             found.extend(page)
-            if len(page) < recovery.PAGE:
+            if len(page) < PAGE:
+                return found
+
+    async def refused_sends(self, runtime_id: str) -> list[sends.RefusedSend]:
+        """What a runtime sent and nobody could take, oldest first."""
+        checked = check_runtime_id(runtime_id)
+        found: list[sends.RefusedSend] = []
+        while True:
+            after = found[-1].send if found else 0
+            page = await self.store.read(partial(sends.refused, runtime_id=checked, after=after, count=PAGE))
+            found.extend(page)
+            if len(page) < PAGE:
                 return found
 
     def statistics(self) -> SupervisorStatistics:
         """What this host is doing now."""
         writer = self.store.statistics()
-        actors = self._actors.values()
+        owned = self._owned.values()
         return SupervisorStatistics(
-            runtimes=len(actors),
-            running=sum(actor.standing.value.state is RuntimeState.RUNNING for actor in actors),
-            held=sum(actor.held is not None for actor in actors),
+            runtimes=len(owned),
+            active=len(self._actors),
+            running=sum(facts.standing.state is RuntimeState.RUNNING for facts in owned),
+            held=sum(facts.held is not None for facts in owned),
             commits=writer.commits,
             groups=writer.groups,
             waiting=writer.waiting,
@@ -210,85 +199,134 @@ class Supervisor:
 
     # What handles ask for
 
-    async def accept(self, actor: RuntimeActor, payload: object, idempotency_key: str | None) -> Ticket:
+    def actor(self, facts: RuntimeFacts) -> RuntimeActor:
+        """The actor of an owned runtime; a passivated one wakes up. Raises `Closed` where it is owned no longer."""
+        if self._owned.get(facts.runtime_id) is not facts:
+            raise Closed(what=f"ownership of runtime {facts.runtime_id}")
+        actor = self._actors.get(facts.runtime_id)
+        if actor is None:
+            batch = self.behaviours[facts.kind].batch
+            actor = self._actors[facts.runtime_id] = RuntimeActor(self.store, self, facts, batch, self._nursery)
+            self._nursery.start_soon(self.guard, partial(self._serve, actor))
+        return actor
+
+    async def accept(self, facts: RuntimeFacts, payload: object, idempotency_key: str | None, lane: Lane) -> Ticket:
         """See `Runtime.accept`."""
-        change = accept_change(self.store.seams, actor.runtime_id, payload, idempotency_key)
-        return await actor.accept(change, partial(self._issue, actor.runtime_id))
+        payload_type = self.behaviours[facts.kind].payload_type
+        change = accept_change(
+            self.store.seams, facts.runtime_id, payload, payload_type, idempotency_key=idempotency_key, lane=lane
+        )
+        return await self.actor(facts).accept(change, partial(self._issue, facts.runtime_id))
 
     def _issue(self, runtime_id: LogicalRuntimeId, accepted: AcceptedInput) -> Ticket:
         return self._tickets.issue(runtime_id, accepted.input_id, accepted.phase, deduplicated=accepted.deduplicated)
 
-    # What actors ask for
+    # What actors and runs ask for
 
     async def execute(self, actor: RuntimeActor, begun: RunBegun, /) -> None:
         """See `Owner.execute`."""
-        await self._execution.execute(actor, begun)
+        try:
+            await self._execution.execute(actor, begun)
+        except (KeyboardInterrupt, SystemExit) as exc:
+            self.end_with(exc)
 
     def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
         """See `Owner.abandoned`."""
         for input_id in input_ids:
             self._tickets.settle(runtime_id, input_id, Outcome(phase=InputPhase.ABANDONED, reason=reason))
 
-    def run_committed(self, _actor: RuntimeActor, result: CommitResult, /) -> None:
+    def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
         """See `Publisher.run_committed`."""
+        receipt = next(value for value in result.values if isinstance(value, RunBoundaryReceipt))
         for value in result.values:
             if isinstance(value, Sent) and value.refused is None:
-                self._wake(value.target)
+                self.wake(value.target)
+            elif isinstance(value, InputEnded):
+                rejected = value.phase is InputPhase.ABANDONED
+                outcome = Outcome(
+                    phase=value.phase,
+                    reason=AbandonReason.REJECTED if rejected else None,
+                    error=value.error,
+                    receipt=None if rejected else receipt,
+                )
+                self._tickets.settle(actor.facts.runtime_id, value.input_id, outcome)
 
-    def run_finished(self, actor: RuntimeActor, result: CommitResult, /) -> None:
-        """See `Publisher.run_finished`."""
-        receipt: RunBoundaryReceipt = result.values[-2]
-        consumed: tuple[InputId, ...] = result.values[-1]
-        for input_id in consumed:
-            self._tickets.settle(actor.runtime_id, input_id, Outcome(phase=InputPhase.CONSUMED, receipt=receipt))
+    def inputs_consumed(
+        self, actor: RuntimeActor, input_ids: tuple[InputId, ...], receipt: RunBoundaryReceipt, /
+    ) -> None:
+        """See `Publisher.inputs_consumed`."""
+        for input_id in input_ids:
+            outcome = Outcome(phase=InputPhase.CONSUMED, receipt=receipt)
+            self._tickets.settle(actor.facts.runtime_id, input_id, outcome)
 
-    def run_exhausted(self, actor: RuntimeActor, result: CommitResult, error: str, /) -> None:
-        """See `Publisher.run_exhausted`."""
+    def inputs_exhausted(self, actor: RuntimeActor, input_ids: tuple[InputId, ...], error: str, /) -> None:
+        """See `Publisher.inputs_exhausted`."""
         reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
-        abandoned: tuple[InputId, ...] = result.values[0]
-        for input_id in abandoned:
+        for input_id in input_ids:
             outcome = Outcome(phase=InputPhase.ABANDONED, reason=reason, error=error)
-            self._tickets.settle(actor.runtime_id, input_id, outcome)
+            self._tickets.settle(actor.facts.runtime_id, input_id, outcome)
 
-    # Recovery and the end
+    # What recovery, passivation and the opening ask for
 
-    async def recover(self) -> None:
-        """Take over every runtime of a known kind that was left with work; those on trial start behind, one by one."""
-        trials: list[recovery.Unfinished] = []
-        after = ""
-        while page := await self.store.read(partial(recovery.unfinished, after=after)):
-            after = page[-1].runtime_id
-            known = [found for found in page if found.kind in self._behaviours]
-            trials += [found for found in known if recovery.must_go_alone(found)]
-            async with trio.open_nursery() as nursery:  # owned by this page
-                for found in known:
-                    if not recovery.must_go_alone(found):
-                        nursery.start_soon(self._take_over_quietly, found.runtime_id, found.kind)
-        if trials:
-            self._nursery.start_soon(self._guard, partial(self._try_one_by_one, trials))
+    @property
+    def actors(self) -> list[RuntimeActor]:
+        """Those that live now."""
+        return list(self._actors.values())
 
-    async def watch_store(self) -> None:
-        """End with the store: cancel the body when the store has stopped."""
-        self._end_with(await self.store.wait_broken())
+    def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Run a task beside the body; what it raises ends the supervisor."""
+        self._nursery.start_soon(self.guard, task)
 
-    async def drain(self) -> None:
-        """Begin no further run and wait for those that are executing, at most `DRAIN_S`."""
-        with trio.move_on_after(DRAIN_S):
-            async with trio.open_nursery() as nursery:  # owned by this wait
-                for actor in self._actors.values():
-                    nursery.start_soon(actor.drain)
+    async def take_over_quietly(self, runtime_id: LogicalRuntimeId, kind: str) -> RuntimeActor | None:
+        """Own a runtime and set it to work, unless somebody else has it or it is gone. Its actor, or None."""
+        if runtime_id not in self._owned and runtime_id not in self._starting:
+            try:
+                await self._take_over(runtime_id, kind)
+            except (RuntimeOwned, RuntimeDestroyed, KindMismatch):
+                return None  # then its work is not ours
+        return self._actors.get(runtime_id)
+
+    def wake(self, runtime_id: LogicalRuntimeId) -> None:
+        """Something has come into this inbox: let its actor look, or take the runtime over if nobody owns it."""
+        facts = self._owned.get(runtime_id)
+        if facts is not None:
+            self.actor(facts).wake()
+        elif runtime_id not in self._starting:
+            self.start_soon(partial(self._wake_unowned, runtime_id))
+
+    def passivate(self, actor: RuntimeActor) -> None:
+        """Drop an actor that nobody uses. Its runtime stays owned under its token, and nothing is written."""
+        del self._actors[actor.facts.runtime_id]
+        actor.close(Closed(what=f"actor of {actor.facts.runtime_id}"))
+
+    async def guard(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Run a task of ours; an error that it does not handle ends the supervisor with one typed error."""
+        try:
+            await task()
+        except StoreBroken as exc:
+            self.end_with(exc)
+        except Exception as exc:  # noqa: BLE001 - a mistake of ours; it is passed on, as the cause
+            failure = Internal(detail=repr(exc))
+            failure.__cause__ = exc
+            self.end_with(failure)
+
+    def end_with(self, error: BaseException) -> None:
+        """End under the body: cancel it; the first error is what `open_supervisor` raises."""
+        if self.failure is None:
+            self.failure = error
+            self.body.cancel()
 
     def close(self) -> None:
         """Answer everybody who still waits."""
-        error: Error = self.failure or Closed(what="supervisor")
-        for actor in self._actors.values():
+        error: Error = self.failure if isinstance(self.failure, Error) else Closed(what="supervisor")
+        for actor in self.actors:
             actor.close(error)
         self._tickets.close(error)
         self._step_executor.close()
 
     # Inside
 
-    async def _take_over(self, runtime_id: LogicalRuntimeId, kind: str) -> RuntimeActor:
+    async def _take_over(self, runtime_id: LogicalRuntimeId, kind: str) -> RuntimeFacts:
         self._starting[runtime_id] = trio.Event()
         try:
             seams = self.store.seams
@@ -297,70 +335,34 @@ class Supervisor:
                 kind=kind,
                 epoch=seams.new_id(),
                 session_id=SessionId(seams.new_id()),
-                max_crashes=self._behaviours[kind].restart.max_crashes,
+                max_crashes=self.behaviours[kind].restart.max_crashes,
             )
             await self.store.submit(Commit(changes=(change,)), on_settled=self._own).wait()
-            return self._actors[runtime_id]
+            return self._owned[runtime_id]
         finally:
             self._starting.pop(runtime_id).set()
 
     def _own(self, outcome: CommitOutcome) -> None:
-        # In the callback of the commit: a send that lands right behind it finds the actor.
+        # In the callback of the commit: a send that lands right behind it finds the owner.
         if isinstance(outcome, CommitResult):
-            ownership: Ownership = outcome.values[0]
-            batch = self._behaviours[ownership.kind].batch
-            actor = RuntimeActor(self.store, self, ownership, batch, self._nursery)
-            self._actors[ownership.runtime_id] = actor
-            self._nursery.start_soon(self._guard, partial(self._serve, actor))
+            facts = facts_of(outcome.values[0])
+            self._owned[facts.runtime_id] = facts
+            if facts.not_before is not None:
+                self.actor(facts).wake_at(facts.not_before)
+            elif facts.has_work:
+                self.actor(facts)
 
     async def _serve(self, actor: RuntimeActor) -> None:
         await actor.serve()
-        if self._actors.get(actor.runtime_id) is actor:
-            del self._actors[actor.runtime_id]  # it lost its runtime; a spawn may try to get it back
-
-    async def _take_over_quietly(self, runtime_id: LogicalRuntimeId, kind: str) -> None:
-        if runtime_id in self._actors or runtime_id in self._starting:
-            return
-        try:
-            await self._take_over(runtime_id, kind)
-        except (RuntimeOwned, RuntimeDestroyed, KindMismatch):
-            return  # somebody else has it now, or it is gone: then its work is not ours
-
-    async def _try_one_by_one(self, trials: list[recovery.Unfinished]) -> None:
-        for found in trials:
-            await self._take_over_quietly(found.runtime_id, found.kind)
-            actor = self._actors.get(found.runtime_id)
-            if actor is not None and actor.held is None:
-                with trio.move_on_after(TRIAL_S):
-                    await actor.standing.wait_value(lambda standing: standing.state is RuntimeState.RUNNING)
-                    await actor.standing.wait_value(lambda standing: standing.state is not RuntimeState.RUNNING)
-
-    def _wake(self, runtime_id: LogicalRuntimeId) -> None:
-        actor = self._actors.get(runtime_id)
-        if actor is not None:
-            actor.wake()
-        elif runtime_id not in self._starting:
-            self._nursery.start_soon(self._guard, partial(self._wake_unowned, runtime_id))
+        if self._actors.get(actor.facts.runtime_id) is actor:
+            # Not passivated: it has lost its runtime. A spawn may try to get it back.
+            del self._actors[actor.facts.runtime_id]
+            del self._owned[actor.facts.runtime_id]
 
     async def _wake_unowned(self, runtime_id: LogicalRuntimeId) -> None:
-        record = await self.store.read(lambda statements: runtimes.find(statements, runtime_id))
-        if record is not None and record.kind in self._behaviours:
-            await self._take_over_quietly(runtime_id, record.kind)
-
-    async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await task()
-        except StoreBroken as exc:
-            self._end_with(exc)
-        except Exception as exc:  # noqa: BLE001 - a mistake of ours ends the supervisor with one typed error
-            failure = Internal(detail=repr(exc))
-            failure.__cause__ = exc
-            self._end_with(failure)
-
-    def _end_with(self, error: Error) -> None:
-        if self.failure is None:
-            self.failure = error
-            self.body.cancel()
+        record = await self.store.read(partial(runtimes.find, runtime_id=runtime_id))
+        if record is not None and record.kind in self.behaviours:
+            await self.take_over_quietly(runtime_id, record.kind)
 
     async def _read_outcome(self, ticket: Ticket) -> Outcome:
         outcome = await self._find_outcome(ticket.runtime_id, ticket.input_id)

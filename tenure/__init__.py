@@ -12,6 +12,7 @@ from .persistence.values import (
     InputId as InputId,
     InputKind as InputKind,
     InputPhase as InputPhase,
+    Lane as Lane,
     LogicalRuntimeId as LogicalRuntimeId,
     RunApplyBoundary as RunApplyBoundary,
     RunBoundaryReceipt as RunBoundaryReceipt,
@@ -22,7 +23,16 @@ from .persistence.values import (
 from .supervisor.behaviour import Behaviour as Behaviour
 from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.restart import RestartPolicy as RestartPolicy
-from .supervisor.run import Run as Run, RunInput as RunInput, RunSession as RunSession
+from .supervisor.run import Run as Run, RunInput as RunInput
 from .supervisor.runtime import Runtime as Runtime
+from .supervisor.session import RunSession as RunSession
+from .supervisor.statistics import SupervisorStatistics as SupervisorStatistics
 from .supervisor.supervisor import Supervisor as Supervisor
 from .supervisor.tickets import Outcome as Outcome, Ticket as Ticket
+from .supervisor.verdicts import (
+    DidNotRun as DidNotRun,
+    InDoubtHook as InDoubtHook,
+    Ran as Ran,
+    StepInDoubt as StepInDoubt,
+    Verdict as Verdict,
+)

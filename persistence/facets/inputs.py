@@ -22,6 +22,7 @@ from tenure.persistence.values import (
     InputId,
     InputKind,
     InputPhase,
+    Lane,
     LogicalRuntimeId,
     RunId,
     RuntimeState,
@@ -51,6 +52,7 @@ class AcceptInput(Change):
         runtime_id: Whose inbox.
         input_id: UUIDv7 of the new input.
         kind: What sort of message.
+        lane: Queue, or steer for the run that is executing.
         source: Where it came from, as JSON.
         idempotency_key: Unique in the runtime for ever, or None.
         payload: Encoded; at most `Limits.payload_bytes`.
@@ -63,6 +65,7 @@ class AcceptInput(Change):
     runtime_id: LogicalRuntimeId
     input_id: InputId
     kind: InputKind = InputKind.EXTERNAL_EVENT
+    lane: Lane = Lane.QUEUE
     source: str = '{"type":"external"}'
     idempotency_key: str | None = None
     payload: bytes
@@ -123,7 +126,7 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
         runtime=record.runtime,
         generation=record.generation,
         kind=change.kind,
-        lane="queue",
+        lane=change.lane,
         durability="durable",
         source=change.source,
         idempotency_key=change.idempotency_key,
@@ -143,7 +146,7 @@ def admit(tx: Transaction, change: AcceptInput) -> AcceptedInput:
 
 @final
 @frozen(kw_only=True, slots=True)
-class StagedInput:
+class BatchMember:
     """One member of a run's batch.
 
     Attributes:
@@ -152,6 +155,8 @@ class StagedInput:
         source: Where it came from, as JSON.
         idempotency_key: Its key, or None.
         attempts: How many runs over it failed.
+        phase: Staged, or how it has ended in this run already.
+        joined: Sequence of the checkpoint at which it joined the run to steer it; None for the batch itself.
         payload: Encoded.
     """
 
@@ -160,42 +165,57 @@ class StagedInput:
     source: str
     idempotency_key: str | None
     attempts: int
+    phase: InputPhase
+    joined: int | None
     payload: bytes
 
 
-def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[StagedInput, ...]:
+def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[BatchMember, ...]:
     """Stage the oldest queued inputs, at most `count`, for a new run."""
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED)
-    tx.run("inputs.stage_oldest", runtime=runtime, run=run, count=count, line=line, now=tx.now)
-    return staged(tx, run)
+    if not tx.run("inputs.stage_oldest", runtime=runtime, run=run, count=count, line=line, now=tx.now):
+        tx.run("inputs.stage_oldest_of_any_lane", runtime=runtime, run=run, count=count, line=line, now=tx.now)
+    return batch_of(tx, run)
 
 
-def restage(tx: Transaction, run: int) -> tuple[StagedInput, ...]:
+def stage_steered(tx: Transaction, runtime: int, run: int, boundary: int) -> tuple[BatchMember, ...]:
+    """Let what waits to steer join the run at this checkpoint."""
+    if tx.one("inputs.any_steering", runtime=runtime) is None:
+        return ()
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "joined")
+    tx.run("inputs.stage_steered", runtime=runtime, run=run, joined=boundary, line=line, now=tx.now)
+    return tuple(each for each in batch_of(tx, run) if each.joined == boundary)
+
+
+def restage(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
     """Stage the batch of an interrupted or failed run again, exactly."""
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "same run")
     tx.run("inputs.restage", run=run, line=line, now=tx.now)
-    return staged(tx, run)
+    return batch_of(tx, run)
 
 
-def staged(tx: Transaction, run: int) -> tuple[StagedInput, ...]:
+def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
     """The batch of a run, in admission order."""
-    rows = tx.all("inputs.staged", run=run)
+    rows = tx.all("inputs.batch", run=run)
     return tuple(
-        StagedInput(
+        BatchMember(
             input_id=input_id,
             kind=InputKind(kind),
             source=source,
             idempotency_key=key,
             attempts=attempts,
+            phase=InputPhase(phase),
+            joined=joined,
             payload=payload,
         )
-        for input_id, kind, source, key, attempts, payload in rows
+        for input_id, kind, source, key, attempts, phase, joined, payload in rows
     )
 
 
-def any_queued(tx: Transaction, runtime: int) -> bool:
+def any_waiting(tx: Transaction, runtime: int) -> bool:
     """Whether a new run would find an input."""
-    return tx.one("inputs.any_queued", runtime=runtime) is not None
+    found = tx.one("inputs.any_queued", runtime=runtime) or tx.one("inputs.any_steering", runtime=runtime)
+    return found is not None
 
 
 def any_staged(tx: Transaction, run: int) -> bool:
@@ -207,6 +227,24 @@ def consume(tx: Transaction, run: int, boundary: int) -> tuple[InputId, ...]:
     """Consume the whole batch of a run at its last boundary."""
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.CONSUMED)
     return _in_order(tx.all("inputs.consume", run=run, boundary=boundary, line=line, now=tx.now))
+
+
+def consume_one(tx: Transaction, run: int, boundary: int, input_id: InputId) -> bool:
+    """Consume one member of a batch at a checkpoint that names it; False where it is not staged in this run."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.CONSUMED)
+    return bool(tx.all("inputs.consume_one", run=run, boundary=boundary, input_id=input_id, line=line, now=tx.now))
+
+
+def reject(tx: Transaction, run: int, input_id: InputId, error: str) -> bool:
+    """Abandon one member of a batch and spare the rest; False where it is not in this run."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, AbandonReason.REJECTED)
+    return bool(tx.all("inputs.reject", run=run, input_id=input_id, error=error, line=line, now=tx.now))
+
+
+def abandon_run(tx: Transaction, run: int, reason: AbandonReason) -> tuple[InputId, ...]:
+    """Abandon what is left of a run's batch."""
+    line = history_line(tx.now, None, InputPhase.ABANDONED, reason)
+    return _in_order(tx.all("inputs.abandon_run", run=run, reason=reason, line=line, now=tx.now))
 
 
 def fail(tx: Transaction, run: int, error: str) -> None:
@@ -233,11 +271,14 @@ def repair(tx: Transaction, runtime: int) -> None:
     tx.run("inputs.requeue_staged", runtime=runtime, line=line, now=tx.now)
 
 
-def count_unfinished(tx: Transaction, runtime: int) -> int:
-    """How many inputs of a runtime are unfinished."""
-    row = tx.one("inputs.count_unfinished", runtime=runtime)
-    count: int = row[0] if row else 0
-    return count
+def unbind(tx: Transaction, run: int) -> None:
+    """Let the batch of a dropped run go; another run may take it."""
+    tx.run("inputs.unbind", run=run)
+
+
+def any_unfinished(tx: Transaction, runtime: int) -> bool:
+    """Whether a runtime has unfinished inputs."""
+    return tx.one("inputs.any_unfinished", runtime=runtime) is not None
 
 
 def _in_order(rows: list[Row]) -> tuple[InputId, ...]:
@@ -318,4 +359,23 @@ def dead_letters(
     )
 
 
-FACET: Final = Facet(name="inputs", handlers={AcceptInput: Handler(apply=_accept, replay=_replay)})
+@final
+@frozen(kw_only=True, slots=True)
+class CancelInput(Change):
+    """Abandon one input that no run has, with ``cancelled``. Answer: whether it was there to be cancelled."""
+
+    runtime_id: LogicalRuntimeId
+    input_id: InputId
+
+
+def _cancel(tx: Transaction, change: CancelInput) -> bool:
+    record = runtimes.load(tx, change.runtime_id)
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, AbandonReason.CANCELLED)
+    found = tx.all("inputs.cancel_queued", runtime=record.runtime, input_id=change.input_id, line=line, now=tx.now)
+    return bool(found)
+
+
+FACET: Final = Facet(
+    name="inputs",
+    handlers={AcceptInput: Handler(apply=_accept, replay=_replay), CancelInput: Handler(apply=_cancel)},
+)

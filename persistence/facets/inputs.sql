@@ -27,14 +27,34 @@ SELECT 1 FROM inputs
 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'queue' AND run IS NULL
 ORDER BY admission LIMIT 1;
 
+-- name: inputs.stage_steered
+-- What was sent to steer a run joins it at a checkpoint.
+UPDATE inputs SET phase = 'staged', run = :run, joined = :joined, updated_at = :now, history = history || :line
+WHERE input IN (SELECT input FROM inputs
+                WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'steer' AND run IS NULL
+                ORDER BY admission);
+
+-- name: inputs.any_steering
+SELECT 1 FROM inputs
+WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'steer' AND run IS NULL
+ORDER BY admission LIMIT 1;
+
+-- name: inputs.stage_oldest_of_any_lane
+-- Without queued work, what was sent to steer begins a run of its own.
+UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
+WHERE input IN (SELECT input FROM inputs
+                WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND run IS NULL
+                ORDER BY admission LIMIT :count);
+
 -- name: inputs.restage
 UPDATE inputs SET phase = 'staged', updated_at = :now, history = history || :line
 WHERE run = :run AND finished_at IS NULL AND phase = 'queued';
 
--- name: inputs.staged
-SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, p.payload
+-- name: inputs.batch
+-- Every member of a run's batch, also those that it has consumed or rejected.
+SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, p.payload
 FROM inputs i JOIN payloads p ON p.input = i.input
-WHERE i.run = :run AND i.finished_at IS NULL AND i.phase = 'staged' ORDER BY i.admission;
+WHERE i.run = :run ORDER BY i.admission;
 
 -- name: inputs.any_staged
 SELECT 1 FROM inputs WHERE run = :run AND finished_at IS NULL AND phase = 'staged' LIMIT 1;
@@ -53,6 +73,26 @@ UPDATE inputs SET phase = 'abandoned', reason = :reason, attempts = attempts + 1
                   updated_at = :now, history = history || :line
 WHERE run = :run AND finished_at IS NULL RETURNING input_id, admission;
 
+-- name: inputs.consume_one
+UPDATE inputs SET phase = 'consumed', boundary = :boundary, finished_at = :now, updated_at = :now,
+                  history = history || :line
+WHERE run = :run AND finished_at IS NULL AND phase = 'staged' AND input_id = :input_id RETURNING input_id, admission;
+
+-- name: inputs.reject
+UPDATE inputs SET phase = 'abandoned', reason = 'rejected', error = :error, finished_at = :now, updated_at = :now,
+                  history = history || :line
+WHERE run = :run AND finished_at IS NULL AND input_id = :input_id RETURNING input_id, admission;
+
+-- name: inputs.abandon_run
+UPDATE inputs SET phase = 'abandoned', reason = :reason, finished_at = :now, updated_at = :now, history = history || :line
+WHERE run = :run AND finished_at IS NULL RETURNING input_id, admission;
+
+-- name: inputs.cancel_queued
+-- One that is not bound to a run; those of a run end with it.
+UPDATE inputs SET phase = 'abandoned', reason = 'cancelled', finished_at = :now, updated_at = :now,
+                  history = history || :line
+WHERE runtime = :runtime AND input_id = :input_id AND finished_at IS NULL AND run IS NULL RETURNING input_id, admission;
+
 -- name: inputs.abandon_all
 UPDATE inputs SET phase = 'abandoned', reason = :reason, finished_at = :now, updated_at = :now, history = history || :line
 WHERE runtime = :runtime AND finished_at IS NULL RETURNING input_id, admission;
@@ -61,8 +101,11 @@ WHERE runtime = :runtime AND finished_at IS NULL RETURNING input_id, admission;
 UPDATE inputs SET phase = 'queued', updated_at = :now, history = history || :line
 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'staged';
 
--- name: inputs.count_unfinished
-SELECT count(*) FROM inputs WHERE runtime = :runtime AND finished_at IS NULL;
+-- name: inputs.unbind
+UPDATE inputs SET run = NULL, joined = NULL WHERE run = :run AND finished_at IS NULL;
+
+-- name: inputs.any_unfinished
+SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL LIMIT 1;
 
 -- name: inputs.outcome
 SELECT i.phase, i.reason, i.error, i.attempts, i.boundary, u.run_id

@@ -15,7 +15,7 @@ from tenure.persistence.commits import Change
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.lifecycle import LifecycleEvent, Standing, durable, transition
 from tenure.persistence.transaction import Transaction
-from tenure.persistence.values import HeldReason, LogicalRuntimeId, RuntimeState, SessionId
+from tenure.persistence.values import LogicalRuntimeId, RuntimeState, SessionId
 
 from . import inputs, runs, runtimes, sessions
 
@@ -62,7 +62,7 @@ class Ownership:
         epoch: The registration just made.
         held: Why no run may start, or None.
         held_detail: More about it, for people.
-        unfinished: How many inputs are unfinished.
+        has_work: Whether inputs are unfinished, or a run.
         in_flight: Whether a run was executing when the last owner went away.
         crashes: Crashes in a row that were charged to its runs.
         failures: Times of failures of the current period, unix seconds, as stored JSON.
@@ -77,7 +77,7 @@ class Ownership:
     epoch: str
     held: str | None
     held_detail: str | None
-    unfinished: int
+    has_work: bool
     in_flight: bool
     crashes: int
     failures: str
@@ -101,10 +101,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     _check(tx, record, change)
     in_flight = record.run is not None and inputs.any_staged(tx, record.run)
     if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
-        record.crashes += 1
-        if record.crashes >= change.max_crashes and record.held is None:
-            record.held = HeldReason.CRASH_LOOP
-            record.held_detail = f"in flight at {record.crashes} crashes in a row"
+        runtimes.charge_crash(tx, record, change.max_crashes)
     inputs.repair(tx, record.runtime)
     if record.session is None:
         record.session = sessions.create(tx, change.session_id, record.runtime)
@@ -125,7 +122,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
         epoch=change.epoch,
         held=record.held,
         held_detail=record.held_detail,
-        unfinished=inputs.count_unfinished(tx, record.runtime),
+        has_work=record.run is not None or inputs.any_unfinished(tx, record.runtime),
         in_flight=in_flight,
         crashes=record.crashes,
         failures=record.failures,

@@ -10,12 +10,12 @@ from typing import Final, final
 
 from attrs import define, frozen
 
-from tenure.errors import Corrupt, InvalidTransition
+from tenure.errors import Corrupt, InvalidTransition, NotFound
 from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.transaction import Transaction
-from tenure.persistence.values import AbandonReason, InputId, LogicalRuntimeId, RunId
+from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RunId
 
 from . import inputs, runtimes
 
@@ -133,7 +133,7 @@ class RunBegun:
     run_id: RunId
     again: bool
     attempts: int
-    inputs: tuple[inputs.StagedInput, ...]
+    inputs: tuple[inputs.BatchMember, ...]
     base: int | None
     base_count: int
 
@@ -144,15 +144,10 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | None:
         return None
     if record.run is not None:
         run = load(tx, record.run)
-        batch = inputs.restage(tx, record.run)
-        if batch:
-            run.retry_at = None
-            save(tx, run)
-            return _begun(run, batch, again=True)
-        end(tx, record.run, outcome="emptied")  # every member of its batch was cancelled meanwhile
-        record.run = None
-        runtimes.save(tx, record)
-    if not inputs.any_queued(tx, record.runtime):
+        run.retry_at = None
+        save(tx, run)
+        return _begun(run, inputs.restage(tx, record.run), again=True)
+    if not inputs.any_waiting(tx, record.runtime):
         return None
     head, count = _head(tx, record.session)
     row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, base=head, base_count=count, now=tx.now)
@@ -167,7 +162,7 @@ def _head(tx: Transaction, session: int | None) -> tuple[int | None, int]:
     return (None, 0) if row is None else (row[4], row[5])
 
 
-def _begun(run: RunRecord, batch: tuple[inputs.StagedInput, ...], *, again: bool) -> RunBegun:
+def _begun(run: RunRecord, batch: tuple[inputs.BatchMember, ...], *, again: bool) -> RunBegun:
     return RunBegun(
         run=run.run,
         run_id=run.run_id,
@@ -249,6 +244,135 @@ def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
 
 @final
 @frozen(kw_only=True, slots=True)
+class InputEnded:
+    """One member of a batch has ended before its run.
+
+    Attributes:
+        input_id: Which input.
+        phase: ``consumed`` or ``abandoned``.
+        error: Why it was rejected, or None.
+    """
+
+    input_id: InputId
+    phase: InputPhase
+    error: str | None = None
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RejectInput(Change):
+    """Abandon one member of the current run's batch with ``rejected``, and spare the rest. Answer: `InputEnded`.
+
+    Refused with `NotFound` where the run has no such unfinished input.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    input_id: InputId
+    error: str
+
+
+def _reject(tx: Transaction, change: RejectInput) -> InputEnded:
+    run = current(tx, change.runtime_id, change.run_id)
+    if not inputs.reject(tx, run.run, change.input_id, change.error):
+        raise NotFound(what="input of this run", key=change.input_id)
+    return InputEnded(input_id=change.input_id, phase=InputPhase.ABANDONED, error=change.error)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class ConsumeInput(Change):
+    """Consume one member of the current run's batch at the checkpoint whose receipt stands before this.
+
+    Answer: `InputEnded`. Refused with `NotFound` where the run has no such unfinished input.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    input_id: InputId
+
+
+def _consume(tx: Transaction, change: ConsumeInput) -> InputEnded:
+    run = current(tx, change.runtime_id, change.run_id)
+    if not inputs.consume_one(tx, run.run, run.boundaries, change.input_id):
+        raise NotFound(what="input of this run", key=change.input_id)
+    return InputEnded(input_id=change.input_id, phase=InputPhase.CONSUMED)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StageSteered(Change):
+    """Let what was sent to steer join the current run, at the checkpoint whose receipt stands before this.
+
+    Answer: the inputs that joined, a tuple of `BatchMember`.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+
+
+def _stage_steered(tx: Transaction, change: StageSteered) -> tuple[inputs.BatchMember, ...]:
+    run = current(tx, change.runtime_id, change.run_id)
+    runtime = runtimes.load(tx, change.runtime_id).runtime
+    return inputs.stage_steered(tx, runtime, run.run, run.boundaries)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class DropRun(Change):
+    """End the current run without its behaviour: abandon its batch, or queue it for a new run.
+
+    Answer: the ids of the abandoned inputs; empty where they are queued again, or where there is no run.
+
+    Attributes:
+        runtime_id: Whose.
+        reason: Why its batch is abandoned; None queues it again, for a run with a new id and no steps.
+    """
+
+    runtime_id: LogicalRuntimeId
+    reason: AbandonReason | None
+
+
+def _drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
+    record = runtimes.load(tx, change.runtime_id)
+    if record.run is None:
+        return ()
+    abandoned: tuple[InputId, ...] = ()
+    if change.reason is None:
+        inputs.repair(tx, record.runtime)
+        inputs.unbind(tx, record.run)
+    else:
+        abandoned = inputs.abandon_run(tx, record.run, change.reason)
+    end(tx, record.run, outcome=change.reason or "restarted")
+    record.run = None
+    record.crashes = 0
+    runtimes.save(tx, record)
+    return abandoned
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class ChargeCrash(Change):
+    """Charge the current run with taking its host down, and queue its batch again. Answer: crashes in a row.
+
+    Attributes:
+        runtime_id: Whose.
+        max_crashes: Crashes in a row, this one included, that hold the runtime.
+    """
+
+    runtime_id: LogicalRuntimeId
+    max_crashes: int
+
+
+def _charge(tx: Transaction, change: ChargeCrash) -> int:
+    record = runtimes.load(tx, change.runtime_id)
+    runtimes.charge_crash(tx, record, change.max_crashes)
+    inputs.repair(tx, record.runtime)
+    return record.crashes
+
+
+@final
+@frozen(kw_only=True, slots=True)
 class UnstageRun(Change):
     """Queue the batch of a run that is interrupted without fault (shutdown, held); counts no attempt. Answer: None."""
 
@@ -265,6 +389,11 @@ FACET: Final = Facet(
         BeginRun: Handler(apply=_begin),
         FinishRun: Handler(apply=_finish),
         FailRun: Handler(apply=_fail),
+        RejectInput: Handler(apply=_reject),
+        ConsumeInput: Handler(apply=_consume),
+        StageSteered: Handler(apply=_stage_steered),
+        DropRun: Handler(apply=_drop),
+        ChargeCrash: Handler(apply=_charge),
         UnstageRun: Handler(apply=_unstage),
     },
 )

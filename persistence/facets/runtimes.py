@@ -15,7 +15,7 @@ from tenure.persistence.commits import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facet import Facet
 from tenure.persistence.transaction import Transaction
-from tenure.persistence.values import LogicalRuntimeId, RuntimeState
+from tenure.persistence.values import HeldReason, LogicalRuntimeId, RuntimeState
 
 CHAIN_START: Final = bytes(32)
 """Head of a receipt chain that has no link yet."""
@@ -97,6 +97,15 @@ def insert(tx: Transaction, runtime_id: LogicalRuntimeId, kind: str | None, stat
     """A new record; generation 0, no token minted yet."""
     tx.run("runtimes.insert", runtime_id=runtime_id, kind=kind, state=state, chain=CHAIN_START, now=tx.now)
     return load(tx, runtime_id)
+
+
+def charge_crash(tx: Transaction, record: RuntimeRecord, max_crashes: int) -> None:
+    """Count one crash of the host against the runtime whose run was in flight; the last one holds it (design §6)."""
+    record.crashes += 1
+    if record.crashes >= max_crashes and record.held is None:
+        record.held = HeldReason.CRASH_LOOP
+        record.held_detail = f"in flight at {record.crashes} crashes in a row"
+    save(tx, record)
 
 
 def check_fence(tx: Transaction, commit: Commit) -> None:

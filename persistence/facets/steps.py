@@ -11,14 +11,14 @@ from typing import Final, final
 
 from attrs import frozen
 
-from tenure.errors import PayloadTooLarge
+from tenure.errors import NotFound, PayloadTooLarge
 from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RunId
 
-from . import runs
+from . import runs, runtimes
 
 
 @final
@@ -130,4 +130,35 @@ def of_run(statements: Statements, run: int) -> list[RecordedStep]:
     ]
 
 
-FACET: Final = Facet(name="steps", handlers={RecordStep: Handler(apply=_record)})
+@final
+@frozen(kw_only=True, slots=True)
+class SettleStep(Change):
+    """Say what became of a dispatched step that is in doubt. Answer: None. Refused with `NotFound` where there is none.
+
+    Attributes:
+        runtime_id: Whose.
+        name: Name of the step.
+        ordinal: Which use of the name in its current run.
+        ran: Whether it ran; if it did not, it will be dispatched again.
+        result: Encoded result, where it ran.
+    """
+
+    runtime_id: LogicalRuntimeId
+    name: str
+    ordinal: int
+    ran: bool
+    result: bytes = b"null"
+
+
+def _settle(tx: Transaction, change: SettleStep) -> None:
+    run = runtimes.load(tx, change.runtime_id).run
+    which = {"run": run, "name": change.name, "ordinal": change.ordinal}
+    if change.ran:
+        settled = tx.run("steps.settle", result=change.result, now=tx.now, **which)
+    else:
+        settled = tx.run("steps.forget", **which)
+    if not settled:
+        raise NotFound(what="step in doubt", key=f"{change.name} #{change.ordinal}")
+
+
+FACET: Final = Facet(name="steps", handlers={RecordStep: Handler(apply=_record), SettleStep: Handler(apply=_settle)})

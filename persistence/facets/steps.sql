@@ -6,6 +6,13 @@ ON CONFLICT (run, name, ordinal) DO UPDATE
 SET status = excluded.status, result = excluded.result, error = excluded.error, version = excluded.version,
     started_at = excluded.started_at, ended_at = excluded.ended_at;
 
+-- name: steps.forget
+DELETE FROM steps WHERE run = :run AND name = :name AND ordinal = :ordinal AND status = 'dispatched';
+
+-- name: steps.settle
+UPDATE steps SET status = 'succeeded', result = :result, ended_at = :now
+WHERE run = :run AND name = :name AND ordinal = :ordinal AND status = 'dispatched';
+
 -- name: steps.of_run
 SELECT name, ordinal, arguments_digest, version, repeat, status, result, error FROM steps
 WHERE run = :run ORDER BY step;

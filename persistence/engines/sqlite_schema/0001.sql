@@ -99,6 +99,7 @@ CREATE TABLE inputs (
     reason TEXT,
     run INTEGER,
     attempts INTEGER NOT NULL,
+    joined INTEGER,
     boundary INTEGER,
     error TEXT,
     created_at REAL NOT NULL,
@@ -109,7 +110,7 @@ CREATE TABLE inputs (
 CREATE UNIQUE INDEX inputs_by_id ON inputs (input_id, runtime);
 CREATE UNIQUE INDEX inputs_by_key ON inputs (runtime, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX inputs_open ON inputs (runtime, admission) WHERE finished_at IS NULL;
-CREATE INDEX inputs_of_run ON inputs (run) WHERE finished_at IS NULL AND run IS NOT NULL;
+CREATE INDEX inputs_of_run ON inputs (run) WHERE run IS NOT NULL;
 
 -- Apart from the inputs: a phase changes often, a payload never, and an update writes its whole row.
 CREATE TABLE payloads (

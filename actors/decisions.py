@@ -1,0 +1,84 @@
+"""What a lifecycle event comes to, decided on the published standing before anything is written (design §5)."""
+
+from __future__ import annotations
+
+from typing import Any, Final, final
+
+from attrs import evolve, frozen
+
+from tenure.errors import RuntimeDestroyed
+from tenure.persistence.commits import Change
+from tenure.persistence.facets.lifecycle import WriteLifecycle
+from tenure.persistence.facets.ownership import RenewToken
+from tenure.persistence.lifecycle import LifecycleEvent, Standing, abandons, durable, transition
+from tenure.persistence.values import AbandonReason, LogicalRuntimeId, RuntimeState
+
+from .facts import RuntimeFacts, attached
+
+ENDS_RUN: Final = frozenset({LifecycleEvent.STOP, LifecycleEvent.DESTROY, LifecycleEvent.RESET})
+"""Events that drop the current run with its inputs."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Decision:
+    """One lifecycle event, decided and not yet written.
+
+    Attributes:
+        event: What happens.
+        after: The standing that follows.
+        reason: Why every unfinished input is abandoned with it, or None.
+        changes: What says so; the answer of the first is `LifecycleWritten`, of a second the renewed token.
+    """
+
+    event: LifecycleEvent
+    after: Standing
+    reason: AbandonReason | None
+    changes: tuple[Change, ...]
+
+    @property
+    def ends_run(self) -> bool:
+        """Whether a run that executes is dropped."""
+        return self.event in ENDS_RUN
+
+
+def decide(runtime_id: LogicalRuntimeId, standing: Standing, event: LifecycleEvent) -> Decision | None:
+    """Decide an event on a standing; None where it changes nothing.
+
+    Raises:
+        RuntimeDestroyed: Nothing leaves destroyed.
+        InvalidTransition: There is no such arrow.
+    """
+    if standing.state is RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=runtime_id)
+    after = transition(standing, event, runtime_id=runtime_id)
+    reason = abandons(event)
+    if after == standing and reason is None:
+        return None
+    resets = event is LifecycleEvent.RESET
+    changes: list[Change] = [
+        WriteLifecycle(
+            runtime_id=runtime_id,
+            state=durable(after),
+            abandon=reason,
+            end_run=event in ENDS_RUN,
+            next_generation=resets,
+        )
+    ]
+    if resets:
+        changes.append(RenewToken(runtime_id=runtime_id))  # a token is minted for every life (design §4)
+        after = evolve(after, state=attached(after.state))
+    return Decision(event=event, after=after, reason=reason, changes=tuple(changes))
+
+
+def publish(facts: RuntimeFacts, decision: Decision, answers: tuple[Any, ...]) -> None:
+    """Make a decision true in memory, once its changes have landed with these answers."""
+    facts.standing = decision.after
+    facts.generation = answers[0].generation
+    if len(answers) > 1:
+        facts.fence_token = answers[1]
+    if decision.ends_run:
+        facts.run_id = None
+        facts.not_before = None
+    if decision.event is LifecycleEvent.RESET:
+        facts.failures = "[]"

@@ -1,0 +1,67 @@
+"""What an owner knows of its runtime: small, and kept while the runtime is passivated."""
+
+from __future__ import annotations
+
+from typing import final
+
+from attrs import define
+
+from tenure.persistence.facets.ownership import Ownership
+from tenure.persistence.lifecycle import Standing
+from tenure.persistence.values import LogicalRuntimeId, RunId, RuntimeState
+
+
+@final
+@define(kw_only=True, slots=True)
+class RuntimeFacts:
+    """One owned runtime as last committed. Changed by its actor alone, in callbacks of settled commits.
+
+    Attributes:
+        runtime_id: Which runtime.
+        kind: Names its behaviour.
+        generation: Which life, from 0.
+        epoch: UUIDv7 of this registration.
+        fence_token: The token of this ownership; a reset replaces it.
+        standing: Lifecycle state.
+        held: Why no run may start, or None.
+        held_detail: More about it, for people.
+        failures: Times of failures of the current period, as stored.
+        run_id: The run that was begun last and has not ended, or None.
+        not_before: When a failed run may be tried again, unix seconds, or None.
+        has_work: Whether an unfinished input may be waiting.
+    """
+
+    runtime_id: LogicalRuntimeId
+    kind: str
+    generation: int
+    epoch: str
+    fence_token: int
+    standing: Standing
+    held: str | None
+    held_detail: str | None
+    failures: str
+    run_id: RunId | None = None
+    not_before: float | None
+    has_work: bool
+
+
+def facts_of(ownership: Ownership) -> RuntimeFacts:
+    """What an ownership commit has told."""
+    return RuntimeFacts(
+        runtime_id=ownership.runtime_id,
+        kind=ownership.kind,
+        generation=ownership.generation,
+        epoch=ownership.epoch,
+        fence_token=ownership.fence_token,
+        standing=Standing(state=attached(ownership.state)),
+        held=ownership.held,
+        held_detail=ownership.held_detail,
+        failures=ownership.failures,
+        not_before=ownership.retry_at,
+        has_work=ownership.has_work,
+    )
+
+
+def attached(state: RuntimeState) -> RuntimeState:
+    """How a stored state reads in the host that owns the runtime."""
+    return RuntimeState.ATTACHED if state is RuntimeState.IDLE else state
