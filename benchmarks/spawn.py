@@ -1,0 +1,62 @@
+"""How many runtimes a host spawns a second, and what an idle one costs in memory.
+
+    python benchmarks/spawn.py
+
+Each spawn is an ownership commit (a new runtime, its session, its token) and an actor with its mailbox and task. Bytes are
+measured in a run of their own, by `tracemalloc`, which slows everything else down.
+"""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import trio
+import trio.testing
+from measuring.end_to_end import remember, spawn_all
+from measuring.report import Timing, median_of, options, print_line, scratch
+
+import tenure
+
+RUNTIMES: Final = 20_000
+
+
+async def spawn_many(folder: Path, count: int) -> Timing:
+    """Time the spawns, all asked for at once."""
+    with scratch(folder) as name:
+        async with tenure.open_supervisor(Path(name) / "spawn.db", behaviours={"agent": remember}) as supervisor:
+            began = perf_counter()
+            await spawn_all(supervisor, count)
+            elapsed = perf_counter() - began
+    return Timing(count=count, elapsed_s=elapsed)
+
+
+async def weigh(folder: Path, count: int) -> float:
+    """Bytes that one idle runtime keeps allocated."""
+    with scratch(folder) as name:
+        async with tenure.open_supervisor(Path(name) / "spawn.db", behaviours={"agent": remember}) as supervisor:
+            await supervisor.spawn("warm", "agent")
+            tracemalloc.start()
+            await spawn_all(supervisor, count)
+            await trio.testing.wait_all_tasks_blocked()
+            gc.collect()
+            current, _ = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+    return current / count
+
+
+async def main() -> None:
+    """Measure both and print one line."""
+    given = options(__doc__ or "").parse_args()
+    count, repeats = (20, 1) if given.small else (RUNTIMES, given.repeats)
+    with scratch(given.folder) as name:
+        spawned = median_of([await spawn_many(Path(name), count) for _ in range(repeats)])
+        weight = await weigh(Path(name), min(count, 5_000))
+    print_line("spawn", durability="disk", runtimes=count, spawned=spawned, bytes_each={"active": round(weight)})
+
+
+if __name__ == "__main__":
+    trio.run(main)
