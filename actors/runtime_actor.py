@@ -147,7 +147,10 @@ class RuntimeActor:
                     if request.take():
                         outcome = request.perform(request)
                         if isinstance(outcome, Awaitable):
-                            await outcome
+                            try:
+                                await outcome
+                            finally:
+                                request.fail(self._why_closed())  # nothing where it is answered; else it was cut off
         finally:
             self.close(self._why_closed())
 
@@ -342,5 +345,7 @@ class RuntimeActor:
             self._worker = None
 
     async def _sleep_until(self, retry_at: float) -> None:
-        await trio.sleep(max(0.0, retry_at - self._store.seams.wall_clock()))
+        # The two clocks need not agree to the last digit, and nobody looks again behind this task.
+        while (left_s := retry_at - self._store.seams.wall_clock()) > 0:  # noqa: ASYNC110 - time has no event
+            await trio.sleep(left_s)
         self.wake()

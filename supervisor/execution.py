@@ -24,7 +24,7 @@ from tenure.persistence.facets.runs import ChargeCrash, FailRun, RunBegun, Unsta
 from tenure.persistence.group import Outcome
 from tenure.persistence.lifecycle import LifecycleEvent
 from tenure.persistence.store import Store
-from tenure.persistence.values import HeldReason, InputId, RunBoundaryReceipt
+from tenure.persistence.values import HeldReason, InputId, RunBoundaryReceipt, RuntimeState
 
 from .behaviour import Behaviour
 from .journal import empty_journal, load_journal
@@ -125,6 +125,11 @@ class Execution:
             actor.close(exc)
         except InvalidTransition:
             return  # as above: the commit that would have counted this attempt came second
+        except Error as exc:
+            # How it failed cannot be written: this runtime is blocked until the next open, and no other (design §5).
+            actor.facts.held = f"cannot end a run: {exc}"
+            if actor.facts.standing.state is RuntimeState.RUNNING:
+                actor.publish_run(LifecycleEvent.FAIL_RUN)
 
     async def _hold(self, actor: RuntimeActor, reason: HeldReason, error: BaseException) -> None:
         detail = describe(error)

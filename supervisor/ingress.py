@@ -47,5 +47,7 @@ def _check_key(key: str | None) -> None:
         return
     if not 0 < len(key) <= KEY_LIMIT or "\0" in key:
         raise InvalidInput(detail=f"a key has 1 to {KEY_LIMIT} characters and no NUL", field="idempotency_key")
+    if any("\ud800" <= character <= "\udfff" for character in key):
+        raise InvalidInput(detail="a key has no lone surrogate", field="idempotency_key")
     if key.startswith(RESERVED_KEYS):
         raise InvalidInput(detail=f"keys that begin with {RESERVED_KEYS} are tenure's own", field="idempotency_key")

@@ -7,12 +7,15 @@ first that is used up decides.
 from __future__ import annotations
 
 import random
-from typing import cast, final
+from typing import Final, cast, final
 
 import msgspec
 from attrs import frozen
 
 from tenure.persistence.values import HeldReason
+
+ERROR_LIMIT: Final = 10_000
+"""Most characters of an error that are stored."""
 
 
 @final
@@ -78,9 +81,17 @@ def decide(policy: RestartPolicy, *, attempts: int, failures: str, now: float, s
 
 
 def describe(error: BaseException) -> str:
-    """An exception for people: the leaves of groups, each with its type."""
+    """An exception for people, in a form that any engine can store: the leaves of groups, each with its type."""
+    text = _leaves(error)
+    if len(text) > ERROR_LIMIT:
+        text = f"{text[:ERROR_LIMIT]} and {len(text) - ERROR_LIMIT} characters more"
+    # No lone surrogate has a place in UTF-8, and no NUL in PostgreSQL.
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
+def _leaves(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
-        return "; ".join(describe(each) for each in group.exceptions)
+        return "; ".join(_leaves(each) for each in group.exceptions)
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar, final
 
+import trio
 from attrs import frozen
 
 from tenure.actors.decisions import Decision, decide
@@ -102,7 +103,7 @@ class Run:
         self.fence_token = actor.facts.fence_token
         self.generation = actor.facts.generation
         self.attempts = begun.attempts
-        self.session = RunSession(store, begun)
+        self.session = RunSession(store, begun, self._check_open)
         self._store = store
         self._actor = actor
         self._begun = begun
@@ -115,6 +116,7 @@ class Run:
         self._rejected: dict[InputId, str] = {}
         self._decisions: list[Decision] = []
         self._boundaries = 0
+        self._boundary = trio.Lock()  # held over a boundary: the next one begins where it left off
         self._ended = False
         self.inputs = self._fitting([each for each in begun.inputs if each.joined is None])
 
@@ -255,6 +257,8 @@ class Run:
     def _check_open(self) -> None:
         if self._ended:
             raise RunEnded(run_id=self.run_id)
+        if self._steps.fault is not None:
+            raise self._steps.fault  # a behaviour may have caught it; nothing lands behind it
 
     def _decide(self, event: LifecycleEvent) -> None:
         self._check_open()
@@ -268,13 +272,14 @@ class Run:
 
     async def _checkpoint(self, consume: tuple[RunInput, ...]) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
         self._check_open()
-        if self._boundaries < len(self._journal.boundaries):
-            return self._replay()
         last: list[Change] = [
             ConsumeInput(runtime_id=self.runtime_id, run_id=self.run_id, input_id=each.input_id) for each in consume
         ]
         last.append(StageSteered(runtime_id=self.runtime_id, run_id=self.run_id))
-        result = await self._commit(RunApplyBoundary.RUN_CHECKPOINT, last, self._on_boundary)
+        async with self._boundary:
+            if self._boundaries < len(self._journal.boundaries):
+                return self._replay()
+            result = await self._commit(RunApplyBoundary.RUN_CHECKPOINT, last, self._on_boundary)
         receipt: RunBoundaryReceipt = result.values[-len(last) - 1]
         joined: tuple[BatchMember, ...] = result.values[-1]
         return receipt, joined
@@ -287,7 +292,7 @@ class Run:
             if stored != given:
                 name = f"checkpoint {self._boundaries + 1}"
                 raise self._steps.mismatch(name, f"{len(stored)} {what}", f"{len(given)} {what}, not the same")
-        self._landed()
+        self._landed(len(self.session.appended), len(self._sends), tuple(self._rejected))
         return recorded.receipt, tuple(each for each in self._begun.inputs if each.joined == recorded.receipt.sequence)
 
     async def _commit(
@@ -300,8 +305,10 @@ class Run:
             contributing_input_ids=tuple(each.input_id for each in self.inputs),
         )
         changes = [*self._buffered(), receipt, *last]
+        # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
+        buffered = len(self.session.appended), len(self._sends), tuple(self._rejected)
         result = await self._actor.channel.commit_in_turn(*changes, on_settled=on_settled)
-        self._landed()
+        self._landed(*buffered)
         return result
 
     def _buffered(self) -> list[Change]:
@@ -330,11 +337,11 @@ class Run:
         ]
         return changes
 
-    def _landed(self) -> None:
+    def _landed(self, appended: int, sent: int, rejected: tuple[InputId, ...]) -> None:
         self._boundaries += 1
-        self.session.landed = len(self.session.appended)
-        self._sends_landed = len(self._sends)
-        self._rejected = dict.fromkeys(self._rejected, "")  # known, and not written again
+        self.session.landed = appended
+        self._sends_landed = sent
+        self._rejected.update(dict.fromkeys(rejected, ""))  # known, and not written again
 
     def _fitting(self, members: list[BatchMember] | tuple[BatchMember, ...]) -> tuple[RunInput, ...]:
         fitting: list[RunInput] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 from tenure.persistence.codec import decode, encode
@@ -19,9 +20,10 @@ class RunSession:
         landed: How many of these are on disk.
     """
 
-    def __init__(self, store: Store, begun: RunBegun) -> None:
-        """Made by `Run`."""
+    def __init__(self, store: Store, begun: RunBegun, check_open: Callable[[], None]) -> None:
+        """Made by `Run`; `check_open` raises once the run is over."""
         self._store = store
+        self._check_open = check_open
         self._base = begun.base
         self._base_count = begun.base_count
         self.appended: list[bytes] = []
@@ -37,11 +39,18 @@ class RunSession:
 
         Raises:
             InvalidInput: The message has no JSON form.
+            RunEnded: The run is over.
         """
+        self._check_open()
         self.appended.append(message if isinstance(message, bytes) else encode(message, "message"))
 
     async def raw_messages(self) -> list[bytes]:
-        """The path as bytes, first to last, with what this run appended. Reads the whole conversation."""
+        """The path as bytes, first to last, with what this run appended. Reads the whole conversation.
+
+        Raises:
+            RunEnded: The run is over.
+        """
+        self._check_open()
         return [*await self._store.read(lambda statements: path_to(statements, self._base)), *self.appended]
 
     async def messages(self) -> list[Any]:
@@ -49,5 +58,6 @@ class RunSession:
 
         Raises:
             Corrupt: A message is no JSON.
+            RunEnded: The run is over.
         """
         return [decode(message, "message", str(at)) for at, message in enumerate(await self.raw_messages(), 1)]

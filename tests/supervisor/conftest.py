@@ -1,0 +1,17 @@
+"""Where the hosts of these tests keep what they store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "agents.db"
+
+
+@pytest.fixture(params=["file", "memory"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    return ":memory:" if request.param == "memory" else tmp_path / "agents.db"
