@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from attrs import frozen
-
-from tenure.errors import Contended, DiskFull, Error, Internal
+from tenure.errors import Closed, Contended, DiskFull, Error, Internal
 
 from .commits import Change, Commit, CommitResult
 from .engines.engine import UnknownOutcome, WriteConnection
 from .facet import Facet, Handler
 from .facets.runtimes import check_fence
+from .hosts import HostKey, HostRegistry, Rejoined
 from .limits import Limits
 from .seams import Seams
 from .transaction import Transaction
@@ -27,31 +26,20 @@ Outcome = CommitResult | Error
 
 
 @final
-class HostLost(Exception):
-    """The row of this host is closed or lost: another host judged it dead. Nothing of the group landed."""
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class HostKey:
-    """Which row of ``hosts`` this store writes as.
-
-    Attributes:
-        host: Key of the row.
-        incarnation: The host's name in errors and verdicts.
-        lease_s: How long each group's lease holds.
-    """
-
-    host: int
-    incarnation: str
-    lease_s: float
+class _HostLost(Exception):
+    """The row of this host is lost: another host judged it dead. Nothing of the group landed."""
 
 
 @final
 class GroupRunner:
     """Carries out groups on the one connection that writes.
 
-    Raises out of `run`: `UnknownOutcome` (the store must stop), `HostLost`; in both cases nobody may be acknowledged.
+    Raises `UnknownOutcome` out of `run`: the store must stop, and nobody may be acknowledged.
+
+    Attributes:
+        host: The row that groups are written under.
+        renewed_at: Boot clock when the last group that landed wrote the lease.
+        rejoined: Set where the host was judged dead and has a new row since; whoever reads it takes it away.
     """
 
     def __init__(
@@ -59,6 +47,7 @@ class GroupRunner:
         connection: WriteConnection,
         facets: Sequence[Facet],
         host: HostKey,
+        registry: HostRegistry,
         *,
         durability: DurabilityClass,
         limits: Limits,
@@ -69,13 +58,32 @@ class GroupRunner:
         self._handlers: Mapping[type[Change], Handler] = {
             change: handler for facet in facets for change, handler in facet.handlers.items()
         }
-        self._host = host
+        self.host = host
+        self._registry = registry
         self._durability = durability
         self._limits = limits
         self._clock = seams.wall_clock
+        self._boot_clock = seams.boot_clock
+        self.renewed_at = seams.boot_clock()
+        self.rejoined: Rejoined | None = None
 
     def run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
-        """Carry out one group and say what each commit came to; nothing is on disk before this returns."""
+        """Carry out one group and say what each commit came to; nothing is on disk before this returns.
+
+        Where this host was judged dead meanwhile, the group lands under a new row: commits of runtimes that another host
+        took over are refused for their tokens, and all others are as good as they were.
+        """
+        while True:
+            try:
+                return self._run(group, commits)
+            except _HostLost:
+                try:
+                    self.rejoined = self._registry.rejoin(self.host)
+                except (Contended, DiskFull) as exc:
+                    return [exc] * len(commits)
+                self.host = self.rejoined.host
+
+    def _run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}
         # Cases: it works the first time; a commit fills the disk and is left out of one replay; the disk is full again or
         # at COMMIT, and then all of them get it.
@@ -106,11 +114,15 @@ class GroupRunner:
             outcomes.update(dict.fromkeys(waiting, exc))
             return None
         current = -1
+        renewed_at = self._boot_clock()
         try:
-            self._write_number(group, now)
+            if not self._write_number(group, now):
+                self._connection.rollback()
+                outcomes.update(dict.fromkeys(waiting, Closed(what="store")))
+                return None
             tx = Transaction(
                 self._connection,
-                host=self._host.host,
+                host=self.host.host,
                 group=group,
                 now=now,
                 durability=self._durability_of(synced=synced),
@@ -123,6 +135,7 @@ class GroupRunner:
             current = -1
             if written:
                 self._connection.commit()
+                self.renewed_at = renewed_at
             else:
                 self._connection.rollback()  # only refusals and repeats: there is nothing to put on disk
         except DiskFull:
@@ -133,15 +146,20 @@ class GroupRunner:
             raise
         return None
 
-    def _write_number(self, group: int, now: float) -> None:
+    def _write_number(self, group: int, now: float) -> bool:
+        """Write number and lease. False: this host has closed its row itself. Raises `_HostLost`."""
         alive = self._connection.run(
             "ownership.begin_group",
-            host=self._host.host,
+            host=self.host.host,
             group_number=group,
-            lease_until=now + self._host.lease_s,
+            lease_until=now + self._limits.lease_s,
         )
-        if not alive:
-            raise HostLost
+        if alive:
+            return True
+        row = self._connection.one("ownership.host", host=self.host.host)
+        if row is not None and row[2] is not None:
+            return False
+        raise _HostLost
 
     def _commit(self, tx: Transaction, commit: Commit) -> Outcome:
         connection = self._connection

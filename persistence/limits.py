@@ -24,6 +24,9 @@ class Limits:
         wal_pages: Pages in the write-ahead log after which the writer checkpoints.
         read_connections: Connections that read beside the writer.
         passivate_s: Seconds after which an actor that nobody uses is dropped.
+        lease_s: How long a host's lease holds; a host that renewed nothing for so long is judged lapsed (design §4).
+        renew_s: Most seconds between two renewals of a host.
+        poll_s: Seconds between two looks at what other hosts of a shared file wrote.
     """
 
     payload_bytes: int = 16 * 1024 * 1024
@@ -37,3 +40,6 @@ class Limits:
     wal_pages: int = 4_000
     read_connections: int = 2
     passivate_s: float = 60.0
+    lease_s: float = 15.0
+    renew_s: float = 5.0
+    poll_s: float = 0.05

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeVar, final
 
 import trio
 from attrs import frozen
 
-from tenure.errors import Closed, NotFound, StoreBroken, Unsupported
+from tenure.errors import Closed, Contended, DiskFull, Error, NotFound, StoreBroken, StoreLocked, Unsupported
 
 from .commits import Commit, CommitResult
-from .engines.engine import Engine, Statements, WriteConnection
+from .engines.engine import Engine, HostProofs, Statements, WriteConnection
 from .engines.sqlite import MEMORY, SqliteEngine
 from .engines.statements import load_statements
 from .executors import Executor, run_to_the_end
 from .facets.catalog import FACETS
-from .facets.ownership import CloseHost
-from .group import GroupRunner, HostKey, Outcome
+from .facets.ownership import CloseHost, RenewLease
+from .group import GroupRunner, Outcome
+from .hosts import HostKey, HostRegistry, Rejoined
 from .limits import Limits
 from .nursery import background
 from .readers import Readers
@@ -33,8 +34,8 @@ from .writer import Pending, Writer, WriterStatistics
 
 T = TypeVar("T")
 
-LEASE_S: Final = 15.0
-"""How long a host's lease holds."""
+OPENING_S: Final = 0.02
+"""Seconds until an open tries again that met another one on its way."""
 
 CLOSE_S: Final = 10.0
 """Most seconds that closing waits for the disk when the body was cancelled or the store is broken."""
@@ -47,6 +48,7 @@ class Opened:
 
     engine: Engine
     connection: WriteConnection
+    registry: HostRegistry
     host: HostKey
 
 
@@ -63,8 +65,10 @@ class Store:
         self.durability = durability
         self._opened = opened
         self._executor = executor
-        runner = GroupRunner(opened.connection, FACETS, opened.host, durability=durability, limits=limits, seams=seams)
-        self._writer = Writer(runner, executor, opened.host.incarnation, limits, opened.connection.maintain)
+        runner = GroupRunner(
+            opened.connection, FACETS, opened.host, opened.registry, durability=durability, limits=limits, seams=seams
+        )
+        self._writer = Writer(runner, executor, limits, opened.connection.maintain)
         self._readers = Readers(
             opened.engine, opened.connection, executor, seams.reader_executor, limits.read_connections
         )
@@ -86,8 +90,37 @@ class Store:
 
     @property
     def incarnation(self) -> str:
-        """This host's name in errors and verdicts."""
-        return self._opened.host.incarnation
+        """This host's name in errors and verdicts; a new one after another host has judged this one dead."""
+        return self._writer.host.incarnation
+
+    @property
+    def host(self) -> int:
+        """Key of this host's row, under which it owns runtimes."""
+        return self._writer.host.host
+
+    @property
+    def shared(self) -> bool:
+        """Whether other hosts can have the store open at the same time."""
+        return self._opened.engine.shared
+
+    @property
+    def proofs(self) -> HostProofs:
+        """What proves that the other hosts live."""
+        return self._opened.engine.hosts
+
+    def on_rejoined(self, heard: Callable[[Rejoined], None]) -> None:
+        """Have `heard` called, on the trio thread, when this host was judged dead and has registered anew.
+
+        The call comes before any outcome of the group that found it out, and before the lease counts as renewed.
+        """
+        self._writer.on_rejoined = heard
+
+    def lease_lapsed(self) -> bool:
+        """Whether another host may have judged this one lapsed: nothing was renewed for one lease. Cheap.
+
+        After a freeze or a sleep it stays true until a group has landed, and what was lost has been heard of.
+        """
+        return self.shared and self.seams.boot_clock() - self._writer.renewed_at >= self.limits.lease_s
 
     @property
     def broken(self) -> StoreBroken | None:
@@ -151,18 +184,34 @@ class Store:
         """Run the writer; `open_store` does."""
         await self._writer.run()
 
+    async def keep_lease(self) -> None:
+        """Renew the lease wherever no group did; `open_store` starts it. One task a store, none a runtime (design §4)."""
+        while self.shared:
+            idle_s = self.seams.boot_clock() - self._writer.renewed_at
+            # At most one period, whatever the boot clock does: it is not the clock that this sleep is measured by.
+            await trio.sleep(min(self.limits.renew_s, max(self.limits.renew_s - idle_s, self.limits.renew_s / 10)))
+            if self.seams.boot_clock() - self._writer.renewed_at < self.limits.renew_s:
+                continue
+            try:
+                await self.commit(Commit(changes=(RenewLease(),)))
+            except (Contended, DiskFull):
+                pass  # nobody could have judged us meanwhile either; the next turn tries again
+            except (StoreBroken, Closed):
+                return
+
     async def close(self, *, drain: bool) -> None:
         """Settle everything, close this host's row and the files; `open_store` does.
 
         Args:
             drain: Commit what was submitted; otherwise it gets `Closed` and only the group on its way is waited for.
         """
-        if drain and self.broken is None:
-            await self._writer.commit(Commit(changes=(CloseHost(),)))
-        elif self.broken is None:
-            self._writer.abandon_waiting()
-            with trio.move_on_after(CLOSE_S):
+        with suppress(Error):  # a row that stays open is found dead by its lock
+            if drain and self.broken is None:
                 await self._writer.commit(Commit(changes=(CloseHost(),)))
+            elif self.broken is None:
+                self._writer.abandon_waiting()
+                with trio.move_on_after(CLOSE_S):
+                    await self._writer.commit(Commit(changes=(CloseHost(),)))
         self._writer.close()
         with trio.move_on_after(CLOSE_S):
             await self._writer.wait_idle()
@@ -194,7 +243,8 @@ async def open_store(
         seams: Clocks, threads, files and the like; those of the system for None.
 
     Raises:
-        StoreLocked: Another host has the file open.
+        StoreLocked: Another host has the file for itself, or was opening it for `Limits.busy_s` seconds.
+        Contended: Another host held the write lock for `Limits.busy_s` seconds.
         NotADatabase: A folder, another program's database, or no database at all.
         SchemaMismatch: A newer tenure wrote it.
         UnsafeSqlite: The SQLite library can lose commits.
@@ -214,12 +264,12 @@ async def open_store(
     executor = seams.writer_executor()
     try:
         # A cancelled opening would leave a thread behind that holds the lock; the opening is bounded by `busy_s`.
-        opened = await run_to_the_end(executor, lambda: _open(engine, seams))
+        opened = await _open_when_free(executor, lambda: _open(engine, limits, seams), limits)
     except BaseException:
         executor.close()
         raise
     store = Store(opened, executor, durability, limits, seams)
-    async with background(store.serve) as body:
+    async with background(store.serve, store.keep_lease) as body:
         try:
             with body:
                 yield store
@@ -239,36 +289,26 @@ def _path_of(target: str | os.PathLike[str]) -> str:
     return rest.removeprefix("/")
 
 
-def _open(engine: Engine, seams: Seams) -> Opened:
+async def _open_when_free(executor: Executor, opening: Callable[[], Opened], limits: Limits) -> Opened:
+    # Another host that opens the file has it for itself for moments.
+    give_up_at = trio.current_time() + limits.busy_s
+    while True:
+        try:
+            return await run_to_the_end(executor, opening)
+        except StoreLocked:
+            if trio.current_time() >= give_up_at:
+                raise
+        await trio.sleep(OPENING_S)
+
+
+def _open(engine: Engine, limits: Limits, seams: Seams) -> Opened:
     connection = engine.open()
     try:
-        host = _commit_incarnation(connection, seams)
+        registry = HostRegistry(connection, engine.hosts, limits, seams)
+        host = registry.join(alone=engine.alone)
+        engine.share()
     except BaseException:
         connection.close(checkpoint=False)
         engine.close()
         raise
-    return Opened(engine=engine, connection=connection, host=host)
-
-
-def _commit_incarnation(connection: WriteConnection, seams: Seams) -> HostKey:
-    # Before any question is answered: with a group of our own behind them, the groups that were found in the log can no
-    # longer be there at one reading and gone at the next (design §3, verdicts).
-    now = seams.wall_clock()
-    incarnation = seams.new_id()
-    identity = seams.identity
-    connection.begin(synced=True)
-    connection.run("ownership.create_store", store_id=seams.new_id())
-    row = connection.one(
-        "ownership.open_host",
-        incarnation=incarnation,
-        host_name=identity.host_name,
-        boot_id=identity.boot_id,
-        pid=identity.pid,
-        process_start=identity.process_start,
-        lease_until=now + LEASE_S,
-        now=now,
-    )
-    host: int = row[0] if row else 0
-    connection.run("ownership.lose_others", host=host, now=now)
-    connection.commit()
-    return HostKey(host=host, incarnation=incarnation, lease_s=LEASE_S)
+    return Opened(engine=engine, connection=connection, registry=registry, host=host)

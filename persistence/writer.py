@@ -24,7 +24,8 @@ from tenure.errors import Closed, Error, StoreBroken
 from .commits import Commit, CommitResult
 from .engines.engine import UnknownOutcome
 from .executors import Executor
-from .group import GroupRunner, HostLost, Outcome
+from .group import GroupRunner, Outcome
+from .hosts import Rejoined
 from .limits import Limits
 
 
@@ -138,15 +139,21 @@ class WriterStatistics:
 
 @final
 class Writer:
-    """Takes what waits, commits it as a group, tells everybody. One task runs it."""
+    """Takes what waits, commits it as a group, tells everybody. One task runs it.
 
-    def __init__(
-        self, runner: GroupRunner, executor: Executor, incarnation: str, limits: Limits, maintain: Callable[[], None]
-    ) -> None:
+    Attributes:
+        limits: The store's limits.
+        broken: Why the store has stopped, or None.
+        broken_event: Set with it.
+        host: The row of the group that was heard of last.
+        renewed_at: Boot clock of that host's last renewal.
+        on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
+    """
+
+    def __init__(self, runner: GroupRunner, executor: Executor, limits: Limits, maintain: Callable[[], None]) -> None:
         """Bind the writer to what carries groups out; `run` must then be started once."""
         self._runner = runner
         self._executor = executor
-        self._incarnation = incarnation
         self._maintain = maintain
         self.limits = limits
         self._queue: deque[Pending] = deque()
@@ -160,6 +167,9 @@ class Writer:
         self._shield = trio.CancelScope(shield=True)
         self.broken: StoreBroken | None = None
         self.broken_event = trio.Event()
+        self.host = runner.host
+        self.renewed_at = runner.renewed_at
+        self.on_rejoined: Callable[[Rejoined], None] | None = None
 
     def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
         """Queue a commit behind all that were submitted before. Sync, never blocks.
@@ -259,13 +269,11 @@ class Writer:
         except UnknownOutcome as exc:
             self.stop_in_doubt(str(exc))
             return
-        except HostLost:
-            self._refuse_lost(batch)
-            return
         if report is None:  # `give_up` was called
             self.stop_in_doubt("the store was closed before the verdict")
             return
         outcomes, failure = report
+        self._hear_of_host()
         if any(isinstance(each, CommitResult) and each.written for each in outcomes):
             self._group = group
             self._groups += 1
@@ -285,19 +293,24 @@ class Writer:
             return outcomes, exc  # the group is on disk and acknowledged; the store stops behind it
         return outcomes, None
 
-    def _refuse_lost(self, batch: list[Pending]) -> None:
-        detail = "another host judged this one dead and took its runtimes over"
-        self._taken = []
-        for pending in batch:
-            pending.settle(self._broken(in_doubt=False, detail=detail))
-        self.stop_in_doubt(detail)
+    def _hear_of_host(self) -> None:
+        # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between
+        # the two a step of a lost runtime could begin.
+        rejoined, self._runner.rejoined = self._runner.rejoined, None
+        if rejoined is not None:
+            self.host = rejoined.host
+            if self.on_rejoined is not None:
+                self.on_rejoined(rejoined)
+        self.renewed_at = self._runner.renewed_at
 
     def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
         group = self._group + 1 if in_doubt else None
-        return StoreBroken(incarnation=self._incarnation, group=group, in_doubt=in_doubt, detail=detail)
+        return StoreBroken(incarnation=self._runner.host.incarnation, group=group, in_doubt=in_doubt, detail=detail)
 
     def _check_open(self) -> None:
         if self.broken is not None:
-            raise StoreBroken(incarnation=self._incarnation, group=None, in_doubt=False, detail=self.broken.detail)
+            raise StoreBroken(
+                incarnation=self._runner.host.incarnation, group=None, in_doubt=False, detail=self.broken.detail
+            )
         if self._closing:
             raise Closed(what="store")

@@ -89,11 +89,46 @@ class ReadConnection(Statements, Protocol):
         ...
 
 
+class HostProofs(Protocol):
+    """What proves that a host lives, wherever it runs."""
+
+    def hold(self, incarnation: str, /) -> None:
+        """Begin to prove that this host lives; it ends by itself with the process."""
+        ...
+
+    def seize(self, incarnation: str, /) -> bool:
+        """Try to take another host's proof. True: that host is dead, and the proof stays taken until `let_go`."""
+        ...
+
+    def let_go(self, incarnation: str, /) -> None:
+        """Give up and remove a proof that is held or was seized; does nothing for others."""
+        ...
+
+
 class Engine(Protocol):
     """One way to store. Opened once, by the store."""
 
     name: str
     requires_network: bool
+
+    @property
+    def hosts(self) -> HostProofs:
+        """The proofs of life of the hosts that share the store."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether other hosts can have the store open at the same time."""
+        ...
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other host has the store open; certain until `share`."""
+        ...
+
+    def share(self) -> None:
+        """Let other hosts in: opening has ended."""
+        ...
 
     def open(self) -> WriteConnection:
         """Check, create or migrate what is there and return the connection that writes. Raises what preflight finds."""

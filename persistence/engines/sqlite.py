@@ -18,8 +18,9 @@ from tenure.persistence.limits import Limits
 from tenure.persistence.seams import Seams
 from tenure.persistence.values import DurabilityClass
 
-from .engine import ReadConnection, Row, SqlValue, UnknownOutcome, WriteConnection
+from .engine import HostProofs, ReadConnection, Row, SqlValue, UnknownOutcome, WriteConnection
 from .sqlite_files import DatabaseFiles, check_sqlite_version
+from .sqlite_hosts import HostLocks, NoOtherHosts
 from .sqlite_migrations import migrate
 
 MEMORY = ":memory:"
@@ -44,13 +45,34 @@ class SqliteEngine:
         self._durability = durability
         self._limits = limits
         self._seams = seams
-        self._files = None if path == MEMORY else DatabaseFiles(path, seams.files, seams.locks)
+        self.shared = path != MEMORY and not seams.one_connection
+        self._host_locks = HostLocks(path, seams.files, seams.locks) if self.shared else None
+        self._files: DatabaseFiles | None = None
+        if path != MEMORY:
+            self._files = DatabaseFiles(path, seams.files, seams.locks, shared=self.shared)
+
+    @property
+    def hosts(self) -> HostProofs:
+        """See `Engine.hosts`."""
+        return self._host_locks or NoOtherHosts()
+
+    @property
+    def alone(self) -> bool:
+        """See `Engine.alone`."""
+        return self._files is None or self._files.alone
+
+    def share(self) -> None:
+        """See `Engine.share`."""
+        if self._files is not None:
+            self._files.share()
 
     def open(self) -> WriteConnection:
         """See `Engine.open`. Takes the lock first, then recovers the log, then connects."""
         check_sqlite_version(apsw.sqlite_lib_version())
         if self._files is not None:
             self._files.prepare()
+        if self._host_locks is not None and self.alone:
+            self._host_locks.clear()
         try:
             connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             try:
@@ -73,7 +95,9 @@ class SqliteEngine:
         return _Reader(connection, self._statements)
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """See `Engine.close`. This host's own proof goes first: while it is held, others wait for it."""
+        if self._host_locks is not None:
+            self._host_locks.close()
         if self._files is not None:
             self._files.close()
 
@@ -191,6 +215,7 @@ class _Writer(_Connection):
     def close(self, *, checkpoint: bool) -> None:
         try:
             if checkpoint:
+                self._db.set_busy_timeout(0)  # what other hosts are in the way of stays in the log: they go on with it
                 self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
         finally:
             self._db.close()

@@ -22,33 +22,52 @@ def check_sqlite_version(version: str) -> None:
 class DatabaseFiles:
     """The lock beside a database and the recovery of its log.
 
-    Every process holds a shared lock on ``<path>-lock``; an open that can make it exclusive is alone.
+    Every process holds a shared lock on ``<path>-lock``. An open that can have it exclusive is alone, and stays alone until
+    it has recovered the log and its own row is on disk; then it makes the lock a shared one. It does so in one step on Linux
+    (since 4.0) and macOS: nobody can be alone in between, and replace the log under connections that exist.
+
+    Attributes:
+        alone: Whether the lock is exclusive.
     """
 
-    def __init__(self, path: str, files: Files, locks: Locks) -> None:
-        """Touch nothing yet."""
+    def __init__(self, path: str, files: Files, locks: Locks, *, shared: bool) -> None:
+        """Touch nothing yet; without `shared` the lock stays exclusive."""
         self._path = path
         self._files = files
         self._locks = locks
+        self._shared = shared
         self._lock: Lock | None = None
+        self.alone = False
 
     def prepare(self) -> None:
-        """Lock, rescue the log, create what is missing.
+        """Lock; where nobody else has the file open, rescue the log and create what is missing.
 
         Raises:
             NotADatabase: A folder, or a file that is no SQLite database.
-            StoreLocked: Another host has the file open.
+            StoreLocked: Another host has the file for itself: it is opening it, or keeps it so.
         """
         self._check()
-        self._lock = self._locks.acquire(f"{self._path}-lock", exclusive=True)
+        name = f"{self._path}-lock"
+        self._lock = self._locks.acquire(name, exclusive=True)
+        self.alone = self._lock is not None
+        if self._lock is None and self._shared:
+            self._lock = self._locks.acquire(name, exclusive=False)
         if self._lock is None:
             raise StoreLocked(path=self._path, holder="another process or store")
+        if not self.alone:
+            return
         try:
             self._rescue_log()
             self._create()
         except BaseException:
             self.close()
             raise
+
+    def share(self) -> None:
+        """Let others in."""
+        if self.alone and self._shared and self._lock is not None:
+            self._lock.downgrade()
+            self.alone = False
 
     def close(self) -> None:
         """Release the lock."""

@@ -184,6 +184,43 @@ def _renew(tx: Transaction, change: RenewToken) -> int:
 
 @final
 @frozen(kw_only=True, slots=True)
+class RenewLease(Change):
+    """Write nothing: the group's first statement renews the lease of this host. Answer: None.
+
+    In a commit with a runtime's token it also tells that the token still holds.
+    """
+
+
+def _renew_lease(_tx: Transaction, _change: RenewLease) -> None:
+    return
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class MarkLost(Change):
+    """Judge another host dead or lapsed; its runtimes can be taken over. Answer: whether it was marked now.
+
+    Attributes:
+        host: Key of its row.
+        counter: Its renewal counter when it was judged lapsed; not marked where it has renewed since. None: its proof of
+            life was seized, which needs no further condition.
+    """
+
+    ingress = True
+    always_synced = True
+
+    host: int
+    counter: int | None
+
+
+def _mark_lost(tx: Transaction, change: MarkLost) -> bool:
+    if change.counter is None:
+        return tx.run("ownership.mark_dead", lost=change.host, now=tx.now) > 0
+    return tx.run("ownership.mark_lapsed", lost=change.host, counter=change.counter, now=tx.now) > 0
+
+
+@final
+@frozen(kw_only=True, slots=True)
 class CloseHost(Change):
     """Let go of everything this host owns and close its row: the last commit of an orderly shutdown. Answer: None."""
 
@@ -202,6 +239,8 @@ FACET: Final = Facet(
         TakeOwnership: Handler(apply=_take),
         ReleaseOwnership: Handler(apply=_release),
         RenewToken: Handler(apply=_renew),
+        RenewLease: Handler(apply=_renew_lease),
+        MarkLost: Handler(apply=_mark_lost),
         CloseHost: Handler(apply=_close),
     },
 )

@@ -14,6 +14,31 @@ RETURNING host;
 -- Only for a host that is provably alone on the file.
 UPDATE hosts SET lost_at = :now WHERE host <> :host AND closed_at IS NULL AND lost_at IS NULL;
 
+-- name: ownership.mark_dead
+-- Its proof of life was seized.
+UPDATE hosts SET lost_at = :now WHERE host = :lost AND closed_at IS NULL AND lost_at IS NULL;
+
+-- name: ownership.mark_lapsed
+-- Only while it has not renewed since it was judged.
+UPDATE hosts SET lost_at = :now
+WHERE host = :lost AND group_number = :counter AND closed_at IS NULL AND lost_at IS NULL;
+
+-- name: ownership.move_runtimes
+UPDATE runtimes SET owner = :host WHERE owner = :lost;
+
+-- name: ownership.owned
+SELECT runtime_id, fence_token FROM runtimes WHERE owner = :host;
+
+-- name: ownership.newest_host
+SELECT max(host) FROM hosts;
+
+-- name: ownership.other_hosts
+SELECT host, incarnation, group_number FROM hosts
+WHERE closed_at IS NULL AND lost_at IS NULL AND host <> :host ORDER BY host;
+
+-- name: ownership.host_of
+SELECT host, group_number, closed_at, lost_at FROM hosts WHERE incarnation = :incarnation;
+
 -- name: ownership.begin_group
 -- The first statement of every group: a host that was judged dead writes nothing more.
 UPDATE hosts SET group_number = :group_number, lease_until = :lease_until

@@ -20,6 +20,8 @@ CREATE TABLE hosts (
     closed_at REAL,
     lost_at REAL
 );
+-- Dead hosts stay, for verdicts; every look at the living ones passes them by.
+CREATE INDEX hosts_living ON hosts (host) WHERE closed_at IS NULL AND lost_at IS NULL;
 
 CREATE TABLE runtimes (
     runtime INTEGER PRIMARY KEY,
