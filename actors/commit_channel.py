@@ -24,6 +24,24 @@ Settled = Callable[[Outcome], None]
 
 
 @final
+class Turn:
+    """A lock that is taken at once where it is free: what follows is a commit, which is the checkpoint."""
+
+    def __init__(self) -> None:
+        """Nobody's turn yet."""
+        self._lock = trio.Lock()
+
+    async def __aenter__(self) -> None:
+        try:
+            self._lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._lock.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@final
 class CommitChannel:
     """Sends one runtime's commits to the store.
 
@@ -36,7 +54,7 @@ class CommitChannel:
         """Bind the channel to one ownership; each commit goes under the token that is in force when it is submitted."""
         self._store = store
         self._facts = facts
-        self.turn = trio.Lock()
+        self.turn = Turn()
 
     def submit(self, *changes: Change, on_settled: Settled | None = None) -> Pending:
         """Queue one commit behind all before it and return at once."""

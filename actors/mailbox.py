@@ -47,22 +47,34 @@ class Mailbox(Generic[M]):
         """
         await self._send.send(message)
 
+    def offer(self, message: M) -> bool:
+        """Put a message in if there is room. Returns False where the sender must wait.
+
+        Raises:
+            trio.ClosedResourceError, trio.BrokenResourceError: The actor is gone.
+        """
+        try:
+            self._send.send_nowait(message)
+        except trio.WouldBlock:
+            return False
+        return True
+
     async def receive(self) -> M:
         """Take the oldest message, waiting for one. Raises `trio.EndOfChannel` once closed and empty."""
         return await self._receive.receive()
 
-    def receive_nowait(self) -> M:
-        """Take the oldest message. Raises `trio.WouldBlock` where there is none."""
-        return self._receive.receive_nowait()
+    def poll(self) -> M | None:
+        """Take the oldest message, or None where there is none or the mailbox is closed."""
+        try:
+            return self._receive.receive_nowait()
+        except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
+            return None
 
     def close(self) -> list[M]:
         """Let nothing more in, and return what nobody received, for its senders to be answered."""
         left: list[M] = []
-        while True:
-            try:
-                left.append(self._receive.receive_nowait())
-            except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
-                break
+        while (message := self.poll()) is not None:
+            left.append(message)
         self._send.close()
         self._receive.close()
         return left

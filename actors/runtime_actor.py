@@ -141,16 +141,13 @@ class RuntimeActor:
             with self._server:
                 while self._closed is None:
                     try:
-                        request = await self._mailbox.receive()
+                        request: Request[Any] | None = await self._mailbox.receive()
                     except (trio.EndOfChannel, trio.ClosedResourceError):
                         break  # `close` was called while this task waited
-                    if request.take():
-                        outcome = request.perform(request)
-                        if isinstance(outcome, Awaitable):
-                            try:
-                                await outcome
-                            finally:
-                                request.fail(self._why_closed())  # nothing where it is answered; else it was cut off
+                    # All that waits is carried out in this turn of the loop, so that accepts share a group.
+                    while request is not None:
+                        await self._perform(request)
+                        request = self._mailbox.poll()
         finally:
             self.close(self._why_closed())
 
@@ -206,12 +203,22 @@ class RuntimeActor:
 
     # Requests, one after another
 
+    async def _perform(self, request: Request[Any]) -> None:
+        if request.take():
+            outcome = request.perform(request)
+            if isinstance(outcome, Awaitable):
+                try:
+                    await outcome
+                finally:
+                    request.fail(self._why_closed())  # nothing where it is answered; else it was cut off
+
     async def _ask(self, request: Request[T]) -> T:
         if self._closed is not None:
             raise self._closed
         self._users += 1
         try:
-            await self._mailbox.send(request)
+            if not self._mailbox.offer(request):
+                await self._mailbox.send(request)
             return await request.wait(
                 self._store.limits.verdict_s, lambda: self._store.stop_in_doubt("no verdict in time")
             )
@@ -312,7 +319,7 @@ class RuntimeActor:
                 self.facts.has_work = False  # whatever comes from here on sets it again
                 begun = await self._begin()
                 if begun is not None:
-                    self.facts.has_work = True
+                    self.facts.has_work = self.facts.has_work or begun.more
                     await self._owner.execute(self, begun)
         if self._worker is scope:
             self._worker = None

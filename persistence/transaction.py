@@ -25,9 +25,10 @@ class Transaction:
         now: The store's wall clock when the group began, unix seconds.
         durability: Class of the group, for receipts.
         limits: The store's limits.
+        room: By runtime, how many inputs surely still fit into its inbox; kept for the whole group.
     """
 
-    __slots__ = ("_dirty", "_records", "all", "durability", "group", "host", "limits", "now", "one", "run")
+    __slots__ = ("_dirty", "_records", "all", "durability", "group", "host", "limits", "now", "one", "room", "run")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Transaction:
         self.now = now
         self.durability = durability
         self.limits = limits
+        self.room: dict[int, int] = {}
         self._records: dict[Hashable, Any] = {}
         self._dirty: dict[Hashable, Callable[[], None]] = {}
 

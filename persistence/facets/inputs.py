@@ -117,9 +117,7 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
         raise PayloadTooLarge(size=len(change.payload), limit=tx.limits.payload_bytes)
     if not accepts_input(Standing(state=record.state)):
         raise NotAccepting(runtime_id=change.runtime_id, state=record.state)
-    limit = tx.limits.inbox_inputs
-    if change.bound_by_inbox and tx.one("inputs.is_full", runtime=record.runtime, limit=limit - 1):
-        raise InboxFull(runtime_id=change.runtime_id, limit=limit)
+    _take_room(tx, record, bound=change.bound_by_inbox)
     row = tx.one(
         "inputs.insert",
         input_id=change.input_id,
@@ -137,6 +135,20 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
     )
     tx.run("inputs.insert_payload", input=row[0] if row else None, payload=change.payload)
     return AcceptedInput(input_id=change.input_id, phase=InputPhase.QUEUED)
+
+
+def _take_room(tx: Transaction, record: runtimes.RuntimeRecord, *, bound: bool) -> None:
+    # A count costs what the inbox has grown to. Inside a group nobody else writes, so what one count has shown to be free
+    # stays free until this group has filled it: a hundred accepts of one runtime count once.
+    room = tx.room.get(record.runtime, 0)
+    if room == 0 and bound:
+        limit = tx.limits.inbox_inputs
+        row = tx.one("inputs.count_unfinished_to", runtime=record.runtime, count=limit)
+        room = limit - (row[0] if row else 0)
+        if room <= 0:
+            raise InboxFull(runtime_id=record.runtime_id, limit=limit)
+    if room > 0:
+        tx.room[record.runtime] = room - 1
 
 
 def admit(tx: Transaction, change: AcceptInput) -> AcceptedInput:
@@ -212,10 +224,11 @@ def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
     )
 
 
-def any_waiting(tx: Transaction, runtime: int) -> bool:
-    """Whether a new run would find an input."""
-    found = tx.one("inputs.any_queued", runtime=runtime) or tx.one("inputs.any_steering", runtime=runtime)
-    return found is not None
+def count_waiting(tx: Transaction, runtime: int, most: int) -> int:
+    """How many inputs a new run could choose from, counted up to `most`."""
+    row = tx.one("inputs.count_waiting", runtime=runtime, count=most)
+    count: int = row[0] if row else 0
+    return count
 
 
 def any_staged(tx: Transaction, run: int) -> bool:

@@ -2,8 +2,10 @@
 SELECT input_id, payload_digest, phase, reason, admission FROM inputs
 WHERE runtime = :runtime AND idempotency_key = :idempotency_key;
 
--- name: inputs.is_full
-SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL ORDER BY admission LIMIT 1 OFFSET :limit;
+-- name: inputs.count_unfinished_to
+-- Counted no further than asked, over the partial index.
+SELECT count(*) FROM (SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL
+                      ORDER BY admission LIMIT :count) AS unfinished;
 
 -- name: inputs.insert
 -- Admission is the row's own key: later inputs come later, and nothing else needs counting.
@@ -22,10 +24,11 @@ WHERE input IN (SELECT input FROM inputs
                 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'queue' AND run IS NULL
                 ORDER BY admission LIMIT :count);
 
--- name: inputs.any_queued
-SELECT 1 FROM inputs
-WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'queue' AND run IS NULL
-ORDER BY admission LIMIT 1;
+-- name: inputs.count_waiting
+-- In any lane, counted no further than asked: one more than a batch tells whether the inbox is empty behind it.
+SELECT count(*) FROM (SELECT 1 FROM inputs
+                      WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND run IS NULL
+                      ORDER BY admission LIMIT :count) AS waiting;
 
 -- name: inputs.stage_steered
 -- What was sent to steer a run joins it at a checkpoint.

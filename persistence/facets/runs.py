@@ -127,6 +127,7 @@ class RunBegun:
         inputs: Its batch, in admission order.
         base: Key of the head node when it first began, or None for an empty conversation.
         base_count: Messages on the active path then.
+        more: Whether inputs may wait behind this batch; False spares the owner a commit that would find none.
     """
 
     run: int
@@ -136,6 +137,7 @@ class RunBegun:
     inputs: tuple[inputs.BatchMember, ...]
     base: int | None
     base_count: int
+    more: bool
 
 
 def _begin(tx: Transaction, change: BeginRun) -> RunBegun | None:
@@ -146,23 +148,19 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | None:
         run = load(tx, record.run)
         run.retry_at = None
         save(tx, run)
-        return _begun(run, inputs.restage(tx, record.run), again=True)
-    if not inputs.any_waiting(tx, record.runtime):
+        return _begun(run, inputs.restage(tx, record.run), again=True, more=True)
+    waiting = inputs.count_waiting(tx, record.runtime, change.batch + 1)
+    if not waiting:
         return None
-    head, count = _head(tx, record.session)
-    row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, base=head, base_count=count, now=tx.now)
-    record.run = row[0] if row else None
+    row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, now=tx.now) or (0, None, 0)
+    record.run, base, base_count = row
     runtimes.save(tx, record)
-    run = RunRecord(record.run or 0, change.run_id, 0, head, count, 0, None)
-    return _begun(run, inputs.stage(tx, record.runtime, run.run, change.batch), again=False)
+    run = RunRecord(row[0], change.run_id, 0, base, base_count, 0, None)
+    batch = inputs.stage(tx, record.runtime, run.run, change.batch)
+    return _begun(run, batch, again=False, more=waiting > len(batch))
 
 
-def _head(tx: Transaction, session: int | None) -> tuple[int | None, int]:
-    row = None if session is None else tx.one("sessions.load", session=session)
-    return (None, 0) if row is None else (row[4], row[5])
-
-
-def _begun(run: RunRecord, batch: tuple[inputs.BatchMember, ...], *, again: bool) -> RunBegun:
+def _begun(run: RunRecord, batch: tuple[inputs.BatchMember, ...], *, again: bool, more: bool) -> RunBegun:
     return RunBegun(
         run=run.run,
         run_id=run.run_id,
@@ -171,6 +169,7 @@ def _begun(run: RunRecord, batch: tuple[inputs.BatchMember, ...], *, again: bool
         inputs=batch,
         base=run.base,
         base_count=run.base_count,
+        more=more,
     )
 
 

@@ -1,6 +1,9 @@
 -- name: runs.insert
+-- The run stands on the head that the conversation has now.
 INSERT INTO runs (run_id, runtime, attempts, base, base_count, boundaries, started_at)
-VALUES (:run_id, :runtime, 0, :base, :base_count, 0, :now) RETURNING run;
+SELECT :run_id, r.runtime, 0, s.head, coalesce(s.message_count, 0), 0, :now
+FROM runtimes r LEFT JOIN sessions s ON s.session = r.session
+WHERE r.runtime = :runtime RETURNING run, base, base_count;
 
 -- name: runs.load
 SELECT run, run_id, attempts, base, base_count, boundaries, retry_at FROM runs WHERE run = :run;
