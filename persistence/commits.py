@@ -19,10 +19,12 @@ class Change:
 
     Attributes:
         ingress: Carries no fence and is checked against its target's stored state instead (accept, send, enqueue).
+        may_create: Its runtime need not exist: contract verbs speak of runtimes that nobody has spawned.
         always_synced: Its group is fsynced in class ``os`` too (tokens, ownership, tombstones).
     """
 
     ingress: ClassVar[bool] = False
+    may_create: ClassVar[bool] = False
     always_synced: ClassVar[bool] = False
 
     @property
@@ -50,6 +52,11 @@ class Commit:
     def is_ingress(self) -> bool:
         """Whether no fence is asked of this commit."""
         return all(change.ingress for change in self.changes)
+
+    @property
+    def may_create(self) -> bool:
+        """Whether the runtime need not exist."""
+        return any(change.may_create for change in self.changes)
 
     @property
     def always_synced(self) -> bool:

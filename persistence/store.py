@@ -17,6 +17,7 @@ from attrs import frozen
 from tenure.errors import Closed, Contended, DiskFull, Error, NotFound, StoreBroken, StoreLocked, Unsupported
 
 from .commits import Commit, CommitResult
+from .contracts.runtimes import RuntimeContract
 from .engines.engine import Engine, HostProofs, Statements, WriteConnection
 from .engines.sqlite import MEMORY, SqliteEngine
 from .engines.statements import load_statements
@@ -72,6 +73,7 @@ class Store:
         self._readers = Readers(
             opened.engine, opened.connection, executor, seams.reader_executor, limits.read_connections
         )
+        self.runtimes = RuntimeContract(self)
 
     @property
     def name(self) -> str:

@@ -179,14 +179,16 @@ class DurabilityClass(StrEnum):
 class RunBoundaryReceipt:
     """The stored proof of one boundary of a run.
 
+    What stands behind `sequence` is the store's own: whoever brings a receipt leaves it out, and the store fills it in.
+
     Attributes:
-        runtime_id: The runtime that ran.
         run_id: The run.
         boundary: Which commit point this is.
         contributing_input_ids: The inputs this boundary worked on, in order.
         conversation_digest: Digest of the conversation after it, in hex; None without a session.
         message_count: Messages on the active path after it.
         sequence: Dense from 1 within the run.
+        runtime_id: The runtime that ran.
         fence_token: The token it was written under.
         generation: The life of the runtime it belongs to, from 0.
         durability: What its commit survives.
@@ -194,15 +196,15 @@ class RunBoundaryReceipt:
         group: The number of the group that committed it.
     """
 
-    runtime_id: LogicalRuntimeId
     run_id: RunId
     boundary: RunApplyBoundary
     contributing_input_ids: tuple[InputId, ...]
     conversation_digest: str | None
     message_count: int
     sequence: int
-    fence_token: int
-    generation: int
-    durability: DurabilityClass
-    committed_at: float
-    group: int
+    runtime_id: LogicalRuntimeId = LogicalRuntimeId("")
+    fence_token: int = 0
+    generation: int = 0
+    durability: DurabilityClass = DurabilityClass.MEMORY
+    committed_at: float = 0.0
+    group: int = 0

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from .persistence.contracts.types import (
+    InputDurability as InputDurability,
+    InputState as InputState,
+    InputStatePersistenceRecord as InputStatePersistenceRecord,
+    InputTransition as InputTransition,
+    MachineLifecycleBindingFacts as MachineLifecycleBindingFacts,
+    MachineLifecycleCommit as MachineLifecycleCommit,
+    MachineLifecycleSnapshot as MachineLifecycleSnapshot,
+    MachineLifecycleStoreRecord as MachineLifecycleStoreRecord,
+    PolicyDecision as PolicyDecision,
+    ReconstructionSource as ReconstructionSource,
+    SessionDelta as SessionDelta,
+    SessionSnapshot as SessionSnapshot,
+    StoredInputState as StoredInputState,
+    TranscriptRewriteCommit as TranscriptRewriteCommit,
+)
+from .persistence.envelope import decode_snapshot as decode_snapshot, encode_snapshot as encode_snapshot
 from .persistence.facets.steps import Repeat as Repeat
 from .persistence.limits import Limits as Limits
 from .persistence.seams import Seams as Seams

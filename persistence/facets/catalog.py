@@ -6,7 +6,20 @@ from typing import Final
 
 from tenure.persistence.facet import Facet
 
-from . import inputs, lifecycle, ownership, receipts, runs, runtimes, sends, sessions, steps
+from . import (
+    chain,
+    input_records,
+    inputs,
+    lifecycle,
+    ownership,
+    receipts,
+    runs,
+    runtimes,
+    sends,
+    sessions,
+    snapshots,
+    steps,
+)
 
 FACETS: Final[tuple[Facet, ...]] = (
     ownership.FACET,
@@ -18,4 +31,7 @@ FACETS: Final[tuple[Facet, ...]] = (
     sessions.FACET,
     steps.FACET,
     sends.FACET,
+    chain.FACET,
+    snapshots.FACET,
+    input_records.FACET,
 )

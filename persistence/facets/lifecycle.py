@@ -8,14 +8,21 @@ from __future__ import annotations
 
 from typing import Final, final
 
+import msgspec
 from attrs import frozen
 
+from tenure.errors import RuntimeDestroyed
 from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.lifecycle import durable_state
+from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION, MachineLifecycleBindingFacts, encode_raw
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import AbandonReason, InputId, LogicalRuntimeId, RuntimeState
 
-from . import inputs, runs, runtimes
+from . import chain, inputs, run_records, runtimes, snapshots
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 @final
@@ -31,6 +38,7 @@ class WriteLifecycle(Change):
         abandon: Reason for every unfinished input; None keeps them.
         end_run: Drop the current run, its counts and its timer.
         next_generation: Begin a new life: generation + 1 (reset).
+        clear_session: Empty the conversation too.
     """
 
     always_synced = True
@@ -40,6 +48,7 @@ class WriteLifecycle(Change):
     abandon: AbandonReason | None = None
     end_run: bool = False
     next_generation: bool = False
+    clear_session: bool = False
 
 
 @final
@@ -62,12 +71,15 @@ def _write_lifecycle(tx: Transaction, change: WriteLifecycle) -> LifecycleWritte
     if change.abandon is not None:
         abandoned = inputs.abandon_all(tx, record.runtime, change.abandon)
     if change.end_run and record.run is not None:
-        runs.end(tx, record.run, outcome=change.abandon or "dropped")
+        run_records.end(tx, record.run, outcome=change.abandon or "dropped")
         record.run = None
     if change.next_generation:
         record.generation += 1
         record.crashes = 0
         record.failures = "[]"
+        chain.add(tx, record, chain.LinkEvent.RESET, str(record.generation))
+    if change.clear_session:
+        snapshots.clear(tx, record)
     record.state = change.state
     if change.state is RuntimeState.DESTROYED:
         record.owner = None
@@ -98,7 +110,73 @@ def _hold(tx: Transaction, change: Hold) -> None:
     runtimes.save(tx, record)
 
 
+@final
+@frozen(kw_only=True, slots=True)
+class PersistState(Change):
+    """Write the state that a contract verb brings, projected to what is durable. Answer: the state as it was stored.
+
+    It follows no arrow: whoever brings a state has decided. But nothing leaves destroyed.
+
+    Attributes:
+        runtime_id: Whose.
+        state: The state; attached becomes idle, running idle or, in a retired runtime, retired.
+        binding: To what the runtime is bound; None leaves what is known.
+    """
+
+    may_create = True
+    always_synced = True
+
+    runtime_id: LogicalRuntimeId
+    state: RuntimeState
+    binding: MachineLifecycleBindingFacts | None = None
+
+
+def _check_state(tx: Transaction, change: PersistState) -> None:
+    record = runtimes.find_in_hand(tx, change.runtime_id)
+    destroyed = record is not None and record.state is RuntimeState.DESTROYED
+    if destroyed and change.state is not RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=change.runtime_id)
+
+
+def _persist_state(tx: Transaction, change: PersistState) -> RuntimeState:
+    record = runtimes.find_in_hand(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
+    record.state = durable_state(change.state, retiring=record.state is RuntimeState.RETIRED)
+    record.record_version = LIFECYCLE_RECORD_VERSION
+    if record.state is RuntimeState.DESTROYED:
+        record.owner = None
+    runtimes.save(tx, record)
+    if change.binding is not None:
+        facts = _encode(change.binding)
+        tx.run("lifecycle.bind", runtime=record.runtime, fence_token=record.fence_token, facts=facts)
+    return record.state
+
+
+def find_record(statements: Statements, runtime_id: LogicalRuntimeId) -> bytes | None:
+    """The lifecycle record of a runtime, as bytes that nobody has looked at; None where none was ever written.
+
+    Without a binding of its own, or with one from before the last token was minted, it says what the store itself knows.
+    """
+    row = statements.one("lifecycle.record", runtime_id=runtime_id)
+    if row is None or row[0] == runtimes.NO_LIFECYCLE_RECORD:
+        return None
+    version, state, generation, fence_token, epoch, bound_under, facts = row
+    if facts is None or bound_under != fence_token:
+        facts = _encode(
+            {
+                "agent_runtime_id": f"{runtime_id}:{generation}",
+                "fence_token": fence_token or None,
+                "runtime_generation": generation,
+                "runtime_epoch_id": epoch,
+            }
+        )
+    return encode_raw(version, state, facts)
+
+
 FACET: Final = Facet(
     name="lifecycle",
-    handlers={WriteLifecycle: Handler(apply=_write_lifecycle), Hold: Handler(apply=_hold)},
+    handlers={
+        WriteLifecycle: Handler(apply=_write_lifecycle),
+        Hold: Handler(apply=_hold),
+        PersistState: Handler(apply=_persist_state, check=_check_state),
+    },
 )

@@ -14,10 +14,11 @@ from tenure.errors import CounterOverflow, KindMismatch, RuntimeDestroyed, Runti
 from tenure.persistence.commits import Change
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.lifecycle import LifecycleEvent, Standing, durable, transition
+from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState, SessionId
 
-from . import inputs, runs, runtimes, sessions
+from . import inputs, run_records, runtimes, sessions
 
 LAST_TOKEN: Final = 2**63 - 1
 """The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
@@ -106,6 +107,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     if record.session is None:
         record.session = sessions.create(tx, change.session_id, record.runtime)
     record.kind = change.kind
+    record.record_version = LIFECYCLE_RECORD_VERSION
     record.state = durable(
         transition(Standing(state=record.state), LifecycleEvent.ATTACH, runtime_id=change.runtime_id)
     )
@@ -126,7 +128,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
         in_flight=in_flight,
         crashes=record.crashes,
         failures=record.failures,
-        retry_at=None if record.run is None else runs.load(tx, record.run).retry_at,
+        retry_at=None if record.run is None else run_records.load(tx, record.run).retry_at,
     )
 
 

@@ -8,92 +8,15 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from attrs import define, frozen
+from attrs import frozen
 
-from tenure.errors import Corrupt, InvalidTransition, NotFound
+from tenure.errors import NotFound
 from tenure.persistence.commits import Change
-from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RunId
 
-from . import inputs, runtimes
-
-
-@final
-@define(slots=True)
-class RunRecord:
-    """One row of ``runs``, in the order of ``runs.load``, and the error of the attempt that is being written."""
-
-    run: int
-    run_id: RunId
-    attempts: int
-    base: int | None
-    base_count: int
-    boundaries: int
-    retry_at: float | None
-    error: str | None = None
-
-
-def load(tx: Transaction, run: int) -> RunRecord:
-    """The record that this commit has in hand."""
-    return tx.record(("run", run), lambda: _find(tx, run))
-
-
-def _find(statements: Statements, run: int) -> RunRecord:
-    row = statements.one("runs.load", run=run)
-    if row is None:
-        raise Corrupt(record="run", key=str(run), detail="a runtime names a run that has no row")
-    return RunRecord(*row)
-
-
-def save(tx: Transaction, record: RunRecord) -> None:
-    """Write the record at the end of this commit."""
-
-    def write() -> None:
-        tx.run(
-            "runs.update",
-            run=record.run,
-            attempts=record.attempts,
-            boundaries=record.boundaries,
-            retry_at=record.retry_at,
-            error=record.error,
-        )
-
-    tx.write_later(("run", record.run), write)
-
-
-def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> RunRecord:
-    """The run that a change of its own speaks of; it must be the runtime's current one.
-
-    Raises:
-        InvalidTransition: The run has ended, or another one has begun.
-    """
-    record = runtimes.load(tx, runtime_id)
-    if record.run is not None:
-        run = load(tx, record.run)
-        if run.run_id == run_id:
-            return run
-    raise InvalidTransition(runtime_id=runtime_id, state=record.state, event=f"write of run {run_id}, which has ended")
-
-
-def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> None:
-    """End a run; it stays as the proof of what it did."""
-    record = load(tx, run)
-    record.error = error
-
-    def write() -> None:
-        tx.run(
-            "runs.end",
-            run=run,
-            attempts=record.attempts,
-            boundaries=record.boundaries,
-            error=record.error,
-            outcome=outcome,
-            now=tx.now,
-        )
-
-    tx.write_later(("run", run), write)
+from . import inputs, run_records, runtimes
 
 
 @final
@@ -145,9 +68,9 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | None:
     if record.held is not None:
         return None
     if record.run is not None:
-        run = load(tx, record.run)
+        run = run_records.load(tx, record.run)
         run.retry_at = None
-        save(tx, run)
+        run_records.save(tx, run)
         return _begun(run, inputs.restage(tx, record.run), again=True, more=True)
     waiting = inputs.count_waiting(tx, record.runtime, change.batch + 1)
     if not waiting:
@@ -155,12 +78,12 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | None:
     row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, now=tx.now) or (0, None, 0)
     record.run, base, base_count = row
     runtimes.save(tx, record)
-    run = RunRecord(row[0], change.run_id, 0, base, base_count, 0, None)
+    run = run_records.RunRecord(row[0], change.run_id, 0, base, base_count, 0, None)
     batch = inputs.stage(tx, record.runtime, run.run, change.batch)
     return _begun(run, batch, again=False, more=waiting > len(batch))
 
 
-def _begun(run: RunRecord, batch: tuple[inputs.BatchMember, ...], *, again: bool, more: bool) -> RunBegun:
+def _begun(run: run_records.RunRecord, batch: tuple[inputs.BatchMember, ...], *, again: bool, more: bool) -> RunBegun:
     return RunBegun(
         run=run.run,
         run_id=run.run_id,
@@ -186,9 +109,9 @@ class FinishRun(Change):
 
 
 def _finish(tx: Transaction, change: FinishRun) -> tuple[InputId, ...]:
-    run = current(tx, change.runtime_id, change.run_id)
+    run = run_records.current(tx, change.runtime_id, change.run_id)
     consumed = inputs.consume(tx, run.run, run.boundaries)
-    end(tx, run.run, outcome="finished")
+    run_records.end(tx, run.run, outcome="finished")
     record = runtimes.load(tx, change.runtime_id)
     record.run = None
     record.crashes = 0
@@ -221,7 +144,7 @@ class FailRun(Change):
 
 
 def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
-    run = current(tx, change.runtime_id, change.run_id)
+    run = run_records.current(tx, change.runtime_id, change.run_id)
     run.attempts += 1
     run.error = change.error
     record = runtimes.load(tx, change.runtime_id)
@@ -233,10 +156,10 @@ def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
     if change.retry_at is not None:
         inputs.fail(tx, run.run, change.error)
         run.retry_at = change.retry_at
-        save(tx, run)
+        run_records.save(tx, run)
         return ()
     abandoned = inputs.exhaust(tx, run.run, change.error, AbandonReason.MAX_ATTEMPTS_EXHAUSTED)
-    end(tx, run.run, outcome="failed", error=change.error)
+    run_records.end(tx, run.run, outcome="failed", error=change.error)
     record.run = None
     return abandoned
 
@@ -272,7 +195,7 @@ class RejectInput(Change):
 
 
 def _reject(tx: Transaction, change: RejectInput) -> InputEnded:
-    run = current(tx, change.runtime_id, change.run_id)
+    run = run_records.current(tx, change.runtime_id, change.run_id)
     if not inputs.reject(tx, run.run, change.input_id, change.error):
         raise NotFound(what="input of this run", key=change.input_id)
     return InputEnded(input_id=change.input_id, phase=InputPhase.ABANDONED, error=change.error)
@@ -292,7 +215,7 @@ class ConsumeInput(Change):
 
 
 def _consume(tx: Transaction, change: ConsumeInput) -> InputEnded:
-    run = current(tx, change.runtime_id, change.run_id)
+    run = run_records.current(tx, change.runtime_id, change.run_id)
     if not inputs.consume_one(tx, run.run, run.boundaries, change.input_id):
         raise NotFound(what="input of this run", key=change.input_id)
     return InputEnded(input_id=change.input_id, phase=InputPhase.CONSUMED)
@@ -311,7 +234,7 @@ class StageSteered(Change):
 
 
 def _stage_steered(tx: Transaction, change: StageSteered) -> tuple[inputs.BatchMember, ...]:
-    run = current(tx, change.runtime_id, change.run_id)
+    run = run_records.current(tx, change.runtime_id, change.run_id)
     runtime = runtimes.load(tx, change.runtime_id).runtime
     return inputs.stage_steered(tx, runtime, run.run, run.boundaries)
 
@@ -342,7 +265,7 @@ def _drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
         inputs.unbind(tx, record.run)
     else:
         abandoned = inputs.abandon_run(tx, record.run, change.reason)
-    end(tx, record.run, outcome=change.reason or "restarted")
+    run_records.end(tx, record.run, outcome=change.reason or "restarted")
     record.run = None
     record.crashes = 0
     runtimes.save(tx, record)

@@ -15,3 +15,7 @@ UPDATE runs SET attempts = :attempts, boundaries = :boundaries, retry_at = :retr
 UPDATE runs SET boundaries = :boundaries, attempts = :attempts, error = :error, outcome = :outcome, ended_at = :now,
                 retry_at = NULL
 WHERE run = :run;
+
+-- name: runs.by_id
+SELECT run, run_id, attempts, base, base_count, boundaries, retry_at FROM runs
+WHERE run_id = :run_id AND runtime = :runtime;

@@ -10,15 +10,19 @@ from typing import Final, final
 
 from attrs import define
 
-from tenure.errors import NotFound, StaleFence
+from tenure.errors import NotFound, RuntimeDestroyed, StaleFence
 from tenure.persistence.commits import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facet import Facet
+from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import HeldReason, LogicalRuntimeId, RuntimeState
 
 CHAIN_START: Final = bytes(32)
 """Head of a receipt chain that has no link yet."""
+
+NO_LIFECYCLE_RECORD: Final = 0
+"""Record version of a runtime of which only inputs, receipts or snapshots were written."""
 
 
 @final
@@ -42,6 +46,7 @@ class RuntimeRecord:
     failures: str
     boundaries: int
     chain: bytes
+    record_version: int
 
 
 def find(statements: Statements, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
@@ -89,13 +94,28 @@ def _update(tx: Transaction, record: RuntimeRecord) -> None:
         failures=record.failures,
         boundaries=record.boundaries,
         chain=record.chain,
+        record_version=record.record_version,
         now=tx.now,
     )
 
 
-def insert(tx: Transaction, runtime_id: LogicalRuntimeId, kind: str | None, state: RuntimeState) -> RuntimeRecord:
+def insert(
+    tx: Transaction,
+    runtime_id: LogicalRuntimeId,
+    kind: str | None,
+    state: RuntimeState,
+    version: int = LIFECYCLE_RECORD_VERSION,
+) -> RuntimeRecord:
     """A new record; generation 0, no token minted yet."""
-    tx.run("runtimes.insert", runtime_id=runtime_id, kind=kind, state=state, chain=CHAIN_START, now=tx.now)
+    tx.run(
+        "runtimes.insert",
+        runtime_id=runtime_id,
+        kind=kind,
+        record_version=version,
+        state=state,
+        chain=CHAIN_START,
+        now=tx.now,
+    )
     return load(tx, runtime_id)
 
 
@@ -106,6 +126,33 @@ def charge_crash(tx: Transaction, record: RuntimeRecord, max_crashes: int) -> No
         record.held = HeldReason.CRASH_LOOP
         record.held_detail = f"in flight at {record.crashes} crashes in a row"
     save(tx, record)
+
+
+def load_or_create(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:
+    """The record, made where a contract verb is the first to speak of the runtime: it has no lifecycle record then.
+
+    Raises:
+        RuntimeDestroyed: The id is taken for ever.
+    """
+    if runtime_id_is_new(tx, runtime_id):
+        return insert(tx, runtime_id, None, RuntimeState.IDLE, NO_LIFECYCLE_RECORD)
+    record = load(tx, runtime_id)
+    if record.state is RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=runtime_id)
+    return record
+
+
+def runtime_id_is_new(tx: Transaction, runtime_id: LogicalRuntimeId) -> bool:
+    """Whether nothing was ever written of this runtime."""
+    return find_in_hand(tx, runtime_id) is None
+
+
+def find_in_hand(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
+    """The record that this commit has in hand, or None where there is none."""
+    try:
+        return load(tx, runtime_id)
+    except NotFound:
+        return None
 
 
 def check_fence(tx: Transaction, commit: Commit) -> None:
@@ -119,8 +166,14 @@ def check_fence(tx: Transaction, commit: Commit) -> None:
     """
     if commit.runtime_id is None or commit.is_ingress:
         return
-    record = load(tx, commit.runtime_id)
     given = commit.fence_token
+    if commit.may_create:
+        found = find_in_hand(tx, commit.runtime_id)
+        if found is None:
+            if given is not None:
+                raise StaleFence(runtime_id=commit.runtime_id, expected=None, actual=given)
+            return
+    record = load(tx, commit.runtime_id)
     if given != record.fence_token and (given is not None or record.owner is not None):
         raise StaleFence(runtime_id=commit.runtime_id, expected=record.fence_token, actual=given)
 

@@ -1,16 +1,16 @@
 -- name: runtimes.load
 SELECT runtime, runtime_id, kind, state, generation, fence_token, epoch, owner, held, held_detail,
-       session, run, crashes, failures, boundaries, chain
+       session, run, crashes, failures, boundaries, chain, record_version
 FROM runtimes WHERE runtime_id = :runtime_id;
 
 -- name: runtimes.insert
 INSERT INTO runtimes (runtime_id, kind, record_version, state, generation, fence_token, crashes, failures,
                       boundaries, chain, created_at, updated_at)
-VALUES (:runtime_id, :kind, 1, :state, 0, 0, 0, '[]', 0, :chain, :now, :now);
+VALUES (:runtime_id, :kind, :record_version, :state, 0, 0, 0, '[]', 0, :chain, :now, :now);
 
 -- name: runtimes.update
 UPDATE runtimes
-SET kind = :kind, state = :state, generation = :generation, fence_token = :fence_token, epoch = :epoch,
+SET kind = :kind, record_version = :record_version, state = :state, generation = :generation, fence_token = :fence_token, epoch = :epoch,
     owner = :owner, held = :held, held_detail = :held_detail, session = :session, run = :run, crashes = :crashes,
     failures = :failures, boundaries = :boundaries, chain = :chain, updated_at = :now
 WHERE runtime = :runtime;

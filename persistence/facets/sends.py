@@ -18,7 +18,7 @@ from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import InputId, InputKind, LogicalRuntimeId, RunId
 
-from . import inputs, runs
+from . import inputs, run_records
 
 _encode = msgspec.json.Encoder().encode
 
@@ -74,7 +74,7 @@ def derived_key(run_id: RunId, index: int) -> str:
 
 
 def _send(tx: Transaction, change: Send) -> Sent:
-    run = runs.current(tx, change.runtime_id, change.run_id)
+    run = run_records.current(tx, change.runtime_id, change.run_id)
     accept = inputs.AcceptInput(
         runtime_id=change.target,
         input_id=change.input_id,

@@ -7,7 +7,7 @@ append hashes one message, however long the conversation is.
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from typing import Final, final
 
 from attrs import define, frozen
@@ -15,19 +15,12 @@ from attrs import define, frozen
 from tenure.errors import Corrupt, HeadRevisionConflict, PayloadTooLarge
 from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.envelope import EMPTY_DIGEST, extend_digest
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RunId, SessionId
 
-from . import runs, runtimes
-
-EMPTY_DIGEST: Final = bytes(32)
-"""Digest of a conversation without messages."""
-
-
-def extend_digest(digest: bytes, message: bytes) -> bytes:
-    """Digest of the conversation with one message more."""
-    return hashlib.sha256(digest + len(message).to_bytes(8, "big") + message).digest()
+from . import run_records, runtimes
 
 
 @final
@@ -54,14 +47,21 @@ def create(tx: Transaction, session_id: SessionId, runtime: int | None) -> int:
 def of_runtime(tx: Transaction, runtime_id: LogicalRuntimeId) -> SessionRecord:
     """The session that a runtime works on, as this commit has it in hand."""
     session = runtimes.load(tx, runtime_id).session
+    if session is None:
+        raise Corrupt(record="runtime", key=runtime_id, detail="it has no session")
+    return load(tx, session)
+
+
+def load(tx: Transaction, session: int) -> SessionRecord:
+    """A session by its key, as this commit has it in hand."""
 
     def read() -> SessionRecord:
-        row = None if session is None else tx.one("sessions.load", session=session)
+        row = tx.one("sessions.load", session=session)
         if row is None:
-            raise Corrupt(record="runtime", key=runtime_id, detail="its session has no row")
+            raise Corrupt(record="session", key=str(session), detail="a runtime names it and it has no row")
         return SessionRecord(*row)
 
-    return tx.record(("session", runtime_id), read)
+    return tx.record(("session", session), read)
 
 
 @final
@@ -103,9 +103,21 @@ def _append(tx: Transaction, change: AppendMessages) -> int:
     record = of_runtime(tx, change.runtime_id)
     run = boundary = None
     if change.run_id is not None:
-        current = runs.current(tx, change.runtime_id, change.run_id)
+        current = run_records.current(tx, change.runtime_id, change.run_id)
         run, boundary = current.run, current.boundaries + 1
-    for message in change.messages:
+    append_nodes(tx, record, change.messages, run, boundary)
+    return record.message_count
+
+
+def append_nodes(
+    tx: Transaction,
+    record: SessionRecord,
+    messages: Sequence[bytes],
+    run: int | None = None,
+    boundary: int | None = None,
+) -> None:
+    """Append messages behind the head and save the record; the head's revision rises by one."""
+    for message in messages:
         record.digest = extend_digest(record.digest, message)
         record.message_count += 1
         row = tx.one(
@@ -121,8 +133,12 @@ def _append(tx: Transaction, change: AppendMessages) -> int:
         )
         record.head = row[0] if row else None
     record.revision += 1
+    save(tx, record)
+
+
+def save(tx: Transaction, record: SessionRecord) -> None:
+    """Write the record at the end of this commit."""
     tx.write_later(("session", record.session), lambda: _update(tx, record))
-    return record.message_count
 
 
 def _update(tx: Transaction, record: SessionRecord) -> None:

@@ -18,7 +18,7 @@ from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RunId
 
-from . import runs, runtimes
+from . import run_records, runtimes
 
 
 @final
@@ -79,7 +79,7 @@ class RecordStep(Change):
 
 
 def _record(tx: Transaction, change: RecordStep) -> None:
-    run = runs.current(tx, change.runtime_id, change.run_id)
+    run = run_records.current(tx, change.runtime_id, change.run_id)
     if change.result is not None and len(change.result) > tx.limits.payload_bytes:
         raise PayloadTooLarge(size=len(change.result), limit=tx.limits.payload_bytes)
     tx.run(

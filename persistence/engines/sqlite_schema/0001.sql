@@ -65,6 +65,7 @@ CREATE TABLE nodes (
     run INTEGER,
     boundary INTEGER,
     created_at REAL NOT NULL,
+    tombstoned_at REAL,
     payload BLOB NOT NULL
 );
 CREATE INDEX nodes_of_run ON nodes (run, boundary) WHERE run IS NOT NULL;
@@ -107,6 +108,10 @@ CREATE TABLE inputs (
     created_at REAL NOT NULL,
     updated_at REAL NOT NULL,
     finished_at REAL,
+    record_version INTEGER NOT NULL DEFAULT 1,
+    supersession_key TEXT,
+    successor TEXT,
+    extra TEXT,
     history TEXT NOT NULL
 );
 CREATE UNIQUE INDEX inputs_by_id ON inputs (input_id, runtime);
@@ -125,6 +130,7 @@ CREATE TABLE receipts (
     runtime INTEGER NOT NULL,
     run INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
+    position INTEGER NOT NULL,
     boundary TEXT NOT NULL,
     input_ids TEXT NOT NULL,
     conversation_digest BLOB,
@@ -167,3 +173,39 @@ CREATE TABLE sends (
     created_at REAL NOT NULL
 );
 CREATE UNIQUE INDEX sends_by_index ON sends (run, send_index);
+
+-- Receipts: links of a chain that are no receipt.
+
+CREATE TABLE links (
+    link INTEGER PRIMARY KEY,
+    runtime INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    fence_token INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    committed_at REAL NOT NULL,
+    group_number INTEGER NOT NULL,
+    chain BLOB NOT NULL
+);
+
+-- Lifecycle: what a runtime was bound to when a contract verb wrote its state; true as long as the token is the same.
+
+CREATE TABLE bindings (
+    runtime INTEGER PRIMARY KEY,
+    fence_token INTEGER NOT NULL,
+    facts BLOB NOT NULL
+);
+
+-- Snapshots: what an envelope has beside its messages, apart from the sessions, whose rows change with every append.
+
+CREATE TABLE session_snapshots (
+    session INTEGER PRIMARY KEY,
+    rewrites BLOB NOT NULL,
+    meta BLOB NOT NULL
+);
+
+CREATE TABLE quarantines (
+    runtime INTEGER PRIMARY KEY,
+    since REAL NOT NULL
+);

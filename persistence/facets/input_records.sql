@@ -1,0 +1,56 @@
+-- name: input_records.find
+SELECT input, phase, reason, successor, admission, payload_digest, lane, created_at FROM inputs
+WHERE input_id = :input_id AND runtime = :runtime;
+
+-- name: input_records.next_admission
+SELECT coalesce(max(input), 0) + 1 FROM inputs;
+
+-- name: input_records.drop_key
+UPDATE inputs SET idempotency_key = NULL WHERE input = :input;
+
+-- name: input_records.key_owner
+SELECT input_id FROM inputs WHERE runtime = :runtime AND idempotency_key = :idempotency_key AND input <> :input;
+
+-- name: input_records.set_key
+UPDATE inputs SET idempotency_key = :idempotency_key WHERE input = :input;
+
+-- name: input_records.insert
+INSERT INTO inputs (input_id, runtime, generation, admission, kind, lane, durability, source, payload_digest, phase, reason,
+                    run, attempts, boundary, error, created_at, updated_at, finished_at, record_version,
+                    supersession_key, successor, extra, history)
+VALUES (:input_id, :runtime, :generation, :admission, :kind, :lane, :durability, :source, :payload_digest, :phase, :reason,
+        :run, :attempts, :boundary, :error, :created_at, :now, :finished_at, :record_version,
+        :supersession_key, :successor, :extra, :history)
+RETURNING input;
+
+-- name: input_records.update
+UPDATE inputs
+SET admission = :admission, kind = :kind, lane = :lane, durability = :durability, source = :source,
+    payload_digest = :payload_digest, phase = :phase, reason = :reason, run = :run, attempts = :attempts,
+    boundary = :boundary, error = :error, created_at = :created_at, updated_at = :now, finished_at = :finished_at,
+    record_version = :record_version, supersession_key = :supersession_key, successor = :successor, extra = :extra,
+    history = :history
+WHERE input = :input;
+
+-- name: input_records.save_payload
+INSERT INTO payloads (input, payload) VALUES (:input, :payload)
+ON CONFLICT (input) DO UPDATE SET payload = excluded.payload;
+
+-- name: input_records.keys
+-- The order is that of admission, which is the row's own and never the row's place.
+SELECT i.input FROM inputs i JOIN runtimes r ON r.runtime = i.runtime
+WHERE r.runtime_id = :runtime_id AND i.input > :after ORDER BY i.input LIMIT :count;
+
+-- name: input_records.key_of
+SELECT i.input FROM inputs i JOIN runtimes r ON r.runtime = i.runtime
+WHERE r.runtime_id = :runtime_id AND i.input_id = :input_id;
+
+-- name: input_records.load
+SELECT i.input_id, i.record_version, i.kind, i.phase, p.payload, i.source, i.durability, i.idempotency_key,
+       i.supersession_key, i.lane, i.admission, i.history, i.reason, i.successor, i.error, i.attempts, u.run_id, i.boundary,
+       i.extra, i.created_at, i.updated_at, i.payload_digest, i.run
+FROM inputs i LEFT JOIN payloads p ON p.input = i.input LEFT JOIN runs u ON u.run = i.run
+WHERE i.input = :input;
+
+-- name: input_records.id_of
+SELECT input_id FROM inputs WHERE input = :input;

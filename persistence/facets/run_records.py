@@ -1,0 +1,108 @@
+"""The record of a run: what must be known before anything of it is written.
+
+Changed in hand by several facets within one commit, like the record of a runtime; the statements are those of the facet `runs`.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from attrs import define
+
+from tenure.errors import Corrupt, InvalidTransition
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import LogicalRuntimeId, RunId
+
+from . import runtimes
+
+
+@final
+@define(slots=True)
+class RunRecord:
+    """One row of ``runs``, in the order of ``runs.load``, and the error of the attempt that is being written."""
+
+    run: int
+    run_id: RunId
+    attempts: int
+    base: int | None
+    base_count: int
+    boundaries: int
+    retry_at: float | None
+    error: str | None = None
+
+
+def load(tx: Transaction, run: int) -> RunRecord:
+    """The record that this commit has in hand."""
+    return tx.record(("run", run), lambda: _find(tx, run))
+
+
+def _find(statements: Statements, run: int) -> RunRecord:
+    row = statements.one("runs.load", run=run)
+    if row is None:
+        raise Corrupt(record="run", key=str(run), detail="a runtime names a run that has no row")
+    return RunRecord(*row)
+
+
+def find_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord | None:
+    """A run by its id, as this commit has it in hand; None where nothing was ever written of it."""
+    row = tx.one("runs.by_id", run_id=run_id, runtime=runtime)
+    return None if row is None else tx.record(("run", row[0]), lambda: RunRecord(*row))
+
+
+def open_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord:
+    """A run by its id, made where a contract verb is the first to speak of it."""
+    found = find_by_id(tx, runtime, run_id)
+    if found is not None:
+        return found
+    row = tx.one("runs.insert", run_id=run_id, runtime=runtime, now=tx.now)
+    return load(tx, row[0] if row else 0)
+
+
+def save(tx: Transaction, record: RunRecord) -> None:
+    """Write the record at the end of this commit."""
+
+    def write() -> None:
+        tx.run(
+            "runs.update",
+            run=record.run,
+            attempts=record.attempts,
+            boundaries=record.boundaries,
+            retry_at=record.retry_at,
+            error=record.error,
+        )
+
+    tx.write_later(("run", record.run), write)
+
+
+def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> RunRecord:
+    """The run that a change of its own speaks of; it must be the runtime's current one.
+
+    Raises:
+        InvalidTransition: The run has ended, or another one has begun.
+    """
+    record = runtimes.load(tx, runtime_id)
+    if record.run is not None:
+        run = load(tx, record.run)
+        if run.run_id == run_id:
+            return run
+    raise InvalidTransition(runtime_id=runtime_id, state=record.state, event=f"write of run {run_id}, which has ended")
+
+
+def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> None:
+    """End a run; it stays as the proof of what it did."""
+    record = load(tx, run)
+    record.error = error
+
+    def write() -> None:
+        tx.run(
+            "runs.end",
+            run=run,
+            attempts=record.attempts,
+            boundaries=record.boundaries,
+            error=record.error,
+            outcome=outcome,
+            now=tx.now,
+        )
+
+    tx.write_later(("run", run), write)

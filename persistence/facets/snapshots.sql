@@ -1,0 +1,55 @@
+-- name: snapshots.session_by_id
+SELECT session, session_id, runtime, revision, head, message_count, digest FROM sessions WHERE session_id = :session_id;
+
+-- name: snapshots.bind_session
+UPDATE sessions SET runtime = :runtime WHERE session = :session;
+
+-- name: snapshots.load
+SELECT rewrites, meta FROM session_snapshots WHERE session = :session;
+
+-- name: snapshots.save
+INSERT INTO session_snapshots (session, rewrites, meta) VALUES (:session, :rewrites, :meta)
+ON CONFLICT (session) DO UPDATE SET rewrites = excluded.rewrites, meta = excluded.meta;
+
+-- name: snapshots.drop
+DELETE FROM session_snapshots WHERE session = :session;
+
+-- name: snapshots.path_back
+-- The active path from its head down to the node behind `count` messages: no further than the answer is in.
+WITH RECURSIVE path (node, parent, position, digest) AS (
+    SELECT node, parent, position, digest FROM nodes WHERE node = :head
+    UNION ALL
+    SELECT n.node, n.parent, n.position, n.digest FROM path p JOIN nodes n ON n.node = p.parent
+    WHERE p.position > :count
+)
+SELECT node, position, digest FROM path ORDER BY position DESC;
+
+-- name: snapshots.tombstone
+-- What a path leaves behind when it branches off after `count` messages.
+UPDATE nodes SET tombstoned_at = :now WHERE node IN (
+    WITH RECURSIVE path (node, parent, position) AS (
+        SELECT node, parent, position FROM nodes WHERE node = :head
+        UNION ALL
+        SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent WHERE p.position > :count
+    )
+    SELECT node FROM path WHERE position > :count
+);
+
+-- name: snapshots.of_runtime
+SELECT s.session, s.session_id, s.head, s.message_count, s.digest, n.session, n.rewrites, n.meta
+FROM runtimes r JOIN sessions s ON s.session = r.session LEFT JOIN session_snapshots n ON n.session = s.session
+WHERE r.runtime_id = :runtime_id;
+
+-- name: snapshots.quarantine
+INSERT INTO quarantines (runtime, since) VALUES (:runtime, :now) ON CONFLICT (runtime) DO UPDATE SET since = excluded.since;
+
+-- name: snapshots.lift_quarantine
+DELETE FROM quarantines WHERE runtime = :runtime;
+
+-- name: snapshots.is_quarantined
+SELECT 1 FROM quarantines q JOIN runtimes r ON r.runtime = q.runtime WHERE r.runtime_id = :runtime_id;
+
+-- name: snapshots.nodes_of
+-- Every node of a runtime's session, with its tombstone.
+SELECT s.revision, n.tombstoned_at FROM runtimes r JOIN sessions s ON s.session = r.session JOIN nodes n ON n.session = s.session
+WHERE r.runtime_id = :runtime_id ORDER BY n.node;
