@@ -321,6 +321,7 @@ class Supervisor:
         error: Error = self.failure if isinstance(self.failure, Error) else Closed(what="supervisor")
         for actor in self.actors:
             actor.close(error)
+        self._owned.clear()  # a handle that outlives the host finds nothing
         self._tickets.close(error)
         self._step_executor.close()
 
@@ -357,7 +358,7 @@ class Supervisor:
         if self._actors.get(actor.facts.runtime_id) is actor:
             # Not passivated: it has lost its runtime. A spawn may try to get it back.
             del self._actors[actor.facts.runtime_id]
-            del self._owned[actor.facts.runtime_id]
+            self._owned.pop(actor.facts.runtime_id, None)
 
     async def _wake_unowned(self, runtime_id: LogicalRuntimeId) -> None:
         record = await self.store.read(partial(runtimes.find, runtime_id=runtime_id))

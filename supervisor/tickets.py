@@ -79,7 +79,8 @@ class Ticket:
         if self._outcome is None and self._read is not None:
             self.settle(await self._read(self))
         if self._outcome is None:
-            self._event = self._event or trio.Event()
+            if self._event is None:
+                self._event = trio.Event()
             await self._event.wait()
         else:
             await trio.lowlevel.checkpoint()
