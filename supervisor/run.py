@@ -20,7 +20,7 @@ from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import InvalidInput, RunEnded
 from tenure.persistence.codec import decode, digest, encode
 from tenure.persistence.commits import Change, CommitResult
-from tenure.persistence.facets.inputs import BatchMember
+from tenure.persistence.facets.batches import BatchMember
 from tenure.persistence.facets.receipts import MintReceipt
 from tenure.persistence.facets.runs import ConsumeInput, FinishRun, RejectInput, RunBegun, StageSteered
 from tenure.persistence.facets.sends import Send

@@ -18,7 +18,7 @@ from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState, SessionId
 
-from . import inputs, run_records, runtimes, sessions
+from . import batches, inputs, run_records, runtimes, sessions
 
 LAST_TOKEN: Final = 2**63 - 1
 """The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
@@ -100,7 +100,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
         runtimes.insert(tx, change.runtime_id, change.kind, RuntimeState.IDLE)
     record = runtimes.load(tx, change.runtime_id)
     _check(tx, record, change)
-    in_flight = record.run is not None and inputs.any_staged(tx, record.run)
+    in_flight = record.run is not None and batches.any_staged(tx, record.run)
     if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
         runtimes.charge_crash(tx, record, change.max_crashes)
     inputs.repair(tx, record.runtime)

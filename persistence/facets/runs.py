@@ -16,7 +16,7 @@ from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RunId
 
-from . import inputs, run_records, runtimes
+from . import batches, inputs, run_records, runtimes
 
 
 @final
@@ -57,7 +57,7 @@ class RunBegun:
     run_id: RunId
     again: bool
     attempts: int
-    inputs: tuple[inputs.BatchMember, ...]
+    inputs: tuple[batches.BatchMember, ...]
     base: int | None
     base_count: int
     more: bool
@@ -71,19 +71,19 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | None:
         run = run_records.load(tx, record.run)
         run.retry_at = None
         run_records.save(tx, run)
-        return _begun(run, inputs.restage(tx, record.run), again=True, more=True)
-    waiting = inputs.count_waiting(tx, record.runtime, change.batch + 1)
+        return _begun(run, batches.restage(tx, record.run), again=True, more=True)
+    waiting = batches.count_waiting(tx, record.runtime, change.batch + 1)
     if not waiting:
         return None
     row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, now=tx.now) or (0, None, 0)
     record.run, base, base_count = row
     runtimes.save(tx, record)
     run = run_records.RunRecord(row[0], change.run_id, 0, base, base_count, 0, None)
-    batch = inputs.stage(tx, record.runtime, run.run, change.batch)
+    batch = batches.stage(tx, record.runtime, run.run, change.batch)
     return _begun(run, batch, again=False, more=waiting > len(batch))
 
 
-def _begun(run: run_records.RunRecord, batch: tuple[inputs.BatchMember, ...], *, again: bool, more: bool) -> RunBegun:
+def _begun(run: run_records.RunRecord, batch: tuple[batches.BatchMember, ...], *, again: bool, more: bool) -> RunBegun:
     return RunBegun(
         run=run.run,
         run_id=run.run_id,
@@ -110,7 +110,7 @@ class FinishRun(Change):
 
 def _finish(tx: Transaction, change: FinishRun) -> tuple[InputId, ...]:
     run = run_records.current(tx, change.runtime_id, change.run_id)
-    consumed = inputs.consume(tx, run.run, run.boundaries)
+    consumed = batches.consume(tx, run.run, run.boundaries)
     run_records.end(tx, run.run, outcome="finished")
     record = runtimes.load(tx, change.runtime_id)
     record.run = None
@@ -154,11 +154,11 @@ def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
     record.crashes = 0  # it came to an end of its own: no crash
     runtimes.save(tx, record)
     if change.retry_at is not None:
-        inputs.fail(tx, run.run, change.error)
+        batches.fail(tx, run.run, change.error)
         run.retry_at = change.retry_at
         run_records.save(tx, run)
         return ()
-    abandoned = inputs.exhaust(tx, run.run, change.error, AbandonReason.MAX_ATTEMPTS_EXHAUSTED)
+    abandoned = batches.exhaust(tx, run.run, change.error, AbandonReason.MAX_ATTEMPTS_EXHAUSTED)
     run_records.end(tx, run.run, outcome="failed", error=change.error)
     record.run = None
     return abandoned
@@ -196,7 +196,7 @@ class RejectInput(Change):
 
 def _reject(tx: Transaction, change: RejectInput) -> InputEnded:
     run = run_records.current(tx, change.runtime_id, change.run_id)
-    if not inputs.reject(tx, run.run, change.input_id, change.error):
+    if not batches.reject(tx, run.run, change.input_id, change.error):
         raise NotFound(what="input of this run", key=change.input_id)
     return InputEnded(input_id=change.input_id, phase=InputPhase.ABANDONED, error=change.error)
 
@@ -216,7 +216,7 @@ class ConsumeInput(Change):
 
 def _consume(tx: Transaction, change: ConsumeInput) -> InputEnded:
     run = run_records.current(tx, change.runtime_id, change.run_id)
-    if not inputs.consume_one(tx, run.run, run.boundaries, change.input_id):
+    if not batches.consume_one(tx, run.run, run.boundaries, change.input_id):
         raise NotFound(what="input of this run", key=change.input_id)
     return InputEnded(input_id=change.input_id, phase=InputPhase.CONSUMED)
 
@@ -233,10 +233,10 @@ class StageSteered(Change):
     run_id: RunId
 
 
-def _stage_steered(tx: Transaction, change: StageSteered) -> tuple[inputs.BatchMember, ...]:
+def _stage_steered(tx: Transaction, change: StageSteered) -> tuple[batches.BatchMember, ...]:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     runtime = runtimes.load(tx, change.runtime_id).runtime
-    return inputs.stage_steered(tx, runtime, run.run, run.boundaries)
+    return batches.stage_steered(tx, runtime, run.run, run.boundaries)
 
 
 @final
@@ -262,9 +262,9 @@ def _drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
     abandoned: tuple[InputId, ...] = ()
     if change.reason is None:
         inputs.repair(tx, record.runtime)
-        inputs.unbind(tx, record.run)
+        batches.unbind(tx, record.run)
     else:
-        abandoned = inputs.abandon_run(tx, record.run, change.reason)
+        abandoned = batches.abandon_run(tx, record.run, change.reason)
     run_records.end(tx, record.run, outcome=change.reason or "restarted")
     record.run = None
     record.crashes = 0

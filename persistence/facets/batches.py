@@ -1,0 +1,137 @@
+"""Batches: the inputs of a run, from being staged to their end (design §7).
+
+A run's batch is exactly the inputs that it staged when it began and those that joined it at a checkpoint. The rows and the
+statements are those of the facet `inputs`; other facets call these functions inside their own commits.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from attrs import frozen
+
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import AbandonReason, InputId, InputKind, InputPhase
+
+from .inputs import history_line, in_order
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class BatchMember:
+    """One member of a run's batch.
+
+    Attributes:
+        input_id: Which input.
+        kind: What sort of message.
+        source: Where it came from, as JSON.
+        idempotency_key: Its key, or None.
+        attempts: How many runs over it failed.
+        phase: Staged, or how it has ended in this run already.
+        joined: Sequence of the checkpoint at which it joined the run to steer it; None for the batch itself.
+        payload: Encoded.
+    """
+
+    input_id: InputId
+    kind: InputKind
+    source: str
+    idempotency_key: str | None
+    attempts: int
+    phase: InputPhase
+    joined: int | None
+    payload: bytes
+
+
+def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[BatchMember, ...]:
+    """Stage the oldest queued inputs, at most `count`, for a new run."""
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED)
+    if not tx.run("inputs.stage_oldest", runtime=runtime, run=run, count=count, line=line, now=tx.now):
+        tx.run("inputs.stage_oldest_of_any_lane", runtime=runtime, run=run, count=count, line=line, now=tx.now)
+    return batch_of(tx, run)
+
+
+def stage_steered(tx: Transaction, runtime: int, run: int, boundary: int) -> tuple[BatchMember, ...]:
+    """Let what waits to steer join the run at this checkpoint."""
+    if tx.one("inputs.any_steering", runtime=runtime) is None:
+        return ()
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "joined")
+    tx.run("inputs.stage_steered", runtime=runtime, run=run, joined=boundary, line=line, now=tx.now)
+    return tuple(each for each in batch_of(tx, run) if each.joined == boundary)
+
+
+def restage(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
+    """Stage the batch of an interrupted or failed run again, exactly."""
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "same run")
+    tx.run("inputs.restage", run=run, line=line, now=tx.now)
+    return batch_of(tx, run)
+
+
+def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
+    """The batch of a run, in admission order."""
+    rows = tx.all("inputs.batch", run=run)
+    return tuple(
+        BatchMember(
+            input_id=input_id,
+            kind=InputKind(kind),
+            source=source,
+            idempotency_key=key,
+            attempts=attempts,
+            phase=InputPhase(phase),
+            joined=joined,
+            payload=payload,
+        )
+        for input_id, kind, source, key, attempts, phase, joined, payload in rows
+    )
+
+
+def count_waiting(tx: Transaction, runtime: int, most: int) -> int:
+    """How many inputs a new run could choose from, counted up to `most`."""
+    row = tx.one("inputs.count_waiting", runtime=runtime, count=most)
+    count: int = row[0] if row else 0
+    return count
+
+
+def any_staged(tx: Transaction, run: int) -> bool:
+    """Whether the run was executing when its inputs were last written."""
+    return tx.one("inputs.any_staged", run=run) is not None
+
+
+def consume(tx: Transaction, run: int, boundary: int) -> tuple[InputId, ...]:
+    """Consume the whole batch of a run at its last boundary."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.CONSUMED)
+    return in_order(tx.all("inputs.consume", run=run, boundary=boundary, line=line, now=tx.now))
+
+
+def consume_one(tx: Transaction, run: int, boundary: int, input_id: InputId) -> bool:
+    """Consume one member of a batch at a checkpoint that names it; False where it is not staged in this run."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.CONSUMED)
+    return bool(tx.all("inputs.consume_one", run=run, boundary=boundary, input_id=input_id, line=line, now=tx.now))
+
+
+def reject(tx: Transaction, run: int, input_id: InputId, error: str) -> bool:
+    """Abandon one member of a batch and spare the rest; False where it is not in this run."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, AbandonReason.REJECTED)
+    return bool(tx.all("inputs.reject", run=run, input_id=input_id, error=error, line=line, now=tx.now))
+
+
+def abandon_run(tx: Transaction, run: int, reason: AbandonReason) -> tuple[InputId, ...]:
+    """Abandon what is left of a run's batch."""
+    line = history_line(tx.now, None, InputPhase.ABANDONED, reason)
+    return in_order(tx.all("inputs.abandon_run", run=run, reason=reason, line=line, now=tx.now))
+
+
+def fail(tx: Transaction, run: int, error: str) -> None:
+    """Queue the batch of a failed run again and count the attempt."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "run failed")
+    tx.all("inputs.fail", run=run, error=error, line=line, now=tx.now)
+
+
+def exhaust(tx: Transaction, run: int, error: str, reason: AbandonReason) -> tuple[InputId, ...]:
+    """Abandon the batch of a run whose last attempt failed; it stays as dead letters."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, reason)
+    return in_order(tx.all("inputs.exhaust", run=run, error=error, reason=reason, line=line, now=tx.now))
+
+
+def unbind(tx: Transaction, run: int) -> None:
+    """Let the batch of a dropped run go; another run may take it."""
+    tx.run("inputs.unbind", run=run)
