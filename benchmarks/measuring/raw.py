@@ -71,6 +71,7 @@ def replay(template: Path, recording: Recording, group: int) -> Timing:
     connection = apsw.Connection(str(copy_of(template, "raw.db")), statementcachesize=256)
     connection.pragma("journal_mode", "WAL")
     connection.pragma("synchronous", "FULL")
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # as the engine: no statement is prepared twice
     connection.wal_autocheckpoint(Limits().wal_pages)
     execute = connection.execute
     began = perf_counter()

@@ -1,0 +1,61 @@
+"""What keeps the hot path short. These count work; none of them looks at a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+import tenure
+
+INPUTS = 20
+
+
+async def remember(run: tenure.Run) -> None:
+    for each in run.inputs:
+        run.session.append(each.payload)
+
+
+@pytest.fixture
+def preparing() -> Iterator[list[tuple[object, ...]]]:
+    """What SQLite asks its authorizer, on every connection of the test. It asks while it prepares, never while it executes."""
+    asked: list[tuple[object, ...]] = []
+
+    def authorize(*question: object) -> int:
+        asked.append(question)
+        return apsw.SQLITE_OK
+
+    def hook(connection: apsw.Connection) -> None:
+        connection.authorizer = authorize
+
+    apsw.connection_hooks.append(hook)
+    yield asked
+    apsw.connection_hooks.remove(hook)
+
+
+async def test_a_statement_is_prepared_once_however_often_its_values_change(
+    tmp_path: Path, preparing: list[tuple[object, ...]]
+) -> None:
+    async with tenure.open_supervisor(tmp_path / "hot.db", behaviours={"agent": remember}) as supervisor:
+        runtime = await supervisor.spawn("a", "agent")
+        for number in range(INPUTS):
+            if number == 1:
+                assert preparing
+                preparing.clear()
+            ticket = await runtime.accept(number, idempotency_key=str(number))
+            await ticket.wait_outcome()
+
+        assert not preparing
+
+
+async def test_an_input_from_accept_to_consumption_is_three_commits() -> None:
+    async with tenure.open_supervisor(":memory:", behaviours={"agent": remember}) as supervisor:
+        runtime = await supervisor.spawn("a", "agent")
+        before = supervisor.statistics().commits
+        for number in range(INPUTS):
+            ticket = await runtime.accept(number)
+            await ticket.wait_outcome()
+
+        assert supervisor.statistics().commits - before == 3 * INPUTS
