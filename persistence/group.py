@@ -8,7 +8,10 @@ returned, never raised, so that no commit can take its neighbours with it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, final
+
+from attrs import evolve, frozen
 
 from tenure.errors import Closed, Contended, DiskFull, Error, Internal
 
@@ -31,10 +34,38 @@ class _HostLost(Exception):
 
 
 @final
+class GroupBroken(Exception):
+    """Nobody knows whether the group landed.
+
+    Attributes:
+        in_doubt: For each commit of the group, whether it may have landed. One that was refused in its savepoint, or left
+            out of a further try, did not.
+    """
+
+    def __init__(self, detail: str, in_doubt: Sequence[bool]) -> None:
+        """Say what happened."""
+        super().__init__(detail)
+        self.in_doubt = in_doubt
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class _Failed:
+    """One try of a group was rolled back; `culprit` is the commit whose statement did it, None for the group as a whole."""
+
+    culprit: int | None
+    error: Error
+
+    @property
+    def is_full(self) -> bool:
+        return isinstance(self.error, DiskFull)
+
+
+@final
 class GroupRunner:
     """Carries out groups on the one connection that writes.
 
-    Raises `UnknownOutcome` out of `run`: the store must stop, and nobody may be acknowledged.
+    Whatever `run` raises, nobody may be acknowledged.
 
     Attributes:
         host: The row that groups are written under.
@@ -72,6 +103,9 @@ class GroupRunner:
 
         Where this host was judged dead meanwhile, the group lands under a new row: commits of runtimes that another host
         took over are refused for their tokens, and all others are as good as they were.
+
+        Raises:
+            GroupBroken: What is on disk is not known: the store must stop.
         """
         while True:
             try:
@@ -80,46 +114,42 @@ class GroupRunner:
                 try:
                     self.rejoined = self._registry.rejoin(self.host)
                 except (Contended, DiskFull) as exc:
-                    return [exc] * len(commits)
+                    return [copy(exc) for _ in commits]
                 self.host = self.rejoined.host
 
     def _run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
-        outcomes: dict[int, Outcome] = {}
-        # Cases: it works the first time; a commit fills the disk and is left out of one replay; the disk is full again or
-        # at COMMIT, and then all of them get it.
-        for last_try in (False, True):
-            waiting = [index for index in range(len(commits)) if index not in outcomes]
-            full_at = self._attempt(group, commits, waiting, outcomes)
-            if full_at is None:
-                break
-            if last_try or full_at < 0:
-                outcomes.update({index: DiskFull() for index in waiting})
-                break
-            for index in waiting:
-                outcomes.pop(index, None)
-            outcomes[full_at] = DiskFull()
-        return [outcomes[index] for index in range(len(commits))]
+        left_out: dict[int, Outcome] = {}
+        tried: dict[int, Outcome] = {}
+        try:
+            while len(left_out) < len(commits):
+                waiting = [index for index in range(len(commits)) if index not in left_out]
+                tried = {}
+                failed = self._attempt(group, commits, waiting, tried)
+                # Cases: every commit has its answer; nobody is to blame, or the disk is full a second time, and all of
+                # them get the error; one commit ended the transaction, is left out, and the others are tried again.
+                if failed is None:
+                    left_out.update(tried)
+                elif failed.culprit is None or (failed.is_full and any(map(_is_full, left_out.values()))):
+                    left_out.update({index: copy(failed.error) for index in waiting})
+                else:
+                    left_out[failed.culprit] = failed.error
+        except UnknownOutcome as exc:
+            known = {**tried, **left_out}
+            raise GroupBroken(str(exc), [not isinstance(known.get(at), Error) for at in range(len(commits))]) from exc
+        return [left_out[index] for index in range(len(commits))]
 
     def _attempt(
         self, group: int, commits: Sequence[Commit], waiting: list[int], outcomes: dict[int, Outcome]
-    ) -> int | None:
-        """Try the waiting commits. Returns the index of the one that filled the disk, -1 for COMMIT, None if all is said."""
-        if not waiting:
-            return None
+    ) -> _Failed | None:
+        """Try the waiting commits in one transaction; None when each of them has its outcome."""
         now = self._clock()
         synced = self._durability is DurabilityClass.DISK or any(commits[index].always_synced for index in waiting)
+        current: int | None = None
         try:
             self._connection.begin(synced=synced)
-        except Contended as exc:
-            outcomes.update(dict.fromkeys(waiting, exc))
-            return None
-        current = -1
-        renewed_at = self._boot_clock()
-        try:
+            renewed_at = self._boot_clock()
             if not self._write_number(group, now):
-                self._connection.rollback()
-                outcomes.update(dict.fromkeys(waiting, Closed(what="store")))
-                return None
+                raise Closed(what="store")  # noqa: TRY301 - one way out for whatever ends the whole try
             tx = Transaction(
                 self._connection,
                 host=self.host.host,
@@ -132,15 +162,18 @@ class GroupRunner:
             for current in waiting:
                 outcomes[current] = outcome = self._commit(tx, commits[current])
                 written = written or (isinstance(outcome, CommitResult) and outcome.written)
-            current = -1
+            current = None
             if written:
                 self._connection.commit()
                 self.renewed_at = renewed_at
             else:
-                self._connection.rollback()  # only refusals and repeats: there is nothing to put on disk
-        except DiskFull:
+                # Only refusals and repeats: there is nothing to put on disk, and no group of this number.
+                self._connection.rollback()
+                outcomes.update({at: _repeated(outcome, group) for at, outcome in outcomes.items()})
+        except Error as exc:
+            # Known: COMMIT was not reached, or said that the disk is full. Nothing of this attempt landed.
             self._connection.rollback()
-            return current
+            return _Failed(culprit=current, error=exc)
         except BaseException:
             self._undo()
             raise
@@ -167,18 +200,16 @@ class GroupRunner:
         try:
             result = self._apply(tx, commit)
             tx.flush()
-        except DiskFull:
+        except (DiskFull, UnknownOutcome):
             raise
-        except UnknownOutcome:
-            raise
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - one bad commit takes no neighbour with it, whatever it raises
             tx.forget()
+            error = exc if isinstance(exc, Error) else _internal(exc)
             if not connection.in_transaction:
-                # Some errors end the transaction: the rest of the group would be written one by one, outside it.
-                message = f"the transaction ended with: {exc}"
-                raise UnknownOutcome(message) from exc
+                # Some errors end the transaction: whatever came next would be written outside it, one by one.
+                raise error  # noqa: B904 - an error of our own making has its cause already
             connection.rollback_to_savepoint()
-            return exc if isinstance(exc, Error) else Internal(detail=repr(exc))
+            return error
         connection.release()
         return result
 
@@ -207,3 +238,18 @@ class GroupRunner:
             self._connection.rollback()
         except UnknownOutcome:
             return  # the first failure is on its way to the writer already, and stops the store as this one would
+
+
+def _is_full(outcome: Outcome) -> bool:
+    return isinstance(outcome, DiskFull)
+
+
+def _repeated(outcome: Outcome, group: int) -> Outcome:
+    # The answer was true before this group, which never landed: its number goes to the next one.
+    return evolve(outcome, group=group - 1) if isinstance(outcome, CommitResult) else outcome
+
+
+def _internal(exc: Exception) -> Internal:
+    error = Internal(detail=repr(exc))
+    error.__cause__ = exc
+    return error

@@ -16,7 +16,7 @@ import trio
 
 @final
 class Body:
-    """Catches what the body raises, so that the background can end first.
+    """Catches what the body raises, so that the background can end first. May be entered again, for what ends the body.
 
     Attributes:
         nursery: Where the background runs.
@@ -39,8 +39,9 @@ class Body:
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> bool:
-        """Keep the exception; `reraise` gives it back outside the nursery."""
-        self.error = error
+        """Keep the first exception; `reraise` gives it back outside the nursery."""
+        if self.error is None:
+            self.error = error
         return True
 
     def reraise(self) -> None:

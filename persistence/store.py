@@ -8,49 +8,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Final, TypeVar, final
+from contextlib import asynccontextmanager
+from typing import TypeVar, final
 
 import trio
-from attrs import frozen
 
-from tenure.errors import Closed, Contended, DiskFull, Error, NotFound, StoreBroken, StoreLocked, Unsupported
+from tenure.errors import (
+    Closed,
+    Contended,
+    DiskFull,
+    InvalidInput,
+    NotFound,
+    StoreBroken,
+    Unsupported,
+    WeakDurability,
+)
 
 from .commits import Commit, CommitResult
 from .contracts.runtimes import RuntimeContract
-from .engines.engine import Engine, HostProofs, Statements, WriteConnection
+from .engines.engine import HostProofs, Statements
 from .engines.sqlite import MEMORY, SqliteEngine
 from .engines.statements import load_statements
-from .executors import Executor, run_to_the_end
+from .executors import Executor
 from .facets.catalog import FACETS
-from .facets.ownership import CloseHost, RenewLease
+from .facets.ownership import RenewLease
 from .group import GroupRunner, Outcome
-from .hosts import HostKey, HostRegistry, Rejoined
+from .hosts import Rejoined
 from .limits import Limits
 from .nursery import background
+from .opened import Closing, Opened, open_when_free
 from .readers import Readers
 from .seams import Seams
-from .values import DurabilityClass
+from .values import DurabilityClass, DurabilityTier
 from .writer import Pending, Writer, WriterStatistics
 
 T = TypeVar("T")
-
-OPENING_S: Final = 0.02
-"""Seconds until an open tries again that met another one on its way."""
-
-CLOSE_S: Final = 10.0
-"""Most seconds that closing waits for the disk when the body was cancelled or the store is broken."""
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class Opened:
-    """What opening gives to the store; made on the writer's executor."""
-
-    engine: Engine
-    connection: WriteConnection
-    registry: HostRegistry
-    host: HostKey
 
 
 @final
@@ -71,9 +63,10 @@ class Store:
         )
         self._writer = Writer(runner, executor, limits, opened.connection.maintain)
         self._readers = Readers(
-            opened.engine, opened.connection, executor, seams.reader_executor, limits.read_connections
+            opened.engine, opened.connection, executor, seams.reader_executor, limits.read_connections, self._writer
         )
         self.runtimes = RuntimeContract(self)
+        self._closing = Closing(self._writer, self._readers, opened, executor, seams)
 
     @property
     def name(self) -> str:
@@ -125,6 +118,11 @@ class Store:
         return self.shared and self.seams.boot_clock() - self._writer.renewed_at >= self.limits.lease_s
 
     @property
+    def durability_tier(self) -> DurabilityTier:
+        """Whether what is acknowledged survives the process; says nothing about fsync, which is `durability`."""
+        return DurabilityTier.INLINE if self.durability is DurabilityClass.MEMORY else DurabilityTier.DURABLE
+
+    @property
     def broken(self) -> StoreBroken | None:
         """Why the store has stopped, or None."""
         return self._writer.broken
@@ -157,34 +155,67 @@ class Store:
         return await self._writer.commit(commit)
 
     async def read(self, read: Callable[[Statements], T]) -> T:
-        """Run a sync function over a consistent view that holds everything acknowledged before the call."""
+        """Run a sync function over one consistent view, which holds everything acknowledged before the call.
+
+        The view ends with the call: the function returns values, and what it was given raises afterwards.
+
+        Raises:
+            StoreBroken: The store has stopped, or does so now: an I/O error stops it for reads too.
+            Closed: The store was shut down.
+            ReadFailed: What is stored is damaged.
+            Exception: Whatever the function raises.
+
+        Cancellation: comes when the read has ended; reads are short.
+        """
         return await self._readers.run(read)
 
     async def verdict(self, incarnation: str, group: int) -> bool:
         """Whether that group of that host landed. The answer never changes.
 
+        Ask a store that was opened after the `StoreBroken` that named the group.
+
         Raises:
             NotFound: The store knows no such host.
+            InvalidInput: The host is this one and has committed no such group yet: there is no answer that would last.
         """
         row = await self.read(lambda statements: statements.one("ownership.group_of", incarnation=incarnation))
         if row is None:
             raise NotFound(what="incarnation", key=incarnation)
         landed: bool = group <= row[0]
+        if not landed and incarnation == self.incarnation:
+            raise InvalidInput(detail=f"this open store has committed {row[0]} groups so far", field="group")
         return landed
 
     async def health_check(self) -> None:
-        """Return if the store can be read. Raises `StoreBroken` or what the read raised."""
-        if self.broken is not None:
-            raise self.broken
+        """Return if the store can be read.
+
+        Raises:
+            StoreBroken: It has stopped.
+            Closed: It was shut down.
+            ReadFailed: What is stored is damaged.
+        """
         await self.read(lambda statements: statements.one("ownership.group_of", incarnation=self.incarnation))
 
     def statistics(self) -> WriterStatistics:
         """What the writer has done since the store was opened."""
         return self._writer.statistics()
 
-    async def serve(self) -> None:
-        """Run the writer; `open_store` does."""
-        await self._writer.run()
+    async def shutdown(self) -> None:
+        """Commit what was submitted, take nothing more, and close the files; leaving `open_store` does the same.
+
+        Afterwards every verb raises `Closed`. Doing so twice is allowed.
+
+        Raises:
+            StoreBroken: The disk failed meanwhile.
+
+        Cancellation: what waits for the writer then is settled with `Closed`, and the files are closed within a bound.
+        """
+        try:
+            await self.drain()
+        finally:
+            await self.close()
+
+    # What `open_store` calls
 
     async def keep_lease(self) -> None:
         """Renew the lease wherever no group did; `open_store` starts it. One task a store, none a runtime (design §4)."""
@@ -201,38 +232,24 @@ class Store:
             except (StoreBroken, Closed):
                 return
 
-    async def close(self, *, drain: bool) -> None:
-        """Settle everything, close this host's row and the files; `open_store` does.
+    async def serve(self) -> None:
+        """Run the writer, and close everything when the store breaks; see `Closing.serve`."""
+        await self._closing.serve()
 
-        Args:
-            drain: Commit what was submitted; otherwise it gets `Closed` and only the group on its way is waited for.
-        """
-        with suppress(Error):  # a row that stays open is found dead by its lock
-            if drain and self.broken is None:
-                await self._writer.commit(Commit(changes=(CloseHost(),)))
-            elif self.broken is None:
-                self._writer.abandon_waiting()
-                with trio.move_on_after(CLOSE_S):
-                    await self._writer.commit(Commit(changes=(CloseHost(),)))
-        self._writer.close()
-        with trio.move_on_after(CLOSE_S):
-            await self._writer.wait_idle()
-        self._writer.give_up()
-        self._writer.abandon()
-        await self._readers.close()
-        healthy = self.broken is None
-        try:
-            await self._executor.run(lambda: self._opened.connection.close(checkpoint=healthy))
-        finally:
-            self._executor.close()
-            self._opened.engine.close()
+    async def drain(self) -> None:
+        """Commit what was submitted and close this host's row; see `Closing.drain`."""
+        await self._closing.drain()
+
+    async def close(self) -> None:
+        """Settle whoever still waits, and close everything; see `Closing.close`."""
+        await self._closing.close()
 
 
 @asynccontextmanager
 async def open_store(
     target: str | os.PathLike[str],
     *,
-    durability: DurabilityClass | str = DurabilityClass.DISK,
+    durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
     seams: Seams | None = None,
 ) -> AsyncGenerator[Store]:
@@ -241,6 +258,7 @@ async def open_store(
     Args:
         target: A path, ``sqlite:///path``, or ``:memory:`` for a store that lives as long as the body.
         durability: What an acknowledgement survives: ``disk`` a power cut, ``os`` a killed process, ``memory`` nothing.
+            None is ``disk`` for a file and ``memory`` for ``:memory:``, which can give no more.
         limits: The limits; defaults for None.
         seams: Clocks, threads, files and the like; those of the system for None.
 
@@ -253,32 +271,42 @@ async def open_store(
         WeakDurability: The file system does not give what `durability` asks.
         Unsupported: A target that this version has no engine for.
 
-    Cancellation: the body's. Leaving it normally drains what was submitted; leaving it by an exception or a cancellation
-    settles what waits with `Closed` and closes within a bound. The body's exception leaves unwrapped.
+    Cancellation: the body's. Leaving it normally drains what was submitted; leaving it by an exception or a cancellation,
+    also while it drains, settles what waits with `Closed` and closes within a bound. The body's exception leaves unwrapped;
+    a disk that fails while the store closes is `StoreBroken`.
     """
     limits = limits or Limits()
     seams = seams or Seams()
-    durability = DurabilityClass(durability)
     path = _path_of(target)
-    if path == MEMORY:
-        durability = DurabilityClass.MEMORY
+    durability = _durability_of(path, durability)
     engine = SqliteEngine(path, load_statements([facet.name for facet in FACETS]), durability, limits, seams)
     executor = seams.writer_executor()
     try:
         # A cancelled opening would leave a thread behind that holds the lock; the opening is bounded by `busy_s`.
-        opened = await _open_when_free(executor, lambda: _open(engine, limits, seams), limits)
+        opened = await open_when_free(executor, engine, limits, seams)
     except BaseException:
         executor.close()
         raise
     store = Store(opened, executor, durability, limits, seams)
     async with background(store.serve, store.keep_lease) as body:
-        try:
-            with body:
-                yield store
-        finally:
-            with trio.CancelScope(shield=True):
-                await store.close(drain=body.left_normally)
+        with body:
+            yield store
+            await store.drain()
+        with body:
+            await store.close()
     body.reraise()
+
+
+def _durability_of(path: str, asked: DurabilityClass | str | None) -> DurabilityClass:
+    natural = DurabilityClass.MEMORY if path == MEMORY else DurabilityClass.DISK
+    try:
+        durability = natural if asked is None else DurabilityClass(asked)
+    except ValueError as exc:
+        classes = ", ".join(DurabilityClass)
+        raise InvalidInput(detail=f"{asked!r} is none of {classes}", field="durability") from exc
+    if not natural.covers(durability):
+        raise WeakDurability(asked=durability, given=natural)
+    return durability
 
 
 def _path_of(target: str | os.PathLike[str]) -> str:
@@ -289,28 +317,3 @@ def _path_of(target: str | os.PathLike[str]) -> str:
     if scheme != "sqlite":
         raise Unsupported(what=f"the engine of {scheme}://")
     return rest.removeprefix("/")
-
-
-async def _open_when_free(executor: Executor, opening: Callable[[], Opened], limits: Limits) -> Opened:
-    # Another host that opens the file has it for itself for moments.
-    give_up_at = trio.current_time() + limits.busy_s
-    while True:
-        try:
-            return await run_to_the_end(executor, opening)
-        except StoreLocked:
-            if trio.current_time() >= give_up_at:
-                raise
-        await trio.sleep(OPENING_S)
-
-
-def _open(engine: Engine, limits: Limits, seams: Seams) -> Opened:
-    connection = engine.open()
-    try:
-        registry = HostRegistry(connection, engine.hosts, limits, seams)
-        host = registry.join(alone=engine.alone)
-        engine.share()
-    except BaseException:
-        connection.close(checkpoint=False)
-        engine.close()
-        raise
-    return Opened(engine=engine, connection=connection, registry=registry, host=host)

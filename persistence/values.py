@@ -13,6 +13,7 @@ __all__ = [
     "RUNTIME_ID_LIMIT",
     "AbandonReason",
     "DurabilityClass",
+    "DurabilityTier",
     "HeldReason",
     "InputId",
     "InputKind",
@@ -172,6 +173,14 @@ class DurabilityClass(StrEnum):
         """
         weakest_first = tuple(DurabilityClass)
         return weakest_first.index(self) >= weakest_first.index(other)
+
+
+@final
+class DurabilityTier(StrEnum):
+    """Whether what a store acknowledged is there again in another process: `durable`, or `inline` where it is not."""
+
+    INLINE = "inline"
+    DURABLE = "durable"
 
 
 @final

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable
-from typing import final
+from collections.abc import Callable, Iterable
+from typing import Final, final
 
 import trio
 from attrs import frozen
@@ -24,16 +24,18 @@ from tenure.errors import Closed, Error, StoreBroken
 from .commits import Commit, CommitResult
 from .engines.engine import UnknownOutcome
 from .executors import Executor
-from .group import GroupRunner, Outcome
+from .group import GroupBroken, GroupRunner, Outcome
 from .hosts import Rejoined
 from .limits import Limits
+
+CALLBACK_FAILED: Final = "the owner of a landed commit could not publish it"
 
 
 @final
 class Pending:
     """A submitted commit on its way. Exactly one task may wait for it."""
 
-    __slots__ = ("_limits", "_on_settled", "_outcome", "_parked", "_state", "_writer", "commit")
+    __slots__ = ("_on_settled", "_outcome", "_parked", "_state", "_writer", "commit")
 
     def __init__(self, commit: Commit, writer: Writer, on_settled: Callable[[Outcome], None] | None) -> None:
         """Made by `Writer.submit`."""
@@ -114,11 +116,13 @@ class Pending:
             return
         self._state = "settled"
         self._outcome = outcome
-        if self._on_settled is not None:
-            self._on_settled(outcome)
-        if self._parked is not None:
-            trio.lowlevel.reschedule(self._parked)
-            self._parked = None
+        try:
+            if self._on_settled is not None:
+                self._on_settled(outcome)
+        finally:
+            if self._parked is not None:
+                trio.lowlevel.reschedule(self._parked)
+                self._parked = None
 
 
 @final
@@ -160,6 +164,7 @@ class Writer:
         self._wakeup = trio.Event()
         self._idle = trio.Event()
         self._closing = False
+        self._stop_behind_group: str | None = None
         self._group = 0
         self._commits = 0
         self._groups = 0
@@ -171,11 +176,16 @@ class Writer:
         self.renewed_at = runner.renewed_at
         self.on_rejoined: Callable[[Rejoined], None] | None = None
 
+    @property
+    def last_group(self) -> int:
+        """Number of the last group that landed; 0 before the first."""
+        return self._group
+
     def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
         """Queue a commit behind all that were submitted before. Sync, never blocks.
 
         `on_settled` is called with the outcome on the trio thread, in the order of commits, before the waiting task runs:
-        there the owner of the state publishes it.
+        there the owner of the state publishes it. It may not raise: that stops the store behind the group.
 
         Raises:
             StoreBroken: The store has stopped; this commit did not land.
@@ -188,7 +198,8 @@ class Writer:
         return pending
 
     async def commit(self, commit: Commit) -> CommitResult:
-        """Submit and wait; see `Pending.wait`."""
+        """Submit and wait; see `Pending.wait`. Where the caller is cancelled already, nothing is submitted."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         return await self.submit(commit).wait()
 
     def statistics(self) -> WriterStatistics:
@@ -196,52 +207,60 @@ class Writer:
         return WriterStatistics(commits=self._commits, groups=self._groups, waiting=len(self._queue))
 
     async def run(self) -> None:
-        """Serve until `close` was called and everything that was submitted is settled, or until the store breaks."""
-        while self.broken is None:
-            batch = self._take()
-            if batch:
-                await self._run_group(batch)
-            elif self._closing:
-                break
-            else:
-                self._wakeup = trio.Event()
-                await self._wakeup.wait()
-        self._idle.set()
+        """Serve until `close` was called and everything that was submitted is settled, or until the store breaks.
 
-    def close(self) -> None:
-        """Take no new commits; `run` ends when those that were submitted are settled."""
+        Cancellation: whoever runs this shields it; a cancelled writer would leave its callers without an answer.
+        """
+        try:
+            while self.broken is None:
+                if self._stop_behind_group is not None:
+                    self._stop(self._stop_behind_group, in_doubt=())
+                elif batch := self._take():
+                    await self._run_group(batch)
+                elif self._closing:
+                    break
+                else:
+                    self._wakeup = trio.Event()
+                    await self._wakeup.wait()
+        except BaseException as exc:
+            self._stop(f"the writer failed: {exc!r}", in_doubt=self._taken)
+            raise
+        finally:
+            self._idle.set()
+
+    def close(self, last: Commit) -> Pending:
+        """Take no new commits but this last one; `run` ends when everything that was submitted is settled."""
         self._closing = True
+        pending = Pending(last, self, None)
+        self._queue.append(pending)
         self._wakeup.set()
+        return pending
 
     async def wait_idle(self) -> None:
         """Wait until `run` has ended."""
         await self._idle.wait()
 
     def stop_in_doubt(self, detail: str) -> StoreBroken:
-        """Break the store: settle every waiter, take nothing more. Returns the error of what was taken."""
-        if self.broken is None:
-            self.broken = self._broken(in_doubt=True, detail=detail)
-            for pending in self._taken:
-                pending.settle(self._broken(in_doubt=True, detail=detail))
-            while self._queue:
-                self._queue.popleft().settle(self._broken(in_doubt=False, detail=detail))
-            self.broken_event.set()
-            self._wakeup.set()
+        """Break the store now: settle every waiter, take nothing more. Returns the error of what was taken."""
+        self._stop(detail, in_doubt=self._taken)
         return self._broken(in_doubt=True, detail=detail)
+
+    def stop_behind_group(self, detail: str) -> StoreBroken:
+        """Break the store as soon as the group on its way has its verdict. Returns the error of what was not taken."""
+        self._stop_behind_group = self._stop_behind_group or detail
+        self._wakeup.set()
+        return self._broken(in_doubt=False, detail=detail)
 
     def give_up(self) -> None:
         """Stop waiting for the group on its way: its callers get `StoreBroken` in doubt."""
+        self._closing = True
+        self._wakeup.set()
         self._shield.cancel()
 
     def abandon_waiting(self) -> None:
         """Settle whatever waits with `Closed`: nothing is drained."""
         while self._queue:
-            self._queue.popleft().settle(Closed(what="store"))
-
-    def abandon(self) -> None:
-        """Take nothing more and settle whatever waits with `Closed`."""
-        self._closing = True
-        self.abandon_waiting()
+            self._settle(self._queue.popleft(), Closed(what="store"))
 
     def _take(self) -> list[Pending]:
         """Take what waits, up to the limits of a group; a commit that alone is over them is a group of its own."""
@@ -266,24 +285,16 @@ class Writer:
             # Shielded: the group is carried out whether or not we are here to see it, and its callers must be told.
             with trio.CancelScope(shield=True) as self._shield:
                 report = await self._executor.run(functools.partial(self._carry_out, group, commits))
-        except UnknownOutcome as exc:
-            self.stop_in_doubt(str(exc))
+        except GroupBroken as exc:
+            self._stop(str(exc), in_doubt=[each for each, doubt in zip(batch, exc.in_doubt, strict=True) if doubt])
             return
-        if report is None:  # `give_up` was called
-            self.stop_in_doubt("the store was closed before the verdict")
+        except Exception as exc:  # noqa: BLE001 - a defect of ours: nobody knows how far the group came
+            self._stop(f"the group failed: {exc!r}", in_doubt=batch)
             return
-        outcomes, failure = report
-        self._hear_of_host()
-        if any(isinstance(each, CommitResult) and each.written for each in outcomes):
-            self._group = group
-            self._groups += 1
-        self._taken = []
-        for pending, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, CommitResult) and outcome.written:
-                self._commits += 1
-            pending.settle(outcome)
-        if failure is not None:
-            self.stop_in_doubt(str(failure))
+        if report is None:
+            self._stop("the store was closed before the verdict", in_doubt=batch)
+        elif self.broken is None:  # else the store broke while the disk did not answer, and everybody was told so
+            self._tell(group, batch, *report)
 
     def _carry_out(self, group: int, commits: list[Commit]) -> tuple[list[Outcome], UnknownOutcome | None]:
         outcomes = self._runner.run(group, commits)
@@ -293,6 +304,19 @@ class Writer:
             return outcomes, exc  # the group is on disk and acknowledged; the store stops behind it
         return outcomes, None
 
+    def _tell(self, group: int, batch: list[Pending], outcomes: list[Outcome], failure: UnknownOutcome | None) -> None:
+        self._hear_of_host()
+        landed = sum(isinstance(each, CommitResult) and each.written for each in outcomes)
+        if landed:
+            self._group = group
+            self._groups += 1
+            self._commits += landed
+        self._taken = []
+        for pending, outcome in zip(batch, outcomes, strict=True):
+            self._settle(pending, outcome)
+        if failure is not None:
+            self._stop(str(failure), in_doubt=())
+
     def _hear_of_host(self) -> None:
         # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between
         # the two a step of a lost runtime could begin.
@@ -300,8 +324,31 @@ class Writer:
         if rejoined is not None:
             self.host = rejoined.host
             if self.on_rejoined is not None:
-                self.on_rejoined(rejoined)
+                try:
+                    self.on_rejoined(rejoined)
+                except Exception as exc:  # noqa: BLE001 - whoever waits for this group gets its answer all the same
+                    self.stop_behind_group(f"{CALLBACK_FAILED}: {exc!r}")
         self.renewed_at = self._runner.renewed_at
+
+    def _settle(self, pending: Pending, outcome: Outcome) -> None:
+        try:
+            pending.settle(outcome)
+        except Exception as exc:  # noqa: BLE001 - one owner's mistake may not keep its neighbours waiting
+            self.stop_behind_group(f"{CALLBACK_FAILED}: {exc!r}")
+
+    def _stop(self, detail: str, *, in_doubt: Iterable[Pending]) -> None:
+        """Fail-stop: nothing more is taken, and everybody who waits gets `StoreBroken`."""
+        if self.broken is not None:
+            return
+        doubtful = set(in_doubt)
+        self.broken = self._broken(in_doubt=bool(doubtful), detail=detail)
+        for pending in self._taken:
+            self._settle(pending, self._broken(in_doubt=pending in doubtful, detail=detail))
+        while self._queue:
+            self._settle(self._queue.popleft(), self._broken(in_doubt=False, detail=detail))
+        self.broken_event.set()
+        self._wakeup.set()
+        self._shield.cancel()  # nobody waits any longer for a group that the disk does not answer
 
     def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
         group = self._group + 1 if in_doubt else None

@@ -32,7 +32,7 @@ async def open_supervisor(
     target: str | os.PathLike[str],
     *,
     behaviours: Mapping[str, Behaviour | BehaviourFunction],
-    durability: DurabilityClass | str = DurabilityClass.DISK,
+    durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
     seams: Seams | None = None,
     drain_s: float = DRAIN_S,

@@ -26,6 +26,7 @@ from .persistence.store import Store as Store, open_store as open_store
 from .persistence.values import (
     AbandonReason as AbandonReason,
     DurabilityClass as DurabilityClass,
+    DurabilityTier as DurabilityTier,
     InputId as InputId,
     InputKind as InputKind,
     InputPhase as InputPhase,

@@ -32,7 +32,27 @@ class Statements(Protocol):
         ...
 
 
-class WriteConnection(Statements, Protocol):
+class Reading(Statements, Protocol):
+    """What can give a consistent view: a connection that reads, or the one that writes, between its groups."""
+
+    def begin_read(self) -> None:
+        """Begin one consistent view, in which nothing can be written."""
+        ...
+
+    def end_read(self) -> None:
+        """Give the view up. No view outlives a call."""
+        ...
+
+
+class ReadConnection(Reading, Protocol):
+    """A connection that only reads."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class WriteConnection(Reading, Protocol):
     """The one connection that writes."""
 
     @property
@@ -49,7 +69,7 @@ class WriteConnection(Statements, Protocol):
         ...
 
     def rollback(self) -> None:
-        """Undo whatever is open; does nothing outside a transaction."""
+        """Undo whatever is open; does nothing outside a transaction. Raises `UnknownOutcome`."""
         ...
 
     def savepoint(self) -> None:
@@ -70,22 +90,6 @@ class WriteConnection(Statements, Protocol):
 
     def close(self, *, checkpoint: bool) -> None:
         """Close; `checkpoint` first moves the log into the database, which an orderly shutdown does."""
-        ...
-
-
-class ReadConnection(Statements, Protocol):
-    """A connection that only reads."""
-
-    def begin_read(self) -> None:
-        """Begin one consistent view."""
-        ...
-
-    def end_read(self) -> None:
-        """Give the view up. No view outlives a call."""
-        ...
-
-    def close(self) -> None:
-        """Close the connection."""
         ...
 
 
@@ -136,6 +140,10 @@ class Engine(Protocol):
 
     def open_reader(self) -> ReadConnection | None:
         """Another connection that reads; None where reads share the writer's connection between groups."""
+        ...
+
+    def mark_broken(self, detail: str) -> None:
+        """Leave a mark that the store stopped with an unknown outcome: the next open must be alone. Never raises."""
         ...
 
     def close(self) -> None:

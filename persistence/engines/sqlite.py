@@ -8,7 +8,7 @@ happen between groups and never on close. Errors of the driver are mapped here a
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import final
 
 import apsw
@@ -93,6 +93,11 @@ class SqliteEngine:
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
         connection.pragma("query_only", True)
         return _Reader(connection, self._statements)
+
+    def mark_broken(self, detail: str) -> None:
+        """See `Engine.mark_broken`."""
+        if self._files is not None:
+            self._files.mark_broken(detail)
 
     def close(self) -> None:
         """See `Engine.close`. This host's own proof goes first: while it is held, others wait for it."""
@@ -199,7 +204,11 @@ class _Writer(_Connection):
 
     def rollback(self) -> None:
         if self._db.in_transaction:
-            self._execute("ROLLBACK")
+            try:
+                self._db.execute("ROLLBACK")
+            except apsw.Error as exc:
+                message = f"ROLLBACK: {exc}"
+                raise UnknownOutcome(message) from exc
 
     def savepoint(self) -> None:
         self._execute("SAVEPOINT one_commit")
@@ -218,16 +227,18 @@ class _Writer(_Connection):
     def close(self, *, checkpoint: bool) -> None:
         try:
             if checkpoint:
-                self._db.set_busy_timeout(0)  # what other hosts are in the way of stays in the log: they go on with it
+                # Whoever still reads is not waited for: what cannot be moved now stays in the log, and is safe there.
+                self._db.set_busy_timeout(0)
                 self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
         finally:
-            self._db.close()
+            _close(self._db)
 
     def begin_read(self) -> None:
-        """Reads between groups need no view of their own: nothing else runs on this connection meanwhile."""
+        # No transaction: nothing else runs on this connection meanwhile.
+        self._execute("PRAGMA query_only=1")
 
     def end_read(self) -> None:
-        """See `begin_read`."""
+        self._execute("PRAGMA query_only=0")
 
     def _checkpoint(self, mode: int) -> None:
         try:
@@ -257,7 +268,12 @@ class _Reader(_Connection):
             self._execute("ROLLBACK")
 
     def close(self) -> None:
-        self._db.close()
+        _close(self._db)
+
+
+def _close(connection: apsw.Connection) -> None:
+    with suppress(apsw.Error):  # closing writes nothing: there is nothing that could be lost
+        connection.close()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import final
 
 from tenure.errors import NotADatabase, StoreLocked, UnsafeSqlite
@@ -44,7 +45,8 @@ class DatabaseFiles:
 
         Raises:
             NotADatabase: A folder, or a file that is no SQLite database.
-            StoreLocked: Another host has the file for itself: it is opening it, or keeps it so.
+            StoreLocked: Another host has the file for itself: it is opening it, or keeps it so; or others have it open since
+                before it broke.
         """
         self._check()
         name = f"{self._path}-lock"
@@ -54,10 +56,12 @@ class DatabaseFiles:
             self._lock = self._locks.acquire(name, exclusive=False)
         if self._lock is None:
             raise StoreLocked(path=self._path, holder="another process or store")
-        if not self.alone:
-            return
         try:
+            if not self.alone:
+                self._check_mark()
+                return
             self._rescue_log()
+            self._clear_mark()
             self._create()
         except BaseException:
             self.close()
@@ -68,6 +72,14 @@ class DatabaseFiles:
         if self.alone and self._shared and self._lock is not None:
             self._lock.downgrade()
             self.alone = False
+
+    def mark_broken(self, detail: str) -> None:
+        """Leave ``<path>-broken`` for the next open, as well as a failing disk lets it: never raises."""
+        mark = f"{self._path}-broken"
+        with suppress(OSError):
+            self._files.write(mark, f"{detail}\n".encode())
+            self._files.sync(mark)
+            self._files.sync_folder(folder_of(self._path))
 
     def close(self) -> None:
         """Release the lock."""
@@ -98,6 +110,19 @@ class DatabaseFiles:
         self._files.sync(fresh)
         self._files.rename(fresh, log)
         self._files.sync_folder(folder_of(self._path))
+
+    def _check_mark(self) -> None:
+        # A host that stopped with an unknown outcome left it. Those that are still there may read what the disk never got.
+        if self._files.exists(f"{self._path}-broken"):
+            holder = "hosts that were there when the store broke"
+            raise StoreLocked(path=self._path, holder=holder)
+
+    def _clear_mark(self) -> None:
+        # Only an open that is alone gets here: nobody still reads pages that a failed fsync left in the cache.
+        mark = f"{self._path}-broken"
+        if self._files.exists(mark):
+            self._files.remove(mark)
+            self._files.sync_folder(folder_of(self._path))
 
     def _create(self) -> None:
         # SQLite syncs the folder for its log but not for the database itself.
