@@ -156,6 +156,9 @@ class Tickets:
 
     def close(self, error: Error) -> None:
         """Answer everybody who still waits."""
-        for ticket in list(self._held.values()):
-            ticket.settle(error)
+        # By references, a list made in one go: another thread (tenure.asyncio) may drop a ticket at any moment.
+        for reference in self._held.valuerefs():
+            ticket = reference()
+            if ticket is not None:
+                ticket.settle(error)
         self._held.clear()
