@@ -10,7 +10,7 @@ import pytest
 
 from tests.architecture.tree import ROOT
 
-PUBLIC = ("tenure", "tenure.errors", "tenure.testing")
+PUBLIC = ("tenure", "tenure.asyncio", "tenure.errors", "tenure.testing")
 LIST = Path(__file__).with_name("public_names.txt")
 
 
@@ -53,7 +53,7 @@ def test_every_listed_name_can_be_had() -> None:
         assert hasattr(importlib.import_module(module), name), line
 
 
-@pytest.mark.parametrize("module", ["tenure", "tenure.testing"])
+@pytest.mark.parametrize("module", ["tenure", "tenure.asyncio", "tenure.testing"])
 def test_a_facade_gives_on_every_name_that_it_imports(module: str) -> None:
     plain = [
         f"line {node.lineno}: {alias.name}"

@@ -17,6 +17,7 @@ async def sleep_for_ever(run: object) -> None:
 async def test_a_cancelled_host_closes_at_once_and_leaves_its_row_closed(
     database: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
+    began = 0.0
     with trio.CancelScope() as scope:
         async with host(database, {"kind": sleep_for_ever}) as supervisor:
             runtime = await supervisor.spawn("alice", "kind")

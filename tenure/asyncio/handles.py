@@ -1,0 +1,220 @@
+"""The handles that an asyncio program holds: each verb is the trio one's, called through the portal."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, final
+
+from tenure.persistence.facets.inputs import DeadLetter
+from tenure.persistence.facets.sends import RefusedSend
+from tenure.persistence.values import InputId, Lane, LogicalRuntimeId, RuntimeState
+from tenure.supervisor.runtime import Runtime as TrioRuntime
+from tenure.supervisor.statistics import SupervisorStatistics
+from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
+from tenure.supervisor.tickets import Outcome, Ticket as TrioTicket
+from tenure.supervisor.verdicts import Verdict
+
+from .portal import Portal
+
+T = TypeVar("T")
+
+
+@final
+class Ticket:
+    """The claim on one input's outcome; see `tenure.Ticket`."""
+
+    __slots__ = ("_portal", "_ticket")
+
+    def __init__(self, portal: Portal, ticket: TrioTicket) -> None:
+        """Made by `Runtime.accept` and `Supervisor.ticket`."""
+        self._portal = portal
+        self._ticket = ticket
+
+    @property
+    def runtime_id(self) -> LogicalRuntimeId:
+        """Whose input."""
+        return self._ticket.runtime_id
+
+    @property
+    def input_id(self) -> InputId:
+        """Which input."""
+        return self._ticket.input_id
+
+    @property
+    def deduplicated(self) -> bool:
+        """Whether the idempotency key was known and nothing was written."""
+        return self._ticket.deduplicated
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome as far as this ticket has heard of it."""
+        return self._ticket.outcome
+
+    async def wait_outcome(self) -> Outcome:
+        """Wait until the input has ended, and say how; see `tenure.Ticket.wait_outcome`."""
+        return await self._portal.call(self._ticket.wait_outcome)
+
+
+@final
+class Runtime:
+    """One runtime that this supervisor owns; see `tenure.Runtime`. What is read here is as last committed."""
+
+    __slots__ = ("_portal", "_runtime")
+
+    def __init__(self, portal: Portal, runtime: TrioRuntime) -> None:
+        """Made by `Supervisor.spawn`."""
+        self._portal = portal
+        self._runtime = runtime
+
+    def __repr__(self) -> str:
+        return repr(self._runtime)
+
+    @property
+    def runtime_id(self) -> LogicalRuntimeId:
+        """Its id."""
+        return self._runtime.runtime_id
+
+    @property
+    def kind(self) -> str:
+        """Names its behaviour."""
+        return self._runtime.kind
+
+    @property
+    def state(self) -> RuntimeState:
+        """Its state."""
+        return self._runtime.state
+
+    @property
+    def held(self) -> str | None:
+        """Why no run starts until `resume`, or None."""
+        return self._runtime.held
+
+    @property
+    def held_detail(self) -> str | None:
+        """More about why, for people, or None."""
+        return self._runtime.held_detail
+
+    @property
+    def fence_token(self) -> int:
+        """The token under which this host writes it."""
+        return self._runtime.fence_token
+
+    @property
+    def generation(self) -> int:
+        """Which life of it, from 0; a reset begins the next."""
+        return self._runtime.generation
+
+    async def accept(
+        self, payload: object, *, idempotency_key: str | None = None, lane: Lane | str = Lane.QUEUE
+    ) -> Ticket:
+        """Put one input into the inbox; on disk when this returns. See `tenure.Runtime.accept` for what it raises.
+
+        The payload is encoded in the supervisor's thread: leave it alone until this returns.
+        """
+
+        async def accept() -> TrioTicket:
+            return await self._runtime.accept(payload, idempotency_key=idempotency_key, lane=lane)
+
+        return Ticket(self._portal, await self._portal.call(accept))
+
+    async def retire(self) -> None:
+        """See `tenure.Runtime.retire`."""
+        await self._portal.call(self._runtime.retire)
+
+    async def reset(self) -> None:
+        """See `tenure.Runtime.reset`."""
+        await self._portal.call(self._runtime.reset)
+
+    async def stop(self) -> None:
+        """See `tenure.Runtime.stop`."""
+        await self._portal.call(self._runtime.stop)
+
+    async def recycle(self) -> None:
+        """See `tenure.Runtime.recycle`."""
+        await self._portal.call(self._runtime.recycle)
+
+    async def destroy(self) -> None:
+        """See `tenure.Runtime.destroy`."""
+        await self._portal.call(self._runtime.destroy)
+
+    async def cancel(self, input_id: str | None = None) -> bool:
+        """See `tenure.Runtime.cancel`."""
+        return await self._portal.call(self._runtime.cancel, input_id)
+
+    async def resume(self, *, restart_run: bool = False) -> None:
+        """See `tenure.Runtime.resume`."""
+
+        async def resume() -> None:
+            await self._runtime.resume(restart_run=restart_run)
+
+        await self._portal.call(resume)
+
+    async def settle_step(self, name: str, ordinal: int, verdict: Verdict) -> None:
+        """See `tenure.Runtime.settle_step`."""
+        await self._portal.call(self._runtime.settle_step, name, ordinal, verdict)
+
+    async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
+        """See `tenure.Runtime.wait_state`."""
+        return await self._portal.call(self._runtime.wait_state, *states)
+
+
+@final
+class Supervisor:
+    """Owns runtimes, from another thread; see `tenure.Supervisor`. Made by `open_supervisor`."""
+
+    def __init__(self, portal: Portal, supervisor: TrioSupervisor) -> None:
+        """Bind the supervisor to the way to it."""
+        self._portal = portal
+        self._supervisor = supervisor
+
+    async def spawn(self, runtime_id: str, kind: str) -> Runtime:
+        """See `tenure.Supervisor.spawn`."""
+        return Runtime(self._portal, await self._portal.call(self._supervisor.spawn, runtime_id, kind))
+
+    async def runtime(self, runtime_id: str) -> Runtime:
+        """See `tenure.Supervisor.runtime`."""
+
+        async def runtime() -> TrioRuntime:
+            return self._supervisor.runtime(runtime_id)
+
+        return Runtime(self._portal, await self._portal.call(runtime))
+
+    async def ticket(
+        self, runtime_id: str, *, input_id: str | None = None, idempotency_key: str | None = None
+    ) -> Ticket:
+        """See `tenure.Supervisor.ticket`."""
+
+        async def ticket() -> TrioTicket:
+            return await self._supervisor.ticket(runtime_id, input_id=input_id, idempotency_key=idempotency_key)
+
+        return Ticket(self._portal, await self._portal.call(ticket))
+
+    async def read_session(self, runtime_id: str) -> list[Any]:
+        """See `tenure.Supervisor.read_session`."""
+        return await self._portal.call(self._supervisor.read_session, runtime_id)
+
+    async def dead_letters(self, runtime_id: str) -> list[DeadLetter]:
+        """See `tenure.Supervisor.dead_letters`."""
+        return await self._portal.call(self._supervisor.dead_letters, runtime_id)
+
+    async def refused_sends(self, runtime_id: str) -> list[RefusedSend]:
+        """See `tenure.Supervisor.refused_sends`."""
+        return await self._portal.call(self._supervisor.refused_sends, runtime_id)
+
+    async def statistics(self) -> SupervisorStatistics:
+        """See `tenure.Supervisor.statistics`."""
+
+        async def statistics() -> SupervisorStatistics:
+            return self._supervisor.statistics()
+
+        return await self._portal.call(statistics)
+
+    async def in_trio(self, function: Callable[[TrioSupervisor], Awaitable[T]]) -> T:
+        """Run a trio function beside the supervisor, with the supervisor itself in hand: for what has no verb here.
+
+        Raises:
+            Closed: The supervisor was closed.
+
+        Cancellation: the function is cancelled and waited for.
+        """
+        return await self._portal.call(function, self._supervisor)

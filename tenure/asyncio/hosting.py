@@ -1,0 +1,223 @@
+"""Opening a host beside an asyncio loop: a thread with a trio run, and the body that it lives for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any, Final, final
+
+import outcome
+import trio
+
+from tenure.errors import Closed, Error
+from tenure.persistence.limits import Limits
+from tenure.persistence.nursery import background
+from tenure.persistence.seams import Seams
+from tenure.persistence.values import DurabilityClass
+from tenure.supervisor import opening
+from tenure.supervisor.behaviour import Behaviour, BehaviourFunction
+from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
+
+from .handles import Supervisor
+from .portal import CLOSED, Portal, cancel_at_next_await, in_loop, wait_shielded
+from .steps import LOOP
+
+THREAD: Final = "tenure-supervisor"
+"""Name of the thread."""
+
+
+@asynccontextmanager
+async def open_supervisor(
+    target: str | os.PathLike[str],
+    *,
+    behaviours: Mapping[str, Behaviour | BehaviourFunction],
+    durability: DurabilityClass | str | None = None,
+    limits: Limits | None = None,
+    seams: Seams | None = None,
+    drain_s: float = opening.DRAIN_S,
+) -> AsyncGenerator[Supervisor]:
+    """Open a host in a thread of its own, and close it behind the body. Arguments as in `tenure.open_supervisor`.
+
+    Behaviours run in that thread. Their steps may be sync functions, trio functions, and asyncio functions under `on_loop`.
+
+    Raises:
+        Error: What `tenure.open_supervisor` raises. A store or supervisor that fails cancels the body, as `asyncio.timeout`
+            does, and its error leaves in place of that cancellation. The body's own exception leaves unwrapped.
+
+    Cancellation: the body's. A normal exit lets executing runs come to their end for at most `drain_s`, any other exit drains
+    nothing; the thread has ended when this returns, whichever it was. SIGTERM ends the body and is a normal exit, where the
+    loop runs in the main thread and the program has no handler of its own.
+    """
+    opened = partial(
+        opening.open_supervisor,
+        target,
+        behaviours=behaviours,
+        durability=durability,
+        limits=limits,
+        seams=seams,
+        drain_s=drain_s,
+    )
+    host = _Host(opened)
+    supervisor = await host.start()
+    body = _Body()
+    host.ended.add_done_callback(body.interrupt)
+    handles_sigterm = _handle_sigterm(host.loop, body)
+    try:
+        yield Supervisor(host.portal, supervisor)
+    except BaseException as exc:
+        own = not body.was_interrupted_by(exc)
+        await host.close(drain=not own)
+        if own:
+            raise
+    else:
+        body.was_interrupted_by(None)
+        await host.close(drain=True)
+    finally:
+        if handles_sigterm:
+            host.loop.remove_signal_handler(signal.SIGTERM)
+    host.reraise()
+
+
+def _handle_sigterm(loop: asyncio.AbstractEventLoop, body: _Body) -> bool:
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return False
+    loop.add_signal_handler(signal.SIGTERM, body.interrupt)
+    return True
+
+
+@final
+class _Host:
+    """The thread and its trio run.
+
+    Attributes:
+        loop: The loop of the program.
+        portal: The way in.
+        ended: Set when the trio run has ended, to how it ended.
+    """
+
+    def __init__(self, opened: Callable[[], AbstractAsyncContextManager[TrioSupervisor]]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.portal = Portal()
+        self.ended: asyncio.Future[outcome.Outcome[None]] = self.loop.create_future()
+        self._opened = opened
+        self._ready: asyncio.Future[TrioSupervisor] = self.loop.create_future()
+        self._lock = threading.Lock()  # between the first moment of the trio run and a request that comes before it
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._early: list[Callable[[], object]] = []
+        self._scope = trio.CancelScope()
+        self._leave = trio.Event()
+        # A daemon: a program that drops its loop without closing us must still be able to end. On disk it is a killed
+        # process, which is what this library is for.
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+
+    # In the loop
+
+    async def start(self) -> TrioSupervisor:
+        """Start the thread and wait until the host is open. A cancelled start leaves nothing open."""
+        self._thread.start()
+        either: list[asyncio.Future[Any]] = [self._ready, self.ended]
+        opened = asyncio.ensure_future(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
+        if await wait_shielded(opened, on_cancel=lambda: self._request(self._scope.cancel)):
+            await self.close(drain=False)
+            raise asyncio.CancelledError
+        if not self._ready.done():
+            self._thread.join()
+            self.reraise()
+            raise Closed(what=CLOSED)
+        return self._ready.result()
+
+    async def close(self, *, drain: bool) -> None:
+        """End the trio run and its thread. Cancelled in a drain, it drains no longer; the thread ends in any case."""
+        self._request(self._leave.set if drain else self._scope.cancel)
+        cancelled = await wait_shielded(self.ended, on_cancel=lambda: self._request(self._scope.cancel))
+        self._thread.join()  # its last act was to say that it has ended
+        if cancelled and drain:
+            raise asyncio.CancelledError
+        if cancelled:
+            cancel_at_next_await()
+
+    def reraise(self) -> None:
+        """Raise why the trio run has ended, where it failed."""
+        self.ended.result().unwrap()
+
+    def _request(self, function: Callable[[], object]) -> None:
+        with self._lock:
+            if self._token is None:
+                self._early.append(function)
+                return
+        try:
+            self._token.run_sync_soon(function)
+        except trio.RunFinishedError:
+            return  # it has ended, as was asked
+
+    def _set(self, future: asyncio.Future[Any], value: object) -> None:
+        if not future.done():
+            future.set_result(value)
+
+    # In the thread
+
+    def _run(self) -> None:
+        ended = outcome.capture(trio.run, self._serve)
+        in_loop(self.loop, self._set, self.ended, ended)
+
+    async def _serve(self) -> None:
+        with self._lock:
+            self._token = trio.lowlevel.current_trio_token()
+            early = self._early
+        for function in early:
+            function()
+        LOOP.set(self.loop)
+        with self._scope:
+            # The calls outlive the supervisor by a moment: it answers everybody who waits, and they carry the answers away.
+            async with background() as calls:
+                with calls:
+                    await self._supervise(calls.nursery)
+            calls.reraise()
+
+    async def _supervise(self, calls: trio.Nursery) -> None:
+        async with self._opened() as supervisor:
+            self.portal.open(calls)
+            in_loop(self.loop, self._set, self._ready, supervisor)
+            try:
+                await self._leave.wait()
+            finally:
+                failure = supervisor.failure
+                self.portal.close(failure if isinstance(failure, Error) else Closed(what=CLOSED))
+
+
+@final
+class _Body:
+    """The task of the body, and the one way to cancel it without being taken for somebody else's cancel.
+
+    As `asyncio.timeout` does: a cancel of ours is taken back with `uncancel`, and is ours where none other is left.
+    """
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            message = "open_supervisor needs an asyncio task around it"
+            raise RuntimeError(message)
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._interrupted = False
+        self._left = False
+
+    def interrupt(self, *_: object) -> None:
+        """Cancel the body, once, unless it has been left."""
+        if not self._interrupted and not self._left:
+            self._interrupted = True
+            self._task.cancel()
+
+    def was_interrupted_by(self, error: BaseException | None) -> bool:
+        """Leave the body, by this exception or by none. Whether it was our cancel and no other that ended it."""
+        self._left = True
+        if not self._interrupted:
+            return False
+        left = self._task.uncancel()
+        return isinstance(error, asyncio.CancelledError) and left <= self._cancelling

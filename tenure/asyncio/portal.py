@@ -1,0 +1,150 @@
+"""The portal: calls from asyncio into the trio thread, with cancellation both ways."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar, final
+
+import outcome
+import trio
+
+from tenure.errors import Closed, Error
+
+T = TypeVar("T")
+
+CLOSED: Final = "supervisor"
+"""What `Closed` names where a verb comes too late."""
+
+
+@final
+class Portal:
+    """The way into one trio run, good from `open` to `close`. Its calls may come from any thread with an asyncio loop."""
+
+    def __init__(self) -> None:
+        """Closed until the trio run opens it."""
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._nursery: trio.Nursery | None = None
+        self._why_closed: Error = Closed(what=CLOSED)
+
+    def open(self, nursery: trio.Nursery) -> None:
+        """From the trio thread: calls run in this nursery from now on."""
+        self._nursery = nursery
+        self._token = trio.lowlevel.current_trio_token()
+
+    def close(self, error: Error) -> None:
+        """From the trio thread: refuse further calls. Those on their way go on, until the nursery is cancelled."""
+        self._nursery = None
+        self._why_closed = error
+
+    async def call(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """Run a trio function in the trio thread, and return what it returns or raise what it raises.
+
+        Raises:
+            Closed: The trio run has ended, or ends with the call on its way.
+
+        Cancellation: the function is cancelled, and waited for. Where it had come to a result or an error all the same, that
+        is delivered, and the cancellation comes at the next await.
+        """
+        token = self._token
+        if token is None:
+            raise self._why_closed
+        call = _Call(self, asyncio.get_running_loop(), function, arguments)
+        try:
+            token.run_sync_soon(call.start)
+        except trio.RunFinishedError:
+            raise self._why_closed from None
+        cancelled = await wait_shielded(call.answered, on_cancel=lambda: _in_trio(token, call.scope.cancel))
+        answer: outcome.Outcome[T] = call.answered.result()
+        if isinstance(answer, outcome.Error) and isinstance(answer.error, trio.Cancelled):
+            # Cases: our asker was cancelled, and nothing happened; the trio run has ended under the call.
+            if cancelled:
+                raise asyncio.CancelledError
+            raise self._why_closed
+        if cancelled:
+            cancel_at_next_await()
+        return answer.unwrap()
+
+    def spawn(self, task: Callable[[], Awaitable[None]]) -> bool:
+        """From the trio thread: start the task of a call; False where the portal is closed."""
+        if self._nursery is None:
+            return False
+        self._nursery.start_soon(task)
+        return True
+
+    @property
+    def why_closed(self) -> Error:
+        """What a late call gets."""
+        return self._why_closed
+
+
+@final
+class _Call:
+    """One call on its way: started in the trio thread, answered in the loop that asked."""
+
+    def __init__(
+        self,
+        portal: Portal,
+        loop: asyncio.AbstractEventLoop,
+        function: Callable[..., Awaitable[Any]],
+        arguments: tuple[Any, ...],
+    ) -> None:
+        self.answered: asyncio.Future[outcome.Outcome[Any]] = loop.create_future()
+        self.scope = trio.CancelScope()
+        self._portal = portal
+        self._loop = loop
+        self._function = function
+        self._arguments = arguments
+
+    def start(self) -> None:
+        if not self._portal.spawn(self._run):
+            self._answer(outcome.Error(self._portal.why_closed))
+
+    async def _run(self) -> None:
+        # Captured whatever it is, also Cancelled: an exception here would end the trio run, and the asker would wait for ever.
+        with self.scope:
+            answer = await outcome.acapture(self._function, *self._arguments)
+            self._answer(answer)
+
+    def _answer(self, answer: outcome.Outcome[Any]) -> None:
+        in_loop(self._loop, self._set, answer)
+
+    def _set(self, answer: outcome.Outcome[Any]) -> None:
+        if not self.answered.done():
+            self.answered.set_result(answer)
+
+
+async def wait_shielded(future: asyncio.Future[Any], on_cancel: Callable[[], object]) -> bool:
+    """Wait for a future to the end; at each cancellation of the waiting task call `on_cancel`. Whether there was one."""
+    cancelled = False
+    while not future.done():
+        try:
+            await asyncio.wait([future])  # which, unlike awaiting it, leaves the future alone when cancelled
+        except asyncio.CancelledError:
+            cancelled = True
+            on_cancel()
+    return cancelled
+
+
+def cancel_at_next_await() -> None:
+    """Give back a cancellation that was caught: the task's next await raises it. Counts as the one cancel that it was."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+        task.cancel()
+
+
+def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
+    """Have a function called in the loop, from any thread; a loop that was closed has nobody left who waits."""
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
+
+
+def _in_trio(token: trio.lowlevel.TrioToken, function: Callable[[], object]) -> None:
+    try:
+        token.run_sync_soon(function)
+    except trio.RunFinishedError:
+        return  # then the answer is on its way

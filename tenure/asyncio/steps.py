@@ -1,0 +1,108 @@
+"""Steps that are asyncio functions, run on the loop of the program."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, ParamSpec, TypeVar, final
+
+import outcome
+import trio
+
+from .portal import in_loop
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LOOP: Final = trio.lowlevel.RunVar[asyncio.AbstractEventLoop]("LOOP")
+"""The loop of the program around the trio run; each run has its own."""
+
+
+def on_loop(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Make an asyncio function one that `Run.step` can call: it runs on the loop that opened the supervisor.
+
+        @tenure.asyncio.on_loop
+        async def ask_model(question: str) -> str:
+            return await client.ask(question)   # an asyncio client
+
+        async def chat(run: tenure.Run) -> None:
+            reply = await run.step("ask", ask_model, run.inputs[0].payload, repeat="freely")
+
+    What it raises comes out of the step as it is.
+
+    Raises:
+        RuntimeError: When it is called elsewhere than in a behaviour of `tenure.asyncio.open_supervisor`.
+
+    Cancellation: where its run is cancelled, by a stop or at the end of the host, so is the asyncio task, and its end is
+    waited for. A function that swallows the cancellation keeps the host waiting.
+    """
+
+    @functools.wraps(function)
+    async def in_program(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            loop = LOOP.get()
+        except LookupError:
+            message = f"{function!r} is for the behaviours of a tenure.asyncio.open_supervisor"
+            raise RuntimeError(message) from None
+        call = _LoopCall(loop, functools.partial(function, *args, **kwargs))
+        result: T = await call.wait()
+        return result
+
+    return in_program
+
+
+@final
+class _LoopCall:
+    """One asyncio task that a trio task waits for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._loop = loop
+        self._function = function
+        self._waiting = trio.lowlevel.current_task()
+        self._token = trio.lowlevel.current_trio_token()
+        self._task: asyncio.Task[Any] | None = None
+        self._raise_cancel: Callable[[], object] | None = None
+
+    async def wait(self) -> Any:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._loop.call_soon_threadsafe(self._start)
+        return await trio.lowlevel.wait_task_rescheduled(self._abort)
+
+    def _abort(self, raise_cancel: Callable[[], object]) -> trio.lowlevel.Abort:
+        # Not aborted at once: the task uses what the step was given, and its end is the step's.
+        self._raise_cancel = raise_cancel
+        in_loop(self._loop, self._cancel)
+        return trio.lowlevel.Abort.FAILED
+
+    # In the loop
+
+    def _start(self) -> None:
+        self._task = self._loop.create_task(self._call())
+        self._task.add_done_callback(self._done)
+
+    async def _call(self) -> Any:
+        return await self._function()  # called in here, so that even a call that does not fit ends as this task's error
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        answer = outcome.Value(task.result()) if error is None else outcome.Error(error)
+        try:
+            self._token.run_sync_soon(self._wake, answer)
+        except trio.RunFinishedError:
+            return  # the trio run was torn down; nobody waits
+
+    # In the trio thread
+
+    def _wake(self, answer: outcome.Outcome[Any]) -> None:
+        cancelled = isinstance(answer, outcome.Error) and isinstance(answer.error, asyncio.CancelledError)
+        if cancelled and self._raise_cancel is not None:
+            answer = outcome.capture(self._raise_cancel)
+        elif cancelled:
+            # Somebody in the program cancelled the task. For the run that is a failed step, and no cancellation of its own.
+            answer = outcome.Error(RuntimeError("the asyncio task of a step was cancelled"))
+        trio.lowlevel.reschedule(self._waiting, answer)

@@ -1,0 +1,509 @@
+"""The asyncio front: verbs, steps on the loop, cancellation both ways, errors as they are, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+import tenure
+import tenure.asyncio
+from tenure.errors import Closed, KindMismatch, NotADatabase, NotFound, RunEnded, StoreBroken, UnknownKind
+
+MEMORY = ":memory:"
+PATIENCE_S = 60.0
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a program on a loop of its own; one that hangs fails in place of hanging the suite."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await main()
+
+    asyncio.run(bounded())
+
+
+async def note(run: tenure.Run) -> None:
+    run.session.append(run.inputs[0].payload)
+
+
+async def wait_for_ever(run: tenure.Run) -> None:
+    await trio.sleep_forever()
+
+
+def ours() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("tenure")]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something of another thread that has no event."""
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+# --- Verbs
+
+
+def test_the_verbs_are_awaited_from_asyncio(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as supervisor:
+            alice = await supervisor.spawn("alice", "note")
+            ticket = await alice.accept("hello", idempotency_key="k")
+            outcome = await ticket.wait_outcome()
+            again = await alice.accept("hello", idempotency_key="k")
+            found = await supervisor.ticket("alice", idempotency_key="k")
+
+            assert (outcome.phase, ticket.outcome, ticket.runtime_id) == ("consumed", outcome, "alice")
+            assert (ticket.deduplicated, again.deduplicated) == (False, True)
+            assert found.input_id == again.input_id == ticket.input_id
+            assert (await found.wait_outcome()).phase == "consumed"
+            assert await supervisor.read_session("alice") == ["hello"]
+            assert (await supervisor.statistics()).runtimes == 1
+            assert await supervisor.dead_letters("alice") == await supervisor.refused_sends("alice") == []
+            token, generation = alice.fence_token, alice.generation
+            await alice.reset()
+            assert (alice.generation, alice.fence_token > token) == (generation + 1, True)
+            await alice.retire()
+            assert await alice.wait_state("retired", "stopped") == alice.state == "retired"
+            await alice.recycle()
+            await alice.stop()
+            assert (await supervisor.runtime("alice")).state == "stopped"
+            assert (await supervisor.spawn("alice", "note")).state == "attached"
+            await alice.destroy()
+            assert (alice.kind, alice.state) == ("note", "destroyed")
+
+    run(main)
+
+
+def test_a_held_runtime_is_seen_settled_and_resumed_from_asyncio() -> None:
+    policy = tenure.RestartPolicy(budget=1)
+    failing = True
+
+    async def fail(run: tenure.Run) -> None:
+        if failing:
+            raise ValueError("bad day")
+
+    async def main() -> None:
+        nonlocal failing
+        behaviours = {"fail": tenure.Behaviour(fail, restart=policy)}
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours=behaviours) as supervisor:
+            alice = await supervisor.spawn("alice", "fail")
+            ticket = await alice.accept(1)
+            await until(lambda: alice.held is not None)
+            assert (alice.held, alice.held_detail) == ("budget used up", "ValueError: bad day")
+            with pytest.raises(NotFound):
+                await alice.settle_step("pay", 1, tenure.Ran())
+            failing = False
+            await alice.resume()
+            assert (await ticket.wait_outcome()).phase == "consumed"
+
+    run(main)
+
+
+def test_what_has_no_verb_is_done_beside_the_supervisor() -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"note": note}) as supervisor:
+
+            async def name(inner: tenure.Supervisor) -> str:
+                await trio.lowlevel.checkpoint()
+                return f"{inner.store.name} in {threading.current_thread().name}"
+
+            assert await supervisor.in_trio(name) == "sqlite in tenure-supervisor"
+
+    run(main)
+
+
+def test_two_supervisors_live_beside_each_other_on_one_loop(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as one,
+            tenure.asyncio.open_supervisor(tmp_path / "b.db", behaviours={"note": note}) as other,
+        ):
+            for supervisor, text in ((one, "one"), (other, "other")):
+                ticket = await (await supervisor.spawn("alice", "note")).accept(text)
+                await ticket.wait_outcome()
+            assert (await one.read_session("alice"), await other.read_session("alice")) == (["one"], ["other"])
+
+    run(main)
+
+
+def parameters(function: object) -> list[tuple[str, object]]:
+    assert callable(function)
+    return [(each.name, each.default) for each in inspect.signature(function).parameters.values()]
+
+
+def test_the_verbs_take_what_those_of_trio_take() -> None:
+    assert parameters(tenure.asyncio.open_supervisor) == parameters(tenure.open_supervisor)
+    for front, inner in (
+        (tenure.asyncio.Supervisor, tenure.Supervisor),
+        (tenure.asyncio.Runtime, tenure.Runtime),
+        (tenure.asyncio.Ticket, tenure.Ticket),
+    ):
+        verbs = [name for name in vars(front) if not name.startswith("_") and inspect.isfunction(getattr(front, name))]
+        for verb in set(verbs) - {"in_trio"}:
+            assert parameters(getattr(front, verb)) == parameters(getattr(inner, verb)), verb
+
+
+def test_every_verb_of_a_runtime_can_be_had() -> None:
+    assert {name for name in dir(tenure.Runtime) if not name.startswith("_")} == {
+        name for name in dir(tenure.asyncio.Runtime) if not name.startswith("_")
+    }
+
+
+# --- Steps on the loop
+
+
+def test_a_step_under_on_loop_runs_on_the_programs_own_loop_with_its_key() -> None:
+    seen: list[object] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        @tenure.asyncio.on_loop
+        async def ask(question: str, *, key: str) -> str:
+            await asyncio.sleep(0)
+            seen.extend((asyncio.get_running_loop() is loop, key.endswith(":ask:1")))
+            return f"{question}?"
+
+        async def chat(run: tenure.Run) -> None:
+            run.session.append(await run.step("ask", ask, run.inputs[0].payload, repeat="keyed"))
+
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"chat": chat}) as supervisor:
+            await (await (await supervisor.spawn("alice", "chat")).accept("why")).wait_outcome()
+            assert await supervisor.read_session("alice") == ["why?"]
+
+    run(main)
+
+    assert seen == [True, True]
+
+
+@pytest.mark.parametrize("arguments", [(), ("one",)], ids=["does not fit", "raises"])
+def test_what_an_asyncio_step_raises_comes_out_of_the_step(arguments: tuple[str, ...]) -> None:
+    caught: list[str] = []
+
+    @tenure.asyncio.on_loop
+    async def ask(question: str) -> str:
+        await asyncio.sleep(0)
+        raise TypeError(question)
+
+    async def chat(run: tenure.Run) -> None:
+        try:
+            await run.step("ask", ask, *arguments, repeat="freely")
+        except TypeError as exc:
+            caught.append(str(exc))
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"chat": chat}) as supervisor:
+            await (await (await supervisor.spawn("alice", "chat")).accept(1)).wait_outcome()
+
+    run(main)
+
+    assert [text == "one" or "question" in text for text in caught] == [True]
+
+
+def test_a_stop_cancels_the_asyncio_task_of_a_step_and_waits_for_its_end() -> None:
+    async def main() -> None:
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        @tenure.asyncio.on_loop
+        async def ask() -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0)
+                ended.set()
+
+        async def chat(run: tenure.Run) -> None:
+            try:
+                await run.step("ask", ask, repeat="freely")
+            finally:
+                assert ended.is_set()
+
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"chat": chat}) as supervisor:
+            alice = await supervisor.spawn("alice", "chat")
+            ticket = await alice.accept(1)
+            await begun.wait()
+            await alice.stop()
+            assert (await ticket.wait_outcome()).reason == "stopped"
+            await ended.wait()
+
+    run(main)
+
+
+def test_an_asyncio_step_that_somebody_else_cancels_fails_its_attempt_and_nothing_more() -> None:
+    tasks: list[asyncio.Task[Any] | None] = []
+
+    @tenure.asyncio.on_loop
+    async def ask() -> str:
+        tasks.append(asyncio.current_task())
+        if len(tasks) > 1:
+            return "second time"
+        await asyncio.Event().wait()
+        return "never"
+
+    async def chat(run: tenure.Run) -> None:
+        run.session.append(await run.step("ask", ask, repeat="freely"))
+
+    async def main() -> None:
+        behaviour = tenure.Behaviour(chat, restart=tenure.RestartPolicy(backoff_s=0.001))
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"chat": behaviour}) as supervisor:
+            ticket = await (await supervisor.spawn("alice", "chat")).accept(1)
+            await until(lambda: bool(tasks))
+            assert tasks[0] is not None
+            tasks[0].cancel()
+            assert (await ticket.wait_outcome()).phase == "consumed"
+            assert await supervisor.read_session("alice") == ["second time"]
+
+    run(main)
+
+
+def test_a_step_under_on_loop_says_where_it_belongs() -> None:
+    @tenure.asyncio.on_loop
+    async def ask() -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match=r"tenure\.asyncio\.open_supervisor"):
+        trio.run(ask)
+
+
+# --- Cancellation from asyncio
+
+
+def test_a_cancelled_wait_ends_and_changes_nothing() -> None:
+    release = threading.Event()
+
+    async def slow(run: tenure.Run) -> None:
+        await run.step("wait", release.wait, PATIENCE_S, repeat="freely")
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"slow": slow}) as supervisor:
+            ticket = await (await supervisor.spawn("alice", "slow")).accept(1)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await ticket.wait_outcome()
+            release.set()
+            assert (await ticket.wait_outcome()).phase == "consumed"
+
+    run(main)
+
+
+def test_a_call_that_comes_to_its_end_all_the_same_delivers_it_and_the_cancellation_comes_next() -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"note": note}) as supervisor:
+            taken = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            delivered: list[str] = []
+
+            async def take(_: tenure.Supervisor) -> str:
+                with trio.CancelScope(shield=True):
+                    loop.call_soon_threadsafe(taken.set)
+                    await trio.to_thread.run_sync(release.wait)
+                return "landed"
+
+            async def ask() -> None:
+                delivered.append(await supervisor.in_trio(take))
+                await asyncio.sleep(PATIENCE_S)
+
+            release = threading.Event()
+            task = asyncio.create_task(ask())
+            await taken.wait()
+            task.cancel()
+            await asyncio.sleep(0)
+            assert not task.done()
+            release.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (delivered, task.cancelling()) == (["landed"], 1)
+
+    run(main)
+
+
+def test_a_cancelled_opening_leaves_nothing_open(tmp_path: Path) -> None:
+    async def main() -> None:
+        async def host() -> None:
+            async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}):
+                await asyncio.Event().wait()
+
+        for moments in range(5):
+            task = asyncio.create_task(host())
+            for _ in range(moments):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert "tenure-supervisor" not in ours()
+        async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}):
+            pass
+
+    run(main)
+
+
+# --- The end of the body
+
+
+def test_errors_of_verbs_and_of_the_body_come_as_they_are() -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"note": note, "b": note}) as supervisor:
+            await supervisor.spawn("alice", "note")
+            with pytest.raises(UnknownKind):
+                await supervisor.spawn("alice", "chat")
+            with pytest.raises(KindMismatch):
+                await supervisor.spawn("alice", "b")
+        with pytest.raises(ValueError, match="mine"):
+            async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"note": note}):
+                raise ValueError("mine")
+
+    run(main)
+
+
+def test_what_cannot_be_opened_says_why_and_leaves_no_thread(tmp_path: Path) -> None:
+    async def main() -> None:
+        with pytest.raises(NotADatabase):
+            async with tenure.asyncio.open_supervisor(tmp_path, behaviours={"note": note}):
+                pytest.fail("a folder was opened")
+
+    run(main)
+
+    assert "tenure-supervisor" not in ours()
+
+
+def test_a_normal_exit_lets_runs_come_to_their_end_and_answers_who_waits(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    async def slow(run: tenure.Run) -> None:
+        await run.step("wait", release.wait, PATIENCE_S, repeat="freely")
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"slow": slow}) as supervisor:
+            alice = await supervisor.spawn("alice", "slow")
+            first, second = await alice.accept(1), await alice.accept(2)
+            await alice.wait_state("running")
+            waits = asyncio.gather(first.wait_outcome(), second.wait_outcome(), return_exceptions=True)
+            asyncio.get_running_loop().call_later(0.01, release.set)
+        done, left = await waits
+        assert isinstance(done, tenure.Outcome)
+        assert done.phase == "consumed"
+        assert isinstance(left, Closed)
+        with pytest.raises(Closed):
+            await alice.accept(3)
+
+    run(main)
+
+
+@pytest.mark.parametrize("how", ["raises", "is cancelled"])
+def test_another_exit_drains_nothing(how: str) -> None:
+    ended: list[str] = []
+
+    async def slow(run: tenure.Run) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.append("cancelled")
+
+    async def host() -> None:
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"slow": slow}, drain_s=PATIENCE_S) as supervisor:
+            alice = await supervisor.spawn("alice", "slow")
+            await alice.accept(1)
+            await alice.wait_state("running")
+            raise ValueError if how == "raises" else asyncio.CancelledError
+
+    async def main() -> None:
+        with pytest.raises((ValueError, asyncio.CancelledError)):
+            await host()
+
+    run(main)
+
+    assert ended == ["cancelled"]
+
+
+def test_a_drain_that_is_cancelled_ends_at_once() -> None:
+    async def main() -> None:
+        async def host() -> None:
+            behaviours = {"slow": wait_for_ever}
+            async with tenure.asyncio.open_supervisor(MEMORY, behaviours=behaviours, drain_s=1e6) as supervisor:
+                alice = await supervisor.spawn("alice", "slow")
+                await alice.accept(1)
+                await alice.wait_state("running")
+                asyncio.get_running_loop().call_later(0.01, task.cancel)
+
+        task = asyncio.create_task(host())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(main)
+
+
+def test_a_store_that_breaks_cancels_the_body_and_says_so_in_its_place() -> None:
+    async def main() -> None:
+        elsewhere: asyncio.Task[tenure.Outcome] | None = None
+        with pytest.raises(StoreBroken, match="pulled"):  # noqa: PT012 - what raises is the end of the body
+            async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"slow": wait_for_ever}) as supervisor:
+                ticket = await (await supervisor.spawn("alice", "slow")).accept(1)
+                elsewhere = asyncio.create_task(ticket.wait_outcome())
+
+                async def pull(inner: tenure.Supervisor) -> None:
+                    await trio.lowlevel.checkpoint()
+                    inner.store.stop_in_doubt("pulled")
+
+                await supervisor.in_trio(pull)
+                await asyncio.Event().wait()
+        assert elsewhere is not None
+        with pytest.raises(StoreBroken):
+            await elsewhere
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+
+    run(main)
+
+
+def test_a_behaviour_that_asks_the_process_to_end_does_so_through_the_body() -> None:
+    async def leave(run: tenure.Run) -> None:
+        raise SystemExit(7)
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"leave": leave}) as supervisor:
+            await (await supervisor.spawn("alice", "leave")).accept(1)
+            await asyncio.Event().wait()
+
+    with pytest.raises(SystemExit, match="7"):
+        run(main)
+
+
+def test_no_thread_of_ours_is_left_behind(tmp_path: Path) -> None:
+    before = threading.active_count()
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as supervisor:
+            await (await (await supervisor.spawn("alice", "note")).accept(1)).wait_outcome()
+            await supervisor.read_session("alice")
+            assert len(ours()) > 1
+        assert "tenure-supervisor" not in ours()
+        await until(lambda: not ours())  # writer and readers end behind their last work
+
+    run(main)
+
+    assert threading.active_count() <= before
+
+
+def test_a_run_is_over_for_asyncio_too_when_it_is_over() -> None:
+    kept: list[tenure.Run] = []
+
+    async def keep(run: tenure.Run) -> None:
+        kept.append(run)
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"keep": keep}) as supervisor:
+            await (await (await supervisor.spawn("alice", "keep")).accept(1)).wait_outcome()
+            with pytest.raises(RunEnded):
+                kept[0].send("bob", 1)
+
+    run(main)
