@@ -1,0 +1,91 @@
+"""Hosts that die by SIGKILL: what was acknowledged is there, and a crash is charged to the run that caused it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tenure
+from tests.architecture.tree import ROOT
+from tests.supervisor.hosting import echo, nothing, peek
+
+pytestmark = pytest.mark.process
+
+HOST = Path(__file__).with_name("crashing_host.py")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def run_host(database: Path, mode: str) -> tuple[int, list[str]]:
+    command = [sys.executable, str(HOST), str(database), mode]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode, done.stdout.splitlines()
+
+
+def accept_until_killed(database: Path, enough: int) -> list[int]:
+    """The keys of the inputs whose accept returned, before a kill that comes after `enough` of them."""
+    command = [sys.executable, str(HOST), str(database), "accept"]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        acknowledged = [int(child.stdout.readline()) for _ in range(enough)]
+        child.kill()
+        return acknowledged + [int(line) for line in child.stdout if line.endswith("\n")]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_every_input_that_was_acknowledged_before_a_kill_is_there_after_it(database: Path, seed: int) -> None:
+    acknowledged = accept_until_killed(database, random.Random(seed).randrange(20, 200))
+    async with tenure.open_supervisor(database, behaviours={"kind": echo}) as supervisor:
+        for n in acknowledged:
+            ticket = await supervisor.ticket("abc"[n % 3], idempotency_key=str(n))
+            assert (await ticket.wait_outcome()).phase == "consumed"
+        found = [message["n"] for name in "abc" for message in await supervisor.read_session(name)]
+
+    assert acknowledged == list(range(len(acknowledged)))
+    # Each once; at most one more than was told, for the child could die between the two.
+    assert sorted(found) in (acknowledged, [*acknowledged, len(acknowledged)])
+
+
+async def test_a_run_that_kills_its_host_is_held_at_the_fifth_crash_and_the_innocent_get_through(
+    database: Path,
+) -> None:
+    ends: list[int] = []
+    lines: list[str] = []
+    charged: list[int] = []
+    blamed: list[int] = []
+    code, _ = run_host(database, "crash")
+    ends.append(code)
+    while len(ends) < 10 and ends[-1] != 0:
+        code, printed = run_host(database, "go-on")
+        ends.append(code)
+        lines += printed
+        [[crashes]] = peek(database, "SELECT crashes FROM runtimes WHERE runtime_id = 'p'")
+        charged.append(crashes)
+        blamed += [count for [count] in peek(database, "SELECT crashes FROM runtimes WHERE runtime_id <> 'p'")]
+
+    # Charged at each takeover; at 5 it is held and the host lives.
+    assert ends == [-signal.SIGKILL] * 5 + [0]
+    assert charged == [1, 2, 3, 4, 5]
+    assert lines[-1] == "held crash loop"
+    # The innocent were in flight at the first crash and perhaps at the second; from then on each goes alone.
+    assert {line for line in lines if line.endswith("consumed")} == {"a consumed", "z consumed"}
+    assert max(blamed) <= 2
+    assert peek(database, "SELECT max(attempts) FROM inputs") == [[0]]
+
+    # A person mends the behaviour and resumes.
+    async with tenure.open_supervisor(database, behaviours={"poison": nothing}) as supervisor:
+        runtime = await supervisor.spawn("p", "poison")
+        held = runtime.held
+        await runtime.resume()
+        outcome = await (await supervisor.ticket("p", idempotency_key="k")).wait_outcome()
+
+    assert held == "crash loop"
+    assert outcome.phase == "consumed"
+    assert peek(database, "SELECT max(crashes) FROM runtimes") == [[0]]
