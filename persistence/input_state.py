@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final, final
 
+import msgspec
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
@@ -116,6 +117,21 @@ class InputState:
     def is_terminal(self) -> bool:
         """Whether it has ended."""
         return is_terminal(self.phase)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class InputExtra:
+    """What is seldom set of an input, stored as one JSON object."""
+
+    correlation_id: str | None = None
+    policy: PolicyDecision | None = None
+    reconstruction_source: ReconstructionSource | None = None
+
+
+def encode_extra(extra: InputExtra) -> str | None:
+    """The object as it is stored; None where nothing is set."""
+    return None if extra == InputExtra() else msgspec.json.encode(extra).decode()
 
 
 @final

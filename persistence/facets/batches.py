@@ -6,14 +6,20 @@ statements are those of the facet `inputs`; other facets call these functions in
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from attrs import frozen
 
+from tenure.errors import Corrupt
+from tenure.persistence.engines.engine import Row
+from tenure.persistence.phases import is_terminal
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import AbandonReason, InputId, InputKind, InputPhase
 
 from .inputs import history_line, in_order
+
+UNSTAGEABLE_ATTEMPTS: Final = 3
+"""Times that a batch may fail to be staged before it is abandoned."""
 
 
 @final
@@ -68,9 +74,15 @@ def restage(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
 
 def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
     """The batch of a run, in admission order."""
-    rows = tx.all("inputs.batch", run=run)
-    return tuple(
-        BatchMember(
+    return tuple([_member(row) for row in tx.all("inputs.batch", run=run)])
+
+
+def _member(row: Row) -> BatchMember:
+    input_id, kind, source, key, attempts, phase, joined, payload = row
+    try:
+        if payload is None and not is_terminal(InputPhase(phase)):
+            raise ValueError("its payload is gone")  # noqa: TRY301 - the cases of a damaged row are told in one place
+        return BatchMember(
             input_id=input_id,
             kind=InputKind(kind),
             source=source,
@@ -78,10 +90,20 @@ def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
             attempts=attempts,
             phase=InputPhase(phase),
             joined=joined,
-            payload=payload,
+            payload=payload or b"null",
         )
-        for input_id, kind, source, key, attempts, phase, joined, payload in rows
-    )
+    except ValueError as exc:
+        raise Corrupt(record="input", key=str(input_id), detail=str(exc)) from exc
+
+
+def readmit(tx: Transaction, runtime: int, run: int, error: str) -> None:
+    """Send a batch that cannot be staged to the end of the inbox, an attempt poorer; the last one abandons it."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "cannot be staged")
+    for input_id, attempts in tx.all("inputs.readmit", run=run, error=error, line=line, now=tx.now):
+        if attempts >= UNSTAGEABLE_ATTEMPTS:
+            reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
+            end = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, reason)
+            tx.run("inputs.abandon_one", runtime=runtime, input_id=input_id, reason=reason, line=end, now=tx.now)
 
 
 def count_waiting(tx: Transaction, runtime: int, most: int) -> int:

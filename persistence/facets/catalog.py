@@ -8,11 +8,13 @@ from tenure.persistence.facet import Facet
 
 from . import (
     chain,
+    dead_letters,
     input_records,
     inputs,
     lifecycle,
     ownership,
     receipts,
+    repair,
     runs,
     runtimes,
     sends,
@@ -34,4 +36,6 @@ FACETS: Final[tuple[Facet, ...]] = (
     chain.FACET,
     snapshots.FACET,
     input_records.FACET,
+    dead_letters.FACET,
+    repair.FACET,
 )

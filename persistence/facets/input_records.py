@@ -28,14 +28,15 @@ from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.input_state import (
     INPUT_RECORD_VERSION,
+    InputExtra,
     InputState,
     InputTransition,
-    ReconstructionSource,
     StoredInputState,
     check_input_state,
+    encode_extra,
 )
 from tenure.persistence.phases import is_terminal
-from tenure.persistence.policies import DEFAULT_POLICIES, PolicyDecision
+from tenure.persistence.policies import DEFAULT_POLICIES
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import InputId, InputPhase, Lane, LogicalRuntimeId, RunId, RuntimeState
 
@@ -87,17 +88,6 @@ class _Known:
     created_at: float
 
 
-@final
-@frozen(kw_only=True, slots=True)
-class _Extra:
-    """Columns that are seldom set, as one JSON object."""
-
-    correlation_id: str | None = None
-    policy: PolicyDecision | None = None
-    recovery_count: int = 0
-    reconstruction_source: ReconstructionSource | None = None
-
-
 def _persist(tx: Transaction, change: PersistInputs) -> None:
     record = runtimes.find_in_hand(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
     tx.room.pop(record.runtime, None)  # what fits into this inbox must be counted anew
@@ -113,6 +103,7 @@ def _persist(tx: Transaction, change: PersistInputs) -> None:
         if stamp is not None:
             stamped = evolve(state, last_run_id=stamp.run_id, last_boundary_sequence=stamp.boundaries)
         row = _write(tx, record, stamped, before)
+        _reopen(tx, record, stamped)
         if state.idempotency_key is not None:
             keys.append((row, state.idempotency_key))
     for row, key in keys:
@@ -170,7 +161,8 @@ def _write(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState, b
         "record_version": INPUT_RECORD_VERSION,
         "supersession_key": state.supersession_key,
         "successor": state.successor,
-        "extra": _encode_extra(state),
+        "extra": encode_extra(_extra(state)),
+        "recoveries": state.recovery_count,
         "history": "".join([history_line(each.at, each.before, each.after, each.reason) for each in state.history]),
         "now": tx.now,
     }
@@ -203,6 +195,15 @@ def _write(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState, b
     return key
 
 
+def _reopen(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState) -> None:
+    # What still waits belongs to the run that it names: that run is entered again when it is the runtime's turn.
+    if state.last_run_id is None or state.is_terminal:
+        return
+    run = run_records.open_by_id(tx, record.runtime, state.last_run_id)
+    if run.run != record.run:
+        tx.run("runs.reopen", run=run.run, now=tx.now)
+
+
 def _lane(state: InputState, before: _Known | None) -> str:
     # What has ended keeps the lane it had, for a retry; what is new waits where its policy says.
     if state.recovery_lane is not None:
@@ -212,14 +213,10 @@ def _lane(state: InputState, before: _Known | None) -> str:
     return (state.policy or DEFAULT_POLICIES[state.kind]).lane
 
 
-def _encode_extra(state: InputState) -> str | None:
-    extra = _Extra(
-        correlation_id=state.correlation_id,
-        policy=state.policy,
-        recovery_count=state.recovery_count,
-        reconstruction_source=state.reconstruction_source,
+def _extra(state: InputState) -> InputExtra:
+    return InputExtra(
+        correlation_id=state.correlation_id, policy=state.policy, reconstruction_source=state.reconstruction_source
     )
-    return None if extra == _Extra() else msgspec.json.encode(extra).decode()
 
 
 # Reads
@@ -281,17 +278,18 @@ def _decode(row: Row) -> StoredInputState:
     (input_id, version, kind, phase, payload, source, durability, key, supersession_key, lane, admission, history) = (
         row[:12]
     )
-    (reason, successor, error, attempts, run_id, boundary, extra, created_at, updated_at, payload_digest, run) = row[
-        12:
-    ]
+    (reason, successor, error, attempts, run_id, boundary, extra, created_at, updated_at) = row[12:21]
+    payload_digest, run, recoveries, pruned_at = row[21:]
     if version != INPUT_RECORD_VERSION:
         raise SchemaMismatch(what=f"input {input_id}", expected=INPUT_RECORD_VERSION, actual=str(version))
-    if not isinstance(payload, bytes) or digest(payload) != payload_digest:
+    if pruned_at is not None and payload is None:
+        payload = b""  # a dead letter that was dropped: the row remembers its key, and no more
+    elif not isinstance(payload, bytes) or digest(payload) != payload_digest:
         raise InvalidInput(detail="it is not what its digest says", field="payload")
     if run is not None and run_id is None:
         raise InvalidInput(detail="it names a run that has no row", field="last_run_id")
     lane = Lane(lane)
-    more = _Extra() if extra is None else msgspec.json.decode(extra, type=_Extra)
+    more = InputExtra() if extra is None else msgspec.json.decode(extra, type=InputExtra)
     state = msgspec.convert(
         {
             "input_id": input_id,
@@ -310,6 +308,7 @@ def _decode(row: Row) -> StoredInputState:
             "last_boundary_sequence": boundary,
             "created_at": created_at,
             "updated_at": updated_at,
+            "recovery_count": recoveries,
         },
         InputState,
     )
@@ -320,7 +319,6 @@ def _decode(row: Row) -> StoredInputState:
         history=_decode_history(history),
         correlation_id=more.correlation_id,
         policy=more.policy,
-        recovery_count=more.recovery_count,
         reconstruction_source=more.reconstruction_source,
     )
     check_input_state(state)

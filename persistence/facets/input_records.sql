@@ -17,10 +17,10 @@ UPDATE inputs SET idempotency_key = :idempotency_key WHERE input = :input;
 -- name: input_records.insert
 INSERT INTO inputs (input_id, runtime, generation, admission, kind, lane, durability, source, payload_digest, phase, reason,
                     run, attempts, boundary, error, created_at, updated_at, finished_at, record_version,
-                    supersession_key, successor, extra, history)
+                    supersession_key, successor, extra, recoveries, history)
 VALUES (:input_id, :runtime, :generation, :admission, :kind, :lane, :durability, :source, :payload_digest, :phase, :reason,
         :run, :attempts, :boundary, :error, :created_at, :now, :finished_at, :record_version,
-        :supersession_key, :successor, :extra, :history)
+        :supersession_key, :successor, :extra, :recoveries, :history)
 RETURNING input;
 
 -- name: input_records.update
@@ -29,7 +29,7 @@ SET admission = :admission, kind = :kind, lane = :lane, durability = :durability
     payload_digest = :payload_digest, phase = :phase, reason = :reason, run = :run, attempts = :attempts,
     boundary = :boundary, error = :error, created_at = :created_at, updated_at = :now, finished_at = :finished_at,
     record_version = :record_version, supersession_key = :supersession_key, successor = :successor, extra = :extra,
-    history = :history
+    recoveries = :recoveries, history = :history
 WHERE input = :input;
 
 -- name: input_records.save_payload
@@ -48,7 +48,7 @@ WHERE r.runtime_id = :runtime_id AND i.input_id = :input_id;
 -- name: input_records.load
 SELECT i.input_id, i.record_version, i.kind, i.phase, p.payload, i.source, i.durability, i.idempotency_key,
        i.supersession_key, i.lane, i.admission, i.history, i.reason, i.successor, i.error, i.attempts, u.run_id, i.boundary,
-       i.extra, i.created_at, i.updated_at, i.payload_digest, i.run
+       i.extra, i.created_at, i.updated_at, i.payload_digest, i.run, i.recoveries, i.pruned_at
 FROM inputs i LEFT JOIN payloads p ON p.input = i.input LEFT JOIN runs u ON u.run = i.run
 WHERE i.input = :input;
 

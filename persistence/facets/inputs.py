@@ -11,11 +11,20 @@ from typing import Final, final
 import msgspec
 from attrs import frozen
 
-from tenure.errors import IdempotencyConflict, InboxFull, NotAccepting, PayloadTooLarge, RuntimeDestroyed
+from tenure.errors import IdempotencyConflict, InboxFull, InvalidInput, NotAccepting, PayloadTooLarge, RuntimeDestroyed
 from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.input_state import InputExtra, encode_extra, source_type
 from tenure.persistence.lifecycle import Standing, accepts_input
+from tenure.persistence.policies import (
+    DEFAULT_POLICIES,
+    InputDurability,
+    PolicyDecision,
+    QueueMode,
+    may_be_derived,
+    replaced_phase,
+)
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import (
     AbandonReason,
@@ -28,7 +37,7 @@ from tenure.persistence.values import (
     RuntimeState,
 )
 
-from . import runtimes
+from . import receipts, run_records, runtimes
 
 RESERVED_KEYS: Final = "tenure:"
 """Idempotency keys that begin so are derived by tenure itself; a user's key may not."""
@@ -58,6 +67,10 @@ class AcceptInput(Change):
         payload: Encoded; at most `Limits.payload_bytes`.
         payload_digest: SHA-256 of the payload.
         bound_by_inbox: Whether `Limits.inbox_inputs` refuses it; accept says yes, a send says no.
+        durability: What recovery does with it.
+        supersession_key: Inputs of this kind and key that still wait may be replaced by it.
+        correlation_id: What it answers.
+        policy: What is decided about it; None takes the default of its kind, and the lane as given.
     """
 
     ingress = True
@@ -71,6 +84,20 @@ class AcceptInput(Change):
     payload: bytes
     payload_digest: bytes
     bound_by_inbox: bool = True
+    durability: InputDurability = InputDurability.DURABLE
+    supersession_key: str | None = None
+    correlation_id: str | None = None
+    policy: PolicyDecision | None = None
+
+    @property
+    def decision(self) -> PolicyDecision:
+        """What is decided about it."""
+        return self.policy or DEFAULT_POLICIES[self.kind]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has nothing but what every input has."""
+        return self.supersession_key is None and self.correlation_id is None and self.policy is None
 
     @property
     def weight(self) -> int:
@@ -88,12 +115,14 @@ class AcceptedInput:
         phase: Where it stands now.
         reason: Why it was abandoned, where it was.
         deduplicated: Whether the key was known and nothing was written.
+        replaced: The inputs that it superseded, or that were coalesced into it, in admission order.
     """
 
     input_id: InputId
     phase: InputPhase
     reason: str | None = None
     deduplicated: bool = False
+    replaced: tuple[InputId, ...] = ()
 
 
 def _replay(tx: Transaction, change: AcceptInput) -> AcceptedInput | None:
@@ -124,8 +153,8 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
         runtime=record.runtime,
         generation=record.generation,
         kind=change.kind,
-        lane=change.lane,
-        durability="durable",
+        lane=change.lane if change.policy is None else change.policy.lane,
+        durability=change.durability,
         source=change.source,
         idempotency_key=change.idempotency_key,
         payload_digest=change.payload_digest,
@@ -133,8 +162,61 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
         history=history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED),
         now=tx.now,
     )
-    tx.run("inputs.insert_payload", input=row[0] if row else None, payload=change.payload)
-    return AcceptedInput(input_id=change.input_id, phase=InputPhase.QUEUED)
+    key: int = row[0] if row else 0
+    tx.run("inputs.insert_payload", input=key, payload=change.payload)
+    if change.is_plain and not change.decision.consumes_on_accept:
+        return AcceptedInput(input_id=change.input_id, phase=InputPhase.QUEUED)
+    return _admit_with_policy(tx, record, change, key)
+
+
+def _admit_with_policy(tx: Transaction, record: runtimes.RuntimeRecord, change: AcceptInput, key: int) -> AcceptedInput:
+    policy = change.decision
+    consumed = policy.consumes_on_accept
+    phase = InputPhase.CONSUMED if consumed else InputPhase.QUEUED
+    tx.run(
+        "inputs.describe",
+        input=key,
+        supersession_key=change.supersession_key,
+        extra=encode_extra(InputExtra(correlation_id=change.correlation_id, policy=policy)),
+        phase=phase,
+        finished_at=tx.now if consumed else None,
+        history=history_line(tx.now, InputPhase.ACCEPTED, phase),
+    )
+    if consumed:
+        # Its own id names the run that there was none of: one input, one boundary, one receipt.
+        receipt = receipts.mint_immediate(tx, record, RunId(change.input_id), change.input_id)
+        run = run_records.open_by_id(tx, record.runtime, receipt.run_id)
+        tx.run("inputs.bind", input=key, run=run.run, boundary=receipt.sequence)
+    elif policy.queue_mode is QueueMode.PRIORITY:
+        tx.run("inputs.to_front", input=key)
+    return AcceptedInput(input_id=change.input_id, phase=phase, replaced=_replace(tx, record, change, key))
+
+
+def _replace(tx: Transaction, record: runtimes.RuntimeRecord, change: AcceptInput, key: int) -> tuple[InputId, ...]:
+    # In the commit of the one that takes their place: a crash between the two would bring both back.
+    ending = replaced_phase(change.kind, change.decision)
+    if ending is None or change.supersession_key is None:
+        return ()
+    return in_order(
+        tx.all(
+            "inputs.replace",
+            runtime=record.runtime,
+            kind=change.kind,
+            supersession_key=change.supersession_key,
+            input=key,
+            phase=ending,
+            successor=change.input_id,
+            line=history_line(tx.now, InputPhase.QUEUED, ending, change.input_id),
+            now=tx.now,
+        )
+    )
+
+
+def _check(_tx: Transaction, change: AcceptInput) -> None:
+    if change.durability is InputDurability.EPHEMERAL and change.idempotency_key is not None:
+        raise InvalidInput(detail="an ephemeral input may not carry a key", field="idempotency_key")
+    if change.durability is InputDurability.DERIVED and not may_be_derived(change.kind, source_type(change.source)):
+        raise InvalidInput(detail=f"a {change.kind} from outside cannot be derived", field="durability")
 
 
 def _take_room(tx: Transaction, record: runtimes.RuntimeRecord, *, bound: bool) -> None:
@@ -153,7 +235,10 @@ def _take_room(tx: Transaction, record: runtimes.RuntimeRecord, *, bound: bool) 
 
 def admit(tx: Transaction, change: AcceptInput) -> AcceptedInput:
     """Accept inside another facet's commit, replay first."""
-    return _replay(tx, change) or _accept(tx, change)
+    known = _replay(tx, change)
+    if known is None:
+        _check(tx, change)
+    return known or _accept(tx, change)
 
 
 def abandon_all(tx: Transaction, runtime: int, reason: AbandonReason) -> tuple[InputId, ...]:
@@ -270,5 +355,5 @@ def _cancel(tx: Transaction, change: CancelInput) -> bool:
 
 FACET: Final = Facet(
     name="inputs",
-    handlers={AcceptInput: Handler(apply=_accept, replay=_replay), CancelInput: Handler(apply=_cancel)},
+    handlers={AcceptInput: Handler(apply=_accept, replay=_replay, check=_check), CancelInput: Handler(apply=_cancel)},
 )

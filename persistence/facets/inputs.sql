@@ -56,7 +56,7 @@ WHERE run = :run AND finished_at IS NULL AND phase = 'queued';
 -- name: inputs.batch
 -- Every member of a run's batch, also those that it has consumed or rejected.
 SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, p.payload
-FROM inputs i JOIN payloads p ON p.input = i.input
+FROM inputs i LEFT JOIN payloads p ON p.input = i.input
 WHERE i.run = :run ORDER BY i.admission;
 
 -- name: inputs.any_staged
@@ -124,3 +124,34 @@ SELECT i.input_id, i.kind, i.reason, i.error, i.attempts, p.payload
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime JOIN payloads p ON p.input = i.input
 WHERE r.runtime_id = :runtime_id AND i.phase = 'abandoned' AND i.input_id > :after
 ORDER BY i.input_id LIMIT :count;
+
+-- name: inputs.describe
+-- What most inputs have not: told apart, so that the many do not pay for the few.
+UPDATE inputs SET supersession_key = :supersession_key, extra = :extra, phase = :phase, finished_at = :finished_at,
+                  history = :history
+WHERE input = :input;
+
+-- name: inputs.bind
+UPDATE inputs SET run = :run, boundary = :boundary WHERE input = :input;
+
+-- name: inputs.to_front
+UPDATE inputs SET admission = (SELECT min(o.admission) - 1 FROM inputs o
+                               WHERE o.runtime = inputs.runtime AND o.finished_at IS NULL)
+WHERE input = :input;
+
+-- name: inputs.replace
+-- Those of one kind and key that still wait, and that no run has.
+UPDATE inputs SET phase = :phase, successor = :successor, finished_at = :now, updated_at = :now, history = history || :line
+WHERE runtime = :runtime AND kind = :kind AND supersession_key = :supersession_key AND finished_at IS NULL
+  AND phase = 'queued' AND run IS NULL AND input <> :input
+RETURNING input_id, admission;
+
+-- name: inputs.readmit
+-- A batch that cannot be staged goes behind all that waits, with an attempt more.
+UPDATE inputs SET phase = 'queued', run = NULL, joined = NULL, attempts = attempts + 1, error = :error, updated_at = :now,
+                  admission = (SELECT max(o.input) FROM inputs o) + 1, history = history || :line
+WHERE run = :run AND finished_at IS NULL RETURNING input_id, attempts;
+
+-- name: inputs.abandon_one
+UPDATE inputs SET phase = 'abandoned', reason = :reason, finished_at = :now, updated_at = :now, history = history || :line
+WHERE runtime = :runtime AND input_id = :input_id AND finished_at IS NULL;

@@ -18,7 +18,7 @@ from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState, SessionId
 
-from . import batches, inputs, run_records, runtimes, sessions
+from . import batches, inputs, repair, run_records, runtimes, sessions
 
 LAST_TOKEN: Final = 2**63 - 1
 """The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
@@ -103,7 +103,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     in_flight = record.run is not None and batches.any_staged(tx, record.run)
     if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
         runtimes.charge_crash(tx, record, change.max_crashes)
-    inputs.repair(tx, record.runtime)
+    repair.repair_inbox(tx, record)
     if record.session is None:
         record.session = sessions.create(tx, change.session_id, record.runtime)
     record.kind = change.kind

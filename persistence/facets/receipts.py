@@ -87,6 +87,23 @@ def _mint(tx: Transaction, change: MintReceipt) -> RunBoundaryReceipt:
     return _store(tx, record, run, receipt)
 
 
+def mint_immediate(
+    tx: Transaction, record: runtimes.RuntimeRecord, run_id: RunId, input_id: InputId
+) -> RunBoundaryReceipt:
+    """Mint the receipt of an input that is consumed without a run."""
+    session = None if record.session is None else sessions.load(tx, record.session)
+    run = run_records.open_by_id(tx, record.runtime, run_id)
+    receipt = RunBoundaryReceipt(
+        run_id=run_id,
+        boundary=RunApplyBoundary.IMMEDIATE,
+        contributing_input_ids=(input_id,),
+        conversation_digest=None if session is None else session.digest.hex(),
+        message_count=0 if session is None else session.message_count,
+        sequence=run.boundaries + 1,
+    )
+    return _store(tx, record, run, receipt)
+
+
 def _refuse_known(tx: Transaction, change: BringReceipt) -> None:
     # At the place of idempotent replay: before anything else is looked at, a known sequence is refused, whatever is in it.
     record = runtimes.find_in_hand(tx, change.runtime_id)

@@ -10,7 +10,7 @@ from typing import Final, final
 
 from attrs import frozen
 
-from tenure.errors import NotFound
+from tenure.errors import Corrupt, NotFound
 from tenure.persistence.commits import Change
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.transaction import Transaction
@@ -67,20 +67,40 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | None:
     record = runtimes.load(tx, change.runtime_id)
     if record.held is not None:
         return None
-    if record.run is not None:
-        run = run_records.load(tx, record.run)
-        run.retry_at = None
-        run_records.save(tx, run)
-        return _begun(run, batches.restage(tx, record.run), again=True, more=True)
-    waiting = batches.count_waiting(tx, record.runtime, change.batch + 1)
-    if not waiting:
-        return None
-    row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, now=tx.now) or (0, None, 0)
-    record.run, base, base_count = row
+    if record.run is not None or _next_reopened(tx, record):
+        return _enter_again(tx, record.run or 0)
+    while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
+        row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, now=tx.now) or (0, None, 0)
+        run = run_records.RunRecord(row[0], change.run_id, 0, row[1], row[2], 0, None)
+        try:
+            batch = batches.stage(tx, record.runtime, run.run, change.batch)
+        except Corrupt as exc:
+            # Out of the way, so that it starves nobody; after its last attempt it is a dead letter. The loop ends there.
+            batches.readmit(tx, record.runtime, run.run, str(exc))
+            tx.run("runs.delete", run=run.run)
+            continue
+        record.run = run.run
+        runtimes.save(tx, record)
+        return _begun(run, batch, again=False, more=waiting > len(batch))
+    return None
+
+
+def _next_reopened(tx: Transaction, record: runtimes.RuntimeRecord) -> bool:
+    """Make the longest waiting run that a retry has reopened the current one."""
+    row = tx.one("runs.oldest_reopened", runtime=record.runtime)
+    if row is None:
+        return False
+    tx.run("runs.entered", run=row[0])
+    record.run = row[0]
     runtimes.save(tx, record)
-    run = run_records.RunRecord(row[0], change.run_id, 0, base, base_count, 0, None)
-    batch = batches.stage(tx, record.runtime, run.run, change.batch)
-    return _begun(run, batch, again=False, more=waiting > len(batch))
+    return True
+
+
+def _enter_again(tx: Transaction, key: int) -> RunBegun:
+    run = run_records.load(tx, key)
+    run.retry_at = None
+    run_records.save(tx, run)
+    return _begun(run, batches.restage(tx, key), again=True, more=True)
 
 
 def _begun(run: run_records.RunRecord, batch: tuple[batches.BatchMember, ...], *, again: bool, more: bool) -> RunBegun:

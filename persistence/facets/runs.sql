@@ -19,3 +19,25 @@ WHERE run = :run;
 -- name: runs.by_id
 SELECT run, run_id, attempts, base, base_count, boundaries, retry_at FROM runs
 WHERE run_id = :run_id AND runtime = :runtime;
+
+-- name: runs.reopen
+UPDATE runs SET reopened_at = :now, ended_at = NULL, outcome = NULL, retry_at = NULL WHERE run = :run;
+
+-- name: runs.forgive
+UPDATE runs SET attempts = 0 WHERE run = :run;
+
+-- name: runs.oldest_reopened
+SELECT run FROM runs
+WHERE runtime = :runtime AND reopened_at IS NOT NULL
+  AND EXISTS (SELECT 1 FROM inputs i WHERE i.run = runs.run AND i.finished_at IS NULL)
+ORDER BY reopened_at, run LIMIT 1;
+
+-- name: runs.entered
+UPDATE runs SET reopened_at = NULL WHERE run = :run;
+
+-- name: runs.outcome
+SELECT outcome, ended_at FROM runs WHERE run = :run;
+
+-- name: runs.delete
+-- One that never began: its batch could not be staged.
+DELETE FROM runs WHERE run = :run;

@@ -81,10 +81,12 @@ CREATE TABLE runs (
     started_at REAL NOT NULL,
     retry_at REAL,
     ended_at REAL,
+    reopened_at REAL,
     outcome TEXT,
     error TEXT
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
+CREATE INDEX runs_reopened ON runs (runtime) WHERE reopened_at IS NOT NULL;
 
 CREATE TABLE inputs (
     input INTEGER PRIMARY KEY,
@@ -109,14 +111,18 @@ CREATE TABLE inputs (
     updated_at REAL NOT NULL,
     finished_at REAL,
     record_version INTEGER NOT NULL DEFAULT 1,
+    recoveries INTEGER NOT NULL DEFAULT 0,
     supersession_key TEXT,
     successor TEXT,
+    pruned_at REAL,
     extra TEXT,
     history TEXT NOT NULL
 );
 CREATE UNIQUE INDEX inputs_by_id ON inputs (input_id, runtime);
 CREATE UNIQUE INDEX inputs_by_key ON inputs (runtime, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX inputs_open ON inputs (runtime, admission) WHERE finished_at IS NULL;
+CREATE INDEX inputs_by_supersession ON inputs (runtime, kind, supersession_key)
+    WHERE finished_at IS NULL AND supersession_key IS NOT NULL;
 CREATE INDEX inputs_of_run ON inputs (run) WHERE run IS NOT NULL;
 
 -- Apart from the inputs: a phase changes often, a payload never, and an update writes its whole row.

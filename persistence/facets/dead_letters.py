@@ -1,0 +1,107 @@
+"""Dead letters: abandoned inputs, until they are retried or dropped (design §6)."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import frozen
+
+from tenure.errors import InvalidTransition, NotAccepting, NotFound, RuntimeDestroyed
+from tenure.persistence.commits import Change
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.lifecycle import Standing, accepts_input
+from tenure.persistence.phases import InputEvent, advance
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RuntimeState
+
+from . import runtimes
+from .inputs import history_line, in_order
+
+FINISHED: Final = "finished"
+"""Outcome of a run that ended well: its other members are consumed, so it is never entered again."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RetryDeadLetter(Change):
+    """Queue an abandoned input again, and with it the batch that was abandoned together. Answer: their ids, in order.
+
+    Its run is reopened: the same run id, the recorded steps kept, attempts 0. A fresh one begins a new run and repeats the
+    steps, and so does an input whose run ended well without it.
+
+    Attributes:
+        runtime_id: Whose inbox.
+        input_id: Which input.
+        fresh: Begin a new run.
+    """
+
+    runtime_id: LogicalRuntimeId
+    input_id: InputId
+    fresh: bool = False
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class DropDeadLetter(Change):
+    """Let an abandoned input go: payload gone, key remembered. Answer: None."""
+
+    runtime_id: LogicalRuntimeId
+    input_id: InputId
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class _Abandoned:
+    """An abandoned input, as stored."""
+
+    input: int
+    reason: AbandonReason
+    run: int | None
+    outcome: str | None
+
+
+def _find(tx: Transaction, runtime_id: LogicalRuntimeId, input_id: InputId, event: InputEvent) -> _Abandoned:
+    record = runtimes.load(tx, runtime_id)
+    row = tx.one("dead_letters.find", runtime=record.runtime, input_id=input_id)
+    if row is None or row[4] is not None:
+        raise NotFound(what="dead letter", key=input_id)
+    key, phase, reason, run, _, outcome = row
+    if phase != InputPhase.ABANDONED:
+        raise InvalidTransition(runtime_id=runtime_id, state=phase, event=event)
+    return _Abandoned(input=key, reason=AbandonReason(reason), run=run, outcome=outcome)
+
+
+def _retry(tx: Transaction, change: RetryDeadLetter) -> tuple[InputId, ...]:
+    record = runtimes.load(tx, change.runtime_id)
+    if record.state is RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=change.runtime_id)
+    if not accepts_input(Standing(state=record.state)):
+        raise NotAccepting(runtime_id=change.runtime_id, state=record.state)
+    found = _find(tx, change.runtime_id, change.input_id, InputEvent.RETRY)
+    after = advance(InputPhase.ABANDONED, InputEvent.RETRY, runtime_id=change.runtime_id, reason=found.reason)
+    line = history_line(tx.now, InputPhase.ABANDONED, after, "retried fresh" if change.fresh else "retried")
+    tx.room.pop(record.runtime, None)
+    # Cases: a run to be entered again; a batch for a new run; one input that its run spared itself, or that had none.
+    together = found.run is not None and found.reason is not AbandonReason.REJECTED
+    if together and found.outcome != FINISHED and not change.fresh:
+        tx.run("runs.forgive", run=found.run)
+        if found.run != record.run:
+            tx.run("runs.reopen", run=found.run, now=tx.now)
+        rows = tx.all("dead_letters.requeue_batch", run=found.run, reason=found.reason, line=line, now=tx.now)
+    elif together:
+        rows = tx.all("dead_letters.requeue_batch_fresh", run=found.run, reason=found.reason, line=line, now=tx.now)
+    else:
+        rows = tx.all("dead_letters.requeue_one", input=found.input, line=line, now=tx.now)
+    return in_order(rows)
+
+
+def _drop(tx: Transaction, change: DropDeadLetter) -> None:
+    found = _find(tx, change.runtime_id, change.input_id, InputEvent.ABANDON)
+    tx.run("dead_letters.drop_payload", input=found.input)
+    tx.run("dead_letters.prune", input=found.input, now=tx.now)
+
+
+FACET: Final = Facet(
+    name="dead_letters",
+    handlers={RetryDeadLetter: Handler(apply=_retry), DropDeadLetter: Handler(apply=_drop)},
+)
