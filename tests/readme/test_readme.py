@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,14 @@ def test_every_file_that_it_links_to_exists() -> None:
 def test_what_it_calls_on_a_machine_is_what_pyproject_asks_for() -> None:
     assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert "Python 3.11 or later" in README
+
+
+def test_the_architecture_names_every_dependency_and_only_files_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        dependencies = [re.split(r"[<>=\[]", each)[0] for each in tomllib.load(file)["project"]["dependencies"]]
+    named = re.findall(r"`((?:actors|persistence|supervisor|tenure|tests|docs|examples|benchmarks)/[\w/.]*)`", page)
+
+    assert [name for name in dependencies if f"| `{name}` |" not in page] == []
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
