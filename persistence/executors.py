@@ -15,6 +15,8 @@ from typing import Protocol, TypeVar, final
 import outcome
 import trio
 
+from .give_way import GiveWay
+
 T = TypeVar("T")
 
 
@@ -57,7 +59,11 @@ class InlineExecutor:
 
 @final
 class ThreadExecutor:
-    """One daemon thread with a queue. The thread starts with the first call."""
+    """One daemon thread with a queue. The thread starts with the first call.
+
+    Attributes:
+        give_way: Lets the thread have the interpreter lock where the loop is busy.
+    """
 
     def __init__(self, name: str) -> None:
         """Name the thread; start nothing."""
@@ -65,6 +71,7 @@ class ThreadExecutor:
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self.give_way = GiveWay()
 
     async def run(self, function: Callable[[], T], /) -> T:
         """Run the function on the thread; see `Executor.run`."""
@@ -75,11 +82,13 @@ class ThreadExecutor:
             # A daemon: a thread that hangs in a dead disk must not keep the process from ending.
             self._thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
             self._thread.start()
+            trio.lowlevel.add_instrument(self.give_way)
         token = trio.lowlevel.current_trio_token()
         task = trio.lowlevel.current_task()
         waiting = True
 
         def deliver(result: outcome.Outcome[T]) -> None:
+            self.give_way.working -= 1
             if waiting:
                 trio.lowlevel.reschedule(task, result)
 
@@ -95,6 +104,7 @@ class ThreadExecutor:
             waiting = False
             return trio.lowlevel.Abort.SUCCEEDED
 
+        self.give_way.working += 1
         self._work.put(work)
         result: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return result
@@ -104,6 +114,8 @@ class ThreadExecutor:
         if not self._closed:
             self._closed = True
             self._work.put(None)
+            if self._thread is not None:
+                trio.lowlevel.remove_instrument(self.give_way)
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:

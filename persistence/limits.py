@@ -37,7 +37,7 @@ class Limits:
     mailbox_messages: int = 64
     busy_s: float = 5.0
     verdict_s: float = 30.0
-    wal_pages: int = 4_000
+    wal_pages: int = 1_000
     read_connections: int = 2
     passivate_s: float = 60.0
     lease_s: float = 15.0

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import apsw
 import pytest
+import trio
 
 import tenure
+from tenure.persistence.executors import ThreadExecutor
+from tenure.persistence.give_way import GiveWay
 
 INPUTS = 20
 
@@ -59,3 +62,35 @@ async def test_an_input_from_accept_to_consumption_is_three_commits() -> None:
             await ticket.wait_outcome()
 
         assert supervisor.statistics().commits - before == 3 * INPUTS
+
+
+def rests(give_way: GiveWay, timeout: float) -> bool:
+    before = give_way.rested_at
+    give_way.before_io_wait(timeout)
+    return give_way.rested_at != before
+
+
+def test_a_busy_loop_rests_now_and_then_while_work_is_out() -> None:
+    give_way = GiveWay()
+
+    assert not rests(give_way, 0)  # nobody needs it
+    give_way.working = 1
+    assert not rests(give_way, 1.0)  # it is about to wait anyway
+    assert rests(give_way, 0)
+    give_way.rested_at += 60
+    assert not rests(give_way, 0)  # it has just rested
+
+
+async def test_an_executor_counts_what_is_out_and_takes_its_instrument_away() -> None:
+    executor = ThreadExecutor("test")
+
+    assert await executor.run(lambda: executor.give_way.working) == 1
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await executor.run(lambda: None)
+    await executor.run(lambda: None)
+
+    assert executor.give_way.working == 0
+    executor.close()
+    with pytest.raises(KeyError):
+        trio.lowlevel.remove_instrument(executor.give_way)
