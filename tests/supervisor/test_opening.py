@@ -102,6 +102,18 @@ async def test_a_normal_exit_waits_for_a_run_no_longer_than_it_was_told(
     assert trio.current_time() - began == pytest.approx(7, abs=0.1)
 
 
+async def test_a_cancelled_exit_drains_nothing(database: Path, autojump_clock: trio.testing.MockClock) -> None:
+    with trio.move_on_after(1) as scope:
+        async with host(database, {"kind": forever}) as supervisor:
+            runtime = await supervisor.spawn("alice", "kind")
+            await runtime.accept("go")
+            await trio.sleep_forever()
+
+    assert scope.cancelled_caught
+    assert trio.current_time() == pytest.approx(1, abs=0.1)
+    assert peek(database, "SELECT count(*) FROM hosts WHERE closed_at IS NULL") == [[0]]
+
+
 async def test_the_bodys_exception_leaves_as_it_is(target: Path | str, autojump_clock: trio.testing.MockClock) -> None:
     error = CutOff("as it is")
     with pytest.raises(CutOff) as caught:  # noqa: PT012 - what leaves the whole of it
