@@ -1,0 +1,26 @@
+"""The testing kit: power cuts and I/O faults for tenure and for what is built on it."""
+
+from __future__ import annotations
+
+from .fault_sweep import (
+    FaultFailure as FaultFailure,
+    FaultSweep as FaultSweep,
+    FaultSweepReport as FaultSweepReport,
+)
+from .faults import Fault as Fault, FaultKind as FaultKind
+from .history import History as History, Witness as Witness
+from .images import Cut as Cut, ImageId as ImageId
+from .invariants import (
+    AnswerChanged as AnswerChanged,
+    Invariant as Invariant,
+    Reopening as Reopening,
+)
+from .machine import Machine as Machine
+from .operations import Drive as Drive
+from .power_cut import (
+    Check as Check,
+    PowerCut as PowerCut,
+    PowerCutFailure as PowerCutFailure,
+    PowerCutReport as PowerCutReport,
+    Scenario as Scenario,
+)

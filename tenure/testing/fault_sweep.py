@@ -1,0 +1,143 @@
+"""The fault sweep: fail each operation of a scenario once, then check what a crash leaves.
+
+Every run begins on an empty disk. It may end with one of the errors that the scenario declares;
+then the machine crashes in several ways and the check opens what is left, with everything that had
+been said until then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import final
+
+import trio
+from attrs import field, frozen
+
+from .determinism import run_seeded
+from .disk import Disk
+from .faults import Fault, FaultInjector, FaultKind
+from .history import History, Witness
+from .images import Cut
+from .machine import Machine, Room
+from .operations import Drive
+from .power_cut import HANG_S, Check, Scenario
+
+CRASHES = (Cut.KILL, Cut.NOTHING, Cut.EVERYTHING, Cut.SUBSET, Cut.TORN)
+"""How the machine crashes after each fault."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FaultSweepReport:
+    """What a fault sweep saw.
+
+    Attributes:
+        faults: How many faults of each kind were suffered, each in a run of its own.
+        errors: The declared errors that runs ended with, by name; the other runs went on to their
+            end.
+        checks: How many crashes were checked.
+    """
+
+    faults: Mapping[FaultKind, int]
+    errors: Mapping[str, int]
+    checks: int
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{count} {kind.value}" for kind, count in self.faults.items())
+        errors = ", ".join(f"{count} {name}" for name, count in self.errors.items())
+        return (
+            f"{sum(self.faults.values())} faults ({kinds});"
+            f" ended with {errors or 'no error'}; {self.checks} crashes checked"
+        )
+
+
+@final
+class FaultFailure(AssertionError):
+    """A fault after which a promise did not hold; the error behind it is the cause.
+
+    Attributes:
+        fault: Which fault.
+        cut: The crash that followed, or None where the run itself ended with an error that it did
+            not declare.
+    """
+
+    def __init__(self, fault: Fault, cut: Cut | None, exc: Exception) -> None:
+        after = "while it ran" if cut is None else f"after a crash ({cut.value})"
+        super().__init__(f"{fault}: {after}: {type(exc).__name__}: {exc}")
+        self.fault = fault
+        self.cut = cut
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FaultSweep:
+    """A scenario, its check, and the faults to suffer.
+
+    Attributes:
+        scenario: Runs once for each fault.
+        check: Runs after each crash.
+        errors: What the scenario may end with when the disk fails. `OSError` belongs here only if
+            the code under test promises to let it through.
+        kinds: The faults.
+        every: Take every so-manieth operation only.
+        times: How many operations in a row fail.
+        seed: What everything drawn follows from.
+        drive: The hardware.
+    """
+
+    scenario: Scenario
+    check: Check
+    errors: tuple[type[Exception], ...] = ()
+    kinds: Sequence[FaultKind] = tuple(FaultKind)
+    every: int = 1
+    times: int = 1
+    seed: int = 0
+    drive: Drive = field(factory=Drive)
+
+    def run(self) -> FaultSweepReport:
+        """Suffer every fault, in a `trio.run` of its own.
+
+        Raises:
+            FaultFailure: At the first promise that was broken.
+        """
+        return run_seeded(self._prove, self.seed)
+
+    async def _prove(self, room: Room) -> FaultSweepReport:
+        faults: Counter[FaultKind] = Counter()
+        errors: Counter[str] = Counter()
+        checks = 0
+        for kind in self.kinds:
+            fault = Fault(kind=kind, nth=1, times=self.times)
+            while await self._suffer(fault, room, errors):
+                faults[kind] += 1
+                checks += len(CRASHES)
+                fault = Fault(kind=kind, nth=fault.nth + self.every, times=self.times)
+        return FaultSweepReport(faults=dict(faults), errors=dict(errors), checks=checks)
+
+    async def _suffer(self, fault: Fault, room: Room, errors: Counter[str]) -> bool:
+        """Whether there was such an operation."""
+        disk = Disk(self.drive)
+        disk.faults = injector = FaultInjector(fault)
+        witness = Witness(disk)
+        with Machine(disk, room=room, seed=f"{self.seed}/{fault}") as machine:
+            try:
+                with trio.fail_after(HANG_S):
+                    await self.scenario(machine, witness)
+            except self.errors as exc:
+                errors[type(exc).__name__] += 1
+            except Exception as exc:
+                raise FaultFailure(fault, None, exc) from exc
+            disk.faults = None
+            if not injector.struck:
+                return False
+            for cut in CRASHES:
+                await self._check(machine.crashed(cut), History(witness.events), fault, cut)
+        return True
+
+    async def _check(self, machine: Machine, history: History, fault: Fault, cut: Cut) -> None:
+        try:
+            with machine, trio.fail_after(HANG_S):
+                await self.check(machine, history)
+        except Exception as exc:
+            raise FaultFailure(fault, cut, exc) from exc

@@ -1,0 +1,147 @@
+"""The file and lock seams over the model of the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import final
+
+from .disk import Disk
+from .disk_file import DiskFile
+from .mounts import Mounts
+
+
+@final
+class MemoryFiles:
+    """The file operations of the store (`tenure.persistence.files.Files`), in memory."""
+
+    def __init__(self, mounts: Mounts) -> None:
+        """Reach every disk that is mounted there."""
+        self._mounts = mounts
+
+    def exists(self, path: str) -> bool:
+        """See `Files.exists`."""
+        disk, name = self._mounts.find(path)
+        return disk.exists(name)
+
+    def is_folder(self, path: str) -> bool:
+        """See `Files.is_folder`."""
+        disk, name = self._mounts.find(path)
+        return disk.is_folder(name)
+
+    def size(self, path: str) -> int:
+        """See `Files.size`."""
+        return self._file(path)[1].size
+
+    def read(self, path: str, limit: int | None = None) -> bytes:
+        """See `Files.read`."""
+        content = self._file(path)[1].visible
+        return bytes(content) if limit is None else bytes(content[:limit])
+
+    def write(self, path: str, data: bytes) -> None:
+        """See `Files.write`. Created or emptied first, then written: a crash may come between."""
+        disk, name = self._mounts.find(path)
+        file = disk.find(name)
+        if file is None:
+            if disk.is_folder(name):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            file = disk.create(name)
+        elif file.size:
+            disk.truncate(file, 0)
+        if data:
+            disk.write(file, 0, data)
+
+    def copy(self, source: str, target: str) -> None:
+        """See `Files.copy`."""
+        self.write(target, self.read(source))
+
+    def sync(self, path: str) -> None:
+        """See `Files.sync`."""
+        disk, file = self._file(path)
+        disk.sync(file)
+
+    def rename(self, source: str, target: str) -> None:
+        """See `Files.rename`."""
+        disk, name = self._mounts.find(source)
+        other, new_name = self._mounts.find(target)
+        if other is not disk:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), target)
+        disk.rename(name, new_name)
+
+    def remove(self, path: str) -> None:
+        """See `Files.remove`."""
+        disk, name = self._mounts.find(path)
+        disk.remove(name)
+
+    def sync_folder(self, path: str) -> None:
+        """See `Files.sync_folder`."""
+        disk, name = self._mounts.find(path)
+        disk.sync_folder(name)
+
+    def make_folder(self, path: str) -> None:
+        """See `Files.make_folder`."""
+        disk, name = self._mounts.find(path)
+        if disk.find(name) is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        if not disk.is_folder(name):
+            disk.make_folder(name)
+
+    def list_folder(self, path: str) -> list[str]:
+        """See `Files.list_folder`."""
+        disk, name = self._mounts.find(path)
+        if not disk.is_folder(name):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return [each.rpartition("/")[2] for each in disk.names(name)]
+
+    def _file(self, path: str) -> tuple[Disk, DiskFile]:
+        disk, name = self._mounts.find(path)
+        file = disk.find(name)
+        if file is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return disk, file
+
+
+@final
+class MemoryLocks:
+    """The locks of one machine (`tenure.persistence.locks.Locks`); a crash frees them all."""
+
+    def __init__(self) -> None:
+        """Nobody holds anything."""
+        self._held: dict[str, set[MemoryLock]] = {}
+
+    def acquire(self, path: str, *, exclusive: bool) -> MemoryLock | None:
+        """See `Locks.acquire`."""
+        held = self._held.setdefault(path, set())
+        if any(lock.exclusive or exclusive for lock in held):
+            return None
+        return MemoryLock(held, exclusive=exclusive)
+
+
+@final
+class MemoryLock:
+    """A lock that is held in memory."""
+
+    def __init__(self, held: set[MemoryLock], *, exclusive: bool) -> None:
+        """Join those who hold it."""
+        self.exclusive = exclusive
+        self._held = held
+        held.add(self)
+
+    def upgrade(self) -> bool:
+        """See `Lock.upgrade`."""
+        self._expect_held()
+        self.exclusive = self.exclusive or self._held == {self}
+        return self.exclusive
+
+    def downgrade(self) -> None:
+        """See `Lock.downgrade`."""
+        self._expect_held()
+        self.exclusive = False
+
+    def release(self) -> None:
+        """See `Lock.release`."""
+        self._held.discard(self)
+
+    def _expect_held(self) -> None:
+        if self not in self._held:
+            raise ValueError("the lock was released")
