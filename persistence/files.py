@@ -39,7 +39,7 @@ class Files(Protocol):
         ...
 
     def copy(self, source: str, target: str) -> None:
-        """Create or replace `target` with the content of `source`; on disk only after `sync`."""
+        """Create or replace `target` with content and mode of `source`; on disk only after `sync`."""
         ...
 
     def sync(self, path: str) -> None:
@@ -103,6 +103,8 @@ class OsFiles:
         with Path(source).open("rb") as reader:
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
             with os.fdopen(descriptor, "wb") as writer:
+                # Whoever could read the one can read the other: an administrator may have let a group in.
+                os.fchmod(descriptor, os.fstat(reader.fileno()).st_mode & 0o777)
                 shutil.copyfileobj(reader, writer, 1 << 20)
 
     def sync(self, path: str) -> None:

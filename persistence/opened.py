@@ -49,7 +49,13 @@ class Opened:
 
 
 async def open_when_free(executor: Executor, engine: Engine, limits: Limits, seams: Seams) -> Opened:
-    """Open the engine on the writer's executor; another host that opens the file has it for itself for moments."""
+    """Open the engine on the writer's executor; another host that opens the file has it for itself for moments.
+
+    Raises:
+        StoreLocked: That took longer than `Limits.busy_s`.
+        StoreBroken: An I/O error; nothing is in doubt.
+        Error: What preflight finds.
+    """
     opening = partial(_open, engine, limits, seams)
     give_up_at = trio.current_time() + limits.busy_s
     while True:
@@ -58,6 +64,9 @@ async def open_when_free(executor: Executor, engine: Engine, limits: Limits, sea
         except StoreLocked:
             if trio.current_time() >= give_up_at:
                 raise
+        except UnknownOutcome as exc:
+            detail = f"it could not be opened: {exc}"
+            raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
         await trio.sleep(OPENING_S)
 
 

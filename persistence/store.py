@@ -128,7 +128,7 @@ class Store:
         return self._writer.broken
 
     async def wait_broken(self) -> StoreBroken:
-        """Wait until the store has stopped, and say why."""
+        """Wait until the store has stopped, and say why. Raises `Closed` where it was closed in order."""
         await self._writer.broken_event.wait()
         if self._writer.broken is None:
             raise Closed(what="store")
@@ -176,15 +176,22 @@ class Store:
 
         Raises:
             NotFound: The store knows no such host.
-            InvalidInput: The host is this one and has committed no such group yet: there is no answer that would last.
+            Contended: That host is not yet known to be dead, and could still land the group; ask again.
+            InvalidInput: The host is this one, which has committed no such group yet and was never in doubt of it.
+
+        Cancellation: see `read`.
         """
         row = await self.read(lambda statements: statements.one("ownership.group_of", incarnation=incarnation))
         if row is None:
             raise NotFound(what="incarnation", key=incarnation)
-        landed: bool = group <= row[0]
-        if not landed and incarnation == self.incarnation:
-            raise InvalidInput(detail=f"this open store has committed {row[0]} groups so far", field="group")
-        return landed
+        last, closed_at, lost_at = row
+        if group <= last:
+            return True
+        if incarnation == self.incarnation:
+            raise InvalidInput(detail=f"this open store has committed {last} groups so far", field="group")
+        if closed_at is None and lost_at is None:
+            raise Contended(detail=f"host {incarnation} has the store open")
+        return False
 
     async def health_check(self) -> None:
         """Return if the store can be read.
@@ -263,13 +270,20 @@ async def open_store(
         seams: Clocks, threads, files and the like; those of the system for None.
 
     Raises:
-        StoreLocked: Another host has the file for itself, or was opening it for `Limits.busy_s` seconds.
+        StoreLocked: Another host has the file for itself, or was opening it for `Limits.busy_s` seconds; or hosts are there
+            since before the store broke.
         Contended: Another host held the write lock for `Limits.busy_s` seconds.
+        CannotOpen: A missing folder, no permission, a read-only disk, a file with several names.
         NotADatabase: A folder, another program's database, or no database at all.
+        Corrupt: The file was cut off, or only its log is left.
         SchemaMismatch: A newer tenure wrote it.
+        NetworkFileSystem: The file is on one, as far as the system tells.
         UnsafeSqlite: The SQLite library can lose commits.
-        WeakDurability: The file system does not give what `durability` asks.
+        WeakDurability: What `durability` asks cannot be given.
+        DiskFull: There is no room for a new database, or for the copy of the log that an open makes.
+        StoreBroken: An I/O error.
         Unsupported: A target that this version has no engine for.
+        InvalidInput: No path, or no such class.
 
     Cancellation: the body's. Leaving it normally drains what was submitted; leaving it by an exception or a cancellation,
     also while it drains, settles what waits with `Closed` and closes within a bound. The body's exception leaves unwrapped;
@@ -312,8 +326,13 @@ def _durability_of(path: str, asked: DurabilityClass | str | None) -> Durability
 def _path_of(target: str | os.PathLike[str]) -> str:
     text = os.fspath(target)
     scheme, separator, rest = text.partition("://")
-    if not separator:
-        return text
-    if scheme != "sqlite":
-        raise Unsupported(what=f"the engine of {scheme}://")
-    return rest.removeprefix("/")
+    if separator:
+        if scheme != "sqlite":
+            raise Unsupported(what=f"the engine of {scheme}://")
+        if rest and not rest.startswith("/"):
+            raise InvalidInput(detail=f"{text!r} names a host; write sqlite:///path", field="target")
+        text = rest.removeprefix("/") or MEMORY
+    if not text or "\0" in text:
+        raise InvalidInput(detail="a path is not empty and has no NUL character", field="target")
+    # One name for one file, whatever the way to it and wherever the process goes: locks and log stand beside it.
+    return text if text == MEMORY else os.path.realpath(text)

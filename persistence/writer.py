@@ -148,7 +148,7 @@ class Writer:
     Attributes:
         limits: The store's limits.
         broken: Why the store has stopped, or None.
-        broken_event: Set with it.
+        broken_event: Set with it, and at an orderly end.
         host: The row of the group that was heard of last.
         renewed_at: Boot clock of that host's last renewal.
         on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
@@ -227,6 +227,7 @@ class Writer:
             raise
         finally:
             self._idle.set()
+            self.broken_event.set()
 
     def close(self, last: Commit) -> Pending:
         """Take no new commits but this last one; `run` ends when everything that was submitted is settled."""

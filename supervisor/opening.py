@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+from tenure.errors import Closed
 from tenure.persistence.limits import Limits
 from tenure.persistence.nursery import background
 from tenure.persistence.seams import Seams
@@ -77,7 +78,10 @@ async def open_supervisor(
 
 
 async def _watch_store(supervisor: Supervisor) -> None:
-    supervisor.end_with(await supervisor.store.wait_broken())
+    try:
+        supervisor.end_with(await supervisor.store.wait_broken())
+    except Closed as exc:
+        supervisor.end_with(exc)  # somebody shut the store down below it
 
 
 async def _drain(supervisor: Supervisor, drain_s: float) -> None:

@@ -50,6 +50,7 @@ deciding or rebuilding anything. A conflict that needs a reload first is therefo
     │   ├── Internal
     │   ├── StoreBroken
     │   ├── StoreLocked
+    │   ├── CannotOpen
     │   ├── NotADatabase
     │   ├── WeakDurability
     │   ├── UnsafeSqlite
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "CannotOpen",
     "Closed",
     "Contended",
     "ContinuityViolation",
@@ -942,6 +944,27 @@ class StoreLocked(StoreError):
         )
         self.path = path
         self.holder = holder
+
+
+@final
+class CannotOpen(StoreError):
+    """The system does not let the file be opened: a missing folder, no permission, a read-only disk.
+
+    The installation's side: nothing was touched. Correct the path or its permissions. `NotADatabase` is a file that was
+    opened and is not ours, `StoreLocked` one that somebody else has.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, *, path: str, detail: str) -> None:
+        """Name the file and what stands in the way."""
+        super().__init__(
+            f"{path!r} cannot be opened: {detail}; correct the path or its permissions",
+            path=path,
+            detail=detail,
+        )
+        self.path = path
+        self.detail = detail
 
 
 @final

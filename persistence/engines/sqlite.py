@@ -13,19 +13,22 @@ from typing import final
 
 import apsw
 
-from tenure.errors import Contended, Corrupt, DiskFull, Internal, InvalidInput, WeakDurability
+from tenure.errors import CannotOpen, Contended, Corrupt, DiskFull, Internal, InvalidInput, WeakDurability
 from tenure.persistence.limits import Limits
 from tenure.persistence.seams import Seams
 from tenure.persistence.values import DurabilityClass
 
 from .engine import HostProofs, ReadConnection, Row, SqlValue, UnknownOutcome, WriteConnection
-from .sqlite_files import DatabaseFiles, check_sqlite_version
+from .sqlite_files import DatabaseFiles
 from .sqlite_hosts import HostLocks, NoOtherHosts
-from .sqlite_migrations import migrate
+from .sqlite_migrations import claim, migrate
+from .sqlite_mounts import check_file_system
+from .sqlite_preflight import check_names, check_sqlite_version, mapped_os_errors
 
 MEMORY = ":memory:"
 
 _SYNCHRONOUS = {DurabilityClass.DISK: "FULL", DurabilityClass.OS: "NORMAL", DurabilityClass.MEMORY: "OFF"}
+_LEVELS = ("OFF", "NORMAL", "FULL")
 _STATEMENT_CACHE = 256  # every constant SQL text stays prepared: a miss doubles the CPU of a statement
 
 
@@ -69,18 +72,21 @@ class SqliteEngine:
     def open(self) -> WriteConnection:
         """See `Engine.open`. Takes the lock first, then recovers the log, then connects."""
         check_sqlite_version(apsw.sqlite_lib_version())
-        if self._files is not None:
-            self._files.prepare()
-        if self._host_locks is not None and self.alone:
-            self._host_locks.clear()
         try:
+            if self._files is not None:
+                self._prepare(self._files)
             connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             try:
                 self._configure(connection)
-                migrate(connection, self._path, self._limits.busy_s)
+                with _mapped_errors("migration", self._path):
+                    migrate(connection, self._path, self._limits.busy_s)
             except BaseException:
-                connection.close()
+                _close(connection)
                 raise
+        except UnknownOutcome as exc:
+            self.mark_broken(str(exc))
+            self.close()
+            raise
         except BaseException:
             self.close()
             raise
@@ -106,8 +112,17 @@ class SqliteEngine:
         if self._files is not None:
             self._files.close()
 
+    def _prepare(self, files: DatabaseFiles) -> None:
+        with mapped_os_errors(self._path):
+            if self._seams.vfs is None:  # another VFS need not be on this system's files at all
+                check_file_system(self._path)
+                check_names(self._path)
+            files.prepare()
+            if self._host_locks is not None and self.alone:
+                self._host_locks.clear()
+
     def _connect(self, flags: int) -> apsw.Connection:
-        with _mapped_errors("open"):
+        with _mapped_errors("open", self._path):
             connection = apsw.Connection(self._path, flags, self._seams.vfs, _STATEMENT_CACHE)
             connection.set_busy_timeout(int(self._limits.busy_s * 1000))
             # A close never checkpoints: after a failed fsync it would write what it cannot know to be true.
@@ -120,15 +135,23 @@ class SqliteEngine:
         return connection
 
     def _configure(self, connection: apsw.Connection) -> None:
-        with _mapped_errors("open"):
-            if self._seams.one_connection and self._path != MEMORY:
+        in_memory = self._path == MEMORY
+        with _mapped_errors("open", self._path):
+            if self._seams.one_connection and not in_memory:
                 connection.pragma("locking_mode", "EXCLUSIVE")
-            mode = connection.pragma("journal_mode", "MEMORY" if self._path == MEMORY else "WAL")
+            if connection.readonly("main"):
+                raise CannotOpen(path=self._path, detail="the file may be read but not written")
+            claim(connection, self._path)
+            mode = connection.pragma("journal_mode", "MEMORY" if in_memory else "WAL")
             for pragma in ("fullfsync", "checkpoint_fullfsync"):  # macOS; no effect elsewhere
-                connection.pragma(pragma, self._durability is DurabilityClass.DISK)
-            connection.pragma("synchronous", _SYNCHRONOUS[self._durability])
-        if mode != ("memory" if self._path == MEMORY else "wal"):
+                connection.pragma(pragma, self._durability is not DurabilityClass.MEMORY)
+            asked = _SYNCHRONOUS[self._durability]
+            connection.pragma("synchronous", asked)
+            given = connection.pragma("synchronous")
+        if mode != ("memory" if in_memory else "wal"):
             raise WeakDurability(asked=f"{self._durability} with journal_mode wal", given=f"journal_mode {mode}")
+        if given != _LEVELS.index(asked):
+            raise WeakDurability(asked=f"{self._durability} with synchronous {asked}", given=f"synchronous {given}")
 
 
 class _Connection:
@@ -277,9 +300,11 @@ def _close(connection: apsw.Connection) -> None:
 
 
 @contextmanager
-def _mapped_errors(doing: str) -> Generator[None]:
+def _mapped_errors(doing: str, path: str) -> Generator[None]:
     try:
         yield
+    except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as exc:
+        raise CannotOpen(path=path, detail=str(exc)) from exc
     except apsw.Error as exc:
         raise _map(exc, doing) from exc
 
@@ -288,7 +313,7 @@ def _map(exc: apsw.Error, doing: str) -> Exception:
     # Cases: full, busy, damaged, failed I/O, too big for SQLite, and what only a mistake of ours can cause.
     if isinstance(exc, apsw.FullError):
         return DiskFull()
-    if isinstance(exc, apsw.BusyError | apsw.LockedError):
+    if isinstance(exc, apsw.BusyError | apsw.LockedError | apsw.ProtocolError):
         return Contended(detail=f"{doing}: {exc}")
     if isinstance(exc, apsw.CorruptError | apsw.NotADBError):
         return Corrupt(record="database", key=doing, detail=str(exc))

@@ -5,18 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import final
 
-from tenure.errors import NotADatabase, StoreLocked, UnsafeSqlite
+from tenure.errors import StoreLocked
 from tenure.persistence.files import Files, folder_of
 from tenure.persistence.locks import Lock, Locks
 
-HEADER = b"SQLite format 3\x00"
-_FIRST_SAFE = (3, 51, 3)  # 3.7.0 to 3.51.2 can reset the log under a reader and lose commits
-
-
-def check_sqlite_version(version: str) -> None:
-    """Raises `UnsafeSqlite` for a library with the WAL-reset bug."""
-    if tuple(int(part) for part in version.split(".")) < _FIRST_SAFE:
-        raise UnsafeSqlite(version=version)
+from .sqlite_preflight import check_path
 
 
 @final
@@ -44,11 +37,11 @@ class DatabaseFiles:
         """Lock; where nobody else has the file open, rescue the log and create what is missing.
 
         Raises:
-            NotADatabase: A folder, or a file that is no SQLite database.
+            CannotOpen, NotADatabase, Corrupt: See `check_path`.
             StoreLocked: Another host has the file for itself: it is opening it, or keeps it so; or others have it open since
                 before it broke.
         """
-        self._check()
+        check_path(self._path, self._files)
         name = f"{self._path}-lock"
         self._lock = self._locks.acquire(name, exclusive=True)
         self.alone = self._lock is not None
@@ -57,6 +50,7 @@ class DatabaseFiles:
         if self._lock is None:
             raise StoreLocked(path=self._path, holder="another process or store")
         try:
+            check_path(self._path, self._files)  # once more, now that nobody else creates it
             if not self.alone:
                 self._check_mark()
                 return
@@ -86,16 +80,6 @@ class DatabaseFiles:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-    def _check(self) -> None:
-        if self._files.is_folder(self._path):
-            raise NotADatabase(path=self._path, detail="it is a folder")
-        if not self._files.is_folder(folder_of(self._path)):
-            raise NotADatabase(path=self._path, detail="its folder does not exist")
-        if self._files.exists(self._path):
-            head = self._files.read(self._path, len(HEADER))
-            if head not in (b"", HEADER):
-                raise NotADatabase(path=self._path, detail="its first bytes are not those of a SQLite database")
 
     def _rescue_log(self) -> None:
         # After a failed fsync the page cache may hold log frames that reads return and no later fsync saves. What is

@@ -12,7 +12,7 @@ import apsw
 
 from tenure.errors import Contended, NotADatabase, SchemaMismatch
 
-APPLICATION_ID = 0x54454E55  # "TENU"
+from .sqlite_preflight import APPLICATION_ID
 
 
 def schema_files() -> list[str]:
@@ -20,6 +20,24 @@ def schema_files() -> list[str]:
     folder = files("tenure.persistence") / "engines" / "sqlite_schema"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [(folder / name).read_text("utf-8") for name in names]
+
+
+def claim(connection: apsw.Connection, path: str) -> None:
+    """Find out whose database it is before anything of it changes, and sign a new one.
+
+    The signature is in the file itself before there is a log, so that an open can tell from the header alone.
+
+    Raises:
+        NotADatabase: Another program's database, or a damaged one.
+        SchemaMismatch: A newer tenure wrote it.
+    """
+    try:
+        application_id, version = _stamp(connection)
+        _check(path, connection, application_id, version, len(schema_files()))
+        if application_id == 0:
+            connection.pragma("application_id", APPLICATION_ID)
+    except (apsw.NotADBError, apsw.CorruptError) as exc:
+        raise NotADatabase(path=path, detail=str(exc)) from exc
 
 
 def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
@@ -43,7 +61,6 @@ def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
             _check(path, connection, application_id, version, len(migrations))
             for migration in migrations[version:]:
                 connection.execute(migration)
-            connection.pragma("application_id", APPLICATION_ID)
             connection.pragma("user_version", len(migrations))
             connection.execute("COMMIT")
         except BaseException:

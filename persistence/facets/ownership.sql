@@ -54,7 +54,7 @@ UPDATE runtimes SET owner = NULL, updated_at = :now WHERE owner = :host;
 SELECT incarnation, boot_id, closed_at, lost_at FROM hosts WHERE host = :host;
 
 -- name: ownership.group_of
-SELECT group_number FROM hosts WHERE incarnation = :incarnation;
+SELECT group_number, closed_at, lost_at FROM hosts WHERE incarnation = :incarnation;
 
 -- name: ownership.with_work
 -- What a host takes over at open: owned by no living host, of a kind, with unfinished inputs, not held.

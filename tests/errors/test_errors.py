@@ -33,6 +33,7 @@ STORE_WIDE = {
     "NotADatabase",
     "NotFound",
     "StoreBroken",
+    "CannotOpen",
     "StoreLocked",
     "UnsafeSqlite",
     "Unsupported",

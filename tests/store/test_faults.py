@@ -218,7 +218,7 @@ async def test_a_disk_that_hangs_is_given_up_after_the_bound_and_the_lock_is_kep
 
         assert (broken.incarnation, broken.group, broken.in_doubt) == (incarnation, 2, True)
     with pytest.raises(StoreLocked):
-        async with open_file(vfs=vfs.vfs_name):
+        async with open_file(vfs=vfs.vfs_name, limits=Limits(busy_s=0.05)):
             pass
     vfs.heal()
     with trio.fail_after(30):
