@@ -25,6 +25,8 @@ from tenure.errors import (
 )
 
 from .commits import Commit, CommitResult
+from .contracts.credentials import CredentialsContract
+from .contracts.operations import OperationsContract
 from .contracts.runtimes import RuntimeContract
 from .engines.engine import HostProofs, Statements
 from .engines.sqlite import MEMORY, SqliteEngine
@@ -66,6 +68,8 @@ class Store:
             opened.engine, opened.connection, executor, seams.reader_executor, limits.read_connections, self._writer
         )
         self.runtimes = RuntimeContract(self)
+        self.operations = OperationsContract(self)
+        self.credentials = CredentialsContract(self, opened.engine.authority_key)
         self._closing = Closing(self._writer, self._readers, opened, executor, seams)
 
     @property

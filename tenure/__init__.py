@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .persistence.contracts.registry import OperationRegistry as OperationRegistry
 from .persistence.contracts.types import (
     InputDurability as InputDurability,
     InputState as InputState,
@@ -11,6 +12,7 @@ from .persistence.contracts.types import (
     MachineLifecycleCommit as MachineLifecycleCommit,
     MachineLifecycleSnapshot as MachineLifecycleSnapshot,
     MachineLifecycleStoreRecord as MachineLifecycleStoreRecord,
+    PersistedOpsSnapshot as PersistedOpsSnapshot,
     PolicyDecision as PolicyDecision,
     ReconstructionSource as ReconstructionSource,
     SessionDelta as SessionDelta,

@@ -20,6 +20,7 @@ from tenure.persistence.lifecycle_record import (
     MachineLifecycleSnapshot,
     MachineLifecycleStoreRecord,
 )
+from tenure.persistence.operations import PersistedOpsSnapshot
 from tenure.persistence.policies import (
     InputDurability,
     PolicyDecision,
@@ -47,6 +48,7 @@ __all__ = [
     "MachineLifecycleCommit",
     "MachineLifecycleSnapshot",
     "MachineLifecycleStoreRecord",
+    "PersistedOpsSnapshot",
     "PolicyDecision",
     "ReconstructionSource",
     "RunApplyBoundary",

@@ -121,6 +121,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def authority_key(self) -> str | None:
+        """What all handles of one database share; None where no other handle can have it."""
+        ...
+
+    @property
     def shared(self) -> bool:
         """Whether other hosts can have the store open at the same time."""
         ...

@@ -7,6 +7,7 @@ happen between groups and never on close. Errors of the driver are mapped here a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import final
@@ -49,6 +50,7 @@ class SqliteEngine:
         self._limits = limits
         self._seams = seams
         self.shared = path != MEMORY and not seams.one_connection
+        self.authority_key = None if path == MEMORY else f"sqlite:{os.path.realpath(path)}"
         self._host_locks = HostLocks(path, seams.files, seams.locks) if self.shared else None
         self._files: DatabaseFiles | None = None
         if path != MEMORY:

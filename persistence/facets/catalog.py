@@ -8,10 +8,12 @@ from tenure.persistence.facet import Facet
 
 from . import (
     chain,
+    credentials,
     dead_letters,
     input_records,
     inputs,
     lifecycle,
+    operations,
     ownership,
     receipts,
     repair,
@@ -38,4 +40,6 @@ FACETS: Final[tuple[Facet, ...]] = (
     input_records.FACET,
     dead_letters.FACET,
     repair.FACET,
+    operations.FACET,
+    credentials.FACET,
 )

@@ -215,3 +215,21 @@ CREATE TABLE quarantines (
     runtime INTEGER PRIMARY KEY,
     since REAL NOT NULL
 );
+
+-- Operations: the snapshot of each runtime's registry.
+
+CREATE TABLE operations (
+    runtime INTEGER PRIMARY KEY,
+    record_version INTEGER NOT NULL,
+    epoch TEXT NOT NULL,
+    snapshot BLOB NOT NULL,
+    updated_at REAL NOT NULL
+);
+
+-- Credentials: one row for the whole store.
+
+CREATE TABLE oauth_flow (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    snapshot BLOB NOT NULL,
+    updated_at REAL NOT NULL
+);

@@ -1,0 +1,112 @@
+"""Credentials: the one snapshot of OAuth flows that a store has (design §14).
+
+The bytes are secrets. They stand in no `repr`, no error and no log; an error of an update is handed to its caller as it is and
+is never turned into text here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any, Final, final
+
+from attrs import field, frozen
+
+from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge
+from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.transaction import Transaction
+
+Update = Callable[[bytes | None], bytes]
+"""From the stored snapshot, or None, to the next one. Pure and sync."""
+
+
+COMPUTED: Final = "credentials, computed"
+"""Key of the record between an update and its write."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class PersistFlow(Change):
+    """Write the snapshot. Answer: None."""
+
+    ingress = True  # it belongs to no runtime
+
+    snapshot: bytes = field(repr=False)
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return len(self.snapshot)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class UpdateFlow(Change):
+    """Read the snapshot, compute the next one, write it. Answer: None, or the `UpdateRaised` that stopped it.
+
+    The one change that carries a function (design §14). It is a group of its own: nobody else's commit waits for it or is
+    rolled back with it.
+    """
+
+    ingress = True
+
+    update: Update = field(repr=False)
+
+    @property
+    def weight(self) -> int:
+        """More than any group may have."""
+        return sys.maxsize
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class UpdateRaised:
+    """What an update raised; nothing was written."""
+
+    error: Exception = field(repr=False)
+
+
+def _persist(tx: Transaction, change: PersistFlow) -> None:
+    _save(tx, change.snapshot)
+
+
+def _compute(tx: Transaction, change: UpdateFlow) -> UpdateRaised | None:
+    # At the place of idempotent replay: an error is an answer, and then nothing at all is written.
+    try:
+        snapshot: Any = change.update(find(tx))
+        if inspect.iscoroutine(snapshot):
+            snapshot.close()
+        if not isinstance(snapshot, bytes):
+            raise InvalidInput(detail="an update returns bytes, and does so at once", field="update")  # noqa: TRY301
+    except Exception as exc:  # noqa: BLE001 - it is the caller's function, and its error is the caller's
+        return UpdateRaised(error=exc)
+    tx.record(COMPUTED, lambda: snapshot)
+    return None
+
+
+def _update(tx: Transaction, _change: UpdateFlow) -> None:
+    computed: bytes = tx.record(COMPUTED, bytes)
+    _save(tx, computed)
+
+
+def _save(tx: Transaction, snapshot: bytes) -> None:
+    if len(snapshot) > tx.limits.payload_bytes:
+        raise PayloadTooLarge(size=len(snapshot), limit=tx.limits.payload_bytes)
+    tx.run("credentials.save", snapshot=snapshot, now=tx.now)
+
+
+def find(statements: Statements) -> bytes | None:
+    """The stored snapshot, or None. Raises `Corrupt`."""
+    row = statements.one("credentials.load")
+    if row is not None and not isinstance(row[0], bytes):
+        raise Corrupt(record="credentials", key="oauth", detail="they are not bytes")
+    return None if row is None else row[0]
+
+
+FACET: Final = Facet(
+    name="credentials",
+    handlers={PersistFlow: Handler(apply=_persist), UpdateFlow: Handler(apply=_update, replay=_compute)},
+)

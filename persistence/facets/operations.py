@@ -1,0 +1,79 @@
+"""Operations: the stored snapshot of a runtime's registry (design §14)."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import field, frozen
+
+from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.operations import OPS_RECORD_VERSION, PersistedOpsSnapshot, decode_ops
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import LogicalRuntimeId
+
+from . import runtimes
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class PersistOperations(Change):
+    """Write the snapshot of a runtime's registry. Answer: None.
+
+    Attributes:
+        runtime_id: Whose.
+        epoch: Its registration.
+        snapshot: Encoded by `encode_ops`.
+    """
+
+    may_create = True
+
+    runtime_id: LogicalRuntimeId
+    epoch: str
+    snapshot: bytes = field(repr=False)
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return len(self.snapshot)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class DeleteOperations(Change):
+    """Forget the snapshot of a runtime's registry, if there is one. Answer: None."""
+
+    may_create = True
+
+    runtime_id: LogicalRuntimeId
+
+
+def _persist(tx: Transaction, change: PersistOperations) -> None:
+    record = runtimes.load_or_create(tx, change.runtime_id)
+    tx.run(
+        "operations.save",
+        runtime=record.runtime,
+        record_version=OPS_RECORD_VERSION,
+        epoch=change.epoch,
+        snapshot=change.snapshot,
+        now=tx.now,
+    )
+
+
+def _delete(tx: Transaction, change: DeleteOperations) -> None:
+    record = runtimes.find_in_hand(tx, change.runtime_id)
+    if record is not None:
+        tx.run("operations.delete", runtime=record.runtime)
+
+
+def find(statements: Statements, runtime_id: LogicalRuntimeId) -> PersistedOpsSnapshot | None:
+    """The stored snapshot, or None. Raises `Corrupt` or `SchemaMismatch` where it cannot be given."""
+    row = statements.one("operations.load", runtime_id=runtime_id)
+    return None if row is None else decode_ops(row[1], row[0], runtime_id)
+
+
+FACET: Final = Facet(
+    name="operations",
+    handlers={PersistOperations: Handler(apply=_persist), DeleteOperations: Handler(apply=_delete)},
+)
