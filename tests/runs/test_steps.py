@@ -1,0 +1,287 @@
+"""Steps: replayed, in doubt, asleep, and mismatched."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+import tenure
+from tenure.errors import InvalidInput, LimitReached, NotFound, RunEnded, StepMismatch
+
+from .conftest import EPOCH, OpenHost
+
+
+def fail_once(run: tenure.Run) -> None:
+    if run.attempts == 0:
+        raise ConnectionError("the line is down")
+
+
+async def test_a_recorded_step_is_given_back_and_not_executed_again(open_host: OpenHost) -> None:
+    calls: list[str] = []
+
+    def work(name: str) -> dict[str, str]:
+        calls.append(name)
+        return {"did": name}
+
+    async def behaviour(run: tenure.Run) -> None:
+        results = [await run.step("work", work, name, repeat="freely") for name in ("a", "b")]
+        assert results == [{"did": "a"}, {"did": "b"}]
+        fail_once(run)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        assert (await ticket.wait_outcome()).phase == "consumed"
+        assert calls == ["a", "b"]
+
+
+async def test_a_keyed_step_gets_the_same_key_at_every_attempt(open_host: OpenHost) -> None:
+    keys: list[str] = []
+
+    async def pay(amount: int, *, key: str) -> str:
+        keys.append(key)
+        if len(keys) == 1:
+            raise ConnectionError("no answer")
+        return "paid"
+
+    async def behaviour(run: tenure.Run) -> None:
+        assert await run.step("pay", pay, 5, repeat="keyed") == "paid"
+
+    async with open_host({"k": behaviour}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        assert (await ticket.wait_outcome()).phase == "consumed"
+        assert len(keys) == 2
+        assert len(set(keys)) == 1
+
+
+async def test_a_step_that_must_not_repeat_raises_its_recorded_error_again(open_host: OpenHost) -> None:
+    calls: list[int] = []
+    raised: list[str] = []
+
+    def launch() -> None:
+        calls.append(1)
+        raise OSError("no fuel")
+
+    async def behaviour(run: tenure.Run) -> None:
+        try:
+            await run.step("launch", launch, repeat="never")
+        except Exception as exc:
+            raised.append(str(exc))
+            fail_once(run)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        assert (await ticket.wait_outcome()).phase == "consumed"
+        assert calls == [1]
+        assert raised == ["no fuel", "OSError: no fuel"]
+
+
+async def hang_in_a_step(open_host: OpenHost, behaviour: tenure.Behaviour) -> None:
+    """Leave a host while a step that must not repeat is executing."""
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.accept(1, idempotency_key="once")
+        await runtime.wait_state("running")
+        await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_a_step_in_doubt_holds_the_runtime_until_a_person_says_that_it_ran(open_host: OpenHost) -> None:
+    launches: list[str] = []
+    results: list[object] = []
+
+    async def launch(name: str) -> str:
+        launches.append(name)
+        await trio.sleep_forever()
+        return "never seen"
+
+    async def act(run: tenure.Run) -> None:
+        results.append(await run.step("launch", launch, "rocket", repeat="never"))
+
+    behaviour = tenure.Behaviour(act)
+    await hang_in_a_step(open_host, behaviour)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await trio.testing.wait_all_tasks_blocked()
+        assert runtime.held == "needs attention"
+        assert "launch #1" in (runtime.held_detail or "")
+        with pytest.raises(NotFound):
+            await runtime.settle_step("launch", 2, tenure.Ran("up"))
+
+        await runtime.settle_step("launch", 1, tenure.Ran("up"))
+
+        ticket = await supervisor.ticket("a", idempotency_key="once")
+        assert (await ticket.wait_outcome()).phase == "consumed"
+        assert (results, launches, runtime.held) == (["up"], ["rocket"], None)
+
+
+async def test_a_step_in_doubt_is_dispatched_again_where_a_person_says_that_it_did_not_run(open_host: OpenHost) -> None:
+    launches: list[str] = []
+
+    async def launch(name: str) -> str:
+        launches.append(name)
+        if len(launches) == 1:
+            await trio.sleep_forever()
+        return "up"
+
+    async def act(run: tenure.Run) -> None:
+        assert await run.step("launch", launch, "rocket", repeat="never") == "up"
+
+    behaviour = tenure.Behaviour(act)
+    await hang_in_a_step(open_host, behaviour)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await trio.testing.wait_all_tasks_blocked()
+        await runtime.settle_step("launch", 1, tenure.DidNotRun())
+
+        ticket = await supervisor.ticket("a", idempotency_key="once")
+        assert (await ticket.wait_outcome()).phase == "consumed"
+        assert launches == ["rocket", "rocket"]
+
+
+@pytest.mark.parametrize("verdict", [tenure.Ran("by hook"), tenure.DidNotRun()])
+async def test_a_hook_can_give_the_verdict(open_host: OpenHost, verdict: tenure.Verdict) -> None:
+    asked: list[tenure.StepInDoubt] = []
+    results: list[object] = []
+    launches: list[int] = []
+
+    async def in_doubt(step: tenure.StepInDoubt) -> tenure.Verdict | None:
+        asked.append(step)
+        return verdict
+
+    async def launch(name: str) -> str:
+        launches.append(1)
+        if len(launches) == 1:
+            await trio.sleep_forever()
+        return "by launch"
+
+    async def act(run: tenure.Run) -> None:
+        results.append(await run.step("launch", launch, "rocket", repeat="never"))
+
+    behaviour = tenure.Behaviour(act, in_doubt=in_doubt)
+    await hang_in_a_step(open_host, behaviour)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        ticket = await supervisor.ticket("a", idempotency_key="once")
+        assert (await ticket.wait_outcome()).phase == "consumed"
+        assert [(step.name, step.ordinal, step.arguments) for step in asked] == [("launch", 1, ("rocket",))]
+        assert results == (["by hook"] if isinstance(verdict, tenure.Ran) else ["by launch"])
+
+
+async def test_a_sleep_is_slept_once_over_a_restart(open_host: OpenHost) -> None:
+    woke: list[float] = []
+
+    async def behaviour(run: tenure.Run) -> None:
+        await run.sleep(3600)
+        woke.append(trio.current_time())
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.accept(1, idempotency_key="once")
+        await runtime.wait_state("running")
+        began = trio.current_time()
+        await trio.sleep(1800)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        ticket = await supervisor.ticket("a", idempotency_key="once")
+        await ticket.wait_outcome()
+        assert woke == [pytest.approx(began + 3600, abs=20)]
+        assert EPOCH > 0
+
+
+async def test_other_arguments_than_recorded_hold_the_runtime_and_count_no_attempt(open_host: OpenHost) -> None:
+    async def behaviour(run: tenure.Run) -> None:
+        await run.step("work", str, run.attempts, repeat="freely")
+        fail_once(run)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        ticket = await runtime.accept(1)
+        await trio.sleep(10)
+
+        assert runtime.held == "step mismatch"
+        assert ticket.outcome is None
+        await runtime.resume(restart_run=True)
+        assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_a_mismatch_that_the_behaviour_swallows_still_holds_the_runtime(open_host: OpenHost) -> None:
+    async def behaviour(run: tenure.Run) -> None:
+        try:
+            await run.step("work", str, run.attempts, repeat="freely")
+        except StepMismatch:
+            return
+        fail_once(run)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.accept(1)
+        await trio.sleep(10)
+        assert runtime.held == "step mismatch"
+
+
+async def test_other_messages_before_a_recorded_checkpoint_hold_the_runtime(open_host: OpenHost) -> None:
+    async def behaviour(run: tenure.Run) -> None:
+        run.session.append(run.attempts)
+        await run.checkpoint()
+        fail_once(run)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.accept(1)
+        await trio.sleep(10)
+        assert runtime.held == "step mismatch"
+        assert await supervisor.read_session("a") == [0]
+
+
+async def test_a_run_that_skips_a_recorded_checkpoint_holds_the_runtime(open_host: OpenHost) -> None:
+    async def behaviour(run: tenure.Run) -> None:
+        if run.attempts == 0:
+            await run.checkpoint()
+        fail_once(run)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.accept(1)
+        await trio.sleep(10)
+        assert runtime.held == "step mismatch"
+
+
+async def test_a_result_without_a_json_form_fails_the_step_and_is_named(open_host: OpenHost) -> None:
+    async def behaviour(run: tenure.Run) -> None:
+        with pytest.raises(InvalidInput, match="result"):
+            await run.step("work", object, repeat="freely")
+
+    async with open_host({"k": behaviour}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_a_run_has_a_limit_of_steps(open_host: OpenHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def behaviour(run: tenure.Run) -> None:
+        for n in range(3):
+            await run.step("work", str, n, repeat="freely")
+        with pytest.raises(LimitReached):
+            await run.step("work", str, 3, repeat="freely")
+
+    async with open_host({"k": behaviour}) as supervisor:
+        monkeypatch.setattr(supervisor.store, "limits", tenure.Limits(run_steps=3))
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_a_run_that_is_used_after_its_end_says_so(open_host: OpenHost) -> None:
+    kept: list[tenure.Run] = []
+
+    async def behaviour(run: tenure.Run) -> None:
+        kept.append(run)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        await (await (await supervisor.spawn("a", "k")).accept(1)).wait_outcome()
+        run = kept[0]
+        for use in (run.checkpoint, run.wait_steered, lambda: run.step("s", str, repeat="freely"), lambda: run.sleep(1)):
+            with pytest.raises(RunEnded):
+                await use()
+        for sync_use in (run.retire, lambda: run.send("b", 1), lambda: run.reject(run.inputs[0], "late")):
+            with pytest.raises(RunEnded):
+                sync_use()
