@@ -141,6 +141,7 @@ class Run:
         Raises:
             StepMismatch: The record has other arguments; the run is not deterministic. Holds the runtime.
             InvalidInput: Arguments or result have no JSON form.
+            StepFailed: A ``never`` step raised at an earlier attempt; it is not executed again.
             LimitReached: Too many steps in one run.
             RunEnded: The run is over.
 
@@ -229,7 +230,8 @@ class Run:
             fitting = self._fitting(joined)
             if fitting:
                 return fitting
-            await self._actor.steered.wait_value(partial(operator.ne, seen))
+            if self._boundaries >= len(self._journal.boundaries):  # else the next recorded checkpoint ends this wait
+                await self._actor.steered.wait_value(partial(operator.ne, seen))
 
     # The supervisor's
 

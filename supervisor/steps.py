@@ -11,7 +11,7 @@ from typing import Any, Final, final
 import trio
 
 from tenure.actors.commit_channel import CommitChannel
-from tenure.errors import LimitReached, StepMismatch
+from tenure.errors import LimitReached, StepFailed, StepMismatch
 from tenure.persistence.codec import decode, digest, encode
 from tenure.persistence.executors import Executor
 from tenure.persistence.facets.steps import RecordedStep, RecordStep, Repeat, SettleStep, StepStatus
@@ -29,10 +29,6 @@ SLEEP: Final = "tenure.sleep"
 
 class NeedsAttention(Exception):
     """A step that must not run twice may have run: the runtime is held until somebody says whether it did."""
-
-
-class RecordedFailure(Exception):
-    """What a ``never`` step raised at an earlier attempt; it is raised again and not executed again."""
 
 
 @final
@@ -78,7 +74,7 @@ class Steps:
             if recorded.status is StepStatus.SUCCEEDED:
                 return self._result(recorded.result or b"null", name, ordinal)
             if repeat is Repeat.NEVER and recorded.status is StepStatus.FAILED:
-                raise RecordedFailure(recorded.error)
+                raise StepFailed(run_id=self._run_id, name=name, detail=recorded.error or "")
             if repeat is Repeat.NEVER:
                 verdict = await self._ask(name, ordinal, decode(encoded, "arguments", name))
                 if isinstance(verdict, Ran):

@@ -59,6 +59,7 @@ deciding or rebuilding anything. A conflict that needs a reload first is therefo
     ├── UnknownKind
     ├── StepMismatch
     ├── RunEnded
+    ├── StepFailed
     └── Closed
 """
 
@@ -108,6 +109,7 @@ __all__ = [
     "SessionKeyMismatch",
     "SnapshotSuperseded",
     "StaleFence",
+    "StepFailed",
     "StepMismatch",
     "StoreBroken",
     "StoreError",
@@ -1135,6 +1137,29 @@ class RunEnded(Error):
             run_id=run_id,
         )
         self.run_id = run_id
+
+
+@final
+class StepFailed(Error):
+    """A step that must not run twice raised at an earlier attempt of its run, and is not executed again.
+
+    The work's side: `detail` is what it raised then, which the run may handle or let fail. `StepMismatch` is a step
+    that is not the recorded one.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, *, run_id: str, name: str, detail: str) -> None:
+        """Name the step and tell what it raised."""
+        super().__init__(
+            f"step {name!r} of run {run_id!r} failed before and must not run twice: {detail}; handle it or let the run fail",
+            run_id=run_id,
+            name=name,
+            detail=detail,
+        )
+        self.run_id = run_id
+        self.name = name
+        self.detail = detail
 
 
 @final

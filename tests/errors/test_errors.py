@@ -39,7 +39,7 @@ STORE_WIDE = {
     "Unsupported",
     "WeakDurability",
 }
-MISUSE = {"Closed", "InvalidInput", "RunEnded", "StepMismatch", "UnknownKind"}
+MISUSE = {"Closed", "InvalidInput", "RunEnded", "StepFailed", "StepMismatch", "UnknownKind"}
 
 
 def subclasses(cls: type[Error]) -> list[type[Error]]:

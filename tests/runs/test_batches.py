@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import attrs
 import pytest
 import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
 from tenure.errors import InvalidInput
@@ -25,7 +26,7 @@ class Address:
     city: str
 
 
-async def test_a_rejected_member_ends_alone_and_spares_the_rest(open_host: OpenHost) -> None:
+async def test_a_rejected_member_ends_alone_and_spares_the_rest(autojump_clock: MockClock, open_host: OpenHost) -> None:
     async def behaviour(run: tenure.Run) -> None:
         for each in run.inputs:
             if each.payload == 2:
@@ -50,7 +51,7 @@ async def test_a_rejected_member_ends_alone_and_spares_the_rest(open_host: OpenH
         assert [letter.error for letter in await supervisor.dead_letters("a")] == ["not two"]
 
 
-async def test_only_a_member_of_the_run_can_be_rejected(open_host: OpenHost) -> None:
+async def test_only_a_member_of_the_run_can_be_rejected(autojump_clock: MockClock, open_host: OpenHost) -> None:
     kept: list[tenure.RunInput] = []
 
     async def behaviour(run: tenure.Run) -> None:
@@ -65,7 +66,9 @@ async def test_only_a_member_of_the_run_can_be_rejected(open_host: OpenHost) -> 
             assert (await (await runtime.accept(n)).wait_outcome()).phase == "consumed"
 
 
-async def test_a_checkpoint_consumes_the_members_that_it_names_and_no_other(open_host: OpenHost) -> None:
+async def test_a_checkpoint_consumes_the_members_that_it_names_and_no_other(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     gate = trio.Event()
 
     async def behaviour(run: tenure.Run) -> None:
@@ -89,7 +92,9 @@ async def test_a_checkpoint_consumes_the_members_that_it_names_and_no_other(open
         assert [(await ticket.wait_outcome()).phase for ticket in tickets] == ["consumed"] * 3
 
 
-async def test_a_batch_is_the_same_after_a_failure_with_the_state_of_each_member(open_host: OpenHost) -> None:
+async def test_a_batch_is_the_same_after_a_failure_with_the_state_of_each_member(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     gate = trio.Event()
     seen: list[list[tuple[int, str]]] = []
 
@@ -117,13 +122,16 @@ async def test_a_batch_is_the_same_after_a_failure_with_the_state_of_each_member
         ]
 
 
-async def test_a_class_goes_in_and_comes_out(open_host: OpenHost) -> None:
+async def test_a_class_goes_in_and_comes_out(autojump_clock: MockClock, open_host: OpenHost) -> None:
     seen: list[object] = []
 
     async def behaviour(run: tenure.Run) -> None:
         seen.extend(each.payload for each in run.inputs)
 
-    kinds = {"order": tenure.Behaviour(behaviour, payload=Order), "address": tenure.Behaviour(behaviour, payload=Address)}
+    kinds = {
+        "order": tenure.Behaviour(behaviour, payload=Order),
+        "address": tenure.Behaviour(behaviour, payload=Address),
+    }
     async with open_host(kinds) as supervisor:
         orders, addresses = await supervisor.spawn("o", "order"), await supervisor.spawn("d", "address")
         await (await orders.accept(Order("tea", 2))).wait_outcome()
@@ -135,7 +143,7 @@ async def test_a_class_goes_in_and_comes_out(open_host: OpenHost) -> None:
 
 @pytest.mark.parametrize("payload", [{"count": 1}, {"item": "tea", "count": "many"}, {"item": "tea", "size": 3}, "tea"])
 async def test_a_payload_that_does_not_fit_is_refused_at_accept_and_nothing_is_written(
-    open_host: OpenHost, payload: object
+    autojump_clock: MockClock, open_host: OpenHost, payload: object
 ) -> None:
     async def behaviour(run: tenure.Run) -> None:
         raise AssertionError("it must not run")
@@ -149,7 +157,9 @@ async def test_a_payload_that_does_not_fit_is_refused_at_accept_and_nothing_is_w
         assert supervisor.statistics().commits == before
 
 
-async def test_a_payload_that_a_peer_sent_and_does_not_fit_is_rejected_alone(open_host: OpenHost) -> None:
+async def test_a_payload_that_a_peer_sent_and_does_not_fit_is_rejected_alone(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     seen: list[Order] = []
 
     async def shop(run: tenure.Run) -> None:
@@ -173,6 +183,7 @@ async def test_a_payload_that_a_peer_sent_and_does_not_fit_is_rejected_alone(ope
 
 
 async def test_what_is_sent_to_steer_joins_at_the_next_checkpoint_and_joins_there_again_after_a_restart(
+    autojump_clock: MockClock,
     open_host: OpenHost,
 ) -> None:
     seen: list[object] = []
@@ -188,7 +199,7 @@ async def test_what_is_sent_to_steer_joins_at_the_next_checkpoint_and_joins_ther
         await runtime.accept("work", idempotency_key="work")
         await runtime.wait_state("running")
         await runtime.accept("yes", lane="steer", idempotency_key="answer")
-        await trio.testing.wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
         assert seen == [["yes"]]
         raise_out = trio.CancelScope()
         with raise_out:
@@ -205,7 +216,7 @@ async def test_what_is_sent_to_steer_joins_at_the_next_checkpoint_and_joins_ther
         assert (await (await supervisor.ticket("a", idempotency_key="answer")).wait_outcome()).phase == "consumed"
 
 
-async def test_without_a_run_what_is_sent_to_steer_begins_one(open_host: OpenHost) -> None:
+async def test_without_a_run_what_is_sent_to_steer_begins_one(autojump_clock: MockClock, open_host: OpenHost) -> None:
     async def behaviour(run: tenure.Run) -> None:
         assert [each.payload for each in run.inputs] == ["alone"]
 

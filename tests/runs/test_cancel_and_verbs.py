@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
 from tenure.errors import InvalidTransition, NotAccepting, RuntimeDestroyed
@@ -17,7 +18,9 @@ async def forever(run: tenure.Run) -> None:
     await trio.sleep_forever()
 
 
-async def test_cancel_ends_the_current_run_and_abandons_its_batch_and_the_next_input_runs(open_host: OpenHost) -> None:
+async def test_cancel_ends_the_current_run_and_abandons_its_batch_and_the_next_input_runs(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     seen: list[int] = []
 
     async def behaviour(run: tenure.Run) -> None:
@@ -38,7 +41,9 @@ async def test_cancel_ends_the_current_run_and_abandons_its_batch_and_the_next_i
         assert seen == [1, 2]
 
 
-async def test_cancel_with_an_id_abandons_that_queued_input_only(open_host: OpenHost) -> None:
+async def test_cancel_with_an_id_abandons_that_queued_input_only(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     async with open_host({"k": forever}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         running = await runtime.accept(1)
@@ -55,7 +60,9 @@ async def test_cancel_with_an_id_abandons_that_queued_input_only(open_host: Open
         assert runtime.state == "running"
 
 
-async def test_cancel_abandons_a_failed_run_that_waits_for_its_next_attempt(open_host: OpenHost) -> None:
+async def test_cancel_abandons_a_failed_run_that_waits_for_its_next_attempt(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     async def failing(run: tenure.Run) -> None:
         raise ValueError("no")
 
@@ -70,7 +77,9 @@ async def test_cancel_abandons_a_failed_run_that_waits_for_its_next_attempt(open
         assert await runtime.cancel() is False
 
 
-async def test_recycle_brings_a_retired_runtime_back_with_all_that_it_holds(open_host: OpenHost) -> None:
+async def test_recycle_brings_a_retired_runtime_back_with_all_that_it_holds(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     async with open_host({"k": forever}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         await runtime.retire()
@@ -85,7 +94,9 @@ async def test_recycle_brings_a_retired_runtime_back_with_all_that_it_holds(open
             await runtime.recycle()
 
 
-async def test_a_verb_of_the_behaviour_lands_with_the_final_commit_of_its_run(open_host: OpenHost) -> None:
+async def test_a_verb_of_the_behaviour_lands_with_the_final_commit_of_its_run(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     async def retiring(run: tenure.Run) -> None:
         run.retire()
         await run.checkpoint()
@@ -102,7 +113,7 @@ async def test_a_verb_of_the_behaviour_lands_with_the_final_commit_of_its_run(op
         assert (await supervisor.spawn("a", "k")).state == "retired"
 
 
-async def test_a_failed_run_drops_the_verb_of_its_behaviour(open_host: OpenHost) -> None:
+async def test_a_failed_run_drops_the_verb_of_its_behaviour(autojump_clock: MockClock, open_host: OpenHost) -> None:
     async def failing(run: tenure.Run) -> None:
         run.destroy()
         raise ValueError("no")
@@ -115,7 +126,9 @@ async def test_a_failed_run_drops_the_verb_of_its_behaviour(open_host: OpenHost)
         assert runtime.state == "attached"
 
 
-async def test_a_behaviour_that_stops_itself_ends_well_and_abandons_the_rest(open_host: OpenHost) -> None:
+async def test_a_behaviour_that_stops_itself_ends_well_and_abandons_the_rest(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     async def stopping(run: tenure.Run) -> None:
         run.stop()
 
@@ -136,7 +149,9 @@ async def test_a_behaviour_that_stops_itself_ends_well_and_abandons_the_rest(ope
         assert runtime.state == "stopped"
 
 
-async def test_a_behaviour_that_resets_itself_begins_a_new_life_under_a_new_token(open_host: OpenHost) -> None:
+async def test_a_behaviour_that_resets_itself_begins_a_new_life_under_a_new_token(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     async def resetting(run: tenure.Run) -> None:
         if run.generation == 0:
             run.reset()
@@ -151,7 +166,9 @@ async def test_a_behaviour_that_resets_itself_begins_a_new_life_under_a_new_toke
         assert (await (await runtime.accept(2)).wait_outcome()).phase == "consumed"
 
 
-async def test_a_behaviour_that_destroys_itself_leaves_a_tombstone(open_host: OpenHost) -> None:
+async def test_a_behaviour_that_destroys_itself_leaves_a_tombstone(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     async def destroying(run: tenure.Run) -> None:
         run.destroy()
         with pytest.raises(RuntimeDestroyed):
@@ -169,6 +186,7 @@ async def test_a_behaviour_that_destroys_itself_leaves_a_tombstone(open_host: Op
 
 
 async def test_a_stop_during_a_run_lands_behind_its_commit_in_flight_and_nothing_of_it_lands_later(
+    autojump_clock: MockClock,
     open_host: OpenHost,
 ) -> None:
     async def behaviour(run: tenure.Run) -> None:
@@ -182,7 +200,7 @@ async def test_a_stop_during_a_run_lands_behind_its_commit_in_flight_and_nothing
         await runtime.wait_state("running")
         await runtime.stop()
         landed = len(await supervisor.read_session("a"))
-        await trio.testing.wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
 
         assert (await ticket.wait_outcome()).reason == "stopped"
         assert len(await supervisor.read_session("a")) == landed

@@ -134,7 +134,7 @@ async def test_a_step_that_must_not_repeat_raises_its_recorded_error_again_and_i
 
         assert len(tool.calls) == 1
         assert outcome.reason == "max_attempts_exhausted"
-        assert outcome.error == "RecordedFailure: ValueError: the tool failed"
+        assert "ValueError: the tool failed" in (outcome.error or "")
 
 
 @pytest.mark.parametrize("repeat", ["freely", "keyed"])
