@@ -7,8 +7,8 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, final
 
@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 EPOCH = 1_700_000_000.0
 """Wall clock at virtual time 0."""
+
+LONGEST_S = 10_000.0
+"""Virtual seconds that a test's host lives at most."""
 
 SEEDS = itertools.count(1)
 """Two hosts that open at the same time must not draw the same ids."""
@@ -69,11 +72,16 @@ def virtual_seams(gate: Gate | None = None) -> tenure.Seams:
     )
 
 
-def host(
+@asynccontextmanager
+async def host(
     target: Path | str, behaviours: Behaviours, *, gate: Gate | None = None, limits: tenure.Limits | None = None
-) -> AbstractAsyncContextManager[tenure.Supervisor]:
-    """A host on virtual time; the test takes `autojump_clock`."""
-    return tenure.open_supervisor(target, behaviours=behaviours, seams=virtual_seams(gate), limits=limits)
+) -> AsyncGenerator[tenure.Supervisor]:
+    """A host on virtual time; the test takes `autojump_clock`. What hangs fails."""
+    with trio.fail_after(LONGEST_S):
+        async with tenure.open_supervisor(
+            target, behaviours=behaviours, seams=virtual_seams(gate), limits=limits
+        ) as supervisor:
+            yield supervisor
 
 
 class CutOff(Exception):
