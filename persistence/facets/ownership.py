@@ -95,15 +95,17 @@ def mint_token(tx: Transaction) -> int:
 
 
 def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
-    record = runtimes.find(tx, change.runtime_id)
+    record = runtimes.find_in_hand(tx, change.runtime_id)
+    has_work = in_flight = False
     if record is None:
-        runtimes.insert(tx, change.runtime_id, change.kind, RuntimeState.IDLE)
-    record = runtimes.load(tx, change.runtime_id)
-    _check(tx, record, change)
-    in_flight = record.run is not None and batches.any_staged(tx, record.run)
-    if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
-        runtimes.charge_crash(tx, record, change.max_crashes)
-    repair.repair_inbox(tx, record)
+        record = runtimes.insert(tx, change.runtime_id, change.kind, RuntimeState.IDLE)
+    else:
+        _check(tx, record, change)
+        in_flight = record.run is not None and batches.any_staged(tx, record.run)
+        if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
+            runtimes.charge_crash(tx, record, change.max_crashes)
+        repair.repair_inbox(tx, record)
+        has_work = record.run is not None or inputs.any_unfinished(tx, record.runtime)
     if record.session is None:
         record.session = sessions.create(tx, change.session_id, record.runtime)
     record.kind = change.kind
@@ -124,7 +126,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
         epoch=change.epoch,
         held=record.held,
         held_detail=record.held_detail,
-        has_work=record.run is not None or inputs.any_unfinished(tx, record.runtime),
+        has_work=has_work,
         in_flight=in_flight,
         crashes=record.crashes,
         failures=record.failures,

@@ -6,13 +6,14 @@ change it in hand; it has no change of its own.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, final
 
 from attrs import define
 
 from tenure.errors import NotFound, RuntimeDestroyed, StaleFence
 from tenure.persistence.commits import Commit
-from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facet import Facet
 from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION
 from tenure.persistence.transaction import Transaction
@@ -52,8 +53,10 @@ class RuntimeRecord:
 def find(statements: Statements, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
     """The record as it is stored, or None."""
     row = statements.one("runtimes.load", runtime_id=runtime_id)
-    if row is None:
-        return None
+    return None if row is None else _record(row)
+
+
+def _record(row: Row) -> RuntimeRecord:
     record = RuntimeRecord(*row)
     record.state = RuntimeState(record.state)
     return record
@@ -61,14 +64,10 @@ def find(statements: Statements, runtime_id: LogicalRuntimeId) -> RuntimeRecord 
 
 def load(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:
     """The record that this commit has in hand. Raises `NotFound`."""
-
-    def read() -> RuntimeRecord:
-        record = find(tx, runtime_id)
-        if record is None:
-            raise NotFound(what="runtime", key=runtime_id)
-        return record
-
-    return tx.record(("runtime", runtime_id), read)
+    record = find_in_hand(tx, runtime_id)
+    if record is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    return record
 
 
 def save(tx: Transaction, record: RuntimeRecord) -> None:
@@ -107,7 +106,7 @@ def insert(
     version: int = LIFECYCLE_RECORD_VERSION,
 ) -> RuntimeRecord:
     """A new record; generation 0, no token minted yet."""
-    tx.run(
+    rows = tx.all(
         "runtimes.insert",
         runtime_id=runtime_id,
         kind=kind,
@@ -116,7 +115,7 @@ def insert(
         chain=CHAIN_START,
         now=tx.now,
     )
-    return load(tx, runtime_id)
+    return tx.record(("runtime", runtime_id), lambda: _record(rows[0]))
 
 
 def charge_crash(tx: Transaction, record: RuntimeRecord, max_crashes: int) -> None:
@@ -149,10 +148,7 @@ def runtime_id_is_new(tx: Transaction, runtime_id: LogicalRuntimeId) -> bool:
 
 def find_in_hand(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
     """The record that this commit has in hand, or None where there is none."""
-    try:
-        return load(tx, runtime_id)
-    except NotFound:
-        return None
+    return tx.record(("runtime", runtime_id), partial(find, tx, runtime_id))
 
 
 def check_fence(tx: Transaction, commit: Commit) -> None:
