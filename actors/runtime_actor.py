@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any, Protocol, TypeVar, final
 
 import trio
-from trio_util import AsyncValue
 
 from tenure.errors import Closed, Error, StaleFence, StoreBroken
 from tenure.persistence.commits import Change, Commit, CommitResult
@@ -33,6 +32,7 @@ from .decisions import Decision, decide, publish
 from .facts import RuntimeFacts
 from .mailbox import Mailbox, MailboxStatistics
 from .request import Request
+from .watched import Watched
 
 T = TypeVar("T")
 
@@ -64,9 +64,9 @@ class RuntimeActor:
     def __init__(self, store: Store, owner: Owner, facts: RuntimeFacts, batch: int, nursery: trio.Nursery) -> None:
         """Go on from these facts; `serve` must then be started in `nursery`."""
         self.facts = facts
-        self.standing = AsyncValue(facts.standing)
+        self.standing = Watched(facts.standing)
         self.channel = CommitChannel(store, facts)
-        self.steered = AsyncValue(0)
+        self.steered = Watched(0)
         self.closed = trio.Event()
         self._store = store
         self._owner = owner
