@@ -8,18 +8,18 @@ happen between groups and never on close. Errors of the driver are mapped here a
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from typing import final
 
 import apsw
 
-from tenure.errors import CannotOpen, Contended, Corrupt, DiskFull, Internal, InvalidInput, WeakDurability
+from tenure.errors import CannotOpen, DiskFull, WeakDurability
 from tenure.persistence.limits import Limits
 from tenure.persistence.seams import Seams
 from tenure.persistence.values import DurabilityClass
 
 from .engine import HostProofs, ReadConnection, Row, SqlValue, UnknownOutcome, WriteConnection
+from .sqlite_errors import close_quietly, map_error, mapped_errors
 from .sqlite_files import DatabaseFiles
 from .sqlite_hosts import HostLocks, NoOtherHosts
 from .sqlite_migrations import claim, migrate
@@ -80,10 +80,10 @@ class SqliteEngine:
             connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             try:
                 self._configure(connection)
-                with _mapped_errors("migration", self._path):
+                with mapped_errors("migration", self._path):
                     migrate(connection, self._path, self._limits.busy_s)
             except BaseException:
-                _close(connection)
+                close_quietly(connection)
                 raise
         except UnknownOutcome as exc:
             self.mark_broken(str(exc))
@@ -124,7 +124,7 @@ class SqliteEngine:
                 self._host_locks.clear()
 
     def _connect(self, flags: int) -> apsw.Connection:
-        with _mapped_errors("open", self._path):
+        with mapped_errors("open", self._path):
             connection = apsw.Connection(self._path, flags, self._seams.vfs, _STATEMENT_CACHE)
             connection.set_busy_timeout(int(self._limits.busy_s * 1000))
             # A close never checkpoints: after a failed fsync it would write what it cannot know to be true.
@@ -138,7 +138,7 @@ class SqliteEngine:
 
     def _configure(self, connection: apsw.Connection) -> None:
         in_memory = self._path == MEMORY
-        with _mapped_errors("open", self._path):
+        with mapped_errors("open", self._path):
             if self._seams.one_connection and not in_memory:
                 connection.pragma("locking_mode", "EXCLUSIVE")
             if connection.readonly("main"):
@@ -167,26 +167,26 @@ class _Connection:
         try:
             return self._db.execute(self._statements[name], parameters).fetchone()
         except apsw.Error as exc:
-            raise _map(exc, name) from exc
+            raise map_error(exc, name) from exc
 
     def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
         try:
             return self._db.execute(self._statements[name], parameters).fetchall()
         except apsw.Error as exc:
-            raise _map(exc, name) from exc
+            raise map_error(exc, name) from exc
 
     def run(self, name: str, /, **parameters: SqlValue) -> int:
         try:
             self._db.execute(self._statements[name], parameters)
         except apsw.Error as exc:
-            raise _map(exc, name) from exc
+            raise map_error(exc, name) from exc
         return self._db.changes()
 
     def _execute(self, sql: str) -> None:
         try:
             self._db.execute(sql)
         except apsw.Error as exc:
-            raise _map(exc, sql) from exc
+            raise map_error(exc, sql) from exc
 
 
 @final
@@ -256,7 +256,7 @@ class _Writer(_Connection):
                 self._db.set_busy_timeout(0)
                 self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
         finally:
-            _close(self._db)
+            close_quietly(self._db)
 
     def begin_read(self) -> None:
         # No transaction: nothing else runs on this connection meanwhile.
@@ -293,34 +293,4 @@ class _Reader(_Connection):
             self._execute("ROLLBACK")
 
     def close(self) -> None:
-        _close(self._db)
-
-
-def _close(connection: apsw.Connection) -> None:
-    with suppress(apsw.Error):  # closing writes nothing: there is nothing that could be lost
-        connection.close()
-
-
-@contextmanager
-def _mapped_errors(doing: str, path: str) -> Generator[None]:
-    try:
-        yield
-    except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as exc:
-        raise CannotOpen(path=path, detail=str(exc)) from exc
-    except apsw.Error as exc:
-        raise _map(exc, doing) from exc
-
-
-def _map(exc: apsw.Error, doing: str) -> Exception:
-    # Cases: full, busy, damaged, failed I/O, too big for SQLite, and what only a mistake of ours can cause.
-    if isinstance(exc, apsw.FullError):
-        return DiskFull()
-    if isinstance(exc, apsw.BusyError | apsw.LockedError | apsw.ProtocolError):
-        return Contended(detail=f"{doing}: {exc}")
-    if isinstance(exc, apsw.CorruptError | apsw.NotADBError):
-        return Corrupt(record="database", key=doing, detail=str(exc))
-    if isinstance(exc, apsw.IOError | apsw.CantOpenError | apsw.NoMemError):
-        return UnknownOutcome(f"{doing}: {exc}")
-    if isinstance(exc, apsw.TooBigError):
-        return InvalidInput(detail=str(exc))
-    return Internal(detail=f"{doing}: {exc}")
+        close_quietly(self._db)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -34,3 +35,17 @@ def vfs() -> Generator[FaultyVfs]:
     yield vfs
     vfs.heal()
     vfs.unregister()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Generator[Path]:
+    """A file system of its own with 512 KiB, where we may mount one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=0755", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no permission to mount a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

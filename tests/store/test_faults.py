@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import trio
 from tenure.errors import DiskFull, Internal, StoreBroken, StoreLocked
 from tenure.persistence.commits import CommitResult
 from tenure.persistence.limits import Limits
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, open_store
 from tests.store.faulty_vfs import FULL, READ_ERROR, SYNC_ERROR, WRITE_ERROR, FaultyVfs
 from tests.store.world import OpenMode, landed, message, own, refused, settle, settle_all
 
@@ -241,3 +242,28 @@ async def test_a_disk_that_fails_while_the_store_closes_is_told(open_file: OpenM
     assert not caught.value.in_doubt
     async with open_file(vfs=vfs.vfs_name) as store:
         assert await store.verdict(caught.value.incarnation, 2)
+
+
+async def test_a_disk_that_is_really_full_loses_nothing_and_works_again_with_room(small_disk: Path) -> None:
+    path = small_disk / "agents.db"
+    kept: list[str] = []
+    refused_at = 0
+    async with open_store(path, limits=Limits(wal_pages=1_000_000)) as store:
+        await own(store)
+        for n in range(200):
+            outcomes = await settle_all(
+                [store.submit(message(store, f"m-{n}-{k}", payload=b'"' + b"x" * 3000 + b'"')) for k in range(3)]
+            )
+            kept += [f"m-{n}-{k}" for k, outcome in enumerate(outcomes) if isinstance(outcome, CommitResult)]
+            if any(isinstance(outcome, DiskFull) for outcome in outcomes):
+                refused_at = n
+                break
+        assert refused_at
+        assert store.broken is None
+        assert await landed(store, *kept) == kept
+        assert await landed(store, *(f"m-{refused_at}-{k}" for k in range(3))) == []
+        await trio.run_process(["mount", "-o", "remount,size=2m", str(small_disk)])
+        await store.commit(message(store, "with room"))
+
+    async with open_store(path) as store:
+        assert await landed(store, *kept, "with room") == [*kept, "with room"]

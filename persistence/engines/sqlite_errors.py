@@ -1,0 +1,45 @@
+"""What the errors of APSW mean; mapped here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+
+import apsw
+
+from tenure.errors import CannotOpen, Contended, Corrupt, DiskFull, Internal, InvalidInput
+
+from .engine import UnknownOutcome
+
+
+def close_quietly(connection: apsw.Connection) -> None:
+    """Close a connection, whatever it says."""
+    with suppress(apsw.Error):  # closing writes nothing: there is nothing that could be lost
+        connection.close()
+
+
+@contextmanager
+def mapped_errors(doing: str, path: str) -> Generator[None]:
+    """Map what the driver raises while a file is being opened, migrated or copied; `path` is the file."""
+    try:
+        yield
+    except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as exc:
+        raise CannotOpen(path=path, detail=str(exc)) from exc
+    except apsw.Error as exc:
+        raise map_error(exc, doing) from exc
+
+
+def map_error(exc: apsw.Error, doing: str) -> Exception:
+    """The error of tenure that an error of the driver stands for, while `doing` something."""
+    # Cases: full, busy, damaged, failed I/O, too big for SQLite, and what only a mistake of ours can cause.
+    if isinstance(exc, apsw.FullError):
+        return DiskFull()
+    if isinstance(exc, apsw.BusyError | apsw.LockedError | apsw.ProtocolError):
+        return Contended(detail=f"{doing}: {exc}")
+    if isinstance(exc, apsw.CorruptError | apsw.NotADBError):
+        return Corrupt(record="database", key=doing, detail=str(exc))
+    if isinstance(exc, apsw.IOError | apsw.CantOpenError | apsw.NoMemError):
+        return UnknownOutcome(f"{doing}: {exc}")
+    if isinstance(exc, apsw.TooBigError):
+        return InvalidInput(detail=str(exc))
+    return Internal(detail=f"{doing}: {exc}")

@@ -1,0 +1,50 @@
+"""What every command shares: ``--json``, a trio loop, and errors that end it with one line and a code."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, ParamSpec
+
+import click
+import trio
+
+from tenure.errors import Error
+
+from .exits import INTERRUPTED, exit_code
+from .output import Output
+
+P = ParamSpec("P")
+
+Body = Callable[Concatenate[Output, P], Awaitable[int | None]]
+"""A command: what it prints through, then its arguments. It returns an exit code, None for done."""
+
+
+def command(group: click.Group, name: str) -> Callable[[Body[P]], Callable[..., None]]:
+    """Register an async function as a command; its docstring is the help.
+
+    Put it above the options of the command: ``@command(app, "backup")``, then ``@click.argument(...)``.
+    """
+
+    def decorate(body: Body[P]) -> Callable[..., None]:
+        @functools.wraps(body)
+        def run(*args: P.args, json: bool, **kwargs: P.kwargs) -> None:  # type: ignore[valid-type]  # `json` is added here
+            sys.exit(perform(Output(json=json), body, *args, **kwargs))
+
+        with_json: Any = click.option("--json", is_flag=True, help="Print JSON instead of text.")(run)
+        registered: Callable[..., None] = group.command(name)(with_json)
+        return registered
+
+    return decorate
+
+
+def perform(output: Output, body: Callable[..., Awaitable[int | None]], *args: Any, **kwargs: Any) -> int:
+    """Run a command to its end and return its exit code."""
+    try:
+        return trio.run(functools.partial(body, output, *args, **kwargs)) or 0
+    except Error as exc:
+        output.error(exc)
+        return exit_code(exc)
+    except KeyboardInterrupt:
+        return INTERRUPTED
