@@ -44,12 +44,15 @@ async def test_a_behaviour_that_ends_the_process_is_charged_with_a_crash_and_hel
     async def poison(run: tenure.Run) -> None:
         raise error
 
+    async def until_the_host_ends() -> None:
+        async with open_host({"k": poison, "well": well}) as supervisor:
+            runtime = await supervisor.spawn("a", "k")
+            await runtime.accept(1, idempotency_key="once")
+            await trio.sleep_forever()
+
     for _ in range(5):
         with pytest.raises(error):
-            async with open_host({"k": poison, "well": well}) as supervisor:
-                runtime = await supervisor.spawn("a", "k")
-                await runtime.accept(1, idempotency_key="once")
-                await trio.sleep_forever()
+            await until_the_host_ends()
 
     async with open_host({"k": poison, "well": well}) as supervisor:
         assert (await supervisor.spawn("a", "k")).held == "crash loop"
@@ -61,20 +64,24 @@ async def test_a_cancelled_that_nobody_cancelled_is_a_failure_like_any_other(
     autojump_clock: MockClock, open_host: OpenHost
 ) -> None:
     async def strange(run: tenure.Run) -> None:
+        kept: list[trio.Cancelled] = []
         with trio.CancelScope() as scope:
             scope.cancel()
             try:
                 await trio.sleep_forever()
             except trio.Cancelled as cancelled:
-                kept = cancelled
-        raise kept
+                kept.append(cancelled)
+        raise kept[0]
 
-    async with open_host({"k": strange, "well": well}) as supervisor:
-        ticket = await (await supervisor.spawn("a", "k")).accept(1)
-        other = await (await supervisor.spawn("b", "well")).accept(1)
-
-        assert (await ticket.wait_outcome()).reason == "max_attempts_exhausted"
-        assert (await other.wait_outcome()).phase == "consumed"
+    reasons: list[str | None] = []
+    try:
+        async with open_host({"k": strange, "well": well}) as supervisor:
+            ticket = await (await supervisor.spawn("a", "k")).accept(1)
+            other = await (await supervisor.spawn("b", "well")).accept(1)
+            reasons += [(await ticket.wait_outcome()).reason, (await other.wait_outcome()).reason]
+    finally:
+        # Here: such a Cancelled, let through, would quietly cancel this test and all that it asserts behind.
+        assert reasons == ["max_attempts_exhausted", None]
 
 
 async def test_a_behaviour_may_cancel_a_scope_of_its_own(autojump_clock: MockClock, open_host: OpenHost) -> None:
@@ -143,10 +150,13 @@ async def test_a_body_that_raises_leaves_its_exception_unwrapped_and_the_work_in
     async def endless(run: tenure.Run) -> None:
         await trio.sleep_forever()
 
-    with pytest.raises(ZeroDivisionError):
+    async def body() -> None:
         async with open_host({"k": endless}) as supervisor:
             await (await supervisor.spawn("a", "k")).accept(1, idempotency_key="once")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await body()
 
     async with open_host({"k": well}) as supervisor:
         ticket = await supervisor.ticket("a", idempotency_key="once")
