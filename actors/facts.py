@@ -29,6 +29,7 @@ class RuntimeFacts:
         run_id: The run that was begun last and has not ended, or None.
         not_before: When a failed run may be tried again, unix seconds, or None.
         has_work: Whether an unfinished input may be waiting.
+        on_trial: Whether its run was in flight at two crashes in a row, and now waits for its turn to be tried alone.
     """
 
     runtime_id: LogicalRuntimeId
@@ -43,6 +44,7 @@ class RuntimeFacts:
     run_id: RunId | None = None
     not_before: float | None
     has_work: bool
+    on_trial: bool = False
 
 
 def facts_of(ownership: Ownership) -> RuntimeFacts:
@@ -59,6 +61,7 @@ def facts_of(ownership: Ownership) -> RuntimeFacts:
         failures=ownership.failures,
         not_before=ownership.retry_at,
         has_work=ownership.has_work,
+        on_trial=ownership.in_flight and ownership.crashes > 1 and ownership.held is None,
     )
 
 

@@ -309,6 +309,7 @@ class RuntimeActor:
             and facts.held is None
             and facts.not_before is None
             and facts.has_work
+            and not facts.on_trial
             and runs_inputs(facts.standing)
         )
 

@@ -54,6 +54,7 @@ from .ingress import accept_change
 from .runtime import Runtime
 from .statistics import SupervisorStatistics
 from .tickets import Outcome, Ticket, Tickets, stored_outcome
+from .trials import Trials
 
 PAGE = 500
 """Rows that a read takes at a time."""
@@ -81,6 +82,7 @@ class Supervisor:
         self._starting: dict[LogicalRuntimeId, trio.Event] = {}
         self._tickets = Tickets(self._read_outcome)
         self._step_executor = store.seams.step_executor()
+        self._trials = Trials(self)
         self._execution = Execution(store, self.behaviours, self._step_executor, self)
 
     # What a host asks for
@@ -348,6 +350,8 @@ class Supervisor:
         if isinstance(outcome, CommitResult):
             facts = facts_of(outcome.values[0])
             self._owned[facts.runtime_id] = facts
+            if facts.on_trial:
+                self._trials.add(facts, outcome.values[0].crashes)
             if facts.not_before is not None:
                 self.actor(facts).wake_at(facts.not_before)
             elif facts.has_work:

@@ -58,9 +58,7 @@ SELECT group_number, closed_at, lost_at FROM hosts WHERE incarnation = :incarnat
 
 -- name: ownership.with_work
 -- What a host takes over at open: owned by no living host, of a kind, with unfinished inputs, not held.
-SELECT r.runtime_id, r.kind, r.crashes,
-       EXISTS (SELECT 1 FROM inputs s WHERE s.run = r.run AND s.finished_at IS NULL AND s.phase = 'staged')
-FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
+SELECT r.runtime_id, r.kind FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
 WHERE (r.owner IS NULL OR h.lost_at IS NOT NULL) AND r.kind IS NOT NULL AND r.runtime_id > :after
   AND (r.run IS NOT NULL OR EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL))
 ORDER BY r.runtime_id LIMIT :count;

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import trio
 
 import tenure
 from tests.architecture.tree import ROOT
-from tests.supervisor.hosting import echo, nothing, peek
+from tests.supervisor.hosting import consumed, echo, nothing, peek
 
 pytestmark = pytest.mark.process
 
@@ -77,6 +78,9 @@ async def test_a_run_that_kills_its_host_is_held_at_the_fifth_crash_and_the_inno
     # The innocent were in flight at the first crash and perhaps at the second; from then on each goes alone.
     assert {line for line in lines if line.endswith("consumed")} == {"a consumed", "z consumed"}
     assert max(blamed) <= 2
+    assert (
+        lines.index("z consumed") < len(lines) - lines[::-1].index("poisoned") - 1
+    )  # who has fewer crashes goes first
     assert peek(database, "SELECT max(attempts) FROM inputs") == [[0]]
 
     # A person mends the behaviour and resumes.
@@ -89,3 +93,28 @@ async def test_a_run_that_kills_its_host_is_held_at_the_fifth_crash_and_the_inno
     assert held == "crash loop"
     assert outcome.phase == "consumed"
     assert peek(database, "SELECT max(crashes) FROM runtimes") == [[0]]
+
+
+async def test_runs_on_trial_start_one_after_another_however_many_a_host_spawns_at_once(database: Path) -> None:
+    for _ in range(2):
+        assert run_host(database, "crash")[0] == -signal.SIGKILL
+    together: list[int] = []
+    running = 0
+
+    async def behaviour(run: tenure.Run) -> None:
+        nonlocal running
+        running += 1
+        together.append(running)
+        await trio.sleep(0.05)
+        running -= 1
+
+    behaviours = {"innocent": behaviour, "poison": behaviour, "quiet": nothing}
+    async with tenure.open_supervisor(database, behaviours=behaviours) as supervisor:
+        for name, kind in (("a", "innocent"), ("p", "poison"), ("z", "innocent")):
+            await supervisor.spawn(name, kind)
+        # Who was not in flight works meanwhile.
+        await consumed(await supervisor.spawn("new", "quiet"), "go")
+        for name in ("a", "p", "z"):
+            assert (await (await supervisor.ticket(name, idempotency_key="k")).wait_outcome()).phase == "consumed"
+
+    assert together == [1, 1, 1]
