@@ -114,6 +114,7 @@ class Run:
         self._sends: list[tuple[LogicalRuntimeId, bytes]] = []
         self._sends_landed = 0
         self._rejected: dict[InputId, str] = {}
+        self._joined: list[RunInput] = []
         self._decisions: list[Decision] = []
         self._boundaries = 0
         self._boundary = trio.Lock()  # held over a boundary: the next one begins where it left off
@@ -215,23 +216,27 @@ class Run:
             StepMismatch: What is replayed differs from what is stored. Holds the runtime.
             RunEnded: The run is over.
         """
-        receipt, _ = await self._checkpoint(consume)
+        receipt, joined = await self._checkpoint(consume)
+        self._joined += self._fitting(joined)
         return receipt
 
     async def wait_steered(self) -> tuple[RunInput, ...]:
         """Wait until something is sent to steer this run, let it join at a checkpoint, and return what joined.
 
-        The wait survives a restart: the run enters again and waits on. What has joined stays with the run, is part of
-        its batch, and joins at the same checkpoint again in a replay.
+        What has joined at a `checkpoint` since the last of these waits is returned at once. The wait survives a restart:
+        the run enters again and waits on. What has joined stays with the run, is part of its batch, and joins at the same
+        checkpoint again in a replay.
         """
-        while True:
+        while not self._joined:
             seen = self._actor.steered.value
+            replayed = self._boundaries < len(self._journal.boundaries)
             _, joined = await self._checkpoint(())
-            fitting = self._fitting(joined)
-            if fitting:
-                return fitting
-            if self._boundaries >= len(self._journal.boundaries):  # else the next recorded checkpoint ends this wait
+            self._joined += self._fitting(joined)
+            # A replayed checkpoint has looked into the inbox of long ago: more may be recorded, or lie there by now.
+            if not self._joined and not replayed:
                 await self._actor.steered.wait_value(partial(operator.ne, seen))
+        steered, self._joined = tuple(self._joined), []
+        return steered
 
     # The supervisor's
 

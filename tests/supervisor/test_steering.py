@@ -1,0 +1,92 @@
+"""Inputs that steer a run: they join at its checkpoints, in every replay at the same one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import trio
+import trio.testing
+
+import tenure
+from tests.supervisor.hosting import cut_off, host
+
+
+async def wait_twice(run: tenure.Run) -> None:
+    """Note what is sent to steer, two waits of it, and sleep before the end while it has to."""
+    for _ in range(2):
+        joined = await run.wait_steered()
+        run.session.append([entry.payload for entry in joined])
+    await run.checkpoint()
+    await run.sleep(100.0)
+
+
+async def started(supervisor: tenure.Supervisor) -> tenure.Runtime:
+    runtime = await supervisor.spawn("alice", "kind")
+    await runtime.accept("order", idempotency_key="order")
+    await trio.testing.wait_all_tasks_blocked()
+    return runtime
+
+
+async def steer(runtime: tenure.Runtime, payload: str) -> None:
+    await runtime.accept(payload, lane="steer", idempotency_key=payload)
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def ended(database: Path, behaviour: Any) -> list[Any]:
+    """Open the host anew, let the order come to its end, and give the conversation."""
+    async with host(database, {"kind": behaviour}) as supervisor:
+        ticket = await (await supervisor.spawn("alice", "kind")).accept("order", idempotency_key="order")
+        with trio.fail_after(1_000):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+        return await supervisor.read_session("alice")
+
+
+async def test_a_wait_that_was_answered_before_a_restart_is_answered_the_same_way_after_it(
+    database: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def body(supervisor: tenure.Supervisor) -> None:
+        runtime = await started(supervisor)
+        await steer(runtime, "one")
+        await steer(runtime, "two")
+
+    await cut_off(database, {"kind": wait_twice}, body)
+
+    assert await ended(database, wait_twice) == [["one"], ["two"]]
+
+
+async def test_what_came_in_to_steer_just_before_a_restart_is_joined_after_it(
+    database: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def deaf(run: tenure.Run) -> None:
+        await run.checkpoint()  # the wait's first look into the inbox
+        await trio.sleep_forever()
+
+    async def wait_once(run: tenure.Run) -> None:
+        run.session.append([entry.payload for entry in await run.wait_steered()])
+
+    async def body(supervisor: tenure.Supervisor) -> None:
+        await steer(await started(supervisor), "one")
+
+    await cut_off(database, {"kind": deaf}, body)
+
+    assert await ended(database, wait_once) == [["one"]]
+
+
+async def test_what_joined_at_a_checkpoint_is_given_by_the_next_wait(
+    database: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def busy(run: tenure.Run) -> None:
+        await run.sleep(1.0)
+        await run.checkpoint()
+        run.session.append([entry.payload for entry in await run.wait_steered()])
+        await run.checkpoint()
+        await run.sleep(100.0)
+
+    async def body(supervisor: tenure.Supervisor) -> None:
+        await steer(await started(supervisor), "one")
+        await trio.sleep(10.0)
+
+    await cut_off(database, {"kind": busy}, body)
+
+    assert await ended(database, busy) == [["one"]]
