@@ -19,7 +19,7 @@ from tenure.persistence.seams import Seams
 from tenure.persistence.values import DurabilityClass
 
 from .engine import HostProofs, ReadConnection, Row, SqlValue, UnknownOutcome, WriteConnection
-from .sqlite_errors import close_quietly, map_error, mapped_errors
+from .sqlite_errors import STATEMENT_ERRORS, close_quietly, map_error, map_statement_error, mapped_errors
 from .sqlite_files import DatabaseFiles
 from .sqlite_hosts import HostLocks, NoOtherHosts
 from .sqlite_migrations import claim, migrate
@@ -166,20 +166,20 @@ class _Connection:
     def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
         try:
             return self._db.execute(self._statements[name], parameters).fetchone()
-        except apsw.Error as exc:
-            raise map_error(exc, name) from exc
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name) from exc
 
     def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
         try:
             return self._db.execute(self._statements[name], parameters).fetchall()
-        except apsw.Error as exc:
-            raise map_error(exc, name) from exc
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name) from exc
 
     def run(self, name: str, /, **parameters: SqlValue) -> int:
         try:
             self._db.execute(self._statements[name], parameters)
-        except apsw.Error as exc:
-            raise map_error(exc, name) from exc
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name) from exc
         return self._db.changes()
 
     def _execute(self, sql: str) -> None:

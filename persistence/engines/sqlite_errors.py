@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 import apsw
 
-from tenure.errors import CannotOpen, Contended, Corrupt, DiskFull, Internal, InvalidInput
+from tenure.errors import CannotOpen, Contended, Corrupt, CounterOverflow, DiskFull, Internal, InvalidInput
 
 from .engine import UnknownOutcome
 
@@ -27,6 +28,17 @@ def mapped_errors(doing: str, path: str) -> Generator[None]:
         raise CannotOpen(path=path, detail=str(exc)) from exc
     except apsw.Error as exc:
         raise map_error(exc, doing) from exc
+
+
+STATEMENT_ERRORS: Final = (apsw.Error, UnicodeDecodeError, OverflowError)
+"""What a statement may raise: SQLite's errors, a stored text that is no UTF-8, an integer beyond 64 bits."""
+
+
+def map_statement_error(exc: apsw.Error | UnicodeDecodeError | OverflowError, doing: str) -> Exception:
+    """The error of tenure that an error of a statement stands for."""
+    if isinstance(exc, UnicodeDecodeError):
+        return Corrupt(record="row", key=doing, detail="a text is no UTF-8")
+    return CounterOverflow(counter=doing) if isinstance(exc, OverflowError) else map_error(exc, doing)
 
 
 def map_error(exc: apsw.Error, doing: str) -> Exception:

@@ -23,6 +23,7 @@ from . import (
     sessions,
     snapshots,
     steps,
+    verification,
 )
 
 FACETS: Final[tuple[Facet, ...]] = (
@@ -42,4 +43,5 @@ FACETS: Final[tuple[Facet, ...]] = (
     repair.FACET,
     operations.FACET,
     credentials.FACET,
+    verification.FACET,
 )

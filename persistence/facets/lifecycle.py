@@ -169,7 +169,7 @@ def find_record(statements: Statements, runtime_id: LogicalRuntimeId) -> bytes |
                 "runtime_epoch_id": epoch,
             }
         )
-    return encode_raw(version, state, facts)
+    return encode_raw(version, state, facts if isinstance(facts, bytes) else _encode(str(facts)))
 
 
 FACET: Final = Facet(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import Final, final
 
 import msgspec
@@ -11,6 +12,7 @@ from tenure.errors import Corrupt, DuplicateReceipt, ReceiptConflict
 from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.rows import check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import (
     InputId,
@@ -182,16 +184,18 @@ def find(
 ) -> RunBoundaryReceipt | None:
     """One stored receipt, or None."""
     row = statements.one("receipts.load", runtime_id=runtime_id, run_id=run_id, sequence=sequence)
-    return None if row is None else _receipt(row)
+    return None if row is None else decode(row)
 
 
 def of_run(statements: Statements, run: int) -> list[RunBoundaryReceipt]:
     """The receipts of a run, by sequence."""
-    return [_receipt(row) for row in statements.all("receipts.of_run", run=run)]
+    return [decode(row) for row in statements.all("receipts.of_run", run=run)]
 
 
-def _receipt(row: Row) -> RunBoundaryReceipt:
+def decode(row: Row) -> RunBoundaryReceipt:
+    """A receipt from a row of ``receipts.load``. Raises `Corrupt`."""
     runtime_id, run_id, boundary, input_ids, digest, count, sequence, token, generation, durability, at, group = row
+    check_row((input_ids, digest), (str, (bytes, NoneType)), "receipt", f"{run_id}:{sequence}")
     try:
         # Not asked of `convert`, which would take a blob for a text: digest and list are decoded here.
         found = {

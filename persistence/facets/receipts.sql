@@ -18,9 +18,3 @@ WHERE r.run = :run ORDER BY r.sequence;
 
 -- name: receipts.exists
 SELECT 1 FROM receipts WHERE run = :run AND sequence = :sequence;
-
--- name: receipts.of_runtime
-SELECT t.runtime_id, u.run_id, r.boundary, r.input_ids, r.conversation_digest, r.message_count, r.sequence,
-       r.fence_token, r.generation, r.durability, r.committed_at, r.group_number, r.position, r.chain
-FROM receipts r JOIN runs u ON u.run = r.run JOIN runtimes t ON t.runtime = r.runtime
-WHERE r.runtime = :runtime ORDER BY r.position;

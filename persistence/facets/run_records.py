@@ -10,7 +10,8 @@ from typing import final
 from attrs import define
 
 from tenure.errors import Corrupt, InvalidTransition
-from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_NUMBER, check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RunId
 
@@ -41,13 +42,18 @@ def _find(statements: Statements, run: int) -> RunRecord:
     row = statements.one("runs.load", run=run)
     if row is None:
         raise Corrupt(record="run", key=str(run), detail="a runtime names a run that has no row")
+    return _decode(row)
+
+
+def _decode(row: Row) -> RunRecord:
+    check_row(row, (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER), "run", row[0])
     return RunRecord(*row)
 
 
 def find_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord | None:
     """A run by its id, as this commit has it in hand; None where nothing was ever written of it."""
     row = tx.one("runs.by_id", run_id=run_id, runtime=runtime)
-    return None if row is None else tx.record(("run", row[0]), lambda: RunRecord(*row))
+    return None if row is None else tx.record(("run", row[0]), lambda: _decode(row))
 
 
 def open_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord:

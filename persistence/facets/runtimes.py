@@ -11,11 +11,12 @@ from typing import Final, final
 
 from attrs import define
 
-from tenure.errors import NotFound, RuntimeDestroyed, StaleFence
+from tenure.errors import Corrupt, NotFound, RuntimeDestroyed, StaleFence
 from tenure.persistence.commits import Commit
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facet import Facet
 from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION
+from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_TEXT, Types, check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import HeldReason, LogicalRuntimeId, RuntimeState
 
@@ -51,15 +52,40 @@ class RuntimeRecord:
 
 
 def find(statements: Statements, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
-    """The record as it is stored, or None."""
+    """The record as it is stored, or None. Raises `Corrupt`: one bad row blocks its own runtime and no other."""
     row = statements.one("runtimes.load", runtime_id=runtime_id)
     return None if row is None else _record(row)
 
 
 def _record(row: Row) -> RuntimeRecord:
+    check_row(row, _TYPES, "runtime", row[1])
     record = RuntimeRecord(*row)
-    record.state = RuntimeState(record.state)
+    try:
+        record.state = RuntimeState(record.state)
+    except ValueError as exc:
+        raise Corrupt(record="runtime", key=record.runtime_id, detail="its state is none") from exc
     return record
+
+
+_TYPES: Final[Types] = (
+    int,
+    str,
+    OPTIONAL_TEXT,
+    str,
+    int,
+    int,
+    OPTIONAL_TEXT,
+    OPTIONAL_INT,
+    OPTIONAL_TEXT,
+    OPTIONAL_TEXT,
+    OPTIONAL_INT,
+    OPTIONAL_INT,
+    int,
+    str,
+    int,
+    bytes,
+    int,
+)
 
 
 def load(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:

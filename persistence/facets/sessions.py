@@ -17,6 +17,7 @@ from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.envelope import EMPTY_DIGEST, extend_digest
 from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.rows import OPTIONAL_INT, check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RunId, SessionId
 
@@ -59,6 +60,7 @@ def load(tx: Transaction, session: int) -> SessionRecord:
         row = tx.one("sessions.load", session=session)
         if row is None:
             raise Corrupt(record="session", key=str(session), detail="a runtime names it and it has no row")
+        check_row(row, (int, str, OPTIONAL_INT, int, OPTIONAL_INT, int, bytes), "session", session)
         return SessionRecord(*row)
 
     return tx.record(("session", session), read)

@@ -32,6 +32,7 @@ from tenure.persistence.envelope import (
     identity,
 )
 from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.rows import OPTIONAL_INT, check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, SessionId
 
@@ -158,8 +159,16 @@ def _is_beginning(tx: Transaction, session: SessionRecord, snapshot: SessionSnap
     count = len(snapshot.messages)
     if count == 0:
         return True
-    rows = tx.all("snapshots.path_back", head=session.head, count=count)
+    rows = _path_back(tx, session, count)
     return bool(rows) and rows[-1][1:] == (count, snapshot.digest)
+
+
+def _path_back(tx: Transaction, session: SessionRecord, count: int) -> list[tuple[int, int, bytes]]:
+    """The active path from its head down to the node behind `count` messages: node, position, digest."""
+    rows = tx.all("snapshots.path_back", head=session.head, count=count)
+    for row in rows:
+        check_row(row, (int, int, bytes), "node", row[0])
+    return [(node, position, digest) for node, position, digest in rows]
 
 
 def _target(tx: Transaction, record: RuntimeRecord, session_id: SessionId) -> SessionRecord | None:
@@ -300,7 +309,7 @@ def _move(tx: Transaction, session: SessionRecord, snapshot: SessionSnapshot) ->
             sessions.append_nodes(tx, session, snapshot.messages[count:])
         return False
     head, common = None, 0
-    for node, position, digest in tx.all("snapshots.path_back", head=session.head, count=0):
+    for node, position, digest in _path_back(tx, session, 0):
         if position < len(snapshot.digests) and digest == snapshot.digests[position]:
             head, common = node, position
             break
@@ -326,6 +335,7 @@ def find(statements: Statements, runtime_id: LogicalRuntimeId) -> SessionSnapsho
     row = statements.one("snapshots.of_runtime", runtime_id=runtime_id)
     if row is None:
         return None
+    check_row(row[:6], (int, str, OPTIONAL_INT, int, bytes, OPTIONAL_INT), "session", runtime_id)
     _, session_id, head, count, digest, has_extras, rewrites, meta = row
     if head is None and has_extras is None:
         return None

@@ -1,0 +1,44 @@
+-- name: verification.runtime
+SELECT runtime, boundaries, chain FROM runtimes WHERE runtime_id = :runtime_id;
+
+-- name: verification.runtimes
+SELECT runtime_id FROM runtimes WHERE runtime_id > :after ORDER BY runtime_id LIMIT :count;
+
+-- name: verification.receipt_keys
+SELECT receipt FROM receipts WHERE runtime = :runtime ORDER BY receipt;
+
+-- name: verification.receipt
+SELECT t.runtime_id, u.run_id, r.boundary, r.input_ids, r.conversation_digest, r.message_count, r.sequence,
+       r.fence_token, r.generation, r.durability, r.committed_at, r.group_number, r.position, r.chain
+FROM receipts r JOIN runs u ON u.run = r.run JOIN runtimes t ON t.runtime = r.runtime
+WHERE r.receipt = :receipt;
+
+-- name: verification.link_keys
+SELECT link FROM links WHERE runtime = :runtime ORDER BY link;
+
+-- name: verification.link
+SELECT t.runtime_id, l.event, l.detail, l.fence_token, l.generation, l.committed_at, l.group_number, l.position, l.chain
+FROM links l JOIN runtimes t ON t.runtime = l.runtime WHERE l.link = :link;
+
+-- name: verification.nodes
+-- A page of the nodes of every session of a runtime; a parent always comes before its children.
+SELECT n.node, n.parent, n.position, n.digest, n.payload
+FROM sessions s JOIN nodes n ON n.session = s.session
+WHERE s.runtime = :runtime AND n.node > :after ORDER BY n.node LIMIT :count;
+
+-- name: verification.unproven
+-- Consumed by a receipt that is not there.
+SELECT i.input_id, i.boundary FROM inputs i
+WHERE i.runtime = :runtime AND i.phase = 'consumed' AND i.run IS NOT NULL AND i.boundary IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.run = i.run AND r.sequence = i.boundary);
+
+-- name: verification.counts
+SELECT phase, count(*) FROM inputs WHERE runtime = :runtime GROUP BY phase ORDER BY phase;
+
+-- name: verification.facts
+SELECT r.kind, r.state, r.held, r.held_detail, r.generation, r.fence_token, r.epoch, r.crashes, r.boundaries, r.created_at,
+       r.updated_at, h.incarnation, h.host_name, h.pid, s.session_id, s.revision, s.message_count, s.digest, u.run_id,
+       u.attempts, u.retry_at, u.error, q.since
+FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner LEFT JOIN sessions s ON s.session = r.session
+     LEFT JOIN runs u ON u.run = r.run LEFT JOIN quarantines q ON q.runtime = r.runtime
+WHERE r.runtime_id = :runtime_id;

@@ -1,0 +1,198 @@
+"""Random bytes in every stored column: a typed error, and only that runtime blocked."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+import tenure
+from tenure import (
+    InputState,
+    LogicalRuntimeId,
+    MachineLifecycleBindingFacts,
+    MachineLifecycleCommit,
+    PersistedOpsSnapshot,
+    RuntimeState,
+    SessionDelta,
+    Store,
+    encode_snapshot,
+)
+from tenure.errors import Error, Internal, ReceiptConflict, StoreBroken
+from tenure.persistence.operations import Operation, OperationKind
+from tenure.persistence.verification import verify_runtime
+
+from .builders import consumed, delta, envelope, queued, receipt, rewrite, snapshot
+from .damage import execute
+
+ROUNDS = 2
+
+TABLES = {
+    "runtimes": "runtime_id = 'alice'",
+    "sessions": "session_id = 'talk-alice'",
+    "nodes": "session = (SELECT session FROM sessions WHERE session_id = 'talk-alice')",
+    "session_snapshots": "session = (SELECT session FROM sessions WHERE session_id = 'talk-alice')",
+    "inputs": "runtime = {alice}",
+    "payloads": "input IN (SELECT input FROM inputs WHERE runtime = {alice})",
+    "runs": "runtime = {alice}",
+    "receipts": "runtime = {alice}",
+    "links": "runtime = {alice}",
+    "bindings": "runtime = {alice}",
+    "quarantines": "runtime = {alice}",
+    "operations": "runtime = {alice}",
+}
+
+
+def path(name: str, *messages: str) -> bytes:
+    """A snapshot behind the one rewrite that `fill` makes."""
+    talk = f"talk-{name}"
+    commit = rewrite(snapshot("a", "b", session=talk), snapshot("a", "x", session=talk))
+    return encode_snapshot(snapshot("a", "x", *messages, session=talk, rewrites=(commit,)))
+
+
+async def fill(store: Store, name: str) -> None:
+    """Something in every table."""
+    talk = f"talk-{name}"
+    before, after = snapshot("a", "b", session=talk), snapshot("a", "x", session=talk)
+    runtimes = store.runtimes
+    states: list[InputState] = [consumed("i1", idempotency_key="k"), queued("i2", error="e", supersession_key="s")]
+    await runtimes.commit_session_boundary(name, delta("a", "b", session=talk), "run-1", "run_start", ["i1"], states)
+    await runtimes.commit_session_transcript_rewrite_snapshot(
+        name, delta("a", "x", session=talk), rewrite(before, after)
+    )
+    await runtimes.atomic_apply(name, None, receipt(2, of_delta=False), [])
+    binding = MachineLifecycleBindingFacts(agent_runtime_id=name, fence_token=3)
+    await runtimes.commit_machine_lifecycle(name, MachineLifecycleCommit.of(RuntimeState.IDLE, binding), [])
+    jobs = (Operation(operation_id="op", kind=OperationKind.BACKGROUND_TOOL_OP),)
+    await store.operations.persist_ops_lifecycle(name, PersistedOpsSnapshot(epoch_id="e", operations=jobs))
+
+
+def verbs(store: Store, name: str) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """Every verb, reading first; those that write leave a sound runtime as it was, or nearly."""
+    runtimes, talk = store.runtimes, f"talk-{name}"
+    longer = SessionDelta(session_snapshot=path(name, "y"))
+    return {
+        "load_input_states": partial(runtimes.load_input_states, name),
+        "load_input_state": partial(runtimes.load_input_state, name, "i2"),
+        "load_boundary_receipt": partial(runtimes.load_boundary_receipt, name, "run-1", 1),
+        "load_session_snapshot": partial(runtimes.load_session_snapshot, name),
+        "load_runtime_state": partial(runtimes.load_runtime_state, name),
+        "load_machine_lifecycle_record": partial(runtimes.load_machine_lifecycle_record, name),
+        "is_quarantined": partial(runtimes.is_runtime_projection_quarantined, name),
+        "load_ops_lifecycle": partial(store.operations.load_ops_lifecycle, name),
+        "verify": partial(store.read, partial(verify_runtime, runtime_id=LogicalRuntimeId(name))),
+        "persist_input_state": partial(runtimes.persist_input_state, name, queued("i2")),
+        "persist_inputs": partial(runtimes.persist_input_states_atomically, name, [queued("i3"), queued("i2")]),
+        "persist_runtime_state": partial(runtimes.persist_runtime_state, name, "idle"),
+        "commit_session_snapshot": partial(runtimes.commit_session_snapshot, name, longer),
+        "commit_session_boundary": partial(
+            runtimes.commit_session_boundary, name, longer, "run-1", "run_start", [], []
+        ),
+        "atomic_apply": partial(runtimes.atomic_apply, name, None, receipt(9, of_delta=False), [queued("i4")]),
+        "replace": partial(
+            runtimes.replace_session_snapshot_if_current,
+            name,
+            path(name, "y"),
+            envelope("z", session=talk),
+        ),
+        "clear_if": partial(runtimes.clear_session_snapshot_if_current, name, envelope("z", session=talk)),
+        "persist_ops": partial(store.operations.persist_ops_lifecycle, name, PersistedOpsSnapshot(epoch_id="e")),
+        "clear": partial(runtimes.clear_session_snapshot, name),
+    }
+
+
+async def columns(store: Store, table: str) -> list[tuple[str, str]]:
+    """Columns that can hold anything: all but the integer that is the row's own key."""
+    found = await execute(store, f"PRAGMA table_info({table})")
+    return [(name, kind) for _, name, kind, _, _, key in found if not key]
+
+
+def junk(source: random.Random) -> tuple[str, Any]:
+    """An SQL expression and its parameter."""
+    data = source.randbytes(source.choice((0, 1, 8, 40)))
+    return source.choice(
+        [
+            ("?", data),
+            ("CAST(? AS TEXT)", data + b"\xff"),
+            ("?", source.randrange(-(2**63), 2**63)),
+            ("?", source.random()),
+            ("?", "junk"),
+            ("?", "{}"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_damage_is_a_typed_error_and_blocks_one_runtime_alone(tmp_path: Path, table: str, kind: str) -> None:
+    source = random.Random(f"{table} {kind}")
+    target = ":memory:" if kind == "memory" else str(tmp_path / "agents.db")
+    async with tenure.open_store(target, durability="memory") as store:
+        await fill(store, "alice")
+        if table == "quarantines":
+            await store.runtimes.clear_session_snapshot_if_current("alice", await _stored(store))
+        await fill(store, "bob")
+        (alice,) = (await execute(store, "SELECT runtime FROM runtimes WHERE runtime_id = 'alice'"))[0]
+        where = TABLES[table].format(alice=alice)
+        names = [name for name, _ in await columns(store, table)]
+        assert names
+        saved = await _save(store)
+        for name in names:
+            for _ in range(ROUNDS):
+                expression, value = junk(source)
+                await _damage(store, table, name, expression, value, where)
+                await _expect_typed_errors(store, f"{table}.{name} = {expression} {value!r}")
+                await _restore(store, saved)
+
+
+async def _stored(store: Store) -> bytes:
+    found = await store.runtimes.load_session_snapshot("alice")
+    assert found is not None
+    return found
+
+
+async def _damage(store: Store, table: str, column: str, expression: str, value: Any, where: str) -> None:
+    # A constraint or a datatype that refuses it is as good a guard as any.
+    with suppress(apsw.ConstraintError, apsw.MismatchError):
+        await execute(store, f"UPDATE {table} SET {column} = {expression} WHERE {where}", value)
+
+
+async def _outcome(call: Callable[[], Awaitable[Any]]) -> Any:
+    """What a verb answers, or its typed error; any other error is its own, and fails the test."""
+    try:
+        return await call()
+    except Error as error:
+        return error
+
+
+async def _expect_typed_errors(store: Store, what: str) -> None:
+    for verb, call in verbs(store, "alice").items():
+        outcome = await _outcome(call)
+        assert not isinstance(outcome, Internal | StoreBroken), (what, verb, outcome)
+    assert store.broken is None, what
+    for verb, call in verbs(store, "bob").items():
+        outcome = await _outcome(call)
+        # The one receipt that is out of turn is a sound refusal of a sound runtime.
+        assert isinstance(outcome, ReceiptConflict) == (verb == "atomic_apply"), (what, verb, outcome)
+        assert isinstance(outcome, ReceiptConflict) or not isinstance(outcome, Error), (what, verb, outcome)
+    rows = await store.runtimes.load_input_states("bob")
+    assert not [each for each in rows if isinstance(each, Error)], what
+    found = await store.read(partial(verify_runtime, runtime_id=LogicalRuntimeId("bob")))
+    assert found.is_sound, (what, found.problems)
+
+
+async def _save(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    return {table: await execute(store, f"SELECT * FROM {table}") for table in TABLES}
+
+
+async def _restore(store: Store, saved: dict[str, list[tuple[Any, ...]]]) -> None:
+    for table, rows in saved.items():
+        await execute(store, f"DELETE FROM {table}")
+        for row in rows:
+            await execute(store, f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", *row)
