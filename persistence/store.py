@@ -63,7 +63,7 @@ class Store:
         runner = GroupRunner(
             opened.connection, FACETS, opened.host, opened.registry, durability=durability, limits=limits, seams=seams
         )
-        self._writer = Writer(runner, executor, limits, opened.connection.maintain)
+        self._writer = Writer(runner, executor, limits, opened.connection)
         self._readers = Readers(
             opened.engine, opened.connection, executor, seams.reader_executor, limits.read_connections, self._writer
         )

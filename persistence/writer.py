@@ -22,7 +22,7 @@ from attrs import frozen
 from tenure.errors import Closed, Error, StoreBroken
 
 from .commits import Commit, CommitResult
-from .engines.engine import UnknownOutcome
+from .engines.engine import WriteConnection
 from .executors import Executor
 from .group import GroupBroken, GroupRunner, Outcome
 from .hosts import Rejoined
@@ -154,11 +154,11 @@ class Writer:
         on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
     """
 
-    def __init__(self, runner: GroupRunner, executor: Executor, limits: Limits, maintain: Callable[[], None]) -> None:
+    def __init__(self, runner: GroupRunner, executor: Executor, limits: Limits, connection: WriteConnection) -> None:
         """Bind the writer to what carries groups out; `run` must then be started once."""
         self._runner = runner
         self._executor = executor
-        self._maintain = maintain
+        self._connection = connection
         self.limits = limits
         self._queue: deque[Pending] = deque()
         self._wakeup = trio.Event()
@@ -281,31 +281,33 @@ class Writer:
         self._taken = batch
         group = self._group + 1
         commits = [pending.commit for pending in batch]
-        report: tuple[list[Outcome], UnknownOutcome | None] | None = None
+        outcomes: list[Outcome] | None = None
         try:
             # Shielded: the group is carried out whether or not we are here to see it, and its callers must be told.
             with trio.CancelScope(shield=True) as self._shield:
-                report = await self._executor.run(functools.partial(self._carry_out, group, commits))
+                outcomes = await self._executor.run(functools.partial(self._runner.run, group, commits))
         except GroupBroken as exc:
             self._stop(str(exc), in_doubt=[each for each, doubt in zip(batch, exc.in_doubt, strict=True) if doubt])
             return
         except Exception as exc:  # noqa: BLE001 - a defect of ours: nobody knows how far the group came
             self._stop(f"the group failed: {exc!r}", in_doubt=batch)
             return
-        if report is None:
+        if outcomes is None:
             self._stop("the store was closed before the verdict", in_doubt=batch)
         elif self.broken is None:  # else the store broke while the disk did not answer, and everybody was told so
-            self._tell(group, batch, *report)
+            self._tell(group, batch, outcomes)
+            if self._connection.needs_maintenance:
+                await self._maintain()
 
-    def _carry_out(self, group: int, commits: list[Commit]) -> tuple[list[Outcome], UnknownOutcome | None]:
-        outcomes = self._runner.run(group, commits)
+    async def _maintain(self) -> None:
+        # Behind the answers: what is on disk does not wait for a checkpoint to be acknowledged.
         try:
-            self._maintain()
-        except UnknownOutcome as exc:
-            return outcomes, exc  # the group is on disk and acknowledged; the store stops behind it
-        return outcomes, None
+            with trio.CancelScope(shield=True) as self._shield:
+                await self._executor.run(self._connection.maintain)
+        except Exception as exc:  # noqa: BLE001 - whatever it was, the state of the files is not known any more
+            self._stop(str(exc), in_doubt=())
 
-    def _tell(self, group: int, batch: list[Pending], outcomes: list[Outcome], failure: UnknownOutcome | None) -> None:
+    def _tell(self, group: int, batch: list[Pending], outcomes: list[Outcome]) -> None:
         self._hear_of_host()
         landed = sum(isinstance(each, CommitResult) and each.written for each in outcomes)
         if landed:
@@ -315,8 +317,6 @@ class Writer:
         self._taken = []
         for pending, outcome in zip(batch, outcomes, strict=True):
             self._settle(pending, outcome)
-        if failure is not None:
-            self._stop(str(failure), in_doubt=())
 
     def _hear_of_host(self) -> None:
         # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between

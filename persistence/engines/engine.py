@@ -84,8 +84,13 @@ class WriteConnection(Reading, Protocol):
         """Undo what the savepoint wrote and end it."""
         ...
 
+    @property
+    def needs_maintenance(self) -> bool:
+        """Whether the log has grown so far that `maintain` should run before the next group."""
+        ...
+
     def maintain(self) -> None:
-        """Between groups: checkpoint where the log has grown. Raises `UnknownOutcome`."""
+        """Between groups: checkpoint the log. Raises `UnknownOutcome`."""
         ...
 
     def close(self, *, checkpoint: bool) -> None:

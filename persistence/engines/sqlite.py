@@ -245,9 +245,12 @@ class _Writer(_Connection):
         self._execute("ROLLBACK TO one_commit")
         self._execute("RELEASE one_commit")
 
+    @property
+    def needs_maintenance(self) -> bool:
+        return self._pages_in_log >= self._wal_pages
+
     def maintain(self) -> None:
-        if self._pages_in_log >= self._wal_pages:
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def close(self, *, checkpoint: bool) -> None:
         try:

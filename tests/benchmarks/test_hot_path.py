@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar, final
 
 import apsw
 import pytest
 import trio
 
 import tenure
+from tenure.persistence.commits import Commit
 from tenure.persistence.executors import ThreadExecutor
+from tenure.persistence.facets.ownership import TakeOwnership
 from tenure.persistence.give_way import GiveWay
+from tenure.persistence.values import LogicalRuntimeId, SessionId
+
+T = TypeVar("T")
 
 INPUTS = 20
 
@@ -94,3 +100,40 @@ async def test_an_executor_counts_what_is_out_and_takes_its_instrument_away() ->
     executor.close()
     with pytest.raises(KeyError):
         trio.lowlevel.remove_instrument(executor.give_way)
+
+
+@final
+class HeldCheckpoints:
+    """An inline executor on which checkpoints wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.reached = trio.Event()
+        self.let_go = trio.Event()
+
+    async def run(self, function: Callable[[], T], /) -> T:
+        if getattr(function, "__name__", "") == "maintain":
+            self.reached.set()
+            await self.let_go.wait()
+        await trio.lowlevel.checkpoint()
+        return function()
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+async def test_what_is_on_disk_does_not_wait_for_a_checkpoint_to_be_acknowledged(tmp_path: Path) -> None:
+    executor = HeldCheckpoints()
+    seams = tenure.Seams(writer_executor=lambda: executor)
+    limits = tenure.Limits(wal_pages=1)
+
+    async with tenure.open_store(tmp_path / "hot.db", limits=limits, seams=seams) as store:
+        new_id = store.seams.new_id
+        take = TakeOwnership(
+            runtime_id=LogicalRuntimeId("a"), kind="agent", epoch=new_id(), session_id=SessionId(new_id())
+        )
+        with trio.fail_after(60):
+            result = await store.commit(Commit(changes=(take,)))
+            await executor.reached.wait()
+        executor.let_go.set()
+
+    assert result.values[0].fence_token == 1
