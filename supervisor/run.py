@@ -22,7 +22,7 @@ from tenure.persistence.codec import decode, digest, encode
 from tenure.persistence.commits import Change, CommitResult
 from tenure.persistence.facets.batches import BatchMember
 from tenure.persistence.facets.receipts import MintReceipt
-from tenure.persistence.facets.runs import ConsumeInput, FinishRun, RejectInput, RunBegun, StageSteered
+from tenure.persistence.facets.runs import AcquitRun, ConsumeInput, FinishRun, RejectInput, RunBegun, StageSteered
 from tenure.persistence.facets.sends import Send
 from tenure.persistence.facets.sessions import AppendMessages
 from tenure.persistence.facets.steps import Repeat
@@ -230,7 +230,7 @@ class Run:
         while not self._joined:
             seen = self._actor.steered.value
             replayed = self._boundaries < len(self._journal.boundaries)
-            _, joined = await self._checkpoint(())
+            _, joined = await self._checkpoint((), AcquitRun(runtime_id=self.runtime_id, run_id=self.run_id))
             self._joined += self._fitting(joined)
             # A replayed checkpoint has looked into the inbox of long ago: more may be recorded, or lie there by now.
             if not self._joined and not replayed:
@@ -277,12 +277,14 @@ class Run:
         if decision is not None:
             self._decisions.append(decision)
 
-    async def _checkpoint(self, consume: tuple[RunInput, ...]) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
+    async def _checkpoint(
+        self, consume: tuple[RunInput, ...], *more: Change
+    ) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
         self._check_open()
         last: list[Change] = [
             ConsumeInput(runtime_id=self.runtime_id, run_id=self.run_id, input_id=each.input_id) for each in consume
         ]
-        last.append(StageSteered(runtime_id=self.runtime_id, run_id=self.run_id))
+        last += [*more, StageSteered(runtime_id=self.runtime_id, run_id=self.run_id)]
         async with self._boundary:
             if self._boundaries < len(self._journal.boundaries):
                 return self._replay()

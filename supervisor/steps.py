@@ -14,6 +14,7 @@ from tenure.actors.commit_channel import CommitChannel
 from tenure.errors import LimitReached, StepFailed, StepMismatch
 from tenure.persistence.codec import decode, digest, encode
 from tenure.persistence.executors import Executor
+from tenure.persistence.facets.runs import AcquitRun
 from tenure.persistence.facets.steps import RecordedStep, RecordStep, Repeat, SettleStep, StepStatus
 from tenure.persistence.store import Store
 from tenure.persistence.values import LogicalRuntimeId, RunId
@@ -99,6 +100,8 @@ class Steps:
         else:
             self._compare(recorded, arguments_digest, Repeat.FREELY)
             wake_at = self._result(recorded.result or b"0", SLEEP, ordinal)
+            if wake_at > clock():
+                await self._channel.commit_in_turn(AcquitRun(runtime_id=self._runtime_id, run_id=self._run_id))
         await trio.sleep(max(0.0, wake_at - clock()))
 
     def mismatch(self, name: str, recorded: str, given: str) -> StepMismatch:

@@ -315,6 +315,27 @@ def _charge(tx: Transaction, change: ChargeCrash) -> int:
 
 @final
 @frozen(kw_only=True, slots=True)
+class AcquitRun(Change):
+    """Take the current run off suspicion: it waits for a time or for a person, so crashes in a row are 0. Answer: None.
+
+    Without this an agent that waits for days would be held for what other runs did to its host meanwhile. One that takes its
+    host down behind its wait is charged as ever: when it enters again, that wait is recorded, and it does not wait.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+
+
+def _acquit(tx: Transaction, change: AcquitRun) -> None:
+    run_records.current(tx, change.runtime_id, change.run_id)
+    record = runtimes.load(tx, change.runtime_id)
+    if record.crashes:
+        record.crashes = 0
+        runtimes.save(tx, record)
+
+
+@final
+@frozen(kw_only=True, slots=True)
 class UnstageRun(Change):
     """Queue the batch of a run that is interrupted without fault (shutdown, held); counts no attempt. Answer: None."""
 
@@ -336,6 +357,7 @@ FACET: Final = Facet(
         StageSteered: Handler(apply=_stage_steered),
         DropRun: Handler(apply=_drop),
         ChargeCrash: Handler(apply=_charge),
+        AcquitRun: Handler(apply=_acquit),
         UnstageRun: Handler(apply=_unstage),
     },
 )
