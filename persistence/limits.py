@@ -26,6 +26,8 @@ class Limits:
         passivate_s: Seconds after which an actor that nobody uses is dropped.
         lease_s: How long a host's lease holds; a host that renewed nothing for so long is judged lapsed (design §4).
         renew_s: Most seconds between two renewals of a host.
+        query_connections: Connections of `Store.read_connection` at one time; more wait.
+        query_rows: Rows of one query of `Store.read_connection`.
         poll_s: Seconds between two looks at what other hosts of a shared file wrote.
     """
 
@@ -39,6 +41,8 @@ class Limits:
     verdict_s: float = 30.0
     wal_pages: int = 1_000
     read_connections: int = 2
+    query_connections: int = 4
+    query_rows: int = 100_000
     passivate_s: float = 60.0
     lease_s: float = 15.0
     renew_s: float = 5.0

@@ -122,6 +122,7 @@ class Closing:
         Cancellation: at any time; `close` goes on from there.
         """
         if self._broken is None and not self._drained and not self._closed:
+            self._readers.stop_queries()
             # Nothing landed, or the row is closed already; a row that stays open is found dead by its lock.
             with suppress(DiskFull, Contended, Closed):
                 await self._writer.close(CLOSING).wait()
@@ -137,6 +138,7 @@ class Closing:
             return
         self._closed = True
         was_broken = self._broken is not None
+        self._readers.stop_queries()
         with trio.CancelScope(shield=True):
             with trio.move_on_after(CLOSE_S):
                 if self._broken is None and not self._drained:

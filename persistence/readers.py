@@ -7,25 +7,31 @@ writer's executor, between groups.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar, final
 
 import trio
 
-from tenure.errors import Closed, Error, StoreBroken
+from tenure.errors import Closed, Error
 
-from .engines.engine import Engine, ReadConnection, Reading, Row, SqlValue, Statements, UnknownOutcome
+from .engines.engine import Engine, Reading, Row, SqlValue, Statements, UnknownOutcome, WriteConnection
 from .executors import Executor, run_to_the_end
+from .limits import Limits
+from .queries import QueryConnection, Stopper
 
 T = TypeVar("T")
 
 
-class Stopper(Protocol):
-    """Stops the store; the writer is one."""
+class Closable(Protocol):
+    """A connection."""
 
-    def stop_behind_group(self, detail: str) -> StoreBroken:
-        """See `Writer.stop_behind_group`."""
+    def close(self) -> None:
+        """Close it."""
         ...
+
+
+C = TypeVar("C", bound=Closable)
 
 
 @final
@@ -69,20 +75,25 @@ class Readers:
     def __init__(
         self,
         engine: Engine,
-        shared: Reading,
+        shared: WriteConnection,
         shared_executor: Executor,
         make_executor: Callable[[], Executor],
-        count: int,
+        limits: Limits,
         stopper: Stopper,
     ) -> None:
-        """Open nothing yet; `count` bounds the connections, `shared` is the writer's own."""
+        """Open nothing yet; `shared` is the writer's own connection."""
         self._engine = engine
+        self._limits = limits
+        self._shared_connection = shared
+        self._shared_executor = shared_executor
         self._shared = _Reader(shared, shared_executor)
         self._make_executor = make_executor
         self._stopper = stopper
-        self._limiter = trio.CapacityLimiter(count)
+        self._limiter = trio.CapacityLimiter(limits.read_connections)
+        self._query_limiter = trio.CapacityLimiter(limits.query_connections)
         self._free: list[_Reader] = []
-        self._own: list[tuple[_Reader, ReadConnection]] = []
+        self._own: list[tuple[Executor, Closable]] = []
+        self._lent: list[QueryConnection] = []
         self._closed: Error | None = None
 
     async def run(self, read: Callable[[Statements], T]) -> T:
@@ -98,8 +109,13 @@ class Readers:
                     self._free.append(reader)
             except UnknownOutcome as exc:
                 raise self._stopper.stop_behind_group(f"a read failed: {exc}") from exc
-            except trio.ClosedResourceError:
-                raise self._why_closed() from None
+            except (trio.ClosedResourceError, Closed):
+                raise self._why_closed() from None  # between the question and its turn
+
+    def stop_queries(self) -> None:
+        """The store closes: queries of users end with `Closed`, and do not keep the writer from its last group."""
+        for lent in self._lent:
+            lent.stop()
 
     async def close(self, error: Error | None) -> None:
         """Close every connection. Later reads raise `error`, `Closed` for None.
@@ -107,29 +123,59 @@ class Readers:
         Cancellation: a connection that is then still busy is closed by its own thread when it comes back.
         """
         self._closed = error or Closed(what="store")
+        self.stop_queries()
         async with trio.open_nursery() as nursery:  # owned by this call
-            for reader, connection in self._own:
-                nursery.start_soon(reader.close, connection)
+            for executor, connection in self._own:
+                nursery.start_soon(_close, executor, connection)
+            self._own.clear()
+
+    @asynccontextmanager
+    async def query_connection(self) -> AsyncGenerator[QueryConnection]:
+        """A connection for queries of users; see `Store.read_connection`."""
+        borrower = object()  # one task may open several
+        await self._query_limiter.acquire_on_behalf_of(borrower)
+        try:
+            opened = await self._open(self._engine.open_query)
+            executor, connection = opened or (self._shared_executor, self._shared_connection)
+            lent = QueryConnection(connection, executor, self._limits.query_rows, self._stopper, lambda: self._closed)
+            self._lent.append(lent)
+            try:
+                yield lent
+            finally:
+                self._lent.remove(lent)
+                lent.end()
+                if opened is not None and opened in self._own:
+                    self._own.remove(opened)
+                    with trio.CancelScope(shield=True):  # closing takes no time: every query on it has ended
+                        await _close(*opened)
+        finally:
+            self._query_limiter.release_on_behalf_of(borrower)
 
     def _why_closed(self) -> Error:
         return self._closed or Closed(what="store")
 
     async def _add(self) -> _Reader:
+        opened = await self._open(self._engine.open_reader)
+        return self._shared if opened is None else _Reader(opened[1], opened[0])
+
+    async def _open(self, open_connection: Callable[[], C | None]) -> tuple[Executor, C] | None:
+        """A connection with a thread of its own, which `close` closes; None where the writer's is shared."""
+        if self._closed is not None:
+            raise self._closed
         executor = self._make_executor()
         try:
-            connection = await run_to_the_end(executor, self._engine.open_reader)
+            connection = await run_to_the_end(executor, open_connection)
         except BaseException:
             executor.close()
             raise
         if connection is None:
             executor.close()
-            return self._shared
-        reader = _Reader(connection, executor)
-        self._own.append((reader, connection))
+            return None
         if self._closed is not None:  # closed while this one was opening: nobody else would close it
-            await reader.close(connection)
+            await _close(executor, connection)
             raise self._closed
-        return reader
+        self._own.append((executor, connection))
+        return executor, connection
 
 
 @final
@@ -144,11 +190,12 @@ class _Reader:
         # To its end: a connection may be used again only when the read on it is over, and reads are short.
         return await run_to_the_end(self._executor, lambda: _in_one_view(self._connection, read))
 
-    async def close(self, connection: ReadConnection) -> None:
-        try:
-            await self._executor.run(connection.close)
-        finally:
-            self._executor.close()
+
+async def _close(executor: Executor, connection: Closable) -> None:
+    try:
+        await executor.run(connection.close)
+    finally:
+        executor.close()
 
 
 def _in_one_view(connection: Reading, read: Callable[[Statements], T]) -> T:

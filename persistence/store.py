@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar, final
 
 import trio
@@ -39,6 +39,7 @@ from .hosts import Rejoined
 from .limits import Limits
 from .nursery import background
 from .opened import Closing, Opened, open_when_free
+from .queries import QueryConnection
 from .readers import Readers
 from .seams import Seams
 from .values import DurabilityClass, DurabilityTier
@@ -64,9 +65,7 @@ class Store:
             opened.connection, FACETS, opened.host, opened.registry, durability=durability, limits=limits, seams=seams
         )
         self._writer = Writer(runner, executor, limits, opened.connection)
-        self._readers = Readers(
-            opened.engine, opened.connection, executor, seams.reader_executor, limits.read_connections, self._writer
-        )
+        self._readers = Readers(opened.engine, opened.connection, executor, seams.reader_executor, limits, self._writer)
         self.runtimes = RuntimeContract(self)
         self.operations = OperationsContract(self)
         self.credentials = CredentialsContract(self, opened.engine.authority_key)
@@ -172,6 +171,22 @@ class Store:
         Cancellation: comes when the read has ended; reads are short.
         """
         return await self._readers.run(read)
+
+    def read_connection(self) -> AbstractAsyncContextManager[QueryConnection]:
+        """A connection for SQL of one's own: ``async with store.read_connection() as connection: await connection.query(...)``.
+
+        It reads everything and can change nothing, and it is the only way to look into the file from inside this process: a
+        second SQLite library would drop the store's locks. Tables may change with a release; the facets do not. At most
+        `Limits.query_connections` at a time; more wait.
+
+        Raises:
+            StoreBroken: On entering: the store has stopped.
+            Closed: On entering: it was shut down.
+            CannotOpen: On entering: no file descriptor is left, for one.
+
+        Cancellation: entering may be cancelled; leaving closes the connection.
+        """
+        return self._readers.query_connection()
 
     async def verdict(self, incarnation: str, group: int) -> bool:
         """Whether that group of that host landed. The answer never changes.

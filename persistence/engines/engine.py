@@ -6,14 +6,20 @@ Every method here is sync and runs on the executor that owns the connection.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 Row = tuple[Any, ...]
 SqlValue = None | int | float | str | bytes
+QueryParameters = Sequence[SqlValue] | Mapping[str, SqlValue]
 
 
 class UnknownOutcome(Exception):
     """The engine cannot say what is on disk: an I/O error, or any unexpected error at COMMIT. The store stops."""
+
+
+class QueryStopped(Exception):
+    """A query of a user was stopped from outside."""
 
 
 class Statements(Protocol):
@@ -52,7 +58,29 @@ class ReadConnection(Reading, Protocol):
         ...
 
 
-class WriteConnection(Reading, Protocol):
+class Querying(Protocol):
+    """Runs SQL of users, which can read everything and change nothing."""
+
+    def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
+        """Every row; `stopped` is asked again and again.
+
+        Raises:
+            QueryStopped: `stopped` said so.
+            InvalidInput: No SQL, or more than a read.
+            LimitReached: More rows than `limit`.
+        """
+        ...
+
+
+class QueryConnectionOfItsOwn(Querying, Protocol):
+    """A connection for queries alone."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class WriteConnection(Reading, Querying, Protocol):
     """The one connection that writes."""
 
     @property
@@ -150,6 +178,10 @@ class Engine(Protocol):
 
     def open_reader(self) -> ReadConnection | None:
         """Another connection that reads; None where reads share the writer's connection between groups."""
+        ...
+
+    def open_query(self) -> QueryConnectionOfItsOwn | None:
+        """A connection for queries of users; None where they share the writer's connection between groups."""
         ...
 
     def mark_broken(self, detail: str) -> None:

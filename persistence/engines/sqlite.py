@@ -8,7 +8,7 @@ happen between groups and never on close. Errors of the driver are mapped here a
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import final
 
 import apsw
@@ -18,13 +18,23 @@ from tenure.persistence.limits import Limits
 from tenure.persistence.seams import Seams
 from tenure.persistence.values import DurabilityClass
 
-from .engine import HostProofs, ReadConnection, Row, SqlValue, UnknownOutcome, WriteConnection
+from .engine import (
+    HostProofs,
+    QueryConnectionOfItsOwn,
+    QueryParameters,
+    ReadConnection,
+    Row,
+    SqlValue,
+    UnknownOutcome,
+    WriteConnection,
+)
 from .sqlite_errors import STATEMENT_ERRORS, close_quietly, map_error, map_statement_error, mapped_errors
 from .sqlite_files import DatabaseFiles
 from .sqlite_hosts import HostLocks, NoOtherHosts
 from .sqlite_migrations import claim, migrate
 from .sqlite_mounts import check_file_system
 from .sqlite_preflight import check_names, check_sqlite_version, mapped_os_errors
+from .sqlite_queries import run_query
 
 MEMORY = ":memory:"
 
@@ -101,6 +111,14 @@ class SqliteEngine:
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
         connection.pragma("query_only", True)
         return _Reader(connection, self._statements)
+
+    def open_query(self) -> QueryConnectionOfItsOwn | None:
+        """See `Engine.open_query`."""
+        if self._path == MEMORY or self._seams.one_connection:
+            return None
+        connection = self._connect(apsw.SQLITE_OPEN_READONLY)
+        connection.pragma("query_only", True)
+        return _Query(connection)
 
     def mark_broken(self, detail: str) -> None:
         """See `Engine.mark_broken`."""
@@ -268,6 +286,13 @@ class _Writer(_Connection):
     def end_read(self) -> None:
         self._execute("PRAGMA query_only=0")
 
+    def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
+        self.begin_read()
+        try:
+            return run_query(self._db, sql, parameters, limit, stopped)
+        finally:
+            self.end_read()
+
     def _checkpoint(self, mode: int) -> None:
         try:
             log_pages, moved_pages = self._db.wal_checkpoint(mode=mode)
@@ -294,6 +319,18 @@ class _Reader(_Connection):
     def end_read(self) -> None:
         if self._db.in_transaction:
             self._execute("ROLLBACK")
+
+    def close(self) -> None:
+        close_quietly(self._db)
+
+
+@final
+class _Query:
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._db = connection
+
+    def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
+        return run_query(self._db, sql, parameters, limit, stopped)
 
     def close(self) -> None:
         close_quietly(self._db)

@@ -8,7 +8,7 @@ from typing import Final
 
 import apsw
 
-from tenure.errors import CannotOpen, Contended, Corrupt, CounterOverflow, DiskFull, Internal, InvalidInput
+from tenure.errors import CannotOpen, Closed, Contended, Corrupt, CounterOverflow, DiskFull, Internal, InvalidInput
 
 from .engine import UnknownOutcome
 
@@ -43,15 +43,20 @@ def map_statement_error(exc: apsw.Error | UnicodeDecodeError | OverflowError, do
 
 def map_error(exc: apsw.Error, doing: str) -> Exception:
     """The error of tenure that an error of the driver stands for, while `doing` something."""
-    # Cases: full, busy, damaged, failed I/O, too big for SQLite, and what only a mistake of ours can cause.
-    if isinstance(exc, apsw.FullError):
-        return DiskFull()
-    if isinstance(exc, apsw.BusyError | apsw.LockedError | apsw.ProtocolError):
-        return Contended(detail=f"{doing}: {exc}")
-    if isinstance(exc, apsw.CorruptError | apsw.NotADBError):
-        return Corrupt(record="database", key=doing, detail=str(exc))
-    if isinstance(exc, apsw.IOError | apsw.CantOpenError | apsw.NoMemError):
-        return UnknownOutcome(f"{doing}: {exc}")
-    if isinstance(exc, apsw.TooBigError):
-        return InvalidInput(detail=str(exc))
-    return Internal(detail=f"{doing}: {exc}")
+    # Cases: full, busy, damaged, failed I/O, too big for SQLite, closed meanwhile, and what only a mistake of ours can cause.
+    match exc:
+        case apsw.FullError():
+            mapped: Exception = DiskFull()
+        case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
+            mapped = Contended(detail=f"{doing}: {exc}")
+        case apsw.CorruptError() | apsw.NotADBError():
+            mapped = Corrupt(record="database", key=doing, detail=str(exc))
+        case apsw.IOError() | apsw.CantOpenError() | apsw.NoMemError():
+            mapped = UnknownOutcome(f"{doing}: {exc}")
+        case apsw.TooBigError():
+            mapped = InvalidInput(detail=str(exc))
+        case apsw.ConnectionClosedError():
+            mapped = Closed(what="store")
+        case _:
+            mapped = Internal(detail=f"{doing}: {exc}")
+    return mapped
