@@ -10,6 +10,8 @@ from typing import Any, ClassVar, final
 
 from attrs import frozen
 
+from tenure.errors import InvalidInput
+
 from .values import LogicalRuntimeId
 
 
@@ -47,6 +49,13 @@ class Commit:
     runtime_id: LogicalRuntimeId | None = None
     fence_token: int | None = None
     changes: tuple[Change, ...]
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a change of another runtime than the one whose fence is checked: it would get around its own."""
+        for change in self.changes:
+            if not change.ingress and getattr(change, "runtime_id", self.runtime_id) != self.runtime_id:
+                detail = f"{type(change).__name__} is of another runtime than the commit"
+                raise InvalidInput(detail=detail, field="runtime_id")
 
     @property
     def is_ingress(self) -> bool:

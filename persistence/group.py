@@ -13,7 +13,7 @@ from typing import Any, final
 
 from attrs import evolve, frozen
 
-from tenure.errors import Closed, Contended, DiskFull, Error, Internal
+from tenure.errors import Closed, Contended, DiskFull, Error, Internal, InvalidInput
 
 from .commits import Change, Commit, CommitResult
 from .engines.engine import UnknownOutcome, WriteConnection
@@ -204,7 +204,7 @@ class GroupRunner:
             raise
         except Exception as exc:  # noqa: BLE001 - one bad commit takes no neighbour with it, whatever it raises
             tx.forget()
-            error = exc if isinstance(exc, Error) else _internal(exc)
+            error = exc if isinstance(exc, Error) else _as_error(exc)
             if not connection.in_transaction:
                 # Some errors end the transaction: whatever came next would be written outside it, one by one.
                 raise error  # noqa: B904 - an error of our own making has its cause already
@@ -249,7 +249,11 @@ def _repeated(outcome: Outcome, group: int) -> Outcome:
     return evolve(outcome, group=group - 1) if isinstance(outcome, CommitResult) else outcome
 
 
-def _internal(exc: Exception) -> Internal:
-    error = Internal(detail=repr(exc))
+def _as_error(exc: Exception) -> Error:
+    if isinstance(exc, UnicodeEncodeError | OverflowError):
+        # A lone surrogate, or an integer beyond 64 bits: no engine can store it.
+        error: Error = InvalidInput(detail=f"it cannot be stored: {exc}")
+    else:
+        error = Internal(detail=repr(exc))
     error.__cause__ = exc
     return error

@@ -221,6 +221,7 @@ class _Writer(_Connection):
         self._wal_pages = limits.wal_pages
         self._synced_now = durability is DurabilityClass.DISK
         self._pages_in_log = 0
+        self._moved_pages = 0
         connection.set_wal_hook(self._count_pages)
 
     @property
@@ -303,11 +304,15 @@ class _Writer(_Connection):
         except apsw.Error as exc:
             message = f"checkpoint: {exc}"
             raise UnknownOutcome(message) from exc
-        # Once everything is moved, the next group begins the log anew; until then count on from what is left.
+        self._moved_pages = moved_pages
         self._pages_in_log = max(log_pages - moved_pages, 0)
 
     def _count_pages(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        self._pages_in_log = pages
+        # Once everything is moved, the log begins anew. Where a reader is in the way of that it grows on behind what was
+        # moved, which need not be moved again with every group.
+        if pages < self._moved_pages:
+            self._moved_pages = 0
+        self._pages_in_log = pages - self._moved_pages
         return apsw.SQLITE_OK
 
 

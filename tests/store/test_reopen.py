@@ -186,3 +186,61 @@ async def test_whoever_waits_for_a_break_hears_of_an_orderly_end(open_mode: Open
             await trio.testing.wait_all_tasks_blocked()
 
     assert heard == [Closed]
+
+
+WRITER = """
+import sys, trio
+from tenure.persistence.store import open_store
+from tests.store.world import message, own
+
+async def main():
+    name = sys.argv[2]
+    async with open_store(sys.argv[1]) as store:
+        print("open", flush=True)
+        sys.stdin.readline()
+        await own(store, name)
+        for n in range(50):
+            await store.commit(message(store, f"m-{n}", name))
+        print("done", flush=True)
+        sys.stdin.readline()
+
+trio.run(main)
+"""
+
+
+@pytest.mark.process
+async def test_two_processes_on_one_file_both_land_everything(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+
+    def start(name: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", WRITER, str(path), name]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+    def step(child: subprocess.Popen[str]) -> str:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        return child.stdout.readline().strip()
+
+    children = [await trio.to_thread.run_sync(start, name) for name in ("a", "b")]
+    for child in children:
+        assert child.stdout is not None
+        assert (await trio.to_thread.run_sync(child.stdout.readline)).strip() == "open"
+    answers: list[str] = []
+    async with trio.open_nursery() as nursery:
+
+        async def write(child: subprocess.Popen[str]) -> None:
+            answers.append(await trio.to_thread.run_sync(step, child))
+
+        for child in children:
+            nursery.start_soon(write, child)
+    assert answers == ["done", "done"]
+
+    keys = [f"m-{n}" for n in range(50)]
+    async with open_store(path) as store:
+        for name in ("a", "b"):
+            assert await landed(store, *keys, runtime_id=name) == keys
+    for child in children:
+        await trio.to_thread.run_sync(child.communicate, "\n")
+        assert child.returncode == 0
