@@ -29,12 +29,14 @@ class Decision:
         after: The standing that follows.
         reason: Why every unfinished input is abandoned with it, or None.
         changes: What says so; the answer of the first is `LifecycleWritten`, of a second the renewed token.
+        epoch: The registration that the renewed token belongs to.
     """
 
     event: LifecycleEvent
     after: Standing
     reason: AbandonReason | None
     changes: tuple[Change, ...]
+    epoch: str
 
     @property
     def ends_run(self) -> bool:
@@ -42,8 +44,8 @@ class Decision:
         return self.event in ENDS_RUN
 
 
-def decide(runtime_id: LogicalRuntimeId, standing: Standing, event: LifecycleEvent) -> Decision | None:
-    """Decide an event on a standing; None where it changes nothing.
+def decide(runtime_id: LogicalRuntimeId, standing: Standing, event: LifecycleEvent, epoch: str) -> Decision | None:
+    """Decide an event on a standing; None where it changes nothing. `epoch` is used where a new registration begins.
 
     Raises:
         RuntimeDestroyed: Nothing leaves destroyed.
@@ -65,10 +67,12 @@ def decide(runtime_id: LogicalRuntimeId, standing: Standing, event: LifecycleEve
             next_generation=resets,
         )
     ]
+    if resets or (event is LifecycleEvent.ATTACH and standing.state is RuntimeState.STOPPED):
+        # A token is minted for every life, and for every coming back to it (design §4).
+        changes.append(RenewToken(runtime_id=runtime_id, epoch=epoch))
     if resets:
-        changes.append(RenewToken(runtime_id=runtime_id))  # a token is minted for every life (design §4)
         after = evolve(after, state=attached(after.state))
-    return Decision(event=event, after=after, reason=reason, changes=tuple(changes))
+    return Decision(event=event, after=after, reason=reason, changes=tuple(changes), epoch=epoch)
 
 
 def publish(facts: RuntimeFacts, decision: Decision, answers: tuple[Any, ...]) -> None:
@@ -76,7 +80,7 @@ def publish(facts: RuntimeFacts, decision: Decision, answers: tuple[Any, ...]) -
     facts.standing = decision.after
     facts.generation = answers[0].generation
     if len(answers) > 1:
-        facts.fence_token = answers[1]
+        facts.fence_token, facts.epoch = answers[1], decision.epoch
     if decision.ends_run:
         facts.run_id = None
         facts.not_before = None

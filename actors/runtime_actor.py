@@ -89,9 +89,9 @@ class RuntimeActor:
         """
         return await self._ask(Request(partial(self._accept, change, issue)))
 
-    async def apply(self, event: LifecycleEvent) -> None:
-        """Carry out one lifecycle event; on disk when this returns."""
-        await self._ask(Request(partial(self._in_turn, partial(self._apply, event))))
+    async def apply(self, event: LifecycleEvent, *also: Change) -> None:
+        """Carry out one lifecycle event, and other changes in the same commit; on disk when this returns."""
+        await self._ask(Request(partial(self._in_turn, partial(self._apply, event, also))))
 
     async def hold(self, reason: str | None, detail: str | None = None, *first: Change) -> None:
         """Mark the runtime held, or resume it with None, behind other changes of the same commit."""
@@ -264,11 +264,13 @@ class RuntimeActor:
         request.answer(answer)
         self.wake()
 
-    async def _apply(self, event: LifecycleEvent) -> None:
-        decision = decide(self.facts.runtime_id, self.facts.standing, event)
+    async def _apply(self, event: LifecycleEvent, also: tuple[Change, ...]) -> None:
+        decision = decide(self.facts.runtime_id, self.facts.standing, event, self._store.seams.new_id())
         if decision is not None:
-            result = await self.channel.commit(*decision.changes)
-            self.publish_event(decision, result.values)
+            result = await self.channel.commit(*decision.changes, *also)
+            self.publish_event(decision, result.values[: len(decision.changes)])
+        elif also:
+            await self.channel.commit(*also)
 
     async def _hold(self, reason: str | None, detail: str | None, first: tuple[Change, ...]) -> None:
         await self.channel.commit(*first, Hold(runtime_id=self.facts.runtime_id, reason=reason, detail=detail))

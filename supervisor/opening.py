@@ -21,7 +21,6 @@ from tenure.persistence.values import DurabilityClass
 
 from .behaviour import Behaviour, BehaviourFunction, as_behaviours
 from .passivation import passivate_idle
-from .recovery import recover
 from .supervisor import Supervisor
 
 DRAIN_S: Final = 10.0
@@ -66,7 +65,7 @@ async def open_supervisor(
                 supervisor.start_soon(partial(_end_at_sigterm, supervisor))
             try:
                 with body, supervisor.body:
-                    await recover(supervisor)
+                    await supervisor.watch.start()
                     yield supervisor
                 if body.left_normally and supervisor.failure is None:
                     await _drain(supervisor, drain_s)

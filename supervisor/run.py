@@ -273,7 +273,7 @@ class Run:
             standing = self._decisions[-1].after
         else:
             standing = transition(self._actor.facts.standing, LifecycleEvent.FINISH_RUN, runtime_id=self.runtime_id)
-        decision = decide(self.runtime_id, standing, event)
+        decision = decide(self.runtime_id, standing, event, self._store.seams.new_id())
         if decision is not None:
             self._decisions.append(decision)
 

@@ -93,7 +93,7 @@ class Runtime:
         Waits while the mailbox is full. Cancellation: before the commit is taken nothing happened; afterwards the ticket is
         returned and the cancellation comes at the next checkpoint.
         """
-        return await self._supervisor.accept(self._facts, payload, idempotency_key, Lane(lane))
+        return await self._supervisor.accept_owned(self._facts, payload, idempotency_key, Lane(lane))
 
     async def retire(self) -> None:
         """Accept nothing new and drain what is there; durable when this returns. Raises `InvalidTransition`."""

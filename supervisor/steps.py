@@ -14,6 +14,7 @@ from tenure.actors.commit_channel import CommitChannel
 from tenure.errors import LimitReached, StepFailed, StepMismatch
 from tenure.persistence.codec import decode, digest, encode
 from tenure.persistence.executors import Executor
+from tenure.persistence.facets.ownership import RenewLease
 from tenure.persistence.facets.runs import AcquitRun
 from tenure.persistence.facets.steps import RecordedStep, RecordStep, Repeat, SettleStep, StepStatus
 from tenure.persistence.store import Store
@@ -172,9 +173,22 @@ class Steps:
         return decode(result, "step", self._run_id)
 
     async def _call(self, function: Callable[..., Awaitable[Any] | Any], arguments: tuple[object, ...]) -> Any:
-        if _is_async(function):
-            return await function(*arguments)
-        return await self._executor.run(partial(function, *arguments))
+        while True:
+            await self._hold_lease()
+            if _is_async(function):
+                return await function(*arguments)
+            started, result = await self._executor.run(partial(self._start, function, arguments))
+            if started:
+                return result
+
+    def _start(self, function: Callable[..., Any], arguments: tuple[object, ...]) -> tuple[bool, Any]:
+        # In the worker thread: the host may have slept while this waited for one.
+        return (False, None) if self._store.lease_lapsed() else (True, function(*arguments))
+
+    async def _hold_lease(self) -> None:
+        """No step body starts on a lapsed lease (design §4): the token must be found good again first."""
+        while self._store.lease_lapsed():
+            await self._channel.commit_in_turn(RenewLease())
 
     def _result(self, result: bytes, name: str, ordinal: int) -> Any:
         return decode(result, "step", f"{self._run_id}/{name}/{ordinal}")

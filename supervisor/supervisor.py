@@ -16,6 +16,9 @@ from tenure.actors.facts import RuntimeFacts, facts_of
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import (
     Closed,
+    Contended,
+    Corrupt,
+    DiskFull,
     Error,
     Internal,
     InvalidInput,
@@ -26,13 +29,11 @@ from tenure.errors import (
     StoreBroken,
     UnknownKind,
 )
-from tenure.persistence.codec import decode
 from tenure.persistence.commits import Commit, CommitResult
-from tenure.persistence.facets import inputs, runtimes, sends, sessions
+from tenure.persistence.facets import inputs, sends
 from tenure.persistence.facets.inputs import AcceptedInput
-from tenure.persistence.facets.ownership import TakeOwnership
-from tenure.persistence.facets.runs import InputEnded, RunBegun
-from tenure.persistence.facets.sends import Sent
+from tenure.persistence.facets.ownership import TakeOwnership, find_holding
+from tenure.persistence.facets.runs import RunBegun
 from tenure.persistence.group import Outcome as CommitOutcome
 from tenure.persistence.lifecycle import LifecycleEvent
 from tenure.persistence.store import Store
@@ -42,7 +43,6 @@ from tenure.persistence.values import (
     InputPhase,
     Lane,
     LogicalRuntimeId,
-    RunBoundaryReceipt,
     RuntimeState,
     SessionId,
     check_runtime_id,
@@ -50,14 +50,16 @@ from tenure.persistence.values import (
 
 from .behaviour import Behaviour
 from .execution import Execution
+from .foreign import ForeignRuntime, find_foreign
 from .ingress import accept_change
+from .ownership import HostWatch
+from .publishing import Publishing
+from .reading import read_dead_letters, read_refused_sends, read_session
+from .requests import Requests
 from .runtime import Runtime
 from .statistics import SupervisorStatistics
 from .tickets import Outcome, Ticket, Tickets, stored_outcome
 from .trials import Trials
-
-PAGE = 500
-"""Rows that a read takes at a time."""
 
 
 @final
@@ -68,6 +70,9 @@ class Supervisor:
         store: The store beneath, for reads and for facets of one's own.
         body: Cancelled when the supervisor ends under its body.
         failure: Why it has ended, or None.
+        tickets: Those that somebody here holds.
+        watch: Looks at the other hosts of the store.
+        requests: Asks them, and carries out what they ask.
     """
 
     def __init__(self, store: Store, behaviours: Mapping[str, Behaviour], nursery: trio.Nursery) -> None:
@@ -80,24 +85,26 @@ class Supervisor:
         self._owned: dict[LogicalRuntimeId, RuntimeFacts] = {}
         self._actors: dict[LogicalRuntimeId, RuntimeActor] = {}
         self._starting: dict[LogicalRuntimeId, trio.Event] = {}
-        self._tickets = Tickets(self._read_outcome)
+        self.tickets = Tickets(self._read_outcome)
         self._step_executor = store.seams.step_executor()
         self._trials = Trials(self)
-        self._execution = Execution(store, self.behaviours, self._step_executor, self)
+        self._execution = Execution(store, self.behaviours, self._step_executor, Publishing(self.tickets, self.wake))
+        self.requests = Requests(self)
+        self.watch = HostWatch(self)
 
     # What a host asks for
 
-    async def spawn(self, runtime_id: str, kind: str) -> Runtime:
+    async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
         """Own a runtime and return its handle: a new one, one that was left, or the one that this supervisor owns already.
 
         A stopped runtime comes to life again. Ownership and token are on disk when this returns; for a runtime of one's own
-        nothing is minted.
+        nothing is minted. With `wait`, a runtime of another host is waited for until that host lets go of it or is lost.
 
         Raises:
             UnknownKind: No behaviour is registered for the kind.
             KindMismatch: The runtime is of another kind.
             RuntimeDestroyed: The id never comes back.
-            RuntimeOwned: Another living host has it.
+            RuntimeOwned: Another living host has it, and `wait` is false.
 
         Cancellation: before its commit is taken nothing happened; afterwards the handle is returned and the cancellation
         comes at the next checkpoint.
@@ -105,16 +112,23 @@ class Supervisor:
         checked = check_runtime_id(runtime_id)
         if kind not in self.behaviours:
             raise UnknownKind(kind=kind)
-        while (starting := self._starting.get(checked)) is not None:
-            await starting.wait()
-        facts = self._owned.get(checked)
-        if facts is None:
-            facts = await self._take_over(checked, kind)
-        elif facts.kind != kind:
+        while (facts := self._owned.get(checked)) is None:
+            if (starting := self._starting.get(checked)) is not None:
+                await starting.wait()
+                continue
+            try:
+                return Runtime(self, await self._take_over(checked, kind))
+            except RuntimeOwned as exc:
+                if await self.watch.bury(exc.holder):
+                    continue
+                if not wait:
+                    raise
+            await self.watch.wait_free(checked)
+        if facts.kind != kind:
             raise KindMismatch(runtime_id=checked, stored=facts.kind, given=kind)
-        elif facts.standing.state is RuntimeState.DESTROYED:
+        if facts.standing.state is RuntimeState.DESTROYED:
             raise RuntimeDestroyed(runtime_id=checked)
-        elif facts.standing.state is RuntimeState.STOPPED:
+        if facts.standing.state is RuntimeState.STOPPED:
             await self.actor(facts).apply(LifecycleEvent.ATTACH)
         return Runtime(self, facts)
 
@@ -124,6 +138,23 @@ class Supervisor:
         if facts is None:
             raise NotFound(what="owned runtime", key=runtime_id)
         return Runtime(self, facts)
+
+    async def find(self, runtime_id: str) -> Runtime | ForeignRuntime:
+        """The handle of any runtime of the store; verbs of one that another host owns go to it. Raises `NotFound`."""
+        checked = check_runtime_id(runtime_id)
+        if checked in self._owned:
+            return self.runtime(checked)
+        return await find_foreign(self, checked)
+
+    async def accept(
+        self, runtime_id: str, payload: object, *, idempotency_key: str | None = None, lane: Lane | str = Lane.QUEUE
+    ) -> Ticket:
+        """Put one input into the inbox of any runtime of the store, whoever owns it; see `Runtime.accept`.
+
+        Raises:
+            NotFound: No such runtime.
+        """
+        return await (await self.find(runtime_id)).accept(payload, idempotency_key=idempotency_key, lane=lane)
 
     async def ticket(
         self, runtime_id: str, *, input_id: str | None = None, idempotency_key: str | None = None
@@ -144,10 +175,11 @@ class Supervisor:
         if found is None:
             raise NotFound(what="input", key=str(idempotency_key))
         # Issued before it is read: an end that is published in between finds it.
-        ticket = self._tickets.issue(checked, found, InputPhase.QUEUED, deduplicated=True)
+        ticket = self.tickets.issue(checked, found, InputPhase.QUEUED, deduplicated=True)
         stored = await self._find_outcome(checked, found)
         if stored is not None:
             ticket.settle(stored)
+        self.watch.stir()
         return ticket
 
     async def read_session(self, runtime_id: str) -> list[Any]:
@@ -157,33 +189,15 @@ class Supervisor:
             NotFound: No such runtime.
             Corrupt: A message is no JSON.
         """
-        checked = check_runtime_id(runtime_id)
-        path = await self.store.read(partial(sessions.path_of_runtime, runtime_id=checked))
-        if path is None:
-            raise NotFound(what="runtime", key=runtime_id)
-        return [decode(message, "message", f"{runtime_id}/{at}") for at, message in enumerate(path, 1)]
+        return await read_session(self.store, check_runtime_id(runtime_id))
 
     async def dead_letters(self, runtime_id: str) -> list[inputs.DeadLetter]:
         """The abandoned inputs of a runtime, oldest first."""
-        checked = check_runtime_id(runtime_id)
-        found: list[inputs.DeadLetter] = []
-        while True:
-            after = found[-1].input_id if found else InputId("")
-            page = await self.store.read(partial(inputs.dead_letters, runtime_id=checked, after=after, count=PAGE))
-            found.extend(page)
-            if len(page) < PAGE:
-                return found
+        return await read_dead_letters(self.store, check_runtime_id(runtime_id))
 
     async def refused_sends(self, runtime_id: str) -> list[sends.RefusedSend]:
         """What a runtime sent and nobody could take, oldest first."""
-        checked = check_runtime_id(runtime_id)
-        found: list[sends.RefusedSend] = []
-        while True:
-            after = found[-1].send if found else 0
-            page = await self.store.read(partial(sends.refused, runtime_id=checked, after=after, count=PAGE))
-            found.extend(page)
-            if len(page) < PAGE:
-                return found
+        return await read_refused_sends(self.store, check_runtime_id(runtime_id))
 
     def statistics(self) -> SupervisorStatistics:
         """What this host is doing now."""
@@ -212,16 +226,19 @@ class Supervisor:
             self._nursery.start_soon(self.guard, partial(self._serve, actor))
         return actor
 
-    async def accept(self, facts: RuntimeFacts, payload: object, idempotency_key: str | None, lane: Lane) -> Ticket:
+    async def accept_owned(
+        self, facts: RuntimeFacts, payload: object, idempotency_key: str | None, lane: Lane
+    ) -> Ticket:
         """See `Runtime.accept`."""
         payload_type = self.behaviours[facts.kind].payload_type
         change = accept_change(
             self.store.seams, facts.runtime_id, payload, payload_type, idempotency_key=idempotency_key, lane=lane
         )
-        return await self.actor(facts).accept(change, partial(self._issue, facts.runtime_id))
+        return await self.actor(facts).accept(change, partial(self.issue, facts.runtime_id))
 
-    def _issue(self, runtime_id: LogicalRuntimeId, accepted: AcceptedInput) -> Ticket:
-        return self._tickets.issue(runtime_id, accepted.input_id, accepted.phase, deduplicated=accepted.deduplicated)
+    def issue(self, runtime_id: LogicalRuntimeId, accepted: AcceptedInput) -> Ticket:
+        """The ticket of an accept that has landed."""
+        return self.tickets.issue(runtime_id, accepted.input_id, accepted.phase, deduplicated=accepted.deduplicated)
 
     # What actors and runs ask for
 
@@ -235,38 +252,7 @@ class Supervisor:
     def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
         """See `Owner.abandoned`."""
         for input_id in input_ids:
-            self._tickets.settle(runtime_id, input_id, Outcome(phase=InputPhase.ABANDONED, reason=reason))
-
-    def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
-        """See `Publisher.run_committed`."""
-        receipt = next(value for value in result.values if isinstance(value, RunBoundaryReceipt))
-        for value in result.values:
-            if isinstance(value, Sent) and value.refused is None:
-                self.wake(value.target)
-            elif isinstance(value, InputEnded):
-                rejected = value.phase is InputPhase.ABANDONED
-                outcome = Outcome(
-                    phase=value.phase,
-                    reason=AbandonReason.REJECTED if rejected else None,
-                    error=value.error,
-                    receipt=None if rejected else receipt,
-                )
-                self._tickets.settle(actor.facts.runtime_id, value.input_id, outcome)
-
-    def inputs_consumed(
-        self, actor: RuntimeActor, input_ids: tuple[InputId, ...], receipt: RunBoundaryReceipt, /
-    ) -> None:
-        """See `Publisher.inputs_consumed`."""
-        for input_id in input_ids:
-            outcome = Outcome(phase=InputPhase.CONSUMED, receipt=receipt)
-            self._tickets.settle(actor.facts.runtime_id, input_id, outcome)
-
-    def inputs_exhausted(self, actor: RuntimeActor, input_ids: tuple[InputId, ...], error: str, /) -> None:
-        """See `Publisher.inputs_exhausted`."""
-        reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
-        for input_id in input_ids:
-            outcome = Outcome(phase=InputPhase.ABANDONED, reason=reason, error=error)
-            self._tickets.settle(actor.facts.runtime_id, input_id, outcome)
+            self.tickets.settle(runtime_id, input_id, Outcome(phase=InputPhase.ABANDONED, reason=reason))
 
     # What recovery, passivation and the opening ask for
 
@@ -284,17 +270,47 @@ class Supervisor:
         if runtime_id not in self._owned and runtime_id not in self._starting:
             try:
                 await self._take_over(runtime_id, kind)
-            except (RuntimeOwned, RuntimeDestroyed, KindMismatch):
-                return None  # then its work is not ours
+            except (StoreBroken, Closed):
+                raise
+            except (DiskFull, Contended):
+                self.watch.leave_over()
+                return None
+            except Error:
+                return None  # somebody else's, gone, or damaged: then its work is not ours, and blocks nobody else's
         return self._actors.get(runtime_id)
 
-    def wake(self, runtime_id: LogicalRuntimeId) -> None:
+    def wake(self, runtime_id: LogicalRuntimeId, *, steered: bool = False) -> None:
         """Something has come into this inbox: let its actor look, or take the runtime over if nobody owns it."""
         facts = self._owned.get(runtime_id)
         if facts is not None:
-            self.actor(facts).wake()
+            actor = self.actor(facts)
+            actor.steered.value += steered
+            actor.wake()
         elif runtime_id not in self._starting:
             self.start_soon(partial(self._wake_unowned, runtime_id))
+
+    @property
+    def owned(self) -> list[RuntimeFacts]:
+        """The facts of what this host owns."""
+        return list(self._owned.values())
+
+    def owns(self, runtime_id: LogicalRuntimeId) -> bool:
+        """Whether this host owns a runtime."""
+        return runtime_id in self._owned
+
+    def facts(self, runtime_id: LogicalRuntimeId) -> RuntimeFacts:
+        """What is known of a runtime of this host. Raises `Closed` where it is none."""
+        facts = self._owned.get(runtime_id)
+        if facts is None:
+            raise Closed(what=f"ownership of runtime {runtime_id}")
+        return facts
+
+    def lose(self, facts: RuntimeFacts, error: Error) -> None:
+        """Another host has the runtime: its run goes no further, and who waits for its actor gets the error."""
+        del self._owned[facts.runtime_id]
+        actor = self._actors.pop(facts.runtime_id, None)
+        if actor is not None:
+            actor.close(error)
 
     def passivate(self, actor: RuntimeActor) -> None:
         """Drop an actor that nobody uses. Its runtime stays owned under its token, and nothing is written."""
@@ -324,7 +340,7 @@ class Supervisor:
         for actor in self.actors:
             actor.close(error)
         self._owned.clear()  # a handle that outlives the host finds nothing
-        self._tickets.close(error)
+        self.tickets.close(error)
         self._step_executor.close()
 
     # Inside
@@ -365,9 +381,12 @@ class Supervisor:
             self._owned.pop(actor.facts.runtime_id, None)
 
     async def _wake_unowned(self, runtime_id: LogicalRuntimeId) -> None:
-        record = await self.store.read(partial(runtimes.find, runtime_id=runtime_id))
-        if record is not None and record.kind in self.behaviours:
-            await self.take_over_quietly(runtime_id, record.kind)
+        try:
+            found = await self.store.read(partial(find_holding, runtime_id=runtime_id))
+        except Corrupt:
+            return
+        if found is not None and found.owner is None and found.kind in self.behaviours:
+            await self.take_over_quietly(runtime_id, found.kind)
 
     async def _read_outcome(self, ticket: Ticket) -> Outcome:
         outcome = await self._find_outcome(ticket.runtime_id, ticket.input_id)

@@ -148,11 +148,15 @@ class Tickets:
             self._held[key] = ticket
         return ticket
 
-    def settle(self, runtime_id: LogicalRuntimeId, input_id: InputId, outcome: Outcome) -> None:
-        """Publish an input's end."""
+    def settle(self, runtime_id: LogicalRuntimeId, input_id: InputId, outcome: Outcome | Error) -> None:
+        """Publish an input's end, or why nobody will know it."""
         ticket = self._held.pop((runtime_id, input_id), None)
         if ticket is not None:
             ticket.settle(outcome)
+
+    def waiting(self) -> list[tuple[LogicalRuntimeId, InputId]]:
+        """The inputs whose end somebody here waits for."""
+        return list(self._held)
 
     def close(self, error: Error) -> None:
         """Answer everybody who still waits."""

@@ -41,6 +41,7 @@ from .persistence.values import (
     SessionId as SessionId,
 )
 from .supervisor.behaviour import Behaviour as Behaviour
+from .supervisor.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.restart import RestartPolicy as RestartPolicy
 from .supervisor.run import Run as Run, RunInput as RunInput

@@ -149,6 +149,11 @@ class Error(Exception):
         super().__init__(message)
         self._fields = fields
 
+    @property
+    def fields(self) -> dict[str, object]:
+        """What the error was built from: its class called with these builds it again."""
+        return dict(self._fields)
+
     def __repr__(self) -> str:
         """Show the class and its fields, in the form that would build the error again."""
         fields = ", ".join(f"{name}={value!r}" for name, value in self._fields.items())

@@ -17,6 +17,7 @@ from . import (
     ownership,
     receipts,
     repair,
+    requests,
     runs,
     runtimes,
     sends,
@@ -44,4 +45,5 @@ FACETS: Final[tuple[Facet, ...]] = (
     operations.FACET,
     credentials.FACET,
     verification.FACET,
+    requests.FACET,
 )

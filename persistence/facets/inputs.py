@@ -304,6 +304,32 @@ def find_by_key(statements: Statements, runtime_id: LogicalRuntimeId, idempotenc
 
 @final
 @frozen(kw_only=True, slots=True)
+class Arrival:
+    """A runtime whose inbox holds something new.
+
+    Attributes:
+        runtime_id: Which runtime.
+        steers: Whether some of it was sent to steer.
+    """
+
+    runtime_id: LogicalRuntimeId
+    steers: bool
+
+
+def newest(statements: Statements) -> int:
+    """Key of the newest input of the store, 0 for none."""
+    row = statements.one("inputs.newest")
+    return row[0] or 0 if row else 0
+
+
+def arrived(statements: Statements, host: int, after: int) -> tuple[Arrival, ...]:
+    """Runtimes of a host, or of no host that lives, with unfinished inputs newer than `after`."""
+    rows = statements.all("inputs.arrived", host=host, after=after)
+    return tuple(Arrival(runtime_id=runtime_id, steers=bool(steers)) for runtime_id, steers in rows)
+
+
+@final
+@frozen(kw_only=True, slots=True)
 class DeadLetter:
     """An abandoned input, kept until it is retried or dropped.
 

@@ -10,8 +10,9 @@ from typing import Final, final
 
 from attrs import frozen
 
-from tenure.errors import CounterOverflow, KindMismatch, RuntimeDestroyed, RuntimeOwned
+from tenure.errors import Corrupt, KindMismatch, RuntimeDestroyed, RuntimeOwned
 from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.lifecycle import LifecycleEvent, Standing, durable, transition
 from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION
@@ -19,9 +20,6 @@ from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState, SessionId
 
 from . import batches, inputs, repair, run_records, runtimes, sessions
-
-LAST_TOKEN: Final = 2**63 - 1
-"""The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
 
 
 @final
@@ -85,15 +83,6 @@ class Ownership:
     retry_at: float | None
 
 
-def mint_token(tx: Transaction) -> int:
-    """The next fence token of this store. Raises `CounterOverflow` when there is none."""
-    row = tx.one("ownership.mint")
-    if row is None or row[0] >= LAST_TOKEN:
-        raise CounterOverflow(counter="fence_token")
-    token: int = row[0]
-    return token
-
-
 def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     record = runtimes.find_in_hand(tx, change.runtime_id)
     has_work = in_flight = False
@@ -113,7 +102,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     record.state = durable(
         transition(Standing(state=record.state), LifecycleEvent.ATTACH, runtime_id=change.runtime_id)
     )
-    record.fence_token = mint_token(tx)
+    record.fence_token = runtimes.mint_token(tx)
     record.epoch = change.epoch
     record.owner = tx.host
     runtimes.save(tx, record)
@@ -132,6 +121,39 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
         failures=record.failures,
         retry_at=None if record.run is None else run_records.load(tx, record.run).retry_at,
     )
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Holding:
+    """Whose a runtime is, as stored.
+
+    Attributes:
+        state: Its durable state.
+        fence_token: The token minted last.
+        kind: Names its behaviour.
+        owner: Key of the living host that owns it, or None.
+        holder: Incarnation of that host, or None.
+    """
+
+    state: RuntimeState
+    fence_token: int
+    kind: str | None
+    owner: int | None
+    holder: str | None
+
+
+def find_holding(statements: Statements, runtime_id: LogicalRuntimeId) -> Holding | None:
+    """Whose a runtime is, or None where there is no such runtime. Raises `Corrupt`."""
+    row = statements.one("ownership.holding", runtime_id=runtime_id)
+    if row is None:
+        return None
+    state, fence_token, kind, owner, holder = row
+    try:
+        stored = RuntimeState(state)
+    except ValueError as exc:
+        raise Corrupt(record="runtime", key=runtime_id, detail=str(exc)) from exc
+    return Holding(state=stored, fence_token=fence_token, kind=kind, owner=owner, holder=holder)
 
 
 def _check(tx: Transaction, record: runtimes.RuntimeRecord, change: TakeOwnership) -> None:
@@ -172,16 +194,24 @@ def _release(tx: Transaction, change: ReleaseOwnership) -> None:
 @final
 @frozen(kw_only=True, slots=True)
 class RenewToken(Change):
-    """Mint a further token for a runtime that its owner keeps (reset). Answer: the token."""
+    """Mint a further token for a runtime (reset, respawn, a change without an owner). Answer: the token.
+
+    Attributes:
+        runtime_id: Whose.
+        epoch: UUIDv7 of a new registration, or None to keep the one there is.
+    """
 
     always_synced = True
 
     runtime_id: LogicalRuntimeId
+    epoch: str | None = None
 
 
 def _renew(tx: Transaction, change: RenewToken) -> int:
     record = runtimes.load(tx, change.runtime_id)
-    record.fence_token = mint_token(tx)
+    record.fence_token = runtimes.mint_token(tx)
+    if change.epoch is not None:
+        record.epoch = change.epoch
     runtimes.save(tx, record)
     return record.fence_token
 

@@ -29,6 +29,12 @@ UPDATE runtimes SET owner = :host WHERE owner = :lost;
 -- name: ownership.owned
 SELECT runtime_id, fence_token FROM runtimes WHERE owner = :host;
 
+-- name: ownership.holding
+-- Whose a runtime is: its owner where that one lives.
+SELECT r.state, r.fence_token, r.kind, h.host, h.incarnation
+FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner AND h.closed_at IS NULL AND h.lost_at IS NULL
+WHERE r.runtime_id = :runtime_id;
+
 -- name: ownership.newest_host
 SELECT max(host) FROM hosts;
 
@@ -57,8 +63,9 @@ SELECT incarnation, boot_id, closed_at, lost_at FROM hosts WHERE host = :host;
 SELECT group_number, closed_at, lost_at FROM hosts WHERE incarnation = :incarnation;
 
 -- name: ownership.with_work
--- What a host takes over at open: owned by no living host, of a kind, with unfinished inputs, not held.
+-- What a host takes over: owned by no living host, of a kind, with unfinished inputs, a run, or requests.
 SELECT r.runtime_id, r.kind FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
 WHERE (r.owner IS NULL OR h.lost_at IS NOT NULL) AND r.kind IS NOT NULL AND r.runtime_id > :after
-  AND (r.run IS NOT NULL OR EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL))
+  AND (r.run IS NOT NULL OR EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL)
+       OR EXISTS (SELECT 1 FROM requests q WHERE q.runtime = r.runtime AND q.done_at IS NULL))
 ORDER BY r.runtime_id LIMIT :count;

@@ -11,7 +11,7 @@ from typing import Final, final
 
 from attrs import define
 
-from tenure.errors import Corrupt, NotFound, RuntimeDestroyed, StaleFence
+from tenure.errors import Corrupt, CounterOverflow, NotFound, RuntimeDestroyed, StaleFence
 from tenure.persistence.commits import Commit
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facet import Facet
@@ -19,6 +19,9 @@ from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION
 from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_TEXT, Types, check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import HeldReason, LogicalRuntimeId, RuntimeState
+
+LAST_TOKEN: Final = 2**63 - 1
+"""The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
 
 CHAIN_START: Final = bytes(32)
 """Head of a receipt chain that has no link yet."""
@@ -181,6 +184,8 @@ def check_fence(tx: Transaction, commit: Commit) -> None:
     """Refuse a commit whose writer is not the one that may write (design §4).
 
     An owned runtime wants its token. An unowned one may be written without; a token that is given must be the last minted.
+    What names a lost host as its owner is unowned. The first to write it without a token ends that ownership with a new
+    one, so that the host, should it wake, neither keeps the runtime nor writes it under the old token.
 
     Raises:
         NotFound: No such runtime.
@@ -196,8 +201,27 @@ def check_fence(tx: Transaction, commit: Commit) -> None:
                 raise StaleFence(runtime_id=commit.runtime_id, expected=None, actual=given)
             return
     record = load(tx, commit.runtime_id)
-    if given != record.fence_token and (given is not None or record.owner is not None):
+    if given == record.fence_token or (given is None and record.owner is None):
+        return
+    if given is not None or _lives(tx, record.owner):
         raise StaleFence(runtime_id=commit.runtime_id, expected=record.fence_token, actual=given)
+    record.owner = None
+    record.fence_token = mint_token(tx)
+    save(tx, record)
+
+
+def _lives(tx: Transaction, owner: int | None) -> bool:
+    _, _, closed_at, lost_at = tx.one("ownership.host", host=owner) or ("", "", 0, 0)
+    return closed_at is None and lost_at is None
+
+
+def mint_token(tx: Transaction) -> int:
+    """The next fence token of this store. Raises `CounterOverflow` when there is none."""
+    row = tx.one("ownership.mint")
+    if row is None or row[0] >= LAST_TOKEN:
+        raise CounterOverflow(counter="fence_token")
+    token: int = row[0]
+    return token
 
 
 FACET: Final = Facet(name="runtimes", handlers={})

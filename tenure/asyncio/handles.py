@@ -167,9 +167,23 @@ class Supervisor:
         self._portal = portal
         self._supervisor = supervisor
 
-    async def spawn(self, runtime_id: str, kind: str) -> Runtime:
+    async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
         """See `tenure.Supervisor.spawn`."""
-        return Runtime(self._portal, await self._portal.call(self._supervisor.spawn, runtime_id, kind))
+
+        async def spawn() -> TrioRuntime:
+            return await self._supervisor.spawn(runtime_id, kind, wait=wait)
+
+        return Runtime(self._portal, await self._portal.call(spawn))
+
+    async def accept(
+        self, runtime_id: str, payload: object, *, idempotency_key: str | None = None, lane: Lane | str = Lane.QUEUE
+    ) -> Ticket:
+        """See `tenure.Supervisor.accept`."""
+
+        async def accept() -> TrioTicket:
+            return await self._supervisor.accept(runtime_id, payload, idempotency_key=idempotency_key, lane=lane)
+
+        return Ticket(self._portal, await self._portal.call(accept))
 
     async def runtime(self, runtime_id: str) -> Runtime:
         """See `tenure.Supervisor.runtime`."""

@@ -47,7 +47,9 @@ def preparing() -> Iterator[list[tuple[object, ...]]]:
 async def test_a_statement_is_prepared_once_however_often_its_values_change(
     tmp_path: Path, preparing: list[tuple[object, ...]]
 ) -> None:
-    async with tenure.open_supervisor(tmp_path / "hot.db", behaviours={"agent": remember}) as supervisor:
+    limits = tenure.Limits(poll_s=3600)  # the first look at other hosts prepares statements of its own
+    behaviours = {"agent": remember}
+    async with tenure.open_supervisor(tmp_path / "hot.db", behaviours=behaviours, limits=limits) as supervisor:
         runtime = await supervisor.spawn("a", "agent")
         for number in range(INPUTS):
             if number == 1:

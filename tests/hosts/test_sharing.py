@@ -267,6 +267,26 @@ async def test_a_zombie_hears_what_it_lost_before_its_lease_counts_as_renewed(
         assert not zombie.lease_lapsed()
 
 
+async def test_what_a_lost_host_owned_may_be_written_without_a_token_and_is_lost_with_that(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    heard: list[Rejoined] = []
+    async with opened(database) as zombie, opened(database) as other:
+        zombie.on_rejoined(heard.append)
+        owned = await take(zombie, "a")
+        by_hand = Commit(runtime_id=owned.runtime_id, changes=(Hold(runtime_id=owned.runtime_id, reason="by hand"),))
+        with pytest.raises(StaleFence):
+            await other.commit(by_hand)
+        await judge_dead(other, zombie.host)
+
+        await other.commit(by_hand)
+
+        with pytest.raises(StaleFence):
+            await write(zombie, owned)
+        assert [rejoined.owned for rejoined in heard] == [{}]
+        assert (await take(zombie, "a")).fence_token > owned.fence_token + 1
+
+
 async def test_verdicts_of_both_incarnations_of_a_zombie_are_those_of_their_groups(
     database: Path, autojump_clock: MockClock
 ) -> None:

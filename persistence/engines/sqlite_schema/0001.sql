@@ -233,3 +233,19 @@ CREATE TABLE oauth_flow (
     snapshot BLOB NOT NULL,
     updated_at REAL NOT NULL
 );
+
+-- Requests: lifecycle verbs for the owner of a runtime to carry out.
+
+CREATE TABLE requests (
+    request INTEGER PRIMARY KEY,
+    request_id TEXT NOT NULL UNIQUE,
+    runtime INTEGER NOT NULL,
+    verb TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    host INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    done_at REAL,
+    answer TEXT
+);
+CREATE INDEX requests_open ON requests (runtime) WHERE done_at IS NULL;
+CREATE INDEX requests_done ON requests (done_at) WHERE done_at IS NOT NULL;

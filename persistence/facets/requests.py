@@ -1,0 +1,118 @@
+"""Requests: lifecycle verbs that another process stored for the owner to carry out (design §4).
+
+A request lands without a token, as ingress does. Its owner carries it out and marks it done with the answer, in one commit
+where the verb changes anything, so that a request is carried out once whoever dies in between.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import frozen
+
+from tenure.errors import NotFound, RuntimeDestroyed
+from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import LogicalRuntimeId, RuntimeState
+
+from . import runtimes
+
+KEEP_S: Final = 3600.0
+"""Seconds that an answer is kept for whoever asked."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RequestLifecycle(Change):
+    """Ask the owner of a runtime for a lifecycle verb. Answer: None.
+
+    Attributes:
+        runtime_id: Which runtime.
+        request_id: UUIDv7 of the request, by which its answer is found.
+        verb: What is asked; the floor above knows the verbs.
+        arguments: Of the verb, as JSON.
+    """
+
+    ingress = True
+
+    runtime_id: LogicalRuntimeId
+    request_id: str
+    verb: str
+    arguments: str
+
+
+def _request(tx: Transaction, change: RequestLifecycle) -> None:
+    record = runtimes.load(tx, change.runtime_id)
+    if record.state is RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=change.runtime_id)
+    tx.run("requests.prune", before=tx.now - KEEP_S)
+    tx.run(
+        "requests.insert",
+        request_id=change.request_id,
+        runtime=record.runtime,
+        verb=change.verb,
+        arguments=change.arguments,
+        host=tx.host,
+        now=tx.now,
+    )
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FinishRequest(Change):
+    """Mark a request done. Answer: None. Refused with `NotFound`, and the whole commit with it, where it is done already.
+
+    Attributes:
+        runtime_id: Whose request.
+        request_id: Which one.
+        answer: What came of it, as JSON.
+    """
+
+    runtime_id: LogicalRuntimeId
+    request_id: str
+    answer: str
+
+
+def _finish(tx: Transaction, change: FinishRequest) -> None:
+    if not tx.run("requests.finish", request_id=change.request_id, answer=change.answer, now=tx.now):
+        raise NotFound(what="open request", key=change.request_id)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StoredRequest:
+    """A request that waits for its owner.
+
+    Attributes:
+        request_id: Which one.
+        runtime_id: Whose.
+        verb: What is asked.
+        arguments: Of the verb, as JSON.
+    """
+
+    request_id: str
+    runtime_id: LogicalRuntimeId
+    verb: str
+    arguments: str
+
+
+def waiting_for(statements: Statements, host: int) -> list[StoredRequest]:
+    """The requests that a host has to carry out, oldest first."""
+    return [
+        StoredRequest(request_id=request_id, runtime_id=runtime_id, verb=verb, arguments=arguments)
+        for request_id, runtime_id, verb, arguments in statements.all("requests.waiting_for", host=host)
+    ]
+
+
+def find_answer(statements: Statements, request_id: str) -> str | None:
+    """What came of a request, as JSON, or None where it is not done."""
+    row = statements.one("requests.answer", request_id=request_id)
+    return None if row is None else row[0]
+
+
+FACET: Final = Facet(
+    name="requests",
+    handlers={RequestLifecycle: Handler(apply=_request), FinishRequest: Handler(apply=_finish)},
+)

@@ -1,0 +1,123 @@
+"""The handle of a runtime that this supervisor does not own: the same verbs, carried out by whoever does."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, final
+
+from tenure.errors import NotFound
+from tenure.persistence.commits import Commit, CommitResult
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets import ownership
+from tenure.persistence.group import Outcome as CommitOutcome
+from tenure.persistence.lifecycle import LifecycleEvent
+from tenure.persistence.values import Lane, LogicalRuntimeId, RuntimeState
+
+from .ingress import accept_change
+from .payloads import PayloadType
+from .requests import RESUME
+from .tickets import Ticket
+
+if TYPE_CHECKING:
+    from .supervisor import Supervisor
+
+
+@final
+class ForeignRuntime:
+    """A runtime of another host, or of none.
+
+    Verbs are stored as requests and return when the owner has carried them out; where nobody owns the runtime, this
+    supervisor does. Cancellation: a request that is stored will be carried out; before, nothing happened.
+
+    Attributes:
+        runtime_id: Its id.
+        kind: Names its behaviour.
+    """
+
+    def __init__(self, supervisor: Supervisor, runtime_id: LogicalRuntimeId, kind: str) -> None:
+        """Made by `Supervisor.find`."""
+        self._supervisor = supervisor
+        self.runtime_id = runtime_id
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"<ForeignRuntime {self.runtime_id!r} {self.kind}>"
+
+    async def accept(
+        self, payload: object, *, idempotency_key: str | None = None, lane: Lane | str = Lane.QUEUE
+    ) -> Ticket:
+        """Put one input into the inbox; on disk when this returns. The ticket hears of the outcome. See `Runtime.accept`."""
+        supervisor = self._supervisor
+        if supervisor.owns(self.runtime_id):
+            return await supervisor.runtime(self.runtime_id).accept(payload, idempotency_key=idempotency_key, lane=lane)
+        behaviour = supervisor.behaviours.get(self.kind)
+        change = accept_change(
+            supervisor.store.seams,
+            self.runtime_id,
+            payload,
+            PayloadType(None) if behaviour is None else behaviour.payload_type,
+            idempotency_key=idempotency_key,
+            lane=Lane(lane),
+        )
+        tickets: list[Ticket] = []
+
+        def settled(outcome: CommitOutcome) -> None:
+            if isinstance(outcome, CommitResult):
+                tickets.append(supervisor.issue(self.runtime_id, outcome.values[0]))
+
+        await supervisor.store.submit(Commit(changes=(change,)), on_settled=settled).wait()
+        supervisor.watch.stir()
+        supervisor.wake(self.runtime_id)
+        return tickets[0]
+
+    async def retire(self) -> None:
+        """See `Runtime.retire`."""
+        await self._ask(LifecycleEvent.RETIRE)
+
+    async def reset(self) -> None:
+        """See `Runtime.reset`."""
+        await self._ask(LifecycleEvent.RESET)
+
+    async def stop(self) -> None:
+        """See `Runtime.stop`."""
+        await self._ask(LifecycleEvent.STOP)
+
+    async def recycle(self) -> None:
+        """See `Runtime.recycle`."""
+        await self._ask(LifecycleEvent.RECYCLE)
+
+    async def destroy(self) -> None:
+        """See `Runtime.destroy`."""
+        await self._ask(LifecycleEvent.DESTROY)
+
+    async def resume(self, *, restart_run: bool = False) -> None:
+        """See `Runtime.resume`."""
+        await self._supervisor.requests.ask(self.runtime_id, RESUME, {"restart_run": restart_run})
+
+    async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
+        """Wait until the runtime is stored in one of these states, and say which.
+
+        From outside its owner a runtime is seen as it is stored: never as attached or running.
+        """
+        wanted = {RuntimeState(state) for state in states}
+        return await self._supervisor.watch.wait_for(partial(_stored_state, self.runtime_id, wanted))
+
+    async def _ask(self, event: LifecycleEvent) -> None:
+        await self._supervisor.requests.ask(self.runtime_id, event, {})
+
+
+def _stored_state(
+    runtime_id: LogicalRuntimeId, wanted: set[RuntimeState], statements: Statements
+) -> RuntimeState | None:
+    found = ownership.find_holding(statements, runtime_id)
+    if found is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    return found.state if found.state in wanted else None
+
+
+async def find_foreign(supervisor: Supervisor, runtime_id: LogicalRuntimeId) -> ForeignRuntime:
+    """The handle of a runtime that this supervisor does not own. Raises `NotFound`."""
+    found = await supervisor.store.read(partial(ownership.find_holding, runtime_id=runtime_id))
+    if found is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    return ForeignRuntime(supervisor, runtime_id, found.kind or "")

@@ -1,0 +1,55 @@
+"""What a run's commit has brought, once it has landed: told to tickets, and to the targets of sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+from tenure.actors.runtime_actor import RuntimeActor
+from tenure.persistence.commits import CommitResult
+from tenure.persistence.facets.runs import InputEnded
+from tenure.persistence.facets.sends import Sent
+from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RunBoundaryReceipt
+
+from .tickets import Outcome, Tickets
+
+
+@final
+class Publishing:
+    """Tells them; see `Publisher`."""
+
+    def __init__(self, tickets: Tickets, wake: Callable[[LogicalRuntimeId], None]) -> None:
+        """`wake` lets a runtime look into its inbox."""
+        self._tickets = tickets
+        self._wake = wake
+
+    def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
+        """See `Publisher.run_committed`."""
+        receipt = next(value for value in result.values if isinstance(value, RunBoundaryReceipt))
+        for value in result.values:
+            if isinstance(value, Sent) and value.refused is None:
+                self._wake(value.target)
+            elif isinstance(value, InputEnded):
+                rejected = value.phase is InputPhase.ABANDONED
+                outcome = Outcome(
+                    phase=value.phase,
+                    reason=AbandonReason.REJECTED if rejected else None,
+                    error=value.error,
+                    receipt=None if rejected else receipt,
+                )
+                self._tickets.settle(actor.facts.runtime_id, value.input_id, outcome)
+
+    def inputs_consumed(
+        self, actor: RuntimeActor, input_ids: tuple[InputId, ...], receipt: RunBoundaryReceipt, /
+    ) -> None:
+        """See `Publisher.inputs_consumed`."""
+        for input_id in input_ids:
+            outcome = Outcome(phase=InputPhase.CONSUMED, receipt=receipt)
+            self._tickets.settle(actor.facts.runtime_id, input_id, outcome)
+
+    def inputs_exhausted(self, actor: RuntimeActor, input_ids: tuple[InputId, ...], error: str, /) -> None:
+        """See `Publisher.inputs_exhausted`."""
+        reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
+        for input_id in input_ids:
+            outcome = Outcome(phase=InputPhase.ABANDONED, reason=reason, error=error)
+            self._tickets.settle(actor.facts.runtime_id, input_id, outcome)

@@ -1,0 +1,45 @@
+"""What a supervisor reads of any runtime in the store, whoever owns it; paged, so that no view outlives a page."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from tenure.errors import NotFound
+from tenure.persistence.codec import decode
+from tenure.persistence.facets import inputs, sends, sessions
+from tenure.persistence.store import Store
+from tenure.persistence.values import InputId, LogicalRuntimeId
+
+PAGE: Final = 500
+"""Rows that a read takes at a time."""
+
+
+async def read_session(store: Store, runtime_id: LogicalRuntimeId) -> list[Any]:
+    """See `Supervisor.read_session`."""
+    path = await store.read(partial(sessions.path_of_runtime, runtime_id=runtime_id))
+    if path is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    return [decode(message, "message", f"{runtime_id}/{at}") for at, message in enumerate(path, 1)]
+
+
+async def read_dead_letters(store: Store, runtime_id: LogicalRuntimeId) -> list[inputs.DeadLetter]:
+    """See `Supervisor.dead_letters`."""
+    found: list[inputs.DeadLetter] = []
+    while True:
+        after = found[-1].input_id if found else InputId("")
+        page = await store.read(partial(inputs.dead_letters, runtime_id=runtime_id, after=after, count=PAGE))
+        found.extend(page)
+        if len(page) < PAGE:
+            return found
+
+
+async def read_refused_sends(store: Store, runtime_id: LogicalRuntimeId) -> list[sends.RefusedSend]:
+    """See `Supervisor.refused_sends`."""
+    found: list[sends.RefusedSend] = []
+    while True:
+        after = found[-1].send if found else 0
+        page = await store.read(partial(sends.refused, runtime_id=runtime_id, after=after, count=PAGE))
+        found.extend(page)
+        if len(page) < PAGE:
+            return found

@@ -1,0 +1,406 @@
+"""Supervisors that share one file: taking over, losing, waking each other, and asking each other (design §4)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import tenure
+from tenure.errors import Closed, InvalidTransition, NotFound, RuntimeDestroyed, RuntimeOwned
+from tenure.persistence.facets import runtimes
+from tenure.persistence.values import LogicalRuntimeId
+from tests.hosts.worlds import LIMITS, Host
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "agents.db"
+
+
+@asynccontextmanager
+async def supervisor(
+    database: Path, behaviours: Mapping[str, Any], host: Host | None = None
+) -> AsyncGenerator[tenure.Supervisor]:
+    host = host or Host()
+    async with tenure.open_supervisor(
+        database, behaviours=behaviours, limits=LIMITS, seams=host.seams, drain_s=0
+    ) as opened:
+        try:
+            yield opened
+        finally:
+            host.gate.thaw()  # a frozen host cannot close
+
+
+class Reader:
+    """A behaviour that notes what it ran, does one step, and can be kept waiting inside it."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.steps: list[str] = []
+        self.entered = trio.Event()
+        self.go_on = trio.Event()
+        self.go_on.set()
+
+    async def __call__(self, run: tenure.Run) -> None:
+        for entry in run.inputs:
+            await run.step("read", self.read, entry.payload, repeat="freely")
+            run.session.append(entry.payload)
+            self.ran.append(entry.payload)
+
+    async def read(self, payload: str) -> None:
+        self.entered.set()
+        self.steps.append(payload)
+        await self.go_on.wait()
+
+    def wait_in_step(self) -> None:
+        self.go_on = trio.Event()
+
+
+async def idle(run: tenure.Run) -> None:
+    """Consume and do nothing."""
+
+
+# --- Who owns
+
+
+async def test_spawn_of_what_another_host_owns_names_it_and_with_wait_waits_for_it(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async with supervisor(database, {"kind": idle}) as second, trio.open_nursery() as nursery:
+        tokens: list[int] = []
+        async with supervisor(database, {"kind": idle}) as first:
+            tokens.append((await first.spawn("a", "kind")).fence_token)
+            with pytest.raises(RuntimeOwned) as refused:
+                await second.spawn("a", "kind")
+            assert refused.value.holder == first.store.incarnation
+
+            async def wait() -> None:
+                tokens.append((await second.spawn("a", "kind", wait=True)).fence_token)
+
+            nursery.start_soon(wait)
+            await trio.sleep(60)
+            assert len(tokens) == 1
+        await trio.sleep(1)
+        assert tokens == sorted(set(tokens))
+        assert len(tokens) == 2
+
+
+async def test_the_runtimes_of_a_dead_host_are_taken_over_at_once_and_go_on(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    first, second, dying = Reader(), Reader(), Host()
+    first.wait_in_step()
+    async with (
+        supervisor(database, {"kind": first}, dying) as dead,
+        supervisor(database, {"kind": second}) as living,
+    ):
+        ticket = await (await dead.spawn("a", "kind")).accept("x")
+        await first.entered.wait()
+        dying.gate.freeze()
+        dying.locks.die()
+
+        found = await living.ticket("a", input_id=ticket.input_id)
+        with trio.fail_after(LIMITS.renew_s):  # long before its lease has lapsed
+            outcome = await found.wait_outcome()
+
+        assert outcome.phase == "consumed"
+        assert second.ran == ["x"]
+        assert second.steps == ["x"]
+        dying.gate.thaw()
+
+
+async def test_a_spawn_does_not_wait_for_the_lease_of_a_host_that_is_dead(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    dying = Host()
+    async with supervisor(database, {"kind": idle}, dying) as dead, supervisor(database, {"kind": idle}) as living:
+        token = (await dead.spawn("a", "kind")).fence_token
+        dying.gate.freeze()
+        dying.locks.die()
+
+        assert (await living.spawn("a", "kind")).fence_token > token
+        dying.gate.thaw()
+
+
+async def test_a_frozen_host_is_judged_lapsed_and_lands_nothing_when_it_wakes(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    first, second, freezing = Reader(), Reader(), Host()
+    first.wait_in_step()
+    async with (
+        supervisor(database, {"kind": first}, freezing) as zombie,
+        supervisor(database, {"kind": second}) as living,
+    ):
+        lost, kept = await zombie.spawn("lost", "kind"), await zombie.spawn("kept", "kind")
+        ticket = await lost.accept("x")
+        await first.entered.wait()
+        freezing.gate.freeze()
+        with pytest.raises(RuntimeOwned):
+            await living.spawn("lost", "kind")
+
+        taken = await living.spawn("lost", "kind", wait=True)
+
+        assert taken.fence_token > lost.fence_token
+        assert await living.ticket("lost", input_id=ticket.input_id)
+        first.go_on.set()  # its step ends while it is frozen; the result is on its way to the disk
+        with trio.fail_after(LIMITS.renew_s):
+            assert (await (await living.ticket("lost", input_id=ticket.input_id)).wait_outcome()).phase == "consumed"
+        freezing.gate.thaw()
+
+        # Its ticket hears of what the new owner did; its run got no further; what nobody took goes on.
+        outcome = await ticket.wait_outcome()
+        assert outcome.receipt is not None
+        assert outcome.receipt.fence_token == taken.fence_token
+        assert second.ran == ["x"]
+        assert first.ran == []
+        with pytest.raises(Closed):
+            await lost.retire()
+        assert (await (await kept.accept("y")).wait_outcome()).phase == "consumed"
+        assert first.ran == ["y"]
+        assert await zombie.read_session("lost") == ["x"]
+        with pytest.raises(RuntimeOwned):
+            await living.spawn("kept", "kind")
+        with pytest.raises(RuntimeOwned):
+            await zombie.spawn("lost", "kind")
+
+
+async def test_an_observer_whose_machine_slept_judges_nobody_for_it(database: Path, autojump_clock: MockClock) -> None:
+    asleep = Host()
+    async with supervisor(database, {"kind": idle}, asleep) as observer, supervisor(database, {"kind": idle}) as other:
+        runtime = await other.spawn("a", "kind")
+        await trio.sleep(1)
+        asleep.boot_clock.slept_s += 3600
+
+        await trio.sleep(1)
+
+        with pytest.raises(RuntimeOwned):
+            await observer.spawn("a", "kind")
+        await runtime.retire()
+
+
+async def test_no_step_starts_on_a_lapsed_lease_before_the_token_was_found_good(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    host = Host()
+    lapsed: list[bool] = []
+
+    async def sleeper(run: tenure.Run) -> None:
+        host.boot_clock.slept_s += LIMITS.lease_s
+        assert opened.store.lease_lapsed()
+        for function in (look_async, look):
+            await run.step("look", function, repeat="freely")
+            host.boot_clock.slept_s += LIMITS.lease_s
+
+    def look() -> None:
+        lapsed.append(opened.store.lease_lapsed())
+
+    async def look_async() -> None:
+        look()
+
+    async with supervisor(database, {"kind": sleeper}, host) as opened:
+        ticket = await (await opened.spawn("a", "kind")).accept(None)
+        assert (await ticket.wait_outcome()).phase == "consumed"
+    assert lapsed == [False, False]
+
+
+async def test_work_that_a_host_leaves_behind_is_taken_over_by_another_one_with_the_kind(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    reader, other = Reader(), Reader()
+    async with supervisor(database, {"other": other}) as stranger, supervisor(database, {"kind": reader}) as heir:
+        blocked = Reader()
+        blocked.wait_in_step()
+        async with supervisor(database, {"kind": blocked}) as leaving:
+            ticket = await (await leaving.spawn("a", "kind")).accept("x")
+            await blocked.entered.wait()
+        outcome = await (await stranger.ticket("a", input_id=ticket.input_id)).wait_outcome()
+        assert outcome.phase == "consumed"
+        assert reader.ran == ["x"]
+        assert [facts.runtime_id for facts in heir.owned] == ["a"]
+
+
+# --- Waking each other
+
+
+async def test_an_input_from_another_host_wakes_the_owner_and_its_ticket_hears_of_the_outcome(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    reader = Reader()
+    async with supervisor(database, {"kind": reader}) as owner, supervisor(database, {}) as front:
+        await owner.spawn("a", "kind")
+        with trio.fail_after(1):
+            ticket = await front.accept("a", "x", idempotency_key="k")
+            assert (await ticket.wait_outcome()).phase == "consumed"
+
+        again = await front.accept("a", "x", idempotency_key="k")
+        assert again.deduplicated
+        assert (await again.wait_outcome()).phase == "consumed"
+        with pytest.raises(NotFound):
+            await front.accept("nobody", "x")
+        assert reader.ran == ["x"]
+
+
+async def test_an_input_for_a_runtime_that_nobody_owns_is_taken_up_by_a_host_with_its_kind(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    reader = Reader()
+    async with supervisor(database, {"kind": idle}) as gone:
+        await gone.spawn("a", "kind")
+    async with supervisor(database, {}) as front, supervisor(database, {"kind": reader}):
+        with trio.fail_after(1):
+            assert (await (await front.accept("a", "x")).wait_outcome()).phase == "consumed"
+    async with supervisor(database, {"kind": reader}) as alone:
+        with trio.fail_after(1):
+            assert (await (await alone.accept("a", "y")).wait_outcome()).phase == "consumed"
+    assert reader.ran == ["x", "y"]
+
+
+async def test_a_run_that_waits_to_be_steered_hears_another_host(database: Path, autojump_clock: MockClock) -> None:
+    heard: list[object] = []
+
+    async def steered(run: tenure.Run) -> None:
+        heard.extend(entry.payload for entry in await run.wait_steered())
+
+    async with supervisor(database, {"kind": steered}) as owner, supervisor(database, {}) as front:
+        ticket = await (await owner.spawn("a", "kind")).accept("x")
+        await trio.sleep(1)
+        await front.accept("a", "left", lane="steer")
+        assert (await ticket.wait_outcome()).phase == "consumed"
+    assert heard == ["left"]
+
+
+async def test_a_send_to_a_runtime_of_another_host_is_run_there(database: Path, autojump_clock: MockClock) -> None:
+    reader = Reader()
+
+    async def sender(run: tenure.Run) -> None:
+        run.send("b", "hello")
+
+    async with supervisor(database, {"reader": reader}) as one, supervisor(database, {"sender": sender}) as other:
+        await one.spawn("b", "reader")
+        await (await (await other.spawn("a", "sender")).accept(None)).wait_outcome()
+        await trio.sleep(1)
+        assert reader.ran == ["hello"]
+
+
+# --- Asking each other
+
+
+async def test_lifecycle_verbs_are_carried_out_by_the_owner(database: Path, autojump_clock: MockClock) -> None:
+    async with supervisor(database, {"kind": idle}) as owner, supervisor(database, {}) as asker:
+        runtime = await owner.spawn("a", "kind")
+        foreign = await asker.find("a")
+        token = runtime.fence_token
+
+        await foreign.retire()
+        assert runtime.state == "retired"
+        await foreign.recycle()
+        assert runtime.state == "idle"
+        await foreign.reset()
+        assert runtime.generation == 1
+        assert runtime.fence_token > token
+        await foreign.stop()
+        assert runtime.state == "stopped"
+        with pytest.raises(InvalidTransition) as refused:
+            await foreign.reset()
+        assert refused.value.state == "stopped"
+        await foreign.destroy()
+        with pytest.raises(RuntimeDestroyed):
+            await foreign.stop()
+        with pytest.raises(RuntimeDestroyed):
+            await asker.accept("a", "x")
+        with pytest.raises(RuntimeDestroyed):
+            await owner.spawn("a", "kind")
+        assert await foreign.wait_state("destroyed") == "destroyed"
+
+
+async def test_a_held_runtime_is_resumed_from_another_host(database: Path, autojump_clock: MockClock) -> None:
+    failing = True
+
+    async def moody(run: tenure.Run) -> None:
+        if failing:
+            raise ValueError
+
+    policy = tenure.RestartPolicy(budget=1)
+    behaviours = {"kind": tenure.Behaviour(moody, restart=policy)}
+    async with supervisor(database, behaviours) as owner, supervisor(database, {}) as asker:
+        runtime = await owner.spawn("a", "kind")
+        ticket = await runtime.accept("x")
+        await trio.sleep(1)
+        assert runtime.held is not None
+        failing = False
+        await (await asker.find("a")).resume()
+        assert runtime.held is None
+        assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_a_verb_for_a_runtime_that_nobody_owns_is_carried_out_by_whoever_asks(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async with supervisor(database, {"kind": idle}) as gone:
+        token = (await gone.spawn("a", "kind")).fence_token
+    async with supervisor(database, {"other": idle}) as without_the_kind:
+        await (await without_the_kind.find("a")).retire()
+        assert without_the_kind.owned == []
+    async with supervisor(database, {"kind": idle}) as with_the_kind:
+        await (await with_the_kind.find("a")).recycle()
+        runtime = with_the_kind.runtime("a")
+        assert runtime.state == "idle"
+        assert runtime.fence_token > token + 1  # the change without an owner minted one too
+
+
+async def test_a_request_outlives_its_owner_and_is_carried_out_by_the_next_one_once(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    dying = Host()
+    async with (
+        supervisor(database, {"kind": idle}, dying) as dead,
+        supervisor(database, {}) as asker,
+        trio.open_nursery() as nursery,
+    ):
+        await dead.spawn("a", "kind")
+        dying.gate.freeze()
+        foreign = await asker.find("a")
+        done = trio.Event()
+
+        async def reset() -> None:
+            await foreign.reset()
+            done.set()
+
+        nursery.start_soon(reset)
+        await trio.sleep(1)
+        assert not done.is_set()
+        async with supervisor(database, {"kind": idle}) as heir:
+            dying.locks.die()
+            with trio.fail_after(LIMITS.renew_s):
+                await done.wait()
+            dying.gate.thaw()
+            await trio.sleep(2 * LIMITS.renew_s)
+            record = await heir.store.read(partial(runtimes.find, runtime_id=LogicalRuntimeId("a")))
+            assert record is not None
+            assert record.generation == 1  # reset by the heir or by the asker, whoever was first, and by nobody twice
+
+
+async def test_a_request_to_an_owner_that_dies_is_carried_out_by_the_asker_where_nobody_else_can(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    dying = Host()
+    async with (
+        supervisor(database, {"kind": idle}, dying) as dead,
+        supervisor(database, {}) as asker,
+        trio.open_nursery() as nursery,
+    ):
+        await dead.spawn("a", "kind")
+        dying.gate.freeze()
+        foreign = await asker.find("a")
+        nursery.start_soon(foreign.stop)
+        await trio.sleep(1)
+        dying.locks.die()
+        assert await foreign.wait_state("stopped") == "stopped"
+        dying.gate.thaw()
