@@ -76,6 +76,7 @@ def ratios(raw: dict[str, Any], store: dict[str, Any], end_to_end: dict[str, Any
     one_by_one = raw["one_by_one"]["per_s"]
     found = {
         "1_to_one_by_one": ratio(store["1"]["per_s"], one_by_one),
+        "1_to_one_by_one_by_p50": ratio(raw["one_by_one"]["p50_ms"], store["1"]["p50_ms"]),
         f"over_{runtimes}_to_its_ceiling": ratio(
             store[f"100_over_{runtimes}"]["per_s"], raw[f"grouped_over_{runtimes}"]["per_s"]
         ),

@@ -67,15 +67,20 @@ async def record(template: Path, agents: Sequence[Agent], count: int) -> Recordi
 
 
 def replay(template: Path, recording: Recording, group: int) -> Timing:
-    """Execute a recording on a fresh copy at FULL: `group` commits a transaction, in savepoints where it is more than one."""
+    """Execute a recording on a fresh copy at FULL: `group` commits a transaction, in savepoints where it is more than one.
+
+    The latencies are those of transactions.
+    """
     connection = apsw.Connection(str(copy_of(template, "raw.db")), statementcachesize=256)
     connection.pragma("journal_mode", "WAL")
     connection.pragma("synchronous", "FULL")
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # as the engine: no statement is prepared twice
     connection.wal_autocheckpoint(Limits().wal_pages)
     execute = connection.execute
+    latencies: list[float] = []
     began = perf_counter()
     for start in range(0, len(recording.commits), group):
+        begun = perf_counter()
         execute("BEGIN IMMEDIATE")
         execute(*recording.header)
         for commit in recording.commits[start : start + group]:
@@ -86,6 +91,7 @@ def replay(template: Path, recording: Recording, group: int) -> Timing:
             if group > 1:
                 execute("RELEASE one_commit")
         execute("COMMIT")
+        latencies.append(perf_counter() - begun)
     elapsed = perf_counter() - began
     connection.close()
-    return Timing(count=len(recording.commits), elapsed_s=elapsed)
+    return Timing(count=len(recording.commits), elapsed_s=elapsed, latencies_s=sorted(latencies))
