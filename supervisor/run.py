@@ -120,6 +120,7 @@ class Run:
         self._boundary = trio.Lock()  # held over a boundary: the next one begins where it left off
         self._ended = False
         self.inputs = self._fitting([each for each in begun.inputs if each.joined is None])
+        self._contributing = tuple(each.input_id for each in self.inputs)
 
     # Work
 
@@ -217,7 +218,7 @@ class Run:
             RunEnded: The run is over.
         """
         receipt, joined = await self._checkpoint(consume)
-        self._joined += self._fitting(joined)
+        self._join(joined)
         return receipt
 
     async def wait_steered(self) -> tuple[RunInput, ...]:
@@ -231,7 +232,7 @@ class Run:
             seen = self._actor.steered.value
             replayed = self._boundaries < len(self._journal.boundaries)
             _, joined = await self._checkpoint((), AcquitRun(runtime_id=self.runtime_id, run_id=self.run_id))
-            self._joined += self._fitting(joined)
+            self._join(joined)
             # A replayed checkpoint has looked into the inbox of long ago: more may be recorded, or lie there by now.
             if not self._joined and not replayed:
                 await self._actor.steered.wait_value(partial(operator.ne, seen))
@@ -293,6 +294,11 @@ class Run:
         joined: tuple[BatchMember, ...] = result.values[-1]
         return receipt, joined
 
+    def _join(self, members: tuple[BatchMember, ...]) -> None:
+        fitting = self._fitting(members)
+        self._joined += fitting
+        self._contributing += tuple(each.input_id for each in fitting)
+
     def _replay(self) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
         recorded = self._journal.boundaries[self._boundaries]
         appended = tuple(self.session.appended[self.session.landed :])
@@ -311,7 +317,7 @@ class Run:
             runtime_id=self.runtime_id,
             run_id=self.run_id,
             boundary=boundary,
-            contributing_input_ids=tuple(each.input_id for each in self.inputs),
+            contributing_input_ids=self._contributing,
         )
         changes = [*self._buffered(), receipt, *last]
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.

@@ -90,3 +90,22 @@ async def test_what_joined_at_a_checkpoint_is_given_by_the_next_wait(
     await cut_off(database, {"kind": busy}, body)
 
     assert await ended(database, busy) == [["one"]]
+
+
+async def test_the_receipt_of_the_end_names_what_joined_also_after_a_restart(
+    database: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def wait_once(run: tenure.Run) -> None:
+        await run.wait_steered()
+        await run.sleep(100.0)
+
+    async def body(supervisor: tenure.Supervisor) -> None:
+        await steer(await started(supervisor), "one")
+
+    await cut_off(database, {"kind": wait_once}, body)
+    async with host(database, {"kind": wait_once}) as supervisor:
+        tickets = [await supervisor.ticket("alice", idempotency_key=key) for key in ("order", "one")]
+        outcomes = [await ticket.wait_outcome() for ticket in tickets]
+
+    receipts = [outcome.receipt for outcome in outcomes if outcome.receipt is not None]
+    assert [receipt.contributing_input_ids for receipt in receipts] == [tuple(each.input_id for each in tickets)] * 2
