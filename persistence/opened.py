@@ -76,8 +76,10 @@ def _open(engine: Engine, limits: Limits, seams: Seams) -> Opened:
         registry = HostRegistry(connection, engine.hosts, limits, seams)
         host = registry.join(alone=engine.alone)
         engine.share()
-    except BaseException:
+    except BaseException as exc:
         connection.close(checkpoint=False)
+        if isinstance(exc, UnknownOutcome):
+            engine.mark_broken(str(exc))
         engine.close()
         raise
     return Opened(engine=engine, connection=connection, registry=registry, host=host)

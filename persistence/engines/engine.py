@@ -169,7 +169,7 @@ class Engine(Protocol):
         ...
 
     def share(self) -> None:
-        """Let other hosts in: opening has ended."""
+        """Let other hosts in: opening has ended. Raises `UnknownOutcome`."""
         ...
 
     def open(self) -> WriteConnection:

@@ -79,7 +79,8 @@ class SqliteEngine:
     def share(self) -> None:
         """See `Engine.share`."""
         if self._files is not None:
-            self._files.share()
+            with mapped_os_errors(self._path):
+                self._files.share()
 
     def open(self) -> WriteConnection:
         """See `Engine.open`. Takes the lock first, then recovers the log, then connects."""

@@ -62,7 +62,11 @@ class DatabaseFiles:
             raise
 
     def share(self) -> None:
-        """Let others in."""
+        """Put the name of the log on disk, behind the first commit, and let others in. Raises `OSError`."""
+        if self.alone:
+            # SQLite syncs the folder for a new log, and ignores what came of it: after an error there a power cut would
+            # take the whole log with everything acknowledged in it, or bring back a journal that empties the database.
+            self._files.sync_folder(folder_of(self._path))
         if self.alone and self._shared and self._lock is not None:
             self._lock.downgrade()
             self.alone = False

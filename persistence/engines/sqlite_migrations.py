@@ -6,6 +6,7 @@ The schema is the sum of the numbered files in ``sqlite_schema/``; ``user_versio
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 import apsw
@@ -15,11 +16,12 @@ from tenure.errors import Contended, NotADatabase, SchemaMismatch
 from .sqlite_preflight import APPLICATION_ID
 
 
-def schema_files() -> list[str]:
+@cache  # the files do not change; see `load_statements`
+def schema_files() -> tuple[str, ...]:
     """The text of every migration, first to last."""
     folder = files("tenure.persistence") / "engines" / "sqlite_schema"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [(folder / name).read_text("utf-8") for name in names]
+    return tuple((folder / name).read_text("utf-8") for name in names)
 
 
 def claim(connection: apsw.Connection, path: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.resources import files
 
 _NAME = re.compile(r"^-- name: (\S+)\s*$", re.MULTILINE)
@@ -36,6 +37,11 @@ def load_statements(facets: Iterable[str], overrides: str | None = None) -> Mapp
     Raises:
         ValueError: A name stands twice, or an override has no statement to override.
     """
+    return _load(tuple(facets), overrides)
+
+
+@cache  # the files do not change, and reading them is a quarter of an open
+def _load(facets: tuple[str, ...], overrides: str | None) -> Mapping[str, str]:
     statements: dict[str, str] = {}
     folder = files("tenure.persistence")
     for facet in facets:
