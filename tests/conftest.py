@@ -8,3 +8,6 @@ from hypothesis import settings
 # What failed is printed as a line that repeats it.
 settings.register_profile("tenure", deadline=None, print_blob=True)
 settings.load_profile("tenure")
+
+pytest_plugins = ["tenure.testing.plugin"]
+"""Where tenure is installed its entry point names the same module; a checkout alone has no entry point."""

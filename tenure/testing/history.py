@@ -19,6 +19,7 @@ class EventKind(enum.Enum):
     ACKNOWLEDGED = "acknowledged"
     REFUSED = "refused"
     IN_DOUBT = "in doubt"
+    NOTED = "noted"
 
 
 @final
@@ -64,6 +65,10 @@ class Witness:
         """The store could not say: after a reopen it must have one answer, for good."""
         self._note(EventKind.IN_DOUBT, subject, value)
 
+    def noted(self, subject: str, value: Any = None) -> None:
+        """This is how it was: no promise, but what a check compares with, also where the crash came before it."""
+        self._note(EventKind.NOTED, subject, value)
+
     def _note(self, kind: EventKind, subject: str, value: Any) -> None:
         self.events.append(Event(at=self._disk.operation_count, kind=kind, subject=subject, value=value))
 
@@ -72,9 +77,10 @@ class Witness:
 class History:
     """What had been said up to a crash."""
 
-    def __init__(self, events: Sequence[Event]) -> None:
-        """Hold the events, oldest first."""
+    def __init__(self, events: Sequence[Event], later: Sequence[Event] = ()) -> None:
+        """Hold the events up to the crash, oldest first, and what came later where there was no crash."""
         self.events = tuple(events)
+        self._later = tuple(later)
         self._known: dict[tuple[EventKind, str], tuple[Any, ...]] = {}
 
     def attempted(self, subject: str) -> tuple[Any, ...]:
@@ -92,6 +98,15 @@ class History:
     def in_doubt(self, subject: str) -> tuple[Any, ...]:
         """The values of which the store could not tell."""
         return self._values(EventKind.IN_DOUBT, subject)
+
+    def noted(self, subject: str) -> tuple[Any, ...]:
+        """How it was, before the crash and in the run that did not crash."""
+        known = self._known.get((EventKind.NOTED, subject))
+        if known is None:
+            everything = (*self.events, *self._later)
+            known = tuple(each.value for each in everything if each.kind is EventKind.NOTED and each.subject == subject)
+            self._known[EventKind.NOTED, subject] = known
+        return known
 
     def _values(self, kind: EventKind, subject: str) -> tuple[Any, ...]:
         # Asked for every image, and hundreds of images share a history.

@@ -44,7 +44,8 @@ class Recording:
 
     def history(self, after: int) -> History:
         """What had been said when `after` operations were done, and before the next began."""
-        return History(self.events[: bisect.bisect_right(self.events, after, key=_moment)])
+        now = bisect.bisect_right(self.events, after, key=_moment)
+        return History(self.events[:now], self.events[now:])
 
     def describe(self, after: int, last: int = 20) -> list[str]:
         """The last operations before a point, and what was said between them, one a line."""

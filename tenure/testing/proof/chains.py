@@ -1,0 +1,59 @@
+"""Receipts, and the chain that they stand in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenure.persistence.commits import Change
+from tenure.persistence.facets import chain, receipts
+from tenure.persistence.facets.runtimes import CHAIN_START
+from tenure.persistence.values import RunBoundaryReceipt
+
+from .facet import Promised, Rows
+
+
+def receipt(_change: Change, answer: RunBoundaryReceipt) -> Promised:
+    """Exactly this receipt is stored."""
+    return [("receipt", answer)]
+
+
+def check_receipts(rows: Rows) -> None:
+    """Acknowledged receipts are there as they were given, and each run has them dense from 1."""
+    for receipt in rows.history.acknowledged("receipt"):
+        found = receipts.find(rows.statements, receipt.runtime_id, receipt.run_id, receipt.sequence)
+        assert found == receipt, f"{receipt} was acknowledged, and {found} is stored"
+    rows.none(
+        "SELECT r.run FROM runs r LEFT JOIN receipts c USING (run) GROUP BY r.run"
+        " HAVING count(c.receipt) <> r.boundaries OR coalesce(max(c.sequence), 0) <> r.boundaries",
+        "the receipts of a run are not dense from 1",
+    )
+
+
+def check_chains(rows: Rows) -> None:
+    """Each chain leads from its start to the head in the runtime's row, without a hole."""
+    runtimes = rows.of("SELECT runtime, runtime_id, boundaries, chain FROM runtimes")
+    for runtime, runtime_id, boundaries, head in runtimes:
+        links: dict[int, tuple[RunBoundaryReceipt | chain.ChainLink, bytes]] = {}
+        for position, run_id, sequence, stored in rows.of(
+            "SELECT position, run_id, sequence, chain FROM receipts JOIN runs USING (run) WHERE receipts.runtime = ?",
+            runtime,
+        ):
+            receipt = receipts.find(rows.statements, runtime_id, run_id, sequence)
+            assert receipt is not None
+            links[position] = receipt, stored
+        for position, event, *rest, stored in rows.of(
+            "SELECT position, event, detail, fence_token, generation, committed_at, group_number, chain"
+            " FROM links WHERE runtime = ?",
+            runtime,
+        ):
+            names = ("detail", "fence_token", "generation", "committed_at", "group")
+            fields: dict[str, Any] = dict(zip(names, rest, strict=True))
+            link = chain.ChainLink(runtime_id=runtime_id, event=chain.LinkEvent(event), **fields)
+            links[position] = link, stored
+        assert sorted(links) == list(range(1, boundaries + 1)), f"the chain of {runtime_id} has holes"
+        last = CHAIN_START
+        for position in sorted(links):
+            link_at, stored = links[position]
+            last = chain.next_head(last, link_at)
+            assert last == stored, f"link {position} of {runtime_id} is not what was chained"
+        assert last == head, f"the chain of {runtime_id} does not lead to its head"

@@ -1,0 +1,91 @@
+"""What the kit sees of an open store: every group that lands, with the whole state that it left.
+
+It looks below the public verbs on purpose. A promise is checked against all rows, not against what a verb makes of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+
+from tenure.persistence.commits import Change, Commit, CommitResult
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.group import GroupBroken, GroupRunner, Outcome
+from tenure.persistence.store import Store
+from tenure.testing.history import Witness
+
+if TYPE_CHECKING:
+    import apsw
+
+Promises = Callable[[Change, Any], Sequence[tuple[str, Any]]]
+"""What is promised by the answer to a change: subjects and values for the witness."""
+
+_OF_HOSTS: Final = "hosts"  # every open writes there, so it is no part of what a group left
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def database(store: Store) -> apsw.Connection:
+    """The connection that writes; on a machine of the kit everything runs on one thread."""
+    return cast("apsw.Connection", cast("Any", store)._opened.connection._db)  # noqa: SLF001 - see the module
+
+
+def statements(store: Store) -> Statements:
+    """The named statements, on the connection that writes."""
+    return cast("Statements", cast("Any", store)._opened.connection)  # noqa: SLF001 - see the module
+
+
+def state_of(store: Store) -> bytes:
+    """A digest of every row of the store but those of its hosts."""
+    db = database(store)
+    digest = hashlib.blake2b(digest_size=16)
+    for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall():
+        if table != _OF_HOSTS:
+            digest.update(_encode((table, db.execute(f'SELECT * FROM "{table}"').fetchall())))  # noqa: S608 - from the schema
+    return digest.digest()
+
+
+def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[Change]]) -> None:
+    """Tell the witness of each group: that it is attempted, what it promised, and the state that it left.
+
+    Args:
+        store: An open store.
+        witness: Who is told.
+        promises: What an answer promises.
+        landed: Collects the types of changes that landed.
+    """
+    runner: GroupRunner = cast("Any", store)._writer._runner  # noqa: SLF001 - see the module
+    carry_out = runner.run
+
+    def run(group: int, commits: Sequence[Commit]) -> list[Outcome]:
+        name = (runner.host.incarnation, group)
+        witness.attempted("group", name)
+        try:
+            outcomes = carry_out(group, commits)
+        except GroupBroken as exc:
+            if any(exc.in_doubt):
+                witness.in_doubt("group", name)
+            raise
+        written = [
+            (commit, outcome)
+            for commit, outcome in zip(commits, outcomes, strict=True)
+            if isinstance(outcome, CommitResult) and outcome.written
+        ]
+        if written:
+            witness.acknowledged("group", name)
+            for commit, outcome in written:
+                _tell(commit, outcome, witness, promises)
+                landed.update(type(change) for change in commit.changes)
+            witness.noted("state", (*name, state_of(store)))
+        return outcomes
+
+    runner.run = run  # type: ignore[method-assign]
+
+
+def _tell(commit: Commit, result: CommitResult, witness: Witness, promises: Promises) -> None:
+    for change, value in zip(commit.changes, result.values, strict=True):
+        for subject, promised in promises(change, value):
+            witness.acknowledged(subject, promised)
