@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Protocol, TypeVar, final
@@ -50,51 +49,43 @@ class AnswerChanged(AssertionError):
 class Reopening(Generic[S]):
     """A check: open, ask every invariant, crash, open, ask again; no answer may have changed.
 
-    The second crash is drawn from the image. In a quarter of the cases it comes right after the answers, often as the power
-    cut that drops all that is unsynced: what was answered must be on disk by then. In a quarter it comes at a random
-    operation of the reopening itself, when nothing was answered yet: recovery may be cut off anywhere. In the rest there is
-    none, for an image with two openings costs twice as much.
+    The second crash is drawn from the image. In half of the cases it comes right after the answers, often as the power cut
+    that drops all that is unsynced: what was answered must be on disk by then. In the other half it comes at a random
+    operation of the reopening itself, when nothing was answered yet: recovery may be cut off anywhere.
 
     Attributes:
         open_store: Opens the real store on a machine.
         invariants: What to ask of it.
+        again: For which share of the images there is a second crash; an image with two openings costs twice as much.
     """
 
     open_store: Callable[[Machine], AbstractAsyncContextManager[S]]
     invariants: Sequence[Invariant[S]]
+    again: float = 1.0
 
     async def __call__(self, machine: Machine, history: History) -> None:
         """See `Check`."""
-        second = machine.random.choice(_SECONDS)
-        before = machine.record() if second is _Second.MIDWAY else None
+        is_second = machine.random.random() < self.again
+        answered = machine.random.random() < _AFTER_THE_ANSWERS
+        before = machine.record() if is_second and not answered else None
         async with self.open_store(machine) as store:
             answers = await self._ask(store, history)
             cut = machine.random.choice(_SECOND_CUTS)
-            if second is _Second.NONE:
+            if not is_second:
                 return
             later = machine.crashed(cut, at=None if before is None else _midway(machine, before))
         async with self.open_store(later) as store:
             again = await self._ask(store, history)
         for name, first in answers.items():
-            if second is _Second.ANSWERED and again[name] != first:
+            if answered and again[name] != first:
                 raise AnswerChanged(name, first, again[name], cut)
 
     async def _ask(self, store: S, history: History) -> dict[str, Any]:
         return {invariant.name: await invariant.ask(store, history) for invariant in self.invariants}
 
 
-class _Second(enum.Enum):
-    """When the second crash comes."""
-
-    ANSWERED = enum.auto()
-    MIDWAY = enum.auto()
-    NONE = enum.auto()
-
-
-_SECONDS = (_Second.ANSWERED, _Second.MIDWAY, _Second.NONE, _Second.NONE)
-
-
 _SECOND_CUTS = (Cut.NOTHING, Cut.NOTHING, Cut.KILL, *RANDOM_CUTS)
+_AFTER_THE_ANSWERS = 0.5
 
 
 def _midway(machine: Machine, before: Disk) -> Disk:

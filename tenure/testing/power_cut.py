@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import pickle
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol, final
 
@@ -107,6 +107,7 @@ class PowerCut:
         save_to: Where the bytes of a failing image are saved; None saves nothing.
         test: The test that runs this, as pytest names it: what opens a saved image again.
         root: The folder from which pytest was started.
+        on_image: Called after each image.
     """
 
     scenario: Scenario
@@ -117,6 +118,7 @@ class PowerCut:
     save_to: Path | None = None
     test: str | None = None
     root: str | None = None
+    on_image: Callable[[], None] | None = None
 
     def run(self) -> PowerCutReport:
         """Record the scenario and check its images, in a `trio.run` of its own.
@@ -142,6 +144,8 @@ class PowerCut:
             start = Start().after(image.id.cut, *end)
             await self._examine(image, history, recording, room, start)
             cuts[image.id.cut] += 1
+            if self.on_image is not None:
+                self.on_image()
         return PowerCutReport(
             seed=self.seed,
             images=cuts.total(),

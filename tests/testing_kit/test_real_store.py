@@ -46,7 +46,7 @@ def cut(images: int = 400, durability: DurabilityClass = DurabilityClass.DISK) -
 def sweep(*kinds: FaultKind, every: int = 1, times: int = 1) -> FaultSweep:
     return FaultSweep(
         scenario=EveryCommit(days=2),
-        check=store_check(),
+        check=store_check(again=1.0),
         errors=(StoreBroken, DiskFull, CannotOpen),
         kinds=kinds,
         every=every,

@@ -75,6 +75,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         promises={credentials.PersistFlow: talk.flow_kept, credentials.UpdateFlow: talk.flow_kept},
         check=talk.check_credentials,
     ),
+    FacetProof(name="verification"),  # only reads
     FacetProof(name="repair"),  # no change of its own: a part of the commit that takes a runtime over
 )
 """Every facet of the catalogue."""

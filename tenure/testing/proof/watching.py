@@ -13,6 +13,7 @@ import msgspec
 
 from tenure.persistence.commits import Change, Commit, CommitResult
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets import ownership, runs
 from tenure.persistence.group import GroupBroken, GroupRunner, Outcome
 from tenure.persistence.store import Store
 from tenure.testing.history import Witness
@@ -24,6 +25,15 @@ Promises = Callable[[Change, Any], Sequence[tuple[str, Any]]]
 """What is promised by the answer to a change: subjects and values for the witness."""
 
 _OF_HOSTS: Final = "hosts"  # every open writes there, so it is no part of what a group left
+
+_MAY_WRITE_NOTHING: Final = (
+    ownership.RenewLease,
+    ownership.MarkLost,
+    ownership.CloseHost,
+    runs.AcquitRun,
+    runs.UnstageRun,
+)
+"""Of these a group may leave all rows but those of its host as they were."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -63,6 +73,8 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
     def run(group: int, commits: Sequence[Commit]) -> list[Outcome]:
         name = (runner.host.incarnation, group)
         witness.attempted("group", name)
+        if all(isinstance(change, _MAY_WRITE_NOTHING) for commit in commits for change in commit.changes):
+            witness.noted("empty", name)
         try:
             outcomes = carry_out(group, commits)
         except GroupBroken as exc:

@@ -1,0 +1,28 @@
+"""A whole host under power cuts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tenure.supervisor.run import Run
+from tenure.testing import PowerCut, PowerCutFailure
+from tenure.testing.power_cut_fixture import PowerCutFixture
+from tenure.testing.proof.agents import Agents, AgentsCheck
+
+
+def test_a_host_that_lost_its_power_brings_every_task_to_the_end_it_would_have_had(power_cut: PowerCutFixture) -> None:
+    power_cut(Agents(), AgentsCheck(), images=120)
+
+
+def test_a_payment_that_is_repeated_freely_is_seen_to_be_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Run.step
+
+    async def freely(self: Run, name: str, function: Any, *arguments: object, repeat: str) -> Any:
+        return await step(self, name, function, *arguments, repeat="freely")
+
+    monkeypatch.setattr(Run, "step", freely)
+
+    with pytest.raises(PowerCutFailure, match="paid for"):
+        PowerCut(scenario=Agents(), check=AgentsCheck(), budget=400).run()
