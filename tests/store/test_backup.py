@@ -55,13 +55,15 @@ async def test_a_backup_while_commits_go_on_is_consistent(tmp_path: Path, monkey
     path = tmp_path / "a.db"
     await fill(path)
     async with open_store(path, limits=Limits(wal_pages=1)) as store:
+        await store.commit(message(store, "big", payload=b'"' + b"x" * 6_000_000 + b'"'))
 
-        async def go_on() -> None:
+        async def go_on(task_status: trio.TaskStatus[None]) -> None:
+            task_status.started()
             for n in range(10_000):
                 await store.commit(message(store, f"late-{n}"))
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(go_on)
+            await nursery.start(go_on)
             report = await back_up(path, tmp_path / "copy.db")
             nursery.cancel_scope.cancel()
 
@@ -112,6 +114,16 @@ async def refusal(path: Path, target: Path) -> Error:
     return caught.value
 
 
+def swap_indexes(path: Path) -> None:
+    """Damage that no count sees: two indexes with each other's pages."""
+    connection = apsw.Connection(str(path))
+    connection.pragma("writable_schema", 1)
+    roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_schema WHERE tbl_name = 'inputs'").fetchall())
+    for name, other in (("inputs_by_id", "inputs_by_key"), ("inputs_by_key", "inputs_by_id")):
+        connection.execute("UPDATE sqlite_schema SET rootpage = ? WHERE name = ?", (roots[other], name))
+    connection.close()
+
+
 async def test_what_is_no_backup_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
     target = tmp_path / "new" / "b.db"
     target.parent.mkdir()
@@ -123,6 +135,8 @@ async def test_what_is_no_backup_is_refused_and_nothing_is_left(tmp_path: Path) 
     damaged = bytearray(whole)
     damaged[5 * 4096 : 6 * 4096] = b"\xff" * 4096
     (tmp_path / "damaged.db").write_bytes(damaged)
+    (tmp_path / "swapped.db").write_bytes(whole)
+    swap_indexes(tmp_path / "swapped.db")
     (tmp_path / "newer.db").write_bytes(whole)
     other = apsw.Connection(str(tmp_path / "newer.db"))
     other.pragma("user_version", 99)
@@ -133,6 +147,7 @@ async def test_what_is_no_backup_is_refused_and_nothing_is_left(tmp_path: Path) 
     assert isinstance(await refusal(tmp_path / "cut.db", target), Corrupt)
     assert isinstance(await refusal(tmp_path / "text.db", target), NotADatabase)
     assert isinstance(await refusal(tmp_path / "damaged.db", target), Corrupt)
+    assert isinstance(await refusal(tmp_path / "swapped.db", target), Corrupt)
     assert isinstance(await refusal(tmp_path / "newer.db", target), SchemaMismatch)
     assert isinstance(await refusal(tmp_path / "copy.db", tmp_path / "none" / "b.db"), CannotOpen)
     assert names(target.parent) <= {"b.db-lock"}
