@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import backups
+from . import backups, inspection
 from .command import command
 
 
@@ -16,3 +16,6 @@ def app() -> None:
 
 command(app, "backup")(backups.backup)
 command(app, "restore")(backups.restore)
+command(app, "list")(inspection.list_all)
+command(app, "show")(inspection.show)
+command(app, "verify")(inspection.verify)

@@ -1,0 +1,66 @@
+"""``tenure list``, ``tenure show`` and ``tenure verify``: read only, host running or not."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import attrs
+import click
+
+from tenure.persistence.inspection import list_runtimes, show_runtime
+from tenure.persistence.looking import Look, look_into
+from tenure.persistence.values import LogicalRuntimeId, check_runtime_id
+from tenure.persistence.verification import Verification, runtime_ids, verify_runtime
+
+from .exits import REFUSED
+from .output import Output
+
+_LISTED: Final = ("runtime_id", "kind", "state", "held", "generation", "fence_token", "owner")
+_VERIFIED: Final = ("runtime_id", "sound", "receipts", "links", "nodes", "inputs", "problems", "not_recomputed")
+
+
+@click.argument("file", type=click.Path())
+async def list_all(output: Output, file: str) -> None:
+    """List the runtimes of the store FILE, by id."""
+    async with look_into(file) as look:
+        lines: list[dict[str, object]] = []
+        after = ""
+        while page := await look.read(partial(list_runtimes, after=after)):
+            lines += [attrs.asdict(line) for line in page]
+            after = page[-1].runtime_id
+    output.rows("Runtimes", _LISTED, lines)
+
+
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+async def show(output: Output, file: str, runtime: str) -> None:
+    """Show what is stored of RUNTIME in the store FILE, without its messages."""
+    async with look_into(file) as look:
+        output.facts("Runtime", await look.read(partial(show_runtime, runtime_id=check_runtime_id(runtime))))
+
+
+@click.argument("file", type=click.Path())
+@click.argument("runtime", required=False)
+async def verify(output: Output, file: str, runtime: str | None) -> int | None:
+    """Walk the receipts of RUNTIME, or of every runtime of the store FILE, and recompute what can be.
+
+    Ends with 1 where something is wrong. What nothing stored can prove is said and is no fault.
+    """
+    async with look_into(file) as look:
+        wanted = await _ids(look) if runtime is None else [check_runtime_id(runtime)]
+        found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]
+    output.rows("Verified", _VERIFIED, [_line(each) for each in found])
+    return None if all(each.is_sound for each in found) else REFUSED
+
+
+async def _ids(look: Look) -> list[LogicalRuntimeId]:
+    ids: list[LogicalRuntimeId] = []
+    while page := await look.read(partial(runtime_ids, after=ids[-1] if ids else "")):
+        ids += page
+    return ids
+
+
+def _line(found: Verification) -> dict[str, object]:
+    line: dict[str, object] = attrs.asdict(found)
+    return line | {"sound": found.is_sound}

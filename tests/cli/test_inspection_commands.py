@@ -1,0 +1,106 @@
+"""``tenure list``, ``show`` and ``verify``: beside a host that runs, and without one."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner, Result
+
+import tenure
+from tenure.cli.app import app
+from tenure.cli.exits import DONE, NOT_THERE, REFUSED
+from tests.contracts.builders import consumed, delta, queued
+from tests.contracts.damage import execute
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+async def fill(path: Path, *sql: str) -> None:
+    async with tenure.open_store(path) as store:
+        await store.runtimes.commit_session_boundary(
+            "alice", delta("private"), "run-1", "run_start", ["i1"], [consumed("i1")]
+        )
+        await store.runtimes.persist_runtime_state("alice", "retired")
+        await store.runtimes.persist_input_state("bob", queued("i1", payload=b'"private"'))
+        for statement in sql:
+            await execute(store, statement)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    trio.run(fill, tmp_path / "a.db")
+    return tmp_path / "a.db"
+
+
+def test_runtimes_are_listed_by_id(path: Path) -> None:
+    result = call("list", path, "--json")
+
+    assert result.exit_code == DONE, result.stderr
+    assert [(each["runtime_id"], each["state"]) for each in json.loads(result.stdout)] == [
+        ("alice", "retired"),
+        ("bob", "idle"),
+    ]
+    assert "alice" in call("list", path).stdout
+
+
+def test_a_runtime_is_shown_without_its_content(path: Path) -> None:
+    result = call("show", path, "alice", "--json")
+
+    assert result.exit_code == DONE, result.stderr
+    shown = json.loads(result.stdout)
+    assert shown["session"]["message_count"] == 1
+    assert shown["inputs"] == {"consumed": 1}
+    assert "private" not in result.stdout + call("show", path, "bob").stdout
+
+
+def test_a_sound_store_verifies(path: Path) -> None:
+    result = call("verify", path, "--json")
+
+    assert result.exit_code == DONE, result.stderr
+    assert [(each["runtime_id"], each["sound"], each["receipts"]) for each in json.loads(result.stdout)] == [
+        ("alice", True, 1),
+        ("bob", True, 0),
+    ]
+
+
+def test_a_damaged_runtime_is_told_from_a_sound_one(tmp_path: Path) -> None:
+    trio.run(fill, tmp_path / "a.db", "UPDATE receipts SET message_count = 7")
+
+    result = call("verify", tmp_path / "a.db", "--json")
+
+    assert result.exit_code == REFUSED
+    assert {each["runtime_id"]: each["sound"] for each in json.loads(result.stdout)} == {"alice": False, "bob": True}
+    assert call("verify", tmp_path / "a.db", "bob").exit_code == DONE
+
+
+@pytest.mark.parametrize("command", ["show", "verify"])
+def test_a_runtime_that_is_not_there_is_said_to_be(path: Path, command: str) -> None:
+    assert call(command, path, "nobody").exit_code == NOT_THERE
+
+
+@pytest.mark.parametrize("command", ["list", "verify"])
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, command: str) -> None:
+    assert call(command, tmp_path / "none.db").exit_code == NOT_THERE
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_looking_beside_a_running_host_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    async def main() -> None:
+        async with tenure.open_store(path) as store:
+            await store.runtimes.persist_runtime_state("alice", "idle")
+            hosts = await execute(store, "SELECT count(*) FROM hosts")
+            for arguments in (("list", path), ("show", path, "alice"), ("verify", path)):
+                result = await trio.to_thread.run_sync(partial(call, *arguments))
+                assert result.exit_code == DONE, result.stderr
+            assert await execute(store, "SELECT count(*) FROM hosts") == hosts
+            await store.runtimes.persist_runtime_state("alice", "stopped")
+
+    trio.run(main)
