@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import final
+from typing import cast, final
 
 import trio
 
@@ -59,3 +59,20 @@ async def background(*tasks: Callable[[], Awaitable[object]]) -> AsyncGenerator[
             nursery.start_soon(task)
         yield body
         nursery.cancel_scope.cancel()
+
+
+async def together(*tasks: Callable[[], Awaitable[object]]) -> None:
+    """Run tasks at once and wait for all of them; what one raises cancels the rest, and leaves unwrapped."""
+    try:
+        async with trio.open_nursery() as nursery:  # owned by this call
+            for task in tasks:
+                nursery.start_soon(task)
+    except BaseExceptionGroup as group:
+        # Of several errors the first is the cause; a cancellation of our own caller comes again.
+        raise _first_leaf(group) from None
+
+
+def _first_leaf(error: BaseException) -> BaseException:
+    if isinstance(error, BaseExceptionGroup):
+        return _first_leaf(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+    return error

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, final
 
-import trio
 from attrs import frozen
 
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.nursery import together
 from tenure.persistence.values import LogicalRuntimeId
 
 if TYPE_CHECKING:
@@ -43,7 +43,5 @@ async def recover(supervisor: Supervisor) -> None:
     after = ""
     while page := await supervisor.store.read(partial(unfinished, after=after)):
         after = page[-1].runtime_id
-        async with trio.open_nursery() as nursery:  # owned by this page
-            for found in page:
-                if found.kind in supervisor.behaviours:
-                    nursery.start_soon(supervisor.take_over_quietly, found.runtime_id, found.kind)
+        known = [found for found in page if found.kind in supervisor.behaviours]
+        await together(*(partial(supervisor.take_over_quietly, found.runtime_id, found.kind) for found in known))

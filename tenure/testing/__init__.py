@@ -24,3 +24,12 @@ from .power_cut import (
     PowerCutReport as PowerCutReport,
     Scenario as Scenario,
 )
+from .simulation import (
+    Client as Client,
+    Given as Given,
+    Hardship as Hardship,
+    PromiseBroken as PromiseBroken,
+    Simulation as Simulation,
+    SimulationFailure as SimulationFailure,
+    SimulationReport as SimulationReport,
+)
