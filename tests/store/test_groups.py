@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import apsw
+import trio
 from attrs import frozen
 
 from tenure.errors import Contended, IdempotencyConflict, Internal, StaleFence
 from tenure.persistence.commits import Change, Commit, CommitResult
 from tenure.persistence.limits import Limits
 from tenure.persistence.store import Store
-from tests.store.world import OpenMode, landed, message, own, refused, settle_all
+from tenure.persistence.writer import Pending
+from tests.store.world import OpenMode, landed, message, own, refused, settle, settle_all
 
 
 @frozen(kw_only=True, slots=True)
@@ -116,14 +118,17 @@ async def test_a_callback_that_raises_keeps_nobody_waiting_and_stops_the_store(s
     def fail(_: object) -> None:
         raise ZeroDivisionError
 
-    outcomes = await settle_all(
-        [
-            store.submit(message(store, "m-1")),
-            store.submit(message(store, "m-2"), on_settled=fail),
-            store.submit(message(store, "m-3")),
-        ]
-    )
+    outcomes: list[object] = []
 
+    async def wait(pending: Pending) -> None:
+        outcomes.append(await settle(pending))
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            for key in ("m-1", "m-2", "m-3"):
+                nursery.start_soon(wait, store.submit(message(store, key), on_settled=fail if key == "m-2" else None))
+
+    assert len(outcomes) == 3
     assert all(isinstance(outcome, CommitResult) for outcome in outcomes)
     assert "ZeroDivisionError" in (await store.wait_broken()).detail
 
