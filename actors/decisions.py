@@ -44,8 +44,12 @@ class Decision:
         return self.event in ENDS_RUN
 
 
-def decide(runtime_id: LogicalRuntimeId, standing: Standing, event: LifecycleEvent, epoch: str) -> Decision | None:
-    """Decide an event on a standing; None where it changes nothing. `epoch` is used where a new registration begins.
+def decide(
+    runtime_id: LogicalRuntimeId, standing: Standing, event: LifecycleEvent, epoch: str, *, clear_session: bool = False
+) -> Decision | None:
+    """Decide an event on a standing; None where it changes nothing.
+
+    `epoch` is used where a new registration begins; `clear_session` empties the conversation in the same commit.
 
     Raises:
         RuntimeDestroyed: Nothing leaves destroyed.
@@ -65,6 +69,7 @@ def decide(runtime_id: LogicalRuntimeId, standing: Standing, event: LifecycleEve
             abandon=reason,
             end_run=event in ENDS_RUN,
             next_generation=resets,
+            clear_session=clear_session,
         )
     ]
     if resets or (event is LifecycleEvent.ATTACH and standing.state is RuntimeState.STOPPED):

@@ -89,9 +89,9 @@ class RuntimeActor:
         """
         return await self._ask(Request(partial(self._accept, change, issue)))
 
-    async def apply(self, event: LifecycleEvent, *also: Change) -> None:
+    async def apply(self, event: LifecycleEvent, *also: Change, clear_session: bool = False) -> None:
         """Carry out one lifecycle event, and other changes in the same commit; on disk when this returns."""
-        await self._ask(Request(partial(self._in_turn, partial(self._apply, event, also))))
+        await self._ask(Request(partial(self._in_turn, partial(self._apply, event, also, clear_session=clear_session))))
 
     async def hold(self, reason: str | None, detail: str | None = None, *first: Change) -> None:
         """Mark the runtime held, or resume it with None, behind other changes of the same commit."""
@@ -264,8 +264,9 @@ class RuntimeActor:
         request.answer(answer)
         self.wake()
 
-    async def _apply(self, event: LifecycleEvent, also: tuple[Change, ...]) -> None:
-        decision = decide(self.facts.runtime_id, self.facts.standing, event, self._store.seams.new_id())
+    async def _apply(self, event: LifecycleEvent, also: tuple[Change, ...], *, clear_session: bool) -> None:
+        epoch = self._store.seams.new_id()
+        decision = decide(self.facts.runtime_id, self.facts.standing, event, epoch, clear_session=clear_session)
         if decision is not None:
             result = await self.channel.commit(*decision.changes, *also)
             self.publish_event(decision, result.values[: len(decision.changes)])

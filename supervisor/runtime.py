@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 from tenure.actors.facts import RuntimeFacts
 from tenure.persistence.codec import encode
 from tenure.persistence.commits import Change
+from tenure.persistence.facets.dead_letters import DropDeadLetter, RetryDeadLetter
 from tenure.persistence.facets.runs import DropRun
 from tenure.persistence.facets.steps import SettleStep
 from tenure.persistence.lifecycle import LifecycleEvent, Standing
@@ -99,13 +100,13 @@ class Runtime:
         """Accept nothing new and drain what is there; durable when this returns. Raises `InvalidTransition`."""
         await self._apply(LifecycleEvent.RETIRE)
 
-    async def reset(self) -> None:
+    async def reset(self, *, clear_session: bool = False) -> None:
         """Abandon every unfinished input and begin a new life with a new token; durable when this returns.
 
-        The conversation stays, and so does the held mark. Raises `InvalidTransition` while running, and in stopped and
-        destroyed.
+        The conversation stays unless `clear_session` empties it in the same commit; the held mark stays. Raises
+        `InvalidTransition` while running, and in stopped and destroyed.
         """
-        await self._apply(LifecycleEvent.RESET)
+        await self._supervisor.actor(self._facts).apply(LifecycleEvent.RESET, clear_session=clear_session)
 
     async def stop(self) -> None:
         """Abandon every unfinished input and run nothing until it is spawned again; durable when this returns.
@@ -132,6 +133,37 @@ class Runtime:
         """
         actor = self._supervisor.actor(self._facts)
         return await (actor.cancel_run() if input_id is None else actor.cancel_input(InputId(input_id)))
+
+    async def retry(self, input_id: str, *, fresh: bool = False) -> tuple[InputId, ...]:
+        """Queue a dead letter again, with the batch that was abandoned together; durable when this returns.
+
+        Its run is reopened: the same run id, the recorded steps kept, attempts from 0.
+
+        Args:
+            input_id: Which dead letter; `Supervisor.dead_letters` lists them.
+            fresh: Begin a new run id and repeat the steps.
+
+        Returns:
+            What is queued again, in admission order; `Supervisor.ticket` finds the tickets.
+
+        Raises:
+            NotFound: No such input, or it was dropped.
+            InvalidTransition: It is not abandoned, or its runtime was destroyed.
+        """
+        change = RetryDeadLetter(runtime_id=self.runtime_id, input_id=InputId(input_id), fresh=fresh)
+        answers = await self._supervisor.actor(self._facts).commit(change)
+        queued: tuple[InputId, ...] = answers[0]
+        return queued
+
+    async def drop(self, input_id: str) -> None:
+        """Let a dead letter go: its payload is gone, its key stays known; durable when this returns.
+
+        Raises:
+            NotFound: No such input.
+            InvalidTransition: It is not abandoned.
+        """
+        change = DropDeadLetter(runtime_id=self.runtime_id, input_id=InputId(input_id))
+        await self._supervisor.actor(self._facts).commit(change)
 
     async def resume(self, *, restart_run: bool = False) -> None:
         """Clear the held mark and forgive what led to it; durable when this returns.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar, final
 
 from tenure.persistence.facets.inputs import DeadLetter
@@ -121,9 +122,17 @@ class Runtime:
         """See `tenure.Runtime.retire`."""
         await self._portal.call(self._runtime.retire)
 
-    async def reset(self) -> None:
+    async def reset(self, *, clear_session: bool = False) -> None:
         """See `tenure.Runtime.reset`."""
-        await self._portal.call(self._runtime.reset)
+        await self._portal.call(partial(self._runtime.reset, clear_session=clear_session))
+
+    async def retry(self, input_id: str, *, fresh: bool = False) -> tuple[InputId, ...]:
+        """See `tenure.Runtime.retry`."""
+        return await self._portal.call(partial(self._runtime.retry, input_id, fresh=fresh))
+
+    async def drop(self, input_id: str) -> None:
+        """See `tenure.Runtime.drop`."""
+        await self._portal.call(partial(self._runtime.drop, input_id))
 
     async def stop(self) -> None:
         """See `tenure.Runtime.stop`."""
