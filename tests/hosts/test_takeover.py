@@ -18,6 +18,9 @@ from tenure.persistence.facets import runtimes
 from tenure.persistence.values import LogicalRuntimeId
 from tests.hosts.worlds import LIMITS, Host
 
+LONGEST_S = 1000.0
+"""Virtual seconds after which a test is taken to hang."""
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
@@ -29,13 +32,14 @@ async def supervisor(
     database: Path, behaviours: Mapping[str, Any], host: Host | None = None
 ) -> AsyncGenerator[tenure.Supervisor]:
     host = host or Host()
-    async with tenure.open_supervisor(
-        database, behaviours=behaviours, limits=LIMITS, seams=host.seams, drain_s=0
-    ) as opened:
-        try:
-            yield opened
-        finally:
-            host.gate.thaw()  # a frozen host cannot close
+    with trio.fail_after(LONGEST_S):
+        async with tenure.open_supervisor(
+            database, behaviours=behaviours, limits=LIMITS, seams=host.seams, drain_s=0
+        ) as opened:
+            try:
+                yield opened
+            finally:
+                host.gate.thaw()  # a frozen host cannot close
 
 
 class Reader:
@@ -210,6 +214,28 @@ async def test_no_step_starts_on_a_lapsed_lease_before_the_token_was_found_good(
     assert lapsed == [False, False]
 
 
+async def test_a_step_that_waited_for_a_thread_while_its_host_slept_does_not_start_before_either(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    host = Host()
+    lapsed: list[bool] = []
+
+    async def sleeper(run: tenure.Run) -> None:
+        host.gate.freeze()
+        await run.step("look", look, repeat="freely")
+
+    def look() -> None:
+        lapsed.append(opened.store.lease_lapsed())
+
+    async with supervisor(database, {"kind": sleeper}, host) as opened:
+        ticket = await (await opened.spawn("a", "kind")).accept(None)
+        await trio.sleep(1)
+        host.boot_clock.slept_s += LIMITS.lease_s
+        host.gate.thaw()
+        assert (await ticket.wait_outcome()).phase == "consumed"
+    assert lapsed == [False]
+
+
 async def test_work_that_a_host_leaves_behind_is_taken_over_by_another_one_with_the_kind(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -220,7 +246,9 @@ async def test_work_that_a_host_leaves_behind_is_taken_over_by_another_one_with_
         async with supervisor(database, {"kind": blocked}) as leaving:
             ticket = await (await leaving.spawn("a", "kind")).accept("x")
             await blocked.entered.wait()
-        outcome = await (await stranger.ticket("a", input_id=ticket.input_id)).wait_outcome()
+            await trio.sleep(1)  # the others have seen the input come, and that it is not theirs
+        with trio.fail_after(LIMITS.renew_s / 2):  # at once, and not at the next renewal
+            outcome = await (await stranger.ticket("a", input_id=ticket.input_id)).wait_outcome()
         assert outcome.phase == "consumed"
         assert reader.ran == ["x"]
         assert [facts.runtime_id for facts in heir.owned] == ["a"]
