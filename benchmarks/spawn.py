@@ -24,6 +24,9 @@ import tenure
 
 RUNTIMES: Final = 20_000
 
+STILL: Final = tenure.Limits(poll_s=3600)
+"""Without looks at other hosts, so that there is a moment in which nothing runs."""
+
 
 async def spawn_many(folder: Path, count: int) -> Timing:
     """Time the spawns, all asked for at once."""
@@ -38,7 +41,8 @@ async def spawn_many(folder: Path, count: int) -> Timing:
 async def weigh(folder: Path, count: int) -> dict[str, int]:
     """Bytes that one runtime keeps allocated: passivated, and idle with an actor."""
     with scratch(folder) as name:
-        async with tenure.open_supervisor(Path(name) / "spawn.db", behaviours={"agent": remember}) as supervisor:
+        path = Path(name) / "spawn.db"
+        async with tenure.open_supervisor(path, behaviours={"agent": remember}, limits=STILL) as supervisor:
             await use(await supervisor.spawn("warm", "agent"))
             tracemalloc.start()
             owned = await spawn_all(supervisor, count)
