@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import cast
 
 import apsw
 import pytest
@@ -118,7 +119,10 @@ def swap_indexes(path: Path) -> None:
     """Damage that no count sees: two indexes with each other's pages."""
     connection = apsw.Connection(str(path))
     connection.pragma("writable_schema", 1)
-    roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_schema WHERE tbl_name = 'inputs'").fetchall())
+    roots: dict[str, int] = {
+        str(name): cast("int", page)
+        for name, page in connection.execute("SELECT name, rootpage FROM sqlite_schema WHERE tbl_name = 'inputs'")
+    }
     for name, other in (("inputs_by_id", "inputs_by_key"), ("inputs_by_key", "inputs_by_id")):
         connection.execute("UPDATE sqlite_schema SET rootpage = ? WHERE name = ?", (roots[other], name))
     connection.close()

@@ -16,7 +16,18 @@ from tenure.errors import DiskFull, InvalidTransition
 from tenure.persistence.commits import Change, Commit, CommitResult
 from tenure.persistence.contracts.snapshots import encode_snapshot
 from tenure.persistence.envelope import SessionDelta, SessionSnapshot, TranscriptRewriteCommit
-from tenure.persistence.facets import dead_letters, inputs, lifecycle, ownership, receipts, runs, sends, sessions, steps
+from tenure.persistence.facets import (
+    dead_letters,
+    inputs,
+    lifecycle,
+    ownership,
+    receipts,
+    requests,
+    runs,
+    sends,
+    sessions,
+    steps,
+)
 from tenure.persistence.input_state import InputState
 from tenure.persistence.lifecycle_record import (
     MachineLifecycleBindingFacts,
@@ -171,6 +182,11 @@ class Story:
         await self._own("bob")
         await self._write(ownership.MarkLost(host=NOBODY, counter=None))
         await self._write(ownership.RenewLease())
+        asked = self._new_id()
+        await self._write(
+            requests.RequestLifecycle(runtime_id=_id("cyd"), request_id=asked, verb="hold", arguments="{}")
+        )
+        await self._write(requests.FinishRequest(runtime_id=_id("cyd"), request_id=asked, answer="null"))
         await self._own("eve")
         await self._accept("eve", "too late")
         await self._write(

@@ -18,6 +18,7 @@ from tenure.persistence.facets import (
     operations,
     ownership,
     receipts,
+    requests,
     runs,
     sends,
     sessions,
@@ -74,6 +75,11 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         name="credentials",
         promises={credentials.PersistFlow: talk.flow_kept, credentials.UpdateFlow: talk.flow_kept},
         check=talk.check_credentials,
+    ),
+    FacetProof(
+        name="requests",
+        promises={requests.RequestLifecycle: owners.requested, requests.FinishRequest: owners.answered},
+        check=owners.check_requests,
     ),
     FacetProof(name="verification"),  # only reads
     FacetProof(name="repair"),  # no change of its own: a part of the commit that takes a runtime over

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenure.persistence.facets import lifecycle, ownership
+from tenure.persistence.facets import lifecycle, ownership, requests
 from tenure.persistence.values import RuntimeState
 
 from .facet import Promised, Rows
@@ -52,3 +52,22 @@ def check_lifecycle(rows: Rows) -> None:
     for runtime_id, (state, _, owner) in known.items():
         assert state not in {"running", "attached"}, f"{runtime_id} is stored as {state}"
         assert state != RuntimeState.DESTROYED or owner is None, f"somebody owns the destroyed {runtime_id}"
+
+
+def requested(change: requests.RequestLifecycle, _answer: None) -> Promised:
+    """The owner will find the request."""
+    return [("request", change.request_id)]
+
+
+def answered(change: requests.FinishRequest, _answer: None) -> Promised:
+    """The request is done, with this answer."""
+    return [("answer", (change.request_id, change.answer))]
+
+
+def check_requests(rows: Rows) -> None:
+    """Requests are there, and those that were carried out are not carried out again."""
+    known = dict(rows.of("SELECT request_id, answer FROM requests"))
+    lost = set(rows.history.acknowledged("request")) - set(known)
+    assert not lost, f"requests {lost} are lost"
+    for request_id, answer in rows.history.acknowledged("answer"):
+        assert known[request_id] == answer, f"request {request_id} was answered {answer} and has {known[request_id]}"
