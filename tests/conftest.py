@@ -9,5 +9,5 @@ from hypothesis import settings
 settings.register_profile("tenure", deadline=None, print_blob=True)
 settings.load_profile("tenure")
 
-pytest_plugins = ["tenure.testing.plugin"]
+pytest_plugins = ["pytest_tenure"]
 """Where tenure is installed its entry point names the same module; a checkout alone has no entry point."""

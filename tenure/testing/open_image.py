@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     if saved.root is not None:
         os.chdir(saved.root)
-    return int(pytest.main(["-p", "tenure.testing.plugin", f"--power-cut-image={folder}", saved.test]))
+    return int(pytest.main(["-p", "pytest_tenure", f"--power-cut-image={folder}", saved.test]))
 
 
 def _describe(saved: SavedImage, folder: Path) -> list[str]:

@@ -9,8 +9,9 @@ from typing import final
 
 import pytest
 
+from pytest_tenure import FEW, MANY
+
 from .operations import Drive
-from .plugin import FEW, MANY
 from .power_cut import Check, PowerCut, PowerCutReport, Scenario
 from .saved_image import SavedImage
 

@@ -21,7 +21,7 @@ def test_the_example_of_the_page_finds_every_greeting(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "greeting.py").write_text(OWN)
     (tmp_path / "test_greeting.py").write_text(TEST)
-    plugins = ["-p", "tenure.testing.plugin", "-p", "no:cacheprovider"]
+    plugins = ["-p", "pytest_tenure", "-p", "no:cacheprovider"]
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, "--power-cut-images=60", "test_greeting.py"],

@@ -35,9 +35,9 @@ def test_wrong(power_cut):
 """
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, module: bool = True) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *arguments],
+        [sys.executable, *(["-m"] if module else []), *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -48,7 +48,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    plugin = ["-p", "tenure.testing.plugin", "-p", "no:randomly"]
+    plugin = ["-p", "pytest_tenure", "-p", "no:randomly"]
     return run(folder, "pytest", *plugin, "-q", *arguments)
 
 
@@ -97,3 +97,12 @@ def test_a_folder_of_ones_own_holds_the_failing_image(folder: Path) -> None:
     pytest_in(folder, "test_it.py::test_wrong", f"--power-cut-folder={folder / 'mine'}")
 
     assert list(folder.glob("mine/*test_wrong/*/image.pickle"))
+
+
+@pytest.mark.process
+def test_the_plugin_costs_nothing_where_no_test_asks_for_it() -> None:
+    loaded = (
+        "import sys, pytest_tenure; print([name for name in sys.modules if name.split('.')[0] in ('tenure', 'trio')])"
+    )
+
+    assert run(ROOT, "-c", loaded, module=False).stdout.strip() == "[]"

@@ -1,7 +1,7 @@
-"""The pytest plugin: the fixture ``power_cut`` and the options of the sweep.
+"""The pytest plugin of tenure: the fixture ``power_cut`` and the options of the sweep.
 
-This module needs pytest alone; the kit is imported when a test asks for the fixture. (Its package and the facade come with
-it by their place: an entry point that is to cost nothing stands outside them.)
+It stands outside the package, for pytest imports it at every start wherever tenure is installed: it costs nothing where no
+test asks for the fixture.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .power_cut_fixture import PowerCutFixture
+    from tenure.testing.power_cut_fixture import PowerCutFixture
 
 FEW = 300
 """Images of a test without ``--power-cut``."""
@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def power_cut(request: pytest.FixtureRequest) -> PowerCutFixture:
     """Checks what power cuts leave of a scenario: ``power_cut(scenario, check)`` in a sync test."""
-    from .power_cut_fixture import PowerCutFixture  # noqa: PLC0415 - no cost where it is not used
+    from tenure.testing.power_cut_fixture import PowerCutFixture  # noqa: PLC0415 - no cost where it is not used
 
     return PowerCutFixture(request)
 
