@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 reports.append(told)
             else:
                 failures.append(told)
+                _say(f"seed {told.seed} failed: {told.reason}")
             advance(len(failures))
     failures.sort(key=_seed_of)
     for failure in failures[:FAILURES_SHOWN]:
