@@ -110,8 +110,10 @@ class Execution:
         self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException
     ) -> None:
         lost = find_leaf(error, (StaleFence, StoreBroken, Closed))
+        # A stale fence of another runtime, which the behaviour let through, is a failure of its own like any other.
+        mine = isinstance(lost, StaleFence) and lost.runtime_id == actor.facts.runtime_id
         try:
-            if lost is not None and (isinstance(lost, StaleFence) or self._store.broken is not None):
+            if lost is not None and (mine or self._store.broken is not None):
                 actor.close(lost)
             elif find_leaf(error, (InvalidTransition,)) is not None and actor.facts.run_id != begun.run_id:
                 return  # the run was dropped by a lifecycle event that committed first

@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import trio
 
@@ -71,9 +71,17 @@ async def open_supervisor(
                     await _drain(supervisor, drain_s)
             finally:
                 supervisor.close()
-        if supervisor.failure is not None and body.left_normally:
+        if supervisor.failure is not None and (body.left_normally or _only_tells(body.error, supervisor.failure)):
             raise supervisor.failure
         body.reraise()
+
+
+def _only_tells(error: BaseException | None, failure: BaseException) -> bool:
+    """Whether the body raised nothing of its own: what ended the supervisor came to several of its tasks at once."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return all(_only_tells(each, failure) for each in group.exceptions)
+    return isinstance(error, (type(failure), trio.Cancelled))
 
 
 async def _watch_store(supervisor: Supervisor) -> None:

@@ -18,6 +18,7 @@ from tenure.errors import Closed, KindMismatch, NotADatabase, NotFound, RunEnded
 
 MEMORY = ":memory:"
 PATIENCE_S = 60.0
+DRAIN_S = 5.0
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -380,9 +381,13 @@ def test_a_normal_exit_lets_runs_come_to_their_end_and_answers_who_waits(tmp_pat
 
     async def slow(run: tenure.Run) -> None:
         await run.step("wait", release.wait, PATIENCE_S, repeat="freely")
+        if run.inputs[0].payload == 2:  # begun before the drain was, on a slow day
+            await trio.sleep_forever()
 
     async def main() -> None:
-        async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"slow": slow}) as supervisor:
+        async with tenure.asyncio.open_supervisor(
+            tmp_path / "a.db", behaviours={"slow": slow}, drain_s=DRAIN_S
+        ) as supervisor:
             alice = await supervisor.spawn("alice", "slow")
             first, second = await alice.accept(1), await alice.accept(2)
             await alice.wait_state("running")

@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
+from tenure.errors import StaleFence, StoreBroken
 
 from .conftest import ALONE, OpenHost
 
@@ -182,3 +183,31 @@ async def test_a_run_that_never_returns_is_given_its_time_at_a_normal_exit_and_g
 
     async with open_host({"k": well}) as supervisor:
         assert (await (await supervisor.ticket("a", idempotency_key="second")).wait_outcome()).phase == "consumed"
+
+
+async def test_a_stale_fence_of_another_runtime_that_is_let_through_is_a_failure_like_any_other(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async def meddling(run: tenure.Run) -> None:
+        raise StaleFence(runtime_id="somebody else", expected=2, actual=1)
+
+    async with open_host({"k": meddling}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        ticket = await runtime.accept(1)
+
+        assert (await ticket.wait_outcome()).reason == "max_attempts_exhausted"
+        assert runtime.state == "attached"
+
+
+async def test_a_store_that_breaks_under_several_tasks_of_the_body_is_told_once(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async def body() -> None:
+        async with open_host({"well": well}) as supervisor, trio.open_nursery() as nursery:
+            runtimes = [await supervisor.spawn(name, "well") for name in "abc"]
+            supervisor.store.stop_in_doubt("for the test")
+            for runtime in runtimes:
+                nursery.start_soon(runtime.accept, 1)
+
+    with pytest.raises(StoreBroken):
+        await body()
