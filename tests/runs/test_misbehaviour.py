@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
 from tenure.errors import StaleFence, StoreBroken
+from tenure.persistence.commits import Commit
 
 from .conftest import ALONE, OpenHost
 
@@ -204,10 +205,13 @@ async def test_a_store_that_breaks_under_several_tasks_of_the_body_is_told_once(
 ) -> None:
     async def body() -> None:
         async with open_host({"well": well}) as supervisor, trio.open_nursery() as nursery:
-            runtimes = [await supervisor.spawn(name, "well") for name in "abc"]
+
+            async def write() -> None:
+                supervisor.store.submit(Commit(changes=()))
+
             supervisor.store.stop_in_doubt("for the test")
-            for runtime in runtimes:
-                nursery.start_soon(runtime.accept, 1)
+            for _ in range(3):
+                nursery.start_soon(write)
 
     with pytest.raises(StoreBroken):
         await body()
