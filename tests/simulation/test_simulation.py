@@ -29,7 +29,8 @@ def test_a_tormented_host_keeps_its_promises(seed: int) -> None:
 def test_a_tormented_host_keeps_its_promises_for_long(seed: int) -> None:
     report = torment(seed, hours=2).run(seed)
 
-    assert report.deaths
+    assert report.lives > 1  # each ended by a death or in order, as its seed has it
+    assert report.inputs
 
 
 async def count(run: tenure.Run) -> None:
