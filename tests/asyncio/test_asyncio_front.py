@@ -390,8 +390,8 @@ def test_a_normal_exit_lets_runs_come_to_their_end_and_answers_who_waits(tmp_pat
         ) as supervisor:
             alice = await supervisor.spawn("alice", "slow")
             first, second = await alice.accept(1), await alice.accept(2)
-            await alice.wait_state("running")
             waits = asyncio.gather(first.wait_outcome(), second.wait_outcome(), return_exceptions=True)
+            await alice.wait_state("running")  # and behind it the waits are on their way: later calls would be refused
             asyncio.get_running_loop().call_later(0.01, release.set)
         done, left = await waits
         assert isinstance(done, tenure.Outcome)
