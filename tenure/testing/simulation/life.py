@@ -118,7 +118,7 @@ class Life:
                 calls.cancel_scope.cancel()
             else:
                 await self._all_answered()
-        self.over.set()
+            self.over.set()  # before the nursery closes: a call that comes in between would find it shut
 
     async def call(self, name: str, function: Callable[[tenure.Supervisor], Awaitable[T]]) -> T:
         """Ask the host. Raises what it raises, or `HostGone`."""
