@@ -38,7 +38,7 @@ async def read_refused_sends(store: Store, runtime_id: LogicalRuntimeId) -> list
     """See `Supervisor.refused_sends`."""
     found: list[sends.RefusedSend] = []
     while True:
-        after = found[-1].send if found else 0
+        after = found[-1].input_id if found else InputId("")
         page = await store.read(partial(sends.refused, runtime_id=runtime_id, after=after, count=PAGE))
         found.extend(page)
         if len(page) < PAGE:

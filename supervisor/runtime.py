@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 from tenure.actors.facts import RuntimeFacts
 from tenure.persistence.codec import encode
 from tenure.persistence.commits import Change
-from tenure.persistence.facets.dead_letters import DropDeadLetter, RetryDeadLetter
+from tenure.persistence.facets.dead_letters import DropDeadLetter, Retried, RetryDeadLetter
 from tenure.persistence.facets.runs import DropRun
 from tenure.persistence.facets.steps import SettleStep
 from tenure.persistence.lifecycle import LifecycleEvent, Standing
@@ -137,29 +137,35 @@ class Runtime:
     async def retry(self, input_id: str, *, fresh: bool = False) -> tuple[InputId, ...]:
         """Queue a dead letter again, with the batch that was abandoned together; durable when this returns.
 
-        Its run is reopened: the same run id, the recorded steps kept, attempts from 0.
+        Its run is reopened: the same run id, the recorded steps kept, attempts from 0. A refused send is sent again, under
+        its key: its target gets it once, however often it is retried.
 
         Args:
             input_id: Which dead letter; `Supervisor.dead_letters` lists them.
-            fresh: Begin a new run id and repeat the steps.
+            fresh: Begin a new run id and repeat the steps; nothing to a refused send.
 
         Returns:
-            What is queued again, in admission order; `Supervisor.ticket` finds the tickets.
+            What is queued again, in admission order; `Supervisor.ticket` finds the tickets, those of a send with its target.
 
         Raises:
-            NotFound: No such input, or it was dropped.
-            InvalidTransition: It is not abandoned, or its runtime was destroyed.
+            NotFound: No such dead letter, or it was dropped; or the target of the send is still not there.
+            NotAccepting: The runtime, or the target of the send, is retired or stopped. Nothing is written.
+            RuntimeDestroyed: The runtime, or the target of the send, never comes back.
+            PayloadTooLarge: The send is over the limit still.
+            InvalidTransition: It is not abandoned.
         """
         change = RetryDeadLetter(runtime_id=self.runtime_id, input_id=InputId(input_id), fresh=fresh)
         answers = await self._supervisor.actor(self._facts).commit(change)
-        queued: tuple[InputId, ...] = answers[0]
-        return queued
+        retried: Retried = answers[0]
+        if retried.runtime_id != self.runtime_id:
+            self._supervisor.wake(retried.runtime_id)
+        return retried.input_ids
 
     async def drop(self, input_id: str) -> None:
         """Let a dead letter go: its payload is gone, its key stays known; durable when this returns.
 
         Raises:
-            NotFound: No such input.
+            NotFound: No such dead letter.
             InvalidTransition: It is not abandoned.
         """
         change = DropDeadLetter(runtime_id=self.runtime_id, input_id=InputId(input_id))

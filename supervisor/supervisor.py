@@ -192,7 +192,7 @@ class Supervisor:
         return await read_session(self.store, check_runtime_id(runtime_id))
 
     async def dead_letters(self, runtime_id: str) -> list[inputs.DeadLetter]:
-        """The abandoned inputs of a runtime, oldest first."""
+        """The abandoned inputs of a runtime and what it sent and nobody could take, oldest first."""
         return await read_dead_letters(self.store, check_runtime_id(runtime_id))
 
     async def refused_sends(self, runtime_id: str) -> list[sends.RefusedSend]:

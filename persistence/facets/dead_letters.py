@@ -1,4 +1,4 @@
-"""Dead letters: abandoned inputs, until they are retried or dropped (design §6)."""
+"""Dead letters: abandoned inputs and refused sends, until they are retried or dropped (design §6, §7)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tenure.persistence.phases import InputEvent, advance
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RuntimeState
 
-from . import runtimes
+from . import runtimes, sends
 from .inputs import history_line, in_order
 
 FINISHED: Final = "finished"
@@ -24,15 +24,15 @@ FINISHED: Final = "finished"
 @final
 @frozen(kw_only=True, slots=True)
 class RetryDeadLetter(Change):
-    """Queue an abandoned input again, and with it the batch that was abandoned together. Answer: their ids, in order.
+    """Queue an abandoned input again, and with it the batch that was abandoned together; or send again. Answer: `Retried`.
 
     Its run is reopened: the same run id, the recorded steps kept, attempts 0. A fresh one begins a new run and repeats the
-    steps, and so does an input whose run ended well without it.
+    steps, and so does an input whose run ended well without it. A refused send goes to its target under its key.
 
     Attributes:
-        runtime_id: Whose inbox.
+        runtime_id: Whose inbox, or whose send.
         input_id: Which input.
-        fresh: Begin a new run.
+        fresh: Begin a new run; nothing to a send.
     """
 
     runtime_id: LogicalRuntimeId
@@ -42,8 +42,22 @@ class RetryDeadLetter(Change):
 
 @final
 @frozen(kw_only=True, slots=True)
+class Retried:
+    """What a retry has queued.
+
+    Attributes:
+        runtime_id: In whose inbox: that of the runtime itself, or of the target of a send.
+        input_ids: What is queued there, in admission order.
+    """
+
+    runtime_id: LogicalRuntimeId
+    input_ids: tuple[InputId, ...]
+
+
+@final
+@frozen(kw_only=True, slots=True)
 class DropDeadLetter(Change):
-    """Let an abandoned input go: payload gone, key remembered. Answer: None."""
+    """Let an abandoned input or a refused send go: payload gone, key remembered. Answer: None."""
 
     runtime_id: LogicalRuntimeId
     input_id: InputId
@@ -71,8 +85,11 @@ def _find(tx: Transaction, runtime_id: LogicalRuntimeId, input_id: InputId, even
     return _Abandoned(input=key, reason=AbandonReason(reason), run=run, outcome=outcome)
 
 
-def _retry(tx: Transaction, change: RetryDeadLetter) -> tuple[InputId, ...]:
+def _retry(tx: Transaction, change: RetryDeadLetter) -> Retried:
     record = runtimes.load(tx, change.runtime_id)
+    sent = sends.send_again(tx, record.runtime, change.runtime_id, change.input_id)
+    if sent is not None and sent.input_id is not None:
+        return Retried(runtime_id=sent.target, input_ids=(sent.input_id,))
     if record.state is RuntimeState.DESTROYED:
         raise RuntimeDestroyed(runtime_id=change.runtime_id)
     if not accepts_input(Standing(state=record.state)):
@@ -92,10 +109,12 @@ def _retry(tx: Transaction, change: RetryDeadLetter) -> tuple[InputId, ...]:
         rows = tx.all("dead_letters.requeue_batch_fresh", run=found.run, reason=found.reason, line=line, now=tx.now)
     else:
         rows = tx.all("dead_letters.requeue_one", input=found.input, line=line, now=tx.now)
-    return in_order(rows)
+    return Retried(runtime_id=change.runtime_id, input_ids=in_order(rows))
 
 
 def _drop(tx: Transaction, change: DropDeadLetter) -> None:
+    if sends.drop(tx, runtimes.load(tx, change.runtime_id).runtime, change.input_id):
+        return
     found = _find(tx, change.runtime_id, change.input_id, InputEvent.ABANDON)
     tx.run("dead_letters.drop_payload", input=found.input)
     tx.run("dead_letters.prune", input=found.input, now=tx.now)

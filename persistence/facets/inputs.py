@@ -331,15 +331,16 @@ def arrived(statements: Statements, host: int, after: int) -> tuple[Arrival, ...
 @final
 @frozen(kw_only=True, slots=True)
 class DeadLetter:
-    """An abandoned input, kept until it is retried or dropped.
+    """An abandoned input, or a send that was refused; kept until it is retried or dropped.
 
     Attributes:
-        input_id: Which input.
+        input_id: Which input; of a send, the input that it was to become.
         kind: What sort of message.
-        reason: Why it was abandoned.
-        error: The last error of a run over it, or None.
+        reason: Why it was abandoned; ``refused`` for a send.
+        error: The last error of a run over it, or why the send was refused, or None.
         attempts: How many runs over it failed.
         payload: Encoded.
+        target: The receiver of a refused send; None for an input of the runtime itself.
     """
 
     input_id: InputId
@@ -348,6 +349,7 @@ class DeadLetter:
     error: str | None
     attempts: int
     payload: bytes
+    target: LogicalRuntimeId | None = None
 
 
 def dead_letters(
@@ -357,9 +359,15 @@ def dead_letters(
     rows = statements.all("inputs.dead_letters", runtime_id=runtime_id, after=after, count=count)
     return tuple(
         DeadLetter(
-            input_id=input_id, kind=InputKind(kind), reason=reason, error=error, attempts=attempts, payload=payload
+            input_id=input_id,
+            kind=InputKind(kind),
+            reason=reason,
+            error=error,
+            attempts=attempts,
+            payload=payload,
+            target=target,
         )
-        for input_id, kind, reason, error, attempts, payload in rows
+        for input_id, kind, reason, error, attempts, payload, target in rows
     )
 
 

@@ -1,7 +1,8 @@
 """Sends: messages of a run to other runtimes, which land with the run's own commit (design §7).
 
 A send becomes an input of its target under a key derived from (run, index), so that a run that enters again sends nothing
-twice. A target that cannot take it never fails the sender: the message stays with the sender, as a dead letter.
+twice. A target that cannot take it never fails the sender: the message stays with the sender, as a dead letter, until it is
+sent again under its key or dropped (`dead_letters`).
 """
 
 from __future__ import annotations
@@ -75,19 +76,9 @@ def derived_key(run_id: RunId, index: int) -> str:
 
 def _send(tx: Transaction, change: Send) -> Sent:
     run = run_records.current(tx, change.runtime_id, change.run_id)
-    accept = inputs.AcceptInput(
-        runtime_id=change.target,
-        input_id=change.input_id,
-        kind=InputKind.PEER_MESSAGE,
-        source=_encode({"type": "peer", "runtime_id": change.runtime_id, "run_id": change.run_id}).decode(),
-        idempotency_key=derived_key(change.run_id, change.index),
-        payload=change.payload,
-        payload_digest=change.payload_digest,
-        bound_by_inbox=False,
-    )
     refused: str | None = None
     try:
-        input_id = inputs.admit(tx, accept).input_id
+        input_id = _admit(tx, change)
     except (NotFound, NotAccepting, RuntimeDestroyed, PayloadTooLarge) as exc:
         input_id, refused = None, str(exc)
     tx.run(
@@ -98,10 +89,58 @@ def _send(tx: Transaction, change: Send) -> Sent:
         target=change.target,
         payload_digest=change.payload_digest,
         refused=refused,
+        input_id=None if refused is None else change.input_id,
         payload=None if refused is None else change.payload,
         now=tx.now,
     )
     return Sent(target=change.target, input_id=input_id, refused=refused)
+
+
+def _admit(tx: Transaction, send: Send) -> InputId:
+    accept = inputs.AcceptInput(
+        runtime_id=send.target,
+        input_id=send.input_id,
+        kind=InputKind.PEER_MESSAGE,
+        source=_encode({"type": "peer", "runtime_id": send.runtime_id, "run_id": send.run_id}).decode(),
+        idempotency_key=derived_key(send.run_id, send.index),
+        payload=send.payload,
+        payload_digest=send.payload_digest,
+        bound_by_inbox=False,
+    )
+    return inputs.admit(tx, accept).input_id
+
+
+def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, input_id: InputId) -> Sent | None:
+    """Send a refused message again, under its key; None where the runtime has no such dead letter.
+
+    Raises:
+        NotFound: The target is not there.
+        NotAccepting, RuntimeDestroyed, PayloadTooLarge: It cannot take it; the message stays with its sender.
+    """
+    row = tx.one("sends.find_refused", runtime=runtime, input_id=input_id)
+    if row is None:
+        return None
+    key, run_id, index, target, payload, payload_digest = row
+    send = Send(
+        runtime_id=runtime_id,
+        run_id=run_id,
+        index=index,
+        target=target,
+        input_id=input_id,
+        payload=payload,
+        payload_digest=payload_digest,
+    )
+    became = _admit(tx, send)
+    tx.run("sends.landed", send=key)
+    return Sent(target=target, input_id=became, refused=None)
+
+
+def drop(tx: Transaction, runtime: int, input_id: InputId) -> bool:
+    """Let a refused message go; False where the runtime has no such dead letter."""
+    row = tx.one("sends.find_refused", runtime=runtime, input_id=input_id)
+    if row is not None:
+        tx.run("sends.drop_payload", send=row[0])
+    return row is not None
 
 
 @final
@@ -138,7 +177,7 @@ class RefusedSend:
     """A dead letter with its sender.
 
     Attributes:
-        send: Its key, to page by.
+        input_id: The input that it will be when it is retried.
         run_id: The run that sent it.
         index: Which send of the run.
         target: Who could not take it.
@@ -146,7 +185,7 @@ class RefusedSend:
         payload: Encoded.
     """
 
-    send: int
+    input_id: InputId
     run_id: RunId
     index: int
     target: LogicalRuntimeId
@@ -154,12 +193,14 @@ class RefusedSend:
     payload: bytes
 
 
-def refused(statements: Statements, runtime_id: LogicalRuntimeId, after: int, count: int) -> tuple[RefusedSend, ...]:
-    """At most `count` refused sends of a runtime whose key comes behind `after`."""
+def refused(
+    statements: Statements, runtime_id: LogicalRuntimeId, after: InputId, count: int
+) -> tuple[RefusedSend, ...]:
+    """At most `count` refused sends of a runtime whose input id comes behind `after`, by id."""
     rows = statements.all("sends.refused", runtime_id=runtime_id, after=after, count=count)
     return tuple(
-        RefusedSend(send=send, run_id=run_id, index=index, target=target, refused=why, payload=payload)
-        for send, run_id, index, target, why, payload in rows
+        RefusedSend(input_id=input_id, run_id=run_id, index=index, target=target, refused=why, payload=payload)
+        for input_id, run_id, index, target, why, payload in rows
     )
 
 

@@ -28,7 +28,7 @@ from tenure.errors import InvalidInput, InvalidTransition, NotAccepting, NotFoun
 from tenure.persistence.codec import digest
 from tenure.persistence.commits import Change, Commit
 from tenure.persistence.facets import inputs
-from tenure.persistence.facets.dead_letters import DropDeadLetter, RetryDeadLetter
+from tenure.persistence.facets.dead_letters import DropDeadLetter, Retried, RetryDeadLetter
 from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.facets.lifecycle import WriteLifecycle
 from tenure.persistence.facets.ownership import ReleaseOwnership, TakeOwnership
@@ -270,7 +270,7 @@ async def test_a_retry_enters_the_same_run_with_its_steps_and_no_attempts(alice:
     (retried,) = await alice.write(RetryDeadLetter(runtime_id=ALICE, input_id=InputId("i1")))
     again = await alice.begun()
 
-    assert retried == ("i1",)
+    assert retried == Retried(runtime_id=ALICE, input_ids=(InputId("i1"),))
     assert (again.run_id, again.run, again.again, again.attempts) == (begun.run_id, begun.run, True, 0)
     assert [each.input_id for each in again.inputs] == ["i1"]
     recorded = await alice.store.read(lambda statements: statements.all("steps.of_run", run=again.run))
@@ -298,7 +298,7 @@ async def test_a_batch_that_was_abandoned_together_comes_back_together(alice: Al
 
     (retried,) = await alice.write(RetryDeadLetter(runtime_id=ALICE, input_id=InputId("i2")))
 
-    assert retried == ("i1", "i2")
+    assert retried.input_ids == ("i1", "i2")
     assert [each.input_id for each in (await alice.begun(batch=9)).inputs] == ["i1", "i2"]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 import tenure
-from tenure.errors import InvalidTransition, NotFound
+from tenure.errors import InvalidTransition, NotAccepting, NotFound
+from tenure.persistence.facets.sends import derived_key
 
 from .conftest import OpenHost
 
@@ -76,3 +78,81 @@ async def test_a_reset_keeps_the_conversation_unless_it_is_told_to_clear_it(
         await (await runtime.accept("after")).wait_outcome()
 
         assert await supervisor.read_session("a") == (["after"] if clear_session else ["before", "after"])
+
+
+async def sender(run: tenure.Run) -> None:
+    run.send("late", run.inputs[0].payload)
+
+
+async def keep(run: tenure.Run) -> None:
+    run.session.append(run.inputs[0].payload)
+
+
+async def test_a_refused_send_is_sent_again_once_under_its_key(autojump_clock: MockClock, open_host: OpenHost) -> None:
+    async with open_host({"sender": sender, "keep": keep}) as supervisor:
+        runtime = await supervisor.spawn("a", "sender")
+        outcome = await (await runtime.accept("hello")).wait_outcome()
+        [letter] = await supervisor.dead_letters("a")
+        with pytest.raises(NotFound):
+            await runtime.retry(letter.input_id)
+        late = await supervisor.spawn("late", "keep")
+        await late.retire()
+        with pytest.raises(NotAccepting):
+            await runtime.retry(letter.input_id)
+        assert await supervisor.dead_letters("a") == [letter]
+        await late.recycle()
+
+        assert await runtime.retry(letter.input_id) == (letter.input_id,)
+
+        ticket = await supervisor.ticket("late", input_id=letter.input_id)
+        with trio.fail_after(10):  # the target is told at once, not at a later look
+            assert (await ticket.wait_outcome()).phase == "consumed"
+        assert await supervisor.read_session("late") == ["hello"]
+        assert await supervisor.dead_letters("a") == await supervisor.refused_sends("a") == []
+        with pytest.raises(NotFound):
+            await runtime.retry(letter.input_id)
+        assert outcome.receipt is not None
+        known = await supervisor.ticket("late", idempotency_key=derived_key(outcome.receipt.run_id, 1))
+        assert known.input_id == letter.input_id
+
+
+async def test_a_refused_send_survives_a_restart_and_is_dropped_for_good(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async with open_host({"sender": sender}) as supervisor:
+        runtime = await supervisor.spawn("a", "sender")
+        await (await runtime.accept("hello")).wait_outcome()
+    async with open_host({"sender": sender, "keep": keep}) as supervisor:
+        runtime = await supervisor.spawn("a", "sender")
+        [letter] = await supervisor.dead_letters("a")
+
+        await runtime.drop(letter.input_id)
+
+        assert await supervisor.dead_letters("a") == []
+        await supervisor.spawn("late", "keep")
+        with pytest.raises(NotFound):
+            await runtime.retry(letter.input_id)
+        assert await supervisor.read_session("late") == []
+
+
+async def test_abandoned_inputs_and_refused_sends_are_listed_together(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async def both(run: tenure.Run) -> None:
+        run.send("nobody", run.inputs[0].payload)
+        if run.inputs[0].payload == 1:
+            raise ValueError("no")
+
+    async with open_host({"k": tenure.Behaviour(both, restart=ONE_ATTEMPT)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        for payload in range(3):
+            await (await runtime.accept(payload)).wait_outcome()
+
+        letters = await supervisor.dead_letters("a")
+
+        assert {(letter.payload, letter.target) for letter in letters} == {
+            (b"0", "nobody"),
+            (b"1", None),
+            (b"2", "nobody"),
+        }
+        assert [letter.input_id for letter in letters] == sorted(letter.input_id for letter in letters)

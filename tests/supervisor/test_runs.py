@@ -237,7 +237,7 @@ async def test_a_run_that_differs_before_a_checkpoint_that_landed_is_held_and_co
         assert (caught[0].runtime_id, caught[0].name) == ("alice", "checkpoint 1")
         assert caught[0].recorded != caught[0].given
         assert again.outcome is None  # nothing was abandoned
-        assert await supervisor.dead_letters("alice") == []
+        assert not [letter for letter in await supervisor.dead_letters("alice") if letter.target is None]
 
 
 async def until_held(runtime: tenure.Runtime) -> None:

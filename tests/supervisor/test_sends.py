@@ -132,7 +132,9 @@ async def test_a_refused_send_becomes_a_dead_letter_of_its_sender_and_does_not_f
         assert refused.refused
         assert await supervisor.read_session("alice") == ["sent"]
         assert await supervisor.read_session("carol") == ["fine"]
-        assert await supervisor.dead_letters("alice") == []
+        [letter] = await supervisor.dead_letters("alice")
+        assert (letter.input_id, letter.target, letter.reason) == (refused.input_id, "bob", "refused")
+        assert (letter.payload, letter.error) == (refused.payload, refused.refused)
 
 
 async def test_a_full_inbox_does_not_refuse_a_send(autojump_clock: trio.testing.MockClock) -> None:

@@ -175,10 +175,13 @@ CREATE TABLE sends (
     target TEXT NOT NULL,
     payload_digest BLOB NOT NULL,
     refused TEXT,
+    input_id TEXT,
     payload BLOB,
     created_at REAL NOT NULL
 );
 CREATE UNIQUE INDEX sends_by_index ON sends (run, send_index);
+-- Dead letters: what was refused, until it is retried or dropped.
+CREATE INDEX sends_refused ON sends (input_id) WHERE payload IS NOT NULL;
 
 -- Receipts: links of a chain that are no receipt.
 

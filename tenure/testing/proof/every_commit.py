@@ -124,14 +124,19 @@ class Story:
         await self._step("ada", run_id, "pay", 2, result=None)
         await self._write(steps.SettleStep(runtime_id=_id("ada"), name="pay", ordinal=2, ran=False))
         await self._accept("ada", "listen", lane=Lane.STEER)
+        late, never = self._send("ada", run_id, 2, "late"), self._send("ada", run_id, 3, "nobody")
         await self._write(
             sessions.AppendMessages(runtime_id=_id("ada"), messages=(b'"hello"', b'"world"'), run_id=run_id),
             self._send("ada", run_id, 1, "bob"),
-            self._send("ada", run_id, 2, "nobody"),
+            late,
+            never,
             self._receipt("ada", run_id, RunApplyBoundary.RUN_CHECKPOINT),
             runs.StageSteered(runtime_id=_id("ada"), run_id=run_id),
         )
         await self._finish("ada", run_id)
+        await self._own("late")
+        await self._write(dead_letters.RetryDeadLetter(runtime_id=_id("ada"), input_id=late.input_id))
+        await self._write(dead_letters.DropDeadLetter(runtime_id=_id("ada"), input_id=never.input_id))
         first, second, _ = [await self._accept("cyd", f"part {number}") for number in range(3)]
         run_id = await self._begin("cyd", batch=3)
         await self._write(runs.RejectInput(runtime_id=_id("cyd"), run_id=run_id, input_id=first, error="no"))
@@ -358,7 +363,7 @@ class Story:
     def _receipt(self, name: str, run_id: RunId, boundary: RunApplyBoundary) -> Change:
         return receipts.MintReceipt(runtime_id=_id(name), run_id=run_id, boundary=boundary, contributing_input_ids=())
 
-    def _send(self, name: str, run_id: RunId, index: int, target: str) -> Change:
+    def _send(self, name: str, run_id: RunId, index: int, target: str) -> sends.Send:
         payload = f'"from {name}"'.encode()
         return sends.Send(
             runtime_id=_id(name),

@@ -62,7 +62,11 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
     FacetProof(name="chain", check=chains.check_chains),
     FacetProof(name="snapshots", check=talk.check_snapshots),
     FacetProof(name="input_records", promises={input_records.PersistInputs: inbox.persisted}),
-    FacetProof(name="dead_letters", promises={dead_letters.DropDeadLetter: inbox.dropped}, check=inbox.check_dropped),
+    FacetProof(
+        name="dead_letters",
+        promises={dead_letters.RetryDeadLetter: inbox.retried, dead_letters.DropDeadLetter: inbox.dropped},
+        check=inbox.check_dropped,
+    ),
     FacetProof(
         name="operations",
         promises={

@@ -46,9 +46,20 @@ def dropped(change: dead_letters.DropDeadLetter, _answer: None) -> Promised:
     return [("dropped", (change.runtime_id, change.input_id))]
 
 
+def retried(change: dead_letters.RetryDeadLetter, answer: dead_letters.Retried) -> Promised:
+    """A send that is retried is with its target; an input of the runtime itself may end again at any time."""
+    if answer.runtime_id == change.runtime_id:
+        return []
+    return [("sent again", (change.input_id, answer.runtime_id, *answer.input_ids))]
+
+
 def check_dropped(rows: Rows) -> None:
     """What was dropped did not come back."""
     for runtime_id, input_id in rows.history.acknowledged("dropped"):
+        sent = rows.of("SELECT refused, payload FROM sends WHERE input_id = ?", input_id)
+        if sent:
+            assert sent[0][1] is None, f"the payload of the refused send {input_id} came back"
+            continue
         left = rows.of(
             "SELECT pruned_at, payload FROM inputs JOIN runtimes USING (runtime) LEFT JOIN payloads USING (input)"
             " WHERE runtime_id = ? AND input_id = ?",
@@ -58,6 +69,15 @@ def check_dropped(rows: Rows) -> None:
         assert len(left) == 1, f"the dead letter {input_id} lost its key"
         assert left[0][0] is not None, f"the dead letter {input_id} came back"
         assert left[0][1] is None, f"the payload of the dead letter {input_id} came back"
+    for input_id, target, became in rows.history.acknowledged("sent again"):
+        sent = rows.of("SELECT refused, payload FROM sends WHERE input_id = ?", input_id)
+        assert sent == [(None, None)], f"the send {input_id} was retried and is a dead letter again"
+        there = rows.of(
+            "SELECT input_id FROM inputs JOIN runtimes USING (runtime) WHERE runtime_id = ? AND input_id = ?",
+            target,
+            became,
+        )
+        assert there, f"the send {input_id} was retried and is not with {target}"
 
 
 def persisted(change: input_records.PersistInputs, _answer: None) -> Promised:
