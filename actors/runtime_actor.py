@@ -21,7 +21,7 @@ from tenure.errors import Closed, Error, StaleFence, StoreBroken
 from tenure.persistence.commits import Change, Commit, CommitResult
 from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput, CancelInput
 from tenure.persistence.facets.lifecycle import Hold
-from tenure.persistence.facets.runs import BeginRun, DropRun, RunBegun
+from tenure.persistence.facets.runs import BeginRun, DropRun, InputEnded, NothingBegun, RunBegun
 from tenure.persistence.group import Outcome
 from tenure.persistence.lifecycle import LifecycleEvent, Standing, runs_inputs, transition
 from tenure.persistence.store import Store
@@ -37,15 +37,15 @@ from .watched import Watched
 T = TypeVar("T")
 
 
-class Owner(Protocol):
-    """What an actor needs from the floor above."""
-
-    async def execute(self, actor: RuntimeActor, begun: RunBegun, /) -> None:
-        """Execute one run and commit its end through the actor's channel. Cancelled when the runtime is stopped."""
-        ...
+class Listener(Protocol):
+    """Who must hear which inputs have ended without a run."""
 
     def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
         """Inputs were abandoned, by a lifecycle event or a cancel."""
+        ...
+
+    def unstageable(self, runtime_id: LogicalRuntimeId, abandoned: tuple[InputEnded, ...], /) -> None:
+        """Inputs were abandoned because no run can take them."""
         ...
 
 
@@ -61,16 +61,28 @@ class RuntimeActor:
         closed: Set when the actor has ended.
     """
 
-    def __init__(self, store: Store, owner: Owner, facts: RuntimeFacts, batch: int, nursery: trio.Nursery) -> None:
-        """Go on from these facts; `serve` must then be started in `nursery`."""
+    def __init__(
+        self,
+        store: Store,
+        facts: RuntimeFacts,
+        batch: int,
+        execute: Callable[[RuntimeActor, RunBegun], Awaitable[None]],
+        listener: Listener,
+        nursery: trio.Nursery,
+    ) -> None:
+        """Go on from these facts; `serve` must then be started in `nursery`.
+
+        `execute` executes one run and commits its end through the actor's channel; it is cancelled when the runtime is stopped.
+        """
         self.facts = facts
         self.standing = Watched(facts.standing)
         self.channel = CommitChannel(store, facts)
         self.steered = Watched(0)
         self.closed = trio.Event()
         self._store = store
-        self._owner = owner
         self._batch = batch
+        self._execute = execute
+        self._listener = listener
         self._nursery = nursery
         self._mailbox = Mailbox[Request[Any]](store.limits.mailbox_messages)
         self._server = trio.CancelScope()
@@ -199,7 +211,7 @@ class RuntimeActor:
         if decision.ends_run:
             self._stop_worker()
         if decision.reason is not None:
-            self._owner.abandoned(self.facts.runtime_id, answers[0].abandoned, decision.reason)
+            self._listener.abandoned(self.facts.runtime_id, answers[0].abandoned, decision.reason)
 
     # Requests, one after another
 
@@ -287,14 +299,14 @@ class RuntimeActor:
             self.publish_run(LifecycleEvent.CANCEL_RUN)
         self.facts.not_before = None
         self._stop_worker()
-        self._owner.abandoned(self.facts.runtime_id, abandoned, reason)
+        self._listener.abandoned(self.facts.runtime_id, abandoned, reason)
         return bool(abandoned)
 
     async def _cancel_input(self, input_id: InputId) -> bool:
         result = await self.channel.commit(CancelInput(runtime_id=self.facts.runtime_id, input_id=input_id))
         cancelled: bool = result.values[0]
         if cancelled:
-            self._owner.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
+            self._listener.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
         return cancelled
 
     async def _commit(self, changes: tuple[Change, ...]) -> tuple[Any, ...]:
@@ -324,7 +336,7 @@ class RuntimeActor:
                 begun = await self._begin()
                 if begun is not None:
                     self.facts.has_work = self.facts.has_work or begun.more
-                    await self._owner.execute(self, begun)
+                    await self._execute(self, begun)
         if self._worker is scope:
             self._worker = None
             if self.facts.has_work:
@@ -342,13 +354,18 @@ class RuntimeActor:
             # Its rows cannot be read or written: this runtime is blocked, and no other (design §5).
             self.facts.held = f"cannot begin a run: {exc}"
             return None
-        begun: RunBegun | None = result.values[0]
-        return begun
+        begun: RunBegun | NothingBegun = result.values[0]
+        return begun if isinstance(begun, RunBegun) else None
 
     def _begun(self, outcome: Outcome) -> None:
-        if isinstance(outcome, CommitResult) and outcome.values[0] is not None:
-            self.facts.run_id = outcome.values[0].run_id
+        if not isinstance(outcome, CommitResult):
+            return
+        begun: RunBegun | NothingBegun = outcome.values[0]
+        if isinstance(begun, RunBegun):
+            self.facts.run_id = begun.run_id
             self.publish_run(LifecycleEvent.BEGIN_RUN)
+        if begun.abandoned:
+            self._listener.unstageable(self.facts.runtime_id, begun.abandoned)
 
     def _stop_worker(self) -> None:
         if self._worker is not None:

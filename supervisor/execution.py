@@ -9,7 +9,7 @@ cancelled from outside, and whoever did it has committed why.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol, TypeVar, cast, final
 
@@ -58,19 +58,24 @@ class Execution:
     """Executes the runs of every actor of a host."""
 
     def __init__(
-        self, store: Store, behaviours: Mapping[str, Behaviour], steps: Executor, publisher: Publisher
+        self,
+        store: Store,
+        behaviours: Mapping[str, Behaviour],
+        steps: Executor,
+        publisher: Publisher,
+        end_with: Callable[[BaseException], None],
     ) -> None:
-        """Bind to the store, the user's code, and the threads its sync steps run in."""
+        """Bind to the store, the user's code, and the threads its sync steps run in; `end_with` ends the host."""
         self._store = store
         self._behaviours = behaviours
         self._step_executor = steps
         self._publisher = publisher
+        self._end_with = end_with
 
     async def execute(self, actor: RuntimeActor, begun: RunBegun) -> None:
         """Execute one run and commit its end. Cancelled where the runtime is stopped; then nothing more is committed.
 
-        Raises:
-            KeyboardInterrupt, SystemExit: The behaviour raised it; the host ends.
+        A behaviour that raises KeyboardInterrupt or SystemExit ends the host with it.
         """
         behaviour = self._behaviours[actor.facts.kind]
         try:
@@ -81,7 +86,8 @@ class Execution:
             ends_process = find_leaf(exc, (KeyboardInterrupt, SystemExit))
             if ends_process is not None:
                 await self._charge(actor, behaviour)
-                raise ends_process from exc
+                self._end_with(ends_process)
+                return
             await self._end_badly(actor, begun, behaviour, exc)
 
     async def _run(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Unpack, final
 
 from tenure.errors import NotFound
 from tenure.persistence.commits import Commit, CommitResult
@@ -11,9 +11,9 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import ownership
 from tenure.persistence.group import Outcome as CommitOutcome
 from tenure.persistence.lifecycle import LifecycleEvent
-from tenure.persistence.values import Lane, LogicalRuntimeId, RuntimeState
+from tenure.persistence.values import LogicalRuntimeId, RuntimeState
 
-from .ingress import accept_change
+from .ingress import AcceptTerms, accept_change
 from .payloads import PayloadType
 from .requests import RESUME
 from .tickets import Ticket
@@ -43,27 +43,20 @@ class ForeignRuntime:
     def __repr__(self) -> str:
         return f"<ForeignRuntime {self.runtime_id!r} {self.kind}>"
 
-    async def accept(
-        self, payload: object, *, idempotency_key: str | None = None, lane: Lane | str = Lane.QUEUE
-    ) -> Ticket:
+    async def accept(self, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
         """Put one input into the inbox; on disk when this returns. The ticket hears of the outcome. See `Runtime.accept`."""
         supervisor = self._supervisor
         if supervisor.owns(self.runtime_id):
-            return await supervisor.runtime(self.runtime_id).accept(payload, idempotency_key=idempotency_key, lane=lane)
+            return await supervisor.runtime(self.runtime_id).accept(payload, **terms)
         behaviour = supervisor.behaviours.get(self.kind)
-        change = accept_change(
-            supervisor.store.seams,
-            self.runtime_id,
-            payload,
-            PayloadType(None) if behaviour is None else behaviour.payload_type,
-            idempotency_key=idempotency_key,
-            lane=Lane(lane),
-        )
+        payload_type = PayloadType(None) if behaviour is None else behaviour.payload_type
+        data = payload_type.encode(payload)
+        change = accept_change(supervisor.store.seams, self.runtime_id, data, **terms)
         tickets: list[Ticket] = []
 
         def settled(outcome: CommitOutcome) -> None:
             if isinstance(outcome, CommitResult):
-                tickets.append(supervisor.issue(self.runtime_id, outcome.values[0]))
+                tickets.append(supervisor.publishing.accepted(self.runtime_id, outcome.values[0]))
 
         await supervisor.store.submit(Commit(changes=(change,)), on_settled=settled).wait()
         supervisor.watch.stir()

@@ -9,7 +9,7 @@ others wrote, and at once where a host was marked lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, final
 
@@ -73,6 +73,7 @@ class HostWatch:
         self._news = trio.Event()
         self._left = False
         self._hurry = trio.Event()
+        self._unsure: set[LogicalRuntimeId] = set()
         self._store.on_rejoined(self._rejoined)
 
     async def start(self) -> None:
@@ -88,6 +89,14 @@ class HostWatch:
     def stir(self) -> None:
         """Read the news at the next look even if nobody wrote: somebody here waits for something new."""
         self._stirred = True
+
+    def doubt(self, runtime_id: LogicalRuntimeId) -> None:
+        """A runtime has just come to this host: what ended before, elsewhere or in its repair, nobody here has published."""
+        if not self._supervisor.tickets.any_waiting:
+            return
+        if not self._unsure:
+            self._supervisor.start_soon(self._clear_doubts)
+        self._unsure.add(runtime_id)
 
     def leave_over(self) -> None:
         """Something could not be taken over now; try again at the next renewal."""
@@ -193,12 +202,26 @@ class HostWatch:
         self._newest_input = news.newest_input
         for arrival in news.arrived:
             self._supervisor.wake(arrival.runtime_id, steered=arrival.steers)
-        for (runtime_id, input_id), outcome in news.outcomes:
-            self._supervisor.tickets.settle(runtime_id, input_id, outcome)
+        self._tell(news.outcomes)
         for request in news.requests:
             self._supervisor.requests.carry_out(request)
         self._news.set()
         self._news = trio.Event()
+
+    async def _clear_doubts(self) -> None:
+        unsure, self._unsure = self._unsure, set()
+        waiting = [key for key in self._supervisor.tickets.waiting() if key[0] in unsure]
+        while waiting:
+            try:
+                self._tell(await self._store.read(partial(_ended, waiting=waiting)))
+            except Contended:
+                await trio.sleep(self._store.limits.poll_s)
+            else:
+                break
+
+    def _tell(self, outcomes: Iterable[tuple[TicketKey, Outcome | Error]]) -> None:
+        for (runtime_id, input_id), outcome in outcomes:
+            self._supervisor.tickets.settle(runtime_id, input_id, outcome)
 
     def _rejoined(self, rejoined: Rejoined) -> None:
         # This host was judged dead. What another one took since is lost here; all else goes on under its old token.

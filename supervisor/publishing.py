@@ -1,4 +1,4 @@
-"""What a run's commit has brought, once it has landed: told to tickets, and to the targets of sends."""
+"""What a commit has brought, once it has landed: told to tickets, and to the targets of sends."""
 
 from __future__ import annotations
 
@@ -7,21 +7,40 @@ from typing import final
 
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.commits import CommitResult
+from tenure.persistence.facets.inputs import AcceptedInput
 from tenure.persistence.facets.runs import InputEnded
 from tenure.persistence.facets.sends import Sent
 from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RunBoundaryReceipt
 
-from .tickets import Outcome, Tickets
+from .tickets import Outcome, Ticket, Tickets
 
 
 @final
 class Publishing:
-    """Tells them; see `Publisher`."""
+    """Tells them; see `Publisher` and `Listener`."""
 
     def __init__(self, tickets: Tickets, wake: Callable[[LogicalRuntimeId], None]) -> None:
         """`wake` lets a runtime look into its inbox."""
         self._tickets = tickets
         self._wake = wake
+
+    def accepted(self, runtime_id: LogicalRuntimeId, accepted: AcceptedInput) -> Ticket:
+        """The ticket of an accept that has landed; whoever waits for what it replaced is told."""
+        for replaced in accepted.replaced:
+            self._tickets.settle(runtime_id, replaced, Outcome(phase=accepted.replaced_phase))
+        return self._tickets.issue(runtime_id, accepted.input_id, accepted.phase, deduplicated=accepted.deduplicated)
+
+    def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
+        """See `Listener.abandoned`."""
+        for input_id in input_ids:
+            self._tickets.settle(runtime_id, input_id, Outcome(phase=InputPhase.ABANDONED, reason=reason))
+
+    def unstageable(self, runtime_id: LogicalRuntimeId, abandoned: tuple[InputEnded, ...], /) -> None:
+        """See `Listener.unstageable`."""
+        reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
+        for each in abandoned:
+            outcome = Outcome(phase=each.phase, reason=reason, error=each.error)
+            self._tickets.settle(runtime_id, each.input_id, outcome)
 
     def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
         """See `Publisher.run_committed`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Unpack, final
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.persistence.codec import encode
@@ -11,8 +11,9 @@ from tenure.persistence.facets.dead_letters import DropDeadLetter, Retried, Retr
 from tenure.persistence.facets.runs import DropRun
 from tenure.persistence.facets.steps import SettleStep
 from tenure.persistence.lifecycle import LifecycleEvent, Standing
-from tenure.persistence.values import InputId, Lane, LogicalRuntimeId, RuntimeState
+from tenure.persistence.values import InputId, LogicalRuntimeId, RuntimeState
 
+from .ingress import AcceptTerms
 from .tickets import Ticket
 from .verdicts import Ran, Verdict
 
@@ -67,24 +68,19 @@ class Runtime:
         """Which life of it, from 0; a reset begins the next."""
         return self._facts.generation
 
-    async def accept(
-        self, payload: object, *, idempotency_key: str | None = None, lane: Lane | str = Lane.QUEUE
-    ) -> Ticket:
+    async def accept(self, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
         """Put one input into the inbox. It is on disk, at the store's class, when this returns.
 
         Args:
             payload: A JSON value, or an instance of the behaviour's payload class; at most `Limits.payload_bytes` encoded.
-            idempotency_key: Unique in this runtime for ever. A known key with the same payload writes nothing and returns
-                the ticket of the first input, in every state but destroyed.
-            lane: ``queue`` for a run of its own; ``steer`` joins the run that is executing, at its next checkpoint, and
-                begins a run where none is.
+            **terms: `idempotency_key`, `lane`, `supersession_key`, `durability`, `policy`, `correlation_id`: see `AcceptTerms`.
 
         Raises:
             IdempotencyConflict: The key is known with another payload.
             NotAccepting: Retired or stopped.
             RuntimeDestroyed: It never comes back.
             InboxFull: Too many unfinished inputs.
-            InvalidInput: The payload does not fit or has no JSON form; nothing else is touched.
+            InvalidInput: The payload does not fit or has no JSON form, or a term does not fit; nothing else is touched.
             PayloadTooLarge: The payload is over the limit; nothing else is touched.
             DiskFull: Nothing was written; try again when there is room.
             Contended: Nothing was written; another process held the file.
@@ -94,7 +90,7 @@ class Runtime:
         Waits while the mailbox is full. Cancellation: before the commit is taken nothing happened; afterwards the ticket is
         returned and the cancellation comes at the next checkpoint.
         """
-        return await self._supervisor.accept_owned(self._facts, payload, idempotency_key, Lane(lane))
+        return await self._supervisor.accept_owned(self._facts, payload, terms)
 
     async def retire(self) -> None:
         """Accept nothing new and drain what is there; durable when this returns. Raises `InvalidTransition`."""

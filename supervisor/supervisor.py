@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, final
+from typing import Any, Unpack, final
 
 import trio
 
@@ -31,17 +31,13 @@ from tenure.errors import (
 )
 from tenure.persistence.commits import Commit, CommitResult
 from tenure.persistence.facets import inputs, sends
-from tenure.persistence.facets.inputs import AcceptedInput
 from tenure.persistence.facets.ownership import TakeOwnership, find_holding
-from tenure.persistence.facets.runs import RunBegun
 from tenure.persistence.group import Outcome as CommitOutcome
 from tenure.persistence.lifecycle import LifecycleEvent
 from tenure.persistence.store import Store
 from tenure.persistence.values import (
-    AbandonReason,
     InputId,
     InputPhase,
-    Lane,
     LogicalRuntimeId,
     RuntimeState,
     SessionId,
@@ -51,7 +47,7 @@ from tenure.persistence.values import (
 from .behaviour import Behaviour
 from .execution import Execution
 from .foreign import ForeignRuntime, find_foreign
-from .ingress import accept_change
+from .ingress import AcceptTerms, accept_change
 from .ownership import HostWatch
 from .publishing import Publishing
 from .reading import read_dead_letters, read_refused_sends, read_session
@@ -71,6 +67,7 @@ class Supervisor:
         body: Cancelled when the supervisor ends under its body.
         failure: Why it has ended, or None.
         tickets: Those that somebody here holds.
+        publishing: Tells them what has landed.
         watch: Looks at the other hosts of the store.
         requests: Asks them, and carries out what they ask.
     """
@@ -88,7 +85,8 @@ class Supervisor:
         self.tickets = Tickets(self._read_outcome)
         self._step_executor = store.seams.step_executor()
         self._trials = Trials(self)
-        self._execution = Execution(store, self.behaviours, self._step_executor, Publishing(self.tickets, self.wake))
+        self.publishing = Publishing(self.tickets, self.wake)
+        self._execution = Execution(store, self.behaviours, self._step_executor, self.publishing, self.end_with)
         self.requests = Requests(self)
         self.watch = HostWatch(self)
 
@@ -146,15 +144,13 @@ class Supervisor:
             return self.runtime(checked)
         return await find_foreign(self, checked)
 
-    async def accept(
-        self, runtime_id: str, payload: object, *, idempotency_key: str | None = None, lane: Lane | str = Lane.QUEUE
-    ) -> Ticket:
+    async def accept(self, runtime_id: str, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
         """Put one input into the inbox of any runtime of the store, whoever owns it; see `Runtime.accept`.
 
         Raises:
             NotFound: No such runtime.
         """
-        return await (await self.find(runtime_id)).accept(payload, idempotency_key=idempotency_key, lane=lane)
+        return await (await self.find(runtime_id)).accept(payload, **terms)
 
     async def ticket(
         self, runtime_id: str, *, input_id: str | None = None, idempotency_key: str | None = None
@@ -222,37 +218,17 @@ class Supervisor:
         actor = self._actors.get(facts.runtime_id)
         if actor is None:
             batch = self.behaviours[facts.kind].batch
-            actor = self._actors[facts.runtime_id] = RuntimeActor(self.store, self, facts, batch, self._nursery)
+            execute = self._execution.execute
+            actor = RuntimeActor(self.store, facts, batch, execute, self.publishing, self._nursery)
+            self._actors[facts.runtime_id] = actor
             self._nursery.start_soon(self.guard, partial(self._serve, actor))
         return actor
 
-    async def accept_owned(
-        self, facts: RuntimeFacts, payload: object, idempotency_key: str | None, lane: Lane
-    ) -> Ticket:
+    async def accept_owned(self, facts: RuntimeFacts, payload: object, terms: AcceptTerms) -> Ticket:
         """See `Runtime.accept`."""
-        payload_type = self.behaviours[facts.kind].payload_type
-        change = accept_change(
-            self.store.seams, facts.runtime_id, payload, payload_type, idempotency_key=idempotency_key, lane=lane
-        )
-        return await self.actor(facts).accept(change, partial(self.issue, facts.runtime_id))
-
-    def issue(self, runtime_id: LogicalRuntimeId, accepted: AcceptedInput) -> Ticket:
-        """The ticket of an accept that has landed."""
-        return self.tickets.issue(runtime_id, accepted.input_id, accepted.phase, deduplicated=accepted.deduplicated)
-
-    # What actors and runs ask for
-
-    async def execute(self, actor: RuntimeActor, begun: RunBegun, /) -> None:
-        """See `Owner.execute`."""
-        try:
-            await self._execution.execute(actor, begun)
-        except (KeyboardInterrupt, SystemExit) as exc:
-            self.end_with(exc)
-
-    def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
-        """See `Owner.abandoned`."""
-        for input_id in input_ids:
-            self.tickets.settle(runtime_id, input_id, Outcome(phase=InputPhase.ABANDONED, reason=reason))
+        data = self.behaviours[facts.kind].payload_type.encode(payload)
+        change = accept_change(self.store.seams, facts.runtime_id, data, **terms)
+        return await self.actor(facts).accept(change, partial(self.publishing.accepted, facts.runtime_id))
 
     # What recovery, passivation and the opening ask for
 
@@ -366,6 +342,7 @@ class Supervisor:
         if isinstance(outcome, CommitResult):
             facts = facts_of(outcome.values[0])
             self._owned[facts.runtime_id] = facts
+            self.watch.doubt(facts.runtime_id)
             if facts.on_trial:
                 self._trials.add(facts, outcome.values[0].crashes)
             if facts.not_before is not None:

@@ -154,6 +154,11 @@ class Tickets:
         if ticket is not None:
             ticket.settle(outcome)
 
+    @property
+    def any_waiting(self) -> bool:
+        """Whether somebody here waits for an input's end."""
+        return bool(self._held)
+
     def waiting(self) -> list[tuple[LogicalRuntimeId, InputId]]:
         """The inputs whose end somebody here waits for."""
         return list(self._held)

@@ -23,6 +23,7 @@ from .persistence.contracts.types import (
 from .persistence.envelope import decode_snapshot as decode_snapshot, encode_snapshot as encode_snapshot
 from .persistence.facets.steps import Repeat as Repeat
 from .persistence.limits import Limits as Limits
+from .persistence.policies import ConsumePoint as ConsumePoint, QueueMode as QueueMode, Routing as Routing
 from .persistence.seams import Seams as Seams
 from .persistence.store import Store as Store, open_store as open_store
 from .persistence.values import (
@@ -42,6 +43,7 @@ from .persistence.values import (
 )
 from .supervisor.behaviour import Behaviour as Behaviour
 from .supervisor.foreign import ForeignRuntime as ForeignRuntime
+from .supervisor.ingress import AcceptTerms as AcceptTerms
 from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.restart import RestartPolicy as RestartPolicy
 from .supervisor.run import Run as Run, RunInput as RunInput

@@ -96,14 +96,20 @@ def _member(row: Row) -> BatchMember:
         raise Corrupt(record="input", key=str(input_id), detail=str(exc)) from exc
 
 
-def readmit(tx: Transaction, runtime: int, run: int, error: str) -> None:
-    """Send a batch that cannot be staged to the end of the inbox, an attempt poorer; the last one abandons it."""
+def readmit(tx: Transaction, runtime: int, run: int, error: str) -> tuple[InputId, ...]:
+    """Send a batch that cannot be staged to the end of the inbox, an attempt poorer; the last one abandons it.
+
+    Returns what it abandoned.
+    """
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "cannot be staged")
+    abandoned: list[InputId] = []
     for input_id, attempts in tx.all("inputs.readmit", run=run, error=error, line=line, now=tx.now):
         if attempts >= UNSTAGEABLE_ATTEMPTS:
             reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
             end = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, reason)
             tx.run("inputs.abandon_one", runtime=runtime, input_id=input_id, reason=reason, line=end, now=tx.now)
+            abandoned.append(input_id)
+    return tuple(abandoned)
 
 
 def count_waiting(tx: Transaction, runtime: int, most: int) -> int:

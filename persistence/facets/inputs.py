@@ -116,6 +116,7 @@ class AcceptedInput:
         reason: Why it was abandoned, where it was.
         deduplicated: Whether the key was known and nothing was written.
         replaced: The inputs that it superseded, or that were coalesced into it, in admission order.
+        replaced_phase: How these have ended.
     """
 
     input_id: InputId
@@ -123,6 +124,7 @@ class AcceptedInput:
     reason: str | None = None
     deduplicated: bool = False
     replaced: tuple[InputId, ...] = ()
+    replaced_phase: InputPhase = InputPhase.SUPERSEDED
 
 
 def _replay(tx: Transaction, change: AcceptInput) -> AcceptedInput | None:
@@ -189,14 +191,17 @@ def _admit_with_policy(tx: Transaction, record: runtimes.RuntimeRecord, change: 
         tx.run("inputs.bind", input=key, run=run.run, boundary=receipt.sequence)
     elif policy.queue_mode is QueueMode.PRIORITY:
         tx.run("inputs.to_front", input=key)
-    return AcceptedInput(input_id=change.input_id, phase=phase, replaced=_replace(tx, record, change, key))
-
-
-def _replace(tx: Transaction, record: runtimes.RuntimeRecord, change: AcceptInput, key: int) -> tuple[InputId, ...]:
-    # In the commit of the one that takes their place: a crash between the two would bring both back.
     ending = replaced_phase(change.kind, change.decision)
     if ending is None or change.supersession_key is None:
-        return ()
+        return AcceptedInput(input_id=change.input_id, phase=phase)
+    replaced = _replace(tx, record, change, key, ending)
+    return AcceptedInput(input_id=change.input_id, phase=phase, replaced=replaced, replaced_phase=ending)
+
+
+def _replace(
+    tx: Transaction, record: runtimes.RuntimeRecord, change: AcceptInput, key: int, ending: InputPhase
+) -> tuple[InputId, ...]:
+    # In the commit of the one that takes their place: a crash between the two would bring both back.
     return in_order(
         tx.all(
             "inputs.replace",

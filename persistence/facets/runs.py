@@ -21,10 +21,26 @@ from . import batches, inputs, run_records, runtimes
 
 @final
 @frozen(kw_only=True, slots=True)
+class InputEnded:
+    """One input has ended before its run, or without one.
+
+    Attributes:
+        input_id: Which input.
+        phase: ``consumed`` or ``abandoned``.
+        error: Why it was rejected, or None.
+    """
+
+    input_id: InputId
+    phase: InputPhase
+    error: str | None = None
+
+
+@final
+@frozen(kw_only=True, slots=True)
 class BeginRun(Change):
     """Stage a batch: that of the interrupted or failed run if there is one, else the oldest queued inputs.
 
-    Answer: `RunBegun`, or None where nothing waits or the runtime is held.
+    Answer: `RunBegun`, or `NothingBegun` where nothing waits or the runtime is held.
 
     Attributes:
         runtime_id: Whose inbox.
@@ -51,6 +67,7 @@ class RunBegun:
         base: Key of the head node when it first began, or None for an empty conversation.
         base_count: Messages on the active path then.
         more: Whether inputs may wait behind this batch; False spares the owner a commit that would find none.
+        abandoned: What could not be staged for the last time, and so has ended.
     """
 
     run: int
@@ -61,14 +78,28 @@ class RunBegun:
     base: int | None
     base_count: int
     more: bool
+    abandoned: tuple[InputEnded, ...] = ()
 
 
-def _begin(tx: Transaction, change: BeginRun) -> RunBegun | None:
+@final
+@frozen(kw_only=True, slots=True)
+class NothingBegun:
+    """There is nothing to run.
+
+    Attributes:
+        abandoned: As in `RunBegun`.
+    """
+
+    abandoned: tuple[InputEnded, ...] = ()
+
+
+def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun:
     record = runtimes.load(tx, change.runtime_id)
     if record.held is not None:
-        return None
+        return NothingBegun()
     if record.run is not None or _next_reopened(tx, record):
         return _enter_again(tx, record.run or 0)
+    abandoned: list[InputEnded] = []
     while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
         row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, now=tx.now) or (0, None, 0)
         run = run_records.RunRecord(row[0], change.run_id, 0, row[1], row[2], 0, None)
@@ -76,13 +107,14 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | None:
             batch = batches.stage(tx, record.runtime, run.run, change.batch)
         except Corrupt as exc:
             # Out of the way, so that it starves nobody; after its last attempt it is a dead letter. The loop ends there.
-            batches.readmit(tx, record.runtime, run.run, str(exc))
+            given_up = batches.readmit(tx, record.runtime, run.run, str(exc))
+            abandoned += [InputEnded(input_id=each, phase=InputPhase.ABANDONED, error=str(exc)) for each in given_up]
             tx.run("runs.delete", run=run.run)
             continue
         record.run = run.run
         runtimes.save(tx, record)
-        return _begun(run, batch, again=False, more=waiting > len(batch))
-    return None
+        return _begun(run, batch, again=False, more=waiting > len(batch), abandoned=tuple(abandoned))
+    return NothingBegun(abandoned=tuple(abandoned))
 
 
 def _next_reopened(tx: Transaction, record: runtimes.RuntimeRecord) -> bool:
@@ -103,7 +135,14 @@ def _enter_again(tx: Transaction, key: int) -> RunBegun:
     return _begun(run, batches.restage(tx, key), again=True, more=True)
 
 
-def _begun(run: run_records.RunRecord, batch: tuple[batches.BatchMember, ...], *, again: bool, more: bool) -> RunBegun:
+def _begun(
+    run: run_records.RunRecord,
+    batch: tuple[batches.BatchMember, ...],
+    *,
+    again: bool,
+    more: bool,
+    abandoned: tuple[InputEnded, ...] = (),
+) -> RunBegun:
     return RunBegun(
         run=run.run,
         run_id=run.run_id,
@@ -113,6 +152,7 @@ def _begun(run: run_records.RunRecord, batch: tuple[batches.BatchMember, ...], *
         base=run.base,
         base_count=run.base_count,
         more=more,
+        abandoned=abandoned,
     )
 
 
@@ -182,22 +222,6 @@ def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
     run_records.end(tx, run.run, outcome="failed", error=change.error)
     record.run = None
     return abandoned
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class InputEnded:
-    """One member of a batch has ended before its run.
-
-    Attributes:
-        input_id: Which input.
-        phase: ``consumed`` or ``abandoned``.
-        error: Why it was rejected, or None.
-    """
-
-    input_id: InputId
-    phase: InputPhase
-    error: str | None = None
 
 
 @final

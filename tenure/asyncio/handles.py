@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar, Unpack, final
 
 from tenure.persistence.facets.inputs import DeadLetter
 from tenure.persistence.facets.sends import RefusedSend
-from tenure.persistence.values import InputId, Lane, LogicalRuntimeId, RuntimeState
+from tenure.persistence.values import InputId, LogicalRuntimeId, RuntimeState
+from tenure.supervisor.ingress import AcceptTerms
 from tenure.supervisor.runtime import Runtime as TrioRuntime
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
@@ -105,16 +106,14 @@ class Runtime:
         """Which life of it, from 0; a reset begins the next."""
         return self._runtime.generation
 
-    async def accept(
-        self, payload: object, *, idempotency_key: str | None = None, lane: Lane | str = Lane.QUEUE
-    ) -> Ticket:
+    async def accept(self, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
         """Put one input into the inbox; on disk when this returns. See `tenure.Runtime.accept` for what it raises.
 
         The payload is encoded in the supervisor's thread: leave it alone until this returns.
         """
 
         async def accept() -> TrioTicket:
-            return await self._runtime.accept(payload, idempotency_key=idempotency_key, lane=lane)
+            return await self._runtime.accept(payload, **terms)
 
         return Ticket(self._portal, await self._portal.call(accept))
 
@@ -184,13 +183,11 @@ class Supervisor:
 
         return Runtime(self._portal, await self._portal.call(spawn))
 
-    async def accept(
-        self, runtime_id: str, payload: object, *, idempotency_key: str | None = None, lane: Lane | str = Lane.QUEUE
-    ) -> Ticket:
+    async def accept(self, runtime_id: str, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
         """See `tenure.Supervisor.accept`."""
 
         async def accept() -> TrioTicket:
-            return await self._supervisor.accept(runtime_id, payload, idempotency_key=idempotency_key, lane=lane)
+            return await self._supervisor.accept(runtime_id, payload, **terms)
 
         return Ticket(self._portal, await self._portal.call(accept))
 

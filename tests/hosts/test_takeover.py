@@ -432,3 +432,26 @@ async def test_a_request_to_an_owner_that_dies_is_carried_out_by_the_asker_where
         dying.locks.die()
         assert await foreign.wait_state("stopped") == "stopped"
         dying.gate.thaw()
+
+
+async def test_a_ticket_of_what_ended_elsewhere_is_answered_although_the_runtime_came_here_since(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    # Between two looks: consumed there, let go there, owned here. Nobody here has published that end.
+    limits = tenure.Limits(lease_s=1e6, renew_s=1e5, poll_s=1e5)
+    reader, away, here = Reader(), Host(), Host()
+    reader.wait_in_step()
+    with trio.fail_after(LONGEST_S):
+        async with tenure.open_supervisor(
+            database, behaviours={"kind": idle}, limits=limits, seams=here.seams
+        ) as second:
+            async with tenure.open_supervisor(
+                database, behaviours={"kind": reader}, limits=limits, seams=away.seams
+            ) as first:
+                given = await (await first.spawn("a", "kind")).accept("x")
+                ticket = await second.ticket("a", input_id=given.input_id)
+                reader.go_on.set()
+                await given.wait_outcome()
+            await second.spawn("a", "kind")
+
+            assert (await ticket.wait_outcome()).phase == "consumed"

@@ -33,7 +33,7 @@ from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.facets.lifecycle import WriteLifecycle
 from tenure.persistence.facets.ownership import ReleaseOwnership, TakeOwnership
 from tenure.persistence.facets.receipts import MintReceipt
-from tenure.persistence.facets.runs import BeginRun, FailRun, FinishRun, RejectInput, RunBegun
+from tenure.persistence.facets.runs import BeginRun, FailRun, FinishRun, NothingBegun, RejectInput, RunBegun
 from tenure.persistence.facets.steps import RecordStep, Repeat, StepStatus
 from tenure.persistence.phases import repaired
 from tenure.persistence.policies import (
@@ -79,9 +79,9 @@ class Alice:
 
     async def begin(self, batch: int = 1) -> RunBegun | None:
         self.count += 1
-        begun: RunBegun | None
+        begun: RunBegun | NothingBegun
         (begun,) = await self.write(BeginRun(runtime_id=ALICE, run_id=RunId(f"run-{self.count}"), batch=batch))
-        return begun
+        return begun if isinstance(begun, RunBegun) else None
 
     async def begun(self, batch: int = 1) -> RunBegun:
         begun = await self.begin(batch)

@@ -37,9 +37,9 @@ def input_ended(change: runs.RejectInput | runs.ConsumeInput, answer: runs.Input
     return [("ended input", (change.runtime_id, change.input_id, InputPhase.CONSUMED))] if consumed else []
 
 
-def begun(change: runs.BeginRun, answer: runs.RunBegun | None) -> Promised:
+def begun(change: runs.BeginRun, answer: runs.RunBegun | runs.NothingBegun) -> Promised:
     """The run is known."""
-    return [] if answer is None else [("run", (change.runtime_id, answer.run_id))]
+    return [("run", (change.runtime_id, answer.run_id))] if isinstance(answer, runs.RunBegun) else []
 
 
 def check_runs(rows: Rows) -> None:
