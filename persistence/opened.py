@@ -119,7 +119,7 @@ class Closing:
         """Commit what was submitted and close this host's row; nothing more can be submitted.
 
         Raises:
-            StoreBroken: The disk failed meanwhile.
+            StoreBroken: The disk failed meanwhile, or earlier and nobody was told.
 
         Cancellation: at any time; `close` goes on from there.
         """
@@ -129,6 +129,11 @@ class Closing:
             with suppress(DiskFull, Contended, Closed):
                 await self._writer.close(CLOSING).wait()
             self._drained = True
+            # Behind the last answer the log may still be moved into the database, and the disk fail at that.
+            with trio.move_on_after(CLOSE_S):
+                await self._writer.wait_idle()
+        if self._broken is not None and self._writer.broke_unheard and not self._closed:
+            raise self._broken
 
     async def close(self) -> None:
         """Settle whoever still waits, and close everything; for the most part bounded by `CLOSE_S`. Twice is allowed.

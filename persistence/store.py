@@ -135,6 +135,7 @@ class Store:
         await self._writer.broken_event.wait()
         if self._writer.broken is None:
             raise Closed(what="store")
+        self._writer.broke_unheard = False
         return self._writer.broken
 
     def stop_in_doubt(self, detail: str) -> StoreBroken:
@@ -232,7 +233,7 @@ class Store:
         Afterwards every verb raises `Closed`. Doing so twice is allowed.
 
         Raises:
-            StoreBroken: The disk failed meanwhile.
+            StoreBroken: The disk failed meanwhile, or earlier and nobody was told.
 
         Cancellation: what waits for the writer then is settled with `Closed`, and the files are closed within a bound.
         """
@@ -306,7 +307,7 @@ async def open_store(
 
     Cancellation: the body's. Leaving it normally drains what was submitted; leaving it by an exception or a cancellation,
     also while it drains, settles what waits with `Closed` and closes within a bound. The body's exception leaves unwrapped;
-    a disk that fails while the store closes is `StoreBroken`.
+    a disk that fails while the store closes, or failed behind the last answer, is `StoreBroken`.
     """
     limits = limits or Limits()
     seams = seams or Seams()

@@ -148,6 +148,7 @@ class Writer:
     Attributes:
         limits: The store's limits.
         broken: Why the store has stopped, or None.
+        broke_unheard: Whether it stopped behind a group's answers, and nobody was told so far.
         broken_event: Set with it, and at an orderly end.
         host: The row of the group that was heard of last.
         renewed_at: Boot clock of that host's last renewal.
@@ -171,6 +172,7 @@ class Writer:
         self._taken: list[Pending] = []
         self._shield = trio.CancelScope(shield=True)
         self.broken: StoreBroken | None = None
+        self.broke_unheard = False
         self.broken_event = trio.Event()
         self.host = runner.host
         self.renewed_at = runner.renewed_at
@@ -305,6 +307,7 @@ class Writer:
             with trio.CancelScope(shield=True) as self._shield:
                 await self._executor.run(self._connection.maintain)
         except Exception as exc:  # noqa: BLE001 - whatever it was, the state of the files is not known any more
+            self.broke_unheard = not self._queue
             self._stop(str(exc), in_doubt=())
 
     def _tell(self, group: int, batch: list[Pending], outcomes: list[Outcome]) -> None:
@@ -357,6 +360,7 @@ class Writer:
 
     def _check_open(self) -> None:
         if self.broken is not None:
+            self.broke_unheard = False
             raise StoreBroken(
                 incarnation=self._runner.host.incarnation, group=None, in_doubt=False, detail=self.broken.detail
             )
