@@ -18,12 +18,11 @@ from .invariants import (
 from .machine import Machine as Machine
 from .operations import Drive as Drive
 from .power_cut import (
-    Check as Check,
     PowerCut as PowerCut,
     PowerCutFailure as PowerCutFailure,
     PowerCutReport as PowerCutReport,
-    Scenario as Scenario,
 )
+from .scenario import Check as Check, Scenario as Scenario
 from .simulation import (
     Client as Client,
     Given as Given,

@@ -13,13 +13,16 @@ from tenure.errors import CannotOpen, DiskFull, StoreBroken
 
 from .fault_sweep import FaultFailure, FaultSweep
 from .faults import FaultKind
-from .power_cut import Check, PowerCut, PowerCutFailure, Scenario
+from .power_cut import PowerCut, PowerCutFailure
 from .proof.agents import Agents, AgentsCheck
 from .proof.every_commit import EveryCommit
 from .proof.invariants import store_check
+from .proof.recovery import Recovery
 from .saved_image import SavedImage
+from .scenario import Check, Scenario
 
 IMAGES: Final = 20_000
+CRASHES: Final = 10
 EVERY_S: Final = 2.0
 """Seconds between two lines of progress."""
 
@@ -77,16 +80,20 @@ def _power_cut(asked: argparse.Namespace) -> int:
 
 
 def _faults(asked: argparse.Namespace) -> int:
-    for kind in FaultKind:
-        sweep = FaultSweep(
-            scenario=EveryCommit(days=2),
-            check=store_check(again=1.0),
-            errors=(StoreBroken, DiskFull, CannotOpen),
-            kinds=(kind,),
-            every=asked.every,
-            times=asked.times,
-        )
-        _say(str(sweep.run()))
+    for scenario, over in ((EveryCommit(days=2), None), (Recovery(), EveryCommit(days=2))):
+        _say("while it works:" if over is None else f"while it recovers from each of {CRASHES} crashes:")
+        for kind in FaultKind:
+            sweep = FaultSweep(
+                scenario=scenario,
+                over=over,
+                crashes=CRASHES,
+                check=store_check(again=1.0),
+                errors=(StoreBroken, DiskFull, CannotOpen),
+                kinds=(kind,),
+                every=asked.every,
+                times=asked.times,
+            )
+            _say(str(sweep.run()))
     return 0
 
 

@@ -24,7 +24,7 @@ from typing import Protocol, final
 
 from attrs import frozen
 
-from .disk_file import DiskFile
+from .disk_file import Content, DiskFile
 from .operations import (
     Change,
     Create,
@@ -70,6 +70,10 @@ class Survivors:
 
 class Faults(Protocol):
     """Makes operations fail. A disk asks before each one, and raises what it is told."""
+
+    def before_read(self) -> int | None:
+        """The errno with which a read fails, or None. A read is no operation: it changes nothing and is not recorded."""
+        ...
 
     def before_write(self, size: int) -> tuple[int, int] | None:
         """The errno and how many bytes are written all the same, or None."""
@@ -168,6 +172,14 @@ class Disk:
         self._may_fail(Create)
         self._change_entry(Create(name, self._last_file + 1))
         return self._files[self._last_file]
+
+    def read(self, file: DiskFile, offset: int, amount: int) -> Content:
+        """The visible bytes there; fewer where the file ends before. Not to be changed."""
+        if self.faults is not None:
+            code = self.faults.before_read()
+            if code is not None:
+                raise OSError(code, os.strerror(code))
+        return file.visible[offset : offset + amount]
 
     def write(self, file: DiskFile, offset: int, data: bytes) -> None:
         """Write bytes; they are durable after `sync`."""

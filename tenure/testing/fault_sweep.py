@@ -1,12 +1,14 @@
 """The fault sweep: fail each operation of a scenario once, then check what a crash leaves.
 
-Every run begins on an empty disk. It may end with one of the errors that the scenario declares;
-then the machine crashes in several ways and the check opens what is left, with everything that had
-been said until then.
+Every run begins on an empty disk, or on what a crash in another scenario left. It may end with one
+of the errors that the scenario declares; then the machine crashes in several ways and the check
+opens what is left, with everything that had been said until then.
 """
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import final
@@ -17,11 +19,12 @@ from attrs import field, frozen
 from .determinism import run_seeded
 from .disk import Disk
 from .faults import Fault, FaultInjector, FaultKind
-from .history import History, Witness
-from .images import Cut
-from .machine import Machine, Room
+from .history import Event, History, Witness
+from .images import Cut, crash
+from .machine import Machine, Room, Start
 from .operations import Drive
-from .power_cut import HANG_S, Check, Scenario
+from .recording import Recording
+from .scenario import HANG_S, Check, Scenario, record
 
 CRASHES = (Cut.KILL, Cut.NOTHING, Cut.EVERYTHING, Cut.SUBSET, Cut.TORN)
 """How the machine crashes after each fault."""
@@ -77,6 +80,9 @@ class FaultSweep:
     Attributes:
         scenario: Runs once for each fault.
         check: Runs after each crash.
+        over: Runs first, once and undisturbed. The runs then begin on disks that crashes at random points of it left, so that
+            faults strike the recovery. None: each run begins on an empty disk.
+        crashes: On how many such disks.
         errors: What the scenario may end with when the disk fails. `OSError` belongs here only if
             the code under test promises to let it through.
         kinds: The faults.
@@ -88,6 +94,8 @@ class FaultSweep:
 
     scenario: Scenario
     check: Check
+    over: Scenario | None = None
+    crashes: int = 10
     errors: tuple[type[Exception], ...] = ()
     kinds: Sequence[FaultKind] = tuple(FaultKind)
     every: int = 1
@@ -107,20 +115,25 @@ class FaultSweep:
         faults: Counter[FaultKind] = Counter()
         errors: Counter[str] = Counter()
         checks = 0
-        for kind in self.kinds:
+        past = None if self.over is None else await record(self.over, room, seed=f"{self.seed}/past", drive=self.drive)
+        for kind, number in itertools.product(self.kinds, range(1 if past is None else self.crashes)):
+            beginning = self._empty() if past is None else _crash_in(*past, random.Random(f"{self.seed}/{number}"))
             fault = Fault(kind=kind, nth=1, times=self.times)
-            while await self._suffer(fault, room, errors):
+            while await self._suffer(fault, beginning, room, errors):
                 faults[kind] += 1
                 checks += len(CRASHES)
                 fault = Fault(kind=kind, nth=fault.nth + self.every, times=self.times)
         return FaultSweepReport(faults=dict(faults), errors=dict(errors), checks=checks)
 
-    async def _suffer(self, fault: Fault, room: Room, errors: Counter[str]) -> bool:
+    def _empty(self) -> _Beginning:
+        return _Beginning(disk=Disk(self.drive), events=(), start=Start())
+
+    async def _suffer(self, fault: Fault, beginning: _Beginning, room: Room, errors: Counter[str]) -> bool:
         """Whether there was such an operation."""
-        disk = Disk(self.drive)
+        disk = beginning.disk.after_kill()
         disk.faults = injector = FaultInjector(fault)
-        witness = Witness(disk)
-        with Machine(disk, room=room, seed=f"{self.seed}/{fault}") as machine:
+        witness = Witness(disk, beginning.events)
+        with Machine(disk, room=room, seed=f"{self.seed}/{fault}", start=beginning.start) as machine:
             try:
                 with trio.fail_after(HANG_S):
                     await self.scenario(machine, witness)
@@ -141,3 +154,22 @@ class FaultSweep:
                 await self.check(machine, history)
         except Exception as exc:
             raise FaultFailure(fault, cut, exc) from exc
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class _Beginning:
+    """What each run of the scenario begins on: a disk, what had been said until then, and when the machine starts."""
+
+    disk: Disk
+    events: tuple[Event, ...]
+    start: Start
+
+
+def _crash_in(past: Recording, end: Start, source: random.Random) -> _Beginning:
+    """What a crash at a random point of the recording left."""
+    cut, after = source.choice(CRASHES), source.randrange(len(past.operations) + 1)
+    cursor = past.cursor()
+    cursor.advance(after)
+    start = end.after(cut, end.wall_s, end.boot_s)
+    return _Beginning(disk=crash(cursor.disk, cut, source), events=past.history(after).events, start=start)

@@ -27,6 +27,7 @@ from .operations import (
 class FaultKind(enum.Enum):
     """What goes wrong."""
 
+    READ_ERROR = "EIO at read"
     WRITE_ERROR = "EIO at write"
     DISK_FULL = "no space at write"
     SHORT_WRITE = "no space in the middle of a write"
@@ -40,7 +41,8 @@ class FaultKind(enum.Enum):
     FOLDER_SYNC_ERROR = "EIO at fsync of a folder"
 
 
-_STRUCK: dict[FaultKind, type[Operation]] = {
+_STRUCK: dict[FaultKind, type[Operation] | None] = {
+    FaultKind.READ_ERROR: None,  # a read is no operation of the disk: it changes nothing
     FaultKind.WRITE_ERROR: Write,
     FaultKind.DISK_FULL: Write,
     FaultKind.SHORT_WRITE: Write,
@@ -92,6 +94,10 @@ class FaultInjector:
         self._seen = 0
         self._random = random.Random(str(fault))
 
+    def before_read(self) -> int | None:
+        """See `Faults.before_read`."""
+        return self._errno() if self._strikes(None) else None
+
     def before_write(self, size: int) -> tuple[int, int] | None:
         """See `Faults.before_write`."""
         if not self._strikes(Write):
@@ -112,7 +118,7 @@ class FaultInjector:
         """See `Faults.before`."""
         return self._errno() if self._strikes(operation) else None
 
-    def _strikes(self, operation: type[Operation]) -> bool:
+    def _strikes(self, operation: type[Operation] | None) -> bool:
         if _STRUCK[self.fault.kind] is not operation:
             return False
         self._seen += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, final
 
 from attrs import frozen
@@ -44,10 +44,10 @@ class Event:
 class Witness:
     """Notes what a scenario attempts and what it is promised, and at which operation."""
 
-    def __init__(self, disk: Disk) -> None:
-        """Watch the disk that the scenario writes to."""
+    def __init__(self, disk: Disk, events: Iterable[Event] = ()) -> None:
+        """Watch the disk that the scenario writes to; `events` were said before, on another disk."""
         self._disk = disk
-        self.events: list[Event] = []
+        self.events: list[Event] = list(events)
 
     def attempted(self, subject: str, value: Any = None) -> None:
         """About to write this: it may be there after a crash, whole, or not at all."""

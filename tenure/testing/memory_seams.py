@@ -35,8 +35,8 @@ class MemoryFiles:
 
     def read(self, path: str, limit: int | None = None) -> bytes:
         """See `Files.read`."""
-        content = self._file(path)[1].visible
-        return bytes(content) if limit is None else bytes(content[:limit])
+        disk, file = self._file(path)
+        return bytes(disk.read(file, 0, file.size if limit is None else limit))
 
     def write(self, path: str, data: bytes) -> None:
         """See `Files.write`. Created or emptied first, then written: a crash may come between."""

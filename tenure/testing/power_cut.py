@@ -11,42 +11,24 @@ from __future__ import annotations
 import gc
 import pickle
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol, final
+from typing import final
 
 import trio
 from attrs import field, frozen
 
 from .determinism import run_seeded
 from .disk import Disk
-from .history import EventKind, History, Witness
+from .history import EventKind, History
 from .images import Cut, Image, ImageId, images
 from .machine import Machine, Room, Start
 from .operations import Drive
 from .recording import Recording
 from .saved_image import SavedImage
-
-HANG_S = 100_000.0
-"""Virtual time after which a scenario or a check that waits for nothing is given up."""
+from .scenario import HANG_S, Check, Scenario, record
 
 OPERATIONS_SHOWN = 20
-
-
-class Scenario(Protocol):
-    """Work on a machine. Says to the witness what it attempts and what it is promised."""
-
-    def __call__(self, machine: Machine, witness: Witness, /) -> Awaitable[None]:
-        """Do the work, from the first open on."""
-        ...
-
-
-class Check(Protocol):
-    """Opens what a crash left and raises if anything promised is not so."""
-
-    def __call__(self, machine: Machine, history: History, /) -> Awaitable[None]:
-        """Check one image."""
-        ...
 
 
 @final
@@ -133,7 +115,7 @@ class PowerCut:
         run_seeded(lambda room: self._check_saved(saved, room), self.seed)
 
     async def _prove(self, room: Room) -> PowerCutReport:
-        recording, end = await self._record(room)
+        recording, end = await record(self.scenario, room, seed=f"{self.seed}/scenario", drive=self.drive)
         gc.freeze()  # the recording too; `run_seeded` ends it
         cuts: Counter[Cut] = Counter()
         history = recording.history(0)
@@ -141,7 +123,7 @@ class PowerCut:
             # Images come in the order of their points, so most share the history of the one before.
             now = recording.history(image.id.after)
             history = history if len(history.events) == len(now.events) else now
-            start = Start().after(image.id.cut, *end)
+            start = end.after(image.id.cut, end.wall_s, end.boot_s)
             await self._examine(image, history, recording, room, start)
             cuts[image.id.cut] += 1
             if self.on_image is not None:
@@ -153,16 +135,6 @@ class PowerCut:
             operations=len(recording.operations),
             acknowledged=sum(event.kind is EventKind.ACKNOWLEDGED for event in recording.events),
         )
-
-    async def _record(self, room: Room) -> tuple[Recording, tuple[float, float]]:
-        disk = Disk(self.drive, recording=True)
-        with Machine(disk, room=room, seed=f"{self.seed}/scenario") as machine:
-            start, witness = disk.after_kill(), Witness(disk)
-            with trio.fail_after(HANG_S):
-                await self.scenario(machine, witness)
-            recording = Recording(start=start, operations=tuple(disk.log or ()), events=tuple(witness.events))
-            # Images start after the scenario's end: no clock goes back behind a time that is stored.
-            return recording, (machine.wall_clock(), machine.boot_clock())
 
     async def _examine(self, image: Image, history: History, recording: Recording, room: Room, start: Start) -> None:
         untouched = image.disk.after_kill()

@@ -12,8 +12,9 @@ import pytest
 from pytest_tenure import FEW, MANY
 
 from .operations import Drive
-from .power_cut import Check, PowerCut, PowerCutReport, Scenario
+from .power_cut import PowerCut, PowerCutReport
 from .saved_image import SavedImage
+from .scenario import Check, Scenario
 
 
 @final

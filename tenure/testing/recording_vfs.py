@@ -194,7 +194,10 @@ class _Handle:
 
     # xRead is by far the most frequent: recovery reads the whole log.
     def xRead(self, amount: int, offset: int) -> bytes | bytearray:  # noqa: N802
-        return self._file.visible[offset : offset + amount]
+        try:
+            return self._disk.read(self._file, offset, amount)
+        except OSError as exc:
+            raise _sqlite_error(apsw.SQLITE_IOERR_READ) from exc
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         try:

@@ -98,6 +98,7 @@ def test_every_kind_of_fault_strikes_something(kind: FaultKind) -> None:
         first, second, root = machine.path("a"), machine.path("b"), machine.path("")
         files.write(first, b"1")
         files.write(first, b"2")
+        files.read(first)
         files.sync(first)
         files.rename(first, second)
         files.sync_folder(root)

@@ -26,6 +26,7 @@ from tenure.testing import (
     FaultFailure,
     FaultKind,
     FaultSweep,
+    History,
     Machine,
     PowerCut,
     PowerCutFailure,
@@ -38,6 +39,7 @@ from tenure.testing.power_cut_fixture import PowerCutFixture
 from tenure.testing.proof.every_commit import EveryCommit
 from tenure.testing.proof.facets import PROOFS
 from tenure.testing.proof.invariants import Verdicts, open_real, store_check
+from tenure.testing.proof.recovery import Recovery
 
 
 def cut(images: int = 400) -> PowerCutReport:
@@ -53,6 +55,10 @@ def sweep(*kinds: FaultKind, every: int = 1, times: int = 1) -> FaultSweep:
         every=every,
         times=times,
     )
+
+
+MAY_BE_SURVIVED = {FaultKind.DISK_FULL, FaultKind.SHORT_WRITE, FaultKind.FOLDER_SYNC_ERROR}
+"""What a scenario goes on from: a full disk is a known outcome, and the folder is synced again behind the incarnation."""
 
 
 def _nothing(_self: object) -> None:
@@ -86,12 +92,42 @@ def test_every_facet_says_what_must_hold_after_a_power_cut() -> None:
 def test_after_an_io_error_every_acknowledgement_holds_and_every_doubt_has_a_verdict(
     kind: FaultKind, times: int
 ) -> None:
-    few = kind in {FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
+    few = kind in {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
     some = kind.name.startswith("SYNC")
 
     report = sweep(kind, every=211 if few else 23 if some else 1, times=times).run()
 
     assert report.faults[kind] >= 1
+    if times == 1 and kind not in MAY_BE_SURVIVED:
+        assert sum(report.errors.values()) == report.faults[kind], "an I/O error passed in silence"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind is not FaultKind.REMOVE_ERROR])
+def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind: FaultKind) -> None:
+    many = kind in {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
+    report = FaultSweep(
+        scenario=Recovery(),
+        over=EveryCommit(days=1),
+        crashes=3,
+        check=store_check(again=1.0),
+        errors=(StoreBroken, DiskFull, CannotOpen),
+        kinds=(kind,),
+        every=7 if many else 1,
+    ).run()
+
+    assert report.faults[kind] >= 3
+    if kind not in MAY_BE_SURVIVED:
+        assert sum(report.errors.values()) == report.faults[kind], "an I/O error passed in silence"
+
+
+def test_os_loses_nothing_when_only_processes_are_killed() -> None:
+    everything = store_check(DurabilityClass.OS, again=0)
+
+    async def check(machine: Machine, history: History) -> None:
+        if machine.start.boot == 1:  # no power cut yet
+            await everything(machine, history)
+
+    PowerCut(scenario=EveryCommit(days=3, durability=DurabilityClass.OS), check=check, budget=400).run()
 
 
 @pytest.mark.parametrize("nth", range(1, 6))

@@ -51,6 +51,9 @@ class Weather:
         """The host is dead: nothing that it still does reaches a disk."""
         self._dead = True
 
+    def before_read(self) -> None:
+        """See `Faults.before_read`. Reads work to the last: what a dead host reads reaches nobody."""
+
     def before_write(self, size: int) -> tuple[int, int] | None:
         """See `Faults.before_write`."""
         if self._fails():
