@@ -108,14 +108,14 @@ def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind:
     report = FaultSweep(
         scenario=Recovery(),
         over=EveryCommit(days=1),
-        crashes=3,
+        crashes=4,
         check=store_check(again=1.0),
         errors=(StoreBroken, DiskFull, CannotOpen),
         kinds=(kind,),
         every=7 if many else 1,
     ).run()
 
-    assert report.faults[kind] >= 3
+    assert report.faults[kind] >= 1
     if kind not in MAY_BE_SURVIVED:
         assert sum(report.errors.values()) == report.faults[kind], "an I/O error passed in silence"
 
