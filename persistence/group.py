@@ -22,7 +22,7 @@ from .facets.runtimes import check_fence
 from .hosts import HostKey, HostRegistry, Rejoined
 from .limits import Limits
 from .seams import Seams
-from .transaction import Transaction
+from .transaction import Records, Transaction
 from .values import DurabilityClass
 
 Outcome = CommitResult | Error
@@ -91,6 +91,7 @@ class GroupRunner:
         }
         self.host = host
         self._registry = registry
+        self._records = Records()
         self._durability = durability
         self._limits = limits
         self._clock = seams.wall_clock
@@ -147,11 +148,13 @@ class GroupRunner:
         current: int | None = None
         try:
             self._connection.begin(synced=synced)
+            self._records.begin_group(self._connection.version)
             renewed_at = self._boot_clock()
             if not self._write_number(group, now):
                 raise Closed(what="store")  # noqa: TRY301 - one way out for whatever ends the whole try
             tx = Transaction(
                 self._connection,
+                self._records,
                 host=self.host.host,
                 group=group,
                 now=now,
@@ -165,14 +168,15 @@ class GroupRunner:
             current = None
             if written:
                 self._connection.commit()
+                self._records.end_group(self._connection.version)
                 self.renewed_at = renewed_at
             else:
                 # Only refusals and repeats: there is nothing to put on disk, and no group of this number.
-                self._connection.rollback()
+                self._roll_back()
                 outcomes.update({at: _repeated(outcome, group) for at, outcome in outcomes.items()})
         except Error as exc:
             # Known: COMMIT was not reached, or said that the disk is full. Nothing of this attempt landed.
-            self._connection.rollback()
+            self._roll_back()
             return _Failed(culprit=current, error=exc)
         except BaseException:
             self._undo()
@@ -233,9 +237,13 @@ class GroupRunner:
             return DurabilityClass.DISK
         return self._durability
 
+    def _roll_back(self) -> None:
+        self._records.clear()  # first: whatever was changed in hand is not on disk
+        self._connection.rollback()
+
     def _undo(self) -> None:
         try:
-            self._connection.rollback()
+            self._roll_back()
         except UnknownOutcome:
             return  # the first failure is on its way to the writer already, and stops the store as this one would
 

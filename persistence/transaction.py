@@ -3,21 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 from .engines.engine import WriteConnection
 from .limits import Limits
 from .values import DurabilityClass
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
+
+RECORDS_KEPT: Final = 4_096
+"""Records that are kept from group to group: about 2 MB, three for each runtime that is at work."""
+
+
+@final
+class Records:
+    """The records in hand: rows that nearly every commit needs, as the last group left them.
+
+    A record is loaded once and changed together with its row. It holds for as long as nobody else has written the database,
+    which the connection tells behind BEGIN, when nobody else can. Whoever changes such a row by a statement of its own drops
+    the record (`Transaction.drop`).
+    """
+
+    def __init__(self) -> None:
+        """Nothing is in hand."""
+        self.found: dict[Hashable, Any] = {}
+        self._version: int | None = None
+
+    def begin_group(self, version: int) -> None:
+        """Keep what is in hand if the database is as the last group left it; `version` is that of the connection."""
+        if version != self._version or len(self.found) > RECORDS_KEPT:
+            self.found.clear()
+
+    def end_group(self, version: int) -> None:
+        """The group has landed."""
+        self._version = version
+
+    def clear(self) -> None:
+        """The group was rolled back, or whatever is in hand may have changed behind it."""
+        self.found.clear()
 
 
 @final
 class Transaction:
-    """Named statements, the facts of the group, and the records that this commit has in hand.
+    """Named statements, the facts of the group, and the records in hand.
 
-    A record (a runtime, a session, a run) is loaded at most once a commit, changed in memory and written once, when the
-    commit's changes have all been applied. A commit that fails forgets its records with its savepoint.
+    A record (a runtime, a session, a run) is changed in memory and written once, when the commit's changes have all been
+    applied. A commit that fails drops the records that it asked for with its savepoint.
 
     Attributes:
         host: Key of this host's row.
@@ -26,13 +58,29 @@ class Transaction:
         durability: Class of the group, for receipts.
         limits: The store's limits.
         room: By runtime, how many inputs surely still fit into its inbox; kept for the whole group.
+        notes: What the handlers of one commit leave for one another.
     """
 
-    __slots__ = ("_dirty", "_records", "all", "durability", "group", "host", "limits", "now", "one", "room", "run")
+    __slots__ = (
+        "_asked",
+        "_dirty",
+        "_records",
+        "all",
+        "durability",
+        "group",
+        "host",
+        "limits",
+        "notes",
+        "now",
+        "one",
+        "room",
+        "run",
+    )
 
     def __init__(
         self,
         connection: WriteConnection,
+        records: Records,
         *,
         host: int,
         group: int,
@@ -50,27 +98,52 @@ class Transaction:
         self.durability = durability
         self.limits = limits
         self.room: dict[int, int] = {}
-        self._records: dict[Hashable, Any] = {}
+        self.notes: dict[str, Any] = {}
+        self._records = records
+        self._asked: list[Hashable] = []
         self._dirty: dict[Hashable, Callable[[], None]] = {}
 
-    def record(self, key: Hashable, load: Callable[[], T]) -> T:
-        """The record under `key`, loaded the first time that this commit asks for it."""
-        found: T | None = self._records.get(key)
+    def record(self, kind: str, key: K, load: Callable[[Transaction, K], T]) -> T:
+        """The record of a kind under `key`, loaded where it is not in hand. One that is not there is asked for again."""
+        place = (kind, key)
+        self._asked.append(place)
+        found: T | None = self._records.found.get(place)
         if found is None:
-            found = self._records[key] = load()
+            found = load(self, key)
+            if found is not None:
+                self._records.found[place] = found
         return found
 
-    def write_later(self, key: Hashable, write: Callable[[], None]) -> None:
-        """Write the record under `key` once the commit's changes are applied; asking twice writes once."""
-        self._dirty[key] = write
+    def drop(self, kind: str, key: Hashable) -> None:
+        """Let go of a record whose row was written, or deleted, by a statement of its own."""
+        self._records.found.pop((kind, key), None)
+
+    def drop_all(self) -> None:
+        """Let go of every record: rows of many were written by one statement."""
+        self._records.clear()
+
+    def write_later(self, kind: str, key: Hashable, write: Callable[[], None]) -> None:
+        """Write the record once the commit's changes are applied; asking again takes the place of what was asked first."""
+        self._dirty[kind, key] = write
+
+    def write_if_nothing_else(self, kind: str, key: Hashable, write: Callable[[], None]) -> None:
+        """Write a part of the record, unless more of it is written later in this commit."""
+        self._dirty.setdefault((kind, key), write)
 
     def flush(self) -> None:
-        """Write what was asked for and forget the records: the end of a commit."""
+        """Write what was asked for: the end of a commit."""
         for write in self._dirty.values():
             write()
-        self.forget()
+        self._end()
 
     def forget(self) -> None:
-        """Drop records and pending writes: the commit failed, or has ended."""
-        self._records.clear()
+        """Drop pending writes and whatever this commit had in hand: it failed."""
+        for place in self._asked:
+            self._records.found.pop(place, None)
+        self._end()
+
+    def _end(self) -> None:
+        self._asked.clear()
         self._dirty.clear()
+        if self.notes:
+            self.notes.clear()

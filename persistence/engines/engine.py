@@ -88,6 +88,14 @@ class WriteConnection(Reading, Querying, Protocol):
         """Whether a transaction is open: some errors end it."""
         ...
 
+    @property
+    def version(self) -> int:
+        """Another number whenever anybody has committed to the database since it was asked, this connection too.
+
+        Behind `begin`; an engine that cannot tell never gives the same number twice.
+        """
+        ...
+
     def begin(self, *, synced: bool) -> None:
         """Open a write transaction whose COMMIT is fsynced if `synced`. Raises `Contended` after waiting for `busy_s`."""
         ...

@@ -229,6 +229,10 @@ class _Writer(_Connection):
     def in_transaction(self) -> bool:
         return self._db.in_transaction
 
+    @property
+    def version(self) -> int:
+        return self._db.data_version("main")
+
     def begin(self, *, synced: bool) -> None:
         synced = synced and self._durability is not DurabilityClass.MEMORY
         if self._durability is not DurabilityClass.DISK and synced is not self._synced_now:

@@ -92,7 +92,7 @@ def add(tx: Transaction, record: RuntimeRecord, event: LinkEvent, detail: str = 
         chain=record.chain,
         now=tx.now,
     )
-    runtimes.save(tx, record)
+    runtimes.save_progress(tx, record)
 
 
 FACET: Final = Facet(name="chain", handlers={})

@@ -83,12 +83,12 @@ def _compute(tx: Transaction, change: UpdateFlow) -> UpdateRaised | None:
             raise InvalidInput(detail="an update returns bytes, and does so at once", field="update")  # noqa: TRY301
     except Exception as exc:  # noqa: BLE001 - it is the caller's function, and its error is the caller's
         return UpdateRaised(error=exc)
-    tx.record(COMPUTED, lambda: snapshot)
+    tx.notes[COMPUTED] = snapshot
     return None
 
 
 def _update(tx: Transaction, _change: UpdateFlow) -> None:
-    computed: bytes = tx.record(COMPUTED, bytes)
+    computed: bytes = tx.notes[COMPUTED]
     _save(tx, computed)
 
 

@@ -14,7 +14,7 @@ from tenure.persistence.phases import InputEvent, advance
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RuntimeState
 
-from . import runtimes, sends
+from . import run_records, runtimes, sends
 from .inputs import history_line, in_order
 
 FINISHED: Final = "finished"
@@ -100,10 +100,10 @@ def _retry(tx: Transaction, change: RetryDeadLetter) -> Retried:
     tx.room.pop(record.runtime, None)
     # Cases: a run to be entered again; a batch for a new run; one input that its run spared itself, or that had none.
     together = found.run is not None and found.reason is not AbandonReason.REJECTED
-    if together and found.outcome != FINISHED and not change.fresh:
-        tx.run("runs.forgive", run=found.run)
+    if found.run is not None and together and found.outcome != FINISHED and not change.fresh:
+        run_records.forgive(tx, found.run)
         if found.run != record.run:
-            tx.run("runs.reopen", run=found.run, now=tx.now)
+            run_records.reopen(tx, found.run)
         rows = tx.all("dead_letters.requeue_batch", run=found.run, reason=found.reason, line=line, now=tx.now)
     elif together:
         rows = tx.all("dead_letters.requeue_batch_fresh", run=found.run, reason=found.reason, line=line, now=tx.now)

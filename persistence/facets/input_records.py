@@ -201,7 +201,7 @@ def _reopen(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState) 
         return
     run = run_records.open_by_id(tx, record.runtime, state.last_run_id)
     if run.run != record.run:
-        tx.run("runs.reopen", run=run.run, now=tx.now)
+        run_records.reopen(tx, run.run)
 
 
 def _lane(state: InputState, before: _Known | None) -> str:

@@ -264,6 +264,7 @@ class CloseHost(Change):
 
 def _close(tx: Transaction, _change: CloseHost) -> None:
     tx.run("ownership.release_all", host=tx.host, now=tx.now)
+    tx.drop_all()
     tx.run("ownership.close_host", host=tx.host, now=tx.now)
 
 

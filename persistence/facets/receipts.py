@@ -174,8 +174,7 @@ def _store(
         chain=record.chain,
         now=tx.now,
     )
-    runtimes.save(tx, record)
-    run_records.save(tx, run)
+    runtimes.save_progress(tx, record)
     return receipt
 
 

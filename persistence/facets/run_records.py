@@ -5,23 +5,28 @@ Changed in hand by several facets within one commit, like the record of a runtim
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from attrs import define
 
 from tenure.errors import Corrupt, InvalidTransition
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_NUMBER, check_row
+from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_NUMBER, Types, check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RunId
 
 from . import runtimes
 
+RECORD: Final = "run"
+
 
 @final
 @define(slots=True)
 class RunRecord:
-    """One row of ``runs``, in the order of ``runs.load``, and the error of the attempt that is being written."""
+    """One row of ``runs``, in the order of ``runs.load``, and the error of the attempt that is being written.
+
+    `boundaries` is no column: it is the sequence of the run's last receipt.
+    """
 
     run: int
     run_id: RunId
@@ -35,25 +40,29 @@ class RunRecord:
 
 def load(tx: Transaction, run: int) -> RunRecord:
     """The record that this commit has in hand."""
-    return tx.record(("run", run), lambda: _find(tx, run))
+    return tx.record(RECORD, run, find)
 
 
-def _find(statements: Statements, run: int) -> RunRecord:
+def find(statements: Statements, run: int) -> RunRecord:
+    """The record as it is stored. Raises `Corrupt`."""
     row = statements.one("runs.load", run=run)
     if row is None:
-        raise Corrupt(record="run", key=str(run), detail="a runtime names a run that has no row")
+        raise Corrupt(record=RECORD, key=str(run), detail="a runtime names a run that has no row")
     return _decode(row)
 
 
 def _decode(row: Row) -> RunRecord:
-    check_row(row, (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER), "run", row[0])
+    check_row(row, _TYPES, RECORD, row[0])
     return RunRecord(*row)
+
+
+_TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER)
 
 
 def find_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord | None:
     """A run by its id, as this commit has it in hand; None where nothing was ever written of it."""
     row = tx.one("runs.by_id", run_id=run_id, runtime=runtime)
-    return None if row is None else tx.record(("run", row[0]), lambda: _decode(row))
+    return None if row is None else tx.record(RECORD, row[0], lambda _, __: _decode(row))
 
 
 def open_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord:
@@ -65,20 +74,37 @@ def open_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord:
     return load(tx, row[0] if row else 0)
 
 
+def begin(tx: Transaction, run: int, run_id: RunId, base: int | None, base_count: int) -> RunRecord:
+    """The record of a run whose row was just inserted."""
+    return tx.record(RECORD, run, lambda _, __: RunRecord(run, run_id, 0, base, base_count, 0, None))
+
+
+def delete(tx: Transaction, record: RunRecord) -> None:
+    """Take away a run that never began. Its key may come again."""
+    tx.run("runs.delete", run=record.run)
+    tx.drop(RECORD, record.run)
+
+
+def reopen(tx: Transaction, run: int) -> None:
+    """Let a run that has ended, or was left, be entered again when it is the runtime's turn."""
+    tx.run("runs.reopen", run=run, now=tx.now)
+    tx.drop(RECORD, run)
+
+
+def forgive(tx: Transaction, run: int) -> None:
+    """Forget the failed attempts of a run."""
+    tx.run("runs.forgive", run=run)
+    tx.drop(RECORD, run)
+
+
 def save(tx: Transaction, record: RunRecord) -> None:
     """Write the record at the end of this commit."""
 
     def write() -> None:
-        tx.run(
-            "runs.update",
-            run=record.run,
-            attempts=record.attempts,
-            boundaries=record.boundaries,
-            retry_at=record.retry_at,
-            error=record.error,
-        )
+        tx.run("runs.update", run=record.run, attempts=record.attempts, retry_at=record.retry_at, error=record.error)
+        record.error = None  # of this attempt; the next one has none yet
 
-    tx.write_later(("run", record.run), write)
+    tx.write_later(RECORD, record.run, write)
 
 
 def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> RunRecord:
@@ -96,7 +122,7 @@ def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> Run
 
 
 def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> None:
-    """End a run; it stays as the proof of what it did."""
+    """End a run; it stays as the proof of what it did, and is in hand no longer."""
     record = load(tx, run)
     record.error = error
 
@@ -105,10 +131,10 @@ def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> No
             "runs.end",
             run=run,
             attempts=record.attempts,
-            boundaries=record.boundaries,
             error=record.error,
             outcome=outcome,
             now=tx.now,
         )
+        tx.drop(RECORD, run)
 
-    tx.write_later(("run", run), write)
+    tx.write_later(RECORD, run, write)

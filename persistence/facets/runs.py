@@ -102,17 +102,17 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun:
     abandoned: list[InputEnded] = []
     while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
         row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, now=tx.now) or (0, None, 0)
-        run = run_records.RunRecord(row[0], change.run_id, 0, row[1], row[2], 0, None)
+        run = run_records.begin(tx, row[0], change.run_id, row[1], row[2])
         try:
             batch = batches.stage(tx, record.runtime, run.run, change.batch)
         except Corrupt as exc:
             # Out of the way, so that it starves nobody; after its last attempt it is a dead letter. The loop ends there.
             given_up = batches.readmit(tx, record.runtime, run.run, str(exc))
             abandoned += [InputEnded(input_id=each, phase=InputPhase.ABANDONED, error=str(exc)) for each in given_up]
-            tx.run("runs.delete", run=run.run)
+            run_records.delete(tx, run)
             continue
         record.run = run.run
-        runtimes.save(tx, record)
+        runtimes.save_progress(tx, record)
         return _begun(run, batch, again=False, more=waiting > len(batch), abandoned=tuple(abandoned))
     return NothingBegun(abandoned=tuple(abandoned))
 
@@ -124,7 +124,7 @@ def _next_reopened(tx: Transaction, record: runtimes.RuntimeRecord) -> bool:
         return False
     tx.run("runs.entered", run=row[0])
     record.run = row[0]
-    runtimes.save(tx, record)
+    runtimes.save_progress(tx, record)
     return True
 
 
@@ -175,7 +175,7 @@ def _finish(tx: Transaction, change: FinishRun) -> tuple[InputId, ...]:
     record = runtimes.load(tx, change.runtime_id)
     record.run = None
     record.crashes = 0
-    runtimes.save(tx, record)
+    runtimes.save_progress(tx, record)
     return consumed
 
 
@@ -312,7 +312,7 @@ def _drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
     run_records.end(tx, record.run, outcome=change.reason or "restarted")
     record.run = None
     record.crashes = 0
-    runtimes.save(tx, record)
+    runtimes.save_progress(tx, record)
     return abandoned
 
 
@@ -355,7 +355,7 @@ def _acquit(tx: Transaction, change: AcquitRun) -> None:
     record = runtimes.load(tx, change.runtime_id)
     if record.crashes:
         record.crashes = 0
-        runtimes.save(tx, record)
+        runtimes.save_progress(tx, record)
 
 
 @final

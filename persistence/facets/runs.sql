@@ -1,23 +1,28 @@
 -- name: runs.insert
 -- The run stands on the head that the conversation has now.
-INSERT INTO runs (run_id, runtime, attempts, base, base_count, boundaries, started_at)
-SELECT :run_id, r.runtime, 0, s.head, coalesce(s.message_count, 0), 0, :now
+INSERT INTO runs (run_id, runtime, attempts, base, base_count, started_at)
+SELECT :run_id, r.runtime, 0, s.head, coalesce(s.message_count, 0), :now
 FROM runtimes r LEFT JOIN sessions s ON s.session = r.session
 WHERE r.runtime = :runtime RETURNING run, base, base_count;
 
 -- name: runs.load
-SELECT run, run_id, attempts, base, base_count, boundaries, retry_at FROM runs WHERE run = :run;
+-- Its boundaries are its receipts, dense from 1: counted where a run is taken in hand, and not kept a second time.
+SELECT run, run_id, attempts, base, base_count,
+       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at
+FROM runs WHERE run = :run;
 
 -- name: runs.update
-UPDATE runs SET attempts = :attempts, boundaries = :boundaries, retry_at = :retry_at, error = :error WHERE run = :run;
+UPDATE runs SET attempts = :attempts, retry_at = :retry_at, error = :error WHERE run = :run;
 
 -- name: runs.end
-UPDATE runs SET boundaries = :boundaries, attempts = :attempts, error = :error, outcome = :outcome, ended_at = :now,
+UPDATE runs SET attempts = :attempts, error = :error, outcome = :outcome, ended_at = :now,
                 retry_at = NULL
 WHERE run = :run;
 
 -- name: runs.by_id
-SELECT run, run_id, attempts, base, base_count, boundaries, retry_at FROM runs
+SELECT run, run_id, attempts, base, base_count,
+       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at
+FROM runs
 WHERE run_id = :run_id AND runtime = :runtime;
 
 -- name: runs.reopen

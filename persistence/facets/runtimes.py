@@ -6,7 +6,6 @@ change it in hand; it has no change of its own.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final, final
 
 from attrs import define
@@ -19,6 +18,8 @@ from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION
 from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_TEXT, Types, check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import HeldReason, LogicalRuntimeId, RuntimeState
+
+RECORD: Final = "runtime"
 
 LAST_TOKEN: Final = 2**63 - 1
 """The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
@@ -93,7 +94,7 @@ _TYPES: Final[Types] = (
 
 def load(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:
     """The record that this commit has in hand. Raises `NotFound`."""
-    record = find_in_hand(tx, runtime_id)
+    record = tx.record(RECORD, runtime_id, find)
     if record is None:
         raise NotFound(what="runtime", key=runtime_id)
     return record
@@ -101,7 +102,24 @@ def load(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:
 
 def save(tx: Transaction, record: RuntimeRecord) -> None:
     """Write the record at the end of this commit."""
-    tx.write_later(("runtime", record.runtime_id), lambda: _update(tx, record))
+    tx.write_later(RECORD, record.runtime_id, lambda: _update(tx, record))
+
+
+def save_progress(tx: Transaction, record: RuntimeRecord) -> None:
+    """Write what every run moves (current run, crashes, chain) at the end of this commit. No index has any of it."""
+    tx.write_if_nothing_else(RECORD, record.runtime_id, lambda: _update_progress(tx, record))
+
+
+def _update_progress(tx: Transaction, record: RuntimeRecord) -> None:
+    tx.run(
+        "runtimes.progress",
+        runtime=record.runtime,
+        run=record.run,
+        crashes=record.crashes,
+        boundaries=record.boundaries,
+        chain=record.chain,
+        now=tx.now,
+    )
 
 
 def _update(tx: Transaction, record: RuntimeRecord) -> None:
@@ -144,7 +162,7 @@ def insert(
         chain=CHAIN_START,
         now=tx.now,
     )
-    return tx.record(("runtime", runtime_id), lambda: _record(rows[0]))
+    return tx.record(RECORD, runtime_id, lambda _, __: _record(rows[0]))
 
 
 def charge_crash(tx: Transaction, record: RuntimeRecord, max_crashes: int) -> None:
@@ -177,7 +195,7 @@ def runtime_id_is_new(tx: Transaction, runtime_id: LogicalRuntimeId) -> bool:
 
 def find_in_hand(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
     """The record that this commit has in hand, or None where there is none."""
-    return tx.record(("runtime", runtime_id), partial(find, tx, runtime_id))
+    return tx.record(RECORD, runtime_id, find)
 
 
 def check_fence(tx: Transaction, commit: Commit) -> None:

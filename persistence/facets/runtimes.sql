@@ -17,6 +17,11 @@ SET kind = :kind, record_version = :record_version, state = :state, generation =
     failures = :failures, boundaries = :boundaries, chain = :chain, updated_at = :now
 WHERE runtime = :runtime;
 
+-- name: runtimes.progress
+-- What every run moves. Nothing of it is indexed: SQLite writes the index of each column that an UPDATE names, changed or not.
+UPDATE runtimes SET run = :run, crashes = :crashes, boundaries = :boundaries, chain = :chain, updated_at = :now
+WHERE runtime = :runtime;
+
 -- name: runtimes.list
 SELECT r.runtime_id, r.kind, r.state, r.generation, r.fence_token, r.held, h.incarnation
 FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner

@@ -17,11 +17,13 @@ from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.envelope import EMPTY_DIGEST, extend_digest
 from tenure.persistence.facet import Facet, Handler
-from tenure.persistence.rows import OPTIONAL_INT, check_row
+from tenure.persistence.rows import OPTIONAL_INT, Types, check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RunId, SessionId
 
 from . import run_records, runtimes
+
+RECORD: Final = "session"
 
 
 @final
@@ -55,15 +57,19 @@ def of_runtime(tx: Transaction, runtime_id: LogicalRuntimeId) -> SessionRecord:
 
 def load(tx: Transaction, session: int) -> SessionRecord:
     """A session by its key, as this commit has it in hand."""
+    return tx.record(RECORD, session, find)
 
-    def read() -> SessionRecord:
-        row = tx.one("sessions.load", session=session)
-        if row is None:
-            raise Corrupt(record="session", key=str(session), detail="a runtime names it and it has no row")
-        check_row(row, (int, str, OPTIONAL_INT, int, OPTIONAL_INT, int, bytes), "session", session)
-        return SessionRecord(*row)
 
-    return tx.record(("session", session), read)
+def find(statements: Statements, session: int) -> SessionRecord:
+    """The record as it is stored. Raises `Corrupt`."""
+    row = statements.one("sessions.load", session=session)
+    if row is None:
+        raise Corrupt(record=RECORD, key=str(session), detail="a runtime names it and it has no row")
+    check_row(row, _TYPES, RECORD, session)
+    return SessionRecord(*row)
+
+
+_TYPES: Final[Types] = (int, str, OPTIONAL_INT, int, OPTIONAL_INT, int, bytes)
 
 
 @final
@@ -140,7 +146,7 @@ def append_nodes(
 
 def save(tx: Transaction, record: SessionRecord) -> None:
     """Write the record at the end of this commit."""
-    tx.write_later(("session", record.session), lambda: _update(tx, record))
+    tx.write_later(RECORD, record.session, lambda: _update(tx, record))
 
 
 def _update(tx: Transaction, record: SessionRecord) -> None:

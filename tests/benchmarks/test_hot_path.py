@@ -72,6 +72,45 @@ async def test_an_input_from_accept_to_consumption_is_three_commits() -> None:
         assert supervisor.statistics().commits - before == 3 * INPUTS
 
 
+@pytest.fixture
+def executed() -> Iterator[list[str]]:
+    """The first words of every statement that is executed, on every connection of the test."""
+    seen: list[str] = []
+
+    def trace(_cursor: apsw.Cursor, sql: str, _values: object) -> bool:
+        seen.append(" ".join(sql.split()[:3]))
+        return True
+
+    def hook(connection: apsw.Connection) -> None:
+        connection.exec_trace = trace  # type: ignore[assignment]
+
+    apsw.connection_hooks.append(hook)
+    yield seen
+    apsw.connection_hooks.remove(hook)
+
+
+async def test_a_boundary_writes_four_rows_and_reads_none(executed: list[str]) -> None:
+    async def checkpoint(run: tenure.Run) -> None:
+        for number in range(INPUTS):
+            executed.clear()
+            run.session.append(number)
+            await run.checkpoint()
+
+    async with tenure.open_supervisor(":memory:", behaviours={"agent": checkpoint}) as supervisor:
+        runtime = await supervisor.spawn("a", "agent")
+        await (await runtime.accept(None)).wait_outcome()
+        last = executed[: executed.index("COMMIT")]
+
+    assert [each for each in last if not each.startswith(("BEGIN", "SAVEPOINT", "RELEASE"))] == [
+        "UPDATE hosts SET",
+        "INSERT INTO nodes",
+        "INSERT INTO receipts",
+        "SELECT 1 FROM",  # whether anything steers the run: asked by `Run.checkpoint`
+        "UPDATE sessions SET",
+        "UPDATE runtimes SET",
+    ]
+
+
 def rests(give_way: GiveWay, timeout: float) -> bool:
     before = give_way.rested_at
     give_way.before_io_wait(timeout)

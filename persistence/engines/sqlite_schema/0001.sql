@@ -77,7 +77,6 @@ CREATE TABLE runs (
     attempts INTEGER NOT NULL,
     base INTEGER,
     base_count INTEGER NOT NULL,
-    boundaries INTEGER NOT NULL,
     started_at REAL NOT NULL,
     retry_at REAL,
     ended_at REAL,

@@ -13,7 +13,7 @@ import msgspec
 
 from tenure.persistence.commits import Change, Commit, CommitResult
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets import ownership, runs
+from tenure.persistence.facets import ownership, run_records, runs, runtimes, sessions
 from tenure.persistence.group import GroupBroken, GroupRunner, Outcome
 from tenure.persistence.store import Store
 from tenure.testing.history import Witness
@@ -81,6 +81,7 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
             if any(exc.in_doubt):
                 witness.in_doubt("group", name)
             raise
+        check_records(runner, statements(store))
         written = [
             (commit, outcome)
             for commit, outcome in zip(commits, outcomes, strict=True)
@@ -95,6 +96,17 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
         return outcomes
 
     runner.run = run  # type: ignore[method-assign]
+
+
+def check_records(runner: GroupRunner, stored: Statements) -> None:
+    """What the writer keeps in hand from group to group is what is stored."""
+    find: dict[str, Callable[[Statements, Any], object]] = {
+        runtimes.RECORD: runtimes.find,
+        sessions.RECORD: sessions.find,
+        run_records.RECORD: run_records.find,
+    }
+    for (kind, key), record in cast("Any", runner)._records.found.items():  # noqa: SLF001 - see the module
+        assert find[kind](stored, key) == record, f"the {kind} {key} in hand is not what is stored"
 
 
 def _tell(commit: Commit, result: CommitResult, witness: Witness, promises: Promises) -> None:

@@ -31,7 +31,7 @@ SELECT r.runtime_id, i.input_id, i.phase, i.reason, i.idempotency_key, i.attempt
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN runs u ON u.run = i.run ORDER BY i.admission
 """
 _RUNS: Final = """
-SELECT r.runtime_id, u.run_id, u.run, u.attempts, u.outcome, u.boundaries
+SELECT r.runtime_id, u.run_id, u.run, u.attempts, u.outcome, (SELECT count(*) FROM receipts c WHERE c.run = u.run)
 FROM runs u JOIN runtimes r ON r.runtime = u.runtime
 """
 _STEPS: Final = """
