@@ -23,7 +23,7 @@ from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput, CancelI
 from tenure.persistence.facets.lifecycle import Hold
 from tenure.persistence.facets.runs import BeginRun, DropRun, InputEnded, NothingBegun, RunBegun
 from tenure.persistence.group import Outcome
-from tenure.persistence.lifecycle import LifecycleEvent, Standing, runs_inputs, transition
+from tenure.persistence.lifecycle import LifecycleEvent, runs_inputs, transition
 from tenure.persistence.store import Store
 from tenure.persistence.values import AbandonReason, InputId, Lane, LogicalRuntimeId, RunId, RuntimeState
 
@@ -56,6 +56,7 @@ class RuntimeActor:
     Attributes:
         facts: What was last committed.
         standing: The same standing, to wait on.
+        held: The same held mark, to wait on.
         channel: The way of its commits.
         steered: Counts the accepts that steer; a run that waits for one watches it.
         closed: Set when the actor has ended.
@@ -76,6 +77,7 @@ class RuntimeActor:
         """
         self.facts = facts
         self.standing = Watched(facts.standing)
+        self.held = Watched(facts.held)
         self.channel = CommitChannel(store, facts)
         self.steered = Watched(0)
         self.closed = trio.Event()
@@ -121,8 +123,8 @@ class RuntimeActor:
         """Commit other changes of this runtime between those of its run and its lifecycle; their answers."""
         return await self._ask(Request(partial(self._in_turn, partial(self._commit, changes))))
 
-    async def wait_standing(self, reached: Callable[[Standing], bool]) -> Standing:
-        """Wait for a standing. Raises why the actor has ended, where it ends first."""
+    async def wait_for(self, watched: Watched[T], reached: Callable[[T], bool]) -> T:
+        """Wait for a value of `standing` or `held`. Raises why the actor has ended, where it ends first."""
         self._users += 1
         try:
             async with trio.open_nursery() as nursery:  # owned by this wait
@@ -132,7 +134,7 @@ class RuntimeActor:
                     nursery.cancel_scope.cancel()
 
                 nursery.start_soon(end)
-                found = await self.standing.wait_value(reached)
+                found = await watched.wait_value(reached)
                 nursery.cancel_scope.cancel()
                 return found
             raise self._why_closed()
@@ -203,6 +205,11 @@ class RuntimeActor:
         if event is not LifecycleEvent.BEGIN_RUN:
             self.facts.run_id = None
         self.standing.value = self.facts.standing
+
+    def publish_held(self, reason: str | None, detail: str | None) -> None:
+        """The runtime is held, or is so no longer."""
+        self.facts.held, self.facts.held_detail = reason, detail
+        self.held.value = reason
 
     def publish_event(self, decision: Decision, answers: tuple[Any, ...]) -> None:
         """The commit of a lifecycle event has settled."""
@@ -287,9 +294,9 @@ class RuntimeActor:
 
     async def _hold(self, reason: str | None, detail: str | None, first: tuple[Change, ...]) -> None:
         await self.channel.commit(*first, Hold(runtime_id=self.facts.runtime_id, reason=reason, detail=detail))
-        self.facts.held, self.facts.held_detail = reason, detail
         if reason is None:
             self.facts.failures, self.facts.not_before = "[]", None
+        self.publish_held(reason, detail)
 
     async def _cancel_run(self) -> bool:
         reason = AbandonReason.CANCELLED
@@ -352,7 +359,7 @@ class RuntimeActor:
             return None
         except Error as exc:
             # Its rows cannot be read or written: this runtime is blocked, and no other (design §5).
-            self.facts.held = f"cannot begin a run: {exc}"
+            self.publish_held("cannot begin a run", str(exc))
             return None
         begun: RunBegun | NothingBegun = result.values[0]
         return begun if isinstance(begun, RunBegun) else None

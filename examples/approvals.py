@@ -115,9 +115,7 @@ async def answer(supervisor: tenure.Supervisor, bank: Bank, name: str) -> None:
 async def verdict(supervisor: tenure.Supervisor, bank: Bank, name: str) -> None:
     """Find a buyer held with its payment in doubt, look into the book, and say whether it was paid."""
     runtime = await supervisor.spawn(name, "buyer")
-    while runtime.held is None:  # noqa: ASYNC110 - held is a mark for people; a program would not wait for it
-        await trio.sleep(0.01)
-    print(f"    {name} is held: {runtime.held} ({runtime.held_detail})")
+    print(f"    {name} is held: {await runtime.wait_held()} ({runtime.held_detail})")
     again = await runtime.accept({"yes": True}, lane="steer", idempotency_key="answer")
     print(f"    a person clicks on yes again; known before: {again.deduplicated}")
     booked = [f"booked {entry['paid']}" for entry in bank.entries("paid") if entry["by"] == name]

@@ -207,7 +207,7 @@ async def tell(path: Path, scene: Scene) -> bool:
         ticket = await runtime.accept("hello", idempotency_key="hello")
         say("handed over again", "it was known" if ticket.deduplicated else "it was not there")
         if scene.point.repeat == "never":
-            await settle(runtime, ticket, scene)
+            await settle(runtime, scene)
         outcome = await ticket.wait_outcome()
         say("the input is", outcome.phase)
         session: list[Any] = await supervisor.read_session(scene.point.name)
@@ -221,11 +221,9 @@ async def tell(path: Path, scene: Scene) -> bool:
     return outcome.phase == "consumed" and session == ["HELLO"] * len(session)
 
 
-async def settle(runtime: tenure.Runtime, ticket: tenure.Ticket, scene: Scene) -> None:
+async def settle(runtime: tenure.Runtime, scene: Scene) -> None:
     """Be the person who looks whether the tool was called, and says so."""
-    while runtime.held is None and ticket.outcome is None:  # noqa: ASYNC110 - held is a mark for people
-        await trio.sleep(0.01)
-    say("the runtime is held", f"{runtime.held} ({runtime.held_detail})")
+    say("the runtime is held", f"{await runtime.wait_held()} ({runtime.held_detail})")
     say("a person looks", "the tool's own file has the call, so the verdict is: it ran")
     await runtime.settle_step("tool", 1, tenure.Ran("HELLO") if scene.calls() else tenure.DidNotRun())
 

@@ -105,10 +105,7 @@ async def host(path: Path) -> bool:
         runtime = await supervisor.spawn("courier", "courier")
         first = await (await supervisor.ticket("courier", idempotency_key="parcel-1")).wait_outcome()
         print(f"  parcel 1: {first.phase}, {first.reason}; last error: {first.error}")
-        # Held is a mark for people, so nobody in a program waits for it; a story does.
-        while runtime.held is None:  # noqa: ASYNC110
-            await trio.sleep(0.01)
-        print(f"  courier is held: {runtime.held} ({runtime.held_detail})")
+        print(f"  courier is held: {await runtime.wait_held()} ({runtime.held_detail})")
         ticket = await runtime.accept(3, idempotency_key="parcel-3")
         print("  parcel 3 is accepted all the same, and on disk")
         await work_of_siblings(supervisor)

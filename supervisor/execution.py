@@ -135,7 +135,7 @@ class Execution:
             return  # as above: the commit that would have counted this attempt came second
         except Error as exc:
             # How it failed cannot be written: this runtime is blocked until the next open, and no other (design §5).
-            actor.facts.held = f"cannot end a run: {exc}"
+            actor.publish_held("cannot end a run", str(exc))
             if actor.facts.standing.state is RuntimeState.RUNNING:
                 actor.publish_run(LifecycleEvent.FAIL_RUN)
 
@@ -144,8 +144,8 @@ class Execution:
 
         def settled(outcome: Outcome) -> None:
             if isinstance(outcome, CommitResult):
-                actor.facts.held, actor.facts.held_detail = reason, detail
                 actor.publish_run(LifecycleEvent.FAIL_RUN)
+                actor.publish_held(reason, detail)
 
         runtime_id = actor.facts.runtime_id
         await actor.channel.commit_in_turn(
@@ -210,9 +210,8 @@ class Execution:
         if not isinstance(outcome, CommitResult):
             return
         actor.facts.failures = decision.failures
-        actor.facts.held = decision.held
-        actor.facts.held_detail = error if decision.held else None
         actor.publish_run(LifecycleEvent.FAIL_RUN)
+        actor.publish_held(decision.held, error if decision.held else None)
         if decision.retry_at is not None:
             actor.wake_at(decision.retry_at)
         self._publisher.inputs_exhausted(actor, outcome.values[0], error)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Unpack, final
+from typing import TYPE_CHECKING, TypeVar, Unpack, final
 
 from tenure.errors import NotFound
 from tenure.persistence.commits import Commit, CommitResult
@@ -20,6 +21,8 @@ from .tickets import Ticket
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
+
+T = TypeVar("T")
 
 
 @final
@@ -93,19 +96,31 @@ class ForeignRuntime:
         From outside its owner a runtime is seen as it is stored: never as attached or running.
         """
         wanted = {RuntimeState(state) for state in states}
-        return await self._supervisor.watch.wait_for(partial(_stored_state, self.runtime_id, wanted))
+
+        def reached(found: ownership.Holding) -> RuntimeState | None:
+            return found.state if found.state in wanted else None
+
+        return await self._wait_stored(reached)
+
+    async def wait_held(self) -> str:
+        """See `Runtime.wait_held`."""
+        return await self._wait_stored(lambda found: found.held)
+
+    async def wait_resumed(self) -> None:
+        """See `Runtime.wait_resumed`."""
+        await self._wait_stored(lambda found: True if found.held is None else None)
 
     async def _ask(self, event: LifecycleEvent) -> None:
         await self._supervisor.requests.ask(self.runtime_id, event, {})
 
+    async def _wait_stored(self, reached: Callable[[ownership.Holding], T | None]) -> T:
+        def read(statements: Statements) -> T | None:
+            found = ownership.find_holding(statements, self.runtime_id)
+            if found is None:
+                raise NotFound(what="runtime", key=self.runtime_id)
+            return reached(found)
 
-def _stored_state(
-    runtime_id: LogicalRuntimeId, wanted: set[RuntimeState], statements: Statements
-) -> RuntimeState | None:
-    found = ownership.find_holding(statements, runtime_id)
-    if found is None:
-        raise NotFound(what="runtime", key=runtime_id)
-    return found.state if found.state in wanted else None
+        return await self._supervisor.watch.wait_for(read)
 
 
 async def find_foreign(supervisor: Supervisor, runtime_id: LogicalRuntimeId) -> ForeignRuntime:

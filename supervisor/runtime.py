@@ -209,7 +209,18 @@ class Runtime:
         def reached(standing: Standing) -> bool:
             return standing.state in wanted
 
-        return (await self._supervisor.actor(self._facts).wait_standing(reached)).state
+        actor = self._supervisor.actor(self._facts)
+        return (await actor.wait_for(actor.standing, reached)).state
+
+    async def wait_held(self) -> str:
+        """Wait until the runtime is held, and say why; at once where it is. Raises `Closed` as `wait_state` does."""
+        actor = self._supervisor.actor(self._facts)
+        return await actor.wait_for(actor.held, lambda held: held is not None) or ""
+
+    async def wait_resumed(self) -> None:
+        """Wait until the runtime is not held; at once where it is not. Raises `Closed` as `wait_state` does."""
+        actor = self._supervisor.actor(self._facts)
+        await actor.wait_for(actor.held, lambda held: held is None)
 
     async def _apply(self, event: LifecycleEvent) -> None:
         await self._supervisor.actor(self._facts).apply(event)

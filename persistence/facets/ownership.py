@@ -132,6 +132,7 @@ class Holding:
         state: Its durable state.
         fence_token: The token minted last.
         kind: Names its behaviour.
+        held: Why no run starts, or None.
         owner: Key of the living host that owns it, or None.
         holder: Incarnation of that host, or None.
     """
@@ -139,6 +140,7 @@ class Holding:
     state: RuntimeState
     fence_token: int
     kind: str | None
+    held: str | None
     owner: int | None
     holder: str | None
 
@@ -148,12 +150,12 @@ def find_holding(statements: Statements, runtime_id: LogicalRuntimeId) -> Holdin
     row = statements.one("ownership.holding", runtime_id=runtime_id)
     if row is None:
         return None
-    state, fence_token, kind, owner, holder = row
+    state, fence_token, kind, held, owner, holder = row
     try:
         stored = RuntimeState(state)
     except ValueError as exc:
         raise Corrupt(record="runtime", key=runtime_id, detail=str(exc)) from exc
-    return Holding(state=stored, fence_token=fence_token, kind=kind, owner=owner, holder=holder)
+    return Holding(state=stored, fence_token=fence_token, kind=kind, held=held, owner=owner, holder=holder)
 
 
 def _check(tx: Transaction, record: runtimes.RuntimeRecord, change: TakeOwnership) -> None:

@@ -31,7 +31,7 @@ SELECT runtime_id, fence_token FROM runtimes WHERE owner = :host;
 
 -- name: ownership.holding
 -- Whose a runtime is: its owner where that one lives.
-SELECT r.state, r.fence_token, r.kind, h.host, h.incarnation
+SELECT r.state, r.fence_token, r.kind, r.held, h.host, h.incarnation
 FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner AND h.closed_at IS NULL AND h.lost_at IS NULL
 WHERE r.runtime_id = :runtime_id;
 

@@ -165,6 +165,14 @@ class Runtime:
         """See `tenure.Runtime.wait_state`."""
         return await self._portal.call(self._runtime.wait_state, *states)
 
+    async def wait_held(self) -> str:
+        """See `tenure.Runtime.wait_held`."""
+        return await self._portal.call(self._runtime.wait_held)
+
+    async def wait_resumed(self) -> None:
+        """See `tenure.Runtime.wait_resumed`."""
+        await self._portal.call(self._runtime.wait_resumed)
+
 
 @final
 class Supervisor:

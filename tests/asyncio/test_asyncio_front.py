@@ -97,12 +97,12 @@ def test_a_held_runtime_is_seen_settled_and_resumed_from_asyncio() -> None:
         async with tenure.asyncio.open_supervisor(MEMORY, behaviours=behaviours) as supervisor:
             alice = await supervisor.spawn("alice", "fail")
             ticket = await alice.accept(1)
-            await until(lambda: alice.held is not None)
-            assert (alice.held, alice.held_detail) == ("budget used up", "ValueError: bad day")
+            assert (await alice.wait_held(), alice.held_detail) == ("budget used up", "ValueError: bad day")
             with pytest.raises(NotFound):
                 await alice.settle_step("pay", 1, tenure.Ran())
             failing = False
             await alice.resume()
+            await alice.wait_resumed()
             assert (await ticket.wait_outcome()).phase == "consumed"
 
     run(main)

@@ -360,11 +360,12 @@ async def test_a_held_runtime_is_resumed_from_another_host(database: Path, autoj
     async with supervisor(database, behaviours) as owner, supervisor(database, {}) as asker:
         runtime = await owner.spawn("a", "kind")
         ticket = await runtime.accept("x")
-        await trio.sleep(1)
-        assert runtime.held is not None
+        foreign = await asker.find("a")
+        assert await foreign.wait_held() == await runtime.wait_held() == "budget used up"
         failing = False
-        await (await asker.find("a")).resume()
+        await foreign.resume()
         assert runtime.held is None
+        await foreign.wait_resumed()
         assert (await ticket.wait_outcome()).phase == "consumed"
 
 

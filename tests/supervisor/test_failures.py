@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 import tenure
+from tenure.errors import Closed
 from tests.supervisor.hosting import EPOCH, consumed, cut_off, echo, host, nothing, peek
 
 EXACT = tenure.RestartPolicy(jitter=0.0)
@@ -251,3 +252,42 @@ async def test_resuming_what_is_not_held_changes_nothing(autojump_clock: trio.te
         await consumed(runtime, "go")
 
         assert runtime.held is None
+
+
+async def test_held_and_resumed_are_waited_for(target: Path | str, autojump_clock: trio.testing.MockClock) -> None:
+    failing = Failing(1, restart=tenure.RestartPolicy(budget=1))
+    async with host(target, {"kind": failing.behaviour}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        await runtime.wait_resumed()  # it is not held
+        said: list[str | None] = []
+
+        async def watch() -> None:
+            said.append(await runtime.wait_held())
+            await runtime.wait_resumed()
+            said.append(runtime.held)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            await trio.testing.wait_all_tasks_blocked()
+            ticket = await runtime.accept("go")
+            assert await runtime.wait_held() == "budget used up" == runtime.held
+            assert await runtime.wait_held() == "budget used up"  # still
+            await runtime.resume()
+
+        assert said == ["budget used up", None]
+        assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+@pytest.mark.parametrize("verb", ["wait_held", "wait_state"])
+async def test_whoever_waits_for_a_runtime_is_answered_when_its_host_closes(
+    verb: str, target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with trio.open_nursery() as nursery, host(target, {"kind": nothing}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+
+        async def wait() -> None:
+            with pytest.raises(Closed):
+                await (runtime.wait_held() if verb == "wait_held" else runtime.wait_state("retired"))
+
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()

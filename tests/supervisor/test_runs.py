@@ -230,7 +230,7 @@ async def test_a_run_that_differs_before_a_checkpoint_that_landed_is_held_and_co
     async with host(target, {"kind": tenure.Behaviour(behaviour, restart=QUICK)}) as supervisor:
         runtime = await supervisor.spawn("alice", "kind")
         await runtime.accept("go", idempotency_key="k")
-        await until_held(runtime)
+        await runtime.wait_held()
         again = await runtime.accept("go", idempotency_key="k")
 
         assert runtime.held == "step mismatch"
@@ -238,12 +238,6 @@ async def test_a_run_that_differs_before_a_checkpoint_that_landed_is_held_and_co
         assert caught[0].recorded != caught[0].given
         assert again.outcome is None  # nothing was abandoned
         assert not [letter for letter in await supervisor.dead_letters("alice") if letter.target is None]
-
-
-async def until_held(runtime: tenure.Runtime) -> None:
-    with trio.fail_after(1000):
-        while not runtime.held:  # noqa: ASYNC110 - held is no event
-            await trio.sleep(0.1)
 
 
 async def test_a_run_that_ends_before_a_checkpoint_that_landed_is_held(
@@ -257,7 +251,7 @@ async def test_a_run_that_ends_before_a_checkpoint_that_landed_is_held(
     async with host(target, {"kind": tenure.Behaviour(behaviour, restart=QUICK)}) as supervisor:
         runtime = await supervisor.spawn("alice", "kind")
         await runtime.accept("go")
-        await until_held(runtime)
+        await runtime.wait_held()
 
         assert runtime.held == "step mismatch"
 
@@ -282,7 +276,7 @@ async def test_a_mismatch_that_the_behaviour_swallows_holds_it_all_the_same(
     async with host(target, {"kind": tenure.Behaviour(behaviour, restart=QUICK)}) as supervisor:
         runtime = await supervisor.spawn("alice", "kind")
         await runtime.accept("go")
-        await until_held(runtime)
+        await runtime.wait_held()
 
         assert later == [StepMismatch, StepMismatch]
         assert await supervisor.read_session("alice") == [0]

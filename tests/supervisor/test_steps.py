@@ -182,9 +182,7 @@ async def test_a_step_that_must_not_repeat_and_was_cut_off_holds_its_runtime_eve
     await cut_off(database, {"kind": behaviour}, interrupt)
     async with host(database, {"kind": behaviour}) as supervisor:
         runtime = supervisor.runtime("alice")
-        with trio.fail_after(1000):
-            while not runtime.held:  # noqa: ASYNC110 - held is no event
-                await trio.sleep(0.1)
+        await runtime.wait_held()
 
         assert runtime.held == "needs attention"
         assert len(tool.calls) == 1
@@ -207,9 +205,7 @@ async def test_a_step_that_differs_from_its_record_holds_its_runtime_and_costs_n
     async with host(target, {"kind": tenure.Behaviour(behaviour, restart=QUICK)}) as supervisor:
         runtime = await supervisor.spawn("alice", "kind")
         ticket = await runtime.accept("go")
-        with trio.fail_after(1000):
-            while not runtime.held:  # noqa: ASYNC110 - held is no event
-                await trio.sleep(0.1)
+        await runtime.wait_held()
 
         assert runtime.held == "step mismatch"
         assert runtime.held_detail is not None
