@@ -39,14 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tenure.testing", description=__doc__)
     proofs = parser.add_subparsers(dest="proof", required=True)
     cut = proofs.add_parser("power-cut", help="check what a power cut leaves, at every write")
-    cut.add_argument(
-        "--scenario", choices=SCENARIOS, default="store", help="every kind of commit, or a whole host (store)"
-    )
     cut.add_argument("--images", type=int, default=IMAGES, help=f"how many crash images at most ({IMAGES})")
     cut.add_argument("--seed", type=int, default=0, help="what everything drawn follows from (0)")
     cut.add_argument("--save-to", type=Path, default=Path(".power-cut"), help="where a failing image is saved")
     cut.add_argument("--image", type=Path, help="check only this saved image")
     faults = proofs.add_parser("faults", help="make I/O operations fail, one after the other")
+    for proof in (cut, faults):
+        proof.add_argument(
+            "--scenario", choices=SCENARIOS, default="store", help="every kind of commit, or a whole host (store)"
+        )
     faults.add_argument("--every", type=int, default=1, help="take every so-manieth operation only (1)")
     faults.add_argument("--times", type=int, default=1, help="how many operations in a row fail (1)")
     asked = parser.parse_args(arguments)
@@ -80,14 +81,16 @@ def _power_cut(asked: argparse.Namespace) -> int:
 
 
 def _faults(asked: argparse.Namespace) -> int:
-    for scenario, over in ((EveryCommit(days=2), None), (Recovery(), EveryCommit(days=2))):
+    check = AgentsCheck() if asked.scenario == "host" else store_check(again=1.0)
+    scenarios: list[tuple[Scenario, Scenario | None]] = [(EveryCommit(days=2), None), (Recovery(), EveryCommit(days=2))]
+    for scenario, over in [(Agents(), None)] if asked.scenario == "host" else scenarios:
         _say("while it works:" if over is None else f"while it recovers from each of {CRASHES} crashes:")
         for kind in FaultKind:
             sweep = FaultSweep(
                 scenario=scenario,
                 over=over,
                 crashes=CRASHES,
-                check=store_check(again=1.0),
+                check=check,
                 errors=(StoreBroken, DiskFull, CannotOpen),
                 kinds=(kind,),
                 every=asked.every,

@@ -6,14 +6,26 @@ from typing import Any
 
 import pytest
 
+from tenure.errors import CannotOpen, DiskFull, StoreBroken
 from tenure.supervisor.run import Run
-from tenure.testing import PowerCut, PowerCutFailure
+from tenure.testing import FaultKind, FaultSweep, PowerCut, PowerCutFailure
 from tenure.testing.power_cut_fixture import PowerCutFixture
 from tenure.testing.proof.agents import Agents, AgentsCheck
 
 
 def test_a_host_that_lost_its_power_brings_every_task_to_the_end_it_would_have_had(power_cut: PowerCutFixture) -> None:
     power_cut(Agents(), AgentsCheck(), images=120)
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.SHORT_WRITE, FaultKind.SYNC_TORN]
+)
+def test_a_host_whose_disk_failed_brings_every_task_to_its_end_afterwards(kind: FaultKind) -> None:
+    sweep = FaultSweep(
+        scenario=Agents(), check=AgentsCheck(), errors=(StoreBroken, DiskFull, CannotOpen), kinds=(kind,), every=149
+    )
+
+    assert sweep.run().faults[kind] >= 1
 
 
 def test_a_payment_that_is_repeated_freely_is_seen_to_be_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
