@@ -130,6 +130,10 @@ class Store:
         """Why the store has stopped, or None."""
         return self._writer.broken
 
+    def check_open(self) -> None:
+        """Raise `StoreBroken`, not in doubt, or `Closed` where the store takes nothing more."""
+        self._writer.check_open()
+
     async def wait_broken(self) -> StoreBroken:
         """Wait until the store has stopped, and say why. Raises `Closed` where it was closed in order."""
         await self._writer.broken_event.wait()

@@ -193,7 +193,7 @@ class Writer:
             StoreBroken: The store has stopped; this commit did not land.
             Closed: The store is closed.
         """
-        self._check_open()
+        self.check_open()
         pending = Pending(commit, self, on_settled)
         self._queue.append(pending)
         self._wakeup.set()
@@ -207,6 +207,16 @@ class Writer:
     def statistics(self) -> WriterStatistics:
         """What has been done so far."""
         return WriterStatistics(commits=self._commits, groups=self._groups, waiting=len(self._queue))
+
+    def check_open(self) -> None:
+        """Raise `StoreBroken` or `Closed` where nothing more is taken; what is asked for now is not in doubt."""
+        if self.broken is not None:
+            self.broke_unheard = False
+            raise StoreBroken(
+                incarnation=self._runner.host.incarnation, group=None, in_doubt=False, detail=self.broken.detail
+            )
+        if self._closing:
+            raise Closed(what="store")
 
     async def run(self) -> None:
         """Serve until `close` was called and everything that was submitted is settled, or until the store breaks.
@@ -357,12 +367,3 @@ class Writer:
     def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
         group = self._group + 1 if in_doubt else None
         return StoreBroken(incarnation=self._runner.host.incarnation, group=group, in_doubt=in_doubt, detail=detail)
-
-    def _check_open(self) -> None:
-        if self.broken is not None:
-            self.broke_unheard = False
-            raise StoreBroken(
-                incarnation=self._runner.host.incarnation, group=None, in_doubt=False, detail=self.broken.detail
-            )
-        if self._closing:
-            raise Closed(what="store")

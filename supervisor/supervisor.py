@@ -212,9 +212,14 @@ class Supervisor:
     # What handles ask for
 
     def actor(self, facts: RuntimeFacts) -> RuntimeActor:
-        """The actor of an owned runtime; a passivated one wakes up. Raises `Closed` where it is owned no longer."""
+        """The actor of an owned runtime; a passivated one wakes up.
+
+        Raises:
+            Closed: It is owned no longer.
+            StoreBroken: The store has stopped.
+        """
         if self._owned.get(facts.runtime_id) is not facts:
-            raise Closed(what=f"ownership of runtime {facts.runtime_id}")
+            raise self._why_lost(facts.runtime_id)
         actor = self._actors.get(facts.runtime_id)
         if actor is None:
             batch = self.behaviours[facts.kind].batch
@@ -278,7 +283,7 @@ class Supervisor:
         """What is known of a runtime of this host. Raises `Closed` where it is none."""
         facts = self._owned.get(runtime_id)
         if facts is None:
-            raise Closed(what=f"ownership of runtime {runtime_id}")
+            raise self._why_lost(runtime_id)
         return facts
 
     def lose(self, facts: RuntimeFacts, error: Error) -> None:
@@ -320,6 +325,11 @@ class Supervisor:
         self._step_executor.close()
 
     # Inside
+
+    def _why_lost(self, runtime_id: LogicalRuntimeId) -> Closed:
+        # Where the store has stopped, the actors end before the body hears of it: it is told of the store.
+        self.store.check_open()
+        return Closed(what=f"ownership of runtime {runtime_id}")
 
     async def _take_over(self, runtime_id: LogicalRuntimeId, kind: str) -> RuntimeFacts:
         self._starting[runtime_id] = trio.Event()
