@@ -1,8 +1,13 @@
 """One group: commits that share one transaction and one fsync.
 
 Everything here is sync and runs on the writer's executor. A group begins by writing its number where the host is still
-alive; each commit then runs in its savepoint; one COMMIT ends it; only then may anybody be told. What each commit came to is
+alive; its commits follow one another; one COMMIT ends it; only then may anybody be told. What each commit came to is
 returned, never raised, so that no commit can take its neighbours with it.
+
+A commit lands whole or not at all. One that is refused before it wrote anything needs nothing to be undone, and nearly all
+refusals are of that sort; so a group is first tried without savepoints. Where a commit fails behind a write of its own, the
+group is rolled back and carried out again with a savepoint for each commit. Both give the same answers (design §3, fast path);
+savepoints for every commit cost 4 of the 50 µs that it takes in a group of 64.
 """
 
 from __future__ import annotations
@@ -31,6 +36,11 @@ Outcome = CommitResult | Error
 @final
 class _HostLost(Exception):
     """The row of this host is lost: another host judged it dead. Nothing of the group landed."""
+
+
+@final
+class _NeedsSavepoints(Exception):
+    """A commit failed behind a write of its own, and there is no savepoint to go back to."""
 
 
 @final
@@ -121,11 +131,16 @@ class GroupRunner:
     def _run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
         left_out: dict[int, Outcome] = {}
         tried: dict[int, Outcome] = {}
+        savepoints = False
         try:
             while len(left_out) < len(commits):
                 waiting = [index for index in range(len(commits)) if index not in left_out]
                 tried = {}
-                failed = self._attempt(group, commits, waiting, tried)
+                try:
+                    failed = self._attempt(group, commits, waiting, tried, savepoints=savepoints)
+                except _NeedsSavepoints:
+                    savepoints = True
+                    continue
                 # Cases: every commit has its answer; nobody is to blame, or the disk is full a second time, and all of
                 # them get the error; one commit ended the transaction, is left out, and the others are tried again.
                 if failed is None:
@@ -140,9 +155,19 @@ class GroupRunner:
         return [left_out[index] for index in range(len(commits))]
 
     def _attempt(
-        self, group: int, commits: Sequence[Commit], waiting: list[int], outcomes: dict[int, Outcome]
+        self,
+        group: int,
+        commits: Sequence[Commit],
+        waiting: list[int],
+        outcomes: dict[int, Outcome],
+        *,
+        savepoints: bool,
     ) -> _Failed | None:
-        """Try the waiting commits in one transaction; None when each of them has its outcome."""
+        """Try the waiting commits in one transaction; None when each of them has its outcome.
+
+        Raises:
+            _NeedsSavepoints: It was tried without, and rolled back.
+        """
         now = self._clock()
         synced = self._durability is DurabilityClass.DISK or any(commits[index].always_synced for index in waiting)
         current: int | None = None
@@ -160,6 +185,7 @@ class GroupRunner:
                 now=now,
                 durability=self._durability_of(synced=synced),
                 limits=self._limits,
+                savepoints=savepoints,
             )
             written = False
             for current in waiting:
@@ -178,6 +204,9 @@ class GroupRunner:
             # Known: COMMIT was not reached, or said that the disk is full. Nothing of this attempt landed.
             self._roll_back()
             return _Failed(culprit=current, error=exc)
+        except _NeedsSavepoints:
+            self._roll_back()
+            raise
         except BaseException:
             self._undo()
             raise
@@ -200,21 +229,27 @@ class GroupRunner:
 
     def _commit(self, tx: Transaction, commit: Commit) -> Outcome:
         connection = self._connection
-        connection.savepoint()
+        before = connection.rows_written
+        if tx.savepoints:
+            connection.savepoint()
         try:
             result = self._apply(tx, commit)
             tx.flush()
         except (DiskFull, UnknownOutcome):
             raise
-        except Exception as exc:  # noqa: BLE001 - one bad commit takes no neighbour with it, whatever it raises
+        except Exception as exc:
             tx.forget()
             error = exc if isinstance(exc, Error) else _as_error(exc)
             if not connection.in_transaction:
                 # Some errors end the transaction: whatever came next would be written outside it, one by one.
                 raise error  # noqa: B904 - an error of our own making has its cause already
-            connection.rollback_to_savepoint()
+            if tx.savepoints:
+                connection.rollback_to_savepoint()
+            elif connection.rows_written != before:
+                raise _NeedsSavepoints from exc
             return error
-        connection.release()
+        if tx.savepoints:
+            connection.release()
         return result
 
     def _apply(self, tx: Transaction, commit: Commit) -> CommitResult:

@@ -57,6 +57,7 @@ class Transaction:
         now: The store's wall clock when the group began, unix seconds.
         durability: Class of the group, for receipts.
         limits: The store's limits.
+        savepoints: Whether each commit of the group has a savepoint of its own.
         room: By runtime, how many inputs surely still fit into its inbox; kept for the whole group.
         notes: What the handlers of one commit leave for one another.
     """
@@ -75,6 +76,7 @@ class Transaction:
         "one",
         "room",
         "run",
+        "savepoints",
     )
 
     def __init__(
@@ -87,6 +89,7 @@ class Transaction:
         now: float,
         durability: DurabilityClass,
         limits: Limits,
+        savepoints: bool,
     ) -> None:
         """Bind one group's facts to the connection that writes it."""
         self.one = connection.one
@@ -97,6 +100,7 @@ class Transaction:
         self.now = now
         self.durability = durability
         self.limits = limits
+        self.savepoints = savepoints
         self.room: dict[int, int] = {}
         self.notes: dict[str, Any] = {}
         self._records = records

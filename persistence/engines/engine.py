@@ -89,6 +89,11 @@ class WriteConnection(Reading, Querying, Protocol):
         ...
 
     @property
+    def rows_written(self) -> int:
+        """Rows inserted, updated and deleted since the connection was opened, also where they were rolled back."""
+        ...
+
+    @property
     def version(self) -> int:
         """Another number whenever anybody has committed to the database since it was asked, this connection too.
 

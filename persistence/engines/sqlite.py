@@ -230,6 +230,10 @@ class _Writer(_Connection):
         return self._db.in_transaction
 
     @property
+    def rows_written(self) -> int:
+        return self._db.total_changes()
+
+    @property
     def version(self) -> int:
         return self._db.data_version("main")
 

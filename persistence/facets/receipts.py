@@ -77,31 +77,38 @@ def _mint(tx: Transaction, change: MintReceipt) -> RunBoundaryReceipt:
     else:
         record = runtimes.load(tx, change.runtime_id)
         run = run_records.current(tx, change.runtime_id, change.run_id)
-    session = None if record.session is None else sessions.load(tx, record.session)
-    receipt = RunBoundaryReceipt(
-        run_id=change.run_id,
-        boundary=change.boundary,
-        contributing_input_ids=change.contributing_input_ids,
-        conversation_digest=None if session is None else session.digest.hex(),
-        message_count=0 if session is None else session.message_count,
-        sequence=run.boundaries + 1,
-    )
-    return _store(tx, record, run, receipt)
+    return _mint_next(tx, record, run, change.boundary, change.contributing_input_ids)
 
 
 def mint_immediate(
     tx: Transaction, record: runtimes.RuntimeRecord, run_id: RunId, input_id: InputId
 ) -> RunBoundaryReceipt:
     """Mint the receipt of an input that is consumed without a run."""
-    session = None if record.session is None else sessions.load(tx, record.session)
     run = run_records.open_by_id(tx, record.runtime, run_id)
+    return _mint_next(tx, record, run, RunApplyBoundary.IMMEDIATE, (input_id,))
+
+
+def _mint_next(
+    tx: Transaction,
+    record: runtimes.RuntimeRecord,
+    run: run_records.RunRecord,
+    boundary: RunApplyBoundary,
+    contributing_input_ids: tuple[InputId, ...],
+) -> RunBoundaryReceipt:
+    session = None if record.session is None else sessions.load(tx, record.session)
     receipt = RunBoundaryReceipt(
-        run_id=run_id,
-        boundary=RunApplyBoundary.IMMEDIATE,
-        contributing_input_ids=(input_id,),
+        run_id=run.run_id,
+        boundary=boundary,
+        contributing_input_ids=contributing_input_ids,
         conversation_digest=None if session is None else session.digest.hex(),
         message_count=0 if session is None else session.message_count,
         sequence=run.boundaries + 1,
+        runtime_id=record.runtime_id,
+        fence_token=record.fence_token,
+        generation=record.generation,
+        durability=tx.durability,
+        committed_at=tx.now,
+        group=tx.group,
     )
     return _store(tx, record, run, receipt)
 
@@ -138,14 +145,8 @@ def _conflict(change: BringReceipt, detail: str) -> ReceiptConflict:
 
 def _bring(tx: Transaction, change: BringReceipt) -> RunBoundaryReceipt:
     record = runtimes.load_or_create(tx, change.runtime_id)
-    return _store(tx, record, run_records.open_by_id(tx, record.runtime, change.receipt.run_id), change.receipt)
-
-
-def _store(
-    tx: Transaction, record: runtimes.RuntimeRecord, run: run_records.RunRecord, draft: RunBoundaryReceipt
-) -> RunBoundaryReceipt:
     receipt = evolve(
-        draft,
+        change.receipt,
         runtime_id=record.runtime_id,
         fence_token=record.fence_token,
         generation=record.generation,
@@ -153,6 +154,12 @@ def _store(
         committed_at=tx.now,
         group=tx.group,
     )
+    return _store(tx, record, run_records.open_by_id(tx, record.runtime, change.receipt.run_id), receipt)
+
+
+def _store(
+    tx: Transaction, record: runtimes.RuntimeRecord, run: run_records.RunRecord, receipt: RunBoundaryReceipt
+) -> RunBoundaryReceipt:
     run.boundaries = receipt.sequence
     position = chain.extend(record, receipt)
     digest = receipt.conversation_digest
