@@ -28,7 +28,7 @@ from scratch import database, parser
 
 import tenure
 from tenure.errors import NotAccepting
-from tenure.persistence.executors import ThreadExecutor
+from tenure.persistence.executors import Heard, ThreadExecutor
 
 T = TypeVar("T")
 
@@ -122,9 +122,9 @@ class KillingExecutor:
         self.armed = ""
         self._inner = ThreadExecutor("tenure-writer")
 
-    async def run(self, function: Callable[[], T], /) -> T:
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
         """Run one group, or die around it."""
-        return await self._inner.run(partial(self._perform, function, self.armed))
+        return await self._inner.run(partial(self._perform, function, self.armed), heard)
 
     def close(self) -> None:
         """As the executor beneath."""

@@ -19,12 +19,18 @@ from .give_way import GiveWay
 
 T = TypeVar("T")
 
+Heard = Callable[[T], object]
+
 
 class Executor(Protocol):
     """Runs sync functions one after another, in the order they were given."""
 
-    async def run(self, function: Callable[[], T], /) -> T:
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
         """Run one function and return what it returns, or raise what it raises.
+
+        `heard` is called on the trio thread with what the function returned, as soon as that is there: a turn of the loop
+        before this call comes back. It is not called where the function raised or nobody waits any longer; what it raises is
+        raised here.
 
         Cancellation: the wait ends with `trio.Cancelled` and the function runs on to its end, unseen. Who may not lose
         its result shields the call.
@@ -48,10 +54,13 @@ async def run_to_the_end(executor: Executor, function: Callable[[], T]) -> T:
 class InlineExecutor:
     """Runs each function on the caller's own thread: for simulation, or where the user asks for no threads."""
 
-    async def run(self, function: Callable[[], T], /) -> T:
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
         """Run the function here and now, after one checkpoint."""
         await trio.lowlevel.checkpoint()
-        return function()
+        result = function()
+        if heard is not None:
+            heard(result)
+        return result
 
     def close(self) -> None:
         """Nothing to close."""
@@ -73,7 +82,7 @@ class ThreadExecutor:
         self._closed = False
         self.give_way = GiveWay()
 
-    async def run(self, function: Callable[[], T], /) -> T:
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
         """Run the function on the thread; see `Executor.run`."""
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._closed:
@@ -89,7 +98,9 @@ class ThreadExecutor:
 
         def deliver(result: outcome.Outcome[T]) -> None:
             self.give_way.working -= 1
-            if waiting:
+            if waiting and heard is not None and isinstance(result, outcome.Value):
+                result = outcome.capture(_tell, heard, result.value)
+            if waiting:  # asked again: whoever hears may cancel the wait
                 trio.lowlevel.reschedule(task, result)
 
         def work() -> None:
@@ -122,6 +133,11 @@ class ThreadExecutor:
             work()
 
 
+def _tell(heard: Heard[T], result: T) -> T:
+    heard(result)
+    return result
+
+
 @final
 class BorrowedThreads:
     """Threads borrowed from trio for each call: for work that may block long, such as the sync steps of behaviours."""
@@ -130,9 +146,12 @@ class BorrowedThreads:
         """At most `count` calls at once; more wait."""
         self._limiter = trio.CapacityLimiter(count)
 
-    async def run(self, function: Callable[[], T], /) -> T:
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
         """Run the function on a borrowed thread; see `Executor.run`."""
-        return await trio.to_thread.run_sync(function, limiter=self._limiter, abandon_on_cancel=True)
+        result = await trio.to_thread.run_sync(function, limiter=self._limiter, abandon_on_cancel=True)
+        if heard is not None:
+            heard(result)
+        return result
 
     def close(self) -> None:
         """Nothing to close: trio owns the threads."""

@@ -18,6 +18,7 @@ from typing import Final, final
 
 import trio
 from attrs import frozen
+from outcome import Outcome as Captured, capture
 
 from tenure.errors import Closed, Error, StoreBroken
 
@@ -293,23 +294,27 @@ class Writer:
         self._taken = batch
         group = self._group + 1
         commits = [pending.commit for pending in batch]
-        outcomes: list[Outcome] | None = None
+        carry_out = functools.partial(capture, self._runner.run, group, commits)
+        # Shielded: the group is carried out whether or not we are here to see it, and its callers must be told. They are told
+        # when its outcomes arrive, and not by this task a turn of the loop later: a lone commit would wait for that turn.
+        with trio.CancelScope(shield=True) as self._shield:
+            await self._executor.run(carry_out, functools.partial(self._arrived, group, batch))
+        if self._taken:
+            self._stop("the store was closed before the verdict", in_doubt=batch)
+        elif self.broken is None and self._connection.needs_maintenance:
+            await self._maintain()
+
+    def _arrived(self, group: int, batch: list[Pending], carried_out: Captured[list[Outcome]]) -> None:
+        if self.broken is not None:
+            return  # it broke while the disk did not answer, and everybody was told so
         try:
-            # Shielded: the group is carried out whether or not we are here to see it, and its callers must be told.
-            with trio.CancelScope(shield=True) as self._shield:
-                outcomes = await self._executor.run(functools.partial(self._runner.run, group, commits))
+            outcomes = carried_out.unwrap()
         except GroupBroken as exc:
             self._stop(str(exc), in_doubt=[each for each, doubt in zip(batch, exc.in_doubt, strict=True) if doubt])
-            return
         except Exception as exc:  # noqa: BLE001 - a defect of ours: nobody knows how far the group came
             self._stop(f"the group failed: {exc!r}", in_doubt=batch)
-            return
-        if outcomes is None:
-            self._stop("the store was closed before the verdict", in_doubt=batch)
-        elif self.broken is None:  # else the store broke while the disk did not answer, and everybody was told so
+        else:
             self._tell(group, batch, outcomes)
-            if self._connection.needs_maintenance:
-                await self._maintain()
 
     async def _maintain(self) -> None:
         # Behind the answers: what is on disk does not wait for a checkpoint to be acknowledged.
@@ -328,8 +333,8 @@ class Writer:
             self._groups += 1
             self._commits += landed
         self._taken = []
-        for pending, outcome in zip(batch, outcomes, strict=True):
-            self._settle(pending, outcome)
+        for pending, come_to in zip(batch, outcomes, strict=True):
+            self._settle(pending, come_to)
 
     def _hear_of_host(self) -> None:
         # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between
@@ -356,7 +361,8 @@ class Writer:
             return
         doubtful = set(in_doubt)
         self.broken = self._broken(in_doubt=bool(doubtful), detail=detail)
-        for pending in self._taken:
+        taken, self._taken = self._taken, []
+        for pending in taken:
             self._settle(pending, self._broken(in_doubt=pending in doubtful, detail=detail))
         while self._queue:
             self._settle(self._queue.popleft(), self._broken(in_doubt=False, detail=detail))

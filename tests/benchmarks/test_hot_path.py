@@ -12,7 +12,7 @@ import trio
 
 import tenure
 from tenure.persistence.commits import Commit
-from tenure.persistence.executors import ThreadExecutor
+from tenure.persistence.executors import Executor, Heard, InlineExecutor, ThreadExecutor
 from tenure.persistence.facets.ownership import TakeOwnership
 from tenure.persistence.give_way import GiveWay
 from tenure.persistence.values import LogicalRuntimeId, SessionId
@@ -143,6 +143,23 @@ async def test_an_executor_counts_what_is_out_and_takes_its_instrument_away() ->
         trio.lowlevel.remove_instrument(executor.give_way)
 
 
+@pytest.mark.parametrize("executor", [ThreadExecutor("test"), InlineExecutor()], ids=["thread", "inline"])
+async def test_what_was_found_is_heard_before_its_caller_runs_again(executor: Executor) -> None:
+    order: list[object] = []
+
+    assert await executor.run(lambda: 1, order.append) == 1
+    order.append("back")
+    with pytest.raises(ZeroDivisionError):
+        await executor.run(lambda: 1, lambda found: found // 0)
+    with pytest.raises(ZeroDivisionError):
+        await executor.run(lambda: 1 // 0, order.append)
+    with trio.CancelScope() as scope:
+        await executor.run(lambda: 2, lambda _: scope.cancel())  # as the writer does where the store breaks
+    executor.close()
+
+    assert order == [1, "back"]
+
+
 @final
 class HeldCheckpoints:
     """An inline executor on which checkpoints wait until they are let go."""
@@ -150,13 +167,13 @@ class HeldCheckpoints:
     def __init__(self) -> None:
         self.reached = trio.Event()
         self.let_go = trio.Event()
+        self._inline = InlineExecutor()
 
-    async def run(self, function: Callable[[], T], /) -> T:
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
         if getattr(function, "__name__", "") == "maintain":
             self.reached.set()
             await self.let_go.wait()
-        await trio.lowlevel.checkpoint()
-        return function()
+        return await self._inline.run(function, heard)
 
     def close(self) -> None:
         """Nothing to close."""

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 import tenure
-from tenure.persistence.executors import InlineExecutor
+from tenure.persistence.executors import Heard, InlineExecutor
 from tenure.persistence.locks import Lock, OsLocks
 from tenure.persistence.seams import Seams
 
@@ -48,9 +48,9 @@ class GatedExecutor:
         self._gate = gate
         self._inline = InlineExecutor()
 
-    async def run(self, function: Callable[[], T], /) -> T:
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
         await self._gate.wait()
-        return await self._inline.run(function)
+        return await self._inline.run(function, heard)
 
     def close(self) -> None:
         self._inline.close()

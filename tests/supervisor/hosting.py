@@ -15,7 +15,7 @@ from typing import Any, TypeVar, final
 import trio
 
 import tenure
-from tenure.persistence.executors import InlineExecutor
+from tenure.persistence.executors import Heard, InlineExecutor
 
 T = TypeVar("T")
 
@@ -47,9 +47,9 @@ class Gate:
     def open(self) -> None:
         self._open.set()
 
-    async def run(self, function: Callable[[], T], /) -> T:
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
         await self._open.wait()
-        return await self._inner.run(function)
+        return await self._inner.run(function, heard)
 
     def close(self) -> None:
         self._inner.close()
