@@ -26,6 +26,7 @@ from .facet import Facet, Handler
 from .facets.runtimes import check_fence
 from .hosts import HostKey, HostRegistry, Rejoined
 from .limits import Limits
+from .rows import OPTIONAL_NUMBER, check_row
 from .seams import Seams
 from .transaction import Records, Transaction
 from .values import DurabilityClass
@@ -223,6 +224,8 @@ class GroupRunner:
         if alive:
             return True
         row = self._connection.one("ownership.host", host=self.host.host)
+        if row is not None:
+            check_row(row, (str, str, OPTIONAL_NUMBER, OPTIONAL_NUMBER), "host", self.host.host)
         if row is not None and row[2] is not None:
             return False
         raise _HostLost

@@ -23,6 +23,7 @@ from tenure.errors import DiskFull
 
 from .engines.engine import HostProofs, Statements, WriteConnection
 from .limits import Limits
+from .rows import sound
 from .seams import Seams
 from .values import LogicalRuntimeId
 
@@ -123,7 +124,8 @@ class HostRegistry:
 
 
 def _owned(statements: Statements, host: int) -> dict[LogicalRuntimeId, int]:
-    return {LogicalRuntimeId(runtime_id): token for runtime_id, token in statements.all("ownership.owned", host=host)}
+    rows = sound(statements.readable("ownership.owned", host=host), (str, int))
+    return {LogicalRuntimeId(runtime_id): token for runtime_id, token in rows}
 
 
 # What one host sees of the others
@@ -166,7 +168,9 @@ def other_hosts(statements: Statements, host: int) -> OtherHosts:
         newest=newest[0] if newest else 0,
         living=tuple(
             OtherHost(host=other, incarnation=incarnation, counter=counter)
-            for other, incarnation, counter in statements.all("ownership.other_hosts", host=host)
+            for other, incarnation, counter in sound(
+                statements.readable("ownership.other_hosts", host=host), (int, str, int)
+            )
         ),
     )
 

@@ -10,10 +10,13 @@ from tenure.errors import NotFound, ReadFailed
 
 from .engines.engine import Statements
 from .facets import operations
+from .rows import OPTIONAL_TEXT, Types, sound
 from .values import LogicalRuntimeId
 
 PAGE: Final = 500
 """Runtimes that are listed at a time."""
+
+_LINE: Final[Types] = (str, OPTIONAL_TEXT, str, int, int, OPTIONAL_TEXT, OPTIONAL_TEXT)
 
 
 @final
@@ -41,7 +44,7 @@ class RuntimeLine:
 
 
 def list_runtimes(statements: Statements, after: str = "", count: int = PAGE) -> list[RuntimeLine]:
-    """A page of all runtimes, by id, behind `after`."""
+    """A page of all runtimes, by id, behind `after`; one whose row is no text hides no other."""
     return [
         RuntimeLine(
             runtime_id=runtime_id,
@@ -52,8 +55,8 @@ def list_runtimes(statements: Statements, after: str = "", count: int = PAGE) ->
             held=held,
             owner=owner,
         )
-        for runtime_id, kind, state, generation, token, held, owner in statements.all(
-            "runtimes.list", after=after, count=count
+        for runtime_id, kind, state, generation, token, held, owner in sound(
+            statements.readable("runtimes.list", after=after, count=count), _LINE
         )
     ]
 

@@ -59,6 +59,7 @@ async def look_into(
     Raises:
         CannotOpen: There is no such file.
         NotADatabase: It is no store.
+        SchemaMismatch: It is of another version; looking migrates nothing.
         StoreLocked: A host has it for itself.
     """
     target = os.fspath(path)

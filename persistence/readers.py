@@ -52,6 +52,10 @@ class View:
         """See `Statements.all`."""
         return self._open().all(name, **parameters)
 
+    def readable(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        """See `Statements.readable`."""
+        return self._open().readable(name, **parameters)
+
     def run(self, name: str, /, **_parameters: SqlValue) -> int:
         """Refused: a read writes nothing."""
         message = f"a read cannot run {name}"

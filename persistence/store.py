@@ -41,6 +41,7 @@ from .nursery import background
 from .opened import Closing, Opened, open_when_free
 from .queries import QueryConnection
 from .readers import Readers
+from .rows import OPTIONAL_NUMBER, check_row
 from .seams import Seams
 from .values import DurabilityClass, DurabilityTier
 from .writer import Pending, Writer, WriterStatistics
@@ -201,6 +202,7 @@ class Store:
         Raises:
             NotFound: The store knows no such host.
             Contended: That host is not yet known to be dead, and could still land the group; ask again.
+            Corrupt: The host's row is damaged.
             InvalidInput: The host is this one, which has committed no such group yet and was never in doubt of it.
 
         Cancellation: see `read`.
@@ -208,6 +210,7 @@ class Store:
         row = await self.read(lambda statements: statements.one("ownership.group_of", incarnation=incarnation))
         if row is None:
             raise NotFound(what="incarnation", key=incarnation)
+        check_row(row, (int, OPTIONAL_NUMBER, OPTIONAL_NUMBER), "host", incarnation)
         last, closed_at, lost_at = row
         if group <= last:
             return True

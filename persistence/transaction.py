@@ -74,6 +74,7 @@ class Transaction:
         "notes",
         "now",
         "one",
+        "readable",
         "room",
         "run",
         "savepoints",
@@ -94,6 +95,7 @@ class Transaction:
         """Bind one group's facts to the connection that writes it."""
         self.one = connection.one
         self.all = connection.all
+        self.readable = connection.readable
         self.run = connection.run
         self.host = host
         self.group = group

@@ -21,6 +21,7 @@ from .facets import input_records, lifecycle, operations, receipts, snapshots
 from .facets.chain import ChainLink, next_head
 from .facets.runtimes import CHAIN_START
 from .lifecycle_record import decode_lifecycle_record
+from .rows import sound
 from .values import LogicalRuntimeId, RunBoundaryReceipt
 
 PAGE: Final = 500
@@ -102,8 +103,15 @@ class _Link:
 
 
 def runtime_ids(statements: Statements, after: str = "", count: int = PAGE) -> list[LogicalRuntimeId]:
-    """A page of all runtimes, by id, behind `after`."""
-    return [row[0] for row in statements.all("verification.runtimes", after=after, count=count)]
+    """A page of all runtimes, by id, behind `after`; one whose id is no text hides no other."""
+    rows = sound(statements.readable("verification.runtimes", after=after, count=count), (str,))
+    return [row[0] for row in rows]
+
+
+def count_runtimes(statements: Statements) -> int:
+    """How many runtimes there are, with those whose id is no text and that `runtime_ids` cannot name."""
+    row = statements.one("verification.count_runtimes")
+    return row[0] if row else 0
 
 
 def verify_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> Verification:

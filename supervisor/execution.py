@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar, cast, final
 import trio
 
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import Closed, Error, InvalidTransition, StaleFence, StepMismatch, StoreBroken
+from tenure.errors import Closed, Corrupt, Error, InvalidTransition, StaleFence, StepMismatch, StoreBroken
 from tenure.persistence.commits import CommitResult
 from tenure.persistence.executors import Executor
 from tenure.persistence.facets.lifecycle import Hold
@@ -27,7 +27,7 @@ from tenure.persistence.store import Store
 from tenure.persistence.values import HeldReason, InputId, RunBoundaryReceipt, RuntimeState
 
 from .behaviour import Behaviour
-from .journal import empty_journal, load_journal
+from .journal import Journal, empty_journal, load_journal
 from .restart import Decision, decide, describe
 from .run import Run
 from .steps import NeedsAttention, Steps
@@ -91,9 +91,7 @@ class Execution:
             await self._end_badly(actor, begun, behaviour, exc)
 
     async def _run(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
-        journal = empty_journal()
-        if begun.again:
-            journal = await self._store.read(lambda statements: load_journal(statements, begun.run))
+        journal = await self._load_journal(begun)
         steps = Steps(
             self._store,
             actor.channel,
@@ -111,6 +109,16 @@ class Execution:
         finally:
             run.end()
         await run.finish(partial(self._finished, actor, run))
+
+    async def _load_journal(self, begun: RunBegun) -> Journal:
+        if not begun.again:
+            return empty_journal()
+        try:
+            return await self._store.read(lambda statements: load_journal(statements, begun.run))
+        except Corrupt as exc:
+            # No fault of the behaviour, and what it did may not be done again: a person must look (design §5).
+            message = f"what the run recorded cannot be read: {exc}"
+            raise NeedsAttention(message) from exc
 
     async def _end_badly(
         self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tenure.errors import NotFound
 from tenure.persistence.codec import decode
-from tenure.persistence.facets import inputs, sends, sessions
+from tenure.persistence.facets import dead_letters, sends, sessions
 from tenure.persistence.store import Store
 from tenure.persistence.values import InputId, LogicalRuntimeId
 
@@ -23,12 +23,12 @@ async def read_session(store: Store, runtime_id: LogicalRuntimeId) -> list[Any]:
     return [decode(message, "message", f"{runtime_id}/{at}") for at, message in enumerate(path, 1)]
 
 
-async def read_dead_letters(store: Store, runtime_id: LogicalRuntimeId) -> list[inputs.DeadLetter]:
+async def read_dead_letters(store: Store, runtime_id: LogicalRuntimeId) -> list[dead_letters.DeadLetter]:
     """See `Supervisor.dead_letters`."""
-    found: list[inputs.DeadLetter] = []
+    found: list[dead_letters.DeadLetter] = []
     while True:
         after = found[-1].input_id if found else InputId("")
-        page = await store.read(partial(inputs.dead_letters, runtime_id=runtime_id, after=after, count=PAGE))
+        page = await store.read(partial(dead_letters.of_runtime, runtime_id=runtime_id, after=after, count=PAGE))
         found.extend(page)
         if len(page) < PAGE:
             return found

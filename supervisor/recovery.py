@@ -9,6 +9,7 @@ from attrs import frozen
 
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.nursery import together
+from tenure.persistence.rows import sound
 from tenure.persistence.values import LogicalRuntimeId
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Unfinished:
 
 def unfinished(statements: Statements, after: str) -> list[Unfinished]:
     """A page of the runtimes with work and without a living owner, by id."""
-    rows = statements.all("ownership.with_work", after=after, count=PAGE)
+    rows = sound(statements.readable("ownership.with_work", after=after, count=PAGE), (str, str))
     return [Unfinished(runtime_id=runtime_id, kind=kind) for runtime_id, kind in rows]
 
 

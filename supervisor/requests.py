@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from attrs import evolve, frozen
 
 from tenure.actors.decisions import decide
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import Closed, Error, Internal, InvalidInput, NotFound, StaleFence, StoreBroken
+from tenure.errors import Closed, Corrupt, Error, Internal, InvalidInput, NotFound, StaleFence, StoreBroken
 from tenure.persistence.codec import decode, encode
 from tenure.persistence.commits import Change, Commit
 from tenure.persistence.engines.engine import Statements
@@ -158,7 +158,7 @@ class Requests:
             drop = _drop(request)
             await actor.hold(None, None, *drop, *also)
         else:
-            await actor.apply(LifecycleEvent(request.verb), *also)
+            await actor.apply(_event(request), *also)
 
 
 def _changed(request: StoredRequest, handled: int | None, statements: Statements) -> _Asked | None:
@@ -172,14 +172,18 @@ def _changed(request: StoredRequest, handled: int | None, statements: Statements
 def _changes(request: StoredRequest, standing: Standing, epoch: str) -> tuple[Change, ...]:
     if request.verb == RESUME:
         return (*_drop(request), Hold(runtime_id=request.runtime_id, reason=None))
-    if request.verb not in EVENTS:
-        raise InvalidInput(detail=f"no lifecycle verb: {request.verb}", field="verb")
-    decision = decide(request.runtime_id, standing, LifecycleEvent(request.verb), epoch)
+    decision = decide(request.runtime_id, standing, _event(request), epoch)
     return () if decision is None else decision.changes
 
 
+def _event(request: StoredRequest) -> LifecycleEvent:
+    if request.verb not in EVENTS:
+        raise InvalidInput(detail=f"no lifecycle verb: {request.verb!r}", field="verb")
+    return LifecycleEvent(request.verb)
+
+
 def _drop(request: StoredRequest) -> tuple[Change, ...]:
-    arguments = decode(request.arguments.encode(), "request", request.request_id)
+    arguments = _object(request.arguments, request.request_id)
     return (DropRun(runtime_id=request.runtime_id, reason=None),) if arguments.get("restart_run") else ()
 
 
@@ -202,10 +206,21 @@ def _encode_error(error: Error) -> str:
 
 def _give(answer: str) -> None:
     """Raise the error that an answer tells of, if it does."""
-    told = decode(answer.encode(), "request", "answer")
+    told = _object(answer, "answer")
     if "error" in told:
         kind = _find_class(told["error"], Error)
-        raise kind(**told["fields"]) if kind is not None else Internal(detail=answer)
+        try:
+            error = Internal(detail=answer) if kind is None else kind(**told["fields"])
+        except (KeyError, TypeError) as exc:
+            raise Corrupt(record="request", key="answer", detail="it tells of no error that there is") from exc
+        raise error
+
+
+def _object(text: str, key: str) -> dict[str, Any]:
+    found = decode(text.encode(), "request", key)
+    if not isinstance(found, dict):
+        raise Corrupt(record="request", key=key, detail="it is no JSON object")
+    return cast("dict[str, Any]", found)
 
 
 def _find_class(name: str, below: type[Error]) -> Callable[..., Error] | None:

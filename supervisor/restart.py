@@ -12,6 +12,7 @@ from typing import Final, cast, final
 import msgspec
 from attrs import frozen
 
+from tenure.errors import Corrupt
 from tenure.persistence.values import HeldReason
 
 ERROR_LIMIT: Final = 10_000
@@ -67,8 +68,11 @@ def decide(policy: RestartPolicy, *, attempts: int, failures: str, now: float, s
         failures: Times of the runtime's earlier failures, as stored.
         now: Unix seconds.
         source: Randomness of the jitter.
+
+    Raises:
+        Corrupt: The earlier failures cannot be read.
     """
-    recent = [*(time for time in msgspec.json.decode(failures, type=list[float]) if time > now - policy.period_s), now]
+    recent = [*(time for time in _times(failures) if time > now - policy.period_s), now]
     retry_at: float | None = None
     if attempts + 1 < policy.max_attempts:
         wait_s = min(policy.backoff_s * 2**attempts, policy.backoff_limit_s)
@@ -78,6 +82,13 @@ def decide(policy: RestartPolicy, *, attempts: int, failures: str, now: float, s
         failures=msgspec.json.encode(recent).decode(),
         held=HeldReason.BUDGET_USED_UP if len(recent) >= policy.budget else None,
     )
+
+
+def _times(failures: str) -> list[float]:
+    try:
+        return msgspec.json.decode(failures, type=list[float])
+    except msgspec.DecodeError as exc:
+        raise Corrupt(record="runtime", key="failures", detail=str(exc)) from exc
 
 
 def describe(error: BaseException) -> str:

@@ -51,7 +51,10 @@ class RunSession:
             RunEnded: The run is over.
         """
         self._check_open()
-        return [*await self._store.read(lambda statements: path_to(statements, self._base)), *self.appended]
+        return [
+            *await self._store.read(lambda statements: path_to(statements, self._base, self._base_count)),
+            *self.appended,
+        ]
 
     async def messages(self) -> list[Any]:
         """The path decoded, first to last, with what this run appended. Reads the whole conversation.

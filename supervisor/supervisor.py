@@ -31,6 +31,7 @@ from tenure.errors import (
 )
 from tenure.persistence.commits import Commit, CommitResult
 from tenure.persistence.facets import inputs, sends
+from tenure.persistence.facets.dead_letters import DeadLetter
 from tenure.persistence.facets.ownership import TakeOwnership, find_holding
 from tenure.persistence.group import Outcome as CommitOutcome
 from tenure.persistence.lifecycle import LifecycleEvent
@@ -187,7 +188,7 @@ class Supervisor:
         """
         return await read_session(self.store, check_runtime_id(runtime_id))
 
-    async def dead_letters(self, runtime_id: str) -> list[inputs.DeadLetter]:
+    async def dead_letters(self, runtime_id: str) -> list[DeadLetter]:
         """The abandoned inputs of a runtime and what it sent and nobody could take, oldest first."""
         return await read_dead_letters(self.store, check_runtime_id(runtime_id))
 

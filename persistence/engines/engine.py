@@ -33,6 +33,10 @@ class Statements(Protocol):
         """Every row."""
         ...
 
+    def readable(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        """Every row that can be decoded: for looks over many runtimes, where one bad row may not hide the others."""
+        ...
+
     def run(self, name: str, /, **parameters: SqlValue) -> int:
         """Execute, and return how many rows were inserted, updated or deleted."""
         ...

@@ -31,7 +31,7 @@ from .engine import (
 from .sqlite_errors import STATEMENT_ERRORS, close_quietly, map_error, map_statement_error, mapped_errors
 from .sqlite_files import DatabaseFiles
 from .sqlite_hosts import HostLocks, NoOtherHosts
-from .sqlite_migrations import claim, migrate
+from .sqlite_migrations import check_current, claim, migrate
 from .sqlite_mounts import check_file_system
 from .sqlite_preflight import check_names, check_sqlite_version, mapped_os_errors
 from .sqlite_queries import run_query
@@ -110,7 +110,13 @@ class SqliteEngine:
         if self._path == MEMORY or self._seams.one_connection:
             return None
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
-        connection.pragma("query_only", True)
+        try:
+            with mapped_errors("open", self._path):
+                check_current(connection, self._path)
+                connection.pragma("query_only", True)
+        except BaseException:
+            close_quietly(connection)
+            raise
         return _Reader(connection, self._statements)
 
     def open_query(self) -> QueryConnectionOfItsOwn | None:
@@ -191,6 +197,21 @@ class _Connection:
     def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
         try:
             return self._db.execute(self._statements[name], parameters).fetchall()
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name) from exc
+
+    def readable(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        rows: list[Row] = []
+        try:
+            cursor = self._db.execute(self._statements[name], parameters)
+            while True:
+                try:
+                    row = cursor.fetchone()
+                except UnicodeDecodeError:
+                    continue  # the cursor stands behind that row
+                if row is None:
+                    return rows
+                rows.append(row)
         except STATEMENT_ERRORS as exc:
             raise map_statement_error(exc, name) from exc
 

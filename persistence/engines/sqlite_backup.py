@@ -232,8 +232,9 @@ def _last_token(connection: apsw.Connection) -> int:
     row = connection.execute("SELECT last_fence_token FROM store").fetchone()
     if row is None:
         raise Corrupt(record="store", key="last_fence_token", detail="the row of the store is missing")
-    token: int = row[0]
-    return token
+    if not isinstance(row[0], int):
+        raise Corrupt(record="store", key="last_fence_token", detail="it is no number")
+    return row[0]
 
 
 def _report(copy: apsw.Connection, target: str, size: int) -> Copy:

@@ -75,6 +75,23 @@ def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
         raise NotADatabase(path=path, detail=str(exc)) from exc
 
 
+def check_current(connection: apsw.Connection, path: str) -> None:
+    """Whoever only reads migrates nothing, and can read nothing but its own version.
+
+    Raises:
+        NotADatabase: Another program's database, or a damaged one.
+        SchemaMismatch: Of another version, newer or older; an open of an older one brings it to this version.
+    """
+    newest = len(schema_files())
+    try:
+        application_id, version = _stamp(connection)
+        _check(path, connection, application_id, version, newest)
+    except (apsw.NotADBError, apsw.CorruptError) as exc:
+        raise NotADatabase(path=path, detail=str(exc)) from exc
+    if version != newest:
+        raise SchemaMismatch(what=path, expected=newest, actual=version)
+
+
 def _stamp(connection: apsw.Connection) -> tuple[int, int]:
     return connection.pragma("application_id"), connection.pragma("user_version")
 

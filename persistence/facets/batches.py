@@ -11,8 +11,10 @@ from typing import Final, final
 from attrs import frozen
 
 from tenure.errors import Corrupt
+from tenure.persistence.codec import digest
 from tenure.persistence.engines.engine import Row
 from tenure.persistence.phases import is_terminal
+from tenure.persistence.rows import OPTIONAL_BYTES, OPTIONAL_INT, OPTIONAL_TEXT, Types, check_row, member
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import AbandonReason, InputId, InputKind, InputPhase
 
@@ -78,22 +80,25 @@ def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
 
 
 def _member(row: Row) -> BatchMember:
-    input_id, kind, source, key, attempts, phase, joined, payload = row
-    try:
-        if payload is None and not is_terminal(InputPhase(phase)):
-            raise ValueError("its payload is gone")  # noqa: TRY301 - the cases of a damaged row are told in one place
-        return BatchMember(
-            input_id=input_id,
-            kind=InputKind(kind),
-            source=source,
-            idempotency_key=key,
-            attempts=attempts,
-            phase=InputPhase(phase),
-            joined=joined,
-            payload=payload or b"null",
-        )
-    except ValueError as exc:
-        raise Corrupt(record="input", key=str(input_id), detail=str(exc)) from exc
+    check_row(row, _TYPES, "input", row[0])
+    input_id, kind, source, key, attempts, phase, joined, payload, payload_digest = row
+    found = member(InputPhase, phase, "input", input_id)
+    # Of what has ended the payload may have been let go.
+    if not is_terminal(found) and (payload is None or digest(payload) != payload_digest):
+        raise Corrupt(record="input", key=input_id, detail="its payload is gone, or is not what its digest says")
+    return BatchMember(
+        input_id=input_id,
+        kind=member(InputKind, kind, "input", input_id),
+        source=source,
+        idempotency_key=key,
+        attempts=attempts,
+        phase=found,
+        joined=joined,
+        payload=payload or b"null",
+    )
+
+
+_TYPES: Final[Types] = (str, str, str, OPTIONAL_TEXT, int, str, OPTIONAL_INT, OPTIONAL_BYTES, bytes)
 
 
 def readmit(tx: Transaction, runtime: int, run: int, error: str) -> tuple[InputId, ...]:

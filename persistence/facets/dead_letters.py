@@ -8,11 +8,13 @@ from attrs import frozen
 
 from tenure.errors import InvalidTransition, NotAccepting, NotFound, RuntimeDestroyed
 from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.lifecycle import Standing, accepts_input
 from tenure.persistence.phases import InputEvent, advance
+from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_NUMBER, OPTIONAL_TEXT, check_row, member
 from tenure.persistence.transaction import Transaction
-from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RuntimeState
+from tenure.persistence.values import AbandonReason, InputId, InputKind, InputPhase, LogicalRuntimeId, RuntimeState
 
 from . import run_records, runtimes, sends
 from .inputs import history_line, in_order
@@ -82,7 +84,9 @@ def _find(tx: Transaction, runtime_id: LogicalRuntimeId, input_id: InputId, even
     key, phase, reason, run, _, outcome = row
     if phase != InputPhase.ABANDONED:
         raise InvalidTransition(runtime_id=runtime_id, state=phase, event=event)
-    return _Abandoned(input=key, reason=AbandonReason(reason), run=run, outcome=outcome)
+    check_row(row, (int, str, OPTIONAL_TEXT, OPTIONAL_INT, OPTIONAL_NUMBER, OPTIONAL_TEXT), "dead letter", input_id)
+    why = member(AbandonReason, reason, "dead letter", input_id)
+    return _Abandoned(input=key, reason=why, run=run, outcome=outcome)
 
 
 def _retry(tx: Transaction, change: RetryDeadLetter) -> Retried:
@@ -118,6 +122,55 @@ def _drop(tx: Transaction, change: DropDeadLetter) -> None:
     found = _find(tx, change.runtime_id, change.input_id, InputEvent.ABANDON)
     tx.run("dead_letters.drop_payload", input=found.input)
     tx.run("dead_letters.prune", input=found.input, now=tx.now)
+
+
+# Reads
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class DeadLetter:
+    """An abandoned input, or a send that was refused; kept until it is retried or dropped.
+
+    Attributes:
+        input_id: Which input; of a send, the input that it was to become.
+        kind: What sort of message.
+        reason: Why it was abandoned; ``refused`` for a send.
+        error: The last error of a run over it, or why the send was refused, or None.
+        attempts: How many runs over it failed.
+        payload: Encoded.
+        target: The receiver of a refused send; None for an input of the runtime itself.
+    """
+
+    input_id: InputId
+    kind: InputKind
+    reason: str
+    error: str | None
+    attempts: int
+    payload: bytes
+    target: LogicalRuntimeId | None = None
+
+
+def of_runtime(
+    statements: Statements, runtime_id: LogicalRuntimeId, after: InputId, count: int
+) -> tuple[DeadLetter, ...]:
+    """At most `count` dead letters whose id comes behind `after`, by id. Raises `Corrupt`."""
+    rows = statements.all("dead_letters.page", runtime_id=runtime_id, after=after, count=count)
+    return tuple([_decode(row) for row in rows])
+
+
+def _decode(row: Row) -> DeadLetter:
+    check_row(row, (str, str, str, OPTIONAL_TEXT, int, bytes, OPTIONAL_TEXT), "dead letter", row[0])
+    input_id, kind, reason, error, attempts, payload, target = row
+    return DeadLetter(
+        input_id=input_id,
+        kind=member(InputKind, kind, "dead letter", input_id),
+        reason=reason,
+        error=error,
+        attempts=attempts,
+        payload=payload,
+        target=target,
+    )
 
 
 FACET: Final = Facet(

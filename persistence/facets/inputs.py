@@ -6,6 +6,7 @@ run or the lifecycle event that changes it, by the functions below, which other 
 
 from __future__ import annotations
 
+import math
 from typing import Final, final
 
 import msgspec
@@ -25,6 +26,7 @@ from tenure.persistence.policies import (
     may_be_derived,
     replaced_phase,
 )
+from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_TEXT, check_row, member, sound
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import (
     AbandonReason,
@@ -136,10 +138,12 @@ def _replay(tx: Transaction, change: AcceptInput) -> AcceptedInput | None:
     row = tx.one("inputs.by_key", runtime=record.runtime, idempotency_key=change.idempotency_key)
     if row is None:
         return None
-    input_id, digest, phase, reason, _ = row
+    check_row(row, (str, bytes, str, OPTIONAL_TEXT), "input", change.idempotency_key)
+    input_id, digest, phase, reason = row
     if digest != change.payload_digest:
         raise IdempotencyConflict(runtime_id=change.runtime_id, key=change.idempotency_key)
-    return AcceptedInput(input_id=input_id, phase=InputPhase(phase), reason=reason, deduplicated=True)
+    found = member(InputPhase, phase, "input", change.idempotency_key)
+    return AcceptedInput(input_id=input_id, phase=found, reason=reason, deduplicated=True)
 
 
 def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
@@ -264,8 +268,12 @@ def any_unfinished(tx: Transaction, runtime: int) -> bool:
 
 
 def in_order(rows: list[Row]) -> tuple[InputId, ...]:
-    """Ids of rows of (id, admission), by admission."""
-    return tuple(input_id for input_id, _ in sorted(rows, key=lambda row: row[1]))
+    """Ids of rows of (id, admission), by admission; damaged ones last: a runtime with such a row can still be ended."""
+    return tuple(input_id for input_id, _ in sorted(rows, key=_admission))
+
+
+def _admission(row: Row) -> float:
+    return row[1] if isinstance(row[1], int) else math.inf
 
 
 @final
@@ -291,13 +299,19 @@ class InputOutcome:
 
 
 def find_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_id: InputId) -> InputOutcome | None:
-    """Where an input stands, or None where the runtime has no such input."""
+    """Where an input stands, or None where the runtime has no such input. Raises `Corrupt`."""
     row = statements.one("inputs.outcome", runtime_id=runtime_id, input_id=input_id)
     if row is None:
         return None
+    check_row(row, (str, OPTIONAL_TEXT, OPTIONAL_TEXT, int, OPTIONAL_INT, OPTIONAL_TEXT), "input", input_id)
     phase, reason, error, attempts, boundary, run_id = row
     return InputOutcome(
-        phase=InputPhase(phase), reason=reason, error=error, attempts=attempts, run_id=run_id, boundary=boundary
+        phase=member(InputPhase, phase, "input", input_id),
+        reason=reason,
+        error=error,
+        attempts=attempts,
+        run_id=run_id,
+        boundary=boundary,
     )
 
 
@@ -329,51 +343,8 @@ def newest(statements: Statements) -> int:
 
 def arrived(statements: Statements, host: int, after: int) -> tuple[Arrival, ...]:
     """Runtimes of a host, or of no host that lives, with unfinished inputs newer than `after`."""
-    rows = statements.all("inputs.arrived", host=host, after=after)
+    rows = sound(statements.readable("inputs.arrived", host=host, after=after), (str, int))
     return tuple(Arrival(runtime_id=runtime_id, steers=bool(steers)) for runtime_id, steers in rows)
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class DeadLetter:
-    """An abandoned input, or a send that was refused; kept until it is retried or dropped.
-
-    Attributes:
-        input_id: Which input; of a send, the input that it was to become.
-        kind: What sort of message.
-        reason: Why it was abandoned; ``refused`` for a send.
-        error: The last error of a run over it, or why the send was refused, or None.
-        attempts: How many runs over it failed.
-        payload: Encoded.
-        target: The receiver of a refused send; None for an input of the runtime itself.
-    """
-
-    input_id: InputId
-    kind: InputKind
-    reason: str
-    error: str | None
-    attempts: int
-    payload: bytes
-    target: LogicalRuntimeId | None = None
-
-
-def dead_letters(
-    statements: Statements, runtime_id: LogicalRuntimeId, after: InputId, count: int
-) -> tuple[DeadLetter, ...]:
-    """At most `count` dead letters whose id comes behind `after`, by id."""
-    rows = statements.all("inputs.dead_letters", runtime_id=runtime_id, after=after, count=count)
-    return tuple(
-        DeadLetter(
-            input_id=input_id,
-            kind=InputKind(kind),
-            reason=reason,
-            error=error,
-            attempts=attempts,
-            payload=payload,
-            target=target,
-        )
-        for input_id, kind, reason, error, attempts, payload, target in rows
-    )
 
 
 @final

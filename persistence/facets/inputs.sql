@@ -1,5 +1,5 @@
 -- name: inputs.by_key
-SELECT input_id, payload_digest, phase, reason, admission FROM inputs
+SELECT input_id, payload_digest, phase, reason FROM inputs
 WHERE runtime = :runtime AND idempotency_key = :idempotency_key;
 
 -- name: inputs.count_unfinished_to
@@ -55,7 +55,7 @@ WHERE run = :run AND finished_at IS NULL AND phase = 'queued';
 
 -- name: inputs.batch
 -- Every member of a run's batch, also those that it has consumed or rejected.
-SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, p.payload
+SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, p.payload, i.payload_digest
 FROM inputs i LEFT JOIN payloads p ON p.input = i.input
 WHERE i.run = :run ORDER BY i.admission;
 
@@ -129,17 +129,6 @@ WHERE r.runtime_id = :runtime_id AND i.input_id = :input_id;
 -- name: inputs.id_of_key
 SELECT i.input_id FROM inputs i JOIN runtimes r ON r.runtime = i.runtime
 WHERE r.runtime_id = :runtime_id AND i.idempotency_key = :idempotency_key;
-
--- name: inputs.dead_letters
--- Abandoned inputs, and what the runtime sent and nobody took.
-SELECT i.input_id, i.kind, i.reason, i.error, i.attempts, p.payload, NULL
-FROM inputs i JOIN runtimes r ON r.runtime = i.runtime JOIN payloads p ON p.input = i.input
-WHERE r.runtime_id = :runtime_id AND i.phase = 'abandoned' AND i.input_id > :after
-UNION ALL
-SELECT s.input_id, 'peer_message', 'refused', s.refused, 0, s.payload, s.target
-FROM sends s JOIN runs u ON u.run = s.run JOIN runtimes r ON r.runtime = u.runtime
-WHERE r.runtime_id = :runtime_id AND s.payload IS NOT NULL AND s.input_id > :after
-ORDER BY 1 LIMIT :count;
 
 -- name: inputs.describe
 -- What most inputs have not: told apart, so that the many do not pay for the few.

@@ -10,12 +10,13 @@ from typing import Final, final
 
 from attrs import frozen
 
-from tenure.errors import Corrupt, KindMismatch, RuntimeDestroyed, RuntimeOwned
+from tenure.errors import KindMismatch, RuntimeDestroyed, RuntimeOwned
 from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.lifecycle import LifecycleEvent, Standing, durable, transition
 from tenure.persistence.lifecycle_record import LIFECYCLE_RECORD_VERSION
+from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_TEXT, check_row, member
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState, SessionId
 
@@ -102,7 +103,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     record.state = durable(
         transition(Standing(state=record.state), LifecycleEvent.ATTACH, runtime_id=change.runtime_id)
     )
-    record.fence_token = runtimes.mint_token(tx)
+    record.fence_token = runtimes.mint_token(tx, record.fence_token)
     record.epoch = change.epoch
     record.owner = tx.host
     runtimes.save(tx, record)
@@ -150,11 +151,9 @@ def find_holding(statements: Statements, runtime_id: LogicalRuntimeId) -> Holdin
     row = statements.one("ownership.holding", runtime_id=runtime_id)
     if row is None:
         return None
+    check_row(row, (str, int, OPTIONAL_TEXT, OPTIONAL_TEXT, OPTIONAL_INT, OPTIONAL_TEXT), "runtime", runtime_id)
     state, fence_token, kind, held, owner, holder = row
-    try:
-        stored = RuntimeState(state)
-    except ValueError as exc:
-        raise Corrupt(record="runtime", key=runtime_id, detail=str(exc)) from exc
+    stored = member(RuntimeState, state, "runtime", runtime_id)
     return Holding(state=stored, fence_token=fence_token, kind=kind, held=held, owner=owner, holder=holder)
 
 
@@ -211,7 +210,7 @@ class RenewToken(Change):
 
 def _renew(tx: Transaction, change: RenewToken) -> int:
     record = runtimes.load(tx, change.runtime_id)
-    record.fence_token = runtimes.mint_token(tx)
+    record.fence_token = runtimes.mint_token(tx, record.fence_token)
     if change.epoch is not None:
         record.epoch = change.epoch
     runtimes.save(tx, record)

@@ -14,6 +14,7 @@ from tenure.errors import NotFound, RuntimeDestroyed
 from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.rows import check_row, sound
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState
 
@@ -99,17 +100,22 @@ class StoredRequest:
 
 
 def waiting_for(statements: Statements, host: int) -> list[StoredRequest]:
-    """The requests that a host has to carry out, oldest first."""
+    """The requests that a host has to carry out, oldest first; a damaged one hides no other."""
+    rows = sound(statements.readable("requests.waiting_for", host=host), (str, str, str, str))
     return [
         StoredRequest(request_id=request_id, runtime_id=runtime_id, verb=verb, arguments=arguments)
-        for request_id, runtime_id, verb, arguments in statements.all("requests.waiting_for", host=host)
+        for request_id, runtime_id, verb, arguments in rows
     ]
 
 
 def find_answer(statements: Statements, request_id: str) -> str | None:
-    """What came of a request, as JSON, or None where it is not done."""
+    """What came of a request, as JSON, or None where it is not done. Raises `Corrupt`."""
     row = statements.one("requests.answer", request_id=request_id)
-    return None if row is None else row[0]
+    if row is None:
+        return None
+    check_row(row, (str,), "request", request_id)
+    answer: str = row[0]
+    return answer
 
 
 FACET: Final = Facet(

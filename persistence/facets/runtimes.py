@@ -224,7 +224,7 @@ def check_fence(tx: Transaction, commit: Commit) -> None:
     if given is not None or _lives(tx, record.owner):
         raise StaleFence(runtime_id=commit.runtime_id, expected=record.fence_token, actual=given)
     record.owner = None
-    record.fence_token = mint_token(tx)
+    record.fence_token = mint_token(tx, record.fence_token)
     save(tx, record)
 
 
@@ -233,13 +233,21 @@ def _lives(tx: Transaction, owner: int | None) -> bool:
     return closed_at is None and lost_at is None
 
 
-def mint_token(tx: Transaction) -> int:
-    """The next fence token of this store. Raises `CounterOverflow` when there is none."""
-    row = tx.one("ownership.mint")
-    if row is None or row[0] >= LAST_TOKEN:
+def mint_token(tx: Transaction, replaced: int) -> int:
+    """The next fence token of this store, in place of a runtime's last one.
+
+    Raises:
+        CounterOverflow: There is none any more.
+        Corrupt: The counter is damaged: it is no number, or behind a token that it minted.
+    """
+    row = tx.one("ownership.mint", least=replaced, most=LAST_TOKEN - 1)
+    if row is not None and isinstance(row[0], int):
+        token: int = row[0]
+        return token
+    last = tx.one("ownership.last_token") or (None,)
+    if isinstance(last[0], int) and last[0] >= LAST_TOKEN:
         raise CounterOverflow(counter="fence_token")
-    token: int = row[0]
-    return token
+    raise Corrupt(record="store", key="last_fence_token", detail="it is no number, or behind a token that it minted")
 
 
 FACET: Final = Facet(name="runtimes", handlers={})

@@ -12,10 +12,18 @@ from typing import Final, final
 import msgspec
 from attrs import frozen
 
-from tenure.errors import NotAccepting, NotFound, PayloadTooLarge, RuntimeDestroyed
+from tenure.errors import (
+    Corrupt,
+    IdempotencyConflict,
+    NotAccepting,
+    NotFound,
+    PayloadTooLarge,
+    RuntimeDestroyed,
+)
 from tenure.persistence.commits import Change
-from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.rows import OPTIONAL_TEXT, check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import InputId, InputKind, LogicalRuntimeId, RunId
 
@@ -79,7 +87,8 @@ def _send(tx: Transaction, change: Send) -> Sent:
     refused: str | None = None
     try:
         input_id = _admit(tx, change)
-    except (NotFound, NotAccepting, RuntimeDestroyed, PayloadTooLarge) as exc:
+    except (NotFound, NotAccepting, RuntimeDestroyed, PayloadTooLarge, Corrupt, IdempotencyConflict) as exc:
+        # The last two: damage at the target, which is not the sender's to suffer.
         input_id, refused = None, str(exc)
     tx.run(
         "sends.insert",
@@ -120,6 +129,7 @@ def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, inpu
     row = tx.one("sends.find_refused", runtime=runtime, input_id=input_id)
     if row is None:
         return None
+    check_row(row, (int, str, int, str, bytes, bytes), "refused send", input_id)
     key, run_id, index, target, payload, payload_digest = row
     send = Send(
         runtime_id=runtime_id,
@@ -164,11 +174,14 @@ class RecordedSend:
 
 
 def of_run(statements: Statements, run: int) -> list[RecordedSend]:
-    """The sends of a run, by index."""
-    return [
-        RecordedSend(index=index, boundary=boundary, target=target, payload_digest=digest, refused=refused)
-        for index, boundary, target, digest, refused in statements.all("sends.of_run", run=run)
-    ]
+    """The sends of a run, by index. Raises `Corrupt`."""
+    return [_recorded(row) for row in statements.all("sends.of_run", run=run)]
+
+
+def _recorded(row: Row) -> RecordedSend:
+    check_row(row, (int, int, str, bytes, OPTIONAL_TEXT), "send", row[0])
+    index, boundary, target, payload_digest, why = row
+    return RecordedSend(index=index, boundary=boundary, target=target, payload_digest=payload_digest, refused=why)
 
 
 @final
@@ -196,12 +209,15 @@ class RefusedSend:
 def refused(
     statements: Statements, runtime_id: LogicalRuntimeId, after: InputId, count: int
 ) -> tuple[RefusedSend, ...]:
-    """At most `count` refused sends of a runtime whose input id comes behind `after`, by id."""
+    """At most `count` refused sends of a runtime whose input id comes behind `after`, by id. Raises `Corrupt`."""
     rows = statements.all("sends.refused", runtime_id=runtime_id, after=after, count=count)
-    return tuple(
-        RefusedSend(input_id=input_id, run_id=run_id, index=index, target=target, refused=why, payload=payload)
-        for input_id, run_id, index, target, why, payload in rows
-    )
+    return tuple([_refused(row) for row in rows])
+
+
+def _refused(row: Row) -> RefusedSend:
+    check_row(row, (str, str, int, str, str, bytes), "refused send", row[0])
+    input_id, run_id, index, target, why, payload = row
+    return RefusedSend(input_id=input_id, run_id=run_id, index=index, target=target, refused=why, payload=payload)
 
 
 FACET: Final = Facet(name="sends", handlers={Send: Handler(apply=_send)})

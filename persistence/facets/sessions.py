@@ -12,7 +12,7 @@ from typing import Final, final
 
 from attrs import define, frozen
 
-from tenure.errors import Corrupt, HeadRevisionConflict, PayloadTooLarge
+from tenure.errors import Corrupt, HeadRevisionConflict, PayloadTooLarge, SessionBindingMismatch
 from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.envelope import EMPTY_DIGEST, extend_digest
@@ -41,9 +41,11 @@ class SessionRecord:
 
 
 def create(tx: Transaction, session_id: SessionId, runtime: int | None) -> int:
-    """A new, empty session; its key."""
+    """A new, empty session; its key. Raises `SessionBindingMismatch` where there is one of this id."""
     row = tx.one("sessions.create", session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST)
-    session: int = row[0] if row else 0
+    if row is None:
+        raise SessionBindingMismatch(bound="another runtime's", attempted=session_id)
+    session: int = row[0]
     return session
 
 
@@ -160,20 +162,44 @@ def _update(tx: Transaction, record: SessionRecord) -> None:
     )
 
 
-def path_to(statements: Statements, head: int | None) -> list[bytes]:
-    """The messages on the path that ends at a node, first to last."""
-    return [] if head is None else [row[0] for row in statements.all("sessions.path", head=head)]
+def path_to(statements: Statements, head: int | None, count: int) -> list[bytes]:
+    """The messages on the path that ends at a node, first to last.
+
+    Raises:
+        Corrupt: They are not as many as `count`, or one is not bytes.
+    """
+    path = [] if head is None else [_message(row[0], head) for row in statements.all("sessions.path", head=head)]
+    if len(path) != count:
+        raise Corrupt(record="session", key=f"node {head}", detail=f"{len(path)} messages are there, and not {count}")
+    return path
+
+
+def _message(payload: object, key: int) -> bytes:
+    if not isinstance(payload, bytes):
+        raise Corrupt(record="session", key=f"node {key}", detail="a message is not bytes")
+    return payload
 
 
 def path_of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> list[bytes] | None:
-    """The active path of a runtime's session, or None where there is no such runtime or it has no session."""
+    """The active path of a runtime's session, or None where there is no such runtime or it has no session.
+
+    Raises:
+        Corrupt: A message is not bytes, or one is missing.
+    """
     row = statements.one("sessions.of_runtime", runtime_id=runtime_id)
-    return None if row is None else path_to(statements, row[1])
+    if row is None:
+        return None
+    check_row(row, (int, OPTIONAL_INT, int), "session", runtime_id)
+    _, head, count = row
+    return path_to(statements, head, count)
 
 
 def appended_by_run(statements: Statements, run: int) -> list[tuple[int, bytes]]:
-    """What a run has appended: the sequence of the boundary it landed with, and the message, in order."""
-    return [(boundary, payload) for boundary, payload in statements.all("sessions.appended_by_run", run=run)]
+    """What a run has appended: the sequence of the boundary it landed with, and the message, in order. Raises `Corrupt`."""
+    rows = statements.all("sessions.appended_by_run", run=run)
+    for row in rows:
+        check_row(row, (int, bytes), "node", f"of run {run}")
+    return [(boundary, payload) for boundary, payload in rows]
 
 
 FACET: Final = Facet(name="sessions", handlers={AppendMessages: Handler(apply=_append, check=_check)})

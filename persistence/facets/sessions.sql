@@ -1,6 +1,6 @@
 -- name: sessions.create
 INSERT INTO sessions (session_id, runtime, revision, head, message_count, digest)
-VALUES (:session_id, :runtime, 0, NULL, 0, :digest) RETURNING session;
+VALUES (:session_id, :runtime, 0, NULL, 0, :digest) ON CONFLICT (session_id) DO NOTHING RETURNING session;
 
 -- name: sessions.load
 SELECT session, session_id, runtime, revision, head, message_count, digest FROM sessions WHERE session = :session;
@@ -18,11 +18,11 @@ INSERT INTO nodes (session, parent, position, digest, run, boundary, created_at,
 VALUES (:session, :parent, :position, :digest, :run, :boundary, :now, :payload) RETURNING node;
 
 -- name: sessions.path
--- The active path, walked from a node to the root; a page at a time.
+-- The active path, walked from a node to the root. Positions fall on the way: damage that made a circle ends the walk.
 WITH RECURSIVE path (node, parent, position) AS (
     SELECT node, parent, position FROM nodes WHERE node = :head
     UNION ALL
-    SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent
+    SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent AND n.position < p.position
 )
 SELECT n.payload FROM path p JOIN nodes n ON n.node = p.node ORDER BY p.position;
 

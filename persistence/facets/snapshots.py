@@ -340,9 +340,7 @@ def find(statements: Statements, runtime_id: LogicalRuntimeId) -> SessionSnapsho
     if head is None and has_extras is None:
         return None
     known, about = ((), {}) if has_extras is None else _decode_extras(session_id, rewrites, meta)
-    messages: tuple[Any, ...] = tuple(sessions.path_to(statements, head))  # SQLite keeps any type in any column
-    if not all(isinstance(message, bytes) for message in messages):
-        raise Corrupt(record="session", key=session_id, detail="a message is not bytes")
+    messages = tuple(sessions.path_to(statements, head, count))
     snapshot = SessionSnapshot(session_id=session_id, messages=messages, rewrites=known, meta=about)
     if (len(messages), snapshot.digest) != (count, digest):
         raise Corrupt(record="session", key=session_id, detail="its digest is not that of its messages")

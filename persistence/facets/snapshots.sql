@@ -19,7 +19,7 @@ DELETE FROM session_snapshots WHERE session = :session;
 WITH RECURSIVE path (node, parent, position, digest) AS (
     SELECT node, parent, position, digest FROM nodes WHERE node = :head
     UNION ALL
-    SELECT n.node, n.parent, n.position, n.digest FROM path p JOIN nodes n ON n.node = p.parent
+    SELECT n.node, n.parent, n.position, n.digest FROM path p JOIN nodes n ON n.node = p.parent AND n.position < p.position
     WHERE p.position > :count
 )
 SELECT node, position, digest FROM path ORDER BY position DESC;
@@ -30,7 +30,8 @@ UPDATE nodes SET tombstoned_at = :now WHERE node IN (
     WITH RECURSIVE path (node, parent, position) AS (
         SELECT node, parent, position FROM nodes WHERE node = :head
         UNION ALL
-        SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent WHERE p.position > :count
+        SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent AND n.position < p.position
+        WHERE p.position > :count
     )
     SELECT node FROM path WHERE position > :count
 );

@@ -13,8 +13,9 @@ from attrs import frozen
 
 from tenure.errors import NotFound, PayloadTooLarge
 from tenure.persistence.commits import Change
-from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.rows import OPTIONAL_BYTES, OPTIONAL_TEXT, check_row, member
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RunId
 
@@ -114,20 +115,24 @@ class RecordedStep:
 
 
 def of_run(statements: Statements, run: int) -> list[RecordedStep]:
-    """The steps of a run, in the order in which they were first recorded."""
-    return [
-        RecordedStep(
-            name=name,
-            ordinal=ordinal,
-            arguments_digest=digest,
-            version=version,
-            repeat=Repeat(repeat),
-            status=StepStatus(status),
-            result=result,
-            error=error,
-        )
-        for name, ordinal, digest, version, repeat, status, result, error in statements.all("steps.of_run", run=run)
-    ]
+    """The steps of a run, in the order in which they were first recorded. Raises `Corrupt`."""
+    return [_decode(row) for row in statements.all("steps.of_run", run=run)]
+
+
+def _decode(row: Row) -> RecordedStep:
+    key = f"{row[0]} #{row[1]}"
+    check_row(row, (str, int, bytes, str, str, str, OPTIONAL_BYTES, OPTIONAL_TEXT), "step", key)
+    name, ordinal, digest, version, repeat, status, result, error = row
+    return RecordedStep(
+        name=name,
+        ordinal=ordinal,
+        arguments_digest=digest,
+        version=version,
+        repeat=member(Repeat, repeat, "step", key),
+        status=member(StepStatus, status, "step", key),
+        result=result,
+        error=error,
+    )
 
 
 @final

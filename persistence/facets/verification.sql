@@ -4,6 +4,9 @@ SELECT runtime, boundaries, chain FROM runtimes WHERE runtime_id = :runtime_id;
 -- name: verification.runtimes
 SELECT runtime_id FROM runtimes WHERE runtime_id > :after ORDER BY runtime_id LIMIT :count;
 
+-- name: verification.count_runtimes
+SELECT count(*) FROM runtimes;
+
 -- name: verification.receipt_keys
 SELECT receipt FROM receipts WHERE runtime = :runtime ORDER BY receipt;
 

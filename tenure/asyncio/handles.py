@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar, Unpack, final
 
-from tenure.persistence.facets.inputs import DeadLetter
+from tenure.persistence.facets.dead_letters import DeadLetter
 from tenure.persistence.facets.sends import RefusedSend
 from tenure.persistence.values import InputId, LogicalRuntimeId, RuntimeState
 from tenure.supervisor.ingress import AcceptTerms

@@ -11,7 +11,7 @@ import click
 from tenure.persistence.inspection import list_runtimes, show_runtime
 from tenure.persistence.looking import Look, look_into
 from tenure.persistence.values import LogicalRuntimeId, check_runtime_id
-from tenure.persistence.verification import Verification, runtime_ids, verify_runtime
+from tenure.persistence.verification import Verification, count_runtimes, runtime_ids, verify_runtime
 
 from .exits import REFUSED
 from .output import Output
@@ -50,8 +50,10 @@ async def verify(output: Output, file: str, runtime: str | None) -> int | None:
     async with look_into(file) as look:
         wanted = await _ids(look) if runtime is None else [check_runtime_id(runtime)]
         found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]
-    output.rows("Verified", _VERIFIED, [_line(each) for each in found])
-    return None if all(each.is_sound for each in found) else REFUSED
+        nameless = await look.read(count_runtimes) - len(wanted) if runtime is None else 0
+    lines = [_line(each) for each in found] + ([_nameless(nameless)] if nameless > 0 else [])
+    output.rows("Verified", _VERIFIED, lines)
+    return None if all(line["sound"] for line in lines) else REFUSED
 
 
 async def _ids(look: Look) -> list[LogicalRuntimeId]:
@@ -59,6 +61,11 @@ async def _ids(look: Look) -> list[LogicalRuntimeId]:
     while page := await look.read(partial(runtime_ids, after=ids[-1] if ids else "")):
         ids += page
     return ids
+
+
+def _nameless(count: int) -> dict[str, object]:
+    problem = {"record": "runtime", "key": "", "detail": f"{count} rows whose id is no text"}
+    return dict.fromkeys(_VERIFIED) | {"sound": False, "problems": [problem], "not_recomputed": []}
 
 
 def _line(found: Verification) -> dict[str, object]:

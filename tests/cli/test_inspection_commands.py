@@ -6,13 +6,14 @@ import json
 from functools import partial
 from pathlib import Path
 
+import apsw
 import pytest
 import trio
 from click.testing import CliRunner, Result
 
 import tenure
 from tenure.cli.app import app
-from tenure.cli.exits import DONE, NOT_THERE, REFUSED
+from tenure.cli.exits import DAMAGED, DONE, NOT_THERE, REFUSED
 from tests.contracts.builders import consumed, delta, queued
 from tests.contracts.damage import execute
 
@@ -104,3 +105,44 @@ def test_looking_beside_a_running_host_writes_nothing(tmp_path: Path) -> None:
             await store.runtimes.persist_runtime_state("alice", "stopped")
 
     trio.run(main)
+
+
+@pytest.mark.parametrize(
+    ("version", "command", "arguments"),
+    [
+        *((version, *command) for version in (0, 999) for command in (("list", ""), ("show", "alice"), ("verify", ""))),
+        (999, "backup", "copy.db"),  # a backup takes every version up to this one
+        (999, "restore", "copy.db"),
+    ],
+    ids=str,
+)
+def test_a_store_of_another_version_is_said_to_be_one(path: Path, version: int, command: str, arguments: str) -> None:
+    connection = apsw.Connection(str(path))
+    connection.pragma("user_version", version)
+    if command == "restore":
+        connection.pragma("journal_mode", "delete")  # as a backup is
+    connection.close()
+    target = [path.with_name(arguments)] if arguments.endswith(".db") else [arguments] if arguments else []
+
+    result = call(command, path, *target, "--json")
+
+    assert result.exit_code == DAMAGED
+    told = json.loads(result.stderr)
+    assert (told["error"], told["fields"]["actual"]) == ("SchemaMismatch", version)
+
+
+def test_a_row_whose_id_is_no_text_hides_no_other_and_is_told(tmp_path: Path) -> None:
+    spoilt = "UPDATE runtimes SET runtime_id = CAST(x'ff' AS TEXT) WHERE runtime_id = 'alice'"
+    trio.run(fill, tmp_path / "a.db", spoilt)
+
+    listed = call("list", tmp_path / "a.db", "--json")
+    verified = call("verify", tmp_path / "a.db", "--json")
+
+    assert listed.exit_code == DONE, listed.stderr
+    assert [each["runtime_id"] for each in json.loads(listed.stdout)] == ["bob"]
+    assert verified.exit_code == REFUSED
+    assert [(each["runtime_id"], each["sound"]) for each in json.loads(verified.stdout)] == [
+        ("bob", True),
+        (None, False),
+    ]
+    assert "1 rows" in call("verify", tmp_path / "a.db").stdout

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
 import tenure
@@ -29,7 +26,7 @@ from tenure.persistence.operations import Operation, OperationKind
 from tenure.persistence.verification import verify_runtime
 
 from .builders import consumed, delta, envelope, queued, receipt, rewrite, snapshot
-from .damage import execute
+from .damage import SCHEMA, Calls, damage, every_junk, execute, junk, outcome, restore, save
 
 ROUNDS = 2
 
@@ -73,7 +70,7 @@ async def fill(store: Store, name: str) -> None:
     await store.operations.persist_ops_lifecycle(name, PersistedOpsSnapshot(epoch_id="e", operations=jobs))
 
 
-def verbs(store: Store, name: str) -> dict[str, Callable[[], Awaitable[Any]]]:
+def verbs(store: Store, name: str) -> Calls:
     """Every verb, reading first; those that write leave a sound runtime as it was, or nearly."""
     runtimes, talk = store.runtimes, f"talk-{name}"
     longer = SessionDelta(session_snapshot=path(name, "y"))
@@ -107,27 +104,6 @@ def verbs(store: Store, name: str) -> dict[str, Callable[[], Awaitable[Any]]]:
     }
 
 
-async def columns(store: Store, table: str) -> list[tuple[str, str]]:
-    """Columns that can hold anything: all but the integer that is the row's own key."""
-    found = await execute(store, f"PRAGMA table_info({table})")
-    return [(name, kind) for _, name, kind, _, _, key in found if not key]
-
-
-def junk(source: random.Random) -> tuple[str, Any]:
-    """An SQL expression and its parameter."""
-    data = source.randbytes(source.choice((0, 1, 8, 40)))
-    return source.choice(
-        [
-            ("?", data),
-            ("CAST(? AS TEXT)", data + b"\xff"),
-            ("?", source.randrange(-(2**63), 2**63)),
-            ("?", source.random()),
-            ("?", "junk"),
-            ("?", "{}"),
-        ]
-    )
-
-
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("kind", ["memory", "file"])
 async def test_damage_is_a_typed_error_and_blocks_one_runtime_alone(tmp_path: Path, table: str, kind: str) -> None:
@@ -140,15 +116,14 @@ async def test_damage_is_a_typed_error_and_blocks_one_runtime_alone(tmp_path: Pa
         await fill(store, "bob")
         (alice,) = (await execute(store, "SELECT runtime FROM runtimes WHERE runtime_id = 'alice'"))[0]
         where = TABLES[table].format(alice=alice)
-        names = [name for name, _ in await columns(store, table)]
-        assert names
-        saved = await _save(store)
-        for name in names:
+        assert await execute(store, f"SELECT 1 FROM {table} WHERE {where}"), "nothing would be damaged"
+        saved = await save(store)
+        for column in SCHEMA[table]:
             for _ in range(ROUNDS):
                 expression, value = junk(source)
-                await _damage(store, table, name, expression, value, where)
-                await _expect_typed_errors(store, f"{table}.{name} = {expression} {value!r}")
-                await _restore(store, saved)
+                await damage(store, table, column, where, expression, value)
+                await _expect_typed_errors(store, f"{table}.{column} = {expression} {value!r}")
+                await restore(store, saved)
 
 
 async def _stored(store: Store) -> bytes:
@@ -157,42 +132,42 @@ async def _stored(store: Store) -> bytes:
     return found
 
 
-async def _damage(store: Store, table: str, column: str, expression: str, value: Any, where: str) -> None:
-    # A constraint or a datatype that refuses it is as good a guard as any.
-    with suppress(apsw.ConstraintError, apsw.MismatchError):
-        await execute(store, f"UPDATE {table} SET {column} = {expression} WHERE {where}", value)
-
-
-async def _outcome(call: Callable[[], Awaitable[Any]]) -> Any:
-    """What a verb answers, or its typed error; any other error is its own, and fails the test."""
-    try:
-        return await call()
-    except Error as error:
-        return error
-
-
 async def _expect_typed_errors(store: Store, what: str) -> None:
     for verb, call in verbs(store, "alice").items():
-        outcome = await _outcome(call)
-        assert not isinstance(outcome, Internal | StoreBroken), (what, verb, outcome)
+        answer = await outcome(call)
+        assert not isinstance(answer, Internal | StoreBroken), (what, verb, answer)
     assert store.broken is None, what
     for verb, call in verbs(store, "bob").items():
-        outcome = await _outcome(call)
+        answer = await outcome(call)
         # The one receipt that is out of turn is a sound refusal of a sound runtime.
-        assert isinstance(outcome, ReceiptConflict) == (verb == "atomic_apply"), (what, verb, outcome)
-        assert isinstance(outcome, ReceiptConflict) or not isinstance(outcome, Error), (what, verb, outcome)
+        assert isinstance(answer, ReceiptConflict) == (verb == "atomic_apply"), (what, verb, answer)
+        assert isinstance(answer, ReceiptConflict) or not isinstance(answer, Error), (what, verb, answer)
     rows = await store.runtimes.load_input_states("bob")
     assert not [each for each in rows if isinstance(each, Error)], what
     found = await store.read(partial(verify_runtime, runtime_id=LogicalRuntimeId("bob")))
     assert found.is_sound, (what, found.problems)
 
 
-async def _save(store: Store) -> dict[str, list[tuple[Any, ...]]]:
-    return {table: await execute(store, f"SELECT * FROM {table}") for table in TABLES}
+@pytest.mark.parametrize(("expression", "value"), every_junk(random.Random("oauth")))
+async def test_damaged_credentials_are_a_typed_error_and_block_no_runtime(expression: str, value: Any) -> None:
+    async with tenure.open_store(":memory:") as store:
+        await fill(store, "bob")
+        await store.credentials.persist_auth_oauth_flow_snapshot(b"secret")
+        for column in SCHEMA["oauth_flow"]:
+            await damage(store, "oauth_flow", column, "TRUE", expression, value)
+            seen: list[bytes | None] = []
 
+            def update(stored: bytes | None, seen: list[bytes | None] = seen) -> bytes:
+                seen.append(stored)
+                return b"next"
 
-async def _restore(store: Store, saved: dict[str, list[tuple[Any, ...]]]) -> None:
-    for table, rows in saved.items():
-        await execute(store, f"DELETE FROM {table}")
-        for row in rows:
-            await execute(store, f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", *row)
+            for call in (
+                store.credentials.load_auth_oauth_flow_snapshot,
+                partial(store.credentials.update_auth_oauth_flow_snapshot, update),
+            ):
+                answer = await outcome(call)
+                assert not isinstance(answer, Internal | StoreBroken), (column, answer)
+            assert all(each is None or isinstance(each, bytes) for each in seen), "a function was given junk"
+            await _expect_typed_errors(store, f"oauth_flow.{column} = {expression} {value!r}")
+            await store.credentials.persist_auth_oauth_flow_snapshot(b"secret")
+            assert await store.credentials.load_auth_oauth_flow_snapshot() == b"secret", "it cannot be written anew"

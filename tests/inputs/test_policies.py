@@ -27,7 +27,7 @@ from tenure import (
 from tenure.errors import InvalidInput, InvalidTransition, NotAccepting, NotFound, RuntimeDestroyed
 from tenure.persistence.codec import digest
 from tenure.persistence.commits import Change, Commit
-from tenure.persistence.facets import inputs
+from tenure.persistence.facets import dead_letters, inputs
 from tenure.persistence.facets.dead_letters import DropDeadLetter, Retried, RetryDeadLetter
 from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.facets.lifecycle import WriteLifecycle
@@ -371,7 +371,7 @@ async def test_a_dropped_dead_letter_keeps_its_key_and_nothing_else(alice: Alice
 
     state = (await alice.states())["i1"]
     assert (state.phase, state.payload, state.idempotency_key) == ("abandoned", b"", "k")
-    letters = await alice.store.read(partial(inputs.dead_letters, runtime_id=ALICE, after=InputId(""), count=9))
+    letters = await alice.store.read(partial(dead_letters.of_runtime, runtime_id=ALICE, after=InputId(""), count=9))
     assert letters == ()
     with pytest.raises(NotFound):
         await alice.write(RetryDeadLetter(runtime_id=ALICE, input_id=InputId("i1")))

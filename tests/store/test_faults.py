@@ -193,9 +193,7 @@ async def test_an_io_error_at_a_read_stops_the_store(open_file: OpenMode, vfs: F
         vfs.fail("xRead", "-wal", READ_ERROR)
 
         with pytest.raises(StoreBroken) as caught:  # noqa: PT012
-            await store.read(
-                lambda statements: statements.all("inputs.dead_letters", runtime_id="a", after="", count=1)
-            )
+            await store.read(lambda statements: statements.all("dead_letters.page", runtime_id="a", after="", count=1))
             await store.read(lambda statements: statements.one("runtimes.load", runtime_id="b"))
 
         assert not caught.value.in_doubt
