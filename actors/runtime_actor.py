@@ -19,9 +19,9 @@ import trio
 
 from tenure.errors import Closed, Error, StaleFence, StoreBroken
 from tenure.persistence.commits import Change, Commit, CommitResult
-from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput, CancelInput
+from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.facets.lifecycle import Hold
-from tenure.persistence.facets.runs import BeginRun, DropRun, InputEnded, NothingBegun, RunBegun
+from tenure.persistence.facets.runs import BeginRun, InputEnded, NothingBegun, RunBegun
 from tenure.persistence.group import Outcome
 from tenure.persistence.lifecycle import LifecycleEvent, runs_inputs, transition
 from tenure.persistence.store import Store
@@ -111,13 +111,16 @@ class RuntimeActor:
         """Mark the runtime held, or resume it with None, behind other changes of the same commit."""
         await self._ask(Request(partial(self._in_turn, partial(self._hold, reason, detail, first))))
 
-    async def cancel_run(self) -> bool:
-        """End the current run and abandon its batch. Returns whether there was one."""
-        return await self._ask(Request(partial(self._in_turn, self._cancel_run)))
+    async def cancel_run(self, change: Change) -> bool:
+        """End the current run and abandon its batch, by a change that answers as `DropRun`. Returns whether there was one."""
+        return await self._ask(Request(partial(self._in_turn, partial(self._cancel_run, change))))
 
-    async def cancel_input(self, input_id: InputId) -> bool:
-        """Abandon one queued input. Returns False where a run has it, or it has ended, or is not there."""
-        return await self._ask(Request(partial(self._in_turn, partial(self._cancel_input, input_id))))
+    async def cancel_input(self, input_id: InputId, change: Change) -> bool:
+        """Abandon one queued input, by a change that answers as `CancelInput`.
+
+        Returns False where a run has it, or it has ended, or is not there.
+        """
+        return await self._ask(Request(partial(self._in_turn, partial(self._cancel_input, input_id, change))))
 
     async def commit(self, *changes: Change) -> tuple[Any, ...]:
         """Commit other changes of this runtime between those of its run and its lifecycle; their answers."""
@@ -298,9 +301,9 @@ class RuntimeActor:
             self.facts.failures, self.facts.not_before = "[]", None
         self.publish_held(reason, detail)
 
-    async def _cancel_run(self) -> bool:
+    async def _cancel_run(self, change: Change) -> bool:
         reason = AbandonReason.CANCELLED
-        result = await self.channel.commit(DropRun(runtime_id=self.facts.runtime_id, reason=reason))
+        result = await self.channel.commit(change)
         abandoned: tuple[InputId, ...] = result.values[0]
         if self.facts.standing.state is RuntimeState.RUNNING:
             self.publish_run(LifecycleEvent.CANCEL_RUN)
@@ -309,8 +312,8 @@ class RuntimeActor:
         self._listener.abandoned(self.facts.runtime_id, abandoned, reason)
         return bool(abandoned)
 
-    async def _cancel_input(self, input_id: InputId) -> bool:
-        result = await self.channel.commit(CancelInput(runtime_id=self.facts.runtime_id, input_id=input_id))
+    async def _cancel_input(self, input_id: InputId, change: Change) -> bool:
+        result = await self.channel.commit(change)
         cancelled: bool = result.values[0]
         if cancelled:
             self._listener.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)

@@ -11,13 +11,13 @@ from tenure.persistence.commits import Commit, CommitResult
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import ownership
 from tenure.persistence.group import Outcome as CommitOutcome
-from tenure.persistence.lifecycle import LifecycleEvent
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState
 
+from .handle import Handle
 from .ingress import AcceptTerms, accept_change
 from .payloads import PayloadType
-from .requests import RESUME
 from .tickets import Ticket
+from .verbs import Verb
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @final
-class ForeignRuntime:
+class ForeignRuntime(Handle):
     """A runtime of another host, or of none.
 
     Verbs are stored as requests and return when the owner has carried them out; where nobody owns the runtime, this
@@ -66,30 +66,6 @@ class ForeignRuntime:
         supervisor.wake(self.runtime_id)
         return tickets[0]
 
-    async def retire(self) -> None:
-        """See `Runtime.retire`."""
-        await self._ask(LifecycleEvent.RETIRE)
-
-    async def reset(self) -> None:
-        """See `Runtime.reset`."""
-        await self._ask(LifecycleEvent.RESET)
-
-    async def stop(self) -> None:
-        """See `Runtime.stop`."""
-        await self._ask(LifecycleEvent.STOP)
-
-    async def recycle(self) -> None:
-        """See `Runtime.recycle`."""
-        await self._ask(LifecycleEvent.RECYCLE)
-
-    async def destroy(self) -> None:
-        """See `Runtime.destroy`."""
-        await self._ask(LifecycleEvent.DESTROY)
-
-    async def resume(self, *, restart_run: bool = False) -> None:
-        """See `Runtime.resume`."""
-        await self._supervisor.requests.ask(self.runtime_id, RESUME, {"restart_run": restart_run})
-
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
         """Wait until the runtime is stored in one of these states, and say which.
 
@@ -110,8 +86,8 @@ class ForeignRuntime:
         """See `Runtime.wait_resumed`."""
         await self._wait_stored(lambda found: True if found.held is None else None)
 
-    async def _ask(self, event: LifecycleEvent) -> None:
-        await self._supervisor.requests.ask(self.runtime_id, event, {})
+    async def _perform(self, verb: Verb[T]) -> T:
+        return await self._supervisor.requests.ask(self.runtime_id, verb)
 
     async def _wait_stored(self, reached: Callable[[ownership.Holding], T | None]) -> T:
         def read(statements: Statements) -> T | None:

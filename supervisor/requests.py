@@ -1,4 +1,4 @@
-"""Requests: lifecycle verbs of runtimes that another process owns (design §4).
+"""Requests: verbs of runtimes that another process owns (design §4).
 
 Whoever asks stores the verb and waits for the answer; the owner carries it out through its actor and stores the answer with
 it. A runtime that nobody owns is taken over to carry the verb out, or, where this supervisor has no behaviour for it, changed
@@ -10,39 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast, final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
 
-from attrs import evolve, frozen
+import trio
+from attrs import define, frozen
 
-from tenure.actors.decisions import decide
-from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import Closed, Corrupt, Error, Internal, InvalidInput, NotFound, StaleFence, StoreBroken
-from tenure.persistence.codec import decode, encode
-from tenure.persistence.commits import Change, Commit
+from tenure.actors.facts import RuntimeFacts
+from tenure.errors import Closed, Contended, Corrupt, DiskFull, Error, Internal, NotFound, StaleFence, StoreBroken
+from tenure.persistence.codec import encode
+from tenure.persistence.commits import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import ownership, requests
-from tenure.persistence.facets.lifecycle import Hold
+from tenure.persistence.facets.dead_letters import Retried
 from tenure.persistence.facets.ownership import ReleaseOwnership, RenewToken
-from tenure.persistence.facets.requests import FinishRequest, RequestLifecycle, StoredRequest
-from tenure.persistence.facets.runs import DropRun
-from tenure.persistence.lifecycle import LifecycleEvent, Standing
+from tenure.persistence.facets.requests import RequestLifecycle, StoredRequest
+from tenure.persistence.lifecycle import Standing
 from tenure.persistence.values import LogicalRuntimeId
+
+from .verbs import Done, Verb, decode_object, read_verb, write_verb
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
 
-EVENTS: Final = frozenset(
-    {
-        LifecycleEvent.RETIRE,
-        LifecycleEvent.RESET,
-        LifecycleEvent.STOP,
-        LifecycleEvent.RECYCLE,
-        LifecycleEvent.DESTROY,
-    }
-)
-"""Verbs that are lifecycle events; ``resume`` is the one that is none."""
+T = TypeVar("T")
 
-RESUME: Final = "resume"
+RETRY_S: Final = 0.25
+"""Seconds after which whoever has stored a request, and then found no room or no way to the file, tries again."""
 
 
 @final
@@ -60,6 +53,32 @@ class _Asked:
 
 
 @final
+@frozen(kw_only=True, slots=True)
+class _Answered(Generic[T]):
+    """A verb was carried out, with this answer."""
+
+    answer: T
+
+
+@final
+@define(kw_only=True, slots=True)
+class _Asking(Generic[T]):
+    """A verb on its way to whoever owns the runtime.
+
+    Attributes:
+        verb: What is asked.
+        request: The same as a request.
+        stored: Whether the request is stored; then it will be carried out.
+        handled: The owner that was dealt with; a look is repeated only where it has changed.
+    """
+
+    verb: Verb[T]
+    request: StoredRequest
+    stored: bool = False
+    handled: int | None = -1
+
+
+@final
 class Requests:
     """Asks owners elsewhere, and carries out what they are asked here."""
 
@@ -71,7 +90,7 @@ class Requests:
 
     # Asking
 
-    async def ask(self, runtime_id: LogicalRuntimeId, verb: str, arguments: dict[str, Any]) -> None:
+    async def ask(self, runtime_id: LogicalRuntimeId, verb: Verb[T]) -> T:
         """Have a verb carried out by whoever owns the runtime; durable when this returns.
 
         Raises:
@@ -83,30 +102,41 @@ class Requests:
         request = StoredRequest(
             request_id=self._store.seams.new_id(),
             runtime_id=runtime_id,
-            verb=verb,
-            arguments=encode(arguments, "arguments").decode(),
+            verb=verb.name,
+            arguments=write_verb(verb),
         )
-        stored = False
-        handled: int | None = -1  # the owner that was dealt with; a look is repeated only where it has changed
+        asking = _Asking(verb=verb, request=request)
         while True:
-            asked = await self._supervisor.watch.wait_for(partial(_changed, request, handled))
-            if asked.answer is not None:
-                return _give(asked.answer)
-            handled = asked.holding.owner
-            if self._supervisor.owns(runtime_id):
-                if not stored:
-                    return await self._perform(self._supervisor.actor(self._supervisor.facts(runtime_id)), request)
-            elif asked.holding.owner is not None:
-                if not stored:
-                    stored = True
-                    await self._store.commit(Commit(changes=(_stored(request),)))
-            elif not await self._take_over(asked.holding.kind, runtime_id):
-                if await self._change_unowned(request, asked.holding, stored=stored):
-                    return None
-                handled = -1
+            try:
+                answered = await self._ask_once(asking)
+            except (DiskFull, Contended):
+                if not asking.stored:
+                    raise
+                await trio.sleep(RETRY_S)  # it will be carried out; to say that nothing happened would be wrong
             else:
-                handled = -1
-                self._supervisor.watch.stir()
+                if answered is not None:
+                    return answered.answer
+
+    async def _ask_once(self, asking: _Asking[T]) -> _Answered[T] | None:
+        runtime_id = asking.request.runtime_id
+        asked = await self._supervisor.watch.wait_for(partial(_changed, asking.request, asking.handled))
+        if asked.answer is not None:
+            return _Answered(answer=asking.verb.answer(_value(asked.answer)))
+        asking.handled = -1
+        if self._supervisor.owns(runtime_id):
+            if not asking.stored:
+                return _Answered(answer=await self.perform(self._supervisor.facts(runtime_id), asking.verb))
+            asking.handled = asked.holding.owner
+        elif asked.holding.owner is not None:
+            if not asking.stored:
+                await self._store.commit(Commit(changes=(_stored(asking.request),)))
+                asking.stored = True
+            asking.handled = asked.holding.owner
+        elif not await self._take_over(asked.holding.kind, runtime_id):
+            return await self._change_unowned(asking, asked.holding)
+        else:
+            self._supervisor.watch.stir()
+        return None
 
     async def _take_over(self, kind: str | None, runtime_id: LogicalRuntimeId) -> bool:
         if kind is None or kind not in self._supervisor.behaviours:
@@ -114,22 +144,32 @@ class Requests:
         await self._supervisor.take_over_quietly(runtime_id, kind)
         return self._supervisor.owns(runtime_id)
 
-    async def _change_unowned(self, request: StoredRequest, holding: ownership.Holding, *, stored: bool) -> bool:
-        """Change a runtime that nobody owns. False where somebody was faster."""
+    async def _change_unowned(self, asking: _Asking[T], holding: ownership.Holding) -> _Answered[T] | None:
+        """Change a runtime that nobody owns. None where somebody was faster."""
+        verb, request = asking.verb, asking.request
         runtime_id = request.runtime_id
-        changes: list[Change] = [*_changes(request, Standing(state=holding.state), self._store.seams.new_id())]
+        standing = Standing(state=holding.state)
+        changes = [*verb.changes(runtime_id, standing, self._store.seams.new_id())]
+        nothing = not changes
         if not any(isinstance(change, RenewToken) for change in changes):
             # A frozen host that wakes may still hold the last token: what it knows is old from now on.
             changes.append(RenewToken(runtime_id=runtime_id))
         changes.append(ReleaseOwnership(runtime_id=runtime_id))
-        if stored:
-            changes.append(_done(request))
+        if asking.stored:
+            changes.append(_done(request).finish())
         commit = Commit(runtime_id=runtime_id, fence_token=holding.fence_token, changes=tuple(changes))
         try:
-            await self._store.commit(commit)
+            result = await self._store.commit(commit)
         except StaleFence:
-            return False
-        return True
+            return None
+        answer = verb.answer(None if nothing else result.values[0])
+        self._supervisor.watch.doubt(runtime_id)
+        self._wake(runtime_id, answer)
+        return _Answered(answer=answer)
+
+    def _wake(self, runtime_id: LogicalRuntimeId, answer: object) -> None:
+        """What a retry has queued, here or with the target of a send, waits for a run."""
+        self._supervisor.wake(answer.runtime_id if isinstance(answer, Retried) else runtime_id)
 
     # Carrying out
 
@@ -139,26 +179,30 @@ class Requests:
             self._busy.add(request.request_id)
             self._supervisor.start_soon(partial(self._carry_out, request))
 
+    async def perform(self, facts: RuntimeFacts, verb: Verb[T], done: Done | None = None) -> T:
+        """Carry out a verb for a runtime of this supervisor; durable when this returns. Raises what the verb raises."""
+        answer = await verb.perform(self._supervisor.actor(facts), done)
+        if isinstance(answer, Retried):
+            self._supervisor.wake(answer.runtime_id)
+        return answer
+
     async def _carry_out(self, request: StoredRequest) -> None:
+        done = _done(request)
         try:
-            actor = self._supervisor.actor(self._supervisor.facts(request.runtime_id))
+            facts = self._supervisor.facts(request.runtime_id)
             try:
-                await self._perform(actor, request, _done(request))
-            except (Closed, StaleFence, StoreBroken):
+                verb = read_verb(request.verb, request.arguments, request.request_id)
+                await self.perform(facts, verb, done)
+            except (Closed, StaleFence, StoreBroken, DiskFull, Contended):
                 raise
             except Error as exc:
-                await actor.commit(evolve(_done(request), answer=_encode_error(exc)))
+                await self._supervisor.actor(facts).commit(done.finish(_encode_error(exc)))
         except (Closed, StaleFence, NotFound):
             return  # the runtime is another host's now, and so is the request; or it was answered in between
+        except (DiskFull, Contended):
+            self._supervisor.watch.stir()  # nothing happened; the next look finds the request again
         finally:
             self._busy.discard(request.request_id)
-
-    async def _perform(self, actor: RuntimeActor, request: StoredRequest, *also: Change) -> None:
-        if request.verb == RESUME:
-            drop = _drop(request)
-            await actor.hold(None, None, *drop, *also)
-        else:
-            await actor.apply(_event(request), *also)
 
 
 def _changed(request: StoredRequest, handled: int | None, statements: Statements) -> _Asked | None:
@@ -167,24 +211,6 @@ def _changed(request: StoredRequest, handled: int | None, statements: Statements
         raise NotFound(what="runtime", key=request.runtime_id)
     answer = requests.find_answer(statements, request.request_id)
     return _Asked(answer=answer, holding=holding) if answer is not None or holding.owner != handled else None
-
-
-def _changes(request: StoredRequest, standing: Standing, epoch: str) -> tuple[Change, ...]:
-    if request.verb == RESUME:
-        return (*_drop(request), Hold(runtime_id=request.runtime_id, reason=None))
-    decision = decide(request.runtime_id, standing, _event(request), epoch)
-    return () if decision is None else decision.changes
-
-
-def _event(request: StoredRequest) -> LifecycleEvent:
-    if request.verb not in EVENTS:
-        raise InvalidInput(detail=f"no lifecycle verb: {request.verb!r}", field="verb")
-    return LifecycleEvent(request.verb)
-
-
-def _drop(request: StoredRequest) -> tuple[Change, ...]:
-    arguments = _object(request.arguments, request.request_id)
-    return (DropRun(runtime_id=request.runtime_id, reason=None),) if arguments.get("restart_run") else ()
 
 
 def _stored(request: StoredRequest) -> RequestLifecycle:
@@ -196,17 +222,17 @@ def _stored(request: StoredRequest) -> RequestLifecycle:
     )
 
 
-def _done(request: StoredRequest) -> FinishRequest:
-    return FinishRequest(runtime_id=request.runtime_id, request_id=request.request_id, answer="{}")
+def _done(request: StoredRequest) -> Done:
+    return Done(runtime_id=request.runtime_id, request_id=request.request_id)
 
 
 def _encode_error(error: Error) -> str:
     return encode({"error": type(error).__name__, "fields": error.fields}, "answer").decode()
 
 
-def _give(answer: str) -> None:
-    """Raise the error that an answer tells of, if it does."""
-    told = _object(answer, "answer")
+def _value(answer: str) -> Any:
+    """What the change answered; raises the error that an answer tells of, if it does."""
+    told = decode_object(answer, "answer")
     if "error" in told:
         kind = _find_class(told["error"], Error)
         try:
@@ -214,13 +240,7 @@ def _give(answer: str) -> None:
         except (KeyError, TypeError) as exc:
             raise Corrupt(record="request", key="answer", detail="it tells of no error that there is") from exc
         raise error
-
-
-def _object(text: str, key: str) -> dict[str, Any]:
-    found = decode(text.encode(), "request", key)
-    if not isinstance(found, dict):
-        raise Corrupt(record="request", key=key, detail="it is no JSON object")
-    return cast("dict[str, Any]", found)
+    return told.get("value")
 
 
 def _find_class(name: str, below: type[Error]) -> Callable[..., Error] | None:

@@ -1,4 +1,4 @@
-"""Requests: lifecycle verbs that another process stored for the owner to carry out (design §4).
+"""Requests: verbs that another process stored for the owner of a runtime to carry out (design §4).
 
 A request lands without a token, as ingress does. Its owner carries it out and marks it done with the answer, in one commit
 where the verb changes anything, so that a request is carried out once whoever dies in between.
@@ -6,11 +6,13 @@ where the verb changes anything, so that a request is carried out once whoever d
 
 from __future__ import annotations
 
-from typing import Final, final
+from collections.abc import Mapping
+from typing import Any, Final, final
 
 from attrs import frozen
 
 from tenure.errors import NotFound, RuntimeDestroyed
+from tenure.persistence.codec import encode
 from tenure.persistence.commits import Change
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facet import Facet, Handler
@@ -18,7 +20,7 @@ from tenure.persistence.rows import check_row, sound
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState
 
-from . import runtimes
+from . import dead_letters, inputs, runs, runtimes
 
 KEEP_S: Final = 3600.0
 """Seconds that an answer is kept for whoever asked."""
@@ -27,7 +29,7 @@ KEEP_S: Final = 3600.0
 @final
 @frozen(kw_only=True, slots=True)
 class RequestLifecycle(Change):
-    """Ask the owner of a runtime for a lifecycle verb. Answer: None.
+    """Ask the owner of a runtime for a verb. Answer: None.
 
     Attributes:
         runtime_id: Which runtime.
@@ -77,8 +79,41 @@ class FinishRequest(Change):
 
 
 def _finish(tx: Transaction, change: FinishRequest) -> None:
-    if not tx.run("requests.finish", request_id=change.request_id, answer=change.answer, now=tx.now):
-        raise NotFound(what="open request", key=change.request_id)
+    _store_answer(tx, change.request_id, change.answer)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class AnswerRequest(Change):
+    """Carry out one change, and mark the request that asked for it done with what the change answered.
+
+    Answer: that of the change. Refused like `FinishRequest`, and where the change is.
+
+    Attributes:
+        runtime_id: Whose request.
+        request_id: Which one.
+        change: A change of that runtime whose answer whoever asked wants to hear.
+    """
+
+    runtime_id: LogicalRuntimeId
+    request_id: str
+    change: Change
+
+
+def _answer(tx: Transaction, change: AnswerRequest) -> Any:
+    answer = _ANSWERING[type(change.change)].apply(tx, change.change)
+    _store_answer(tx, change.request_id, encode_answer(answer))
+    return answer
+
+
+def encode_answer(value: object) -> str:
+    """What came of a request, as it is stored."""
+    return encode({"value": value}, "answer").decode()
+
+
+def _store_answer(tx: Transaction, request_id: str, answer: str) -> None:
+    if not tx.run("requests.finish", request_id=request_id, answer=answer, now=tx.now):
+        raise NotFound(what="open request", key=request_id)
 
 
 @final
@@ -118,7 +153,20 @@ def find_answer(statements: Statements, request_id: str) -> str | None:
     return answer
 
 
+_ANSWERING: Final[Mapping[type[Change], Handler]] = {
+    change: facet.handlers[change]
+    for facet, change in (
+        (runs.FACET, runs.DropRun),
+        (inputs.FACET, inputs.CancelInput),
+        (dead_letters.FACET, dead_letters.RetryDeadLetter),
+    )
+}
+
 FACET: Final = Facet(
     name="requests",
-    handlers={RequestLifecycle: Handler(apply=_request), FinishRequest: Handler(apply=_finish)},
+    handlers={
+        RequestLifecycle: Handler(apply=_request),
+        FinishRequest: Handler(apply=_finish),
+        AnswerRequest: Handler(apply=_answer),
+    },
 )

@@ -34,6 +34,11 @@ comes at the next await). What an error is called does not change, and no except
 
 from __future__ import annotations
 
-from .handles import Runtime as Runtime, Supervisor as Supervisor, Ticket as Ticket
+from .handles import (
+    ForeignRuntime as ForeignRuntime,
+    Runtime as Runtime,
+    Supervisor as Supervisor,
+    Ticket as Ticket,
+)
 from .hosting import open_supervisor as open_supervisor
 from .steps import on_loop as on_loop

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, Unpack, final
 from tenure.persistence.facets.dead_letters import DeadLetter
 from tenure.persistence.facets.sends import RefusedSend
 from tenure.persistence.values import InputId, LogicalRuntimeId, RuntimeState
+from tenure.supervisor.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.ingress import AcceptTerms
 from tenure.supervisor.runtime import Runtime as TrioRuntime
 from tenure.supervisor.statistics import SupervisorStatistics
@@ -57,29 +58,106 @@ class Ticket:
         return await self._portal.call(self._ticket.wait_outcome)
 
 
-@final
-class Runtime:
-    """One runtime that this supervisor owns; see `tenure.Runtime`. What is read here is as last committed."""
+class _Verbs:
+    """What every handle can ask for."""
 
-    __slots__ = ("_portal", "_runtime")
+    __slots__ = ("_handle", "_portal")
 
-    def __init__(self, portal: Portal, runtime: TrioRuntime) -> None:
-        """Made by `Supervisor.spawn`."""
+    def __init__(self, portal: Portal, handle: TrioRuntime | TrioForeignRuntime) -> None:
         self._portal = portal
-        self._runtime = runtime
+        self._handle = handle
 
     def __repr__(self) -> str:
-        return repr(self._runtime)
+        return repr(self._handle)
 
     @property
     def runtime_id(self) -> LogicalRuntimeId:
         """Its id."""
-        return self._runtime.runtime_id
+        return self._handle.runtime_id
 
     @property
     def kind(self) -> str:
         """Names its behaviour."""
-        return self._runtime.kind
+        return self._handle.kind
+
+    async def accept(self, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
+        """Put one input into the inbox; on disk when this returns. See `tenure.Runtime.accept` for what it raises.
+
+        The payload is encoded in the supervisor's thread: leave it alone until this returns.
+        """
+
+        async def accept() -> TrioTicket:
+            return await self._handle.accept(payload, **terms)
+
+        return Ticket(self._portal, await self._portal.call(accept))
+
+    async def retire(self) -> None:
+        """See `tenure.Runtime.retire`."""
+        await self._portal.call(self._handle.retire)
+
+    async def reset(self, *, clear_session: bool = False) -> None:
+        """See `tenure.Runtime.reset`."""
+        await self._portal.call(partial(self._handle.reset, clear_session=clear_session))
+
+    async def retry(self, input_id: str, *, fresh: bool = False) -> tuple[InputId, ...]:
+        """See `tenure.Runtime.retry`."""
+        return await self._portal.call(partial(self._handle.retry, input_id, fresh=fresh))
+
+    async def drop(self, input_id: str) -> None:
+        """See `tenure.Runtime.drop`."""
+        await self._portal.call(partial(self._handle.drop, input_id))
+
+    async def stop(self) -> None:
+        """See `tenure.Runtime.stop`."""
+        await self._portal.call(self._handle.stop)
+
+    async def recycle(self) -> None:
+        """See `tenure.Runtime.recycle`."""
+        await self._portal.call(self._handle.recycle)
+
+    async def destroy(self) -> None:
+        """See `tenure.Runtime.destroy`."""
+        await self._portal.call(self._handle.destroy)
+
+    async def cancel(self, input_id: str | None = None) -> bool:
+        """See `tenure.Runtime.cancel`."""
+        return await self._portal.call(self._handle.cancel, input_id)
+
+    async def resume(self, *, restart_run: bool = False) -> None:
+        """See `tenure.Runtime.resume`."""
+
+        async def resume() -> None:
+            await self._handle.resume(restart_run=restart_run)
+
+        await self._portal.call(resume)
+
+    async def settle_step(self, name: str, ordinal: int, verdict: Verdict) -> None:
+        """See `tenure.Runtime.settle_step`."""
+        await self._portal.call(self._handle.settle_step, name, ordinal, verdict)
+
+    async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
+        """See `tenure.Runtime.wait_state`."""
+        return await self._portal.call(self._handle.wait_state, *states)
+
+    async def wait_held(self) -> str:
+        """See `tenure.Runtime.wait_held`."""
+        return await self._portal.call(self._handle.wait_held)
+
+    async def wait_resumed(self) -> None:
+        """See `tenure.Runtime.wait_resumed`."""
+        await self._portal.call(self._handle.wait_resumed)
+
+
+@final
+class Runtime(_Verbs):
+    """One runtime that this supervisor owns; see `tenure.Runtime`. What is read here is as last committed."""
+
+    __slots__ = ("_runtime",)
+
+    def __init__(self, portal: Portal, runtime: TrioRuntime) -> None:
+        """Made by `Supervisor.spawn`."""
+        super().__init__(portal, runtime)
+        self._runtime = runtime
 
     @property
     def state(self) -> RuntimeState:
@@ -106,72 +184,12 @@ class Runtime:
         """Which life of it, from 0; a reset begins the next."""
         return self._runtime.generation
 
-    async def accept(self, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
-        """Put one input into the inbox; on disk when this returns. See `tenure.Runtime.accept` for what it raises.
 
-        The payload is encoded in the supervisor's thread: leave it alone until this returns.
-        """
+@final
+class ForeignRuntime(_Verbs):
+    """A runtime of another host, or of none; see `tenure.ForeignRuntime`. Made by `Supervisor.find`."""
 
-        async def accept() -> TrioTicket:
-            return await self._runtime.accept(payload, **terms)
-
-        return Ticket(self._portal, await self._portal.call(accept))
-
-    async def retire(self) -> None:
-        """See `tenure.Runtime.retire`."""
-        await self._portal.call(self._runtime.retire)
-
-    async def reset(self, *, clear_session: bool = False) -> None:
-        """See `tenure.Runtime.reset`."""
-        await self._portal.call(partial(self._runtime.reset, clear_session=clear_session))
-
-    async def retry(self, input_id: str, *, fresh: bool = False) -> tuple[InputId, ...]:
-        """See `tenure.Runtime.retry`."""
-        return await self._portal.call(partial(self._runtime.retry, input_id, fresh=fresh))
-
-    async def drop(self, input_id: str) -> None:
-        """See `tenure.Runtime.drop`."""
-        await self._portal.call(partial(self._runtime.drop, input_id))
-
-    async def stop(self) -> None:
-        """See `tenure.Runtime.stop`."""
-        await self._portal.call(self._runtime.stop)
-
-    async def recycle(self) -> None:
-        """See `tenure.Runtime.recycle`."""
-        await self._portal.call(self._runtime.recycle)
-
-    async def destroy(self) -> None:
-        """See `tenure.Runtime.destroy`."""
-        await self._portal.call(self._runtime.destroy)
-
-    async def cancel(self, input_id: str | None = None) -> bool:
-        """See `tenure.Runtime.cancel`."""
-        return await self._portal.call(self._runtime.cancel, input_id)
-
-    async def resume(self, *, restart_run: bool = False) -> None:
-        """See `tenure.Runtime.resume`."""
-
-        async def resume() -> None:
-            await self._runtime.resume(restart_run=restart_run)
-
-        await self._portal.call(resume)
-
-    async def settle_step(self, name: str, ordinal: int, verdict: Verdict) -> None:
-        """See `tenure.Runtime.settle_step`."""
-        await self._portal.call(self._runtime.settle_step, name, ordinal, verdict)
-
-    async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
-        """See `tenure.Runtime.wait_state`."""
-        return await self._portal.call(self._runtime.wait_state, *states)
-
-    async def wait_held(self) -> str:
-        """See `tenure.Runtime.wait_held`."""
-        return await self._portal.call(self._runtime.wait_held)
-
-    async def wait_resumed(self) -> None:
-        """See `tenure.Runtime.wait_resumed`."""
-        await self._portal.call(self._runtime.wait_resumed)
+    __slots__ = ()
 
 
 @final
@@ -206,6 +224,11 @@ class Supervisor:
             return self._supervisor.runtime(runtime_id)
 
         return Runtime(self._portal, await self._portal.call(runtime))
+
+    async def find(self, runtime_id: str) -> Runtime | ForeignRuntime:
+        """See `tenure.Supervisor.find`."""
+        found = await self._portal.call(self._supervisor.find, runtime_id)
+        return Runtime(self._portal, found) if isinstance(found, TrioRuntime) else ForeignRuntime(self._portal, found)
 
     async def ticket(
         self, runtime_id: str, *, input_id: str | None = None, idempotency_key: str | None = None

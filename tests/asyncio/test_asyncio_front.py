@@ -140,22 +140,57 @@ def parameters(function: object) -> list[tuple[str, object]]:
     return [(each.name, each.default) for each in inspect.signature(function).parameters.values()]
 
 
+FRONTS = (
+    (tenure.asyncio.Supervisor, tenure.Supervisor),
+    (tenure.asyncio.Runtime, tenure.Runtime),
+    (tenure.asyncio.ForeignRuntime, tenure.ForeignRuntime),
+    (tenure.asyncio.Ticket, tenure.Ticket),
+)
+
+
+def verbs(kind: type) -> set[str]:
+    """What can be awaited."""
+    return {name for name in dir(kind) if not name.startswith("_") and inspect.iscoroutinefunction(getattr(kind, name))}
+
+
 def test_the_verbs_take_what_those_of_trio_take() -> None:
     assert parameters(tenure.asyncio.open_supervisor) == parameters(tenure.open_supervisor)
-    for front, inner in (
-        (tenure.asyncio.Supervisor, tenure.Supervisor),
-        (tenure.asyncio.Runtime, tenure.Runtime),
-        (tenure.asyncio.Ticket, tenure.Ticket),
-    ):
-        verbs = [name for name in vars(front) if not name.startswith("_") and inspect.isfunction(getattr(front, name))]
-        for verb in set(verbs) - {"in_trio"}:
+    for front, inner in FRONTS:
+        for verb in verbs(front) - {"in_trio"}:
             assert parameters(getattr(front, verb)) == parameters(getattr(inner, verb)), verb
 
 
-def test_every_verb_of_a_runtime_can_be_had() -> None:
-    assert {name for name in dir(tenure.Runtime) if not name.startswith("_")} == {
-        name for name in dir(tenure.asyncio.Runtime) if not name.startswith("_")
-    }
+def test_every_verb_can_be_had() -> None:
+    between_tasks = {"accept_owned", "execute", "guard", "take_over_quietly"}
+    for front, inner in FRONTS:
+        assert not verbs(inner) - verbs(front) - between_tasks, inner
+    for front, inner in FRONTS[1:3]:
+        seen = {name for name in dir(inner) if not name.startswith("_")}
+        assert seen | {"runtime_id", "kind"} == {name for name in dir(front) if not name.startswith("_")}
+
+
+def test_a_runtime_of_another_host_is_found_and_asked(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as owner,
+            tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={}) as asker,
+        ):
+            alice = await owner.spawn("alice", "note")
+            foreign = await asker.find("alice")
+            assert isinstance(foreign, tenure.asyncio.ForeignRuntime)
+            assert (foreign.runtime_id, foreign.kind) == ("alice", "note")
+            assert isinstance(await owner.find("alice"), tenure.asyncio.Runtime)
+            ticket = await foreign.accept("hello")
+            assert (await ticket.wait_outcome()).phase == "consumed"
+            assert await foreign.cancel() is False
+            with pytest.raises(NotFound):
+                await foreign.retry("nothing")
+            await foreign.retire()
+            assert alice.state == await foreign.wait_state("retired") == "retired"
+            with pytest.raises(NotFound):
+                await asker.find("nobody")
+
+    run(main)
 
 
 # --- Steps on the loop

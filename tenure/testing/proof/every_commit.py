@@ -14,8 +14,6 @@ from attrs import field, frozen
 
 from tenure.errors import DiskFull, InvalidTransition
 from tenure.persistence.commits import Change, Commit, CommitResult
-from tenure.persistence.contracts.snapshots import encode_snapshot
-from tenure.persistence.envelope import SessionDelta, SessionSnapshot, TranscriptRewriteCommit
 from tenure.persistence.facets import (
     dead_letters,
     inputs,
@@ -28,23 +26,14 @@ from tenure.persistence.facets import (
     sessions,
     steps,
 )
-from tenure.persistence.input_state import InputState
-from tenure.persistence.lifecycle_record import (
-    MachineLifecycleBindingFacts,
-    MachineLifecycleCommit,
-    MachineLifecycleSnapshot,
-)
-from tenure.persistence.operations import PersistedOpsSnapshot
 from tenure.persistence.store import Store
 from tenure.persistence.values import (
     AbandonReason,
     DurabilityClass,
     InputId,
-    InputPhase,
     Lane,
     LogicalRuntimeId,
     RunApplyBoundary,
-    RunBoundaryReceipt,
     RunId,
     RuntimeState,
     SessionId,
@@ -52,6 +41,7 @@ from tenure.persistence.values import (
 from tenure.testing.history import Witness
 from tenure.testing.machine import Machine
 
+from .contract_story import tell_contracts
 from .facets import promises
 from .invariants import open_real
 from .watching import watch
@@ -192,6 +182,12 @@ class Story:
             requests.RequestLifecycle(runtime_id=_id("cyd"), request_id=asked, verb="hold", arguments="{}")
         )
         await self._write(requests.FinishRequest(runtime_id=_id("cyd"), request_id=asked, answer="null"))
+        asked, unwanted = self._new_id(), await self._accept("cyd", "unwanted")
+        await self._write(
+            requests.RequestLifecycle(runtime_id=_id("cyd"), request_id=asked, verb="cancel", arguments="{}")
+        )
+        cancel = inputs.CancelInput(runtime_id=_id("cyd"), input_id=unwanted)
+        await self._write(requests.AnswerRequest(runtime_id=_id("cyd"), request_id=asked, change=cancel))
         await self._own("eve")
         await self._accept("eve", "too late")
         await self._write(
@@ -202,52 +198,7 @@ class Story:
 
     async def contracts(self) -> None:
         """The verbs of the contracts, on a runtime that no host owns."""
-        verbs, name = self._store.runtimes, "contract"
-        path = [_path("a"), _path("a", "b"), _path("a", "c"), _path("d")]
-        queued = InputState(input_id=InputId("brought"), phase=InputPhase.QUEUED)
-        await self._retried(verbs.persist_input_state, name, queued)
-        consumed = InputState(input_id=InputId("brought"), phase=InputPhase.CONSUMED)
-        await self._retried(
-            verbs.commit_session_boundary,
-            name,
-            _delta(path[0]),
-            "brought run",
-            RunApplyBoundary.RUN_START,
-            ["brought"],
-            [consumed],
-        )
-        receipt = RunBoundaryReceipt(
-            run_id=RunId("brought run"),
-            boundary=RunApplyBoundary.RUN_CHECKPOINT,
-            contributing_input_ids=(InputId("brought"),),
-            conversation_digest=path[1].revision,
-            message_count=2,
-            sequence=2,
-        )
-        await self._retried(verbs.atomic_apply, name, _delta(path[1]), receipt, [])
-        rewrite = TranscriptRewriteCommit(parent_revision=path[1].revision, revision=path[2].revision, reason="edited")
-        await self._retried(verbs.commit_session_transcript_rewrite_snapshot, name, _delta(path[2]), rewrite)
-        stored = await verbs.load_session_snapshot(name) or b""
-        await self._retried(verbs.replace_session_snapshot_if_current, name, stored, encode_snapshot(path[3]))
-        await self._retried(verbs.clear_session_snapshot_if_current, name, encode_snapshot(path[3]))
-        await self._retried(verbs.commit_session_snapshot, name, _delta(path[0]))
-        await self._retried(verbs.clear_session_snapshot, name)
-        binding = MachineLifecycleBindingFacts(
-            agent_runtime_id="contract:0", fence_token=7, runtime_generation=0, runtime_epoch_id="of a test"
-        )
-        record = MachineLifecycleSnapshot(runtime_state=RuntimeState.RETIRED, binding=binding)
-        commit = MachineLifecycleCommit(snapshot=record)
-        await self._retried(verbs.commit_machine_lifecycle, name, commit, [])
-        await self._retried(verbs.persist_runtime_state, name, RuntimeState.DESTROYED)
-        await self._retried(
-            self._store.operations.persist_ops_lifecycle, "jobs", PersistedOpsSnapshot(epoch_id="first")
-        )
-        await self._retried(self._store.operations.delete_ops_lifecycle, "jobs")
-        await self._retried(
-            self._store.operations.persist_ops_lifecycle, "jobs", PersistedOpsSnapshot(epoch_id="second")
-        )
-        await self._retried(self._store.credentials.persist_auth_oauth_flow_snapshot, b"flow")
-        await self._retried(self._store.credentials.update_auth_oauth_flow_snapshot, _next_flow)
+        await tell_contracts(self._store, self._retried)
 
     async def everyday(self, day: int) -> None:
         """Some inputs at once, one of them refused in the middle of its commit; then a run over them."""
@@ -381,15 +332,3 @@ class Story:
 
 def _id(name: str) -> LogicalRuntimeId:
     return LogicalRuntimeId(name)
-
-
-def _next_flow(flow: bytes | None) -> bytes:
-    return (flow or b"") + b"+"
-
-
-def _path(*messages: str) -> SessionSnapshot:
-    return SessionSnapshot(session_id=SessionId("talk"), messages=tuple(message.encode() for message in messages))
-
-
-def _delta(snapshot: SessionSnapshot) -> SessionDelta:
-    return SessionDelta(session_snapshot=encode_snapshot(snapshot))

@@ -82,7 +82,11 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
     ),
     FacetProof(
         name="requests",
-        promises={requests.RequestLifecycle: owners.requested, requests.FinishRequest: owners.answered},
+        promises={
+            requests.RequestLifecycle: owners.requested,
+            requests.FinishRequest: owners.finished,
+            requests.AnswerRequest: owners.answered,
+        },
         check=owners.check_requests,
     ),
     FacetProof(name="verification"),  # only reads

@@ -59,9 +59,14 @@ def requested(change: requests.RequestLifecycle, _answer: None) -> Promised:
     return [("request", change.request_id)]
 
 
-def answered(change: requests.FinishRequest, _answer: None) -> Promised:
+def finished(change: requests.FinishRequest, _answer: None) -> Promised:
     """The request is done, with this answer."""
     return [("answer", (change.request_id, change.answer))]
+
+
+def answered(change: requests.AnswerRequest, answer: Any) -> Promised:
+    """The request is done, with what its change answered."""
+    return [("answer", (change.request_id, requests.encode_answer(answer)))]
 
 
 def check_requests(rows: Rows) -> None:
