@@ -14,7 +14,7 @@ from tenure.errors import CannotOpen, DiskFull, StoreBroken
 from .fault_sweep import FaultFailure, FaultSweep
 from .faults import FaultKind
 from .power_cut import PowerCut, PowerCutFailure
-from .proof.agents import Agents, AgentsCheck
+from .proof.agents import Agents, AgentsCheck, AgentsRecovery
 from .proof.every_commit import EveryCommit
 from .proof.invariants import store_check
 from .proof.recovery import Recovery
@@ -81,9 +81,11 @@ def _power_cut(asked: argparse.Namespace) -> int:
 
 
 def _faults(asked: argparse.Namespace) -> int:
-    check = AgentsCheck() if asked.scenario == "host" else store_check(again=1.0)
-    scenarios: list[tuple[Scenario, Scenario | None]] = [(EveryCommit(days=2), None), (Recovery(), EveryCommit(days=2))]
-    for scenario, over in [(Agents(), None)] if asked.scenario == "host" else scenarios:
+    store, again = EveryCommit(days=2), store_check(again=1.0)
+    sweeps: list[tuple[Scenario, Scenario | None, Check]] = [(store, None, again), (Recovery(), store, again)]
+    if asked.scenario == "host":
+        sweeps = [(Agents(), None, AgentsCheck()), (AgentsRecovery(), Agents(), AgentsCheck(watched=False))]
+    for scenario, over, check in sweeps:
         _say("while it works:" if over is None else f"while it recovers from each of {CRASHES} crashes:")
         for kind in FaultKind:
             sweep = FaultSweep(
