@@ -30,8 +30,12 @@ class Files(Protocol):
         """Length in bytes."""
         ...
 
+    def identity(self, path: str) -> object:
+        """What tells the file that has this name from every other one."""
+        ...
+
     def read(self, path: str, limit: int | None = None) -> bytes:
-        """The content, or its first `limit` bytes."""
+        """The content, or its first `limit` bytes. Never of a database: see `read_head` in the SQLite engine."""
         ...
 
     def write(self, path: str, data: bytes) -> None:
@@ -87,6 +91,11 @@ class OsFiles:
     def size(self, path: str) -> int:
         """See `Files.size`."""
         return Path(path).stat().st_size
+
+    def identity(self, path: str) -> object:
+        """See `Files.identity`."""
+        stat = os.stat(path)  # noqa: PTH116 - asked for every group: a third of the time of Path.stat
+        return stat.st_dev, stat.st_ino
 
     def read(self, path: str, limit: int | None = None) -> bytes:
         """See `Files.read`."""

@@ -65,12 +65,12 @@ async def look_into(
     target = os.fspath(path)
     limits, seams = limits or Limits(), seams or Seams()
     executor = seams.reader_executor()
-    files = DatabaseFiles(target, seams.files, seams.locks, shared=True)
+    files = DatabaseFiles(target, seams.files, seams.locks, shared=True, vfs=seams.vfs)
     statements = load_statements([facet.name for facet in FACETS])
     engine = SqliteEngine(target, statements, DurabilityClass.DISK, limits, seams)
 
     def open_it() -> ReadConnection:
-        check_path(target, seams.files)
+        check_path(target, seams.files, seams.vfs)
         if not seams.files.exists(target) or seams.files.size(target) == 0:
             raise CannotOpen(path=target, detail="there is no such file")
         files.prepare()

@@ -182,8 +182,8 @@ class Store:
         """A connection for SQL of one's own: ``async with store.read_connection() as connection: await connection.query(...)``.
 
         It reads everything and can change nothing, and it is the only way to look into the file from inside this process: a
-        second SQLite library would drop the store's locks. Tables may change with a release; the facets do not. At most
-        `Limits.query_connections` at a time; more wait.
+        second SQLite library, or a plain ``open()``, would drop the store's locks. Tables may change with a release; the facets
+        do not. At most `Limits.query_connections` at a time; more wait.
 
         Raises:
             StoreBroken: On entering: the store has stopped.

@@ -22,7 +22,7 @@ from .sqlite_errors import close_quietly, mapped_errors
 from .sqlite_files import DatabaseFiles
 from .sqlite_migrations import schema_files
 from .sqlite_mounts import check_file_system
-from .sqlite_preflight import check_path, check_sqlite_version, mapped_os_errors
+from .sqlite_preflight import check_path, check_sqlite_version, mapped_os_errors, read_head
 
 TOKEN_RAISE: Final = 2**32
 """How far a restore raises the counter of fence tokens: what was minted after the backup stays behind it."""
@@ -80,7 +80,7 @@ class Copier:
         with _known_errors(source):
             self._check_source(source)
             self._check_target(target)
-            store = DatabaseFiles(source, self._files, self._locks, shared=True)
+            store = DatabaseFiles(source, self._files, self._locks, shared=True, vfs=None)
             # The lock is held as a host holds it: nobody can be alone, and replace the log under this connection.
             store.prepare()
             try:
@@ -102,7 +102,7 @@ class Copier:
         check_sqlite_version(apsw.sqlite_lib_version())
         with _known_errors(target):
             self._check_source(backup)
-            if self._files.read(backup, 20)[18:20] == bytes((_WAL_VERSION, _WAL_VERSION)):
+            if read_head(backup, None, 20)[18:20] == bytes((_WAL_VERSION, _WAL_VERSION)):
                 detail = "it is a store, which goes on changing, and no backup; make one with `tenure backup`"
                 raise InvalidInput(detail=detail, field="backup")
             self._check_target(target)
@@ -117,7 +117,7 @@ class Copier:
                 lock.release()
 
     def _check_source(self, path: str) -> None:
-        check_path(path, self._files)
+        check_path(path, self._files, None)
         if not self._files.exists(path) or self._files.size(path) == 0:
             raise CannotOpen(path=path, detail="there is no such file")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import final
 
-from tenure.errors import StoreLocked
+from tenure.errors import CannotOpen, StoreLocked
 from tenure.persistence.files import Files, folder_of
 from tenure.persistence.locks import Lock, Locks
 
+from .engine import UnknownOutcome
 from .sqlite_preflight import check_path
 
 
@@ -24,13 +25,15 @@ class DatabaseFiles:
         alone: Whether the lock is exclusive.
     """
 
-    def __init__(self, path: str, files: Files, locks: Locks, *, shared: bool) -> None:
+    def __init__(self, path: str, files: Files, locks: Locks, *, shared: bool, vfs: str | None) -> None:
         """Touch nothing yet; without `shared` the lock stays exclusive."""
         self._path = path
+        self._vfs = vfs
         self._files = files
         self._locks = locks
         self._shared = shared
         self._lock: Lock | None = None
+        self._opened: dict[str, object] = {}
         self.alone = False
 
     def prepare(self) -> None:
@@ -41,7 +44,7 @@ class DatabaseFiles:
             StoreLocked: Another host has the file for itself: it is opening it, or keeps it so; or others have it open since
                 before it broke.
         """
-        check_path(self._path, self._files)
+        check_path(self._path, self._files, self._vfs)
         name = f"{self._path}-lock"
         self._lock = self._locks.acquire(name, exclusive=True)
         self.alone = self._lock is not None
@@ -50,9 +53,10 @@ class DatabaseFiles:
         if self._lock is None:
             raise StoreLocked(path=self._path, holder="another process or store")
         try:
-            check_path(self._path, self._files)  # once more, now that nobody else creates it
+            check_path(self._path, self._files, self._vfs)  # once more, now that nobody else creates it
             if not self.alone:
                 self._check_mark()
+                self._check_there()
                 return
             self._rescue_log()
             self._clear_mark()
@@ -67,14 +71,33 @@ class DatabaseFiles:
             # SQLite syncs the folder for a new log, and ignores what came of it: after an error there a power cut would
             # take the whole log with everything acknowledged in it, or bring back a journal that empties the database.
             self._files.sync_folder(folder_of(self._path))
+        names = (self._path, f"{self._path}-wal")
+        self._opened = {name: self._files.identity(name) for name in names if self._files.exists(name)}
         if self.alone and self._shared and self._lock is not None:
             self._lock.downgrade()
             self.alone = False
 
+    def check_unmoved(self) -> None:
+        """See that database and log still have their names, and that no other file has them.
+
+        Raises:
+            UnknownOutcome: They were moved, removed or replaced while they were open; what was written since nobody will find.
+        """
+        for name, opened in self._opened.items():
+            try:
+                there = self._files.identity(name)
+            except OSError as exc:
+                message = f"{name} was moved or removed while the store was open: {exc.strerror}"
+                raise UnknownOutcome(message) from exc
+            if there != opened:
+                message = f"{name} was replaced by another file while the store was open"
+                raise UnknownOutcome(message)
+
     def mark_broken(self, detail: str) -> None:
         """Leave ``<path>-broken`` for the next open, as well as a failing disk lets it: never raises."""
         mark = f"{self._path}-broken"
-        with suppress(OSError):
+        with suppress(OSError, UnknownOutcome):
+            self.check_unmoved()  # else the mark would stand beside another store
             self._files.write(mark, f"{detail}\n".encode())
             self._files.sync(mark)
             self._files.sync_folder(folder_of(self._path))
@@ -104,6 +127,12 @@ class DatabaseFiles:
         if self._files.exists(f"{self._path}-broken"):
             holder = "hosts that were there when the store broke"
             raise StoreLocked(path=self._path, holder=holder)
+
+    def _check_there(self) -> None:
+        # SQLite would begin a new database beside the hosts that go on in the old one.
+        if not self._files.exists(self._path):
+            detail = "it was moved or removed while hosts have it open; stop them, and put it back"
+            raise CannotOpen(path=self._path, detail=detail)
 
     def _clear_mark(self) -> None:
         # Only an open that is alone gets here: nobody still reads pages that a failed fsync left in the cache.

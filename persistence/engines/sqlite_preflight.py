@@ -13,10 +13,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
+import apsw
+
 from tenure.errors import CannotOpen, Corrupt, DiskFull, NotADatabase, UnsafeSqlite
 from tenure.persistence.files import Files, folder_of
 
 from .engine import UnknownOutcome
+from .sqlite_errors import mapped_errors
 
 APPLICATION_ID: Final = 0x54454E55
 """What stands in the header of every store: "TENU"."""
@@ -34,8 +37,8 @@ def check_sqlite_version(version: str) -> None:
         raise UnsafeSqlite(version=version)
 
 
-def check_path(path: str, files: Files) -> None:
-    """Look at what stands under the path.
+def check_path(path: str, files: Files, vfs: str | None) -> None:
+    """Look at what stands under the path; `vfs` as in `Seams`.
 
     Raises:
         CannotOpen: The folder is missing, or the system does not let us.
@@ -51,7 +54,7 @@ def check_path(path: str, files: Files) -> None:
             detail = "the database is missing or empty, and its log is there; put the database back beside it"
             raise Corrupt(record="database", key=path, detail=detail)
     elif not _content(f"{path}-journal", files):  # else SQLite first undoes what a crash at creation left
-        _check_header(path, files, in_log=_content(f"{path}-wal", files) > 0)
+        _check_header(path, files, vfs, in_log=_content(f"{path}-wal", files) > 0)
 
 
 def check_names(path: str) -> None:
@@ -69,8 +72,24 @@ def _content(path: str, files: Files) -> int:
     return files.size(path) if files.exists(path) else 0
 
 
-def _check_header(path: str, files: Files, *, in_log: bool) -> None:
-    head = files.read(path, _HEADER_BYTES)
+def read_head(path: str, vfs: str | None, amount: int) -> bytes:
+    """The first bytes of a database, through SQLite's own layer of files.
+
+    Never through a descriptor of our own. When any descriptor of a file is closed, the system drops every POSIX lock that the
+    process has on the file, also those of its SQLite connections. Whoever closes the file in another process then takes
+    itself for the last one and deletes the log under them, and everything that they acknowledge from then on. SQLite knows
+    its own descriptors and closes them when it does no harm. https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_
+    """
+    with mapped_errors("open", path):
+        file = apsw.VFSFile(vfs or "", path, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
+        try:
+            return file.xRead(amount, 0)
+        finally:
+            file.xClose()
+
+
+def _check_header(path: str, files: Files, vfs: str | None, *, in_log: bool) -> None:
+    head = read_head(path, vfs, _HEADER_BYTES)
     if in_log and head[: len(HEADER)] != HEADER:
         # A power cut in a checkpoint may have torn the first page, which SQLite then reads from the log; if there is none,
         # `claim` says that it is no database.

@@ -33,6 +33,10 @@ class MemoryFiles:
         """See `Files.size`."""
         return self._file(path)[1].size
 
+    def identity(self, path: str) -> object:
+        """See `Files.identity`."""
+        return self._file(path)[1].number
+
     def read(self, path: str, limit: int | None = None) -> bytes:
         """See `Files.read`."""
         disk, file = self._file(path)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from tenure.errors import DiskFull, Internal, StoreBroken, StoreLocked
 from tenure.persistence.commits import CommitResult
@@ -172,6 +173,7 @@ async def test_whoever_was_left_out_of_a_replay_is_not_in_doubt(open_file: OpenM
 async def test_a_failed_checkpoint_acknowledges_its_group_and_then_stops(open_file: OpenMode, vfs: FaultyVfs) -> None:
     async with open_file(vfs=vfs.vfs_name, limits=Limits(wal_pages=1)) as store:
         await own(store)
+        await trio.testing.wait_all_tasks_blocked()
         await on_writer(store, lambda _: None)  # behind the checkpoint that follows the first group
         vfs.fail("xWrite", "", WRITE_ERROR)
 
