@@ -9,6 +9,7 @@ which may be this supervisor; the owner lets go.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
 
@@ -133,7 +134,7 @@ class Requests:
                 asking.stored = True
             asking.handled = asked.holding.owner
         elif not await self._take_over(asked.holding.kind, runtime_id):
-            return await self._change_unowned(asking, asked.holding)
+            return await self._settle_unowned(asking, asked.holding)
         else:
             self._supervisor.watch.stir()
         return None
@@ -143,6 +144,21 @@ class Requests:
             return False
         await self._supervisor.take_over_quietly(runtime_id, kind)
         return self._supervisor.owns(runtime_id)
+
+    async def _settle_unowned(self, asking: _Asking[T], holding: ownership.Holding) -> _Answered[T] | None:
+        try:
+            return await self._change_unowned(asking, holding)
+        except (StoreBroken, Closed, DiskFull, Contended):
+            raise
+        except Error as exc:
+            if not asking.stored:
+                raise
+            # Left open, it would be carried out some day, by an owner of another state, after its asker was refused.
+            answer = _done(asking.request).finish(_encode_error(exc))
+            commit = Commit(runtime_id=asking.request.runtime_id, fence_token=holding.fence_token, changes=(answer,))
+            with suppress(StaleFence, NotFound):  # somebody was faster
+                await self._store.commit(commit)
+            return None
 
     async def _change_unowned(self, asking: _Asking[T], holding: ownership.Holding) -> _Answered[T] | None:
         """Change a runtime that nobody owns. None where somebody was faster."""

@@ -19,16 +19,11 @@ from tenure.persistence.commits import Commit
 from tenure.persistence.facets import requests
 from tenure.persistence.facets.requests import RequestLifecycle
 from tenure.persistence.values import LogicalRuntimeId
-from tests.hosts.test_takeover import Host, supervisor
+from tests.hosts.worlds import Host, supervisor
 from tests.supervisor.hosting import host, peek
 
 ONE_ATTEMPT = tenure.RestartPolicy(max_attempts=1)
 ANSWERED_S = 5.0
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "agents.db"
 
 
 class Moody:

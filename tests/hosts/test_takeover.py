@@ -1,75 +1,16 @@
-"""Supervisors that share one file: taking over, losing, waking each other, and asking each other (design §4)."""
+"""Supervisors that share one file: taking over, losing, and waking each other (design §4)."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 import tenure
-from tenure.errors import Closed, InvalidTransition, NotFound, RuntimeDestroyed, RuntimeOwned
-from tenure.persistence.facets import runtimes
-from tenure.persistence.values import LogicalRuntimeId
-from tests.hosts.worlds import LIMITS, Host
-
-LONGEST_S = 1000.0
-"""Virtual seconds after which a test is taken to hang."""
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "agents.db"
-
-
-@asynccontextmanager
-async def supervisor(
-    database: Path, behaviours: Mapping[str, Any], host: Host | None = None
-) -> AsyncGenerator[tenure.Supervisor]:
-    host = host or Host()
-    with trio.fail_after(LONGEST_S):
-        async with tenure.open_supervisor(
-            database, behaviours=behaviours, limits=LIMITS, seams=host.seams, drain_s=0
-        ) as opened:
-            try:
-                yield opened
-            finally:
-                host.gate.thaw()  # a frozen host cannot close
-
-
-class Reader:
-    """A behaviour that notes what it ran, does one step, and can be kept waiting inside it."""
-
-    def __init__(self) -> None:
-        self.ran: list[str] = []
-        self.steps: list[str] = []
-        self.entered = trio.Event()
-        self.go_on = trio.Event()
-        self.go_on.set()
-
-    async def __call__(self, run: tenure.Run) -> None:
-        for entry in run.inputs:
-            await run.step("read", self.read, entry.payload, repeat="freely")
-            run.session.append(entry.payload)
-            self.ran.append(entry.payload)
-
-    async def read(self, payload: str) -> None:
-        self.entered.set()
-        self.steps.append(payload)
-        await self.go_on.wait()
-
-    def wait_in_step(self) -> None:
-        self.go_on = trio.Event()
-
-
-async def idle(run: tenure.Run) -> None:
-    """Consume and do nothing."""
-
+from tenure.errors import Closed, NotFound, RuntimeOwned
+from tests.hosts.worlds import LIMITS, LONGEST_S, Host, Reader, idle, supervisor
 
 # --- Who owns
 
@@ -315,124 +256,6 @@ async def test_a_send_to_a_runtime_of_another_host_is_run_there(database: Path, 
         await (await (await other.spawn("a", "sender")).accept(None)).wait_outcome()
         await trio.sleep(1)
         assert reader.ran == ["hello"]
-
-
-# --- Asking each other
-
-
-async def test_lifecycle_verbs_are_carried_out_by_the_owner(database: Path, autojump_clock: MockClock) -> None:
-    async with supervisor(database, {"kind": idle}) as owner, supervisor(database, {}) as asker:
-        runtime = await owner.spawn("a", "kind")
-        foreign = await asker.find("a")
-        token = runtime.fence_token
-
-        await foreign.retire()
-        assert runtime.state == "retired"
-        await foreign.recycle()
-        assert runtime.state == "idle"
-        await foreign.reset()
-        assert runtime.generation == 1
-        assert runtime.fence_token > token
-        await foreign.stop()
-        assert runtime.state == "stopped"
-        with pytest.raises(InvalidTransition) as refused:
-            await foreign.reset()
-        assert refused.value.state == "stopped"
-        await foreign.destroy()
-        with pytest.raises(RuntimeDestroyed):
-            await foreign.stop()
-        with pytest.raises(RuntimeDestroyed):
-            await asker.accept("a", "x")
-        with pytest.raises(RuntimeDestroyed):
-            await owner.spawn("a", "kind")
-        assert await foreign.wait_state("destroyed") == "destroyed"
-
-
-async def test_a_held_runtime_is_resumed_from_another_host(database: Path, autojump_clock: MockClock) -> None:
-    failing = True
-
-    async def moody(run: tenure.Run) -> None:
-        if failing:
-            raise ValueError
-
-    policy = tenure.RestartPolicy(budget=1)
-    behaviours = {"kind": tenure.Behaviour(moody, restart=policy)}
-    async with supervisor(database, behaviours) as owner, supervisor(database, {}) as asker:
-        runtime = await owner.spawn("a", "kind")
-        ticket = await runtime.accept("x")
-        foreign = await asker.find("a")
-        assert await foreign.wait_held() == await runtime.wait_held() == "budget used up"
-        failing = False
-        await foreign.resume()
-        assert runtime.held is None
-        await foreign.wait_resumed()
-        assert (await ticket.wait_outcome()).phase == "consumed"
-
-
-async def test_a_verb_for_a_runtime_that_nobody_owns_is_carried_out_by_whoever_asks(
-    database: Path, autojump_clock: MockClock
-) -> None:
-    async with supervisor(database, {"kind": idle}) as gone:
-        token = (await gone.spawn("a", "kind")).fence_token
-    async with supervisor(database, {"other": idle}) as without_the_kind:
-        await (await without_the_kind.find("a")).retire()
-        assert without_the_kind.owned == []
-    async with supervisor(database, {"kind": idle}) as with_the_kind:
-        await (await with_the_kind.find("a")).recycle()
-        runtime = with_the_kind.runtime("a")
-        assert runtime.state == "idle"
-        assert runtime.fence_token > token + 1  # the change without an owner minted one too
-
-
-async def test_a_request_outlives_its_owner_and_is_carried_out_by_the_next_one_once(
-    database: Path, autojump_clock: MockClock
-) -> None:
-    dying = Host()
-    async with (
-        supervisor(database, {"kind": idle}, dying) as dead,
-        supervisor(database, {}) as asker,
-        trio.open_nursery() as nursery,
-    ):
-        await dead.spawn("a", "kind")
-        dying.gate.freeze()
-        foreign = await asker.find("a")
-        done = trio.Event()
-
-        async def reset() -> None:
-            await foreign.reset()
-            done.set()
-
-        nursery.start_soon(reset)
-        await trio.sleep(1)
-        assert not done.is_set()
-        async with supervisor(database, {"kind": idle}) as heir:
-            dying.locks.die()
-            with trio.fail_after(LIMITS.renew_s):
-                await done.wait()
-            dying.gate.thaw()
-            await trio.sleep(2 * LIMITS.renew_s)
-            record = await heir.store.read(partial(runtimes.find, runtime_id=LogicalRuntimeId("a")))
-            assert record is not None
-            assert record.generation == 1  # reset by the heir or by the asker, whoever was first, and by nobody twice
-
-
-async def test_a_request_to_an_owner_that_dies_is_carried_out_by_the_asker_where_nobody_else_can(
-    database: Path, autojump_clock: MockClock
-) -> None:
-    dying = Host()
-    async with (
-        supervisor(database, {"kind": idle}, dying) as dead,
-        supervisor(database, {}) as asker,
-        trio.open_nursery() as nursery,
-    ):
-        await dead.spawn("a", "kind")
-        dying.gate.freeze()
-        foreign = await asker.find("a")
-        nursery.start_soon(foreign.stop)
-        await trio.sleep(1)
-        dying.locks.die()
-        assert await foreign.wait_state("stopped") == "stopped"
-        dying.gate.thaw()
 
 
 async def test_a_ticket_of_what_ended_elsewhere_is_answered_although_the_runtime_came_here_since(

@@ -5,9 +5,10 @@ Every host of a world has seams of its own, so that one can be frozen, or its ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import attrs
 import trio
@@ -20,6 +21,9 @@ from tenure.persistence.seams import Seams
 T = TypeVar("T")
 
 LIMITS = tenure.Limits(busy_s=1.0)
+
+LONGEST_S = 1000.0
+"""Virtual seconds after which a test is taken to hang."""
 
 
 @final
@@ -113,3 +117,47 @@ class Host:
 def host_files(database: Path) -> list[str]:
     """The locked files of the hosts of a database."""
     return sorted(path.name for path in database.parent.glob(f"{database.name}-host-*"))
+
+
+@asynccontextmanager
+async def supervisor(
+    database: Path, behaviours: Mapping[str, Any], host: Host | None = None, limits: tenure.Limits = LIMITS
+) -> AsyncGenerator[tenure.Supervisor]:
+    host = host or Host()
+    with trio.fail_after(LONGEST_S):
+        async with tenure.open_supervisor(
+            database, behaviours=behaviours, limits=limits, seams=host.seams, drain_s=0
+        ) as opened:
+            try:
+                yield opened
+            finally:
+                host.gate.thaw()  # a frozen host cannot close
+
+
+class Reader:
+    """A behaviour that notes what it ran, does one step, and can be kept waiting inside it."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.steps: list[str] = []
+        self.entered = trio.Event()
+        self.go_on = trio.Event()
+        self.go_on.set()
+
+    async def __call__(self, run: tenure.Run) -> None:
+        for entry in run.inputs:
+            await run.step("read", self.read, entry.payload, repeat="freely")
+            run.session.append(entry.payload)
+            self.ran.append(entry.payload)
+
+    async def read(self, payload: str) -> None:
+        self.entered.set()
+        self.steps.append(payload)
+        await self.go_on.wait()
+
+    def wait_in_step(self) -> None:
+        self.go_on = trio.Event()
+
+
+async def idle(run: tenure.Run) -> None:
+    """Consume and do nothing."""
