@@ -63,7 +63,8 @@ class ForeignRuntime(Handle):
 
         await supervisor.store.submit(Commit(changes=(change,)), on_settled=settled).wait()
         supervisor.watch.stir()
-        supervisor.wake(self.runtime_id)
+        if not tickets[0].deduplicated:
+            supervisor.wake(self.runtime_id)
         return tickets[0]
 
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:

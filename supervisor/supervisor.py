@@ -116,7 +116,7 @@ class Supervisor:
                 await starting.wait()
                 continue
             try:
-                return Runtime(self, await self._take_over(checked, kind))
+                return Runtime(self, await self._take_over(checked, kind, revive=True))
             except RuntimeOwned as exc:
                 if await self.watch.bury(exc.holder):
                     continue
@@ -248,10 +248,13 @@ class Supervisor:
         self._nursery.start_soon(self.guard, task)
 
     async def take_over_quietly(self, runtime_id: LogicalRuntimeId, kind: str) -> RuntimeActor | None:
-        """Own a runtime and set it to work, unless somebody else has it or it is gone. Its actor, or None."""
+        """Own a runtime and set it to work, unless somebody else has it or it is gone. Its actor, or None.
+
+        A stopped one stays stopped: only `spawn` revives.
+        """
         if runtime_id not in self._owned and runtime_id not in self._starting:
             try:
-                await self._take_over(runtime_id, kind)
+                await self._take_over(runtime_id, kind, revive=False)
             except (StoreBroken, Closed):
                 raise
             except (DiskFull, Contended):
@@ -332,7 +335,7 @@ class Supervisor:
         self.store.check_open()
         return Closed(what=f"ownership of runtime {runtime_id}")
 
-    async def _take_over(self, runtime_id: LogicalRuntimeId, kind: str) -> RuntimeFacts:
+    async def _take_over(self, runtime_id: LogicalRuntimeId, kind: str, *, revive: bool) -> RuntimeFacts:
         self._starting[runtime_id] = trio.Event()
         try:
             seams = self.store.seams
@@ -342,6 +345,7 @@ class Supervisor:
                 epoch=seams.new_id(),
                 session_id=SessionId(seams.new_id()),
                 max_crashes=self.behaviours[kind].restart.max_crashes,
+                revive=revive,
             )
             await self.store.submit(Commit(changes=(change,)), on_settled=self._own).wait()
             return self._owned[runtime_id]

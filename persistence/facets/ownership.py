@@ -36,6 +36,7 @@ class TakeOwnership(Change):
         epoch: UUIDv7 of this registration.
         session_id: Session of a new runtime.
         max_crashes: Crashes in a row, this one included, that hold the runtime.
+        revive: Bring a stopped runtime back to life. Only a spawn does; who comes for a request or an input owns it stopped.
     """
 
     ingress = True  # it is what makes a token, so it cannot carry one
@@ -46,6 +47,7 @@ class TakeOwnership(Change):
     epoch: str
     session_id: SessionId
     max_crashes: int = 5
+    revive: bool = False
 
 
 @final
@@ -100,9 +102,9 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
         record.session = sessions.create(tx, change.session_id, record.runtime)
     record.kind = change.kind
     record.record_version = LIFECYCLE_RECORD_VERSION
-    record.state = durable(
-        transition(Standing(state=record.state), LifecycleEvent.ATTACH, runtime_id=change.runtime_id)
-    )
+    if change.revive or record.state is not RuntimeState.STOPPED:
+        attach = transition(Standing(state=record.state), LifecycleEvent.ATTACH, runtime_id=change.runtime_id)
+        record.state = durable(attach)
     record.fence_token = runtimes.mint_token(tx, record.fence_token)
     record.epoch = change.epoch
     record.owner = tx.host

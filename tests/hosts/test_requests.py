@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 import tenure
-from tenure.errors import InvalidTransition, RuntimeDestroyed
+from tenure.errors import InvalidTransition, NotAccepting, RuntimeDestroyed
 from tenure.persistence.facets import runtimes
 from tenure.persistence.values import LogicalRuntimeId
 from tests.hosts.worlds import LIMITS, Host, idle, supervisor
@@ -130,4 +132,62 @@ async def test_a_request_to_an_owner_that_dies_is_carried_out_by_the_asker_where
         await trio.sleep(1)
         dying.locks.die()
         assert await foreign.wait_state("stopped") == "stopped"
+        dying.gate.thaw()
+
+
+# --- A runtime that was stopped
+
+
+async def test_a_stopped_runtime_that_nobody_owns_comes_to_life_by_a_spawn_and_by_nothing_else(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async with supervisor(database, {"kind": idle}) as before:
+        runtime = await before.spawn("a", "kind")
+        await (await runtime.accept("x", idempotency_key="k")).wait_outcome()
+        await runtime.stop()
+    async with supervisor(database, {"kind": idle}) as after:
+        again = await after.accept("a", "x", idempotency_key="k")
+        assert again.deduplicated
+        await trio.sleep(1)
+        assert after.owned == []
+
+        await (await after.find("a")).resume()
+        assert after.runtime("a").state == "stopped"
+        with pytest.raises(NotAccepting):
+            await after.accept("a", "y")
+
+        assert (await after.spawn("a", "kind")).state == "attached"
+        assert (await (await after.accept("a", "y")).wait_outcome()).phase == "consumed"
+
+
+@pytest.mark.parametrize("kinds", [{"kind": idle}, {}], ids=["by-an-heir", "by-the-asker"])
+async def test_a_request_for_a_stopped_runtime_is_answered_when_its_owner_dies_and_revives_nothing(
+    database: Path, autojump_clock: MockClock, kinds: Mapping[str, Any]
+) -> None:
+    dying = Host()
+    slow = tenure.Limits(poll_s=1000.0)  # an heir is faster than the asker
+    async with (
+        supervisor(database, {"kind": idle}, dying) as dead,
+        supervisor(database, {}, limits=slow) as asker,
+        trio.open_nursery() as nursery,
+    ):
+        await (await dead.spawn("a", "kind")).stop()
+        dying.gate.freeze()
+        refused = trio.Event()
+
+        async def reset() -> None:
+            with pytest.raises(InvalidTransition):
+                await (await asker.find("a")).reset()
+            refused.set()
+
+        nursery.start_soon(reset)
+        await trio.sleep(0.5)
+        async with supervisor(database, kinds) as heir:
+            dying.locks.die()
+            with trio.fail_after(LIMITS.renew_s):
+                await refused.wait()
+
+            assert [facts.standing.state for facts in heir.owned] == ["stopped"] * len(kinds)
+            async with heir.store.read_connection() as connection:  # no later life of the runtime meets it
+                assert await connection.query("SELECT * FROM requests WHERE done_at IS NULL") == []
         dying.gate.thaw()
