@@ -17,7 +17,7 @@ import trio
 
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed, Corrupt, Error, InvalidTransition, StaleFence, StepMismatch, StoreBroken
-from tenure.persistence.commits import CommitResult
+from tenure.persistence.commits import Change, CommitResult
 from tenure.persistence.executors import Executor
 from tenure.persistence.facets.lifecycle import Hold
 from tenure.persistence.facets.runs import ChargeCrash, FailRun, RunBegun, UnstageRun
@@ -131,8 +131,9 @@ class Execution:
                 actor.close(lost)
             elif find_leaf(error, (InvalidTransition,)) is not None and actor.facts.run_id != begun.run_id:
                 return  # the run was dropped by a lifecycle event that committed first
-            elif find_leaf(error, (NeedsAttention,)) is not None:
-                await self._hold(actor, HeldReason.NEEDS_ATTENTION, error)
+            elif (attention := find_leaf(error, (NeedsAttention,))) is not None:
+                doubt = () if attention.doubt is None else (attention.doubt,)
+                await self._hold(actor, HeldReason.NEEDS_ATTENTION, error, *doubt)
             elif find_leaf(error, (StepMismatch,)) is not None:
                 await self._hold(actor, HeldReason.STEP_MISMATCH, error)
             else:
@@ -147,7 +148,7 @@ class Execution:
             if actor.facts.standing.state is RuntimeState.RUNNING:
                 actor.publish_run(LifecycleEvent.FAIL_RUN)
 
-    async def _hold(self, actor: RuntimeActor, reason: HeldReason, error: BaseException) -> None:
+    async def _hold(self, actor: RuntimeActor, reason: HeldReason, error: BaseException, *first: Change) -> None:
         detail = describe(error)
 
         def settled(outcome: Outcome) -> None:
@@ -157,6 +158,7 @@ class Execution:
 
         runtime_id = actor.facts.runtime_id
         await actor.channel.commit_in_turn(
+            *first,
             UnstageRun(runtime_id=runtime_id),
             Hold(runtime_id=runtime_id, reason=reason, detail=detail),
             on_settled=settled,

@@ -16,7 +16,7 @@ from tenure.persistence.codec import decode, digest, encode
 from tenure.persistence.executors import Executor
 from tenure.persistence.facets.ownership import RenewLease
 from tenure.persistence.facets.runs import AcquitRun
-from tenure.persistence.facets.steps import RecordedStep, RecordStep, Repeat, SettleStep, StepStatus
+from tenure.persistence.facets.steps import DoubtStep, RecordedStep, RecordStep, Repeat, SettleStep, StepStatus
 from tenure.persistence.store import Store
 from tenure.persistence.values import LogicalRuntimeId, RunId
 
@@ -30,7 +30,16 @@ SLEEP: Final = "tenure.sleep"
 
 
 class NeedsAttention(Exception):
-    """A step that must not run twice may have run: the runtime is held until somebody says whether it did."""
+    """The run cannot go on until a person has looked: its runtime is held.
+
+    Attributes:
+        doubt: The step that must not run twice and may have run, where it is one; marked so with the held mark.
+    """
+
+    def __init__(self, detail: str, doubt: DoubtStep | None = None) -> None:
+        """Say what to look at."""
+        super().__init__(detail)
+        self.doubt = doubt
 
 
 @final
@@ -147,13 +156,23 @@ class Steps:
             verdict = await hook(doubt)
             if verdict is not None:
                 return verdict
-        self.fault = self.fault or NeedsAttention(f"step {name} #{ordinal} was dispatched and may have run")
+        in_doubt = DoubtStep(runtime_id=self._runtime_id, run_id=self._run_id, name=name, ordinal=ordinal)
+        detail = f"step {name} #{ordinal} was dispatched and may have run"
+        self.fault = self.fault or NeedsAttention(detail, in_doubt)
         raise self.fault
 
     async def _settle(self, name: str, ordinal: int, verdict: Ran) -> Any:
         result = encode(verdict.result, "result")
-        change = SettleStep(runtime_id=self._runtime_id, name=name, ordinal=ordinal, ran=True, result=result)
-        await self._channel.commit_in_turn(change)
+        await self._channel.commit_in_turn(
+            SettleStep(
+                runtime_id=self._runtime_id,
+                run_id=self._run_id,
+                name=name,
+                ordinal=ordinal,
+                ran=True,
+                result=result,
+            )
+        )
         return self._result(result, name, ordinal)
 
     async def _execute(

@@ -17,7 +17,7 @@ from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.rows import OPTIONAL_BYTES, OPTIONAL_TEXT, check_row, member
 from tenure.persistence.transaction import Transaction
-from tenure.persistence.values import LogicalRuntimeId, RunId
+from tenure.persistence.values import HeldReason, LogicalRuntimeId, RunId
 
 from . import run_records, runtimes
 
@@ -36,6 +36,7 @@ class StepStatus(StrEnum):
     """How far a step has come."""
 
     DISPATCHED = "dispatched"
+    IN_DOUBT = "in_doubt"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
@@ -81,8 +82,8 @@ class RecordStep(Change):
 
 def _record(tx: Transaction, change: RecordStep) -> None:
     run = run_records.current(tx, change.runtime_id, change.run_id)
-    if change.result is not None and len(change.result) > tx.limits.payload_bytes:
-        raise PayloadTooLarge(size=len(change.result), limit=tx.limits.payload_bytes)
+    if change.result is not None:
+        _check_size(tx, change.result)
     tx.run(
         "steps.record",
         run=run.run,
@@ -137,33 +138,91 @@ def _decode(row: Row) -> RecordedStep:
 
 @final
 @frozen(kw_only=True, slots=True)
-class SettleStep(Change):
-    """Say what became of a dispatched step that is in doubt. Answer: None. Refused with `NotFound` where there is none.
+class DoubtStep(Change):
+    """Say that a dispatched step of the current run may have run: its runtime is held for it in the same commit.
+
+    Answer: None. Refused with `NotFound` where no such step is dispatched.
 
     Attributes:
         runtime_id: Whose.
+        run_id: The current run.
         name: Name of the step.
-        ordinal: Which use of the name in its current run.
-        ran: Whether it ran; if it did not, it will be dispatched again.
-        result: Encoded result, where it ran.
+        ordinal: Which use of the name in the run.
     """
 
     runtime_id: LogicalRuntimeId
+    run_id: RunId
+    name: str
+    ordinal: int
+
+
+def _doubt(tx: Transaction, change: DoubtStep) -> None:
+    run = run_records.current(tx, change.runtime_id, change.run_id)
+    if not tx.run("steps.doubt", run=run.run, name=change.name, ordinal=change.ordinal):
+        raise _not_in_doubt(change.name, change.ordinal)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class SettleStep(Change):
+    """Say what became of a step in doubt. Answer: None. Refused with `NotFound` where there is none.
+
+    Two may say so. The run that has entered again, before it goes on. And a person, for the very step for which the runtime
+    is held: otherwise the step may be executed at this moment, and must not be forgotten.
+
+    Attributes:
+        runtime_id: Whose.
+        run_id: The run that says so itself, which must be the current one; None where a person does.
+        name: Name of the step.
+        ordinal: Which use of the name in its current run.
+        ran: Whether it ran; if it did not, it will be dispatched again.
+        result: Encoded result, where it ran, at most `Limits.payload_bytes`.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId | None = None
     name: str
     ordinal: int
     ran: bool
     result: bytes = b"null"
 
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return len(self.result)
+
 
 def _settle(tx: Transaction, change: SettleStep) -> None:
-    run = runtimes.load(tx, change.runtime_id).run
-    which = {"run": run, "name": change.name, "ordinal": change.ordinal}
+    _check_size(tx, change.result)
+    record = runtimes.load(tx, change.runtime_id)
+    if change.run_id is not None:
+        run_records.current(tx, change.runtime_id, change.run_id)
+    elif record.held != HeldReason.NEEDS_ATTENTION:
+        raise _not_in_doubt(change.name, change.ordinal)
+    which = {"run": record.run, "name": change.name, "ordinal": change.ordinal}
+    own = {"or_status": StepStatus.IN_DOUBT if change.run_id is None else StepStatus.DISPATCHED}
     if change.ran:
-        settled = tx.run("steps.settle", result=change.result, now=tx.now, **which)
+        settled = tx.run("steps.settle", result=change.result, now=tx.now, **which, **own)
     else:
-        settled = tx.run("steps.forget", **which)
+        settled = tx.run("steps.forget", **which, **own)
     if not settled:
-        raise NotFound(what="step in doubt", key=f"{change.name} #{change.ordinal}")
+        raise _not_in_doubt(change.name, change.ordinal)
 
 
-FACET: Final = Facet(name="steps", handlers={RecordStep: Handler(apply=_record), SettleStep: Handler(apply=_settle)})
+def _not_in_doubt(name: str, ordinal: int) -> NotFound:
+    return NotFound(what="step in doubt", key=f"{name} #{ordinal}")
+
+
+def _check_size(tx: Transaction, result: bytes) -> None:
+    if len(result) > tx.limits.payload_bytes:
+        raise PayloadTooLarge(size=len(result), limit=tx.limits.payload_bytes)
+
+
+FACET: Final = Facet(
+    name="steps",
+    handlers={
+        RecordStep: Handler(apply=_record),
+        DoubtStep: Handler(apply=_doubt),
+        SettleStep: Handler(apply=_settle),
+    },
+)

@@ -7,11 +7,15 @@ SET status = excluded.status, result = excluded.result, error = excluded.error, 
     started_at = excluded.started_at, ended_at = excluded.ended_at;
 
 -- name: steps.forget
-DELETE FROM steps WHERE run = :run AND name = :name AND ordinal = :ordinal AND status = 'dispatched';
+DELETE FROM steps WHERE run = :run AND name = :name AND ordinal = :ordinal AND status IN ('in_doubt', :or_status);
+
+-- name: steps.doubt
+UPDATE steps SET status = 'in_doubt'
+WHERE run = :run AND name = :name AND ordinal = :ordinal AND status IN ('in_doubt', 'dispatched');
 
 -- name: steps.settle
 UPDATE steps SET status = 'succeeded', result = :result, ended_at = :now
-WHERE run = :run AND name = :name AND ordinal = :ordinal AND status = 'dispatched';
+WHERE run = :run AND name = :name AND ordinal = :ordinal AND status IN ('in_doubt', :or_status);
 
 -- name: steps.of_run
 SELECT name, ordinal, arguments_digest, version, repeat, status, result, error FROM steps

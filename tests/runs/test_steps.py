@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -147,6 +149,62 @@ async def test_a_step_in_doubt_is_dispatched_again_where_a_person_says_that_it_d
         ticket = await supervisor.ticket("a", idempotency_key="once")
         assert (await ticket.wait_outcome()).phase == "consumed"
         assert launches == ["rocket", "rocket"]
+
+
+@pytest.mark.parametrize("verdict", [tenure.Ran("by a second click"), tenure.DidNotRun()])
+async def test_a_step_that_is_executing_again_is_not_in_doubt(
+    autojump_clock: MockClock, open_host: OpenHost, verdict: tenure.Verdict
+) -> None:
+    launches: list[str] = []
+
+    async def launch(name: str) -> None:
+        launches.append(name)
+        await trio.sleep_forever()
+
+    async def act(run: tenure.Run) -> None:
+        await run.step("launch", launch, "rocket", repeat="never")
+
+    behaviour = tenure.Behaviour(act)
+    await hang_in_a_step(open_host, behaviour)
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.wait_held()
+        await runtime.settle_step("launch", 1, tenure.DidNotRun())
+        await wait_all_tasks_blocked()
+        assert launches == ["rocket", "rocket"]
+
+        with pytest.raises(NotFound):
+            await runtime.settle_step("launch", 1, verdict)
+
+    # Cut off once more: its dispatch is still on disk, and it does not run a third time.
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        assert await runtime.wait_held() == "needs attention"
+        assert launches == ["rocket", "rocket"]
+
+
+async def test_a_runtime_that_is_held_for_one_step_is_not_held_for_another(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async def launch() -> None:
+        await trio.sleep_forever()
+
+    async def act(run: tenure.Run) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(run.step, "fuel", launch, repeat="never"))
+            await wait_all_tasks_blocked()
+            nursery.start_soon(partial(run.step, "launch", launch, repeat="never"))
+
+    behaviour = tenure.Behaviour(act)
+    await hang_in_a_step(open_host, behaviour)
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.wait_held()
+        assert "fuel #1" in (runtime.held_detail or "")
+
+        with pytest.raises(NotFound):
+            await runtime.settle_step("launch", 1, tenure.DidNotRun())
+        assert runtime.held == "needs attention"
 
 
 @pytest.mark.parametrize("verdict", [tenure.Ran("by hook"), tenure.DidNotRun()])

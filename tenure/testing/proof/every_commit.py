@@ -30,6 +30,7 @@ from tenure.persistence.store import Store
 from tenure.persistence.values import (
     AbandonReason,
     DurabilityClass,
+    HeldReason,
     InputId,
     Lane,
     LogicalRuntimeId,
@@ -109,10 +110,9 @@ class Story:
         await self._accept("ada", "first", key="k-1")  # known: nothing is written
         run_id = await self._begin("ada")
         await self._step("ada", run_id, "look", 1, result=b'"seen"')
-        await self._step("ada", run_id, "pay", 1, result=None)
-        await self._write(steps.SettleStep(runtime_id=_id("ada"), name="pay", ordinal=1, ran=True, result=b'"paid"'))
-        await self._step("ada", run_id, "pay", 2, result=None)
-        await self._write(steps.SettleStep(runtime_id=_id("ada"), name="pay", ordinal=2, ran=False))
+        for ordinal in (1, 2):
+            await self._step("ada", run_id, "pay", ordinal, result=None)
+            await self._settle("ada", run_id, ordinal, ran=ordinal == 1)
         await self._accept("ada", "listen", lane=Lane.STEER)
         late, never = self._send("ada", run_id, 2, "late"), self._send("ada", run_id, 3, "nobody")
         await self._write(
@@ -298,6 +298,13 @@ class Story:
                 ended_at=None if in_doubt else 1.0,
             )
         )
+
+    async def _settle(self, name: str, run_id: RunId, ordinal: int, *, ran: bool) -> None:
+        """The runtime is held for a step in doubt, until somebody says whether it ran."""
+        doubt = steps.DoubtStep(runtime_id=_id(name), run_id=run_id, name="pay", ordinal=ordinal)
+        await self._write(doubt, lifecycle.Hold(runtime_id=_id(name), reason=HeldReason.NEEDS_ATTENTION))
+        settle = steps.SettleStep(runtime_id=_id(name), name="pay", ordinal=ordinal, ran=ran, result=b'"paid"')
+        await self._write(settle, lifecycle.Hold(runtime_id=_id(name), reason=None))
 
     async def _fail(self, name: str, run_id: RunId, retry_at: float | None) -> InputId:
         (abandoned,) = await self._write(
