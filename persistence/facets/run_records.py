@@ -11,7 +11,7 @@ from attrs import define
 
 from tenure.errors import Corrupt, InvalidTransition
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_NUMBER, Types, check_row
+from tenure.persistence.rows import OPTIONAL_INT, OPTIONAL_NUMBER, OPTIONAL_TEXT, Types, check_row
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import LogicalRuntimeId, RunId
 
@@ -23,8 +23,9 @@ RECORD: Final = "run"
 @final
 @define(slots=True)
 class RunRecord:
-    """One row of ``runs``, in the order of ``runs.load``, and the error of the attempt that is being written.
+    """One row of ``runs``, in the order of ``runs.load``.
 
+    `error` is that of the last attempt that failed, and is kept until the run ends well.
     `boundaries` is no column: it is the sequence of the run's last receipt.
     """
 
@@ -56,7 +57,7 @@ def _decode(row: Row) -> RunRecord:
     return RunRecord(*row)
 
 
-_TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER)
+_TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER, OPTIONAL_TEXT)
 
 
 def find_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord | None:
@@ -102,7 +103,6 @@ def save(tx: Transaction, record: RunRecord) -> None:
 
     def write() -> None:
         tx.run("runs.update", run=record.run, attempts=record.attempts, retry_at=record.retry_at, error=record.error)
-        record.error = None  # of this attempt; the next one has none yet
 
     tx.write_later(RECORD, record.run, write)
 
@@ -124,7 +124,7 @@ def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> Run
 def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> None:
     """End a run; it stays as the proof of what it did, and is in hand no longer."""
     record = load(tx, run)
-    record.error = error
+    record.error = error or record.error
 
     def write() -> None:
         tx.run(

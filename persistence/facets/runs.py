@@ -171,6 +171,7 @@ class FinishRun(Change):
 def _finish(tx: Transaction, change: FinishRun) -> tuple[InputId, ...]:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     consumed = batches.consume(tx, run.run, run.boundaries)
+    run.error = None
     run_records.end(tx, run.run, outcome="finished")
     record = runtimes.load(tx, change.runtime_id)
     record.run = None

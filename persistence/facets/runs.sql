@@ -8,7 +8,7 @@ WHERE r.runtime = :runtime RETURNING run, base, base_count;
 -- name: runs.load
 -- Its boundaries are its receipts, dense from 1: counted where a run is taken in hand, and not kept a second time.
 SELECT run, run_id, attempts, base, base_count,
-       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at
+       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error
 FROM runs WHERE run = :run;
 
 -- name: runs.update
@@ -21,7 +21,7 @@ WHERE run = :run;
 
 -- name: runs.by_id
 SELECT run, run_id, attempts, base, base_count,
-       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at
+       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error
 FROM runs
 WHERE run_id = :run_id AND runtime = :runtime;
 

@@ -291,3 +291,29 @@ async def test_whoever_waits_for_a_runtime_is_answered_when_its_host_closes(
 
         nursery.start_soon(wait)
         await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_the_last_error_of_a_run_is_kept_until_the_run_ends_well(
+    database: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    asked = "SELECT error, outcome FROM runs ORDER BY run"
+    seen: list[list[list[Any]]] = []
+
+    async def behaviour(run: tenure.Run) -> None:
+        seen.append(peek(database, asked))
+        await run.checkpoint()
+        if run.attempts < 2:
+            raise ValueError(f"attempt {run.attempts}")
+        await trio.sleep(1)
+
+    async with host(database, {"kind": tenure.Behaviour(behaviour, restart=EXACT)}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        await consumed(runtime, "go")
+        ended = peek(database, asked)
+        await runtime.accept("again")
+        await trio.sleep(1.5)  # it has failed twice, and waits
+        await runtime.cancel()
+
+    assert seen[:3] == [[[None, None]], [["ValueError: attempt 0", None]], [["ValueError: attempt 1", None]]]
+    assert ended == [[None, "finished"]]
+    assert peek(database, asked)[1] == ["ValueError: attempt 1", "cancelled"]
