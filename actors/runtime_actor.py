@@ -11,7 +11,8 @@ dropped at any time; its facts stay with the supervisor, and a new actor goes on
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar, final
 
@@ -57,6 +58,8 @@ class RuntimeActor:
         facts: What was last committed.
         standing: The same standing, to wait on.
         held: The same held mark, to wait on.
+        working: Whether it works the inbox off now, run after run.
+        resting: How many tasks of its run wait durably now, for a time or for a person.
         channel: The way of its commits.
         steered: Counts the accepts that steer; a run that waits for one watches it.
         closed: Set when the actor has ended.
@@ -69,15 +72,17 @@ class RuntimeActor:
         batch: int,
         execute: Callable[[RuntimeActor, RunBegun], Awaitable[None]],
         listener: Listener,
-        nursery: trio.Nursery,
+        start_soon: Callable[[Callable[[], Awaitable[None]]], None],
     ) -> None:
-        """Go on from these facts; `serve` must then be started in `nursery`.
+        """Go on from these facts; `serve` must then be started, as `start_soon` starts what this actor needs beside it.
 
         `execute` executes one run and commits its end through the actor's channel; it is cancelled when the runtime is stopped.
         """
         self.facts = facts
         self.standing = Watched(facts.standing)
         self.held = Watched(facts.held)
+        self.working = Watched(False)
+        self.resting = Watched(0)
         self.channel = CommitChannel(store, facts)
         self.steered = Watched(0)
         self.closed = trio.Event()
@@ -85,7 +90,7 @@ class RuntimeActor:
         self._batch = batch
         self._execute = execute
         self._listener = listener
-        self._nursery = nursery
+        self._start_soon = start_soon
         self._mailbox = Mailbox[Request[Any]](store.limits.mailbox_messages)
         self._server = trio.CancelScope()
         self._worker: trio.CancelScope | None = None
@@ -195,12 +200,22 @@ class RuntimeActor:
         self.facts.has_work = True
         if self._worker is None and self._may_run():
             self._worker = trio.CancelScope()
-            self._nursery.start_soon(self._work, self._worker)
+            self.working.value = True
+            self._start_soon(partial(self._work, self._worker))
 
     def wake_at(self, retry_at: float) -> None:
         """Begin no run before `retry_at` (unix seconds), and look again then."""
         self.facts.not_before = retry_at
-        self._nursery.start_soon(self._sleep_until, retry_at)
+        self._start_soon(partial(self._sleep_until, retry_at))
+
+    @contextmanager
+    def rest(self) -> Generator[None]:
+        """The run waits durably: what it waits for is on disk, and a restart finds it waiting again."""
+        self.resting.value += 1
+        try:
+            yield
+        finally:
+            self.resting.value -= 1
 
     def publish_run(self, event: LifecycleEvent) -> None:
         """A commit that begins or ends a run has settled."""
@@ -348,7 +363,7 @@ class RuntimeActor:
                     self.facts.has_work = self.facts.has_work or begun.more
                     await self._execute(self, begun)
         if self._worker is scope:
-            self._worker = None
+            self._worker, self.working.value = None, False
             if self.facts.has_work:
                 self.wake()
 
@@ -380,7 +395,7 @@ class RuntimeActor:
     def _stop_worker(self) -> None:
         if self._worker is not None:
             self._worker.cancel()
-            self._worker = None
+            self._worker, self.working.value = None, False
 
     async def _sleep_until(self, retry_at: float) -> None:
         # The two clocks need not agree to the last digit, and nobody looks again behind this task.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import cast, final
 
@@ -70,6 +71,17 @@ async def together(*tasks: Callable[[], Awaitable[object]]) -> None:
     except BaseExceptionGroup as group:
         # Of several errors the first is the cause; a cancellation of our own caller comes again.
         raise _first_leaf(group) from None
+
+
+async def first(*tasks: Callable[[], Awaitable[object]]) -> None:
+    """Run tasks at once until one of them has ended; the others are cancelled. What one raises leaves unwrapped."""
+
+    async def run(task: Callable[[], Awaitable[object]], scope: trio.CancelScope) -> None:
+        await task()
+        scope.cancel()
+
+    with trio.CancelScope() as scope:
+        await together(*(partial(run, task, scope) for task in tasks))
 
 
 def _first_leaf(error: BaseException) -> BaseException:

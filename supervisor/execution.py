@@ -94,9 +94,8 @@ class Execution:
         journal = await self._load_journal(begun)
         steps = Steps(
             self._store,
-            actor.channel,
+            actor,
             self._step_executor,
-            actor.facts.runtime_id,
             begun.run_id,
             behaviour,
             journal.steps,

@@ -155,7 +155,10 @@ class HostWatch:
             self._hurry = trio.Event()
             if self._left:
                 self._left = False
-                await recover(self._supervisor)
+                try:
+                    await recover(self._supervisor)
+                except Contended:
+                    self._left = True  # nothing happened; the next renewal tries again
                 self.stir()  # requests for what is ours from now on
 
     # A look

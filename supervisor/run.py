@@ -235,7 +235,8 @@ class Run:
             self._join(joined)
             # A replayed checkpoint has looked into the inbox of long ago: more may be recorded, or lie there by now.
             if not self._joined and not replayed:
-                await self._actor.steered.wait_value(partial(operator.ne, seen))
+                with self._actor.rest():
+                    await self._actor.steered.wait_value(partial(operator.ne, seen))
         steered, self._joined = tuple(self._joined), []
         return steered
 

@@ -10,7 +10,7 @@ from typing import Any, Final, final
 
 import trio
 
-from tenure.actors.commit_channel import CommitChannel
+from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import LimitReached, StepFailed, StepMismatch
 from tenure.persistence.codec import decode, digest, encode
 from tenure.persistence.executors import Executor
@@ -18,7 +18,7 @@ from tenure.persistence.facets.ownership import RenewLease
 from tenure.persistence.facets.runs import AcquitRun
 from tenure.persistence.facets.steps import DoubtStep, RecordedStep, RecordStep, Repeat, SettleStep, StepStatus
 from tenure.persistence.store import Store
-from tenure.persistence.values import LogicalRuntimeId, RunId
+from tenure.persistence.values import RunId
 
 from .behaviour import Behaviour
 from .journal import StepKey
@@ -53,18 +53,18 @@ class Steps:
     def __init__(
         self,
         store: Store,
-        channel: CommitChannel,
+        actor: RuntimeActor,
         executor: Executor,
-        runtime_id: LogicalRuntimeId,
         run_id: RunId,
         behaviour: Behaviour,
         recorded: Mapping[StepKey, RecordedStep],
     ) -> None:
         """Bind the steps to their run and what it has recorded."""
         self._store = store
-        self._channel = channel
+        self._actor = actor
+        self._channel = actor.channel
         self._executor = executor
-        self._runtime_id = runtime_id
+        self._runtime_id = actor.facts.runtime_id
         self._run_id = run_id
         self._behaviour = behaviour
         self._recorded = recorded
@@ -112,7 +112,8 @@ class Steps:
             wake_at = self._result(recorded.result or b"0", SLEEP, ordinal)
             if wake_at > clock():
                 await self._channel.commit_in_turn(AcquitRun(runtime_id=self._runtime_id, run_id=self._run_id))
-        await trio.sleep(max(0.0, wake_at - clock()))
+        with self._actor.rest():
+            await trio.sleep(max(0.0, wake_at - clock()))
 
     def mismatch(self, name: str, recorded: str, given: str) -> StepMismatch:
         """The error of a run that does something else than its journal says."""

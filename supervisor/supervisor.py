@@ -225,9 +225,9 @@ class Supervisor:
         if actor is None:
             batch = self.behaviours[facts.kind].batch
             execute = self._execution.execute
-            actor = RuntimeActor(self.store, facts, batch, execute, self.publishing, self._nursery)
+            actor = RuntimeActor(self.store, facts, batch, execute, self.publishing, self.start_soon)
             self._actors[facts.runtime_id] = actor
-            self._nursery.start_soon(self.guard, partial(self._serve, actor))
+            self.start_soon(partial(self._serve, actor))
         return actor
 
     async def accept_owned(self, facts: RuntimeFacts, payload: object, terms: AcceptTerms) -> Ticket:
@@ -376,6 +376,9 @@ class Supervisor:
         try:
             found = await self.store.read(partial(find_holding, runtime_id=runtime_id))
         except Corrupt:
+            return
+        except Contended:
+            self.watch.leave_over()
             return
         if found is not None and found.owner is None and found.kind in self.behaviours:
             await self.take_over_quietly(runtime_id, found.kind)

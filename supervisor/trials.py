@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import operator
+from functools import partial
 from typing import TYPE_CHECKING, Final, final
 
 import trio
 
 from tenure.actors.facts import RuntimeFacts
+from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed
 from tenure.persistence.lifecycle import Standing
+from tenure.persistence.nursery import first
 from tenure.persistence.values import RuntimeState
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
 
 TRIAL_S: Final = 10.0
-"""Seconds that a run on trial has for itself before the next one starts."""
+"""Seconds at most that a run on trial has for itself before the next one starts; one that waits durably needs no more."""
 
 
 @final
@@ -52,14 +56,23 @@ class Trials:
         self._trying = False
 
     async def _try(self, facts: RuntimeFacts) -> None:
+        """Start a run, and wait until it has ended, waits durably, or cannot begin."""
         facts.on_trial = False
         try:
             actor = self._supervisor.actor(facts)
         except Closed:
             return  # lost meanwhile: somebody else tries it
         actor.wake()
+        # Cases: it has no run to begin, or none that may begin; it has run; it waits durably.
+        if actor.working.value:
+            await first(partial(actor.working.wait_value, operator.not_), partial(self._wait_through, actor))
+
+    async def _wait_through(self, actor: RuntimeActor) -> None:
         await actor.standing.wait_value(_is_running)
-        await actor.standing.wait_value(lambda standing: not _is_running(standing))
+        await first(
+            partial(actor.standing.wait_value, lambda standing: not _is_running(standing)),
+            partial(actor.resting.wait_value, bool),
+        )
 
 
 def _is_running(standing: Standing) -> bool:
