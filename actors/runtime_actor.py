@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol, TypeVar, final
+from typing import Any, TypeVar, final
 
 import trio
 
@@ -22,32 +22,21 @@ from tenure.errors import Closed, Error, StaleFence, StoreBroken
 from tenure.persistence.commits import Change, Commit, CommitResult
 from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.facets.lifecycle import Hold
-from tenure.persistence.facets.runs import BeginRun, InputEnded, NothingBegun, RunBegun
+from tenure.persistence.facets.runs import BeginRun, NothingBegun, RunBegun
 from tenure.persistence.group import Outcome
 from tenure.persistence.lifecycle import LifecycleEvent, runs_inputs, transition
 from tenure.persistence.store import Store
-from tenure.persistence.values import AbandonReason, InputId, Lane, LogicalRuntimeId, RunId, RuntimeState
+from tenure.persistence.values import AbandonReason, InputId, Lane, RunId, RuntimeState
 
 from .commit_channel import CommitChannel
 from .decisions import Decision, decide, publish
 from .facts import RuntimeFacts
+from .listener import Listener
 from .mailbox import Mailbox, MailboxStatistics
 from .request import Request
 from .watched import Watched
 
 T = TypeVar("T")
-
-
-class Listener(Protocol):
-    """Who must hear which inputs have ended without a run."""
-
-    def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
-        """Inputs were abandoned, by a lifecycle event or a cancel."""
-        ...
-
-    def unstageable(self, runtime_id: LogicalRuntimeId, abandoned: tuple[InputEnded, ...], /) -> None:
-        """Inputs were abandoned because no run can take them."""
-        ...
 
 
 @final
