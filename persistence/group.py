@@ -132,7 +132,7 @@ class GroupRunner:
     def _run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
         left_out: dict[int, Outcome] = {}
         tried: dict[int, Outcome] = {}
-        savepoints = False
+        savepoints = freed = False
         try:
             while len(left_out) < len(commits):
                 waiting = [index for index in range(len(commits)) if index not in left_out]
@@ -142,10 +142,13 @@ class GroupRunner:
                 except _NeedsSavepoints:
                     savepoints = True
                     continue
-                # Cases: every commit has its answer; nobody is to blame, or the disk is full a second time, and all of
-                # them get the error; one commit ended the transaction, is left out, and the others are tried again.
+                # Cases: every commit has its answer; the disk was full of our own log, and all are tried again; nobody is to
+                # blame, or the disk is full a second time, and all of them get the error; one commit ended the transaction,
+                # is left out, and the others are tried again.
                 if failed is None:
                     left_out.update(tried)
+                elif failed.is_full and not freed and (freed := self._make_room(len(commits))):
+                    continue
                 elif failed.culprit is None or (failed.is_full and any(map(_is_full, left_out.values()))):
                     left_out.update({index: copy(failed.error) for index in waiting})
                 else:
@@ -154,6 +157,12 @@ class GroupRunner:
             known = {**tried, **left_out}
             raise GroupBroken(str(exc), [not isinstance(known.get(at), Error) for at in range(len(commits))]) from exc
         return [left_out[index] for index in range(len(commits))]
+
+    def _make_room(self, commits: int) -> bool:
+        try:
+            return self._connection.make_room()
+        except UnknownOutcome as exc:
+            raise GroupBroken(str(exc), [False] * commits) from exc  # what was tried is rolled back
 
     def _attempt(
         self,

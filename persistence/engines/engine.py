@@ -134,6 +134,13 @@ class WriteConnection(Reading, Querying, Protocol):
         """Whether the log has grown so far that `maintain` should run before the next group."""
         ...
 
+    def make_room(self) -> bool:
+        """Between groups, on a full disk: free what the log takes, if that can be done; whether anything was freed.
+
+        Raises `UnknownOutcome`.
+        """
+        ...
+
     def maintain(self) -> None:
         """Between groups: checkpoint the log. Raises `UnknownOutcome`."""
         ...

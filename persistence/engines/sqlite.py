@@ -28,7 +28,7 @@ from .engine import (
     UnknownOutcome,
     WriteConnection,
 )
-from .sqlite_errors import STATEMENT_ERRORS, close_quietly, map_error, map_statement_error, mapped_errors
+from .sqlite_errors import STATEMENT_ERRORS, close_quietly, is_full, map_error, map_statement_error, mapped_errors
 from .sqlite_files import DatabaseFiles
 from .sqlite_hosts import HostLocks, NoOtherHosts
 from .sqlite_migrations import check_current, claim, migrate
@@ -91,7 +91,7 @@ class SqliteEngine:
             connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             try:
                 self._configure(connection)
-                with mapped_errors("migration", self._path):
+                with mapped_errors("migration", self._path, connection):
                     migrate(connection, self._path, self._limits.busy_s)
             except BaseException:
                 close_quietly(connection)
@@ -112,7 +112,7 @@ class SqliteEngine:
             return None
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
         try:
-            with mapped_errors("open", self._path):
+            with mapped_errors("open", self._path, connection):
                 check_current(connection, self._path)
                 connection.pragma("query_only", True)
         except BaseException:
@@ -164,7 +164,7 @@ class SqliteEngine:
 
     def _configure(self, connection: apsw.Connection) -> None:
         in_memory = self._path == MEMORY
-        with mapped_errors("open", self._path):
+        with mapped_errors("open", self._path, connection):
             if self._seams.one_connection and not in_memory:
                 connection.pragma("locking_mode", "EXCLUSIVE")
             if connection.readonly("main"):
@@ -197,13 +197,13 @@ class _Connection:
         try:
             return self._db.execute(self._statements[name], parameters).fetchone()
         except STATEMENT_ERRORS as exc:
-            raise map_statement_error(exc, name) from exc
+            raise map_statement_error(exc, name, self._db) from exc
 
     def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
         try:
             return self._db.execute(self._statements[name], parameters).fetchall()
         except STATEMENT_ERRORS as exc:
-            raise map_statement_error(exc, name) from exc
+            raise map_statement_error(exc, name, self._db) from exc
 
     def readable(self, name: str, /, **parameters: SqlValue) -> list[Row]:
         rows: list[Row] = []
@@ -218,20 +218,20 @@ class _Connection:
                     return rows
                 rows.append(row)
         except STATEMENT_ERRORS as exc:
-            raise map_statement_error(exc, name) from exc
+            raise map_statement_error(exc, name, self._db) from exc
 
     def run(self, name: str, /, **parameters: SqlValue) -> int:
         try:
             self._db.execute(self._statements[name], parameters)
         except STATEMENT_ERRORS as exc:
-            raise map_statement_error(exc, name) from exc
+            raise map_statement_error(exc, name, self._db) from exc
         return self._db.changes()
 
     def _execute(self, sql: str) -> None:
         try:
             self._db.execute(sql)
         except apsw.Error as exc:
-            raise map_error(exc, sql) from exc
+            raise map_error(exc, sql, self._db) from exc
 
 
 @final
@@ -276,9 +276,9 @@ class _Writer(_Connection):
     def commit(self) -> None:
         try:
             self._db.execute("COMMIT")
-        except apsw.FullError as exc:
-            raise DiskFull from exc
         except apsw.Error as exc:
+            if is_full(exc, self._db):
+                raise DiskFull from exc
             # Anything else at COMMIT leaves open what is on disk (design §3, fail-stop).
             message = f"COMMIT: {exc}"
             raise UnknownOutcome(message) from exc
@@ -306,6 +306,12 @@ class _Writer(_Connection):
     @property
     def needs_maintenance(self) -> bool:
         return self._pages_in_log >= self._wal_pages
+
+    def make_room(self) -> bool:
+        before = self._pages_in_log
+        if before:
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return self._pages_in_log < before
 
     def maintain(self) -> None:
         self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -338,9 +344,9 @@ class _Writer(_Connection):
             log_pages, moved_pages = self._db.wal_checkpoint(mode=mode)
         except apsw.BusyError:
             return  # a reader or another process is in the way: the log stays and the next time tries again
-        except apsw.FullError:
-            return  # the log keeps everything; groups that need room will say DiskFull themselves
         except apsw.Error as exc:
+            if is_full(exc, self._db):
+                return  # the log keeps everything; groups that need room will say DiskFull themselves
             message = f"checkpoint: {exc}"
             raise UnknownOutcome(message) from exc
         self._moved_pages = moved_pages

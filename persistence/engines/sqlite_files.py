@@ -117,8 +117,13 @@ class DatabaseFiles:
         if not self._files.exists(log):
             return
         fresh = f"{log}-fresh"
-        self._files.copy(log, fresh)
-        self._files.sync(fresh)
+        try:
+            self._files.copy(log, fresh)
+            self._files.sync(fresh)
+        except BaseException:
+            with suppress(OSError):  # it would take the last room of a full disk; the next open writes it anew
+                self._files.remove(fresh)
+            raise
         self._files.rename(fresh, log)
         self._files.sync_folder(folder_of(self._path))
 

@@ -19,7 +19,7 @@ from tenure.errors import CannotOpen, Corrupt, DiskFull, NotADatabase, UnsafeSql
 from tenure.persistence.files import Files, folder_of
 
 from .engine import UnknownOutcome
-from .sqlite_errors import mapped_errors
+from .sqlite_errors import NO_ROOM, mapped_errors
 
 APPLICATION_ID: Final = 0x54454E55
 """What stands in the header of every store: "TENU"."""
@@ -28,7 +28,6 @@ HEADER: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
 _FIRST_SAFE: Final = (3, 51, 3)  # 3.7.0 to 3.51.2 can reset the log under a reader and lose commits
 _FAILED: Final = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV})
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def check_sqlite_version(version: str) -> None:
@@ -122,7 +121,7 @@ def mapped_os_errors(path: str) -> Generator[None]:
     try:
         yield
     except OSError as exc:
-        if exc.errno in _FULL:
+        if exc.errno in NO_ROOM:
             raise DiskFull from exc
         if exc.errno in _FAILED:
             raise UnknownOutcome(str(exc)) from exc

@@ -51,7 +51,7 @@ def run_query(
     except (apsw.SQLError, apsw.BindingsError, apsw.TooBigError, apsw.ReadOnlyError, apsw.MismatchError) as exc:
         raise InvalidInput(detail=str(exc), field="sql") from exc
     except apsw.Error as exc:
-        raise map_error(exc, "query") from exc
+        raise map_error(exc, "query", connection) from exc
     except (TypeError, ValueError, OverflowError) as exc:
         raise InvalidInput(detail=str(exc), field="parameters") from exc
     finally:

@@ -39,10 +39,19 @@ def vfs() -> Generator[FaultyVfs]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Generator[Path]:
-    """A file system of its own with 512 KiB, where we may mount one."""
-    folder = tmp_path / "small"
+    """A file system of its own with 512 KiB, where we may mount one: a new store just does not fit."""
+    yield from mounted(tmp_path / "small", "512k")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Generator[Path]:
+    """A file system of its own with 3 MiB, where we may mount one."""
+    yield from mounted(tmp_path / "disk", "3m")
+
+
+def mounted(folder: Path, size: str) -> Generator[Path]:
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=0755", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", str(folder)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):

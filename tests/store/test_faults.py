@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +15,14 @@ import trio
 import trio.testing
 
 from tenure.errors import DiskFull, Internal, StoreBroken, StoreLocked
-from tenure.persistence.commits import CommitResult
+from tenure.persistence.commits import Commit, CommitResult
+from tenure.persistence.facets.ownership import RenewLease
 from tenure.persistence.limits import Limits
 from tenure.persistence.store import Store, open_store
 from tests.store.faulty_vfs import FULL, READ_ERROR, SYNC_ERROR, WRITE_ERROR, FaultyVfs
 from tests.store.world import OpenMode, landed, message, own, refused, settle, settle_all
+
+ROOT = Path(__file__).resolve().parents[2]
 
 BIG = b'"' + b"x" * 400_000 + b'"'
 
@@ -160,7 +167,7 @@ async def test_whoever_was_left_out_of_a_replay_is_not_in_doubt(open_file: OpenM
     async with open_file(vfs=vfs.vfs_name) as store:
         await own(store)
         await leave_room(store, 60)
-        vfs.fail("xSync", "-wal", SYNC_ERROR)
+        vfs.fail("xSync", "-wal", SYNC_ERROR, after=1)  # behind the checkpoint that frees what the log takes
 
         outcomes = await settle_all(
             [store.submit(message(store, "m-1")), store.submit(message(store, "big", payload=BIG))]
@@ -268,3 +275,90 @@ async def test_a_disk_that_is_really_full_loses_nothing_and_works_again_with_roo
 
     async with open_store(path) as store:
         assert await landed(store, *kept, "with room") == [*kept, "with room"]
+
+
+async def test_a_disk_that_is_full_of_the_log_is_freed_by_moving_the_log(disk: Path) -> None:
+    async with open_store(disk / "agents.db") as store:
+        await own(store)
+        for number in range(10):
+            await store.commit(message(store, f"m-{number}"))
+    async with open_store(disk / "agents.db") as store:
+        for _ in range(10):
+            await store.commit(Commit(changes=(RenewLease(),)))  # the same page again and again
+        fill(disk)
+
+        await store.commit(Commit(changes=(RenewLease(),)))
+        await store.commit(message(store, "last"))
+
+    async with open_store(disk / "agents.db") as store:
+        assert await landed(store, "m-1", "last") == ["m-1", "last"]
+
+
+def names(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()}
+
+
+def fill(folder: Path) -> None:
+    with (folder / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(512))
+
+
+@pytest.mark.process
+def test_a_quota_is_a_full_disk_and_its_outcome_is_known(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", UNDER_A_LIMIT, str(tmp_path / "agents.db")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert result.stdout.split() == ["DiskFull", "True"], result.stderr
+
+
+UNDER_A_LIMIT = """
+import resource, sys, trio
+from tenure.errors import DiskFull
+from tenure.persistence.store import open_store
+from tests.store.world import landed, message, own
+
+async def main():
+    async with open_store(sys.argv[1]) as store:
+        await own(store)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+        keys = []
+        try:
+            for number in range(1_000):
+                await store.commit(message(store, f"m-{number}", payload=b'"' + b"x" * 3_000 + b'"'))
+                keys.append(f"m-{number}")
+        except DiskFull as exc:
+            print(type(exc).__name__)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        await store.commit(message(store, "last"))
+        print(await landed(store, *keys, "last") == [*keys, "last"])
+
+trio.run(main)
+"""
+
+
+async def test_an_open_for_which_there_is_no_room_says_so_and_leaves_nothing(disk: Path) -> None:
+    path = disk / "agents.db"
+    with suppress(StoreBroken):
+        async with open_store(path) as store:
+            await own(store)
+            for number in range(10):
+                await store.commit(message(store, f"m-{number}"))
+            store.stop_in_doubt("the log stays")
+    fill(disk)
+    before = names(disk)
+
+    with pytest.raises(DiskFull):
+        async with open_store(path):
+            pass
+
+    assert names(disk) == before
+    (disk / "ballast").unlink()
+    async with open_store(path) as store:
+        assert await landed(store, "m-9") == ["m-9"]
