@@ -171,13 +171,9 @@ def _check(tx: Transaction, record: runtimes.RuntimeRecord, change: TakeOwnershi
 
 
 def _crashed(tx: Transaction, owner: int | None) -> bool:
-    # A closed host let go in order; another boot means that the machine went down, not that the run took it down.
-    row = None if owner is None else tx.one("ownership.host", host=owner)
-    mine = tx.one("ownership.host", host=tx.host)
-    if row is None or mine is None:
-        return False
-    _, boot_id, closed_at, _ = row
-    return closed_at is None and boot_id == mine[1]
+    # A host that closed let go in order; one that lapsed was frozen and may wake; another boot means that the machine went
+    # down. None of that was the doing of a run.
+    return owner is not None and tx.one("ownership.crashed", host=tx.host, lost=owner) is not None
 
 
 @final

@@ -17,15 +17,15 @@ RETURNING host;
 
 -- name: ownership.lose_others
 -- Only for a host that is provably alone on the file.
-UPDATE hosts SET lost_at = :now WHERE host <> :host AND closed_at IS NULL AND lost_at IS NULL;
+UPDATE hosts SET lost_at = :now, lost_how = 'seized' WHERE host <> :host AND closed_at IS NULL AND lost_at IS NULL;
 
 -- name: ownership.mark_dead
 -- Its proof of life was seized.
-UPDATE hosts SET lost_at = :now WHERE host = :lost AND closed_at IS NULL AND lost_at IS NULL;
+UPDATE hosts SET lost_at = :now, lost_how = 'seized' WHERE host = :lost AND closed_at IS NULL AND lost_at IS NULL;
 
 -- name: ownership.mark_lapsed
 -- Only while it has not renewed since it was judged.
-UPDATE hosts SET lost_at = :now
+UPDATE hosts SET lost_at = :now, lost_how = 'lapsed'
 WHERE host = :lost AND group_number = :counter AND closed_at IS NULL AND lost_at IS NULL;
 
 -- name: ownership.move_runtimes
@@ -63,6 +63,11 @@ UPDATE runtimes SET owner = NULL, updated_at = :now WHERE owner = :host;
 
 -- name: ownership.host
 SELECT incarnation, boot_id, closed_at, lost_at FROM hosts WHERE host = :host;
+
+-- name: ownership.crashed
+-- A host whose proof of life was seized, on the boot of this one: neither closed in order, nor frozen, nor gone with its machine.
+SELECT 1 FROM hosts lost JOIN hosts mine ON mine.host = :host
+WHERE lost.host = :lost AND lost.closed_at IS NULL AND lost.lost_how = 'seized' AND lost.boot_id = mine.boot_id;
 
 -- name: ownership.group_of
 SELECT group_number, closed_at, lost_at FROM hosts WHERE incarnation = :incarnation;

@@ -116,6 +116,27 @@ async def test_a_frozen_host_is_judged_lapsed_and_lands_nothing_when_it_wakes(
             await zombie.spawn("lost", "kind")
 
 
+@pytest.mark.parametrize(("dies", "crashes"), [(True, 1), (False, 0)], ids=["dead", "frozen"])
+async def test_the_run_in_flight_is_charged_for_a_host_that_died_and_not_for_one_that_froze(
+    database: Path, autojump_clock: MockClock, *, dies: bool, crashes: int
+) -> None:
+    first, away = Reader(), Host()
+    first.wait_in_step()
+    async with supervisor(database, {"kind": first}, away) as gone, supervisor(database, {"kind": first}) as heir:
+        await (await gone.spawn("a", "kind")).accept("x")
+        await first.entered.wait()
+        away.gate.freeze()
+        if dies:
+            away.locks.die()
+
+        await heir.spawn("a", "kind", wait=True)
+
+        async with heir.store.read_connection() as connection:
+            assert await connection.query("SELECT crashes FROM runtimes") == [(crashes,)]
+        away.gate.thaw()
+        first.go_on.set()
+
+
 async def test_an_observer_whose_machine_slept_judges_nobody_for_it(database: Path, autojump_clock: MockClock) -> None:
     asleep = Host()
     async with supervisor(database, {"kind": idle}, asleep) as observer, supervisor(database, {"kind": idle}) as other:

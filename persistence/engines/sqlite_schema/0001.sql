@@ -18,7 +18,8 @@ CREATE TABLE hosts (
     lease_until REAL NOT NULL,
     opened_at REAL NOT NULL,
     closed_at REAL,
-    lost_at REAL
+    lost_at REAL,
+    lost_how TEXT CHECK (lost_how IN ('seized', 'lapsed'))
 );
 -- Dead hosts stay, for verdicts; every look at the living ones passes them by.
 CREATE INDEX hosts_living ON hosts (host) WHERE closed_at IS NULL AND lost_at IS NULL;
