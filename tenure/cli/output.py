@@ -2,24 +2,32 @@
 
 Results go to standard output and errors to standard error, so that ``tenure ... --json | jq`` is safe. With ``--json`` a result
 is one JSON document, and an error one line of JSON.
+
+Ids and errors come from whoever could write an input: nothing of them is markup, and no character of theirs steers a terminal
+or turns the direction of what stands behind it. Such characters are printed escaped; in JSON that is the same string.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from json import dumps
 from typing import Final, cast, final
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tenure.errors import Error
 
 from .exits import as_json
 
 _UNFOLDED: Final = 100_000
+
+_BEYOND_ASCII: Final = re.compile(r"[^\n -~]")
 
 
 @final
@@ -37,7 +45,8 @@ class Output:
             return
         table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
         for name, value in facts.items():
-            table.add_row(name.replace("_", " "), _cell(value))
+            # A text of several lines keeps them: each stands behind the column of names.
+            table.add_row(name.replace("_", " "), Text("\n".join(map(_visible, _cell(value).split("\n")))))
         self._print(table)
 
     def rows(self, title: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -50,19 +59,19 @@ class Output:
         for column in columns:
             table.add_column(column.replace("_", " "), overflow="fold")
         for row in found:
-            table.add_row(*(_cell(row.get(column)) for column in columns))
+            table.add_row(*(Text(_visible(_cell(row.get(column)))) for column in columns))
         self._print(table)
 
     def error(self, error: Error) -> None:
         """Print one line to standard error."""
         if self.json:
-            line = msgspec.json.encode(as_json(error)).decode()
+            line = _safe_json(msgspec.json.encode(as_json(error)))
         else:
-            line = f"tenure: {type(error).__name__}: {' '.join(str(error).split())}"
+            line = f"tenure: {type(error).__name__}: {_visible(' '.join(str(error).split()))}"
         sys.stderr.write(f"{line}\n")
 
     def _print_json(self, value: object) -> None:
-        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+        text = _safe_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
         sys.stdout.write(f"{text}\n")
 
     def _print(self, table: Table) -> None:
@@ -84,3 +93,19 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)
+
+
+def _visible(text: str) -> str:
+    """The text with all that cannot be seen, or steers what shows it, escaped as in a Python literal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _safe_json(document: bytes) -> str:
+    """The same document, in which such characters are escaped as JSON does it; they stand in strings alone."""
+    return _BEYOND_ASCII.sub(_escaped, document.decode())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else dumps(found[0])[1:-1]

@@ -1,0 +1,90 @@
+"""What the command line prints of ids and errors that somebody else has chosen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner, Result
+
+import tenure
+from tenure.cli.app import app
+from tenure.cli.exits import DONE, NOT_THERE
+from tenure.persistence.commits import Commit
+from tenure.persistence.facets.lifecycle import Hold
+from tenure.persistence.values import LogicalRuntimeId
+
+MARKUP = "[customer]42[/x]"
+ESCAPES = "esc\x1b[2J\x9b2J"
+BIDI = "a\u202etxt.exe"
+LINES = "one\ntwo"
+IDS = [MARKUP, ESCAPES, BIDI, LINES]
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+async def fill(path: Path) -> None:
+    async with tenure.open_store(path) as store:
+        for name in IDS:
+            await store.runtimes.persist_runtime_state(name, "idle")
+        detail = "TypeError: expected list[int] but got [/int]\n  at \x1b[31mline 2\nrunning  held"
+        hold = Hold(runtime_id=LogicalRuntimeId(MARKUP), reason="[bold]held", detail=detail)
+        await store.commit(Commit(runtime_id=LogicalRuntimeId(MARKUP), changes=(hold,)))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    trio.run(fill, tmp_path / "a.db")
+    return tmp_path / "a.db"
+
+
+def test_ids_are_no_markup_and_steer_no_terminal(path: Path) -> None:
+    printed = call("list", path).stdout
+
+    assert MARKUP in printed
+    assert "[bold]held" in printed
+    for visible in (r"esc\x1b[2J\x9b2J", r"a\u202etxt.exe", r"one\ntwo"):
+        assert visible in printed
+    assert printed.replace("\n", "").isprintable()
+
+
+def test_an_error_of_several_lines_keeps_them_behind_its_name(path: Path) -> None:
+    printed = call("show", path, MARKUP).stdout
+
+    assert "TypeError: expected list[int] but got [/int]\n" in printed
+    assert r"  at \x1b[31mline 2" in printed
+    assert not [line for line in printed.splitlines() if line.startswith("running")]
+    assert printed.replace("\n", "").isprintable()
+
+
+def test_json_has_the_same_strings_in_characters_that_steer_nothing(path: Path) -> None:
+    printed = call("list", path, "--json").stdout
+
+    assert sorted(each["runtime_id"] for each in json.loads(printed)) == sorted(IDS)
+    assert printed.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_an_error_that_repeats_an_id_is_one_line_of_visible_characters(path: Path, form: list[str]) -> None:
+    result = call("show", path, "nobody\x1b[2J\u202e\nDone", *form)
+
+    assert result.exit_code == NOT_THERE
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.removesuffix("\n").isprintable()
+
+
+def test_plain_letters_of_any_script_are_printed_as_they_are(path: Path) -> None:
+    async def add() -> None:
+        async with tenure.open_store(path) as store:
+            await store.runtimes.persist_runtime_state("müller-東京", "idle")
+
+    trio.run(add)
+
+    for form in ([], ["--json"]):
+        result = call("list", path, *form)
+        assert result.exit_code == DONE
+        assert "müller-東京" in result.stdout
