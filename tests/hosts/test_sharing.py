@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tenure.errors import Closed, Contended, RuntimeOwned, StaleFence, StoreLocked
+from tenure.errors import Closed, Contended, RuntimeOwned, StaleFence, StoreBroken, StoreLocked
 from tenure.persistence.commits import Commit
 from tenure.persistence.facets.lifecycle import Hold
 from tenure.persistence.facets.ownership import CloseHost, MarkLost, Ownership, RenewLease, TakeOwnership
@@ -93,20 +93,25 @@ async def test_only_an_open_that_is_alone_rescues_the_log_and_marks_all_others_l
     database: Path, autojump_clock: MockClock
 ) -> None:
     one, two, three = Host(), Host(), Host()
-    async with opened(database, one) as first, opened(database, two) as second:
-        # Two dead hosts and a living one: what is not alone touches neither log nor rows.
-        log = database.with_name("agents.db-wal")
-        inode = log.stat().st_ino
-        one.locks.die()
-        async with opened(database, three) as third:
-            assert log.stat().st_ino == inode
-            assert [each.host for each in await others(third)] == [first.host, second.host]
-            three.locks.die()
-        two.locks.die()
-        async with opened(database) as alone:
-            assert log.stat().st_ino != inode
-            assert await others(alone) == ()
-            assert host_files(database) == [f"agents.db-host-{alone.incarnation}"]
+
+    async def die_and_open_alone() -> None:
+        async with opened(database, one) as first, opened(database, two) as second:
+            # Two dead hosts and a living one: what is not alone touches neither log nor rows.
+            log = database.with_name("agents.db-wal")
+            inode = log.stat().st_ino
+            one.locks.die()
+            async with opened(database, three) as third:
+                assert log.stat().st_ino == inode
+                assert [each.host for each in await others(third)] == [first.host, second.host]
+                three.locks.die()
+            two.locks.die()
+            async with opened(database) as alone:
+                assert log.stat().st_ino != inode
+                assert await others(alone) == ()
+                assert host_files(database) == [f"agents.db-host-{alone.incarnation}"]
+
+    with pytest.raises(StoreBroken):  # the dead, which here must close: the log that they have open is another file
+        await die_and_open_alone()
 
 
 async def test_an_open_waits_for_another_one_that_has_the_file_for_itself_for_a_moment(
