@@ -19,7 +19,7 @@ from typing import final
 
 from attrs import frozen
 
-from tenure.errors import DiskFull
+from tenure.errors import CannotOpen, Contended, DiskFull
 
 from .engines.engine import HostProofs, Statements, WriteConnection
 from .limits import Limits
@@ -80,7 +80,10 @@ class HostRegistry:
 
         Tokens stay: nobody has written those runtimes since. Raises `Contended` and `DiskFull`, and nothing happened.
         """
-        rejoined = self._register(alone=False, lost=lost)
+        try:
+            rejoined = self._register(alone=False, lost=lost)
+        except CannotOpen as exc:  # no file descriptor for the lock, say
+            raise Contended(detail=f"this host was judged dead and cannot register anew: {exc.detail}") from exc
         self._proofs.let_go(lost.incarnation)
         return rejoined
 

@@ -172,6 +172,7 @@ class Store:
             StoreBroken: The store has stopped, or does so now: an I/O error stops it for reads too.
             Closed: The store was shut down.
             ReadFailed: What is stored is damaged.
+            CannotOpen: A further connection is needed and there is no file descriptor for it; nothing happened.
             Exception: Whatever the function raises.
 
         Cancellation: comes when the read has ended; reads are short.

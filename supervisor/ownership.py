@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, final
 import trio
 from attrs import frozen
 
-from tenure.errors import Closed, Contended, DiskFull, Error
+from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error
 from tenure.persistence.commits import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import inputs, ownership, requests
@@ -35,6 +35,9 @@ T = TypeVar("T")
 
 LOOK_AGAIN_S: Final = 1.0
 """Seconds after which a wait for something stored reads again, also where no other host wrote: this one may have."""
+
+NOT_NOW: Final = (Contended, DiskFull, CannotOpen)
+"""Another process's lock, no room, no file descriptor: nothing happened, and a task of the host tries again later."""
 
 TicketKey = tuple[LogicalRuntimeId, InputId]
 
@@ -145,8 +148,8 @@ class HostWatch:
             await trio.sleep(self._store.limits.poll_s)
             try:
                 await self._look()
-            except (Contended, DiskFull):
-                continue  # nothing happened; the next look tries again
+            except NOT_NOW:
+                self._stirred = True  # nothing happened; the next look tries again, and reads what this one did not
 
     async def _take_over_what_is_left(self) -> None:
         while True:
@@ -157,7 +160,7 @@ class HostWatch:
                 self._left = False
                 try:
                     await recover(self._supervisor)
-                except Contended:
+                except NOT_NOW:
                     self._left = True  # nothing happened; the next renewal tries again
                 self.stir()  # requests for what is ours from now on
 
@@ -217,7 +220,7 @@ class HostWatch:
         while waiting:
             try:
                 self._tell(await self._store.read(partial(_ended, waiting=waiting)))
-            except Contended:
+            except NOT_NOW:
                 await trio.sleep(self._store.limits.poll_s)
             else:
                 break

@@ -16,9 +16,7 @@ from tenure.actors.facts import RuntimeFacts, facts_of
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import (
     Closed,
-    Contended,
     Corrupt,
-    DiskFull,
     Error,
     Internal,
     InvalidInput,
@@ -49,7 +47,7 @@ from .behaviour import Behaviour
 from .execution import Execution
 from .foreign import ForeignRuntime, find_foreign
 from .ingress import AcceptTerms, accept_change
-from .ownership import HostWatch
+from .ownership import NOT_NOW, HostWatch
 from .publishing import Publishing
 from .reading import read_dead_letters, read_refused_sends, read_session
 from .requests import Requests
@@ -257,7 +255,7 @@ class Supervisor:
                 await self._take_over(runtime_id, kind, revive=False)
             except (StoreBroken, Closed):
                 raise
-            except (DiskFull, Contended):
+            except NOT_NOW:
                 self.watch.leave_over()
                 return None
             except Error:
@@ -377,7 +375,7 @@ class Supervisor:
             found = await self.store.read(partial(find_holding, runtime_id=runtime_id))
         except Corrupt:
             return
-        except Contended:
+        except NOT_NOW:
             self.watch.leave_over()
             return
         if found is not None and found.owner is None and found.kind in self.behaviours:

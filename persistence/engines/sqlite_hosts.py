@@ -7,12 +7,15 @@ try again at their next look.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import final
 
 from tenure.errors import Internal
 from tenure.persistence.files import Files, folder_of
 from tenure.persistence.locks import Lock, Locks
+
+from .sqlite_preflight import mapped_os_errors
 
 
 @final
@@ -28,23 +31,26 @@ class HostLocks:
 
     def hold(self, incarnation: str) -> None:
         """See `HostProofs.hold`."""
-        if not self.seize(incarnation):
+        with mapped_os_errors(self._prefix + incarnation):
+            taken = self._take(incarnation)
+        if not taken:
             raise Internal(detail=f"the lock of host {incarnation} is taken, and nobody can know that name yet")
 
     def seize(self, incarnation: str) -> bool:
-        """See `HostProofs.seize`."""
-        if incarnation not in self._held:
-            lock = self._locks.acquire(self._prefix + incarnation, exclusive=True)
-            if lock is None:
-                return False
-            self._held[incarnation] = lock
-        return True
+        """See `HostProofs.seize`. A lock that cannot be asked for, for want of a file descriptor say, proves nothing now."""
+        try:
+            return self._take(incarnation)
+        except OSError:
+            return False
 
     def let_go(self, incarnation: str) -> None:
         """See `HostProofs.let_go`. The file goes before the lock: who finds it gone makes one that proves nothing new."""
         lock = self._held.pop(incarnation, None)
         if lock is not None:
-            self._remove(self._prefix + incarnation)
+            with suppress(
+                OSError
+            ):  # what stays is a lock that can be taken, until the next host that is alone clears it away
+                self._remove(self._prefix + incarnation)
             lock.release()
 
     def clear(self) -> None:
@@ -58,6 +64,14 @@ class HostLocks:
         """Let go of everything."""
         for incarnation in list(self._held):
             self.let_go(incarnation)
+
+    def _take(self, incarnation: str) -> bool:
+        if incarnation not in self._held:
+            lock = self._locks.acquire(self._prefix + incarnation, exclusive=True)
+            if lock is None:
+                return False
+            self._held[incarnation] = lock
+        return True
 
     def _remove(self, path: str) -> None:
         if self._files.exists(path):

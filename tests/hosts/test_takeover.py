@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 import tenure
-from tenure.errors import Closed, NotFound, RuntimeOwned
+from tenure.errors import Closed, Contended, NotFound, RuntimeOwned
 from tests.hosts.worlds import LIMITS, LONGEST_S, Host, Reader, idle, supervisor
 
 # --- Who owns
@@ -135,6 +135,52 @@ async def test_the_run_in_flight_is_charged_for_a_host_that_died_and_not_for_one
             assert await connection.query("SELECT crashes FROM runtimes") == [(crashes,)]
         away.gate.thaw()
         first.go_on.set()
+
+
+async def test_a_host_without_file_descriptors_finds_nobody_dead_and_goes_on_when_it_has_some(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    reader, dying, poor = Reader(), Host(), Host()
+    reader.wait_in_step()
+    async with (
+        supervisor(database, {"kind": reader}, dying) as dead,
+        supervisor(database, {"kind": idle}, poor) as heir,
+    ):
+        ticket = await (await dead.spawn("a", "kind")).accept("x")
+        await reader.entered.wait()
+        poor.locks.exhausted = True
+        dying.gate.freeze()
+        dying.locks.die()
+        with pytest.raises(RuntimeOwned):
+            await heir.spawn("a", "kind")
+        await trio.sleep(1)
+        assert heir.failure is None
+        assert not heir.owns("a")
+
+        poor.locks.exhausted = False
+
+        with trio.fail_after(LIMITS.renew_s):
+            found = await heir.ticket("a", input_id=ticket.input_id)
+            assert (await found.wait_outcome()).phase == "consumed"
+        dying.gate.thaw()
+
+
+async def test_a_host_that_was_judged_dead_and_cannot_take_a_new_lock_tries_again(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    freezing = Host()
+    async with supervisor(database, {"kind": idle}, freezing) as zombie, supervisor(database, {}):
+        runtime = await zombie.spawn("a", "kind")
+        freezing.gate.freeze()
+        await trio.sleep(2 * LIMITS.lease_s)
+        freezing.locks.exhausted = True
+        freezing.gate.thaw()
+        with pytest.raises(Contended):
+            await runtime.accept("x")
+
+        freezing.locks.exhausted = False
+
+        assert (await (await runtime.accept("x")).wait_outcome()).phase == "consumed"
 
 
 async def test_an_observer_whose_machine_slept_judges_nobody_for_it(database: Path, autojump_clock: MockClock) -> None:

@@ -5,6 +5,8 @@ Every host of a world has seams of its own, so that one can be frozen, or its ma
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,13 +64,20 @@ class GatedExecutor:
 
 @final
 class MortalLocks:
-    """The system's locks, which can all be freed at once, as the system does when a process is killed."""
+    """The system's locks, which can all be freed at once, as the system does when a process is killed.
+
+    Attributes:
+        exhausted: Whether the process has no file descriptor left for another one.
+    """
 
     def __init__(self) -> None:
         self._locks = OsLocks()
         self._taken: list[Lock] = []
+        self.exhausted = False
 
     def acquire(self, path: str, *, exclusive: bool) -> Lock | None:
+        if self.exhausted:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
         lock = self._locks.acquire(path, exclusive=exclusive)
         if lock is not None:
             self._taken.append(lock)
