@@ -31,6 +31,7 @@ _MAY_WRITE_NOTHING: Final = (
     ownership.MarkLost,
     ownership.CloseHost,
     runs.AcquitRun,
+    runs.BeginRun,
     runs.UnstageRun,
 )
 """Of these a group may leave all rows but those of its host as they were."""
