@@ -45,3 +45,39 @@ SELECT r.kind, r.state, r.held, r.held_detail, r.generation, r.fence_token, r.ep
 FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner LEFT JOIN sessions s ON s.session = r.session
      LEFT JOIN runs u ON u.run = r.run LEFT JOIN quarantines q ON q.runtime = r.runtime
 WHERE r.runtime_id = :runtime_id;
+
+-- name: verification.why
+SELECT r.state, r.held, r.held_detail, r.kind, r.runtime, r.run,
+       h.incarnation, h.host_name, h.pid, coalesce(h.closed_at, h.lost_at), u.run_id, u.attempts, u.retry_at, u.error
+FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner LEFT JOIN runs u ON u.run = r.run
+WHERE r.runtime_id = :runtime_id;
+
+-- name: verification.open_inputs
+SELECT count(*) FROM inputs WHERE runtime = :runtime AND finished_at IS NULL;
+
+-- name: verification.oldest_input
+SELECT input_id, kind, phase, lane, attempts, created_at FROM inputs
+WHERE runtime = :runtime AND finished_at IS NULL ORDER BY admission LIMIT 1;
+
+-- name: verification.staged
+SELECT 1 FROM inputs WHERE run = :run AND finished_at IS NULL AND phase = 'staged' LIMIT 1;
+
+-- name: verification.last_step
+SELECT name, ordinal, status, result, started_at FROM steps WHERE run = :run ORDER BY step DESC LIMIT 1;
+
+-- name: verification.open_requests
+SELECT verb, created_at FROM requests WHERE runtime = :runtime AND done_at IS NULL ORDER BY request;
+
+-- name: verification.newest_receipts
+SELECT r.receipt, r.position, r.committed_at, r.boundary, u.run_id, r.sequence, r.message_count, r.input_ids
+FROM receipts r JOIN runs u ON u.run = r.run WHERE r.runtime = :runtime ORDER BY r.receipt DESC LIMIT :count;
+
+-- name: verification.receipts_after
+SELECT r.receipt, r.position, r.committed_at, r.boundary, u.run_id, r.sequence, r.message_count, r.input_ids
+FROM receipts r JOIN runs u ON u.run = r.run WHERE r.runtime = :runtime AND r.receipt > :after ORDER BY r.receipt;
+
+-- name: verification.newest_links
+SELECT link, position, committed_at, event, detail FROM links WHERE runtime = :runtime ORDER BY link DESC LIMIT :count;
+
+-- name: verification.links_after
+SELECT link, position, committed_at, event, detail FROM links WHERE runtime = :runtime AND link > :after ORDER BY link;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import backups, inspection
+from . import backups, explanation, inspection, verbs
 from .command import command
 
 
@@ -19,3 +19,16 @@ command(app, "restore")(backups.restore)
 command(app, "list")(inspection.list_all)
 command(app, "show")(inspection.show)
 command(app, "verify")(inspection.verify)
+command(app, "why")(explanation.why)
+command(app, "tail")(explanation.tail)
+command(app, "dead-letters")(inspection.dead_letters)
+command(app, "retry")(verbs.retry)
+command(app, "drop")(verbs.drop)
+command(app, "retire")(verbs.retire)
+command(app, "reset")(verbs.reset)
+command(app, "stop")(verbs.stop)
+command(app, "recycle")(verbs.recycle)
+command(app, "destroy")(verbs.destroy)
+command(app, "resume")(verbs.resume)
+command(app, "cancel")(verbs.cancel)
+command(app, "settle-step")(verbs.settle_step)

@@ -1,4 +1,4 @@
-"""``tenure list``, ``tenure show`` and ``tenure verify``: read only, host running or not."""
+"""``tenure list``, ``show``, ``verify`` and ``dead-letters``: read only, host running or not."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Final
 import attrs
 import click
 
-from tenure.persistence.inspection import list_runtimes, show_runtime
+from tenure.persistence.facets.dead_letters import DeadLetter, of_runtime
+from tenure.persistence.inspection import PAGE, list_runtimes, show_runtime
 from tenure.persistence.looking import Look, look_into
-from tenure.persistence.values import LogicalRuntimeId, check_runtime_id
+from tenure.persistence.values import InputId, LogicalRuntimeId, check_runtime_id
 from tenure.persistence.verification import Verification, count_runtimes, runtime_ids, verify_runtime
 
 from .exits import REFUSED
 from .output import Output
 
 _LISTED: Final = ("runtime_id", "kind", "state", "held", "generation", "fence_token", "owner")
+_LETTERS: Final = ("runtime_id", "input_id", "reason", "target", "attempts", "bytes", "error")
 _VERIFIED: Final = ("runtime_id", "sound", "receipts", "links", "nodes", "inputs", "problems", "not_recomputed")
 
 
@@ -54,6 +56,28 @@ async def verify(output: Output, file: str, runtime: str | None) -> int | None:
     lines = [_line(each) for each in found] + ([_nameless(nameless)] if nameless > 0 else [])
     output.rows("Verified", _VERIFIED, lines)
     return None if all(line["sound"] for line in lines) else REFUSED
+
+
+@click.argument("file", type=click.Path())
+@click.argument("runtime", required=False)
+async def dead_letters(output: Output, file: str, runtime: str | None) -> None:
+    """List the dead letters of RUNTIME, or of every runtime of the store FILE, without their content."""
+    lines: list[dict[str, object]] = []
+    async with look_into(file) as look:
+        for each in await _ids(look) if runtime is None else [check_runtime_id(runtime)]:
+            if runtime is not None:
+                await look.read(partial(show_runtime, runtime_id=each))  # `NotFound` in place of an empty list
+            after = InputId("")
+            while page := await look.read(partial(of_runtime, runtime_id=each, after=after, count=PAGE)):
+                after = page[-1].input_id
+                lines += [_letter(each, letter) for letter in page]
+    output.rows("Dead letters", _LETTERS, lines)
+
+
+def _letter(runtime_id: LogicalRuntimeId, letter: DeadLetter) -> dict[str, object]:
+    line: dict[str, object] = {"runtime_id": runtime_id, **attrs.asdict(letter), "bytes": len(letter.payload)}
+    del line["payload"]
+    return line
 
 
 async def _ids(look: Look) -> list[LogicalRuntimeId]:

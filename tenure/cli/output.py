@@ -62,6 +62,17 @@ class Output:
             table.add_row(*(Text(_visible(_cell(row.get(column)))) for column in columns))
         self._print(table)
 
+    def line(self, facts: Mapping[str, object]) -> None:
+        """Print one thing on a line of its own, at once: in JSON an object, for people what is known of it."""
+        if self.json:
+            text = msgspec.json.encode(facts).decode()
+        else:
+            text = "  ".join(
+                f"{name.replace('_', ' ')} {_cell(value)}" for name, value in facts.items() if value is not None
+            )
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
     def error(self, error: Error) -> None:
         """Print one line to standard error."""
         if self.json:

@@ -1,0 +1,49 @@
+"""``tenure why`` and ``tenure tail``: what keeps a runtime from running, and what it does; read only."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Final
+
+import attrs
+import click
+import trio
+
+from tenure.persistence.explanation import Tail, explain
+from tenure.persistence.looking import look_into
+from tenure.persistence.values import check_runtime_id
+
+from .output import Output
+
+FOLLOW_S: Final = 0.5
+"""Seconds between two looks of ``tenure tail --follow``."""
+
+LINES: Final = 10
+
+
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+async def why(output: Output, file: str, runtime: str) -> None:
+    """Say why RUNTIME of the store FILE does not run."""
+    async with look_into(file) as look:
+        told = await look.read(partial(explain, runtime_id=check_runtime_id(runtime), now=time.time()))
+    output.facts("Why", told)
+
+
+@click.option("--lines", "-n", default=LINES, show_default=True, type=click.IntRange(min=0), help="Entries at first.")
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what lands, until interrupted.")
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+async def tail(output: Output, file: str, runtime: str, *, lines: int, follow: bool) -> None:
+    """Print the newest receipts of RUNTIME, and its resets, rewrites and clears; with --json one object a line."""
+    newest = Tail(check_runtime_id(runtime))
+    async with look_into(file) as look:
+        found = await look.read(partial(newest.newest, count=lines))
+        while True:
+            for entry in found:
+                output.line(attrs.asdict(entry))
+            if not follow:
+                return
+            await trio.sleep(FOLLOW_S)
+            found = await look.read(newest.more)

@@ -1,0 +1,138 @@
+"""The verbs of runtimes as commands: carried out by the host that owns the runtime, or here where none does.
+
+Each opens the store as a host without behaviours: it takes nothing over, stores what is asked as a request, and waits for the
+answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import click
+
+from tenure.errors import InvalidInput
+from tenure.persistence.looking import look_into
+from tenure.supervisor.handle import Handle
+from tenure.supervisor.opening import open_supervisor
+from tenure.supervisor.verdicts import DidNotRun, Ran, Verdict
+
+from .output import Output
+
+Verb = Callable[[Handle], Awaitable[object]]
+
+
+@asynccontextmanager
+async def handle_of(file: str, runtime: str) -> AsyncGenerator[Handle]:
+    """The handle of a runtime of a store that is there and of this version; nothing is made and nothing migrated."""
+    async with look_into(file):
+        pass
+    async with open_supervisor(file, behaviours={}, drain_s=0) as supervisor:
+        yield await supervisor.find(runtime)
+
+
+async def carry_out(output: Output, file: str, runtime: str, name: str, verb: Verb) -> None:
+    """Have a verb carried out and print what came of it."""
+    async with handle_of(file, runtime) as handle:
+        answer = await verb(handle)
+    facts: dict[str, object] = {"runtime_id": runtime, "verb": name, "done": True}
+    if answer is not None:
+        facts["answer"] = answer
+    output.facts("Done", facts)
+
+
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+async def retire(output: Output, file: str, runtime: str) -> None:
+    """Let RUNTIME accept nothing new and drain what it has."""
+    await carry_out(output, file, runtime, "retire", lambda handle: handle.retire())
+
+
+@click.option("--clear-session", is_flag=True, help="Empty the conversation too.")
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+async def reset(output: Output, file: str, runtime: str, *, clear_session: bool) -> None:
+    """Abandon every unfinished input of RUNTIME and begin its next life."""
+    await carry_out(output, file, runtime, "reset", lambda handle: handle.reset(clear_session=clear_session))
+
+
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+async def stop(output: Output, file: str, runtime: str) -> None:
+    """Abandon every unfinished input of RUNTIME; it runs nothing until it is spawned again."""
+    await carry_out(output, file, runtime, "stop", lambda handle: handle.stop())
+
+
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+async def recycle(output: Output, file: str, runtime: str) -> None:
+    """Bring the retired RUNTIME back to work with all that it holds."""
+    await carry_out(output, file, runtime, "recycle", lambda handle: handle.recycle())
+
+
+@click.option("--yes", is_flag=True, help="Yes, for ever.")
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+async def destroy(output: Output, file: str, runtime: str, *, yes: bool) -> None:
+    """Abandon every unfinished input of RUNTIME for ever: its id never comes back. Needs --yes."""
+    if not yes:
+        raise InvalidInput(detail="destroying cannot be undone; say --yes", field="--yes")
+    await carry_out(output, file, runtime, "destroy", lambda handle: handle.destroy())
+
+
+@click.option("--restart-run", is_flag=True, help="Drop the current run's id and steps, and begin anew.")
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+async def resume(output: Output, file: str, runtime: str, *, restart_run: bool) -> None:
+    """Let the held RUNTIME run again."""
+    await carry_out(output, file, runtime, "resume", lambda handle: handle.resume(restart_run=restart_run))
+
+
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+@click.argument("input_id", required=False)
+async def cancel(output: Output, file: str, runtime: str, input_id: str | None) -> None:
+    """End the current run of RUNTIME and abandon its batch; or abandon one input, INPUT_ID, that no run has."""
+    await carry_out(output, file, runtime, "cancel", lambda handle: handle.cancel(input_id))
+
+
+@click.option("--fresh", is_flag=True, help="Begin a new run and repeat its steps.")
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+@click.argument("input_id")
+async def retry(output: Output, file: str, runtime: str, input_id: str, *, fresh: bool) -> None:
+    """Queue the dead letter INPUT_ID of RUNTIME again, or send it again."""
+    await carry_out(output, file, runtime, "retry", lambda handle: handle.retry(input_id, fresh=fresh))
+
+
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+@click.argument("input_id")
+async def drop(output: Output, file: str, runtime: str, input_id: str) -> None:
+    """Let the dead letter INPUT_ID of RUNTIME go: its content is gone, its key stays known."""
+    await carry_out(output, file, runtime, "drop", lambda handle: handle.drop(input_id))
+
+
+@click.option("--ran", metavar="JSON", help="It ran, with this result.")
+@click.option("--did-not-run", is_flag=True, help="It did not run, and is dispatched again.")
+@click.argument("file", type=click.Path())
+@click.argument("runtime")
+@click.argument("name")
+@click.argument("ordinal", type=int)
+async def settle_step(
+    output: Output, file: str, runtime: str, name: str, ordinal: int, *, ran: str | None, did_not_run: bool
+) -> None:
+    """Say whether the ORDINAL-th step NAME of RUNTIME, which is in doubt, ran, and let it run again."""
+    if (ran is None) is not did_not_run:
+        raise InvalidInput(detail="say --ran JSON or --did-not-run", field="--ran")
+    verdict: Verdict = DidNotRun() if ran is None else Ran(_json(ran))
+    await carry_out(output, file, runtime, "settle_step", lambda handle: handle.settle_step(name, ordinal, verdict))
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as exc:
+        raise InvalidInput(detail=f"it is no JSON: {exc}", field="--ran") from exc
