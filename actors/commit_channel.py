@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, final
 
 import trio
@@ -71,11 +71,17 @@ class CommitChannel:
         Both say that nothing landed, so the same commit is tried again while the run waits; neither counts as an attempt
         (design §3). The turn is free between the tries, for a stop.
         """
+        return await self.decide_in_turn(lambda: changes, on_settled)
+
+    async def decide_in_turn(
+        self, decide: Callable[[], Sequence[Change]], on_settled: Settled | None = None
+    ) -> CommitResult:
+        """As `commit_in_turn`, of changes that are decided anew in each turn, on what is published then."""
         delay_s = RETRY_S
         while True:
             async with self.turn:
                 try:
-                    return await self.commit(*changes, on_settled=on_settled)
+                    return await self.commit(*decide(), on_settled=on_settled)
                 except (DiskFull, Contended):
                     pass  # tried again below, once the turn is free
             await trio.sleep(delay_s)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, final
 
 from attrs import evolve, frozen
 
-from tenure.errors import RuntimeDestroyed
+from tenure.errors import InvalidTransition, RuntimeDestroyed
 from tenure.persistence.commits import Change
 from tenure.persistence.facets.lifecycle import WriteLifecycle
 from tenure.persistence.facets.ownership import RenewToken
-from tenure.persistence.lifecycle import LifecycleEvent, Standing, abandons, durable, transition
+from tenure.persistence.facets.runs import DropRun
+from tenure.persistence.lifecycle import LifecycleEvent, Standing, abandons, durable, runs_inputs, transition
 from tenure.persistence.values import AbandonReason, LogicalRuntimeId, RuntimeState
 
 from .facts import RuntimeFacts, attached
@@ -91,3 +93,27 @@ def publish(facts: RuntimeFacts, decision: Decision, answers: tuple[Any, ...]) -
         facts.not_before = None
     if decision.event is LifecycleEvent.RESET:
         facts.failures = "[]"
+
+
+def may_begin(facts: RuntimeFacts) -> bool:
+    """Whether a run may begin, as far as it depends on what was committed."""
+    return (
+        facts.held is None
+        and facts.not_before is None
+        and facts.has_work
+        and not facts.on_trial
+        and runs_inputs(facts.standing)
+    )
+
+
+def check_drops(facts: RuntimeFacts, changes: Iterable[Change]) -> None:
+    """Refuse to resume a runtime with a new run while its run executes.
+
+    Whoever asks for it has seen a held runtime; it was resumed meanwhile, and what executes must not be done twice.
+
+    Raises:
+        InvalidTransition: One of the changes drops the run.
+    """
+    state = facts.standing.state
+    if state is RuntimeState.RUNNING and any(isinstance(change, DropRun) for change in changes):
+        raise InvalidTransition(runtime_id=facts.runtime_id, state=state, event="restart of the run")

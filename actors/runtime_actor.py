@@ -7,6 +7,9 @@ works the inbox off: it begins a run, has it executed by the floor above, and be
 
 Nothing here is true before it is on disk: facts change in callbacks of settled commits. An actor that nobody uses may be
 dropped at any time; its facts stay with the supervisor, and a new actor goes on from them.
+
+A run that is dropped, by a cancel, a stop or the loss of the runtime, is so at once for its `Run`, which does nothing more;
+its behaviour may still clean up, and the next run begins behind that (`worker`).
 """
 
 from __future__ import annotations
@@ -24,17 +27,19 @@ from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.facets.lifecycle import Hold
 from tenure.persistence.facets.runs import BeginRun, NothingBegun, RunBegun
 from tenure.persistence.group import Outcome
-from tenure.persistence.lifecycle import LifecycleEvent, runs_inputs, transition
+from tenure.persistence.lifecycle import LifecycleEvent, transition
+from tenure.persistence.nursery import first
 from tenure.persistence.store import Store
 from tenure.persistence.values import AbandonReason, InputId, Lane, RunId, RuntimeState
 
 from .commit_channel import CommitChannel
-from .decisions import Decision, decide, publish
+from .decisions import Decision, check_drops, decide, may_begin, publish
 from .facts import RuntimeFacts
 from .listener import Listener
 from .mailbox import Mailbox, MailboxStatistics
 from .request import Request
 from .watched import Watched
+from .worker import LINGERS, Worker
 
 T = TypeVar("T")
 
@@ -47,7 +52,7 @@ class RuntimeActor:
         facts: What was last committed.
         standing: The same standing, to wait on.
         held: The same held mark, to wait on.
-        working: Whether it works the inbox off now, run after run.
+        working: Whether it works the inbox off now, run after run, or its last run has not ended.
         resting: How many tasks of its run wait durably now, for a time or for a person.
         channel: The way of its commits.
         steered: Counts the accepts that steer; a run that waits for one watches it.
@@ -62,15 +67,18 @@ class RuntimeActor:
         execute: Callable[[RuntimeActor, RunBegun], Awaitable[None]],
         listener: Listener,
         start_soon: Callable[[Callable[[], Awaitable[None]]], None],
+        worker: Worker,
     ) -> None:
         """Go on from these facts; `serve` must then be started, as `start_soon` starts what this actor needs beside it.
+
+        `worker` is that of the runtime, which may still be busy for an actor before this one.
 
         `execute` executes one run and commits its end through the actor's channel; it is cancelled when the runtime is stopped.
         """
         self.facts = facts
         self.standing = Watched(facts.standing)
         self.held = Watched(facts.held)
-        self.working = Watched(False)
+        self.working = worker.busy
         self.resting = Watched(0)
         self.channel = CommitChannel(store, facts)
         self.steered = Watched(0)
@@ -82,7 +90,8 @@ class RuntimeActor:
         self._start_soon = start_soon
         self._mailbox = Mailbox[Request[Any]](store.limits.mailbox_messages)
         self._server = trio.CancelScope()
-        self._worker: trio.CancelScope | None = None
+        self._worker = worker
+        worker.ended, worker.lingers = self._worker_ended, self._worker_lingers
         self._draining = False
         self._users = 0
         self._used_at = trio.current_time()
@@ -122,21 +131,19 @@ class RuntimeActor:
 
     async def wait_for(self, watched: Watched[T], reached: Callable[[T], bool]) -> T:
         """Wait for a value of `standing` or `held`. Raises why the actor has ended, where it ends first."""
+        found: list[T] = []
+
+        async def wait() -> None:
+            found.append(await watched.wait_value(reached))
+
         self._users += 1
         try:
-            async with trio.open_nursery() as nursery:  # owned by this wait
-
-                async def end() -> None:
-                    await self.closed.wait()
-                    nursery.cancel_scope.cancel()
-
-                nursery.start_soon(end)
-                found = await watched.wait_value(reached)
-                nursery.cancel_scope.cancel()
-                return found
-            raise self._why_closed()
+            await first(wait, self.closed.wait)
         finally:
             self._users -= 1
+        if not found:
+            raise self._why_closed()
+        return found[0]
 
     def statistics(self) -> MailboxStatistics:
         """How full the mailbox is."""
@@ -162,11 +169,16 @@ class RuntimeActor:
         finally:
             self.close(self._why_closed())
 
+    def lose(self, error: Error) -> None:
+        """End the actor of a runtime that is another host's: its run goes no further, whatever its behaviour still does."""
+        self.facts.run_id = None
+        self.close(error)
+
     def close(self, error: Error) -> None:
         """End the actor: no run goes on, and everybody who waits for it gets the error."""
         if self._closed is None:
             self._closed = error
-        self._stop_worker()
+        self._worker.stop()
         for request in self._mailbox.close():
             request.fail(self._closed)
         self._server.cancel()
@@ -180,17 +192,15 @@ class RuntimeActor:
     def idle_since(self) -> float | None:
         """Since when (trio's clock) nobody has used the actor, or None where somebody does or a run may come up."""
         seen = self._mailbox.statistics()
-        busy = self._users or seen.waiting or seen.senders or self._worker is not None
+        busy = self._users or seen.waiting or seen.senders or self._worker.busy.value
         return None if busy or self.facts.not_before is not None else self._used_at
 
     def wake(self) -> None:
         """Work the inbox off if there is reason to; called whenever one may have come up."""
         self._used_at = trio.current_time()
         self.facts.has_work = True
-        if self._worker is None and self._may_run():
-            self._worker = trio.CancelScope()
-            self.working.value = True
-            self._start_soon(partial(self._work, self._worker))
+        if not self._worker.busy.value and self._may_run():
+            self._worker.start(self._work)
 
     def wake_at(self, retry_at: float) -> None:
         """Begin no run before `retry_at` (unix seconds), and look again then."""
@@ -205,6 +215,10 @@ class RuntimeActor:
             yield
         finally:
             self.resting.value -= 1
+
+    def executes(self, run_id: RunId) -> bool:
+        """Whether a run is the one that was begun and has not ended."""
+        return self.facts.run_id == run_id
 
     def publish_run(self, event: LifecycleEvent) -> None:
         """A commit that begins or ends a run has settled."""
@@ -223,7 +237,7 @@ class RuntimeActor:
         publish(self.facts, decision, answers)
         self.standing.value = self.facts.standing
         if decision.ends_run:
-            self._stop_worker()
+            self._worker.stop()
         if decision.reason is not None:
             self._listener.abandoned(self.facts.runtime_id, answers[0].abandoned, decision.reason)
 
@@ -300,6 +314,7 @@ class RuntimeActor:
             await self.channel.commit(*also)
 
     async def _hold(self, reason: str | None, detail: str | None, first: tuple[Change, ...]) -> None:
+        check_drops(self.facts, first)
         await self.channel.commit(*first, Hold(runtime_id=self.facts.runtime_id, reason=reason, detail=detail))
         if reason is None:
             self.facts.failures, self.facts.not_before = "[]", None
@@ -312,7 +327,7 @@ class RuntimeActor:
         if self.facts.standing.state is RuntimeState.RUNNING:
             self.publish_run(LifecycleEvent.CANCEL_RUN)
         self.facts.not_before = None
-        self._stop_worker()
+        self._worker.stop()
         self._listener.abandoned(self.facts.runtime_id, abandoned, reason)
         return bool(abandoned)
 
@@ -332,29 +347,26 @@ class RuntimeActor:
         facts = self.facts
         if facts.not_before is not None and facts.not_before <= self._store.seams.wall_clock():
             facts.not_before = None
-        return (
-            self._closed is None
-            and not self._draining
-            and facts.held is None
-            and facts.not_before is None
-            and facts.has_work
-            and not facts.on_trial
-            and runs_inputs(facts.standing)
-        )
+        return self._closed is None and not self._draining and may_begin(facts)
 
-    async def _work(self, scope: trio.CancelScope) -> None:
-        """Run after run until nothing waits. At most one of these lives for an actor."""
-        with scope:
-            while self._may_run():
-                self.facts.has_work = False  # whatever comes from here on sets it again
-                begun = await self._begin()
-                if begun is not None:
-                    self.facts.has_work = self.facts.has_work or begun.more
-                    await self._execute(self, begun)
-        if self._worker is scope:
-            self._worker, self.working.value = None, False
-            if self.facts.has_work:
-                self.wake()
+    async def _work(self) -> None:
+        """Run after run until nothing waits, or the worker is stopped."""
+        while self._may_run() and not self._worker.stopped:
+            self.facts.has_work = False  # whatever comes from here on sets it again
+            begun = await self._begin()
+            if begun is not None:
+                self.facts.has_work = self.facts.has_work or begun.more
+                await self._execute(self, begun)
+
+    def _worker_ended(self) -> None:
+        if self.facts.held == LINGERS:
+            self.publish_held(None, None)
+        if self.facts.has_work:
+            self.wake()
+
+    def _worker_lingers(self) -> None:
+        if self.facts.held is None:
+            self.publish_held(LINGERS, "its behaviour was cancelled, and cleans up under a shield")
 
     async def _begin(self) -> RunBegun | None:
         run_id = RunId(self._store.seams.new_id())
@@ -381,13 +393,6 @@ class RuntimeActor:
         if begun.abandoned:
             self._listener.unstageable(self.facts.runtime_id, begun.abandoned)
 
-    def _stop_worker(self) -> None:
-        if self._worker is not None:
-            self._worker.cancel()
-            self._worker, self.working.value = None, False
-
     async def _sleep_until(self, retry_at: float) -> None:
-        # The two clocks need not agree to the last digit, and nobody looks again behind this task.
-        while (left_s := retry_at - self._store.seams.wall_clock()) > 0:  # noqa: ASYNC110 - time has no event
-            await trio.sleep(left_s)
+        await self._store.seams.sleep_until(retry_at)
         self.wake()

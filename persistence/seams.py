@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final, final
 
+import trio
 from attrs import field, frozen
 
 from .executors import BorrowedThreads, Executor, ThreadExecutor
@@ -72,3 +73,10 @@ class Seams:
     def new_id(self) -> str:
         """A fresh UUIDv7 from this seam's clock and randomness."""
         return uuid7(self.wall_clock, self.random)
+
+    async def sleep_until(self, at: float) -> None:
+        """Sleep until the wall clock shows a time; at once, with a checkpoint, where it is past."""
+        await trio.lowlevel.checkpoint()
+        # The two clocks need not agree to the last digit, and nobody looks again behind this task.
+        while (left_s := at - self.wall_clock()) > 0:  # noqa: ASYNC110 - time has no event
+            await trio.sleep(left_s)

@@ -92,14 +92,7 @@ class Execution:
 
     async def _run(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
         journal = await self._load_journal(begun)
-        steps = Steps(
-            self._store,
-            actor,
-            self._step_executor,
-            begun.run_id,
-            behaviour,
-            journal.steps,
-        )
+        steps = Steps(self._store, actor, self._step_executor, begun.run_id, behaviour, journal.steps)
         on_boundary = partial(self._checkpointed, actor)
         run = Run(self._store, actor, begun, journal, steps, behaviour.payload_type, on_boundary)
         try:
@@ -128,8 +121,8 @@ class Execution:
         try:
             if lost is not None and (mine or self._store.broken is not None):
                 actor.close(lost)
-            elif find_leaf(error, (InvalidTransition,)) is not None and actor.facts.run_id != begun.run_id:
-                return  # the run was dropped by a lifecycle event that committed first
+            elif not actor.executes(begun.run_id):
+                return  # the run was dropped by a verb that committed first
             elif (attention := find_leaf(error, (NeedsAttention,))) is not None:
                 doubt = () if attention.doubt is None else (attention.doubt,)
                 await self._hold(actor, HeldReason.NEEDS_ATTENTION, error, *doubt)
@@ -140,7 +133,10 @@ class Execution:
         except (StaleFence, StoreBroken, Closed) as exc:
             actor.close(exc)
         except InvalidTransition:
-            return  # as above: the commit that would have counted this attempt came second
+            # As above, but by somebody who did not ask the actor: on disk it is not the current run any more.
+            if actor.executes(begun.run_id):
+                actor.publish_run(LifecycleEvent.CANCEL_RUN)
+                actor.facts.has_work = True
         except Error as exc:
             # How it failed cannot be written: this runtime is blocked until the next open, and no other (design §5).
             actor.publish_held("cannot end a run", str(exc))

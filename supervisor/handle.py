@@ -94,6 +94,9 @@ class Handle(ABC):
 
         Args:
             restart_run: Drop the id and the steps of the current run: its batch begins a new run, and repeats them.
+
+        Raises:
+            InvalidTransition: With `restart_run`, while a run executes: it was resumed already.
         """
         await self._perform(Resume(restart_run=restart_run))
 

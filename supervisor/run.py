@@ -74,7 +74,7 @@ class RunInput:
 
 @final
 class Run:
-    """One execution of a behaviour over its batch. Good until the behaviour ends; afterwards `RunEnded`.
+    """One execution of a behaviour over its batch. Good until the behaviour ends, or the run is dropped; then `RunEnded`.
 
     Attributes:
         runtime_id: Which runtime.
@@ -115,7 +115,8 @@ class Run:
         self._sends_landed = 0
         self._rejected: dict[InputId, str] = {}
         self._joined: list[RunInput] = []
-        self._decisions: list[Decision] = []
+        self._events: list[LifecycleEvent] = []
+        self._decisions: tuple[Decision, ...] = ()
         self._boundaries = 0
         self._boundary = trio.Lock()  # held over a boundary: the next one begins where it left off
         self._ended = False
@@ -248,14 +249,12 @@ class Run:
             raise self._steps.fault
         if self._boundaries < len(self._journal.boundaries):
             raise self._steps.mismatch(f"checkpoint {self._boundaries + 1}", "a checkpoint", "the end of the run")
-        finish = FinishRun(runtime_id=self.runtime_id, run_id=self.run_id)
-        verbs = [change for decision in self._decisions for change in decision.changes]
-        await self._commit(RunApplyBoundary.RUN_START, [finish, *verbs], on_settled)
+        await self._commit(RunApplyBoundary.RUN_START, self._last, on_settled)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
-        """The lifecycle events that this run asks for, in order; they are written last in its final commit."""
-        return tuple(self._decisions)
+        """The lifecycle events that this run asks for, as decided in its final commit; they are written last in it."""
+        return self._decisions
 
     def end(self) -> None:
         """From now on every use of this run is `RunEnded`."""
@@ -264,20 +263,33 @@ class Run:
     # Inside
 
     def _check_open(self) -> None:
-        if self._ended:
+        if self._ended or not self._actor.executes(self.run_id):
             raise RunEnded(run_id=self.run_id)
         if self._steps.fault is not None:
             raise self._steps.fault  # a behaviour may have caught it; nothing lands behind it
 
     def _decide(self, event: LifecycleEvent) -> None:
         self._check_open()
-        if self._decisions:
-            standing = self._decisions[-1].after
-        else:
-            standing = transition(self._actor.facts.standing, LifecycleEvent.FINISH_RUN, runtime_id=self.runtime_id)
-        decision = decide(self.runtime_id, standing, event, self._store.seams.new_id())
-        if decision is not None:
-            self._decisions.append(decision)
+        self._decided([*self._events, event])  # refused here, where it can be refused by now
+        self._events.append(event)
+
+    def _decided(self, events: list[LifecycleEvent]) -> tuple[Decision, ...]:
+        """What these come to behind the run, on the standing of this moment: somebody outside may have retired it."""
+        decisions: list[Decision] = []
+        standing = transition(self._actor.facts.standing, LifecycleEvent.FINISH_RUN, runtime_id=self.runtime_id)
+        for event in events:
+            decision = decide(self.runtime_id, standing, event, self._store.seams.new_id())
+            if decision is not None:
+                decisions.append(decision)
+                standing = decision.after
+        return tuple(decisions)
+
+    def _last(self) -> list[Change]:
+        # Called in the turn of the final commit: no verb from outside lands in between.
+        finish = FinishRun(runtime_id=self.runtime_id, run_id=self.run_id)
+        if self._events:
+            self._decisions = self._decided(self._events)
+        return [finish, *(change for decision in self._decisions for change in decision.changes)]
 
     async def _checkpoint(
         self, consume: tuple[RunInput, ...], *more: Change
@@ -290,7 +302,7 @@ class Run:
         async with self._boundary:
             if self._boundaries < len(self._journal.boundaries):
                 return self._replay()
-            result = await self._commit(RunApplyBoundary.RUN_CHECKPOINT, last, self._on_boundary)
+            result = await self._commit(RunApplyBoundary.RUN_CHECKPOINT, lambda: last, self._on_boundary)
         receipt: RunBoundaryReceipt = result.values[-len(last) - 1]
         joined: tuple[BatchMember, ...] = result.values[-1]
         return receipt, joined
@@ -312,7 +324,7 @@ class Run:
         return recorded.receipt, tuple(each for each in self._begun.inputs if each.joined == recorded.receipt.sequence)
 
     async def _commit(
-        self, boundary: RunApplyBoundary, last: list[Change], on_settled: Callable[[Outcome], None]
+        self, boundary: RunApplyBoundary, last: Callable[[], list[Change]], on_settled: Callable[[Outcome], None]
     ) -> CommitResult:
         receipt = MintReceipt(
             runtime_id=self.runtime_id,
@@ -320,10 +332,10 @@ class Run:
             boundary=boundary,
             contributing_input_ids=self._contributing,
         )
-        changes = [*self._buffered(), receipt, *last]
+        changes = [*self._buffered(), receipt]
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
         buffered = len(self.session.appended), len(self._sends), tuple(self._rejected)
-        result = await self._actor.channel.commit_in_turn(*changes, on_settled=on_settled)
+        result = await self._actor.channel.decide_in_turn(lambda: [*changes, *last()], on_settled)
         self._landed(*buffered)
         return result
 

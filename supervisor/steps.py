@@ -8,10 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, final
 
-import trio
-
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import LimitReached, StepFailed, StepMismatch
+from tenure.errors import LimitReached, RunEnded, StepFailed, StepMismatch
 from tenure.persistence.codec import decode, digest, encode
 from tenure.persistence.executors import Executor
 from tenure.persistence.facets.ownership import RenewLease
@@ -113,7 +111,7 @@ class Steps:
             if wake_at > clock():
                 await self._channel.commit_in_turn(AcquitRun(runtime_id=self._runtime_id, run_id=self._run_id))
         with self._actor.rest():
-            await trio.sleep(max(0.0, wake_at - clock()))
+            await self._store.seams.sleep_until(wake_at)
 
     def mismatch(self, name: str, recorded: str, given: str) -> StepMismatch:
         """The error of a run that does something else than its journal says."""
@@ -186,6 +184,8 @@ class Steps:
         try:
             result = encode(await self._call(function, arguments), "result")
         except Exception as exc:
+            if not self._actor.executes(self._run_id):
+                raise  # it was dropped, and records nothing more
             failed = record(status=StepStatus.FAILED, error=describe(exc), ended_at=clock())
             await self._channel.commit_in_turn(failed)
             raise
@@ -195,6 +195,8 @@ class Steps:
     async def _call(self, function: Callable[..., Awaitable[Any] | Any], arguments: tuple[object, ...]) -> Any:
         while True:
             await self._hold_lease()
+            if not self._actor.executes(self._run_id):
+                raise RunEnded(run_id=self._run_id)
             if _is_async(function):
                 return await function(*arguments)
             started, result = await self._executor.run(partial(self._start, function, arguments))
@@ -202,8 +204,9 @@ class Steps:
                 return result
 
     def _start(self, function: Callable[..., Any], arguments: tuple[object, ...]) -> tuple[bool, Any]:
-        # In the worker thread: the host may have slept while this waited for one.
-        return (False, None) if self._store.lease_lapsed() else (True, function(*arguments))
+        # In the worker thread: the host may have slept, or the run may have been dropped, while this waited for one.
+        may_start = self._actor.executes(self._run_id) and not self._store.lease_lapsed()
+        return (True, function(*arguments)) if may_start else (False, None)
 
     async def _hold_lease(self) -> None:
         """No step body starts on a lapsed lease (design §4): the token must be found good again first."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Unpack, final
+from weakref import WeakValueDictionary
 
 import trio
 
 from tenure.actors.facts import RuntimeFacts, facts_of
 from tenure.actors.runtime_actor import RuntimeActor
+from tenure.actors.worker import Worker
 from tenure.errors import (
     Closed,
     Corrupt,
@@ -80,6 +82,8 @@ class Supervisor:
         self._nursery = nursery
         self._owned: dict[LogicalRuntimeId, RuntimeFacts] = {}
         self._actors: dict[LogicalRuntimeId, RuntimeActor] = {}
+        # Of the actors that live, and of those before them whose behaviours still clean up.
+        self._workers: WeakValueDictionary[LogicalRuntimeId, Worker] = WeakValueDictionary()
         self._starting: dict[LogicalRuntimeId, trio.Event] = {}
         self.tickets = Tickets(self._read_outcome)
         self._step_executor = store.seams.step_executor()
@@ -223,7 +227,8 @@ class Supervisor:
         if actor is None:
             batch = self.behaviours[facts.kind].batch
             execute = self._execution.execute
-            actor = RuntimeActor(self.store, facts, batch, execute, self.publishing, self.start_soon)
+            worker = self._workers.setdefault(facts.runtime_id, Worker(self.start_soon))
+            actor = RuntimeActor(self.store, facts, batch, execute, self.publishing, self.start_soon, worker)
             self._actors[facts.runtime_id] = actor
             self.start_soon(partial(self._serve, actor))
         return actor
@@ -293,7 +298,7 @@ class Supervisor:
         del self._owned[facts.runtime_id]
         actor = self._actors.pop(facts.runtime_id, None)
         if actor is not None:
-            actor.close(error)
+            actor.lose(error)
 
     def passivate(self, actor: RuntimeActor) -> None:
         """Drop an actor that nobody uses. Its runtime stays owned under its token, and nothing is written."""

@@ -205,3 +205,27 @@ async def test_a_stop_during_a_run_lands_behind_its_commit_in_flight_and_nothing
         assert (await ticket.wait_outcome()).reason == "stopped"
         assert len(await supervisor.read_session("a")) == landed
         assert (await supervisor.spawn("a", "k")).state == "attached"
+
+
+@pytest.mark.parametrize(("own", "ends"), [("stop", "retired"), ("retire", "retired"), ("destroy", "destroyed")])
+async def test_a_verb_of_the_behaviour_is_decided_behind_one_from_outside_that_came_later(
+    autojump_clock: MockClock, open_host: OpenHost, own: str, ends: str
+) -> None:
+    go = trio.Event()
+
+    async def behaviour(run: tenure.Run) -> None:
+        getattr(run, own)()
+        await go.wait()
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        ticket = await runtime.accept(1)
+        await wait_all_tasks_blocked()
+        await runtime.retire()
+        go.set()
+
+        assert (await ticket.wait_outcome()).phase == "consumed"
+        assert runtime.state == ends
+
+    async with open_host({}) as supervisor:
+        assert await supervisor.store.runtimes.load_runtime_state("a") == ends
