@@ -89,7 +89,8 @@ async def _ids(look: Look) -> list[LogicalRuntimeId]:
 
 def _nameless(count: int) -> dict[str, object]:
     problem = {"record": "runtime", "key": "", "detail": f"{count} rows whose id is no text"}
-    return dict.fromkeys(_VERIFIED) | {"sound": False, "problems": [problem], "not_recomputed": []}
+    line: dict[str, object] = {name: None for name in _VERIFIED}  # noqa: C420 - `fromkeys` gives narrower keys
+    return line | {"sound": False, "problems": [problem], "not_recomputed": []}
 
 
 def _line(found: Verification) -> dict[str, object]:

@@ -12,6 +12,7 @@ import apsw
 from tenure import Store
 from tenure.errors import Error
 from tenure.persistence.engines.sqlite_migrations import schema_files
+from tenure.persistence.transaction import Records
 
 Rows = dict[str, list[tuple[Any, ...]]]
 Calls = dict[str, Callable[[], Awaitable[Any]]]
@@ -22,7 +23,11 @@ def _schema() -> dict[str, tuple[str, ...]]:
     for migration in schema_files():
         connection.execute(migration)
     names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
-    return {name: tuple(row[1] for row in connection.execute(f"PRAGMA table_info({name})")) for (name,) in names}
+    return {str(name): _columns(connection, str(name)) for (name,) in names}
+
+
+def _columns(connection: apsw.Connection, table: str) -> tuple[str, ...]:
+    return tuple(str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})"))
 
 
 SCHEMA = _schema()
@@ -38,8 +43,9 @@ async def batch(store: Store, statements: list[tuple[str, tuple[Any, ...]]]) -> 
     """Run several statements in one go; the rows of the last."""
     executor: Any = vars(store)["_executor"]
     opened: Any = vars(store)["_opened"]
-    runner: Any = vars(store)["_writer"]
-    records: Any = vars(vars(runner)["_runner"])["_records"]
+    writing: object = vars(store)["_writer"]
+    runner: object = vars(writing)["_runner"]
+    records = cast("Records", vars(runner)["_records"])
     writer: object = opened.connection
     connection = cast("apsw.Connection", vars(writer)["_db"])
 

@@ -1,4 +1,4 @@
-"""Every verb of the contract against a model of dicts, on a file and in memory."""
+"""Every verb of the contract against a model of dicts, on a file and in memory, alone in its group and in a replayed one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 import trio
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -36,7 +37,10 @@ from tenure import (
     decode_snapshot,
     encode_snapshot,
 )
-from tenure.errors import Error
+from tenure.errors import Error, InvalidTransition
+from tenure.persistence.commits import Commit
+from tenure.persistence.facets.input_records import PersistInputs
+from tenure.persistence.facets.runs import FinishRun
 from tenure.persistence.operations import Operation, OperationKind
 from tenure.persistence.verification import runtime_ids, verify_runtime
 
@@ -74,6 +78,18 @@ def inputs(draw: st.DrawFn) -> list[InputState]:
     ]
 
 
+REFUSED = Commit(
+    runtime_id=LogicalRuntimeId("company"),
+    changes=(
+        PersistInputs(
+            runtime_id=LogicalRuntimeId("company"), states=(InputState(input_id=InputId("i"), phase=InputPhase.QUEUED),)
+        ),
+        FinishRun(runtime_id=LogicalRuntimeId("company"), run_id=RunId("none")),
+    ),
+)
+"""It writes, and is refused behind that."""
+
+
 class Host:
     """A store in a trio loop of its own, on a thread of its own."""
 
@@ -101,8 +117,9 @@ class Host:
 class ContractMachine(RuleBasedStateMachine):
     """The store beside its model."""
 
-    @initialize(on_file=st.booleans())
-    def open(self, *, on_file: bool) -> None:
+    @initialize(on_file=st.booleans(), in_company=st.booleans())
+    def open(self, *, on_file: bool, in_company: bool) -> None:
+        self.in_company = in_company
         self.folder = tempfile.TemporaryDirectory()
         self.host = Host(str(Path(self.folder.name) / "agents.db") if on_file else ":memory:")
         self.model = Model()
@@ -139,10 +156,20 @@ class ContractMachine(RuleBasedStateMachine):
         else:
             self.model = attempt
         try:
-            answer = self.host.run(verb, *arguments)
+            answer = self.host.run(self.call, verb, *arguments)
         except Error as error:
             answer = type(error)
         assert answer == expected, (answer, expected)
+
+    async def call(self, verb: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        """Call a verb, alone in its group or behind a commit that writes and is refused, so that the group is replayed."""
+        refused = self.store.submit(REFUSED) if self.in_company else None
+        try:
+            return await verb(*arguments)
+        finally:
+            if refused is not None:
+                with pytest.raises(InvalidTransition):
+                    await refused.wait()
 
     def snapshot(self, name: str, path: tuple[bytes, ...], data: Any, *, rewrites: Any = None) -> SessionSnapshot:
         """A snapshot that often continues what is stored."""
