@@ -26,6 +26,9 @@ class Strike:
     def before_write(self, size: int) -> tuple[int, int] | None:
         return (self.code, 0) if self._strikes() else None
 
+    def before_read(self) -> int | None:
+        return self.code if self._strikes() else None
+
     def before_sync(self, sectors: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
         return (self.code, (0,) * len(sectors)) if self._strikes() else None
 

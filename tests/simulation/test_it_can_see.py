@@ -15,7 +15,7 @@ from tenure.persistence.facet import Handler
 from tenure.persistence.facets import batches, receipts, run_records, runs, sends, steps
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import DurabilityClass, RunApplyBoundary
-from tenure.supervisor.supervisor import Supervisor
+from tenure.supervisor.publishing import Publishing
 from tenure.testing.simulation import SimulationFailure
 from tenure.testing.simulation.agents import torment
 
@@ -85,7 +85,7 @@ def dispatch_not_stored(patch: pytest.MonkeyPatch) -> None:
 
 
 def waiter_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Supervisor, "abandoned", nothing)
+    patch.setattr(Publishing, "abandoned", nothing)
 
 
 def no_fsync(patch: pytest.MonkeyPatch) -> None:
