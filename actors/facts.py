@@ -27,7 +27,7 @@ class RuntimeFacts:
         held_detail: More about it, for people.
         failures: Times of failures of the current period, as stored.
         run_id: The run that was begun last and has not ended, or None.
-        not_before: When a failed run may be tried again, unix seconds, or None.
+        not_before: When a failed run may be tried again, by the clock of trio, or None.
         has_work: Whether an unfinished input may be waiting.
         on_trial: Whether its run was in flight at two crashes in a row, and now waits for its turn to be tried alone.
     """
@@ -42,7 +42,7 @@ class RuntimeFacts:
     held_detail: str | None
     failures: str
     run_id: RunId | None = None
-    not_before: float | None
+    not_before: float | None = None
     has_work: bool
     on_trial: bool = False
 
@@ -59,7 +59,6 @@ def facts_of(ownership: Ownership) -> RuntimeFacts:
         held=ownership.held,
         held_detail=ownership.held_detail,
         failures=ownership.failures,
-        not_before=ownership.retry_at,
         has_work=ownership.has_work,
         on_trial=ownership.in_flight and ownership.crashes > 1 and ownership.held is None,
     )

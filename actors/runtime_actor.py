@@ -202,10 +202,10 @@ class RuntimeActor:
         if not self._worker.busy.value and self._may_run():
             self._worker.start(self._work)
 
-    def wake_at(self, retry_at: float) -> None:
-        """Begin no run before `retry_at` (unix seconds), and look again then."""
-        self.facts.not_before = retry_at
-        self._start_soon(partial(self._sleep_until, retry_at))
+    def wake_after(self, wait_s: float) -> None:
+        """Begin no run for so long, and look again then. Measured by trio's clock: the wall clock may be set meanwhile."""
+        self.facts.not_before = trio.current_time() + wait_s
+        self._start_soon(partial(self._sleep_until, self.facts.not_before))
 
     @contextmanager
     def rest(self) -> Generator[None]:
@@ -345,7 +345,7 @@ class RuntimeActor:
 
     def _may_run(self) -> bool:
         facts = self.facts
-        if facts.not_before is not None and facts.not_before <= self._store.seams.wall_clock():
+        if facts.not_before is not None and facts.not_before <= trio.current_time():
             facts.not_before = None
         return self._closed is None and not self._draining and may_begin(facts)
 
@@ -393,6 +393,6 @@ class RuntimeActor:
         if begun.abandoned:
             self._listener.unstageable(self.facts.runtime_id, begun.abandoned)
 
-    async def _sleep_until(self, retry_at: float) -> None:
-        await self._store.seams.sleep_until(retry_at)
+    async def _sleep_until(self, not_before: float) -> None:
+        await trio.sleep_until(not_before)
         self.wake()

@@ -74,9 +74,13 @@ class Seams:
         """A fresh UUIDv7 from this seam's clock and randomness."""
         return uuid7(self.wall_clock, self.random)
 
-    async def sleep_until(self, at: float) -> None:
-        """Sleep until the wall clock shows a time; at once, with a checkpoint, where it is past."""
+    async def sleep_until(self, at: float, *, at_most_s: float) -> None:
+        """Sleep until the wall clock shows a time; at once, with a checkpoint, where it is past.
+
+        It lasts at most `at_most_s` seconds, wherever the wall clock was set since that time was chosen.
+        """
         await trio.lowlevel.checkpoint()
-        # The two clocks need not agree to the last digit, and nobody looks again behind this task.
-        while (left_s := at - self.wall_clock()) > 0:  # noqa: ASYNC110 - time has no event
-            await trio.sleep(left_s)
+        with trio.move_on_after(at_most_s):
+            # The two clocks need not agree to the last digit, and nobody looks again behind this task.
+            while (left_s := at - self.wall_clock()) > 0:  # noqa: ASYNC110 - time has no event
+                await trio.sleep(left_s)

@@ -28,7 +28,7 @@ from tenure.persistence.values import HeldReason, InputId, RunBoundaryReceipt, R
 
 from .behaviour import Behaviour
 from .journal import Journal, empty_journal, load_journal
-from .restart import Decision, decide, describe
+from .restart import Decision, RestartPolicy, decide, describe, wait_left
 from .run import Run
 from .steps import NeedsAttention, Steps
 
@@ -188,7 +188,7 @@ class Execution:
                 failures=decision.failures,
                 held=decision.held,
             ),
-            on_settled=partial(self._failed, actor, decision, text),
+            on_settled=partial(self._failed, actor, behaviour.restart, decision, text),
         )
 
     # Called when a commit has settled
@@ -211,14 +211,16 @@ class Execution:
             mine, verbs = verbs[: len(decision.changes)], verbs[len(decision.changes) :]
             actor.publish_event(decision, tuple(mine))
 
-    def _failed(self, actor: RuntimeActor, decision: Decision, error: str, outcome: Outcome) -> None:
+    def _failed(
+        self, actor: RuntimeActor, policy: RestartPolicy, decision: Decision, error: str, outcome: Outcome
+    ) -> None:
         if not isinstance(outcome, CommitResult):
             return
         actor.facts.failures = decision.failures
         actor.publish_run(LifecycleEvent.FAIL_RUN)
         actor.publish_held(decision.held, error if decision.held else None)
         if decision.retry_at is not None:
-            actor.wake_at(decision.retry_at)
+            actor.wake_after(wait_left(policy, decision.retry_at, self._store.seams.wall_clock()))
         self._publisher.inputs_exhausted(actor, outcome.values[0], error)
 
 

@@ -27,7 +27,7 @@ class RestartPolicy:
     Attributes:
         max_attempts: Failed attempts after which a batch is abandoned.
         backoff_s: Wait after the first failure; doubles with each further one.
-        backoff_limit_s: Longest wait.
+        backoff_limit_s: Longest wait, also where the wall clock was set back meanwhile.
         jitter: Largest share by which a wait is shortened at random, so that many failures do not return together.
         budget: Failures of the runtime within one period that hold it.
         period_s: Length of the period.
@@ -72,7 +72,8 @@ def decide(policy: RestartPolicy, *, attempts: int, failures: str, now: float, s
     Raises:
         Corrupt: The earlier failures cannot be read.
     """
-    recent = [*(time for time in _times(failures) if time > now - policy.period_s), now]
+    # A time that lies ahead was stored before the clock was set back: it counts as of now, and not until then.
+    recent = [*(min(time, now) for time in _times(failures) if time > now - policy.period_s), now]
     retry_at: float | None = None
     if attempts + 1 < policy.max_attempts:
         wait_s = min(policy.backoff_s * 2**attempts, policy.backoff_limit_s)
@@ -82,6 +83,11 @@ def decide(policy: RestartPolicy, *, attempts: int, failures: str, now: float, s
         failures=msgspec.json.encode(recent).decode(),
         held=HeldReason.BUDGET_USED_UP if len(recent) >= policy.budget else None,
     )
+
+
+def wait_left(policy: RestartPolicy, retry_at: float, now: float) -> float:
+    """Seconds until a failed run may be tried again: at most `backoff_limit_s`, wherever the wall clock was set since."""
+    return min(max(retry_at - now, 0.0), policy.backoff_limit_s)
 
 
 def _times(failures: str) -> list[float]:

@@ -157,6 +157,9 @@ class Run:
     async def sleep(self, seconds: float) -> None:
         """Sleep until a time that is on disk before the sleep begins: over crashes and restarts it is slept once.
 
+        The time is one of the wall clock. Where that is set while the run sleeps, nothing changes; where it was set back before
+        the run enters again, it sleeps at most `seconds` from then on, and where it was set forward, less.
+
         Raises:
             StepMismatch: The run slept otherwise before. Holds the runtime.
             RunEnded: The run is over.

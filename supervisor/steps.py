@@ -111,7 +111,7 @@ class Steps:
             if wake_at > clock():
                 await self._channel.commit_in_turn(AcquitRun(runtime_id=self._runtime_id, run_id=self._run_id))
         with self._actor.rest():
-            await self._store.seams.sleep_until(wake_at)
+            await self._store.seams.sleep_until(wake_at, at_most_s=seconds)
 
     def mismatch(self, name: str, recorded: str, given: str) -> StepMismatch:
         """The error of a run that does something else than its journal says."""

@@ -53,6 +53,7 @@ from .ownership import NOT_NOW, HostWatch
 from .publishing import Publishing
 from .reading import read_dead_letters, read_refused_sends, read_session
 from .requests import Requests
+from .restart import wait_left
 from .runtime import Runtime
 from .statistics import SupervisorStatistics
 from .tickets import Outcome, Ticket, Tickets, stored_outcome
@@ -363,8 +364,10 @@ class Supervisor:
             self.watch.doubt(facts.runtime_id)
             if facts.on_trial:
                 self._trials.add(facts, outcome.values[0].crashes)
-            if facts.not_before is not None:
-                self.actor(facts).wake_at(facts.not_before)
+            retry_at = outcome.values[0].retry_at
+            if retry_at is not None:
+                now = self.store.seams.wall_clock()
+                self.actor(facts).wake_after(wait_left(self.behaviours[facts.kind].restart, retry_at, now))
             elif facts.has_work:
                 self.actor(facts)
 
