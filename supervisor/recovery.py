@@ -45,4 +45,4 @@ async def recover(supervisor: Supervisor) -> None:
     while page := await supervisor.store.read(partial(unfinished, after=after)):
         after = page[-1].runtime_id
         known = [found for found in page if found.kind in supervisor.behaviours]
-        await together(*(partial(supervisor.take_over_quietly, found.runtime_id, found.kind) for found in known))
+        await together(*(partial(supervisor.takeovers.take_quietly, found.runtime_id, found.kind) for found in known))

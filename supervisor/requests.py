@@ -142,7 +142,7 @@ class Requests:
     async def _take_over(self, kind: str | None, runtime_id: LogicalRuntimeId) -> bool:
         if kind is None or kind not in self._supervisor.behaviours:
             return False
-        await self._supervisor.take_over_quietly(runtime_id, kind)
+        await self._supervisor.takeovers.take_quietly(runtime_id, kind)
         return self._supervisor.owns(runtime_id)
 
     async def _settle_unowned(self, asking: _Asking[T], holding: ownership.Holding) -> _Answered[T] | None:

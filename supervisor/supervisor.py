@@ -13,12 +13,11 @@ from weakref import WeakValueDictionary
 
 import trio
 
-from tenure.actors.facts import RuntimeFacts, facts_of
+from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.actors.worker import Worker
 from tenure.errors import (
     Closed,
-    Corrupt,
     Error,
     Internal,
     InvalidInput,
@@ -29,11 +28,8 @@ from tenure.errors import (
     StoreBroken,
     UnknownKind,
 )
-from tenure.persistence.commits import Commit, CommitResult
 from tenure.persistence.facets import inputs, sends
 from tenure.persistence.facets.dead_letters import DeadLetter
-from tenure.persistence.facets.ownership import TakeOwnership, find_holding
-from tenure.persistence.group import Outcome as CommitOutcome
 from tenure.persistence.lifecycle import LifecycleEvent
 from tenure.persistence.store import Store
 from tenure.persistence.values import (
@@ -41,7 +37,6 @@ from tenure.persistence.values import (
     InputPhase,
     LogicalRuntimeId,
     RuntimeState,
-    SessionId,
     check_runtime_id,
 )
 
@@ -49,15 +44,14 @@ from .behaviour import Behaviour
 from .execution import Execution
 from .foreign import ForeignRuntime, find_foreign
 from .ingress import AcceptTerms, accept_change
-from .ownership import NOT_NOW, HostWatch
+from .ownership import HostWatch
 from .publishing import Publishing
 from .reading import read_dead_letters, read_refused_sends, read_session
 from .requests import Requests
-from .restart import wait_left
 from .runtime import Runtime
 from .statistics import SupervisorStatistics
+from .takeovers import Takeovers
 from .tickets import Outcome, Ticket, Tickets, stored_outcome
-from .trials import Trials
 
 
 @final
@@ -72,6 +66,7 @@ class Supervisor:
         publishing: Tells them what has landed.
         watch: Looks at the other hosts of the store.
         requests: Asks them, and carries out what they ask.
+        takeovers: Brings runtimes here.
     """
 
     def __init__(self, store: Store, behaviours: Mapping[str, Behaviour], nursery: trio.Nursery) -> None:
@@ -85,14 +80,13 @@ class Supervisor:
         self._actors: dict[LogicalRuntimeId, RuntimeActor] = {}
         # Of the actors that live, and of those before them whose behaviours still clean up.
         self._workers: WeakValueDictionary[LogicalRuntimeId, Worker] = WeakValueDictionary()
-        self._starting: dict[LogicalRuntimeId, trio.Event] = {}
         self.tickets = Tickets(self._read_outcome)
         self._step_executor = store.seams.step_executor()
-        self._trials = Trials(self)
         self.publishing = Publishing(self.tickets, self.wake)
         self._execution = Execution(store, self.behaviours, self._step_executor, self.publishing, self.end_with)
         self.requests = Requests(self)
         self.watch = HostWatch(self)
+        self.takeovers = Takeovers(self)
 
     # What a host asks for
 
@@ -115,11 +109,10 @@ class Supervisor:
         if kind not in self.behaviours:
             raise UnknownKind(kind=kind)
         while (facts := self._owned.get(checked)) is None:
-            if (starting := self._starting.get(checked)) is not None:
-                await starting.wait()
+            if await self.takeovers.wait(checked):
                 continue
             try:
-                return Runtime(self, await self._take_over(checked, kind, revive=True))
+                return Runtime(self, await self.takeovers.take(checked, kind, revive=True))
             except RuntimeOwned as exc:
                 if await self.watch.bury(exc.holder):
                     continue
@@ -251,23 +244,6 @@ class Supervisor:
         """Run a task beside the body; what it raises ends the supervisor."""
         self._nursery.start_soon(self.guard, task)
 
-    async def take_over_quietly(self, runtime_id: LogicalRuntimeId, kind: str) -> RuntimeActor | None:
-        """Own a runtime and set it to work, unless somebody else has it or it is gone. Its actor, or None.
-
-        A stopped one stays stopped: only `spawn` revives.
-        """
-        if runtime_id not in self._owned and runtime_id not in self._starting:
-            try:
-                await self._take_over(runtime_id, kind, revive=False)
-            except (StoreBroken, Closed):
-                raise
-            except NOT_NOW:
-                self.watch.leave_over()
-                return None
-            except Error:
-                return None  # somebody else's, gone, or damaged: then its work is not ours, and blocks nobody else's
-        return self._actors.get(runtime_id)
-
     def wake(self, runtime_id: LogicalRuntimeId, *, steered: bool = False) -> None:
         """Something has come into this inbox: let its actor look, or take the runtime over if nobody owns it."""
         facts = self._owned.get(runtime_id)
@@ -275,8 +251,13 @@ class Supervisor:
             actor = self.actor(facts)
             actor.steered.value += steered
             actor.wake()
-        elif runtime_id not in self._starting:
-            self.start_soon(partial(self._wake_unowned, runtime_id))
+        else:
+            self.takeovers.begin_for(runtime_id)
+
+    def adopt(self, facts: RuntimeFacts) -> None:
+        """A runtime has come to this host, in the callback of its commit."""
+        self._owned[facts.runtime_id] = facts
+        self.watch.doubt(facts.runtime_id)
 
     @property
     def owned(self) -> list[RuntimeFacts]:
@@ -339,55 +320,12 @@ class Supervisor:
         self.store.check_open()
         return Closed(what=f"ownership of runtime {runtime_id}")
 
-    async def _take_over(self, runtime_id: LogicalRuntimeId, kind: str, *, revive: bool) -> RuntimeFacts:
-        self._starting[runtime_id] = trio.Event()
-        try:
-            seams = self.store.seams
-            change = TakeOwnership(
-                runtime_id=runtime_id,
-                kind=kind,
-                epoch=seams.new_id(),
-                session_id=SessionId(seams.new_id()),
-                max_crashes=self.behaviours[kind].restart.max_crashes,
-                revive=revive,
-            )
-            await self.store.submit(Commit(changes=(change,)), on_settled=self._own).wait()
-            return self._owned[runtime_id]
-        finally:
-            self._starting.pop(runtime_id).set()
-
-    def _own(self, outcome: CommitOutcome) -> None:
-        # In the callback of the commit: a send that lands right behind it finds the owner.
-        if isinstance(outcome, CommitResult):
-            facts = facts_of(outcome.values[0])
-            self._owned[facts.runtime_id] = facts
-            self.watch.doubt(facts.runtime_id)
-            if facts.on_trial:
-                self._trials.add(facts, outcome.values[0].crashes)
-            retry_at = outcome.values[0].retry_at
-            if retry_at is not None:
-                now = self.store.seams.wall_clock()
-                self.actor(facts).wake_after(wait_left(self.behaviours[facts.kind].restart, retry_at, now))
-            elif facts.has_work:
-                self.actor(facts)
-
     async def _serve(self, actor: RuntimeActor) -> None:
         await actor.serve()
         if self._actors.get(actor.facts.runtime_id) is actor:
             # Not passivated: it has lost its runtime. A spawn may try to get it back.
             del self._actors[actor.facts.runtime_id]
             self._owned.pop(actor.facts.runtime_id, None)
-
-    async def _wake_unowned(self, runtime_id: LogicalRuntimeId) -> None:
-        try:
-            found = await self.store.read(partial(find_holding, runtime_id=runtime_id))
-        except Corrupt:
-            return
-        except NOT_NOW:
-            self.watch.leave_over()
-            return
-        if found is not None and found.owner is None and found.kind in self.behaviours:
-            await self.take_over_quietly(runtime_id, found.kind)
 
     async def _read_outcome(self, ticket: Ticket) -> Outcome:
         outcome = await self._find_outcome(ticket.runtime_id, ticket.input_id)

@@ -161,7 +161,7 @@ def test_the_verbs_take_what_those_of_trio_take() -> None:
 
 
 def test_every_verb_can_be_had() -> None:
-    between_tasks = {"accept_owned", "execute", "guard", "take_over_quietly"}
+    between_tasks = {"accept_owned", "execute", "guard"}
     for front, inner in FRONTS:
         assert not verbs(inner) - verbs(front) - between_tasks, inner
     for front, inner in FRONTS[1:3]:
