@@ -59,8 +59,10 @@ def check_runtime_id(value: str) -> LogicalRuntimeId:
         raise InvalidInput(detail=detail, field="runtime_id")
     if "\0" in value:
         raise InvalidInput(detail="a runtime id has no NUL character", field="runtime_id")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise InvalidInput(detail="a runtime id has no lone surrogate", field="runtime_id")
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidInput(detail="a runtime id has no lone surrogate", field="runtime_id") from exc
     return LogicalRuntimeId(value)
 
 

@@ -53,9 +53,14 @@ class BatchMember:
 def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[BatchMember, ...]:
     """Stage the oldest queued inputs, at most `count`, for a new run."""
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED)
-    if not tx.run("inputs.stage_oldest", runtime=runtime, run=run, count=count, line=line, now=tx.now):
-        tx.run("inputs.stage_oldest_of_any_lane", runtime=runtime, run=run, count=count, line=line, now=tx.now)
-    return batch_of(tx, run)
+    staged = tx.all("inputs.stage_oldest", runtime=runtime, run=run, count=count, line=line, now=tx.now)
+    if not staged:
+        staged = tx.all("inputs.stage_oldest_of_any_lane", runtime=runtime, run=run, count=count, line=line, now=tx.now)
+    if len(staged) > 1:  # what an UPDATE returns comes in no order
+        for row in staged:
+            check_row(row[-1:], (int,), "input", row[0])
+        staged.sort(key=lambda row: row[-1])
+    return tuple([_member(row[:-1]) for row in staged])
 
 
 def stage_steered(tx: Transaction, runtime: int, run: int, boundary: int) -> tuple[BatchMember, ...]:

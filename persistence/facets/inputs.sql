@@ -22,7 +22,9 @@ INSERT INTO payloads (input, payload) VALUES (:input, :payload);
 UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
 WHERE input IN (SELECT input FROM inputs
                 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'queue' AND run IS NULL
-                ORDER BY admission LIMIT :count);
+                ORDER BY admission LIMIT :count)
+RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined,
+          (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission;
 
 -- name: inputs.count_waiting
 -- In any lane, counted no further than asked: one more than a batch tells whether the inbox is empty behind it.
@@ -47,7 +49,9 @@ ORDER BY admission LIMIT 1;
 UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
 WHERE input IN (SELECT input FROM inputs
                 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND run IS NULL
-                ORDER BY admission LIMIT :count);
+                ORDER BY admission LIMIT :count)
+RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined,
+          (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission;
 
 -- name: inputs.restage
 UPDATE inputs SET phase = 'staged', updated_at = :now, history = history || :line

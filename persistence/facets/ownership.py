@@ -88,16 +88,14 @@ class Ownership:
 
 def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     record = runtimes.find_in_hand(tx, change.runtime_id)
-    has_work = in_flight = False
     if record is None:
-        record = runtimes.insert(tx, change.runtime_id, change.kind, RuntimeState.IDLE)
-    else:
-        _check(tx, record, change)
-        in_flight = record.run is not None and batches.any_staged(tx, record.run)
-        if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
-            runtimes.charge_crash(tx, record, change.max_crashes)
-        repair.repair_inbox(tx, record)
-        has_work = record.run is not None or inputs.any_unfinished(tx, record.runtime)
+        return _told(tx, _make(tx, change))
+    _check(tx, record, change)
+    in_flight = record.run is not None and batches.any_staged(tx, record.run)
+    if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
+        runtimes.charge_crash(tx, record, change.max_crashes)
+    repair.repair_inbox(tx, record)
+    has_work = record.run is not None or inputs.any_unfinished(tx, record.runtime)
     if record.session is None:
         record.session = sessions.create(tx, change.session_id, record.runtime)
     record.kind = change.kind
@@ -109,13 +107,35 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     record.epoch = change.epoch
     record.owner = tx.host
     runtimes.save(tx, record)
-    return Ownership(
-        runtime_id=change.runtime_id,
+    return _told(tx, record, has_work=has_work, in_flight=in_flight)
+
+
+def _make(tx: Transaction, change: TakeOwnership) -> runtimes.RuntimeRecord:
+    """A new runtime, written once: it is made as its owner has it, and knows its session before that is there."""
+    session = sessions.next_key(tx)
+    record = runtimes.insert(
+        tx,
+        change.runtime_id,
         kind=change.kind,
+        fence_token=runtimes.mint_token(tx, 0),
+        epoch=change.epoch,
+        owner=tx.host,
+        session=session,
+    )
+    sessions.create_as(tx, session, change.session_id, record.runtime)
+    return record
+
+
+def _told(
+    tx: Transaction, record: runtimes.RuntimeRecord, *, has_work: bool = False, in_flight: bool = False
+) -> Ownership:
+    return Ownership(
+        runtime_id=record.runtime_id,
+        kind=record.kind or "",
         state=record.state,
         generation=record.generation,
         fence_token=record.fence_token,
-        epoch=change.epoch,
+        epoch=record.epoch or "",
         held=record.held,
         held_detail=record.held_detail,
         has_work=has_work,

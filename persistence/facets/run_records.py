@@ -75,8 +75,10 @@ def open_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord:
     return load(tx, row[0] if row else 0)
 
 
-def begin(tx: Transaction, run: int, run_id: RunId, base: int | None, base_count: int) -> RunRecord:
-    """The record of a run whose row was just inserted."""
+def begin(tx: Transaction, runtime: int, run_id: RunId, base: int | None, base_count: int) -> RunRecord:
+    """A new run over a conversation that has this head now."""
+    row = tx.one("runs.begin", run_id=run_id, runtime=runtime, base=base, base_count=base_count, now=tx.now)
+    run: int = row[0] if row else 0
     return tx.record(RECORD, run, lambda _, __: RunRecord(run, run_id, 0, base, base_count, 0, None))
 
 

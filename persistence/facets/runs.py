@@ -16,7 +16,7 @@ from tenure.persistence.facet import Facet, Handler
 from tenure.persistence.transaction import Transaction
 from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RunId
 
-from . import batches, inputs, run_records, runtimes
+from . import batches, inputs, run_records, runtimes, sessions
 
 
 @final
@@ -101,8 +101,9 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun:
         return _enter_again(tx, record.run or 0)
     abandoned: list[InputEnded] = []
     while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
-        row = tx.one("runs.insert", run_id=change.run_id, runtime=record.runtime, now=tx.now) or (0, None, 0)
-        run = run_records.begin(tx, row[0], change.run_id, row[1], row[2])
+        session = None if record.session is None else sessions.load(tx, record.session)
+        base, base_count = (None, 0) if session is None else (session.head, session.message_count)
+        run = run_records.begin(tx, record.runtime, change.run_id, base, base_count)
         try:
             batch = batches.stage(tx, record.runtime, run.run, change.batch)
         except Corrupt as exc:

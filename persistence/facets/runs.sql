@@ -5,6 +5,10 @@ SELECT :run_id, r.runtime, 0, s.head, coalesce(s.message_count, 0), :now
 FROM runtimes r LEFT JOIN sessions s ON s.session = r.session
 WHERE r.runtime = :runtime RETURNING run, base, base_count;
 
+-- name: runs.begin
+INSERT INTO runs (run_id, runtime, attempts, base, base_count, started_at)
+VALUES (:run_id, :runtime, 0, :base, :base_count, :now) RETURNING run;
+
 -- name: runs.load
 -- Its boundaries are its receipts, dense from 1: counted where a run is taken in hand, and not kept a second time.
 SELECT run, run_id, attempts, base, base_count,

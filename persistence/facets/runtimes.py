@@ -148,21 +148,29 @@ def _update(tx: Transaction, record: RuntimeRecord) -> None:
 def insert(
     tx: Transaction,
     runtime_id: LogicalRuntimeId,
-    kind: str | None,
-    state: RuntimeState,
+    *,
+    kind: str | None = None,
     version: int = LIFECYCLE_RECORD_VERSION,
+    fence_token: int = 0,
+    epoch: str | None = None,
+    owner: int | None = None,
+    session: int | None = None,
 ) -> RuntimeRecord:
-    """A new record; generation 0, no token minted yet."""
-    rows = tx.all(
+    """A new record: idle, generation 0; without an owner no token was minted yet."""
+    row = tx.one(
         "runtimes.insert",
         runtime_id=runtime_id,
         kind=kind,
         record_version=version,
-        state=state,
+        state=RuntimeState.IDLE,
+        fence_token=fence_token,
+        epoch=epoch,
+        owner=owner,
+        session=session,
         chain=CHAIN_START,
         now=tx.now,
     )
-    return tx.record(RECORD, runtime_id, lambda _, __: _record(rows[0]))
+    return tx.record(RECORD, runtime_id, lambda _, __: _record(row or ()))
 
 
 def charge_crash(tx: Transaction, record: RuntimeRecord, max_crashes: int) -> None:
@@ -181,7 +189,7 @@ def load_or_create(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeReco
         RuntimeDestroyed: The id is taken for ever.
     """
     if runtime_id_is_new(tx, runtime_id):
-        return insert(tx, runtime_id, None, RuntimeState.IDLE, NO_LIFECYCLE_RECORD)
+        return insert(tx, runtime_id, version=NO_LIFECYCLE_RECORD)
     record = load(tx, runtime_id)
     if record.state is RuntimeState.DESTROYED:
         raise RuntimeDestroyed(runtime_id=runtime_id)

@@ -49,6 +49,18 @@ def create(tx: Transaction, session_id: SessionId, runtime: int | None) -> int:
     return session
 
 
+def next_key(tx: Transaction) -> int:
+    """The key of a session that is created next, by `create_as`: inside a group nobody else creates one."""
+    row = tx.one("sessions.next_key")
+    key: int = row[0] if row else 1
+    return key
+
+
+def create_as(tx: Transaction, session: int, session_id: SessionId, runtime: int) -> None:
+    """A new, empty session under the key that it was promised."""
+    tx.run("sessions.create_as", session=session, session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST)
+
+
 def of_runtime(tx: Transaction, runtime_id: LogicalRuntimeId) -> SessionRecord:
     """The session that a runtime works on, as this commit has it in hand."""
     session = runtimes.load(tx, runtime_id).session

@@ -2,6 +2,13 @@
 INSERT INTO sessions (session_id, runtime, revision, head, message_count, digest)
 VALUES (:session_id, :runtime, 0, NULL, 0, :digest) ON CONFLICT (session_id) DO NOTHING RETURNING session;
 
+-- name: sessions.next_key
+SELECT coalesce(max(session), 0) + 1 FROM sessions;
+
+-- name: sessions.create_as
+INSERT INTO sessions (session, session_id, runtime, revision, head, message_count, digest)
+VALUES (:session, :session_id, :runtime, 0, NULL, 0, :digest);
+
 -- name: sessions.load
 SELECT session, session_id, runtime, revision, head, message_count, digest FROM sessions WHERE session = :session;
 
