@@ -13,7 +13,7 @@ from tenure.persistence.facets import ownership
 from tenure.persistence.group import Outcome as CommitOutcome
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState
 
-from .handle import Handle
+from .handle import Handle, states_of
 from .ingress import AcceptTerms, accept_change
 from .payloads import PayloadType
 from .tickets import Ticket
@@ -72,7 +72,7 @@ class ForeignRuntime(Handle):
 
         From outside its owner a runtime is seen as it is stored: never as attached or running.
         """
-        wanted = {RuntimeState(state) for state in states}
+        wanted = states_of(states)
 
         def reached(found: ownership.Holding) -> RuntimeState | None:
             return found.state if found.state in wanted else None

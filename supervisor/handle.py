@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import TypeVar
 
+from tenure.errors import InvalidInput
 from tenure.persistence.lifecycle import LifecycleEvent
-from tenure.persistence.values import InputId
+from tenure.persistence.values import InputId, RuntimeState
 
 from .verbs import Apply, Cancel, Drop, Resume, Retry, Verb, settle
 from .verdicts import Verdict
 
 T = TypeVar("T")
+
+
+def states_of(given: Iterable[RuntimeState | str]) -> set[RuntimeState]:
+    """The states that somebody waits for. Raises `InvalidInput` where that would be for ever."""
+    try:
+        states = {RuntimeState(state) for state in given}
+    except ValueError as exc:
+        raise InvalidInput(detail=str(exc), field="states") from exc
+    if not states:
+        raise InvalidInput(detail="say for which state to wait", field="states")
+    return states
 
 
 class Handle(ABC):

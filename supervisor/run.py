@@ -7,18 +7,18 @@ same order between its steps; where it does not, `StepMismatch` holds the runtim
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar, final
+from typing import TypeVar, final
 
 import trio
-from attrs import frozen
 
 from tenure.actors.decisions import Decision, decide
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import InvalidInput, RunEnded
-from tenure.persistence.codec import decode, digest, encode
+from tenure.persistence.codec import digest, encode
 from tenure.persistence.commits import Change, CommitResult
 from tenure.persistence.facets.batches import BatchMember
 from tenure.persistence.facets.receipts import MintReceipt
@@ -31,7 +31,6 @@ from tenure.persistence.lifecycle import LifecycleEvent, transition
 from tenure.persistence.store import Store
 from tenure.persistence.values import (
     InputId,
-    InputKind,
     InputPhase,
     LogicalRuntimeId,
     RunApplyBoundary,
@@ -42,34 +41,11 @@ from tenure.persistence.values import (
 
 from .journal import Journal
 from .payloads import PayloadType
+from .run_input import RunInput, read_input
 from .session import RunSession
 from .steps import Steps
 
 T = TypeVar("T")
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class RunInput:
-    """One member of a run's batch.
-
-    Attributes:
-        input_id: Which input.
-        kind: ``external_event`` for an accept, ``peer_message`` for a send.
-        payload: Decoded; an instance of the behaviour's payload class where it has one.
-        source: Where it came from, e.g. ``{"type": "peer", "runtime_id": ...}``.
-        idempotency_key: Its key, or None.
-        attempts: How many runs over it failed.
-        phase: ``staged``, or ``consumed`` or ``abandoned`` where this run ended it before it was interrupted.
-    """
-
-    input_id: InputId
-    kind: InputKind
-    payload: Any
-    source: Any
-    idempotency_key: str | None
-    attempts: int
-    phase: InputPhase
 
 
 @final
@@ -143,7 +119,7 @@ class Run:
 
         Raises:
             StepMismatch: The record has other arguments; the run is not deterministic. Holds the runtime.
-            InvalidInput: Arguments or result have no JSON form.
+            InvalidInput: Arguments or result have no JSON form, or `repeat` is none of the three.
             StepFailed: A ``never`` step raised at an earlier attempt; it is not executed again.
             LimitReached: Too many steps in one run.
             RunEnded: The run is over.
@@ -151,7 +127,11 @@ class Run:
         Cancellation: a thread that runs on is not waited for and its result is dropped.
         """
         self._check_open()
-        result: T = await self._steps.step(name, function, arguments, Repeat(repeat))
+        try:
+            how = Repeat(repeat)
+        except ValueError as exc:
+            raise InvalidInput(detail=f"a step repeats freely, keyed or never, not {repeat!r}", field="repeat") from exc
+        result: T = await self._steps.step(name, function, arguments, how)
         return result
 
     async def sleep(self, seconds: float) -> None:
@@ -160,11 +140,17 @@ class Run:
         The time is one of the wall clock. Where that is set while the run sleeps, nothing changes; where it was set back before
         the run enters again, it sleeps at most `seconds` from then on, and where it was set forward, less.
 
+        Args:
+            seconds: Not negative, and finite: an endless wait is `wait_steered`.
+
         Raises:
             StepMismatch: The run slept otherwise before. Holds the runtime.
+            InvalidInput: No such number of seconds.
             RunEnded: The run is over.
         """
         self._check_open()
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise InvalidInput(detail=f"nobody can sleep {seconds} seconds", field="seconds")
         await self._steps.sleep(seconds)
 
     # What lands with the next boundary
@@ -378,19 +364,7 @@ class Run:
         fitting: list[RunInput] = []
         for member in members:
             try:
-                payload = self._payload_type.decode(member.payload, member.input_id)
+                fitting.append(read_input(member, self._payload_type))
             except InvalidInput as exc:
                 self._rejected.setdefault(member.input_id, str(exc))
-                continue
-            fitting.append(
-                RunInput(
-                    input_id=member.input_id,
-                    kind=member.kind,
-                    payload=payload,
-                    source=decode(member.source.encode(), "source", member.input_id),
-                    idempotency_key=member.idempotency_key,
-                    attempts=member.attempts,
-                    phase=member.phase,
-                )
-            )
         return tuple(fitting)

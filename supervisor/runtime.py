@@ -8,7 +8,7 @@ from tenure.actors.facts import RuntimeFacts
 from tenure.persistence.lifecycle import Standing
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState
 
-from .handle import Handle
+from .handle import Handle, states_of
 from .ingress import AcceptTerms
 from .tickets import Ticket
 from .verbs import Verb
@@ -94,9 +94,10 @@ class Runtime(Handle):
         """Wait until the runtime is in one of these states, and say which.
 
         Raises:
+            InvalidInput: No state is given, or one that there is not.
             Closed: The supervisor was closed, or has lost the runtime.
         """
-        wanted = {RuntimeState(state) for state in states}
+        wanted = states_of(states)
 
         def reached(standing: Standing) -> bool:
             return standing.state in wanted

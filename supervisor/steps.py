@@ -153,8 +153,8 @@ class Steps:
                 arguments=tuple(arguments),
             )
             verdict = await hook(doubt)
-            if verdict is not None:
-                return verdict
+            if isinstance(verdict, Ran | DidNotRun):
+                return verdict  # whatever else it says must not be taken for "it did not run"
         in_doubt = DoubtStep(runtime_id=self._runtime_id, run_id=self._run_id, name=name, ordinal=ordinal)
         detail = f"step {name} #{ordinal} was dispatched and may have run"
         self.fault = self.fault or NeedsAttention(detail, in_doubt)

@@ -26,7 +26,7 @@ from tenure.persistence.facets.steps import SettleStep
 from tenure.persistence.lifecycle import LifecycleEvent, Standing
 from tenure.persistence.values import AbandonReason, InputId, LogicalRuntimeId
 
-from .verdicts import Ran, Verdict
+from .verdicts import Ran, Verdict, check_verdict
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -148,9 +148,10 @@ class Settle(_Silent):
 
 
 def settle(name: str, ordinal: int, verdict: Verdict) -> Settle:
-    """The verb that carries a verdict."""
-    ran = isinstance(verdict, Ran)
-    return Settle(step=name, ordinal=ordinal, ran=ran, result=verdict.result if isinstance(verdict, Ran) else None)
+    """The verb that carries a verdict. Raises `InvalidInput` where it is none."""
+    checked = check_verdict(verdict)
+    ran = isinstance(checked, Ran)
+    return Settle(step=name, ordinal=ordinal, ran=ran, result=checked.result if isinstance(checked, Ran) else None)
 
 
 @final

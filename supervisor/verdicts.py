@@ -11,6 +11,7 @@ from typing import Any, final
 
 from attrs import frozen
 
+from tenure.errors import InvalidInput
 from tenure.persistence.values import LogicalRuntimeId, RunId
 
 
@@ -49,4 +50,13 @@ class DidNotRun:
 
 
 Verdict = Ran | DidNotRun
+
+
+def check_verdict(given: object) -> Verdict:
+    """A verdict as it is. Whatever else is given must not be taken for `DidNotRun`: raises `InvalidInput`."""
+    if isinstance(given, Ran | DidNotRun):
+        return given
+    raise InvalidInput(detail=f"a verdict is Ran(...) or DidNotRun(), not {type(given).__name__}", field="verdict")
+
+
 InDoubtHook = Callable[[StepInDoubt], Awaitable[Verdict | None]]

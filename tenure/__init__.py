@@ -46,7 +46,8 @@ from .supervisor.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.ingress import AcceptTerms as AcceptTerms
 from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.restart import RestartPolicy as RestartPolicy
-from .supervisor.run import Run as Run, RunInput as RunInput
+from .supervisor.run import Run as Run
+from .supervisor.run_input import RunInput as RunInput
 from .supervisor.runtime import Runtime as Runtime
 from .supervisor.session import RunSession as RunSession
 from .supervisor.statistics import SupervisorStatistics as SupervisorStatistics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -236,6 +237,56 @@ async def test_a_hook_can_give_the_verdict(
         assert (await ticket.wait_outcome()).phase == "consumed"
         assert [(step.name, step.ordinal, step.arguments) for step in asked] == [("launch", 1, ("rocket",))]
         assert results == (["by hook"] if isinstance(verdict, tenure.Ran) else ["by launch"])
+
+
+async def test_what_a_hook_says_and_is_no_verdict_is_not_taken_for_one(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    launches: list[int] = []
+
+    async def in_doubt(step: tenure.StepInDoubt) -> Any:
+        return "it ran, I think"
+
+    async def launch() -> None:
+        launches.append(1)
+        await trio.sleep_forever()
+
+    async def act(run: tenure.Run) -> None:
+        await run.step("launch", launch, repeat="never")
+
+    behaviour = tenure.Behaviour(act, in_doubt=in_doubt)
+    await hang_in_a_step(open_host, behaviour)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = supervisor.runtime("a")
+        assert await runtime.wait_held() == "needs attention"
+        with pytest.raises(InvalidInput):
+            await runtime.settle_step("launch", 1, "it ran, I think")  # type: ignore[arg-type]
+        assert runtime.held == "needs attention"
+        assert len(launches) == 1
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+async def test_a_sleep_that_nobody_can_sleep_is_refused(
+    autojump_clock: MockClock, open_host: OpenHost, seconds: float
+) -> None:
+    refused: list[InvalidInput] = []
+
+    async def behaviour(run: tenure.Run) -> None:
+        try:
+            await run.sleep(seconds)
+        except InvalidInput as exc:
+            refused.append(exc)
+        with pytest.raises(InvalidInput):
+            await run.step("work", len, [], repeat="sometimes")
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        assert (await (await runtime.accept(1)).wait_outcome()).phase == "consumed"
+        assert [each.field for each in refused] == ["seconds"]
+        for states in ((), ("asleep",)):
+            with pytest.raises(InvalidInput):
+                await runtime.wait_state(*states)
 
 
 async def test_a_sleep_is_slept_once_over_a_restart(autojump_clock: MockClock, open_host: OpenHost) -> None:
