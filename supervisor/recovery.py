@@ -10,6 +10,7 @@ from attrs import frozen
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.nursery import together
 from tenure.persistence.rows import sound
+from tenure.persistence.store import Store
 from tenure.persistence.values import LogicalRuntimeId
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ PAGE: Final = 500
 
 @final
 @frozen(kw_only=True, slots=True)
-class Unfinished:
-    """A runtime that waits for an owner.
+class UnownedRuntime:
+    """A runtime with work that no living host owns.
 
     Attributes:
         runtime_id: Which runtime.
@@ -33,10 +34,10 @@ class Unfinished:
     kind: str
 
 
-def unfinished(statements: Statements, after: str) -> list[Unfinished]:
+def unfinished(statements: Statements, after: str) -> list[UnownedRuntime]:
     """A page of the runtimes with work and without a living owner, by id."""
     rows = sound(statements.readable("ownership.with_work", after=after, count=PAGE), (str, str))
-    return [Unfinished(runtime_id=runtime_id, kind=kind) for runtime_id, kind in rows]
+    return [UnownedRuntime(runtime_id=runtime_id, kind=kind) for runtime_id, kind in rows]
 
 
 async def recover(supervisor: Supervisor) -> None:
@@ -46,3 +47,11 @@ async def recover(supervisor: Supervisor) -> None:
         after = page[-1].runtime_id
         known = [found for found in page if found.kind in supervisor.behaviours]
         await together(*(partial(supervisor.takeovers.take_quietly, found.runtime_id, found.kind) for found in known))
+
+
+async def read_unowned(store: Store) -> list[UnownedRuntime]:
+    """See `Supervisor.unowned`."""
+    found: list[UnownedRuntime] = []
+    while page := await store.read(partial(unfinished, after=found[-1].runtime_id if found else "")):
+        found += page
+    return found

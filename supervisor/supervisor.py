@@ -47,6 +47,7 @@ from .ingress import AcceptTerms, accept_change
 from .ownership import HostWatch
 from .publishing import Publishing
 from .reading import read_dead_letters, read_refused_sends, read_session
+from .recovery import UnownedRuntime, read_unowned
 from .requests import Requests
 from .runtime import Runtime
 from .statistics import SupervisorStatistics
@@ -191,6 +192,13 @@ class Supervisor:
     async def refused_sends(self, runtime_id: str) -> list[sends.RefusedSend]:
         """What a runtime sent and nobody could take, oldest first."""
         return await read_refused_sends(self.store, check_runtime_id(runtime_id))
+
+    async def unowned(self) -> list[UnownedRuntime]:
+        """The runtimes with work that no living host owns, by id: as a rule those of kinds that have no behaviour anywhere.
+
+        One of a kind that this host knows is taken over at the next renewal, and then stands here no longer.
+        """
+        return await read_unowned(self.store)
 
     def statistics(self) -> SupervisorStatistics:
         """What this host is doing now."""

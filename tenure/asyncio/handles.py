@@ -11,6 +11,7 @@ from tenure.persistence.facets.sends import RefusedSend
 from tenure.persistence.values import InputId, LogicalRuntimeId, RuntimeState
 from tenure.supervisor.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.ingress import AcceptTerms
+from tenure.supervisor.recovery import UnownedRuntime
 from tenure.supervisor.runtime import Runtime as TrioRuntime
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
@@ -251,6 +252,10 @@ class Supervisor:
     async def refused_sends(self, runtime_id: str) -> list[RefusedSend]:
         """See `tenure.Supervisor.refused_sends`."""
         return await self._portal.call(self._supervisor.refused_sends, runtime_id)
+
+    async def unowned(self) -> list[UnownedRuntime]:
+        """See `tenure.Supervisor.unowned`."""
+        return await self._portal.call(self._supervisor.unowned)
 
     async def statistics(self) -> SupervisorStatistics:
         """See `tenure.Supervisor.statistics`."""

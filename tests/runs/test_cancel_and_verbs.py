@@ -229,3 +229,72 @@ async def test_a_verb_of_the_behaviour_is_decided_behind_one_from_outside_that_c
 
     async with open_host({}) as supervisor:
         assert await supervisor.store.runtimes.load_runtime_state("a") == ends
+
+
+@pytest.mark.parametrize("verb", ["stop", "destroy", "cancel", "retire", "reset", "recycle"])
+async def test_a_behaviour_that_uses_its_own_handle_is_answered_or_cut_off_like_anybody_else(
+    autojump_clock: MockClock, open_host: OpenHost, verb: str
+) -> None:
+    handles: list[tenure.Runtime] = []
+    said: list[str] = []
+
+    async def meddling(run: tenure.Run) -> None:
+        if len(said) < 2:
+            said.append("before")
+            try:
+                await getattr(handles[0], verb)()
+            except InvalidTransition:
+                said.append("refused")
+            except trio.Cancelled:
+                said.append("cut off")
+                raise
+            else:
+                said.append("behind")
+        run.session.append(run.inputs[0].payload)
+
+    async with open_host({"k": meddling}) as supervisor:
+        with trio.fail_after(60):
+            handles.append(await supervisor.spawn("a", "k"))
+            ticket = await handles[0].accept("go")
+            outcome = await ticket.wait_outcome()
+            await wait_all_tasks_blocked()
+
+        expected = {
+            "stop": ("abandoned", "stopped", "stopped"),
+            "destroy": ("abandoned", "destroyed", "destroyed"),
+            "cancel": ("abandoned", "cancelled", "attached"),
+            "retire": ("consumed", None, "retired"),
+            "reset": ("consumed", None, "attached"),  # refused while it runs, as from anywhere
+            "recycle": ("consumed", None, "attached"),
+        }
+        assert (outcome.phase, outcome.reason, handles[0].state) == expected[verb]
+        assert said[0] == "before"
+        if verb in ("reset", "recycle"):
+            assert said[1] == "refused"
+
+
+async def test_a_behaviour_gives_itself_and_others_input_and_spawns_them(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    supervisors: list[tenure.Supervisor] = []
+
+    async def parent(run: tenure.Run) -> None:
+        number = run.inputs[0].payload
+        run.session.append(number)
+        if number < 3:
+            child = await supervisors[0].spawn(f"child-{number}", "child")
+            ticket = await child.accept(number, idempotency_key="only")
+            assert (await ticket.wait_outcome()).phase == "consumed"
+            await supervisors[0].runtime("a").accept(number + 1, idempotency_key=f"{number + 1}")
+
+    async def child(run: tenure.Run) -> None:
+        run.session.append(run.inputs[0].payload)
+
+    async with open_host({"parent": parent, "child": child}) as supervisor:
+        supervisors.append(supervisor)
+        with trio.fail_after(60):
+            await (await supervisor.spawn("a", "parent")).accept(0)
+            while len(await supervisor.read_session("a")) < 4:
+                await wait_all_tasks_blocked()
+        assert await supervisor.read_session("a") == [0, 1, 2, 3]
+        assert await supervisor.read_session("child-2") == [2]

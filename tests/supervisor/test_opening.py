@@ -62,9 +62,13 @@ async def test_a_stored_kind_without_a_behaviour_stays_as_it_is(
         await trio.sleep(100)
         with pytest.raises(NotFound):
             supervisor.runtime("alice")
+        assert await supervisor.unowned() == [
+            tenure.UnownedRuntime(runtime_id=tenure.LogicalRuntimeId("alice"), kind="kind")
+        ]
     assert peek(database, "SELECT phase FROM inputs") in ([["queued"]], [["staged"]])
     async with host(database, {"kind": nothing}) as supervisor:
         await (await supervisor.ticket("alice", idempotency_key="k")).wait_outcome()
+        assert await supervisor.unowned() == []
 
 
 async def test_a_normal_exit_lets_the_run_that_executes_come_to_its_end_and_begins_no_other(

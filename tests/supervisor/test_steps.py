@@ -219,7 +219,7 @@ async def test_how_a_step_repeats_must_be_said(autojump_clock: trio.testing.Mock
 
     async def behaviour(run: tenure.Run) -> None:
         step: Any = run.step
-        for keywords, expected in (({}, TypeError), ({"repeat": "sometimes"}, ValueError)):
+        for keywords, expected in (({}, TypeError), ({"repeat": "sometimes"}, InvalidInput)):
             with pytest.raises(expected) as caught:
                 await step("use", len, "", **keywords)
             seen.append(caught.type)
@@ -227,7 +227,7 @@ async def test_how_a_step_repeats_must_be_said(autojump_clock: trio.testing.Mock
     async with host(":memory:", {"kind": behaviour}) as supervisor:
         await consumed(await supervisor.spawn("alice", "kind"), "go")
 
-    assert seen == [TypeError, ValueError]
+    assert seen == [TypeError, InvalidInput]
 
 
 async def test_what_has_no_json_form_is_refused_and_not_called(autojump_clock: trio.testing.MockClock) -> None:
