@@ -57,8 +57,9 @@ def next_key(tx: Transaction) -> int:
 
 
 def create_as(tx: Transaction, session: int, session_id: SessionId, runtime: int) -> None:
-    """A new, empty session under the key that it was promised."""
-    tx.run("sessions.create_as", session=session, session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST)
+    """A new, empty session under the key that it was promised. Raises `SessionBindingMismatch` as `create` does."""
+    if not tx.run("sessions.create_as", session=session, session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST):
+        raise SessionBindingMismatch(bound="another runtime's", attempted=session_id)
 
 
 def of_runtime(tx: Transaction, runtime_id: LogicalRuntimeId) -> SessionRecord:

@@ -7,7 +7,8 @@ SELECT coalesce(max(session), 0) + 1 FROM sessions;
 
 -- name: sessions.create_as
 INSERT INTO sessions (session, session_id, runtime, revision, head, message_count, digest)
-VALUES (:session, :session_id, :runtime, 0, NULL, 0, :digest);
+VALUES (:session, :session_id, :runtime, 0, NULL, 0, :digest)
+ON CONFLICT (session_id) DO NOTHING;
 
 -- name: sessions.load
 SELECT session, session_id, runtime, revision, head, message_count, digest FROM sessions WHERE session = :session;

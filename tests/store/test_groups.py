@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import apsw
+import pytest
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
-from tenure.errors import Contended, IdempotencyConflict, Internal, StaleFence
+from tenure.errors import Contended, IdempotencyConflict, Internal, SessionBindingMismatch, StaleFence
 from tenure.persistence.commits import Change, Commit, CommitResult
 from tenure.persistence.limits import Limits
 from tenure.persistence.store import Store
 from tenure.persistence.writer import Pending
-from tests.store.world import OpenMode, landed, message, own, refused, settle, settle_all
+from tests.store.world import OpenMode, landed, message, name, own, ownership, refused, settle, settle_all
 
 
 @frozen(kw_only=True, slots=True)
@@ -148,3 +149,13 @@ async def test_a_foreign_write_lock_is_awaited_and_then_contended_for_each_waite
         other.execute("ROLLBACK")
         other.close()
         assert isinstance(await store.commit(message(store, "m-0")), CommitResult)
+
+
+async def test_a_new_runtime_gets_no_session_of_another_one(store: Store) -> None:
+    first = ownership(store, "a")
+    await store.commit(Commit(changes=(first,)))
+
+    with pytest.raises(SessionBindingMismatch):
+        await store.commit(Commit(changes=(evolve(first, runtime_id=name("b")),)))
+
+    assert await own(store, "b")
