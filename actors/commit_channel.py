@@ -27,6 +27,8 @@ Settled = Callable[[Outcome], None]
 class Turn:
     """A lock that is taken at once where it is free: what follows is a commit, which is the checkpoint."""
 
+    __slots__ = ("_lock",)
+
     def __init__(self) -> None:
         """Nobody's turn yet."""
         self._lock = trio.Lock()
@@ -49,6 +51,8 @@ class CommitChannel:
         turn: Held by whoever commits for the run or for a lifecycle event: of these one commit is in flight at a time, so
             that each is decided on a state that is already published. Accepts need no turn and share groups.
     """
+
+    __slots__ = ("_facts", "_store", "turn")
 
     def __init__(self, store: Store, facts: RuntimeFacts) -> None:
         """Bind the channel to one ownership; each commit goes under the token that is in force when it is submitted."""

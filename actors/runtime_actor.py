@@ -59,6 +59,30 @@ class RuntimeActor:
         closed: Set when the actor has ended.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_batch",
+        "_closed",
+        "_draining",
+        "_execute",
+        "_listener",
+        "_mailbox",
+        "_server",
+        "_start_soon",
+        "_store",
+        "_used_at",
+        "_users",
+        "_worker",
+        "channel",
+        "closed",
+        "facts",
+        "held",
+        "resting",
+        "standing",
+        "steered",
+        "working",
+    )
+
     def __init__(
         self,
         store: Store,
