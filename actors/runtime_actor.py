@@ -14,8 +14,7 @@ its behaviour may still clean up, and the next run begins behind that (`worker`)
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar, final
 
@@ -38,6 +37,7 @@ from .facts import RuntimeFacts
 from .listener import Listener
 from .mailbox import Mailbox, MailboxStatistics
 from .request import Request
+from .resting import Resting
 from .watched import Watched
 from .worker import LINGERS, Worker
 
@@ -53,35 +53,11 @@ class RuntimeActor:
         standing: The same standing, to wait on.
         held: The same held mark, to wait on.
         working: Whether it works the inbox off now, run after run, or its last run has not ended.
-        resting: How many tasks of its run wait durably now, for a time or for a person.
+        resting: Which tasks of its run wait durably now.
         channel: The way of its commits.
         steered: Counts the accepts that steer; a run that waits for one watches it.
         closed: Set when the actor has ended.
     """
-
-    __slots__ = (
-        "__weakref__",
-        "_batch",
-        "_closed",
-        "_draining",
-        "_execute",
-        "_listener",
-        "_mailbox",
-        "_server",
-        "_start_soon",
-        "_store",
-        "_used_at",
-        "_users",
-        "_worker",
-        "channel",
-        "closed",
-        "facts",
-        "held",
-        "resting",
-        "standing",
-        "steered",
-        "working",
-    )
 
     def __init__(
         self,
@@ -103,7 +79,7 @@ class RuntimeActor:
         self.standing = Watched(facts.standing)
         self.held = Watched(facts.held)
         self.working = worker.busy
-        self.resting = Watched(0)
+        self.resting = Resting()
         self.channel = CommitChannel(store, facts)
         self.steered = Watched(0)
         self.closed = trio.Event()
@@ -209,9 +185,13 @@ class RuntimeActor:
         self.closed.set()
 
     async def drain(self) -> None:
-        """Begin no further run, and wait until none is executing."""
+        """Begin no further run, and wait until none is executing, or until one waits durably for longer than we may wait."""
         self._draining = True
-        await self.standing.wait_value(lambda standing: standing.state is not RuntimeState.RUNNING)
+        deadline = trio.current_effective_deadline()
+        await first(
+            partial(self.standing.wait_value, lambda standing: standing.state is not RuntimeState.RUNNING),
+            partial(self.resting.wait_beyond, deadline),
+        )
 
     def idle_since(self) -> float | None:
         """Since when (trio's clock) nobody has used the actor, or None where somebody does or a run may come up."""
@@ -230,15 +210,6 @@ class RuntimeActor:
         """Begin no run for so long, and look again then. Measured by trio's clock: the wall clock may be set meanwhile."""
         self.facts.not_before = trio.current_time() + wait_s
         self._start_soon(partial(self._sleep_until, self.facts.not_before))
-
-    @contextmanager
-    def rest(self) -> Generator[None]:
-        """The run waits durably: what it waits for is on disk, and a restart finds it waiting again."""
-        self.resting.value += 1
-        try:
-            yield
-        finally:
-            self.resting.value -= 1
 
     def executes(self, run_id: RunId) -> bool:
         """Whether a run is the one that was begun and has not ended."""

@@ -225,7 +225,7 @@ class Run:
             self._join(joined)
             # A replayed checkpoint has looked into the inbox of long ago: more may be recorded, or lie there by now.
             if not self._joined and not replayed:
-                with self._actor.rest():
+                with self._actor.resting.rest():
                     await self._actor.steered.wait_value(partial(operator.ne, seen))
         steered, self._joined = tuple(self._joined), []
         return steered

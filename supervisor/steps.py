@@ -110,7 +110,7 @@ class Steps:
             wake_at = self._result(recorded.result or b"0", SLEEP, ordinal)
             if wake_at > clock():
                 await self._channel.commit_in_turn(AcquitRun(runtime_id=self._runtime_id, run_id=self._run_id))
-        with self._actor.rest():
+        with self._actor.resting.rest(seconds):
             await self._store.seams.sleep_until(wake_at, at_most_s=seconds)
 
     def mismatch(self, name: str, recorded: str, given: str) -> StepMismatch:

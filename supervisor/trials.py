@@ -71,7 +71,7 @@ class Trials:
         await actor.standing.wait_value(_is_running)
         await first(
             partial(actor.standing.wait_value, lambda standing: not _is_running(standing)),
-            partial(actor.resting.wait_value, bool),
+            actor.resting.wait_any,
         )
 
 

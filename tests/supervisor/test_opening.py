@@ -106,6 +106,23 @@ async def test_a_normal_exit_waits_for_a_run_no_longer_than_it_was_told(
     assert trio.current_time() - began == pytest.approx(7, abs=0.1)
 
 
+@pytest.mark.parametrize(("sleep_s", "took_s"), [(None, 0.0), (1e6, 0.0), (3.0, 3.0)])
+async def test_a_normal_exit_waits_for_no_run_that_waits_durably_for_longer(
+    target: Path | str, sleep_s: float | None, took_s: float, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def waiting(run: tenure.Run) -> None:
+        await (run.wait_steered() if sleep_s is None else run.sleep(sleep_s))
+
+    async with host(target, {"kind": waiting}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        await runtime.accept("go")
+        await runtime.wait_state("running")
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+
+    assert trio.current_time() - began == pytest.approx(took_s, abs=0.1)
+
+
 async def test_a_cancelled_exit_drains_nothing(database: Path, autojump_clock: trio.testing.MockClock) -> None:
     with trio.move_on_after(1) as scope:
         async with host(database, {"kind": forever}) as supervisor:

@@ -1,0 +1,46 @@
+"""Rests: tasks of a run that wait durably, for a time or for a person.
+
+What they wait for is on disk, and a restart finds them waiting again: so a trial need not go on, and an exit need not wait.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import final
+
+import trio
+
+from .watched import Watched
+
+
+@final
+class Resting:
+    """The rests of the run that executes now, by their ends on trio's clock."""
+
+    __slots__ = ("_until",)
+
+    def __init__(self) -> None:
+        """Nobody rests."""
+        self._until = Watched[tuple[float, ...]](())
+
+    @contextmanager
+    def rest(self, seconds: float = math.inf) -> Generator[None]:
+        """Wait durably inside; without an end for a person."""
+        until = trio.current_time() + seconds
+        self._until.value = (*self._until.value, until)
+        try:
+            yield
+        finally:
+            left = [*self._until.value]
+            left.remove(until)
+            self._until.value = tuple(left)
+
+    async def wait_any(self) -> None:
+        """Wait until somebody rests."""
+        await self._until.wait_value(bool)
+
+    async def wait_beyond(self, deadline: float) -> None:
+        """Wait until somebody rests for longer than to this time."""
+        await self._until.wait_value(lambda rests: any(until > deadline for until in rests))
