@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import final
 
 from attrs import frozen
@@ -50,14 +51,18 @@ def empty_journal() -> Journal:
 
 def load_journal(statements: Statements, run: int) -> Journal:
     """Read the journal of a run, in one view."""
-    appended = sessions.appended_by_run(statements, run)
-    sent = sends.of_run(statements, run)
+    appended: defaultdict[int, list[bytes]] = defaultdict(list)
+    for boundary, message in sessions.appended_by_run(statements, run):
+        appended[boundary].append(message)
+    sent: defaultdict[int, list[tuple[LogicalRuntimeId, bytes]]] = defaultdict(list)
+    for send in sends.of_run(statements, run):
+        sent[send.boundary].append((send.target, send.payload_digest))
     return Journal(
         boundaries=tuple(
             Boundary(
                 receipt=receipt,
-                appended=tuple(message for boundary, message in appended if boundary == receipt.sequence),
-                sent=tuple((send.target, send.payload_digest) for send in sent if send.boundary == receipt.sequence),
+                appended=tuple(appended[receipt.sequence]),
+                sent=tuple(sent[receipt.sequence]),
             )
             for receipt in receipts.of_run(statements, run)
         ),

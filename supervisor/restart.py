@@ -12,7 +12,7 @@ from typing import Final, cast, final
 import msgspec
 from attrs import frozen
 
-from tenure.errors import Corrupt
+from tenure.errors import Corrupt, StepFailed
 from tenure.persistence.values import HeldReason
 
 ERROR_LIMIT: Final = 10_000
@@ -99,7 +99,11 @@ def _times(failures: str) -> list[float]:
 
 def describe(error: BaseException) -> str:
     """An exception for people, in a form that any engine can store: the leaves of groups, each with its type."""
-    text = _leaves(error)
+    return storable(_leaves(error))
+
+
+def storable(text: str) -> str:
+    """A text for people, as any engine can store it."""
     if len(text) > ERROR_LIMIT:
         text = f"{text[:ERROR_LIMIT]} and {len(text) - ERROR_LIMIT} characters more"
     # No lone surrogate has a place in UTF-8, and no NUL in PostgreSQL.
@@ -110,5 +114,7 @@ def _leaves(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         return "; ".join(_leaves(each) for each in group.exceptions)
+    if isinstance(error, StepFailed):
+        return f"{error.detail}, in step {error.name}"
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

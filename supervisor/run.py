@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TypeVar, final
 
@@ -31,7 +31,6 @@ from tenure.persistence.lifecycle import LifecycleEvent, transition
 from tenure.persistence.store import Store
 from tenure.persistence.values import (
     InputId,
-    InputPhase,
     LogicalRuntimeId,
     RunApplyBoundary,
     RunBoundaryReceipt,
@@ -39,9 +38,10 @@ from tenure.persistence.values import (
     check_runtime_id,
 )
 
+from .batch import Batch
 from .journal import Journal
 from .payloads import PayloadType
-from .run_input import RunInput, read_input
+from .run_input import RunInput
 from .session import RunSession
 from .steps import Steps
 
@@ -80,24 +80,21 @@ class Run:
         self.generation = actor.facts.generation
         self.attempts = begun.attempts
         self.session = RunSession(store, begun, self._check_open)
+        self._batch = Batch(begun, payload_type)
+        self.inputs = self._batch.inputs
         self._store = store
         self._actor = actor
-        self._begun = begun
         self._journal = journal
         self._steps = steps
-        self._payload_type = payload_type
         self._on_boundary = on_boundary
         self._sends: list[tuple[LogicalRuntimeId, bytes]] = []
         self._sends_landed = 0
-        self._rejected: dict[InputId, str] = {}
         self._joined: list[RunInput] = []
         self._events: list[LifecycleEvent] = []
         self._decisions: tuple[Decision, ...] = ()
         self._boundaries = 0
         self._boundary = trio.Lock()  # held over a boundary: the next one begins where it left off
         self._ended = False
-        self.inputs = self._fitting([each for each in begun.inputs if each.joined is None])
-        self._contributing = tuple(each.input_id for each in self.inputs)
 
     # Work
 
@@ -110,7 +107,7 @@ class Run:
         Arguments and result are JSON values; what is given back has always gone through JSON.
 
         Args:
-            name: Name of the step.
+            name: Name of the step, 1 to 200 characters.
             function: Async, or sync and then run in a worker thread.
             *arguments: Given to `function`; their digest is compared with the recorded one.
             repeat: ``freely``: may run again when nobody knows whether it ran. ``keyed``: may too, and gets a keyword
@@ -119,8 +116,10 @@ class Run:
 
         Raises:
             StepMismatch: The record has other arguments; the run is not deterministic. Holds the runtime.
-            InvalidInput: Arguments or result have no JSON form, or `repeat` is none of the three.
-            StepFailed: A ``never`` step raised at an earlier attempt; it is not executed again.
+            InvalidInput: The arguments have no JSON form, the name does not fit, or `repeat` is none of the three.
+            StepFailed: It raised; or its result has no JSON form, or is over `Limits.payload_bytes`. `detail` is what is
+                recorded of it. A step that was caught, and on whose error the run has recorded something, and a ``never``
+                step are not executed again: they raise the same where the run enters again.
             LimitReached: Too many steps in one run.
             RunEnded: The run is over.
 
@@ -170,14 +169,14 @@ class Run:
     def reject(self, rejected: RunInput, error: str) -> None:
         """Abandon one member of the batch with ``rejected``, and spare the rest. Lands with the next boundary.
 
+        What joined to steer the run is a member too. The first rejection of one that has not ended counts.
+
         Raises:
             InvalidInput: Not a member of this run.
             RunEnded: The run is over.
         """
         self._check_open()
-        if rejected.input_id not in {each.input_id for each in self._begun.inputs} | self._rejected.keys():
-            raise InvalidInput(detail=f"{rejected.input_id} is no input of this run", field="rejected")
-        self._rejected.setdefault(rejected.input_id, error)
+        self._batch.reject(rejected, error)
 
     def retire(self) -> None:
         """Retire this runtime with the end of this run; a run that fails drops it. Raises `InvalidTransition`."""
@@ -238,7 +237,7 @@ class Run:
             raise self._steps.fault
         if self._boundaries < len(self._journal.boundaries):
             raise self._steps.mismatch(f"checkpoint {self._boundaries + 1}", "a checkpoint", "the end of the run")
-        await self._commit(RunApplyBoundary.RUN_START, self._last, on_settled)
+        await self._commit(RunApplyBoundary.RUN_START, self._batch.contributing, self._last, on_settled)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -291,15 +290,15 @@ class Run:
         async with self._boundary:
             if self._boundaries < len(self._journal.boundaries):
                 return self._replay()
-            result = await self._commit(RunApplyBoundary.RUN_CHECKPOINT, lambda: last, self._on_boundary)
+            new = self._batch.newcomers()
+            result = await self._commit(RunApplyBoundary.RUN_CHECKPOINT, new, lambda: last, self._on_boundary)
+            self._batch.landed(each.input_id for each in consume)
         receipt: RunBoundaryReceipt = result.values[-len(last) - 1]
         joined: tuple[BatchMember, ...] = result.values[-1]
         return receipt, joined
 
     def _join(self, members: tuple[BatchMember, ...]) -> None:
-        fitting = self._fitting(members)
-        self._joined += fitting
-        self._contributing += tuple(each.input_id for each in fitting)
+        self._joined += self._batch.join(members)
 
     def _replay(self) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
         recorded = self._journal.boundaries[self._boundaries]
@@ -309,21 +308,25 @@ class Run:
             if stored != given:
                 name = f"checkpoint {self._boundaries + 1}"
                 raise self._steps.mismatch(name, f"{len(stored)} {what}", f"{len(given)} {what}, not the same")
-        self._landed(len(self.session.appended), len(self._sends), tuple(self._rejected))
-        return recorded.receipt, tuple(each for each in self._begun.inputs if each.joined == recorded.receipt.sequence)
+        self._landed(len(self.session.appended), len(self._sends))
+        return recorded.receipt, self._batch.joined_at(recorded.receipt.sequence)
 
     async def _commit(
-        self, boundary: RunApplyBoundary, last: Callable[[], list[Change]], on_settled: Callable[[Outcome], None]
+        self,
+        boundary: RunApplyBoundary,
+        contributing: Iterable[InputId],
+        last: Callable[[], list[Change]],
+        on_settled: Callable[[Outcome], None],
     ) -> CommitResult:
         receipt = MintReceipt(
             runtime_id=self.runtime_id,
             run_id=self.run_id,
             boundary=boundary,
-            contributing_input_ids=self._contributing,
+            contributing_input_ids=tuple(contributing),
         )
         changes = [*self._buffered(), receipt]
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
-        buffered = len(self.session.appended), len(self._sends), tuple(self._rejected)
+        buffered = len(self.session.appended), len(self._sends), tuple(self._batch.rejected)
         result = await self._actor.channel.decide_in_turn(lambda: [*changes, *last()], on_settled)
         self._landed(*buffered)
         return result
@@ -346,25 +349,14 @@ class Run:
             )
             for index, (target, payload) in enumerate(self._sends[self._sends_landed :], self._sends_landed + 1)
         ]
-        ended = {each.input_id for each in self._begun.inputs if each.phase is not InputPhase.STAGED}
         changes += [
             RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=error)
-            for input_id, error in self._rejected.items()
-            if error and input_id not in ended
+            for input_id, error in self._batch.rejected.items()
         ]
         return changes
 
-    def _landed(self, appended: int, sent: int, rejected: tuple[InputId, ...]) -> None:
+    def _landed(self, appended: int, sent: int, rejected: tuple[InputId, ...] = ()) -> None:
         self._boundaries += 1
         self.session.landed = appended
         self._sends_landed = sent
-        self._rejected.update(dict.fromkeys(rejected, ""))  # known, and not written again
-
-    def _fitting(self, members: list[BatchMember] | tuple[BatchMember, ...]) -> tuple[RunInput, ...]:
-        fitting: list[RunInput] = []
-        for member in members:
-            try:
-                fitting.append(read_input(member, self._payload_type))
-            except InvalidInput as exc:
-                self._rejected.setdefault(member.input_id, str(exc))
-        return tuple(fitting)
+        self._batch.landed(rejected)

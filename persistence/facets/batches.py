@@ -69,7 +69,7 @@ def stage_steered(tx: Transaction, runtime: int, run: int, boundary: int) -> tup
         return ()
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "joined")
     tx.run("inputs.stage_steered", runtime=runtime, run=run, joined=boundary, line=line, now=tx.now)
-    return tuple(each for each in batch_of(tx, run) if each.joined == boundary)
+    return tuple([_member(row) for row in tx.all("inputs.joined", run=run, joined=boundary)])
 
 
 def restage(tx: Transaction, run: int) -> tuple[BatchMember, ...]:

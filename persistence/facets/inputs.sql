@@ -63,6 +63,12 @@ SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.j
 FROM inputs i LEFT JOIN payloads p ON p.input = i.input
 WHERE i.run = :run ORDER BY i.admission;
 
+-- name: inputs.joined
+-- What joined a run at one checkpoint; a run that waits for years has many others.
+SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, p.payload, i.payload_digest
+FROM inputs i LEFT JOIN payloads p ON p.input = i.input
+WHERE i.run = :run AND i.joined = :joined ORDER BY i.admission;
+
 -- name: inputs.any_staged
 SELECT 1 FROM inputs WHERE run = :run AND finished_at IS NULL AND phase = 'staged' LIMIT 1;
 

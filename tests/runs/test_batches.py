@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
 from tenure.errors import InvalidInput
+from tenure.persistence.engines.statements import load_statements
 
 from .conftest import OpenHost
 
@@ -223,3 +224,87 @@ async def test_without_a_run_what_is_sent_to_steer_begins_one(autojump_clock: Mo
     async with open_host({"k": behaviour}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         assert (await (await runtime.accept("alone", lane="steer")).wait_outcome()).phase == "consumed"
+
+
+@pytest.mark.parametrize(("error", "stored"), [("", ""), ("caf\udce9", "caf\\udce9"), ("a\0b", "a\\0b")])
+async def test_a_rejection_counts_whatever_its_text_is(
+    autojump_clock: MockClock, open_host: OpenHost, error: str, stored: str
+) -> None:
+    async def behaviour(run: tenure.Run) -> None:
+        run.reject(run.inputs[0], error)
+        await run.checkpoint()
+        run.reject(run.inputs[0], "once more")
+
+    async with open_host({"k": behaviour}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        outcome = await ticket.wait_outcome()
+
+        assert (outcome.phase, outcome.reason, outcome.error) == ("abandoned", "rejected", stored)
+        assert [letter.error for letter in await supervisor.dead_letters("a")] == [stored]
+
+
+async def test_what_joined_to_steer_can_be_rejected(autojump_clock: MockClock, open_host: OpenHost) -> None:
+    async def behaviour(run: tenure.Run) -> None:
+        (steered,) = await run.wait_steered()
+        run.reject(steered, "not now")
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        first = await runtime.accept(1)
+        await wait_all_tasks_blocked()
+        second = await runtime.accept(2, lane="steer")
+
+        assert (await second.wait_outcome()).reason == "rejected"
+        assert (await first.wait_outcome()).phase == "consumed"
+
+
+async def test_a_checkpoint_names_what_has_come_since_the_last_boundary_and_the_end_names_all(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    async def behaviour(run: tenure.Run) -> None:
+        for _ in range(2):
+            await run.wait_steered()
+            seen.append((await run.checkpoint()).contributing_input_ids)
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        tickets = [await runtime.accept(0)]
+        for n in (1, 2):
+            await wait_all_tasks_blocked()
+            tickets.append(await runtime.accept(n, lane="steer"))
+        outcome = await tickets[0].wait_outcome()
+
+    ids = [ticket.input_id for ticket in tickets]
+    assert seen == [(ids[1],), (ids[2],)]
+    assert outcome.receipt is not None
+    assert list(outcome.receipt.contributing_input_ids) == ids
+
+
+async def test_what_a_steered_run_stores_and_reads_at_a_checkpoint_does_not_grow_with_what_joined_before(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async def behaviour(run: tenure.Run) -> None:
+        while (await run.wait_steered())[-1].payload != "end":
+            pass
+
+    async with open_host({"k": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        first = await runtime.accept("begin")
+        for n in range(40):
+            await wait_all_tasks_blocked()
+            await runtime.accept(n, lane="steer")
+        await wait_all_tasks_blocked()
+        async with supervisor.store.read_connection() as connection:
+            (longest,) = (await connection.query("SELECT max(length(input_ids)) FROM receipts"))[0]
+            statements = load_statements(("inputs",))
+            for name, values, way in (
+                ("inputs.any_steering", {"runtime": 1}, "inputs_steering"),
+                ("inputs.joined", {"run": 1, "joined": 1}, "joined=?"),
+            ):
+                plan = await connection.query(f"EXPLAIN QUERY PLAN {statements[name]}", values)
+                assert any(way in row[3] for row in plan), (name, plan)
+        assert longest < 100
+        await runtime.accept("end", lane="steer")
+        assert (await first.wait_outcome()).phase == "consumed"

@@ -123,7 +123,9 @@ CREATE UNIQUE INDEX inputs_by_key ON inputs (runtime, idempotency_key) WHERE ide
 CREATE INDEX inputs_open ON inputs (runtime, admission) WHERE finished_at IS NULL;
 CREATE INDEX inputs_by_supersession ON inputs (runtime, kind, supersession_key)
     WHERE finished_at IS NULL AND supersession_key IS NOT NULL;
-CREATE INDEX inputs_of_run ON inputs (run) WHERE run IS NOT NULL;
+CREATE INDEX inputs_of_run ON inputs (run, joined) WHERE run IS NOT NULL;
+-- A run that is steered often has many unfinished inputs, and asks at each checkpoint for those that it has not.
+CREATE INDEX inputs_steering ON inputs (runtime, admission) WHERE finished_at IS NULL AND lane = 'steer' AND run IS NULL;
 
 -- Apart from the inputs: a phase changes often, a payload never, and an update writes its whole row.
 CREATE TABLE payloads (
