@@ -11,6 +11,7 @@ from tenure.errors import InvalidInput
 
 __all__ = [
     "RUNTIME_ID_LIMIT",
+    "STEP_NAME_LIMIT",
     "AbandonReason",
     "DurabilityClass",
     "DurabilityTier",
@@ -26,6 +27,7 @@ __all__ = [
     "RuntimeState",
     "SessionId",
     "check_runtime_id",
+    "check_step_name",
 ]
 
 LogicalRuntimeId = NewType("LogicalRuntimeId", str)
@@ -52,18 +54,35 @@ def check_runtime_id(value: str) -> LogicalRuntimeId:
     Raises:
         InvalidInput: The id breaks one of these rules.
     """
+    _check_name(value, "a runtime id", "runtime_id", RUNTIME_ID_LIMIT)
+    return LogicalRuntimeId(value)
+
+
+STEP_NAME_LIMIT = 200
+"""Most characters (code points) that the name of a step may have."""
+
+
+def check_step_name(value: str) -> str:
+    """Return the name of a step, checked by the same rules as a runtime id.
+
+    Raises:
+        InvalidInput: The name breaks one of them.
+    """
+    _check_name(value, "the name of a step", "name", STEP_NAME_LIMIT)
+    return value
+
+
+def _check_name(value: str, what: str, field: str, limit: int) -> None:
     if not value:
-        raise InvalidInput(detail="a runtime id is not empty", field="runtime_id")
-    if len(value) > RUNTIME_ID_LIMIT:
-        detail = f"{len(value)} characters are more than {RUNTIME_ID_LIMIT}"
-        raise InvalidInput(detail=detail, field="runtime_id")
+        raise InvalidInput(detail=f"{what} is not empty", field=field)
+    if len(value) > limit:
+        raise InvalidInput(detail=f"{len(value)} characters are more than {limit}", field=field)
     if "\0" in value:
-        raise InvalidInput(detail="a runtime id has no NUL character", field="runtime_id")
+        raise InvalidInput(detail=f"{what} has no NUL character", field=field)
     try:
         value.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidInput(detail="a runtime id has no lone surrogate", field="runtime_id") from exc
-    return LogicalRuntimeId(value)
+        raise InvalidInput(detail=f"{what} has no lone surrogate", field=field) from exc
 
 
 @final

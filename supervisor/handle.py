@@ -124,6 +124,7 @@ class Handle(ABC):
         Raises:
             NotFound: No such step of the current run is in doubt.
             InvalidInput: The result has no JSON form.
+            PayloadTooLarge: The result is over `Limits.payload_bytes`.
         """
         await self._perform(settle(name, ordinal, verdict))
 

@@ -9,14 +9,23 @@ from functools import partial
 from typing import Any, Final, final
 
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import LimitReached, RunEnded, StepFailed, StepMismatch
+from tenure.errors import LimitReached, PayloadTooLarge, RunEnded, StepFailed, StepMismatch
 from tenure.persistence.codec import decode, digest, encode
+from tenure.persistence.commits import Change
 from tenure.persistence.executors import Executor
 from tenure.persistence.facets.ownership import RenewLease
 from tenure.persistence.facets.runs import AcquitRun
-from tenure.persistence.facets.steps import DoubtStep, RecordedStep, RecordStep, Repeat, SettleStep, StepStatus
+from tenure.persistence.facets.steps import (
+    CatchStep,
+    DoubtStep,
+    RecordedStep,
+    RecordStep,
+    Repeat,
+    SettleStep,
+    StepStatus,
+)
 from tenure.persistence.store import Store
-from tenure.persistence.values import RunId
+from tenure.persistence.values import RunId, check_step_name
 
 from .behaviour import Behaviour
 from .journal import StepKey
@@ -67,6 +76,7 @@ class Steps:
         self._behaviour = behaviour
         self._recorded = recorded
         self._used: Counter[str] = Counter()
+        self._failed: set[StepKey] = set()
         self.fault: Exception | None = None
 
     async def step(
@@ -74,25 +84,28 @@ class Steps:
     ) -> Any:
         """See `Run.step`."""
         encoded = encode(arguments, "arguments")
-        ordinal = self._use(name)
+        ordinal = self._use(check_step_name(name))
         recorded = self._recorded.get((name, ordinal))
         record = self._record(name, ordinal, digest(encoded), repeat)
         if recorded is not None:
             self._compare(recorded, digest(encoded), repeat)
-            # Cases: it succeeded; it failed and must not run again; nobody knows and it must not run again; it may run again.
+            # Cases: it succeeded; it failed and may not run again; nobody knows and it must not run again; it may run again.
             if recorded.status is StepStatus.SUCCEEDED:
                 return self._result(recorded.result or b"null", name, ordinal)
-            if repeat is Repeat.NEVER and recorded.status is StepStatus.FAILED:
+            if recorded.status is StepStatus.CAUGHT or (
+                repeat is Repeat.NEVER and recorded.status is StepStatus.FAILED
+            ):
                 raise StepFailed(run_id=self._run_id, name=name, detail=recorded.error or "")
             if repeat is Repeat.NEVER:
                 verdict = await self._ask(name, ordinal, decode(encoded, "arguments", name))
                 if isinstance(verdict, Ran):
                     return await self._settle(name, ordinal, verdict)
+        commit = partial(self._commit, self.catch())
         if repeat is Repeat.NEVER:
-            await self._channel.commit_in_turn(record(status=StepStatus.DISPATCHED))
+            await commit(record(status=StepStatus.DISPATCHED))
         if repeat is Repeat.KEYED:
             function = partial(function, key=f"{self._run_id}:{name}:{ordinal}")
-        return await self._execute(function, arguments, record)
+        return await self._execute(function, arguments, record, commit)
 
     async def sleep(self, seconds: float) -> None:
         """See `Run.sleep`: the time to wake is on disk before the sleep begins."""
@@ -104,7 +117,8 @@ class Steps:
             wake_at = clock() + seconds
             record = self._record(SLEEP, ordinal, arguments_digest, Repeat.FREELY)
             result = encode(wake_at, "result")
-            await self._channel.commit_in_turn(record(status=StepStatus.SUCCEEDED, result=result, ended_at=clock()))
+            done = record(status=StepStatus.SUCCEEDED, result=result, ended_at=clock())
+            await self._commit(self.catch(), done)
         else:
             self._compare(recorded, arguments_digest, Repeat.FREELY)
             wake_at = self._result(recorded.result or b"0", SLEEP, ordinal)
@@ -120,6 +134,20 @@ class Steps:
         )
         self.fault = self.fault or error
         return error
+
+    def catch(self) -> tuple[CatchStep, ...]:
+        """What must stand in the commit of anything that the run records behind this: the steps whose errors it has seen.
+
+        What is recorded may stand on such an error, so a replay has to raise it again, and may not execute the step.
+        """
+        return tuple(
+            CatchStep(runtime_id=self._runtime_id, run_id=self._run_id, name=name, ordinal=ordinal)
+            for name, ordinal in sorted(self._failed)
+        )
+
+    def landed(self, caught: tuple[CatchStep, ...]) -> None:
+        """The commit that has these is on disk."""
+        self._failed.difference_update((each.name, each.ordinal) for each in caught)
 
     # Inside
 
@@ -161,8 +189,9 @@ class Steps:
         raise self.fault
 
     async def _settle(self, name: str, ordinal: int, verdict: Ran) -> Any:
-        result = encode(verdict.result, "result")
-        await self._channel.commit_in_turn(
+        result = self._encode(verdict.result)
+        await self._commit(
+            self.catch(),
             SettleStep(
                 runtime_id=self._runtime_id,
                 run_id=self._run_id,
@@ -170,7 +199,7 @@ class Steps:
                 ordinal=ordinal,
                 ran=True,
                 result=result,
-            )
+            ),
         )
         return self._result(result, name, ordinal)
 
@@ -178,19 +207,32 @@ class Steps:
         self,
         function: Callable[..., Awaitable[Any] | Any],
         arguments: tuple[object, ...],
-        record: partial[RecordStep],
+        record: Callable[..., RecordStep],
+        commit: Callable[[RecordStep], Awaitable[None]],
     ) -> Any:
         clock = self._store.seams.wall_clock
         try:
-            result = encode(await self._call(function, arguments), "result")
+            result = self._encode(await self._call(function, arguments))
         except Exception as exc:
             if not self._actor.executes(self._run_id):
                 raise  # it was dropped, and records nothing more
             failed = record(status=StepStatus.FAILED, error=describe(exc), ended_at=clock())
-            await self._channel.commit_in_turn(failed)
-            raise
-        await self._channel.commit_in_turn(record(status=StepStatus.SUCCEEDED, result=result, ended_at=clock()))
+            await commit(failed)
+            self._failed.add((failed.name, failed.ordinal))
+            # Not the exception itself: where the run enters again, there is only what is recorded of it.
+            raise StepFailed(run_id=self._run_id, name=failed.name, detail=failed.error or "") from exc
+        await commit(record(status=StepStatus.SUCCEEDED, result=result, ended_at=clock()))
         return decode(result, "step", self._run_id)
+
+    async def _commit(self, caught: tuple[CatchStep, ...], change: Change) -> None:
+        await self._channel.commit_in_turn(change, *caught)
+        self.landed(caught)
+
+    def _encode(self, result: object) -> bytes:
+        encoded, limit = encode(result, "result"), self._store.limits.payload_bytes
+        if len(encoded) > limit:
+            raise PayloadTooLarge(size=len(encoded), limit=limit)
+        return encoded
 
     async def _call(self, function: Callable[..., Awaitable[Any] | Any], arguments: tuple[object, ...]) -> Any:
         while True:

@@ -1146,10 +1146,10 @@ class RunEnded(Error):
 
 @final
 class StepFailed(Error):
-    """A step that must not run twice raised at an earlier attempt of its run, and is not executed again.
+    """A step raised, now or when the run was here before.
 
-    The work's side: `detail` is what it raised then, which the run may handle or let fail. `StepMismatch` is a step
-    that is not the recorded one.
+    The work's side: `detail` is what it raised, as it is recorded, and the run may handle it or let it fail; the exception
+    itself is the cause, where it was raised now. `StepMismatch` is a step that is not the recorded one.
     """
 
     retryable: ClassVar[bool] = False
@@ -1157,7 +1157,7 @@ class StepFailed(Error):
     def __init__(self, *, run_id: str, name: str, detail: str) -> None:
         """Name the step and tell what it raised."""
         super().__init__(
-            f"step {name!r} of run {run_id!r} failed before and must not run twice: {detail}; handle it or let the run fail",
+            f"step {name!r} of run {run_id!r} failed: {detail}; handle it or let the run fail",
             run_id=run_id,
             name=name,
             detail=detail,

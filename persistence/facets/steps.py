@@ -1,7 +1,8 @@
 """Steps: recorded pieces of work inside a run (design §7).
 
 A step is known by its run, its name and how often the name was used before in the run. Its result is on disk before anyone
-sees it; a step that must never run twice is on disk before it runs.
+sees it; a step that must never run twice is on disk before it runs. A step that failed runs again when its run enters again,
+until something stands on its error: from then on it is caught, and fails in the same way.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class StepStatus(StrEnum):
     IN_DOUBT = "in_doubt"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    CAUGHT = "caught"
 
 
 @final
@@ -138,6 +140,31 @@ def _decode(row: Row) -> RecordedStep:
 
 @final
 @frozen(kw_only=True, slots=True)
+class CatchStep(Change):
+    """Say that the current run has caught the error of a step: it stands in the commit of whatever the run records behind it.
+
+    From then on the step does not run again, and raises the same. Answer: None.
+
+    Attributes:
+        runtime_id: Whose.
+        run_id: The current run.
+        name: Name of the step.
+        ordinal: Which use of the name in the run.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    name: str
+    ordinal: int
+
+
+def _catch(tx: Transaction, change: CatchStep) -> None:
+    run = run_records.current(tx, change.runtime_id, change.run_id)
+    tx.run("steps.catch", run=run.run, name=change.name, ordinal=change.ordinal)
+
+
+@final
+@frozen(kw_only=True, slots=True)
 class DoubtStep(Change):
     """Say that a dispatched step of the current run may have run: its runtime is held for it in the same commit.
 
@@ -222,6 +249,7 @@ FACET: Final = Facet(
     name="steps",
     handlers={
         RecordStep: Handler(apply=_record),
+        CatchStep: Handler(apply=_catch),
         DoubtStep: Handler(apply=_doubt),
         SettleStep: Handler(apply=_settle),
     },

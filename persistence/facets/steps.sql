@@ -9,6 +9,9 @@ SET status = excluded.status, result = excluded.result, error = excluded.error, 
 -- name: steps.forget
 DELETE FROM steps WHERE run = :run AND name = :name AND ordinal = :ordinal AND status IN ('in_doubt', :or_status);
 
+-- name: steps.catch
+UPDATE steps SET status = 'caught' WHERE run = :run AND name = :name AND ordinal = :ordinal AND status = 'failed';
+
 -- name: steps.doubt
 UPDATE steps SET status = 'in_doubt'
 WHERE run = :run AND name = :name AND ordinal = :ordinal AND status IN ('in_doubt', 'dispatched');

@@ -14,7 +14,7 @@ import trio
 
 import tenure
 import tenure.asyncio
-from tenure.errors import Closed, KindMismatch, NotADatabase, NotFound, RunEnded, StoreBroken, UnknownKind
+from tenure.errors import Closed, KindMismatch, NotADatabase, NotFound, RunEnded, StepFailed, StoreBroken, UnknownKind
 
 MEMORY = ":memory:"
 PATIENCE_S = 60.0
@@ -232,8 +232,8 @@ def test_what_an_asyncio_step_raises_comes_out_of_the_step(arguments: tuple[str,
     async def chat(run: tenure.Run) -> None:
         try:
             await run.step("ask", ask, *arguments, repeat="freely")
-        except TypeError as exc:
-            caught.append(str(exc))
+        except StepFailed as exc:
+            caught.append(exc.detail)
 
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"chat": chat}) as supervisor:
@@ -241,7 +241,7 @@ def test_what_an_asyncio_step_raises_comes_out_of_the_step(arguments: tuple[str,
 
     run(main)
 
-    assert [text == "one" or "question" in text for text in caught] == [True]
+    assert [text == "TypeError: one" or "question" in text for text in caught] == [True]
 
 
 def test_a_stop_cancels_the_asyncio_task_of_a_step_and_waits_for_its_end() -> None:

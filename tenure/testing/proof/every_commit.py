@@ -110,6 +110,9 @@ class Story:
         await self._accept("ada", "first", key="k-1")  # known: nothing is written
         run_id = await self._begin("ada")
         await self._step("ada", run_id, "look", 1, result=b'"seen"')
+        await self._write(
+            steps.CatchStep(runtime_id=_id("ada"), run_id=run_id, name="look", ordinal=1)
+        )  # it did not fail
         for ordinal in (1, 2):
             await self._step("ada", run_id, "pay", ordinal, result=None)
             await self._settle("ada", run_id, ordinal, ran=ordinal == 1)
