@@ -98,7 +98,7 @@ def publish(facts: RuntimeFacts, decision: Decision, answers: tuple[Any, ...]) -
 def may_begin(facts: RuntimeFacts) -> bool:
     """Whether a run may begin, as far as it depends on what was committed."""
     return (
-        facts.held is None
+        facts.why_held is None
         and facts.not_before is None
         and facts.has_work
         and not facts.on_trial

@@ -23,8 +23,11 @@ class RuntimeFacts:
         epoch: UUIDv7 of this registration.
         fence_token: The token of this ownership; a reset replaces it.
         standing: Lifecycle state.
-        held: Why no run may start, or None.
+        held: The stored mark: why no run may start until a person resumes the runtime, or None.
         held_detail: More about it, for people.
+        blocked: Why no run may start although nothing of it is stored: its rows cannot be read or written, or the last
+            behaviour has not ended; or None. Gone with the host, and with a resume.
+        blocked_detail: More about it, for people.
         failures: Times of failures of the current period, as stored.
         run_id: The run that was begun last and has not ended, or None.
         not_before: When a failed run may be tried again, by the clock of trio, or None.
@@ -41,10 +44,17 @@ class RuntimeFacts:
     held: str | None
     held_detail: str | None
     failures: str
+    blocked: str | None = None
+    blocked_detail: str | None = None
     run_id: RunId | None = None
     not_before: float | None = None
     has_work: bool
     on_trial: bool = False
+
+    @property
+    def why_held(self) -> str | None:
+        """Why no run may start, stored or not, or None."""
+        return self.held or self.blocked
 
 
 def facts_of(ownership: Ownership) -> RuntimeFacts:

@@ -1,4 +1,4 @@
-"""Who must hear from an actor which inputs have ended without a run."""
+"""Who must hear from an actor what has become of its runtime without a run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Protocol
 from tenure.persistence.facets.runs import InputEnded
 from tenure.persistence.values import AbandonReason, InputId, LogicalRuntimeId
 
+from .facts import RuntimeFacts
+
 
 class Listener(Protocol):
-    """Who must hear which inputs have ended without a run."""
+    """Who must hear which inputs have ended without a run, and that no run may start."""
 
     def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
         """Inputs were abandoned, by a lifecycle event or a cancel."""
@@ -17,4 +19,8 @@ class Listener(Protocol):
 
     def unstageable(self, runtime_id: LogicalRuntimeId, abandoned: tuple[InputEnded, ...], /) -> None:
         """Inputs were abandoned because no run can take them."""
+        ...
+
+    def held(self, facts: RuntimeFacts, /) -> None:
+        """The runtime is held, or blocked in this host."""
         ...

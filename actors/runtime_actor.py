@@ -35,7 +35,7 @@ from .commit_channel import CommitChannel
 from .decisions import Decision, check_drops, decide, may_begin, publish
 from .facts import RuntimeFacts
 from .listener import Listener
-from .mailbox import Mailbox, MailboxStatistics
+from .mailbox import Mailbox
 from .request import Request
 from .resting import Resting
 from .watched import Watched
@@ -72,12 +72,11 @@ class RuntimeActor:
         """Go on from these facts; `serve` must then be started, as `start_soon` starts what this actor needs beside it.
 
         `worker` is that of the runtime, which may still be busy for an actor before this one.
-
         `execute` executes one run and commits its end through the actor's channel; it is cancelled when the runtime is stopped.
         """
         self.facts = facts
         self.standing = Watched(facts.standing)
-        self.held = Watched(facts.held)
+        self.held = Watched(facts.why_held)
         self.working = worker.busy
         self.resting = Resting()
         self.channel = CommitChannel(store, facts)
@@ -127,7 +126,8 @@ class RuntimeActor:
 
     async def commit(self, *changes: Change) -> tuple[Any, ...]:
         """Commit other changes of this runtime between those of its run and its lifecycle; their answers."""
-        return await self._ask(Request(partial(self._in_turn, partial(self._commit, changes))))
+        result: CommitResult = await self._ask(Request(partial(self._in_turn, partial(self.channel.commit, *changes))))
+        return result.values
 
     async def wait_for(self, watched: Watched[T], reached: Callable[[T], bool]) -> T:
         """Wait for a value of `standing` or `held`. Raises why the actor has ended, where it ends first."""
@@ -144,10 +144,6 @@ class RuntimeActor:
         if not found:
             raise self._why_closed()
         return found[0]
-
-    def statistics(self) -> MailboxStatistics:
-        """How full the mailbox is."""
-        return self._mailbox.statistics()
 
     # The task
 
@@ -223,9 +219,16 @@ class RuntimeActor:
         self.standing.value = self.facts.standing
 
     def publish_held(self, reason: str | None, detail: str | None) -> None:
-        """The runtime is held, or is so no longer."""
+        """The stored mark is there, or gone, and with it what blocked the runtime here."""
         self.facts.held, self.facts.held_detail = reason, detail
-        self.held.value = reason
+        self.publish_blocked(None, None)
+
+    def publish_blocked(self, reason: str | None, detail: str | None) -> None:
+        """No run may start, or one may again; nothing of it is stored."""
+        self.facts.blocked, self.facts.blocked_detail = reason, detail
+        before, self.held.value = self.held.value, self.facts.why_held
+        if self.held.value not in (None, before):
+            self._listener.held(self.facts)
 
     def publish_event(self, decision: Decision, answers: tuple[Any, ...]) -> None:
         """The commit of a lifecycle event has settled."""
@@ -333,9 +336,6 @@ class RuntimeActor:
             self._listener.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
         return cancelled
 
-    async def _commit(self, changes: tuple[Change, ...]) -> tuple[Any, ...]:
-        return (await self.channel.commit(*changes)).values
-
     # Runs, one after another
 
     def _may_run(self) -> bool:
@@ -354,14 +354,14 @@ class RuntimeActor:
                 await self._execute(self, begun)
 
     def _worker_ended(self) -> None:
-        if self.facts.held == LINGERS:
-            self.publish_held(None, None)
+        if self.facts.blocked == LINGERS:
+            self.publish_blocked(None, None)
         if self.facts.has_work:
             self.wake()
 
     def _worker_lingers(self) -> None:
-        if self.facts.held is None:
-            self.publish_held(LINGERS, "its behaviour was cancelled, and cleans up under a shield")
+        if self.facts.why_held is None:
+            self.publish_blocked(LINGERS, "its behaviour was cancelled, and cleans up under a shield")
 
     async def _begin(self) -> RunBegun | None:
         run_id = RunId(self._store.seams.new_id())
@@ -373,7 +373,7 @@ class RuntimeActor:
             return None
         except Error as exc:
             # Its rows cannot be read or written: this runtime is blocked, and no other (design §5).
-            self.publish_held("cannot begin a run", str(exc))
+            self.publish_blocked("cannot begin a run", str(exc))
             return None
         begun: RunBegun | NothingBegun = result.values[0]
         return begun if isinstance(begun, RunBegun) else None

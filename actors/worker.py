@@ -17,7 +17,7 @@ from .watched import Watched
 StartSoon = Callable[[Callable[[], Awaitable[None]]], None]
 
 LINGERS: Final = "the last run has not ended"
-"""Held mark, in memory alone, of a runtime whose behaviour is not done with its clean-up."""
+"""What blocks a runtime whose behaviour is not done with its clean-up."""
 
 LINGERS_S: Final = 30.0
 """Seconds of clean-up after which people are told."""

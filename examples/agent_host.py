@@ -238,7 +238,8 @@ async def ask_for_report(collector: tenure.Runtime, files: Sequence[SourceFile])
 
 def told(outcome: tenure.Outcome) -> str:
     """Tell in one line how an input ended."""
-    return f"{outcome.phase} {outcome.reason or ''} {outcome.error or ''}".rstrip()
+    said = (outcome.error or "").partition("\n")[0]  # behind it stands where the error was raised
+    return f"{outcome.phase} {outcome.reason or ''} {said}".rstrip()
 
 
 async def kill_after(supervisor: tenure.Supervisor, commits: int, display: Display) -> None:

@@ -104,7 +104,8 @@ async def host(path: Path) -> bool:
     async with tenure.open_supervisor(path, behaviours=behaviours) as supervisor:
         runtime = await supervisor.spawn("courier", "courier")
         first = await (await supervisor.ticket("courier", idempotency_key="parcel-1")).wait_outcome()
-        print(f"  parcel 1: {first.phase}, {first.reason}; last error: {first.error}")
+        error = (first.error or "").partition("\n")[0]  # behind it stands where it was raised
+        print(f"  parcel 1: {first.phase}, {first.reason}; last error: {error}")
         print(f"  courier is held: {await runtime.wait_held()} ({runtime.held_detail})")
         ticket = await runtime.accept(3, idempotency_key="parcel-3")
         print("  parcel 3 is accepted all the same, and on disk")

@@ -28,7 +28,8 @@ from tenure.persistence.values import HeldReason, InputId, RunBoundaryReceipt, R
 
 from .behaviour import Behaviour
 from .journal import Journal, empty_journal, load_journal
-from .restart import Decision, RestartPolicy, decide, describe, wait_left
+from .log import HostLog
+from .restart import Decision, RestartPolicy, decide, describe, last_frames, wait_left
 from .run import Run
 from .steps import NeedsAttention, Steps
 
@@ -63,6 +64,7 @@ class Execution:
         behaviours: Mapping[str, Behaviour],
         steps: Executor,
         publisher: Publisher,
+        log: HostLog,
         end_with: Callable[[BaseException], None],
     ) -> None:
         """Bind to the store, the user's code, and the threads its sync steps run in; `end_with` ends the host."""
@@ -70,6 +72,7 @@ class Execution:
         self._behaviours = behaviours
         self._step_executor = steps
         self._publisher = publisher
+        self._log = log
         self._end_with = end_with
 
     async def execute(self, actor: RuntimeActor, begun: RunBegun) -> None:
@@ -139,7 +142,7 @@ class Execution:
                 actor.facts.has_work = True
         except Error as exc:
             # How it failed cannot be written: this runtime is blocked until the next open, and no other (design §5).
-            actor.publish_held("cannot end a run", str(exc))
+            actor.publish_blocked("cannot end a run", str(exc))
             if actor.facts.standing.state is RuntimeState.RUNNING:
                 actor.publish_run(LifecycleEvent.FAIL_RUN)
 
@@ -178,18 +181,23 @@ class Execution:
             now=seams.wall_clock(),
             source=seams.random,
         )
-        text = describe(error)
-        await actor.channel.commit_in_turn(
-            FailRun(
-                runtime_id=actor.facts.runtime_id,
-                run_id=begun.run_id,
-                error=text,
-                retry_at=decision.retry_at,
-                failures=decision.failures,
-                held=decision.held,
-            ),
-            on_settled=partial(self._failed, actor, behaviour.restart, decision, text),
+        summary, trace = describe(error), last_frames(error)
+        failed = FailRun(
+            runtime_id=actor.facts.runtime_id,
+            run_id=begun.run_id,
+            error=f"{summary}\n{trace}" if trace else summary,
+            retry_at=decision.retry_at,
+            failures=decision.failures,
+            held=decision.held,
+            held_detail=summary,
         )
+        await actor.channel.commit_in_turn(
+            failed, on_settled=partial(self._failed, actor, behaviour.restart, decision, failed)
+        )
+        wait_s = (
+            None if decision.retry_at is None else wait_left(behaviour.restart, decision.retry_at, seams.wall_clock())
+        )
+        self._log.attempt_failed(actor.facts.runtime_id, begun.run_id, begun.attempts + 1, error, wait_s)
 
     # Called when a commit has settled
 
@@ -212,16 +220,16 @@ class Execution:
             actor.publish_event(decision, tuple(mine))
 
     def _failed(
-        self, actor: RuntimeActor, policy: RestartPolicy, decision: Decision, error: str, outcome: Outcome
+        self, actor: RuntimeActor, policy: RestartPolicy, decision: Decision, failed: FailRun, outcome: Outcome
     ) -> None:
         if not isinstance(outcome, CommitResult):
             return
         actor.facts.failures = decision.failures
         actor.publish_run(LifecycleEvent.FAIL_RUN)
-        actor.publish_held(decision.held, error if decision.held else None)
+        actor.publish_held(decision.held, failed.held_detail if decision.held else None)
         if decision.retry_at is not None:
             actor.wake_after(wait_left(policy, decision.retry_at, self._store.seams.wall_clock()))
-        self._publisher.inputs_exhausted(actor, outcome.values[0], error)
+        self._publisher.inputs_exhausted(actor, outcome.values[0], failed.error)
 
 
 def find_leaf(error: BaseException, wanted: tuple[type[E], ...]) -> E | None:

@@ -195,8 +195,10 @@ class HostWatch:
         if not judged:
             return
         changes = tuple(MarkLost(host=host.host, counter=counter) for host, counter in judged)
-        await self._store.commit(Commit(changes=changes))
-        for host, counter in judged:
+        marked = (await self._store.commit(Commit(changes=changes))).values
+        for (host, counter), now in zip(judged, marked, strict=True):
+            if now:
+                self._supervisor.log.host_lost(host.incarnation, seized=counter is None)
             if counter is None:
                 self._store.proofs.let_go(host.incarnation)
         self._left = True
@@ -231,11 +233,15 @@ class HostWatch:
 
     def _rejoined(self, rejoined: Rejoined) -> None:
         # This host was judged dead. What another one took since is lost here; all else goes on under its old token.
-        for facts in self._supervisor.owned:
-            runtime_id = facts.runtime_id
-            destroyed = facts.standing.state is RuntimeState.DESTROYED  # nobody's
-            if not destroyed and rejoined.owned.get(runtime_id) != facts.fence_token:
-                self._supervisor.lose(facts, Closed(what=f"ownership of runtime {runtime_id}"))
+        lost = [
+            facts
+            for facts in self._supervisor.owned
+            if facts.standing.state is not RuntimeState.DESTROYED  # nobody's
+            and rejoined.owned.get(facts.runtime_id) != facts.fence_token
+        ]
+        for facts in lost:
+            self._supervisor.lose(facts, Closed(what=f"ownership of runtime {facts.runtime_id}"))
+        self._supervisor.log.rejoined(rejoined.host.incarnation, kept=len(self._supervisor.owned), lost=len(lost))
         self.stir()
 
 

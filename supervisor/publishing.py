@@ -1,10 +1,11 @@
-"""What a commit has brought, once it has landed: told to tickets, and to the targets of sends."""
+"""What a commit has brought, once it has landed: told to tickets, to the targets of sends, and to operators."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import final
 
+from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.commits import CommitResult
 from tenure.persistence.facets.inputs import AcceptedInput
@@ -12,17 +13,23 @@ from tenure.persistence.facets.runs import InputEnded
 from tenure.persistence.facets.sends import Sent
 from tenure.persistence.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RunBoundaryReceipt
 
+from .log import HostLog
 from .tickets import Outcome, Ticket, Tickets
 
 
 @final
 class Publishing:
-    """Tells them; see `Publisher` and `Listener`."""
+    """Tells them, and operators; see `Publisher` and `Listener`."""
 
-    def __init__(self, tickets: Tickets, wake: Callable[[LogicalRuntimeId], None]) -> None:
+    def __init__(self, tickets: Tickets, wake: Callable[[LogicalRuntimeId], None], log: HostLog) -> None:
         """`wake` lets a runtime look into its inbox."""
         self._tickets = tickets
         self._wake = wake
+        self._log = log
+
+    def held(self, facts: RuntimeFacts, /) -> None:
+        """See `Listener.held`."""
+        self._log.held(facts)
 
     def accepted(self, runtime_id: LogicalRuntimeId, accepted: AcceptedInput) -> Ticket:
         """The ticket of an accept that has landed; whoever waits for what it replaced is told."""
@@ -41,13 +48,17 @@ class Publishing:
         for each in abandoned:
             outcome = Outcome(phase=each.phase, reason=reason, error=each.error)
             self._tickets.settle(runtime_id, each.input_id, outcome)
+            self._log.dead(runtime_id, [each.input_id], reason, each.error)
 
     def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
         """See `Publisher.run_committed`."""
         receipt = next(value for value in result.values if isinstance(value, RunBoundaryReceipt))
         for value in result.values:
-            if isinstance(value, Sent) and value.refused is None:
-                self._wake(value.target)
+            if isinstance(value, Sent):
+                if value.refused is None:
+                    self._wake(value.target)
+                else:
+                    self._log.send_refused(actor.facts.runtime_id, value.target, value.refused)
             elif isinstance(value, InputEnded):
                 rejected = value.phase is InputPhase.ABANDONED
                 outcome = Outcome(
@@ -57,6 +68,8 @@ class Publishing:
                     receipt=None if rejected else receipt,
                 )
                 self._tickets.settle(actor.facts.runtime_id, value.input_id, outcome)
+                if rejected:
+                    self._log.dead(actor.facts.runtime_id, [value.input_id], AbandonReason.REJECTED, value.error)
 
     def inputs_consumed(
         self, actor: RuntimeActor, input_ids: tuple[InputId, ...], receipt: RunBoundaryReceipt, /
@@ -72,3 +85,4 @@ class Publishing:
         for input_id in input_ids:
             outcome = Outcome(phase=InputPhase.ABANDONED, reason=reason, error=error)
             self._tickets.settle(actor.facts.runtime_id, input_id, outcome)
+        self._log.dead(actor.facts.runtime_id, input_ids, reason, error)

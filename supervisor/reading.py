@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, final
+
+from attrs import frozen
 
 from tenure.errors import NotFound
 from tenure.persistence.codec import decode
@@ -13,6 +15,26 @@ from tenure.persistence.values import InputId, LogicalRuntimeId
 
 PAGE: Final = 500
 """Rows that a read takes at a time."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Backlog:
+    """What waits in a store, whoever it waits for.
+
+    Attributes:
+        inputs: Unfinished inputs, those of runs that execute included.
+        oldest_at: When the oldest of them was accepted, unix seconds, or None where there is none.
+    """
+
+    inputs: int
+    oldest_at: float | None
+
+
+async def read_backlog(store: Store) -> Backlog:
+    """See `Supervisor.backlog`."""
+    waiting, oldest_at = await store.read(lambda statements: statements.one("inputs.backlog")) or (0, None)
+    return Backlog(inputs=waiting, oldest_at=oldest_at)
 
 
 async def read_session(store: Store, runtime_id: LogicalRuntimeId) -> list[Any]:

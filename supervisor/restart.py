@@ -7,6 +7,8 @@ first that is used up decides.
 from __future__ import annotations
 
 import random
+import traceback
+import types
 from typing import Final, cast, final
 
 import msgspec
@@ -17,6 +19,11 @@ from tenure.persistence.values import HeldReason
 
 ERROR_LIMIT: Final = 10_000
 """Most characters of an error that are stored."""
+
+FRAMES: Final = 4
+"""Frames of a traceback that are stored with an error: the innermost ones, of the program and the libraries it uses."""
+
+_MACHINERY: Final = ("tenure", "trio", "outcome")
 
 
 @final
@@ -106,6 +113,26 @@ def storable(text: str) -> str:
     """A text for people, as any engine can store it."""
     if len(text) > ERROR_LIMIT:
         text = f"{text[:ERROR_LIMIT]} and {len(text) - ERROR_LIMIT} characters more"
+    return _storable(text)
+
+
+def last_frames(error: BaseException) -> str:
+    """Where an exception was raised, for people, in such a form: its innermost frames, file, line and function, or nothing.
+
+    Of a group, where its first leaf was raised. Frames of the machinery that called the behaviour are left out.
+    """
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    frames = [frame for frame in traceback.walk_tb(error.__traceback__) if not _is_machinery(frame[0])]
+    stack = traceback.StackSummary.extract(iter(frames[-FRAMES:]))
+    return _storable("".join(stack.format()).rstrip()[-ERROR_LIMIT:])
+
+
+def _is_machinery(frame: types.FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _MACHINERY
+
+
+def _storable(text: str) -> str:
     # No lone surrogate has a place in UTF-8, and no NUL in PostgreSQL.
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 

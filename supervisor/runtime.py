@@ -49,12 +49,13 @@ class Runtime(Handle):
     @property
     def held(self) -> str | None:
         """Why no run starts until `resume`, or None."""
-        return self._facts.held
+        return self._facts.why_held
 
     @property
     def held_detail(self) -> str | None:
         """More about why, for people, or None."""
-        return self._facts.held_detail
+        facts = self._facts
+        return facts.held_detail if facts.held is not None else facts.blocked_detail
 
     @property
     def fence_token(self) -> int:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 from attrs import frozen
+
+from tenure.actors.facts import RuntimeFacts
+from tenure.persistence.values import RuntimeState
+from tenure.persistence.writer import WriterStatistics
+
+from .log import HostLog
 
 
 @final
 @frozen(kw_only=True, slots=True)
 class SupervisorStatistics:
-    """What a host is doing.
+    """What a host is doing now, and what has happened in it since it was opened.
 
     Attributes:
         runtimes: Runtimes that it owns.
         active: Those of them that have an actor; the others are passivated.
         running: Those of them that execute a run.
-        held: Those of them that are held.
+        held: Those of them that are held, or blocked in this host.
+        backing_off: Those of them whose failed run waits for its next attempt.
+        failed_attempts: Attempts that failed since the host was opened.
+        dead_letters: Inputs that were abandoned since then and nobody had asked for it.
+        refused_sends: Sends since then that their target could not take.
+        failed_takeovers: Takeovers since then that failed, each time it was tried.
+        lost_hosts: Other hosts that this one has judged dead or lapsed since then.
         commits: Commits that landed since the store was opened.
         groups: Groups they shared.
         waiting: Commits that wait for the writer.
@@ -26,6 +39,33 @@ class SupervisorStatistics:
     active: int
     running: int
     held: int
+    backing_off: int
+    failed_attempts: int
+    dead_letters: int
+    refused_sends: int
+    failed_takeovers: int
+    lost_hosts: int
     commits: int
     groups: int
     waiting: int
+
+
+def statistics_of(
+    owned: Sequence[RuntimeFacts], active: int, writer: WriterStatistics, log: HostLog
+) -> SupervisorStatistics:
+    """The numbers, of what a host knows anyway."""
+    return SupervisorStatistics(
+        runtimes=len(owned),
+        active=active,
+        running=sum(facts.standing.state is RuntimeState.RUNNING for facts in owned),
+        held=sum(facts.why_held is not None for facts in owned),
+        backing_off=sum(facts.not_before is not None for facts in owned),
+        failed_attempts=log.failed_attempts,
+        dead_letters=log.dead_letters,
+        refused_sends=log.refused_sends,
+        failed_takeovers=log.failed_takeovers,
+        lost_hosts=log.lost_hosts,
+        commits=writer.commits,
+        groups=writer.groups,
+        waiting=writer.waiting,
+    )

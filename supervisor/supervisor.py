@@ -44,13 +44,14 @@ from .behaviour import Behaviour
 from .execution import Execution
 from .foreign import ForeignRuntime, find_foreign
 from .ingress import AcceptTerms, accept_change
+from .log import HostLog
 from .ownership import HostWatch
 from .publishing import Publishing
-from .reading import read_dead_letters, read_refused_sends, read_session
+from .reading import Backlog, read_backlog, read_dead_letters, read_refused_sends, read_session
 from .recovery import UnownedRuntime, read_unowned
 from .requests import Requests
 from .runtime import Runtime
-from .statistics import SupervisorStatistics
+from .statistics import SupervisorStatistics, statistics_of
 from .takeovers import Takeovers
 from .tickets import Outcome, Ticket, Tickets, stored_outcome
 
@@ -64,7 +65,8 @@ class Supervisor:
         body: Cancelled when the supervisor ends under its body.
         failure: Why it has ended, or None.
         tickets: Those that somebody here holds.
-        publishing: Tells them what has landed.
+        log: Tells operators.
+        publishing: Tells tickets what has landed.
         watch: Looks at the other hosts of the store.
         requests: Asks them, and carries out what they ask.
         takeovers: Brings runtimes here.
@@ -83,8 +85,11 @@ class Supervisor:
         self._workers: WeakValueDictionary[LogicalRuntimeId, Worker] = WeakValueDictionary()
         self.tickets = Tickets(self._read_outcome)
         self._step_executor = store.seams.step_executor()
-        self.publishing = Publishing(self.tickets, self.wake)
-        self._execution = Execution(store, self.behaviours, self._step_executor, self.publishing, self.end_with)
+        self.log = HostLog()
+        self.publishing = Publishing(self.tickets, self.wake, self.log)
+        self._execution = Execution(
+            store, self.behaviours, self._step_executor, self.publishing, self.log, self.end_with
+        )
         self.requests = Requests(self)
         self.watch = HostWatch(self)
         self.takeovers = Takeovers(self)
@@ -200,19 +205,13 @@ class Supervisor:
         """
         return await read_unowned(self.store)
 
+    async def backlog(self) -> Backlog:
+        """What waits in the whole store, for any host: it walks every unfinished input."""
+        return await read_backlog(self.store)
+
     def statistics(self) -> SupervisorStatistics:
-        """What this host is doing now."""
-        writer = self.store.statistics()
-        owned = self._owned.values()
-        return SupervisorStatistics(
-            runtimes=len(owned),
-            active=len(self._actors),
-            running=sum(facts.standing.state is RuntimeState.RUNNING for facts in owned),
-            held=sum(facts.held is not None for facts in owned),
-            commits=writer.commits,
-            groups=writer.groups,
-            waiting=writer.waiting,
-        )
+        """What this host is doing now, and what has happened since it was opened."""
+        return statistics_of(self.owned, len(self._actors), self.store.statistics(), self.log)
 
     # What handles ask for
 
@@ -311,6 +310,8 @@ class Supervisor:
         if self.failure is None:
             self.failure = error
             self.body.cancel()
+            if isinstance(error, Exception):  # else the program ends, as a behaviour asked for
+                self.log.ended(error)
 
     def close(self) -> None:
         """Answer everybody who still waits."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 import trio
 
 from tenure.actors.facts import RuntimeFacts, facts_of
-from tenure.errors import Closed, Corrupt, Error, StoreBroken
+from tenure.errors import Closed, Corrupt, Error, RuntimeDestroyed, RuntimeOwned, StoreBroken
 from tenure.persistence.commits import Commit, CommitResult
 from tenure.persistence.facets.ownership import Ownership, TakeOwnership, find_holding
 from tenure.persistence.group import Outcome as CommitOutcome
@@ -73,10 +73,13 @@ class Takeovers:
             await self.take(runtime_id, kind, revive=False)
         except (StoreBroken, Closed):
             raise
-        except NOT_NOW:
+        except NOT_NOW as exc:
             self._supervisor.watch.leave_over()
-        except Error:
-            return  # somebody else's, gone, or damaged: then its work is not ours, and blocks nobody else's
+            self._supervisor.log.takeover_failed(runtime_id, exc, again=True)
+        except (RuntimeOwned, RuntimeDestroyed):
+            return  # somebody was faster
+        except Error as exc:  # damaged, say: then its work is not ours, and blocks nobody else's
+            self._supervisor.log.takeover_failed(runtime_id, exc, again=False)
 
     def begin_for(self, runtime_id: LogicalRuntimeId) -> None:
         """Something has come for a runtime that is not ours: take it over if nobody owns it and its kind is known here."""
@@ -86,7 +89,8 @@ class Takeovers:
     async def _take_unowned(self, runtime_id: LogicalRuntimeId) -> None:
         try:
             found = await self._store.read(partial(find_holding, runtime_id=runtime_id))
-        except Corrupt:
+        except Corrupt as exc:
+            self._supervisor.log.takeover_failed(runtime_id, exc, again=False)
             return
         except NOT_NOW:
             self._supervisor.watch.leave_over()
@@ -101,6 +105,8 @@ class Takeovers:
         taken: Ownership = outcome.values[0]
         facts = facts_of(taken)
         self._supervisor.adopt(facts)
+        if facts.held is not None:
+            self._supervisor.log.held(facts)
         if facts.on_trial:
             self._trials.add(facts, taken.crashes)
         if taken.retry_at is not None:

@@ -45,6 +45,7 @@ from .supervisor.behaviour import Behaviour as Behaviour
 from .supervisor.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.ingress import AcceptTerms as AcceptTerms
 from .supervisor.opening import open_supervisor as open_supervisor
+from .supervisor.reading import Backlog as Backlog
 from .supervisor.recovery import UnownedRuntime as UnownedRuntime
 from .supervisor.restart import RestartPolicy as RestartPolicy
 from .supervisor.run import Run as Run

@@ -170,3 +170,6 @@ WHERE run = :run AND finished_at IS NULL RETURNING input_id, attempts;
 -- name: inputs.abandon_one
 UPDATE inputs SET phase = 'abandoned', reason = :reason, finished_at = :now, updated_at = :now, history = history || :line
 WHERE runtime = :runtime AND input_id = :input_id AND finished_at IS NULL;
+
+-- name: inputs.backlog
+SELECT count(*), min(created_at) FROM inputs WHERE finished_at IS NULL;

@@ -195,6 +195,7 @@ class FailRun(Change):
         retry_at: When it may be tried again, unix seconds; None abandons the batch and ends the run.
         failures: Times of the failures of the current period, as JSON, this one included.
         held: Reason to hold the runtime with this failure (budget used up), or None.
+        held_detail: More about that, for people.
     """
 
     runtime_id: LogicalRuntimeId
@@ -203,6 +204,7 @@ class FailRun(Change):
     retry_at: float | None
     failures: str
     held: str | None = None
+    held_detail: str | None = None
 
 
 def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
@@ -212,7 +214,7 @@ def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
     record = runtimes.load(tx, change.runtime_id)
     record.failures = change.failures
     record.held = change.held
-    record.held_detail = change.error if change.held else None
+    record.held_detail = change.held_detail if change.held else None
     record.crashes = 0  # it came to an end of its own: no crash
     runtimes.save(tx, record)
     if change.retry_at is not None:

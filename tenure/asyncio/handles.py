@@ -11,6 +11,7 @@ from tenure.persistence.facets.sends import RefusedSend
 from tenure.persistence.values import InputId, LogicalRuntimeId, RuntimeState
 from tenure.supervisor.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.ingress import AcceptTerms
+from tenure.supervisor.reading import Backlog
 from tenure.supervisor.recovery import UnownedRuntime
 from tenure.supervisor.runtime import Runtime as TrioRuntime
 from tenure.supervisor.statistics import SupervisorStatistics
@@ -256,6 +257,10 @@ class Supervisor:
     async def unowned(self) -> list[UnownedRuntime]:
         """See `tenure.Supervisor.unowned`."""
         return await self._portal.call(self._supervisor.unowned)
+
+    async def backlog(self) -> Backlog:
+        """See `tenure.Supervisor.backlog`."""
+        return await self._portal.call(self._supervisor.backlog)
 
     async def statistics(self) -> SupervisorStatistics:
         """See `tenure.Supervisor.statistics`."""

@@ -71,6 +71,9 @@ async def dead_letters(output: Output, file: str, runtime: str | None) -> None:
             while page := await look.read(partial(of_runtime, runtime_id=each, after=after, count=PAGE)):
                 after = page[-1].input_id
                 lines += [_letter(each, letter) for letter in page]
+    if not output.json:
+        for line in lines:  # where an error was raised is for `show` and for JSON
+            line["error"] = str(line["error"] or "").partition("\n")[0]
     output.rows("Dead letters", _LETTERS, lines)
 
 

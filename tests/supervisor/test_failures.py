@@ -72,7 +72,10 @@ async def test_the_third_failed_attempt_makes_a_dead_letter_with_payload_and_err
         await good.wait_outcome()
 
         assert (outcome.phase, outcome.reason) == ("abandoned", "max_attempts_exhausted")
-        assert outcome.error == "ValueError: failure 3"
+        said, *frames = (outcome.error or "").splitlines()
+        assert said == "ValueError: failure 3"
+        assert "test_failures.py" in frames[-2]  # where it was raised: file, line and function, then the line itself
+        assert "raise ValueError" in frames[-1]
         assert outcome.receipt is None
         [letter] = await supervisor.dead_letters("alice")
         assert (letter.input_id, letter.reason, letter.error) == (bad.input_id, outcome.reason, outcome.error)
@@ -296,7 +299,8 @@ async def test_whoever_waits_for_a_runtime_is_answered_when_its_host_closes(
 async def test_the_last_error_of_a_run_is_kept_until_the_run_ends_well(
     database: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    asked = "SELECT error, outcome FROM runs ORDER BY run"
+    # The first line is the error; behind it stands where it was raised.
+    asked = "SELECT substr(error, 1, instr(error || char(10), char(10)) - 1), outcome FROM runs ORDER BY run"
     seen: list[list[list[Any]]] = []
 
     async def behaviour(run: tenure.Run) -> None:

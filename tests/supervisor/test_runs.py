@@ -371,7 +371,7 @@ async def test_the_leaves_of_a_nursery_are_what_people_read(autojump_clock: trio
         runtime = await supervisor.spawn("alice", "kind")
         outcome = await (await runtime.accept("go")).wait_outcome()
 
-        assert outcome.error == "ValueError: no such page"
+        assert (outcome.error or "").splitlines()[0] == "ValueError: no such page"
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ async def test_an_error_that_no_database_can_hold_fails_its_run_and_nothing_else
         outcome = await (await runtime.accept("go")).wait_outcome()
         await consumed(await supervisor.spawn("bob", "quiet"), "go")
 
-        assert outcome.error == stored
+        assert (outcome.error or "").splitlines()[0] == stored
 
 
 async def test_stopping_a_run_whose_own_task_fails_meanwhile_harms_nobody_else(
