@@ -15,6 +15,7 @@ its behaviour may still clean up, and the next run begins behind that (`worker`)
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from copy import copy
 from functools import partial
 from typing import Any, TypeVar, final
 
@@ -176,7 +177,7 @@ class RuntimeActor:
             self._closed = error
         self._worker.stop()
         for request in self._mailbox.close():
-            request.fail(self._closed)
+            request.fail(self._why_closed())
         self._server.cancel()
         self.closed.set()
 
@@ -252,7 +253,7 @@ class RuntimeActor:
 
     async def _ask(self, request: Request[T]) -> T:
         if self._closed is not None:
-            raise self._closed
+            raise self._why_closed()
         self._users += 1
         try:
             if not self._mailbox.offer(request):
@@ -267,7 +268,8 @@ class RuntimeActor:
             self._used_at = trio.current_time()
 
     def _why_closed(self) -> Error:
-        return self._closed or Closed(what=f"runtime {self.facts.runtime_id}")
+        # A copy for each who waits: a traceback grows with every raise.
+        return copy(self._closed) or Closed(what=f"runtime {self.facts.runtime_id}")
 
     def _accept(self, change: AcceptInput, issue: Callable[[AcceptedInput], T], request: Request[T]) -> None:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from typing import Protocol, TypeVar, final
 
 import trio
@@ -104,7 +105,7 @@ class Readers:
         """Run a sync read; see `Store.read`."""
         async with self._limiter:
             if self._closed is not None:
-                raise self._closed
+                raise copy(self._closed)
             try:
                 reader = self._free.pop() if self._free else await self._add()
                 try:
@@ -156,7 +157,7 @@ class Readers:
             self._query_limiter.release_on_behalf_of(borrower)
 
     def _why_closed(self) -> Error:
-        return self._closed or Closed(what="store")
+        return copy(self._closed) or Closed(what="store")
 
     async def _add(self) -> _Reader:
         opened = await self._open(self._engine.open_reader)
@@ -165,7 +166,7 @@ class Readers:
     async def _open(self, open_connection: Callable[[], C | None]) -> tuple[Executor, C] | None:
         """A connection with a thread of its own, which `close` closes; None where the writer's is shared."""
         if self._closed is not None:
-            raise self._closed
+            raise copy(self._closed)
         executor = self._make_executor()
         try:
             connection = await run_to_the_end(executor, open_connection)
@@ -177,7 +178,7 @@ class Readers:
             return None
         if self._closed is not None:  # closed while this one was opening: nobody else would close it
             await _close(executor, connection)
-            raise self._closed
+            raise copy(self._closed)
         self._own.append((executor, connection))
         return executor, connection
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Awaitable, Callable
+from copy import copy
 from typing import final
 
 import trio
@@ -85,7 +86,7 @@ class Ticket:
         else:
             await trio.lowlevel.checkpoint()
         if isinstance(self._outcome, Error):
-            raise self._outcome
+            raise copy(self._outcome)  # one for each who waits: a traceback grows with every raise
         if self._outcome is None:
             message = "a ticket was woken without an outcome"
             raise RuntimeError(message)

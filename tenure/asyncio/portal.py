@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from copy import copy
 from typing import Any, Final, TypeVar, final
 
 import outcome
@@ -48,19 +49,19 @@ class Portal:
         """
         token = self._token
         if token is None:
-            raise self._why_closed
+            raise copy(self._why_closed)
         call = _Call(self, asyncio.get_running_loop(), function, arguments)
         try:
             token.run_sync_soon(call.start)
         except trio.RunFinishedError:
-            raise self._why_closed from None
+            raise copy(self._why_closed) from None
         cancelled = await wait_shielded(call.answered, on_cancel=lambda: _in_trio(token, call.scope.cancel))
         answer: outcome.Outcome[T] = call.answered.result()
         if isinstance(answer, outcome.Error) and isinstance(answer.error, trio.Cancelled):
             # Cases: our asker was cancelled, and nothing happened; the trio run has ended under the call.
             if cancelled:
                 raise asyncio.CancelledError
-            raise self._why_closed
+            raise copy(self._why_closed)
         if cancelled:
             cancel_at_next_await()
         return answer.unwrap()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 
 import tenure
-from tenure.errors import StoreBroken
-from tests.supervisor.hosting import host, peek
+from tenure.errors import Closed, StoreBroken
+from tests.supervisor.hosting import forever, host, peek
 
 
 async def sleep_for_ever(run: object) -> None:
@@ -58,3 +62,28 @@ async def test_a_verb_that_comes_between_the_end_of_the_store_and_that_of_the_bo
             assert not told.value.in_doubt
 
     assert "pulled the plug" in str(caught.value)
+
+
+async def test_each_who_waits_gets_an_error_of_its_own_with_no_traceback_of_others(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    met: list[Closed] = []
+
+    async def meet(wait: Callable[[], Awaitable[object]]) -> None:
+        for _ in range(2):
+            try:
+                await wait()
+            except Closed as exc:
+                met.append(exc)
+
+    async with trio.open_nursery() as nursery, host(":memory:", {"kind": forever}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        ticket = await runtime.accept("go")
+        for _ in range(10):
+            nursery.start_soon(meet, ticket.wait_outcome)
+            nursery.start_soon(meet, partial(runtime.wait_state, "retired"))
+        await trio.testing.wait_all_tasks_blocked()
+        supervisor.body.cancel()
+
+    assert len(met) == len({id(exc) for exc in met}) == 40
+    assert max(len(traceback.extract_tb(exc.__traceback__)) for exc in met) < 10
