@@ -52,6 +52,11 @@ class RuntimeFacts:
     on_trial: bool = False
 
     @property
+    def is_destroyed(self) -> bool:
+        """Whether its tombstone is on disk."""
+        return self.standing.state is RuntimeState.DESTROYED
+
+    @property
     def why_held(self) -> str | None:
         """Why no run may start, stored or not, or None."""
         return self.held or self.blocked

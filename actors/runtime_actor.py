@@ -21,7 +21,7 @@ from typing import Any, TypeVar, final
 
 import trio
 
-from tenure.errors import Closed, Error, StaleFence, StoreBroken
+from tenure.errors import Closed, Error, RuntimeDestroyed, StaleFence, StoreBroken
 from tenure.persistence.commits import Change, Commit, CommitResult
 from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.facets.lifecycle import Hold
@@ -51,8 +51,7 @@ class RuntimeActor:
 
     Attributes:
         facts: What was last committed.
-        standing: The same standing, to wait on.
-        held: The same held mark, to wait on.
+        standing, held: The same standing and held mark, to wait on.
         working: Whether it works the inbox off now, run after run, or its last run has not ended.
         resting: Which tasks of its run wait durably now.
         channel: The way of its commits.
@@ -239,6 +238,8 @@ class RuntimeActor:
             self._worker.stop()
         if decision.reason is not None:
             self._listener.abandoned(self.facts.runtime_id, answers[0].abandoned, decision.reason)
+        if decision.event is LifecycleEvent.DESTROY:
+            self.close(RuntimeDestroyed(runtime_id=self.facts.runtime_id))  # nothing comes for it any more
 
     # Requests, one after another
 
@@ -268,8 +269,7 @@ class RuntimeActor:
             self._used_at = trio.current_time()
 
     def _why_closed(self) -> Error:
-        # A copy for each who waits: a traceback grows with every raise.
-        return copy(self._closed) or Closed(what=f"runtime {self.facts.runtime_id}")
+        return copy(self._closed) or Closed(what=f"runtime {self.facts.runtime_id}")  # tracebacks grow with each raise
 
     def _accept(self, change: AcceptInput, issue: Callable[[AcceptedInput], T], request: Request[T]) -> None:
         try:

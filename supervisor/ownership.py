@@ -23,7 +23,7 @@ from tenure.persistence.facets import inputs, ownership, requests
 from tenure.persistence.facets.ownership import MarkLost
 from tenure.persistence.facets.requests import StoredRequest
 from tenure.persistence.hosts import OtherHost, OtherHosts, Rejoined, Sightings, lapsed, other_hosts, sight
-from tenure.persistence.values import InputId, LogicalRuntimeId, RuntimeState
+from tenure.persistence.values import InputId, LogicalRuntimeId
 
 from .recovery import recover
 from .tickets import Outcome, stored_outcome
@@ -236,7 +236,7 @@ class HostWatch:
         lost = [
             facts
             for facts in self._supervisor.owned
-            if facts.standing.state is not RuntimeState.DESTROYED  # nobody's
+            if not facts.is_destroyed  # nobody's
             and rejoined.owned.get(facts.runtime_id) != facts.fence_token
         ]
         for facts in lost:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, Unpack, final
 
+import trio
+
 from tenure.actors.facts import RuntimeFacts
 from tenure.persistence.lifecycle import Standing
 from tenure.persistence.values import LogicalRuntimeId, RuntimeState
@@ -96,6 +98,7 @@ class Runtime(Handle):
 
         Raises:
             InvalidInput: No state is given, or one that there is not.
+            RuntimeDestroyed: It was destroyed, and comes to none of these any more.
             Closed: The supervisor was closed, or has lost the runtime.
         """
         wanted = states_of(states)
@@ -103,6 +106,9 @@ class Runtime(Handle):
         def reached(standing: Standing) -> bool:
             return standing.state in wanted
 
+        if self._facts.is_destroyed and RuntimeState.DESTROYED in wanted:
+            await trio.lowlevel.checkpoint()
+            return RuntimeState.DESTROYED  # its actor is gone
         actor = self._supervisor.actor(self._facts)
         return (await actor.wait_for(actor.standing, reached)).state
 

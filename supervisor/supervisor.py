@@ -127,7 +127,7 @@ class Supervisor:
             await self.watch.wait_free(checked)
         if facts.kind != kind:
             raise KindMismatch(runtime_id=checked, stored=facts.kind, given=kind)
-        if facts.standing.state is RuntimeState.DESTROYED:
+        if facts.is_destroyed:
             raise RuntimeDestroyed(runtime_id=checked)
         if facts.standing.state is RuntimeState.STOPPED:
             await self.actor(facts).apply(LifecycleEvent.ATTACH)
@@ -220,10 +220,12 @@ class Supervisor:
 
         Raises:
             Closed: It is owned no longer.
+            RuntimeDestroyed: It was destroyed; nothing is kept of it but what its handles have.
             StoreBroken: The store has stopped.
         """
         if self._owned.get(facts.runtime_id) is not facts:
-            raise self._why_lost(facts.runtime_id)
+            lost = self._why_lost(facts.runtime_id)
+            raise RuntimeDestroyed(runtime_id=facts.runtime_id) if facts.is_destroyed else lost
         actor = self._actors.get(facts.runtime_id)
         if actor is None:
             batch = self.behaviours[facts.kind].batch
@@ -332,7 +334,7 @@ class Supervisor:
     async def _serve(self, actor: RuntimeActor) -> None:
         await actor.serve()
         if self._actors.get(actor.facts.runtime_id) is actor:
-            # Not passivated: it has lost its runtime. A spawn may try to get it back.
+            # Not passivated: it has lost its runtime, and a spawn may try to get it back; or that was destroyed.
             del self._actors[actor.facts.runtime_id]
             self._owned.pop(actor.facts.runtime_id, None)
 

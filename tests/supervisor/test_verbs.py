@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -264,3 +266,43 @@ async def test_stop_comes_behind_the_commit_of_the_run_that_is_in_flight(
 
         assert (outcome.phase, outcome.reason) == ("abandoned", "stopped")
         assert await supervisor.read_session("alice") == ["landed"]
+
+
+@pytest.mark.parametrize("by_its_run", [False, True])
+async def test_nothing_is_kept_of_what_was_destroyed_and_all_who_waited_for_it_are_told(
+    autojump_clock: trio.testing.MockClock, *, by_its_run: bool
+) -> None:
+    told: list[RuntimeDestroyed] = []
+
+    async def behaviour(run: tenure.Run) -> None:
+        if run.inputs[0].payload == "end":
+            run.destroy()
+
+    async with host(":memory:", {"kind": behaviour}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        await consumed(runtime, "go")
+
+        async def wait(wait: Callable[[], Awaitable[object]]) -> None:
+            with pytest.raises(RuntimeDestroyed) as destroyed:
+                await wait()
+            told.append(destroyed.value)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, partial(runtime.wait_state, "retired"))
+            nursery.start_soon(wait, runtime.wait_held)
+            nursery.start_soon(partial(runtime.wait_state, "destroyed"))
+            await trio.testing.wait_all_tasks_blocked()
+            await (runtime.accept("end") if by_its_run else runtime.destroy())
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert len(told) == 2
+        assert supervisor.owned == []
+        assert supervisor.statistics().runtimes == supervisor.statistics().active == 0
+        assert runtime.state == await runtime.wait_state("destroyed") == "destroyed"
+        for ask in (
+            partial(runtime.accept, 1),
+            runtime.stop,
+            runtime.wait_held,
+            partial(supervisor.spawn, "alice", "kind"),
+        ):
+            await wait(ask)
