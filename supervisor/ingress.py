@@ -71,17 +71,18 @@ def accept_change(
         raise InvalidInput(detail="an ephemeral input may not carry a key", field="idempotency_key")
     if lane is not None and policy is not None:
         raise InvalidInput(detail="give a lane or a policy, whose routing says it", field="lane")
+    decided = None if policy is None else _policy(policy)
     return AcceptInput(
         runtime_id=runtime_id,
         input_id=InputId(seams.new_id()),
-        lane=_lane(lane),
+        lane=_lane(lane) if decided is None else decided.lane,
         idempotency_key=idempotency_key,
         payload=data,
         payload_digest=digest(data),
         durability=lasting,
         supersession_key=supersession_key,
         correlation_id=correlation_id,
-        policy=None if policy is None else _policy(policy),
+        policy=decided,
     )
 
 

@@ -78,9 +78,24 @@ async def test_what_a_run_has_is_not_replaced(target: Path | str, autojump_clock
         assert (await old.wait_outcome()).phase == "consumed"
 
 
-async def test_priority_goes_to_the_front_and_steer_joins(
+async def test_what_is_routed_to_steer_joins_the_run_that_waits_for_it(
     target: Path | str, autojump_clock: trio.testing.MockClock
 ) -> None:
+    async def steered(run: tenure.Run) -> None:
+        run.session.append([entry.payload for entry in await run.wait_steered()])
+
+    async with host(target, {"kind": steered}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        ticket = await runtime.accept("go")
+        await trio.testing.wait_all_tasks_blocked()
+        await runtime.accept("left", policy=tenure.PolicyDecision(routing=tenure.Routing.STEER))
+
+        with trio.fail_after(ANSWERED_S):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+        assert await supervisor.read_session("alice") == [["left"]]
+
+
+async def test_priority_goes_to_the_front(target: Path | str, autojump_clock: trio.testing.MockClock) -> None:
     blocked = Blocked()
     async with host(target, {"kind": blocked}) as supervisor:
         runtime = await supervisor.spawn("alice", "kind")
