@@ -34,11 +34,13 @@ from .engines.statements import load_statements
 from .executors import Executor
 from .facets.catalog import FACETS
 from .facets.ownership import RenewLease
+from .facets.pruning import Pruned
 from .group import GroupRunner, Outcome
 from .hosts import Rejoined
 from .limits import Limits
 from .nursery import background
 from .opened import Closing, Opened, open_when_free
+from .pruning import prune
 from .queries import QueryConnection
 from .readers import Readers
 from .rows import OPTIONAL_NUMBER, check_row
@@ -220,6 +222,32 @@ class Store:
         if closed_at is None and lost_at is None:
             raise Contended(detail=f"host {incarnation} has the store open")
         return False
+
+    async def prune(self, older_than_s: float, *, dead_letters: bool = False) -> Pruned:
+        """Delete what has ended more than `older_than_s` seconds ago; nothing is ever pruned unless this asks for it.
+
+        Receipts go from the beginning of each runtime's chain up to the first that must stay; an anchor keeps the place, and
+        `verify` goes on from there. With the last receipt of a run go its steps, sends and inputs. An idempotency key stays
+        known for 30 days longer; a ticket of a pruned input has no receipt. Messages that a conversation has left behind go;
+        messages of the conversation never do. What is unfinished, held or waits for a retry stays, and so do dead letters,
+        unless they are asked for too. Room in the file is used again; the file does not shrink.
+
+        Beside hosts that run, and whoever owns the runtimes: in small commits, so that nobody waits long.
+
+        Args:
+            older_than_s: Age in seconds; 0 for everything that has ended.
+            dead_letters: Abandoned inputs and refused sends too.
+
+        Returns:
+            What was deleted, counted.
+
+        Raises:
+            InvalidInput: An age below 0.
+            Error: Of `commit` and `read`; what was pruned by then stays so, and the next call goes on.
+
+        Cancellation: between two commits, or as that of `commit`.
+        """
+        return await prune(self, self.seams.wall_clock(), older_than_s, dead_letters=dead_letters)
 
     async def health_check(self) -> None:
         """Return if the store can be read.

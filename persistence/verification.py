@@ -19,6 +19,7 @@ from .engines.engine import Row, Statements
 from .envelope import EMPTY_DIGEST, extend_digest
 from .facets import input_records, lifecycle, operations, receipts, snapshots
 from .facets.chain import ChainLink, next_head
+from .facets.pruning import Anchor, find_anchor
 from .facets.runtimes import CHAIN_START
 from .lifecycle_record import decode_lifecycle_record
 from .rows import sound
@@ -53,6 +54,7 @@ class Verification:
         runtime_id: Which runtime.
         receipts: Receipts on its chain.
         links: Links on its chain that are no receipt.
+        pruned: Links from its beginning, receipts and others, that were pruned.
         nodes: Messages whose digests were recomputed.
         inputs: Inputs that were decoded.
         problems: What is wrong.
@@ -62,6 +64,7 @@ class Verification:
     runtime_id: LogicalRuntimeId
     receipts: int
     links: int
+    pruned: int
     nodes: int
     inputs: int
     problems: tuple[Finding, ...]
@@ -125,7 +128,8 @@ def verify_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> Veri
         raise NotFound(what="runtime", key=runtime_id)
     walk = _Walk(statements=statements, runtime_id=runtime_id, runtime=row[0])
     links = list(_links(walk))
-    _check_chain(walk, links, row[1], row[2])
+    anchor = _find_anchor(walk)
+    _check_chain(walk, links, anchor, row[1], row[2])
     digests = _check_nodes(walk)
     _check_receipts(walk, links, digests)
     inputs = _check_records(walk)
@@ -134,6 +138,7 @@ def verify_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> Veri
         runtime_id=runtime_id,
         receipts=brought,
         links=len(links) - brought,
+        pruned=anchor.position,
         nodes=len(digests) - 1,
         inputs=inputs,
         problems=tuple(walk.problems),
@@ -172,9 +177,20 @@ def _link(row: Row) -> ChainLink:
     return msgspec.convert(dict(zip(names, row[:7], strict=True)), ChainLink)
 
 
-def _check_chain(walk: _Walk, links: list[_Link], length: object, head: object) -> None:
-    current = CHAIN_START
-    due = 1
+def _find_anchor(walk: _Walk) -> Anchor:
+    start = Anchor(position=0, chain=CHAIN_START, pruned_at=0.0)
+    try:
+        anchor = find_anchor(walk.statements, walk.runtime_id)
+    except ReadFailed as exc:
+        walk.problem("anchor", walk.runtime_id, str(exc))
+        return start
+    if anchor is not None:
+        walk.open_point("chain", walk.runtime_id, f"its first {anchor.position} links were pruned")
+    return anchor or start
+
+
+def _check_chain(walk: _Walk, links: list[_Link], anchor: Anchor, length: object, head: object) -> None:
+    current, due = anchor.chain, anchor.position + 1
     placed = [each for each in links if isinstance(each.position, int)]
     for link in sorted(placed, key=lambda each: each.position):
         if link.position != due:
@@ -194,8 +210,11 @@ def _check_nodes(walk: _Walk) -> set[tuple[int, bytes]]:
     known: dict[int, tuple[int, bytes]] = {}
     after = 0
     while rows := walk.statements.all("verification.nodes", runtime=walk.runtime, after=after, count=PAGE):
-        for node, parent, position, digest, payload in rows:
+        for node, parent, position, digest, payload, tombstoned_at in rows:
             before = (0, EMPTY_DIGEST) if parent is None else known.get(parent)
+            if before is None and tombstoned_at is not None:
+                walk.open_point("node", node, "it was left behind, and the messages before it have gone")
+                continue
             if before is None or not isinstance(payload, bytes):
                 walk.problem("node", node, "its parent is not there, or it is no message")
                 continue

@@ -21,6 +21,7 @@ from .persistence.contracts.types import (
     TranscriptRewriteCommit as TranscriptRewriteCommit,
 )
 from .persistence.envelope import decode_snapshot as decode_snapshot, encode_snapshot as encode_snapshot
+from .persistence.facets.pruning import Pruned as Pruned
 from .persistence.facets.steps import Repeat as Repeat
 from .persistence.limits import Limits as Limits
 from .persistence.policies import ConsumePoint as ConsumePoint, QueueMode as QueueMode, Routing as Routing

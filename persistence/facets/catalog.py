@@ -15,6 +15,7 @@ from . import (
     lifecycle,
     operations,
     ownership,
+    pruning,
     receipts,
     repair,
     requests,
@@ -46,4 +47,5 @@ FACETS: Final[tuple[Facet, ...]] = (
     credentials.FACET,
     verification.FACET,
     requests.FACET,
+    pruning.FACET,
 )

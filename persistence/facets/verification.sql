@@ -25,13 +25,13 @@ FROM links l JOIN runtimes t ON t.runtime = l.runtime WHERE l.link = :link;
 
 -- name: verification.nodes
 -- A page of the nodes of every session of a runtime; a parent always comes before its children.
-SELECT n.node, n.parent, n.position, n.digest, n.payload
+SELECT n.node, n.parent, n.position, n.digest, n.payload, n.tombstoned_at
 FROM sessions s JOIN nodes n ON n.session = s.session
 WHERE s.runtime = :runtime AND n.node > :after ORDER BY n.node LIMIT :count;
 
 -- name: verification.unproven
--- Consumed by a receipt that is not there.
-SELECT i.input_id, i.boundary FROM inputs i
+-- Consumed by a receipt that is not there, and was not pruned.
+SELECT i.input_id, i.boundary FROM inputs i JOIN runs u ON u.run = i.run AND u.pruned_at IS NULL
 WHERE i.runtime = :runtime AND i.phase = 'consumed' AND i.run IS NOT NULL AND i.boundary IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.run = i.run AND r.sequence = i.boundary);
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import backups, explanation, inspection, verbs
+from . import backups, explanation, inspection, vacuum, verbs
 from .command import command
 
 
@@ -19,6 +19,7 @@ command(app, "restore")(backups.restore)
 command(app, "list")(inspection.list_all)
 command(app, "show")(inspection.show)
 command(app, "verify")(inspection.verify)
+command(app, "vacuum")(vacuum.vacuum)
 command(app, "why")(explanation.why)
 command(app, "tail")(explanation.tail)
 command(app, "dead-letters")(inspection.dead_letters)

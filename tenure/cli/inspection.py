@@ -19,7 +19,17 @@ from .output import Output
 
 _LISTED: Final = ("runtime_id", "kind", "state", "held", "generation", "fence_token", "owner")
 _LETTERS: Final = ("runtime_id", "input_id", "reason", "target", "attempts", "bytes", "error")
-_VERIFIED: Final = ("runtime_id", "sound", "receipts", "links", "nodes", "inputs", "problems", "not_recomputed")
+_VERIFIED: Final = (
+    "runtime_id",
+    "sound",
+    "receipts",
+    "links",
+    "pruned",
+    "nodes",
+    "inputs",
+    "problems",
+    "not_recomputed",
+)
 
 
 @click.argument("file", type=click.Path())

@@ -142,8 +142,8 @@ class Owner:
         )
         _, self.token = await self.write(reset, ownership.RenewToken(runtime_id=self.runtime_id))
 
-    async def live(self) -> None:
-        """A finished run, a dead letter, a dropped one, requests, a reset; then a run in flight with work behind it."""
+    async def begin_life(self) -> None:
+        """A finished run, to be pruned."""
         await self.own()
         await self.accept("first", idempotency_key="key")
         await self.begin("finished")
@@ -152,6 +152,9 @@ class Owner:
             self.receipt("finished", RunApplyBoundary.RUN_START),
             self.finish("finished"),
         )
+
+    async def go_on(self) -> None:
+        """A dead letter, a dropped one, requests, a reset; then a run in flight with work behind it."""
         for dead in ("dead", "dropped"):
             await self.accept(dead)
             await self.begin(dead)
@@ -174,3 +177,12 @@ class Owner:
         )
         await self.step("run", "paid", steps.StepStatus.DISPATCHED)
         await self.accept("steering", lane=Lane.STEER)
+
+
+async def live(*owners: Owner) -> None:
+    """Something in every table, for each of them."""
+    for owner in owners:
+        await owner.begin_life()
+    await owners[0].store.prune(0)
+    for owner in owners:
+        await owner.go_on()

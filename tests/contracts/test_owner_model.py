@@ -45,7 +45,7 @@ seldom = st.sampled_from((*(False,) * 7, True))
 TABLES = {
     "runtime": "SELECT state, generation, fence_token, held, crashes FROM runtimes WHERE runtime_id = ?",
     "inputs": (
-        "SELECT i.input_id, phase, reason, i.attempts, u.run_id, joined, boundary, pruned_at IS NOT NULL, p.payload"
+        "SELECT i.input_id, phase, reason, i.attempts, u.run_id, joined, boundary, i.pruned_at IS NOT NULL, p.payload"
         " FROM inputs i JOIN runtimes t USING (runtime) LEFT JOIN runs u ON u.run = i.run LEFT JOIN payloads p USING (input)"
         " WHERE t.runtime_id = ? ORDER BY i.admission"
     ),

@@ -17,7 +17,7 @@ import trio
 import tenure
 from tenure.errors import Corrupt, Error, Internal, StoreBroken
 from tests.contracts.damage import SCHEMA, every_junk, junk, outcome
-from tests.contracts.owned import KIND, Owner
+from tests.contracts.owned import KIND, Owner, live
 from tests.contracts.test_damage import TABLES as CONTRACT_TABLES, fill
 from tests.contracts.test_damage_owned import OTHER_HOST, TABLES
 
@@ -28,7 +28,7 @@ OF_ONE = {**CONTRACT_TABLES, **TABLES}
 
 
 async def work(run: tenure.Run) -> None:
-    """As `Owner.live` recorded it; the peer only listens."""
+    """As `live` recorded it; the peer only listens."""
     if run.runtime_id == "peer":
         return
     await run.step("looked", str, repeat="never")
@@ -58,8 +58,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def make() -> None:
         async with tenure.open_store(path, durability="memory") as store:
             await Owner(store, "peer").own()
-            for name in ("alice", "bob"):
-                await Owner(store, name).live()
+            await live(Owner(store, "alice"), Owner(store, "bob"))
             await fill(store, "alice's contract")
 
     trio.run(make)

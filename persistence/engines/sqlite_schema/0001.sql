@@ -82,6 +82,7 @@ CREATE TABLE runs (
     retry_at REAL,
     ended_at REAL,
     reopened_at REAL,
+    pruned_at REAL,
     outcome TEXT,
     error TEXT
 );
@@ -199,6 +200,7 @@ CREATE TABLE links (
     group_number INTEGER NOT NULL,
     chain BLOB NOT NULL
 );
+CREATE INDEX links_by_position ON links (runtime, position);
 
 -- Lifecycle: what a runtime was bound to when a contract verb wrote its state; true as long as the token is the same.
 
@@ -254,3 +256,12 @@ CREATE TABLE requests (
 );
 CREATE INDEX requests_open ON requests (runtime) WHERE done_at IS NULL;
 CREATE INDEX requests_done ON requests (done_at) WHERE done_at IS NOT NULL;
+
+-- Pruning: from where the chain of a runtime goes on.
+
+CREATE TABLE anchors (
+    runtime INTEGER PRIMARY KEY,
+    position INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    pruned_at REAL NOT NULL
+);

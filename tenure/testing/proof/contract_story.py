@@ -72,6 +72,13 @@ async def tell_contracts(store: Store, retried: Callable[..., Awaitable[Any]]) -
     await retried(store.credentials.update_auth_oauth_flow_snapshot, _next_flow)
 
 
+async def take_words_back(store: Store, retried: Callable[..., Awaitable[Any]]) -> None:
+    """A conversation that is cleared again; its messages stay behind."""
+    words = SessionSnapshot(session_id=SessionId("old talk"), messages=(b"1", b"2"))
+    await retried(store.runtimes.commit_session_snapshot, "old talk", _delta(words))
+    await retried(store.runtimes.clear_session_snapshot, "old talk")
+
+
 def _next_flow(flow: bytes | None) -> bytes:
     return (flow or b"") + b"+"
 

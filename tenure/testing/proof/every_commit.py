@@ -42,7 +42,7 @@ from tenure.persistence.values import (
 from tenure.testing.history import Witness
 from tenure.testing.machine import Machine
 
-from .contract_story import tell_contracts
+from .contract_story import take_words_back, tell_contracts
 from .facets import promises
 from .invariants import open_real
 from .watching import watch
@@ -73,6 +73,7 @@ class EveryCommit:
         async with open_real(machine, self.durability) as store:
             watch(store, witness, promises, self.landed)
             story = Story(store, machine, witness)
+            await story.old_times()
             await story.runtimes_begin()
             await story.runs_of_every_kind()
             await story.runs_that_end_badly()
@@ -98,6 +99,26 @@ class Story:
         self._random = machine.random
         self._tokens: dict[str, int] = {}
         self._count = 0
+
+    async def old_times(self) -> None:
+        """A life that ended long ago, and is pruned: two runs, inputs without one, and words that were taken back."""
+        await self._own("old")
+        for name, key in (("first", "k-old"), ("second", None)):
+            await self._accept("old", name, key=key)
+            run_id = await self._begin("old")
+            await self._step("old", run_id, "look", 1, result=b'"seen"')
+            message = f'"{name}"'.encode()
+            await self._write(
+                sessions.AppendMessages(runtime_id=_id("old"), messages=(message,), run_id=run_id),
+                self._receipt("old", run_id, RunApplyBoundary.RUN_CHECKPOINT),
+            )
+            await self._finish("old", run_id)
+        unwanted = await self._accept("old", "unwanted", key="k-unwanted")
+        await self._write(inputs.CancelInput(runtime_id=_id("old"), input_id=unwanted))
+        await self._write(dead_letters.DropDeadLetter(runtime_id=_id("old"), input_id=unwanted))
+        await take_words_back(self._store, self._retried)
+        await trio.sleep(1)
+        await self._retried(self._store.prune, 0)
 
     async def runtimes_begin(self) -> None:
         """Three runtimes are owned."""

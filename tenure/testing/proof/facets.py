@@ -25,7 +25,7 @@ from tenure.persistence.facets import (
     steps,
 )
 
-from . import chains, inbox, owners, talk, work
+from . import chains, inbox, owners, pruned, talk, work
 from .facet import FacetProof, Promised, Rows
 
 PROOFS: Final[tuple[FacetProof, ...]] = (
@@ -89,6 +89,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         },
         check=owners.check_requests,
     ),
+    FacetProof(name="pruning", check=pruned.check_pruned),  # what it counts is gone, and nothing can be asked of it
     FacetProof(name="verification"),  # only reads
     FacetProof(name="repair"),  # no change of its own: a part of the commit that takes a runtime over
 )

@@ -13,7 +13,7 @@ import msgspec
 
 from tenure.persistence.commits import Change, Commit, CommitResult
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets import ownership, run_records, runs, runtimes, sessions
+from tenure.persistence.facets import ownership, pruning, run_records, runs, runtimes, sessions
 from tenure.persistence.group import GroupBroken, GroupRunner, Outcome
 from tenure.persistence.store import Store
 from tenure.testing.history import Witness
@@ -30,6 +30,7 @@ _MAY_WRITE_NOTHING: Final = (
     ownership.RenewLease,
     ownership.MarkLost,
     ownership.CloseHost,
+    pruning.Prune,
     runs.AcquitRun,
     runs.BeginRun,
     runs.UnstageRun,

@@ -1,0 +1,268 @@
+"""Pruning: what has ended long ago goes, in small commits, and only where somebody asks for it (design §6, §8).
+
+Whoever prunes need not own anything. A change says which rows to look at, and its commit judges each of them again: only what
+is over goes, which is nothing that an owner has in hand. So it carries no fence, as ingress does.
+
+Receipts go from the beginning of a runtime's chain, without a hole, and the runtime's anchor keeps the place and the head
+behind them. A run goes when its last receipt has gone, with its steps, sends and inputs. An input with an idempotency key
+leaves its row behind, without its payload, so that the key stays known. What is damaged stays, and holds back nobody else's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Final, final
+
+from attrs import define, frozen
+
+from tenure.errors import Corrupt
+from tenure.persistence.commits import Change
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facet import Facet, Handler
+from tenure.persistence.rows import OPTIONAL_NUMBER, OPTIONAL_TEXT, check_row
+from tenure.persistence.transaction import Transaction
+from tenure.persistence.values import LogicalRuntimeId
+
+from . import run_records
+from .runtimes import CHAIN_START
+
+ROWS_AT_ONCE: Final = 2_000
+"""Rows of runs after which a commit judges no further run; one run has at most `Limits.run_steps` of them and some more."""
+
+LINKS_AT_ONCE: Final = 500
+"""Most links of one chain that a commit passes; a chain with more goes on at the next pruning."""
+
+
+@final
+class PruneSort(StrEnum):
+    """Which rows a `Prune` looks at."""
+
+    RECEIPTS = "receipts"
+    RUNS = "runs"
+    INPUTS = "inputs"
+    NODES = "nodes"
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Prune(Change):
+    """Delete those of some rows that are over. Answer: `PrunedPage`.
+
+    Attributes:
+        sort: Of which sort the rows are.
+        keys: The rows, by their own integers, rising.
+        before: Only what ended before this, unix seconds.
+        keys_before: Forget idempotency keys whose input was pruned, or dropped, before this.
+        dead_letters: Dead letters too.
+    """
+
+    ingress = True  # it belongs to no runtime, and touches nothing that an owner may still write
+
+    sort: PruneSort
+    keys: tuple[int, ...]
+    before: float
+    keys_before: float
+    dead_letters: bool
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Pruned:
+    """What was deleted, counted.
+
+    Attributes:
+        receipts: Receipts; the runtime's anchor stands in their place.
+        links: Other links of a chain: resets, rewrites, clears.
+        runs: Runs.
+        steps: Their recorded steps.
+        sends: Their recorded sends.
+        inputs: Inputs, whole.
+        payloads_of_keys: Inputs of which only the key is still known.
+        keys: Idempotency keys that were still known, and are no longer.
+        nodes: Messages that their conversation had left behind.
+    """
+
+    receipts: int = 0
+    links: int = 0
+    runs: int = 0
+    steps: int = 0
+    sends: int = 0
+    inputs: int = 0
+    payloads_of_keys: int = 0
+    keys: int = 0
+    nodes: int = 0
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class PrunedPage:
+    """What came of a `Prune`.
+
+    Attributes:
+        counts: How many of what were deleted, by the names of `Pruned`.
+        judged: How many of its keys were looked at; the rest is for another commit, so that this one stays short.
+    """
+
+    counts: Mapping[str, int]
+    judged: int
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Anchor:
+    """From where a chain goes on.
+
+    Attributes:
+        position: Place of the last link that was pruned.
+        chain: The head behind it.
+        pruned_at: When, unix seconds.
+    """
+
+    position: int
+    chain: bytes
+    pruned_at: float
+
+
+def find_anchor(statements: Statements, runtime_id: LogicalRuntimeId) -> Anchor | None:
+    """The anchor of a runtime, or None where nothing of its chain was pruned. Raises `Corrupt`."""
+    row = statements.one("pruning.anchor_of", runtime_id=runtime_id)
+    if row is None:
+        return None
+    check_row(row, (int, bytes, (float, int)), "anchor", runtime_id)
+    return Anchor(position=row[0], chain=row[1], pruned_at=row[2])
+
+
+def _prune(tx: Transaction, change: Prune) -> PrunedPage:
+    pruned: Counter[str] = Counter()
+    judged = len(change.keys)
+    match change.sort:
+        case PruneSort.RECEIPTS:
+            _prune_receipts(tx, change, pruned)
+        case PruneSort.RUNS:
+            judged = _prune_runs(tx, change, pruned)
+        case PruneSort.INPUTS:
+            for key in change.keys:
+                with _spared():
+                    _prune_input(tx, change, key, pruned)
+        case PruneSort.NODES:
+            # Children first: a node never stands without its parent.
+            for key in reversed(change.keys):
+                pruned["nodes"] += tx.run("pruning.delete_node", node=key, before=change.before)
+    return PrunedPage(counts=dict(pruned), judged=judged)
+
+
+@contextmanager
+def _spared() -> Generator[None]:
+    """Let a damaged row be. A damaged file is another matter, and ends the commit."""
+    try:
+        yield
+    except Corrupt as exc:
+        if exc.record == "database":
+            raise
+
+
+@final
+@define(slots=True)
+class _Head:
+    """The end of the pruned part of one chain, while a commit moves it."""
+
+    position: int
+    chain: bytes
+
+
+def _prune_receipts(tx: Transaction, change: Prune, pruned: Counter[str]) -> None:
+    heads: dict[int, _Head] = {}
+    for key in change.keys:
+        with _spared():  # what follows it in its chain does not go on from the head that we know
+            _prune_receipt(tx, change, key, heads, pruned)
+    for runtime, head in heads.items():
+        if head.position:
+            tx.run("pruning.save_anchor", runtime=runtime, position=head.position, chain=head.chain, now=tx.now)
+
+
+def _prune_receipt(tx: Transaction, change: Prune, key: int, heads: dict[int, _Head], pruned: Counter[str]) -> None:
+    row = tx.one("pruning.receipt", receipt=key, before=change.before)
+    if row is None:
+        return
+    check_row(row, (int, int, int, bytes), "receipt", key)
+    runtime, run, position, chain = row
+    if runtime not in heads:
+        heads[runtime] = _find_head(tx, runtime)
+    head = heads[runtime]
+    _pass_links(tx, change, runtime, head, pruned)
+    if position == head.position + 1 and _is_over(tx, change, run):
+        tx.run("pruning.delete_receipt", receipt=key)
+        tx.run("pruning.mark_run", run=run, now=tx.now)
+        tx.drop(run_records.RECORD, run)
+        head.position, head.chain = position, chain
+        pruned["receipts"] += 1
+        _pass_links(tx, change, runtime, head, pruned)
+
+
+def _find_head(tx: Transaction, runtime: int) -> _Head:
+    row = tx.one("pruning.anchor", runtime=runtime)
+    if row is None:
+        return _Head(0, CHAIN_START)
+    check_row(row, (int, bytes), "anchor", runtime)
+    return _Head(row[0], row[1])
+
+
+def _pass_links(tx: Transaction, change: Prune, runtime: int, head: _Head, pruned: Counter[str]) -> None:
+    for _ in range(LINKS_AT_ONCE):
+        row = tx.one("pruning.link_at", runtime=runtime, position=head.position + 1, before=change.before)
+        if row is None:
+            return
+        check_row(row, (int, bytes), "link", runtime)
+        tx.run("pruning.delete_link", link=row[0])
+        head.position, head.chain = head.position + 1, row[1]
+        pruned["links"] += 1
+
+
+def _is_over(tx: Transaction, change: Prune, run: int) -> bool:
+    dead_letters = int(change.dead_letters)
+    return tx.one("pruning.is_over", run=run, before=change.before, dead_letters=dead_letters) is not None
+
+
+def _prune_runs(tx: Transaction, change: Prune, pruned: Counter[str]) -> int:
+    for judged, run in enumerate(change.keys, start=1):
+        with _spared():
+            _prune_run(tx, change, run, pruned)
+        if pruned.total() >= ROWS_AT_ONCE:
+            return judged
+    return len(change.keys)
+
+
+def _prune_run(tx: Transaction, change: Prune, run: int, pruned: Counter[str]) -> None:
+    if tx.one("pruning.has_receipts", run=run) is not None or not _is_over(tx, change, run):
+        return
+    pruned["steps"] += tx.run("pruning.delete_steps", run=run)
+    pruned["sends"] += tx.run("pruning.delete_sends", run=run)
+    tx.run("pruning.free_nodes", run=run)
+    tx.run("pruning.delete_payloads", run=run)
+    pruned["payloads_of_keys"] += tx.run("pruning.keep_keys", run=run, now=tx.now)
+    pruned["inputs"] += tx.run("pruning.delete_inputs", run=run)
+    pruned["runs"] += tx.run("pruning.delete_run", run=run)
+    tx.drop(run_records.RECORD, run)
+
+
+def _prune_input(tx: Transaction, change: Prune, key: int, pruned: Counter[str]) -> None:
+    row = tx.one("pruning.input", input=key, before=change.before, dead_letters=int(change.dead_letters))
+    if row is None:
+        return
+    check_row(row, (OPTIONAL_TEXT, OPTIONAL_NUMBER), "input", key)
+    idempotency_key, pruned_at = row
+    # Cases: it has no key, and goes; its payload goes and its key stays; its key has been kept long enough.
+    if idempotency_key is None:
+        tx.run("pruning.delete_payload", input=key)
+        pruned["inputs"] += tx.run("pruning.delete_input", input=key)
+    elif pruned_at is None:
+        tx.run("pruning.delete_payload", input=key)
+        pruned["payloads_of_keys"] += tx.run("pruning.keep_key", input=key, now=tx.now)
+    elif pruned_at <= change.keys_before:
+        pruned["keys"] += tx.run("pruning.delete_input", input=key)
+
+
+FACET: Final = Facet(name="pruning", handlers={Prune: Handler(apply=_prune)})

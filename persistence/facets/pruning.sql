@@ -1,0 +1,111 @@
+-- Candidates are looked for outside a write transaction and judged again inside, so that no lock is held while looking.
+
+-- name: pruning.old_receipts
+SELECT receipt FROM receipts WHERE receipt > :after AND committed_at < :before ORDER BY receipt LIMIT :count;
+
+-- name: pruning.old_runs
+SELECT run FROM runs WHERE run > :after AND coalesce(ended_at, started_at) < :before ORDER BY run LIMIT :count;
+
+-- name: pruning.old_inputs
+SELECT input FROM inputs
+WHERE input > :after AND run IS NULL AND finished_at < :before
+  AND (phase <> 'abandoned' OR pruned_at IS NOT NULL OR :dead_letters = 1)
+  AND (pruned_at IS NULL OR pruned_at <= :keys_before)
+ORDER BY input LIMIT :count;
+
+-- name: pruning.old_nodes
+-- A run that may be entered again reads the conversation as it stood when it began.
+SELECT n.node FROM nodes n JOIN sessions s ON s.session = n.session
+WHERE n.node > :after AND n.tombstoned_at < :before AND n.run IS NULL
+  AND (s.runtime IS NULL OR s.runtime NOT IN (
+      SELECT u.runtime FROM runs u WHERE u.base IS NOT NULL AND (u.outcome IS NULL OR u.outcome <> 'finished')))
+ORDER BY n.node LIMIT :count;
+
+-- name: pruning.receipt
+SELECT runtime, run, position, chain FROM receipts WHERE receipt = :receipt AND committed_at < :before;
+
+-- name: pruning.link_at
+SELECT link, chain FROM links WHERE runtime = :runtime AND position = :position AND committed_at < :before;
+
+-- name: pruning.is_over
+-- It can neither be entered again nor get another boundary, and nothing of it waits for a person.
+SELECT 1 FROM runs u JOIN runtimes t ON t.runtime = u.runtime
+WHERE u.run = :run AND (t.run IS NULL OR t.run <> u.run) AND u.reopened_at IS NULL
+  AND coalesce(u.ended_at, u.started_at) < :before
+  AND (u.ended_at IS NOT NULL OR u.pruned_at IS NOT NULL
+       OR NOT EXISTS (SELECT 1 FROM receipts c WHERE c.run = u.run AND c.boundary = 'run_checkpoint'
+                      AND c.sequence = (SELECT max(m.sequence) FROM receipts m WHERE m.run = u.run)))
+  AND NOT EXISTS (SELECT 1 FROM receipts c WHERE c.run = u.run AND c.committed_at >= :before)
+  AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.run = u.run
+                  AND (i.finished_at IS NULL OR i.finished_at >= :before
+                       OR (i.phase = 'abandoned' AND i.pruned_at IS NULL AND :dead_letters = 0)))
+  AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.run = u.run AND s.payload IS NOT NULL AND :dead_letters = 0);
+
+-- name: pruning.has_receipts
+SELECT 1 FROM receipts WHERE run = :run LIMIT 1;
+
+-- name: pruning.anchor
+SELECT position, chain FROM anchors WHERE runtime = :runtime;
+
+-- name: pruning.save_anchor
+INSERT INTO anchors (runtime, position, chain, pruned_at) VALUES (:runtime, :position, :chain, :now)
+ON CONFLICT (runtime) DO UPDATE
+SET position = excluded.position, chain = excluded.chain, pruned_at = excluded.pruned_at;
+
+-- name: pruning.anchor_of
+SELECT a.position, a.chain, a.pruned_at FROM anchors a JOIN runtimes r ON r.runtime = a.runtime
+WHERE r.runtime_id = :runtime_id;
+
+-- name: pruning.delete_receipt
+DELETE FROM receipts WHERE receipt = :receipt;
+
+-- name: pruning.delete_link
+DELETE FROM links WHERE link = :link;
+
+-- name: pruning.mark_run
+UPDATE runs SET pruned_at = :now WHERE run = :run;
+
+-- name: pruning.delete_steps
+DELETE FROM steps WHERE run = :run;
+
+-- name: pruning.delete_sends
+DELETE FROM sends WHERE run = :run;
+
+-- name: pruning.free_nodes
+UPDATE nodes SET run = NULL, boundary = NULL WHERE run = :run;
+
+-- name: pruning.delete_payloads
+DELETE FROM payloads WHERE input IN (SELECT input FROM inputs WHERE run = :run);
+
+-- name: pruning.keep_keys
+UPDATE inputs SET run = NULL, boundary = NULL, joined = NULL, pruned_at = coalesce(pruned_at, :now)
+WHERE run = :run AND idempotency_key IS NOT NULL;
+
+-- name: pruning.delete_inputs
+DELETE FROM inputs WHERE run = :run;
+
+-- name: pruning.delete_run
+DELETE FROM runs WHERE run = :run;
+
+-- name: pruning.input
+SELECT idempotency_key, pruned_at FROM inputs
+WHERE input = :input AND run IS NULL AND finished_at < :before
+  AND (phase <> 'abandoned' OR pruned_at IS NOT NULL OR :dead_letters = 1);
+
+-- name: pruning.delete_payload
+DELETE FROM payloads WHERE input = :input;
+
+-- name: pruning.keep_key
+UPDATE inputs SET pruned_at = :now WHERE input = :input;
+
+-- name: pruning.delete_input
+DELETE FROM inputs WHERE input = :input;
+
+-- name: pruning.delete_node
+-- The runtime is in no run, and none waits to be entered again.
+DELETE FROM nodes
+WHERE node = :node AND tombstoned_at < :before AND run IS NULL
+  AND NOT EXISTS (SELECT 1 FROM sessions s JOIN runtimes r ON r.runtime = s.runtime
+                  WHERE s.session = nodes.session
+                    AND (r.run IS NOT NULL
+                         OR EXISTS (SELECT 1 FROM runs u WHERE u.runtime = r.runtime AND u.reopened_at IS NOT NULL)));

@@ -1,0 +1,69 @@
+"""``tenure vacuum``: what has ended goes, host running or not."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner, Result
+
+import tenure
+from tenure.cli.app import app
+from tenure.cli.exits import DONE, NOT_THERE, WRONG_USE
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+async def keep(run: tenure.Run) -> None:
+    run.session.append(run.inputs[0].payload)
+
+
+async def work(supervisor: tenure.Supervisor, *payloads: str) -> None:
+    alice = await supervisor.spawn("alice", "keeper")
+    for payload in payloads:
+        await (await alice.accept(payload, idempotency_key=payload)).wait_outcome()
+
+
+def test_what_has_ended_goes_beside_a_running_host_and_the_rest_verifies(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+
+    async def main() -> None:
+        async with tenure.open_supervisor(path, behaviours={"keeper": keep}) as supervisor:
+            await work(supervisor, "one", "two")
+            kept = await trio.to_thread.run_sync(partial(call, "vacuum", path, "--older-than", 1, "--json"))
+            assert set(json.loads(kept.stdout).values()) == {0}, kept.stderr
+            done = await trio.to_thread.run_sync(partial(call, "vacuum", path, "--older-than", 0, "--json"))
+            assert done.exit_code == DONE, done.stderr
+            assert json.loads(done.stdout)["runs"] == 2
+            await work(supervisor, "two", "three")
+            assert await supervisor.read_session("alice") == ["one", "two", "three"], "a key that was pruned ran again"
+
+    trio.run(main)
+    verified = call("verify", path, "--json")
+    assert verified.exit_code == DONE, verified.stdout
+    (alice,) = json.loads(verified.stdout)
+    assert (alice["receipts"], alice["pruned"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(("--older-than", "1"), NOT_THERE), ((), 2), (("--older-than", "-1"), None)]
+)
+def test_wrong_calls_are_refused_and_make_no_store(
+    tmp_path: Path, arguments: tuple[str, ...], code: int | None
+) -> None:
+    path = tmp_path / "agents.db"
+    if code is None:
+
+        async def make() -> None:
+            async with tenure.open_store(path):
+                pass
+
+        trio.run(make)
+
+    assert call("vacuum", path, *arguments).exit_code == (WRONG_USE if code is None else code)
+    assert path.exists() == (code is None)
