@@ -12,8 +12,8 @@ from .values import DurabilityClass
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
-RECORDS_KEPT: Final = 4_096
-"""Records that are kept from group to group: about 2 MB, three for each runtime that is at work."""
+RECORDS_KEPT: Final = 1_536
+"""Records that are kept from group to group: three for each runtime of a full group, about 1 MB."""
 
 
 @final

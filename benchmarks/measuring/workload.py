@@ -1,8 +1,9 @@
 """The commit that is measured, defined once: a boundary of a run, as `Run.checkpoint` writes it.
 
-It appends one message of 1 to 4 KiB to the runtime's conversation and mints the receipt of the boundary. So it reads the
-records of the runtime, its run and its session (fence, sequence, head), inserts a node and a receipt, and updates the three
-records: 5 rows in 5 tables, 8 statements, and the encoding and the digests of message, conversation and receipt chain.
+It appends one message of 1 to 4 KiB to the runtime's conversation and mints the receipt of the boundary. So it needs the
+records of the runtime, its run and its session (fence, sequence, head), inserts a node and a receipt, and updates the records
+of runtime and session: 4 rows in 4 tables, 4 statements where the records are in hand, and the encoding and the digests of
+message, conversation and receipt chain.
 """
 
 from __future__ import annotations
