@@ -83,7 +83,7 @@ class Steps:
         self, name: str, function: Callable[..., Awaitable[Any] | Any], arguments: tuple[object, ...], repeat: Repeat
     ) -> Any:
         """See `Run.step`."""
-        encoded = encode(arguments, "arguments")
+        encoded = encode([*arguments], "arguments")
         ordinal = self._use(check_step_name(name))
         recorded = self._recorded.get((name, ordinal))
         record = self._record(name, ordinal, digest(encoded), repeat)
@@ -110,7 +110,7 @@ class Steps:
     async def sleep(self, seconds: float) -> None:
         """See `Run.sleep`: the time to wake is on disk before the sleep begins."""
         ordinal = self._use(SLEEP)
-        arguments_digest = digest(encode((seconds,), "arguments"))
+        arguments_digest = digest(encode([seconds], "arguments"))
         recorded = self._recorded.get((SLEEP, ordinal))
         clock = self._store.seams.wall_clock
         if recorded is None:
