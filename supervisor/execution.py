@@ -101,6 +101,10 @@ class Execution:
         try:
             if run.inputs:  # else none of them fits the behaviour, and all are rejected
                 await behaviour.function(run)
+        except Exception as exc:
+            if steps.fault is None or steps.fault is exc:
+                raise
+            raise steps.fault from exc  # whatever the behaviour has made of it
         finally:
             run.end()
         await run.finish(partial(self._finished, actor, run))
