@@ -11,6 +11,7 @@ from .engines.sqlite_backup import Copier, Copy
 from .executors import run_to_the_end
 from .limits import Limits
 from .seams import Seams
+from .target import path_of
 
 
 async def back_up(
@@ -35,7 +36,7 @@ async def back_up(
     Cancellation: at any time; nothing is left of the copy. Atomic: the target is whole, or not there.
     """
     copier = _copier(limits, seams)
-    return await _run(copier, lambda: copier.backup(_path(source), _path(target)), seams)
+    return await _run(copier, lambda: copier.backup(path_of(source), path_of(target)), seams)
 
 
 async def restore(
@@ -60,16 +61,12 @@ async def restore(
     Cancellation: at any time; nothing is left of the store. Atomic: the target is whole, or not there.
     """
     copier = _copier(limits, seams)
-    return await _run(copier, lambda: copier.restore(_path(backup), _path(target)), seams)
+    return await _run(copier, lambda: copier.restore(path_of(backup), path_of(target)), seams)
 
 
 def _copier(limits: Limits | None, seams: Seams | None) -> Copier:
     seams = seams or Seams()
     return Copier(seams.files, seams.locks, (limits or Limits()).busy_s)
-
-
-def _path(path: str | os.PathLike[str]) -> str:
-    return os.path.realpath(path)
 
 
 async def _run(copier: Copier, function: Callable[[], Copy], seams: Seams | None) -> Copy:

@@ -1,7 +1,8 @@
-"""Looking into a store from outside: reads only, beside hosts that run or without any.
+"""Looking into a store from outside: beside hosts that run, or without any.
 
 Whoever looks holds the store's lock as a host does, so that nobody can be alone and replace the log under it; it registers no
-host, writes nothing and takes nothing over.
+host, takes nothing over and commits nothing. Where nobody else has the store open it does what every open does before it reads
+(design §3): it writes the log that a dead host left anew, and clears its mark.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar, final
 
-from tenure.errors import CannotOpen, Internal
+from tenure.errors import CannotOpen, Internal, NotADatabase, StoreBroken
 
 from .engines.engine import ReadConnection, Statements, UnknownOutcome
 from .engines.sqlite import SqliteEngine
 from .engines.sqlite_files import DatabaseFiles
-from .engines.sqlite_preflight import check_path
+from .engines.sqlite_mounts import check_file_system
+from .engines.sqlite_preflight import check_names, check_path, mapped_os_errors
 from .engines.statements import load_statements
 from .executors import Executor, run_to_the_end
 from .facets.catalog import FACETS
 from .limits import Limits
 from .seams import Seams
+from .target import MEMORY, path_of
 from .values import DurabilityClass
 
 T = TypeVar("T")
@@ -52,32 +55,44 @@ class Look:
 
 @asynccontextmanager
 async def look_into(
-    path: str | os.PathLike[str], *, limits: Limits | None = None, seams: Seams | None = None
+    target: str | os.PathLike[str], *, limits: Limits | None = None, seams: Seams | None = None
 ) -> AsyncGenerator[Look]:
     """Open a store to read, whether or not hosts have it open.
 
+    Args:
+        target: See `open_store`.
+        limits: See `open_store`.
+        seams: See `open_store`.
+
     Raises:
-        CannotOpen: There is no such file.
-        NotADatabase: It is no store.
+        CannotOpen: There is no such file, no permission, or a file with several names.
+        NotADatabase: It is no store, or empty.
         SchemaMismatch: It is of another version; looking migrates nothing.
         StoreLocked: A host has it for itself.
+        NetworkFileSystem: The file is on one, as far as the system tells.
+        DiskFull: There is no room for the copy of the log that an open makes where it is alone.
+        StoreBroken: An I/O error.
+        InvalidInput, Unsupported: No path of a store.
     """
-    target = os.fspath(path)
+    path = path_of(target)
     limits, seams = limits or Limits(), seams or Seams()
     executor = seams.reader_executor()
-    files = DatabaseFiles(target, seams.files, seams.locks, shared=True, vfs=seams.vfs)
+    files = DatabaseFiles(path, seams.files, seams.locks, shared=True, vfs=seams.vfs)
     statements = load_statements([facet.name for facet in FACETS])
-    engine = SqliteEngine(target, statements, DurabilityClass.DISK, limits, seams)
+    engine = SqliteEngine(path, statements, DurabilityClass.DISK, limits, seams)
 
     def open_it() -> ReadConnection:
-        check_path(target, seams.files, seams.vfs)
-        if not seams.files.exists(target) or seams.files.size(target) == 0:
-            raise CannotOpen(path=target, detail="there is no such file")
-        files.prepare()
-        files.share()
-        connection = engine.open_reader()
+        try:
+            with mapped_os_errors(path):
+                check_store(path, seams)
+                files.prepare()
+                files.share()
+                connection = engine.open_reader()
+        except UnknownOutcome as exc:
+            detail = f"it could not be opened: {exc}"
+            raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
         if connection is None:
-            raise CannotOpen(path=target, detail="it can be read by its own host only")
+            raise CannotOpen(path=path, detail="it can be read by its own host only")
         return connection
 
     try:
@@ -89,3 +104,15 @@ async def look_into(
     finally:
         await run_to_the_end(executor, files.close)
         executor.close()
+
+
+def check_store(path: str, seams: Seams) -> None:
+    """Look at what stands under a path before anything is opened there, as an open of a host does; it must be a store."""
+    if path == MEMORY or not seams.files.exists(path):
+        raise CannotOpen(path=path, detail="there is no such file")
+    if seams.vfs is None:
+        check_file_system(path)
+        check_names(path)
+    check_path(path, seams.files, seams.vfs)
+    if seams.files.size(path) == 0:
+        raise NotADatabase(path=path, detail="it is empty")

@@ -20,7 +20,6 @@ from tenure.errors import (
     InvalidInput,
     NotFound,
     StoreBroken,
-    Unsupported,
     WeakDurability,
 )
 
@@ -29,7 +28,7 @@ from .contracts.credentials import CredentialsContract
 from .contracts.operations import OperationsContract
 from .contracts.runtimes import RuntimeContract
 from .engines.engine import HostProofs, Statements
-from .engines.sqlite import MEMORY, SqliteEngine
+from .engines.sqlite import SqliteEngine
 from .engines.statements import load_statements
 from .executors import Executor
 from .facets.catalog import FACETS
@@ -45,6 +44,7 @@ from .queries import QueryConnection
 from .readers import Readers
 from .rows import OPTIONAL_NUMBER, check_row
 from .seams import Seams
+from .target import MEMORY, path_of
 from .values import DurabilityClass, DurabilityTier
 from .writer import Pending, Writer, WriterStatistics
 
@@ -347,7 +347,7 @@ async def open_store(
     """
     limits = limits or Limits()
     seams = seams or Seams()
-    path = _path_of(target)
+    path = path_of(target)
     durability = _durability_of(path, durability)
     engine = SqliteEngine(path, load_statements([facet.name for facet in FACETS]), durability, limits, seams)
     executor = seams.writer_executor()
@@ -377,18 +377,3 @@ def _durability_of(path: str, asked: DurabilityClass | str | None) -> Durability
     if not natural.covers(durability):
         raise WeakDurability(asked=durability, given=natural)
     return durability
-
-
-def _path_of(target: str | os.PathLike[str]) -> str:
-    text = os.fspath(target)
-    scheme, separator, rest = text.partition("://")
-    if separator:
-        if scheme != "sqlite":
-            raise Unsupported(what=f"the engine of {scheme}://")
-        if rest and not rest.startswith("/"):
-            raise InvalidInput(detail=f"{text!r} names a host; write sqlite:///path", field="target")
-        text = rest.removeprefix("/") or MEMORY
-    if not text or "\0" in text:
-        raise InvalidInput(detail="a path is not empty and has no NUL character", field="target")
-    # One name for one file, whatever the way to it and wherever the process goes: locks and log stand beside it.
-    return text if text == MEMORY else os.path.realpath(text)

@@ -16,6 +16,7 @@ import apsw
 from tenure.errors import CannotOpen, DiskFull, WeakDurability
 from tenure.persistence.limits import Limits
 from tenure.persistence.seams import Seams
+from tenure.persistence.target import MEMORY
 from tenure.persistence.values import DurabilityClass
 
 from .engine import (
@@ -35,8 +36,6 @@ from .sqlite_migrations import check_current, claim, migrate
 from .sqlite_mounts import check_file_system
 from .sqlite_preflight import check_names, check_sqlite_version, mapped_os_errors
 from .sqlite_queries import run_query
-
-MEMORY = ":memory:"
 
 _SYNCHRONOUS = {DurabilityClass.DISK: "FULL", DurabilityClass.OS: "NORMAL", DurabilityClass.MEMORY: "OFF"}
 _LEVELS = ("OFF", "NORMAL", "FULL")
