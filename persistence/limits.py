@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import frozen
+from attrs import field, frozen
+
+from tenure.errors import InvalidInput
+
+from .checks import count, seconds
 
 
 @final
 @frozen(kw_only=True, slots=True)
 class Limits:
-    """Everything that could grow, and how far.
+    """Everything that could grow, and how far. Raises `InvalidInput` for a number that makes no sense.
 
     Attributes:
         payload_bytes: One payload, message or result, encoded.
         group_bytes: Payload bytes in one group; a larger commit is a group of its own.
         group_commits: Commits in one group.
         inbox_inputs: Unfinished inputs of one runtime; binds accept, never sends.
+        step_threads: Sync steps that run at once in one host, each in a thread; more wait.
         run_steps: Recorded steps of one run.
         mailbox_messages: Messages that wait for one actor.
         busy_s: Seconds to wait for another process's write lock before `Contended`.
@@ -31,19 +36,27 @@ class Limits:
         poll_s: Seconds between two looks at what other hosts of a shared file wrote.
     """
 
-    payload_bytes: int = 16 * 1024 * 1024
-    group_bytes: int = 8 * 1024 * 1024
-    group_commits: int = 512
-    inbox_inputs: int = 10_000
-    run_steps: int = 10_000
-    mailbox_messages: int = 64
-    busy_s: float = 5.0
-    verdict_s: float = 30.0
-    wal_pages: int = 1_000
-    read_connections: int = 2
-    query_connections: int = 4
-    query_rows: int = 100_000
-    passivate_s: float = 60.0
-    lease_s: float = 15.0
-    renew_s: float = 5.0
-    poll_s: float = 0.05
+    payload_bytes: int = field(default=16 * 1024 * 1024, validator=count())
+    group_bytes: int = field(default=8 * 1024 * 1024, validator=count())
+    group_commits: int = field(default=512, validator=count())
+    inbox_inputs: int = field(default=10_000, validator=count())
+    step_threads: int = field(default=40, validator=count())
+    run_steps: int = field(default=10_000, validator=count())
+    mailbox_messages: int = field(default=64, validator=count())
+    busy_s: float = field(default=5.0, validator=seconds(zero=True))
+    verdict_s: float = field(default=30.0, validator=seconds())
+    wal_pages: int = field(default=1_000, validator=count())
+    read_connections: int = field(default=2, validator=count())
+    query_connections: int = field(default=4, validator=count())
+    query_rows: int = field(default=100_000, validator=count())
+    passivate_s: float = field(default=60.0, validator=seconds())
+    lease_s: float = field(default=15.0, validator=seconds())
+    renew_s: float = field(default=5.0, validator=seconds())
+    poll_s: float = field(default=0.05, validator=seconds())
+
+    def __attrs_post_init__(self) -> None:
+        """Raises `InvalidInput` for a lease that ends before it is renewed."""
+        if self.lease_s <= self.renew_s:
+            raise InvalidInput(
+                detail=f"a lease of {self.lease_s} s ends before {self.renew_s} s are over", field="renew_s"
+            )

@@ -9,18 +9,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Final, final
+from typing import final
 
 import trio
 from attrs import field, frozen
 
-from .executors import BorrowedThreads, Executor, ThreadExecutor
+from .executors import Executor, ThreadExecutor
 from .files import Files, OsFiles
 from .identity import HostIdentity
 from .locks import Locks, OsLocks
-
-STEP_THREADS: Final = 40
-"""Sync steps that run at once in one host."""
 
 
 def boot_clock() -> float:
@@ -46,7 +43,7 @@ class Seams:
     Attributes:
         writer_executor: Makes the executor that runs groups: a thread of its own, or inline for simulation.
         reader_executor: Makes an executor for each connection that reads.
-        step_executor: Makes the executors that run the sync steps of behaviours.
+        step_executor: Makes the executor that runs the sync steps of behaviours; None for `Limits.step_threads` threads.
         wall_clock: Unix time in seconds; what is stored.
         boot_clock: Seconds since boot, suspension included; leases are judged by it.
         random: Source of jitter and of the random bits of identifiers.
@@ -60,7 +57,7 @@ class Seams:
 
     writer_executor: Callable[[], Executor] = field(default=lambda: ThreadExecutor("tenure-writer"))
     reader_executor: Callable[[], Executor] = field(default=lambda: ThreadExecutor("tenure-reader"))
-    step_executor: Callable[[], Executor] = field(default=lambda: BorrowedThreads(STEP_THREADS))
+    step_executor: Callable[[], Executor] | None = None
     wall_clock: Callable[[], float] = time.time
     boot_clock: Callable[[], float] = boot_clock
     random: random.Random = field(factory=random.SystemRandom, repr=False)

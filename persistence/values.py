@@ -9,6 +9,8 @@ import attrs
 
 from tenure.errors import InvalidInput
 
+from .checks import is_a
+
 __all__ = [
     "RUNTIME_ID_LIMIT",
     "STEP_NAME_LIMIT",
@@ -73,8 +75,8 @@ def check_step_name(value: str) -> str:
 
 
 def _check_name(value: str, what: str, field: str, limit: int) -> None:
-    if not value:
-        raise InvalidInput(detail=f"{what} is not empty", field=field)
+    if not is_a(value, str) or not value:
+        raise InvalidInput(detail=f"{what} is text, and not empty", field=field)
     if len(value) > limit:
         raise InvalidInput(detail=f"{len(value)} characters are more than {limit}", field=field)
     if "\0" in value:

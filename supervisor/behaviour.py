@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
+from tenure.persistence.checks import check_count, is_a
 
 from .payloads import PayloadType
 from .restart import RestartPolicy
@@ -44,12 +47,33 @@ class Behaviour:
     payload_type: PayloadType = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        """Raises `InvalidInput` for a batch below 1."""
-        if self.batch < 1:
-            raise InvalidInput(detail="a batch has at least one input", field="batch")
+        """Raises `InvalidInput` for what cannot execute runs."""
+        check_count(self.batch, "batch")
+        if not is_a(self.restart, RestartPolicy):
+            raise InvalidInput(detail=f"{self.restart!r} is no RestartPolicy", field="restart")
+        if not _is_async(self.function):
+            raise InvalidInput(detail=f"{self.function!r} is no async function; write async def", field="function")
         object.__setattr__(self, "payload_type", PayloadType(self.payload))  # the way in which attrs sets frozen fields
 
 
 def as_behaviours(given: Mapping[str, Behaviour | BehaviourFunction]) -> dict[str, Behaviour]:
-    """Kinds with their behaviours; a bare function gets the defaults."""
+    """Kinds with their behaviours; a bare function gets the defaults. Raises `InvalidInput`."""
+    if not is_a(given, Mapping):
+        raise InvalidInput(detail="behaviours are a mapping of kinds: {'reader': reader}", field="behaviours")
+    for kind in given:
+        if not is_a(kind, str) or not kind:
+            raise InvalidInput(detail=f"{kind!r} is no name of a kind", field="behaviours")
     return {kind: each if isinstance(each, Behaviour) else Behaviour(each) for kind, each in given.items()}
+
+
+def _is_async(function: Any) -> bool:
+    """Whether calling it can give something to await. A lambda may, and so may what is not written in Python."""
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isclass(function) or not callable(function):
+        return False
+    call = function if inspect.isroutine(function) else type(function).__call__
+    if inspect.isfunction(call) or inspect.ismethod(call):
+        anything = call.__name__ == "<lambda>" and not inspect.isasyncgenfunction(call)
+        return anything or inspect.iscoroutinefunction(call)
+    return True

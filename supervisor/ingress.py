@@ -7,6 +7,7 @@ from typing import Final, TypedDict, final
 from attrs import evolve, fields
 
 from tenure.errors import InvalidInput
+from tenure.persistence.checks import is_a
 from tenure.persistence.codec import digest
 from tenure.persistence.facets.inputs import RESERVED_KEYS, AcceptInput
 from tenure.persistence.policies import ConsumePoint, InputDurability, PolicyDecision, QueueMode, Routing
@@ -89,8 +90,8 @@ def accept_change(
 def _check_text(name: str, text: str | None) -> None:
     if text is None:
         return
-    if not 0 < len(text) <= KEY_LIMIT or "\0" in text:
-        raise InvalidInput(detail=f"it has 1 to {KEY_LIMIT} characters and no NUL", field=name)
+    if not is_a(text, str) or not 0 < len(text) <= KEY_LIMIT or "\0" in text:
+        raise InvalidInput(detail=f"it is text of 1 to {KEY_LIMIT} characters and no NUL", field=name)
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidInput(detail="it has no lone surrogate", field=name)
 

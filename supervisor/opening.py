@@ -13,6 +13,7 @@ from typing import Final, cast
 import trio
 
 from tenure.errors import Closed
+from tenure.persistence.checks import check_seconds
 from tenure.persistence.limits import Limits
 from tenure.persistence.nursery import background
 from tenure.persistence.seams import Seams
@@ -48,6 +49,7 @@ async def open_supervisor(
         drain_s: Seconds that a normal exit lets executing runs come to their end.
 
     Raises:
+        InvalidInput: No mapping, a behaviour that is not async, or a negative `drain_s`; nothing is opened.
         Error: What `open_store` raises; `StoreBroken` when the store stops, which cancels the body; `Internal` when the
             supervisor itself fails, with the cause. The body's own exception leaves unwrapped.
         KeyboardInterrupt, SystemExit: A behaviour raised it.
@@ -56,9 +58,11 @@ async def open_supervisor(
     nothing. What was accepted stays in the inbox. SIGTERM ends the body and is a normal exit, where this runs in the main
     thread and the program has no handler of its own.
     """
+    known = as_behaviours(behaviours)
+    check_seconds(drain_s, "drain_s", zero=True)
     async with open_store(target, durability=durability, limits=limits, seams=seams) as store:
         async with background() as body:
-            supervisor = Supervisor(store, as_behaviours(behaviours), body.nursery)
+            supervisor = Supervisor(store, known, body.nursery)
             supervisor.start_soon(partial(_watch_store, supervisor))
             supervisor.start_soon(partial(passivate_idle, supervisor))
             if _may_handle_sigterm():

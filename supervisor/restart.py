@@ -12,9 +12,10 @@ import types
 from typing import Final, cast, final
 
 import msgspec
-from attrs import frozen
+from attrs import field, frozen
 
 from tenure.errors import Corrupt, StepFailed
+from tenure.persistence.checks import count, seconds, share
 from tenure.persistence.values import HeldReason
 
 ERROR_LIMIT: Final = 10_000
@@ -29,7 +30,7 @@ _MACHINERY: Final = ("tenure", "trio", "outcome")
 @final
 @frozen(kw_only=True, slots=True)
 class RestartPolicy:
-    """How failures of a behaviour are answered.
+    """How failures of a behaviour are answered. Raises `InvalidInput` for a number that makes no sense.
 
     Attributes:
         max_attempts: Failed attempts after which a batch is abandoned.
@@ -41,13 +42,13 @@ class RestartPolicy:
         max_crashes: Crashes in a row charged to the runtime that hold it.
     """
 
-    max_attempts: int = 3
-    backoff_s: float = 1.0
-    backoff_limit_s: float = 60.0
-    jitter: float = 0.25
-    budget: int = 10
-    period_s: float = 600.0
-    max_crashes: int = 5
+    max_attempts: int = field(default=3, validator=count())
+    backoff_s: float = field(default=1.0, validator=seconds(zero=True))
+    backoff_limit_s: float = field(default=60.0, validator=seconds(zero=True))
+    jitter: float = field(default=0.25, validator=share())
+    budget: int = field(default=10, validator=count())
+    period_s: float = field(default=600.0, validator=seconds())
+    max_crashes: int = field(default=5, validator=count())
 
 
 @final

@@ -28,6 +28,7 @@ from tenure.errors import (
     StoreBroken,
     UnknownKind,
 )
+from tenure.persistence.executors import BorrowedThreads
 from tenure.persistence.facets import inputs, sends
 from tenure.persistence.facets.dead_letters import DeadLetter
 from tenure.persistence.lifecycle import LifecycleEvent
@@ -84,7 +85,8 @@ class Supervisor:
         # Of the actors that live, and of those before them whose behaviours still clean up.
         self._workers: WeakValueDictionary[LogicalRuntimeId, Worker] = WeakValueDictionary()
         self.tickets = Tickets(self._read_outcome)
-        self._step_executor = store.seams.step_executor()
+        make_executor = store.seams.step_executor
+        self._step_executor = make_executor() if make_executor else BorrowedThreads(store.limits.step_threads)
         self.log = HostLog()
         self.publishing = Publishing(self.tickets, self.wake, self.log)
         self._execution = Execution(

@@ -11,6 +11,7 @@ import trio.testing
 from trio.testing import MockClock
 
 import tenure
+from tenure.errors import Internal
 from tests.hosts.worlds import LIMITS, Host, idle, supervisor
 from tests.supervisor.hosting import EPOCH, consumed, host, nothing
 
@@ -120,7 +121,7 @@ async def test_a_supervisor_that_ends_by_itself_says_why(
             opened.start_soon(mistake)
             await trio.sleep_forever()
 
-    with pytest.raises(tenure.errors.Internal):
+    with pytest.raises(Internal):
         await end_by_it()
 
     assert told(lines) == [("tenure.hosts", "CRITICAL")]

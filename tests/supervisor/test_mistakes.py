@@ -1,0 +1,137 @@
+"""What a newcomer mistypes is told at once, as `InvalidInput`, and nothing is opened or written for it."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+import tenure
+from tenure.errors import InvalidInput
+from tests.supervisor.hosting import host, nothing
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (tenure.Limits, {"group_commits": 0}),
+        (tenure.Limits, {"group_bytes": -1}),
+        (tenure.Limits, {"read_connections": 0}),
+        (tenure.Limits, {"mailbox_messages": 0}),
+        (tenure.Limits, {"inbox_inputs": 0}),
+        (tenure.Limits, {"step_threads": 0}),
+        (tenure.Limits, {"run_steps": "x"}),
+        (tenure.Limits, {"payload_bytes": 1.5}),
+        (tenure.Limits, {"wal_pages": True}),
+        (tenure.Limits, {"lease_s": 0}),
+        (tenure.Limits, {"busy_s": -1}),
+        (tenure.Limits, {"poll_s": float("nan")}),
+        (tenure.Limits, {"renew_s": 20}),
+        (tenure.RestartPolicy, {"max_attempts": 0}),
+        (tenure.RestartPolicy, {"backoff_s": -1}),
+        (tenure.RestartPolicy, {"jitter": 2}),
+        (tenure.RestartPolicy, {"budget": 0}),
+        (tenure.RestartPolicy, {"period_s": None}),
+        (tenure.RestartPolicy, {"max_crashes": 0}),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused_where_it_is_given(kind: Callable[..., Any], given: Any) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        kind(**given)
+
+    assert refused.value.field in given
+
+
+def sync(run: tenure.Run) -> None:
+    """No behaviour, for lack of a word."""
+
+
+async def stream(run: tenure.Run) -> Any:
+    yield run
+
+
+class Sync:
+    """An object whose call is not async."""
+
+    def __call__(self, run: tenure.Run) -> None:
+        """Do nothing."""
+
+
+class Async:
+    """An object whose call is."""
+
+    async def __call__(self, run: tenure.Run) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("function", [sync, stream, Sync(), Async, functools.partial(sync), None, "reader"])
+def test_what_is_no_async_function_is_no_behaviour(function: Any) -> None:
+    with pytest.raises(InvalidInput, match="async"):
+        tenure.Behaviour(function)
+
+
+SHORT: Callable[[tenure.Run], Any] = lambda run: nothing(run)  # noqa: E731, PLW0108 - a lambda is what is meant
+
+
+@pytest.mark.parametrize("function", [nothing, Async(), functools.partial(nothing), SHORT])
+def test_what_gives_something_to_await_is_one(function: Any) -> None:
+    assert tenure.Behaviour(function).function is function
+
+
+@pytest.mark.parametrize("given", [{"batch": 0}, {"batch": "many"}, {"restart": None}])
+def test_a_behaviour_is_made_of_what_it_says(given: Any) -> None:
+    with pytest.raises(InvalidInput):
+        tenure.Behaviour(nothing, **given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"behaviours": [nothing]},
+        {"behaviours": {"": nothing}},
+        {"behaviours": {7: nothing}},
+        {"behaviours": {"kind": sync}},
+        {"drain_s": -1},
+        {"drain_s": None},
+        {"durability": "full"},
+        {"target": b"agents.db"},
+        {"target": None},
+        {"target": ""},
+    ],
+)
+async def test_an_open_that_makes_no_sense_opens_nothing(tmp_path: Path, given: Any) -> None:
+    arguments: dict[str, Any] = {"target": tmp_path / "agents.db", "behaviours": {"kind": nothing}, **given}
+    target = arguments.pop("target")
+
+    with pytest.raises(InvalidInput):
+        async with tenure.open_supervisor(target, **arguments):
+            pytest.fail("it was opened")
+
+    assert not any(os.scandir(tmp_path))
+
+
+async def test_a_verb_with_an_argument_of_another_type_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    number: Any = 5
+    async with host(":memory:", {"kind": nothing}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        commits = supervisor.statistics().commits
+
+        for name in ("idempotency_key", "supersession_key", "correlation_id"):
+            given: Any = {name: number}
+            with pytest.raises(InvalidInput):
+                await runtime.accept(1, **given)
+        with pytest.raises(InvalidInput):
+            await supervisor.spawn(number, "kind")
+        with pytest.raises(InvalidInput):
+            await runtime.accept(1, lane="fast")
+        for states in ((), ("done",)):
+            with pytest.raises(InvalidInput):
+                await runtime.wait_state(*states)
+
+        assert supervisor.statistics().commits == commits
