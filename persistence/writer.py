@@ -294,11 +294,12 @@ class Writer:
         self._taken = batch
         group = self._group + 1
         commits = [pending.commit for pending in batch]
-        carry_out = functools.partial(capture, self._runner.run, group, commits)
         # Shielded: the group is carried out whether or not we are here to see it, and its callers must be told. They are told
         # when its outcomes arrive, and not by this task a turn of the loop later: a lone commit would wait for that turn.
         with trio.CancelScope(shield=True) as self._shield:
-            await self._executor.run(carry_out, functools.partial(self._arrived, group, batch))
+            await self._executor.run(
+                lambda: capture(self._runner.run, group, commits), functools.partial(self._arrived, group, batch)
+            )
         if self._taken:
             self._stop("the store was closed before the verdict", in_doubt=batch)
         elif self.broken is None and self._connection.needs_maintenance:

@@ -27,8 +27,10 @@ def cancel(fence_token: int) -> Commit:
 
 
 def in_hand(store: Store) -> set[Any]:
-    runner: Any = vars(vars(store)["_writer"])["_runner"]
-    return set(runner._records.found)
+    writer: object = vars(store)["_writer"]
+    runner: object = vars(writer)["_runner"]
+    records: Records = vars(runner)["_records"]
+    return set(records.found)
 
 
 def test_what_another_has_written_is_not_in_hand_any_more() -> None:

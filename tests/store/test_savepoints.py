@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -42,7 +43,9 @@ def executed() -> list[str]:
 
 
 def trace(store: Store, executed: list[str]) -> None:
-    db: apsw.Connection = vars(vars(store)["_opened"].connection)["_db"]
+    opened: Any = vars(store)["_opened"]
+    writer: object = opened.connection
+    db: apsw.Connection = vars(writer)["_db"]
 
     def note(_cursor: apsw.Cursor, sql: str, _values: object) -> bool:
         executed.append(sql.split(maxsplit=1)[0])
