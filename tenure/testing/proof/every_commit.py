@@ -44,6 +44,7 @@ from tenure.testing.machine import Machine
 
 from .contract_story import take_words_back, tell_contracts
 from .facets import promises
+from .inbox_story import accept_under_policies, work_on_jobs
 from .invariants import open_real
 from .watching import watch
 
@@ -78,6 +79,7 @@ class EveryCommit:
             await story.runs_of_every_kind()
             await story.runs_that_end_badly()
             await story.lives_and_owners()
+            await story.policies()
         # Closed in order; the next host finds its rows.
         async with open_real(machine, self.durability) as store:
             watch(store, witness, promises, self.landed)
@@ -219,6 +221,12 @@ class Story:
                 runtime_id=_id("eve"), state=RuntimeState.DESTROYED, abandon=AbandonReason.DESTROYED, end_run=True
             )
         )
+
+    async def policies(self) -> None:
+        """Inputs that wait, take the place of others, go first, or are consumed at once; and jobs."""
+        await self._own("ivy")
+        await accept_under_policies(self._write, "ivy", self._new_id)
+        await work_on_jobs(self._store, self._retried, self._witness)
 
     async def contracts(self) -> None:
         """The verbs of the contracts, on a runtime that no host owns."""

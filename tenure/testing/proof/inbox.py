@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from tenure.persistence.facets import dead_letters, input_records, inputs
+from tenure.persistence.phases import is_terminal
 from tenure.persistence.values import InputPhase
 
 from .facet import Promised, Rows
@@ -15,7 +16,11 @@ def accepted(change: inputs.AcceptInput, answer: inputs.AcceptedInput) -> Promis
     """The input is there, with its key and content; a known key promised it before."""
     if answer.deduplicated:
         return []
-    return [("input", (change.runtime_id, answer.input_id, change.idempotency_key, change.payload_digest))]
+    return [
+        ("input", (change.runtime_id, answer.input_id, change.idempotency_key, change.payload_digest)),
+        *(("replaced", (change.runtime_id, each, answer.input_id)) for each in answer.replaced),
+        *([("ended input", (change.runtime_id, answer.input_id, answer.phase))] if is_terminal(answer.phase) else []),
+    ]
 
 
 def check_inputs(rows: Rows) -> None:
@@ -44,6 +49,25 @@ def check_inputs(rows: Rows) -> None:
     ):
         assert payload is not None, f"the payload of input {input_id} is lost"
         assert hashlib.sha256(payload).digest() == digest, f"the payload of input {input_id} is another"
+    for runtime_id, input_id, successor in rows.history.acknowledged("replaced"):
+        stored = rows.of(
+            "SELECT phase, successor FROM inputs JOIN runtimes USING (runtime) WHERE runtime_id = ? AND input_id = ?",
+            runtime_id,
+            input_id,
+        )
+        assert stored in ([("superseded", successor)], [("coalesced", successor)]), (
+            f"input {input_id} was replaced: {stored}"
+        )
+    rows.none(
+        "SELECT input_id FROM inputs i WHERE phase IN ('superseded', 'coalesced') AND NOT EXISTS"
+        " (SELECT 1 FROM inputs n WHERE n.runtime = i.runtime AND n.input_id = i.successor)",
+        "an input made room for one that is not there",
+    )
+    rows.none(
+        "SELECT input_id FROM inputs i WHERE phase = 'queued' AND supersession_key IS NOT NULL"
+        " GROUP BY runtime, kind, supersession_key HAVING count(*) > 1",
+        "two inputs wait where one takes the place of the other",
+    )
     rows.none("SELECT input FROM payloads WHERE input NOT IN (SELECT input FROM inputs)", "a payload without its input")
 
 

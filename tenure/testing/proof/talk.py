@@ -69,9 +69,13 @@ def operations_gone(change: operations.DeleteOperations, _answer: None) -> Promi
 
 
 def check_operations(rows: Rows) -> None:
-    """Every registry can be read and belongs to a runtime."""
+    """Every registry can be read, belongs to a runtime, and has every end that was heard."""
     for runtime_id in {runtime_id for runtime_id, _ in rows.history.acknowledged("operations")}:
         operations.find(rows.statements, runtime_id)  # it can be read; what it says is part of the whole state
+    for runtime_id, operation_id, status in rows.history.acknowledged("ended operation"):
+        found = operations.find(rows.statements, LogicalRuntimeId(runtime_id))
+        stored = {} if found is None else {each.operation_id: each.status for each in found.operations}
+        assert stored.get(operation_id) == status, f"operation {operation_id} was heard to be {status} and is lost"
     rows.none(
         "SELECT runtime FROM operations WHERE runtime NOT IN (SELECT runtime FROM runtimes)", "operations of nobody"
     )
