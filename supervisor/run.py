@@ -328,7 +328,7 @@ class Run:
         changes = [*caught, *self._buffered(), receipt]
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
         buffered = len(self.session.appended), len(self._sends), tuple(self._batch.rejected)
-        result = await self._actor.channel.decide_in_turn(lambda: [*changes, *last()], on_settled)
+        result = await self._steps.commit(lambda: [*changes, *last()], on_settled)
         self._landed(*buffered)
         self._steps.landed(caught)
         return result

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, final
 
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import LimitReached, PayloadTooLarge, RunEnded, StepFailed, StepMismatch
 from tenure.persistence.codec import decode, digest, encode
-from tenure.persistence.commits import Change
+from tenure.persistence.commits import Change, CommitResult
 from tenure.persistence.executors import Executor
 from tenure.persistence.facets.ownership import RenewLease
 from tenure.persistence.facets.runs import AcquitRun
@@ -24,6 +24,7 @@ from tenure.persistence.facets.steps import (
     SettleStep,
     StepStatus,
 )
+from tenure.persistence.group import Outcome
 from tenure.persistence.store import Store
 from tenure.persistence.values import RunId, check_step_name
 
@@ -123,7 +124,7 @@ class Steps:
             self._compare(recorded, arguments_digest, Repeat.FREELY)
             wake_at = self._result(recorded.result or b"0", SLEEP, ordinal)
             if wake_at > clock():
-                await self._channel.commit_in_turn(AcquitRun(runtime_id=self._runtime_id, run_id=self._run_id))
+                await self._commit((), AcquitRun(runtime_id=self._runtime_id, run_id=self._run_id))
         with self._actor.resting.rest(seconds):
             await self._store.seams.sleep_until(wake_at, at_most_s=seconds)
 
@@ -148,6 +149,22 @@ class Steps:
     def landed(self, caught: tuple[CatchStep, ...]) -> None:
         """The commit that has these is on disk."""
         self._failed.difference_update((each.name, each.ordinal) for each in caught)
+
+    async def commit(
+        self, decide: Callable[[], Sequence[Change]], on_settled: Callable[[Outcome], None] | None = None
+    ) -> CommitResult:
+        """Commit for the run, in its turn.
+
+        Raises:
+            RunEnded: The run was dropped while this waited for its turn, and nothing is written.
+        """
+
+        def decide_if_open() -> Sequence[Change]:
+            if not self._actor.executes(self._run_id):
+                raise RunEnded(run_id=self._run_id)
+            return decide()
+
+        return await self._channel.decide_in_turn(decide_if_open, on_settled)
 
     # Inside
 
@@ -225,7 +242,7 @@ class Steps:
         return decode(result, "step", self._run_id)
 
     async def _commit(self, caught: tuple[CatchStep, ...], change: Change) -> None:
-        await self._channel.commit_in_turn(change, *caught)
+        await self.commit(lambda: (change, *caught))
         self.landed(caught)
 
     def _encode(self, result: object) -> bytes:

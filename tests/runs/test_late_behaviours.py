@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -11,6 +15,7 @@ from tenure.actors.worker import LINGERS
 from tenure.errors import Closed, InvalidTransition, RunEnded
 from tenure.persistence.commits import Commit
 from tenure.persistence.facets.runs import DropRun
+from tests.supervisor.hosting import Gate, host
 
 from .conftest import OpenHost
 
@@ -183,3 +188,37 @@ async def test_a_run_that_was_dropped_behind_its_actor_does_not_wedge_the_runtim
         assert (await ticket.wait_outcome()).phase == "consumed"
         assert len(set(entered)) == 2
         assert runtime.state == "attached"
+
+
+async def test_what_waits_for_its_turn_while_its_run_is_dropped_does_not_land(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    gate = Gate()
+    told: list[type[BaseException]] = []
+
+    async def behaviour(run: tenure.Run) -> None:
+        async def shielded(use: Callable[[], Awaitable[object]]) -> None:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)
+                try:
+                    await use()
+                except RunEnded as exc:
+                    told.append(type(exc))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shielded, run.checkpoint)
+            nursery.start_soon(shielded, partial(run.step, "pay", pytest.fail, "called", repeat="never"))
+            nursery.start_soon(shielded, partial(run.sleep, 5))
+
+    async with host(tmp_path / "agents.db", {"k": behaviour}, gate=gate) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.accept(1)
+        await runtime.wait_state("running")
+        gate.shut()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(runtime.cancel)
+            await trio.sleep(2)
+            gate.open()
+        await wait_all_tasks_blocked()
+
+        assert told == [RunEnded] * 3
