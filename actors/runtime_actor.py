@@ -174,7 +174,7 @@ class RuntimeActor:
         """End the actor: no run goes on, and everybody who waits for it gets the error."""
         if self._closed is None:
             self._closed = error
-        self._worker.stop()
+            self._worker.stop()  # once: when this actor's task has ended, the worker may be a later actor's
         for request in self._mailbox.close():
             request.fail(self._why_closed())
         self._server.cancel()
@@ -286,7 +286,7 @@ class RuntimeActor:
             return
         accepted: AcceptedInput = outcome.values[0]
         request.answer(issue(accepted))
-        if change.lane is Lane.STEER:
+        if change.stored_lane is Lane.STEER:
             self.steered.value += 1
         if not accepted.deduplicated:
             self.wake()

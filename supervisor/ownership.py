@@ -209,6 +209,7 @@ class HostWatch:
         news = await self._store.read(partial(_read_news, self._store.host, self._newest_input, waiting))
         self._newest_input = news.newest_input
         for arrival in news.arrived:
+            self.doubt(arrival.runtime_id)  # what came in elsewhere may have taken the place of what waits here
             self._supervisor.wake(arrival.runtime_id, steered=arrival.steers)
         self._tell(news.outcomes)
         for request in news.requests:

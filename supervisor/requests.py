@@ -17,18 +17,29 @@ import trio
 from attrs import define, frozen
 
 from tenure.actors.facts import RuntimeFacts
-from tenure.errors import Closed, Contended, Corrupt, DiskFull, Error, Internal, NotFound, StaleFence, StoreBroken
+from tenure.errors import (
+    Closed,
+    Contended,
+    Corrupt,
+    DiskFull,
+    Error,
+    Internal,
+    NotFound,
+    RuntimeDestroyed,
+    StaleFence,
+    StoreBroken,
+)
 from tenure.persistence.codec import encode
 from tenure.persistence.commits import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import ownership, requests
 from tenure.persistence.facets.dead_letters import Retried
-from tenure.persistence.facets.ownership import ReleaseOwnership, RenewToken
+from tenure.persistence.facets.ownership import MAX_CRASHES, ReleaseOwnership, RenewToken
 from tenure.persistence.facets.requests import RequestLifecycle, StoredRequest
 from tenure.persistence.lifecycle import Standing
-from tenure.persistence.values import LogicalRuntimeId
+from tenure.persistence.values import LogicalRuntimeId, RuntimeState
 
-from .verbs import Done, Verb, decode_object, read_verb, write_verb
+from .verbs import Done, Drop, Retry, Verb, decode_object, read_verb, write_verb
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
@@ -164,13 +175,17 @@ class Requests:
         """Change a runtime that nobody owns. None where somebody was faster."""
         verb, request = asking.verb, asking.request
         runtime_id = request.runtime_id
+        if holding.state is RuntimeState.DESTROYED and not isinstance(verb, Retry | Drop):
+            raise RuntimeDestroyed(runtime_id=runtime_id)  # its dead letters are all that is left of it
         standing = Standing(state=holding.state)
         changes = [*verb.changes(runtime_id, standing, self._store.seams.new_id())]
         nothing = not changes
         if not any(isinstance(change, RenewToken) for change in changes):
             # A frozen host that wakes may still hold the last token: what it knows is old from now on.
             changes.append(RenewToken(runtime_id=runtime_id))
-        changes.append(ReleaseOwnership(runtime_id=runtime_id))
+        behaviour = self._supervisor.behaviours.get(holding.kind or "")
+        max_crashes = MAX_CRASHES if behaviour is None else behaviour.restart.max_crashes
+        changes.append(ReleaseOwnership(runtime_id=runtime_id, max_crashes=max_crashes))
         if asking.stored:
             changes.append(_done(request).finish())
         commit = Commit(runtime_id=runtime_id, fence_token=holding.fence_token, changes=tuple(changes))

@@ -7,6 +7,7 @@ Each owned runtime is known by its facts, and has an actor while somebody uses i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Unpack, final
 from weakref import WeakValueDictionary
@@ -80,6 +81,7 @@ class Supervisor:
         self.body = trio.CancelScope()
         self.failure: BaseException | None = None
         self._nursery = nursery
+        self._context = copy_context()
         self._owned: dict[LogicalRuntimeId, RuntimeFacts] = {}
         self._actors: dict[LogicalRuntimeId, RuntimeActor] = {}
         # Of the actors that live, and of those before them whose behaviours still clean up.
@@ -252,8 +254,12 @@ class Supervisor:
         return list(self._actors.values())
 
     def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Run a task beside the body; what it raises ends the supervisor."""
-        self._nursery.start_soon(self.guard, task)
+        """Run a task beside the body; what it raises ends the supervisor.
+
+        It has the context variables of `open_supervisor`'s caller, whoever wakes it: often that is the loop itself, which
+        has none of them.
+        """
+        self._context.copy().run(self._nursery.start_soon, self.guard, task)
 
     def wake(self, runtime_id: LogicalRuntimeId, *, steered: bool = False) -> None:
         """Something has come into this inbox: let its actor look, or take the runtime over if nobody owns it."""

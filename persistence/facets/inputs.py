@@ -97,6 +97,11 @@ class AcceptInput(Change):
         return self.policy or DEFAULT_POLICIES[self.kind]
 
     @property
+    def stored_lane(self) -> Lane:
+        """The lane that it comes into: what a policy decides goes before what was asked."""
+        return self.lane if self.policy is None else self.policy.lane
+
+    @property
     def is_plain(self) -> bool:
         """Whether it has nothing but what every input has."""
         return self.supersession_key is None and self.correlation_id is None and self.policy is None
@@ -159,7 +164,7 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
         runtime=record.runtime,
         generation=record.generation,
         kind=change.kind,
-        lane=change.lane if change.policy is None else change.policy.lane,
+        lane=change.stored_lane,
         durability=change.durability,
         source=change.source,
         idempotency_key=change.idempotency_key,

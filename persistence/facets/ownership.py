@@ -22,6 +22,9 @@ from tenure.persistence.values import LogicalRuntimeId, RuntimeState, SessionId
 
 from . import batches, inputs, repair, run_records, runtimes, sessions
 
+MAX_CRASHES: Final = 5
+"""Crashes in a row that hold a runtime, where nothing else is said (design §6)."""
+
 
 @final
 @frozen(kw_only=True, slots=True)
@@ -46,7 +49,7 @@ class TakeOwnership(Change):
     kind: str
     epoch: str
     session_id: SessionId
-    max_crashes: int = 5
+    max_crashes: int = MAX_CRASHES
     revive: bool = False
 
 
@@ -91,9 +94,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     if record is None:
         return _told(tx, _make(tx, change))
     _check(tx, record, change)
-    in_flight = record.run is not None and batches.any_staged(tx, record.run)
-    if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
-        runtimes.charge_crash(tx, record, change.max_crashes)
+    in_flight = _charge_crash(tx, record, change.max_crashes)
     repair.repair_inbox(tx, record)
     has_work = record.run is not None or inputs.any_unfinished(tx, record.runtime)
     if record.session is None:
@@ -190,6 +191,14 @@ def _check(tx: Transaction, record: runtimes.RuntimeRecord, change: TakeOwnershi
             raise RuntimeOwned(runtime_id=change.runtime_id, holder=incarnation)
 
 
+def _charge_crash(tx: Transaction, record: runtimes.RuntimeRecord, max_crashes: int) -> bool:
+    """Charge the run in flight with the crash of its owner, if that is what ended it; whether there is such a run."""
+    in_flight = record.run is not None and batches.any_staged(tx, record.run)
+    if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
+        runtimes.charge_crash(tx, record, max_crashes)
+    return in_flight
+
+
 def _crashed(tx: Transaction, owner: int | None) -> bool:
     # A host that closed let go in order; one that lapsed was frozen and may wake; another boot means that the machine went
     # down. None of that was the doing of a run.
@@ -199,13 +208,22 @@ def _crashed(tx: Transaction, owner: int | None) -> bool:
 @final
 @frozen(kw_only=True, slots=True)
 class ReleaseOwnership(Change):
-    """Give one runtime up; its token stays spent. Answer: None."""
+    """Give one runtime up; its token stays spent. Answer: None.
+
+    What its dead owner had in flight is charged here, for nobody can tell afterwards.
+
+    Attributes:
+        runtime_id: Which.
+        max_crashes: See `TakeOwnership`.
+    """
 
     runtime_id: LogicalRuntimeId
+    max_crashes: int = MAX_CRASHES
 
 
 def _release(tx: Transaction, change: ReleaseOwnership) -> None:
     record = runtimes.load(tx, change.runtime_id)
+    _charge_crash(tx, record, change.max_crashes)
     record.owner = None
     runtimes.save(tx, record)
 

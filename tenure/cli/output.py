@@ -65,10 +65,12 @@ class Output:
     def line(self, facts: Mapping[str, object]) -> None:
         """Print one thing on a line of its own, at once: in JSON an object, for people what is known of it."""
         if self.json:
-            text = msgspec.json.encode(facts).decode()
+            text = _safe_json(msgspec.json.encode(facts))
         else:
             text = "  ".join(
-                f"{name.replace('_', ' ')} {_cell(value)}" for name, value in facts.items() if value is not None
+                f"{name.replace('_', ' ')} {_visible(_cell(value))}"
+                for name, value in facts.items()
+                if value is not None
             )
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

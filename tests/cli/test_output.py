@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 import tenure
 from tenure.cli.app import app
 from tenure.cli.exits import DONE, NOT_THERE
+from tenure.cli.output import Output
 from tenure.persistence.commits import Commit
 from tenure.persistence.facets.lifecycle import Hold
 from tenure.persistence.values import LogicalRuntimeId
@@ -88,3 +89,13 @@ def test_plain_letters_of_any_script_are_printed_as_they_are(path: Path) -> None
         result = call("list", path, *form)
         assert result.exit_code == DONE
         assert "müller-東京" in result.stdout
+
+
+def test_a_stream_of_lines_steers_no_terminal_either(capsys: pytest.CaptureFixture[str]) -> None:
+    for form in (False, True):
+        Output(json=form).line({"run_id": f"{ESCAPES}{BIDI}{LINES}", "position": 1})
+
+    people, programs = capsys.readouterr().out.splitlines()
+    assert people.isprintable()
+    assert programs.isprintable()
+    assert json.loads(programs)["run_id"] == f"{ESCAPES}{BIDI}{LINES}"

@@ -39,8 +39,9 @@ async def test_lifecycle_verbs_are_carried_out_by_the_owner(database: Path, auto
             await foreign.reset()
         assert refused.value.state == "stopped"
         await foreign.destroy()
-        with pytest.raises(RuntimeDestroyed):
-            await foreign.stop()
+        for verb in (foreign.stop, foreign.resume, foreign.cancel):
+            with pytest.raises(RuntimeDestroyed):
+                await verb()
         with pytest.raises(RuntimeDestroyed):
             await asker.accept("a", "x")
         with pytest.raises(RuntimeDestroyed):

@@ -137,6 +137,27 @@ async def test_the_run_in_flight_is_charged_for_a_host_that_died_and_not_for_one
         first.go_on.set()
 
 
+async def test_a_verb_before_the_takeover_does_not_wipe_the_crash(database: Path, autojump_clock: MockClock) -> None:
+    first, away = Reader(), Host()
+    first.wait_in_step()
+    async with supervisor(database, {"kind": first}, away) as gone, supervisor(database, {}) as other:
+        await (await gone.spawn("a", "kind")).accept("x")
+        await first.entered.wait()
+        away.gate.freeze()
+        away.locks.die()
+
+        assert not await (await other.find("a")).cancel("nothing-like-it")
+
+        async with other.store.read_connection() as connection:
+            assert await connection.query("SELECT crashes FROM runtimes") == [(1,)]
+        async with supervisor(database, {"kind": first}) as heir:
+            await heir.spawn("a", "kind", wait=True)
+            async with heir.store.read_connection() as connection:
+                assert await connection.query("SELECT crashes FROM runtimes") == [(1,)]
+            away.gate.thaw()
+            first.go_on.set()
+
+
 async def test_a_host_without_file_descriptors_finds_nobody_dead_and_goes_on_when_it_has_some(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -281,6 +302,25 @@ async def test_an_input_from_another_host_wakes_the_owner_and_its_ticket_hears_o
         with pytest.raises(NotFound):
             await front.accept("nobody", "x")
         assert reader.ran == ["x"]
+
+
+async def test_a_ticket_of_what_is_replaced_through_another_host_is_answered(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    first = Reader()
+    first.wait_in_step()
+    async with supervisor(database, {"kind": first}) as owner, supervisor(database, {}) as front:
+        runtime = await owner.spawn("a", "kind")
+        await runtime.accept("x")
+        await first.entered.wait()
+        old = await runtime.accept("old", supersession_key="weather")
+
+        new = await front.accept("a", "new", supersession_key="weather")
+
+        with trio.fail_after(1):
+            assert (await old.wait_outcome()).phase == "coalesced"
+        first.go_on.set()
+        assert (await new.wait_outcome()).phase == "consumed"
 
 
 async def test_an_input_for_a_runtime_that_nobody_owns_is_taken_up_by_a_host_with_its_kind(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 import tenure
+from tenure.errors import Closed
 
 from .conftest import OpenHost
 
@@ -46,6 +48,30 @@ async def test_a_message_from_a_peer_wakes_a_passivated_runtime(autojump_clock: 
         await trio.sleep(1)
 
         assert await supervisor.read_session("a") == ["wake up"]
+
+
+async def test_the_end_of_a_passivated_actor_cuts_off_no_run_of_the_next_one(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    go_on = trio.Event()
+
+    async def wait(run: tenure.Run) -> None:
+        await go_on.wait()
+
+    async with open_host({"k": wait}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.wait_state("attached")
+        (actor,) = supervisor.actors
+        supervisor.passivate(actor)
+        ticket = await runtime.accept(1)
+        await runtime.wait_state("running")
+
+        actor.close(Closed(what="actor"))  # as its own task does, some turns of the loop after it was closed
+        await trio.testing.wait_all_tasks_blocked()
+        go_on.set()
+
+        with trio.fail_after(10):
+            assert (await ticket.wait_outcome()).phase == "consumed"
 
 
 async def test_who_waits_for_a_state_keeps_the_actor(autojump_clock: MockClock, open_host: OpenHost) -> None:

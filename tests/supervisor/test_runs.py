@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -422,3 +423,20 @@ async def test_stopping_a_run_whose_own_task_fails_meanwhile_harms_nobody_else(
         await consumed(await supervisor.spawn("bob", "quiet"), "go")
 
         assert (outcome.phase, outcome.reason) == ("abandoned", "stopped")
+
+
+async def test_a_behaviour_has_the_context_variables_of_whoever_opened_the_host(target: Path | str) -> None:
+    tenant = ContextVar("tenant", default="nobody")
+    seen: list[str] = []
+
+    async def look(run: tenure.Run) -> None:
+        seen.append(tenant.get())
+
+    tenant.set("acme")
+    async with tenure.open_supervisor(target, behaviours={"kind": look}) as supervisor:  # the writer has a thread
+        runtime = await supervisor.spawn("alice", "kind")
+        tenant.set("of the body")
+        for _ in range(2):
+            await (await runtime.accept("x")).wait_outcome()
+
+    assert seen == ["acme", "acme"]

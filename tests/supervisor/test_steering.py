@@ -109,3 +109,21 @@ async def test_the_receipt_of_the_end_names_what_joined_also_after_a_restart(
 
     receipts = [outcome.receipt for outcome in outcomes if outcome.receipt is not None]
     assert [receipt.contributing_input_ids for receipt in receipts] == [tuple(each.input_id for each in tickets)] * 2
+
+
+async def test_what_steers_by_its_policy_wakes_the_run_that_waits_for_it(
+    database: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def body(run: tenure.Run) -> None:
+        run.session.append([entry.payload for entry in await run.wait_steered()])
+
+    async with host(database, {"kind": body}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        ticket = await runtime.accept("order")
+        await trio.testing.wait_all_tasks_blocked()
+        await runtime.accept("this way", policy=tenure.PolicyDecision(routing=tenure.Routing.STEER))
+        await trio.testing.wait_all_tasks_blocked()
+
+        with trio.move_on_after(0):  # at once, with no look at other hosts
+            await ticket.wait_outcome()
+        assert await supervisor.read_session("alice") == [["this way"]]
