@@ -49,7 +49,7 @@ async def test_close_gives_back_what_nobody_received_and_turns_away_who_waits() 
     async def send(n: int) -> None:
         try:
             await mailbox.send(n)
-        except trio.BrokenResourceError:
+        except trio.ClosedResourceError:
             turned_away.append(n)
 
     async with trio.open_nursery() as nursery:
@@ -73,7 +73,7 @@ async def test_who_waits_for_a_message_is_told_of_the_close() -> None:
     async def receive() -> None:
         try:
             await mailbox.receive()
-        except (trio.EndOfChannel, trio.ClosedResourceError) as exc:
+        except trio.EndOfChannel as exc:
             told.append(type(exc))
 
     async with trio.open_nursery() as nursery:
@@ -82,3 +82,44 @@ async def test_who_waits_for_a_message_is_told_of_the_close() -> None:
         mailbox.close()
 
     assert len(told) == 1
+
+
+async def test_who_is_cancelled_while_waiting_leaves_no_trace() -> None:
+    mailbox = Mailbox[int](1)
+    await mailbox.send(0)
+    for wait in (lambda: mailbox.send(1), mailbox.receive, mailbox.receive):
+        with trio.move_on_after(0.01):
+            await wait()
+    await mailbox.send(2)
+
+    assert mailbox.statistics().senders == 0
+    assert await mailbox.receive() == 2
+    assert mailbox.poll() is None
+
+
+async def test_nobody_overtakes_a_sender_that_waits() -> None:
+    mailbox = Mailbox[int](1)
+    await mailbox.send(0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.send, 1)
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert mailbox.poll() == 0
+        assert not mailbox.offer(2)
+        assert [mailbox.poll(), mailbox.poll()] == [1, None]
+
+
+async def test_a_message_that_was_handed_over_is_not_lost_to_a_cancellation_behind_it() -> None:
+    mailbox = Mailbox[int](1)
+    received: list[int] = []
+
+    async def receive() -> None:
+        received.append(await mailbox.receive())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        assert mailbox.offer(1)
+        nursery.cancel_scope.cancel()
+
+    assert received == [1]
