@@ -64,7 +64,7 @@ class Verb(Protocol[T_co]):
         """What it comes to where nobody owns the runtime; the first change has its answer."""
         ...
 
-    def answer(self, value: Any) -> T_co:
+    def answer(self, value: Any, /) -> T_co:
         """Its answer, of what the first change answered, or of that as it was stored."""
         ...
 
@@ -74,7 +74,7 @@ class _Silent:
 
     __slots__ = ()
 
-    def answer(self, _value: Any) -> None:
+    def answer(self, _value: Any, /) -> None:
         """See `Verb.answer`."""
 
 
@@ -177,7 +177,7 @@ class Cancel:
             return DropRun(runtime_id=runtime_id, reason=AbandonReason.CANCELLED)
         return CancelInput(runtime_id=runtime_id, input_id=self.input_id)
 
-    def answer(self, value: Any) -> bool:
+    def answer(self, value: Any, /) -> bool:
         """See `Verb.answer`."""
         return bool(value)
 
@@ -202,7 +202,7 @@ class Retry:
         """See `Verb.changes`."""
         return (self._change(runtime_id),)
 
-    def answer(self, value: Any) -> Retried:
+    def answer(self, value: Any, /) -> Retried:
         """See `Verb.answer`."""
         return msgspec.convert(value, Retried, from_attributes=True)
 

@@ -176,7 +176,7 @@ async def test_a_host_without_file_descriptors_finds_nobody_dead_and_goes_on_whe
             await heir.spawn("a", "kind")
         await trio.sleep(1)
         assert heir.failure is None
-        assert not heir.owns("a")
+        assert not heir.owns(tenure.LogicalRuntimeId("a"))
 
         poor.locks.exhausted = False
 

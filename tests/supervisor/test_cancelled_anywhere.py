@@ -13,6 +13,7 @@ import trio.lowlevel
 import trio.testing
 
 import tenure
+from tenure.errors import NotFound
 from tests.hosts.worlds import LIMITS, Host
 from tests.supervisor.hosting import Gate, host, nothing
 
@@ -104,7 +105,7 @@ def in_state(*states: str) -> Callable[[tenure.Supervisor, tenure.Runtime, Any],
 async def was_accepted(supervisor: tenure.Supervisor, runtime: tenure.Runtime, _need: Any) -> bool:
     try:
         await supervisor.ticket(runtime.runtime_id, idempotency_key="k")
-    except tenure.errors.NotFound:
+    except NotFound:
         return False
     return True
 

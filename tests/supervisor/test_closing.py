@@ -59,7 +59,7 @@ async def test_a_verb_that_comes_between_the_end_of_the_store_and_that_of_the_bo
                 await trio.testing.wait_all_tasks_blocked()  # the actor has ended
                 with pytest.raises(StoreBroken) as told:
                     await runtime.destroy()
-            assert not told.value.in_doubt
+                assert not told.value.in_doubt
 
     assert "pulled the plug" in str(caught.value)
 
