@@ -44,6 +44,6 @@ async def what_is_left(database: Path) -> tuple[list[object], int]:
         run.stop()
 
     async with tenure.open_supervisor(database, behaviours={"k": look}) as supervisor:
-        runtime = await supervisor.spawn("a", "k")
-        await runtime.wait_state("stopped")
+        # No spawn: where the run has stopped it already, a spawn would bring it back to life.
+        await supervisor.runtime("a").wait_state("stopped")
         return await supervisor.read_session("a"), left[0]
