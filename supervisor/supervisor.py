@@ -281,7 +281,7 @@ class Supervisor:
         """The facts of what this host owns."""
         return list(self._owned.values())
 
-    def owns(self, runtime_id: LogicalRuntimeId) -> bool:
+    def owns(self, runtime_id: str) -> bool:
         """Whether this host owns a runtime."""
         return runtime_id in self._owned
 

@@ -12,6 +12,7 @@ import signal
 import sys
 
 import trio
+import trio.testing
 
 import tenure
 
@@ -64,6 +65,7 @@ async def go_on(database: str) -> None:
         await trio.sleep(0.5)
 
     async def poison(run: tenure.Run) -> None:
+        await trio.testing.wait_all_tasks_blocked(0.005)  # whose end was told has said so
         say("poisoned")
         os.kill(os.getpid(), signal.SIGKILL)
 
