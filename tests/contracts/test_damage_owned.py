@@ -15,10 +15,11 @@ import pytest
 
 import tenure
 from tenure import AbandonReason, InputId, RunApplyBoundary, RunId, Store
-from tenure.errors import Corrupt, Error, Internal, StoreBroken
+from tenure.errors import Corrupt, CounterOverflow, Error, Internal, StoreBroken
 from tenure.persistence.commits import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import dead_letters, inputs, lifecycle, ownership, requests, runs, sends, sessions, steps
+from tenure.persistence.facets.runtimes import LAST_TOKEN
 from tenure.persistence.hosts import other_hosts
 from tenure.persistence.inspection import list_runtimes, show_runtime
 from tenure.persistence.verification import Verification, runtime_ids, verify_runtime
@@ -282,6 +283,17 @@ async def test_a_damaged_row_of_the_store_is_a_typed_error_and_mints_no_token_tw
             assert not await typed(shared(store)), what
             assert store.broken is None, what
             await restore(store, saved)
+
+
+async def test_the_last_token_is_minted_once_and_then_none() -> None:
+    async with tenure.open_store(":memory:") as store:
+        await execute(store, "UPDATE store SET last_fence_token = ?", LAST_TOKEN - 1)
+        owner = Owner(store, "alice")
+
+        assert (await owner.own()).fence_token == LAST_TOKEN
+        with pytest.raises(CounterOverflow):
+            await owner.own()
+        assert await execute(store, "SELECT fence_token FROM runtimes") == [(LAST_TOKEN,)]
 
 
 @pytest.mark.parametrize("column", SCHEMA["hosts"])
