@@ -175,7 +175,7 @@ class Requests:
         """Change a runtime that nobody owns. None where somebody was faster."""
         verb, request = asking.verb, asking.request
         runtime_id = request.runtime_id
-        if holding.state is RuntimeState.DESTROYED and not isinstance(verb, Retry | Drop):
+        if holding.state is RuntimeState.DESTROYED and verb.name not in (Retry.name, Drop.name):
             raise RuntimeDestroyed(runtime_id=runtime_id)  # its dead letters are all that is left of it
         standing = Standing(state=holding.state)
         changes = [*verb.changes(runtime_id, standing, self._store.seams.new_id())]

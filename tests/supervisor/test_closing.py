@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio.lowlevel
 import trio.testing
 
 import tenure
