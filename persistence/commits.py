@@ -1,7 +1,7 @@
 """What is written, as values: changes, and commits that hold them.
 
-A **change** says one thing to write; a **commit** is an ordered tuple of changes that lands whole or not at all, in one
-savepoint. Both are frozen and carry no callbacks, so that a commit can be replayed, recorded and compared (design §3).
+A **change** says one thing to write; a **commit** is an ordered tuple of changes that lands whole or not at all. Both are
+frozen and carry no callbacks, so that a commit can be replayed, recorded and compared (design §3).
 """
 
 from __future__ import annotations
