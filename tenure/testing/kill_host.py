@@ -28,8 +28,7 @@ LEDGER: Final = "ledger"
 POINTS: Final = (
     "random",
     "begin",
-    "savepoint",
-    "release",
+    "run",
     "commit",
     "committed",
     "maintain",
@@ -38,7 +37,8 @@ POINTS: Final = (
     "seen",
     "say",
 )
-"""Where a host may be killed; ``random`` leaves it to the parent, ``committed`` is between COMMIT and the acknowledgement."""
+"""Where a host may be killed: ``random`` leaves it to the parent, ``run`` is at a statement in the middle of a group,
+``committed`` is between COMMIT and the acknowledgement."""
 
 IN_FLIGHT: Final = 8
 FAILURES: Final = 0.1
@@ -195,7 +195,7 @@ def arm(host: Host) -> None:
 
         return armed
 
-    for name in ("begin", "savepoint", "release", "commit", "maintain", "close"):
+    for name in ("begin", "run", "commit", "maintain", "close"):
         setattr(writer, name, before(name, getattr(writer, name)))
 
 
