@@ -193,7 +193,7 @@ class Requests:
             result = await self._store.commit(commit)
         except StaleFence:
             return None
-        answer = verb.answer(None if nothing else result.values[0])
+        answer = asking.verb.answer(None if nothing else result.values[0])
         self._supervisor.watch.doubt(runtime_id)
         self._wake(runtime_id, answer)
         return _Answered(answer=answer)
