@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -64,15 +64,18 @@ def consumed_at_a_checkpoint(patch: pytest.MonkeyPatch) -> None:
 
 
 def seen_before_stored(patch: pytest.MonkeyPatch) -> None:
-    real = CommitChannel.commit_in_turn
+    real = CommitChannel.decide_in_turn
 
-    async def commit(self: CommitChannel, *changes: Change, on_settled: Any = None) -> CommitResult:
-        if isinstance(changes[0], steps.RecordStep):
+    async def commit(
+        self: CommitChannel, decide: Callable[[], Sequence[Change]], on_settled: Any = None
+    ) -> CommitResult:
+        changes = decide()
+        if any(isinstance(change, steps.RecordStep) for change in changes):
             self.submit(*changes)
-            return CommitResult(group=0, values=(None,))
-        return await real(self, *changes, on_settled=on_settled)
+            return CommitResult(group=0, values=(None,) * len(changes))
+        return await real(self, decide, on_settled)
 
-    patch.setattr(CommitChannel, "commit_in_turn", commit)
+    patch.setattr(CommitChannel, "decide_in_turn", commit)
 
 
 def dispatch_not_stored(patch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from tenure.errors import CannotOpen, DiskFull, StoreBroken
+from tenure.errors import CannotOpen, DiskFull, Internal, StoreBroken
 from tenure.persistence.commits import Commit
 from tenure.persistence.engines import sqlite
 from tenure.persistence.engines.sqlite_files import DatabaseFiles
@@ -191,7 +191,7 @@ def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPa
             return exc
 
     async def on_a_small_disk(machine: Machine, witness: Witness) -> None:
-        with suppress(StoreBroken):
+        with suppress(StoreBroken, Internal):  # the row that landed outside is in the way when the client tries again
             await scenario(machine, witness)
 
     cut = PowerCut(scenario=on_a_small_disk, check=store_check(), budget=150)
