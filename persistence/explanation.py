@@ -11,10 +11,10 @@ from attrs import frozen
 from tenure.errors import NotFound
 
 from .engines.engine import Row, Statements
+from .facets.steps import SLEEP
 from .rows import NUMBER, OPTIONAL_INT, OPTIONAL_NUMBER, OPTIONAL_TEXT, Types, check_row
 from .values import LogicalRuntimeId, RuntimeState
 
-SLEEP: Final = "tenure.sleep"
 """Name of the steps that are durable sleeps; their result is the time to wake."""
 
 _WHY: Final[Types] = (

@@ -6,7 +6,7 @@ import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, final
+from typing import Any, final
 
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import LimitReached, PayloadTooLarge, RunEnded, StepFailed, StepMismatch
@@ -16,6 +16,7 @@ from tenure.persistence.executors import Executor
 from tenure.persistence.facets.ownership import RenewLease
 from tenure.persistence.facets.runs import AcquitRun
 from tenure.persistence.facets.steps import (
+    SLEEP,
     CatchStep,
     DoubtStep,
     RecordedStep,
@@ -32,9 +33,6 @@ from .behaviour import Behaviour
 from .journal import StepKey
 from .restart import describe
 from .verdicts import DidNotRun, Ran, StepInDoubt
-
-SLEEP: Final = "tenure.sleep"
-"""Name of the steps that are durable sleeps."""
 
 
 class NeedsAttention(Exception):

@@ -186,9 +186,9 @@ def _check(tx: Transaction, record: runtimes.RuntimeRecord, change: TakeOwnershi
     if record.kind is not None and record.kind != change.kind:
         raise KindMismatch(runtime_id=change.runtime_id, stored=record.kind, given=change.kind)
     if record.owner is not None and record.owner != tx.host:
-        incarnation, _, closed_at, lost_at = tx.one("ownership.host", host=record.owner) or ("", "", 0, 0)
-        if closed_at is None and lost_at is None:
-            raise RuntimeOwned(runtime_id=change.runtime_id, holder=incarnation)
+        holder = runtimes.living_holder(tx, record.owner)
+        if holder is not None:
+            raise RuntimeOwned(runtime_id=change.runtime_id, holder=holder)
 
 
 def _charge_crash(tx: Transaction, record: runtimes.RuntimeRecord, max_crashes: int) -> bool:

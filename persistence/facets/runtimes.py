@@ -229,16 +229,17 @@ def check_fence(tx: Transaction, commit: Commit) -> None:
     record = load(tx, commit.runtime_id)
     if given == record.fence_token or (given is None and record.owner is None):
         return
-    if given is not None or _lives(tx, record.owner):
+    if given is not None or living_holder(tx, record.owner) is not None:
         raise StaleFence(runtime_id=commit.runtime_id, expected=record.fence_token, actual=given)
     record.owner = None
     record.fence_token = mint_token(tx, record.fence_token)
     save(tx, record)
 
 
-def _lives(tx: Transaction, owner: int | None) -> bool:
-    _, _, closed_at, lost_at = tx.one("ownership.host", host=owner) or ("", "", 0, 0)
-    return closed_at is None and lost_at is None
+def living_holder(tx: Transaction, owner: int | None) -> str | None:
+    """Incarnation of the host that owns a runtime; None where it has closed, was lost, or is not there."""
+    incarnation, _, closed_at, lost_at = tx.one("ownership.host", host=owner) or (None, "", 0, 0)
+    return incarnation if closed_at is None and lost_at is None else None
 
 
 def mint_token(tx: Transaction, replaced: int) -> int:

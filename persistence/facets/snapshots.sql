@@ -49,8 +49,3 @@ DELETE FROM quarantines WHERE runtime = :runtime;
 
 -- name: snapshots.is_quarantined
 SELECT 1 FROM quarantines q JOIN runtimes r ON r.runtime = q.runtime WHERE r.runtime_id = :runtime_id;
-
--- name: snapshots.nodes_of
--- Every node of a runtime's session, with its tombstone.
-SELECT s.revision, n.tombstoned_at FROM runtimes r JOIN sessions s ON s.session = r.session JOIN nodes n ON n.session = s.session
-WHERE r.runtime_id = :runtime_id ORDER BY n.node;

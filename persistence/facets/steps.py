@@ -22,6 +22,9 @@ from tenure.persistence.values import HeldReason, LogicalRuntimeId, RunId
 
 from . import run_records, runtimes
 
+SLEEP: Final = "tenure.sleep"
+"""Name of the steps that are durable sleeps."""
+
 
 @final
 class Repeat(StrEnum):

@@ -15,7 +15,6 @@ from tenure.errors import (
     SnapshotSuperseded,
     TranscriptRevisionConflict,
 )
-from tenure.persistence.engines.engine import Row
 
 from .builders import delta, envelope, rewrite, snapshot, texts
 
@@ -23,10 +22,13 @@ from .builders import delta, envelope, rewrite, snapshot, texts
 async def rows(store: Store, runtime_id: str = "alice") -> tuple[int, int, int]:
     """Head revision, nodes, nodes with a tombstone."""
 
-    def count(found: list[Row]) -> tuple[int, int, int]:
-        return found[0][0], len(found), sum(row[1] is not None for row in found)
-
-    return await store.read(lambda statements: count(statements.all("snapshots.nodes_of", runtime_id=runtime_id)))
+    async with store.read_connection() as connection:
+        found = await connection.query(
+            "SELECT s.revision, n.tombstoned_at FROM runtimes r JOIN sessions s ON s.session = r.session"
+            " JOIN nodes n ON n.session = s.session WHERE r.runtime_id = ?",
+            [runtime_id],
+        )
+    return found[0][0], len(found), sum(row[1] is not None for row in found)
 
 
 async def test_a_snapshot_comes_back_as_the_bytes_that_were_written(store: Store) -> None:

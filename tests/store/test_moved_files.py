@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -45,12 +45,12 @@ async def look(path: Path) -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("meanwhile", [open_again, copy, look])
 async def test_whatever_opens_the_file_in_this_process_too_leaves_the_locks_of_the_store(
-    tmp_path: Path, meanwhile: Callable[[Path], object]
+    tmp_path: Path, meanwhile: Callable[[Path], Awaitable[None]]
 ) -> None:
     path = tmp_path / "agents.db"
     async with open_store(path) as store:
         await own(store)
-        await meanwhile(path)  # type: ignore[misc]
+        await meanwhile(path)
         look_from_another_process(path)
 
         assert path.with_name("agents.db-wal").exists()

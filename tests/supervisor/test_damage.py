@@ -167,7 +167,8 @@ async def test_a_damaged_row_of_the_store_is_one_typed_error(
             try:
                 async with unsynced(path) as supervisor:
                     bob = await supervisor.spawn("bob", KIND)
-                    await (await bob.accept({"text": "new"})).wait_outcome()
+                    done = await (await bob.accept({"text": "new"})).wait_outcome()
+                    assert done.phase == "consumed", (table, column, spoilt)
             except Corrupt:
                 continue
             except Error as exc:

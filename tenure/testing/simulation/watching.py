@@ -17,6 +17,7 @@ from attrs import evolve
 import tenure
 from tenure import errors
 from tenure.persistence.codec import encode
+from tenure.persistence.facets.steps import SLEEP
 from tenure.supervisor.execution import find_leaf
 from tenure.supervisor.restart import RestartPolicy
 from tenure.supervisor.steps import NeedsAttention
@@ -158,8 +159,8 @@ class Watcher:
 
         async def sleep(seconds: float) -> None:
             began = place.wall_clock()
-            key = run.runtime_id, run.run_id, "tenure.sleep", used["tenure.sleep"]
-            used["tenure.sleep"] += 1
+            key = run.runtime_id, run.run_id, SLEEP, used[SLEEP]
+            used[SLEEP] += 1
             fresh = self._model.steps.get(key) is None
             self._model.steps.setdefault(key, StepFact())
             await real_sleep(seconds)
