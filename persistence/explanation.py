@@ -35,13 +35,16 @@ _WHY: Final[Types] = (
 )
 
 
-def explain(statements: Statements, runtime_id: LogicalRuntimeId, now: float) -> dict[str, Any]:
+def explain(
+    statements: Statements, runtime_id: LogicalRuntimeId, now: float, *, no_host: bool = False
+) -> dict[str, Any]:
     """Say why a runtime does not run, in one sentence with the facts behind it, as a JSON object.
 
     Args:
         statements: A view of the store.
         runtime_id: Which runtime.
         now: Unix seconds.
+        no_host: Whether it is known that no host lives, though one that was killed is still written as the owner.
 
     Raises:
         NotFound: There is no such runtime.
@@ -55,7 +58,7 @@ def explain(statements: Statements, runtime_id: LogicalRuntimeId, now: float) ->
     staged = run is not None and statements.one("verification.staged", run=run) is not None
     wake_at = None if run is None else _sleeps_until(statements, run)
     count: int = (statements.one("verification.open_inputs", runtime=key) or (0,))[0]
-    owned = incarnation is not None and gone_at is None
+    owned = incarnation is not None and gone_at is None and not no_host
     # The first that holds keeps it from running, whatever else there is.
     cases: tuple[tuple[bool, str], ...] = (
         (state == RuntimeState.DESTROYED, "it was destroyed, and never comes back"),

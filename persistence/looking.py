@@ -32,10 +32,15 @@ T = TypeVar("T")
 
 @final
 class Look:
-    """A store that is looked into. Made by `look_into`."""
+    """A store that is looked into. Made by `look_into`.
 
-    def __init__(self, connection: ReadConnection, executor: Executor) -> None:
+    Attributes:
+        alone: Whether no host had the store open when the look began: then every host that is written there is dead.
+    """
+
+    def __init__(self, connection: ReadConnection, executor: Executor, *, alone: bool) -> None:
         """Bind to an open connection and the thread that owns it."""
+        self.alone = alone
         self._connection = connection
         self._executor = executor
 
@@ -81,11 +86,12 @@ async def look_into(
     statements = load_statements([facet.name for facet in FACETS])
     engine = SqliteEngine(path, statements, DurabilityClass.DISK, limits, seams)
 
-    def open_it() -> ReadConnection:
+    def open_it() -> tuple[ReadConnection, bool]:
         try:
             with mapped_os_errors(path):
                 check_store(path, seams)
                 files.prepare()
+                alone = files.alone
                 files.share()
                 connection = engine.open_reader()
         except UnknownOutcome as exc:
@@ -93,12 +99,12 @@ async def look_into(
             raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
         if connection is None:
             raise CannotOpen(path=path, detail="it can be read by its own host only")
-        return connection
+        return connection, alone
 
     try:
-        connection = await run_to_the_end(executor, open_it)
+        connection, alone = await run_to_the_end(executor, open_it)
         try:
-            yield Look(connection, executor)
+            yield Look(connection, executor, alone=alone)
         finally:
             await run_to_the_end(executor, connection.close)
     finally:

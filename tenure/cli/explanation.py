@@ -27,7 +27,8 @@ LINES: Final = 10
 async def why(output: Output, file: str, runtime: str) -> None:
     """Say why RUNTIME of the store FILE does not run."""
     async with look_into(file) as look:
-        told = await look.read(partial(explain, runtime_id=check_runtime_id(runtime), now=time.time()))
+        name = check_runtime_id(runtime)
+        told = await look.read(partial(explain, runtime_id=name, now=time.time(), no_host=look.alone))
     output.facts("Why", told)
 
 

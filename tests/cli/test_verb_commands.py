@@ -171,7 +171,8 @@ def test_dead_letters_are_listed_without_content_retried_and_dropped_from_outsid
     assert answer("why", path, "alice")["because"] == "no living host has it"
 
 
-def test_a_step_in_doubt_is_settled_from_outside(path: Path) -> None:
+def kill_a_host_in_a_step(path: Path) -> None:
+    """Leave a store as a host leaves it that was killed while alice's step was under way."""
     program = """
 import os, signal, sys, trio, tenure
 async def die():
@@ -187,6 +188,10 @@ trio.run(main)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program, str(path)], env=environment, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
+
+
+def test_a_step_in_doubt_is_settled_from_outside(path: Path) -> None:
+    kill_a_host_in_a_step(path)
 
     async def pay() -> str:
         return "paid again"
@@ -323,3 +328,12 @@ def test_tail_prints_the_newest_of_the_chain_and_follows_what_lands(path: Path) 
 def readable(stream: Any, timeout_s: float) -> bool:
     """Whether a line has come."""
     return bool(select.select([stream], [], [], timeout_s)[0])
+
+
+def test_why_does_not_take_a_killed_host_for_a_living_one(path: Path) -> None:
+    kill_a_host_in_a_step(path)
+
+    told = answer("why", path, "alice")
+
+    assert told["because"] == "no living host has it"
+    assert told["owner"] is None
