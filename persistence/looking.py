@@ -21,7 +21,6 @@ from .engines.sqlite_mounts import check_file_system
 from .engines.sqlite_preflight import check_names, check_path, mapped_os_errors
 from .engines.statements import load_statements
 from .executors import Executor, run_to_the_end
-from .facets.catalog import FACETS
 from .limits import Limits
 from .seams import Seams
 from .target import MEMORY, path_of
@@ -83,7 +82,7 @@ async def look_into(
     limits, seams = limits or Limits(), seams or Seams()
     executor = seams.reader_executor()
     files = DatabaseFiles(path, seams.files, seams.locks, shared=True, vfs=seams.vfs)
-    statements = load_statements([facet.name for facet in FACETS])
+    statements = load_statements()
     engine = SqliteEngine(path, statements, DurabilityClass.DISK, limits, seams)
 
     def open_it() -> tuple[ReadConnection, bool]:

@@ -349,7 +349,7 @@ async def open_store(
     seams = seams or Seams()
     path = path_of(target)
     durability = _durability_of(path, durability)
-    engine = SqliteEngine(path, load_statements([facet.name for facet in FACETS]), durability, limits, seams)
+    engine = SqliteEngine(path, load_statements(), durability, limits, seams)
     executor = seams.writer_executor()
     try:
         # A cancelled opening would leave a thread behind that holds the lock; the opening is bounded by `busy_s`.

@@ -7,9 +7,10 @@ A file holds statements, each under a line ``-- name: facet.verb``; further comm
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 _NAME = re.compile(r"^-- name: (\S+)\s*$", re.MULTILINE)
 
@@ -27,33 +28,46 @@ def parse_statements(text: str) -> dict[str, str]:
     return found
 
 
-def load_statements(facets: Iterable[str], overrides: str | None = None) -> Mapping[str, str]:
-    """The statements of all facets, with those that an engine overrides.
+def load_statements(overrides: str | None = None) -> Mapping[str, str]:
+    """Every named statement of the package, with those that an engine overrides.
+
+    The files stand beside the modules that use them. What stands in ``engines/`` is an engine's: its schema, and the
+    file of its overrides.
 
     Args:
-        facets: Names of facets; each has a file ``facets/<name>.sql``.
         overrides: Name of a file in ``engines/``, None for none. What it overrides must exist.
 
     Raises:
         ValueError: A name stands twice, or an override has no statement to override.
     """
-    return _load(tuple(facets), overrides)
+    return _load(overrides)
 
 
 @cache  # the files do not change, and reading them is a quarter of an open
-def _load(facets: tuple[str, ...], overrides: str | None) -> Mapping[str, str]:
+def _load(overrides: str | None) -> Mapping[str, str]:
     statements: dict[str, str] = {}
-    folder = files("tenure.persistence")
-    for facet in facets:
-        for name, sql in parse_statements((folder / "facets" / f"{facet}.sql").read_text("utf-8")).items():
-            if name in statements:
-                message = f"the statement {name} stands twice"
-                raise ValueError(message)
-            statements[name] = sql
+    package = files("tenure.persistence")
+    for folder in package.iterdir():
+        if folder.is_dir() and folder.name != "engines":
+            for text in _texts(folder):
+                for name, sql in parse_statements(text).items():
+                    if name in statements:
+                        message = f"the statement {name} stands twice"
+                        raise ValueError(message)
+                    statements[name] = sql
     if overrides is not None:
-        for name, sql in parse_statements((folder / "engines" / overrides).read_text("utf-8")).items():
+        for name, sql in parse_statements((package / "engines" / overrides).read_text("utf-8")).items():
             if name not in statements:
                 message = f"{overrides} overrides {name}, which no facet has"
                 raise ValueError(message)
             statements[name] = sql
     return statements
+
+
+def _texts(folder: Traversable) -> Iterator[str]:
+    """The text of each SQL file in a folder and in those below it."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _texts(entry)
+        elif entry.name.endswith(".sql"):
+            yield entry.read_text("utf-8")

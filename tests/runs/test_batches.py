@@ -298,7 +298,7 @@ async def test_what_a_steered_run_stores_and_reads_at_a_checkpoint_does_not_grow
         await wait_all_tasks_blocked()
         async with supervisor.store.read_connection() as connection:
             (longest,) = (await connection.query("SELECT max(length(input_ids)) FROM receipts"))[0]
-            statements = load_statements(("inputs",))
+            statements = load_statements()
             for name, values, way in (
                 ("inputs.any_steering", {"runtime": 1}, "inputs_steering"),
                 ("inputs.joined", {"run": 1, "joined": 1}, "joined=?"),
