@@ -8,10 +8,14 @@ from typing import Final, final
 import trio
 
 from tenure.errors import Contended, DiskFull
-from tenure.persistence.commits import Change, Commit, CommitResult
-from tenure.persistence.group import Outcome
+from tenure.persistence.commits.commit import (
+    Change,
+    Commit,
+    CommitResult,
+)
 from tenure.persistence.store import Store
-from tenure.persistence.writer import Pending
+from tenure.persistence.writing.group import Outcome
+from tenure.persistence.writing.writer import Pending
 
 from .facts import RuntimeFacts
 

@@ -8,14 +8,28 @@ from typing import Any, Final, final
 from attrs import evolve, frozen
 
 from tenure.errors import InvalidTransition, RuntimeDestroyed
-from tenure.persistence.commits import Change
-from tenure.persistence.facets.lifecycle import WriteLifecycle
-from tenure.persistence.facets.ownership import RenewToken
-from tenure.persistence.facets.runs import DropRun
-from tenure.persistence.lifecycle import LifecycleEvent, Standing, abandons, durable, runs_inputs, transition
-from tenure.persistence.values import AbandonReason, LogicalRuntimeId, RuntimeState
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets.ownership.lifecycle import WriteLifecycle
+from tenure.persistence.facets.ownership.ownership import RenewToken
+from tenure.persistence.facets.runs.runs import DropRun
+from tenure.persistence.model.lifecycle import (
+    LifecycleEvent,
+    Standing,
+    abandons,
+    durable,
+    runs_inputs,
+    transition,
+)
+from tenure.persistence.model.values import (
+    AbandonReason,
+    LogicalRuntimeId,
+    RuntimeState,
+)
 
-from .facts import RuntimeFacts, attached
+from .facts import (
+    RuntimeFacts,
+    attached,
+)
 
 ENDS_RUN: Final = frozenset({LifecycleEvent.STOP, LifecycleEvent.DESTROY, LifecycleEvent.RESET})
 """Events that drop the current run with its inputs."""

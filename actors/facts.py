@@ -6,9 +6,13 @@ from typing import final
 
 from attrs import define
 
-from tenure.persistence.facets.ownership import Ownership
-from tenure.persistence.lifecycle import Standing
-from tenure.persistence.values import LogicalRuntimeId, RunId, RuntimeState
+from tenure.persistence.facets.ownership.ownership import Ownership
+from tenure.persistence.model.lifecycle import Standing
+from tenure.persistence.model.values import (
+    LogicalRuntimeId,
+    RunId,
+    RuntimeState,
+)
 
 
 @final

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tenure.persistence.facets.runs import InputEnded
-from tenure.persistence.values import AbandonReason, InputId, LogicalRuntimeId
+from tenure.persistence.facets.runs.runs import InputEnded
+from tenure.persistence.model.values import (
+    AbandonReason,
+    InputId,
+    LogicalRuntimeId,
+)
 
 from .facts import RuntimeFacts
 

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar, cast, final
 
 import trio
 
-from tenure.persistence.writer import Pending
+from tenure.persistence.writing.writer import Pending
 
 T = TypeVar("T")
 

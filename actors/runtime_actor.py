@@ -22,25 +22,54 @@ from typing import Any, TypeVar, final
 import trio
 
 from tenure.errors import Closed, Error, RuntimeDestroyed, StaleFence, StoreBroken
-from tenure.persistence.commits import Change, Commit, CommitResult
-from tenure.persistence.facets.inputs import AcceptedInput, AcceptInput
-from tenure.persistence.facets.lifecycle import Hold
-from tenure.persistence.facets.runs import BeginRun, NothingBegun, RunBegun
-from tenure.persistence.group import Outcome
-from tenure.persistence.lifecycle import LifecycleEvent, transition
-from tenure.persistence.nursery import first
+from tenure.persistence.commits.commit import (
+    Change,
+    Commit,
+    CommitResult,
+)
+from tenure.persistence.facets.inbox.inputs import (
+    AcceptedInput,
+    AcceptInput,
+)
+from tenure.persistence.facets.ownership.lifecycle import Hold
+from tenure.persistence.facets.runs.runs import (
+    BeginRun,
+    NothingBegun,
+    RunBegun,
+)
+from tenure.persistence.model.lifecycle import (
+    LifecycleEvent,
+    transition,
+)
+from tenure.persistence.model.values import (
+    AbandonReason,
+    InputId,
+    Lane,
+    RunId,
+    RuntimeState,
+)
+from tenure.persistence.seams.nursery import first
 from tenure.persistence.store import Store
-from tenure.persistence.values import AbandonReason, InputId, Lane, RunId, RuntimeState
+from tenure.persistence.writing.group import Outcome
 
 from .commit_channel import CommitChannel
-from .decisions import Decision, check_drops, decide, may_begin, publish
+from .decisions import (
+    Decision,
+    check_drops,
+    decide,
+    may_begin,
+    publish,
+)
 from .facts import RuntimeFacts
 from .listener import Listener
 from .mailbox import Mailbox
 from .request import Request
 from .resting import Resting
 from .watched import Watched
-from .worker import LINGERS, Worker
+from .worker import (
+    LINGERS,
+    Worker,
+)
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ import trio
 from measuring.report import options, print_line, ratio, scratch
 from measuring.workload import Agent, boundary_commit, messages, prepare
 
-from tenure.persistence.codec import encode
-from tenure.persistence.commits import Commit
-from tenure.persistence.facets.sessions import AppendMessages
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.model.codec import encode
 from tenure.persistence.store import Store, open_store
 
 

@@ -28,7 +28,10 @@ from scratch import database, parser
 
 import tenure
 from tenure.errors import NotAccepting
-from tenure.persistence.executors import Heard, ThreadExecutor
+from tenure.persistence.seams.executors import (
+    Heard,
+    ThreadExecutor,
+)
 
 T = TypeVar("T")
 

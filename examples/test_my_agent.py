@@ -1,7 +1,7 @@
 """How to test an agent of your own against everything that can go wrong.
 
     pytest examples/test_my_agent.py
-    python -m tenure.testing.simulate --of examples.test_my_agent:shop --seeds 1000
+    python -m proof.simulate --of examples.test_my_agent:shop --seeds 1000
 
 The agent is a clerk. For each order it reserves the goods (a `keyed` step: the warehouse knows a key that it has seen),
 charges the card (a `never` step: the bank does not, and after a crash it is asked) and sends the parcel to the dispatcher,

@@ -23,30 +23,56 @@ from tenure.errors import (
     WeakDurability,
 )
 
-from .commits import Commit, CommitResult
+from .commits.commit import (
+    Commit,
+    CommitResult,
+)
+from .commits.rows import (
+    OPTIONAL_NUMBER,
+    check_row,
+)
 from .contracts.credentials import CredentialsContract
 from .contracts.operations import OperationsContract
 from .contracts.runtimes import RuntimeContract
-from .engines.engine import HostProofs, Statements
-from .engines.sqlite import SqliteEngine
+from .engines.engine import (
+    HostProofs,
+    Statements,
+)
+from .engines.sqlite.engine import SqliteEngine
 from .engines.statements import load_statements
-from .executors import Executor
+from .engines.target import (
+    MEMORY,
+    path_of,
+)
 from .facets.catalog import FACETS
-from .facets.ownership import RenewLease
+from .facets.ownership.ownership import RenewLease
 from .facets.pruning import Pruned
-from .group import GroupRunner, Outcome
-from .hosts import Rejoined
-from .limits import Limits
-from .nursery import background
-from .opened import Closing, Opened, open_when_free
-from .pruning import prune
-from .queries import QueryConnection
-from .readers import Readers
-from .rows import OPTIONAL_NUMBER, check_row
-from .seams import Seams
-from .target import MEMORY, path_of
-from .values import DurabilityClass, DurabilityTier
-from .writer import Pending, Writer, WriterStatistics
+from .model.values import (
+    DurabilityClass,
+    DurabilityTier,
+)
+from .reading.readers import Readers
+from .reading.user_connection import QueryConnection
+from .seams.executors import Executor
+from .seams.limits import Limits
+from .seams.nursery import background
+from .seams.seams import Seams
+from .upkeep.prune import prune
+from .writing.closing import (
+    Closing,
+    Opened,
+    open_when_free,
+)
+from .writing.group import (
+    GroupRunner,
+    Outcome,
+)
+from .writing.host_row import Rejoined
+from .writing.writer import (
+    Pending,
+    Writer,
+    WriterStatistics,
+)
 
 T = TypeVar("T")
 

@@ -13,15 +13,19 @@ from typing import Final, cast
 import trio
 
 from tenure.errors import Closed
-from tenure.persistence.checks import check_seconds
-from tenure.persistence.limits import Limits
-from tenure.persistence.nursery import background
-from tenure.persistence.seams import Seams
+from tenure.persistence.model.validation import check_seconds
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.nursery import background
+from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store
-from tenure.persistence.values import DurabilityClass
 
-from .behaviour import Behaviour, BehaviourFunction, as_behaviours
-from .passivation import passivate_idle
+from .hosting.passivation import passivate_idle
+from .runs.behaviour import (
+    Behaviour,
+    BehaviourFunction,
+    as_behaviours,
+)
 from .supervisor import Supervisor
 
 DRAIN_S: Final = 10.0

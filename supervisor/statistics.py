@@ -8,10 +8,10 @@ from typing import final
 from attrs import frozen
 
 from tenure.actors.facts import RuntimeFacts
-from tenure.persistence.values import RuntimeState
-from tenure.persistence.writer import WriterStatistics
+from tenure.persistence.model.values import RuntimeState
+from tenure.persistence.writing.writer import WriterStatistics
 
-from .log import HostLog
+from .operators.log import HostLog
 
 
 @final

@@ -29,33 +29,57 @@ from tenure.errors import (
     StoreBroken,
     UnknownKind,
 )
-from tenure.persistence.executors import BorrowedThreads
-from tenure.persistence.facets import inputs, sends
-from tenure.persistence.facets.dead_letters import DeadLetter
-from tenure.persistence.lifecycle import LifecycleEvent
-from tenure.persistence.store import Store
-from tenure.persistence.values import (
+from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.runs import sends
+from tenure.persistence.facets.runs.dead_letters import DeadLetter
+from tenure.persistence.model.lifecycle import LifecycleEvent
+from tenure.persistence.model.values import (
     InputId,
     InputPhase,
     LogicalRuntimeId,
     RuntimeState,
     check_runtime_id,
 )
+from tenure.persistence.seams.executors import BorrowedThreads
+from tenure.persistence.store import Store
 
-from .behaviour import Behaviour
-from .execution import Execution
-from .foreign import ForeignRuntime, find_foreign
-from .ingress import AcceptTerms, accept_change
-from .log import HostLog
-from .ownership import HostWatch
-from .publishing import Publishing
-from .reading import Backlog, read_backlog, read_dead_letters, read_refused_sends, read_session
-from .recovery import UnownedRuntime, read_unowned
-from .requests import Requests
-from .runtime import Runtime
-from .statistics import SupervisorStatistics, statistics_of
-from .takeovers import Takeovers
-from .tickets import Outcome, Ticket, Tickets, stored_outcome
+from .accepting.ingress import (
+    AcceptTerms,
+    accept_change,
+)
+from .accepting.publishing import Publishing
+from .accepting.tickets import (
+    Outcome,
+    Ticket,
+    Tickets,
+    stored_outcome,
+)
+from .fleet.host_watch import HostWatch
+from .fleet.requests import Requests
+from .handles.foreign import (
+    ForeignRuntime,
+    find_foreign,
+)
+from .handles.runtime import Runtime
+from .hosting.recovery import (
+    UnownedRuntime,
+    read_unowned,
+)
+from .hosting.takeovers import Takeovers
+from .operators.log import HostLog
+from .operators.reading import (
+    Backlog,
+    read_backlog,
+    read_dead_letters,
+    read_refused_sends,
+    read_session,
+)
+from .runs.behaviour import Behaviour
+from .runs.execution import Execution
+from .statistics import (
+    SupervisorStatistics,
+    statistics_of,
+)
 
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .persistence.contracts.registry import OperationRegistry as OperationRegistry
+from .persistence.contracts.operation_registry import OperationRegistry as OperationRegistry
 from .persistence.contracts.types import (
     InputDurability as InputDurability,
     InputState as InputState,
@@ -20,14 +20,18 @@ from .persistence.contracts.types import (
     StoredInputState as StoredInputState,
     TranscriptRewriteCommit as TranscriptRewriteCommit,
 )
-from .persistence.envelope import decode_snapshot as decode_snapshot, encode_snapshot as encode_snapshot
 from .persistence.facets.pruning import Pruned as Pruned
-from .persistence.facets.steps import Repeat as Repeat
-from .persistence.limits import Limits as Limits
-from .persistence.policies import ConsumePoint as ConsumePoint, QueueMode as QueueMode, Routing as Routing
-from .persistence.seams import Seams as Seams
-from .persistence.store import Store as Store, open_store as open_store
-from .persistence.values import (
+from .persistence.facets.runs.steps import Repeat as Repeat
+from .persistence.model.envelope import (
+    decode_snapshot as decode_snapshot,
+    encode_snapshot as encode_snapshot,
+)
+from .persistence.model.policies import (
+    ConsumePoint as ConsumePoint,
+    QueueMode as QueueMode,
+    Routing as Routing,
+)
+from .persistence.model.values import (
     AbandonReason as AbandonReason,
     DurabilityClass as DurabilityClass,
     DurabilityTier as DurabilityTier,
@@ -42,24 +46,33 @@ from .persistence.values import (
     RuntimeState as RuntimeState,
     SessionId as SessionId,
 )
-from .supervisor.behaviour import Behaviour as Behaviour
-from .supervisor.foreign import ForeignRuntime as ForeignRuntime
-from .supervisor.ingress import AcceptTerms as AcceptTerms
+from .persistence.seams.limits import Limits as Limits
+from .persistence.seams.seams import Seams as Seams
+from .persistence.store import (
+    Store as Store,
+    open_store as open_store,
+)
+from .supervisor.accepting.ingress import AcceptTerms as AcceptTerms
+from .supervisor.accepting.tickets import (
+    Outcome as Outcome,
+    Ticket as Ticket,
+)
+from .supervisor.handles.foreign import ForeignRuntime as ForeignRuntime
+from .supervisor.handles.runtime import Runtime as Runtime
+from .supervisor.hosting.recovery import UnownedRuntime as UnownedRuntime
 from .supervisor.opening import open_supervisor as open_supervisor
-from .supervisor.reading import Backlog as Backlog
-from .supervisor.recovery import UnownedRuntime as UnownedRuntime
-from .supervisor.restart import RestartPolicy as RestartPolicy
-from .supervisor.run import Run as Run
-from .supervisor.run_input import RunInput as RunInput
-from .supervisor.runtime import Runtime as Runtime
-from .supervisor.session import RunSession as RunSession
-from .supervisor.statistics import SupervisorStatistics as SupervisorStatistics
-from .supervisor.supervisor import Supervisor as Supervisor
-from .supervisor.tickets import Outcome as Outcome, Ticket as Ticket
-from .supervisor.verdicts import (
+from .supervisor.operators.reading import Backlog as Backlog
+from .supervisor.runs.behaviour import Behaviour as Behaviour
+from .supervisor.runs.restart import RestartPolicy as RestartPolicy
+from .supervisor.runs.run import Run as Run
+from .supervisor.runs.run_input import RunInput as RunInput
+from .supervisor.runs.session import RunSession as RunSession
+from .supervisor.runs.verdicts import (
     DidNotRun as DidNotRun,
     InDoubtHook as InDoubtHook,
     Ran as Ran,
     StepInDoubt as StepInDoubt,
     Verdict as Verdict,
 )
+from .supervisor.statistics import SupervisorStatistics as SupervisorStatistics
+from .supervisor.supervisor import Supervisor as Supervisor

@@ -10,8 +10,8 @@ from typing import Any
 import trio
 
 import tenure
-from tenure.persistence.files import OsFiles
-from tenure.supervisor.runtime import Runtime
+from tenure.persistence.seams.files import OsFiles
+from tenure.supervisor.handles.runtime import Runtime
 
 from .report import Timing
 from .workload import messages

@@ -15,7 +15,7 @@ from typing import Any, Final, final
 import apsw
 from attrs import frozen
 
-from tenure.persistence.limits import Limits
+from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import open_store
 
 from .report import Timing

@@ -18,15 +18,27 @@ from typing import Any, Final, final
 import trio
 from attrs import frozen
 
-from tenure.persistence.codec import digest, encode
-from tenure.persistence.commits import Commit
-from tenure.persistence.facets.inputs import AcceptInput
-from tenure.persistence.facets.ownership import Ownership, TakeOwnership
-from tenure.persistence.facets.receipts import MintReceipt
-from tenure.persistence.facets.runs import BeginRun
-from tenure.persistence.facets.sessions import AppendMessages
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.facets.inbox.inputs import AcceptInput
+from tenure.persistence.facets.inbox.receipts import MintReceipt
+from tenure.persistence.facets.ownership.ownership import (
+    Ownership,
+    TakeOwnership,
+)
+from tenure.persistence.facets.runs.runs import BeginRun
+from tenure.persistence.model.codec import (
+    digest,
+    encode,
+)
+from tenure.persistence.model.values import (
+    InputId,
+    LogicalRuntimeId,
+    RunApplyBoundary,
+    RunId,
+    SessionId,
+)
 from tenure.persistence.store import Store, open_store
-from tenure.persistence.values import InputId, LogicalRuntimeId, RunApplyBoundary, RunId, SessionId
 
 from .report import Timing
 

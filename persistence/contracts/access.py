@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from tenure.persistence.commits import Commit, CommitResult
+from tenure.persistence.commits.commit import (
+    Commit,
+    CommitResult,
+)
 from tenure.persistence.engines.engine import Statements
 
 T = TypeVar("T")

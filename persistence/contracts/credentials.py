@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
-from tenure.persistence.commits import Commit
+from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets import credentials
 from tenure.persistence.facets.credentials import PersistFlow, Update, UpdateFlow, UpdateRaised
 

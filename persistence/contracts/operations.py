@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import final
 
-from tenure.persistence.commits import Change, Commit
+from tenure.persistence.commits.commit import (
+    Change,
+    Commit,
+)
 from tenure.persistence.facets import operations
 from tenure.persistence.facets.operations import DeleteOperations, PersistOperations
-from tenure.persistence.operations import PersistedOpsSnapshot, encode_ops
-from tenure.persistence.values import LogicalRuntimeId, check_runtime_id
+from tenure.persistence.model.operations import (
+    PersistedOpsSnapshot,
+    encode_ops,
+)
+from tenure.persistence.model.values import (
+    LogicalRuntimeId,
+    check_runtime_id,
+)
 
 from .access import Access
 

@@ -12,15 +12,35 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, final
 
 from tenure.errors import InvalidInput, InvalidSnapshot, ReadFailed, SessionKeyMismatch
-from tenure.persistence.commits import Change, Commit
-from tenure.persistence.envelope import SessionSnapshot, decode_snapshot, encode_snapshot, identity_of
-from tenure.persistence.facets import input_records, lifecycle, receipts, snapshots
-from tenure.persistence.facets.input_records import PersistInputs
-from tenure.persistence.facets.lifecycle import PersistState
-from tenure.persistence.facets.receipts import BringReceipt, MintReceipt
-from tenure.persistence.facets.snapshots import ClearSnapshot, ReplaceSnapshot, WriteSnapshot
-from tenure.persistence.lifecycle_record import decode_lifecycle_record
-from tenure.persistence.values import check_runtime_id
+from tenure.persistence.commits.commit import (
+    Change,
+    Commit,
+)
+from tenure.persistence.facets.conversation import snapshots
+from tenure.persistence.facets.conversation.snapshots import (
+    ClearSnapshot,
+    ReplaceSnapshot,
+    WriteSnapshot,
+)
+from tenure.persistence.facets.inbox import (
+    input_records,
+    receipts,
+)
+from tenure.persistence.facets.inbox.input_records import PersistInputs
+from tenure.persistence.facets.inbox.receipts import (
+    BringReceipt,
+    MintReceipt,
+)
+from tenure.persistence.facets.ownership import lifecycle
+from tenure.persistence.facets.ownership.lifecycle import PersistState
+from tenure.persistence.model.envelope import (
+    SessionSnapshot,
+    decode_snapshot,
+    encode_snapshot,
+    identity_of,
+)
+from tenure.persistence.model.lifecycle_record import decode_lifecycle_record
+from tenure.persistence.model.values import check_runtime_id
 
 from .access import Access
 from .types import (

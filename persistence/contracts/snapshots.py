@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenure.persistence.envelope import (
+from tenure.persistence.model.envelope import (
     SessionSnapshot,
     decode_snapshot,
     encode_snapshot,

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from tenure.persistence.envelope import (
+from tenure.persistence.model.envelope import (
     SessionDelta,
     SessionSnapshot,
     TranscriptRewriteCommit,
 )
-from tenure.persistence.input_state import (
+from tenure.persistence.model.input_state import (
     InputState,
     InputStatePersistenceRecord,
     InputTransition,
     ReconstructionSource,
     StoredInputState,
 )
-from tenure.persistence.lifecycle_record import (
+from tenure.persistence.model.lifecycle_record import (
     MachineLifecycleBindingFacts,
     MachineLifecycleCommit,
     MachineLifecycleSnapshot,
     MachineLifecycleStoreRecord,
 )
-from tenure.persistence.operations import PersistedOpsSnapshot
-from tenure.persistence.policies import (
+from tenure.persistence.model.operations import PersistedOpsSnapshot
+from tenure.persistence.model.policies import (
     InputDurability,
     PolicyDecision,
 )
-from tenure.persistence.values import (
+from tenure.persistence.model.values import (
     InputId,
     Lane,
     LogicalRuntimeId,

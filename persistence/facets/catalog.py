@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from typing import Final
 
-from tenure.persistence.facet import Facet
+from tenure.persistence.commits.facet import Facet
+from tenure.persistence.upkeep import verification_statements as verification
 
 from . import (
-    chain,
     credentials,
-    dead_letters,
-    input_records,
-    inputs,
-    lifecycle,
     operations,
-    ownership,
     pruning,
-    receipts,
-    repair,
-    requests,
-    runs,
-    runtimes,
-    sends,
+)
+from .conversation import (
     sessions,
     snapshots,
+)
+from .inbox import (
+    input_records,
+    inputs,
+    receipts,
+    repair,
+)
+from .ownership import (
+    lifecycle,
+    ownership,
+    requests,
+)
+from .records import (
+    chain,
+    runtimes,
+)
+from .runs import (
+    dead_letters,
+    runs,
+    sends,
     steps,
-    verification,
 )
 
 FACETS: Final[tuple[Facet, ...]] = (

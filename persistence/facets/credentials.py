@@ -14,10 +14,13 @@ from typing import Any, Final, final
 from attrs import field, frozen
 
 from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge
-from tenure.persistence.commits import Change
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import (
+    Facet,
+    Handler,
+)
+from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facet import Facet, Handler
-from tenure.persistence.transaction import Transaction
 
 Update = Callable[[bytes | None], bytes]
 """From the stored snapshot, or None, to the next one. Pure and sync."""

@@ -6,14 +6,21 @@ from typing import Final, final
 
 from attrs import field, frozen
 
-from tenure.persistence.commits import Change
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import (
+    Facet,
+    Handler,
+)
+from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facet import Facet, Handler
-from tenure.persistence.operations import OPS_RECORD_VERSION, PersistedOpsSnapshot, decode_ops
-from tenure.persistence.transaction import Transaction
-from tenure.persistence.values import LogicalRuntimeId
+from tenure.persistence.model.operations import (
+    OPS_RECORD_VERSION,
+    PersistedOpsSnapshot,
+    decode_ops,
+)
+from tenure.persistence.model.values import LogicalRuntimeId
 
-from . import runtimes
+from .records import runtimes
 
 
 @final

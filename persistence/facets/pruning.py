@@ -19,15 +19,22 @@ from typing import Final, final
 from attrs import define, frozen
 
 from tenure.errors import Corrupt
-from tenure.persistence.commits import Change
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import (
+    Facet,
+    Handler,
+)
+from tenure.persistence.commits.rows import (
+    OPTIONAL_NUMBER,
+    OPTIONAL_TEXT,
+    check_row,
+)
+from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facet import Facet, Handler
-from tenure.persistence.rows import OPTIONAL_NUMBER, OPTIONAL_TEXT, check_row
-from tenure.persistence.transaction import Transaction
-from tenure.persistence.values import LogicalRuntimeId
+from tenure.persistence.model.values import LogicalRuntimeId
 
-from . import run_records
-from .runtimes import CHAIN_START
+from .records import run_records
+from .records.runtimes import CHAIN_START
 
 ROWS_AT_ONCE: Final = 2_000
 """Rows of runs after which a commit judges no further run; one run has at most `Limits.run_steps` of them and some more."""

@@ -6,18 +6,25 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar, Unpack, final
 
-from tenure.persistence.facets.dead_letters import DeadLetter
-from tenure.persistence.facets.sends import RefusedSend
-from tenure.persistence.values import InputId, LogicalRuntimeId, RuntimeState
-from tenure.supervisor.foreign import ForeignRuntime as TrioForeignRuntime
-from tenure.supervisor.ingress import AcceptTerms
-from tenure.supervisor.reading import Backlog
-from tenure.supervisor.recovery import UnownedRuntime
-from tenure.supervisor.runtime import Runtime as TrioRuntime
+from tenure.persistence.facets.runs.dead_letters import DeadLetter
+from tenure.persistence.facets.runs.sends import RefusedSend
+from tenure.persistence.model.values import (
+    InputId,
+    LogicalRuntimeId,
+    RuntimeState,
+)
+from tenure.supervisor.accepting.ingress import AcceptTerms
+from tenure.supervisor.accepting.tickets import (
+    Outcome,
+    Ticket as TrioTicket,
+)
+from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
+from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
+from tenure.supervisor.hosting.recovery import UnownedRuntime
+from tenure.supervisor.operators.reading import Backlog
+from tenure.supervisor.runs.verdicts import Verdict
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
-from tenure.supervisor.tickets import Outcome, Ticket as TrioTicket
-from tenure.supervisor.verdicts import Verdict
 
 from .portal import Portal
 

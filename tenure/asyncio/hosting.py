@@ -15,16 +15,25 @@ import outcome
 import trio
 
 from tenure.errors import Closed, Error
-from tenure.persistence.limits import Limits
-from tenure.persistence.nursery import background
-from tenure.persistence.seams import Seams
-from tenure.persistence.values import DurabilityClass
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.nursery import background
+from tenure.persistence.seams.seams import Seams
 from tenure.supervisor import opening
-from tenure.supervisor.behaviour import Behaviour, BehaviourFunction
+from tenure.supervisor.runs.behaviour import (
+    Behaviour,
+    BehaviourFunction,
+)
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
 from .handles import Supervisor
-from .portal import CLOSED, Portal, cancel_at_next_await, in_loop, wait_shielded
+from .portal import (
+    CLOSED,
+    Portal,
+    cancel_at_next_await,
+    in_loop,
+    wait_shielded,
+)
 from .steps import LOOP
 
 THREAD: Final = "tenure-supervisor"

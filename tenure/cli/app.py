@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
-from . import backups, explanation, inspection, vacuum, verbs
+from . import (
+    backups,
+    explanation,
+    inspection,
+    vacuum,
+    verbs,
+)
 from .command import command
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import attrs
 import click
 
-from tenure.persistence.backup import back_up, restore as restore_store
-from tenure.persistence.engines.sqlite_backup import Copy
+from tenure.persistence.engines.sqlite.backup import Copy
+from tenure.persistence.upkeep.backup import (
+    back_up,
+    restore as restore_store,
+)
 
 from .output import Output
 

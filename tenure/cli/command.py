@@ -12,7 +12,10 @@ import trio
 
 from tenure.errors import Error
 
-from .exits import INTERRUPTED, exit_code
+from .exits import (
+    INTERRUPTED,
+    exit_code,
+)
 from .output import Output
 
 P = ParamSpec("P")

@@ -10,9 +10,12 @@ import attrs
 import click
 import trio
 
-from tenure.persistence.explanation import Tail, explain
-from tenure.persistence.looking import look_into
-from tenure.persistence.values import check_runtime_id
+from tenure.persistence.model.values import check_runtime_id
+from tenure.persistence.upkeep.explain import (
+    Tail,
+    explain,
+)
+from tenure.persistence.upkeep.look import look_into
 
 from .output import Output
 

@@ -8,11 +8,30 @@ from typing import Final
 import attrs
 import click
 
-from tenure.persistence.facets.dead_letters import DeadLetter, of_runtime
-from tenure.persistence.inspection import PAGE, list_runtimes, show_runtime
-from tenure.persistence.looking import Look, look_into
-from tenure.persistence.values import InputId, LogicalRuntimeId, check_runtime_id
-from tenure.persistence.verification import Verification, count_runtimes, runtime_ids, verify_runtime
+from tenure.persistence.facets.runs.dead_letters import (
+    DeadLetter,
+    of_runtime,
+)
+from tenure.persistence.model.values import (
+    InputId,
+    LogicalRuntimeId,
+    check_runtime_id,
+)
+from tenure.persistence.upkeep.inspect import (
+    PAGE,
+    list_runtimes,
+    show_runtime,
+)
+from tenure.persistence.upkeep.look import (
+    Look,
+    look_into,
+)
+from tenure.persistence.upkeep.verify import (
+    Verification,
+    count_runtimes,
+    runtime_ids,
+    verify_runtime,
+)
 
 from .exits import REFUSED
 from .output import Output

@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 import click
 
-from tenure.persistence.looking import look_into
 from tenure.persistence.store import open_store
+from tenure.persistence.upkeep.look import look_into
 
 from .output import Output
 

@@ -14,10 +14,14 @@ from typing import Any
 import click
 
 from tenure.errors import InvalidInput
-from tenure.persistence.looking import look_into
-from tenure.supervisor.handle import Handle
+from tenure.persistence.upkeep.look import look_into
+from tenure.supervisor.handles.handle import Handle
 from tenure.supervisor.opening import open_supervisor
-from tenure.supervisor.verdicts import DidNotRun, Ran, Verdict
+from tenure.supervisor.runs.verdicts import (
+    DidNotRun,
+    Ran,
+    Verdict,
+)
 
 from .output import Output
 

@@ -7,9 +7,18 @@ from .fault_sweep import (
     FaultSweep as FaultSweep,
     FaultSweepReport as FaultSweepReport,
 )
-from .faults import Fault as Fault, FaultKind as FaultKind
-from .history import History as History, Witness as Witness
-from .images import Cut as Cut, ImageId as ImageId
+from .faults import (
+    Fault as Fault,
+    FaultKind as FaultKind,
+)
+from .history import (
+    History as History,
+    Witness as Witness,
+)
+from .images import (
+    Cut as Cut,
+    ImageId as ImageId,
+)
 from .invariants import (
     AnswerChanged as AnswerChanged,
     Invariant as Invariant,
@@ -22,7 +31,10 @@ from .power_cut import (
     PowerCutFailure as PowerCutFailure,
     PowerCutReport as PowerCutReport,
 )
-from .scenario import Check as Check, Scenario as Scenario
+from .scenario import (
+    Check as Check,
+    Scenario as Scenario,
+)
 from .simulation import (
     Client as Client,
     Given as Given,

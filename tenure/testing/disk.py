@@ -24,7 +24,10 @@ from typing import Protocol, final
 
 from attrs import frozen
 
-from .disk_file import Content, DiskFile
+from .disk_file import (
+    Content,
+    DiskFile,
+)
 from .operations import (
     Change,
     Create,

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import final
 
-from .operations import ALL_SECTORS, Change, Drive, Write, apply, apply_sectors
+from .operations import (
+    ALL_SECTORS,
+    Change,
+    Drive,
+    Write,
+    apply,
+    apply_sectors,
+)
 
 Content = bytes | bytearray
 """What a file holds. Shared content is never changed in place, whichever of the two it is."""

@@ -18,13 +18,33 @@ from attrs import field, frozen
 
 from .determinism import run_seeded
 from .disk import Disk
-from .faults import Fault, FaultInjector, FaultKind
-from .history import Event, History, Witness
-from .images import Cut, crash
-from .machine import Machine, Room, Start
+from .faults import (
+    Fault,
+    FaultInjector,
+    FaultKind,
+)
+from .history import (
+    Event,
+    History,
+    Witness,
+)
+from .images import (
+    Cut,
+    crash,
+)
+from .machine import (
+    Machine,
+    Room,
+    Start,
+)
 from .operations import Drive
 from .recording import Recording
-from .scenario import HANG_S, Check, Scenario, record
+from .scenario import (
+    HANG_S,
+    Check,
+    Scenario,
+    record,
+)
 
 CRASHES = (Cut.KILL, Cut.NOTHING, Cut.EVERYTHING, Cut.SUBSET, Cut.TORN)
 """How the machine crashes after each fault."""

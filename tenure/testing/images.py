@@ -18,8 +18,18 @@ from typing import final
 
 from attrs import frozen
 
-from .disk import Disk, Survivors
-from .operations import ALL_SECTORS, NO_SECTORS, Change, Drive, Truncate, sector_count
+from .disk import (
+    Disk,
+    Survivors,
+)
+from .operations import (
+    ALL_SECTORS,
+    NO_SECTORS,
+    Change,
+    Drive,
+    Truncate,
+    sector_count,
+)
 from .recording import Recording
 
 

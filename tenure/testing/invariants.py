@@ -10,7 +10,10 @@ from attrs import frozen
 
 from .disk import Disk
 from .history import History
-from .images import RANDOM_CUTS, Cut
+from .images import (
+    RANDOM_CUTS,
+    Cut,
+)
 from .machine import Machine
 
 S = TypeVar("S")

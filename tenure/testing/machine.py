@@ -8,13 +8,19 @@ from typing import final
 import trio
 from attrs import frozen
 
-from tenure.persistence.executors import InlineExecutor
-from tenure.persistence.identity import HostIdentity
-from tenure.persistence.seams import Seams
+from tenure.persistence.seams.executors import InlineExecutor
+from tenure.persistence.seams.identity import HostIdentity
+from tenure.persistence.seams.seams import Seams
 
 from .disk import Disk
-from .images import Cut, crash
-from .memory_seams import MemoryFiles, MemoryLocks
+from .images import (
+    Cut,
+    crash,
+)
+from .memory_seams import (
+    MemoryFiles,
+    MemoryLocks,
+)
 from .mounts import Mounts
 from .recording import Recording
 

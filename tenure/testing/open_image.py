@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .mounts import Mounts
-from .recording_vfs import RecordingVfs, examine
+from .recording_vfs import (
+    RecordingVfs,
+    examine,
+)
 from .saved_image import SavedImage
 
 

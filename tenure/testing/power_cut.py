@@ -20,13 +20,30 @@ from attrs import field, frozen
 
 from .determinism import run_seeded
 from .disk import Disk
-from .history import EventKind, History
-from .images import Cut, Image, ImageId, images
-from .machine import Machine, Room, Start
+from .history import (
+    EventKind,
+    History,
+)
+from .images import (
+    Cut,
+    Image,
+    ImageId,
+    images,
+)
+from .machine import (
+    Machine,
+    Room,
+    Start,
+)
 from .operations import Drive
 from .recording import Recording
 from .saved_image import SavedImage
-from .scenario import HANG_S, Check, Scenario, record
+from .scenario import (
+    HANG_S,
+    Check,
+    Scenario,
+    record,
+)
 
 OPERATIONS_SHOWN = 20
 

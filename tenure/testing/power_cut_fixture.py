@@ -12,9 +12,15 @@ import pytest
 from pytest_tenure import FEW, MANY
 
 from .operations import Drive
-from .power_cut import PowerCut, PowerCutReport
+from .power_cut import (
+    PowerCut,
+    PowerCutReport,
+)
 from .saved_image import SavedImage
-from .scenario import Check, Scenario
+from .scenario import (
+    Check,
+    Scenario,
+)
 
 
 @final

@@ -8,7 +8,10 @@ from typing import final
 from attrs import frozen
 
 from .disk import Disk
-from .history import Event, History
+from .history import (
+    Event,
+    History,
+)
 from .operations import (
     Create,
     FailedSync,

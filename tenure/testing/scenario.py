@@ -8,8 +8,15 @@ from typing import Final, Protocol
 import trio
 
 from .disk import Disk
-from .history import History, Witness
-from .machine import Machine, Room, Start
+from .history import (
+    History,
+    Witness,
+)
+from .machine import (
+    Machine,
+    Room,
+    Start,
+)
 from .operations import Drive
 from .recording import Recording
 

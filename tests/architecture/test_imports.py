@@ -29,10 +29,10 @@ DRIVERS = {
 """Which files may import a driver, by how their path begins."""
 
 PURE = (
-    "persistence/values.py",
-    "persistence/lifecycle.py",
-    "persistence/phases.py",
-    "supervisor/restart.py",
+    "persistence/model/values.py",
+    "persistence/model/lifecycle.py",
+    "persistence/model/phases.py",
+    "supervisor/runs/restart.py",
 )
 """Tables and decisions that perform nothing."""
 
@@ -144,21 +144,21 @@ def test_a_pure_table_reaches_neither_trio_nor_an_engine(name: str) -> None:
         ("persistence/store.py", "from .writer import Writer", False),
         ("persistence/store.py", "from . import writer", False),
         ("persistence/store.py", "from tenure.errors import Closed", False),
-        ("persistence/facets/inputs.py", "from tenure.persistence.values import RunId", False),
-        ("persistence/facets/inputs.py", "from ..values import RunId", True),
+        ("persistence/facets/inbox/inputs.py", "from tenure.persistence.model.values import RunId", False),
+        ("persistence/facets/inbox/inputs.py", "from ..values import RunId", True),
         ("persistence/store.py", "from tenure.actors.mailbox import Mailbox", True),
         ("persistence/store.py", "import tenure.supervisor", True),
         ("persistence/store.py", "from tenure import errors", True),
         ("persistence/store.py", "import tenure", True),
         ("persistence/store.py", "import tenure.errors", False),
         ("persistence/store.py", "from tenure.testing import Power", True),
-        ("actors/mailbox.py", "from tenure.persistence.commits import Commit", False),
+        ("actors/mailbox.py", "from tenure.persistence.commits.commit import Commit", False),
         ("actors/mailbox.py", "def late():\n    from tenure.supervisor import run", True),
-        ("supervisor/run.py", "from tenure.actors import mailbox", False),
-        ("supervisor/run.py", "from persistence.values import RunId", True),
-        ("tenure/errors.py", "from tenure.persistence.values import RunId", True),
+        ("supervisor/runs/run.py", "from tenure.actors import mailbox", False),
+        ("supervisor/runs/run.py", "from persistence.values import RunId", True),
+        ("tenure/errors.py", "from tenure.persistence.model.values import RunId", True),
         ("tenure/errors.py", "import supervisor.run", True),
-        ("tenure/__init__.py", "from tenure.supervisor.run import Run as Run", False),
+        ("tenure/__init__.py", "from tenure.supervisor.runs.run import Run as Run", False),
         ("tenure/__init__.py", "from tenure.cli import main", True),
         ("tenure/cli/__init__.py", "import tenure", False),
         ("tenure/cli/__init__.py", "from tenure.cli.show import show", False),

@@ -15,7 +15,7 @@ FLOORS = ("persistence", "actors", "supervisor")
 HOUSE = (*FLOORS, "tenure")
 """What installs: `tenure`, and each floor as `tenure.<floor>`."""
 
-AROUND = ("tests", "examples", "benchmarks")
+AROUND = ("proof", "tests", "examples", "benchmarks")
 """What uses the package and does not install."""
 
 

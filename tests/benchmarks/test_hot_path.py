@@ -11,11 +11,19 @@ import pytest
 import trio
 
 import tenure
-from tenure.persistence.commits import Commit
-from tenure.persistence.executors import Executor, Heard, InlineExecutor, ThreadExecutor
-from tenure.persistence.facets.ownership import TakeOwnership
-from tenure.persistence.give_way import GiveWay
-from tenure.persistence.values import LogicalRuntimeId, SessionId
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.ownership.ownership import TakeOwnership
+from tenure.persistence.model.values import (
+    LogicalRuntimeId,
+    SessionId,
+)
+from tenure.persistence.seams.executors import (
+    Executor,
+    Heard,
+    InlineExecutor,
+    ThreadExecutor,
+)
+from tenure.persistence.seams.give_way import GiveWay
 
 T = TypeVar("T")
 

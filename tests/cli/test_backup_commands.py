@@ -15,7 +15,10 @@ from tenure.cli.app import app
 from tenure.cli.exits import BUSY, DAMAGED, DONE, NOT_THERE, WRONG_USE, exit_code
 from tenure.errors import Corrupt, Internal, NotFound, StaleFence, StoreLocked
 from tenure.persistence.store import open_store
-from tests.store.world import message, own
+from tests.kit.stores import (
+    message,
+    own,
+)
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,8 +14,12 @@ from click.testing import CliRunner, Result
 import tenure
 from tenure.cli.app import app
 from tenure.cli.exits import DAMAGED, DONE, NOT_THERE, REFUSED
-from tests.contracts.builders import consumed, delta, queued
-from tests.contracts.damage import execute
+from tests.persistence.contracts.builders import (
+    consumed,
+    delta,
+    queued,
+)
+from tests.persistence.contracts.damage import execute
 
 
 def call(*arguments: object) -> Result:

@@ -13,9 +13,9 @@ import tenure
 from tenure.cli.app import app
 from tenure.cli.exits import DONE, NOT_THERE
 from tenure.cli.output import Output
-from tenure.persistence.commits import Commit
-from tenure.persistence.facets.lifecycle import Hold
-from tenure.persistence.values import LogicalRuntimeId
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.ownership.lifecycle import Hold
+from tenure.persistence.model.values import LogicalRuntimeId
 
 MARKUP = "[customer]42[/x]"
 ESCAPES = "esc\x1b[2J\x9b2J"

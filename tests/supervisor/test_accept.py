@@ -18,7 +18,15 @@ from tenure.errors import (
     PayloadTooLarge,
     RuntimeDestroyed,
 )
-from tests.supervisor.hosting import Gate, consumed, echo, forever, host, nothing, peek
+from tests.kit.hosting import (
+    Gate,
+    consumed,
+    echo,
+    forever,
+    host,
+    nothing,
+    peek,
+)
 
 INBOX = """
     SELECT r.runtime_id, i.idempotency_key, i.phase, CAST(p.payload AS TEXT)

@@ -14,8 +14,15 @@ import trio.testing
 
 import tenure
 from tenure.errors import NotFound
-from tests.hosts.worlds import LIMITS, Host
-from tests.supervisor.hosting import Gate, host, nothing
+from tests.kit.hosting import (
+    Gate,
+    host,
+    nothing,
+)
+from tests.kit.worlds import (
+    LIMITS,
+    Host,
+)
 
 ONE_ATTEMPT = tenure.RestartPolicy(max_attempts=1, budget=1_000)
 HELD_AT_ONCE = tenure.RestartPolicy(budget=1)

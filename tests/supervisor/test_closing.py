@@ -13,7 +13,11 @@ import trio.testing
 
 import tenure
 from tenure.errors import Closed, StoreBroken
-from tests.supervisor.hosting import forever, host, peek
+from tests.kit.hosting import (
+    forever,
+    host,
+    peek,
+)
 
 
 async def sleep_for_ever(run: object) -> None:

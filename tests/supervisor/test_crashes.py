@@ -14,7 +14,12 @@ import trio
 
 import tenure
 from tests.architecture.tree import ROOT
-from tests.supervisor.hosting import consumed, echo, nothing, peek
+from tests.kit.hosting import (
+    consumed,
+    echo,
+    nothing,
+    peek,
+)
 
 pytestmark = pytest.mark.process
 

@@ -16,12 +16,29 @@ import trio
 
 import tenure
 from tenure.errors import Corrupt, Error, Internal, StoreBroken
-from tests.contracts.damage import SCHEMA, every_junk, junk, outcome
-from tests.contracts.owned import KIND, Owner, live
-from tests.contracts.test_damage import TABLES as CONTRACT_TABLES, fill
-from tests.contracts.test_damage_owned import OTHER_HOST, TABLES
-
-from .hosting import LONGEST_S, virtual_seams
+from tests.kit.hosting import (
+    LONGEST_S,
+    virtual_seams,
+)
+from tests.persistence.contracts.damage import (
+    SCHEMA,
+    every_junk,
+    junk,
+    outcome,
+)
+from tests.persistence.contracts.owned import (
+    KIND,
+    Owner,
+    live,
+)
+from tests.persistence.contracts.test_damage import (
+    TABLES as CONTRACT_TABLES,
+    fill,
+)
+from tests.persistence.contracts.test_damage_owned import (
+    OTHER_HOST,
+    TABLES,
+)
 
 ROUNDS = 2
 OF_ONE = {**CONTRACT_TABLES, **TABLES}

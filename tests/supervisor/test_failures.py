@@ -12,7 +12,15 @@ import trio.testing
 
 import tenure
 from tenure.errors import Closed
-from tests.supervisor.hosting import EPOCH, consumed, cut_off, echo, host, nothing, peek
+from tests.kit.hosting import (
+    EPOCH,
+    consumed,
+    cut_off,
+    echo,
+    host,
+    nothing,
+    peek,
+)
 
 EXACT = tenure.RestartPolicy(jitter=0.0)
 

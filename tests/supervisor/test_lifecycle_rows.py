@@ -10,10 +10,17 @@ import trio
 
 import tenure
 from tenure.errors import InvalidTransition, RuntimeDestroyed
-from tenure.persistence.lifecycle import LifecycleEvent, Standing, durable, transition
-from tenure.persistence.values import RuntimeState
-
-from .hosting import forever, host
+from tenure.persistence.model.lifecycle import (
+    LifecycleEvent,
+    Standing,
+    durable,
+    transition,
+)
+from tenure.persistence.model.values import RuntimeState
+from tests.kit.hosting import (
+    forever,
+    host,
+)
 
 VERBS = ("retire", "reset", "stop", "recycle", "destroy")
 

@@ -12,8 +12,18 @@ from trio.testing import MockClock
 
 import tenure
 from tenure.errors import Internal
-from tests.hosts.worlds import LIMITS, Host, idle, supervisor
-from tests.supervisor.hosting import EPOCH, consumed, host, nothing
+from tests.kit.hosting import (
+    EPOCH,
+    consumed,
+    host,
+    nothing,
+)
+from tests.kit.worlds import (
+    LIMITS,
+    Host,
+    idle,
+    supervisor,
+)
 
 ONCE_MORE = tenure.RestartPolicy(max_attempts=2, backoff_s=1, jitter=0)
 

@@ -14,7 +14,10 @@ import trio.testing
 
 import tenure
 from tenure.errors import InvalidInput
-from tests.supervisor.hosting import host, nothing
+from tests.kit.hosting import (
+    host,
+    nothing,
+)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,17 @@ import trio.testing
 
 import tenure
 from tenure.errors import NotFound, RuntimeOwned, StoreBroken
-from tests.supervisor.hosting import CutOff, consumed, cut_off, echo, forever, host, nothing, peek, virtual_seams
+from tests.kit.hosting import (
+    CutOff,
+    consumed,
+    cut_off,
+    echo,
+    forever,
+    host,
+    nothing,
+    peek,
+    virtual_seams,
+)
 
 
 async def test_what_was_left_goes_on_at_the_next_open_without_a_spawn(

@@ -11,15 +11,28 @@ import trio.testing
 
 import tenure
 from tenure.errors import Error, NotFound, PayloadTooLarge, StaleFence
-from tenure.persistence.codec import digest
-from tenure.persistence.commits import Commit, CommitResult
-from tenure.persistence.facets.chain import next_head
-from tenure.persistence.facets.inputs import AcceptInput
-from tenure.persistence.facets.ownership import RenewToken
-from tenure.persistence.facets.runtimes import CHAIN_START
-from tenure.persistence.facets.sessions import AppendMessages
-from tenure.persistence.values import InputId, LogicalRuntimeId
-from tests.supervisor.hosting import Gate, consumed, echo, host, nothing, peek
+from tenure.persistence.commits.commit import (
+    Commit,
+    CommitResult,
+)
+from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.facets.inbox.inputs import AcceptInput
+from tenure.persistence.facets.ownership.ownership import RenewToken
+from tenure.persistence.facets.records.chain import next_head
+from tenure.persistence.facets.records.runtimes import CHAIN_START
+from tenure.persistence.model.codec import digest
+from tenure.persistence.model.values import (
+    InputId,
+    LogicalRuntimeId,
+)
+from tests.kit.hosting import (
+    Gate,
+    consumed,
+    echo,
+    host,
+    nothing,
+    peek,
+)
 
 ALICE = LogicalRuntimeId("alice")
 

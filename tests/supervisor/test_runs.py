@@ -12,7 +12,15 @@ import trio.testing
 
 import tenure
 from tenure.errors import RunEnded, StepMismatch
-from tests.supervisor.hosting import Gate, consumed, cut_off, echo, host, nothing, peek
+from tests.kit.hosting import (
+    Gate,
+    consumed,
+    cut_off,
+    echo,
+    host,
+    nothing,
+    peek,
+)
 
 QUICK = tenure.RestartPolicy(backoff_s=0.001, jitter=0.0)
 

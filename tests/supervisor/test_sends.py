@@ -11,7 +11,14 @@ import trio
 import trio.testing
 
 import tenure
-from tests.supervisor.hosting import consumed, echo, forever, host, nothing, peek
+from tests.kit.hosting import (
+    consumed,
+    echo,
+    forever,
+    host,
+    nothing,
+    peek,
+)
 
 QUICK = tenure.RestartPolicy(backoff_s=0.001, jitter=0.0)
 

@@ -9,7 +9,10 @@ import trio
 import trio.testing
 
 import tenure
-from tests.supervisor.hosting import cut_off, host
+from tests.kit.hosting import (
+    cut_off,
+    host,
+)
 
 
 async def wait_twice(run: tenure.Run) -> None:

@@ -12,7 +12,12 @@ import trio.testing
 
 import tenure
 from tenure.errors import InvalidInput, LimitReached, StepFailed
-from tests.supervisor.hosting import consumed, cut_off, host, peek
+from tests.kit.hosting import (
+    consumed,
+    cut_off,
+    host,
+    peek,
+)
 
 QUICK = tenure.RestartPolicy(backoff_s=0.001, jitter=0.0)
 

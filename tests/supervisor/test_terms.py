@@ -13,7 +13,14 @@ import trio.testing
 
 import tenure
 from tenure.errors import InvalidInput, NotFound
-from tests.supervisor.hosting import CutOff, cut_off, echo, forever, host, peek
+from tests.kit.hosting import (
+    CutOff,
+    cut_off,
+    echo,
+    forever,
+    host,
+    peek,
+)
 
 ANSWERED_S = 60.0
 """Virtual seconds in which whoever waits is answered."""

@@ -12,7 +12,15 @@ import trio.testing
 
 import tenure
 from tenure.errors import Closed, InvalidInput, NotFound
-from tests.supervisor.hosting import CutOff, Gate, cut_off, echo, forever, host, nothing
+from tests.kit.hosting import (
+    CutOff,
+    Gate,
+    cut_off,
+    echo,
+    forever,
+    host,
+    nothing,
+)
 
 
 async def test_a_ticket_is_found_again_by_id_and_by_key_after_a_restart(

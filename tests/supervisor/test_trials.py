@@ -10,7 +10,12 @@ import trio
 import trio.testing
 
 import tenure
-from tests.supervisor.hosting import cut_off, forever, host, nothing
+from tests.kit.hosting import (
+    cut_off,
+    forever,
+    host,
+    nothing,
+)
 from tests.supervisor.test_terms import damage
 
 TURN_S = 10.0

@@ -12,7 +12,15 @@ import trio.testing
 
 import tenure
 from tenure.errors import InvalidTransition, KindMismatch, NotFound, RuntimeDestroyed, UnknownKind
-from tests.supervisor.hosting import Gate, consumed, echo, forever, host, nothing, peek
+from tests.kit.hosting import (
+    Gate,
+    consumed,
+    echo,
+    forever,
+    host,
+    nothing,
+    peek,
+)
 
 
 async def test_spawning_ones_own_runtime_returns_the_same_and_mints_nothing(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.tree import ROOT
-from tests.supervisor.hosting import peek
+from tests.kit.hosting import peek
 
 HOST = """
 import os, signal, sys

@@ -15,8 +15,13 @@ import trio
 from trio.testing import MockClock
 
 import tenure
-from tenure.supervisor.restart import decide
-from tests.supervisor.hosting import LONGEST_S, CutOff, virtual_seams, wall_clock
+from tenure.supervisor.runs.restart import decide
+from tests.kit.hosting import (
+    LONGEST_S,
+    CutOff,
+    virtual_seams,
+    wall_clock,
+)
 
 HOUR_S = 3600.0
 BACKOFF_S = 4.0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .client import Client as Client, Given as Given
+from .client import (
+    Client as Client,
+    Given as Given,
+)
 from .model import PromiseBroken as PromiseBroken
 from .simulation import (
     Simulation as Simulation,

@@ -13,12 +13,15 @@ from typing import Any, Final
 import msgspec
 
 import tenure
-from tenure.persistence.codec import digest
-from tenure.persistence.facets import chain
-from tenure.persistence.facets.runtimes import CHAIN_START
-from tenure.persistence.facets.sends import derived_key
+from tenure.persistence.facets.records import chain
+from tenure.persistence.facets.records.runtimes import CHAIN_START
+from tenure.persistence.facets.runs.sends import derived_key
+from tenure.persistence.model.codec import digest
 
-from .model import Model, expect
+from .model import (
+    Model,
+    expect,
+)
 from .peek import rows
 
 ENDS: Final = ("consumed", "abandoned", "superseded", "coalesced")

@@ -16,12 +16,18 @@ from attrs import field, frozen
 
 import tenure
 from tenure.errors import Closed, Contended, DiskFull, NotFound, RuntimeDestroyed, StaleFence, StoreBroken
-from tenure.persistence.commits import Commit
-from tenure.persistence.facets.lifecycle import Hold
-from tenure.persistence.values import LogicalRuntimeId
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.ownership.lifecycle import Hold
+from tenure.persistence.model.values import LogicalRuntimeId
 
-from .life import HostGone, Life
-from .model import Doubt, PromiseBroken
+from .life import (
+    HostGone,
+    Life,
+)
+from .model import (
+    Doubt,
+    PromiseBroken,
+)
 from .peek import rows
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Final, final
 
 from attrs import define, field, frozen
 
-from tenure.persistence.values import RunBoundaryReceipt
+from tenure.persistence.model.values import RunBoundaryReceipt
 
 StepKey = tuple[str, str, str, int]
 """Runtime, run, name, ordinal."""

@@ -12,14 +12,21 @@ import trio
 from attrs import Factory, field, frozen
 
 import tenure
-from tenure.supervisor.behaviour import BehaviourFunction, as_behaviours
-from tenure.supervisor.restart import describe
+from tenure.supervisor.runs.behaviour import (
+    BehaviourFunction,
+    as_behaviours,
+)
+from tenure.supervisor.runs.restart import describe
 from tenure.testing.determinism import run_seeded
 from tenure.testing.disk import Disk
 from tenure.testing.machine import Machine, Room
 from tenure.testing.operations import Drive
 
-from .world import Hardship, Workload, World
+from .world import (
+    Hardship,
+    Workload,
+    World,
+)
 
 
 @final

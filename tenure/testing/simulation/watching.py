@@ -16,13 +16,18 @@ from attrs import evolve
 
 import tenure
 from tenure import errors
-from tenure.persistence.codec import encode
-from tenure.persistence.facets.steps import SLEEP
-from tenure.supervisor.execution import find_leaf
-from tenure.supervisor.restart import RestartPolicy
-from tenure.supervisor.steps import NeedsAttention
+from tenure.persistence.facets.runs.steps import SLEEP
+from tenure.persistence.model.codec import encode
+from tenure.supervisor.runs.execution import find_leaf
+from tenure.supervisor.runs.restart import RestartPolicy
+from tenure.supervisor.runs.steps import NeedsAttention
 
-from .model import Model, RunFact, StepFact, expect
+from .model import (
+    Model,
+    RunFact,
+    StepFact,
+    expect,
+)
 from .peek import rows
 from .trace import Trace
 

@@ -16,10 +16,16 @@ from tenure.errors import CannotOpen, DiskFull, NotFound, StoreBroken
 from tenure.testing.images import Cut
 from tenure.testing.machine import Machine
 
-from .audit import audit, unfinished
+from .audit import (
+    audit,
+    unfinished,
+)
 from .client import Client
 from .life import Life
-from .model import Model, PromiseBroken
+from .model import (
+    Model,
+    PromiseBroken,
+)
 from .trace import Trace
 from .watching import Watcher
 

@@ -1,0 +1,1 @@
+"""What a facet writes with: changes, commits, the transaction they run in."""

@@ -1,0 +1,93 @@
+"""What is written, as values: changes, and commits that hold them.
+
+A **change** says one thing to write; a **commit** is an ordered tuple of changes that lands whole or not at all. Both are
+frozen and carry no callbacks, so that a commit can be replayed, recorded and compared (design §3).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, final
+
+from attrs import frozen
+
+from tenure.errors import InvalidInput
+from tenure.persistence.model.values import LogicalRuntimeId
+
+
+@frozen(kw_only=True, slots=True)
+class Change:
+    """One thing to write. Each facet defines its own.
+
+    Attributes:
+        ingress: Carries no fence and is checked against its target's stored state instead (accept, send, enqueue).
+        may_create: Its runtime need not exist: contract verbs speak of runtimes that nobody has spawned.
+        always_synced: Its group is fsynced in class ``os`` too (tokens, ownership, tombstones).
+    """
+
+    ingress: ClassVar[bool] = False
+    may_create: ClassVar[bool] = False
+    always_synced: ClassVar[bool] = False
+
+    @property
+    def weight(self) -> int:
+        """Payload bytes, as counted against `Limits.group_bytes`."""
+        return 0
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Commit:
+    """Changes that land together or not at all.
+
+    Attributes:
+        runtime_id: The runtime whose fence guards this commit; None where every change is ingress or belongs to no runtime.
+        fence_token: The token its writer holds; None writes only what no host owns.
+        changes: In the order in which they are applied.
+    """
+
+    runtime_id: LogicalRuntimeId | None = None
+    fence_token: int | None = None
+    changes: tuple[Change, ...]
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a change of another runtime than the one whose fence is checked: it would get around its own."""
+        for change in self.changes:
+            if not change.ingress and getattr(change, "runtime_id", self.runtime_id) != self.runtime_id:
+                detail = f"{type(change).__name__} is of another runtime than the commit"
+                raise InvalidInput(detail=detail, field="runtime_id")
+
+    @property
+    def is_ingress(self) -> bool:
+        """Whether no fence is asked of this commit."""
+        return False not in [change.ingress for change in self.changes]  # a list: no generator on the hot path
+
+    @property
+    def may_create(self) -> bool:
+        """Whether the runtime need not exist."""
+        return True in [change.may_create for change in self.changes]
+
+    @property
+    def always_synced(self) -> bool:
+        """Whether the group of this commit is fsynced in every class but ``memory``."""
+        return True in [change.always_synced for change in self.changes]
+
+    @property
+    def weight(self) -> int:
+        """Payload bytes of all changes."""
+        return sum([change.weight for change in self.changes])
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class CommitResult:
+    """What a landed commit gives back.
+
+    Attributes:
+        group: Number of the group it landed in, for `Store.verdict`.
+        values: One answer a change, in order; each change's docstring says what it is.
+        written: False where the commit was an exact repeat and nothing was written.
+    """
+
+    group: int
+    values: tuple[Any, ...]
+    written: bool = True

@@ -1,0 +1,51 @@
+"""Rows as they were read: SQLite keeps a value of any type in any column, and a damaged one must be found out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from types import NoneType
+from typing import Final, TypeVar, cast
+
+from tenure.errors import Corrupt
+from tenure.persistence.engines.engine import Row
+
+E = TypeVar("E", bound=StrEnum)
+
+Types = Sequence[type | tuple[type, ...]]
+
+OPTIONAL_INT: Final = (int, NoneType)
+OPTIONAL_TEXT: Final = (str, NoneType)
+NUMBER: Final = (float, int)
+OPTIONAL_BYTES: Final = (bytes, NoneType)
+OPTIONAL_NUMBER: Final = (float, int, NoneType)
+
+
+def check_row(row: Row, types: Types, record: str, key: object) -> None:
+    """Refuse a row with a value of another type than its column has.
+
+    Raises:
+        Corrupt: Names the record and its key; never its content.
+    """
+    if not all(map(isinstance, row, types)):
+        wrong = [
+            place for place, (value, kind) in enumerate(zip(row, types, strict=True)) if not isinstance(value, kind)
+        ]
+        raise Corrupt(record=record, key=str(key), detail=f"columns {wrong} are of another type")
+
+
+def sound(rows: Sequence[Row], types: Types) -> list[Row]:
+    """The rows whose values are of the types of their columns: for looks over many runtimes, as `Statements.readable`."""
+    return [row for row in rows if all(map(isinstance, row, types))]
+
+
+def member(kind: type[E], value: object, record: str, key: object) -> E:
+    """The member of an enum that a column names.
+
+    Raises:
+        Corrupt: It names none.
+    """
+    try:
+        return kind(cast("str", value))
+    except ValueError as exc:
+        raise Corrupt(record=record, key=str(key), detail=f"it names no {kind.__name__}") from exc

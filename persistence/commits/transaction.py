@@ -1,0 +1,155 @@
+"""What a facet sees while its changes are applied: one commit inside one group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Final, TypeVar, final
+
+from tenure.persistence.engines.engine import WriteConnection
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.limits import Limits
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+RECORDS_KEPT: Final = 1_536
+"""Records that are kept from group to group: three for each runtime of a full group, about 1 MB."""
+
+
+@final
+class Records:
+    """The records in hand: rows that nearly every commit needs, as the last group left them.
+
+    A record is loaded once and changed together with its row. It holds for as long as nobody else has written the database,
+    which the connection tells behind BEGIN, when nobody else can. Whoever changes such a row by a statement of its own drops
+    the record (`Transaction.drop`).
+    """
+
+    def __init__(self) -> None:
+        """Nothing is in hand."""
+        self.found: dict[Hashable, Any] = {}
+        self._version: int | None = None
+
+    def begin_group(self, version: int) -> None:
+        """Keep what is in hand if the database is as the last group left it; `version` is that of the connection."""
+        if version != self._version or len(self.found) > RECORDS_KEPT:
+            self.found.clear()
+
+    def end_group(self, version: int) -> None:
+        """The group has landed."""
+        self._version = version
+
+    def clear(self) -> None:
+        """The group was rolled back, or whatever is in hand may have changed behind it."""
+        self.found.clear()
+
+
+@final
+class Transaction:
+    """Named statements, the facts of the group, and the records in hand.
+
+    A record (a runtime, a session, a run) is changed in memory and written once, when the commit's changes have all been
+    applied. A commit that fails drops the records that it asked for with its savepoint.
+
+    Attributes:
+        host: Key of this host's row.
+        group: Number of the group.
+        now: The store's wall clock when the group began, unix seconds.
+        durability: Class of the group, for receipts.
+        limits: The store's limits.
+        savepoints: Whether each commit of the group has a savepoint of its own.
+        room: By runtime, how many inputs surely still fit into its inbox; kept for the whole group.
+        notes: What the handlers of one commit leave for one another.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_dirty",
+        "_records",
+        "all",
+        "durability",
+        "group",
+        "host",
+        "limits",
+        "notes",
+        "now",
+        "one",
+        "readable",
+        "room",
+        "run",
+        "savepoints",
+    )
+
+    def __init__(
+        self,
+        connection: WriteConnection,
+        records: Records,
+        *,
+        host: int,
+        group: int,
+        now: float,
+        durability: DurabilityClass,
+        limits: Limits,
+        savepoints: bool,
+    ) -> None:
+        """Bind one group's facts to the connection that writes it."""
+        self.one = connection.one
+        self.all = connection.all
+        self.readable = connection.readable
+        self.run = connection.run
+        self.host = host
+        self.group = group
+        self.now = now
+        self.durability = durability
+        self.limits = limits
+        self.savepoints = savepoints
+        self.room: dict[int, int] = {}
+        self.notes: dict[str, Any] = {}
+        self._records = records
+        self._asked: list[Hashable] = []
+        self._dirty: dict[Hashable, Callable[[], None]] = {}
+
+    def record(self, kind: str, key: K, load: Callable[[Transaction, K], T]) -> T:
+        """The record of a kind under `key`, loaded where it is not in hand. One that is not there is asked for again."""
+        place = (kind, key)
+        self._asked.append(place)
+        found: T | None = self._records.found.get(place)
+        if found is None:
+            found = load(self, key)
+            if found is not None:
+                self._records.found[place] = found
+        return found
+
+    def drop(self, kind: str, key: Hashable) -> None:
+        """Let go of a record whose row was written, or deleted, by a statement of its own."""
+        self._records.found.pop((kind, key), None)
+
+    def drop_all(self) -> None:
+        """Let go of every record: rows of many were written by one statement."""
+        self._records.clear()
+
+    def write_later(self, kind: str, key: Hashable, write: Callable[[], None]) -> None:
+        """Write the record once the commit's changes are applied; asking again takes the place of what was asked first."""
+        self._dirty[kind, key] = write
+
+    def write_if_nothing_else(self, kind: str, key: Hashable, write: Callable[[], None]) -> None:
+        """Write a part of the record, unless more of it is written later in this commit."""
+        self._dirty.setdefault((kind, key), write)
+
+    def flush(self) -> None:
+        """Write what was asked for: the end of a commit."""
+        for write in self._dirty.values():
+            write()
+        self._end()
+
+    def forget(self) -> None:
+        """Drop pending writes and whatever this commit had in hand: it failed."""
+        for place in self._asked:
+            self._records.found.pop(place, None)
+        self._end()
+
+    def _end(self) -> None:
+        self._asked.clear()
+        self._dirty.clear()
+        if self.notes:
+            self.notes.clear()

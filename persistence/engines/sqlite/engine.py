@@ -1,0 +1,403 @@
+"""The SQLite engine, through APSW.
+
+Theory of operation: one connection writes and belongs to the writer's executor; a few others read. The database runs in
+WAL mode; ``synchronous`` is set before each BEGIN from the durability class and from what the group writes; checkpoints
+happen between groups and never on close. Errors of the driver are mapped here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import final
+
+import apsw
+
+from tenure.errors import CannotOpen, DiskFull, WeakDurability
+from tenure.persistence.engines.engine import (
+    HostProofs,
+    QueryConnectionOfItsOwn,
+    QueryParameters,
+    ReadConnection,
+    Row,
+    SqlValue,
+    UnknownOutcome,
+    WriteConnection,
+)
+from tenure.persistence.engines.target import MEMORY
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
+
+from .errors import (
+    STATEMENT_ERRORS,
+    close_quietly,
+    is_full,
+    map_error,
+    map_statement_error,
+    mapped_errors,
+)
+from .files import DatabaseFiles
+from .hosts import (
+    HostLocks,
+    NoOtherHosts,
+)
+from .migrations import (
+    check_current,
+    claim,
+    migrate,
+)
+from .mounts import check_file_system
+from .preflight import (
+    check_names,
+    check_sqlite_version,
+    mapped_os_errors,
+)
+from .user_queries import run_query
+
+_SYNCHRONOUS = {DurabilityClass.DISK: "FULL", DurabilityClass.OS: "NORMAL", DurabilityClass.MEMORY: "OFF"}
+_LEVELS = ("OFF", "NORMAL", "FULL")
+_STATEMENT_CACHE = 256  # every constant SQL text stays prepared: a miss doubles the CPU of a statement
+
+
+@final
+class SqliteEngine:
+    """One SQLite file, or ``:memory:``."""
+
+    name = "sqlite"
+    requires_network = False
+
+    def __init__(
+        self, path: str, statements: Mapping[str, str], durability: DurabilityClass, limits: Limits, seams: Seams
+    ) -> None:
+        """Keep what opening needs; touch nothing."""
+        self._path = path
+        self._statements = statements
+        self._durability = durability
+        self._limits = limits
+        self._seams = seams
+        self.shared = path != MEMORY and not seams.one_connection
+        self.authority_key = None if path == MEMORY else f"sqlite:{os.path.realpath(path)}"
+        self._host_locks = HostLocks(path, seams.files, seams.locks) if self.shared else None
+        self._files: DatabaseFiles | None = None
+        if path != MEMORY:
+            self._files = DatabaseFiles(path, seams.files, seams.locks, shared=self.shared, vfs=seams.vfs)
+
+    @property
+    def hosts(self) -> HostProofs:
+        """See `Engine.hosts`."""
+        return self._host_locks or NoOtherHosts()
+
+    @property
+    def alone(self) -> bool:
+        """See `Engine.alone`."""
+        return self._files is None or self._files.alone
+
+    def share(self) -> None:
+        """See `Engine.share`."""
+        if self._files is not None:
+            with mapped_os_errors(self._path):
+                self._files.share()
+
+    def open(self) -> WriteConnection:
+        """See `Engine.open`. Takes the lock first, then recovers the log, then connects."""
+        check_sqlite_version(apsw.sqlite_lib_version())
+        try:
+            if self._files is not None:
+                self._prepare(self._files)
+            connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            try:
+                self._configure(connection)
+                with mapped_errors("migration", self._path, connection):
+                    migrate(connection, self._path, self._limits.busy_s)
+            except BaseException:
+                close_quietly(connection)
+                raise
+        except UnknownOutcome as exc:
+            self.mark_broken(str(exc))
+            self.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
+        check_files = _nothing_to_check if self._files is None else self._files.check_unmoved
+        return _Writer(connection, self._statements, self._durability, self._limits, check_files)
+
+    def open_reader(self) -> ReadConnection | None:
+        """See `Engine.open_reader`."""
+        if self._path == MEMORY or self._seams.one_connection:
+            return None
+        connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
+        try:
+            with mapped_errors("open", self._path, connection):
+                check_current(connection, self._path)
+                connection.pragma("query_only", True)
+        except BaseException:
+            close_quietly(connection)
+            raise
+        return _Reader(connection, self._statements)
+
+    def open_query(self) -> QueryConnectionOfItsOwn | None:
+        """See `Engine.open_query`."""
+        if self._path == MEMORY or self._seams.one_connection:
+            return None
+        connection = self._connect(apsw.SQLITE_OPEN_READONLY)
+        connection.pragma("query_only", True)
+        return _Query(connection)
+
+    def mark_broken(self, detail: str) -> None:
+        """See `Engine.mark_broken`."""
+        if self._files is not None:
+            self._files.mark_broken(detail)
+
+    def close(self) -> None:
+        """See `Engine.close`. This host's own proof goes first: while it is held, others wait for it."""
+        if self._host_locks is not None:
+            self._host_locks.close()
+        if self._files is not None:
+            self._files.close()
+
+    def _prepare(self, files: DatabaseFiles) -> None:
+        with mapped_os_errors(self._path):
+            if self._seams.vfs is None:  # another VFS need not be on this system's files at all
+                check_file_system(self._path)
+                check_names(self._path)
+            files.prepare()
+            if self._host_locks is not None and self.alone:
+                self._host_locks.clear()
+
+    def _connect(self, flags: int) -> apsw.Connection:
+        with mapped_errors("open", self._path):
+            connection = apsw.Connection(self._path, flags, self._seams.vfs, _STATEMENT_CACHE)
+            connection.set_busy_timeout(int(self._limits.busy_s * 1000))
+            # A close never checkpoints: after a failed fsync it would write what it cannot know to be true.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+            # Plans never depend on bound values. Without this a LIMIT or a partial index behind a parameter has the
+            # statement prepared anew each time it is bound: 35 µs instead of 10 for `inputs.stage_oldest`.
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+            connection.wal_autocheckpoint(0)
+        return connection
+
+    def _configure(self, connection: apsw.Connection) -> None:
+        in_memory = self._path == MEMORY
+        with mapped_errors("open", self._path, connection):
+            if self._seams.one_connection and not in_memory:
+                connection.pragma("locking_mode", "EXCLUSIVE")
+            if connection.readonly("main"):
+                raise CannotOpen(path=self._path, detail="the file may be read but not written")
+            claim(connection, self._path)
+            mode = connection.pragma("journal_mode", "MEMORY" if in_memory else "WAL")
+            for pragma in ("fullfsync", "checkpoint_fullfsync"):  # macOS; no effect elsewhere
+                connection.pragma(pragma, self._durability is not DurabilityClass.MEMORY)
+            asked = _SYNCHRONOUS[self._durability]
+            connection.pragma("synchronous", asked)
+            given = connection.pragma("synchronous")
+        if mode != ("memory" if in_memory else "wal"):
+            raise WeakDurability(asked=f"{self._durability} with journal_mode wal", given=f"journal_mode {mode}")
+        if given != _LEVELS.index(asked):
+            raise WeakDurability(asked=f"{self._durability} with synchronous {asked}", given=f"synchronous {given}")
+
+
+def _nothing_to_check() -> None:
+    """A database in memory has no files."""
+
+
+class _Connection:
+    """Runs named statements on one APSW connection."""
+
+    def __init__(self, connection: apsw.Connection, statements: Mapping[str, str]) -> None:
+        self._db = connection
+        self._statements = statements
+
+    def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
+        try:
+            return self._db.execute(self._statements[name], parameters).fetchone()
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name, self._db) from exc
+
+    def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        try:
+            return self._db.execute(self._statements[name], parameters).fetchall()
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name, self._db) from exc
+
+    def readable(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        rows: list[Row] = []
+        try:
+            cursor = self._db.execute(self._statements[name], parameters)
+            while True:
+                try:
+                    row = cursor.fetchone()
+                except UnicodeDecodeError:
+                    continue  # the cursor stands behind that row
+                if row is None:
+                    return rows
+                rows.append(row)
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name, self._db) from exc
+
+    def run(self, name: str, /, **parameters: SqlValue) -> int:
+        try:
+            self._db.execute(self._statements[name], parameters)
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name, self._db) from exc
+        return self._db.changes()
+
+    def _execute(self, sql: str) -> None:
+        try:
+            self._db.execute(sql)
+        except apsw.Error as exc:
+            raise map_error(exc, sql, self._db) from exc
+
+
+@final
+class _Writer(_Connection):
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        statements: Mapping[str, str],
+        durability: DurabilityClass,
+        limits: Limits,
+        check_files: Callable[[], None],
+    ) -> None:
+        super().__init__(connection, statements)
+        self._check_files = check_files
+        self._durability = durability
+        self._wal_pages = limits.wal_pages
+        self._synced_now = durability is DurabilityClass.DISK
+        self._pages_in_log = 0
+        self._moved_pages = 0
+        connection.set_wal_hook(self._count_pages)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._db.in_transaction
+
+    @property
+    def rows_written(self) -> int:
+        return self._db.total_changes()
+
+    @property
+    def version(self) -> int:
+        return self._db.data_version("main")
+
+    def begin(self, *, synced: bool) -> None:
+        synced = synced and self._durability is not DurabilityClass.MEMORY
+        if self._durability is not DurabilityClass.DISK and synced is not self._synced_now:
+            # Before BEGIN: SQLite ignores the pragma inside a transaction.
+            self._execute(f"PRAGMA synchronous={'FULL' if synced else _SYNCHRONOUS[self._durability]}")
+            self._synced_now = synced
+        self._execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        try:
+            self._db.execute("COMMIT")
+        except apsw.Error as exc:
+            if is_full(exc, self._db):
+                raise DiskFull from exc
+            # Anything else at COMMIT leaves open what is on disk (design §3, fail-stop).
+            message = f"COMMIT: {exc}"
+            raise UnknownOutcome(message) from exc
+        # What was written into a file without a name is gone with this process: two calls of the system, about 3 µs a group.
+        self._check_files()
+
+    def rollback(self) -> None:
+        if self._db.in_transaction:
+            try:
+                self._db.execute("ROLLBACK")
+            except apsw.Error as exc:
+                message = f"ROLLBACK: {exc}"
+                raise UnknownOutcome(message) from exc
+
+    def savepoint(self) -> None:
+        self._execute("SAVEPOINT one_commit")
+
+    def release(self) -> None:
+        self._execute("RELEASE one_commit")
+
+    def rollback_to_savepoint(self) -> None:
+        self._execute("ROLLBACK TO one_commit")
+        self._execute("RELEASE one_commit")
+
+    @property
+    def needs_maintenance(self) -> bool:
+        return self._pages_in_log >= self._wal_pages
+
+    def make_room(self) -> bool:
+        before = self._pages_in_log
+        if before:
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return self._pages_in_log < before
+
+    def maintain(self) -> None:
+        self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def close(self, *, checkpoint: bool) -> None:
+        try:
+            if checkpoint:
+                # Whoever still reads is not waited for: what cannot be moved now stays in the log, and is safe there.
+                self._db.set_busy_timeout(0)
+                self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        finally:
+            close_quietly(self._db)
+
+    def begin_read(self) -> None:
+        # No transaction: nothing else runs on this connection meanwhile.
+        self._execute("PRAGMA query_only=1")
+
+    def end_read(self) -> None:
+        self._execute("PRAGMA query_only=0")
+
+    def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
+        self.begin_read()
+        try:
+            return run_query(self._db, sql, parameters, limit, stopped)
+        finally:
+            self.end_read()
+
+    def _checkpoint(self, mode: int) -> None:
+        try:
+            log_pages, moved_pages = self._db.wal_checkpoint(mode=mode)
+        except apsw.BusyError:
+            return  # a reader or another process is in the way: the log stays and the next time tries again
+        except apsw.Error as exc:
+            if is_full(exc, self._db):
+                return  # the log keeps everything; groups that need room will say DiskFull themselves
+            message = f"checkpoint: {exc}"
+            raise UnknownOutcome(message) from exc
+        self._moved_pages = moved_pages
+        self._pages_in_log = max(log_pages - moved_pages, 0)
+
+    def _count_pages(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        # Once everything is moved, the log begins anew. Where a reader is in the way of that it grows on behind what was
+        # moved, which need not be moved again with every group.
+        if pages < self._moved_pages:
+            self._moved_pages = 0
+        self._pages_in_log = pages - self._moved_pages
+        return apsw.SQLITE_OK
+
+
+@final
+class _Reader(_Connection):
+    def begin_read(self) -> None:
+        self._execute("BEGIN")
+
+    def end_read(self) -> None:
+        if self._db.in_transaction:
+            self._execute("ROLLBACK")
+
+    def close(self) -> None:
+        close_quietly(self._db)
+
+
+@final
+class _Query:
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._db = connection
+
+    def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
+        return run_query(self._db, sql, parameters, limit, stopped)
+
+    def close(self) -> None:
+        close_quietly(self._db)

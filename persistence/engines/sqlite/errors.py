@@ -1,0 +1,84 @@
+"""What the errors of APSW mean; mapped here and nowhere else."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import apsw
+
+from tenure.errors import CannotOpen, Closed, Contended, Corrupt, CounterOverflow, DiskFull, Internal, InvalidInput
+from tenure.persistence.engines.engine import UnknownOutcome
+
+
+def close_quietly(connection: apsw.Connection) -> None:
+    """Close a connection, whatever it says."""
+    with suppress(apsw.Error):  # closing writes nothing: there is nothing that could be lost
+        connection.close()
+
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says of a disk, a quota or a limit of file sizes that is used up."""
+
+_NEEDED_ROOM: Final = frozenset({apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_SHMSIZE})
+
+
+def is_full(exc: apsw.Error, connection: apsw.Connection | None) -> bool:
+    """Whether there was no room for a write.
+
+    SQLite calls only ENOSPC a full disk, and not where its shared memory grows. All else is an I/O error to it, though
+    the same has happened: a write that did not take place, and nothing else.
+    """
+    return isinstance(exc, apsw.FullError) or (
+        connection is not None
+        and isinstance(exc, apsw.IOError)
+        and getattr(exc, "extendedresult", None) in _NEEDED_ROOM
+        and connection.system_errno in NO_ROOM
+    )
+
+
+@contextmanager
+def mapped_errors(doing: str, path: str, connection: apsw.Connection | None = None) -> Generator[None]:
+    """Map what the driver raises while a file is being opened, migrated or copied; `path` is the file."""
+    try:
+        yield
+    except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as exc:
+        raise CannotOpen(path=path, detail=str(exc)) from exc
+    except apsw.Error as exc:
+        raise map_error(exc, doing, connection) from exc
+
+
+STATEMENT_ERRORS: Final = (apsw.Error, UnicodeDecodeError, OverflowError)
+"""What a statement may raise: SQLite's errors, a stored text that is no UTF-8, an integer beyond 64 bits."""
+
+
+def map_statement_error(
+    exc: apsw.Error | UnicodeDecodeError | OverflowError, doing: str, connection: apsw.Connection
+) -> Exception:
+    """The error of tenure that an error of a statement stands for."""
+    if isinstance(exc, UnicodeDecodeError):
+        return Corrupt(record="row", key=doing, detail="a text is no UTF-8")
+    return CounterOverflow(counter=doing) if isinstance(exc, OverflowError) else map_error(exc, doing, connection)
+
+
+def map_error(exc: apsw.Error, doing: str, connection: apsw.Connection | None) -> Exception:
+    """The error of tenure that an error of the driver stands for, while `doing` something on a connection."""
+    # Cases: full, busy, damaged, failed I/O, too big for SQLite, closed meanwhile, and what only a mistake of ours can cause.
+    match exc:
+        case apsw.FullError() | apsw.IOError() if is_full(exc, connection):
+            mapped: Exception = DiskFull()
+        case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
+            mapped = Contended(detail=f"{doing}: {exc}")
+        case apsw.CorruptError() | apsw.NotADBError():
+            mapped = Corrupt(record="database", key=doing, detail=str(exc))
+        case apsw.IOError() | apsw.CantOpenError() | apsw.NoMemError():
+            mapped = UnknownOutcome(f"{doing}: {exc}")
+        case apsw.TooBigError():
+            mapped = InvalidInput(detail=str(exc))
+        case apsw.ConnectionClosedError():
+            mapped = Closed(what="store")
+        case _:
+            mapped = Internal(detail=f"{doing}: {exc}")
+    return mapped

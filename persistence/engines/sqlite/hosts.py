@@ -1,0 +1,99 @@
+"""The proofs of life of hosts that share a SQLite file: one locked file for each, ``<path>-host-<incarnation>``.
+
+The system frees a lock when its process ends, however it ends, so a lock that can be taken proves that its host is dead. A
+lock of this kind cannot be probed without being taken for a moment; two hosts that probe at once may both find it held, and
+try again at their next look.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import final
+
+from tenure.errors import Internal
+from tenure.persistence.seams.files import (
+    Files,
+    folder_of,
+)
+from tenure.persistence.seams.locks import (
+    Lock,
+    Locks,
+)
+
+from .preflight import mapped_os_errors
+
+
+@final
+class HostLocks:
+    """See `HostProofs`. Called by one thread at a time for each incarnation."""
+
+    def __init__(self, path: str, files: Files, locks: Locks) -> None:
+        """Hold nothing yet."""
+        self._prefix = f"{path}-host-"
+        self._files = files
+        self._locks = locks
+        self._held: dict[str, Lock] = {}
+
+    def hold(self, incarnation: str) -> None:
+        """See `HostProofs.hold`."""
+        with mapped_os_errors(self._prefix + incarnation):
+            taken = self._take(incarnation)
+        if not taken:
+            raise Internal(detail=f"the lock of host {incarnation} is taken, and nobody can know that name yet")
+
+    def seize(self, incarnation: str) -> bool:
+        """See `HostProofs.seize`. A lock that cannot be asked for, for want of a file descriptor say, proves nothing now."""
+        try:
+            return self._take(incarnation)
+        except OSError:
+            return False
+
+    def let_go(self, incarnation: str) -> None:
+        """See `HostProofs.let_go`. The file goes before the lock: who finds it gone makes one that proves nothing new."""
+        lock = self._held.pop(incarnation, None)
+        if lock is not None:
+            with suppress(
+                OSError
+            ):  # what stays is a lock that can be taken, until the next host that is alone clears it away
+                self._remove(self._prefix + incarnation)
+            lock.release()
+
+    def clear(self) -> None:
+        """Remove the files of all hosts. Only for a host that is alone on the database."""
+        prefix = Path(self._prefix).name
+        for name in self._files.list_folder(folder_of(self._prefix)):
+            if name.startswith(prefix):
+                self._remove(str(Path(self._prefix).with_name(name)))
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for incarnation in list(self._held):
+            self.let_go(incarnation)
+
+    def _take(self, incarnation: str) -> bool:
+        if incarnation not in self._held:
+            lock = self._locks.acquire(self._prefix + incarnation, exclusive=True)
+            if lock is None:
+                return False
+            self._held[incarnation] = lock
+        return True
+
+    def _remove(self, path: str) -> None:
+        if self._files.exists(path):
+            self._files.remove(path)
+
+
+@final
+class NoOtherHosts:
+    """See `HostProofs`: for a database that no other host can open."""
+
+    def hold(self, _incarnation: str, /) -> None:
+        """Nobody could look."""
+
+    def seize(self, _incarnation: str, /) -> bool:
+        """There is nobody to be found dead."""
+        return False
+
+    def let_go(self, _incarnation: str, /) -> None:
+        """Nothing was held."""

@@ -1,0 +1,105 @@
+"""Schema versions of a SQLite store.
+
+The schema is the sum of the numbered files in ``schema/``; ``user_version`` says how many are applied and
+``application_id`` that the file is a store of tenure. All that is missing is applied in one transaction.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+import apsw
+
+from tenure.errors import Contended, NotADatabase, SchemaMismatch
+
+from .preflight import APPLICATION_ID
+
+
+@cache  # the files do not change; see `load_statements`
+def schema_files() -> tuple[str, ...]:
+    """The text of every migration, first to last."""
+    folder = files("tenure.persistence") / "engines" / "sqlite" / "schema"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple((folder / name).read_text("utf-8") for name in names)
+
+
+def claim(connection: apsw.Connection, path: str) -> None:
+    """Find out whose database it is before anything of it changes, and sign a new one.
+
+    The signature is in the file itself before there is a log, so that an open can tell from the header alone.
+
+    Raises:
+        NotADatabase: Another program's database, or a damaged one.
+        SchemaMismatch: A newer tenure wrote it.
+    """
+    try:
+        application_id, version = _stamp(connection)
+        _check(path, connection, application_id, version, len(schema_files()))
+        if application_id == 0:
+            connection.pragma("application_id", APPLICATION_ID)
+    except (apsw.NotADBError, apsw.CorruptError) as exc:
+        raise NotADatabase(path=path, detail=str(exc)) from exc
+
+
+def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
+    """Bring the schema of an open database to this version.
+
+    Raises:
+        NotADatabase: Another program's database, or a damaged one.
+        SchemaMismatch: A newer tenure wrote it.
+        Contended: Another process held the write lock for `busy_s` seconds.
+    """
+    migrations = schema_files()
+    try:
+        application_id, version = _stamp(connection)
+        _check(path, connection, application_id, version, len(migrations))
+        if version == len(migrations):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Read again under the lock: another process may have migrated in the meantime.
+            application_id, version = _stamp(connection)
+            _check(path, connection, application_id, version, len(migrations))
+            for migration in migrations[version:]:
+                connection.execute(migration)
+            connection.pragma("user_version", len(migrations))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    except apsw.BusyError as exc:
+        raise Contended(detail=f"migration waited {busy_s} s: {exc}") from exc
+    except (apsw.NotADBError, apsw.CorruptError) as exc:
+        raise NotADatabase(path=path, detail=str(exc)) from exc
+
+
+def check_current(connection: apsw.Connection, path: str) -> None:
+    """Whoever only reads migrates nothing, and can read nothing but its own version.
+
+    Raises:
+        NotADatabase: Another program's database, or a damaged one.
+        SchemaMismatch: Of another version, newer or older; an open of an older one brings it to this version.
+    """
+    newest = len(schema_files())
+    try:
+        application_id, version = _stamp(connection)
+        _check(path, connection, application_id, version, newest)
+    except (apsw.NotADBError, apsw.CorruptError) as exc:
+        raise NotADatabase(path=path, detail=str(exc)) from exc
+    if version != newest:
+        raise SchemaMismatch(what=path, expected=newest, actual=version)
+
+
+def _stamp(connection: apsw.Connection) -> tuple[int, int]:
+    return connection.pragma("application_id"), connection.pragma("user_version")
+
+
+def _check(path: str, connection: apsw.Connection, application_id: int, version: int, newest: int) -> None:
+    if application_id == APPLICATION_ID:
+        if version > newest:
+            raise SchemaMismatch(what=path, expected=newest, actual=version)
+        return
+    if application_id != 0 or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+        raise NotADatabase(path=path, detail="it is a SQLite database of another program")

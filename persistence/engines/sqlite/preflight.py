@@ -1,0 +1,136 @@
+"""What is checked before a SQLite file is touched: each fault has an error of its own that says what to do.
+
+Everything here only looks. A database of another program, which may be in use right now, gets no lock beside it, no change of
+its journal mode, and above all no new log.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+import apsw
+
+from tenure.errors import CannotOpen, Corrupt, DiskFull, NotADatabase, UnsafeSqlite
+from tenure.persistence.engines.engine import UnknownOutcome
+from tenure.persistence.seams.files import (
+    Files,
+    folder_of,
+)
+
+from .errors import (
+    NO_ROOM,
+    mapped_errors,
+)
+
+APPLICATION_ID: Final = 0x54454E55
+"""What stands in the header of every store: "TENU"."""
+
+HEADER: Final = b"SQLite format 3\x00"
+_HEADER_BYTES: Final = 100
+_FIRST_SAFE: Final = (3, 51, 3)  # 3.7.0 to 3.51.2 can reset the log under a reader and lose commits
+_FAILED: Final = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV})
+
+
+def check_sqlite_version(version: str) -> None:
+    """Raises `UnsafeSqlite` for a library with the WAL-reset bug."""
+    if tuple(int(part) for part in version.split(".")) < _FIRST_SAFE:
+        raise UnsafeSqlite(version=version)
+
+
+def check_path(path: str, files: Files, vfs: str | None) -> None:
+    """Look at what stands under the path; `vfs` as in `Seams`.
+
+    Raises:
+        CannotOpen: The folder is missing, or the system does not let us.
+        NotADatabase: A folder, or a file of another program.
+        Corrupt: The file was cut off, or the database is gone and its log is left.
+    """
+    if files.is_folder(path):
+        raise NotADatabase(path=path, detail="it is a folder")
+    if not files.is_folder(folder_of(path)):
+        raise CannotOpen(path=path, detail="its folder does not exist")
+    if _content(path, files) == 0:
+        if _content(f"{path}-wal", files):
+            detail = "the database is missing or empty, and its log is there; put the database back beside it"
+            raise Corrupt(record="database", key=path, detail=detail)
+    elif not _content(f"{path}-journal", files):  # else SQLite first undoes what a crash at creation left
+        _check_header(path, files, vfs, in_log=_content(f"{path}-wal", files) > 0)
+
+
+def check_names(path: str) -> None:
+    """Raises `CannotOpen` for a file with several names: by another one it would be opened with another log."""
+    try:
+        file = os.stat(path)  # noqa: PTH116 - the path is a plain string, and may be that of a simulation
+    except OSError:
+        return
+    if stat.S_ISREG(file.st_mode) and file.st_nlink > 1:
+        detail = f"the file has {file.st_nlink} names (hard links), each with a log of its own"
+        raise CannotOpen(path=path, detail=detail)
+
+
+def _content(path: str, files: Files) -> int:
+    return files.size(path) if files.exists(path) else 0
+
+
+def read_head(path: str, vfs: str | None, amount: int) -> bytes:
+    """The first bytes of a database, through SQLite's own layer of files.
+
+    Never through a descriptor of our own. When any descriptor of a file is closed, the system drops every POSIX lock that the
+    process has on the file, also those of its SQLite connections. Whoever closes the file in another process then takes
+    itself for the last one and deletes the log under them, and everything that they acknowledge from then on. SQLite knows
+    its own descriptors and closes them when it does no harm. https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_
+    """
+    with mapped_errors("open", path):
+        file = apsw.VFSFile(vfs or "", path, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
+        try:
+            return file.xRead(amount, 0)
+        finally:
+            file.xClose()
+
+
+def _check_header(path: str, files: Files, vfs: str | None, *, in_log: bool) -> None:
+    head = read_head(path, vfs, _HEADER_BYTES)
+    if in_log and head[: len(HEADER)] != HEADER:
+        # A power cut in a checkpoint may have torn the first page, which SQLite then reads from the log; if there is none,
+        # `claim` says that it is no database.
+        return
+    if head[: len(HEADER)] != HEADER[: len(head)]:
+        raise NotADatabase(path=path, detail="its first bytes are not those of a SQLite database")
+    if len(head) < _HEADER_BYTES:
+        raise Corrupt(record="database", key=path, detail=f"the file is cut off after {len(head)} bytes")
+    if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
+        raise NotADatabase(path=path, detail="it is a SQLite database of another program")
+    # While the log has pages the file may be shorter than it will be. The count holds where it was written last.
+    if head[24:28] == head[92:96] and not in_log:
+        page_bytes = int.from_bytes(head[16:18], "big")
+        expected = int.from_bytes(head[28:32], "big") * (65536 if page_bytes == 1 else page_bytes)
+        actual = files.size(path)
+        if actual < expected:
+            detail = f"the file is cut off: {actual} of {expected} bytes are there"
+            raise Corrupt(record="database", key=path, detail=detail)
+
+
+@contextmanager
+def mapped_os_errors(path: str) -> Generator[None]:
+    """Give errors of the system their own classes.
+
+    Raises:
+        CannotOpen: Permissions and the like.
+        DiskFull: There is no room for the lock, the copy of the log, or a new database.
+        UnknownOutcome: An I/O error.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in NO_ROOM:
+            raise DiskFull from exc
+        if exc.errno in _FAILED:
+            raise UnknownOutcome(str(exc)) from exc
+        raise CannotOpen(path=path, detail=f"{exc.strerror}: {exc.filename or path}") from exc
+    except ValueError as exc:
+        raise CannotOpen(path=repr(path), detail=str(exc)) from exc

@@ -1,0 +1,74 @@
+"""Queries of users: SQL of their own, which can read everything and change nothing.
+
+Two walls, each enough by itself: the connection is opened for reading or set to ``query_only``; and an authorizer lets nothing
+but SELECT and a few describing pragmas be prepared, which the cache of the store's own statements cannot get around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing, suppress
+from typing import Final
+
+import apsw
+
+from tenure.errors import InvalidInput, LimitReached
+from tenure.persistence.engines.engine import (
+    QueryParameters,
+    QueryStopped,
+    Row,
+)
+
+from .errors import map_error
+
+_STEPS: Final = 2_000
+"""Virtual machine steps of SQLite between two looks at whether the query was stopped; well below a millisecond."""
+
+_READING: Final = frozenset({apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.SQLITE_RECURSIVE})
+_DESCRIBING: Final = frozenset({"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"})
+_REFUSED_FUNCTIONS: Final = frozenset({"load_extension", "fts3_tokenizer"})
+
+
+def run_query(
+    connection: apsw.Connection, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool]
+) -> list[Row]:
+    """Run a query on a connection that cannot write.
+
+    Raises:
+        InvalidInput: No SQL, or more than a read.
+        LimitReached: More rows than `limit`.
+        QueryStopped: `stopped` said so.
+    """
+    rows: list[Row] = []
+    try:
+        connection.authorizer = _authorize
+        connection.set_progress_handler(stopped, _STEPS)
+        with closing(connection.execute(sql, parameters, can_cache=False)) as cursor:
+            for row in cursor:
+                if len(rows) == limit:
+                    raise LimitReached(what="rows of one query", limit=limit)
+                rows.append(row)
+    except apsw.InterruptError as exc:
+        raise QueryStopped from exc
+    except apsw.AuthError as exc:
+        raise InvalidInput(detail=f"only reads are allowed here ({exc})", field="sql") from exc
+    except (apsw.SQLError, apsw.BindingsError, apsw.TooBigError, apsw.ReadOnlyError, apsw.MismatchError) as exc:
+        raise InvalidInput(detail=str(exc), field="sql") from exc
+    except apsw.Error as exc:
+        raise map_error(exc, "query", connection) from exc
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise InvalidInput(detail=str(exc), field="parameters") from exc
+    finally:
+        with suppress(apsw.ConnectionClosedError):
+            connection.set_progress_handler(None)
+            connection.authorizer = None
+    return rows
+
+
+def _authorize(operation: int, first: str | None, second: str | None, _database: str | None, _by: str | None) -> int:
+    allowed = (
+        operation in _READING
+        or (operation == apsw.SQLITE_FUNCTION and second not in _REFUSED_FUNCTIONS)
+        or (operation == apsw.SQLITE_PRAGMA and first in _DESCRIBING)
+    )
+    return apsw.SQLITE_OK if allowed else apsw.SQLITE_DENY

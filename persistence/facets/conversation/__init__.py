@@ -1,0 +1,1 @@
+"""Sessions as nodes, and snapshots of their active path."""

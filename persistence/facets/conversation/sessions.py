@@ -1,0 +1,234 @@
+"""Sessions: the conversation of a runtime, as nodes with one parent each (design §9).
+
+One message is one node; its bytes are opaque. The head is the last node of the active path. The digest of a conversation
+is chained, ``d(0) = 32 zero bytes, d(n) = SHA-256(d(n-1), length of the message as 8 bytes big-endian, message)``, so that an
+append hashes one message, however long the conversation is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, final
+
+from attrs import define, frozen
+
+from tenure.errors import Corrupt, HeadRevisionConflict, PayloadTooLarge, SessionBindingMismatch
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import (
+    Facet,
+    Handler,
+)
+from tenure.persistence.commits.rows import (
+    OPTIONAL_INT,
+    Types,
+    check_row,
+)
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.records import (
+    run_records,
+    runtimes,
+)
+from tenure.persistence.model.envelope import (
+    EMPTY_DIGEST,
+    extend_digest,
+)
+from tenure.persistence.model.values import (
+    LogicalRuntimeId,
+    RunId,
+    SessionId,
+)
+
+RECORD: Final = "session"
+
+
+@final
+@define(slots=True)
+class SessionRecord:
+    """One row of ``sessions``, in the order of ``sessions.load``."""
+
+    session: int
+    session_id: SessionId
+    runtime: int | None
+    revision: int
+    head: int | None
+    message_count: int
+    digest: bytes
+
+
+def create(tx: Transaction, session_id: SessionId, runtime: int | None) -> int:
+    """A new, empty session; its key. Raises `SessionBindingMismatch` where there is one of this id."""
+    row = tx.one("sessions.create", session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST)
+    if row is None:
+        raise SessionBindingMismatch(bound="another runtime's", attempted=session_id)
+    session: int = row[0]
+    return session
+
+
+def next_key(tx: Transaction) -> int:
+    """The key of a session that is created next, by `create_as`: inside a group nobody else creates one."""
+    row = tx.one("sessions.next_key")
+    key: int = row[0] if row else 1
+    return key
+
+
+def create_as(tx: Transaction, session: int, session_id: SessionId, runtime: int) -> None:
+    """A new, empty session under the key that it was promised. Raises `SessionBindingMismatch` as `create` does."""
+    if not tx.run("sessions.create_as", session=session, session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST):
+        raise SessionBindingMismatch(bound="another runtime's", attempted=session_id)
+
+
+def of_runtime(tx: Transaction, runtime_id: LogicalRuntimeId) -> SessionRecord:
+    """The session that a runtime works on, as this commit has it in hand."""
+    session = runtimes.load(tx, runtime_id).session
+    if session is None:
+        raise Corrupt(record="runtime", key=runtime_id, detail="it has no session")
+    return load(tx, session)
+
+
+def load(tx: Transaction, session: int) -> SessionRecord:
+    """A session by its key, as this commit has it in hand."""
+    return tx.record(RECORD, session, find)
+
+
+def find(statements: Statements, session: int) -> SessionRecord:
+    """The record as it is stored. Raises `Corrupt`."""
+    row = statements.one("sessions.load", session=session)
+    if row is None:
+        raise Corrupt(record=RECORD, key=str(session), detail="a runtime names it and it has no row")
+    check_row(row, _TYPES, RECORD, session)
+    return SessionRecord(*row)
+
+
+_TYPES: Final[Types] = (int, str, OPTIONAL_INT, int, OPTIONAL_INT, int, bytes)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class AppendMessages(Change):
+    """Append messages behind the head of a runtime's session. Answer: how many messages the active path has then.
+
+    Attributes:
+        runtime_id: Whose session.
+        messages: Opaque bytes, in order.
+        run_id: The run that appends them, for the replay of the run; None outside a run.
+        expected_revision: Refuse with `HeadRevisionConflict` unless the head's revision is this; None does not ask.
+    """
+
+    runtime_id: LogicalRuntimeId
+    messages: tuple[bytes, ...]
+    run_id: RunId | None = None
+    expected_revision: int | None = None
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return sum([len(message) for message in self.messages])
+
+
+def _check(tx: Transaction, change: AppendMessages) -> None:
+    for message in change.messages:
+        if len(message) > tx.limits.payload_bytes:
+            raise PayloadTooLarge(size=len(message), limit=tx.limits.payload_bytes)
+    if change.expected_revision is not None:
+        record = of_runtime(tx, change.runtime_id)
+        if record.revision != change.expected_revision:
+            raise HeadRevisionConflict(
+                session_id=record.session_id, expected=change.expected_revision, actual=record.revision
+            )
+
+
+def _append(tx: Transaction, change: AppendMessages) -> int:
+    record = of_runtime(tx, change.runtime_id)
+    run = boundary = None
+    if change.run_id is not None:
+        current = run_records.current(tx, change.runtime_id, change.run_id)
+        run, boundary = current.run, current.boundaries + 1
+    append_nodes(tx, record, change.messages, run, boundary)
+    return record.message_count
+
+
+def append_nodes(
+    tx: Transaction,
+    record: SessionRecord,
+    messages: Sequence[bytes],
+    run: int | None = None,
+    boundary: int | None = None,
+) -> None:
+    """Append messages behind the head and save the record; the head's revision rises by one."""
+    for message in messages:
+        record.digest = extend_digest(record.digest, message)
+        record.message_count += 1
+        row = tx.one(
+            "sessions.insert_node",
+            session=record.session,
+            parent=record.head,
+            position=record.message_count,
+            digest=record.digest,
+            run=run,
+            boundary=boundary,
+            payload=message,
+            now=tx.now,
+        )
+        record.head = row[0] if row else None
+    record.revision += 1
+    save(tx, record)
+
+
+def save(tx: Transaction, record: SessionRecord) -> None:
+    """Write the record at the end of this commit."""
+    tx.write_later(RECORD, record.session, lambda: _update(tx, record))
+
+
+def _update(tx: Transaction, record: SessionRecord) -> None:
+    tx.run(
+        "sessions.update",
+        session=record.session,
+        revision=record.revision,
+        head=record.head,
+        message_count=record.message_count,
+        digest=record.digest,
+    )
+
+
+def path_to(statements: Statements, head: int | None, count: int) -> list[bytes]:
+    """The messages on the path that ends at a node, first to last.
+
+    Raises:
+        Corrupt: They are not as many as `count`, or one is not bytes.
+    """
+    path = [] if head is None else [_message(row[0], head) for row in statements.all("sessions.path", head=head)]
+    if len(path) != count:
+        raise Corrupt(record="session", key=f"node {head}", detail=f"{len(path)} messages are there, and not {count}")
+    return path
+
+
+def _message(payload: object, key: int) -> bytes:
+    if not isinstance(payload, bytes):
+        raise Corrupt(record="session", key=f"node {key}", detail="a message is not bytes")
+    return payload
+
+
+def path_of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> list[bytes] | None:
+    """The active path of a runtime's session, or None where there is no such runtime or it has no session.
+
+    Raises:
+        Corrupt: A message is not bytes, or one is missing.
+    """
+    row = statements.one("sessions.of_runtime", runtime_id=runtime_id)
+    if row is None:
+        return None
+    check_row(row, (int, OPTIONAL_INT, int), "session", runtime_id)
+    _, head, count = row
+    return path_to(statements, head, count)
+
+
+def appended_by_run(statements: Statements, run: int) -> list[tuple[int, bytes]]:
+    """What a run has appended: the sequence of the boundary it landed with, and the message, in order. Raises `Corrupt`."""
+    rows = statements.all("sessions.appended_by_run", run=run)
+    for row in rows:
+        check_row(row, (int, bytes), "node", f"of run {run}")
+    return [(boundary, payload) for boundary, payload in rows]
+
+
+FACET: Final = Facet(name="sessions", handlers={AppendMessages: Handler(apply=_append, check=_check)})

@@ -1,0 +1,1 @@
+"""Inputs, the batches they form, their repair, and the receipts they end under."""

@@ -1,0 +1,190 @@
+"""Batches: the inputs of a run, from being staged to their end (design §7).
+
+A run's batch is exactly the inputs that it staged when it began and those that joined it at a checkpoint. The rows and the
+statements are those of the facet `inputs`; other facets call these functions inside their own commits.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import frozen
+
+from tenure.errors import Corrupt
+from tenure.persistence.commits.rows import (
+    OPTIONAL_BYTES,
+    OPTIONAL_INT,
+    OPTIONAL_TEXT,
+    Types,
+    check_row,
+    member,
+)
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Row
+from tenure.persistence.model.codec import digest
+from tenure.persistence.model.phases import is_terminal
+from tenure.persistence.model.values import (
+    AbandonReason,
+    InputId,
+    InputKind,
+    InputPhase,
+)
+
+from .inputs import (
+    history_line,
+    in_order,
+)
+
+UNSTAGEABLE_ATTEMPTS: Final = 3
+"""Times that a batch may fail to be staged before it is abandoned."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class BatchMember:
+    """One member of a run's batch.
+
+    Attributes:
+        input_id: Which input.
+        kind: What sort of message.
+        source: Where it came from, as JSON.
+        idempotency_key: Its key, or None.
+        attempts: How many runs over it failed.
+        phase: Staged, or how it has ended in this run already.
+        joined: Sequence of the checkpoint at which it joined the run to steer it; None for the batch itself.
+        payload: Encoded.
+    """
+
+    input_id: InputId
+    kind: InputKind
+    source: str
+    idempotency_key: str | None
+    attempts: int
+    phase: InputPhase
+    joined: int | None
+    payload: bytes
+
+
+def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[BatchMember, ...]:
+    """Stage the oldest queued inputs, at most `count`, for a new run."""
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED)
+    staged = tx.all("inputs.stage_oldest", runtime=runtime, run=run, count=count, line=line, now=tx.now)
+    if not staged:
+        staged = tx.all("inputs.stage_oldest_of_any_lane", runtime=runtime, run=run, count=count, line=line, now=tx.now)
+    if len(staged) > 1:  # what an UPDATE returns comes in no order
+        for row in staged:
+            check_row(row[-1:], (int,), "input", row[0])
+        staged.sort(key=lambda row: row[-1])
+    return tuple([_member(row[:-1]) for row in staged])
+
+
+def stage_steered(tx: Transaction, runtime: int, run: int, boundary: int) -> tuple[BatchMember, ...]:
+    """Let what waits to steer join the run at this checkpoint."""
+    if tx.one("inputs.any_steering", runtime=runtime) is None:
+        return ()
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "joined")
+    tx.run("inputs.stage_steered", runtime=runtime, run=run, joined=boundary, line=line, now=tx.now)
+    return tuple([_member(row) for row in tx.all("inputs.joined", run=run, joined=boundary)])
+
+
+def restage(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
+    """Stage the batch of an interrupted or failed run again, exactly."""
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "same run")
+    tx.run("inputs.restage", run=run, line=line, now=tx.now)
+    return batch_of(tx, run)
+
+
+def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
+    """The batch of a run, in admission order."""
+    return tuple([_member(row) for row in tx.all("inputs.batch", run=run)])
+
+
+def _member(row: Row) -> BatchMember:
+    check_row(row, _TYPES, "input", row[0])
+    input_id, kind, source, key, attempts, phase, joined, payload, payload_digest = row
+    found = member(InputPhase, phase, "input", input_id)
+    # Of what has ended the payload may have been let go.
+    if not is_terminal(found) and (payload is None or digest(payload) != payload_digest):
+        raise Corrupt(record="input", key=input_id, detail="its payload is gone, or is not what its digest says")
+    return BatchMember(
+        input_id=input_id,
+        kind=member(InputKind, kind, "input", input_id),
+        source=source,
+        idempotency_key=key,
+        attempts=attempts,
+        phase=found,
+        joined=joined,
+        payload=payload or b"null",
+    )
+
+
+_TYPES: Final[Types] = (str, str, str, OPTIONAL_TEXT, int, str, OPTIONAL_INT, OPTIONAL_BYTES, bytes)
+
+
+def readmit(tx: Transaction, runtime: int, run: int, error: str) -> tuple[InputId, ...]:
+    """Send a batch that cannot be staged to the end of the inbox, an attempt poorer; the last one abandons it.
+
+    Returns what it abandoned.
+    """
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "cannot be staged")
+    abandoned: list[InputId] = []
+    for input_id, attempts in tx.all("inputs.readmit", run=run, error=error, line=line, now=tx.now):
+        if attempts >= UNSTAGEABLE_ATTEMPTS:
+            reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
+            end = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, reason)
+            tx.run("inputs.abandon_one", runtime=runtime, input_id=input_id, reason=reason, line=end, now=tx.now)
+            abandoned.append(input_id)
+    return tuple(abandoned)
+
+
+def count_waiting(tx: Transaction, runtime: int, most: int) -> int:
+    """How many inputs a new run could choose from, counted up to `most`."""
+    row = tx.one("inputs.count_waiting", runtime=runtime, count=most)
+    count: int = row[0] if row else 0
+    return count
+
+
+def any_staged(tx: Transaction, run: int) -> bool:
+    """Whether the run was executing when its inputs were last written."""
+    return tx.one("inputs.any_staged", run=run) is not None
+
+
+def consume(tx: Transaction, run: int, boundary: int) -> tuple[InputId, ...]:
+    """Consume the whole batch of a run at its last boundary."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.CONSUMED)
+    return in_order(tx.all("inputs.consume", run=run, boundary=boundary, line=line, now=tx.now))
+
+
+def consume_one(tx: Transaction, run: int, boundary: int, input_id: InputId) -> bool:
+    """Consume one member of a batch at a checkpoint that names it; False where it is not staged in this run."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.CONSUMED)
+    return bool(tx.all("inputs.consume_one", run=run, boundary=boundary, input_id=input_id, line=line, now=tx.now))
+
+
+def reject(tx: Transaction, run: int, input_id: InputId, error: str) -> bool:
+    """Abandon one member of a batch and spare the rest; False where it is not in this run."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, AbandonReason.REJECTED)
+    return bool(tx.all("inputs.reject", run=run, input_id=input_id, error=error, line=line, now=tx.now))
+
+
+def abandon_run(tx: Transaction, run: int, reason: AbandonReason) -> tuple[InputId, ...]:
+    """Abandon what is left of a run's batch."""
+    line = history_line(tx.now, None, InputPhase.ABANDONED, reason)
+    return in_order(tx.all("inputs.abandon_run", run=run, reason=reason, line=line, now=tx.now))
+
+
+def fail(tx: Transaction, run: int, error: str) -> None:
+    """Queue the batch of a failed run again and count the attempt."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "run failed")
+    tx.all("inputs.fail", run=run, error=error, line=line, now=tx.now)
+
+
+def exhaust(tx: Transaction, run: int, error: str, reason: AbandonReason) -> tuple[InputId, ...]:
+    """Abandon the batch of a run whose last attempt failed; it stays as dead letters."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, reason)
+    return in_order(tx.all("inputs.exhaust", run=run, error=error, reason=reason, line=line, now=tx.now))
+
+
+def unbind(tx: Transaction, run: int) -> None:
+    """Let the batch of a dropped run go; another run may take it."""
+    tx.run("inputs.unbind", run=run)

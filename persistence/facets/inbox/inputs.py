@@ -1,0 +1,394 @@
+"""Inputs: the inbox of a runtime (design §6).
+
+An input is accepted and queued by the commit that makes it durable. From then on its phase changes only together with the
+run or the lifecycle event that changes it, by the functions below, which other facets call inside their own commits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, final
+
+import msgspec
+from attrs import frozen
+
+from tenure.errors import IdempotencyConflict, InboxFull, InvalidInput, NotAccepting, PayloadTooLarge, RuntimeDestroyed
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import (
+    Facet,
+    Handler,
+)
+from tenure.persistence.commits.rows import (
+    OPTIONAL_INT,
+    OPTIONAL_TEXT,
+    check_row,
+    member,
+    sound,
+)
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.facets.records import (
+    run_records,
+    runtimes,
+)
+from tenure.persistence.model.input_state import (
+    InputExtra,
+    encode_extra,
+    source_type,
+)
+from tenure.persistence.model.lifecycle import (
+    Standing,
+    accepts_input,
+)
+from tenure.persistence.model.policies import (
+    DEFAULT_POLICIES,
+    InputDurability,
+    PolicyDecision,
+    QueueMode,
+    may_be_derived,
+    replaced_phase,
+)
+from tenure.persistence.model.values import (
+    AbandonReason,
+    InputId,
+    InputKind,
+    InputPhase,
+    Lane,
+    LogicalRuntimeId,
+    RunId,
+    RuntimeState,
+)
+
+from . import receipts
+
+RESERVED_KEYS: Final = "tenure:"
+"""Idempotency keys that begin so are derived by tenure itself; a user's key may not."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def history_line(now: float, before: InputPhase | None, after: InputPhase, reason: str | None = None) -> str:
+    """One entry of an input's history: a line of JSON, ``[time, from, to, reason]``."""
+    return _encode((now, before, after, reason)).decode() + "\n"
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class AcceptInput(Change):
+    """Put one input into a runtime's inbox. Answer: `AcceptedInput`.
+
+    A known idempotency key with the same digest writes nothing and answers with its input, in every state but destroyed.
+
+    Attributes:
+        runtime_id: Whose inbox.
+        input_id: UUIDv7 of the new input.
+        kind: What sort of message.
+        lane: Queue, or steer for the run that is executing.
+        source: Where it came from, as JSON.
+        idempotency_key: Unique in the runtime for ever, or None.
+        payload: Encoded; at most `Limits.payload_bytes`.
+        payload_digest: SHA-256 of the payload.
+        bound_by_inbox: Whether `Limits.inbox_inputs` refuses it; accept says yes, a send says no.
+        durability: What recovery does with it.
+        supersession_key: Inputs of this kind and key that still wait may be replaced by it.
+        correlation_id: What it answers.
+        policy: What is decided about it; None takes the default of its kind, and the lane as given.
+    """
+
+    ingress = True
+
+    runtime_id: LogicalRuntimeId
+    input_id: InputId
+    kind: InputKind = InputKind.EXTERNAL_EVENT
+    lane: Lane = Lane.QUEUE
+    source: str = '{"type":"external"}'
+    idempotency_key: str | None = None
+    payload: bytes
+    payload_digest: bytes
+    bound_by_inbox: bool = True
+    durability: InputDurability = InputDurability.DURABLE
+    supersession_key: str | None = None
+    correlation_id: str | None = None
+    policy: PolicyDecision | None = None
+
+    @property
+    def decision(self) -> PolicyDecision:
+        """What is decided about it."""
+        return self.policy or DEFAULT_POLICIES[self.kind]
+
+    @property
+    def stored_lane(self) -> Lane:
+        """The lane that it comes into: what a policy decides goes before what was asked."""
+        return self.lane if self.policy is None else self.policy.lane
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has nothing but what every input has."""
+        return self.supersession_key is None and self.correlation_id is None and self.policy is None
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return len(self.payload)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class AcceptedInput:
+    """Which input an accept led to.
+
+    Attributes:
+        input_id: The new one, or the one that the key already named.
+        phase: Where it stands now.
+        reason: Why it was abandoned, where it was.
+        deduplicated: Whether the key was known and nothing was written.
+        replaced: The inputs that it superseded, or that were coalesced into it, in admission order.
+        replaced_phase: How these have ended.
+    """
+
+    input_id: InputId
+    phase: InputPhase
+    reason: str | None = None
+    deduplicated: bool = False
+    replaced: tuple[InputId, ...] = ()
+    replaced_phase: InputPhase = InputPhase.SUPERSEDED
+
+
+def _replay(tx: Transaction, change: AcceptInput) -> AcceptedInput | None:
+    record = runtimes.load(tx, change.runtime_id)
+    if record.state is RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=change.runtime_id)
+    if change.idempotency_key is None:
+        return None
+    row = tx.one("inputs.by_key", runtime=record.runtime, idempotency_key=change.idempotency_key)
+    if row is None:
+        return None
+    check_row(row, (str, bytes, str, OPTIONAL_TEXT), "input", change.idempotency_key)
+    input_id, digest, phase, reason = row
+    if digest != change.payload_digest:
+        raise IdempotencyConflict(runtime_id=change.runtime_id, key=change.idempotency_key)
+    found = member(InputPhase, phase, "input", change.idempotency_key)
+    return AcceptedInput(input_id=input_id, phase=found, reason=reason, deduplicated=True)
+
+
+def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
+    record = runtimes.load(tx, change.runtime_id)
+    if len(change.payload) > tx.limits.payload_bytes:
+        raise PayloadTooLarge(size=len(change.payload), limit=tx.limits.payload_bytes)
+    if not accepts_input(Standing(state=record.state)):
+        raise NotAccepting(runtime_id=change.runtime_id, state=record.state)
+    _take_room(tx, record, bound=change.bound_by_inbox)
+    row = tx.one(
+        "inputs.insert",
+        input_id=change.input_id,
+        runtime=record.runtime,
+        generation=record.generation,
+        kind=change.kind,
+        lane=change.stored_lane,
+        durability=change.durability,
+        source=change.source,
+        idempotency_key=change.idempotency_key,
+        payload_digest=change.payload_digest,
+        phase=InputPhase.QUEUED,
+        history=history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED),
+        now=tx.now,
+    )
+    key: int = row[0] if row else 0
+    tx.run("inputs.insert_payload", input=key, payload=change.payload)
+    if change.is_plain and not change.decision.consumes_on_accept:
+        return AcceptedInput(input_id=change.input_id, phase=InputPhase.QUEUED)
+    return _admit_with_policy(tx, record, change, key)
+
+
+def _admit_with_policy(tx: Transaction, record: runtimes.RuntimeRecord, change: AcceptInput, key: int) -> AcceptedInput:
+    policy = change.decision
+    consumed = policy.consumes_on_accept
+    phase = InputPhase.CONSUMED if consumed else InputPhase.QUEUED
+    tx.run(
+        "inputs.describe",
+        input=key,
+        supersession_key=change.supersession_key,
+        extra=encode_extra(InputExtra(correlation_id=change.correlation_id, policy=policy)),
+        phase=phase,
+        finished_at=tx.now if consumed else None,
+        history=history_line(tx.now, InputPhase.ACCEPTED, phase),
+    )
+    if consumed:
+        # Its own id names the run that there was none of: one input, one boundary, one receipt.
+        receipt = receipts.mint_immediate(tx, record, RunId(change.input_id), change.input_id)
+        run = run_records.open_by_id(tx, record.runtime, receipt.run_id)
+        tx.run("inputs.bind", input=key, run=run.run, boundary=receipt.sequence)
+    elif policy.queue_mode is QueueMode.PRIORITY:
+        tx.run("inputs.to_front", input=key)
+    ending = replaced_phase(change.kind, change.decision)
+    if ending is None or change.supersession_key is None:
+        return AcceptedInput(input_id=change.input_id, phase=phase)
+    replaced = _replace(tx, record, change, key, ending)
+    return AcceptedInput(input_id=change.input_id, phase=phase, replaced=replaced, replaced_phase=ending)
+
+
+def _replace(
+    tx: Transaction, record: runtimes.RuntimeRecord, change: AcceptInput, key: int, ending: InputPhase
+) -> tuple[InputId, ...]:
+    # In the commit of the one that takes their place: a crash between the two would bring both back.
+    return in_order(
+        tx.all(
+            "inputs.replace",
+            runtime=record.runtime,
+            kind=change.kind,
+            supersession_key=change.supersession_key,
+            input=key,
+            phase=ending,
+            successor=change.input_id,
+            line=history_line(tx.now, InputPhase.QUEUED, ending, change.input_id),
+            now=tx.now,
+        )
+    )
+
+
+def _check(_tx: Transaction, change: AcceptInput) -> None:
+    if change.durability is InputDurability.EPHEMERAL and change.idempotency_key is not None:
+        raise InvalidInput(detail="an ephemeral input may not carry a key", field="idempotency_key")
+    if change.durability is InputDurability.DERIVED and not may_be_derived(change.kind, source_type(change.source)):
+        raise InvalidInput(detail=f"a {change.kind} from outside cannot be derived", field="durability")
+
+
+def _take_room(tx: Transaction, record: runtimes.RuntimeRecord, *, bound: bool) -> None:
+    # A count costs what the inbox has grown to. Inside a group nobody else writes, so what one count has shown to be free
+    # stays free until this group has filled it: a hundred accepts of one runtime count once.
+    room = tx.room.get(record.runtime, 0)
+    if room == 0 and bound:
+        limit = tx.limits.inbox_inputs
+        row = tx.one("inputs.count_unfinished_to", runtime=record.runtime, count=limit)
+        room = limit - (row[0] if row else 0)
+        if room <= 0:
+            raise InboxFull(runtime_id=record.runtime_id, limit=limit)
+    if room > 0:
+        tx.room[record.runtime] = room - 1
+
+
+def admit(tx: Transaction, change: AcceptInput) -> AcceptedInput:
+    """Accept inside another facet's commit, replay first."""
+    known = _replay(tx, change)
+    if known is None:
+        _check(tx, change)
+    return known or _accept(tx, change)
+
+
+def abandon_all(tx: Transaction, runtime: int, reason: AbandonReason) -> tuple[InputId, ...]:
+    """Abandon every unfinished input of a runtime."""
+    line = history_line(tx.now, None, InputPhase.ABANDONED, reason)
+    return in_order(tx.all("inputs.abandon_all", runtime=runtime, reason=reason, line=line, now=tx.now))
+
+
+def repair(tx: Transaction, runtime: int) -> None:
+    """Queue what was staged when the last owner went away; it stays bound to its run (design §7)."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "owner gone")
+    tx.run("inputs.requeue_staged", runtime=runtime, line=line, now=tx.now)
+
+
+def any_unfinished(tx: Transaction, runtime: int) -> bool:
+    """Whether a runtime has unfinished inputs."""
+    return tx.one("inputs.any_unfinished", runtime=runtime) is not None
+
+
+def in_order(rows: list[Row]) -> tuple[InputId, ...]:
+    """Ids of rows of (id, admission), by admission; damaged ones last: a runtime with such a row can still be ended."""
+    return tuple(input_id for input_id, _ in sorted(rows, key=_admission))
+
+
+def _admission(row: Row) -> float:
+    return row[1] if isinstance(row[1], int) else math.inf
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class InputOutcome:
+    """Where an input stands, as stored.
+
+    Attributes:
+        phase: Its phase.
+        reason: Why it was abandoned, where it was.
+        error: The last error of a run over it, where one failed.
+        attempts: How many runs over it failed.
+        run_id: The run that has or had it.
+        boundary: Sequence of the receipt in that run that consumed it.
+    """
+
+    phase: InputPhase
+    reason: str | None
+    error: str | None
+    attempts: int
+    run_id: RunId | None
+    boundary: int | None
+
+
+def find_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_id: InputId) -> InputOutcome | None:
+    """Where an input stands, or None where the runtime has no such input. Raises `Corrupt`."""
+    row = statements.one("inputs.outcome", runtime_id=runtime_id, input_id=input_id)
+    if row is None:
+        return None
+    check_row(row, (str, OPTIONAL_TEXT, OPTIONAL_TEXT, int, OPTIONAL_INT, OPTIONAL_TEXT), "input", input_id)
+    phase, reason, error, attempts, boundary, run_id = row
+    return InputOutcome(
+        phase=member(InputPhase, phase, "input", input_id),
+        reason=reason,
+        error=error,
+        attempts=attempts,
+        run_id=run_id,
+        boundary=boundary,
+    )
+
+
+def find_by_key(statements: Statements, runtime_id: LogicalRuntimeId, idempotency_key: str) -> InputId | None:
+    """The input that a key names, or None."""
+    row = statements.one("inputs.id_of_key", runtime_id=runtime_id, idempotency_key=idempotency_key)
+    return None if row is None else InputId(row[0])
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Arrival:
+    """A runtime whose inbox holds something new.
+
+    Attributes:
+        runtime_id: Which runtime.
+        steers: Whether some of it was sent to steer.
+    """
+
+    runtime_id: LogicalRuntimeId
+    steers: bool
+
+
+def newest(statements: Statements) -> int:
+    """Key of the newest input of the store, 0 for none."""
+    row = statements.one("inputs.newest")
+    return row[0] or 0 if row else 0
+
+
+def arrived(statements: Statements, host: int, after: int) -> tuple[Arrival, ...]:
+    """Runtimes of a host, or of no host that lives, with unfinished inputs newer than `after`."""
+    rows = sound(statements.readable("inputs.arrived", host=host, after=after), (str, int))
+    return tuple(Arrival(runtime_id=runtime_id, steers=bool(steers)) for runtime_id, steers in rows)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class CancelInput(Change):
+    """Abandon one input that no run has, with ``cancelled``. Answer: whether it was there to be cancelled."""
+
+    runtime_id: LogicalRuntimeId
+    input_id: InputId
+
+
+def _cancel(tx: Transaction, change: CancelInput) -> bool:
+    record = runtimes.load(tx, change.runtime_id)
+    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, AbandonReason.CANCELLED)
+    found = tx.all("inputs.cancel_queued", runtime=record.runtime, input_id=change.input_id, line=line, now=tx.now)
+    return bool(found)
+
+
+FACET: Final = Facet(
+    name="inputs",
+    handlers={AcceptInput: Handler(apply=_accept, replay=_replay, check=_check), CancelInput: Handler(apply=_cancel)},
+)

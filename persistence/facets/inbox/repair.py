@@ -1,0 +1,47 @@
+"""Repair: what recovery does with the inbox of a runtime whose owner is gone (design §7, `phases.repaired`).
+
+Applied or pending with the receipt of a finished run become consumed, ephemeral inputs are dropped, all others are queued and
+stay bound to their run. Every row that is changed says so in its history. It is part of the commit that takes the runtime over.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenure.persistence.commits.facet import Facet
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.facets.records import (
+    run_records,
+    runtimes,
+)
+from tenure.persistence.facets.records.runtimes import RuntimeRecord
+from tenure.persistence.model.values import InputPhase
+
+from . import inputs
+from .inputs import history_line
+
+COMMITTED: Final = "boundary receipt already committed"
+MISSING: Final = "missing boundary receipt"
+
+
+def repair_inbox(tx: Transaction, record: RuntimeRecord) -> None:
+    """Bring every unfinished input of a runtime to where it can be run again, or to its end."""
+    inputs.repair(tx, record.runtime)
+    if tx.one("repair.any_unusual", runtime=record.runtime) is None:
+        return
+    consumed = {"from_applied": InputPhase.APPLIED, "from_pending": InputPhase.APPLIED_PENDING_CONSUMPTION}
+    lines = {name: history_line(tx.now, before, InputPhase.CONSUMED, COMMITTED) for name, before in consumed.items()}
+    tx.run("repair.consume_committed", runtime=record.runtime, now=tx.now, **lines)
+    tx.run("repair.drop_payloads", runtime=record.runtime)
+    tx.run("repair.drop_ephemeral", runtime=record.runtime)
+    lines = {name: history_line(tx.now, before, InputPhase.QUEUED, MISSING) for name, before in consumed.items()}
+    accepted = history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED, "owner gone")
+    tx.run("repair.requeue", runtime=record.runtime, now=tx.now, from_accepted=accepted, **lines)
+    tx.run("repair.reopen", runtime=record.runtime, current=record.run or 0, now=tx.now)
+    if record.run is not None and tx.one("repair.any_of_run", run=record.run) is None:
+        run_records.end(tx, record.run, outcome="emptied")  # every member of its batch was ephemeral
+        record.run = None
+        runtimes.save(tx, record)
+
+
+FACET: Final = Facet(name="repair", handlers={})

@@ -1,0 +1,1 @@
+"""Who owns a runtime, its lifecycle, and what other hosts ask of its owner."""

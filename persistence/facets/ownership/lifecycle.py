@@ -1,0 +1,199 @@
+"""The lifecycle written on a runtime's record, and the held mark beside it (design §5).
+
+Whoever writes here has decided first, with the table in `tenure.persistence.model.lifecycle`; state and inputs change in one
+commit.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import msgspec
+from attrs import frozen
+
+from tenure.errors import RuntimeDestroyed
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import (
+    Facet,
+    Handler,
+)
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.conversation import snapshots
+from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.records import (
+    chain,
+    run_records,
+    runtimes,
+)
+from tenure.persistence.model.lifecycle import durable_state
+from tenure.persistence.model.lifecycle_record import (
+    LIFECYCLE_RECORD_VERSION,
+    MachineLifecycleBindingFacts,
+    encode_raw,
+)
+from tenure.persistence.model.values import (
+    AbandonReason,
+    InputId,
+    LogicalRuntimeId,
+    RuntimeState,
+)
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class WriteLifecycle(Change):
+    """Write the durable state that a lifecycle event led to, and abandon inputs with it where the event does.
+
+    Answer: `LifecycleWritten`.
+
+    Attributes:
+        runtime_id: Whose.
+        state: The durable state (never running or attached).
+        abandon: Reason for every unfinished input; None keeps them.
+        end_run: Drop the current run, its counts and its timer.
+        next_generation: Begin a new life: generation + 1 (reset).
+        clear_session: Empty the conversation too.
+    """
+
+    always_synced = True
+
+    runtime_id: LogicalRuntimeId
+    state: RuntimeState
+    abandon: AbandonReason | None = None
+    end_run: bool = False
+    next_generation: bool = False
+    clear_session: bool = False
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class LifecycleWritten:
+    """What `WriteLifecycle` did.
+
+    Attributes:
+        generation: The life that goes on.
+        abandoned: The inputs it abandoned, in admission order.
+    """
+
+    generation: int
+    abandoned: tuple[InputId, ...]
+
+
+def _write_lifecycle(tx: Transaction, change: WriteLifecycle) -> LifecycleWritten:
+    record = runtimes.load(tx, change.runtime_id)
+    abandoned: tuple[InputId, ...] = ()
+    if change.abandon is not None:
+        abandoned = inputs.abandon_all(tx, record.runtime, change.abandon)
+    if change.end_run and record.run is not None:
+        run_records.end(tx, record.run, outcome=change.abandon or "dropped")
+        record.run = None
+    if change.next_generation:
+        record.generation += 1
+        record.crashes = 0
+        record.failures = "[]"
+        chain.add(tx, record, chain.LinkEvent.RESET, str(record.generation))
+    if change.clear_session:
+        snapshots.clear(tx, record)
+    record.state = change.state
+    if change.state is RuntimeState.DESTROYED:
+        record.owner = None
+    runtimes.save(tx, record)
+    return LifecycleWritten(generation=record.generation, abandoned=abandoned)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Hold(Change):
+    """Mark the runtime held: no run starts until a person resumes it. `reason` None resumes it and forgives its counts.
+
+    Answer: None.
+    """
+
+    runtime_id: LogicalRuntimeId
+    reason: str | None
+    detail: str | None = None
+
+
+def _hold(tx: Transaction, change: Hold) -> None:
+    record = runtimes.load(tx, change.runtime_id)
+    record.held = change.reason
+    record.held_detail = change.detail
+    if change.reason is None:
+        record.crashes = 0
+        record.failures = "[]"
+    runtimes.save(tx, record)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class PersistState(Change):
+    """Write the state that a contract verb brings, projected to what is durable. Answer: the state as it was stored.
+
+    It follows no arrow: whoever brings a state has decided. But nothing leaves destroyed.
+
+    Attributes:
+        runtime_id: Whose.
+        state: The state; attached becomes idle, running idle or, in a retired runtime, retired.
+        binding: To what the runtime is bound; None leaves what is known.
+    """
+
+    may_create = True
+    always_synced = True
+
+    runtime_id: LogicalRuntimeId
+    state: RuntimeState
+    binding: MachineLifecycleBindingFacts | None = None
+
+
+def _check_state(tx: Transaction, change: PersistState) -> None:
+    record = runtimes.find_in_hand(tx, change.runtime_id)
+    destroyed = record is not None and record.state is RuntimeState.DESTROYED
+    if destroyed and change.state is not RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=change.runtime_id)
+
+
+def _persist_state(tx: Transaction, change: PersistState) -> RuntimeState:
+    record = runtimes.find_in_hand(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
+    record.state = durable_state(change.state, retiring=record.state is RuntimeState.RETIRED)
+    record.record_version = LIFECYCLE_RECORD_VERSION
+    if record.state is RuntimeState.DESTROYED:
+        record.owner = None
+    runtimes.save(tx, record)
+    if change.binding is not None:
+        facts = _encode(change.binding)
+        tx.run("lifecycle.bind", runtime=record.runtime, fence_token=record.fence_token, facts=facts)
+    return record.state
+
+
+def find_record(statements: Statements, runtime_id: LogicalRuntimeId) -> bytes | None:
+    """The lifecycle record of a runtime, as bytes that nobody has looked at; None where none was ever written.
+
+    Without a binding of its own, or with one from before the last token was minted, it says what the store itself knows.
+    """
+    row = statements.one("lifecycle.record", runtime_id=runtime_id)
+    if row is None or row[0] == runtimes.NO_LIFECYCLE_RECORD:
+        return None
+    version, state, generation, fence_token, epoch, bound_under, facts = row
+    if facts is None or bound_under != fence_token:
+        facts = _encode(
+            {
+                "agent_runtime_id": f"{runtime_id}:{generation}",
+                "fence_token": fence_token or None,
+                "runtime_generation": generation,
+                "runtime_epoch_id": epoch,
+            }
+        )
+    return encode_raw(version, state, facts if isinstance(facts, bytes) else _encode(str(facts)))
+
+
+FACET: Final = Facet(
+    name="lifecycle",
+    handlers={
+        WriteLifecycle: Handler(apply=_write_lifecycle),
+        Hold: Handler(apply=_hold),
+        PersistState: Handler(apply=_persist_state, check=_check_state),
+    },
+)

@@ -1,0 +1,1 @@
+"""Rows that nearly every commit has cached: runtime, run, chain."""

@@ -1,0 +1,271 @@
+"""The record of a runtime: what must be known before anything of it is written.
+
+Its fence, its state, its current run, the head of its receipt chain: one row, loaded by nearly every commit. Other facets
+change it in hand; it has no change of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import define
+
+from tenure.errors import Corrupt, CounterOverflow, NotFound, RuntimeDestroyed, StaleFence
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.commits.facet import Facet
+from tenure.persistence.commits.rows import (
+    OPTIONAL_INT,
+    OPTIONAL_TEXT,
+    Types,
+    check_row,
+)
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.model.lifecycle_record import LIFECYCLE_RECORD_VERSION
+from tenure.persistence.model.values import (
+    HeldReason,
+    LogicalRuntimeId,
+    RuntimeState,
+)
+
+RECORD: Final = "runtime"
+
+LAST_TOKEN: Final = 2**63 - 1
+"""The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
+
+CHAIN_START: Final = bytes(32)
+"""Head of a receipt chain that has no link yet."""
+
+NO_LIFECYCLE_RECORD: Final = 0
+"""Record version of a runtime of which only inputs, receipts or snapshots were written."""
+
+
+@final
+@define(slots=True)
+class RuntimeRecord:
+    """One row of ``runtimes``, in the order of ``runtimes.load``."""
+
+    runtime: int
+    runtime_id: LogicalRuntimeId
+    kind: str | None
+    state: RuntimeState
+    generation: int
+    fence_token: int
+    epoch: str | None
+    owner: int | None
+    held: str | None
+    held_detail: str | None
+    session: int | None
+    run: int | None
+    crashes: int
+    failures: str
+    boundaries: int
+    chain: bytes
+    record_version: int
+
+
+def find(statements: Statements, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
+    """The record as it is stored, or None. Raises `Corrupt`: one bad row blocks its own runtime and no other."""
+    row = statements.one("runtimes.load", runtime_id=runtime_id)
+    return None if row is None else _record(row)
+
+
+def _record(row: Row) -> RuntimeRecord:
+    check_row(row, _TYPES, "runtime", row[1])
+    record = RuntimeRecord(*row)
+    try:
+        record.state = RuntimeState(record.state)
+    except ValueError as exc:
+        raise Corrupt(record="runtime", key=record.runtime_id, detail="its state is none") from exc
+    return record
+
+
+_TYPES: Final[Types] = (
+    int,
+    str,
+    OPTIONAL_TEXT,
+    str,
+    int,
+    int,
+    OPTIONAL_TEXT,
+    OPTIONAL_INT,
+    OPTIONAL_TEXT,
+    OPTIONAL_TEXT,
+    OPTIONAL_INT,
+    OPTIONAL_INT,
+    int,
+    str,
+    int,
+    bytes,
+    int,
+)
+
+
+def load(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:
+    """The record that this commit has in hand. Raises `NotFound`."""
+    record = tx.record(RECORD, runtime_id, find)
+    if record is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    return record
+
+
+def save(tx: Transaction, record: RuntimeRecord) -> None:
+    """Write the record at the end of this commit."""
+    tx.write_later(RECORD, record.runtime_id, lambda: _update(tx, record))
+
+
+def save_progress(tx: Transaction, record: RuntimeRecord) -> None:
+    """Write what every run moves (current run, crashes, chain) at the end of this commit. No index has any of it."""
+    tx.write_if_nothing_else(RECORD, record.runtime_id, lambda: _update_progress(tx, record))
+
+
+def _update_progress(tx: Transaction, record: RuntimeRecord) -> None:
+    tx.run(
+        "runtimes.progress",
+        runtime=record.runtime,
+        run=record.run,
+        crashes=record.crashes,
+        boundaries=record.boundaries,
+        chain=record.chain,
+        now=tx.now,
+    )
+
+
+def _update(tx: Transaction, record: RuntimeRecord) -> None:
+    tx.run(
+        "runtimes.update",
+        runtime=record.runtime,
+        kind=record.kind,
+        state=record.state,
+        generation=record.generation,
+        fence_token=record.fence_token,
+        epoch=record.epoch,
+        owner=record.owner,
+        held=record.held,
+        held_detail=record.held_detail,
+        session=record.session,
+        run=record.run,
+        crashes=record.crashes,
+        failures=record.failures,
+        boundaries=record.boundaries,
+        chain=record.chain,
+        record_version=record.record_version,
+        now=tx.now,
+    )
+
+
+def insert(
+    tx: Transaction,
+    runtime_id: LogicalRuntimeId,
+    *,
+    kind: str | None = None,
+    version: int = LIFECYCLE_RECORD_VERSION,
+    fence_token: int = 0,
+    epoch: str | None = None,
+    owner: int | None = None,
+    session: int | None = None,
+) -> RuntimeRecord:
+    """A new record: idle, generation 0; without an owner no token was minted yet."""
+    row = tx.one(
+        "runtimes.insert",
+        runtime_id=runtime_id,
+        kind=kind,
+        record_version=version,
+        state=RuntimeState.IDLE,
+        fence_token=fence_token,
+        epoch=epoch,
+        owner=owner,
+        session=session,
+        chain=CHAIN_START,
+        now=tx.now,
+    )
+    return tx.record(RECORD, runtime_id, lambda _, __: _record(row or ()))
+
+
+def charge_crash(tx: Transaction, record: RuntimeRecord, max_crashes: int) -> None:
+    """Count one crash of the host against the runtime whose run was in flight; the last one holds it (design §6)."""
+    record.crashes += 1
+    if record.crashes >= max_crashes and record.held is None:
+        record.held = HeldReason.CRASH_LOOP
+        record.held_detail = f"in flight at {record.crashes} crashes in a row"
+    save(tx, record)
+
+
+def load_or_create(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:
+    """The record, made where a contract verb is the first to speak of the runtime: it has no lifecycle record then.
+
+    Raises:
+        RuntimeDestroyed: The id is taken for ever.
+    """
+    if runtime_id_is_new(tx, runtime_id):
+        return insert(tx, runtime_id, version=NO_LIFECYCLE_RECORD)
+    record = load(tx, runtime_id)
+    if record.state is RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=runtime_id)
+    return record
+
+
+def runtime_id_is_new(tx: Transaction, runtime_id: LogicalRuntimeId) -> bool:
+    """Whether nothing was ever written of this runtime."""
+    return find_in_hand(tx, runtime_id) is None
+
+
+def find_in_hand(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
+    """The record that this commit has in hand, or None where there is none."""
+    return tx.record(RECORD, runtime_id, find)
+
+
+def check_fence(tx: Transaction, commit: Commit) -> None:
+    """Refuse a commit whose writer is not the one that may write (design §4).
+
+    An owned runtime wants its token. An unowned one may be written without; a token that is given must be the last minted.
+    What names a lost host as its owner is unowned. The first to write it without a token ends that ownership with a new
+    one, so that the host, should it wake, neither keeps the runtime nor writes it under the old token.
+
+    Raises:
+        NotFound: No such runtime.
+        StaleFence: Another token, or none where one is needed.
+    """
+    if commit.runtime_id is None or commit.is_ingress:
+        return
+    given = commit.fence_token
+    if commit.may_create:
+        found = find_in_hand(tx, commit.runtime_id)
+        if found is None:
+            if given is not None:
+                raise StaleFence(runtime_id=commit.runtime_id, expected=None, actual=given)
+            return
+    record = load(tx, commit.runtime_id)
+    if given == record.fence_token or (given is None and record.owner is None):
+        return
+    if given is not None or living_holder(tx, record.owner) is not None:
+        raise StaleFence(runtime_id=commit.runtime_id, expected=record.fence_token, actual=given)
+    record.owner = None
+    record.fence_token = mint_token(tx, record.fence_token)
+    save(tx, record)
+
+
+def living_holder(tx: Transaction, owner: int | None) -> str | None:
+    """Incarnation of the host that owns a runtime; None where it has closed, was lost, or is not there."""
+    incarnation, _, closed_at, lost_at = tx.one("ownership.host", host=owner) or (None, "", 0, 0)
+    return incarnation if closed_at is None and lost_at is None else None
+
+
+def mint_token(tx: Transaction, replaced: int) -> int:
+    """The next fence token of this store, in place of a runtime's last one.
+
+    Raises:
+        CounterOverflow: There is none any more.
+        Corrupt: The counter is damaged: it is no number, or behind a token that it minted.
+    """
+    row = tx.one("ownership.mint", least=replaced, most=LAST_TOKEN - 1)
+    if row is not None and isinstance(row[0], int):
+        token: int = row[0]
+        return token
+    last = tx.one("ownership.last_token") or (None,)
+    if isinstance(last[0], int) and last[0] >= LAST_TOKEN:
+        raise CounterOverflow(counter="fence_token")
+    raise Corrupt(record="store", key="last_fence_token", detail="it is no number, or behind a token that it minted")
+
+
+FACET: Final = Facet(name="runtimes", handlers={})

@@ -1,0 +1,407 @@
+"""Runs: executions of a behaviour over a staged batch (design §7).
+
+A run keeps its id and its batch over attempts and crashes until it ends. What it recorded on the way (boundaries, steps,
+appended messages, sends) is its journal, from which a run that enters again is replayed.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import frozen
+
+from tenure.errors import Corrupt, NotFound
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import (
+    Facet,
+    Handler,
+)
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.inbox import (
+    batches,
+    inputs,
+)
+from tenure.persistence.facets.records import (
+    run_records,
+    runtimes,
+)
+from tenure.persistence.model.values import (
+    AbandonReason,
+    InputId,
+    InputPhase,
+    LogicalRuntimeId,
+    RunId,
+)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class InputEnded:
+    """One input has ended before its run, or without one.
+
+    Attributes:
+        input_id: Which input.
+        phase: ``consumed`` or ``abandoned``.
+        error: Why it was rejected, or None.
+    """
+
+    input_id: InputId
+    phase: InputPhase
+    error: str | None = None
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class BeginRun(Change):
+    """Stage a batch: that of the interrupted or failed run if there is one, else the oldest queued inputs.
+
+    Answer: `RunBegun`, or `NothingBegun` where nothing waits or the runtime is held.
+
+    Attributes:
+        runtime_id: Whose inbox.
+        run_id: Id of a new run; not used where a run enters again.
+        batch: Most inputs of a new run.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    batch: int
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RunBegun:
+    """A run with its batch staged.
+
+    Attributes:
+        run: Key of its row; journals are read by it.
+        run_id: Its id.
+        again: Whether it entered before.
+        attempts: How many attempts of it failed.
+        inputs: Its batch, in admission order.
+        base: Key of the head node when it first began, or None for an empty conversation.
+        base_count: Messages on the active path then.
+        more: Whether inputs may wait behind this batch; False spares the owner a commit that would find none.
+        abandoned: What could not be staged for the last time, and so has ended.
+    """
+
+    run: int
+    run_id: RunId
+    again: bool
+    attempts: int
+    inputs: tuple[batches.BatchMember, ...]
+    base: int | None
+    base_count: int
+    more: bool
+    abandoned: tuple[InputEnded, ...] = ()
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class NothingBegun:
+    """There is nothing to run.
+
+    Attributes:
+        abandoned: As in `RunBegun`.
+    """
+
+    abandoned: tuple[InputEnded, ...] = ()
+
+
+def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun:
+    record = runtimes.load(tx, change.runtime_id)
+    if record.held is not None:
+        return NothingBegun()
+    if record.run is not None or _next_reopened(tx, record):
+        return _enter_again(tx, record.run or 0)
+    abandoned: list[InputEnded] = []
+    while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
+        session = None if record.session is None else sessions.load(tx, record.session)
+        base, base_count = (None, 0) if session is None else (session.head, session.message_count)
+        run = run_records.begin(tx, record.runtime, change.run_id, base, base_count)
+        try:
+            batch = batches.stage(tx, record.runtime, run.run, change.batch)
+        except Corrupt as exc:
+            # Out of the way, so that it starves nobody; after its last attempt it is a dead letter. The loop ends there.
+            given_up = batches.readmit(tx, record.runtime, run.run, str(exc))
+            abandoned += [InputEnded(input_id=each, phase=InputPhase.ABANDONED, error=str(exc)) for each in given_up]
+            run_records.delete(tx, run)
+            continue
+        record.run = run.run
+        runtimes.save_progress(tx, record)
+        return _begun(run, batch, again=False, more=waiting > len(batch), abandoned=tuple(abandoned))
+    return NothingBegun(abandoned=tuple(abandoned))
+
+
+def _next_reopened(tx: Transaction, record: runtimes.RuntimeRecord) -> bool:
+    """Make the longest waiting run that a retry has reopened the current one."""
+    row = tx.one("runs.oldest_reopened", runtime=record.runtime)
+    if row is None:
+        return False
+    tx.run("runs.entered", run=row[0])
+    record.run = row[0]
+    runtimes.save_progress(tx, record)
+    return True
+
+
+def _enter_again(tx: Transaction, key: int) -> RunBegun:
+    run = run_records.load(tx, key)
+    run.retry_at = None
+    run_records.save(tx, run)
+    return _begun(run, batches.restage(tx, key), again=True, more=True)
+
+
+def _begun(
+    run: run_records.RunRecord,
+    batch: tuple[batches.BatchMember, ...],
+    *,
+    again: bool,
+    more: bool,
+    abandoned: tuple[InputEnded, ...] = (),
+) -> RunBegun:
+    return RunBegun(
+        run=run.run,
+        run_id=run.run_id,
+        again=again,
+        attempts=run.attempts,
+        inputs=batch,
+        base=run.base,
+        base_count=run.base_count,
+        more=more,
+        abandoned=abandoned,
+    )
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FinishRun(Change):
+    """End a run whose behaviour returned: consume its batch. Stands behind the `MintReceipt` of its last boundary.
+
+    Answer: the ids of the consumed inputs, in admission order.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+
+
+def _finish(tx: Transaction, change: FinishRun) -> tuple[InputId, ...]:
+    run = run_records.current(tx, change.runtime_id, change.run_id)
+    consumed = batches.consume(tx, run.run, run.boundaries)
+    run.error = None
+    run_records.end(tx, run.run, outcome="finished")
+    record = runtimes.load(tx, change.runtime_id)
+    record.run = None
+    record.crashes = 0
+    runtimes.save_progress(tx, record)
+    return consumed
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FailRun(Change):
+    """Count a failed attempt: queue the batch again, or abandon it where it was the last.
+
+    Answer: the ids of the abandoned inputs; empty where the run will be tried again.
+
+    Attributes:
+        runtime_id: Whose.
+        run_id: Which run; must be the current one.
+        error: What the behaviour raised, for people.
+        retry_at: When it may be tried again, unix seconds; None abandons the batch and ends the run.
+        failures: Times of the failures of the current period, as JSON, this one included.
+        held: Reason to hold the runtime with this failure (budget used up), or None.
+        held_detail: More about that, for people.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    error: str
+    retry_at: float | None
+    failures: str
+    held: str | None = None
+    held_detail: str | None = None
+
+
+def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
+    run = run_records.current(tx, change.runtime_id, change.run_id)
+    run.attempts += 1
+    run.error = change.error
+    record = runtimes.load(tx, change.runtime_id)
+    record.failures = change.failures
+    record.held = change.held
+    record.held_detail = change.held_detail if change.held else None
+    record.crashes = 0  # it came to an end of its own: no crash
+    runtimes.save(tx, record)
+    if change.retry_at is not None:
+        batches.fail(tx, run.run, change.error)
+        run.retry_at = change.retry_at
+        run_records.save(tx, run)
+        return ()
+    abandoned = batches.exhaust(tx, run.run, change.error, AbandonReason.MAX_ATTEMPTS_EXHAUSTED)
+    run_records.end(tx, run.run, outcome="failed", error=change.error)
+    record.run = None
+    return abandoned
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RejectInput(Change):
+    """Abandon one member of the current run's batch with ``rejected``, and spare the rest. Answer: `InputEnded`.
+
+    Refused with `NotFound` where the run has no such unfinished input.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    input_id: InputId
+    error: str
+
+
+def _reject(tx: Transaction, change: RejectInput) -> InputEnded:
+    run = run_records.current(tx, change.runtime_id, change.run_id)
+    if not batches.reject(tx, run.run, change.input_id, change.error):
+        raise NotFound(what="input of this run", key=change.input_id)
+    return InputEnded(input_id=change.input_id, phase=InputPhase.ABANDONED, error=change.error)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class ConsumeInput(Change):
+    """Consume one member of the current run's batch at the checkpoint whose receipt stands before this.
+
+    Answer: `InputEnded`. Refused with `NotFound` where the run has no such unfinished input.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    input_id: InputId
+
+
+def _consume(tx: Transaction, change: ConsumeInput) -> InputEnded:
+    run = run_records.current(tx, change.runtime_id, change.run_id)
+    if not batches.consume_one(tx, run.run, run.boundaries, change.input_id):
+        raise NotFound(what="input of this run", key=change.input_id)
+    return InputEnded(input_id=change.input_id, phase=InputPhase.CONSUMED)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StageSteered(Change):
+    """Let what was sent to steer join the current run, at the checkpoint whose receipt stands before this.
+
+    Answer: the inputs that joined, a tuple of `BatchMember`.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+
+
+def _stage_steered(tx: Transaction, change: StageSteered) -> tuple[batches.BatchMember, ...]:
+    run = run_records.current(tx, change.runtime_id, change.run_id)
+    runtime = runtimes.load(tx, change.runtime_id).runtime
+    return batches.stage_steered(tx, runtime, run.run, run.boundaries)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class DropRun(Change):
+    """End the current run without its behaviour: abandon its batch, or queue it for a new run.
+
+    Answer: the ids of the abandoned inputs; empty where they are queued again, or where there is no run.
+
+    Attributes:
+        runtime_id: Whose.
+        reason: Why its batch is abandoned; None queues it again, for a run with a new id and no steps.
+    """
+
+    runtime_id: LogicalRuntimeId
+    reason: AbandonReason | None
+
+
+def _drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
+    record = runtimes.load(tx, change.runtime_id)
+    if record.run is None:
+        return ()
+    abandoned: tuple[InputId, ...] = ()
+    if change.reason is None:
+        inputs.repair(tx, record.runtime)
+        batches.unbind(tx, record.run)
+    else:
+        abandoned = batches.abandon_run(tx, record.run, change.reason)
+    run_records.end(tx, record.run, outcome=change.reason or "restarted")
+    record.run = None
+    record.crashes = 0
+    runtimes.save_progress(tx, record)
+    return abandoned
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class ChargeCrash(Change):
+    """Charge the current run with taking its host down, and queue its batch again. Answer: crashes in a row.
+
+    Attributes:
+        runtime_id: Whose.
+        max_crashes: Crashes in a row, this one included, that hold the runtime.
+    """
+
+    runtime_id: LogicalRuntimeId
+    max_crashes: int
+
+
+def _charge(tx: Transaction, change: ChargeCrash) -> int:
+    record = runtimes.load(tx, change.runtime_id)
+    runtimes.charge_crash(tx, record, change.max_crashes)
+    inputs.repair(tx, record.runtime)
+    return record.crashes
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class AcquitRun(Change):
+    """Take the current run off suspicion: it waits for a time or for a person, so crashes in a row are 0. Answer: None.
+
+    Without this an agent that waits for days would be held for what other runs did to its host meanwhile. One that takes its
+    host down behind its wait is charged as ever: when it enters again, that wait is recorded, and it does not wait.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+
+
+def _acquit(tx: Transaction, change: AcquitRun) -> None:
+    run_records.current(tx, change.runtime_id, change.run_id)
+    record = runtimes.load(tx, change.runtime_id)
+    if record.crashes:
+        record.crashes = 0
+        runtimes.save_progress(tx, record)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class UnstageRun(Change):
+    """Queue the batch of a run that is interrupted without fault (shutdown, held); counts no attempt. Answer: None."""
+
+    runtime_id: LogicalRuntimeId
+
+
+def _unstage(tx: Transaction, change: UnstageRun) -> None:
+    inputs.repair(tx, runtimes.load(tx, change.runtime_id).runtime)
+
+
+FACET: Final = Facet(
+    name="runs",
+    handlers={
+        BeginRun: Handler(apply=_begin),
+        FinishRun: Handler(apply=_finish),
+        FailRun: Handler(apply=_fail),
+        RejectInput: Handler(apply=_reject),
+        ConsumeInput: Handler(apply=_consume),
+        StageSteered: Handler(apply=_stage_steered),
+        DropRun: Handler(apply=_drop),
+        ChargeCrash: Handler(apply=_charge),
+        AcquitRun: Handler(apply=_acquit),
+        UnstageRun: Handler(apply=_unstage),
+    },
+)

@@ -1,0 +1,234 @@
+"""Sends: messages of a run to other runtimes, which land with the run's own commit (design §7).
+
+A send becomes an input of its target under a key derived from (run, index), so that a run that enters again sends nothing
+twice. A target that cannot take it never fails the sender: the message stays with the sender, as a dead letter, until it is
+sent again under its key or dropped (`dead_letters`).
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import msgspec
+from attrs import frozen
+
+from tenure.errors import (
+    Corrupt,
+    IdempotencyConflict,
+    NotAccepting,
+    NotFound,
+    PayloadTooLarge,
+    RuntimeDestroyed,
+)
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import (
+    Facet,
+    Handler,
+)
+from tenure.persistence.commits.rows import (
+    OPTIONAL_TEXT,
+    check_row,
+)
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.records import run_records
+from tenure.persistence.model.values import (
+    InputId,
+    InputKind,
+    LogicalRuntimeId,
+    RunId,
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Send(Change):
+    """Send one message from the current run. Answer: `Sent`.
+
+    Attributes:
+        runtime_id: The sender.
+        run_id: Its current run.
+        index: Which send of the run, from 1.
+        target: The receiver.
+        input_id: Id of the input that it becomes.
+        payload: Encoded.
+        payload_digest: SHA-256 of the payload.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    index: int
+    target: LogicalRuntimeId
+    input_id: InputId
+    payload: bytes
+    payload_digest: bytes
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return len(self.payload)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Sent:
+    """What became of a send.
+
+    Attributes:
+        target: The receiver.
+        input_id: The input that it became, or None where it was refused.
+        refused: Why it was refused, or None.
+    """
+
+    target: LogicalRuntimeId
+    input_id: InputId | None
+    refused: str | None
+
+
+def derived_key(run_id: RunId, index: int) -> str:
+    """The idempotency key of a send; users' keys never begin so."""
+    return f"{inputs.RESERVED_KEYS}send:{run_id}:{index}"
+
+
+def _send(tx: Transaction, change: Send) -> Sent:
+    run = run_records.current(tx, change.runtime_id, change.run_id)
+    refused: str | None = None
+    try:
+        input_id = _admit(tx, change)
+    except (NotFound, NotAccepting, RuntimeDestroyed, PayloadTooLarge, Corrupt, IdempotencyConflict) as exc:
+        # The last two: damage at the target, which is not the sender's to suffer.
+        input_id, refused = None, str(exc)
+    tx.run(
+        "sends.insert",
+        run=run.run,
+        send_index=change.index,
+        boundary=run.boundaries + 1,
+        target=change.target,
+        payload_digest=change.payload_digest,
+        refused=refused,
+        input_id=None if refused is None else change.input_id,
+        payload=None if refused is None else change.payload,
+        now=tx.now,
+    )
+    return Sent(target=change.target, input_id=input_id, refused=refused)
+
+
+def _admit(tx: Transaction, send: Send) -> InputId:
+    accept = inputs.AcceptInput(
+        runtime_id=send.target,
+        input_id=send.input_id,
+        kind=InputKind.PEER_MESSAGE,
+        source=_encode({"type": "peer", "runtime_id": send.runtime_id, "run_id": send.run_id}).decode(),
+        idempotency_key=derived_key(send.run_id, send.index),
+        payload=send.payload,
+        payload_digest=send.payload_digest,
+        bound_by_inbox=False,
+    )
+    return inputs.admit(tx, accept).input_id
+
+
+def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, input_id: InputId) -> Sent | None:
+    """Send a refused message again, under its key; None where the runtime has no such dead letter.
+
+    Raises:
+        NotFound: The target is not there.
+        NotAccepting, RuntimeDestroyed, PayloadTooLarge: It cannot take it; the message stays with its sender.
+    """
+    row = tx.one("sends.find_refused", runtime=runtime, input_id=input_id)
+    if row is None:
+        return None
+    check_row(row, (int, str, int, str, bytes, bytes), "refused send", input_id)
+    key, run_id, index, target, payload, payload_digest = row
+    send = Send(
+        runtime_id=runtime_id,
+        run_id=run_id,
+        index=index,
+        target=target,
+        input_id=input_id,
+        payload=payload,
+        payload_digest=payload_digest,
+    )
+    became = _admit(tx, send)
+    tx.run("sends.landed", send=key)
+    return Sent(target=target, input_id=became, refused=None)
+
+
+def drop(tx: Transaction, runtime: int, input_id: InputId) -> bool:
+    """Let a refused message go; False where the runtime has no such dead letter."""
+    row = tx.one("sends.find_refused", runtime=runtime, input_id=input_id)
+    if row is not None:
+        tx.run("sends.drop_payload", send=row[0])
+    return row is not None
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RecordedSend:
+    """A send as the journal of its run has it.
+
+    Attributes:
+        index: Which send of the run, from 1.
+        boundary: Sequence of the boundary it landed with.
+        target: The receiver.
+        payload_digest: SHA-256 of the payload.
+        refused: Why it was refused, or None.
+    """
+
+    index: int
+    boundary: int
+    target: LogicalRuntimeId
+    payload_digest: bytes
+    refused: str | None
+
+
+def of_run(statements: Statements, run: int) -> list[RecordedSend]:
+    """The sends of a run, by index. Raises `Corrupt`."""
+    return [_recorded(row) for row in statements.all("sends.of_run", run=run)]
+
+
+def _recorded(row: Row) -> RecordedSend:
+    check_row(row, (int, int, str, bytes, OPTIONAL_TEXT), "send", row[0])
+    index, boundary, target, payload_digest, why = row
+    return RecordedSend(index=index, boundary=boundary, target=target, payload_digest=payload_digest, refused=why)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RefusedSend:
+    """A dead letter with its sender.
+
+    Attributes:
+        input_id: The input that it will be when it is retried.
+        run_id: The run that sent it.
+        index: Which send of the run.
+        target: Who could not take it.
+        refused: Why.
+        payload: Encoded.
+    """
+
+    input_id: InputId
+    run_id: RunId
+    index: int
+    target: LogicalRuntimeId
+    refused: str
+    payload: bytes
+
+
+def refused(
+    statements: Statements, runtime_id: LogicalRuntimeId, after: InputId, count: int
+) -> tuple[RefusedSend, ...]:
+    """At most `count` refused sends of a runtime whose input id comes behind `after`, by id. Raises `Corrupt`."""
+    rows = statements.all("sends.refused", runtime_id=runtime_id, after=after, count=count)
+    return tuple([_refused(row) for row in rows])
+
+
+def _refused(row: Row) -> RefusedSend:
+    check_row(row, (str, str, int, str, str, bytes), "refused send", row[0])
+    input_id, run_id, index, target, why, payload = row
+    return RefusedSend(input_id=input_id, run_id=run_id, index=index, target=target, refused=why, payload=payload)
+
+
+FACET: Final = Facet(name="sends", handlers={Send: Handler(apply=_send)})

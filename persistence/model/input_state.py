@@ -1,0 +1,231 @@
+"""Inputs as the contract verbs bring and give them: one value with everything that is stored of one."""
+
+from __future__ import annotations
+
+import json
+from typing import Final, final
+
+import msgspec
+from attrs import field, frozen
+
+from tenure.errors import InvalidInput
+
+from .codec import digest
+from .phases import is_terminal
+from .policies import (
+    InputDurability,
+    PolicyDecision,
+    may_be_derived,
+)
+from .values import (
+    AbandonReason,
+    InputId,
+    InputKind,
+    InputPhase,
+    Lane,
+    RunId,
+)
+
+INPUT_RECORD_VERSION: Final = 1
+"""Version of a stored input; another one is refused, never guessed at."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class InputTransition:
+    """One entry of an input's history.
+
+    Attributes:
+        at: Unix seconds.
+        before: The phase it left; None where many inputs were written at once.
+        after: The phase it came to.
+        reason: Why, where there is more to say.
+    """
+
+    at: float
+    before: InputPhase | None
+    after: InputPhase
+    reason: str | None = None
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class ReconstructionSource:
+    """From what a derived input can be built again: a projection rule over an event, or inputs that were coalesced.
+
+    Attributes:
+        rule_id: The projection rule, or None.
+        source_event_id: The event it was projected from, or None.
+        source_input_ids: The inputs that went into it.
+    """
+
+    rule_id: str | None = None
+    source_event_id: str | None = None
+    source_input_ids: tuple[InputId, ...] = ()
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class InputState:
+    """Everything that is stored of one input.
+
+    Attributes:
+        input_id: Which input.
+        kind: What sort of message.
+        phase: How far it has come.
+        payload: The message, opaque bytes.
+        source: Where it came from, as a JSON object with a ``type``.
+        durability: What recovery does with it.
+        idempotency_key: Unique in the runtime for ever, or None.
+        supersession_key: What it shares with inputs that it may replace, or None.
+        correlation_id: What it answers, or None.
+        policy: What was decided about it, or None for the default of its kind.
+        recovery_lane: Where it waits; None once it has ended.
+        admission_sequence: Its place in the inbox; None lets the store give the next.
+        history: What has happened to it.
+        reason: Why it was abandoned, where it was.
+        successor: What it was superseded by or coalesced into, where it was.
+        error: The last error of a run over it.
+        attempt_count: How many runs over it failed.
+        last_run_id: The run that has or had it.
+        last_boundary_sequence: The receipt in that run that it contributed to.
+        recovery_count: How often recovery found it.
+        reconstruction_source: From what it can be built again.
+        created_at: Unix seconds; None lets the store say.
+        updated_at: Unix seconds of the last write; what a caller brings is not looked at.
+    """
+
+    input_id: InputId
+    kind: InputKind = InputKind.EXTERNAL_EVENT
+    phase: InputPhase = InputPhase.ACCEPTED
+    payload: bytes = field(default=b"null", repr=False)
+    source: str = '{"type":"external"}'
+    durability: InputDurability = InputDurability.DURABLE
+    idempotency_key: str | None = None
+    supersession_key: str | None = None
+    correlation_id: str | None = None
+    policy: PolicyDecision | None = None
+    recovery_lane: Lane | None = None
+    admission_sequence: int | None = None
+    history: tuple[InputTransition, ...] = ()
+    reason: AbandonReason | None = None
+    successor: InputId | None = None
+    error: str | None = None
+    attempt_count: int = 0
+    last_run_id: RunId | None = None
+    last_boundary_sequence: int | None = None
+    recovery_count: int = 0
+    reconstruction_source: ReconstructionSource | None = None
+    created_at: float | None = None
+    updated_at: float | None = None
+
+    @property
+    def payload_digest(self) -> bytes:
+        """SHA-256 of the payload."""
+        return digest(self.payload)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it has ended."""
+        return is_terminal(self.phase)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class InputExtra:
+    """What is seldom set of an input, stored as one JSON object."""
+
+    correlation_id: str | None = None
+    policy: PolicyDecision | None = None
+    reconstruction_source: ReconstructionSource | None = None
+
+
+def encode_extra(extra: InputExtra) -> str | None:
+    """The object as it is stored; None where nothing is set."""
+    return None if extra == InputExtra() else msgspec.json.encode(extra).decode()
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StoredInputState:
+    """An input as it was read, with the version of its record.
+
+    Attributes:
+        state: The input.
+        stored_input_state_version: Version of the record it was read from.
+    """
+
+    state: InputState
+    stored_input_state_version: int = INPUT_RECORD_VERSION
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class InputStatePersistenceRecord:
+    """An input that was found well-formed and may be stored; made by `of`.
+
+    Attributes:
+        state: The input.
+    """
+
+    state: InputState
+
+    @classmethod
+    def of(cls, state: InputState) -> InputStatePersistenceRecord:
+        """Check an input and wrap it.
+
+        Raises:
+            InvalidInput: It contradicts itself.
+        """
+        check_input_state(state)
+        return cls(state=state)
+
+
+def check_input_state(state: InputState) -> None:
+    """Refuse an input that contradicts itself.
+
+    An end has what it ended with and no lane; what has not ended has neither reason nor successor; an ephemeral input has no
+    key, for recovery would drop what the key must remember; what somebody outside said cannot be built again.
+
+    Raises:
+        InvalidInput: A rule is broken; `field` names which part.
+    """
+    if not state.input_id or "\0" in state.input_id:
+        raise _invalid("input_id", "it is empty or has a NUL character")
+    ended_by = (state.reason is not None, state.successor is not None)
+    if ended_by != _ENDED_BY.get(state.phase, (False, False)):
+        raise _invalid("phase", f"{state.phase} does not go with reason {state.reason} and successor {state.successor}")
+    if state.is_terminal and state.recovery_lane is not None:
+        raise _invalid("recovery_lane", "an input that has ended waits in no lane")
+    if state.reason is AbandonReason.MAX_ATTEMPTS_EXHAUSTED and state.attempt_count < 1:
+        raise _invalid("attempt_count", "attempts were used up that nobody counted")
+    if state.attempt_count < 0 or state.recovery_count < 0:
+        raise _invalid("attempt_count", "counts do not fall below 0")
+    if state.durability is InputDurability.EPHEMERAL and state.idempotency_key is not None:
+        raise _invalid("idempotency_key", "an ephemeral input may not carry a key")
+    if state.durability is InputDurability.DERIVED and not may_be_derived(state.kind, source_type(state.source)):
+        raise _invalid("durability", f"a {state.kind} from {source_type(state.source)} cannot be derived")
+
+
+_ENDED_BY: Final = {
+    InputPhase.ABANDONED: (True, False),
+    InputPhase.SUPERSEDED: (False, True),
+    InputPhase.COALESCED: (False, True),
+}
+
+
+def source_type(source: str) -> str:
+    """The ``type`` of a source.
+
+    Raises:
+        InvalidInput: The source is no JSON object with a ``type``.
+    """
+    try:
+        value = json.loads(source)["type"]
+    except (ValueError, TypeError, KeyError) as exc:
+        raise _invalid("source", "it is no JSON object with a type") from exc
+    return str(value)
+
+
+def _invalid(name: str, detail: str) -> InvalidInput:
+    return InvalidInput(detail=detail, field=name)

@@ -1,0 +1,242 @@
+"""Ids, enums and frozen values that all floors share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NewType, final
+
+import attrs
+
+from tenure.errors import InvalidInput
+
+from .validation import is_a
+
+__all__ = [
+    "RUNTIME_ID_LIMIT",
+    "STEP_NAME_LIMIT",
+    "AbandonReason",
+    "DurabilityClass",
+    "DurabilityTier",
+    "HeldReason",
+    "InputId",
+    "InputKind",
+    "InputPhase",
+    "Lane",
+    "LogicalRuntimeId",
+    "RunApplyBoundary",
+    "RunBoundaryReceipt",
+    "RunId",
+    "RuntimeState",
+    "SessionId",
+    "check_runtime_id",
+    "check_step_name",
+]
+
+LogicalRuntimeId = NewType("LogicalRuntimeId", str)
+"""A logical agent; it outlives processes. Chosen by the user, see `check_runtime_id`."""
+
+RunId = NewType("RunId", str)
+"""One execution of a behaviour over its batch; the same through attempts and crashes."""
+
+InputId = NewType("InputId", str)
+"""One message in an inbox."""
+
+SessionId = NewType("SessionId", str)
+"""One conversation."""
+
+RUNTIME_ID_LIMIT = 200
+"""Most characters (code points) that a runtime id may have."""
+
+
+def check_runtime_id(value: str) -> LogicalRuntimeId:
+    """Return the id, checked: 1 to 200 characters, without NUL, writable as UTF-8.
+
+    NUL is refused because PostgreSQL text cannot hold it, a lone surrogate because no engine can.
+
+    Raises:
+        InvalidInput: The id breaks one of these rules.
+    """
+    _check_name(value, "a runtime id", "runtime_id", RUNTIME_ID_LIMIT)
+    return LogicalRuntimeId(value)
+
+
+STEP_NAME_LIMIT = 200
+"""Most characters (code points) that the name of a step may have."""
+
+
+def check_step_name(value: str) -> str:
+    """Return the name of a step, checked by the same rules as a runtime id.
+
+    Raises:
+        InvalidInput: The name breaks one of them.
+    """
+    _check_name(value, "the name of a step", "name", STEP_NAME_LIMIT)
+    return value
+
+
+def _check_name(value: str, what: str, field: str, limit: int) -> None:
+    if not is_a(value, str) or not value:
+        raise InvalidInput(detail=f"{what} is text, and not empty", field=field)
+    if len(value) > limit:
+        raise InvalidInput(detail=f"{len(value)} characters are more than {limit}", field=field)
+    if "\0" in value:
+        raise InvalidInput(detail=f"{what} has no NUL character", field=field)
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidInput(detail=f"{what} has no lone surrogate", field=field) from exc
+
+
+@final
+class RuntimeState(StrEnum):
+    """Where a runtime is in its lifecycle. The arrows are in `lifecycle`.
+
+    `running` and `attached` are true only inside the process that owns the runtime; they are never
+    stored.
+    """
+
+    INITIALIZING = "initializing"
+    IDLE = "idle"
+    ATTACHED = "attached"
+    RUNNING = "running"
+    RETIRED = "retired"
+    STOPPED = "stopped"
+    DESTROYED = "destroyed"
+
+
+@final
+class InputPhase(StrEnum):
+    """How far an input has come. The arrows are in `phases`."""
+
+    ACCEPTED = "accepted"
+    QUEUED = "queued"
+    STAGED = "staged"
+    APPLIED = "applied"
+    APPLIED_PENDING_CONSUMPTION = "applied_pending_consumption"
+    CONSUMED = "consumed"
+    SUPERSEDED = "superseded"
+    COALESCED = "coalesced"
+    ABANDONED = "abandoned"
+
+
+@final
+class Lane(StrEnum):
+    """How an input reaches a run: in the queue, or joining the run that is executing at its next checkpoint."""
+
+    QUEUE = "queue"
+    STEER = "steer"
+
+
+@final
+class AbandonReason(StrEnum):
+    """Why an input was abandoned."""
+
+    RETIRED = "retired"
+    RESET = "reset"
+    STOPPED = "stopped"
+    DESTROYED = "destroyed"
+    CANCELLED = "cancelled"
+    MAX_ATTEMPTS_EXHAUSTED = "max_attempts_exhausted"
+    REJECTED = "rejected"
+
+
+@final
+class HeldReason(StrEnum):
+    """Why no run of a runtime starts until a person resumes it."""
+
+    BUDGET_USED_UP = "budget used up"
+    CRASH_LOOP = "crash loop"
+    NEEDS_ATTENTION = "needs attention"
+    STEP_MISMATCH = "step mismatch"
+
+
+@final
+class InputKind(StrEnum):
+    """What sort of message an input is: accept makes external events, a send peer messages."""
+
+    PROMPT = "prompt"
+    PEER_MESSAGE = "peer_message"
+    PEER_REQUEST = "peer_request"
+    PEER_RESPONSE_PROGRESS = "peer_response_progress"
+    PEER_RESPONSE_TERMINAL = "peer_response_terminal"
+    FLOW_STEP = "flow_step"
+    EXTERNAL_EVENT = "external_event"
+    CONTINUATION = "continuation"
+    OPERATION = "operation"
+
+
+@final
+class RunApplyBoundary(StrEnum):
+    """Which commit point a receipt proves.
+
+    `immediate` is an input consumed without a run, `run_start` the end of a run's batch,
+    `run_checkpoint` a checkpoint inside a run.
+    """
+
+    IMMEDIATE = "immediate"
+    RUN_START = "run_start"
+    RUN_CHECKPOINT = "run_checkpoint"
+
+
+@final
+class DurabilityClass(StrEnum):
+    """What an acknowledged commit survives, weakest first.
+
+    `memory` nothing, `os` a killed process, `disk` a power cut.
+    """
+
+    MEMORY = "memory"
+    OS = "os"
+    DISK = "disk"
+
+    def covers(self, other: DurabilityClass) -> bool:
+        """Tell whether this class survives all that the other one does.
+
+        The comparison signs are those of strings and say nothing about durability.
+        """
+        weakest_first = tuple(DurabilityClass)
+        return weakest_first.index(self) >= weakest_first.index(other)
+
+
+@final
+class DurabilityTier(StrEnum):
+    """Whether what a store acknowledged is there again in another process: `durable`, or `inline` where it is not."""
+
+    INLINE = "inline"
+    DURABLE = "durable"
+
+
+@final
+@attrs.frozen(kw_only=True, slots=True)
+class RunBoundaryReceipt:
+    """The stored proof of one boundary of a run.
+
+    What stands behind `sequence` is the store's own: whoever brings a receipt leaves it out, and the store fills it in.
+
+    Attributes:
+        run_id: The run.
+        boundary: Which commit point this is.
+        contributing_input_ids: The inputs this boundary worked on, in order.
+        conversation_digest: Digest of the conversation after it, in hex; None without a session.
+        message_count: Messages on the active path after it.
+        sequence: Dense from 1 within the run.
+        runtime_id: The runtime that ran.
+        fence_token: The token it was written under.
+        generation: The life of the runtime it belongs to, from 0.
+        durability: What its commit survives.
+        committed_at: The store's wall clock, in unix seconds.
+        group: The number of the group that committed it.
+    """
+
+    run_id: RunId
+    boundary: RunApplyBoundary
+    contributing_input_ids: tuple[InputId, ...]
+    conversation_digest: str | None
+    message_count: int
+    sequence: int
+    runtime_id: LogicalRuntimeId = LogicalRuntimeId("")
+    fence_token: int = 0
+    generation: int = 0
+    durability: DurabilityClass = DurabilityClass.MEMORY
+    committed_at: float = 0.0
+    group: int = 0

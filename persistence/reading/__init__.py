@@ -1,0 +1,1 @@
+"""Read views, and the read-only connection of users."""

@@ -1,0 +1,64 @@
+"""The limits of a store, each with a name and a default (design §3)."""
+
+from __future__ import annotations
+
+from typing import final
+
+from attrs import field, frozen
+
+from tenure.errors import InvalidInput
+from tenure.persistence.model.validation import (
+    count,
+    seconds,
+)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Limits:
+    """Everything that could grow, and how far. Raises `InvalidInput` for a number that makes no sense.
+
+    Attributes:
+        payload_bytes: One payload, message or result, encoded.
+        group_bytes: Payload bytes in one group; a larger commit is a group of its own.
+        group_commits: Commits in one group.
+        inbox_inputs: Unfinished inputs of one runtime; binds accept, never sends.
+        step_threads: Sync steps that run at once in one host, each in a thread; more wait.
+        run_steps: Recorded steps of one run.
+        mailbox_messages: Messages that wait for one actor.
+        busy_s: Seconds to wait for another process's write lock before `Contended`.
+        verdict_s: Seconds that a cancelled waiter still waits for the verdict on a commit that was taken.
+        wal_pages: Pages in the write-ahead log after which the writer checkpoints.
+        read_connections: Connections that read beside the writer.
+        passivate_s: Seconds after which an actor that nobody uses is dropped.
+        lease_s: How long a host's lease holds; a host that renewed nothing for so long is judged lapsed (design §4).
+        renew_s: Most seconds between two renewals of a host.
+        query_connections: Connections of `Store.read_connection` at one time; more wait.
+        query_rows: Rows of one query of `Store.read_connection`.
+        poll_s: Seconds between two looks at what other hosts of a shared file wrote.
+    """
+
+    payload_bytes: int = field(default=16 * 1024 * 1024, validator=count())
+    group_bytes: int = field(default=8 * 1024 * 1024, validator=count())
+    group_commits: int = field(default=512, validator=count())
+    inbox_inputs: int = field(default=10_000, validator=count())
+    step_threads: int = field(default=40, validator=count())
+    run_steps: int = field(default=10_000, validator=count())
+    mailbox_messages: int = field(default=64, validator=count())
+    busy_s: float = field(default=5.0, validator=seconds(zero=True))
+    verdict_s: float = field(default=30.0, validator=seconds())
+    wal_pages: int = field(default=1_000, validator=count())
+    read_connections: int = field(default=2, validator=count())
+    query_connections: int = field(default=4, validator=count())
+    query_rows: int = field(default=100_000, validator=count())
+    passivate_s: float = field(default=60.0, validator=seconds())
+    lease_s: float = field(default=15.0, validator=seconds())
+    renew_s: float = field(default=5.0, validator=seconds())
+    poll_s: float = field(default=0.05, validator=seconds())
+
+    def __attrs_post_init__(self) -> None:
+        """Raises `InvalidInput` for a lease that ends before it is renewed."""
+        if self.lease_s <= self.renew_s:
+            raise InvalidInput(
+                detail=f"a lease of {self.lease_s} s ends before {self.renew_s} s are over", field="renew_s"
+            )

@@ -1,0 +1,92 @@
+"""Everything the store takes from the outside world, in one value.
+
+Threads, clocks, randomness, identifiers, files, locks and the SQLite VFS are constructor arguments, so that a whole host
+can run on a virtual clock, on one thread, over a disk that forgets (design §3, "Seams"). No verb takes a clock.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import final
+
+import trio
+from attrs import field, frozen
+
+from .executors import (
+    Executor,
+    ThreadExecutor,
+)
+from .files import (
+    Files,
+    OsFiles,
+)
+from .identity import HostIdentity
+from .locks import (
+    Locks,
+    OsLocks,
+)
+
+
+def boot_clock() -> float:
+    """Seconds since the machine booted, counting the time it was suspended where the system tells it."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+def uuid7(wall_clock: Callable[[], float], source: random.Random) -> str:
+    """A UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits, so that new ids sort behind older ones."""
+    milliseconds = int(wall_clock() * 1000) & ((1 << 48) - 1)
+    bits = source.getrandbits(74)  # asked for once: with the system's randomness each call enters the kernel
+    high, low = bits >> 62, bits & ((1 << 62) - 1)
+    digits = f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Seams:
+    """What a store and the floors above it are built from.
+
+    Attributes:
+        writer_executor: Makes the executor that runs groups: a thread of its own, or inline for simulation.
+        reader_executor: Makes an executor for each connection that reads.
+        step_executor: Makes the executor that runs the sync steps of behaviours; None for `Limits.step_threads` threads.
+        wall_clock: Unix time in seconds; what is stored.
+        boot_clock: Seconds since boot, suspension included; leases are judged by it.
+        random: Source of jitter and of the random bits of identifiers.
+        vfs: Name of a registered SQLite VFS, None for SQLite's own.
+        one_connection: Keep one connection, with ``locking_mode=EXCLUSIVE``; reads run on it between groups. A memory VFS
+            has no shared memory and needs this.
+        files: File operations outside SQLite.
+        locks: OS locks on files beside the database.
+        identity: Who this process is.
+    """
+
+    writer_executor: Callable[[], Executor] = field(default=lambda: ThreadExecutor("tenure-writer"))
+    reader_executor: Callable[[], Executor] = field(default=lambda: ThreadExecutor("tenure-reader"))
+    step_executor: Callable[[], Executor] | None = None
+    wall_clock: Callable[[], float] = time.time
+    boot_clock: Callable[[], float] = boot_clock
+    random: random.Random = field(factory=random.SystemRandom, repr=False)
+    vfs: str | None = None
+    one_connection: bool = False
+    files: Files = field(factory=OsFiles)
+    locks: Locks = field(factory=OsLocks)
+    identity: HostIdentity = field(factory=HostIdentity.of_this_process)
+
+    def new_id(self) -> str:
+        """A fresh UUIDv7 from this seam's clock and randomness."""
+        return uuid7(self.wall_clock, self.random)
+
+    async def sleep_until(self, at: float, *, at_most_s: float) -> None:
+        """Sleep until the wall clock shows a time; at once, with a checkpoint, where it is past.
+
+        It lasts at most `at_most_s` seconds, wherever the wall clock was set since that time was chosen.
+        """
+        await trio.lowlevel.checkpoint()
+        with trio.move_on_after(at_most_s):
+            # The two clocks need not agree to the last digit, and nobody looks again behind this task.
+            while (left_s := at - self.wall_clock()) > 0:  # noqa: ASYNC110 - time has no event
+                await trio.sleep(left_s)

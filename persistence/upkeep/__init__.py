@@ -1,0 +1,1 @@
+"""Looking after a store: look, inspect, explain, verify, prune, back up."""

@@ -1,0 +1,84 @@
+"""Backups: one verified file of a store, made while it is in use, and a new store made of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import trio
+
+from tenure.persistence.engines.sqlite.backup import (
+    Copier,
+    Copy,
+)
+from tenure.persistence.engines.target import path_of
+from tenure.persistence.seams.executors import run_to_the_end
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
+
+
+async def back_up(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    limits: Limits | None = None,
+    seams: Seams | None = None,
+) -> Copy:
+    """Copy a store, open or not, into one new file: the state of one moment, checked, compared and on disk.
+
+    Hosts go on meanwhile; their log is not shortened until the copy is made.
+
+    Raises:
+        CannotOpen: There is no such store, the target is there already, or the disk fails.
+        NotADatabase: The source is no store.
+        Corrupt: The store is damaged.
+        SchemaMismatch: A newer tenure wrote it.
+        StoreLocked: A host has it for itself.
+        DiskFull: The copy did not fit.
+
+    Cancellation: at any time; nothing is left of the copy. Atomic: the target is whole, or not there.
+    """
+    copier = _copier(limits, seams)
+    return await _run(copier, lambda: copier.backup(path_of(source), path_of(target)), seams)
+
+
+async def restore(
+    backup: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    limits: Limits | None = None,
+    seams: Seams | None = None,
+) -> Copy:
+    """Make a new store of a backup. Tokens that were minted after the backup are stale in it.
+
+    Raises:
+        CannotOpen: There is no such backup, the target is there already, or the disk fails.
+        NotADatabase: The backup is none of ours.
+        Corrupt: The backup is damaged.
+        SchemaMismatch: A newer tenure wrote it.
+        InvalidInput: It is a store in use, and no backup.
+        StoreLocked: Somebody opens the target just now.
+        DiskFull: The store did not fit.
+        CounterOverflow: The counter of fence tokens cannot be raised any more.
+
+    Cancellation: at any time; nothing is left of the store. Atomic: the target is whole, or not there.
+    """
+    copier = _copier(limits, seams)
+    return await _run(copier, lambda: copier.restore(path_of(backup), path_of(target)), seams)
+
+
+def _copier(limits: Limits | None, seams: Seams | None) -> Copier:
+    seams = seams or Seams()
+    return Copier(seams.files, seams.locks, (limits or Limits()).busy_s)
+
+
+async def _run(copier: Copier, function: Callable[[], Copy], seams: Seams | None) -> Copy:
+    executor = (seams or Seams()).reader_executor()
+    try:
+        return await executor.run(function)
+    except trio.Cancelled:
+        copier.stop()
+        await run_to_the_end(executor, lambda: None)  # behind the copy, which cleans up what it left
+        raise
+    finally:
+        executor.close()

@@ -1,0 +1,223 @@
+"""Why a runtime does not run, and what it has done: read for people from outside, without any content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, final
+
+import msgspec
+from attrs import frozen
+
+from tenure.errors import NotFound
+from tenure.persistence.commits.rows import (
+    NUMBER,
+    OPTIONAL_INT,
+    OPTIONAL_NUMBER,
+    OPTIONAL_TEXT,
+    Types,
+    check_row,
+)
+from tenure.persistence.engines.engine import (
+    Row,
+    Statements,
+)
+from tenure.persistence.facets.runs.steps import SLEEP
+from tenure.persistence.model.values import (
+    LogicalRuntimeId,
+    RuntimeState,
+)
+
+"""Name of the steps that are durable sleeps; their result is the time to wake."""
+
+_WHY: Final[Types] = (
+    str,
+    OPTIONAL_TEXT,
+    OPTIONAL_TEXT,
+    OPTIONAL_TEXT,
+    int,
+    OPTIONAL_INT,
+    OPTIONAL_TEXT,
+    OPTIONAL_TEXT,
+    OPTIONAL_INT,
+    OPTIONAL_NUMBER,
+    OPTIONAL_TEXT,
+    OPTIONAL_INT,
+    OPTIONAL_NUMBER,
+    OPTIONAL_TEXT,
+)
+
+
+def explain(
+    statements: Statements, runtime_id: LogicalRuntimeId, now: float, *, no_host: bool = False
+) -> dict[str, Any]:
+    """Say why a runtime does not run, in one sentence with the facts behind it, as a JSON object.
+
+    Args:
+        statements: A view of the store.
+        runtime_id: Which runtime.
+        now: Unix seconds.
+        no_host: Whether it is known that no host lives, though one that was killed is still written as the owner.
+
+    Raises:
+        NotFound: There is no such runtime.
+        Corrupt: Its row cannot be read.
+    """
+    row = statements.one("verification.why", runtime_id=runtime_id)
+    if row is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    check_row(row, _WHY, "runtime", runtime_id)
+    state, held, detail, kind, key, run, incarnation, host_name, pid, gone_at, run_id, attempts, retry_at, error = row
+    staged = run is not None and statements.one("verification.staged", run=run) is not None
+    wake_at = None if run is None else _sleeps_until(statements, run)
+    count: int = (statements.one("verification.open_inputs", runtime=key) or (0,))[0]
+    owned = incarnation is not None and gone_at is None and not no_host
+    # The first that holds keeps it from running, whatever else there is.
+    cases: tuple[tuple[bool, str], ...] = (
+        (state == RuntimeState.DESTROYED, "it was destroyed, and never comes back"),
+        (state == RuntimeState.STOPPED, "it is stopped, until somebody spawns it"),
+        (held is not None, f"it is held, until somebody resumes it: {held}"),
+        (not count and run is None and state == RuntimeState.RETIRED, "it is retired, and has nothing left to drain"),
+        (not count and run is None, "nothing waits in its inbox"),
+        (not owned, "no living host has it"),
+        (retry_at is not None and retry_at > now, "its run has failed and waits to be tried again"),
+        (staged and wake_at is not None and wake_at > now, "its run sleeps"),
+        (staged, "its run is executing, or waits to be steered"),
+    )
+    return {
+        "runtime_id": runtime_id,
+        "because": next((why for holds, why in cases if holds), "nothing holds it back: its host begins a run"),
+        "state": state,
+        "kind": kind,
+        "held": None if held is None else {"reason": held, "detail": detail},
+        "owner": {"incarnation": incarnation, "host": host_name, "pid": pid} if owned else None,
+        "run": None
+        if run_id is None
+        else {
+            "run_id": run_id,
+            "failed_attempts": attempts,
+            "last_error": error,
+            "retry_at": retry_at,
+            "sleeps_until": wake_at,
+        },
+        "unfinished_inputs": count,
+        "oldest_input": _oldest(statements, key, now),
+        "open_requests": [verb for verb, _ in statements.all("verification.open_requests", runtime=key)],
+    }
+
+
+def _sleeps_until(statements: Statements, run: int) -> float | None:
+    row = statements.one("verification.last_step", run=run)
+    if row is None or row[0] != SLEEP or not isinstance(row[3], bytes):
+        return None
+    try:
+        return msgspec.json.decode(row[3], type=float)
+    except msgspec.MsgspecError:
+        return None  # damaged; whoever enters the run is told
+
+
+def _oldest(statements: Statements, runtime: int, now: float) -> dict[str, Any] | None:
+    row = statements.one("verification.oldest_input", runtime=runtime)
+    if row is None:
+        return None
+    check_row(row, (str, str, str, str, int, NUMBER), "input", row[0])
+    input_id, kind, phase, lane, attempts, created_at = row
+    return {
+        "input_id": input_id,
+        "kind": kind,
+        "phase": phase,
+        "lane": lane,
+        "failed_attempts": attempts,
+        "age_s": round(now - created_at, 1),
+    }
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Entry:
+    """One entry of a runtime's hash chain: a receipt, or a link such as a reset.
+
+    Attributes:
+        position: Its place in the chain, from 1.
+        committed_at: Unix seconds.
+        event: Which boundary, or what the link tells of.
+        run_id: Of a receipt.
+        sequence: Of a receipt in its run.
+        message_count: Messages of the conversation behind a receipt.
+        inputs: How many inputs contributed to a receipt.
+        detail: Of a link.
+    """
+
+    position: int
+    committed_at: float
+    event: str
+    run_id: str | None = None
+    sequence: int | None = None
+    message_count: int | None = None
+    inputs: int | None = None
+    detail: str | None = None
+
+
+@final
+class Tail:
+    """Reads what a runtime's chain has grown by since it was last asked."""
+
+    def __init__(self, runtime_id: LogicalRuntimeId) -> None:
+        """Know of nothing yet."""
+        self._runtime_id = runtime_id
+        self._receipt = 0
+        self._link = 0
+
+    def newest(self, statements: Statements, count: int) -> list[Entry]:
+        """The last entries, at most `count`, oldest first. Raises `NotFound`."""
+        key = self._key(statements)
+        receipts = statements.all("verification.newest_receipts", runtime=key, count=max(count, 1))[::-1]
+        links = statements.all("verification.newest_links", runtime=key, count=max(count, 1))[::-1]
+        found = self._entries(receipts, links)
+        return found[-count:] if count else []
+
+    def more(self, statements: Statements) -> list[Entry]:
+        """What has landed since, in its order. Raises `NotFound`."""
+        key = self._key(statements)
+        receipts = statements.all("verification.receipts_after", runtime=key, after=self._receipt)
+        return self._entries(receipts, statements.all("verification.links_after", runtime=key, after=self._link))
+
+    def _key(self, statements: Statements) -> int:
+        row = statements.one("verification.runtime", runtime_id=self._runtime_id)
+        if row is None:
+            raise NotFound(what="runtime", key=self._runtime_id)
+        key: int = row[0]
+        return key
+
+    def _entries(self, receipts: list[Row], links: list[Row]) -> list[Entry]:
+        self._receipt = receipts[-1][0] if receipts else self._receipt
+        self._link = links[-1][0] if links else self._link
+        found = [*_each(receipts, _RECEIPT, _receipt), *_each(links, _LINK, _link)]
+        return sorted(found, key=lambda entry: entry.position)
+
+
+_RECEIPT: Final[Types] = (int, int, NUMBER, str, str, int, int, str)
+_LINK: Final[Types] = (int, int, NUMBER, str, str)
+
+
+def _each(rows: list[Row], types: Types, make: Callable[[Row], Entry]) -> list[Entry]:
+    for row in rows:
+        check_row(row, types, "entry of a chain", row[0])
+    return [make(row) for row in rows]
+
+
+def _receipt(row: Row) -> Entry:
+    _, position, committed_at, boundary, run_id, sequence, count, input_ids = row
+    return Entry(
+        position=position,
+        committed_at=committed_at,
+        event=boundary,
+        run_id=run_id,
+        sequence=sequence,
+        message_count=count,
+        inputs=len(msgspec.json.decode(input_ids, type=list[str])),
+    )
+
+
+def _link(row: Row) -> Entry:
+    _, position, committed_at, event, detail = row
+    return Entry(position=position, committed_at=committed_at, event=event, detail=detail or None)

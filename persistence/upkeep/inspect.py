@@ -1,0 +1,116 @@
+"""Inspection: what is stored of runtimes, for people and programs that look from outside; it writes nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Final, final
+
+from attrs import frozen
+
+from tenure.errors import NotFound, ReadFailed
+from tenure.persistence.commits.rows import (
+    OPTIONAL_TEXT,
+    Types,
+    sound,
+)
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets import operations
+from tenure.persistence.model.values import LogicalRuntimeId
+
+PAGE: Final = 500
+"""Runtimes that are listed at a time."""
+
+_LINE: Final[Types] = (str, OPTIONAL_TEXT, str, int, int, OPTIONAL_TEXT, OPTIONAL_TEXT)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RuntimeLine:
+    """One runtime in a list.
+
+    Attributes:
+        runtime_id: Its id.
+        kind: Names its behaviour, or None.
+        state: Its durable state.
+        generation: Which life of it.
+        fence_token: The token last minted for it; 0 for none.
+        held: Why no run starts, or None.
+        owner: Incarnation of the host that has it, or None.
+    """
+
+    runtime_id: LogicalRuntimeId
+    kind: str | None
+    state: str
+    generation: int
+    fence_token: int
+    held: str | None
+    owner: str | None
+
+
+def list_runtimes(statements: Statements, after: str = "", count: int = PAGE) -> list[RuntimeLine]:
+    """A page of all runtimes, by id, behind `after`; one whose row is no text hides no other."""
+    return [
+        RuntimeLine(
+            runtime_id=runtime_id,
+            kind=kind,
+            state=state,
+            generation=generation,
+            fence_token=token,
+            held=held,
+            owner=owner,
+        )
+        for runtime_id, kind, state, generation, token, held, owner in sound(
+            statements.readable("runtimes.list", after=after, count=count), _LINE
+        )
+    ]
+
+
+def show_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[str, Any]:
+    """Everything about one runtime that is not its content, as a JSON object.
+
+    Raises:
+        NotFound: There is no such runtime.
+    """
+    row = statements.one("verification.facts", runtime_id=runtime_id)
+    key = statements.one("verification.runtime", runtime_id=runtime_id)
+    if row is None or key is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    kind, state, held, held_detail, generation, token, epoch, crashes, boundaries, created_at, updated_at = row[:11]
+    incarnation, host_name, pid, session_id, revision, count, digest, run_id, attempts, retry_at, error, since = row[
+        11:
+    ]
+    return {
+        "runtime_id": runtime_id,
+        "kind": kind,
+        "state": state,
+        "held": None if held is None else {"reason": held, "detail": held_detail},
+        "generation": generation,
+        "fence_token": token,
+        "epoch": epoch,
+        "crashes": crashes,
+        "chain_length": boundaries,
+        "created_at": created_at,
+        "updated_at": updated_at,
+        "owner": None if incarnation is None else {"incarnation": incarnation, "host": host_name, "pid": pid},
+        "session": None
+        if session_id is None
+        else {
+            "session_id": session_id,
+            "head_revision": revision,
+            "message_count": count,
+            "revision": digest.hex() if isinstance(digest, bytes) else None,
+            "quarantined_since": since,
+        },
+        "run": None
+        if run_id is None
+        else {"run_id": run_id, "failed_attempts": attempts, "retry_at": retry_at, "error": error},
+        "inputs": {str(phase): number for phase, number in statements.all("verification.counts", runtime=key[0])},
+        "operations": _operations(statements, runtime_id),
+    }
+
+
+def _operations(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[str, str] | None:
+    try:
+        found = operations.find(statements, runtime_id)
+    except ReadFailed as exc:
+        return {"error": str(exc)}
+    return None if found is None else {each.operation_id: each.status for each in found.operations}

@@ -1,0 +1,136 @@
+"""Looking into a store from outside: beside hosts that run, or without any.
+
+Whoever looks holds the store's lock as a host does, so that nobody can be alone and replace the log under it; it registers no
+host, takes nothing over and commits nothing. Where nobody else has the store open it does what every open does before it reads
+(design §3): it writes the log that a dead host left anew, and clears its mark.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar, final
+
+from tenure.errors import CannotOpen, Internal, NotADatabase, StoreBroken
+from tenure.persistence.engines.engine import (
+    ReadConnection,
+    Statements,
+    UnknownOutcome,
+)
+from tenure.persistence.engines.sqlite.engine import SqliteEngine
+from tenure.persistence.engines.sqlite.files import DatabaseFiles
+from tenure.persistence.engines.sqlite.mounts import check_file_system
+from tenure.persistence.engines.sqlite.preflight import (
+    check_names,
+    check_path,
+    mapped_os_errors,
+)
+from tenure.persistence.engines.statements import load_statements
+from tenure.persistence.engines.target import (
+    MEMORY,
+    path_of,
+)
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.executors import (
+    Executor,
+    run_to_the_end,
+)
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
+
+T = TypeVar("T")
+
+
+@final
+class Look:
+    """A store that is looked into. Made by `look_into`.
+
+    Attributes:
+        alone: Whether no host had the store open when the look began: then every host that is written there is dead.
+    """
+
+    def __init__(self, connection: ReadConnection, executor: Executor, *, alone: bool) -> None:
+        """Bind to an open connection and the thread that owns it."""
+        self.alone = alone
+        self._connection = connection
+        self._executor = executor
+
+    async def read(self, read: Callable[[Statements], T]) -> T:
+        """Run a sync function over one consistent view. Raises what it raises."""
+        return await run_to_the_end(self._executor, lambda: self._in_one_view(read))
+
+    def _in_one_view(self, read: Callable[[Statements], T]) -> T:
+        self._connection.begin_read()
+        try:
+            return read(self._connection)
+        except UnknownOutcome as exc:
+            raise Internal(detail=f"read failed: {exc}") from exc
+        finally:
+            self._connection.end_read()
+
+
+@asynccontextmanager
+async def look_into(
+    target: str | os.PathLike[str], *, limits: Limits | None = None, seams: Seams | None = None
+) -> AsyncGenerator[Look]:
+    """Open a store to read, whether or not hosts have it open.
+
+    Args:
+        target: See `open_store`.
+        limits: See `open_store`.
+        seams: See `open_store`.
+
+    Raises:
+        CannotOpen: There is no such file, no permission, or a file with several names.
+        NotADatabase: It is no store, or empty.
+        SchemaMismatch: It is of another version; looking migrates nothing.
+        StoreLocked: A host has it for itself.
+        NetworkFileSystem: The file is on one, as far as the system tells.
+        DiskFull: There is no room for the copy of the log that an open makes where it is alone.
+        StoreBroken: An I/O error.
+        InvalidInput, Unsupported: No path of a store.
+    """
+    path = path_of(target)
+    limits, seams = limits or Limits(), seams or Seams()
+    executor = seams.reader_executor()
+    files = DatabaseFiles(path, seams.files, seams.locks, shared=True, vfs=seams.vfs)
+    statements = load_statements()
+    engine = SqliteEngine(path, statements, DurabilityClass.DISK, limits, seams)
+
+    def open_it() -> tuple[ReadConnection, bool]:
+        try:
+            with mapped_os_errors(path):
+                check_store(path, seams)
+                files.prepare()
+                alone = files.alone
+                files.share()
+                connection = engine.open_reader()
+        except UnknownOutcome as exc:
+            detail = f"it could not be opened: {exc}"
+            raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
+        if connection is None:
+            raise CannotOpen(path=path, detail="it can be read by its own host only")
+        return connection, alone
+
+    try:
+        connection, alone = await run_to_the_end(executor, open_it)
+        try:
+            yield Look(connection, executor, alone=alone)
+        finally:
+            await run_to_the_end(executor, connection.close)
+    finally:
+        await run_to_the_end(executor, files.close)
+        executor.close()
+
+
+def check_store(path: str, seams: Seams) -> None:
+    """Look at what stands under a path before anything is opened there, as an open of a host does; it must be a store."""
+    if path == MEMORY or not seams.files.exists(path):
+        raise CannotOpen(path=path, detail="there is no such file")
+    if seams.vfs is None:
+        check_file_system(path)
+        check_names(path)
+    check_path(path, seams.files, seams.vfs)
+    if seams.files.size(path) == 0:
+        raise NotADatabase(path=path, detail="it is empty")

@@ -1,0 +1,217 @@
+"""Hosts: the row under which a store writes, and what proves that its host lives (design §4).
+
+A host writes its group number and its lease into its row with every group. The number is also its renewal counter: it rises
+with each group that lands, and a group lands at least every `Limits.renew_s` seconds. Beside the row a host holds a proof of
+life of its own (on SQLite an OS lock), which it begins before the row can be seen. So another host can tell three cases:
+
+- the proof can be seized: the host is dead, wherever it ran, and is marked lost at once;
+- the proof is held and the counter rises: it lives, and what it owns is its own;
+- the proof is held and the counter stood still for one lease on the observer's own clock: frozen, and judged lapsed.
+
+A row that was marked lost never comes back. A frozen host that wakes finds it out with its next group, registers under a new
+row, takes along what nobody took from it in the meantime, and hears which runtimes it lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import final
+
+from attrs import frozen
+
+from tenure.errors import CannotOpen, Contended, DiskFull
+from tenure.persistence.commits.rows import sound
+from tenure.persistence.engines.engine import (
+    HostProofs,
+    Statements,
+    WriteConnection,
+)
+from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class HostKey:
+    """Which row of ``hosts`` a store writes as.
+
+    Attributes:
+        host: Key of the row.
+        incarnation: The host's name in errors and verdicts.
+    """
+
+    host: int
+    incarnation: str
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Rejoined:
+    """A host that was judged dead has a new row.
+
+    Attributes:
+        host: The new row.
+        owned: What it still owns, with the token of each; everything else it lost.
+    """
+
+    host: HostKey
+    owned: Mapping[LogicalRuntimeId, int]
+
+
+@final
+class HostRegistry:
+    """Registers this process as a host. Runs on the writer's executor."""
+
+    def __init__(self, connection: WriteConnection, proofs: HostProofs, limits: Limits, seams: Seams) -> None:
+        """Register nothing yet."""
+        self._connection = connection
+        self._proofs = proofs
+        self._limits = limits
+        self._seams = seams
+
+    def join(self, *, alone: bool) -> HostKey:
+        """Commit a first row; `alone`: no other host has the store open, so that all others are marked lost.
+
+        Before any question is answered: with a group of our own behind them, the groups that were found in the log can no
+        longer be there at one reading and gone at the next (design §3, verdicts).
+        """
+        return self._register(alone=alone, lost=None).host
+
+    def rejoin(self, lost: HostKey) -> Rejoined:
+        """Commit a new row in place of a lost one and take along what still names the lost one as its owner.
+
+        Tokens stay: nobody has written those runtimes since. Raises `Contended` and `DiskFull`, and nothing happened.
+        """
+        try:
+            rejoined = self._register(alone=False, lost=lost)
+        except CannotOpen as exc:  # no file descriptor for the lock, say
+            raise Contended(detail=f"this host was judged dead and cannot register anew: {exc.detail}") from exc
+        self._proofs.let_go(lost.incarnation)
+        return rejoined
+
+    def _register(self, *, alone: bool, lost: HostKey | None) -> Rejoined:
+        incarnation = self._seams.new_id()
+        self._proofs.hold(incarnation)  # before the row can be seen: who cannot find the proof held takes us for dead
+        try:
+            self._connection.begin(synced=True)
+            try:
+                host = self._insert(incarnation)
+                if alone:
+                    self._connection.run("ownership.lose_others", host=host, now=self._seams.wall_clock())
+                if lost is not None:
+                    self._connection.run("ownership.move_runtimes", host=host, lost=lost.host)
+                owned = {} if lost is None else _owned(self._connection, host)
+                self._connection.commit()
+            except DiskFull:
+                self._connection.rollback()
+                raise
+        except BaseException:
+            self._proofs.let_go(incarnation)
+            raise
+        return Rejoined(host=HostKey(host=host, incarnation=incarnation), owned=owned)
+
+    def _insert(self, incarnation: str) -> int:
+        now = self._seams.wall_clock()
+        identity = self._seams.identity
+        self._connection.run("ownership.create_store", store_id=self._seams.new_id())
+        row = self._connection.one(
+            "ownership.open_host",
+            incarnation=incarnation,
+            host_name=identity.host_name,
+            boot_id=identity.boot_id,
+            pid=identity.pid,
+            process_start=identity.process_start,
+            lease_until=now + self._limits.lease_s,
+            now=now,
+        )
+        host: int = row[0] if row else 0
+        return host
+
+
+def _owned(statements: Statements, host: int) -> dict[LogicalRuntimeId, int]:
+    rows = sound(statements.readable("ownership.owned", host=host), (str, int))
+    return {LogicalRuntimeId(runtime_id): token for runtime_id, token in rows}
+
+
+# What one host sees of the others
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class OtherHost:
+    """Another host whose row is neither closed nor lost.
+
+    Attributes:
+        host: Key of its row.
+        incarnation: Its name.
+        counter: Number of its last group.
+    """
+
+    host: int
+    incarnation: str
+    counter: int
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class OtherHosts:
+    """The other hosts at one moment. Two that differ tell that another host wrote in between.
+
+    Attributes:
+        newest: Key of the newest row, also of hosts that came and went unseen.
+        living: Those that are neither closed nor lost.
+    """
+
+    newest: int
+    living: tuple[OtherHost, ...]
+
+
+def other_hosts(statements: Statements, host: int) -> OtherHosts:
+    """Read the other hosts."""
+    newest = statements.one("ownership.newest_host")
+    return OtherHosts(
+        newest=newest[0] if newest else 0,
+        living=tuple(
+            OtherHost(host=other, incarnation=incarnation, counter=counter)
+            for other, incarnation, counter in sound(
+                statements.readable("ownership.other_hosts", host=host), (int, str, int)
+            )
+        ),
+    )
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Sighting:
+    """A counter, and when it was first seen on the observer's clock."""
+
+    counter: int
+    first_seen: float
+
+
+Sightings = Mapping[int, Sighting]
+"""By key of the host's row; kept in the observer's memory."""
+
+
+def sight(before: Sightings, living: Iterable[OtherHost], *, now: float, slept: bool) -> Sightings:
+    """Note the counters of the living hosts.
+
+    Args:
+        before: What was noted at the last look.
+        living: The hosts.
+        now: The observer's boot clock.
+        slept: The observer itself was away longer than it may be since its last look: what it missed is nobody's fault, and
+            every host begins anew.
+    """
+    noted: dict[int, Sighting] = {}
+    for host in living:
+        known = before.get(host.host)
+        fresh = slept or known is None or known.counter != host.counter
+        noted[host.host] = Sighting(counter=host.counter, first_seen=now) if fresh or known is None else known
+    return noted
+
+
+def lapsed(noted: Sightings, *, now: float, lease_s: float) -> tuple[int, ...]:
+    """The hosts whose counter stood still for one lease."""
+    return tuple(host for host, sighting in noted.items() if now - sighting.first_seen >= lease_s)

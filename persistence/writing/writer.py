@@ -1,0 +1,383 @@
+"""The writer: the one path by which anything reaches the disk.
+
+Theory of operation. Callers submit commits in their order; one task takes what waits, has it carried out as a group on the
+executor, and tells every caller in one go. There is no timer that waits for more: while one group is on its way to the disk,
+the next one gathers by itself.
+
+A commit is *waiting*, then *taken*, then *settled*. While it waits it can be withdrawn, and nothing happened. Once taken it
+will be settled with a result or a typed error, whatever happens to its caller. When the outcome of a group is unknown the
+store is broken: nothing of the group is acknowledged, nothing more is taken, and every waiter gets `StoreBroken`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, final
+
+import trio
+from attrs import frozen
+from outcome import Outcome as Captured, capture
+
+from tenure.errors import Closed, Error, StoreBroken
+from tenure.persistence.commits.commit import (
+    Commit,
+    CommitResult,
+)
+from tenure.persistence.engines.engine import WriteConnection
+from tenure.persistence.seams.executors import Executor
+from tenure.persistence.seams.limits import Limits
+
+from .group import (
+    GroupBroken,
+    GroupRunner,
+    Outcome,
+)
+from .host_row import Rejoined
+
+CALLBACK_FAILED: Final = "the owner of a landed commit could not publish it"
+
+
+@final
+class Pending:
+    """A submitted commit on its way. Exactly one task may wait for it."""
+
+    __slots__ = ("_on_settled", "_outcome", "_parked", "_state", "_writer", "commit")
+
+    def __init__(self, commit: Commit, writer: Writer, on_settled: Callable[[Outcome], None] | None) -> None:
+        """Made by `Writer.submit`."""
+        self.commit = commit
+        self._writer = writer
+        self._on_settled = on_settled
+        self._outcome: Outcome | None = None
+        self._parked: trio.lowlevel.Task | None = None
+        self._state = "waiting"
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The result or the error, or None while there is none."""
+        return self._outcome
+
+    def withdraw(self) -> bool:
+        """Take the commit back if the writer has not taken it. True: it is gone, and nothing happened."""
+        if self._state != "waiting":
+            return False
+        self._state = "withdrawn"
+        return True
+
+    async def wait(self) -> CommitResult:
+        """Wait until the commit is on disk.
+
+        Returns:
+            What the commit came to.
+
+        Raises:
+            Error: Why nothing of it was written; `StoreBroken` where that is not known.
+
+        Cancellation: a commit that still waits is withdrawn, and nothing happened. Once it is taken, the wait goes on until
+        the verdict, at most `Limits.verdict_s`, then `StoreBroken` in doubt; the cancellation comes at the next checkpoint
+        (design §3).
+        """
+        try:
+            await self._park()
+        except trio.Cancelled:
+            if self.withdraw():
+                raise
+            # Shielded: the group is on its way to the disk and this task is the one that must know how it ended.
+            with trio.CancelScope(shield=True) as scope:
+                scope.relative_deadline = self._writer.limits.verdict_s
+                await self._park()
+            if self._outcome is None:
+                raise self._writer.stop_in_doubt("no verdict in time") from None
+        match self._outcome:
+            case CommitResult() as result:
+                return result
+            case Error() as error:
+                raise error
+            case _:
+                message = "the commit was withdrawn"
+                raise RuntimeError(message)
+
+    async def _park(self) -> None:
+        if self._outcome is not None:
+            await trio.lowlevel.checkpoint()
+            return
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._parked = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._parked = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def take(self) -> bool:
+        """The writer's: mark it taken; False if it was withdrawn."""
+        if self._state != "waiting":
+            return False
+        self._state = "taken"
+        return True
+
+    def settle(self, outcome: Outcome) -> None:
+        """The writer's: publish the outcome, first to the owner's callback, then to the waiting task."""
+        if self._outcome is not None or self._state == "withdrawn":
+            return
+        self._state = "settled"
+        self._outcome = outcome
+        try:
+            if self._on_settled is not None:
+                self._on_settled(outcome)
+        finally:
+            if self._parked is not None:
+                trio.lowlevel.reschedule(self._parked)
+                self._parked = None
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class WriterStatistics:
+    """What a writer has done.
+
+    Attributes:
+        commits: Commits that landed.
+        groups: Groups that were committed.
+        waiting: Commits that wait to be taken.
+    """
+
+    commits: int
+    groups: int
+    waiting: int
+
+
+@final
+class Writer:
+    """Takes what waits, commits it as a group, tells everybody. One task runs it.
+
+    Attributes:
+        limits: The store's limits.
+        broken: Why the store has stopped, or None.
+        broke_unheard: Whether it stopped behind a group's answers, and nobody was told so far.
+        broken_event: Set with it, and at an orderly end.
+        host: The row of the group that was heard of last.
+        renewed_at: Boot clock of that host's last renewal.
+        on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
+    """
+
+    def __init__(self, runner: GroupRunner, executor: Executor, limits: Limits, connection: WriteConnection) -> None:
+        """Bind the writer to what carries groups out; `run` must then be started once."""
+        self._runner = runner
+        self._executor = executor
+        self._connection = connection
+        self.limits = limits
+        self._queue: deque[Pending] = deque()
+        self._wakeup = trio.Event()
+        self._idle = trio.Event()
+        self._closing = False
+        self._stop_behind_group: str | None = None
+        self._group = 0
+        self._commits = 0
+        self._groups = 0
+        self._taken: list[Pending] = []
+        self._shield = trio.CancelScope(shield=True)
+        self.broken: StoreBroken | None = None
+        self.broke_unheard = False
+        self.broken_event = trio.Event()
+        self.host = runner.host
+        self.renewed_at = runner.renewed_at
+        self.on_rejoined: Callable[[Rejoined], None] | None = None
+
+    @property
+    def last_group(self) -> int:
+        """Number of the last group that landed; 0 before the first."""
+        return self._group
+
+    def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
+        """Queue a commit behind all that were submitted before. Sync, never blocks.
+
+        `on_settled` is called with the outcome on the trio thread, in the order of commits, before the waiting task runs:
+        there the owner of the state publishes it. It may not raise: that stops the store behind the group.
+
+        Raises:
+            StoreBroken: The store has stopped; this commit did not land.
+            Closed: The store is closed.
+        """
+        self.check_open()
+        pending = Pending(commit, self, on_settled)
+        self._queue.append(pending)
+        self._wakeup.set()
+        return pending
+
+    async def commit(self, commit: Commit) -> CommitResult:
+        """Submit and wait; see `Pending.wait`. Where the caller is cancelled already, nothing is submitted."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return await self.submit(commit).wait()
+
+    def statistics(self) -> WriterStatistics:
+        """What has been done so far."""
+        return WriterStatistics(commits=self._commits, groups=self._groups, waiting=len(self._queue))
+
+    def check_open(self) -> None:
+        """Raise `StoreBroken` or `Closed` where nothing more is taken; what is asked for now is not in doubt."""
+        if self.broken is not None:
+            self.broke_unheard = False
+            raise StoreBroken(
+                incarnation=self._runner.host.incarnation, group=None, in_doubt=False, detail=self.broken.detail
+            )
+        if self._closing:
+            raise Closed(what="store")
+
+    async def run(self) -> None:
+        """Serve until `close` was called and everything that was submitted is settled, or until the store breaks.
+
+        Cancellation: whoever runs this shields it; a cancelled writer would leave its callers without an answer.
+        """
+        try:
+            while self.broken is None:
+                if self._stop_behind_group is not None:
+                    self._stop(self._stop_behind_group, in_doubt=())
+                elif batch := self._take():
+                    await self._run_group(batch)
+                elif self._closing:
+                    break
+                else:
+                    self._wakeup = trio.Event()
+                    await self._wakeup.wait()
+        except BaseException as exc:
+            self._stop(f"the writer failed: {exc!r}", in_doubt=self._taken)
+            raise
+        finally:
+            self._idle.set()
+            self.broken_event.set()
+
+    def close(self, last: Commit) -> Pending:
+        """Take no new commits but this last one; `run` ends when everything that was submitted is settled."""
+        self._closing = True
+        pending = Pending(last, self, None)
+        self._queue.append(pending)
+        self._wakeup.set()
+        return pending
+
+    async def wait_idle(self) -> None:
+        """Wait until `run` has ended."""
+        await self._idle.wait()
+
+    def stop_in_doubt(self, detail: str) -> StoreBroken:
+        """Break the store now: settle every waiter, take nothing more. Returns the error of what was taken."""
+        self._stop(detail, in_doubt=self._taken)
+        return self._broken(in_doubt=True, detail=detail)
+
+    def stop_behind_group(self, detail: str) -> StoreBroken:
+        """Break the store as soon as the group on its way has its verdict. Returns the error of what was not taken."""
+        self._stop_behind_group = self._stop_behind_group or detail
+        self._wakeup.set()
+        return self._broken(in_doubt=False, detail=detail)
+
+    def give_up(self) -> None:
+        """Stop waiting for the group on its way: its callers get `StoreBroken` in doubt."""
+        self._closing = True
+        self._wakeup.set()
+        self._shield.cancel()
+
+    def abandon_waiting(self) -> None:
+        """Settle whatever waits with `Closed`: nothing is drained."""
+        while self._queue:
+            self._settle(self._queue.popleft(), Closed(what="store"))
+
+    def _take(self) -> list[Pending]:
+        """Take what waits, up to the limits of a group; a commit that alone is over them is a group of its own."""
+        batch: list[Pending] = []
+        size = 0
+        while self._queue and len(batch) < self.limits.group_commits:
+            weight = self._queue[0].commit.weight
+            if batch and size + weight > self.limits.group_bytes:
+                break
+            pending = self._queue.popleft()
+            if pending.take():
+                batch.append(pending)
+                size += weight
+        return batch
+
+    async def _run_group(self, batch: list[Pending]) -> None:
+        self._taken = batch
+        group = self._group + 1
+        commits = [pending.commit for pending in batch]
+        # Shielded: the group is carried out whether or not we are here to see it, and its callers must be told. They are told
+        # when its outcomes arrive, and not by this task a turn of the loop later: a lone commit would wait for that turn.
+        with trio.CancelScope(shield=True) as self._shield:
+            await self._executor.run(
+                lambda: capture(self._runner.run, group, commits), functools.partial(self._arrived, group, batch)
+            )
+        if self._taken:
+            self._stop("the store was closed before the verdict", in_doubt=batch)
+        elif self.broken is None and self._connection.needs_maintenance:
+            await self._maintain()
+
+    def _arrived(self, group: int, batch: list[Pending], carried_out: Captured[list[Outcome]]) -> None:
+        if self.broken is not None:
+            return  # it broke while the disk did not answer, and everybody was told so
+        try:
+            outcomes = carried_out.unwrap()
+        except GroupBroken as exc:
+            self._stop(str(exc), in_doubt=[each for each, doubt in zip(batch, exc.in_doubt, strict=True) if doubt])
+        except Exception as exc:  # noqa: BLE001 - a defect of ours: nobody knows how far the group came
+            self._stop(f"the group failed: {exc!r}", in_doubt=batch)
+        else:
+            self._tell(group, batch, outcomes)
+
+    async def _maintain(self) -> None:
+        # Behind the answers: what is on disk does not wait for a checkpoint to be acknowledged.
+        try:
+            with trio.CancelScope(shield=True) as self._shield:
+                await self._executor.run(self._connection.maintain)
+        except Exception as exc:  # noqa: BLE001 - whatever it was, the state of the files is not known any more
+            self.broke_unheard = not self._queue
+            self._stop(str(exc), in_doubt=())
+
+    def _tell(self, group: int, batch: list[Pending], outcomes: list[Outcome]) -> None:
+        self._hear_of_host()
+        landed = sum(isinstance(each, CommitResult) and each.written for each in outcomes)
+        if landed:
+            self._group = group
+            self._groups += 1
+            self._commits += landed
+        self._taken = []
+        for pending, come_to in zip(batch, outcomes, strict=True):
+            self._settle(pending, come_to)
+
+    def _hear_of_host(self) -> None:
+        # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between
+        # the two a step of a lost runtime could begin.
+        rejoined, self._runner.rejoined = self._runner.rejoined, None
+        if rejoined is not None:
+            self.host = rejoined.host
+            if self.on_rejoined is not None:
+                try:
+                    self.on_rejoined(rejoined)
+                except Exception as exc:  # noqa: BLE001 - whoever waits for this group gets its answer all the same
+                    self.stop_behind_group(f"{CALLBACK_FAILED}: {exc!r}")
+        self.renewed_at = self._runner.renewed_at
+
+    def _settle(self, pending: Pending, outcome: Outcome) -> None:
+        try:
+            pending.settle(outcome)
+        except Exception as exc:  # noqa: BLE001 - one owner's mistake may not keep its neighbours waiting
+            self.stop_behind_group(f"{CALLBACK_FAILED}: {exc!r}")
+
+    def _stop(self, detail: str, *, in_doubt: Iterable[Pending]) -> None:
+        """Fail-stop: nothing more is taken, and everybody who waits gets `StoreBroken`."""
+        if self.broken is not None:
+            return
+        doubtful = set(in_doubt)
+        self.broken = self._broken(in_doubt=bool(doubtful), detail=detail)
+        taken, self._taken = self._taken, []
+        for pending in taken:
+            self._settle(pending, self._broken(in_doubt=pending in doubtful, detail=detail))
+        while self._queue:
+            self._settle(self._queue.popleft(), self._broken(in_doubt=False, detail=detail))
+        self.broken_event.set()
+        self._wakeup.set()
+        self._shield.cancel()  # nobody waits any longer for a group that the disk does not answer
+
+    def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
+        group = self._group + 1 if in_doubt else None
+        return StoreBroken(incarnation=self._runner.host.incarnation, group=group, in_doubt=in_doubt, detail=detail)

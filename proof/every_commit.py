@@ -1,0 +1,387 @@
+"""A scenario with every kind of commit that exists.
+
+A test compares it with the catalogue of facets: whoever adds a change adds it here, and it is cut off at every write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from typing import Any, final
+
+import trio
+from attrs import field, frozen
+
+from tenure.errors import DiskFull, InvalidTransition
+from tenure.persistence.commits.commit import (
+    Change,
+    Commit,
+    CommitResult,
+)
+from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.inbox import (
+    inputs,
+    receipts,
+)
+from tenure.persistence.facets.ownership import (
+    lifecycle,
+    ownership,
+    requests,
+)
+from tenure.persistence.facets.runs import (
+    dead_letters,
+    runs,
+    sends,
+    steps,
+)
+from tenure.persistence.model.values import (
+    AbandonReason,
+    DurabilityClass,
+    HeldReason,
+    InputId,
+    Lane,
+    LogicalRuntimeId,
+    RunApplyBoundary,
+    RunId,
+    RuntimeState,
+    SessionId,
+)
+from tenure.persistence.store import Store
+from tenure.testing.history import Witness
+from tenure.testing.machine import Machine
+
+from .contract_story import (
+    take_words_back,
+    tell_contracts,
+)
+from .facets import promises
+from .inbox_story import (
+    accept_under_policies,
+    work_on_jobs,
+)
+from .invariants import open_real
+from .watching import watch
+
+KIND = "story"
+TRIES_WHEN_FULL = 3
+NOBODY = 1_000_000
+"""Key of a host that there is not."""
+
+
+@final
+@frozen(kw_only=True)
+class EveryCommit:
+    """Every change once, in a story that makes sense; then work as it comes every day.
+
+    Attributes:
+        days: Rounds of everyday work.
+        durability: Of the store.
+        landed: The types of changes that landed.
+    """
+
+    days: int = 12
+    durability: DurabilityClass = DurabilityClass.DISK
+    landed: set[type[Change]] = field(factory=set[type[Change]], init=False)
+
+    async def __call__(self, machine: Machine, witness: Witness) -> None:
+        """See `Scenario`."""
+        async with open_real(machine, self.durability) as store:
+            watch(store, witness, promises, self.landed)
+            story = Story(store, machine, witness)
+            await story.old_times()
+            await story.runtimes_begin()
+            await story.runs_of_every_kind()
+            await story.runs_that_end_badly()
+            await story.lives_and_owners()
+            await story.policies()
+        # Closed in order; the next host finds its rows.
+        async with open_real(machine, self.durability) as store:
+            watch(store, witness, promises, self.landed)
+            story = Story(store, machine, witness)
+            await story.contracts()
+            await story.runtimes_begin()
+            for day in range(self.days):
+                await story.everyday(day)
+
+
+@final
+class Story:
+    """Commits, one after the other and in groups."""
+
+    def __init__(self, store: Store, machine: Machine, witness: Witness) -> None:
+        """Write to this store."""
+        self._store = store
+        self._witness = witness
+        self._random = machine.random
+        self._tokens: dict[str, int] = {}
+        self._count = 0
+
+    async def old_times(self) -> None:
+        """A life that ended long ago, and is pruned: two runs, inputs without one, and words that were taken back."""
+        await self._own("old")
+        for name, key in (("first", "k-old"), ("second", None)):
+            await self._accept("old", name, key=key)
+            run_id = await self._begin("old")
+            await self._step("old", run_id, "look", 1, result=b'"seen"')
+            message = f'"{name}"'.encode()
+            await self._write(
+                sessions.AppendMessages(runtime_id=_id("old"), messages=(message,), run_id=run_id),
+                self._receipt("old", run_id, RunApplyBoundary.RUN_CHECKPOINT),
+            )
+            await self._finish("old", run_id)
+        unwanted = await self._accept("old", "unwanted", key="k-unwanted")
+        await self._write(inputs.CancelInput(runtime_id=_id("old"), input_id=unwanted))
+        await self._write(dead_letters.DropDeadLetter(runtime_id=_id("old"), input_id=unwanted))
+        await take_words_back(self._store, self._retried)
+        await trio.sleep(1)
+        await self._retried(self._store.prune, 0)
+
+    async def runtimes_begin(self) -> None:
+        """Three runtimes are owned."""
+        for name in ("ada", "bob", "cyd"):
+            await self._own(name)
+
+    async def runs_of_every_kind(self) -> None:
+        """A run with steps, checkpoints, a steering input and sends; a batch whose members end apart."""
+        await self._accept("ada", "first", key="k-1")
+        await self._accept("ada", "first", key="k-1")  # known: nothing is written
+        run_id = await self._begin("ada")
+        await self._step("ada", run_id, "look", 1, result=b'"seen"')
+        await self._write(
+            steps.CatchStep(runtime_id=_id("ada"), run_id=run_id, name="look", ordinal=1)
+        )  # it did not fail
+        for ordinal in (1, 2):
+            await self._step("ada", run_id, "pay", ordinal, result=None)
+            await self._settle("ada", run_id, ordinal, ran=ordinal == 1)
+        await self._accept("ada", "listen", lane=Lane.STEER)
+        late, never = self._send("ada", run_id, 2, "late"), self._send("ada", run_id, 3, "nobody")
+        await self._write(
+            sessions.AppendMessages(runtime_id=_id("ada"), messages=(b'"hello"', b'"world"'), run_id=run_id),
+            self._send("ada", run_id, 1, "bob"),
+            late,
+            never,
+            self._receipt("ada", run_id, RunApplyBoundary.RUN_CHECKPOINT),
+            runs.StageSteered(runtime_id=_id("ada"), run_id=run_id),
+        )
+        await self._finish("ada", run_id)
+        await self._own("late")
+        await self._write(dead_letters.RetryDeadLetter(runtime_id=_id("ada"), input_id=late.input_id))
+        await self._write(dead_letters.DropDeadLetter(runtime_id=_id("ada"), input_id=never.input_id))
+        first, second, _ = [await self._accept("cyd", f"part {number}") for number in range(3)]
+        run_id = await self._begin("cyd", batch=3)
+        await self._write(runs.RejectInput(runtime_id=_id("cyd"), run_id=run_id, input_id=first, error="no"))
+        await self._write(
+            self._receipt("cyd", run_id, RunApplyBoundary.RUN_CHECKPOINT),
+            runs.ConsumeInput(runtime_id=_id("cyd"), run_id=run_id, input_id=second),
+        )
+        await self._finish("cyd", run_id)
+
+    async def runs_that_end_badly(self) -> None:
+        """Failed, dropped, interrupted, charged with a crash; dead letters that are retried and dropped."""
+        run_id = await self._begin("bob")
+        await self._fail("bob", run_id, retry_at=1.0)
+        await self._begin("bob")
+        dead = await self._fail("bob", run_id, retry_at=None)
+        await self._write(dead_letters.RetryDeadLetter(runtime_id=_id("bob"), input_id=dead))
+        await self._begin("bob")
+        await self._fail("bob", run_id, retry_at=None)
+        await self._write(dead_letters.DropDeadLetter(runtime_id=_id("bob"), input_id=dead))
+        await self._accept("bob", "again")
+        await self._begin("bob")
+        await self._write(runs.UnstageRun(runtime_id=_id("bob")))
+        begun = await self._begin("bob")
+        await self._write(runs.ChargeCrash(runtime_id=_id("bob"), max_crashes=5))
+        await self._begin("bob")
+        await self._write(runs.AcquitRun(runtime_id=_id("bob"), run_id=begun))
+        await self._write(runs.DropRun(runtime_id=_id("bob"), reason=None))
+        await self._begin("bob")
+        await self._write(runs.DropRun(runtime_id=_id("bob"), reason=AbandonReason.CANCELLED))
+        unwanted = await self._accept("bob", "unwanted")
+        await self._write(inputs.CancelInput(runtime_id=_id("bob"), input_id=unwanted))
+
+    async def lives_and_owners(self) -> None:
+        """Held and resumed, reset, released and taken again, stopped, destroyed; leases."""
+        await self._write(lifecycle.Hold(runtime_id=_id("cyd"), reason="crash_loop", detail="of a test"))
+        await self._write(lifecycle.Hold(runtime_id=_id("cyd"), reason=None))
+        await self._accept("ada", "never read")
+        reset = lifecycle.WriteLifecycle(
+            runtime_id=_id("ada"),
+            state=RuntimeState.IDLE,
+            abandon=AbandonReason.RESET,
+            end_run=True,
+            next_generation=True,
+            clear_session=True,
+        )
+        _, self._tokens["ada"] = await self._write(reset, ownership.RenewToken(runtime_id=_id("ada")))
+        await self._write(ownership.ReleaseOwnership(runtime_id=_id("bob")))
+        await self._own("bob")
+        await self._write(ownership.MarkLost(host=NOBODY, counter=None))
+        await self._write(ownership.RenewLease())
+        asked = self._new_id()
+        await self._write(
+            requests.RequestLifecycle(runtime_id=_id("cyd"), request_id=asked, verb="hold", arguments="{}")
+        )
+        await self._write(requests.FinishRequest(runtime_id=_id("cyd"), request_id=asked, answer="null"))
+        asked, unwanted = self._new_id(), await self._accept("cyd", "unwanted")
+        await self._write(
+            requests.RequestLifecycle(runtime_id=_id("cyd"), request_id=asked, verb="cancel", arguments="{}")
+        )
+        cancel = inputs.CancelInput(runtime_id=_id("cyd"), input_id=unwanted)
+        await self._write(requests.AnswerRequest(runtime_id=_id("cyd"), request_id=asked, change=cancel))
+        await self._own("eve")
+        await self._accept("eve", "too late")
+        await self._write(
+            lifecycle.WriteLifecycle(
+                runtime_id=_id("eve"), state=RuntimeState.DESTROYED, abandon=AbandonReason.DESTROYED, end_run=True
+            )
+        )
+
+    async def policies(self) -> None:
+        """Inputs that wait, take the place of others, go first, or are consumed at once; and jobs."""
+        await self._own("ivy")
+        await accept_under_policies(self._write, "ivy", self._new_id)
+        await work_on_jobs(self._store, self._retried, self._witness)
+
+    async def contracts(self) -> None:
+        """The verbs of the contracts, on a runtime that no host owns."""
+        await tell_contracts(self._store, self._retried)
+
+    async def everyday(self, day: int) -> None:
+        """Some inputs at once, one of them refused in the middle of its commit; then a run over them."""
+        name = self._random.choice(("ada", "bob", "cyd"))
+        count = self._random.choice((1, 1, 2, 5))
+        try:
+            async with trio.open_nursery() as nursery:  # owned by this day
+                for number in range(count):
+                    nursery.start_soon(self._accept, name, f"day {day}, {number}: {'x' * self._random.randrange(600)}")
+                nursery.start_soon(self._refused, name)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None  # all of them tell of the same disk
+        run_id = await self._begin(name, batch=self._random.choice((1, 5)))
+        await self._step(name, run_id, "work", 1, result=b'"%d"' % day)
+        message = b'"of day %d %s"' % (day, b"y" * self._random.randrange(900))
+        await self._write(
+            sessions.AppendMessages(runtime_id=_id(name), messages=(message,), run_id=run_id),
+            self._receipt(name, run_id, RunApplyBoundary.RUN_CHECKPOINT),
+        )
+        await self._finish(name, run_id)
+
+    # The words of the story
+
+    async def _write(self, *changes: Change) -> tuple[Any, ...]:
+        guarded = [change for change in changes if not change.ingress]
+        runtime_id: LogicalRuntimeId | None = getattr(guarded[0], "runtime_id", None) if guarded else None
+        token = None if runtime_id is None else self._tokens.get(runtime_id)
+        commit = Commit(runtime_id=runtime_id, fence_token=token, changes=changes)
+        result: CommitResult = await self._retried(self._store.commit, commit)
+        return result.values
+
+    async def _retried(self, verb: Any, *arguments: Any) -> Any:
+        # As an actor does: nothing landed, and there may be room again.
+        for _ in range(TRIES_WHEN_FULL):
+            try:
+                return await verb(*arguments)
+            except DiskFull:
+                await trio.sleep(1)
+        return await verb(*arguments)
+
+    async def _own(self, name: str) -> None:
+        take = ownership.TakeOwnership(
+            runtime_id=_id(name), kind=KIND, epoch=self._new_id(), session_id=SessionId(self._new_id())
+        )
+        (owned,) = await self._write(take)
+        self._tokens[name] = owned.fence_token
+
+    async def _accept(self, name: str, text: str, key: str | None = None, lane: Lane = Lane.QUEUE) -> InputId:
+        payload = text.encode()
+        change = inputs.AcceptInput(
+            runtime_id=_id(name),
+            input_id=InputId(self._new_id()),
+            lane=lane,
+            idempotency_key=key,
+            payload=payload,
+            payload_digest=hashlib.sha256(payload).digest(),
+        )
+        (accepted,) = await self._write(change)
+        input_id: InputId = accepted.input_id
+        return input_id
+
+    async def _refused(self, name: str) -> None:
+        # Its first change writes and its second is refused: the savepoint takes the first one back.
+        message = b'"must not be there"'
+        self._witness.refused("message", (name, hashlib.sha256(message).digest()))
+        refused = Commit(
+            runtime_id=_id(name),
+            fence_token=self._tokens[name],
+            changes=(
+                sessions.AppendMessages(runtime_id=_id(name), messages=(message,)),
+                runs.FinishRun(runtime_id=_id(name), run_id=RunId("no such run")),
+            ),
+        )
+        with suppress(InvalidTransition, DiskFull):
+            await self._store.commit(refused)
+            raise AssertionError("a commit of a run that is not there landed")
+
+    async def _begin(self, name: str, batch: int = 1) -> RunId:
+        (begun,) = await self._write(runs.BeginRun(runtime_id=_id(name), run_id=RunId(self._new_id()), batch=batch))
+        run_id: RunId = begun.run_id
+        return run_id
+
+    async def _step(self, name: str, run_id: RunId, step: str, ordinal: int, result: bytes | None) -> None:
+        in_doubt = result is None
+        await self._write(
+            steps.RecordStep(
+                runtime_id=_id(name),
+                run_id=run_id,
+                name=step,
+                ordinal=ordinal,
+                arguments_digest=bytes(32),
+                version="1",
+                repeat=steps.Repeat.NEVER if in_doubt else steps.Repeat.FREELY,
+                status=steps.StepStatus.DISPATCHED if in_doubt else steps.StepStatus.SUCCEEDED,
+                result=result,
+                started_at=0.0,
+                ended_at=None if in_doubt else 1.0,
+            )
+        )
+
+    async def _settle(self, name: str, run_id: RunId, ordinal: int, *, ran: bool) -> None:
+        """The runtime is held for a step in doubt, until somebody says whether it ran."""
+        doubt = steps.DoubtStep(runtime_id=_id(name), run_id=run_id, name="pay", ordinal=ordinal)
+        await self._write(doubt, lifecycle.Hold(runtime_id=_id(name), reason=HeldReason.NEEDS_ATTENTION))
+        settle = steps.SettleStep(runtime_id=_id(name), name="pay", ordinal=ordinal, ran=ran, result=b'"paid"')
+        await self._write(settle, lifecycle.Hold(runtime_id=_id(name), reason=None))
+
+    async def _fail(self, name: str, run_id: RunId, retry_at: float | None) -> InputId:
+        (abandoned,) = await self._write(
+            runs.FailRun(runtime_id=_id(name), run_id=run_id, error="broken", retry_at=retry_at, failures="[]")
+        )
+        return abandoned[0] if abandoned else InputId("")
+
+    async def _finish(self, name: str, run_id: RunId) -> None:
+        await self._write(
+            self._receipt(name, run_id, RunApplyBoundary.RUN_START),
+            runs.FinishRun(runtime_id=_id(name), run_id=run_id),
+        )
+
+    def _receipt(self, name: str, run_id: RunId, boundary: RunApplyBoundary) -> Change:
+        return receipts.MintReceipt(runtime_id=_id(name), run_id=run_id, boundary=boundary, contributing_input_ids=())
+
+    def _send(self, name: str, run_id: RunId, index: int, target: str) -> sends.Send:
+        payload = f'"from {name}"'.encode()
+        return sends.Send(
+            runtime_id=_id(name),
+            run_id=run_id,
+            index=index,
+            target=_id(target),
+            input_id=InputId(self._new_id()),
+            payload=payload,
+            payload_digest=hashlib.sha256(payload).digest(),
+        )
+
+    def _new_id(self) -> str:
+        return self._store.seams.new_id()
+
+
+def _id(name: str) -> LogicalRuntimeId:
+    return LogicalRuntimeId(name)

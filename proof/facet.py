@@ -1,0 +1,62 @@
+"""What a facet promises across crashes, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, final
+
+from attrs import field, frozen
+
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.engines.engine import Statements
+from tenure.testing.history import History
+
+if TYPE_CHECKING:
+    import apsw
+
+Promised = Sequence[tuple[str, Any]]
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Rows:
+    """A store after a crash, as a facet looks at it.
+
+    Attributes:
+        db: For SQL over everything.
+        statements: For the facet's own reads.
+        history: What was promised.
+    """
+
+    db: apsw.Connection
+    statements: Statements
+    history: History
+
+    def of(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        return self.db.execute(sql, bindings).fetchall()
+
+    def none(self, sql: str, what: str) -> None:
+        """Raise if the query finds anything."""
+        found = self.of(sql)
+        assert not found, f"{what}: {found[:3]}"
+
+
+def _nothing(_rows: Rows) -> None:
+    return
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FacetProof:
+    """What one facet promises.
+
+    Attributes:
+        name: The facet.
+        promises: For each of its changes what the answer promises: subjects and values.
+        check: Raises if a promise is broken or rows contradict each other.
+    """
+
+    name: str
+    promises: Mapping[type[Change], Callable[[Any, Any], Promised]] = field(factory=dict[type[Change], Any])
+    check: Callable[[Rows], None] = _nothing

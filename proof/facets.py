@@ -1,0 +1,131 @@
+"""What each facet promises across crashes: what its answers say, and how it is checked against every row.
+
+Every facet of the catalogue stands here; a test compares. Whoever adds one says what must hold of it after a power cut.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tenure.errors import Error
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets import (
+    credentials,
+    operations,
+)
+from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.inbox import (
+    input_records,
+    inputs,
+    receipts,
+)
+from tenure.persistence.facets.ownership import (
+    lifecycle,
+    ownership,
+    requests,
+)
+from tenure.persistence.facets.runs import (
+    dead_letters,
+    runs,
+    sends,
+    steps,
+)
+
+from . import (
+    chains,
+    inbox,
+    owners,
+    pruned,
+    talk,
+    work,
+)
+from .facet import (
+    FacetProof,
+    Promised,
+    Rows,
+)
+
+PROOFS: Final[tuple[FacetProof, ...]] = (
+    FacetProof(
+        name="ownership",
+        promises={ownership.TakeOwnership: owners.token, ownership.RenewToken: owners.token},
+        check=owners.check_tokens,
+    ),
+    FacetProof(name="runtimes", check=work.check_runtimes),
+    FacetProof(
+        name="lifecycle",
+        promises={lifecycle.WriteLifecycle: owners.written, lifecycle.PersistState: owners.written},
+        check=owners.check_lifecycle,
+    ),
+    FacetProof(name="inputs", promises={inputs.AcceptInput: inbox.accepted}, check=inbox.check_inputs),
+    FacetProof(
+        name="runs",
+        promises={
+            runs.BeginRun: work.begun,
+            runs.FinishRun: work.finished,
+            runs.ConsumeInput: work.input_ended,
+            runs.RejectInput: work.input_ended,
+        },
+        check=work.check_runs,
+    ),
+    FacetProof(
+        name="receipts",
+        promises={receipts.MintReceipt: chains.receipt, receipts.BringReceipt: chains.receipt},
+        check=chains.check_receipts,
+    ),
+    FacetProof(name="sessions", promises={sessions.AppendMessages: talk.appended}, check=talk.check_sessions),
+    FacetProof(name="steps", promises={steps.RecordStep: work.recorded}, check=work.check_steps),
+    FacetProof(name="sends", promises={sends.Send: work.sent}, check=work.check_sends),
+    FacetProof(name="chain", check=chains.check_chains),
+    FacetProof(name="snapshots", check=talk.check_snapshots),
+    FacetProof(name="input_records", promises={input_records.PersistInputs: inbox.persisted}),
+    FacetProof(
+        name="dead_letters",
+        promises={dead_letters.RetryDeadLetter: inbox.retried, dead_letters.DropDeadLetter: inbox.dropped},
+        check=inbox.check_dropped,
+    ),
+    FacetProof(
+        name="operations",
+        promises={
+            operations.PersistOperations: talk.operations_kept,
+            operations.DeleteOperations: talk.operations_gone,
+        },
+        check=talk.check_operations,
+    ),
+    FacetProof(
+        name="credentials",
+        promises={credentials.PersistFlow: talk.flow_kept, credentials.UpdateFlow: talk.flow_kept},
+        check=talk.check_credentials,
+    ),
+    FacetProof(
+        name="requests",
+        promises={
+            requests.RequestLifecycle: owners.requested,
+            requests.FinishRequest: owners.finished,
+            requests.AnswerRequest: owners.answered,
+        },
+        check=owners.check_requests,
+    ),
+    FacetProof(name="pruning", check=pruned.check_pruned),  # what it counts is gone, and nothing can be asked of it
+    FacetProof(name="verification"),  # only reads
+    FacetProof(name="repair"),  # no change of its own: a part of the commit that takes a runtime over
+)
+"""Every facet of the catalogue."""
+
+_PROMISES: Final = {change: promise for proof in PROOFS for change, promise in proof.promises.items()}
+
+
+def promises(change: Change, answer: Any) -> Promised:
+    """What the answer to a change promises, by its facet."""
+    promise = _PROMISES.get(type(change))
+    return () if promise is None else promise(change, answer)
+
+
+def check(rows: Rows) -> None:
+    """Ask every facet. Raises `AssertionError` for the first broken promise, `Error` for rows that cannot be read."""
+    for proof in PROOFS:
+        try:
+            proof.check(rows)
+        except (AssertionError, Error) as exc:
+            exc.add_note(f"said by the facet {proof.name}")
+            raise

@@ -1,0 +1,126 @@
+"""Inputs: what was accepted is there, and what has ended stays ended."""
+
+from __future__ import annotations
+
+import hashlib
+
+from tenure.persistence.facets.inbox import (
+    input_records,
+    inputs,
+)
+from tenure.persistence.facets.runs import dead_letters
+from tenure.persistence.model.phases import is_terminal
+from tenure.persistence.model.values import InputPhase
+
+from .facet import (
+    Promised,
+    Rows,
+)
+from .pruned import pruned_runtimes
+
+
+def accepted(change: inputs.AcceptInput, answer: inputs.AcceptedInput) -> Promised:
+    """The input is there, with its key and content; a known key promised it before."""
+    if answer.deduplicated:
+        return []
+    return [
+        ("input", (change.runtime_id, answer.input_id, change.idempotency_key, change.payload_digest)),
+        *(("replaced", (change.runtime_id, each, answer.input_id)) for each in answer.replaced),
+        *([("ended input", (change.runtime_id, answer.input_id, answer.phase))] if is_terminal(answer.phase) else []),
+    ]
+
+
+def check_inputs(rows: Rows) -> None:
+    """Inputs are there, ended ones ended, and whoever waits has a payload."""
+    known = {
+        (runtime_id, input_id): (key, digest, phase)
+        for runtime_id, input_id, key, digest, phase in rows.of(
+            "SELECT runtime_id, input_id, idempotency_key, payload_digest, phase FROM inputs JOIN runtimes USING (runtime)"
+        )
+    }
+    pruned = pruned_runtimes(rows)
+    for runtime_id, input_id, key, digest in rows.history.acknowledged("input"):
+        found = known.get((runtime_id, input_id))
+        if found is None and runtime_id in pruned and key is None:
+            continue
+        assert found is not None, f"input {input_id} of {runtime_id} was acknowledged and is lost"
+        assert found[:2] == (key, digest), f"input {input_id} has another key or content"
+    for runtime_id, input_id, phase in rows.history.acknowledged("ended input"):
+        found = known.get((runtime_id, input_id))
+        if found is None and runtime_id in pruned:
+            continue
+        assert found is not None, f"input {input_id} of {runtime_id} had ended and is lost"
+        assert found[2] == phase, f"input {input_id} had ended as {phase} and is {found[2]}"
+    for input_id, digest, payload in rows.of(
+        "SELECT input_id, payload_digest, payload FROM inputs LEFT JOIN payloads USING (input) WHERE finished_at IS NULL"
+    ):
+        assert payload is not None, f"the payload of input {input_id} is lost"
+        assert hashlib.sha256(payload).digest() == digest, f"the payload of input {input_id} is another"
+    for runtime_id, input_id, successor in rows.history.acknowledged("replaced"):
+        stored = rows.of(
+            "SELECT phase, successor FROM inputs JOIN runtimes USING (runtime) WHERE runtime_id = ? AND input_id = ?",
+            runtime_id,
+            input_id,
+        )
+        assert stored in ([("superseded", successor)], [("coalesced", successor)]), (
+            f"input {input_id} was replaced: {stored}"
+        )
+    rows.none(
+        "SELECT input_id FROM inputs i WHERE phase IN ('superseded', 'coalesced') AND NOT EXISTS"
+        " (SELECT 1 FROM inputs n WHERE n.runtime = i.runtime AND n.input_id = i.successor)",
+        "an input made room for one that is not there",
+    )
+    rows.none(
+        "SELECT input_id FROM inputs i WHERE phase = 'queued' AND supersession_key IS NOT NULL"
+        " GROUP BY runtime, kind, supersession_key HAVING count(*) > 1",
+        "two inputs wait where one takes the place of the other",
+    )
+    rows.none("SELECT input FROM payloads WHERE input NOT IN (SELECT input FROM inputs)", "a payload without its input")
+
+
+def dropped(change: dead_letters.DropDeadLetter, _answer: None) -> Promised:
+    """The dead letter is gone and its key stays."""
+    return [("dropped", (change.runtime_id, change.input_id))]
+
+
+def retried(change: dead_letters.RetryDeadLetter, answer: dead_letters.Retried) -> Promised:
+    """A send that is retried is with its target; an input of the runtime itself may end again at any time."""
+    if answer.runtime_id == change.runtime_id:
+        return []
+    return [("sent again", (change.input_id, answer.runtime_id, *answer.input_ids))]
+
+
+def check_dropped(rows: Rows) -> None:
+    """What was dropped did not come back."""
+    for runtime_id, input_id in rows.history.acknowledged("dropped"):
+        sent = rows.of("SELECT refused, payload FROM sends WHERE input_id = ?", input_id)
+        if sent:
+            assert sent[0][1] is None, f"the payload of the refused send {input_id} came back"
+            continue
+        left = rows.of(
+            "SELECT pruned_at, payload FROM inputs JOIN runtimes USING (runtime) LEFT JOIN payloads USING (input)"
+            " WHERE runtime_id = ? AND input_id = ?",
+            runtime_id,
+            input_id,
+        )
+        assert len(left) == 1, f"the dead letter {input_id} lost its key"
+        assert left[0][0] is not None, f"the dead letter {input_id} came back"
+        assert left[0][1] is None, f"the payload of the dead letter {input_id} came back"
+    for input_id, target, became in rows.history.acknowledged("sent again"):
+        sent = rows.of("SELECT refused, payload FROM sends WHERE input_id = ?", input_id)
+        assert sent == [(None, None)], f"the send {input_id} was retried and is a dead letter again"
+        there = rows.of(
+            "SELECT input_id FROM inputs JOIN runtimes USING (runtime) WHERE runtime_id = ? AND input_id = ?",
+            target,
+            became,
+        )
+        assert there, f"the send {input_id} was retried and is not with {target}"
+
+
+def persisted(change: input_records.PersistInputs, _answer: None) -> Promised:
+    """What ended so stays so."""
+    return [
+        ("ended input", (change.runtime_id, each.input_id, each.phase))
+        for each in change.states
+        if each.phase is InputPhase.CONSUMED
+    ]

@@ -1,0 +1,130 @@
+"""Runs, their steps and their sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenure.persistence.facets.runs import (
+    dead_letters,
+    runs,
+    sends,
+    steps,
+)
+from tenure.persistence.model.values import (
+    InputId,
+    InputPhase,
+)
+
+from .facet import (
+    Promised,
+    Rows,
+)
+from .pruned import pruned_runtimes
+
+
+def check_runtimes(rows: Rows) -> None:
+    """The rows that a runtime names are there."""
+    rows.none(
+        "SELECT runtime_id FROM runtimes r WHERE run IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.run = r.run AND runs.runtime = r.runtime AND ended_at IS NULL)",
+        "a runtime is in a run that is not there or has ended",
+    )
+    rows.none(
+        "SELECT runtime_id FROM runtimes WHERE session IS NOT NULL AND session NOT IN (SELECT session FROM sessions)",
+        "a runtime without its session",
+    )
+
+
+def finished(change: runs.FinishRun, answer: Sequence[InputId]) -> Promised:
+    """The run is finished and its inputs are consumed."""
+    return [
+        ("finished run", (change.runtime_id, change.run_id)),
+        *(("ended input", (change.runtime_id, each, InputPhase.CONSUMED)) for each in answer),
+    ]
+
+
+def input_ended(change: runs.RejectInput | runs.ConsumeInput, answer: runs.InputEnded) -> Promised:
+    """A consumed input stays so; an abandoned one may be retried."""
+    consumed = answer.phase is InputPhase.CONSUMED
+    return [("ended input", (change.runtime_id, change.input_id, InputPhase.CONSUMED))] if consumed else []
+
+
+def begun(change: runs.BeginRun, answer: runs.RunBegun | runs.NothingBegun) -> Promised:
+    """The run is known."""
+    return [("run", (change.runtime_id, answer.run_id))] if isinstance(answer, runs.RunBegun) else []
+
+
+def check_runs(rows: Rows) -> None:
+    """Runs are there, finished ones finished, and nothing is staged for another than the current one."""
+    known = {
+        (runtime_id, run_id): outcome
+        for runtime_id, run_id, outcome in rows.of(
+            "SELECT runtime_id, run_id, outcome FROM runs JOIN runtimes USING (runtime)"
+        )
+    }
+    gone = pruned_runtimes(rows)
+    for run in rows.history.acknowledged("run"):
+        if run[0] in gone and run not in known:
+            continue
+        assert run in known, f"run {run} was begun and is lost"
+    for run in rows.history.acknowledged("finished run"):
+        if run[0] in gone and run not in known:
+            continue
+        assert known.get(run) == dead_letters.FINISHED, f"run {run} was finished and is {known.get(run)}"
+    rows.none(
+        "SELECT input_id FROM inputs i WHERE phase = 'staged'"
+        " AND NOT EXISTS (SELECT 1 FROM runtimes r WHERE r.runtime = i.runtime AND r.run = i.run)",
+        "an input is staged for a run that is not the current one",
+    )
+
+
+def recorded(change: steps.RecordStep, _answer: None) -> Promised:
+    """A result that was given is there."""
+    if change.status is not steps.StepStatus.SUCCEEDED:
+        return []
+    return [("step", (change.runtime_id, change.run_id, change.name, change.ordinal, change.result))]
+
+
+def check_steps(rows: Rows) -> None:
+    """Results are there as they were given."""
+    known = {
+        (runtime_id, run_id, name, ordinal): result
+        for runtime_id, run_id, name, ordinal, result in rows.of(
+            "SELECT runtime_id, run_id, name, ordinal, result FROM steps JOIN runs USING (run) JOIN runtimes USING (runtime)"
+            " WHERE status = 'succeeded'"
+        )
+    }
+    gone = pruned_runtimes(rows)
+    for *step, result in rows.history.acknowledged("step"):
+        if step[0] in gone and tuple(step) not in known:
+            continue
+        assert tuple(step) in known, f"the result of step {step} was acknowledged and is lost"
+        assert known[tuple(step)] == result, f"the result of step {step} is another"
+    rows.none("SELECT step FROM steps WHERE run NOT IN (SELECT run FROM runs)", "a step without its run")
+
+
+def sent(change: sends.Send, answer: sends.Sent) -> Promised:
+    """The message is with its target, or with its sender where it was refused."""
+    key = sends.derived_key(change.run_id, change.index)
+    return [("send", (change.target, key, answer.input_id, change.payload_digest, change.input_id))]
+
+
+def check_sends(rows: Rows) -> None:
+    """No message is lost."""
+    for target, key, input_id, digest, refused_id in rows.history.acknowledged("send"):
+        if input_id is None:
+            # Its payload is there until it is sent again or dropped; that no image has half of either is said elsewhere.
+            found = rows.of("SELECT payload_digest FROM sends WHERE input_id = ?", refused_id)
+            assert found == [(digest,)], f"a refused send to {target} is lost"
+        else:
+            found = rows.of(
+                "SELECT input_id FROM inputs JOIN runtimes USING (runtime) WHERE runtime_id = ? AND idempotency_key = ?",
+                target,
+                key,
+            )
+            assert found == [(input_id,)], f"a send to {target} is lost"
+    rows.none(
+        "SELECT s.send FROM sends s WHERE NOT EXISTS"
+        " (SELECT 1 FROM receipts c WHERE c.run = s.run AND c.sequence = s.boundary)",
+        "a send before its boundary",
+    )

@@ -1,0 +1,1 @@
+"""How an input comes in: payloads, ingress, tickets, publishing."""

@@ -1,0 +1,98 @@
+"""What a commit has brought, once it has landed: told to tickets, to the targets of sends, and to operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+from tenure.actors.facts import RuntimeFacts
+from tenure.actors.runtime_actor import RuntimeActor
+from tenure.persistence.commits.commit import CommitResult
+from tenure.persistence.facets.inbox.inputs import AcceptedInput
+from tenure.persistence.facets.runs.runs import InputEnded
+from tenure.persistence.facets.runs.sends import Sent
+from tenure.persistence.model.values import (
+    AbandonReason,
+    InputId,
+    InputPhase,
+    LogicalRuntimeId,
+    RunBoundaryReceipt,
+)
+from tenure.supervisor.operators.log import HostLog
+
+from .tickets import (
+    Outcome,
+    Ticket,
+    Tickets,
+)
+
+
+@final
+class Publishing:
+    """Tells them, and operators; see `Publisher` and `Listener`."""
+
+    def __init__(self, tickets: Tickets, wake: Callable[[LogicalRuntimeId], None], log: HostLog) -> None:
+        """`wake` lets a runtime look into its inbox."""
+        self._tickets = tickets
+        self._wake = wake
+        self._log = log
+
+    def held(self, facts: RuntimeFacts, /) -> None:
+        """See `Listener.held`."""
+        self._log.held(facts)
+
+    def accepted(self, runtime_id: LogicalRuntimeId, accepted: AcceptedInput) -> Ticket:
+        """The ticket of an accept that has landed; whoever waits for what it replaced is told."""
+        for replaced in accepted.replaced:
+            self._tickets.settle(runtime_id, replaced, Outcome(phase=accepted.replaced_phase))
+        return self._tickets.issue(runtime_id, accepted.input_id, accepted.phase, deduplicated=accepted.deduplicated)
+
+    def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
+        """See `Listener.abandoned`."""
+        for input_id in input_ids:
+            self._tickets.settle(runtime_id, input_id, Outcome(phase=InputPhase.ABANDONED, reason=reason))
+
+    def unstageable(self, runtime_id: LogicalRuntimeId, abandoned: tuple[InputEnded, ...], /) -> None:
+        """See `Listener.unstageable`."""
+        reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
+        for each in abandoned:
+            outcome = Outcome(phase=each.phase, reason=reason, error=each.error)
+            self._tickets.settle(runtime_id, each.input_id, outcome)
+            self._log.dead(runtime_id, [each.input_id], reason, each.error)
+
+    def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
+        """See `Publisher.run_committed`."""
+        receipt = next(value for value in result.values if isinstance(value, RunBoundaryReceipt))
+        for value in result.values:
+            if isinstance(value, Sent):
+                if value.refused is None:
+                    self._wake(value.target)
+                else:
+                    self._log.send_refused(actor.facts.runtime_id, value.target, value.refused)
+            elif isinstance(value, InputEnded):
+                rejected = value.phase is InputPhase.ABANDONED
+                outcome = Outcome(
+                    phase=value.phase,
+                    reason=AbandonReason.REJECTED if rejected else None,
+                    error=value.error,
+                    receipt=None if rejected else receipt,
+                )
+                self._tickets.settle(actor.facts.runtime_id, value.input_id, outcome)
+                if rejected:
+                    self._log.dead(actor.facts.runtime_id, [value.input_id], AbandonReason.REJECTED, value.error)
+
+    def inputs_consumed(
+        self, actor: RuntimeActor, input_ids: tuple[InputId, ...], receipt: RunBoundaryReceipt, /
+    ) -> None:
+        """See `Publisher.inputs_consumed`."""
+        for input_id in input_ids:
+            outcome = Outcome(phase=InputPhase.CONSUMED, receipt=receipt)
+            self._tickets.settle(actor.facts.runtime_id, input_id, outcome)
+
+    def inputs_exhausted(self, actor: RuntimeActor, input_ids: tuple[InputId, ...], error: str, /) -> None:
+        """See `Publisher.inputs_exhausted`."""
+        reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
+        for input_id in input_ids:
+            outcome = Outcome(phase=InputPhase.ABANDONED, reason=reason, error=error)
+            self._tickets.settle(actor.facts.runtime_id, input_id, outcome)
+        self._log.dead(actor.facts.runtime_id, input_ids, reason, error)

@@ -1,0 +1,1 @@
+"""The other hosts: watching them, asking them, answering them."""

@@ -1,0 +1,287 @@
+"""The other hosts of a shared file: who died, who froze, what they wrote, and what is left for this one (design §4).
+
+Theory of operation. One task looks at the other hosts every `Limits.poll_s` seconds. A host whose proof of life can be
+seized, or whose counter stood still for one lease, is marked lost. Where any of them wrote since the last look, the news are
+read: inputs for runtimes of this host, requests for it to carry out, outcomes that tickets here wait for; and whoever waits
+for anything stored looks again. A second task takes over what has work and no living owner, at every renewal at which
+others wrote, and at once where a host was marked lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar, final
+
+import trio
+from attrs import frozen
+
+from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.ownership import (
+    ownership,
+    requests,
+)
+from tenure.persistence.facets.ownership.ownership import MarkLost
+from tenure.persistence.facets.ownership.requests import StoredRequest
+from tenure.persistence.model.values import (
+    InputId,
+    LogicalRuntimeId,
+)
+from tenure.persistence.writing.host_row import (
+    OtherHost,
+    OtherHosts,
+    Rejoined,
+    Sightings,
+    lapsed,
+    other_hosts,
+    sight,
+)
+from tenure.supervisor.accepting.tickets import (
+    Outcome,
+    stored_outcome,
+)
+from tenure.supervisor.hosting.recovery import recover
+
+if TYPE_CHECKING:
+    from tenure.supervisor.supervisor import Supervisor
+
+T = TypeVar("T")
+
+LOOK_AGAIN_S: Final = 1.0
+"""Seconds after which a wait for something stored reads again, also where no other host wrote: this one may have."""
+
+NOT_NOW: Final = (Contended, DiskFull, CannotOpen)
+"""Another process's lock, no room, no file descriptor: nothing happened, and a task of the host tries again later."""
+
+TicketKey = tuple[LogicalRuntimeId, InputId]
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class News:
+    """What other hosts wrote since the last look, as far as it matters here.
+
+    Attributes:
+        newest_input: The newest input there is.
+        arrived: Runtimes of this host, or of nobody who lives, with newer inputs; and whether one of these steers.
+        requests: What this host has to carry out.
+        outcomes: Of inputs that tickets wait for, or why they cannot be read.
+    """
+
+    newest_input: int
+    arrived: tuple[inputs.Arrival, ...]
+    requests: tuple[StoredRequest, ...]
+    outcomes: tuple[tuple[TicketKey, Outcome | Error], ...]
+
+
+@final
+class HostWatch:
+    """Looks at the other hosts for as long as the supervisor lives."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        """Look at nothing yet."""
+        self._supervisor = supervisor
+        self._store = supervisor.store
+        self._seen: OtherHosts | None = None
+        self._sightings: Sightings = {}
+        self._looked_at = 0.0
+        self._newest_input = 0
+        self._stirred = False
+        self._news = trio.Event()
+        self._left = False
+        self._hurry = trio.Event()
+        self._unsure: set[LogicalRuntimeId] = set()
+        self._store.on_rejoined(self._rejoined)
+
+    async def start(self) -> None:
+        """Take over what is there to be taken, and begin to watch."""
+        self._looked_at = self._store.seams.boot_clock()
+        # Read before anything is taken over: whatever is accepted elsewhere later is newer.
+        self._newest_input = await self._store.read(inputs.newest)
+        if self._store.shared:
+            self._supervisor.start_soon(self._watch)
+        await recover(self._supervisor)
+        self._supervisor.start_soon(self._take_over_what_is_left)
+
+    def stir(self) -> None:
+        """Read the news at the next look even if nobody wrote: somebody here waits for something new."""
+        self._stirred = True
+
+    def doubt(self, runtime_id: LogicalRuntimeId) -> None:
+        """A runtime has just come to this host: what ended before, elsewhere or in its repair, nobody here has published."""
+        if not self._supervisor.tickets.any_waiting:
+            return
+        if not self._unsure:
+            self._supervisor.start_soon(self._clear_doubts)
+        self._unsure.add(runtime_id)
+
+    def leave_over(self) -> None:
+        """Something could not be taken over now; try again at the next renewal."""
+        self._left = True
+
+    async def wait_for(self, read: Callable[[Statements], T | None]) -> T:
+        """Wait until a read of what is stored finds something; it is repeated at once whenever other hosts have written."""
+        while True:
+            news = self._news
+            found = await self._store.read(read)
+            if found is not None:
+                return found
+            with trio.move_on_after(LOOK_AGAIN_S):
+                await news.wait()
+
+    async def wait_free(self, runtime_id: LogicalRuntimeId) -> None:
+        """Wait until no other living host owns a runtime; this one may, by then."""
+
+        def free(statements: Statements) -> bool | None:
+            found = ownership.find_holding(statements, runtime_id)
+            return True if found is None or found.owner in (None, self._store.host) else None
+
+        await self.wait_for(free)
+
+    async def bury(self, incarnation: str) -> bool:
+        """Whether a host that holds something here is dead, or has gone meanwhile; marks it lost where it is."""
+
+        def probe(statements: Statements) -> OtherHost | bool | None:
+            row = statements.one("ownership.host_of", incarnation=incarnation)
+            if row is None or row[2] is not None or row[3] is not None:
+                return True
+            if not self._store.proofs.seize(incarnation):
+                return False
+            return OtherHost(host=row[0], incarnation=incarnation, counter=row[1])
+
+        found = await self._store.read(probe)
+        if isinstance(found, OtherHost):
+            await self._mark_lost([(found, None)])
+            return True
+        return bool(found)
+
+    # The two tasks
+
+    async def _watch(self) -> None:
+        while True:
+            await trio.sleep(self._store.limits.poll_s)
+            try:
+                await self._look()
+            except NOT_NOW:
+                self._stirred = True  # nothing happened; the next look tries again, and reads what this one did not
+
+    async def _take_over_what_is_left(self) -> None:
+        while True:
+            with trio.move_on_after(self._store.limits.renew_s):
+                await self._hurry.wait()
+            self._hurry = trio.Event()
+            if self._left:
+                self._left = False
+                try:
+                    await recover(self._supervisor)
+                except NOT_NOW:
+                    self._left = True  # nothing happened; the next renewal tries again
+                self.stir()  # requests for what is ours from now on
+
+    # A look
+
+    async def _look(self) -> None:
+        limits = self._store.limits
+        before = self._store.seams.boot_clock()
+        seen, dead = await self._store.read(self._read_hosts)
+        # A counter is first seen after it was read, and judged by the clock before: both on the frozen host's side.
+        after = self._store.seams.boot_clock()
+        slept = after - self._looked_at > limits.renew_s
+        self._looked_at = after
+        self._sightings = sight(self._sightings, seen.living, now=after, slept=slept)
+        frozen_hosts = lapsed(self._sightings, now=before, lease_s=limits.lease_s)
+        judged = [(host, None if host in dead else host.counter) for host in seen.living]
+        await self._mark_lost([each for each in judged if each[0] in dead or each[0].host in frozen_hosts])
+        if seen != self._seen or self._stirred:
+            gone = self._seen is not None and not {each.host for each in self._seen.living} <= {
+                each.host for each in seen.living
+            }
+            self._stirred, self._seen, self._left = False, seen, True
+            if gone:
+                self._hurry.set()  # closed, or marked lost by another one: what it owned is there to be taken
+            await self._read_news()
+
+    def _read_hosts(self, statements: Statements) -> tuple[OtherHosts, list[OtherHost]]:
+        seen = other_hosts(statements, self._store.host)
+        return seen, [host for host in seen.living if self._store.proofs.seize(host.incarnation)]
+
+    async def _mark_lost(self, judged: list[tuple[OtherHost, int | None]]) -> None:
+        if not judged:
+            return
+        changes = tuple(MarkLost(host=host.host, counter=counter) for host, counter in judged)
+        marked = (await self._store.commit(Commit(changes=changes))).values
+        for (host, counter), now in zip(judged, marked, strict=True):
+            if now:
+                self._supervisor.log.host_lost(host.incarnation, seized=counter is None)
+            if counter is None:
+                self._store.proofs.let_go(host.incarnation)
+        self._left = True
+        self._hurry.set()
+
+    async def _read_news(self) -> None:
+        waiting = [key for key in self._supervisor.tickets.waiting() if not self._supervisor.owns(key[0])]
+        news = await self._store.read(partial(_read_news, self._store.host, self._newest_input, waiting))
+        self._newest_input = news.newest_input
+        for arrival in news.arrived:
+            self.doubt(arrival.runtime_id)  # what came in elsewhere may have taken the place of what waits here
+            self._supervisor.wake(arrival.runtime_id, steered=arrival.steers)
+        self._tell(news.outcomes)
+        for request in news.requests:
+            self._supervisor.requests.carry_out(request)
+        self._news.set()
+        self._news = trio.Event()
+
+    async def _clear_doubts(self) -> None:
+        unsure, self._unsure = self._unsure, set()
+        waiting = [key for key in self._supervisor.tickets.waiting() if key[0] in unsure]
+        while waiting:
+            try:
+                self._tell(await self._store.read(partial(_ended, waiting=waiting)))
+            except NOT_NOW:
+                await trio.sleep(self._store.limits.poll_s)
+            else:
+                break
+
+    def _tell(self, outcomes: Iterable[tuple[TicketKey, Outcome | Error]]) -> None:
+        for (runtime_id, input_id), outcome in outcomes:
+            self._supervisor.tickets.settle(runtime_id, input_id, outcome)
+
+    def _rejoined(self, rejoined: Rejoined) -> None:
+        # This host was judged dead. What another one took since is lost here; all else goes on under its old token.
+        lost = [
+            facts
+            for facts in self._supervisor.owned
+            if not facts.is_destroyed  # nobody's
+            and rejoined.owned.get(facts.runtime_id) != facts.fence_token
+        ]
+        for facts in lost:
+            self._supervisor.lose(facts, Closed(what=f"ownership of runtime {facts.runtime_id}"))
+        self._supervisor.log.rejoined(rejoined.host.incarnation, kept=len(self._supervisor.owned), lost=len(lost))
+        self.stir()
+
+
+def _read_news(host: int, after: int, waiting: list[TicketKey], statements: Statements) -> News:
+    newest = inputs.newest(statements)
+    return News(
+        newest_input=newest,
+        # Fewer than there were: some were pruned, and their numbers may come again.
+        arrived=inputs.arrived(statements, host, after if newest >= after else 0),
+        requests=tuple(requests.waiting_for(statements, host)),
+        outcomes=tuple(_ended(statements, waiting)),
+    )
+
+
+def _ended(statements: Statements, waiting: list[TicketKey]) -> list[tuple[TicketKey, Outcome | Error]]:
+    found: list[tuple[TicketKey, Outcome | Error]] = []
+    for runtime_id, input_id in waiting:
+        try:
+            outcome = stored_outcome(statements, runtime_id, input_id)
+        except Error as exc:  # gone, or damaged: this one waiter hears it
+            found.append(((runtime_id, input_id), exc))
+        else:
+            if outcome is not None:
+                found.append(((runtime_id, input_id), outcome))
+    return found

@@ -1,0 +1,305 @@
+"""Verbs of runtimes as values: what is asked of an owner, by a handle of its own host or by a request of another one.
+
+Each says how an actor carries it out, what it comes to where nobody owns the runtime, and what its answer is. As a request it
+is stored as a name and arguments in JSON, and done in the commit that carries it out (design §4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, TypeVar, cast, final
+
+import msgspec
+from attrs import frozen
+
+from tenure.actors.decisions import decide
+from tenure.actors.runtime_actor import RuntimeActor
+from tenure.errors import Corrupt, InvalidInput
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets.inbox.inputs import CancelInput
+from tenure.persistence.facets.ownership.lifecycle import Hold
+from tenure.persistence.facets.ownership.requests import (
+    AnswerRequest,
+    FinishRequest,
+)
+from tenure.persistence.facets.runs.dead_letters import (
+    DropDeadLetter,
+    Retried,
+    RetryDeadLetter,
+)
+from tenure.persistence.facets.runs.runs import DropRun
+from tenure.persistence.facets.runs.steps import SettleStep
+from tenure.persistence.model.codec import (
+    decode,
+    encode,
+)
+from tenure.persistence.model.lifecycle import (
+    LifecycleEvent,
+    Standing,
+)
+from tenure.persistence.model.values import (
+    AbandonReason,
+    InputId,
+    LogicalRuntimeId,
+)
+from tenure.supervisor.runs.verdicts import (
+    Ran,
+    Verdict,
+    check_verdict,
+)
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Done:
+    """How the commit that carries a request out says so."""
+
+    runtime_id: LogicalRuntimeId
+    request_id: str
+
+    def finish(self, answer: str = "{}") -> FinishRequest:
+        """It is done, and this came of it."""
+        return FinishRequest(runtime_id=self.runtime_id, request_id=self.request_id, answer=answer)
+
+    def answer(self, change: Change) -> Change:
+        """It is done, and what the change answers came of it."""
+        return AnswerRequest(runtime_id=self.runtime_id, request_id=self.request_id, change=change)
+
+
+class Verb(Protocol[T_co]):
+    """One verb with its arguments."""
+
+    @property
+    def name(self) -> str:
+        """As it is stored."""
+        ...
+
+    async def perform(self, actor: RuntimeActor, done: Done | None = None) -> T_co:
+        """Carry it out through the actor of its runtime, and the request that asked for it; durable when this returns."""
+        ...
+
+    def changes(self, runtime_id: LogicalRuntimeId, standing: Standing, epoch: str, /) -> tuple[Change, ...]:
+        """What it comes to where nobody owns the runtime; the first change has its answer."""
+        ...
+
+    def answer(self, value: Any, /) -> T_co:
+        """Its answer, of what the first change answered, or of that as it was stored."""
+        ...
+
+
+class _Silent:
+    """A verb that answers nothing."""
+
+    __slots__ = ()
+
+    def answer(self, _value: Any, /) -> None:
+        """See `Verb.answer`."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Apply(_Silent):
+    """A lifecycle event."""
+
+    event: LifecycleEvent
+    clear_session: bool = False
+
+    @property
+    def name(self) -> str:
+        """See `Verb.name`."""
+        return self.event
+
+    async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
+        """See `Verb.perform`."""
+        await actor.apply(self.event, *_finish(done), clear_session=self.clear_session)
+
+    def changes(self, runtime_id: LogicalRuntimeId, standing: Standing, epoch: str, /) -> tuple[Change, ...]:
+        """See `Verb.changes`."""
+        decision = decide(runtime_id, standing, self.event, epoch, clear_session=self.clear_session)
+        return () if decision is None else decision.changes
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Resume(_Silent):
+    """Clear the held mark."""
+
+    name = "resume"
+
+    restart_run: bool = False
+
+    async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
+        """See `Verb.perform`."""
+        await actor.hold(None, None, *self._drop(actor.facts.runtime_id), *_finish(done))
+
+    def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
+        """See `Verb.changes`."""
+        return (*self._drop(runtime_id), Hold(runtime_id=runtime_id, reason=None))
+
+    def _drop(self, runtime_id: LogicalRuntimeId) -> tuple[Change, ...]:
+        return (DropRun(runtime_id=runtime_id, reason=None),) if self.restart_run else ()
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Settle(_Silent):
+    """Say whether a step in doubt ran, and resume. `result` is encoded."""
+
+    name = "settle_step"
+
+    step: str
+    ordinal: int
+    ran: bool
+    result: Any = None
+
+    async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
+        """See `Verb.perform`."""
+        await actor.hold(None, None, self._settle(actor.facts.runtime_id), *_finish(done))
+
+    def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
+        """See `Verb.changes`."""
+        return (self._settle(runtime_id), Hold(runtime_id=runtime_id, reason=None))
+
+    def _settle(self, runtime_id: LogicalRuntimeId) -> Change:
+        result = encode(self.result, "result")
+        return SettleStep(runtime_id=runtime_id, name=self.step, ordinal=self.ordinal, ran=self.ran, result=result)
+
+
+def settle(name: str, ordinal: int, verdict: Verdict) -> Settle:
+    """The verb that carries a verdict. Raises `InvalidInput` where it is none."""
+    checked = check_verdict(verdict)
+    ran = isinstance(checked, Ran)
+    return Settle(step=name, ordinal=ordinal, ran=ran, result=checked.result if isinstance(checked, Ran) else None)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Cancel:
+    """End the current run and abandon its batch; or one input that no run has. Answers whether there was something."""
+
+    name = "cancel"
+
+    input_id: InputId | None = None
+
+    async def perform(self, actor: RuntimeActor, done: Done | None = None) -> bool:
+        """See `Verb.perform`."""
+        change = _answered(self._change(actor.facts.runtime_id), done)
+        return await (actor.cancel_run(change) if self.input_id is None else actor.cancel_input(self.input_id, change))
+
+    def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
+        """See `Verb.changes`."""
+        return (self._change(runtime_id),)
+
+    def _change(self, runtime_id: LogicalRuntimeId) -> Change:
+        if self.input_id is None:
+            return DropRun(runtime_id=runtime_id, reason=AbandonReason.CANCELLED)
+        return CancelInput(runtime_id=runtime_id, input_id=self.input_id)
+
+    def answer(self, value: Any, /) -> bool:
+        """See `Verb.answer`."""
+        return bool(value)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Retry:
+    """Queue a dead letter again. Answers what was queued, and where."""
+
+    name = "retry"
+
+    input_id: InputId
+    fresh: bool = False
+
+    async def perform(self, actor: RuntimeActor, done: Done | None = None) -> Retried:
+        """See `Verb.perform`."""
+        (answer,) = await actor.commit(_answered(self._change(actor.facts.runtime_id), done))
+        retried: Retried = answer
+        return retried
+
+    def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
+        """See `Verb.changes`."""
+        return (self._change(runtime_id),)
+
+    def answer(self, value: Any, /) -> Retried:
+        """See `Verb.answer`."""
+        return msgspec.convert(value, Retried, from_attributes=True)
+
+    def _change(self, runtime_id: LogicalRuntimeId) -> Change:
+        return RetryDeadLetter(runtime_id=runtime_id, input_id=self.input_id, fresh=self.fresh)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Drop(_Silent):
+    """Let a dead letter go."""
+
+    name = "drop"
+
+    input_id: InputId
+
+    async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
+        """See `Verb.perform`."""
+        await actor.commit(self._change(actor.facts.runtime_id), *_finish(done))
+
+    def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
+        """See `Verb.changes`."""
+        return (self._change(runtime_id),)
+
+    def _change(self, runtime_id: LogicalRuntimeId) -> Change:
+        return DropDeadLetter(runtime_id=runtime_id, input_id=self.input_id)
+
+
+# As requests
+
+EVENTS: Final = frozenset(
+    {
+        LifecycleEvent.RETIRE,
+        LifecycleEvent.RESET,
+        LifecycleEvent.STOP,
+        LifecycleEvent.RECYCLE,
+        LifecycleEvent.DESTROY,
+    }
+)
+"""Lifecycle events that somebody can ask for."""
+
+_VERBS: Final[Mapping[str, type[Verb[Any]]]] = {each.name: each for each in (Resume, Settle, Cancel, Retry, Drop)}
+
+
+def write_verb(verb: Verb[Any]) -> str:
+    """The arguments of a verb, as JSON. Raises `InvalidInput` where one has no JSON form."""
+    return encode(verb, "arguments").decode()
+
+
+def read_verb(name: str, arguments: str, request_id: str) -> Verb[Any]:
+    """A verb that was stored.
+
+    Raises:
+        InvalidInput: There is no such verb, or it has other arguments: whoever asked is of another version.
+        Corrupt: The arguments are no JSON.
+    """
+    told = decode_object(arguments, request_id)
+    try:
+        if name in EVENTS:
+            return msgspec.convert({**told, "event": name}, Apply)
+        verb: Verb[Any] = msgspec.convert(told, _VERBS[name])
+    except (KeyError, TypeError, msgspec.ValidationError) as exc:
+        raise InvalidInput(detail=f"no such verb here: {name} {arguments}", field="verb") from exc
+    return verb
+
+
+def decode_object(text: str, key: str) -> dict[str, Any]:
+    """A JSON object of a request. Raises `Corrupt`."""
+    found = decode(text.encode(), "request", key)
+    if not isinstance(found, dict):
+        raise Corrupt(record="request", key=key, detail="it is no JSON object")
+    return cast("dict[str, Any]", found)
+
+
+def _finish(done: Done | None) -> tuple[Change, ...]:
+    return () if done is None else (done.finish(),)
+
+
+def _answered(change: Change, done: Done | None) -> Change:
+    return change if done is None else done.answer(change)

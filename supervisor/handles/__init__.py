@@ -1,0 +1,1 @@
+"""What users hold of a runtime, here or on another host."""

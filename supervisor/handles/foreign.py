@@ -1,0 +1,120 @@
+"""The handle of a runtime that this supervisor does not own: the same verbs, carried out by whoever does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar, Unpack, final
+
+from tenure.errors import NotFound
+from tenure.persistence.commits.commit import (
+    Commit,
+    CommitResult,
+)
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.ownership import ownership
+from tenure.persistence.model.values import (
+    LogicalRuntimeId,
+    RuntimeState,
+)
+from tenure.persistence.writing.group import Outcome as CommitOutcome
+from tenure.supervisor.accepting.ingress import (
+    AcceptTerms,
+    accept_change,
+)
+from tenure.supervisor.accepting.payloads import PayloadType
+from tenure.supervisor.accepting.tickets import Ticket
+from tenure.supervisor.fleet.verbs import Verb
+
+from .handle import (
+    Handle,
+    states_of,
+)
+
+if TYPE_CHECKING:
+    from tenure.supervisor.supervisor import Supervisor
+
+T = TypeVar("T")
+
+
+@final
+class ForeignRuntime(Handle):
+    """A runtime of another host, or of none.
+
+    Verbs are stored as requests and return when the owner has carried them out; where nobody owns the runtime, this
+    supervisor does. Cancellation: a request that is stored will be carried out; before, nothing happened.
+
+    Attributes:
+        runtime_id: Its id.
+        kind: Names its behaviour.
+    """
+
+    def __init__(self, supervisor: Supervisor, runtime_id: LogicalRuntimeId, kind: str) -> None:
+        """Made by `Supervisor.find`."""
+        self._supervisor = supervisor
+        self.runtime_id = runtime_id
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"<ForeignRuntime {self.runtime_id!r} {self.kind}>"
+
+    async def accept(self, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
+        """Put one input into the inbox; on disk when this returns. The ticket hears of the outcome. See `Runtime.accept`."""
+        supervisor = self._supervisor
+        if supervisor.owns(self.runtime_id):
+            return await supervisor.runtime(self.runtime_id).accept(payload, **terms)
+        behaviour = supervisor.behaviours.get(self.kind)
+        payload_type = PayloadType(None) if behaviour is None else behaviour.payload_type
+        data = payload_type.encode(payload)
+        change = accept_change(supervisor.store.seams, self.runtime_id, data, **terms)
+        tickets: list[Ticket] = []
+
+        def settled(outcome: CommitOutcome) -> None:
+            if isinstance(outcome, CommitResult):
+                tickets.append(supervisor.publishing.accepted(self.runtime_id, outcome.values[0]))
+
+        await supervisor.store.submit(Commit(changes=(change,)), on_settled=settled).wait()
+        supervisor.watch.stir()
+        if not tickets[0].deduplicated:
+            supervisor.wake(self.runtime_id)
+        return tickets[0]
+
+    async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
+        """Wait until the runtime is stored in one of these states, and say which.
+
+        From outside its owner a runtime is seen as it is stored: never as attached or running.
+        """
+        wanted = states_of(states)
+
+        def reached(found: ownership.Holding) -> RuntimeState | None:
+            return found.state if found.state in wanted else None
+
+        return await self._wait_stored(reached)
+
+    async def wait_held(self) -> str:
+        """See `Runtime.wait_held`."""
+        return await self._wait_stored(lambda found: found.held)
+
+    async def wait_resumed(self) -> None:
+        """See `Runtime.wait_resumed`."""
+        await self._wait_stored(lambda found: True if found.held is None else None)
+
+    async def _perform(self, verb: Verb[T]) -> T:
+        return await self._supervisor.requests.ask(self.runtime_id, verb)
+
+    async def _wait_stored(self, reached: Callable[[ownership.Holding], T | None]) -> T:
+        def read(statements: Statements) -> T | None:
+            found = ownership.find_holding(statements, self.runtime_id)
+            if found is None:
+                raise NotFound(what="runtime", key=self.runtime_id)
+            return reached(found)
+
+        return await self._supervisor.watch.wait_for(read)
+
+
+async def find_foreign(supervisor: Supervisor, runtime_id: LogicalRuntimeId) -> ForeignRuntime:
+    """The handle of a runtime that this supervisor does not own. Raises `NotFound`."""
+    found = await supervisor.store.read(partial(ownership.find_holding, runtime_id=runtime_id))
+    if found is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    return ForeignRuntime(supervisor, runtime_id, found.kind or "")

@@ -1,0 +1,146 @@
+"""What every handle of a runtime can ask for, whoever owns it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TypeVar
+
+from tenure.errors import InvalidInput
+from tenure.persistence.model.lifecycle import LifecycleEvent
+from tenure.persistence.model.values import (
+    InputId,
+    RuntimeState,
+)
+from tenure.supervisor.fleet.verbs import (
+    Apply,
+    Cancel,
+    Drop,
+    Resume,
+    Retry,
+    Verb,
+    settle,
+)
+from tenure.supervisor.runs.verdicts import Verdict
+
+T = TypeVar("T")
+
+
+def states_of(given: Iterable[RuntimeState | str]) -> set[RuntimeState]:
+    """The states that somebody waits for. Raises `InvalidInput` where that would be for ever."""
+    try:
+        states = {RuntimeState(state) for state in given}
+    except ValueError as exc:
+        raise InvalidInput(detail=str(exc), field="states") from exc
+    if not states:
+        raise InvalidInput(detail="say for which state to wait", field="states")
+    return states
+
+
+class Handle(ABC):
+    """The verbs of a runtime. Each is durable when it returns, carried out by whoever owns the runtime.
+
+    Cancellation: before its commit, or its request, is taken nothing happened; afterwards it is carried out, and a runtime of
+    one's own returns the answer and delivers the cancellation at the next checkpoint.
+    """
+
+    async def retire(self) -> None:
+        """Accept nothing new and drain what is there; durable when this returns. Raises `InvalidTransition`."""
+        await self._apply(LifecycleEvent.RETIRE)
+
+    async def reset(self, *, clear_session: bool = False) -> None:
+        """Abandon every unfinished input and begin a new life with a new token; durable when this returns.
+
+        The conversation stays unless `clear_session` empties it in the same commit; the held mark stays. Raises
+        `InvalidTransition` while running, and in stopped and destroyed.
+        """
+        await self._perform(Apply(event=LifecycleEvent.RESET, clear_session=clear_session))
+
+    async def stop(self) -> None:
+        """Abandon every unfinished input and run nothing until it is spawned again; durable when this returns.
+
+        A run is cancelled behind its commit in flight. Raises `InvalidTransition` in initializing and destroyed.
+        """
+        await self._apply(LifecycleEvent.STOP)
+
+    async def recycle(self) -> None:
+        """Bring a retired runtime back to work with all that it holds; durable when this returns.
+
+        Raises `InvalidTransition` while running, and in stopped and destroyed.
+        """
+        await self._apply(LifecycleEvent.RECYCLE)
+
+    async def destroy(self) -> None:
+        """Abandon every unfinished input and leave a tombstone: the id never comes back. Durable when this returns."""
+        await self._apply(LifecycleEvent.DESTROY)
+
+    async def cancel(self, input_id: str | None = None) -> bool:
+        """End the current run and abandon its batch with ``cancelled``; or, by its id, one input that no run has.
+
+        Durable when this returns. Returns whether there was something to cancel.
+        """
+        return await self._perform(Cancel(input_id=None if input_id is None else InputId(input_id)))
+
+    async def retry(self, input_id: str, *, fresh: bool = False) -> tuple[InputId, ...]:
+        """Queue a dead letter again, with the batch that was abandoned together; durable when this returns.
+
+        Its run is reopened: the same run id, the recorded steps kept, attempts from 0. A refused send is sent again, under
+        its key: its target gets it once, however often it is retried.
+
+        Args:
+            input_id: Which dead letter; `Supervisor.dead_letters` lists them.
+            fresh: Begin a new run id and repeat the steps; nothing to a refused send.
+
+        Returns:
+            What is queued again, in admission order; `Supervisor.ticket` finds the tickets, those of a send with its target.
+
+        Raises:
+            NotFound: No such dead letter, or it was dropped; or the target of the send is still not there.
+            NotAccepting: The runtime, or the target of the send, is retired or stopped. Nothing is written.
+            RuntimeDestroyed: The runtime, or the target of the send, never comes back.
+            PayloadTooLarge: The send is over the limit still.
+            InvalidTransition: It is not abandoned.
+        """
+        return (await self._perform(Retry(input_id=InputId(input_id), fresh=fresh))).input_ids
+
+    async def drop(self, input_id: str) -> None:
+        """Let a dead letter go: its payload is gone, its key stays known; durable when this returns.
+
+        Raises:
+            NotFound: No such dead letter.
+            InvalidTransition: It is not abandoned.
+        """
+        await self._perform(Drop(input_id=InputId(input_id)))
+
+    async def resume(self, *, restart_run: bool = False) -> None:
+        """Clear the held mark and forgive what led to it; durable when this returns.
+
+        Args:
+            restart_run: Drop the id and the steps of the current run: its batch begins a new run, and repeats them.
+
+        Raises:
+            InvalidTransition: With `restart_run`, while a run executes: it was resumed already.
+        """
+        await self._perform(Resume(restart_run=restart_run))
+
+    async def settle_step(self, name: str, ordinal: int, verdict: Verdict) -> None:
+        """Say whether a step in doubt ran, and resume; durable when this returns.
+
+        Args:
+            name: Name of the step, as `held_detail` tells it.
+            ordinal: Which use of the name in the run, from 1.
+            verdict: ``Ran(result)``: the run goes on with the result. ``DidNotRun()``: the step is dispatched again.
+
+        Raises:
+            NotFound: No such step of the current run is in doubt.
+            InvalidInput: The result has no JSON form.
+            PayloadTooLarge: The result is over `Limits.payload_bytes`.
+        """
+        await self._perform(settle(name, ordinal, verdict))
+
+    @abstractmethod
+    async def _perform(self, verb: Verb[T]) -> T:
+        """Have a verb carried out."""
+
+    async def _apply(self, event: LifecycleEvent) -> None:
+        await self._perform(Apply(event=event))

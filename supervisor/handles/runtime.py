@@ -1,0 +1,132 @@
+"""The handle of a runtime: what a host holds in its hands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, Unpack, final
+
+import trio
+
+from tenure.actors.facts import RuntimeFacts
+from tenure.persistence.model.lifecycle import Standing
+from tenure.persistence.model.values import (
+    LogicalRuntimeId,
+    RuntimeState,
+)
+from tenure.supervisor.accepting.ingress import AcceptTerms
+from tenure.supervisor.accepting.tickets import Ticket
+from tenure.supervisor.fleet.verbs import Verb
+
+from .handle import (
+    Handle,
+    states_of,
+)
+
+if TYPE_CHECKING:
+    from tenure.supervisor.supervisor import Supervisor
+
+T = TypeVar("T")
+
+
+@final
+class Runtime(Handle):
+    """One runtime that this supervisor owns. Handles are cheap; two handles of one runtime are the same."""
+
+    def __init__(self, supervisor: Supervisor, facts: RuntimeFacts) -> None:
+        """Made by `Supervisor.spawn`."""
+        self._supervisor = supervisor
+        self._facts = facts
+
+    def __repr__(self) -> str:
+        return f"<Runtime {self.runtime_id!r} {self.kind} {self.state}>"
+
+    @property
+    def runtime_id(self) -> LogicalRuntimeId:
+        """Its id."""
+        return self._facts.runtime_id
+
+    @property
+    def kind(self) -> str:
+        """Names its behaviour."""
+        return self._facts.kind
+
+    @property
+    def state(self) -> RuntimeState:
+        """Its state, as last committed."""
+        return self._facts.standing.state
+
+    @property
+    def held(self) -> str | None:
+        """Why no run starts until `resume`, or None."""
+        return self._facts.why_held
+
+    @property
+    def held_detail(self) -> str | None:
+        """More about why, for people, or None."""
+        facts = self._facts
+        return facts.held_detail if facts.held is not None else facts.blocked_detail
+
+    @property
+    def fence_token(self) -> int:
+        """The token under which this host writes it."""
+        return self._facts.fence_token
+
+    @property
+    def generation(self) -> int:
+        """Which life of it, from 0; a reset begins the next."""
+        return self._facts.generation
+
+    async def accept(self, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
+        """Put one input into the inbox. It is on disk, at the store's class, when this returns.
+
+        Args:
+            payload: A JSON value, or an instance of the behaviour's payload class; at most `Limits.payload_bytes` encoded.
+            **terms: `idempotency_key`, `lane`, `supersession_key`, `durability`, `policy`, `correlation_id`: see `AcceptTerms`.
+
+        Raises:
+            IdempotencyConflict: The key is known with another payload.
+            NotAccepting: Retired or stopped.
+            RuntimeDestroyed: It never comes back.
+            InboxFull: Too many unfinished inputs.
+            InvalidInput: The payload does not fit or has no JSON form, or a term does not fit; nothing else is touched.
+            PayloadTooLarge: The payload is over the limit; nothing else is touched.
+            DiskFull: Nothing was written; try again when there is room.
+            Contended: Nothing was written; another process held the file.
+            StoreBroken: The store has stopped; `in_doubt` tells whether the input may be there.
+            Closed: This supervisor owns the runtime no longer, or was closed.
+
+        Waits while the mailbox is full. Cancellation: before the commit is taken nothing happened; afterwards the ticket is
+        returned and the cancellation comes at the next checkpoint.
+        """
+        return await self._supervisor.accept_owned(self._facts, payload, terms)
+
+    async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
+        """Wait until the runtime is in one of these states, and say which.
+
+        Raises:
+            InvalidInput: No state is given, or one that there is not.
+            RuntimeDestroyed: It was destroyed, and comes to none of these any more.
+            Closed: The supervisor was closed, or has lost the runtime.
+        """
+        wanted = states_of(states)
+
+        def reached(standing: Standing) -> bool:
+            return standing.state in wanted
+
+        if self._facts.is_destroyed and RuntimeState.DESTROYED in wanted:
+            await trio.lowlevel.checkpoint()
+            return RuntimeState.DESTROYED  # its actor is gone
+        actor = self._supervisor.actor(self._facts)
+        return (await actor.wait_for(actor.standing, reached)).state
+
+    async def wait_held(self) -> str:
+        """Wait until the runtime is held, and say why; at once where it is. Raises `Closed` as `wait_state` does."""
+        actor = self._supervisor.actor(self._facts)
+        return await actor.wait_for(actor.held, lambda held: held is not None) or ""
+
+    async def wait_resumed(self) -> None:
+        """Wait until the runtime is not held; at once where it is not. Raises `Closed` as `wait_state` does."""
+        actor = self._supervisor.actor(self._facts)
+        await actor.wait_for(actor.held, lambda held: held is None)
+
+    async def _perform(self, verb: Verb[T]) -> T:
+        return await self._supervisor.requests.perform(self._facts, verb)

@@ -1,0 +1,1 @@
+"""Which runtimes live in this host: takeovers, trials, passivation."""

@@ -1,0 +1,122 @@
+"""What operators hear of a host: lines of the standard library's loggers ``tenure.*``, and counts since it was opened.
+
+A line comes beside an error and never in place of one: whoever asked for something is told by its exception or its outcome. The
+lines are for those who asked for nothing: an agent that fails while nobody waits for it. Names, levels and extra fields are
+promised in docs/logging.md; texts are not. No payload and no message of a session is in any line; an exception's own text is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final, final
+
+from tenure.actors.facts import RuntimeFacts
+from tenure.errors import Error, StoreBroken
+from tenure.persistence.model.values import (
+    InputId,
+    LogicalRuntimeId,
+    RunId,
+)
+
+ROOT: Final = "tenure"
+RUNS: Final = "tenure.runs"
+HOSTS: Final = "tenure.hosts"
+STORE: Final = "tenure.store"
+
+
+@final
+class HostLog:
+    """Writes the lines and counts.
+
+    Attributes:
+        failed_attempts: Attempts that were counted.
+        dead_letters: Inputs that were abandoned and nobody had asked for it.
+        refused_sends: Sends that their target could not take.
+        failed_takeovers: Runtimes that could not be taken over, each time it was tried.
+        lost_hosts: Other hosts that this one judged dead or lapsed.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has happened yet."""
+        self.failed_attempts = 0
+        self.dead_letters = 0
+        self.refused_sends = 0
+        self.failed_takeovers = 0
+        self.lost_hosts = 0
+        root = logging.getLogger(ROOT)
+        if not root.handlers:  # a library leaves it to the program who hears it
+            root.addHandler(logging.NullHandler())
+
+    # Of runtimes
+
+    def attempt_failed(
+        self, runtime_id: LogicalRuntimeId, run_id: RunId, attempt: int, error: BaseException, wait_s: float | None
+    ) -> None:
+        """A failed attempt was counted; `wait_s` until the next one, None where it was the last."""
+        self.failed_attempts += 1
+        what_next = "it was the last" if wait_s is None else f"the next one comes in {wait_s:.1f} s"
+        _write(
+            RUNS,
+            logging.WARNING if wait_s is not None else logging.ERROR,
+            f"runtime {runtime_id!r}: attempt {attempt} failed, {what_next}",
+            error,
+            runtime_id=runtime_id,
+            run_id=run_id,
+        )
+
+    def dead(self, runtime_id: LogicalRuntimeId, input_ids: Iterable[InputId], reason: str, error: str | None) -> None:
+        """Inputs are dead letters: abandoned, and nobody asked for it."""
+        for input_id in input_ids:
+            self.dead_letters += 1
+            text = f"runtime {runtime_id!r}: input {input_id} is a dead letter, {reason}: {_first_line(error)}"
+            _write(RUNS, logging.ERROR, text, runtime_id=runtime_id, input_id=input_id)
+
+    def send_refused(self, runtime_id: LogicalRuntimeId, target: LogicalRuntimeId, why: str) -> None:
+        """What a runtime sent could not be taken, and is a dead letter of the sender."""
+        self.refused_sends += 1
+        text = f"runtime {runtime_id!r}: what it sent to {target!r} was refused: {_first_line(why)}"
+        _write(RUNS, logging.WARNING, text, runtime_id=runtime_id)
+
+    def held(self, facts: RuntimeFacts) -> None:
+        """A runtime is held, or blocked in this host."""
+        detail = facts.held_detail if facts.held is not None else facts.blocked_detail
+        text = f"runtime {facts.runtime_id!r} is held, {facts.why_held}: {_first_line(detail)}"
+        _write(RUNS, logging.ERROR, text, runtime_id=facts.runtime_id)
+
+    def takeover_failed(self, runtime_id: LogicalRuntimeId, error: Error, *, again: bool) -> None:
+        """A runtime with work could not be taken over; `again`: it is tried again at the next renewal."""
+        self.failed_takeovers += 1
+        what_next = "tried again later" if again else "left where it is"
+        text = f"runtime {runtime_id!r} could not be taken over and is {what_next}: {error}"
+        _write(HOSTS, logging.WARNING if again else logging.ERROR, text, runtime_id=runtime_id)
+
+    # Of hosts
+
+    def host_lost(self, incarnation: str, *, seized: bool) -> None:
+        """This host has judged another one dead, or lapsed."""
+        self.lost_hosts += 1
+        why = "it is dead" if seized else "it renewed nothing for one lease"
+        _write(HOSTS, logging.WARNING, f"host {incarnation} is lost, {why}: its runtimes can be taken over")
+
+    def rejoined(self, incarnation: str, *, kept: int, lost: int) -> None:
+        """This host was judged dead and has a new row."""
+        text = f"this host was judged dead; it goes on as {incarnation} with {kept} runtimes and has lost {lost}"
+        _write(HOSTS, logging.WARNING, text)
+
+    def ended(self, error: BaseException) -> None:
+        """The supervisor ends under its body."""
+        logger, what = (STORE, "the store") if isinstance(error, StoreBroken) else (HOSTS, "the supervisor")
+        _write(logger, logging.CRITICAL, f"{what} has stopped: {error!r}", error)
+
+
+def _first_line(text: str | None) -> str:
+    return "" if text is None else text.partition("\n")[0]
+
+
+def _write(logger: str, level: int, text: str, error: BaseException | None = None, **fields: str) -> None:
+    # Some lines are written in the callback of a commit: a handler that raises is the program's mistake, and may not cost
+    # it the host. Handlers of the standard library report their own errors.
+    with suppress(Exception):
+        logging.getLogger(logger).log(level, "%s", text, exc_info=error, extra=fields)

@@ -1,0 +1,74 @@
+"""What a supervisor reads of any runtime in the store, whoever owns it; paged, so that no view outlives a page."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final, final
+
+from attrs import frozen
+
+from tenure.errors import NotFound
+from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.runs import (
+    dead_letters,
+    sends,
+)
+from tenure.persistence.model.codec import decode
+from tenure.persistence.model.values import (
+    InputId,
+    LogicalRuntimeId,
+)
+from tenure.persistence.store import Store
+
+PAGE: Final = 500
+"""Rows that a read takes at a time."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Backlog:
+    """What waits in a store, whoever it waits for.
+
+    Attributes:
+        inputs: Unfinished inputs, those of runs that execute included.
+        oldest_at: When the oldest of them was accepted, unix seconds, or None where there is none.
+    """
+
+    inputs: int
+    oldest_at: float | None
+
+
+async def read_backlog(store: Store) -> Backlog:
+    """See `Supervisor.backlog`."""
+    waiting, oldest_at = await store.read(lambda statements: statements.one("inputs.backlog")) or (0, None)
+    return Backlog(inputs=waiting, oldest_at=oldest_at)
+
+
+async def read_session(store: Store, runtime_id: LogicalRuntimeId) -> list[Any]:
+    """See `Supervisor.read_session`."""
+    path = await store.read(partial(sessions.path_of_runtime, runtime_id=runtime_id))
+    if path is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    return [decode(message, "message", f"{runtime_id}/{at}") for at, message in enumerate(path, 1)]
+
+
+async def read_dead_letters(store: Store, runtime_id: LogicalRuntimeId) -> list[dead_letters.DeadLetter]:
+    """See `Supervisor.dead_letters`."""
+    found: list[dead_letters.DeadLetter] = []
+    while True:
+        after = found[-1].input_id if found else InputId("")
+        page = await store.read(partial(dead_letters.of_runtime, runtime_id=runtime_id, after=after, count=PAGE))
+        found.extend(page)
+        if len(page) < PAGE:
+            return found
+
+
+async def read_refused_sends(store: Store, runtime_id: LogicalRuntimeId) -> list[sends.RefusedSend]:
+    """See `Supervisor.refused_sends`."""
+    found: list[sends.RefusedSend] = []
+    while True:
+        after = found[-1].input_id if found else InputId("")
+        page = await store.read(partial(sends.refused, runtime_id=runtime_id, after=after, count=PAGE))
+        found.extend(page)
+        if len(page) < PAGE:
+            return found

@@ -1,0 +1,1 @@
+"""One run: the behaviour, what it holds, its record, its end."""

@@ -1,0 +1,83 @@
+"""The batch of a run, as its behaviour sees it: what it has to work on, what joins it, and what it has rejected."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import final
+
+from tenure.errors import InvalidInput
+from tenure.persistence.facets.inbox.batches import BatchMember
+from tenure.persistence.facets.runs.runs import RunBegun
+from tenure.persistence.model.values import (
+    InputId,
+    InputPhase,
+)
+from tenure.supervisor.accepting.payloads import PayloadType
+
+from .restart import storable
+from .run_input import (
+    RunInput,
+    read_input,
+)
+
+
+@final
+class Batch:
+    """What was staged when the run began, and what has joined it since.
+
+    Attributes:
+        inputs: The former, less those whose payload does not fit the behaviour; they are rejected.
+        contributing: The ids of everything that the behaviour was given so far.
+        rejected: What is rejected and not on disk yet, with its error.
+    """
+
+    def __init__(self, begun: RunBegun, payload_type: PayloadType) -> None:
+        """Nothing has joined yet; what joined in an earlier entry of the run is in `begun`, and joins again in its replay."""
+        self._payload_type = payload_type
+        self._members: set[InputId] = set()
+        self._over = {each.input_id for each in begun.inputs if each.phase is not InputPhase.STAGED}
+        self._joined: defaultdict[int | None, list[BatchMember]] = defaultdict(list)
+        self._named = 0
+        self.rejected: dict[InputId, str] = {}
+        self.contributing: list[InputId] = []
+        for each in begun.inputs:
+            self._joined[each.joined].append(each)
+        self.inputs = self.join(self._joined.pop(None, ()))
+
+    def join(self, members: Iterable[BatchMember]) -> tuple[RunInput, ...]:
+        """Let these be of the batch; those that fit the behaviour."""
+        fitting: list[RunInput] = []
+        for member in members:
+            self._members.add(member.input_id)
+            try:
+                fitting.append(read_input(member, self._payload_type))
+            except InvalidInput as exc:
+                self._reject(member.input_id, str(exc))
+        self.contributing += [each.input_id for each in fitting]
+        return tuple(fitting)
+
+    def joined_at(self, checkpoint: int) -> tuple[BatchMember, ...]:
+        """What joined at a checkpoint in an earlier entry of the run."""
+        return tuple(self._joined.get(checkpoint, ()))
+
+    def newcomers(self) -> tuple[InputId, ...]:
+        """What the behaviour was given since the last boundary."""
+        return tuple(self.contributing[self._named :])
+
+    def reject(self, rejected: RunInput, error: str) -> None:
+        """See `Run.reject`."""
+        if rejected.input_id not in self._members:
+            raise InvalidInput(detail=f"{rejected.input_id} is no input of this run", field="rejected")
+        self._reject(rejected.input_id, error)
+
+    def landed(self, ended: Iterable[InputId] = ()) -> None:
+        """A boundary is on disk, and with it the end of these."""
+        self._named = len(self.contributing)
+        for input_id in ended:
+            self._over.add(input_id)
+            self.rejected.pop(input_id, None)
+
+    def _reject(self, input_id: InputId, error: str) -> None:
+        if input_id not in self._over:
+            self.rejected.setdefault(input_id, storable(error))

@@ -1,0 +1,82 @@
+"""Behaviours: the user's code that runs a runtime's inputs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, final
+
+from attrs import field, frozen
+
+from tenure.errors import InvalidInput
+from tenure.persistence.model.validation import (
+    check_count,
+    is_a,
+)
+from tenure.supervisor.accepting.payloads import PayloadType
+
+from .restart import RestartPolicy
+from .verdicts import InDoubtHook
+
+if TYPE_CHECKING:
+    from .run import Run
+
+BehaviourFunction = Callable[["Run"], Awaitable[None]]
+
+
+@final
+@frozen(slots=True)
+class Behaviour:
+    """A function that executes runs, and how it wants them.
+
+    Attributes:
+        function: Called with each run; returning ends the run well, raising fails the attempt.
+        batch: Most inputs that one run takes.
+        payload: A class (attrs, dataclass, or what cattrs can structure) that payloads are made into; None leaves them JSON
+            values. A payload that does not fit is refused at accept, and rejected by itself where a peer sent it.
+        version: Stored with each step and shown; never compared.
+        restart: What follows a failure.
+        in_doubt: Asked about a step that must not run twice and may have run; None, or an answer of None, holds the runtime
+            until a person says.
+    """
+
+    function: BehaviourFunction
+    batch: int = field(default=1, kw_only=True)
+    payload: type[Any] | None = field(default=None, kw_only=True)
+    version: str = field(default="", kw_only=True)
+    restart: RestartPolicy = field(factory=RestartPolicy, kw_only=True)
+    in_doubt: InDoubtHook | None = field(default=None, kw_only=True)
+    payload_type: PayloadType = field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Raises `InvalidInput` for what cannot execute runs."""
+        check_count(self.batch, "batch")
+        if not is_a(self.restart, RestartPolicy):
+            raise InvalidInput(detail=f"{self.restart!r} is no RestartPolicy", field="restart")
+        if not _is_async(self.function):
+            raise InvalidInput(detail=f"{self.function!r} is no async function; write async def", field="function")
+        object.__setattr__(self, "payload_type", PayloadType(self.payload))  # the way in which attrs sets frozen fields
+
+
+def as_behaviours(given: Mapping[str, Behaviour | BehaviourFunction]) -> dict[str, Behaviour]:
+    """Kinds with their behaviours; a bare function gets the defaults. Raises `InvalidInput`."""
+    if not is_a(given, Mapping):
+        raise InvalidInput(detail="behaviours are a mapping of kinds: {'reader': reader}", field="behaviours")
+    for kind in given:
+        if not is_a(kind, str) or not kind:
+            raise InvalidInput(detail=f"{kind!r} is no name of a kind", field="behaviours")
+    return {kind: each if isinstance(each, Behaviour) else Behaviour(each) for kind, each in given.items()}
+
+
+def _is_async(function: Any) -> bool:
+    """Whether calling it can give something to await. A lambda may, and so may what is not written in Python."""
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isclass(function) or not callable(function):
+        return False
+    call = function if inspect.isroutine(function) else type(function).__call__
+    if inspect.isfunction(call) or inspect.ismethod(call):
+        anything = call.__name__ == "<lambda>" and not inspect.isasyncgenfunction(call)
+        return anything or inspect.iscoroutinefunction(call)
+    return True

@@ -1,0 +1,271 @@
+"""The execution of runs: from a staged batch to the commit that ends it, well or not.
+
+Cases at the end of a behaviour: it returned, and its batch is consumed; it raised, and the attempt is counted; it did
+something else than its journal says, or reached a step whose outcome nobody knows, and the runtime is held; it asked the
+process to end, and is charged with a crash; the host lost its authority or its store, and nothing is counted; it was
+cancelled from outside, and whoever did it has committed why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol, TypeVar, cast, final
+
+import trio
+
+from tenure.actors.runtime_actor import RuntimeActor
+from tenure.errors import Closed, Corrupt, Error, InvalidTransition, StaleFence, StepMismatch, StoreBroken
+from tenure.persistence.commits.commit import (
+    Change,
+    CommitResult,
+)
+from tenure.persistence.facets.ownership.lifecycle import Hold
+from tenure.persistence.facets.runs.runs import (
+    ChargeCrash,
+    FailRun,
+    RunBegun,
+    UnstageRun,
+)
+from tenure.persistence.model.lifecycle import LifecycleEvent
+from tenure.persistence.model.values import (
+    HeldReason,
+    InputId,
+    RunBoundaryReceipt,
+    RuntimeState,
+)
+from tenure.persistence.seams.executors import Executor
+from tenure.persistence.store import Store
+from tenure.persistence.writing.group import Outcome
+from tenure.supervisor.operators.log import HostLog
+
+from .behaviour import Behaviour
+from .journal import (
+    Journal,
+    empty_journal,
+    load_journal,
+)
+from .restart import (
+    Decision,
+    RestartPolicy,
+    decide,
+    describe,
+    last_frames,
+    wait_left,
+)
+from .run import Run
+from .steps import (
+    NeedsAttention,
+    Steps,
+)
+
+E = TypeVar("E", bound=BaseException)
+
+
+class Publisher(Protocol):
+    """Who must hear what a run came to, when its commit has landed."""
+
+    def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
+        """A boundary has landed: sends in it wake their targets, inputs that it consumed or rejected have ended."""
+        ...
+
+    def inputs_consumed(
+        self, actor: RuntimeActor, input_ids: tuple[InputId, ...], receipt: RunBoundaryReceipt, /
+    ) -> None:
+        """Inputs are consumed."""
+        ...
+
+    def inputs_exhausted(self, actor: RuntimeActor, input_ids: tuple[InputId, ...], error: str, /) -> None:
+        """The last attempt over these has failed."""
+        ...
+
+
+@final
+class Execution:
+    """Executes the runs of every actor of a host."""
+
+    def __init__(
+        self,
+        store: Store,
+        behaviours: Mapping[str, Behaviour],
+        steps: Executor,
+        publisher: Publisher,
+        log: HostLog,
+        end_with: Callable[[BaseException], None],
+    ) -> None:
+        """Bind to the store, the user's code, and the threads its sync steps run in; `end_with` ends the host."""
+        self._store = store
+        self._behaviours = behaviours
+        self._step_executor = steps
+        self._publisher = publisher
+        self._log = log
+        self._end_with = end_with
+
+    async def execute(self, actor: RuntimeActor, begun: RunBegun) -> None:
+        """Execute one run and commit its end. Cancelled where the runtime is stopped; then nothing more is committed.
+
+        A behaviour that raises KeyboardInterrupt or SystemExit ends the host with it.
+        """
+        behaviour = self._behaviours[actor.facts.kind]
+        try:
+            await self._run(actor, begun, behaviour)
+        except BaseException as exc:
+            if isinstance(exc, trio.Cancelled) and trio.current_effective_deadline() == -math.inf:
+                raise  # from outside; a Cancelled without a cancelled scope around us is the behaviour's own mistake
+            ends_process = find_leaf(exc, (KeyboardInterrupt, SystemExit))
+            if ends_process is not None:
+                await self._charge(actor, behaviour)
+                self._end_with(ends_process)
+                return
+            await self._end_badly(actor, begun, behaviour, exc)
+
+    async def _run(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
+        journal = await self._load_journal(begun)
+        steps = Steps(self._store, actor, self._step_executor, begun.run_id, behaviour, journal.steps)
+        on_boundary = partial(self._checkpointed, actor)
+        run = Run(self._store, actor, begun, journal, steps, behaviour.payload_type, on_boundary)
+        try:
+            if run.inputs:  # else none of them fits the behaviour, and all are rejected
+                await behaviour.function(run)
+        except Exception as exc:
+            if steps.fault is None or steps.fault is exc:
+                raise
+            raise steps.fault from exc  # whatever the behaviour has made of it
+        finally:
+            run.end()
+        await run.finish(partial(self._finished, actor, run))
+
+    async def _load_journal(self, begun: RunBegun) -> Journal:
+        if not begun.again:
+            return empty_journal()
+        try:
+            return await self._store.read(lambda statements: load_journal(statements, begun.run))
+        except Corrupt as exc:
+            # No fault of the behaviour, and what it did may not be done again: a person must look (design §5).
+            message = f"what the run recorded cannot be read: {exc}"
+            raise NeedsAttention(message) from exc
+
+    async def _end_badly(
+        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException
+    ) -> None:
+        lost = find_leaf(error, (StaleFence, StoreBroken, Closed))
+        # A stale fence of another runtime, which the behaviour let through, is a failure of its own like any other.
+        mine = isinstance(lost, StaleFence) and lost.runtime_id == actor.facts.runtime_id
+        try:
+            if lost is not None and (mine or self._store.broken is not None):
+                actor.close(lost)
+            elif not actor.executes(begun.run_id):
+                return  # the run was dropped by a verb that committed first
+            elif (attention := find_leaf(error, (NeedsAttention,))) is not None:
+                doubt = () if attention.doubt is None else (attention.doubt,)
+                await self._hold(actor, HeldReason.NEEDS_ATTENTION, error, *doubt)
+            elif find_leaf(error, (StepMismatch,)) is not None:
+                await self._hold(actor, HeldReason.STEP_MISMATCH, error)
+            else:
+                await self._fail(actor, begun, behaviour, error)
+        except (StaleFence, StoreBroken, Closed) as exc:
+            actor.close(exc)
+        except InvalidTransition:
+            # As above, but by somebody who did not ask the actor: on disk it is not the current run any more.
+            if actor.executes(begun.run_id):
+                actor.publish_run(LifecycleEvent.CANCEL_RUN)
+                actor.facts.has_work = True
+        except Error as exc:
+            # How it failed cannot be written: this runtime is blocked until the next open, and no other (design §5).
+            actor.publish_blocked("cannot end a run", str(exc))
+            if actor.facts.standing.state is RuntimeState.RUNNING:
+                actor.publish_run(LifecycleEvent.FAIL_RUN)
+
+    async def _hold(self, actor: RuntimeActor, reason: HeldReason, error: BaseException, *first: Change) -> None:
+        detail = describe(error)
+
+        def settled(outcome: Outcome) -> None:
+            if isinstance(outcome, CommitResult):
+                actor.publish_run(LifecycleEvent.FAIL_RUN)
+                actor.publish_held(reason, detail)
+
+        runtime_id = actor.facts.runtime_id
+        await actor.channel.commit_in_turn(
+            *first,
+            UnstageRun(runtime_id=runtime_id),
+            Hold(runtime_id=runtime_id, reason=reason, detail=detail),
+            on_settled=settled,
+        )
+
+    async def _charge(self, actor: RuntimeActor, behaviour: Behaviour) -> None:
+        # Shielded: the exception that ends the host is on its way, and without this the run would end it at every boot.
+        charge = ChargeCrash(runtime_id=actor.facts.runtime_id, max_crashes=behaviour.restart.max_crashes)
+        with trio.CancelScope(shield=True) as scope:
+            scope.relative_deadline = self._store.limits.verdict_s
+            try:
+                await actor.channel.commit_in_turn(charge)
+            except Error as exc:
+                actor.close(exc)
+
+    async def _fail(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException) -> None:
+        seams = self._store.seams
+        decision = decide(
+            behaviour.restart,
+            attempts=begun.attempts,
+            failures=actor.facts.failures,
+            now=seams.wall_clock(),
+            source=seams.random,
+        )
+        summary, trace = describe(error), last_frames(error)
+        failed = FailRun(
+            runtime_id=actor.facts.runtime_id,
+            run_id=begun.run_id,
+            error=f"{summary}\n{trace}" if trace else summary,
+            retry_at=decision.retry_at,
+            failures=decision.failures,
+            held=decision.held,
+            held_detail=summary,
+        )
+        await actor.channel.commit_in_turn(
+            failed, on_settled=partial(self._failed, actor, behaviour.restart, decision, failed)
+        )
+        wait_s = (
+            None if decision.retry_at is None else wait_left(behaviour.restart, decision.retry_at, seams.wall_clock())
+        )
+        self._log.attempt_failed(actor.facts.runtime_id, begun.run_id, begun.attempts + 1, error, wait_s)
+
+    # Called when a commit has settled
+
+    def _checkpointed(self, actor: RuntimeActor, outcome: Outcome) -> None:
+        if isinstance(outcome, CommitResult):
+            self._publisher.run_committed(actor, outcome)
+
+    def _finished(self, actor: RuntimeActor, run: Run, outcome: Outcome) -> None:
+        if not isinstance(outcome, CommitResult):
+            return
+        answers = list(outcome.values)
+        verbs = [answers.pop() for decision in reversed(run.decisions) for _ in decision.changes][::-1]
+        consumed: tuple[InputId, ...] = answers.pop()
+        receipt: RunBoundaryReceipt = answers.pop()
+        actor.publish_run(LifecycleEvent.FINISH_RUN)
+        self._publisher.run_committed(actor, outcome)
+        self._publisher.inputs_consumed(actor, consumed, receipt)
+        for decision in run.decisions:
+            mine, verbs = verbs[: len(decision.changes)], verbs[len(decision.changes) :]
+            actor.publish_event(decision, tuple(mine))
+
+    def _failed(
+        self, actor: RuntimeActor, policy: RestartPolicy, decision: Decision, failed: FailRun, outcome: Outcome
+    ) -> None:
+        if not isinstance(outcome, CommitResult):
+            return
+        actor.facts.failures = decision.failures
+        actor.publish_run(LifecycleEvent.FAIL_RUN)
+        actor.publish_held(decision.held, failed.held_detail if decision.held else None)
+        if decision.retry_at is not None:
+            actor.wake_after(wait_left(policy, decision.retry_at, self._store.seams.wall_clock()))
+        self._publisher.inputs_exhausted(actor, outcome.values[0], failed.error)
+
+
+def find_leaf(error: BaseException, wanted: tuple[type[E], ...]) -> E | None:
+    """The first leaf of an exception, or of a group of them, that is one of these."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return next((leaf for each in group.exceptions if (leaf := find_leaf(each, wanted)) is not None), None)
+    return error if isinstance(error, wanted) else None

@@ -1,0 +1,78 @@
+"""The journal of a run: what it recorded before it was interrupted, to be replayed when it enters again (design §7)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import final
+
+from attrs import frozen
+
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.inbox import receipts
+from tenure.persistence.facets.runs import (
+    sends,
+    steps,
+)
+from tenure.persistence.model.values import (
+    LogicalRuntimeId,
+    RunBoundaryReceipt,
+)
+
+StepKey = tuple[str, int]
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Boundary:
+    """One recorded boundary: its receipt, and what was appended and sent since the boundary before it.
+
+    Attributes:
+        receipt: As stored.
+        appended: Messages, in order.
+        sent: Target and payload digest of each send, in order.
+    """
+
+    receipt: RunBoundaryReceipt
+    appended: tuple[bytes, ...]
+    sent: tuple[tuple[LogicalRuntimeId, bytes], ...]
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Journal:
+    """Everything that a run has recorded.
+
+    Attributes:
+        boundaries: By sequence, the first at index 0.
+        steps: By name and ordinal.
+    """
+
+    boundaries: tuple[Boundary, ...] = ()
+    steps: dict[StepKey, steps.RecordedStep]
+
+
+def empty_journal() -> Journal:
+    """The journal of a run that enters for the first time."""
+    return Journal(steps={})
+
+
+def load_journal(statements: Statements, run: int) -> Journal:
+    """Read the journal of a run, in one view."""
+    appended: defaultdict[int, list[bytes]] = defaultdict(list)
+    for boundary, message in sessions.appended_by_run(statements, run):
+        appended[boundary].append(message)
+    sent: defaultdict[int, list[tuple[LogicalRuntimeId, bytes]]] = defaultdict(list)
+    for send in sends.of_run(statements, run):
+        sent[send.boundary].append((send.target, send.payload_digest))
+    return Journal(
+        boundaries=tuple(
+            Boundary(
+                receipt=receipt,
+                appended=tuple(appended[receipt.sequence]),
+                sent=tuple(sent[receipt.sequence]),
+            )
+            for receipt in receipts.of_run(statements, run)
+        ),
+        steps={(step.name, step.ordinal): step for step in steps.of_run(statements, run)},
+    )

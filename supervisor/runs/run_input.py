@@ -1,0 +1,53 @@
+"""The inputs of a run, as its behaviour sees them."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from attrs import frozen
+
+from tenure.persistence.facets.inbox.batches import BatchMember
+from tenure.persistence.model.codec import decode
+from tenure.persistence.model.values import (
+    InputId,
+    InputKind,
+    InputPhase,
+)
+from tenure.supervisor.accepting.payloads import PayloadType
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RunInput:
+    """One member of a run's batch.
+
+    Attributes:
+        input_id: Which input.
+        kind: ``external_event`` for an accept, ``peer_message`` for a send.
+        payload: Decoded; an instance of the behaviour's payload class where it has one.
+        source: Where it came from, e.g. ``{"type": "peer", "runtime_id": ...}``.
+        idempotency_key: Its key, or None.
+        attempts: How many runs over it failed.
+        phase: ``staged``, or ``consumed`` or ``abandoned`` where this run ended it before it was interrupted.
+    """
+
+    input_id: InputId
+    kind: InputKind
+    payload: Any
+    source: Any
+    idempotency_key: str | None
+    attempts: int
+    phase: InputPhase
+
+
+def read_input(member: BatchMember, payload_type: PayloadType) -> RunInput:
+    """A member of a batch, decoded. Raises `InvalidInput` where its payload does not fit the behaviour's class."""
+    return RunInput(
+        input_id=member.input_id,
+        kind=member.kind,
+        payload=payload_type.decode(member.payload, member.input_id),
+        source=decode(member.source.encode(), "source", member.input_id),
+        idempotency_key=member.idempotency_key,
+        attempts=member.attempts,
+        phase=member.phase,
+    )

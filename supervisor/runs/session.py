@@ -1,0 +1,69 @@
+"""The conversation of a run, as its behaviour sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, final
+
+from tenure.persistence.facets.conversation.sessions import path_to
+from tenure.persistence.facets.runs.runs import RunBegun
+from tenure.persistence.model.codec import (
+    decode,
+    encode,
+)
+from tenure.persistence.store import Store
+
+
+@final
+class RunSession:
+    """What stood when the run began, and what the run appends.
+
+    Attributes:
+        appended: What this run appended so far, in order.
+        landed: How many of these are on disk.
+    """
+
+    def __init__(self, store: Store, begun: RunBegun, check_open: Callable[[], None]) -> None:
+        """Made by `Run`; `check_open` raises once the run is over."""
+        self._store = store
+        self._check_open = check_open
+        self._base = begun.base
+        self._base_count = begun.base_count
+        self.appended: list[bytes] = []
+        self.landed = 0
+
+    @property
+    def count(self) -> int:
+        """Messages on the path, with those that this run appended so far."""
+        return self._base_count + len(self.appended)
+
+    def append(self, message: object) -> None:
+        """Append a message: bytes as they are, anything else as JSON. It lands with the next boundary of the run.
+
+        Raises:
+            InvalidInput: The message has no JSON form.
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        self.appended.append(message if isinstance(message, bytes) else encode(message, "message"))
+
+    async def raw_messages(self) -> list[bytes]:
+        """The path as bytes, first to last, with what this run appended. Reads the whole conversation.
+
+        Raises:
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        return [
+            *await self._store.read(lambda statements: path_to(statements, self._base, self._base_count)),
+            *self.appended,
+        ]
+
+    async def messages(self) -> list[Any]:
+        """The path decoded, first to last, with what this run appended. Reads the whole conversation.
+
+        Raises:
+            Corrupt: A message is no JSON.
+            RunEnded: The run is over.
+        """
+        return [decode(message, "message", str(at)) for at, message in enumerate(await self.raw_messages(), 1)]

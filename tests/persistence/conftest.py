@@ -1,0 +1,63 @@
+"""A store on every engine mode."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+
+from tenure.persistence.store import Store
+from tests.kit.faulty_vfs import FaultyVfs
+from tests.kit.stores import (
+    MODES,
+    OpenMode,
+)
+
+
+@pytest.fixture(params=MODES)
+def open_mode(request: pytest.FixtureRequest, tmp_path: Path) -> OpenMode:
+    return OpenMode(request.param, tmp_path / "agents.db")
+
+
+@pytest.fixture(params=["file", "one connection"])
+def open_file(request: pytest.FixtureRequest, tmp_path: Path) -> OpenMode:
+    return OpenMode(request.param, tmp_path / "agents.db")
+
+
+@pytest.fixture
+async def store(open_mode: OpenMode) -> AsyncGenerator[Store]:
+    async with open_mode() as store:
+        yield store
+
+
+@pytest.fixture
+def vfs() -> Generator[FaultyVfs]:
+    vfs = FaultyVfs()
+    yield vfs
+    vfs.heal()
+    vfs.unregister()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Generator[Path]:
+    """A file system of its own with 512 KiB, where we may mount one: a new store just does not fit."""
+    yield from mounted(tmp_path / "small", "512k")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Generator[Path]:
+    """A file system of its own with 3 MiB, where we may mount one."""
+    yield from mounted(tmp_path / "disk", "3m")
+
+
+def mounted(folder: Path, size: str) -> Generator[Path]:
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no permission to mount a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -1,0 +1,118 @@
+"""Writing past the store, as a bad disk or a bad program would."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, cast
+
+import apsw
+
+from tenure import Store
+from tenure.errors import Error
+from tenure.persistence.commits.transaction import Records
+from tenure.persistence.engines.sqlite.migrations import schema_files
+
+Rows = dict[str, list[tuple[Any, ...]]]
+Calls = dict[str, Callable[[], Awaitable[Any]]]
+
+
+def _schema() -> dict[str, tuple[str, ...]]:
+    connection = apsw.Connection(":memory:")
+    for migration in schema_files():
+        connection.execute(migration)
+    names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+    return {str(name): _columns(connection, str(name)) for (name,) in names}
+
+
+def _columns(connection: apsw.Connection, table: str) -> tuple[str, ...]:
+    return tuple(str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})"))
+
+
+SCHEMA = _schema()
+"""Every table of the schema with its columns, asked of SQLite: a new one cannot be forgotten."""
+
+
+async def execute(store: Store, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """Run any SQL on the connection that writes, between groups."""
+    return await batch(store, [(sql, parameters)])
+
+
+async def batch(store: Store, statements: list[tuple[str, tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+    """Run several statements in one go; the rows of the last."""
+    executor: Any = vars(store)["_executor"]
+    opened: Any = vars(store)["_opened"]
+    writing: object = vars(store)["_writer"]
+    runner: object = vars(writing)["_runner"]
+    records = cast("Records", vars(runner)["_records"])
+    writer: object = opened.connection
+    connection = cast("apsw.Connection", vars(writer)["_db"])
+
+    def run() -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = []
+        records.clear()  # as for another program's write: what is in hand is not believed any more
+        with connection:
+            for sql, parameters in statements:
+                found = list(connection.execute(sql, parameters))
+        return found
+
+    found: list[tuple[Any, ...]] = await executor.run(run)
+    return found
+
+
+def junk(source: random.Random) -> tuple[str, Any]:
+    """An SQL expression and its parameter."""
+    data = source.randbytes(source.choice((0, 1, 8, 40)))
+    return source.choice(
+        [
+            ("?", data),
+            ("CAST(? AS TEXT)", data + b"\xff"),
+            ("?", source.randrange(-(2**63), 2**63)),
+            ("?", source.random()),
+            ("?", "junk"),
+            ("?", "{}"),
+        ]
+    )
+
+
+def every_junk(source: random.Random) -> list[tuple[str, Any]]:
+    """One of each sort, for a column of a table that the whole store hangs on."""
+    return [
+        ("?", source.randbytes(8)),
+        ("CAST(? AS TEXT)", b"\xff"),
+        ("?", source.randrange(2**62, 2**63)),
+        ("?", -source.randrange(2**62)),
+        ("?", source.random()),
+        ("?", "junk"),
+        ("?", None),
+    ]
+
+
+async def damage(store: Store, table: str, column: str, where: str, expression: str, value: Any) -> None:
+    """Write junk over one column. A constraint or a datatype that refuses it is as good a guard as any."""
+    with suppress(apsw.ConstraintError, apsw.MismatchError):
+        parameters = (value,) if "?" in expression else ()
+        await execute(store, f"UPDATE {table} SET {column} = {expression} WHERE {where}", *parameters)
+
+
+async def outcome(call: Callable[[], Awaitable[Any]]) -> Any:
+    """What a verb answers, or its typed error; any other error is its own, and fails the test."""
+    try:
+        return await call()
+    except Error as error:
+        return error
+
+
+async def save(store: Store) -> Rows:
+    """Every row of the store."""
+    return {table: await execute(store, f"SELECT * FROM {table}") for table in SCHEMA}
+
+
+async def restore(store: Store, saved: Rows) -> None:
+    """Put back what was saved."""
+    statements: list[tuple[str, tuple[Any, ...]]] = []
+    for table, rows in saved.items():
+        statements.append((f"DELETE FROM {table}", ()))
+        statements += [(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row) for row in rows]
+    await batch(store, statements)

@@ -1,0 +1,200 @@
+"""A runtime that a host owns, written by its owner's changes: something in every table that the owner writes."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from tenure import InputId, LogicalRuntimeId, RunApplyBoundary, RunId, SessionId, Store
+from tenure.persistence.commits.commit import (
+    Change,
+    Commit,
+)
+from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.inbox import (
+    inputs,
+    receipts,
+)
+from tenure.persistence.facets.ownership import (
+    lifecycle,
+    ownership,
+    requests,
+)
+from tenure.persistence.facets.runs import (
+    dead_letters,
+    runs,
+    sends,
+    steps,
+)
+from tenure.persistence.model.codec import digest
+from tenure.persistence.model.values import (
+    AbandonReason,
+    InputKind,
+    Lane,
+    RuntimeState,
+)
+
+KIND = "reader"
+
+
+@final
+class Owner:
+    """Writes one runtime under its token, as an actor would; knows the runs it began by their ids."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.runtime_id = LogicalRuntimeId(name)
+        self.token: int | None = None
+
+    def named(self, text: str) -> str:
+        return f"{self.runtime_id} {text}"
+
+    async def write(self, *changes: Change) -> tuple[Any, ...]:
+        guarded = any(not change.ingress for change in changes)
+        commit = Commit(
+            runtime_id=self.runtime_id if guarded else None,
+            fence_token=self.token if guarded else None,
+            changes=changes,
+        )
+        return (await self.store.commit(commit)).values
+
+    async def own(self) -> ownership.Ownership:
+        session = SessionId(f"talk-{self.runtime_id}")
+        take = ownership.TakeOwnership(runtime_id=self.runtime_id, kind=KIND, epoch="epoch", session_id=session)
+        (owned,) = await self.write(take)
+        self.token = owned.fence_token
+        return owned
+
+    async def accept(self, name: str, **more: Any) -> inputs.AcceptedInput:
+        payload = b'{"text":"%s"}' % name.encode()
+        change = inputs.AcceptInput(
+            runtime_id=self.runtime_id,
+            input_id=InputId(self.named(name)),
+            payload=payload,
+            payload_digest=digest(payload),
+            **more,
+        )
+        (accepted,) = await self.write(change)
+        return accepted
+
+    async def begin(self, run: str, batch: int = 1) -> Any:
+        change = runs.BeginRun(runtime_id=self.runtime_id, run_id=RunId(self.named(run)), batch=batch)
+        return (await self.write(change))[0]
+
+    async def step(self, run: str, name: str, status: steps.StepStatus, result: bytes | None = None) -> None:
+        await self.write(
+            steps.RecordStep(
+                runtime_id=self.runtime_id,
+                run_id=RunId(self.named(run)),
+                name=name,
+                ordinal=1,
+                arguments_digest=digest(b"[]"),
+                version="1",
+                repeat=steps.Repeat.NEVER,
+                status=status,
+                result=result,
+                started_at=1.0,
+            )
+        )
+
+    def append(self, run: str, *messages: bytes) -> Change:
+        return sessions.AppendMessages(runtime_id=self.runtime_id, messages=messages, run_id=RunId(self.named(run)))
+
+    def send(self, run: str, index: int, target: str) -> Change:
+        return sends.Send(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            index=index,
+            target=LogicalRuntimeId(target),
+            input_id=InputId(self.named(f"sent {index}")),
+            payload=b'"hello"',
+            payload_digest=digest(b'"hello"'),
+        )
+
+    def receipt(self, run: str, boundary: RunApplyBoundary = RunApplyBoundary.RUN_CHECKPOINT) -> Change:
+        return receipts.MintReceipt(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            boundary=boundary,
+            contributing_input_ids=(),
+        )
+
+    def finish(self, run: str) -> Change:
+        return runs.FinishRun(runtime_id=self.runtime_id, run_id=RunId(self.named(run)))
+
+    def fail(self, run: str, retry_at: float | None = None) -> Change:
+        return runs.FailRun(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            error="it broke",
+            retry_at=retry_at,
+            failures="[1.0]",
+        )
+
+    def retry(self, name: str) -> Change:
+        return dead_letters.RetryDeadLetter(runtime_id=self.runtime_id, input_id=InputId(self.named(name)))
+
+    def drop(self, name: str) -> Change:
+        return dead_letters.DropDeadLetter(runtime_id=self.runtime_id, input_id=InputId(self.named(name)))
+
+    def ask(self, request: str, verb: str = "resume") -> Change:
+        return requests.RequestLifecycle(
+            runtime_id=self.runtime_id, request_id=self.named(request), verb=verb, arguments="{}"
+        )
+
+    def answer(self, request: str) -> Change:
+        return requests.FinishRequest(runtime_id=self.runtime_id, request_id=self.named(request), answer="{}")
+
+    async def reset(self) -> None:
+        reset = lifecycle.WriteLifecycle(
+            runtime_id=self.runtime_id,
+            state=RuntimeState.IDLE,
+            abandon=AbandonReason.RESET,
+            end_run=True,
+            next_generation=True,
+        )
+        _, self.token = await self.write(reset, ownership.RenewToken(runtime_id=self.runtime_id))
+
+    async def begin_life(self) -> None:
+        """A finished run, to be pruned."""
+        await self.own()
+        await self.accept("first", idempotency_key="key")
+        await self.begin("finished")
+        await self.write(
+            self.append("finished", b'"done"'),
+            self.receipt("finished", RunApplyBoundary.RUN_START),
+            self.finish("finished"),
+        )
+
+    async def go_on(self) -> None:
+        """A dead letter, a dropped one, requests, a reset; then a run in flight with work behind it."""
+        for dead in ("dead", "dropped"):
+            await self.accept(dead)
+            await self.begin(dead)
+            await self.write(self.fail(dead))
+        await self.write(self.drop("dropped"))
+        for request in ("asked", "answered"):
+            await self.write(self.ask(request))
+        await self.write(self.answer("answered"))
+        await self.reset()
+        for name in ("one", "two", "three"):
+            await self.accept(name, idempotency_key=name)
+        await self.accept("waiting", kind=InputKind.PEER_RESPONSE_PROGRESS, supersession_key="s")
+        await self.begin("run", batch=2)
+        await self.step("run", "looked", steps.StepStatus.SUCCEEDED, b'"seen"')
+        await self.write(
+            self.append("run", b'"hello"', b'"world"'),
+            self.send("run", 1, "peer"),
+            self.send("run", 2, "nobody"),
+            self.receipt("run"),
+        )
+        await self.step("run", "paid", steps.StepStatus.DISPATCHED)
+        await self.accept("steering", lane=Lane.STEER)
+
+
+async def live(*owners: Owner) -> None:
+    """Something in every table, for each of them."""
+    for owner in owners:
+        await owner.begin_life()
+    await owners[0].store.prune(0)
+    for owner in owners:
+        await owner.go_on()

@@ -1,0 +1,676 @@
+"""Owners, runs, steps, sends, dead letters, requests and takeovers against a model of dicts.
+
+Commits wait until a draw says that they go to the store: then all of them at once, which makes one group, or one after another.
+So each answer is the same on either write path, and with two hosts on the file, or the check fails.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+import trio
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+import tenure
+from tenure import AbandonReason, InputId, Lane, Limits, LogicalRuntimeId, RunId, Seams, SessionId, Store
+from tenure.errors import Error
+from tenure.persistence.commits.commit import (
+    Change,
+    Commit,
+)
+from tenure.persistence.facets.inbox import (
+    batches,
+    inputs,
+)
+from tenure.persistence.facets.ownership import ownership
+from tenure.persistence.facets.ownership.lifecycle import (
+    Hold,
+    LifecycleWritten,
+    WriteLifecycle,
+)
+from tenure.persistence.facets.runs import (
+    runs,
+    steps,
+)
+from tenure.persistence.facets.runs.dead_letters import (
+    DropDeadLetter,
+    Retried,
+    RetryDeadLetter,
+)
+from tenure.persistence.model.codec import digest
+from tenure.persistence.upkeep.verify import verify_runtime
+from tests.persistence.contracts.model import Refused
+from tests.persistence.contracts.owned import Owner
+from tests.persistence.contracts.owner_model import (
+    INBOX,
+    MAX_CRASHES,
+    Input,
+    OwnerModel,
+    Runtime,
+)
+
+NAMES = ("alice", "bob")
+LIMITS = Limits(inbox_inputs=INBOX, lease_s=9_000, renew_s=3_000)
+INPUTS = tuple(f"i{number}" for number in range(6))
+names = st.sampled_from(NAMES)
+tokens = st.sampled_from((*("right",) * 10, "none", "old"))
+mostly = st.sampled_from((*(True,) * 9, False))
+seldom = st.sampled_from((*(False,) * 7, True))
+
+TABLES = {
+    "runtime": "SELECT state, generation, fence_token, held, crashes FROM runtimes WHERE runtime_id = ?",
+    "inputs": (
+        "SELECT i.input_id, phase, reason, i.attempts, u.run_id, joined, boundary, i.pruned_at IS NOT NULL, p.payload"
+        " FROM inputs i JOIN runtimes t USING (runtime) LEFT JOIN runs u ON u.run = i.run LEFT JOIN payloads p USING (input)"
+        " WHERE t.runtime_id = ? ORDER BY i.admission"
+    ),
+    "runs": (
+        "SELECT u.run_id, attempts, outcome, (SELECT count(*) FROM receipts c WHERE c.run = u.run), t.run = u.run"
+        " FROM runs u JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? ORDER BY u.run"
+    ),
+    "steps": (
+        "SELECT u.run_id, name, ordinal, status, result FROM steps JOIN runs u USING (run) JOIN runtimes t USING (runtime)"
+        " WHERE t.runtime_id = ? ORDER BY u.run, name, ordinal"
+    ),
+    "sends": (
+        "SELECT u.run_id, send_index, target, refused IS NOT NULL, payload FROM sends JOIN runs u USING (run)"
+        " JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? ORDER BY u.run, send_index"
+    ),
+    "messages": (
+        "SELECT payload FROM nodes JOIN sessions s USING (session) JOIN runtimes t ON t.session = s.session"
+        " WHERE t.runtime_id = ? ORDER BY node"
+    ),
+    "requests": (
+        "SELECT request_id, answer FROM requests JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? ORDER BY request"
+    ),
+}
+
+
+def expected(runtime: Runtime) -> dict[str, list[tuple[Any, ...]]]:
+    """What the tables hold if the model is right."""
+    of_runs = runtime.runs.values()
+    return {
+        "runtime": [(runtime.state, runtime.generation, runtime.token, runtime.held, runtime.crashes)],
+        "inputs": [
+            (
+                *(each.input_id, each.phase, each.reason, each.attempts, each.run, each.joined, each.boundary),
+                *(int(each.pruned), None if each.pruned else each.payload),
+            )
+            for each in runtime.inputs
+        ],
+        "runs": [
+            (
+                run.run_id,
+                run.attempts,
+                run.outcome,
+                run.boundaries,
+                None if runtime.run is None else int(run.run_id == runtime.run),
+            )
+            for run in of_runs
+        ],
+        "steps": [(run.run_id, *step, *run.steps[step]) for run in of_runs for step in sorted(run.steps)],
+        "sends": [
+            (run.run_id, send["index"], send["target"], int(send["refused"]), send["payload"])
+            for run in of_runs
+            for send in run.sends
+        ],
+        "messages": [(message,) for message in runtime.messages],
+        "requests": list(runtime.requests.items()),
+    }
+
+
+def plain(answer: Any) -> Any:
+    """An answer as the model gives it."""
+    match answer:
+        case inputs.AcceptedInput():
+            told: Any = answer.input_id, answer.phase, answer.reason, answer.deduplicated
+        case ownership.Ownership():
+            standing = (answer.state, answer.generation, answer.fence_token, answer.held)
+            told = *standing, answer.has_work, answer.in_flight, answer.crashes
+        case runs.RunBegun():
+            batch = tuple((each.input_id, each.phase, each.attempts, each.joined) for each in answer.inputs)
+            told = answer.run_id, answer.again, answer.attempts, batch, answer.base_count, answer.more
+        case runs.NothingBegun():
+            told = None
+        case runs.InputEnded():
+            told = answer.input_id, answer.phase
+        case LifecycleWritten():
+            told = answer.generation, answer.abandoned
+        case Retried():
+            told = answer.input_ids
+        case [batches.BatchMember(), *_]:
+            told = tuple(each.input_id for each in answer)
+        case _:
+            told = answer
+    return told
+
+
+def agree(answer: Any, right: Any) -> bool:
+    """Whether an answer is as the model says; `...` is whatever the store decides."""
+    if right is ...:
+        return not isinstance(answer, type)
+    if isinstance(right, tuple) and isinstance(answer, tuple):
+        pairs = zip_longest(cast("tuple[Any, ...]", answer), cast("tuple[Any, ...]", right), fillvalue=Refused)
+        return all(agree(each, wanted) for each, wanted in pairs)
+    return bool(answer == right)
+
+
+class Hosts:
+    """Two stores on one file, or one in memory, in a trio loop of their own on a thread of its own."""
+
+    def __init__(self, target: str, count: int) -> None:
+        self.count = count
+        self.stores: dict[str, Store] = {}
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=trio.run, args=(self._serve, target))
+        self._thread.start()
+        self._ready.wait()
+
+    async def _serve(self, target: str) -> None:
+        seams = Seams(wall_clock=lambda: 1_000.0)
+        try:
+            async with tenure.open_store(target, durability="memory", limits=LIMITS, seams=seams) as self.stores["A"]:
+                if self.count == 1:
+                    await self._work()
+                    return
+                async with tenure.open_store(target, durability="memory", limits=LIMITS, seams=seams) as self.stores[
+                    "B"
+                ]:
+                    await self._work()
+        finally:
+            self._ready.set()
+
+    async def _work(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        self._stop = trio.Event()
+        self._ready.set()
+        await self._stop.wait()
+
+    def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        return trio.from_thread.run(function, *arguments, trio_token=self._token)
+
+    def close(self) -> None:
+        trio.from_thread.run_sync(self._stop.set, trio_token=self._token)
+        self._thread.join()
+
+
+@attrs.frozen
+class Waiting:
+    """A commit that was not given to the store yet, and what must come of it."""
+
+    host: str
+    what: str
+    commit: Commit
+    answers: Any
+
+
+class OwnerMachine(RuleBasedStateMachine):
+    """Two hosts beside their model."""
+
+    @initialize(on_file=st.booleans())
+    def open(self, *, on_file: bool) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.hosts = Hosts(str(Path(self.folder.name) / "agents.db") if on_file else ":memory:", 2 if on_file else 1)
+        self.model = OwnerModel()
+        self.waiting: list[Waiting] = []
+        self.count = 0
+        for name in NAMES:
+            self.own(name, "A")
+
+    def teardown(self) -> None:
+        if not hasattr(self, "hosts"):
+            return
+        try:
+            self.flush(grouped=True)
+        finally:
+            self.hosts.close()
+            self.folder.cleanup()
+
+    # From the rules to both sides
+
+    def write(
+        self,
+        host: str,
+        what: str,
+        change: tuple[Change, ...],
+        model: Callable[[OwnerModel], Any],
+        token: tuple[Any, str] = (None, "none"),
+    ) -> None:
+        """Have the model answer now; the store will be asked later. `token` is (runtime, which) for guarded changes."""
+        host = host if host in self.hosts.stores else "A"
+        if self.waiting and self.waiting[0].host != host:
+            self.flush(grouped=True)
+        self.model.lost.discard(host)  # it registers anew with its next group
+        attempt = copy.deepcopy(self.model)
+        answers: Any
+        name, which = token
+        runtime = None if name is None else self.model.runtimes.get(name)
+        given = None if which == "none" or runtime is None else runtime.token - (which == "old")
+        commit = Commit(runtime_id=name, fence_token=given, changes=change)
+        try:
+            if name is not None:
+                attempt.guarded(name, given)
+            answers = model(attempt)
+        except Refused as refusal:
+            answers = refusal.error
+        else:
+            self.model = attempt
+        self.waiting.append(Waiting(host, what, commit, answers))
+
+    def flush(self, *, grouped: bool) -> None:
+        """Give the store what waits: in one group, or one commit after another."""
+        waiting, self.waiting = self.waiting, []
+        if waiting:
+            found = self.hosts.run(partial(self._commit_all, waiting, grouped=grouped))
+            for each, answers in zip(waiting, found, strict=True):
+                assert agree(answers, each.answers), (each, answers, "grouped" if grouped else "one by one")
+            self.hosts.run(self._compare)
+
+    async def _commit_all(self, waiting: list[Waiting], *, grouped: bool) -> list[Any]:
+        pending: list[Any] = []
+        for each in waiting:
+            pending.append(self.hosts.stores[each.host].submit(each.commit))
+            if not grouped:
+                await self._settle(pending[-1])
+        return [await self._settle(each) for each in pending]
+
+    async def _settle(self, pending: Any) -> Any:
+        try:
+            values = (await pending.wait()).values
+        except Error as error:
+            return type(error)
+        answers = [plain(value) for value in values]
+        return answers[0] if len(answers) == 1 else tuple(answers)
+
+    async def _compare(self) -> None:
+        for store in self.hosts.stores.values():
+            async with store.read_connection() as connection:
+                for name, runtime in self.model.runtimes.items():
+                    right = expected(runtime)
+                    for table, sql in TABLES.items():
+                        assert await connection.query(sql, (name,)) == right[table], (name, table)
+        for name in self.model.runtimes:
+            verified = await self.hosts.stores["A"].read(partial(verify_runtime, runtime_id=LogicalRuntimeId(name)))
+            assert verified.is_sound, verified.problems
+
+    def new(self, what: str) -> str:
+        self.count += 1
+        return f"{what} {self.count}"
+
+    def work_on(self, name: str) -> None:
+        """Have a run under way where there can be one."""
+        runtime = self.model.runtimes.get(name)
+        if runtime is None:
+            self.own(name, "A")
+        elif runtime.run is None and runtime.held is None and runtime.state == "idle":
+            if not runtime.open():
+                self.accept(name, None, b"1", Lane.QUEUE, "A")
+            self.begin(name, 2, "right", "A")
+
+    def run_of(self, name: str, *, right: bool = True) -> RunId:
+        if right:
+            self.work_on(name)
+        runtime = self.model.runtimes.get(name)
+        return RunId(runtime.run if right and runtime is not None and runtime.run is not None else "no such run")
+
+    def owner(self, name: str) -> Owner:
+        return Owner(self.hosts.stores["A"], name)
+
+    @rule(grouped=st.booleans())
+    @precondition(lambda self: len(self.waiting) > 1)
+    def commit_what_waits(self, *, grouped: bool) -> None:
+        self.flush(grouped=grouped)
+
+    # Owners and lives
+
+    @rule(name=names, host=st.sampled_from("AB"), revive=st.booleans())
+    def own(self, name: str, host: str, *, revive: bool = True) -> None:
+        host = host if host in self.hosts.stores else "A"
+        take = ownership.TakeOwnership(
+            runtime_id=LogicalRuntimeId(name),
+            kind="k",
+            epoch="e",
+            session_id=SessionId(f"talk-{name}"),
+            max_crashes=MAX_CRASHES,
+            revive=revive,
+        )
+        self.write(host, "own", (take,), lambda model: model.own(name, host, revive=revive))
+
+    @rule(host=st.sampled_from("AB"))
+    def lose(self, host: str) -> None:
+        other = "B" if host == "A" else "A"
+        if len(self.hosts.stores) < 2 or other in self.model.lost:
+            return
+        self.flush(grouped=True)
+        mark = ownership.MarkLost(host=self.hosts.stores[other].host, counter=None)
+
+        def model(model: OwnerModel) -> bool:
+            model.lost.add(other)
+            return True
+
+        self.write(host, "lose", (mark,), model)
+
+    @rule(name=names, host=st.sampled_from("AB"), which=tokens, sure=seldom)
+    def release(self, name: str, host: str, which: str, *, sure: bool) -> None:
+        if not sure:
+            return
+
+        def model(model: OwnerModel) -> None:
+            model.runtimes[name].owner = None
+
+        change = ownership.ReleaseOwnership(runtime_id=LogicalRuntimeId(name))
+        self.write(host, "release", (change,), model, (name, which))
+
+    @rule(
+        name=names,
+        event=st.sampled_from(("retired", "idle", "idle", "reset", "stopped", "reset", "destroyed")),
+        which=tokens,
+        sure=seldom,
+    )
+    def live(self, name: str, event: str, which: str, *, sure: bool) -> None:
+        runtime = self.model.runtimes.get(name)
+        if runtime is None or runtime.state == "destroyed" or (event in {"retired", "destroyed"} and not sure):
+            return
+        state = "idle" if event == "reset" else event
+        reason = None if event in {"retired", "idle"} else AbandonReason(event)
+        change = WriteLifecycle(
+            runtime_id=LogicalRuntimeId(name),
+            state=tenure.RuntimeState(state),
+            abandon=reason,
+            end_run=reason is not None,
+            next_generation=event == "reset",
+        )
+        self.write(
+            "A", event, (change,), lambda model: model.lifecycle(model.runtimes[name], state, reason), (name, which)
+        )
+
+    @rule(name=names, reason=st.sampled_from((None, None, None, "of a test")), which=tokens)
+    def hold(self, name: str, reason: str | None, which: str) -> None:
+        def model(model: OwnerModel) -> None:
+            runtime = model.runtimes[name]
+            runtime.held = reason
+            runtime.crashes = runtime.crashes if reason else 0
+
+        change = Hold(runtime_id=LogicalRuntimeId(name), reason=reason)
+        self.write("A", "hold", (change,), model, (name, which))
+
+    # Inboxes
+
+    @rule(
+        name=names,
+        key=st.sampled_from((None, None, "k", "l")),
+        payload=st.sampled_from((b"1", b"2")),
+        lane=st.sampled_from((Lane.QUEUE, Lane.QUEUE, Lane.STEER)),
+        host=st.sampled_from("AB"),
+    )
+    def accept(self, name: str, key: str | None, payload: bytes, lane: Lane, host: str) -> None:
+        input_id = self.new("i")
+        change = inputs.AcceptInput(
+            runtime_id=LogicalRuntimeId(name),
+            input_id=InputId(input_id),
+            lane=lane,
+            idempotency_key=key,
+            payload=payload,
+            payload_digest=digest(payload),
+        )
+        made = Input(input_id=input_id, payload=payload, key=key, lane=lane)
+        self.write(host, "accept", (change,), lambda model: model.accept(name, copy.copy(made)))
+
+    def some_input(self, data: Any, name: str, *, run: str | None = None, dead: bool = False) -> InputId:
+        """Mostly a member of this run, or a dead letter; else any input, or none."""
+        runtime = self.model.runtimes.get(name, Runtime())
+        known = [each.input_id for each in runtime.inputs]
+        sent = [send["input_id"] for each in runtime.runs.values() for send in each.sends if send["input_id"]]
+        if dead:
+            wanted = [
+                *sent,
+                *(each.input_id for each in runtime.inputs if each.phase == "abandoned" and not each.pruned),
+            ]
+        else:
+            wanted = [each.input_id for each in runtime.batch(run) if each.phase == "staged"]
+        anything = not wanted or data.draw(seldom)
+        return InputId(data.draw(st.sampled_from(["no such input", *known] if anything else wanted)))
+
+    @rule(name=names, data=st.data(), verb=st.sampled_from(("cancel", "retry", "retry", "fresh", "drop")), which=tokens)
+    def inbox_verb(self, name: str, data: Any, verb: str, which: str) -> None:
+        input_id, runtime_id = self.some_input(data, name, dead=verb != "cancel"), LogicalRuntimeId(name)
+
+        def model(model: OwnerModel) -> Any:
+            runtime = model.runtimes[name]
+            match verb:
+                case "cancel":
+                    return model.cancel(runtime, input_id)
+                case "drop":
+                    return model.drop(runtime, input_id)
+                case _:
+                    return model.retry(runtime, input_id, fresh=verb == "fresh")
+
+        changes: dict[str, Change] = {
+            "cancel": inputs.CancelInput(runtime_id=runtime_id, input_id=input_id),
+            "drop": DropDeadLetter(runtime_id=runtime_id, input_id=input_id),
+        }
+        change = changes.get(verb, RetryDeadLetter(runtime_id=runtime_id, input_id=input_id, fresh=verb == "fresh"))
+        self.write("A", verb, (change,), model, (name, which))
+
+    # Runs
+
+    @rule(name=names, count=st.integers(1, 3), which=tokens, host=st.sampled_from("AB"))
+    def begin(self, name: str, count: int, which: str, host: str) -> None:
+        run_id = self.new("run")
+        change = runs.BeginRun(runtime_id=LogicalRuntimeId(name), run_id=RunId(run_id), batch=count)
+        self.write(
+            host, "begin", (change,), lambda model: model.begin(model.runtimes[name], run_id, count), (name, which)
+        )
+
+    @rule(
+        name=names,
+        right=mostly,
+        ending=st.sampled_from(("finish", "finish", "fail", "last", "held")),
+        which=tokens,
+    )
+    def end(self, name: str, ending: str, which: str, *, right: bool) -> None:
+        run_id, owner = self.run_of(name, right=right), LogicalRuntimeId(name)
+
+        def model(model: OwnerModel) -> Any:
+            runtime = model.runtimes[name]
+            run = model.current(runtime, run_id)
+            if ending == "finish":
+                return model.finish(runtime, run)
+            return model.fail(runtime, run, last=ending == "last", held="budget" if ending == "held" else None)
+
+        change: Change = runs.FailRun(
+            runtime_id=owner,
+            run_id=run_id,
+            error="it broke",
+            retry_at=None if ending == "last" else 2_000.0,
+            failures="[]",
+            held="budget" if ending == "held" else None,
+        )
+        if ending != "finish":
+            self.write("A", ending, (change,), model, (name, which))
+            return
+        receipt, finish = self.receipt(name, run_id), runs.FinishRun(runtime_id=owner, run_id=run_id)
+        # Only the answer of the second is compared: a receipt has much that is the store's own.
+        self.write("A", ending, (receipt, finish), lambda each: (..., model(each)), (name, which))
+
+    def receipt(self, name: str, run_id: RunId) -> Change:
+        return attrs.evolve(self.owner(name).receipt(""), run_id=run_id)  # type: ignore[misc]
+
+    @rule(
+        name=names,
+        right=mostly,
+        messages=st.lists(st.sampled_from((b"a", b"b")), max_size=2).map(tuple),
+        receivers=st.lists(st.sampled_from((*NAMES, "nobody")), max_size=2),
+        data=st.data(),
+        which=tokens,
+    )
+    def checkpoint(
+        self, name: str, messages: tuple[bytes, ...], receivers: list[str], data: Any, which: str, *, right: bool
+    ) -> None:
+        run_id, owner = self.run_of(name, right=right), self.owner(name)
+        runtime = self.model.runtimes.get(name)
+        known = runtime.runs.get(run_id) if runtime is not None else None
+        first = len(known.sends) + 1 if known is not None else 1
+        sends = [
+            {"index": first + at, "target": target, "input_id": self.new("sent"), "payload": b'"hello"'}
+            for at, target in enumerate(receivers)
+        ]
+        rejected = self.some_input(data, name, run=run_id) if data.draw(seldom) else None
+        consumed = self.some_input(data, name, run=run_id) if data.draw(seldom) else None
+
+        def model(model: OwnerModel) -> Any:
+            runtime = model.runtimes[name]
+            run = model.current(runtime, run_id)
+            answers: list[Any] = [...]
+            if rejected is not None:
+                answers.append(model.end_member(runtime, run, rejected, "abandoned"))
+            model.checkpoint(name, run, messages, sends)
+            answers += [..., *(... for _ in sends)]
+            if consumed is not None:
+                answers.append(model.end_member(runtime, run, consumed, "consumed"))
+            return (*answers, model.steer(runtime, run))
+
+        changes: list[Change] = [attrs.evolve(owner.append("", *messages), run_id=run_id)]  # type: ignore[misc]
+        if rejected is not None:
+            changes.append(runs.RejectInput(runtime_id=owner.runtime_id, run_id=run_id, input_id=rejected, error="no"))
+        changes += [
+            attrs.evolve(owner.send("", send["index"], send["target"]), run_id=run_id, input_id=send["input_id"])  # type: ignore[misc]
+            for send in sends
+        ]
+        changes.append(self.receipt(name, run_id))
+        if consumed is not None:
+            changes.append(runs.ConsumeInput(runtime_id=owner.runtime_id, run_id=run_id, input_id=consumed))
+        changes.append(runs.StageSteered(runtime_id=owner.runtime_id, run_id=run_id))
+        self.write("A", "checkpoint", tuple(changes), model, (name, which))
+
+    @rule(name=names, verb=st.sampled_from(("unstage", "drop", "cancel", "charge", "acquit")), which=tokens)
+    def interrupt(self, name: str, verb: str, which: str) -> None:
+        run_id, runtime_id = self.run_of(name), LogicalRuntimeId(name)
+        changes: dict[str, Change] = {
+            "unstage": runs.UnstageRun(runtime_id=runtime_id),
+            "drop": runs.DropRun(runtime_id=runtime_id, reason=None),
+            "cancel": runs.DropRun(runtime_id=runtime_id, reason=AbandonReason.CANCELLED),
+            "charge": runs.ChargeCrash(runtime_id=runtime_id, max_crashes=MAX_CRASHES),
+            "acquit": runs.AcquitRun(runtime_id=runtime_id, run_id=run_id),
+        }
+
+        def model(model: OwnerModel) -> Any:
+            runtime = model.runtimes[name]
+            match verb:
+                case "unstage":
+                    return runtime.unstage()
+                case "charge":
+                    crashes = model.charge(runtime)
+                    runtime.unstage()
+                    return crashes
+                case "acquit":
+                    model.current(runtime, run_id)
+                    runtime.crashes = 0
+                    return None
+                case _:
+                    return model.drop_run(runtime, None if verb == "drop" else "cancelled")
+
+        self.write("A", verb, (changes[verb],), model, (name, which))
+
+    # Steps
+
+    @rule(
+        name=names,
+        step=st.sampled_from((("look", 1), ("pay", 1), ("pay", 2))),
+        status=st.sampled_from(steps.StepStatus),
+        right=mostly,
+        which=tokens,
+    )
+    def record(self, name: str, step: tuple[str, int], status: steps.StepStatus, which: str, *, right: bool) -> None:
+        run_id = self.run_of(name, right=right)
+        result = b"1" if status is steps.StepStatus.SUCCEEDED else None
+        change = steps.RecordStep(
+            runtime_id=LogicalRuntimeId(name),
+            run_id=run_id,
+            name=step[0],
+            ordinal=step[1],
+            arguments_digest=b"",
+            version="",
+            repeat=steps.Repeat.NEVER,
+            status=status,
+            result=result,
+            started_at=1.0,
+        )
+
+        def model(model: OwnerModel) -> None:
+            model.current(model.runtimes[name], run_id).steps[step] = (str(status), result)
+
+        self.write("A", "record", (change,), model, (name, which))
+
+    @rule(
+        name=names,
+        step=st.sampled_from((("pay", 1), ("pay", 2))),
+        who=st.sampled_from(("run", "person", "nobody")),
+        ran=st.booleans(),
+        which=tokens,
+        likely=mostly,
+    )
+    def settle(self, name: str, step: tuple[str, int], who: str, which: str, *, ran: bool, likely: bool) -> None:
+        if likely:
+            self.record(name, step, steps.StepStatus.DISPATCHED, "right", right=True)
+        runtime_id, run_id = LogicalRuntimeId(name), self.run_of(name)
+        if who != "run":
+            doubt = steps.DoubtStep(runtime_id=runtime_id, run_id=run_id, name=step[0], ordinal=step[1])
+            hold = Hold(runtime_id=runtime_id, reason="needs attention")
+
+            def raise_doubt(model: OwnerModel) -> Any:
+                runtime = model.runtimes[name]
+                return model.doubt(runtime, model.current(runtime, run_id), step), None
+
+            self.write("A", "doubt", (doubt, hold), raise_doubt, (name, "right"))
+        if who == "nobody":
+            return
+        says = run_id if who == "run" else None
+        change = steps.SettleStep(
+            runtime_id=runtime_id, run_id=says, name=step[0], ordinal=step[1], ran=ran, result=b"9"
+        )
+        result = b"9" if ran else None
+        self.write(
+            "A",
+            f"settle by {who}",
+            (change,),
+            lambda model: model.settle(model.runtimes[name], says, step, result),
+            (name, which),
+        )
+        self.hold(name, None, which)
+
+    # Requests
+
+    @rule(name=names, which=tokens, answering=st.booleans())
+    def request(self, name: str, which: str, *, answering: bool) -> None:
+        runtime = self.model.runtimes.get(name)
+        open_ones = [] if runtime is None else [each for each, answer in runtime.requests.items() if answer is None]
+        owner = self.owner(name)
+        if answering:
+            request_id = open_ones[0] if open_ones else "no such request"
+            change: Change = attrs.evolve(owner.answer(""), request_id=request_id)  # type: ignore[misc]
+            self.write(
+                "A", "answer", (change,), lambda model: model.answer(model.runtimes[name], request_id), (name, which)
+            )
+            return
+        request_id = self.new("request")
+        change = attrs.evolve(owner.ask(""), request_id=request_id)  # type: ignore[misc]
+        self.write("A", "ask", (change,), lambda model: model.ask(name, request_id))
+
+    @invariant()
+    def few_wait(self) -> None:
+        if hasattr(self, "hosts") and len(self.waiting) > 8:
+            self.flush(grouped=True)
+
+
+OwnerMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
+TestOwners = OwnerMachine.TestCase

@@ -1,0 +1,84 @@
+"""The schema is the sum of its migrations, and files of every version since the first release open."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tenure.errors import Internal
+from tenure.persistence.engines.sqlite import migrations as sqlite_migrations
+from tenure.persistence.engines.sqlite.migrations import schema_files
+from tenure.persistence.store import open_store
+from tests.kit.stores import own
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+
+
+def schema_of(path: Path) -> Sequence[tuple[object, ...]]:
+    connection = apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)
+    try:
+        return connection.execute(SCHEMA).fetchall()
+    finally:
+        connection.close()
+
+
+async def test_the_schema_of_a_new_store_is_the_sum_of_all_migrations(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "new.db"):
+        pass
+    summed = apsw.Connection(str(tmp_path / "summed.db"))
+    for migration in schema_files():
+        summed.execute(migration)
+    summed.close()
+
+    assert schema_of(tmp_path / "new.db") == schema_of(tmp_path / "summed.db")
+
+
+async def test_a_migration_lands_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path) as store:
+        await own(store)
+    before = schema_of(path)
+    migrations = schema_files()
+
+    monkeypatch.setattr(
+        sqlite_migrations, "schema_files", lambda: [*migrations, "CREATE TABLE added (x);", "CREATE TABLE broken ("]
+    )
+    with pytest.raises(Internal):
+        async with open_store(path):
+            pass
+    assert schema_of(path) == before
+
+    monkeypatch.setattr(sqlite_migrations, "schema_files", lambda: [*migrations, "CREATE TABLE added (x);"])
+    async with open_store(path) as store:
+        assert await own(store) == 2
+    assert len(schema_of(path)) == len(before) + 1
+
+
+@pytest.mark.parametrize("fixture", sorted(path.name for path in FIXTURES.glob("store-v*.db")))
+async def test_a_file_of_an_earlier_version_opens_and_reads_as_it_was_written(tmp_path: Path, fixture: str) -> None:
+    path = tmp_path / fixture
+    shutil.copyfile(FIXTURES / fixture, path)
+
+    async with open_store(path) as store:
+        same = schema_of(path) == schema_of(await _new(tmp_path))
+        # Until version 1 is released its file follows the schema; afterwards a migration does.
+        assert same, "the schema has changed: run `python -m tests.fixtures.make_store`"
+        async with store.read_connection() as connection:
+            inputs = await connection.query("SELECT idempotency_key, phase FROM inputs ORDER BY input")
+            receipts = await connection.query("SELECT boundary, message_count FROM receipts ORDER BY receipt")
+            payloads = await connection.query("SELECT payload FROM payloads ORDER BY input")
+        assert inputs == [("m-1", "consumed"), ("m-2", "consumed"), ("m-3", "queued")]
+        assert receipts == [("run_checkpoint", 1), ("run_start", 1), ("run_checkpoint", 2), ("run_start", 2)]
+        assert [bytes(payload) for (payload,) in payloads] == [b'"one"', b'"two"', b'"three"']
+        assert await own(store) > 1
+
+
+async def _new(folder: Path) -> Path:
+    async with open_store(folder / "new.db"):
+        pass
+    return folder / "new.db"

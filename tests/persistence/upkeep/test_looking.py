@@ -1,0 +1,87 @@
+"""Looking into a store: by which name it is reached, and what a disk says that cannot do what an open needs."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import tenure
+from tenure.errors import CannotOpen, DiskFull, Error, InvalidInput, NotADatabase, StoreBroken
+from tenure.persistence.seams.files import (
+    Files,
+    OsFiles,
+)
+from tenure.persistence.seams.locks import OsLocks
+from tenure.persistence.upkeep.look import look_into
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    async with tenure.open_store(tmp_path / "agents.db"):
+        pass
+    return tmp_path / "agents.db"
+
+
+class FailingFiles:
+    """Files of a disk that cannot take the copy of a log."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(OsFiles(), name)
+
+    def copy(self, source: str, target: str) -> None:
+        raise OSError(self._code, os.strerror(self._code), target)
+
+
+async def look(path: Path | str, seams: tenure.Seams | None = None) -> None:
+    async with look_into(path, seams=seams):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(errno.ENOSPC, DiskFull), (errno.EIO, StoreBroken), (errno.EACCES, CannotOpen)]
+)
+async def test_a_disk_that_cannot_take_the_log_is_told_by_a_typed_error(
+    path: Path, code: int, error: type[Error]
+) -> None:
+    path.with_name("agents.db-wal").write_bytes(b"what a dead host left")
+
+    with pytest.raises(error):
+        await look(path, tenure.Seams(files=cast("Files", FailingFiles(code))))
+
+
+async def test_by_whatever_name_it_is_reached_the_store_is_locked_under_its_own(path: Path) -> None:
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+
+    for name in (link, f"sqlite:///{link}", path):
+        async with look_into(name):
+            assert OsLocks().acquire(f"{path}-lock", exclusive=True) is None
+            assert OsLocks().acquire(f"{path}-lock", exclusive=False) is not None
+
+    assert not link.with_name("link.db-lock").exists()
+
+
+async def test_what_is_no_store_is_told_as_what_it_is(path: Path) -> None:
+    empty = path.with_name("empty.db")
+    empty.touch()
+    twin = path.with_name("twin.db")
+
+    with pytest.raises(NotADatabase, match="empty"):
+        await look(empty)
+    with pytest.raises(CannotOpen, match="no such file"):
+        await look(path.with_name("nobody.db"))
+    with pytest.raises(CannotOpen, match="no such file"):
+        await look(":memory:")
+    with pytest.raises(InvalidInput):
+        await look("")
+    twin.hardlink_to(path)
+    with pytest.raises(CannotOpen, match="2 names"):
+        await look(path)
+    assert not path.with_name("empty.db-lock").exists()

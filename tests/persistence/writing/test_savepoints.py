@@ -1,0 +1,131 @@
+"""A group is tried without savepoints first; what its commits come to does not depend on that."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from attrs import frozen
+
+from tenure.errors import Error, InvalidTransition
+from tenure.persistence.commits.commit import (
+    Change,
+    Commit,
+    CommitResult,
+)
+from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.facets.runs.runs import FinishRun
+from tenure.persistence.model.values import RunId
+from tenure.persistence.seams.seams import Seams
+from tenure.persistence.store import Store, open_store
+from tests.kit.stores import (
+    landed,
+    message,
+    name,
+    own,
+    refused,
+    settle_all,
+)
+
+TABLES = ("runtimes", "sessions", "nodes", "inputs", "payloads", "links", "store")
+
+
+@frozen(kw_only=True, slots=True)
+class NobodyKnowsThis(Change):
+    ingress = True
+
+
+def say(fence_token: int, text: bytes, runtime_id: str = "a", *more: Change) -> Commit:
+    change = AppendMessages(runtime_id=name(runtime_id), messages=(text,))
+    return Commit(runtime_id=name(runtime_id), fence_token=fence_token, changes=(change, *more))
+
+
+def spoiled(fence_token: int, runtime_id: str = "a") -> Commit:
+    """A commit that writes first and is refused then: what it wrote must be undone, alone."""
+    return say(fence_token, b"never", runtime_id, FinishRun(runtime_id=name(runtime_id), run_id=RunId("none")))
+
+
+@pytest.fixture
+def executed() -> list[str]:
+    return []
+
+
+def trace(store: Store, executed: list[str]) -> None:
+    opened: Any = vars(store)["_opened"]
+    writer: object = opened.connection
+    db: apsw.Connection = vars(writer)["_db"]
+
+    def note(_cursor: apsw.Cursor, sql: str, _values: object) -> bool:
+        executed.append(sql.split(maxsplit=1)[0])
+        return True
+
+    db.exec_trace = note  # type: ignore[assignment]
+
+
+async def test_a_refusal_before_any_write_needs_no_savepoint(store: Store, executed: list[str]) -> None:
+    token = await own(store)
+    trace(store, executed)
+
+    outcomes = await settle_all([store.submit(each) for each in (message(store, "m"), refused(), say(token, b"hi"))])
+
+    assert [isinstance(each, CommitResult) for each in outcomes] == [True, False, True]
+    assert executed.count("BEGIN") == 1
+    assert "SAVEPOINT" not in executed
+
+
+async def test_a_commit_refused_behind_a_write_has_its_group_carried_out_in_savepoints(
+    store: Store, executed: list[str]
+) -> None:
+    token = await own(store)
+    trace(store, executed)
+
+    outcomes = await settle_all(
+        [store.submit(each) for each in (message(store, "m"), spoiled(token), say(token, b"hi"))]
+    )
+
+    assert [isinstance(each, CommitResult) for each in outcomes] == [True, False, True]
+    assert isinstance(outcomes[1], InvalidTransition)
+    assert executed.count("BEGIN") == 2
+    assert executed.count("SAVEPOINT") == 3
+    assert await landed(store, "m") == ["m"]
+
+
+async def carry_out(store: Store, seed: int, *, spoil: bool) -> tuple[list[object], list[object]]:
+    """The answers to groups drawn from a seed, and the rows that they left.
+
+    With `spoil` a commit that is refused behind a write goes before each group, so that all of it is carried out in savepoints.
+    """
+    draw = random.Random(seed)
+    tokens = {each: await own(store, each) for each in "abc"}
+    answers: list[object] = []
+    for group in range(20):
+        commits = [spoiled(tokens["a"])] if spoil else []
+        for _ in range(draw.randint(1, 12)):
+            who = draw.choice("abc")
+            choices = [
+                message(store, str(draw.randint(0, 30)), who),
+                say(tokens[who], b"%d" % group, who),
+                say(tokens[who] + 1, b"stale", who),
+                Commit(changes=(NobodyKnowsThis(),)),
+                spoiled(tokens[who], who),
+            ]
+            (commit,) = draw.choices(choices, weights=(4, 4, 1, 1, 0.2))
+            commits.append(commit)
+        settled = await settle_all([store.submit(commit) for commit in commits])
+        answers += [str(each) if isinstance(each, Error) else each for each in settled[spoil:]]
+    async with store.read_connection() as connection:
+        return answers, [await connection.query(f"SELECT * FROM {table}") for table in TABLES]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_group_without_savepoints_answers_and_writes_as_one_with_them(tmp_path: Path, seed: int) -> None:
+    seen: list[tuple[list[object], list[object]]] = []
+    for spoil in (False, True):
+        seams = Seams(wall_clock=lambda: 1.0, random=random.Random(seed))
+        async with open_store(tmp_path / f"{spoil}.db", seams=seams) as store:
+            seen.append(await carry_out(store, seed, spoil=spoil))
+
+    assert seen[0] == seen[1]

@@ -1,0 +1,70 @@
+"""Real hosts, killed by SIGKILL, lose nothing that they had acknowledged and double nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from proof.kill_host import POINTS
+from proof.kills import (
+    PromiseNotKept,
+    Said,
+    main,
+    run,
+)
+from tenure.persistence.engines.sqlite.migrations import migrate
+
+pytestmark = pytest.mark.process
+
+
+def test_a_few_kills(tmp_path: Path) -> None:
+    report = run(6, 1, tmp_path, points=("random", "committed", "step", "commit"))
+
+    assert report.kills.total() == 6
+    assert report.executed
+
+
+@pytest.mark.slow
+def test_many_kills_at_every_point(tmp_path: Path) -> None:
+    report = run(3 * len(POINTS), 2, tmp_path)
+
+    assert set(report.kills) == set(POINTS)
+
+
+@pytest.mark.slow
+def test_the_command_kills_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--kills", "2"]) == 0
+    assert "nothing lost, doubled or stuck" in capsys.readouterr().out
+
+
+def nothing_left() -> apsw.Connection:
+    database = apsw.Connection(":memory:")
+    migrate(database, "memory", 0.0)
+    return database
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([("accepted", "ann", "n-1", "i-1")], "n-1 of ann was lost"),
+        ([("accepted", "ann", "n-1", "i-1"), ("accepted", "ann", "n-1", "i-2")], "n-1 was i-1, and is i-2"),
+        ([("executed", "r pay", "never", None), ("executed", "r pay", "never", None)], "may never be repeated"),
+        ([("executed", "r post", "keyed", "a"), ("executed", "r post", "keyed", "b")], "another key"),
+        ([("seen", "r", "pay", 4)], "was seen with 4"),
+        ([("token", "ann", 3), ("token", "ann", 2)], "went back to 2"),
+        ([("ended", "ann", "i-1", "consumed"), ("ended", "ann", "i-1", "abandoned")], "i-1 ended twice"),
+    ],
+)
+def test_the_comparison_sees(lines: list[tuple[str, ...]], words: str) -> None:
+    said = Said()
+
+    with pytest.raises(PromiseNotKept, match=words):
+        hear_and_compare(said, lines)
+
+
+def hear_and_compare(said: Said, lines: list[tuple[str, ...]]) -> None:
+    for kind, *facts in lines:
+        said.hear(kind, facts)
+    said.compare(nothing_left())

@@ -1,0 +1,129 @@
+"""Whole hosts from seeds: nothing lost, nothing doubled, nothing stuck."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+import tenure
+from proof.simulate import (
+    main,
+    summary,
+)
+from proof.simulated_agents import torment
+from tenure.errors import NotAccepting
+from tenure.testing.simulation import Client, Given, Hardship, PromiseBroken, Simulation, SimulationFailure
+
+CALM = Hardship(deaths=0, timed_deaths=0, orderly_ends=1, full=0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_tormented_host_keeps_its_promises(seed: int) -> None:
+    report = torment(seed, hours=0.4).run(seed)
+
+    assert report.lives > 1
+    assert report.inputs
+    assert report.runs
+    assert report.steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1_000, 1_030))
+def test_a_tormented_host_keeps_its_promises_for_long(seed: int) -> None:
+    report = torment(seed, hours=2).run(seed)
+
+    assert report.lives > 1  # each ended by a death or in order, as its seed has it
+    assert report.inputs
+
+
+async def count(run: tenure.Run) -> None:
+    """Appends each number it is given."""
+    for given in run.inputs:
+        run.session.append(await run.step("square", square, given.payload, repeat="freely"))
+
+
+async def square(number: int) -> int:
+    await trio.sleep(1)
+    return number * number
+
+
+def test_a_users_own_behaviour_and_workload_come_through() -> None:
+    async def workload(client: Client) -> None:
+        await client.spawn("counter", "counter")
+        given: list[Given] = []
+        for number in range(30):
+            given.append(await client.accept("counter", number))
+            await client.sleep(60)
+        for each in given:
+            assert (await client.outcome(each)).phase == "consumed"
+        await client.verb("counter", "retire")
+        with pytest.raises(NotAccepting):
+            await client.accept("counter", 1)
+
+    async def check(client: Client) -> None:
+        assert await client.ask("path", read) == [number * number for number in range(30)]
+
+    async def read(supervisor: tenure.Supervisor) -> list[int]:
+        return await supervisor.read_session("counter")
+
+    simulation = Simulation(behaviours={"counter": count}, workload=workload, check=check, hours=0.5)
+    reports = [simulation.run(seed) for seed in range(4)]
+
+    assert sum(report.deaths for report in reports)
+
+
+def test_a_failing_seed_names_itself_its_reason_and_its_last_events() -> None:
+    async def workload(client: Client) -> None:
+        await client.spawn("counter", "counter")
+        given = await client.accept("counter", 3)
+        await client.outcome(given)
+        raise AssertionError("the workload saw something")
+
+    simulation = Simulation(behaviours={"counter": count}, workload=workload, hours=0.1, hardship=CALM)
+    with pytest.raises(SimulationFailure) as failed:
+        simulation.run(77)
+    with pytest.raises(SimulationFailure) as again:
+        simulation.run(77)
+
+    assert "seed 77" in str(failed.value)
+    assert "the workload saw something" in failed.value.reason
+    assert any("accepted client-1" in line for line in failed.value.events)
+    assert str(failed.value) == str(again.value)
+
+
+def test_what_never_comes_to_its_end_is_stuck() -> None:
+    async def wait_for_ever(run: tenure.Run) -> None:
+        await trio.sleep_forever()
+
+    async def workload(client: Client) -> None:
+        await client.spawn("sleeper", "sleeper")
+        await client.outcome(await client.accept("sleeper", {}))
+
+    simulation = Simulation(behaviours={"sleeper": wait_for_ever}, workload=workload, hours=0.1, hardship=CALM)
+    with pytest.raises(SimulationFailure, match="stuck: asked: outcome of") as failed:
+        simulation.run(0)
+
+    assert isinstance(failed.value.__cause__, PromiseBroken)
+
+
+def test_the_command_line_tells_what_it_did_and_how_to_see_a_failure_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--seeds", "2", "--hours", "0.1", "--jobs", "1"]) == 0
+    assert "2 seeds, 0 failed" in capsys.readouterr().out
+
+    assert main(["--seed", "9", "--of", f"{__name__}:doomed"]) == 1
+    out = capsys.readouterr().out
+    assert "seed 9: AssertionError: doomed" in out
+    assert f"python -m proof.simulate --seed 9 --of {__name__}:doomed" in out
+
+
+async def fail(client: Client) -> None:
+    raise AssertionError("doomed")
+
+
+doomed = Simulation(behaviours={"counter": count}, workload=fail, hours=0.01, hardship=CALM)
+
+
+def test_the_summary_of_nothing_is_a_line() -> None:
+    assert summary([], 0, 1.0).startswith("0 seeds, 0 failed")

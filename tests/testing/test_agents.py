@@ -1,0 +1,43 @@
+"""A whole host under power cuts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proof.agents import (
+    Agents,
+    AgentsCheck,
+)
+from tenure.errors import CannotOpen, DiskFull, StoreBroken
+from tenure.supervisor.runs.run import Run
+from tenure.testing import FaultKind, FaultSweep, PowerCut, PowerCutFailure
+from tenure.testing.power_cut_fixture import PowerCutFixture
+
+
+def test_a_host_that_lost_its_power_brings_every_task_to_the_end_it_would_have_had(power_cut: PowerCutFixture) -> None:
+    power_cut(Agents(), AgentsCheck(), images=120)
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.SHORT_WRITE, FaultKind.SYNC_TORN]
+)
+def test_a_host_whose_disk_failed_brings_every_task_to_its_end_afterwards(kind: FaultKind) -> None:
+    sweep = FaultSweep(
+        scenario=Agents(), check=AgentsCheck(), errors=(StoreBroken, DiskFull, CannotOpen), kinds=(kind,), every=149
+    )
+
+    assert sweep.run().faults[kind] >= 1
+
+
+def test_a_payment_that_is_repeated_freely_is_seen_to_be_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Run.step
+
+    async def freely(self: Run, name: str, function: Any, *arguments: object, repeat: str) -> Any:
+        return await step(self, name, function, *arguments, repeat="freely")
+
+    monkeypatch.setattr(Run, "step", freely)
+
+    with pytest.raises(PowerCutFailure, match="paid for"):
+        PowerCut(scenario=Agents(), check=AgentsCheck(), budget=400).run()
