@@ -107,8 +107,6 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         check=owners.check_requests,
     ),
     FacetProof(name="pruning", check=pruned.check_pruned),  # what it counts is gone, and nothing can be asked of it
-    FacetProof(name="verification"),  # only reads
-    FacetProof(name="repair"),  # no change of its own: a part of the commit that takes a runtime over
 )
 """Every facet of the catalogue."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from tenure.persistence.commits.facet import Facet
-from tenure.persistence.upkeep import verification_statements as verification
 
 from . import (
     credentials,
@@ -20,7 +19,6 @@ from .inbox import (
     input_records,
     inputs,
     receipts,
-    repair,
 )
 from .ownership import (
     lifecycle,
@@ -52,10 +50,8 @@ FACETS: Final[tuple[Facet, ...]] = (
     snapshots.FACET,
     input_records.FACET,
     dead_letters.FACET,
-    repair.FACET,
     operations.FACET,
     credentials.FACET,
-    verification.FACET,
     requests.FACET,
     pruning.FACET,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,15 +29,43 @@ DRIVERS = {
 }
 """Which files may import a driver, by how their path begins."""
 
-PURE = (
-    "persistence/model/values.py",
-    "persistence/model/lifecycle.py",
-    "persistence/model/phases.py",
-    "supervisor/runs/restart.py",
-)
-"""Tables and decisions that perform nothing."""
+ROOMS = {
+    "persistence": (
+        "model",
+        "seams",
+        "engines",
+        "engines/sqlite",
+        "commits",
+        "facets/records",
+        "facets/conversation",
+        "facets/inbox",
+        "facets/runs",
+        "facets/ownership",
+        "facets",
+        "reading",
+        "writing",
+        "contracts",
+        "upkeep",
+        "store",
+    ),
+}
+"""The rooms of a floor from the ground up: each imports from those before it, and from itself.
 
-IMPURE = ("trio", "trio_util", "apsw", "psycopg", "tenure.persistence.engines")
+A room is a folder, or one module where that is named; a module counts to the longest name that fits.
+"""
+
+PURE = ("persistence/model/", "supervisor/runs/restart.py")
+"""Values, tables and decisions: what they reach performs nothing."""
+
+IMPURE = (
+    "trio",
+    "trio_util",
+    "apsw",
+    "psycopg",
+    "tenure.persistence.engines",
+    "tenure.persistence.seams",
+    *("asyncio", "io", "os", "pathlib", "secrets", "socket", "subprocess", "tempfile", "threading", "time"),
+)
 
 
 def rank(module: str) -> int:
@@ -76,13 +105,20 @@ def misdirection(own: str, used: Import) -> str | None:
     return "goes up" if rank(aim) > rank(own) else None
 
 
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the house by the name it is imported under."""
+    return {module_name(each): each for each in python_files(*HOUSE)}
+
+
+@cache
 def read(path: Path) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
 def closure(path: Path) -> dict[str, str]:
     """All that a file imports, also through the house; each target with the file that names it."""
-    files = {module_name(each): each for each in python_files(*HOUSE)}
+    files = modules()
     found: dict[str, str] = {}
     waiting, seen = [path], {path}
     while waiting:
@@ -121,14 +157,50 @@ def test_a_driver_is_imported_by_its_engine_alone() -> None:
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_a_pure_table_reaches_neither_trio_nor_an_engine(name: str) -> None:
-    path = Path(name)
-    floor = path.parts[0]
-    if {each.name for each in python_files(floor)} == {"__init__.py"}:
-        pytest.skip(f"nobody lives in {floor} yet")
-    assert (ROOT / path).is_file(), f"{name} is gone: mend PURE"
+def room(path: Path) -> tuple[int, str] | None:
+    """Which room of its floor a module stands in, with its height; None for the floor's own package."""
+    name = path.with_suffix("").as_posix().partition("/")[2]
+    if path.name == "__init__.py":
+        return None
+    fitting = [each for each in ROOMS[path.parts[0]] if name == each or name.startswith(f"{each}/")]
+    assert fitting, f"{path} stands in no room: add it to ROOMS, or move it"
+    longest = max(fitting, key=len)
+    return ROOMS[path.parts[0]].index(longest), longest
 
+
+def climbs(path: Path, used: Import) -> str | None:
+    """What is wrong with an import between the rooms of one floor, or None."""
+    files = modules()
+    own = room(path)
+    for name in (used.target, used.source):
+        target = files.get(name)
+        other = room(target) if target is not None and target.parts[0] == path.parts[0] else None
+        if own is not None and other is not None and other[0] > own[0]:
+            return f"goes from {own[1]} up to {other[1]}"
+    return None
+
+
+@pytest.mark.parametrize("floor", ROOMS)
+def test_rooms_of_a_floor_import_downward_only(floor: str) -> None:
+    faults = [
+        f"{path}:{used.line} {used.target} {wrong}"
+        for path in python_files(floor)
+        for used in imports(path, read(path))
+        if (wrong := climbs(path, used)) is not None
+    ]
+
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("floor", ROOMS)
+def test_every_room_has_someone_in_it(floor: str) -> None:
+    lived_in = {found[1] for path in python_files(floor) if (found := room(path)) is not None}
+
+    assert lived_in == set(ROOMS[floor])
+
+
+@pytest.mark.parametrize("path", [path for path in python_files(*FLOORS) if path.as_posix().startswith(PURE)], ids=str)
+def test_what_is_pure_performs_no_io(path: Path) -> None:
     faults = [
         f"{where} imports {target}"
         for target, where in closure(path).items()
@@ -136,6 +208,24 @@ def test_a_pure_table_reaches_neither_trio_nor_an_engine(name: str) -> None:
     ]
 
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("file", "statement", "wrong"),
+    [
+        ("persistence/model/values.py", "from tenure.persistence.seams.limits import Limits", True),
+        ("persistence/facets/inbox/inputs.py", "from tenure.persistence.facets.runs import sends", True),
+        ("persistence/facets/runs/sends.py", "from tenure.persistence.facets.inbox import inputs", False),
+        ("persistence/writing/writer.py", "from tenure.persistence.store import Store", True),
+        ("persistence/writing/writer.py", "from .group import GroupRunner", False),
+    ],
+)
+def test_the_judge_of_rooms_knows_up_from_down(file: str, statement: str, *, wrong: bool) -> None:
+    path = Path(file)
+
+    verdicts = [climbs(path, used) for used in imports(path, statement)]
+
+    assert any(verdicts) is wrong, verdicts
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.records import (
     run_records,
@@ -42,6 +41,3 @@ def repair_inbox(tx: Transaction, record: RuntimeRecord) -> None:
         run_records.end(tx, record.run, outcome="emptied")  # every member of its batch was ephemeral
         record.run = None
         runtimes.save(tx, record)
-
-
-FACET: Final = Facet(name="repair", handlers={})
