@@ -66,7 +66,8 @@ deciding or rebuilding anything. A conflict that needs a reload first is therefo
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, final
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, ClassVar, dataclass_transform, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,29 +126,51 @@ __all__ = [
 ]
 
 
+@dataclass_transform(kw_only_default=True)
 class Error(Exception):
     """Whatever this library raises on purpose. Abstract: a concrete class below says what happened.
 
-    Two errors are equal only when they are the same object. Copies and pickles keep class, fields
-    and notes, and drop traceback and cause, as those of every exception do.
+    A concrete class declares its fields as annotations and its text as a template over them; its constructor takes the
+    fields by keyword. Two errors are equal only when they are the same object. Copies and pickles keep class, fields and
+    notes, and drop traceback and cause, as those of every exception do.
 
     Attributes:
         retryable: The same call, unchanged, may succeed later. Concrete classes alone have it.
+        message: The text for people, a format string over the fields. Concrete classes alone have it.
     """
 
     retryable: ClassVar[bool]
+    message: ClassVar[str]
+    __signature__: ClassVar[Signature]
 
-    def __init__(self, message: str, /, **fields: object) -> None:
-        """Keep the message for people and the fields for callers; only concrete classes get here.
+    def __init__(self, **fields: object) -> None:
+        """Keep the fields, and make the text of them; only concrete classes get here.
 
         Raises:
-            TypeError: The class is abstract.
+            TypeError: The class is abstract, a field is missing, or there is no such field.
         """
-        if not hasattr(type(self), "retryable"):
-            text = f"{type(self).__name__} is abstract; raise one of the classes below it"
+        kind = type(self)
+        if not hasattr(kind, "retryable"):
+            text = f"{kind.__name__} is abstract; raise one of the classes below it"
             raise TypeError(text)
-        super().__init__(message)
-        self._fields = fields
+        bound = signature(kind).bind(**fields)
+        bound.apply_defaults()
+        self._fields = bound.arguments
+        vars(self).update(self._fields)
+        super().__init__(self._text())
+
+    def __init_subclass__(cls) -> None:
+        """The signature that the annotated fields give."""
+        cls.__signature__ = Signature(
+            [
+                Parameter(name, Parameter.KEYWORD_ONLY, default=vars(cls).get(name, Parameter.empty), annotation=kind)
+                for name, kind in vars(cls).get("__annotations__", {}).items()
+            ]
+        )
+
+    def _text(self) -> str:
+        """The text for people."""
+        return self.message.format_map(self._fields)
 
     @property
     def fields(self) -> dict[str, object]:
@@ -198,168 +221,141 @@ class SessionKeyMismatch(WriteFailed):
 
     The caller's side: it mixed up two conversations. Write the snapshot under its own session.
     `SessionBindingMismatch` is about the handle, this one about the bytes.
+
+    Fields: the session of the key (expected) and that of the snapshot (actual).
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "the snapshot belongs to session {actual!r}, not to {expected!r}; store it under its own session"
 
-    def __init__(self, *, expected: str, actual: str) -> None:
-        """Name the session of the key (expected) and that of the snapshot (actual)."""
-        super().__init__(
-            f"the snapshot belongs to session {actual!r}, not to {expected!r}; store it under its own session",
-            expected=expected,
-            actual=actual,
-        )
-        self.expected = expected
-        self.actual = actual
+    expected: str
+    actual: str
 
 
 @final
 class SessionBindingMismatch(WriteFailed):
     """A facet bound to one session was used for another.
 
-    The caller's side: bind the facet to the session it means. `SessionKeyMismatch` is about a
-    snapshot whose bytes name another session.
+    The caller's side: bind the facet to the session it means. `SessionKeyMismatch` is about a snapshot whose bytes
+    name another session.
+
+    Fields: the session the facet is bound to and the one it was asked to touch.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "this facet is bound to session {bound!r} and was asked to touch {attempted!r}; bind another one"
 
-    def __init__(self, *, bound: str, attempted: str) -> None:
-        """Name the session the facet is bound to and the one it was asked to touch."""
-        super().__init__(
-            f"this facet is bound to session {bound!r} and was asked to touch {attempted!r}; bind another one",
-            bound=bound,
-            attempted=attempted,
-        )
-        self.bound = bound
-        self.attempted = attempted
+    bound: str
+    attempted: str
 
 
 @final
 class TranscriptRevisionConflict(WriteFailed):
     """A rewrite started from a transcript revision that is no longer the stored one.
 
-    Somebody else wrote first. Load the snapshot and rewrite that. `HeadRevisionConflict` is the
-    same event for the node graph, whose revision is an integer.
+    Somebody else wrote first. Load the snapshot and rewrite that. `HeadRevisionConflict` is the same event for the
+    node graph, whose revision is an integer.
+
+    Fields: the revision the rewrite started from and the stored one, None when none is.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = (
+        "the rewrite starts from revision {expected!r} but the stored one is {actual!r}; load the snapshot "
+        "and rewrite that"
+    )
 
-    def __init__(self, *, expected: str, actual: str | None) -> None:
-        """Name the revision the rewrite started from and the stored one, None when none is."""
-        super().__init__(
-            f"the rewrite starts from revision {expected!r} but the stored one is {actual!r}; "
-            "load the snapshot and rewrite that",
-            expected=expected,
-            actual=actual,
-        )
-        self.expected = expected
-        self.actual = actual
+    expected: str
+    actual: str | None
 
 
 @final
 class SnapshotSuperseded(WriteFailed):
     """The stored conversation already contains this snapshot and goes on after it.
 
-    The caller's side: it holds an older copy, so writing it would lose what came later. Load and
-    go on from there. `ContinuityViolation` is a snapshot of another history.
+    The caller's side: it holds an older copy, so writing it would lose what came later. Load and go on from there.
+    `ContinuityViolation` is a snapshot of another history.
+
+    Fields: the runtime whose stored conversation is ahead.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = (
+        "the stored conversation of runtime {runtime_id!r} is ahead of this snapshot; load it and go on from there"
+    )
 
-    def __init__(self, *, runtime_id: str) -> None:
-        """Name the runtime whose stored conversation is ahead."""
-        super().__init__(
-            f"the stored conversation of runtime {runtime_id!r} is ahead of this snapshot; "
-            "load it and go on from there",
-            runtime_id=runtime_id,
-        )
-        self.runtime_id = runtime_id
+    runtime_id: str
 
 
 @final
 class ContinuityViolation(WriteFailed):
     """The snapshot does not continue the stored conversation: it is shorter or tells another story.
 
-    The caller's side: append to what is stored, or say replace or rewrite where that is meant.
-    `SnapshotSuperseded` is an older copy of the same story.
+    The caller's side: append to what is stored, or say replace or rewrite where that is meant. `SnapshotSuperseded`
+    is an older copy of the same story.
+
+    Fields: the runtime and where the two histories part.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = (
+        "the snapshot does not continue the conversation of runtime {runtime_id!r}: {detail}; append to what "
+        "is stored or replace it explicitly"
+    )
 
-    def __init__(self, *, runtime_id: str, detail: str) -> None:
-        """Name the runtime and where the two histories part."""
-        super().__init__(
-            f"the snapshot does not continue the conversation of runtime {runtime_id!r}: {detail}; "
-            "append to what is stored or replace it explicitly",
-            runtime_id=runtime_id,
-            detail=detail,
-        )
-        self.runtime_id = runtime_id
-        self.detail = detail
+    runtime_id: str
+    detail: str
 
 
 @final
 class InvalidSnapshot(WriteFailed):
     """The given bytes are no snapshot envelope, or one that contradicts itself.
 
-    The caller's side: encode it with the envelope. Bytes that were already stored and cannot be
-    decoded are `Corrupt`.
+    The caller's side: encode it with the envelope. Bytes that were already stored and cannot be decoded are
+    `Corrupt`.
+
+    Fields: what is wrong with the bytes.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "the bytes are not a valid session snapshot: {detail}; encode it as an envelope"
 
-    def __init__(self, *, detail: str) -> None:
-        """Say what is wrong with the bytes."""
-        super().__init__(
-            f"the bytes are not a valid session snapshot: {detail}; encode it as an envelope",
-            detail=detail,
-        )
-        self.detail = detail
+    detail: str
 
 
 @final
 class HeadRevisionConflict(WriteFailed):
     """The commit expected another head revision of the session than the stored one.
 
-    Somebody else moved the head. Not retryable as it stands: load the session, build the commit
-    again on its head, and send that. `TurnCommitConflict` is about a turn's stamp, not the head.
+    Somebody else moved the head. Not retryable as it stands: load the session, build the commit again on its head,
+    and send that. `TurnCommitConflict` is about a turn's stamp, not the head.
+
+    Fields: the session, the revision the commit was built on and the stored one.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "session {session_id!r} is at head revision {actual}, not {expected}; load it and build the commit again"
 
-    def __init__(self, *, session_id: str, expected: int, actual: int) -> None:
-        """Name the session, the revision the commit was built on and the stored one."""
-        super().__init__(
-            f"session {session_id!r} is at head revision {actual}, not {expected}; load it and build the commit again",
-            session_id=session_id,
-            expected=expected,
-            actual=actual,
-        )
-        self.session_id = session_id
-        self.expected = expected
-        self.actual = actual
+    session_id: str
+    expected: int
+    actual: int
 
 
 @final
 class TurnCommitConflict(WriteFailed):
     """The turn was committed before, with other content.
 
-    The caller's side: one turn id stands for one content. Use a new turn id for new content. The
-    same content is no error and returns the first result. `IdempotencyConflict` is its twin for
-    inputs.
+    The caller's side: one turn id stands for one content. Use a new turn id for new content. The same content is no
+    error and returns the first result. `IdempotencyConflict` is its twin for inputs.
+
+    Fields: the session and the turn.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "turn {turn_id!r} of session {session_id!r} was committed with other content; use a new turn id"
 
-    def __init__(self, *, session_id: str, turn_id: str) -> None:
-        """Name the session and the turn."""
-        super().__init__(
-            f"turn {turn_id!r} of session {session_id!r} was committed with other content; use a new turn id",
-            session_id=session_id,
-            turn_id=turn_id,
-        )
-        self.session_id = session_id
-        self.turn_id = turn_id
+    session_id: str
+    turn_id: str
 
 
 # Writes about receipts
@@ -369,48 +365,41 @@ class TurnCommitConflict(WriteFailed):
 class DuplicateReceipt(WriteFailed):
     """A receipt with this runtime, run and sequence is stored already, whatever it says.
 
-    The commit was sent twice, or two writers numbered alike. Load the stored receipt to see whether
-    it is yours. `ReceiptConflict` is a receipt that cannot be true.
+    The commit was sent twice, or two writers numbered alike. Load the stored receipt to see whether it is yours.
+    `ReceiptConflict` is a receipt that cannot be true.
+
+    Fields: the key of the stored receipt.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = (
+        "run {run_id!r} of runtime {runtime_id!r} already has receipt {sequence}; load the stored one instead"
+        " of writing it again"
+    )
 
-    def __init__(self, *, runtime_id: str, run_id: str, sequence: int) -> None:
-        """Name the key of the stored receipt."""
-        super().__init__(
-            f"run {run_id!r} of runtime {runtime_id!r} already has receipt {sequence}; "
-            "load the stored one instead of writing it again",
-            runtime_id=runtime_id,
-            run_id=run_id,
-            sequence=sequence,
-        )
-        self.runtime_id = runtime_id
-        self.run_id = run_id
-        self.sequence = sequence
+    runtime_id: str
+    run_id: str
+    sequence: int
 
 
 @final
 class ReceiptConflict(WriteFailed):
     """A receipt brought by the caller contradicts the store: wrong sequence, digest or count.
 
-    The caller's side: derive the receipt from what it commits, with the last sequence plus one.
-    `DuplicateReceipt` is one that is there already.
+    The caller's side: derive the receipt from what it commits, with the last sequence plus one. `DuplicateReceipt`
+    is one that is there already.
+
+    Fields: the run and the field that contradicts.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = (
+        "the receipt for run {run_id!r} of runtime {runtime_id!r} is wrong: {detail}; derive it from what is committed"
+    )
 
-    def __init__(self, *, runtime_id: str, run_id: str, detail: str) -> None:
-        """Name the run and the field that contradicts."""
-        super().__init__(
-            f"the receipt for run {run_id!r} of runtime {runtime_id!r} is wrong: {detail}; "
-            "derive it from what is committed",
-            runtime_id=runtime_id,
-            run_id=run_id,
-            detail=detail,
-        )
-        self.runtime_id = runtime_id
-        self.run_id = run_id
-        self.detail = detail
+    runtime_id: str
+    run_id: str
+    detail: str
 
 
 # Writes about queued work, streams and counters
@@ -420,65 +409,53 @@ class ReceiptConflict(WriteFailed):
 class QueuedWorkClaimExpired(WriteFailed):
     """Another claim took over this batch of queued work, or the claim was given back.
 
-    The work may be running elsewhere: stop, and claim again. The clock alone never does this; only
-    a later claim does. `StaleFence` is about the runtime, this one about one claim.
+    The work may be running elsewhere: stop, and claim again. The clock alone never does this; only a later claim
+    does. `StaleFence` is about the runtime, this one about one claim.
+
+    Fields: the session and the claim that no longer holds.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = (
+        "claim {claim_id!r} on queued work of session {session_id!r} no longer holds; stop this work and claim again"
+    )
 
-    def __init__(self, *, session_id: str, claim_id: str) -> None:
-        """Name the session and the claim that no longer holds."""
-        super().__init__(
-            f"claim {claim_id!r} on queued work of session {session_id!r} no longer holds; "
-            "stop this work and claim again",
-            session_id=session_id,
-            claim_id=claim_id,
-        )
-        self.session_id = session_id
-        self.claim_id = claim_id
+    session_id: str
+    claim_id: str
 
 
 @final
 class CursorConflict(WriteFailed):
     """An append expected the stream to end elsewhere.
 
-    Somebody else appended first. Read the tail, then append at the new cursor.
-    `HeadRevisionConflict` is the same event for a session.
+    Somebody else appended first. Read the tail, then append at the new cursor. `HeadRevisionConflict` is the same
+    event for a session.
+
+    Fields: the stream, the cursor the append expected and the stored one.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "stream {stream!r} is at cursor {actual}, not {expected}; read what was added and append after it"
 
-    def __init__(self, *, stream: str, expected: int, actual: int) -> None:
-        """Name the stream, the cursor the append expected and the stored one."""
-        super().__init__(
-            f"stream {stream!r} is at cursor {actual}, not {expected}; read what was added and append after it",
-            stream=stream,
-            expected=expected,
-            actual=actual,
-        )
-        self.stream = stream
-        self.expected = expected
-        self.actual = actual
+    stream: str
+    expected: int
+    actual: int
 
 
 @final
 class CounterOverflow(WriteFailed):
     """A stored counter is at its last value and would wrap.
 
-    Nobody's mistake and not to be waited out: a wrapped token or sequence would let old writers in
-    again, so the store refuses for good. Move to a new store. `LimitReached` is a limit that may be
-    raised.
+    Nobody's mistake and not to be waited out: a wrapped token or sequence would let old writers in again, so the
+    store refuses for good. Move to a new store. `LimitReached` is a limit that may be raised.
+
+    Fields: the counter.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "the counter {counter!r} is exhausted and never wraps; move to a new store"
 
-    def __init__(self, *, counter: str) -> None:
-        """Name the counter."""
-        super().__init__(
-            f"the counter {counter!r} is exhausted and never wraps; move to a new store",
-            counter=counter,
-        )
-        self.counter = counter
+    counter: str
 
 
 # Writes about runtimes: who may write, and in which state
@@ -488,157 +465,127 @@ class CounterOverflow(WriteFailed):
 class IdempotencyConflict(WriteFailed):
     """The idempotency key was used before in this runtime, with another payload.
 
-    The caller's side: one key stands for one message. Use a new key. The same payload is no error
-    and returns the first ticket. `TurnCommitConflict` is its twin for turns.
+    The caller's side: one key stands for one message. Use a new key. The same payload is no error and returns the
+    first ticket. `TurnCommitConflict` is its twin for turns.
+
+    Fields: the runtime and the key.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "idempotency key {key!r} of runtime {runtime_id!r} was used with another payload; use a new key"
 
-    def __init__(self, *, runtime_id: str, key: str) -> None:
-        """Name the runtime and the key."""
-        super().__init__(
-            f"idempotency key {key!r} of runtime {runtime_id!r} was used with another payload; use a new key",
-            runtime_id=runtime_id,
-            key=key,
-        )
-        self.runtime_id = runtime_id
-        self.key = key
+    runtime_id: str
+    key: str
 
 
 @final
 class StaleFence(WriteFailed):
     """The writer's fence token is not the runtime's current one.
 
-    The runtime got a new owner or a new life since. Stop writing: whatever this writer knows is
-    old. No retry with the same token can ever succeed. `RuntimeOwned` is the answer to a host that
-    has no token yet.
+    The runtime got a new owner or a new life since. Stop writing: whatever this writer knows is old. No retry with
+    the same token can ever succeed. `RuntimeOwned` is the answer to a host that has no token yet.
+
+    Fields: the runtime, its current token (expected) and the one presented (actual).
+
+    None stands for no token: never minted (expected), or not presented (actual).
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = (
+        "runtime {runtime_id!r} is written under fence token {expected}, not {actual}; stop writing, another "
+        "owner or life has begun"
+    )
 
-    def __init__(self, *, runtime_id: str, expected: int | None, actual: int | None) -> None:
-        """Name the runtime, its current token (expected) and the one presented (actual).
-
-        None stands for no token: never minted (expected), or not presented (actual).
-        """
-        super().__init__(
-            f"runtime {runtime_id!r} is written under fence token {expected}, not {actual}; "
-            "stop writing, another owner or life has begun",
-            runtime_id=runtime_id,
-            expected=expected,
-            actual=actual,
-        )
-        self.runtime_id = runtime_id
-        self.expected = expected
-        self.actual = actual
+    runtime_id: str
+    expected: int | None
+    actual: int | None
 
 
 @final
 class RuntimeOwned(WriteFailed):
     """Another living host owns the runtime.
 
-    Nobody's mistake. Wait until it lets go (`spawn(..., wait=True)`) or ask that host.
-    `StoreLocked` is about the whole file, `StaleFence` about a writer that was replaced.
+    Nobody's mistake. Wait until it lets go (`spawn(..., wait=True)`) or ask that host. `StoreLocked` is about the
+    whole file, `StaleFence` about a writer that was replaced.
+
+    Fields: the runtime and the host that owns it.
     """
 
-    retryable: ClassVar[bool] = True
+    retryable = True
+    message = "runtime {runtime_id!r} is owned by host {holder!r}; wait or ask that host"
 
-    def __init__(self, *, runtime_id: str, holder: str) -> None:
-        """Name the runtime and the host that owns it."""
-        super().__init__(
-            f"runtime {runtime_id!r} is owned by host {holder!r}; wait or ask that host",
-            runtime_id=runtime_id,
-            holder=holder,
-        )
-        self.runtime_id = runtime_id
-        self.holder = holder
+    runtime_id: str
+    holder: str
 
 
 @final
 class RuntimeDestroyed(WriteFailed):
     """The runtime was destroyed, and its id never comes back.
 
-    The caller's side: use another id. `NotFound` is an id that never was, `NotAccepting` a state
-    that may end.
+    The caller's side: use another id. `NotFound` is an id that never was, `NotAccepting` a state that may end.
+
+    Fields: the runtime.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "runtime {runtime_id!r} was destroyed and its id never comes back; use another id"
 
-    def __init__(self, *, runtime_id: str) -> None:
-        """Name the runtime."""
-        super().__init__(
-            f"runtime {runtime_id!r} was destroyed and its id never comes back; use another id",
-            runtime_id=runtime_id,
-        )
-        self.runtime_id = runtime_id
+    runtime_id: str
 
 
 @final
 class KindMismatch(WriteFailed):
     """The runtime exists with another kind than the one given.
 
-    The caller's side: the stored kind decides which behaviour runs it, and never changes. Spawn it
-    with the stored kind. `UnknownKind` is a kind that has no behaviour here.
+    The caller's side: the stored kind decides which behaviour runs it, and never changes. Spawn it with the stored
+    kind. `UnknownKind` is a kind that has no behaviour here.
+
+    Fields: the runtime, its stored kind and the one given.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "runtime {runtime_id!r} is of kind {stored!r}, not {given!r}; use the stored kind or another id"
 
-    def __init__(self, *, runtime_id: str, stored: str, given: str) -> None:
-        """Name the runtime, its stored kind and the one given."""
-        super().__init__(
-            f"runtime {runtime_id!r} is of kind {stored!r}, not {given!r}; use the stored kind or another id",
-            runtime_id=runtime_id,
-            stored=stored,
-            given=given,
-        )
-        self.runtime_id = runtime_id
-        self.stored = stored
-        self.given = given
+    runtime_id: str
+    stored: str
+    given: str
 
 
 @final
 class InvalidTransition(WriteFailed):
     """The table has no arrow from this state for this event, and nothing changed.
 
-    The caller's side: read the state and choose a verb that has an arrow. `NotAccepting` is the
-    answer to a message, this one to a verb.
+    The caller's side: read the state and choose a verb that has an arrow. `NotAccepting` is the answer to a
+    message, this one to a verb.
+
+    Fields: the runtime, the state it (or its input) is in and the event that was refused.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = (
+        "{event!s} is not possible for {runtime_id!r} while it is {state!s}; nothing changed, look at its state first"
+    )
 
-    def __init__(self, *, runtime_id: str, state: str, event: str) -> None:
-        """Name the runtime, the state it (or its input) is in and the event that was refused."""
-        super().__init__(
-            f"{event!s} is not possible for {runtime_id!r} while it is {state!s}; "
-            "nothing changed, look at its state first",
-            runtime_id=runtime_id,
-            state=state,
-            event=event,
-        )
-        self.runtime_id = runtime_id
-        self.state = state
-        self.event = event
+    runtime_id: str
+    state: str
+    event: str
 
 
 @final
 class NotAccepting(WriteFailed):
     """The runtime takes no new input in its present state.
 
-    It is retired or stopped, and stays so until a person resets, recycles or spawns it: waiting
-    alone changes nothing. `RuntimeDestroyed` is for ever, `InboxFull` passes by itself.
+    It is retired or stopped, and stays so until a person resets, recycles or spawns it: waiting alone changes
+    nothing. `RuntimeDestroyed` is for ever, `InboxFull` passes by itself.
+
+    Fields: the runtime and its state.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "runtime {runtime_id!r} is {state!s} and takes no new input; reset, recycle or spawn it first"
 
-    def __init__(self, *, runtime_id: str, state: str) -> None:
-        """Name the runtime and its state."""
-        super().__init__(
-            f"runtime {runtime_id!r} is {state!s} and takes no new input; reset, recycle or spawn it first",
-            runtime_id=runtime_id,
-            state=state,
-        )
-        self.runtime_id = runtime_id
-        self.state = state
+    runtime_id: str
+    state: str
 
 
 # Writes that meet a limit
@@ -648,84 +595,67 @@ class NotAccepting(WriteFailed):
 class PayloadTooLarge(WriteFailed):
     """One payload is larger than the store takes.
 
-    The caller's side: store the bytes elsewhere (an attachment) and send a reference, or raise the
-    limit. `LimitReached` counts things, this one measures bytes.
+    The caller's side: store the bytes elsewhere (an attachment) and send a reference, or raise the limit.
+    `LimitReached` counts things, this one measures bytes.
+
+    Fields: both sizes in bytes.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "the payload has {size} bytes and the limit is {limit}; send a reference or raise the limit"
 
-    def __init__(self, *, size: int, limit: int) -> None:
-        """Give both sizes in bytes."""
-        super().__init__(
-            f"the payload has {size} bytes and the limit is {limit}; send a reference or raise the limit",
-            size=size,
-            limit=limit,
-        )
-        self.size = size
-        self.limit = limit
+    size: int
+    limit: int
 
 
 @final
 class InboxFull(WriteFailed):
     """The runtime has as many unfinished inputs as it may have.
 
-    Nobody's mistake: it works slower than it is written to. Wait until it has worked some off.
-    `LimitReached` does not pass by itself.
+    Nobody's mistake: it works slower than it is written to. Wait until it has worked some off. `LimitReached` does
+    not pass by itself.
+
+    Fields: the runtime and its limit of unfinished inputs.
     """
 
-    retryable: ClassVar[bool] = True
+    retryable = True
+    message = "the inbox of runtime {runtime_id!r} holds {limit} unfinished inputs; wait until some are finished"
 
-    def __init__(self, *, runtime_id: str, limit: int) -> None:
-        """Name the runtime and its limit of unfinished inputs."""
-        super().__init__(
-            f"the inbox of runtime {runtime_id!r} holds {limit} unfinished inputs; wait until some are finished",
-            runtime_id=runtime_id,
-            limit=limit,
-        )
-        self.runtime_id = runtime_id
-        self.limit = limit
+    runtime_id: str
+    limit: int
 
 
 @final
 class LimitReached(WriteFailed):
     """A named limit other than the inbox and the payload would be passed.
 
-    The caller's side: do less in one go, or raise that limit. Waiting alone does not help, unlike
-    with `InboxFull`.
+    The caller's side: do less in one go, or raise that limit. Waiting alone does not help, unlike with `InboxFull`.
+
+    Fields: the limit and its value.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "the limit of {limit} {what} is reached; do less at once or raise the limit"
 
-    def __init__(self, *, what: str, limit: int) -> None:
-        """Name the limit and its value."""
-        super().__init__(
-            f"the limit of {limit} {what} is reached; do less at once or raise the limit",
-            what=what,
-            limit=limit,
-        )
-        self.what = what
-        self.limit = limit
+    what: str
+    limit: int
 
 
 @final
 class OperationRejected(WriteFailed):
     """The registry of operations refused this action on this operation.
 
-    The caller's side: the operation is registered already, has ended, or is in a phase without such
-    an arrow. `NotFound` is an operation that is not there.
+    The caller's side: the operation is registered already, has ended, or is in a phase without such an arrow.
+    `NotFound` is an operation that is not there.
+
+    Fields: the operation and why it was refused.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "operation {operation_id!r} refused the action: {detail}; look at its status first"
 
-    def __init__(self, *, operation_id: str, detail: str) -> None:
-        """Name the operation and why it was refused."""
-        super().__init__(
-            f"operation {operation_id!r} refused the action: {detail}; look at its status first",
-            operation_id=operation_id,
-            detail=detail,
-        )
-        self.operation_id = operation_id
-        self.detail = detail
+    operation_id: str
+    detail: str
 
 
 # Writes that the machine could not do just now
@@ -735,34 +665,28 @@ class OperationRejected(WriteFailed):
 class DiskFull(WriteFailed):
     """There is no room on the disk, and nothing of this commit was written.
 
-    The machine's side, with a known outcome: free some space and send the same commit again.
-    `StoreBroken` is an outcome that is not known.
+    The machine's side, with a known outcome: free some space and send the same commit again. `StoreBroken` is an
+    outcome that is not known.
     """
 
-    retryable: ClassVar[bool] = True
-
-    def __init__(self) -> None:
-        """Take no fields: whose disk it is, the open store knows."""
-        super().__init__("the disk is full and nothing was written; free some space and retry")
+    retryable = True
+    message = "the disk is full and nothing was written; free some space and retry"
 
 
 @final
 class Contended(WriteFailed):
     """Another process held the write lock longer than this one was willing to wait.
 
-    Nobody's mistake, and nothing was written: send the same commit again. `StoreLocked` is a lock
-    that is held for as long as a host lives.
+    Nobody's mistake, and nothing was written: send the same commit again. `StoreLocked` is a lock that is held for
+    as long as a host lives.
+
+    Fields: which lock was waited for, and for how long.
     """
 
-    retryable: ClassVar[bool] = True
+    retryable = True
+    message = "the store was busy and nothing was written: {detail}; retry"
 
-    def __init__(self, *, detail: str) -> None:
-        """Say which lock was waited for, and for how long."""
-        super().__init__(
-            f"the store was busy and nothing was written: {detail}; retry",
-            detail=detail,
-        )
-        self.detail = detail
+    detail: str
 
 
 # Reads
@@ -772,46 +696,36 @@ class Contended(WriteFailed):
 class Corrupt(ReadFailed):
     """A stored record cannot be decoded, or contradicts itself or its neighbours.
 
-    The store's side: restore or repair that record; no other is touched by it. `SchemaMismatch` is
-    a record that is sound and of another version, `NotFound` one that is not there.
+    The store's side: restore or repair that record; no other is touched by it. `SchemaMismatch` is a record that is
+    sound and of another version, `NotFound` one that is not there.
+
+    Fields: the sort of record, its key and what is wrong; never its content.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "the stored {record} {key!r} is damaged: {detail}; repair it or restore a backup"
 
-    def __init__(self, *, record: str, key: str, detail: str) -> None:
-        """Name the sort of record, its key and what is wrong; never its content."""
-        super().__init__(
-            f"the stored {record} {key!r} is damaged: {detail}; repair it or restore a backup",
-            record=record,
-            key=key,
-            detail=detail,
-        )
-        self.record = record
-        self.key = key
-        self.detail = detail
+    record: str
+    key: str
+    detail: str
 
 
 @final
 class SchemaMismatch(ReadFailed):
     """A file or record was written in a version that this library does not read.
 
-    The installation's side: use the release that wrote it, or a newer one. `Corrupt` is damage,
-    `NotADatabase` a file that was never ours.
+    The installation's side: use the release that wrote it, or a newer one. `Corrupt` is damage, `NotADatabase` a
+    file that was never ours.
+
+    Fields: the record, the version this library reads and the stored one, None when none is.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "{what} has version {actual} and this release reads {expected}; use a release that fits the file"
 
-    def __init__(self, *, what: str, expected: int | str, actual: int | str | None) -> None:
-        """Name the record, the version this library reads and the stored one, None when none is."""
-        super().__init__(
-            f"{what} has version {actual} and this release reads {expected}; use a release that fits the file",
-            what=what,
-            expected=expected,
-            actual=actual,
-        )
-        self.what = what
-        self.expected = expected
-        self.actual = actual
+    what: str
+    expected: int | str
+    actual: int | str | None
 
 
 @final
@@ -819,38 +733,31 @@ class UnsupportedReadScope(ReadFailed):
     """The store cannot read a session in the scope that was asked for.
 
     The caller's side: ask for another scope. `Unsupported` is a whole verb that is not there.
+
+    Fields: the scope.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "the read scope {scope!r} is not supported; ask for another one"
 
-    def __init__(self, *, scope: str) -> None:
-        """Name the scope."""
-        super().__init__(
-            f"the read scope {scope!r} is not supported; ask for another one",
-            scope=scope,
-        )
-        self.scope = scope
+    scope: str
 
 
 @final
 class FeedGap(ReadFailed):
     """The completion feed no longer holds the entries after the requested cursor.
 
-    The reader fell behind the feed's window. Read the operations themselves, then follow the feed
-    from its oldest entry. `NotFound` is a feed that is not there.
+    The reader fell behind the feed's window. Read the operations themselves, then follow the feed from its oldest
+    entry. `NotFound` is a feed that is not there.
+
+    Fields: the requested cursor and the oldest sequence that is still there.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "the feed after {requested} is gone and starts at {oldest}; read the operations and follow on from there"
 
-    def __init__(self, *, requested: int, oldest: int) -> None:
-        """Give the requested cursor and the oldest sequence that is still there."""
-        super().__init__(
-            f"the feed after {requested} is gone and starts at {oldest}; read the operations and follow on from there",
-            requested=requested,
-            oldest=oldest,
-        )
-        self.requested = requested
-        self.oldest = oldest
+    requested: int
+    oldest: int
 
 
 # The store as a whole
@@ -860,49 +767,49 @@ class FeedGap(ReadFailed):
 class NotFound(StoreError):
     """Nothing with this key is stored.
 
-    A plain answer, and nobody's mistake by itself. `Corrupt` is something that is there and cannot
-    be read; `RuntimeDestroyed` a runtime that was there.
+    A plain answer, and nobody's mistake by itself. `Corrupt` is something that is there and cannot be read;
+    `RuntimeDestroyed` a runtime that was there.
+
+    Fields: the sort of thing and the key that was looked up.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "there is no {what} {key!r}; check the key"
 
-    def __init__(self, *, what: str, key: str) -> None:
-        """Name the sort of thing and the key that was looked up."""
-        super().__init__(f"there is no {what} {key!r}; check the key", what=what, key=key)
-        self.what = what
-        self.key = key
+    what: str
+    key: str
 
 
 @final
 class Unsupported(StoreError):
     """The store, engine or platform has no such ability, and never had.
 
-    The caller's side: choose another engine or another way. `UnsupportedReadScope` is one scope of
-    a verb that is there.
+    The caller's side: choose another engine or another way. `UnsupportedReadScope` is one scope of a verb that is
+    there.
+
+    Fields: what is not supported.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "{what} is not supported here; choose another way"
 
-    def __init__(self, *, what: str) -> None:
-        """Name what is not supported."""
-        super().__init__(f"{what} is not supported here; choose another way", what=what)
-        self.what = what
+    what: str
 
 
 @final
 class Internal(StoreError):
     """The library broke its own rule.
 
-    Our side: please report it, with the detail and the cause. The store rolled back what it was
-    doing. `Corrupt` is the data's side.
+    Our side: please report it, with the detail and the cause. The store rolled back what it was doing. `Corrupt` is
+    the data's side.
+
+    Fields: which rule was broken.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "a defect in tenure: {detail}; please report it"
 
-    def __init__(self, *, detail: str) -> None:
-        """Say which rule was broken."""
-        super().__init__(f"a defect in tenure: {detail}; please report it", detail=detail)
-        self.detail = detail
+    detail: str
 
 
 @final
@@ -912,108 +819,90 @@ class StoreBroken(StoreError):
     The machine's side (a failed write, sync or COMMIT). Reopen the store; when `in_doubt` is true
     ask `verdict(incarnation, group)` whether this commit landed; when false it did not. `DiskFull`
     and `Contended` are failures with a known outcome and leave the store open.
+
+    Fields: the group whose outcome is the commit's, None when no group had taken it.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
 
-    def __init__(self, *, incarnation: str, group: int | None, in_doubt: bool, detail: str) -> None:
-        """Name the group whose outcome is the commit's, None when no group had taken it."""
-        outcome = f"ask for the verdict of group {group}" if in_doubt else "this commit did not land"
-        super().__init__(
-            f"the store of incarnation {incarnation!r} is broken: {detail}; reopen it, {outcome}",
-            incarnation=incarnation,
-            group=group,
-            in_doubt=in_doubt,
-            detail=detail,
-        )
-        self.incarnation = incarnation
-        self.group = group
-        self.in_doubt = in_doubt
-        self.detail = detail
+    message = "the store of incarnation {incarnation!r} is broken: {detail}; reopen it, {outcome}"
+
+    incarnation: str
+    group: int | None
+    in_doubt: bool
+    detail: str
+
+    def _text(self) -> str:
+        outcome = f"ask for the verdict of group {self.group}" if self.in_doubt else "this commit did not land"
+        return self.message.format(**self.fields, outcome=outcome)
 
 
 @final
 class StoreLocked(StoreError):
     """Another host has the store open in a way that leaves no room for this one.
 
-    Nobody's mistake: close the other host, or open again when it has ended. `Contended` is a lock
-    of moments in an open store, `RuntimeOwned` is one runtime.
+    Nobody's mistake: close the other host, or open again when it has ended. `Contended` is a lock of moments in an
+    open store, `RuntimeOwned` is one runtime.
+
+    Fields: the file and the host that has it, as far as that is known.
     """
 
-    retryable: ClassVar[bool] = True
+    retryable = True
+    message = "the store {path!r} is in use by {holder!r}; close that host first"
 
-    def __init__(self, *, path: str, holder: str) -> None:
-        """Name the file and the host that has it, as far as that is known."""
-        super().__init__(
-            f"the store {path!r} is in use by {holder!r}; close that host first",
-            path=path,
-            holder=holder,
-        )
-        self.path = path
-        self.holder = holder
+    path: str
+    holder: str
 
 
 @final
 class CannotOpen(StoreError):
     """The system does not let the file be opened: a missing folder, no permission, a read-only disk.
 
-    The installation's side: nothing was touched. Correct the path or its permissions. `NotADatabase` is a file that was
-    opened and is not ours, `StoreLocked` one that somebody else has.
+    The installation's side: nothing was touched. Correct the path or its permissions. `NotADatabase` is a file that
+    was opened and is not ours, `StoreLocked` one that somebody else has.
+
+    Fields: the file and what stands in the way.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "{path!r} cannot be opened: {detail}; correct the path or its permissions"
 
-    def __init__(self, *, path: str, detail: str) -> None:
-        """Name the file and what stands in the way."""
-        super().__init__(
-            f"{path!r} cannot be opened: {detail}; correct the path or its permissions",
-            path=path,
-            detail=detail,
-        )
-        self.path = path
-        self.detail = detail
+    path: str
+    detail: str
 
 
 @final
 class NotADatabase(StoreError):
     """The file is no database, or one that this library did not make.
 
-    The caller's side: check the path. `SchemaMismatch` is a file of ours in another version,
-    `Corrupt` a file of ours that is damaged.
+    The caller's side: check the path. `SchemaMismatch` is a file of ours in another version, `Corrupt` a file of
+    ours that is damaged.
+
+    Fields: the file and what was found in it.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "{path!r} is not a tenure store: {detail}; check the path"
 
-    def __init__(self, *, path: str, detail: str) -> None:
-        """Name the file and what was found in it."""
-        super().__init__(
-            f"{path!r} is not a tenure store: {detail}; check the path",
-            path=path,
-            detail=detail,
-        )
-        self.path = path
-        self.detail = detail
+    path: str
+    detail: str
 
 
 @final
 class WeakDurability(StoreError):
     """The settings found give a weaker durability than was asked for.
 
-    The installation's side: the store never acknowledges above what it can keep. Ask for less, or
-    put the file where more can be had. `NetworkFileSystem` is one such place, refused outright.
+    The installation's side: the store never acknowledges above what it can keep. Ask for less, or put the file
+    where more can be had. `NetworkFileSystem` is one such place, refused outright.
+
+    Fields: the durability class asked for and the one that can be given.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "durability {asked!s} was asked for and only {given!s} can be given; ask for less or move the file"
 
-    def __init__(self, *, asked: str, given: str) -> None:
-        """Name the durability class asked for and the one that can be given."""
-        super().__init__(
-            f"durability {asked!s} was asked for and only {given!s} can be given; ask for less or move the file",
-            asked=asked,
-            given=given,
-        )
-        self.asked = asked
-        self.given = given
+    asked: str
+    given: str
 
 
 @final
@@ -1021,38 +910,31 @@ class UnsafeSqlite(StoreError):
     """The SQLite library is of a version known to lose data, or lacks what is relied on.
 
     The installation's side: install another version. `WeakDurability` is a matter of settings.
+
+    Fields: the version found.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "SQLite {version} is not safe for this store; install a newer one"
 
-    def __init__(self, *, version: str) -> None:
-        """Name the version found."""
-        super().__init__(
-            f"SQLite {version} is not safe for this store; install a newer one",
-            version=version,
-        )
-        self.version = version
+    version: str
 
 
 @final
 class NetworkFileSystem(StoreError):
     """The path is on a file system whose locks and syncs cannot be relied on.
 
-    The installation's side: put the file on a local disk, or use a PostgreSQL store.
-    `WeakDurability` is a local file with weak settings.
+    The installation's side: put the file on a local disk, or use a PostgreSQL store. `WeakDurability` is a local
+    file with weak settings.
+
+    Fields: the path and the kind of its file system.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "{path!r} is on a network file system ({kind}); use a local disk or PostgreSQL"
 
-    def __init__(self, *, path: str, kind: str) -> None:
-        """Name the path and the kind of its file system."""
-        super().__init__(
-            f"{path!r} is on a network file system ({kind}); use a local disk or PostgreSQL",
-            path=path,
-            kind=kind,
-        )
-        self.path = path
-        self.kind = kind
+    path: str
+    kind: str
 
 
 # Calls that should not have been made
@@ -1064,120 +946,107 @@ class InvalidInput(Error):
 
     The caller's side, and the store was not asked. `InvalidSnapshot` is about a snapshot's bytes,
     `PayloadTooLarge` about size alone.
+
+    Fields: what is wrong, and with which argument where it is one.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
 
-    def __init__(self, *, detail: str, field: str | None = None) -> None:
-        """Say what is wrong, and with which argument where it is one."""
-        where = "the call is not valid" if field is None else f"{field} is not valid"
-        super().__init__(f"{where}: {detail}; correct it and call again", detail=detail, field=field)
-        self.detail = detail
-        self.field = field
+    message = "{where} is not valid: {detail}; correct it and call again"
+
+    detail: str
+    field: str | None = None
+
+    def _text(self) -> str:
+        where = "the call" if self.field is None else self.field
+        return self.message.format(where=where, detail=self.detail)
 
 
 @final
 class UnknownKind(Error):
     """No behaviour is registered for this kind.
 
-    The host's side: give the supervisor a behaviour of that name. `KindMismatch` is a kind that is
-    known and is not this runtime's.
+    The host's side: give the supervisor a behaviour of that name. `KindMismatch` is a kind that is known and is not
+    this runtime's.
+
+    Fields: the kind.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "no behaviour is registered for kind {kind!r}; pass one to the supervisor"
 
-    def __init__(self, *, kind: str) -> None:
-        """Name the kind."""
-        super().__init__(
-            f"no behaviour is registered for kind {kind!r}; pass one to the supervisor",
-            kind=kind,
-        )
-        self.kind = kind
+    kind: str
 
 
 @final
 class StepMismatch(Error):
     """A run that entered again did not do what is recorded of it.
 
-    The behaviour's side: between steps it must be deterministic. The runtime is held until a person
-    resumes it, perhaps with `restart_run=True`; no attempt is counted. `ReceiptConflict` is a wrong
-    receipt, `Corrupt` a damaged record.
+    The behaviour's side: between steps it must be deterministic. The runtime is held until a person resumes it,
+    perhaps with `restart_run=True`; no attempt is counted. `ReceiptConflict` is a wrong receipt, `Corrupt` a
+    damaged record.
+
+    Fields: the run, the step or checkpoint, and both sides; None where a side has nothing.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = (
+        "run {run_id!r} of runtime {runtime_id!r} did {given!r} at {name!r} where {recorded!r} is recorded; "
+        "make the behaviour deterministic or resume with restart_run=True"
+    )
 
-    def __init__(self, *, runtime_id: str, run_id: str, name: str, recorded: str | None, given: str | None) -> None:
-        """Name the run, the step or checkpoint, and both sides; None where a side has nothing."""
-        super().__init__(
-            f"run {run_id!r} of runtime {runtime_id!r} did {given!r} at {name!r} where "
-            f"{recorded!r} is recorded; make the behaviour deterministic or resume with "
-            "restart_run=True",
-            runtime_id=runtime_id,
-            run_id=run_id,
-            name=name,
-            recorded=recorded,
-            given=given,
-        )
-        self.runtime_id = runtime_id
-        self.run_id = run_id
-        self.name = name
-        self.recorded = recorded
-        self.given = given
+    runtime_id: str
+    run_id: str
+    name: str
+    recorded: str | None
+    given: str | None
 
 
 @final
 class RunEnded(Error):
     """A run was used after its behaviour had returned, raised or been cancelled.
 
-    The behaviour's side: some task outlived it. Let all work end before the behaviour does.
-    `Closed` is a whole supervisor, store or channel that has ended.
+    The behaviour's side: some task outlived it. Let all work end before the behaviour does. `Closed` is a whole
+    supervisor, store or channel that has ended.
+
+    Fields: the run.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "run {run_id!r} has ended and can no longer be used; finish all work inside it"
 
-    def __init__(self, *, run_id: str) -> None:
-        """Name the run."""
-        super().__init__(
-            f"run {run_id!r} has ended and can no longer be used; finish all work inside it",
-            run_id=run_id,
-        )
-        self.run_id = run_id
+    run_id: str
 
 
 @final
 class StepFailed(Error):
     """A step raised, now or when the run was here before.
 
-    The work's side: `detail` is what it raised, as it is recorded, and the run may handle it or let it fail; the exception
-    itself is the cause, where it was raised now. `StepMismatch` is a step that is not the recorded one.
+    The work's side: `detail` is what it raised, as it is recorded, and the run may handle it or let it fail; the
+    exception itself is the cause, where it was raised now. `StepMismatch` is a step that is not the recorded one.
+
+    Fields: the step and tell what it raised.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "step {name!r} of run {run_id!r} failed: {detail}; handle it or let the run fail"
 
-    def __init__(self, *, run_id: str, name: str, detail: str) -> None:
-        """Name the step and tell what it raised."""
-        super().__init__(
-            f"step {name!r} of run {run_id!r} failed: {detail}; handle it or let the run fail",
-            run_id=run_id,
-            name=name,
-            detail=detail,
-        )
-        self.run_id = run_id
-        self.name = name
-        self.detail = detail
+    run_id: str
+    name: str
+    detail: str
 
 
 @final
 class Closed(Error):
     """What was called or waited for has been closed, in order.
 
-    Not a failure: everything acknowledged is on disk. Open it again, then ask again. `StoreBroken`
-    is an end out of order.
+    Not a failure: everything acknowledged is on disk. Open it again, then ask again. `StoreBroken` is an end out of
+    order.
+
+    Fields: what is closed.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    message = "the {what} is closed; open it again first"
 
-    def __init__(self, *, what: str) -> None:
-        """Name what is closed."""
-        super().__init__(f"the {what} is closed; open it again first", what=what)
-        self.what = what
+    what: str

@@ -52,7 +52,7 @@ CONCRETE = {name: cls for name, cls in CLASSES.items() if name not in ABSTRACT}
 
 def sample_fields(cls: type[Error]) -> dict[str, object]:
     """Give every field a value of its own, so that two swapped fields are noticed."""
-    hints = typing.get_type_hints(cls.__init__)
+    hints = typing.get_type_hints(cls)
     values: dict[str, object] = {}
     for position, name in enumerate(inspect.signature(cls).parameters):
         kinds = set(typing.get_args(hints[name])) or {hints[name]}
@@ -78,7 +78,7 @@ def read_fields(error: Error, names: typing.Iterable[str]) -> dict[str, object]:
 def test_the_fields_are_keyword_only_typed_and_kept_as_attributes(cls: type[Error]) -> None:
     parameters = inspect.signature(cls).parameters
     assert {each.kind for each in parameters.values()} <= {inspect.Parameter.KEYWORD_ONLY}
-    assert set(parameters) <= set(typing.get_type_hints(cls.__init__))
+    assert set(parameters) <= set(typing.get_type_hints(cls))
     fields = sample_fields(cls)
     assert read_fields(build(cls, fields), fields) == fields
 
@@ -108,6 +108,16 @@ def test_a_copy_is_another_error_with_the_same_fields(
     assert read_fields(again, fields) == fields
     assert str(again) == str(error)
     assert again is not error
+
+
+@every_concrete_class
+def test_a_field_that_is_missing_or_unknown_is_refused(cls: type[Error]) -> None:
+    fields = sample_fields(cls)
+    with pytest.raises(TypeError):
+        build(cls, fields | {"no_such_field": 1})
+    if any(each.default is inspect.Parameter.empty for each in inspect.signature(cls).parameters.values()):
+        with pytest.raises(TypeError):
+            build(cls, {})
 
 
 def test_a_note_added_to_a_copy_does_not_appear_on_the_original() -> None:
@@ -154,7 +164,7 @@ def test_each_concrete_class_says_itself_whether_a_retry_may_help(cls: type[Erro
 @pytest.mark.parametrize("name", sorted(ABSTRACT))
 def test_an_abstract_class_cannot_be_raised(name: str) -> None:
     with pytest.raises(TypeError, match=f"{name} is abstract"):
-        CLASSES[name]("it went wrong")
+        CLASSES[name]()
     assert not hasattr(CLASSES[name], "retryable")
 
 
