@@ -153,12 +153,15 @@ class WriteConnection(Reading, Querying, Protocol):
 class HostProofs(Protocol):
     """What proves that a host lives, wherever it runs."""
 
-    def hold(self, incarnation: str, /) -> None:
-        """Begin to prove that this host lives; it ends by itself with the process."""
+    def hold(self, incarnation: str, /) -> str | None:
+        """Begin to prove that this host lives; it ends by itself with the process. Returns what its row says of its files."""
         ...
 
-    def seize(self, incarnation: str, /) -> bool:
-        """Try to take another host's proof. True: that host is dead, and the proof stays taken until `let_go`."""
+    def seize(self, incarnation: str, files: str | None, /) -> bool:
+        """Try to take another host's proof; `files` is what its row says.
+
+        True: that host is dead, and the proof stays taken until `let_go`. False: it lives, or nothing is proven.
+        """
         ...
 
     def let_go(self, incarnation: str, /) -> None:

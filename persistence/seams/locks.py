@@ -6,15 +6,36 @@ gone (design §4). `flock` is used because POSIX record locks are dropped when a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-from typing import Protocol, final
+import stat
+from typing import Final, Protocol, final
 
-from .files import OWNER_ONLY
+from .files import (
+    OWNER_ONLY,
+    identity_of,
+)
+
+_NOTE_BYTES: Final = 4096
 
 
 class Lock(Protocol):
     """A held lock."""
+
+    @property
+    def identity(self) -> str:
+        """What tells the locked file from every other one, as `Files.identity` says it of a name."""
+        ...
+
+    @property
+    def note(self) -> bytes:
+        """What a holder wrote into the file; empty in a new one. Never synced: it is for those who live at one time."""
+        ...
+
+    def write_note(self, note: bytes) -> None:
+        """Replace the note. Only for the holder of an exclusive lock."""
+        ...
 
     def upgrade(self) -> bool:
         """Make a shared lock exclusive if nobody else holds it; never waits. On False the shared lock is still held."""
@@ -30,10 +51,18 @@ class Lock(Protocol):
 
 
 class Locks(Protocol):
-    """Takes locks on files, which are created where they are missing and never removed."""
+    """Takes locks on files. Each verb raises `OSError` for a name that is a link or a folder, or one of several of a file."""
 
     def acquire(self, path: str, *, exclusive: bool) -> Lock | None:
-        """Take the lock, or return None where another holder stands against it. Never waits."""
+        """Take the lock, or return None where another holder stands against it. Never waits; makes a file that is missing."""
+        ...
+
+    def make(self, path: str) -> Lock:
+        """Make a new file and take its lock, exclusive. Raises `FileExistsError`."""
+        ...
+
+    def find(self, path: str) -> Lock | None:
+        """Take the lock of a file that is there, exclusive, or return None. Raises `FileNotFoundError`; makes nothing."""
         ...
 
 
@@ -43,17 +72,36 @@ class OsLocks:
 
     def acquire(self, path: str, *, exclusive: bool) -> Lock | None:
         """See `Locks.acquire`."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
-        if _try(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH):
-            return _OsLock(descriptor)
-        os.close(descriptor)
-        return None
+        return _lock(path, os.O_CREAT, exclusive=exclusive)
+
+    def make(self, path: str) -> Lock:
+        """See `Locks.make`."""
+        lock = _lock(path, os.O_CREAT | os.O_EXCL, exclusive=True)
+        if lock is None:  # another one probed it in the moment between
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        return lock
+
+    def find(self, path: str) -> Lock | None:
+        """See `Locks.find`."""
+        return _lock(path, 0, exclusive=True)
 
 
 @final
 class _OsLock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
+
+    @property
+    def identity(self) -> str:
+        return identity_of(os.fstat(self._held()))
+
+    @property
+    def note(self) -> bytes:
+        return os.pread(self._held(), _NOTE_BYTES, 0)
+
+    def write_note(self, note: bytes) -> None:
+        os.ftruncate(self._held(), 0)
+        os.pwrite(self._held(), note, 0)
 
     def upgrade(self) -> bool:
         # flock converts by dropping the old lock first. Two that upgrade at once can both fail and both be without their
@@ -77,6 +125,33 @@ class _OsLock:
             message = "the lock was released"
             raise ValueError(message)
         return self._descriptor
+
+
+def _lock(path: str, flags: int, *, exclusive: bool) -> _OsLock | None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | flags, OWNER_ONLY)
+    try:
+        _check_plain(path, os.fstat(descriptor))
+        # The file may have lost its name since it was opened: then others lock another one.
+        if _try(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) and _is_named(path, descriptor):
+            return _OsLock(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _check_plain(path: str, found: os.stat_result) -> None:
+    # A planted link or pipe: a note would be written into somebody's file.
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise OSError(errno.ELOOP, "a lock stands in a file of its own, with one name", path)
+
+
+def _is_named(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _try(descriptor: int, operation: int) -> bool:

@@ -104,13 +104,10 @@ async def look_into(
                 check_store(path, seams)
                 files.prepare()
                 alone = files.alone
-                files.share()
-                connection = engine.open_reader()
+                connection = engine.open_look(files)
         except UnknownOutcome as exc:
             detail = f"it could not be opened: {exc}"
             raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
-        if connection is None:
-            raise CannotOpen(path=path, detail="it can be read by its own host only")
         return connection, alone
 
     try:

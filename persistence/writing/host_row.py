@@ -20,7 +20,10 @@ from typing import final
 from attrs import frozen
 
 from tenure.errors import CannotOpen, Contended, DiskFull
-from tenure.persistence.commits.rows import sound
+from tenure.persistence.commits.rows import (
+    OPTIONAL_TEXT,
+    sound,
+)
 from tenure.persistence.engines.engine import (
     HostProofs,
     Statements,
@@ -92,11 +95,13 @@ class HostRegistry:
 
     def _register(self, *, alone: bool, lost: HostKey | None) -> Rejoined:
         incarnation = self._seams.new_id()
-        self._proofs.hold(incarnation)  # before the row can be seen: who cannot find the proof held takes us for dead
+        files = self._proofs.hold(
+            incarnation
+        )  # before the row can be seen: who cannot find the proof held takes us for dead
         try:
             self._connection.begin(synced=True)
             try:
-                host = self._insert(incarnation)
+                host = self._insert(incarnation, files)
                 if alone:
                     self._connection.run("ownership.lose_others", host=host, now=self._seams.wall_clock())
                 if lost is not None:
@@ -111,7 +116,7 @@ class HostRegistry:
             raise
         return Rejoined(host=HostKey(host=host, incarnation=incarnation), owned=owned)
 
-    def _insert(self, incarnation: str) -> int:
+    def _insert(self, incarnation: str, files: str | None) -> int:
         now = self._seams.wall_clock()
         identity = self._seams.identity
         self._connection.run("ownership.create_store", store_id=self._seams.new_id())
@@ -122,6 +127,7 @@ class HostRegistry:
             boot_id=identity.boot_id,
             pid=identity.pid,
             process_start=identity.process_start,
+            files=files,
             lease_until=now + self._limits.lease_s,
             now=now,
         )
@@ -146,11 +152,13 @@ class OtherHost:
         host: Key of its row.
         incarnation: Its name.
         counter: Number of its last group.
+        files: What its row says of its files; None from an engine without.
     """
 
     host: int
     incarnation: str
     counter: int
+    files: str | None
 
 
 @final
@@ -173,9 +181,9 @@ def other_hosts(statements: Statements, host: int) -> OtherHosts:
     return OtherHosts(
         newest=newest[0] if newest else 0,
         living=tuple(
-            OtherHost(host=other, incarnation=incarnation, counter=counter)
-            for other, incarnation, counter in sound(
-                statements.readable("ownership.other_hosts", host=host), (int, str, int)
+            OtherHost(host=other, incarnation=incarnation, counter=counter, files=files)
+            for other, incarnation, counter, files in sound(
+                statements.readable("ownership.other_hosts", host=host), (int, str, int, OPTIONAL_TEXT)
             )
         ),
     )

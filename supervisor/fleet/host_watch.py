@@ -148,9 +148,9 @@ class HostWatch:
             row = statements.one("ownership.host_of", incarnation=incarnation)
             if row is None or row[2] is not None or row[3] is not None:
                 return True
-            if not self._store.proofs.seize(incarnation):
+            if not self._store.proofs.seize(incarnation, row[4]):
                 return False
-            return OtherHost(host=row[0], incarnation=incarnation, counter=row[1])
+            return OtherHost(host=row[0], incarnation=incarnation, counter=row[1], files=row[4])
 
         found = await self._store.read(probe)
         if isinstance(found, OtherHost):
@@ -206,7 +206,7 @@ class HostWatch:
 
     def _read_hosts(self, statements: Statements) -> tuple[OtherHosts, list[OtherHost]]:
         seen = other_hosts(statements, self._store.host)
-        return seen, [host for host in seen.living if self._store.proofs.seize(host.incarnation)]
+        return seen, [host for host in seen.living if self._store.proofs.seize(host.incarnation, host.files)]
 
     async def _mark_lost(self, judged: list[tuple[OtherHost, int | None]]) -> None:
         if not judged:

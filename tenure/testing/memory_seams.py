@@ -33,9 +33,13 @@ class MemoryFiles:
         """See `Files.size`."""
         return self._file(path)[1].size
 
-    def identity(self, path: str) -> object:
+    def identity(self, path: str) -> str:
         """See `Files.identity`."""
-        return self._file(path)[1].number
+        return str(self._file(path)[1].number)
+
+    def names_stamp(self, _folder: str) -> None:
+        """See `Files.names_stamp`."""
+        return
 
     def read(self, path: str, limit: int | None = None) -> bytes:
         """See `Files.read`."""
@@ -112,24 +116,49 @@ class MemoryLocks:
     def __init__(self) -> None:
         """Nobody holds anything."""
         self._held: dict[str, set[MemoryLock]] = {}
+        self._notes: dict[str, bytes] = {}
 
     def acquire(self, path: str, *, exclusive: bool) -> MemoryLock | None:
         """See `Locks.acquire`."""
         held = self._held.setdefault(path, set())
         if any(lock.exclusive or exclusive for lock in held):
             return None
-        return MemoryLock(held, exclusive=exclusive)
+        return MemoryLock(path, held, self._notes, exclusive=exclusive)
+
+    def make(self, path: str) -> MemoryLock:
+        """See `Locks.make`."""
+        lock = None if path in self._held else self.acquire(path, exclusive=True)
+        if lock is None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        return lock
+
+    def find(self, path: str) -> MemoryLock | None:
+        """See `Locks.find`."""
+        if path not in self._held:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return self.acquire(path, exclusive=True)
 
 
 @final
 class MemoryLock:
     """A lock that is held in memory."""
 
-    def __init__(self, held: set[MemoryLock], *, exclusive: bool) -> None:
+    def __init__(self, path: str, held: set[MemoryLock], notes: dict[str, bytes], *, exclusive: bool) -> None:
         """Join those who hold it."""
+        self.identity = path
         self.exclusive = exclusive
         self._held = held
+        self._notes = notes
         held.add(self)
+
+    @property
+    def note(self) -> bytes:
+        """See `Lock.note`."""
+        return self._notes.get(self.identity, b"")
+
+    def write_note(self, note: bytes) -> None:
+        """See `Lock.write_note`."""
+        self._notes[self.identity] = note
 
     def upgrade(self) -> bool:
         """See `Lock.upgrade`."""

@@ -82,9 +82,24 @@ class MortalLocks:
         self.exhausted = False
 
     def acquire(self, path: str, *, exclusive: bool) -> Lock | None:
+        self._needs_descriptor(path)
+        return self._keep(self._locks.acquire(path, exclusive=exclusive))
+
+    def make(self, path: str) -> Lock:
+        self._needs_descriptor(path)
+        lock = self._locks.make(path)
+        self._taken.append(lock)
+        return lock
+
+    def find(self, path: str) -> Lock | None:
+        self._needs_descriptor(path)
+        return self._keep(self._locks.find(path))
+
+    def _needs_descriptor(self, path: str) -> None:
         if self.exhausted:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
-        lock = self._locks.acquire(path, exclusive=exclusive)
+
+    def _keep(self, lock: Lock | None) -> Lock | None:
         if lock is not None:
             self._taken.append(lock)
         return lock

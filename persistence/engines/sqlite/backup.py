@@ -91,12 +91,20 @@ class Copier:
         with _known_errors(source):
             self._check_source(source)
             self._check_target(target)
-            store = DatabaseFiles(source, self._files, self._locks, shared=True, vfs=None)
-            # The lock is held as a host holds it: nobody can be alone, and replace the log under this connection.
+            busy_s = self._busy_ms / 1000
+            store = DatabaseFiles(source, self._files, self._locks, shared=True, vfs=None, busy_s=busy_s)
+            # The lock is held as a host holds it: nobody can be alone, and change the log under this connection.
             store.prepare()
             try:
-                store.share()
-                return self._copy(source, target, apsw.SQLITE_OPEN_READWRITE, _leave)
+                origin = self._connect(source, apsw.SQLITE_OPEN_READWRITE)
+                try:
+                    store.check_hosts(origin)
+                    _contents(origin, source)  # reads: from now on SQLite's own locks say that somebody is there
+                    store.settle()
+                    store.share()
+                    return self._copy(origin, source, target, _leave)
+                finally:
+                    close_quietly(origin)
             finally:
                 store.close()
 
@@ -123,7 +131,11 @@ class Copier:
                 raise StoreLocked(path=target, holder="another process or store")
             try:
                 self._check_target(target)  # once more, now that nobody else creates it
-                return self._copy(backup, target, apsw.SQLITE_OPEN_READONLY, _raise_tokens)
+                origin = self._connect(backup, apsw.SQLITE_OPEN_READONLY)
+                try:
+                    return self._copy(origin, backup, target, _raise_tokens)
+                finally:
+                    close_quietly(origin)
             finally:
                 lock.release()
 
@@ -139,9 +151,10 @@ class Copier:
         if not self._files.is_folder(folder_of(path)):
             raise CannotOpen(path=path, detail="its folder does not exist")
 
-    def _copy(self, source: str, target: str, flags: int, change: Callable[[apsw.Connection], None]) -> Copy:
+    def _copy(
+        self, origin: apsw.Connection, source: str, target: str, change: Callable[[apsw.Connection], None]
+    ) -> Copy:
         partial = f"{target}-partial"
-        origin = self._connect(source, flags)
         try:
             self._files.write(partial, b"")  # with our mode; what an earlier attempt left is cut to nothing
             copy = self._connect(partial, apsw.SQLITE_OPEN_READWRITE)
@@ -165,8 +178,6 @@ class Copier:
                 if self._files.exists(left):
                     self._files.remove(left)
             raise
-        finally:
-            close_quietly(origin)
         return report
 
     def _connect(self, path: str, flags: int) -> apsw.Connection:

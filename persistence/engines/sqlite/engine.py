@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import final
 
 import apsw
@@ -37,7 +38,10 @@ from .errors import (
     map_statement_error,
     mapped_errors,
 )
-from .files import DatabaseFiles
+from .files import (
+    DatabaseFiles,
+    FilesMoved,
+)
 from .hosts import (
     HostLocks,
     NoOtherHosts,
@@ -78,10 +82,14 @@ class SqliteEngine:
         self._seams = seams
         self.shared = path != MEMORY and not seams.one_connection
         self.authority_key = None if path == MEMORY else f"sqlite:{os.path.realpath(path)}"
-        self._host_locks = HostLocks(path, seams.files, seams.locks) if self.shared else None
         self._files: DatabaseFiles | None = None
         if path != MEMORY:
-            self._files = DatabaseFiles(path, seams.files, seams.locks, shared=self.shared, vfs=seams.vfs)
+            self._files = DatabaseFiles(
+                path, seams.files, seams.locks, shared=self.shared, vfs=seams.vfs, busy_s=limits.busy_s
+            )
+        self._host_locks = None
+        if self.shared and self._files is not None:
+            self._host_locks = HostLocks(path, seams.files, seams.locks, self._files)
 
     @property
     def hosts(self) -> HostProofs:
@@ -107,9 +115,14 @@ class SqliteEngine:
                 self._prepare(self._files)
             connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             try:
+                if self._files is not None:
+                    self._files.check_hosts(connection)
                 self._configure(connection)
                 with mapped_errors("migration", self._path, connection):
                     migrate(connection, self._path, self._limits.busy_s)
+                if self._files is not None:
+                    with mapped_os_errors(self._path):
+                        self._files.settle()
             except BaseException:
                 close_quietly(connection)
                 raise
@@ -120,18 +133,34 @@ class SqliteEngine:
         except BaseException:
             self.close()
             raise
-        check_files = _nothing_to_check if self._files is None else self._files.check_unmoved
-        return _Writer(connection, self._statements, self._durability, self._limits, check_files)
+        return _Writer(connection, self._statements, self._durability, self._limits, self._files)
 
     def open_reader(self) -> ReadConnection | None:
         """See `Engine.open_reader`."""
         if self._path == MEMORY or self._seams.one_connection:
             return None
+        return self._open_reader(None)
+
+    def open_look(self, files: DatabaseFiles) -> ReadConnection:
+        """A connection that reads, for who is no host and holds the lock by `files`; it lets others in.
+
+        Raises:
+            CannotOpen: Hosts have other files open than those that have these names now.
+            SchemaMismatch, NotADatabase: See `check_current`.
+        """
+        return self._open_reader(files)
+
+    def _open_reader(self, files: DatabaseFiles | None) -> ReadConnection:
         connection = self._connect(apsw.SQLITE_OPEN_READWRITE)
         try:
+            if files is not None:
+                files.check_hosts(connection)
             with mapped_errors("open", self._path, connection):
                 check_current(connection, self._path)
                 connection.pragma("query_only", True)
+            if files is not None:
+                files.settle()
+                files.share()
         except BaseException:
             close_quietly(connection)
             raise
@@ -199,10 +228,6 @@ class SqliteEngine:
             raise WeakDurability(asked=f"{self._durability} with synchronous {asked}", given=f"synchronous {given}")
 
 
-def _nothing_to_check() -> None:
-    """A database in memory has no files."""
-
-
 class _Connection:
     """Runs named statements on one APSW connection."""
 
@@ -259,10 +284,10 @@ class _Writer(_Connection):
         statements: Mapping[str, str],
         durability: DurabilityClass,
         limits: Limits,
-        check_files: Callable[[], None],
+        files: DatabaseFiles | None,
     ) -> None:
         super().__init__(connection, statements)
-        self._check_files = check_files
+        self._files = files  # a database in memory has none
         self._durability = durability
         self._wal_pages = limits.wal_pages
         self._synced_now = durability is DurabilityClass.DISK
@@ -283,6 +308,7 @@ class _Writer(_Connection):
         return self._db.data_version("main")
 
     def begin(self, *, synced: bool) -> None:
+        self._look()  # beside another log or index not a byte is written
         synced = synced and self._durability is not DurabilityClass.MEMORY
         if self._durability is not DurabilityClass.DISK and synced is not self._synced_now:
             # Before BEGIN: SQLite ignores the pragma inside a transaction.
@@ -299,8 +325,21 @@ class _Writer(_Connection):
             # Anything else at COMMIT leaves open what is on disk (design §3, fail-stop).
             message = f"COMMIT: {exc}"
             raise UnknownOutcome(message) from exc
-        # What was written into a file without a name is gone with this process: two calls of the system, about 3 µs a group.
-        self._check_files()
+        self._look()  # what was written into a file without a name is gone with this process
+
+    def _look(self) -> None:
+        # One call of the system, about 3 µs, where no name in the folder has changed.
+        if self._files is None:
+            return
+        try:
+            self._files.check_unmoved()
+        except FilesMoved as exc:
+            if exc.name == "log" and self._files.holds("shm") and self._files.holds("database"):
+                # All that was acknowledged is in a log that nobody will find: it goes into the database, which has its name.
+                # Not where the index was replaced too: another program may have begun the log anew under its own.
+                with suppress(UnknownOutcome):
+                    self._checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
+            raise
 
     def rollback(self) -> None:
         if self._db.in_transaction:

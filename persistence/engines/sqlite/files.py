@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import final
 
+import apsw
+
 from tenure.errors import CannotOpen, StoreLocked
 from tenure.persistence.engines.engine import UnknownOutcome
 from tenure.persistence.seams.files import (
@@ -16,7 +18,27 @@ from tenure.persistence.seams.locks import (
     Locks,
 )
 
+from .names import (
+    Names,
+    check_alone,
+    check_joins,
+    elsewhere,
+    has_log,
+    is_connected,
+    living_hosts,
+    read_living_hosts,
+)
 from .preflight import check_path
+
+
+@final
+class FilesMoved(UnknownOutcome):
+    """A name of the store leads elsewhere while it is open; `name` says which: database, log, shm or lock."""
+
+    def __init__(self, message: str, name: str) -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.name = name
 
 
 @final
@@ -31,16 +53,29 @@ class DatabaseFiles:
         alone: Whether the lock is exclusive.
     """
 
-    def __init__(self, path: str, files: Files, locks: Locks, *, shared: bool, vfs: str | None) -> None:
+    def __init__(
+        self, path: str, files: Files, locks: Locks, *, shared: bool, vfs: str | None, busy_s: float = 0.0
+    ) -> None:
         """Touch nothing yet; without `shared` the lock stays exclusive."""
         self._path = path
+        self._folder = folder_of(path)
+        self._busy_s = busy_s
         self._vfs = vfs
         self._files = files
         self._locks = locks
         self._shared = shared
         self._lock: Lock | None = None
-        self._opened: dict[str, object] = {}
+        self._names: Names | None = None
+        self._stamp: object | None = None
         self.alone = False
+
+    @property
+    def names(self) -> Names:
+        """The files that this process has open. Only behind `settle`."""
+        if self._names is None:
+            message = "the names of the store were asked for before it was open"
+            raise ValueError(message)
+        return self._names
 
     def prepare(self) -> None:
         """Lock; where nobody else has the file open, rescue the log and create what is missing.
@@ -64,6 +99,8 @@ class DatabaseFiles:
                 self._check_mark()
                 self._check_there()
                 return
+            if self._shared:
+                self._check_alone()
             self._rescue_log()
             self._clear_mark()
             self._create()
@@ -71,33 +108,86 @@ class DatabaseFiles:
             self.close()
             raise
 
+    def check_hosts(self, connection: apsw.Connection) -> None:
+        """Where others have the store open: see that its hosts have the files that a new connection finds.
+
+        Raises:
+            CannotOpen: They have others, or the rows cannot be read through these.
+        """
+        if self.alone:
+            return
+        try:
+            living = living_hosts(connection)
+        except apsw.SQLError:
+            return  # tables of another version, which has its own error
+        except (apsw.IOError, apsw.CorruptError, apsw.NotADBError) as exc:
+            raise elsewhere(self._path, "log") from exc
+        check_joins(self._path, self._seen(), living)
+
+    def settle(self) -> None:
+        """Remember the open files, behind the first connection; under other names nothing is written. Raises `OSError`."""
+        self._names = self._seen()
+        if self.alone and self._lock is not None and self._lock.note != self._names.note:
+            self._lock.write_note(self._names.note)
+
     def share(self) -> None:
         """Put the name of the log on disk, behind the first commit, and let others in. Raises `OSError`."""
         if self.alone:
             # SQLite syncs the folder for a new log, and ignores what came of it: after an error there a power cut would
             # take the whole log with everything acknowledged in it, or bring back a journal that empties the database.
-            self._files.sync_folder(folder_of(self._path))
-        names = (self._path, f"{self._path}-wal")
-        self._opened = {name: self._files.identity(name) for name in names if self._files.exists(name)}
+            self._files.sync_folder(self._folder)
         if self.alone and self._shared and self._lock is not None:
             self._lock.downgrade()
             self.alone = False
 
     def check_unmoved(self) -> None:
-        """See that database and log still have their names, and that no other file has them.
+        """See that database, lock, log and shm still have their names, and that no other file has them.
 
         Raises:
-            UnknownOutcome: They were moved, removed or replaced while they were open; what was written since nobody will find.
+            FilesMoved: They were moved, removed or replaced while they were open; what was written since nobody will find.
         """
-        for name, opened in self._opened.items():
-            try:
-                there = self._files.identity(name)
-            except OSError as exc:
-                message = f"{name} was moved or removed while the store was open: {exc.strerror}"
-                raise UnknownOutcome(message) from exc
-            if there != opened:
-                message = f"{name} was replaced by another file while the store was open"
-                raise UnknownOutcome(message)
+        if self._names is None:
+            return
+        try:
+            stamp = self._files.names_stamp(self._folder)
+            if stamp is not None and stamp == self._stamp:
+                return  # no name in the folder has changed since all of them were looked at
+            for name, path in self._paths():
+                self._check_name(path, getattr(self._names, name), name)
+        except OSError as exc:
+            raise FilesMoved(f"{self._path} cannot be looked at any more: {exc}", "database") from exc
+        self._stamp = stamp  # from before the names were read: what changed since changes it again
+
+    def _check_name(self, path: str, opened: str, name: str) -> None:
+        if not opened:
+            return
+        try:
+            there = self._files.identity(path)
+        except OSError as exc:
+            message = f"{path} was moved or removed while the store was open: {exc.strerror}"
+            raise FilesMoved(message, name) from exc
+        if there != opened:
+            message = f"{path} was replaced by another file while the store was open"
+            raise FilesMoved(message, name)
+
+    def holds(self, name: str) -> bool:
+        """Whether one name still leads to the file that is open."""
+        paths = dict(self._paths())
+        try:
+            return bool(self._files.identity(paths[name]) == getattr(self.names, name))
+        except OSError:
+            return False
+
+    def _paths(self) -> tuple[tuple[str, str], ...]:
+        return (
+            ("database", self._path),
+            ("log", f"{self._path}-wal"),
+            ("shm", f"{self._path}-shm"),
+            ("lock", f"{self._path}-lock"),
+        )
+
+    def _seen(self) -> Names:
+        return Names.seen(self._path, "" if self._lock is None else self._lock.identity, self._files)
 
     def mark_broken(self, detail: str) -> None:
         """Leave ``<path>-broken`` for the next open, as well as a failing disk lets it: never raises."""
@@ -140,10 +230,27 @@ class DatabaseFiles:
             raise StoreLocked(path=self._path, holder=holder)
 
     def _check_there(self) -> None:
-        # SQLite would begin a new database beside the hosts that go on in the old one.
+        # SQLite would begin a new database, or a new log, beside the hosts that go on in the old one.
         if not self._files.exists(self._path):
             detail = "it was moved or removed while hosts have it open; stop them, and put it back"
             raise CannotOpen(path=self._path, detail=detail)
+        noted = None if self._lock is None else Names.noted(self._lock.note)
+        other = None if noted is None else self._seen().differs_from(noted)
+        if other is not None:
+            raise elsewhere(self._path, other)
+
+    def _check_alone(self) -> None:
+        # The lock says alone, but the hosts may hold another one, whose name somebody removed. Cases: no connection; one to a
+        # database that has no log, which is no host's; one without its files; and hosts that all hold this very lock are dead.
+        if not self._files.exists(self._path) or not is_connected(self._path, self._vfs):
+            return
+        if not has_log(self._path, self._vfs):
+            return
+        for name in ("log", "shm"):
+            if not getattr(self._seen(), name):
+                raise elsewhere(self._path, name)
+        lock = self._seen().lock
+        check_alone(self._path, lock, read_living_hosts(self._path, self._vfs, self._busy_s))
 
     def _clear_mark(self) -> None:
         # Only an open that is alone gets here: nobody still reads pages that a failed fsync left in the cache.

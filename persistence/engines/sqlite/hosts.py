@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
-from tenure.errors import Internal
 from tenure.persistence.seams.files import (
     Files,
     folder_of,
@@ -21,33 +20,49 @@ from tenure.persistence.seams.locks import (
     Locks,
 )
 
+from .files import DatabaseFiles
 from .preflight import mapped_os_errors
+
+_PROOF: Final = "proof="
 
 
 @final
 class HostLocks:
     """See `HostProofs`. Called by one thread at a time for each incarnation."""
 
-    def __init__(self, path: str, files: Files, locks: Locks) -> None:
-        """Hold nothing yet."""
+    def __init__(self, path: str, files: Files, locks: Locks, database: DatabaseFiles) -> None:
+        """Hold nothing yet; `database` knows the files that every host of the store has open."""
+        self._database = database
         self._prefix = f"{path}-host-"
         self._files = files
         self._locks = locks
         self._held: dict[str, Lock] = {}
 
-    def hold(self, incarnation: str) -> None:
+    def hold(self, incarnation: str) -> str:
         """See `HostProofs.hold`."""
         with mapped_os_errors(self._prefix + incarnation):
-            taken = self._take(incarnation)
-        if not taken:
-            raise Internal(detail=f"the lock of host {incarnation} is taken, and nobody can know that name yet")
+            lock = self._held[incarnation] = self._locks.make(self._prefix + incarnation)
+        return f"{self._database.names.text} {_PROOF}{lock.identity}"
 
-    def seize(self, incarnation: str) -> bool:
-        """See `HostProofs.seize`. A lock that cannot be asked for, for want of a file descriptor say, proves nothing now."""
+    def seize(self, incarnation: str, files: str | None) -> bool:
+        """See `HostProofs.seize`.
+
+        Cases that prove nothing: a lock that is gone, or another file than the host's row says, which anybody may have removed
+        or put there; and one that cannot be asked for now, for want of a file descriptor say.
+        """
+        if incarnation in self._held:
+            return True
         try:
-            return self._take(incarnation)
+            lock = self._locks.find(self._prefix + incarnation)
         except OSError:
             return False
+        if lock is None:
+            return False
+        if f"{_PROOF}{lock.identity}" not in (files or "").split():
+            lock.release()
+            return False
+        self._held[incarnation] = lock
+        return True
 
     def let_go(self, incarnation: str) -> None:
         """See `HostProofs.let_go`. The file goes before the lock: who finds it gone makes one that proves nothing new."""
@@ -71,14 +86,6 @@ class HostLocks:
         for incarnation in list(self._held):
             self.let_go(incarnation)
 
-    def _take(self, incarnation: str) -> bool:
-        if incarnation not in self._held:
-            lock = self._locks.acquire(self._prefix + incarnation, exclusive=True)
-            if lock is None:
-                return False
-            self._held[incarnation] = lock
-        return True
-
     def _remove(self, path: str) -> None:
         if self._files.exists(path):
             self._files.remove(path)
@@ -90,8 +97,9 @@ class NoOtherHosts:
 
     def hold(self, _incarnation: str, /) -> None:
         """Nobody could look."""
+        return
 
-    def seize(self, _incarnation: str, /) -> bool:
+    def seize(self, _incarnation: str, _files: str | None, /) -> bool:
         """There is nobody to be found dead."""
         return False
 

@@ -11,8 +11,8 @@ WHERE singleton = 1 AND last_fence_token BETWEEN :least AND :most RETURNING last
 SELECT last_fence_token FROM store WHERE singleton = 1;
 
 -- name: ownership.open_host
-INSERT INTO hosts (incarnation, host_name, boot_id, pid, process_start, group_number, lease_until, opened_at)
-VALUES (:incarnation, :host_name, :boot_id, :pid, :process_start, 0, :lease_until, :now)
+INSERT INTO hosts (incarnation, host_name, boot_id, pid, process_start, files, group_number, lease_until, opened_at)
+VALUES (:incarnation, :host_name, :boot_id, :pid, :process_start, :files, 0, :lease_until, :now)
 RETURNING host;
 
 -- name: ownership.lose_others
@@ -44,11 +44,11 @@ WHERE r.runtime_id = :runtime_id;
 SELECT max(host) FROM hosts;
 
 -- name: ownership.other_hosts
-SELECT host, incarnation, group_number FROM hosts
+SELECT host, incarnation, group_number, files FROM hosts
 WHERE closed_at IS NULL AND lost_at IS NULL AND host <> :host ORDER BY host;
 
 -- name: ownership.host_of
-SELECT host, group_number, closed_at, lost_at FROM hosts WHERE incarnation = :incarnation;
+SELECT host, group_number, closed_at, lost_at, files FROM hosts WHERE incarnation = :incarnation;
 
 -- name: ownership.begin_group
 -- The first statement of every group: a host that was judged dead writes nothing more.

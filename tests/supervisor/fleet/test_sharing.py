@@ -100,11 +100,12 @@ async def test_the_lock_of_a_living_host_cannot_be_seized_and_that_of_a_dead_one
 ) -> None:
     mortal = Host()
     async with opened(database) as first, opened(database, mortal) as second:
-        assert not first.proofs.seize(second.incarnation)
+        (files,) = [each.files for each in await others(first)]
+        assert not first.proofs.seize(second.incarnation, files)
 
         mortal.locks.die()
 
-        assert first.proofs.seize(second.incarnation)
+        assert first.proofs.seize(second.incarnation, files)
         first.proofs.let_go(second.incarnation)
         assert host_files(database) == [f"agents.db-host-{first.incarnation}"]
 
@@ -198,7 +199,7 @@ async def test_a_machine_that_slept_past_the_lease_knows_it_until_a_group_has_la
 
 
 def seen(now: float, counter: int, before: Sightings | None = None, *, slept: bool = False) -> Sightings:
-    return sight(before or {}, [OtherHost(host=7, incarnation="x", counter=counter)], now=now, slept=slept)
+    return sight(before or {}, [OtherHost(host=7, incarnation="x", counter=counter, files=None)], now=now, slept=slept)
 
 
 def test_a_counter_that_stands_still_for_one_lease_is_judged_lapsed() -> None:

@@ -14,6 +14,7 @@ CREATE TABLE hosts (
     boot_id TEXT NOT NULL,
     pid INTEGER NOT NULL,
     process_start TEXT NOT NULL,
+    files TEXT,
     group_number INTEGER NOT NULL,
     lease_until REAL NOT NULL,
     opened_at REAL NOT NULL,
