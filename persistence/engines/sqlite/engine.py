@@ -21,7 +21,6 @@ from tenure.persistence.engines.engine import (
     QueryParameters,
     ReadConnection,
     Row,
-    SqlValue,
     UnknownOutcome,
     WriteConnection,
 )
@@ -30,12 +29,10 @@ from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
+from .connections import Connection, Query, Reader
 from .errors import (
-    STATEMENT_ERRORS,
     close_quietly,
     is_full,
-    map_error,
-    map_statement_error,
     mapped_errors,
 )
 from .files import (
@@ -164,7 +161,7 @@ class SqliteEngine:
         except BaseException:
             close_quietly(connection)
             raise
-        return _Reader(connection, self._statements)
+        return Reader(connection, self._statements)
 
     def open_query(self) -> QueryConnectionOfItsOwn | None:
         """See `Engine.open_query`."""
@@ -172,7 +169,7 @@ class SqliteEngine:
             return None
         connection = self._connect(apsw.SQLITE_OPEN_READONLY)
         connection.pragma("query_only", True)
-        return _Query(connection)
+        return Query(connection)
 
     def mark_broken(self, detail: str) -> None:
         """See `Engine.mark_broken`."""
@@ -228,56 +225,8 @@ class SqliteEngine:
             raise WeakDurability(asked=f"{self._durability} with synchronous {asked}", given=f"synchronous {given}")
 
 
-class _Connection:
-    """Runs named statements on one APSW connection."""
-
-    def __init__(self, connection: apsw.Connection, statements: Mapping[str, str]) -> None:
-        self._db = connection
-        self._statements = statements
-
-    def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
-        try:
-            return self._db.execute(self._statements[name], parameters).fetchone()
-        except STATEMENT_ERRORS as exc:
-            raise map_statement_error(exc, name, self._db) from exc
-
-    def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
-        try:
-            return self._db.execute(self._statements[name], parameters).fetchall()
-        except STATEMENT_ERRORS as exc:
-            raise map_statement_error(exc, name, self._db) from exc
-
-    def readable(self, name: str, /, **parameters: SqlValue) -> list[Row]:
-        rows: list[Row] = []
-        try:
-            cursor = self._db.execute(self._statements[name], parameters)
-            while True:
-                try:
-                    row = cursor.fetchone()
-                except UnicodeDecodeError:
-                    continue  # the cursor stands behind that row
-                if row is None:
-                    return rows
-                rows.append(row)
-        except STATEMENT_ERRORS as exc:
-            raise map_statement_error(exc, name, self._db) from exc
-
-    def run(self, name: str, /, **parameters: SqlValue) -> int:
-        try:
-            self._db.execute(self._statements[name], parameters)
-        except STATEMENT_ERRORS as exc:
-            raise map_statement_error(exc, name, self._db) from exc
-        return self._db.changes()
-
-    def _execute(self, sql: str) -> None:
-        try:
-            self._db.execute(sql)
-        except apsw.Error as exc:
-            raise map_error(exc, sql, self._db) from exc
-
-
 @final
-class _Writer(_Connection):
+class _Writer(Connection):
     def __init__(
         self,
         connection: apsw.Connection,
@@ -415,28 +364,3 @@ class _Writer(_Connection):
             self._moved_pages = 0
         self._pages_in_log = pages - self._moved_pages
         return apsw.SQLITE_OK
-
-
-@final
-class _Reader(_Connection):
-    def begin_read(self) -> None:
-        self._execute("BEGIN")
-
-    def end_read(self) -> None:
-        if self._db.in_transaction:
-            self._execute("ROLLBACK")
-
-    def close(self) -> None:
-        close_quietly(self._db)
-
-
-@final
-class _Query:
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._db = connection
-
-    def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
-        return run_query(self._db, sql, parameters, limit, stopped)
-
-    def close(self) -> None:
-        close_quietly(self._db)
