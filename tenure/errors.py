@@ -1025,7 +1025,7 @@ class StepFailed(Error):
     The work's side: `detail` is what it raised, as it is recorded, and the run may handle it or let it fail; the
     exception itself is the cause, where it was raised now. `StepMismatch` is a step that is not the recorded one.
 
-    Fields: the step and tell what it raised.
+    Fields: the step and what it raised.
     """
 
     retryable = False

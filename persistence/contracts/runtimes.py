@@ -380,6 +380,6 @@ def _check_receipt(receipt: RunBoundaryReceipt) -> None:
     _run_id(receipt.run_id)
     digest = receipt.conversation_digest
     if digest is not None and (len(digest) != _DIGEST_LENGTH or digest.strip("0123456789abcdef")):
-        raise InvalidInput(detail="it is no SHA-256 in hex", field="conversation_digest")
+        raise InvalidInput(detail="it is not a SHA-256 in hex", field="conversation_digest")
     if receipt.message_count < 0:
         raise InvalidInput(detail="messages are not fewer than 0", field="message_count")

@@ -47,7 +47,7 @@ def _refuse_lost(value: object) -> None:
             found += each
         elif kind is float or issubclass(kind, float):
             if not math.isfinite(each):
-                raise ValueError(f"{each} is no number of JSON")
+                raise ValueError(f"{each} is not a JSON number")
         elif issubclass(kind, _LOST):
             raise TypeError(f"{kind.__name__} would come back as something else; encode it, or use a payload class")
         elif issubclass(kind, Mapping):

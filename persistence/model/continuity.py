@@ -33,7 +33,7 @@ class Continuity(Enum):
     BEGINS = "it may be a beginning of the stored path: its last digest must be looked up there"
     OTHER_SESSION = "it names another session than the stored one"
     ERASES = "it has forgotten rewrites of the stored conversation"
-    PARTS = "it tells another history than the stored conversation"
+    PARTS = "its history differs from the stored conversation"
 
 
 @final

@@ -172,7 +172,7 @@ def check_snapshot(snapshot: SessionSnapshot) -> None:
     if not snapshot.session_id or "\0" in snapshot.session_id:
         raise InvalidSnapshot(detail="its session id is empty or has a NUL character")
     if not all(_is_revision(each.parent_revision) and _is_revision(each.revision) for each in snapshot.rewrites):
-        raise InvalidSnapshot(detail="a rewrite names a revision that is no digest in hex")
+        raise InvalidSnapshot(detail="a rewrite names a revision that is not a hex digest")
     if snapshot.rewrites and bytes.fromhex(snapshot.rewrites[-1].revision) not in snapshot.digests:
         raise InvalidSnapshot(detail="its last rewrite does not lead to its messages")
 

@@ -198,7 +198,7 @@ def check_input_state(state: InputState) -> None:
     if state.is_terminal and state.recovery_lane is not None:
         raise _invalid("recovery_lane", "an input that has ended waits in no lane")
     if state.reason is AbandonReason.MAX_ATTEMPTS_EXHAUSTED and state.attempt_count < 1:
-        raise _invalid("attempt_count", "attempts were used up that nobody counted")
+        raise _invalid("attempt_count", "attempts were used up that were never counted")
     if state.attempt_count < 0 or state.recovery_count < 0:
         raise _invalid("attempt_count", "counts do not fall below 0")
     if state.durability is InputDurability.EPHEMERAL and state.idempotency_key is not None:
@@ -223,7 +223,7 @@ def source_type(source: str) -> str:
     try:
         value = json.loads(source)["type"]
     except (ValueError, TypeError, KeyError) as exc:
-        raise _invalid("source", "it is no JSON object with a type") from exc
+        raise _invalid("source", "it is not a JSON object with a type") from exc
     return str(value)
 
 

@@ -20,13 +20,13 @@ def is_a(value: object, kind: type[Any]) -> bool:
 def check_seconds(value: object, name: str, *, zero: bool) -> None:
     """Raises `InvalidInput` for what is no length of time; infinity is one, zero only where it is said."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not (value > 0 or (zero and value == 0)):
-        raise InvalidInput(detail=f"{value!r} is no number of seconds {'from' if zero else 'above'} 0", field=name)
+        raise InvalidInput(detail=f"{value!r} is not a number of seconds {'from' if zero else 'above'} 0", field=name)
 
 
 def check_count(value: object, name: str) -> None:
-    """Raises `InvalidInput` for what is no whole number from 1."""
+    """Raises `InvalidInput` for what is not a whole number from 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidInput(detail=f"{value!r} is no whole number from 1", field=name)
+        raise InvalidInput(detail=f"{value!r} is not a whole number from 1", field=name)
 
 
 def seconds(*, zero: bool = False) -> Validator:
@@ -52,6 +52,6 @@ def share() -> Validator:
 
     def check(_: object, attribute: Attribute[Any], value: object) -> None:
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-            raise InvalidInput(detail=f"{value!r} is no number from 0 to 1", field=attribute.name)
+            raise InvalidInput(detail=f"{value!r} is not a number from 0 to 1", field=attribute.name)
 
     return check

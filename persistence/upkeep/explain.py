@@ -74,8 +74,8 @@ def explain(
     # The first that holds keeps it from running, whatever else there is.
     cases: tuple[tuple[bool, str], ...] = (
         (state == RuntimeState.DESTROYED, "it was destroyed, and never comes back"),
-        (state == RuntimeState.STOPPED, "it is stopped, until somebody spawns it"),
-        (held is not None, f"it is held, until somebody resumes it: {held}"),
+        (state == RuntimeState.STOPPED, "it is stopped until it is spawned again"),
+        (held is not None, f"it is held until a person resumes it: {held}"),
         (not count and run is None and state == RuntimeState.RETIRED, "it is retired, and has nothing left to drain"),
         (not count and run is None, "nothing waits in its inbox"),
         (not owned, "no living host has it"),

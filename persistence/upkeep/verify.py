@@ -126,13 +126,13 @@ class _Link:
 
 
 def runtime_ids(statements: Statements, after: str = "", count: int = PAGE) -> list[LogicalRuntimeId]:
-    """A page of all runtimes, by id, behind `after`; one whose id is no text hides no other."""
+    """A page of all runtimes, by id, behind `after`; one whose id is not text hides no other."""
     rows = sound(statements.readable("verification.runtimes", after=after, count=count), (str,))
     return [row[0] for row in rows]
 
 
 def count_runtimes(statements: Statements) -> int:
-    """How many runtimes there are, with those whose id is no text and that `runtime_ids` cannot name."""
+    """How many runtimes there are, with those whose id is not text and that `runtime_ids` cannot name."""
     row = statements.one("verification.count_runtimes")
     return row[0] if row else 0
 
@@ -236,7 +236,7 @@ def _check_nodes(walk: _Walk) -> set[tuple[int, bytes]]:
                 walk.open_point("node", node, "it was left behind, and the messages before it have gone")
                 continue
             if before is None or not isinstance(payload, bytes):
-                walk.problem("node", node, "its parent is not there, or it is no message")
+                walk.problem("node", node, "its parent is missing, or it is not a message")
                 continue
             known[node] = before[0] + 1, extend_digest(before[1], payload)
             if known[node] != (position, digest):

@@ -290,7 +290,7 @@ def _value(answer: str) -> Any:
         try:
             error = Internal(detail=answer) if kind is None else kind(**told["fields"])
         except (KeyError, TypeError) as exc:
-            raise Corrupt(record="request", key="answer", detail="it tells of no error that there is") from exc
+            raise Corrupt(record="request", key="answer", detail="it names an error that does not exist") from exc
         raise error
     return told.get("value")
 

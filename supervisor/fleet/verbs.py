@@ -293,7 +293,7 @@ def decode_object(text: str, key: str) -> dict[str, Any]:
     """A JSON object of a request. Raises `Corrupt`."""
     found = decode(text.encode(), "request", key)
     if not isinstance(found, dict):
-        raise Corrupt(record="request", key=key, detail="it is no JSON object")
+        raise Corrupt(record="request", key=key, detail="it is not a JSON object")
     return cast("dict[str, Any]", found)
 
 

@@ -68,7 +68,7 @@ class Batch:
     def reject(self, rejected: RunInput, error: str) -> None:
         """See `Run.reject`."""
         if rejected.input_id not in self._members:
-            raise InvalidInput(detail=f"{rejected.input_id} is no input of this run", field="rejected")
+            raise InvalidInput(detail=f"{rejected.input_id} is not an input of this run", field="rejected")
         self._reject(rejected.input_id, error)
 
     def landed(self, ended: Iterable[InputId] = ()) -> None:

@@ -53,9 +53,9 @@ class Behaviour:
         """Raises `InvalidInput` for what cannot execute runs."""
         check_count(self.batch, "batch")
         if not is_a(self.restart, RestartPolicy):
-            raise InvalidInput(detail=f"{self.restart!r} is no RestartPolicy", field="restart")
+            raise InvalidInput(detail=f"{self.restart!r} is not a RestartPolicy", field="restart")
         if not _is_async(self.function):
-            raise InvalidInput(detail=f"{self.function!r} is no async function; write async def", field="function")
+            raise InvalidInput(detail=f"{self.function!r} is not an async function; write async def", field="function")
         object.__setattr__(self, "payload_type", PayloadType(self.payload))  # the way in which attrs sets frozen fields
 
 
@@ -65,7 +65,7 @@ def as_behaviours(given: Mapping[str, Behaviour | BehaviourFunction]) -> dict[st
         raise InvalidInput(detail="behaviours are a mapping of kinds: {'reader': reader}", field="behaviours")
     for kind in given:
         if not is_a(kind, str) or not kind:
-            raise InvalidInput(detail=f"{kind!r} is no name of a kind", field="behaviours")
+            raise InvalidInput(detail=f"{kind!r} is not a name of a kind", field="behaviours")
     return {kind: each if isinstance(each, Behaviour) else Behaviour(each) for kind, each in given.items()}
 
 

@@ -165,7 +165,7 @@ class Run:
         """
         self._check_open()
         if not (math.isfinite(seconds) and seconds >= 0):
-            raise InvalidInput(detail=f"nobody can sleep {seconds} seconds", field="seconds")
+            raise InvalidInput(detail=f"{seconds} is not a number of seconds from 0", field="seconds")
         await self._steps.sleep(seconds)
 
     # What lands with the next boundary

@@ -120,7 +120,7 @@ async def _ids(look: Look) -> list[LogicalRuntimeId]:
 
 
 def _nameless(count: int) -> dict[str, object]:
-    problem = {"record": "runtime", "key": "", "detail": f"{count} rows whose id is no text"}
+    problem = {"record": "runtime", "key": "", "detail": f"{count} rows whose id is not text"}
     line: dict[str, object] = {name: None for name in _VERIFIED}  # noqa: C420 - `fromkeys` gives narrower keys
     return line | {"sound": False, "problems": [problem], "not_recomputed": []}
 

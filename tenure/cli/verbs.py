@@ -139,4 +139,4 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as exc:
-        raise InvalidInput(detail=f"it is no JSON: {exc}", field="--ran") from exc
+        raise InvalidInput(detail=f"it is not JSON: {exc}", field="--ran") from exc

@@ -132,7 +132,7 @@ def test_a_held_runtime_is_explained_and_resumed_from_outside(path: Path) -> Non
         await runtime.accept(1)
         await runtime.wait_held()
         told = await beside("why", path, "alice")
-        assert told["because"] == "it is held, until somebody resumes it: budget used up"
+        assert told["because"] == "it is held until a person resumes it: budget used up"
         assert told["held"]["detail"] == told["run"]["last_error"].splitlines()[0] == "ValueError: secretly broken"
         run_id = told["run"]["run_id"]
         await beside("resume", path, "alice", "--restart-run")
@@ -274,7 +274,7 @@ def test_why_tells_the_first_reason_that_holds(path: Path) -> None:
             "backing": "its run has failed and waits to be tried again",
             "empty": "nothing waits in its inbox",
             "drained": "it is retired, and has nothing left to drain",
-            "stopped": "it is stopped, until somebody spawns it",
+            "stopped": "it is stopped until it is spawned again",
             "destroyed": "it was destroyed, and never comes back",
         }
         assert told["busy"]["owner"]["pid"] == os.getpid()

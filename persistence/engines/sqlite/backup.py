@@ -255,7 +255,7 @@ def _last_token(connection: apsw.Connection) -> int:
     if row is None:
         raise Corrupt(record="store", key="last_fence_token", detail="the row of the store is missing")
     if not isinstance(row[0], int):
-        raise Corrupt(record="store", key="last_fence_token", detail="it is no number")
+        raise Corrupt(record="store", key="last_fence_token", detail="it is not a number")
     return row[0]
 
 

@@ -59,7 +59,7 @@ def map_statement_error(
 ) -> Exception:
     """The error of tenure that an error of a statement stands for."""
     if isinstance(exc, UnicodeDecodeError):
-        return Corrupt(record="row", key=doing, detail="a text is no UTF-8")
+        return Corrupt(record="row", key=doing, detail="a text is not UTF-8")
     return CounterOverflow(counter=doing) if isinstance(exc, OverflowError) else map_error(exc, doing, connection)
 
 

@@ -256,7 +256,7 @@ def mint_token(tx: Transaction, replaced: int) -> int:
 
     Raises:
         CounterOverflow: There is none any more.
-        Corrupt: The counter is damaged: it is no number, or behind a token that it minted.
+        Corrupt: The counter is damaged: it is not a number, or is less than a token already minted.
     """
     row = tx.one("ownership.mint", least=replaced, most=LAST_TOKEN - 1)
     if row is not None and isinstance(row[0], int):
@@ -265,7 +265,9 @@ def mint_token(tx: Transaction, replaced: int) -> int:
     last = tx.one("ownership.last_token") or (None,)
     if isinstance(last[0], int) and last[0] >= LAST_TOKEN:
         raise CounterOverflow(counter="fence_token")
-    raise Corrupt(record="store", key="last_fence_token", detail="it is no number, or behind a token that it minted")
+    raise Corrupt(
+        record="store", key="last_fence_token", detail="it is not a number, or is less than a token already minted"
+    )
 
 
 FACET: Final = Facet(name="runtimes", handlers={})

@@ -184,7 +184,7 @@ class World:
         self._current.value = None
         if life.in_flight and not life.dead:
             names = ", ".join(sorted(call.name for call in life.in_flight))
-            self.violate(PromiseBroken(f"the host has ended, and nobody answered: {names}"))
+            self.violate(PromiseBroken(f"the host has ended and did not answer: {names}"))
 
     async def _afflict(self, life: Life, _check: Workload | None, _proof: bool) -> None:  # noqa: FBT001
         hardship, source = self._hardship, self._random
