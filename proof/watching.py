@@ -24,7 +24,7 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
-from tenure.persistence.facets.runs import runs
+from tenure.persistence.facets.runs import runs, steps
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import (
     GroupBroken,
@@ -49,6 +49,7 @@ _MAY_WRITE_NOTHING: Final = (
     runs.AcquitRun,
     runs.BeginRun,
     runs.UnstageRun,
+    steps.CatchStep,
 )
 """Of these a group may leave all rows but those of its host as they were."""
 
@@ -86,11 +87,13 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
     """
     runner: GroupRunner = cast("Any", store)._writer._runner  # noqa: SLF001 - see the module
     carry_out = runner.run
+    state = [b""]
 
     def run(group: int, commits: Sequence[Commit]) -> list[Outcome]:
         name = (runner.host.incarnation, group)
         witness.attempted("group", name)
-        if all(isinstance(change, _MAY_WRITE_NOTHING) for commit in commits for change in commit.changes):
+        empty = all(isinstance(change, _MAY_WRITE_NOTHING) for commit in commits for change in commit.changes)
+        if empty:
             witness.noted("empty", name)
         try:
             outcomes = carry_out(group, commits)
@@ -109,7 +112,9 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
             for commit, outcome in written:
                 _tell(commit, outcome, witness, promises)
                 landed.update(type(change) for change in commit.changes)
-            witness.noted("state", (*name, state_of(store)))
+            before, state[0] = state[0], state_of(store)
+            assert empty or state[0] != before, f"group {name} wrote nothing: is one of its changes to be listed above?"
+            witness.noted("state", (*name, state[0]))
         return outcomes
 
     runner.run = run  # type: ignore[method-assign]

@@ -49,6 +49,22 @@ class Files(Protocol):
         """Create or replace the content; on disk only after `sync`, its name only after `sync_folder`."""
         ...
 
+    def create(self, path: str) -> None:
+        """Create an empty file of the owner's alone; refused where anything has that name, also a link that leads nowhere."""
+        ...
+
+    def read_at(self, path: str, offset: int, amount: int) -> bytes:
+        """The bytes there; fewer where the file ends before. Never of a database: see `read`."""
+        ...
+
+    def write_at(self, path: str, offset: int, data: bytes) -> None:
+        """Write into a file that exists, in place; on disk only after `sync`. Never into a database: see `read`."""
+        ...
+
+    def truncate(self, path: str, size: int) -> None:
+        """Cut a file off at this length; on disk only after `sync`."""
+        ...
+
     def copy(self, source: str, target: str) -> None:
         """Create or replace `target` with content and mode of `source`; on disk only after `sync`."""
         ...
@@ -123,6 +139,26 @@ class OsFiles:
         """See `Files.write`."""
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "wb") as file:
             file.write(data)
+
+    def create(self, path: str) -> None:
+        """See `Files.create`."""
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, OWNER_ONLY))
+
+    def read_at(self, path: str, offset: int, amount: int) -> bytes:
+        """See `Files.read_at`."""
+        with Path(path).open("rb") as file:
+            file.seek(offset)
+            return file.read(amount)
+
+    def write_at(self, path: str, offset: int, data: bytes) -> None:
+        """See `Files.write_at`."""
+        with Path(path).open("r+b") as file:
+            file.seek(offset)
+            file.write(data)
+
+    def truncate(self, path: str, size: int) -> None:
+        """See `Files.truncate`."""
+        os.truncate(path, size)
 
     def copy(self, source: str, target: str) -> None:
         """See `Files.copy`."""

@@ -94,7 +94,7 @@ async def look_into(
     path = path_of(target)
     limits, seams = limits or Limits(), seams or Seams()
     executor = seams.reader_executor()
-    files = DatabaseFiles(path, seams.files, seams.locks, shared=True, vfs=seams.vfs)
+    files = DatabaseFiles(path, seams.files, seams.locks, shared=not seams.one_connection, vfs=seams.vfs)
     statements = load_statements()
     engine = SqliteEngine(path, statements, DurabilityClass.DISK, limits, seams)
 

@@ -59,6 +59,28 @@ class MemoryFiles:
         if data:
             disk.write(file, 0, data)
 
+    def create(self, path: str) -> None:
+        """See `Files.create`."""
+        disk, name = self._mounts.find(path)
+        if disk.exists(name):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        disk.create(name)
+
+    def read_at(self, path: str, offset: int, amount: int) -> bytes:
+        """See `Files.read_at`."""
+        disk, file = self._file(path)
+        return bytes(disk.read(file, offset, amount))
+
+    def write_at(self, path: str, offset: int, data: bytes) -> None:
+        """See `Files.write_at`."""
+        disk, file = self._file(path)
+        disk.write(file, offset, data)
+
+    def truncate(self, path: str, size: int) -> None:
+        """See `Files.truncate`."""
+        disk, file = self._file(path)
+        disk.truncate(file, size)
+
     def copy(self, source: str, target: str) -> None:
         """See `Files.copy`."""
         self.write(target, self.read(source))

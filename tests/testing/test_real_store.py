@@ -68,6 +68,10 @@ MAY_BE_SURVIVED = {FaultKind.DISK_FULL, FaultKind.SHORT_WRITE, FaultKind.FOLDER_
 """What a scenario goes on from: a full disk is a known outcome, and the folder is synced again behind the incarnation."""
 
 
+KINDS = [kind for kind in FaultKind if kind is not FaultKind.RENAME_ERROR]
+"""What can go wrong: a store gives no file the name of another one."""
+
+
 def _nothing(_self: object) -> None:
     return
 
@@ -95,7 +99,7 @@ def test_every_facet_says_what_must_hold_after_a_power_cut() -> None:
 
 
 @pytest.mark.parametrize("times", [1, 10_000])
-@pytest.mark.parametrize("kind", list(FaultKind))
+@pytest.mark.parametrize("kind", KINDS)
 def test_after_an_io_error_every_acknowledgement_holds_and_every_doubt_has_a_verdict(
     kind: FaultKind, times: int
 ) -> None:
@@ -109,7 +113,11 @@ def test_after_an_io_error_every_acknowledgement_holds_and_every_doubt_has_a_ver
         assert sum(report.errors.values()) == report.faults[kind], "an I/O error passed in silence"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind is not FaultKind.REMOVE_ERROR])
+def test_no_file_of_a_store_is_ever_given_the_name_of_another() -> None:
+    assert not sweep(FaultKind.RENAME_ERROR, every=1).run().faults
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind: FaultKind) -> None:
     many = kind in {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
     report = FaultSweep(
@@ -223,7 +231,7 @@ def test_a_verdict_before_the_incarnation_is_on_disk_is_seen(monkeypatch: pytest
             db.pragma("synchronous", "FULL")
 
     monkeypatch.setattr(HostRegistry, "_register", register_in_the_page_cache)
-    monkeypatch.setattr(DatabaseFiles, "_rescue_log", _nothing)
+    monkeypatch.setattr(DatabaseFiles, "_recover_log", _nothing)
 
     verdicts = Reopening(open_store=open_real, invariants=[Verdicts()])
     with pytest.raises(PowerCutFailure) as caught:
@@ -233,7 +241,7 @@ def test_a_verdict_before_the_incarnation_is_on_disk_is_seen(monkeypatch: pytest
 
 
 def test_a_log_that_is_not_written_again_after_a_failed_fsync_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DatabaseFiles, "_rescue_log", _nothing)
+    monkeypatch.setattr(DatabaseFiles, "_recover_log", _nothing)
 
     with pytest.raises(FaultFailure) as caught:
         sweep(FaultKind.SYNC_LOST, every=3).run()

@@ -29,6 +29,7 @@ from .files import DatabaseFiles
 from .migrations import schema_files
 from .mounts import check_file_system
 from .preflight import (
+    COPY_SUFFIX,
     check_path,
     check_sqlite_version,
     mapped_os_errors,
@@ -93,7 +94,7 @@ class Copier:
             self._check_target(target)
             busy_s = self._busy_ms / 1000
             store = DatabaseFiles(source, self._files, self._locks, shared=True, vfs=None, busy_s=busy_s)
-            # The lock is held as a host holds it: nobody can be alone, and change the log under this connection.
+            # The lock is held as a host holds it: no other open is alone meanwhile.
             store.prepare()
             try:
                 origin = self._connect(source, apsw.SQLITE_OPEN_READWRITE)
@@ -145,7 +146,7 @@ class Copier:
             raise CannotOpen(path=path, detail="there is no such file")
 
     def _check_target(self, path: str) -> None:
-        for name in (path, f"{path}-wal", f"{path}-journal"):
+        for name in (path, f"{path}-wal", f"{path}{COPY_SUFFIX}", f"{path}-journal"):
             if self._files.exists(name):
                 raise CannotOpen(path=path, detail=f"{name} is there already, and nothing is ever written over")
         if not self._files.is_folder(folder_of(path)):

@@ -18,6 +18,7 @@ from tenure.persistence.seams.locks import (
     Locks,
 )
 
+from .log_rewrite import LogRewrite
 from .names import (
     Names,
     check_alone,
@@ -47,7 +48,7 @@ class DatabaseFiles:
 
     Every process holds a shared lock on ``<path>-lock``. An open that can have it exclusive is alone, and stays alone until
     it has recovered the log and its own row is on disk; then it makes the lock a shared one. It does so in one step on Linux
-    (since 4.0) and macOS: nobody can be alone in between, and replace the log under connections that exist.
+    (since 4.0) and macOS: nobody can be alone in between.
 
     Attributes:
         alone: Whether the lock is exclusive.
@@ -78,7 +79,7 @@ class DatabaseFiles:
         return self._names
 
     def prepare(self) -> None:
-        """Lock; where nobody else has the file open, rescue the log and create what is missing.
+        """Lock; where no other host has the file open, recover the log and create what is missing.
 
         Raises:
             CannotOpen, NotADatabase, Corrupt: See `check_path`.
@@ -99,9 +100,7 @@ class DatabaseFiles:
                 self._check_mark()
                 self._check_there()
                 return
-            if self._shared:
-                self._check_alone()
-            self._rescue_log()
+            self._recover_log()
             self._clear_mark()
             self._create()
         except BaseException:
@@ -204,24 +203,11 @@ class DatabaseFiles:
             self._lock.release()
             self._lock = None
 
-    def _rescue_log(self) -> None:
-        # After a failed fsync the page cache may hold log frames that reads return and no later fsync saves. What is
-        # read now decides what the database says, so exactly those bytes are written again into a fresh file, which no
-        # failed write has touched, and only then does anything connect. The database file is never replaced: its
-        # checkpointed pages are written again from the log.
-        log = f"{self._path}-wal"
-        if not self._files.exists(log):
-            return
-        fresh = f"{log}-fresh"
-        try:
-            self._files.copy(log, fresh)
-            self._files.sync(fresh)
-        except BaseException:
-            with suppress(OSError):  # it would take the last room of a full disk; the next open writes it anew
-                self._files.remove(fresh)
-            raise
-        self._files.rename(fresh, log)
-        self._files.sync_folder(folder_of(self._path))
+    def _recover_log(self) -> None:
+        log = LogRewrite(self._path, self._files, vfs=self._vfs, one_connection=not self._shared)
+        log.settle_copy(self._check_alone, broken=self._files.exists(f"{self._path}-broken"))
+        self._check_alone()
+        log.rewrite()
 
     def _check_mark(self) -> None:
         # A host that stopped with an unknown outcome left it. Those that are still there may read what the disk never got.
@@ -242,7 +228,7 @@ class DatabaseFiles:
     def _check_alone(self) -> None:
         # The lock says alone, but the hosts may hold another one, whose name somebody removed. Cases: no connection; one to a
         # database that has no log, which is no host's; one without its files; and hosts that all hold this very lock are dead.
-        if not self._files.exists(self._path) or not is_connected(self._path, self._vfs):
+        if not self._shared or not self._files.exists(self._path) or not is_connected(self._path, self._vfs):
             return
         if not has_log(self._path, self._vfs):
             return

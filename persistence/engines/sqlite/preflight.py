@@ -30,6 +30,9 @@ from .errors import (
 APPLICATION_ID: Final = 0x54454E55
 """What stands in the header of every store: "TENU"."""
 
+COPY_SUFFIX: Final = "-wal-copy"
+"""Stands behind a database's path in the name of the copy of its log, which is there while an open writes the log again."""
+
 HEADER: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
 _FIRST_SAFE: Final = (3, 51, 3)  # 3.7.0 to 3.51.2 can reset the log under a reader and lose commits
@@ -55,7 +58,7 @@ def check_path(path: str, files: Files, vfs: str | None) -> None:
     if not files.is_folder(folder_of(path)):
         raise CannotOpen(path=path, detail="its folder does not exist")
     if _content(path, files) == 0:
-        if _content(f"{path}-wal", files):
+        if _content(f"{path}-wal", files) or _content(path + COPY_SUFFIX, files):
             detail = "the database is missing or empty, and its log is there; put the database back beside it"
             raise Corrupt(record="database", key=path, detail=detail)
     elif not _content(f"{path}-journal", files):  # else SQLite first undoes what a crash at creation left

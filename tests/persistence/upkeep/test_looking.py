@@ -35,8 +35,8 @@ class FailingFiles:
     def __getattr__(self, name: str) -> Any:
         return getattr(OsFiles(), name)
 
-    def copy(self, source: str, target: str) -> None:
-        raise OSError(self._code, os.strerror(self._code), target)
+    def create(self, path: str) -> None:
+        raise OSError(self._code, os.strerror(self._code), path)
 
 
 async def look(path: Path | str, seams: tenure.Seams | None = None) -> None:
@@ -50,7 +50,10 @@ async def look(path: Path | str, seams: tenure.Seams | None = None) -> None:
 async def test_a_disk_that_cannot_take_the_log_is_told_by_a_typed_error(
     path: Path, code: int, error: type[Error]
 ) -> None:
-    path.with_name("agents.db-wal").write_bytes(b"what a dead host left")
+    log = path.with_name("agents.db-wal")
+    async with tenure.open_store(path):
+        left = log.read_bytes()
+    log.write_bytes(left)  # as if the host had been killed
 
     with pytest.raises(error):
         await look(path, tenure.Seams(files=cast("Files", FailingFiles(code))))
