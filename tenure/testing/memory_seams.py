@@ -167,7 +167,8 @@ class MemoryLock:
 
     def __init__(self, path: str, held: set[MemoryLock], notes: dict[str, bytes], *, exclusive: bool) -> None:
         """Join those who hold it."""
-        self.identity = path
+        self.identity = ""  # no file of the disk stands for it
+        self._path = path
         self.exclusive = exclusive
         self._held = held
         self._notes = notes
@@ -176,11 +177,11 @@ class MemoryLock:
     @property
     def note(self) -> bytes:
         """See `Lock.note`."""
-        return self._notes.get(self.identity, b"")
+        return self._notes.get(self._path, b"")
 
     def write_note(self, note: bytes) -> None:
         """See `Lock.write_note`."""
-        self._notes[self.identity] = note
+        self._notes[self._path] = note
 
     def upgrade(self) -> bool:
         """See `Lock.upgrade`."""
