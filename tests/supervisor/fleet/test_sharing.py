@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
-from tenure.errors import Closed, Contended, RuntimeOwned, StaleFence, StoreBroken, StoreLocked
+from tenure.errors import Closed, Contended, RuntimeOwned, StaleFence, StoreLocked
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import (
@@ -24,6 +26,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     SessionId,
 )
+from tenure.persistence.seams.files import Files, OsFiles
 from tenure.persistence.store import Store, open_store
 from tenure.persistence.writing.host_row import (
     OtherHost,
@@ -46,9 +49,24 @@ def database(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def opened(database: Path, host: Host | None = None) -> AsyncGenerator[Store]:
-    async with open_store(database, limits=LIMITS, seams=(host or Host()).seams) as store:
+async def opened(database: Path, host: Host | None = None, files: Files | None = None) -> AsyncGenerator[Store]:
+    seams = attrs.evolve((host or Host()).seams, files=files or OsFiles())
+    async with open_store(database, limits=LIMITS, seams=seams) as store:
         yield store
+
+
+class NotingFiles:
+    """The system's files; notes which are made."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(OsFiles(), name)
+
+    def create(self, path: str) -> None:
+        self.made.append(Path(path).name)
+        OsFiles().create(path)
 
 
 async def take(store: Store, runtime_id: str) -> Ownership:
@@ -110,29 +128,28 @@ async def test_the_lock_of_a_living_host_cannot_be_seized_and_that_of_a_dead_one
         assert host_files(database) == [f"agents.db-host-{first.incarnation}"]
 
 
-async def test_only_an_open_that_is_alone_rescues_the_log_and_marks_all_others_lost(
+async def test_only_an_open_that_is_alone_writes_the_log_again_and_marks_all_others_lost(
     database: Path, autojump_clock: MockClock
 ) -> None:
     one, two, three = Host(), Host(), Host()
-
-    async def die_and_open_alone() -> None:
-        async with opened(database, one) as first, opened(database, two) as second:
-            # Two dead hosts and a living one: what is not alone touches neither log nor rows.
-            log = database.with_name("agents.db-wal")
-            inode = log.stat().st_ino
-            one.locks.die()
-            async with opened(database, three) as third:
-                assert log.stat().st_ino == inode
-                assert [each.host for each in await others(third)] == [first.host, second.host]
-                three.locks.die()
-            two.locks.die()
-            async with opened(database) as alone:
-                assert log.stat().st_ino != inode
-                assert await others(alone) == ()
-                assert host_files(database) == [f"agents.db-host-{alone.incarnation}"]
-
-    with pytest.raises(StoreBroken):  # the dead, which here must close: the log that they have open is another file
-        await die_and_open_alone()
+    log = database.with_name("agents.db-wal")
+    noting = NotingFiles()
+    files = cast("Files", noting)
+    async with opened(database, one) as first, opened(database, two) as second:
+        # Two dead hosts and a living one: what is not alone touches neither log nor rows.
+        inode = log.stat().st_ino
+        one.locks.die()
+        async with opened(database, three, files) as third:
+            assert noting.made == []
+            assert [each.host for each in await others(third)] == [first.host, second.host]
+            three.locks.die()
+        await take(second, "a")  # an orderly end moves the log into the database
+        two.locks.die()
+        async with opened(database, None, files) as alone:
+            assert noting.made == ["agents.db-wal-copy"]
+            assert log.stat().st_ino == inode
+            assert await others(alone) == ()
+            assert host_files(database) == [f"agents.db-host-{alone.incarnation}"]
 
 
 async def test_an_open_waits_for_another_one_that_has_the_file_for_itself_for_a_moment(
