@@ -13,7 +13,7 @@ from typing import Final, final
 import apsw
 from attrs import frozen
 
-from tenure.errors import CannotOpen, Contended, Corrupt, CounterOverflow, InvalidInput, SchemaMismatch, StoreLocked
+from tenure.errors import CannotOpen, Contended, Corrupt, CounterOverflow, InvalidInput, StoreLocked
 from tenure.persistence.engines.engine import UnknownOutcome
 from tenure.persistence.seams.files import (
     Files,
@@ -26,7 +26,7 @@ from .errors import (
     mapped_errors,
 )
 from .files import DatabaseFiles
-from .migrations import schema_files
+from .migrations import check_known
 from .mounts import check_file_system
 from .preflight import (
     COPY_SUFFIX,
@@ -86,7 +86,7 @@ class Copier:
             CannotOpen, NotADatabase, Corrupt: What `check_path` finds; a target that is there; a disk that fails.
             StoreLocked: A host has the store for itself.
             DiskFull: The copy did not fit; nothing of it is left.
-            SchemaMismatch: A newer tenure wrote the store.
+            SchemaMismatch: A newer tenure wrote the store, or one between two releases.
         """
         check_sqlite_version(apsw.sqlite_lib_version())
         with _known_errors(source):
@@ -116,7 +116,7 @@ class Copier:
             CannotOpen, NotADatabase, Corrupt: What `check_path` finds; a target that is there; a disk that fails.
             StoreLocked: Somebody opens the target just now.
             DiskFull: The store did not fit; nothing of it is left.
-            SchemaMismatch: A newer tenure wrote the backup.
+            SchemaMismatch: A newer tenure wrote the backup, or one between two releases.
             InvalidInput: It is no backup but a store.
         """
         check_sqlite_version(apsw.sqlite_lib_version())
@@ -210,10 +210,7 @@ class _Contents:
 
 
 def _contents(connection: apsw.Connection, path: str) -> _Contents:
-    version = connection.pragma("user_version")
-    newest = len(schema_files())
-    if version > newest:
-        raise SchemaMismatch(what=path, expected=newest, actual=version)
+    version = check_known(connection, path)
     schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
     tables = (
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY name"

@@ -283,9 +283,8 @@ class _Writer(Connection):
         try:
             self._files.check_unmoved()
         except FilesMoved as exc:
-            if exc.name == "log" and self._files.holds("shm") and self._files.holds("database"):
-                # All that was acknowledged is in a log that nobody will find: it goes into the database, which has its name.
-                # Not where the index was replaced too: another program may have begun the log anew under its own.
+            if exc.name == "log" and self._files.may_save_log():
+                # All that was acknowledged is in a log that no newcomer finds: it goes into the database, which has its name.
                 with suppress(UnknownOutcome):
                     self._checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
             raise

@@ -169,11 +169,16 @@ class DatabaseFiles:
             message = f"{path} was replaced by another file while the store was open"
             raise FilesMoved(message, name)
 
-    def holds(self, name: str) -> bool:
-        """Whether one name still leads to the file that is open."""
-        paths = dict(self._paths())
+    def may_save_log(self) -> bool:
+        """Whether what is in a log that has lost its name may be moved into the database.
+
+        Not into a database without a name; and not where another index stands: its program may have begun the log anew.
+        """
+        return self._holds("database") and (self._holds("shm") or not self._files.exists(f"{self._path}-shm"))
+
+    def _holds(self, name: str) -> bool:
         try:
-            return bool(self._files.identity(paths[name]) == getattr(self.names, name))
+            return bool(self._files.identity(dict(self._paths())[name]) == getattr(self.names, name))
         except OSError:
             return False
 

@@ -2,18 +2,26 @@
 
 The schema is the sum of the numbered files in ``schema/``; ``user_version`` says how many are applied and
 ``application_id`` that the file is a store of tenure. All that is missing is applied in one transaction.
+
+A number alone does not say what the tables are: a commit between two releases may have had others under it. So a digest of
+tenure's own tables, as the file has them, is compared with what the numbered files make; tables that others added are theirs.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Final
 
 import apsw
 
 from tenure.errors import Contended, NotADatabase, SchemaMismatch
 
 from .preflight import APPLICATION_ID
+
+_SCHEMA: Final = "SELECT name, type, tbl_name, sql FROM sqlite_schema ORDER BY name"
 
 
 @cache  # the files do not change; see `load_statements`
@@ -96,10 +104,50 @@ def _stamp(connection: apsw.Connection) -> tuple[int, int]:
     return connection.pragma("application_id"), connection.pragma("user_version")
 
 
+def check_known(connection: apsw.Connection, path: str) -> int:
+    """The version of a store whose tables are those of its version; what is copied need not be of the newest.
+
+    Raises:
+        NotADatabase: Another program's database, or a damaged one.
+        SchemaMismatch: A newer tenure wrote it, or one between two releases; or there is no table in it yet.
+    """
+    newest = len(schema_files())
+    application_id, version = _stamp(connection)
+    _check(path, connection, application_id, version, newest)
+    if version == 0:
+        raise SchemaMismatch(what=path, expected=newest, actual=None)
+    return version
+
+
 def _check(path: str, connection: apsw.Connection, application_id: int, version: int, newest: int) -> None:
     if application_id == APPLICATION_ID:
         if version > newest:
             raise SchemaMismatch(what=path, expected=newest, actual=version)
+        _check_tables(path, connection, version)
         return
     if application_id != 0 or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
         raise NotADatabase(path=path, detail="it is a SQLite database of another program")
+
+
+def _check_tables(path: str, connection: apsw.Connection, version: int) -> None:
+    expected = _made_by(tuple(schema_files()[:version]))
+    there = {str(row[0]): row for row in connection.execute(_SCHEMA).fetchall()}
+    ours = {name: there[name] for name in expected if name in there}
+    if ours != expected:
+        raise SchemaMismatch(what=path, expected=_named(version, expected), actual=_named(version, ours))
+
+
+@cache
+def _made_by(migrations: tuple[str, ...]) -> Mapping[str, tuple[object, ...]]:
+    connection = apsw.Connection(":memory:")
+    try:
+        for migration in migrations:
+            connection.execute(migration)
+        return {str(row[0]): row for row in connection.execute(_SCHEMA).fetchall()}
+    finally:
+        connection.close()
+
+
+def _named(version: int, tables: Mapping[str, tuple[object, ...]]) -> str:
+    digest = hashlib.sha256(repr(sorted(tables.values())).encode("utf-8", "backslashreplace"))
+    return f"{version} with tables {digest.hexdigest()[:8]}"

@@ -9,10 +9,13 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tenure.errors import Internal
+from tenure.errors import Internal, SchemaMismatch
 from tenure.persistence.engines.sqlite import migrations as sqlite_migrations
 from tenure.persistence.engines.sqlite.migrations import schema_files
+from tenure.persistence.engines.sqlite.preflight import APPLICATION_ID
 from tenure.persistence.store import open_store
+from tenure.persistence.upkeep.backup import back_up
+from tenure.persistence.upkeep.look import look_into
 from tests.kit.stores import own
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -82,3 +85,69 @@ async def _new(folder: Path) -> Path:
     async with open_store(folder / "new.db"):
         pass
     return folder / "new.db"
+
+
+OTHER_TABLES = [
+    "ALTER TABLE hosts RENAME COLUMN pid TO process",
+    "ALTER TABLE inputs ADD COLUMN later TEXT",
+    "DROP INDEX hosts_living",
+    "ALTER TABLE receipts RENAME TO other",
+]
+
+
+async def _open(path: Path) -> None:
+    async with open_store(path):
+        pass
+
+
+async def _look(path: Path) -> None:
+    async with look_into(path):
+        pass
+
+
+async def _back_up(path: Path) -> None:
+    await back_up(path, path.with_name("copy.db"))
+
+
+@pytest.mark.parametrize("change", OTHER_TABLES)
+async def test_a_store_of_the_same_version_with_other_tables_is_of_another_schema(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "agents.db"
+    await _open(path)
+    _execute(path, change)
+    before = schema_of(path)
+
+    for way in (_open, _look, _back_up):
+        with pytest.raises(SchemaMismatch, match="1 with tables"):
+            await way(path)
+    assert schema_of(path) == before
+
+
+async def test_tables_and_indexes_that_others_added_are_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+    await _open(path)
+    _execute(path, "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)")
+    _execute(path, "CREATE INDEX mine ON inputs (phase)")
+
+    for way in (_open, _look, _back_up):
+        await way(path)
+
+
+async def test_a_store_that_has_no_tables_yet_is_no_backup_and_not_to_be_looked_into(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+    await _open(path)
+    path.unlink()
+    path.with_name("agents.db-wal").unlink()
+    _execute(path, f"PRAGMA application_id = {APPLICATION_ID}")
+
+    for way in (_look, _back_up):
+        with pytest.raises(SchemaMismatch):
+            await way(path)
+    await _open(path)
+
+
+def _execute(path: Path, statement: str) -> None:
+    connection = apsw.Connection(str(path))
+    try:
+        connection.execute(statement)
+    finally:
+        connection.close()
