@@ -154,7 +154,10 @@ class Readers:
         borrower = object()  # one task may open several
         await self._query_limiter.acquire_on_behalf_of(borrower)
         try:
-            opened = await self._open(self._engine.open_query)
+            try:
+                opened = await self._open(self._engine.open_query)
+            except UnknownOutcome as exc:
+                raise self._stopper.stop_behind_group(f"a connection cannot be opened: {exc}") from exc
             executor, connection = opened or (self._shared_executor, self._shared_connection)
             lent = QueryConnection(connection, executor, self._limits.query_rows, self._stopper, lambda: self._closed)
             self._lent.append(lent)

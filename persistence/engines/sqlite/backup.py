@@ -30,6 +30,7 @@ from .migrations import check_known
 from .mounts import check_file_system
 from .preflight import (
     COPY_SUFFIX,
+    check_names,
     check_path,
     check_sqlite_version,
     mapped_os_errors,
@@ -91,6 +92,8 @@ class Copier:
         check_sqlite_version(apsw.sqlite_lib_version())
         with _known_errors(source):
             self._check_source(source)
+            check_file_system(source)
+            check_names(source)
             self._check_target(target)
             busy_s = self._busy_ms / 1000
             store = DatabaseFiles(source, self._files, self._locks, shared=True, vfs=None, busy_s=busy_s)

@@ -136,6 +136,7 @@ class SqliteEngine:
         """See `Engine.open_reader`."""
         if self._path == MEMORY or self._seams.one_connection:
             return None
+        self._check_unmoved()  # a new connection finds its files by name
         return self._open_reader(None)
 
     def open_look(self, files: DatabaseFiles) -> ReadConnection:
@@ -158,6 +159,7 @@ class SqliteEngine:
             if files is not None:
                 files.settle()
                 files.share()
+            self._check_unmoved()
         except BaseException:
             close_quietly(connection)
             raise
@@ -167,6 +169,7 @@ class SqliteEngine:
         """See `Engine.open_query`."""
         if self._path == MEMORY or self._seams.one_connection:
             return None
+        self._check_unmoved()
         connection = self._connect(apsw.SQLITE_OPEN_READONLY)
         connection.pragma("query_only", True)
         return Query(connection)
@@ -182,6 +185,10 @@ class SqliteEngine:
             self._host_locks.close()
         if self._files is not None:
             self._files.close()
+
+    def _check_unmoved(self) -> None:
+        if self._files is not None:
+            self._files.check_unmoved()
 
     def _prepare(self, files: DatabaseFiles) -> None:
         with mapped_os_errors(self._path):
@@ -326,6 +333,9 @@ class _Writer(Connection):
                 # Whoever still reads is not waited for: what cannot be moved now stays in the log, and is safe there.
                 self._db.set_busy_timeout(0)
                 self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            else:
+                with suppress(UnknownOutcome):  # why it broke is said already; it may be that the log was removed
+                    self._look()
         finally:
             close_quietly(self._db)
 

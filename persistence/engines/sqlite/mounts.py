@@ -12,9 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from tenure.errors import NetworkFileSystem
+from tenure.errors import CannotOpen, NetworkFileSystem
 
 LINUX_TABLE: Final = Path("/proc/self/mounts")
+
+BESIDE: Final = ("-wal", "-shm", "-lock", "-journal")
+"""How the names of files end that belong to a database."""
 
 UNRELIABLE: Final = frozenset(
     {
@@ -34,10 +37,29 @@ Mount = tuple[str, str]
 
 
 def check_file_system(path: str) -> None:
-    """Raises `NetworkFileSystem` where the path is on one and the system says so; a system that does not say passes."""
-    kind = file_system_of(path, read_mounts())
+    """Look at what is mounted; a system that does not say passes.
+
+    Raises:
+        NetworkFileSystem: The path is on one.
+        CannotOpen: A file of the store is a mount point itself.
+    """
+    mounts = read_mounts()
+    kind = file_system_of(path, mounts)
     if kind in UNRELIABLE:
         raise NetworkFileSystem(path=path, kind=kind)
+    check_not_mounted(path, mounts)
+
+
+def check_not_mounted(path: str, mounts: Iterable[Mount]) -> None:
+    """Raises `CannotOpen` where the database, or a file beside it, is mounted by itself.
+
+    Then the file has another path too, where another process finds it, with another lock and another log beside it.
+    """
+    names = {path, *(f"{path}{end}" for end in BESIDE)}
+    for folder, _ in mounts:
+        if folder in names:
+            detail = f"{folder} is mounted by itself, as with `docker run -v FILE:FILE`; mount its folder instead"
+            raise CannotOpen(path=path, detail=detail)
 
 
 def file_system_of(path: str, mounts: Iterable[Mount]) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -33,6 +36,8 @@ from tenure.persistence.engines.sqlite.mounts import (
 )
 from tenure.persistence.engines.sqlite.preflight import check_sqlite_version
 from tenure.persistence.store import Store, open_store
+from tenure.persistence.upkeep.backup import back_up
+from tenure.persistence.upkeep.look import look_into
 from tests.kit.faulty_vfs import (
     FULL,
     SYNC_ERROR,
@@ -377,3 +382,49 @@ async def test_a_store_says_what_it_is(store: Store, open_mode: OpenMode) -> Non
     assert store.supports_air_gapped
     assert store.durability_tier == ("inline" if open_mode.mode == "memory" else "durable")
     await store.health_check()
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-lock"])
+async def test_a_file_that_is_mounted_by_itself_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    path = tmp_path / "agents.db"
+    await fill(path)
+    table = tmp_path / "mounts"
+    table.write_text(f"/dev/vda / ext4 rw 0 0\n/dev/vda {path}{end} ext4 rw 0 0\n")
+    monkeypatch.setattr(sqlite_mounts, "LINUX_TABLE", table)
+
+    assert isinstance(await refusal(path), CannotOpen)
+    with pytest.raises(CannotOpen, match="mounted by itself"):
+        async with look_into(path):
+            pass
+    with pytest.raises(CannotOpen, match="mounted by itself"):
+        await back_up(path, tmp_path / "copy.db")
+
+
+@pytest.fixture
+def bound(tmp_path: Path) -> Generator[Path]:
+    """A second path, in another folder, at which the database is mounted by itself; only root may."""
+    path, other = tmp_path / "agents.db", tmp_path / "container" / "agents.db"
+    other.parent.mkdir()
+    for each in (path, other):
+        each.touch()
+    mounted = subprocess.run(["mount", "--bind", str(path), str(other)], check=False, capture_output=True, timeout=20)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount: {mounted.stderr!r}")
+    yield other
+    subprocess.run(["umount", str(other)], check=True, timeout=20)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("mount") is None, reason="needs bind mounts")
+async def test_a_database_that_is_really_bind_mounted_is_refused_at_its_second_path(
+    tmp_path: Path, bound: Path
+) -> None:
+    await fill(tmp_path / "agents.db")
+
+    error = await refusal(bound)
+
+    assert isinstance(error, CannotOpen)
+    assert "mount its folder instead" in str(error)
+    assert [path.name for path in bound.parent.iterdir()] == ["agents.db"]
