@@ -203,6 +203,7 @@ def _damage(world: _World, damage: Damage) -> None:
     if damage.file in ("log", "shm"):
         world.lost_log_with |= {f"{damage.file} {damage.way}"}
     if {"log", "shm"} <= {each.split()[0] for each in world.lost_log_with} and "shm removed" not in world.lost_log_with:
+        world.lost_log = True
         world.may_lose.update(world.acknowledged)  # both replaced: the hosts cannot know who began the log anew
 
 

@@ -1,0 +1,231 @@
+"""Hosts and newcomers compare the files they have open with those that have the names now."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+import tenure
+from tenure.errors import CannotOpen, StoreBroken
+from tenure.persistence.engines.sqlite.names import Names, check_alone, check_joins, is_connected
+from tenure.persistence.seams.files import OsFiles
+from tenure.persistence.seams.locks import OsLocks
+from tenure.persistence.store import open_store
+from tenure.persistence.upkeep.backup import back_up
+from tenure.persistence.upkeep.look import look_into
+from tests.kit.stores import landed, message, own
+
+SHORT = tenure.Limits(busy_s=0.0)
+
+
+async def _open(path: Path) -> None:
+    async with open_store(path, limits=SHORT):
+        pass
+
+
+async def _look(path: Path) -> None:
+    async with look_into(path):
+        pass
+
+
+async def _copy(path: Path) -> None:
+    await back_up(path, path.with_name("copy.db"))
+
+
+def beside(path: Path, end: str) -> Path:
+    return path.with_name(path.name + end)
+
+
+def replace(name: Path) -> None:
+    copy = name.with_name("put-there")
+    copy.write_bytes(name.read_bytes())
+    copy.rename(name)
+
+
+# --- Who joins
+
+
+@pytest.mark.parametrize("newcomer", [_open, _look, _copy])
+@pytest.mark.parametrize("happens", [Path.unlink, replace])
+@pytest.mark.parametrize("end", ["-lock", "-wal", "-shm"])
+async def test_a_newcomer_refuses_where_a_name_leads_elsewhere_and_the_host_acknowledges_nothing_more(
+    tmp_path: Path, end: str, happens: Callable[[Path], None], newcomer: Callable[[Path], Awaitable[None]]
+) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path) as store:
+        await own(store)
+        await store.commit(message(store, "m-1"))
+        happens(beside(path, end))
+
+        with pytest.raises(CannotOpen, match="removed or replaced while another process has it open"):
+            await newcomer(path)
+
+        with pytest.raises(StoreBroken):
+            await store.commit(message(store, "m-2"))
+
+    async with open_store(path) as store:
+        assert "m-1" in await landed(store, "m-1", "m-2")
+
+
+async def test_what_was_in_a_log_that_was_removed_is_in_the_database_when_the_host_has_looked(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path) as store:
+        await own(store)
+        await store.commit(message(store, "m-1"))
+        for end in ("-wal", "-shm", "-lock"):  # as `rm agents.db-*` does
+            beside(path, end).unlink()
+        with pytest.raises(StoreBroken):
+            await store.commit(message(store, "m-2"))
+
+    async with open_store(path) as store:
+        assert await landed(store, "m-1") == ["m-1"]
+
+
+async def test_a_lock_that_was_removed_is_no_hindrance_once_its_hosts_are_gone(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path) as store:
+        await own(store)
+        await store.commit(message(store, "m-1"))
+    beside(path, "-lock").unlink()
+
+    async with open_store(path) as store:
+        assert await landed(store, "m-1") == ["m-1"]
+
+
+async def test_a_reader_of_another_program_does_not_keep_a_host_from_being_alone(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+    await _open(path)
+    beside(path, "-lock").unlink()
+    other = apsw.Connection(str(path))
+    try:
+        other.execute("SELECT count(*) FROM hosts").fetchall()
+        assert is_connected(str(path), None)
+        await _open(path)
+    finally:
+        other.close()
+    assert not is_connected(str(path), None)
+
+
+async def test_a_name_that_is_put_back_is_as_good_as_never_moved(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path) as store:
+        await own(store)
+        beside(path, "-lock").rename(beside(path, "-aside"))
+        beside(path, "-aside").rename(beside(path, "-lock"))
+        await _open(path)
+        await store.commit(message(store, "m-1"))
+
+
+# --- The lock of a host
+
+
+@pytest.mark.parametrize("happens", [Path.unlink, replace])
+async def test_a_host_whose_own_lock_was_removed_or_replaced_is_not_taken_for_dead(
+    tmp_path: Path, happens: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path) as first, open_store(path) as second:
+        ((files,),) = await first.read(
+            lambda statements: [row[3:] for row in statements.all("ownership.other_hosts", host=first.host)]
+        )
+        happens(beside(path, f"-host-{second.incarnation}"))
+
+        assert not first.proofs.seize(second.incarnation, files)
+        await own(second)
+
+
+# --- Links and files that were planted
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+async def test_a_lock_that_is_a_link_is_refused_and_what_it_names_is_left_alone(
+    tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    path, victim = tmp_path / "agents.db", tmp_path / "victim"
+    victim.write_text("mine")
+    link(victim, beside(path, "-lock"))
+
+    with pytest.raises(CannotOpen):
+        await _open(path)
+
+    assert victim.read_text() == "mine"
+    assert not path.exists()
+
+
+async def test_a_link_that_leads_nowhere_is_refused_too(tmp_path: Path) -> None:
+    path, target = tmp_path / "agents.db", tmp_path / "elsewhere"
+    beside(path, "-lock").symlink_to(target)
+    with pytest.raises(CannotOpen):
+        await _open(path)
+    assert not target.exists()
+
+
+def test_a_pipe_is_no_lock(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with pytest.raises(OSError, match="a file of its own"):
+        OsLocks().acquire(str(tmp_path / "lock"), exclusive=True)
+
+
+def test_a_lock_that_is_made_is_new_and_one_that_is_sought_is_there(tmp_path: Path) -> None:
+    path, locks = str(tmp_path / "lock"), OsLocks()
+    with pytest.raises(FileNotFoundError):
+        locks.find(path)
+    made = locks.make(path)
+    with pytest.raises(FileExistsError):
+        locks.make(path)
+    assert locks.find(path) is None
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+    made.release()
+    found = locks.find(path)
+    assert found is not None
+    assert found.identity == OsFiles().identity(path)
+
+
+# --- Decisions, and the stamp that makes a look cheap
+
+
+def names(**changed: str) -> Names:
+    return Names(**{"database": "1:1", "lock": "1:2", "log": "1:3", "shm": "1:4", **changed})
+
+
+def test_names_are_read_back_as_they_were_written() -> None:
+    assert Names.read(f"{names().text} proof=1:9") == names()
+    assert Names.noted(names().note) == names()
+    assert Names.read("lock=1:2") is None
+    assert Names.noted(b"") is None
+
+
+@pytest.mark.parametrize("other", ["database", "lock", "log", "shm"])
+def test_who_joins_needs_the_files_of_every_living_host(other: str) -> None:
+    check_joins("a.db", names(), [names().text, f"{names().text} proof=1:9"])
+    for row in (names(**{other: "2:2"}).text, None, "nonsense"):
+        with pytest.raises(CannotOpen):
+            check_joins("a.db", names(), [names().text, row])
+
+
+def test_hosts_that_hold_the_very_lock_that_is_ours_alone_are_dead() -> None:
+    check_alone("a.db", "1:2", [names().text, names(log="5:5").text])
+    for row in (names(lock="2:2").text, None):
+        with pytest.raises(CannotOpen):
+            check_alone("a.db", "1:2", [names().text, row])
+
+
+def test_a_stamp_counts_only_when_no_later_change_can_have_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, folder = OsFiles(), str(tmp_path)
+    (tmp_path / "a").touch()
+    assert files.names_stamp(folder) is None  # a change in the next moment might not be seen in it
+
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + 10_000_000_000)
+    quiet = files.names_stamp(folder)
+    assert quiet is not None
+    assert quiet == files.names_stamp(folder)
+    (tmp_path / "moved").mkdir()
+    assert quiet != files.names_stamp(str(tmp_path / "moved"))
