@@ -379,7 +379,7 @@ async def open_store(
     executor = seams.writer_executor()
     try:
         # A cancelled opening would leave a thread behind that holds the lock; the opening is bounded by `busy_s`.
-        opened = await open_when_free(executor, engine, limits, seams)
+        opened = await open_when_free(executor, engine, durability, limits, seams)
     except BaseException:
         executor.close()
         raise

@@ -23,6 +23,7 @@ from tenure.persistence.engines.engine import (
     WriteConnection,
 )
 from tenure.persistence.facets.ownership.ownership import CloseHost
+from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.reading.readers import Readers
 from tenure.persistence.seams.executors import (
     Executor,
@@ -58,7 +59,9 @@ class Opened:
     host: HostKey
 
 
-async def open_when_free(executor: Executor, engine: Engine, limits: Limits, seams: Seams) -> Opened:
+async def open_when_free(
+    executor: Executor, engine: Engine, durability: DurabilityClass, limits: Limits, seams: Seams
+) -> Opened:
     """Open the engine on the writer's executor; another host that opens the file has it for itself for moments.
 
     Raises:
@@ -66,7 +69,7 @@ async def open_when_free(executor: Executor, engine: Engine, limits: Limits, sea
         StoreBroken: An I/O error; nothing is in doubt.
         Error: What preflight finds.
     """
-    opening = partial(_open, engine, limits, seams)
+    opening = partial(_open, engine, durability, limits, seams)
     give_up_at = trio.current_time() + limits.busy_s
     while True:
         try:
@@ -80,10 +83,10 @@ async def open_when_free(executor: Executor, engine: Engine, limits: Limits, sea
         await trio.sleep(OPENING_S)
 
 
-def _open(engine: Engine, limits: Limits, seams: Seams) -> Opened:
+def _open(engine: Engine, durability: DurabilityClass, limits: Limits, seams: Seams) -> Opened:
     connection = engine.open()
     try:
-        registry = HostRegistry(connection, engine.hosts, limits, seams)
+        registry = HostRegistry(connection, engine.hosts, durability, limits, seams)
         host = registry.join(alone=engine.alone)
         engine.share()
     except BaseException as exc:

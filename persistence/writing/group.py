@@ -199,7 +199,9 @@ class GroupRunner:
             _NeedsSavepoints: It was tried without, and rolled back.
         """
         now = self._clock()
-        synced = self._durability is DurabilityClass.DISK or any(commits[index].always_synced for index in waiting)
+        synced = self._durability is DurabilityClass.DISK or (
+            self._durability is DurabilityClass.OS and any(commits[index].always_synced for index in waiting)
+        )
         current: int | None = None
         try:
             self._connection.begin(synced=synced)

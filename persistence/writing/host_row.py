@@ -29,7 +29,7 @@ from tenure.persistence.engines.engine import (
     Statements,
     WriteConnection,
 )
-from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.model.values import DurabilityClass, LogicalRuntimeId
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
@@ -66,8 +66,16 @@ class Rejoined:
 class HostRegistry:
     """Registers this process as a host. Runs on the writer's executor."""
 
-    def __init__(self, connection: WriteConnection, proofs: HostProofs, limits: Limits, seams: Seams) -> None:
+    def __init__(
+        self,
+        connection: WriteConnection,
+        proofs: HostProofs,
+        durability: DurabilityClass,
+        limits: Limits,
+        seams: Seams,
+    ) -> None:
         """Register nothing yet."""
+        self._durability = durability
         self._connection = connection
         self._proofs = proofs
         self._limits = limits
@@ -99,6 +107,7 @@ class HostRegistry:
             incarnation
         )  # before the row can be seen: who cannot find the proof held takes us for dead
         try:
+            # In every class: nothing that the host writes may be on disk without the row that says its class.
             self._connection.begin(synced=True)
             try:
                 host = self._insert(incarnation, files)
@@ -128,6 +137,7 @@ class HostRegistry:
             pid=identity.pid,
             process_start=identity.process_start,
             files=files,
+            durability=self._durability.value,
             lease_until=now + self._limits.lease_s,
             now=now,
         )

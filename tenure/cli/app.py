@@ -6,6 +6,7 @@ import click
 
 from . import (
     backups,
+    cut_log,
     explanation,
     inspection,
     vacuum,
@@ -26,6 +27,7 @@ command(app, "list")(inspection.list_all)
 command(app, "show")(inspection.show)
 command(app, "verify")(inspection.verify)
 command(app, "vacuum")(vacuum.vacuum)
+command(app, "cut-log")(cut_log.cut_log)
 command(app, "why")(explanation.why)
 command(app, "tail")(explanation.tail)
 command(app, "dead-letters")(inspection.dead_letters)

@@ -13,7 +13,7 @@ from typing import Final, final
 import apsw
 from attrs import frozen
 
-from tenure.errors import CannotOpen, Contended, Corrupt, CounterOverflow, InvalidInput, StoreLocked
+from tenure.errors import CannotOpen, Contended, Corrupt, InvalidInput, StoreLocked
 from tenure.persistence.engines.engine import UnknownOutcome
 from tenure.persistence.seams.files import (
     Files,
@@ -36,11 +36,8 @@ from .preflight import (
     mapped_os_errors,
     read_head,
 )
+from .tokens import last_token, raise_tokens
 
-TOKEN_RAISE: Final = 2**32
-"""How far a restore raises the counter of fence tokens: what was minted after the backup stays behind it."""
-
-_LAST_TOKEN: Final = 2**63 - 1
 _STEP_PAGES: Final = 2_000
 _WAL_VERSION: Final = 2
 
@@ -54,7 +51,7 @@ class Copy:
         path: The new file.
         size: Its length in bytes.
         schema_version: Version of the schema.
-        last_fence_token: The last token that was minted; in a restored store, raised by `TOKEN_RAISE`.
+        last_fence_token: The last token that was minted; in a restored store, raised by `tokens.TOKEN_RAISE`.
         rows: Rows by table.
     """
 
@@ -113,7 +110,7 @@ class Copier:
                 store.close()
 
     def restore(self, backup: str, target: str) -> Copy:
-        """Make a new store of a backup, with the counter of fence tokens raised by `TOKEN_RAISE`.
+        """Make a new store of a backup, with the counter of fence tokens raised by `tokens.TOKEN_RAISE`.
 
         Raises:
             CannotOpen, NotADatabase, Corrupt: What `check_path` finds; a target that is there; a disk that fails.
@@ -137,7 +134,7 @@ class Copier:
                 self._check_target(target)  # once more, now that nobody else creates it
                 origin = self._connect(backup, apsw.SQLITE_OPEN_READONLY)
                 try:
-                    return self._copy(origin, backup, target, _raise_tokens)
+                    return self._copy(origin, backup, target, raise_tokens)
                 finally:
                     close_quietly(origin)
             finally:
@@ -243,30 +240,13 @@ def _leave(_copy: apsw.Connection) -> None:
     """A backup is what was read."""
 
 
-def _raise_tokens(copy: apsw.Connection) -> None:
-    # Whatever was minted after the backup may still be in somebody's hands: no token of the new store is one of those.
-    last = _last_token(copy)
-    if last > _LAST_TOKEN - TOKEN_RAISE:
-        raise CounterOverflow(counter="fence_token")
-    copy.execute("UPDATE store SET last_fence_token = ?", (last + TOKEN_RAISE,))
-
-
-def _last_token(connection: apsw.Connection) -> int:
-    row = connection.execute("SELECT last_fence_token FROM store").fetchone()
-    if row is None:
-        raise Corrupt(record="store", key="last_fence_token", detail="the row of the store is missing")
-    if not isinstance(row[0], int):
-        raise Corrupt(record="store", key="last_fence_token", detail="it is not a number")
-    return row[0]
-
-
 def _report(copy: apsw.Connection, target: str, size: int) -> Copy:
     contents = _contents(copy, target)
     return Copy(
         path=target,
         size=size,
         schema_version=contents.schema_version,
-        last_fence_token=_last_token(copy),
+        last_fence_token=last_token(copy),
         rows=contents.rows,
     )
 

@@ -54,6 +54,7 @@ from .preflight import (
     check_sqlite_version,
     mapped_os_errors,
 )
+from .tokens import raise_tokens
 from .user_queries import run_query
 
 _SYNCHRONOUS = {DurabilityClass.DISK: "FULL", DurabilityClass.OS: "NORMAL", DurabilityClass.MEMORY: "OFF"}
@@ -63,15 +64,27 @@ _STATEMENT_CACHE = 256  # every constant SQL text stays prepared: a miss doubles
 
 @final
 class SqliteEngine:
-    """One SQLite file, or ``:memory:``."""
+    """One SQLite file, or ``:memory:``.
+
+    Attributes:
+        has_cut: Whether this open raised the tokens because a damaged log was cut off.
+    """
 
     name = "sqlite"
     requires_network = False
 
     def __init__(
-        self, path: str, statements: Mapping[str, str], durability: DurabilityClass, limits: Limits, seams: Seams
+        self,
+        path: str,
+        statements: Mapping[str, str],
+        durability: DurabilityClass,
+        limits: Limits,
+        seams: Seams,
+        *,
+        cut_damage: bool = False,
     ) -> None:
-        """Keep what opening needs; touch nothing."""
+        """Keep what opening needs; touch nothing. With `cut_damage` a damaged log is cut off, and the tokens raised."""
+        self.has_cut = False
         self._path = path
         self._statements = statements
         self._durability = durability
@@ -82,7 +95,13 @@ class SqliteEngine:
         self._files: DatabaseFiles | None = None
         if path != MEMORY:
             self._files = DatabaseFiles(
-                path, seams.files, seams.locks, shared=self.shared, vfs=seams.vfs, busy_s=limits.busy_s
+                path,
+                seams.files,
+                seams.locks,
+                shared=self.shared,
+                vfs=seams.vfs,
+                busy_s=limits.busy_s,
+                cut_damage=cut_damage,
             )
         self._host_locks = None
         if self.shared and self._files is not None:
@@ -116,7 +135,7 @@ class SqliteEngine:
                     self._files.check_hosts(connection)
                 self._configure(connection)
                 with mapped_errors("migration", self._path, connection):
-                    migrate(connection, self._path, self._limits.busy_s)
+                    self._make_ready(connection)
                 if self._files is not None:
                     with mapped_os_errors(self._path):
                         self._files.settle()
@@ -131,6 +150,18 @@ class SqliteEngine:
             self.close()
             raise
         return _Writer(connection, self._statements, self._durability, self._limits, self._files)
+
+    def _make_ready(self, connection: apsw.Connection) -> None:
+        # Whatever an open commits is synced in every class before a group is written: else a torn tail looks like damage.
+        connection.pragma("synchronous", "FULL")
+        migrate(connection, self._path, self._limits.busy_s)
+        if self._files is not None and self._files.alone and self._files.was_cut:
+            with connection:
+                raise_tokens(connection)
+            self.has_cut = True
+            with mapped_os_errors(self._path):
+                self._files.forget_cut()
+        connection.pragma("synchronous", _SYNCHRONOUS[self._durability])
 
     def open_reader(self) -> ReadConnection | None:
         """See `Engine.open_reader`."""
@@ -265,7 +296,6 @@ class _Writer(Connection):
 
     def begin(self, *, synced: bool) -> None:
         self._look()  # beside another log or index not a byte is written
-        synced = synced and self._durability is not DurabilityClass.MEMORY
         if self._durability is not DurabilityClass.DISK and synced is not self._synced_now:
             # Before BEGIN: SQLite ignores the pragma inside a transaction.
             self._execute(f"PRAGMA synchronous={'FULL' if synced else _SYNCHRONOUS[self._durability]}")

@@ -29,7 +29,7 @@ from .names import (
     living_hosts,
     read_living_hosts,
 )
-from .preflight import check_path
+from .preflight import CUT_SUFFIX, check_path
 
 
 @final
@@ -55,12 +55,21 @@ class DatabaseFiles:
     """
 
     def __init__(
-        self, path: str, files: Files, locks: Locks, *, shared: bool, vfs: str | None, busy_s: float = 0.0
+        self,
+        path: str,
+        files: Files,
+        locks: Locks,
+        *,
+        shared: bool,
+        vfs: str | None,
+        busy_s: float = 0.0,
+        cut_damage: bool = False,
     ) -> None:
-        """Touch nothing yet; without `shared` the lock stays exclusive."""
+        """Touch nothing yet; without `shared` the lock stays exclusive; with `cut_damage` a damaged log is cut off."""
         self._path = path
         self._folder = folder_of(path)
         self._busy_s = busy_s
+        self._cut_damage = cut_damage
         self._vfs = vfs
         self._files = files
         self._locks = locks
@@ -212,7 +221,17 @@ class DatabaseFiles:
         log = LogRewrite(self._path, self._files, vfs=self._vfs, one_connection=not self._shared)
         log.settle_copy(self._check_alone, broken=self._files.exists(f"{self._path}-broken"))
         self._check_alone()
-        log.rewrite()
+        log.rewrite(cut_damage=self._cut_damage)
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether a damaged log was cut, now or before, and the tokens are still to be raised."""
+        return self._files.exists(self._path + CUT_SUFFIX)
+
+    def forget_cut(self) -> None:
+        """The raised tokens are on disk. Raises `OSError`."""
+        self._files.remove(self._path + CUT_SUFFIX)
+        self._files.sync_folder(self._folder)
 
     def _check_mark(self) -> None:
         # A host that stopped with an unknown outcome left it. Those that are still there may read what the disk never got.

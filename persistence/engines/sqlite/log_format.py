@@ -58,7 +58,7 @@ def read_header(data: bytes) -> LogHeader | None:
         return None
     magic, version, page_bytes = struct.unpack_from(">3I", data)
     big_endian = bool(magic & 1)
-    stored = _stored_sum(data, _SUMMED_OF_HEADER)
+    stored = stored_sum(data, _SUMMED_OF_HEADER)
     if magic & ~1 != _MAGIC or version != _VERSION or page_bytes not in _PAGE_SIZES:
         return None
     if checksum(data[:_SUMMED_OF_HEADER], (0, 0), big_endian=big_endian) != stored:
@@ -73,17 +73,22 @@ class Frame:
 
     Attributes:
         page: Number of the page, from 1.
-        commits: Whether it has the mark that ends a transaction.
+        database_pages: How many pages the database has behind it, where it ends a transaction; else 0.
         salts: Those of the log it was written to.
         stored: The checksum it has.
         summed: What its checksum covers beside the one before: the first words of its header, and its page.
     """
 
     page: int
-    commits: bool
+    database_pages: int
     salts: bytes
     stored: Sum
     summed: bytes
+
+    @property
+    def commits(self) -> bool:
+        """Whether it has the mark that ends a transaction."""
+        return self.database_pages != 0
 
     @property
     def content(self) -> bytes:
@@ -100,9 +105,9 @@ def read_frame(data: bytes) -> Frame:
     page, size = struct.unpack_from(">2I", data)
     return Frame(
         page=page,
-        commits=size != 0,
+        database_pages=size,
         salts=data[8:16],
-        stored=_stored_sum(data, 16),
+        stored=stored_sum(data, 16),
         summed=data[:_SUMMED_OF_FRAME] + data[FRAME_HEADER_BYTES:],
     )
 
@@ -117,7 +122,8 @@ def checksum(data: bytes, before: Sum, *, big_endian: bool) -> Sum:
     return first, second
 
 
-def _stored_sum(data: bytes, offset: int) -> Sum:
+def stored_sum(data: bytes, offset: int) -> Sum:
+    """The checksum that stands there."""
     first, second = struct.unpack_from(">2I", data, offset)
     return first, second
 

@@ -18,33 +18,46 @@ An open that finds a copy was preceded by one that did not get so far, and deals
 
 from __future__ import annotations
 
-import enum
-import hashlib
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from typing import Final, final
 
 import apsw
+from attrs import frozen
 
-from tenure.errors import Contended, StoreLocked
+from tenure.errors import CannotOpen, Contended, Corrupt, StoreLocked
+from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.files import Files, folder_of
 
 from .errors import mapped_errors
-from .log_format import FRAME_HEADER_BYTES, HEADER_BYTES, Frame, LogHeader, read_frame, read_header
-from .preflight import COPY_SUFFIX
+from .log_copy import Finding, LogCopy
+from .log_damage import LogDamage
+from .log_format import FRAME_HEADER_BYTES, HEADER_BYTES, read_header
+from .preflight import CUT_SUFFIX
 
-_TRAILER: Final = b"tenure: log copy"
-_DIGEST_BYTES: Final = 32
-_CHUNK: Final = 8 << 20
+_WAYS_ON: Final = "`tenure cut-log` cuts it off there, and loses what was behind"
 _BUSY_MS: Final = 1_000
 
 
-class _Finding(enum.Enum):
-    """What a copy says of the log beside it."""
+@final
+@frozen(kw_only=True, slots=True)
+class _Seen:
+    """What SQLite sees of the log.
 
-    OBSOLETE = "the copy is not whole, or the log is another one or has gone on"
-    TORN = "the log is what a torn rewrite left of the copy"
-    EQUAL = "the log is the copy"
+    Attributes:
+        connection: Holds the write lock.
+        frames: How many frames there are up to the last commit.
+        page_bytes: Length of a page.
+    """
+
+    connection: apsw.Connection
+    frames: int
+    page_bytes: int
+
+    @property
+    def end(self) -> int:
+        """Where the last commit ends in the file."""
+        return HEADER_BYTES + self.frames * (FRAME_HEADER_BYTES + self.page_bytes) if self.frames else 0
 
 
 @final
@@ -55,7 +68,7 @@ class LogRewrite:
         """Touch nothing yet; `vfs` and `one_connection` as in `Seams`."""
         self._path = path
         self._log = f"{path}-wal"
-        self._copy = path + COPY_SUFFIX
+        self._copy = LogCopy(path, files)
         self._files = files
         self._vfs = vfs
         self._one_connection = one_connection
@@ -71,141 +84,82 @@ class LogRewrite:
             StoreLocked: Another program has read the log that would be written; the copy stays.
             OSError: The disk failed; the copy stays.
         """
-        if not self._files.exists(self._copy):
+        if not self._copy.exists:
             return
         with self._exclusive() as exclusive:
-            found = self._compare()
+            found = self._copy.compare()
             if exclusive:
-                if found is not _Finding.OBSOLETE:
-                    self._write_back()
-                self._drop_copy()
+                if found is not Finding.OBSOLETE:
+                    self._copy.write_back()
+                self._copy.drop()
                 return
-        if found is _Finding.TORN or (broken and found is _Finding.EQUAL):
+        if found is Finding.TORN or (broken and found is Finding.EQUAL):
             raise StoreLocked(path=self._path, holder="a program that read the log before it was recovered")
         check_alone()
-        self._drop_copy()
+        self._copy.drop()
 
-    def rewrite(self) -> None:
+    def rewrite(self, *, cut_damage: bool = False) -> None:
         """Write the log again, in place, up to the last commit that SQLite sees.
 
+        Args:
+            cut_damage: Where the log is damaged, leave `CUT_SUFFIX` for who mints tokens, and cut off what cannot be read.
+
         Raises:
+            Corrupt: It is damaged; nothing was changed.
             StoreLocked: Another program writes, or has read more of the log than is left of it.
             OSError: The disk failed, or is full: a copy that is whole stays.
         """
-        if not self._size(self._log):
+        if not self._size():
             return
         try:
-            with self._write_locked() as (frames, page_bytes):
-                self._cut(frames, page_bytes)
-                if frames:
-                    self._make_copy()
-                    self._write_back()
-                    self._drop_copy()
+            with self._write_locked() as seen:
+                self._check_seen(seen)
+                detail = self._find_damage(seen)
+                if detail is not None:
+                    if not cut_damage:
+                        raise Corrupt(record="log", key=self._log, detail=f"{detail} ({_WAYS_ON})")
+                    self._mark_cut()
+                self._cut(seen.end)
+                if seen.frames:
+                    self._copy.make()
+                    self._copy.write_back()
+                    self._copy.drop()
         except Contended as exc:
             raise StoreLocked(path=self._path, holder="another program that writes") from exc
 
     # The steps
 
-    def _cut(self, frames: int, page_bytes: int) -> None:
-        size = self._size(self._log)
-        end = HEADER_BYTES + frames * (FRAME_HEADER_BYTES + page_bytes) if frames else 0
-        if size < end:
-            holder = "a program that read more of the log than is left of it"
-            raise StoreLocked(path=self._path, holder=holder)
-        if size > end:
+    def _check_seen(self, seen: _Seen) -> None:
+        # A program that was connected before may remember frames that the disk never got.
+        head = self._files.read_at(self._log, 0, HEADER_BYTES)
+        if seen.frames and (self._size() < seen.end or read_header(head) is None):
+            raise StoreLocked(path=self._path, holder="a program that read more of the log than is left of it")
+
+    def _find_damage(self, seen: _Seen) -> str | None:
+        with self._database() as file:
+            damage = LogDamage(
+                self._log, self._files, seen.page_bytes, lambda offset, amount: file.xRead(amount, offset)
+            )
+            detail = damage.find(seen.frames)
+        return None if detail is None or not _all_synced(seen.connection) else detail
+
+    def _mark_cut(self) -> None:
+        mark = self._path + CUT_SUFFIX
+        if not self._files.exists(mark):
+            self._files.create(mark)
+        self._files.sync(mark)
+        self._files.sync_folder(folder_of(self._path))
+
+    def _cut(self, end: int) -> None:
+        if self._size() > end:
             self._files.truncate(self._log, end)
             self._files.sync(self._log)
-
-    def _make_copy(self) -> None:
-        self._files.create(self._copy)
-        try:
-            digest, written = hashlib.sha256(), 0
-            for offset, chunk in self._chunks(self._log, 0, self._size(self._log)):
-                digest.update(chunk)
-                self._files.write_at(self._copy, offset, chunk)
-                written = offset + len(chunk)
-            self._files.write_at(self._copy, written, _TRAILER + digest.digest())
-            self._files.sync(self._copy)
-            self._files.sync_folder(folder_of(self._path))
-        except BaseException:
-            with suppress(OSError):  # it would take the last room of a full disk; the next open removes it
-                self._files.remove(self._copy)
-            raise
-
-    def _write_back(self) -> None:
-        # From the copy, which is synced: the log's own pages may have left the cache, and the disk holds something else.
-        end = self._copied()
-        self._files.write_at(self._log, 0, self._files.read_at(self._copy, 0, HEADER_BYTES))
-        self._files.sync(self._log)
-        for offset, chunk in self._chunks(self._copy, HEADER_BYTES, end):
-            self._files.write_at(self._log, offset, chunk)
-        self._files.sync(self._log)
-        self._files.sync_folder(folder_of(self._path))
-
-    def _drop_copy(self) -> None:
-        if self._files.exists(self._log):
-            self._files.sync(self._log)
-        self._files.sync_folder(folder_of(self._path))
-        self._files.remove(self._copy)
-        self._files.sync_folder(folder_of(self._path))
-
-    # What a copy says
-
-    def _compare(self) -> _Finding:
-        size, copied = self._size(self._log), self._copied()
-        if not 0 < size <= copied or not self._is_whole(copied):
-            return _Finding.OBSOLETE
-        head, kept = (self._files.read_at(name, 0, HEADER_BYTES) for name in (self._log, self._copy))
-        ours, theirs = read_header(head), read_header(kept)
-        if theirs is None:
-            return _Finding.OBSOLETE
-        if ours is None:
-            return _Finding.TORN
-        if ours.salts != theirs.salts:
-            return _Finding.OBSOLETE
-        differs = self._first_difference(ours, size)
-        if differs is None:
-            return _Finding.EQUAL if size == copied and head == kept else _Finding.TORN
-        return _Finding.OBSOLETE if self._is_valid(ours, differs) else _Finding.TORN
-
-    def _is_whole(self, copied: int) -> bool:
-        digest = hashlib.sha256()
-        for _, chunk in self._chunks(self._copy, 0, copied):
-            digest.update(chunk)
-        trailer = self._files.read_at(self._copy, copied, len(_TRAILER) + _DIGEST_BYTES)
-        return trailer == _TRAILER + digest.digest()
-
-    def _first_difference(self, header: LogHeader, size: int) -> int | None:
-        """The offset of the first frame of the log that is not the copy's."""
-        step = max(_CHUNK // header.frame_bytes, 1) * header.frame_bytes
-        for offset in range(HEADER_BYTES, size, step):
-            amount = min(step, size - offset)
-            here, there = (self._files.read_at(name, offset, amount) for name in (self._log, self._copy))
-            if here != there:
-                frames = range(0, amount, header.frame_bytes)
-                return offset + next(
-                    at for at in frames if here[at : at + header.frame_bytes] != there[at : at + header.frame_bytes]
-                )
-        return None
-
-    def _is_valid(self, header: LogHeader, offset: int) -> bool:
-        """Whether this frame goes on from the one before it, which is the copy's and so is valid itself."""
-        frame = self._frame(header, offset)
-        if frame is None or frame.salts != header.salts:
-            return False
-        before = None if offset == HEADER_BYTES else self._frame(header, offset - header.frame_bytes)
-        seed = header.sum if before is None else before.stored
-        return frame.computed(seed, big_endian=header.big_endian) == frame.stored
-
-    def _frame(self, header: LogHeader, offset: int) -> Frame | None:
-        data = self._files.read_at(self._log, offset, header.frame_bytes)
-        return read_frame(data) if len(data) == header.frame_bytes else None
 
     # SQLite's own locks
 
     @contextmanager
-    def _write_locked(self) -> Generator[tuple[int, int]]:
-        """Hold the write lock; gives the number of frames up to the last commit that SQLite sees, and the length of a page."""
+    def _write_locked(self) -> Generator[_Seen]:
+        """Hold the write lock, and say what SQLite sees."""
         with mapped_errors("recovery of the log", self._path), closing(self._connect()) as writer:
             if self._one_connection:
                 writer.pragma("locking_mode", "EXCLUSIVE")
@@ -216,7 +170,7 @@ class LogRewrite:
                 with closing(self._connect()) as other:  # no connection can ask inside its own transaction
                     frames = _frames_in_use(other)
             try:
-                yield frames, writer.pragma("page_size")
+                yield _Seen(connection=writer, frames=frames, page_bytes=writer.pragma("page_size"))
             finally:
                 writer.execute("ROLLBACK")
 
@@ -230,27 +184,38 @@ class LogRewrite:
     @contextmanager
     def _exclusive(self) -> Generator[bool]:
         """Try to lock the database as SQLite does: got where no connection of any program has read it; none can meanwhile."""
-        with mapped_errors("recovery of the log", self._path):
-            flags = [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READWRITE, 0]
-            file = apsw.VFSFile(self._vfs or "", self._path, flags)
+        with mapped_errors("recovery of the log", self._path), self._database() as file:
             try:
-                yield not flags[1] & apsw.SQLITE_OPEN_READONLY and _try_exclusive(file)
+                yield _try_exclusive(file)
             finally:
                 file.xUnlock(apsw.SQLITE_LOCK_NONE)
-                file.xClose()
 
-    # Files
+    @contextmanager
+    def _database(self) -> Generator[apsw.VFSFile]:
+        # Never through a descriptor of our own: see `read_head`.
+        flags = [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READWRITE, 0]
+        file = apsw.VFSFile(self._vfs or "", self._path, flags)
+        try:
+            if flags[1] & apsw.SQLITE_OPEN_READONLY:
+                raise CannotOpen(path=self._path, detail="the file may be read but not written")
+            yield file
+        finally:
+            file.xClose()
 
-    def _size(self, name: str) -> int:
-        return self._files.size(name) if self._files.exists(name) else 0
+    def _size(self) -> int:
+        return self._files.size(self._log) if self._files.exists(self._log) else 0
 
-    def _copied(self) -> int:
-        """How much of a log is in the copy."""
-        return self._size(self._copy) - len(_TRAILER) - _DIGEST_BYTES
 
-    def _chunks(self, name: str, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-        for offset in range(start, end, _CHUNK):
-            yield offset, self._files.read_at(name, offset, min(_CHUNK, end - offset))
+def _all_synced(connection: apsw.Connection) -> bool:
+    """Whether every host that wrote into this log synced each group before the next one.
+
+    Of a host whose row is closed or lost this is so: that commit was synced, and with it all that the host had written. The
+    rows that SQLite sees are all that count: a host's row was synced, in every class, before the host wrote anything else.
+    """
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'hosts'").fetchone() is None:
+        return True  # what there is was written while the store was made, which is synced in every class
+    weaker = "SELECT 1 FROM hosts WHERE closed_at IS NULL AND lost_at IS NULL AND durability IS NOT ?"
+    return connection.execute(weaker, (DurabilityClass.DISK.value,)).fetchone() is None
 
 
 def _frames_in_use(connection: apsw.Connection) -> int:

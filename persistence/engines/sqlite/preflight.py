@@ -33,6 +33,9 @@ APPLICATION_ID: Final = 0x54454E55
 COPY_SUFFIX: Final = "-wal-copy"
 """Stands behind a database's path in the name of the copy of its log, which is there while an open writes the log again."""
 
+CUT_SUFFIX: Final = "-cut"
+"""Stands behind a database's path in the name of the mark that a damaged log was cut: tokens are to be raised."""
+
 HEADER: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
 _FIRST_SAFE: Final = (3, 51, 3)  # 3.7.0 to 3.51.2 can reset the log under a reader and lose commits

@@ -11,8 +11,8 @@ WHERE singleton = 1 AND last_fence_token BETWEEN :least AND :most RETURNING last
 SELECT last_fence_token FROM store WHERE singleton = 1;
 
 -- name: ownership.open_host
-INSERT INTO hosts (incarnation, host_name, boot_id, pid, process_start, files, group_number, lease_until, opened_at)
-VALUES (:incarnation, :host_name, :boot_id, :pid, :process_start, :files, 0, :lease_until, :now)
+INSERT INTO hosts (incarnation, host_name, boot_id, pid, process_start, files, durability, group_number, lease_until, opened_at)
+VALUES (:incarnation, :host_name, :boot_id, :pid, :process_start, :files, :durability, 0, :lease_until, :now)
 RETURNING host;
 
 -- name: ownership.lose_others

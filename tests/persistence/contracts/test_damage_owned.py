@@ -88,8 +88,9 @@ BEGINS = ("enter again", "begin", "begin more")
 LOOKS = ("list", "ids", "requests", "arrived")
 
 OTHER_HOST = (
-    "INSERT INTO hosts (incarnation, host_name, boot_id, pid, process_start, group_number, lease_until, opened_at)"
-    " VALUES ('other', 'there', 'boot', 7, '1', 3, 0, 0)"
+    "INSERT INTO hosts"
+    " (incarnation, host_name, boot_id, pid, process_start, durability, group_number, lease_until, opened_at)"
+    " VALUES ('other', 'there', 'boot', 7, '1', 'disk', 3, 0, 0)"
 )
 
 

@@ -15,6 +15,7 @@ CREATE TABLE hosts (
     pid INTEGER NOT NULL,
     process_start TEXT NOT NULL,
     files TEXT,
+    durability TEXT NOT NULL,
     group_number INTEGER NOT NULL,
     lease_until REAL NOT NULL,
     opened_at REAL NOT NULL,
