@@ -32,6 +32,7 @@ from tenure.errors import (
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.runs import sends
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
+from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     InputId,
@@ -124,6 +125,7 @@ class Supervisor:
 
     # What a host asks for
 
+    @checked
     async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
         """Own a runtime and return its handle: a new one, one that was left, or the one that this supervisor owns already.
 
@@ -161,6 +163,7 @@ class Supervisor:
             await self.actor(facts).apply(LifecycleEvent.ATTACH)
         return Runtime(self, facts)
 
+    @checked
     def runtime(self, runtime_id: str) -> Runtime:
         """The handle of a runtime that this supervisor owns. Raises `NotFound`."""
         facts = self._owned.get(check_runtime_id(runtime_id))
@@ -168,6 +171,7 @@ class Supervisor:
             raise NotFound(what="owned runtime", key=runtime_id)
         return Runtime(self, facts)
 
+    @checked
     async def find(self, runtime_id: str) -> Runtime | ForeignRuntime:
         """The handle of any runtime of the store; verbs of one that another host owns go to it. Raises `NotFound`."""
         checked = check_runtime_id(runtime_id)
@@ -183,6 +187,7 @@ class Supervisor:
         """
         return await (await self.find(runtime_id)).accept(payload, **terms)
 
+    @checked
     async def ticket(
         self, runtime_id: str, *, input_id: str | None = None, idempotency_key: str | None = None
     ) -> Ticket:
@@ -209,6 +214,7 @@ class Supervisor:
         self.watch.stir()
         return ticket
 
+    @checked
     async def read_session(self, runtime_id: str) -> list[Any]:
         """The whole conversation of a runtime, decoded, first message to last.
 
@@ -218,10 +224,12 @@ class Supervisor:
         """
         return await read_session(self.store, check_runtime_id(runtime_id))
 
+    @checked
     async def dead_letters(self, runtime_id: str) -> list[DeadLetter]:
         """The abandoned inputs of a runtime and what it sent and nobody could take, oldest first."""
         return await read_dead_letters(self.store, check_runtime_id(runtime_id))
 
+    @checked
     async def refused_sends(self, runtime_id: str) -> list[sends.RefusedSend]:
         """What a runtime sent and nobody could take, oldest first."""
         return await read_refused_sends(self.store, check_runtime_id(runtime_id))

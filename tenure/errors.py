@@ -234,18 +234,18 @@ class SessionKeyMismatch(WriteFailed):
 
 @final
 class SessionBindingMismatch(WriteFailed):
-    """A facet bound to one session was used for another.
+    """A facet or runtime bound to one session was used for another, which belongs elsewhere.
 
     The caller's side: bind the facet to the session it means. `SessionKeyMismatch` is about a snapshot whose bytes
     name another session.
 
-    Fields: the session the facet is bound to and the one it was asked to touch.
+    Fields: the session that is bound, None where none is, and the one that was to be touched.
     """
 
     retryable = False
-    message = "this facet is bound to session {bound!r} and was asked to touch {attempted!r}; bind another one"
+    message = "session {attempted!r} belongs elsewhere and the one bound here is {bound!r}; bind another one"
 
-    bound: str
+    bound: str | None
     attempted: str
 
 

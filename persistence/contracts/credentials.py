@@ -7,11 +7,13 @@ from typing import final
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets import credentials
 from tenure.persistence.facets.credentials import PersistFlow, Update, UpdateFlow, UpdateRaised
+from tenure.persistence.model.arguments import checked
 
 from .access import Access
 
 
 @final
+@checked
 class CredentialsContract:
     """The verbs of `store.credentials`."""
 

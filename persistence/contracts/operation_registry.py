@@ -13,6 +13,7 @@ import trio
 from attrs import evolve
 
 from tenure.errors import Closed, FeedGap, NotFound, OperationRejected
+from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.operations import (
     MAX_COMPLETED,
     CompletionEntry,
@@ -48,6 +49,7 @@ class _Watch:
 
 
 @final
+@checked
 class OperationRegistry:
     """The operations of one runtime. Made by `open`."""
 

@@ -10,6 +10,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.facets import operations
 from tenure.persistence.facets.operations import DeleteOperations, PersistOperations
+from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.operations import (
     PersistedOpsSnapshot,
     encode_ops,
@@ -23,6 +24,7 @@ from .access import Access
 
 
 @final
+@checked
 class OperationsContract:
     """The verbs of `store.operations`. `OperationRegistry` keeps one snapshot live over them."""
 

@@ -33,13 +33,16 @@ from tenure.persistence.facets.inbox.receipts import (
 )
 from tenure.persistence.facets.ownership import lifecycle
 from tenure.persistence.facets.ownership.lifecycle import PersistState
+from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.envelope import (
     SessionSnapshot,
     decode_snapshot,
     encode_snapshot,
     identity_of,
 )
+from tenure.persistence.model.input_state import INPUT_RECORD_VERSION
 from tenure.persistence.model.lifecycle_record import decode_lifecycle_record
+from tenure.persistence.model.validation import INT_LIMIT
 from tenure.persistence.model.values import check_runtime_id
 
 from .access import Access
@@ -66,6 +69,7 @@ _DIGEST_LENGTH: Final = 64
 
 
 @final
+@checked
 class RuntimeContract:
     """The verbs of `store.runtimes`."""
 
@@ -99,7 +103,7 @@ class RuntimeContract:
             ContinuityViolation: The delta does not continue the stored conversation.
             StaleFence: Another token than the runtime's.
         """
-        target, run = check_runtime_id(runtime_id), _run_id(run_id)
+        target, run = check_runtime_id(runtime_id), RunId(run_id)
         snapshot = decode_snapshot(session_delta.session_snapshot)
         values = await self._write(
             target,
@@ -160,8 +164,10 @@ class RuntimeContract:
         self, runtime_id: LogicalRuntimeId | str, run_id: RunId | str, sequence: int
     ) -> RunBoundaryReceipt | None:
         """One stored receipt, or None. Raises `Corrupt` where it cannot be decoded."""
-        target, run = check_runtime_id(runtime_id), _run_id(run_id)
-        return await self._store.read(lambda statements: receipts.find(statements, target, run, sequence))
+        target = check_runtime_id(runtime_id)
+        if not 0 < sequence < INT_LIMIT:
+            return None  # no receipt has such a number
+        return await self._store.read(lambda statements: receipts.find(statements, target, RunId(run_id), sequence))
 
     # Snapshots
 
@@ -362,22 +368,20 @@ class RuntimeContract:
 
 
 def _states(given: Iterable[AnyInputState]) -> tuple[InputState, ...]:
-    states = tuple(each if isinstance(each, InputState) else each.state for each in given)
-    for state in states:
-        InputStatePersistenceRecord.of(state)
+    states = tuple(_state(each) for each in given)
     if len({state.input_id for state in states}) < len(states):
         raise InvalidInput(detail="an input stands in it twice", field="input_states")
     return states
 
 
-def _run_id(run_id: str) -> RunId:
-    if not run_id or "\0" in run_id:
-        raise InvalidInput(detail="a run id is not empty and has no NUL character", field="run_id")
-    return RunId(run_id)
+def _state(given: AnyInputState) -> InputState:
+    if isinstance(given, StoredInputState) and given.stored_input_state_version != INPUT_RECORD_VERSION:
+        detail = f"it is of version {given.stored_input_state_version}, and {INPUT_RECORD_VERSION} is written"
+        raise InvalidInput(detail=detail, field="stored_input_state_version")
+    return InputStatePersistenceRecord.of(given if isinstance(given, InputState) else given.state).state
 
 
 def _check_receipt(receipt: RunBoundaryReceipt) -> None:
-    _run_id(receipt.run_id)
     digest = receipt.conversation_digest
     if digest is not None and (len(digest) != _DIGEST_LENGTH or digest.strip("0123456789abcdef")):
         raise InvalidInput(detail="it is not a SHA-256 in hex", field="conversation_digest")

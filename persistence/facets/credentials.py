@@ -69,7 +69,7 @@ class UpdateFlow(Change):
 class UpdateRaised:
     """What an update raised; nothing was written."""
 
-    error: Exception = field(repr=False)
+    error: BaseException = field(repr=False)
 
 
 def _persist(tx: Transaction, change: PersistFlow) -> None:
@@ -84,7 +84,7 @@ def _compute(tx: Transaction, change: UpdateFlow) -> UpdateRaised | None:
             snapshot.close()
         if not isinstance(snapshot, bytes):
             raise InvalidInput(detail="an update returns bytes, and does so at once", field="update")  # noqa: TRY301
-    except Exception as exc:  # noqa: BLE001 - it is the caller's function, and its error is the caller's
+    except BaseException as exc:  # noqa: BLE001 - it is the caller's function, and what it raises is the caller's alone
         return UpdateRaised(error=exc)
     tx.notes[COMPUTED] = snapshot
     return None

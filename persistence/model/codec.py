@@ -4,34 +4,71 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
 from types import NoneType
 from typing import Any, Final
+from uuid import UUID
 
 import attrs
 import msgspec
 
 from tenure.errors import Corrupt, InvalidInput
 
+from .validation import said, shown
+
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 _decoder: Final = msgspec.json.Decoder()
 _PLAIN: Final = frozenset((str, int, bool, NoneType))
 _LOST: Final = (bytes, bytearray, memoryview, set, frozenset)
+_TEXTS: Final = (Decimal, UUID, timedelta, date, time)
+"""What the encoder makes a text of. In an instance of a class the class makes it again; elsewhere it would stay a text."""
+
+NESTING: Final = 200
+"""How deep JSON may be nested. Every decoder bears it, on any stack that a program has left."""
 
 
 def encode(value: object, field: str) -> bytes:
-    """Encode a JSON value (also attrs classes, dataclasses, enums and datetimes); keys of objects are sorted.
+    """Encode a JSON value (also attrs classes, dataclasses and enums); keys of objects are sorted.
+
+    A tuple comes back as a list, an enum as its value. An instance of a class comes back as an object, unless its class is
+    registered for the payloads of its kind.
 
     Raises:
         InvalidInput: The value has no JSON form; `field` names it. So have NaN and infinity, which the encoder would make
-            null, and bytes and sets, which it would make texts and lists: they would come back as something else.
+            null; bytes, sets, decimals, dates and UUIDs, and keys of an object that are not text: they would come back as
+            something else; and what is nested deeper than `NESTING`.
     """
     try:
         data = _encoder.encode(value)
         _refuse_lost(value)
-    except (TypeError, ValueError, RecursionError, OverflowError) as exc:
-        raise InvalidInput(detail=f"no JSON form: {exc}", field=field) from exc
+        check_nesting(data)
+    except InvalidInput:
+        raise
+    except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
+        raise InvalidInput(detail=f"no JSON form: {said(exc)}", field=field) from exc
     return data
+
+
+def check_nesting(data: bytes) -> None:
+    """Raises `ValueError` where JSON is nested deeper than `NESTING`."""
+    if data.count(b"[") + data.count(b"{") <= NESTING:
+        return
+    depth = deepest = 0
+    for mark in _MARKS.findall(data):
+        if mark in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif mark in b"]}":
+            depth -= 1
+    if deepest > NESTING:
+        raise ValueError(f"it is nested {deepest} deep, and {NESTING} is the limit")
+
+
+_MARKS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+"""Texts of JSON as a whole, so that a bracket in one does not count; and brackets."""
 
 
 def _refuse_lost(value: object) -> None:
@@ -41,21 +78,27 @@ def _refuse_lost(value: object) -> None:
         kind: type[Any] = each.__class__
         if kind in _PLAIN:
             continue
-        if kind is dict:
-            found += each.values()
-        elif kind is list or kind is tuple:
-            found += each
-        elif kind is float or issubclass(kind, float):
-            if not math.isfinite(each):
-                raise ValueError(f"{each} is not a JSON number")
-        elif issubclass(kind, _LOST):
-            raise TypeError(f"{kind.__name__} would come back as something else; encode it, or use a payload class")
-        elif issubclass(kind, Mapping):
+        if kind is dict or issubclass(kind, Mapping):
+            _check_keys(each)
             found += each.values()
         elif issubclass(kind, list | tuple):
             found += each
+        elif issubclass(kind, _LOST):
+            raise TypeError(f"a {kind.__name__} would come back as something else; encode it, or use a payload class")
+        elif issubclass(kind, _TEXTS):
+            raise TypeError(f"a {kind.__name__} would come back as text; make it text, or use a payload class")
+        elif issubclass(kind, float):
+            if not math.isfinite(each):
+                raise ValueError(f"{each} is not a JSON number")
         else:
-            found += [getattr(each, name, None) for name in _field_names(kind)]
+            parts = [getattr(each, name, None) for name in _field_names(kind)]
+            found += [part for part in parts if not isinstance(part, _TEXTS)]
+
+
+def _check_keys(value: Mapping[Any, Any]) -> None:
+    for key in value:
+        if not isinstance(key, str):
+            raise TypeError(f"the key {shown(key)} of an object is not text")
 
 
 def _field_names(kind: type[Any]) -> Iterable[str]:

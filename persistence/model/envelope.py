@@ -14,8 +14,10 @@ from typing import Any, Final, final
 import msgspec
 from attrs import field, frozen
 
-from tenure.errors import InvalidSnapshot
+from tenure.errors import InvalidInput, InvalidSnapshot
 
+from .arguments import check_value
+from .codec import check_nesting, encode
 from .values import SessionId
 
 ENVELOPE_VERSION: Final = 1
@@ -100,9 +102,6 @@ class SessionSnapshot:
         return self.digest.hex()
 
 
-_encode_meta: Final = msgspec.json.Encoder(order="deterministic").encode
-
-
 @final
 @frozen(kw_only=True)
 class _Wire:
@@ -119,14 +118,14 @@ class _Wire:
 def encode_meta(meta: dict[str, Any]) -> bytes:
     """A meta object as it is stored. Raises `InvalidSnapshot` where it has no JSON form."""
     try:
-        return _encode_meta(meta)
-    except (TypeError, ValueError, RecursionError, OverflowError) as exc:
-        raise InvalidSnapshot(detail=f"meta has no JSON form: {type(exc).__name__}") from exc
+        return encode(meta, "meta")
+    except InvalidInput as exc:
+        raise InvalidSnapshot(detail=f"meta has {exc.detail}") from exc
 
 
 def encode_snapshot(snapshot: SessionSnapshot) -> bytes:
     """The envelope of a snapshot. Raises `InvalidSnapshot` where it contradicts itself."""
-    check_snapshot(snapshot)
+    snapshot = check_snapshot(snapshot)
     return msgspec.msgpack.encode(
         _Wire(
             tenure_snapshot=ENVELOPE_VERSION,
@@ -146,9 +145,10 @@ def decode_snapshot(data: bytes) -> SessionSnapshot:
         InvalidSnapshot: The bytes are none, or of another version, or contradict themselves.
     """
     try:
-        wire = msgspec.msgpack.decode(data, type=_Wire)
+        wire = msgspec.msgpack.decode(check_value(data, bytes, "snapshot"), type=_Wire)
+        check_nesting(wire.meta)
         meta = msgspec.json.decode(wire.meta, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, ValueError, RecursionError, InvalidInput) as exc:
         raise InvalidSnapshot(detail=f"no envelope: {type(exc).__name__}") from exc
     if wire.tenure_snapshot != ENVELOPE_VERSION:
         raise InvalidSnapshot(detail=f"an envelope of version {wire.tenure_snapshot}, not {ENVELOPE_VERSION}")
@@ -157,24 +157,26 @@ def decode_snapshot(data: bytes) -> SessionSnapshot:
     )
     if snapshot.revision != wire.revision:
         raise InvalidSnapshot(detail="its revision is not the digest of its messages")
-    check_snapshot(snapshot)
-    return snapshot
+    return check_snapshot(snapshot)
 
 
-def check_snapshot(snapshot: SessionSnapshot) -> None:
-    """Refuse a snapshot that contradicts itself.
+def check_snapshot(snapshot: SessionSnapshot) -> SessionSnapshot:
+    """Return the snapshot, each part in its plain form; refuse one that contradicts itself.
 
     The last rewrite must have led to a beginning of the path: after it, messages were only appended.
 
     Raises:
         InvalidSnapshot: It names no session, or its rewrites do not lead to its messages.
     """
-    if not snapshot.session_id or "\0" in snapshot.session_id:
-        raise InvalidSnapshot(detail="its session id is empty or has a NUL character")
+    try:
+        snapshot = check_value(snapshot, SessionSnapshot, "snapshot")
+    except InvalidInput as exc:
+        raise InvalidSnapshot(detail=f"{exc.field}: {exc.detail}") from exc
     if not all(_is_revision(each.parent_revision) and _is_revision(each.revision) for each in snapshot.rewrites):
         raise InvalidSnapshot(detail="a rewrite names a revision that is not a hex digest")
     if snapshot.rewrites and bytes.fromhex(snapshot.rewrites[-1].revision) not in snapshot.digests:
         raise InvalidSnapshot(detail="its last rewrite does not lead to its messages")
+    return snapshot
 
 
 def _is_revision(text: str) -> bool:

@@ -10,7 +10,8 @@ from attrs import field, frozen
 
 from tenure.errors import InvalidInput
 
-from .codec import digest
+from .arguments import check_key, check_value
+from .codec import check_nesting, digest
 from .phases import is_terminal
 from .policies import (
     InputDurability,
@@ -172,13 +173,16 @@ class InputStatePersistenceRecord:
 
     @classmethod
     def of(cls, state: InputState) -> InputStatePersistenceRecord:
-        """Check an input and wrap it.
+        """Check an input, part by part and as a whole, and wrap it in its plain form: words as members of their enums.
 
         Raises:
-            InvalidInput: It contradicts itself.
+            InvalidInput: A part is not of its type, or the input contradicts itself.
         """
-        check_input_state(state)
-        return cls(state=state)
+        plain = check_value(state, InputState, "state")
+        for name in ("idempotency_key", "supersession_key", "correlation_id"):
+            check_key(getattr(plain, name), name)
+        check_input_state(plain)
+        return cls(state=plain)
 
 
 def check_input_state(state: InputState) -> None:
@@ -190,8 +194,6 @@ def check_input_state(state: InputState) -> None:
     Raises:
         InvalidInput: A rule is broken; `field` names which part.
     """
-    if not state.input_id or "\0" in state.input_id:
-        raise _invalid("input_id", "it is empty or has a NUL character")
     ended_by = (state.reason is not None, state.successor is not None)
     if ended_by != _ENDED_BY.get(state.phase, (False, False)):
         raise _invalid("phase", f"{state.phase} does not go with reason {state.reason} and successor {state.successor}")
@@ -199,12 +201,14 @@ def check_input_state(state: InputState) -> None:
         raise _invalid("recovery_lane", "an input that has ended waits in no lane")
     if state.reason is AbandonReason.MAX_ATTEMPTS_EXHAUSTED and state.attempt_count < 1:
         raise _invalid("attempt_count", "attempts were used up that were never counted")
-    if state.attempt_count < 0 or state.recovery_count < 0:
-        raise _invalid("attempt_count", "counts do not fall below 0")
+    for name in ("attempt_count", "recovery_count", "last_boundary_sequence", "admission_sequence"):
+        if (getattr(state, name) or 0) < 0:
+            raise _invalid(name, "it is not below 0")
     if state.durability is InputDurability.EPHEMERAL and state.idempotency_key is not None:
         raise _invalid("idempotency_key", "an ephemeral input may not carry a key")
-    if state.durability is InputDurability.DERIVED and not may_be_derived(state.kind, source_type(state.source)):
-        raise _invalid("durability", f"a {state.kind} from {source_type(state.source)} cannot be derived")
+    source = source_type(state.source)
+    if state.durability is InputDurability.DERIVED and not may_be_derived(state.kind, source):
+        raise _invalid("durability", f"a {state.kind} from {source} cannot be derived")
 
 
 _ENDED_BY: Final = {
@@ -221,8 +225,9 @@ def source_type(source: str) -> str:
         InvalidInput: The source is no JSON object with a ``type``.
     """
     try:
+        check_nesting(source.encode())
         value = json.loads(source)["type"]
-    except (ValueError, TypeError, KeyError) as exc:
+    except (ValueError, TypeError, KeyError, RecursionError) as exc:
         raise _invalid("source", "it is not a JSON object with a type") from exc
     return str(value)
 

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from tenure.errors import Corrupt, SchemaMismatch
 
+from .arguments import check_value
 from .values import RuntimeState
 
 LIFECYCLE_RECORD_VERSION: Final = 1
@@ -83,12 +84,11 @@ class MachineLifecycleCommit:
 
     @classmethod
     def of(cls, state: RuntimeState, binding: MachineLifecycleBindingFacts | None = None) -> MachineLifecycleCommit:
-        """A commit of a state, with the binding where it is known."""
-        return cls(
-            snapshot=MachineLifecycleSnapshot(
-                runtime_state=state, binding=binding if binding is not None else MachineLifecycleBindingFacts()
-            )
+        """A commit of a state, with the binding where it is known. Raises `InvalidInput` where a part is not of its type."""
+        snapshot = MachineLifecycleSnapshot(
+            runtime_state=state, binding=binding if binding is not None else MachineLifecycleBindingFacts()
         )
+        return cls(snapshot=check_value(snapshot, MachineLifecycleSnapshot, "snapshot"))
 
     @property
     def runtime_state(self) -> RuntimeState:
@@ -115,10 +115,9 @@ def decode_lifecycle_record(data: bytes, runtime_id: str) -> MachineLifecycleSna
     try:
         record = msgspec.json.decode(data, type=dict[str, Any])
         version = record["record_version"]
-        if version != LIFECYCLE_RECORD_VERSION:
-            raise SchemaMismatch(
-                what=f"the lifecycle record of {runtime_id!r}", expected=LIFECYCLE_RECORD_VERSION, actual=version
-            )
+        if type(version) is not int or version != LIFECYCLE_RECORD_VERSION:
+            what = f"the lifecycle record of {runtime_id!r}"
+            raise SchemaMismatch(what=what, expected=LIFECYCLE_RECORD_VERSION, actual=str(version))
         return MachineLifecycleSnapshot(
             runtime_state=msgspec.convert(record["runtime_state"], RuntimeState),
             binding=msgspec.convert(record["binding"], MachineLifecycleBindingFacts),

@@ -261,7 +261,7 @@ def decode_ops(data: bytes, version: object, runtime_id: str) -> PersistedOpsSna
         SchemaMismatch: It is of another version.
         Corrupt: It is none.
     """
-    if version != OPS_RECORD_VERSION:
+    if type(version) is not int or version != OPS_RECORD_VERSION:
         raise SchemaMismatch(what=f"the operations of {runtime_id!r}", expected=OPS_RECORD_VERSION, actual=str(version))
     try:
         return msgspec.json.decode(data, type=PersistedOpsSnapshot)

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from typing import Final, TypedDict, final
 
-from attrs import evolve, fields
+from attrs import fields
 
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.inbox.inputs import (
     RESERVED_KEYS,
     AcceptInput,
 )
+from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.policies import (
     ConsumePoint,
     InputDurability,
     PolicyDecision,
-    QueueMode,
     Routing,
 )
-from tenure.persistence.model.validation import is_a
 from tenure.persistence.model.values import (
     InputId,
     Lane,
     LogicalRuntimeId,
 )
 from tenure.persistence.seams.seams import Seams
-
-KEY_LIMIT: Final = 500
-"""Most characters of an idempotency key, a supersession key or a correlation id."""
 
 
 @final
@@ -75,9 +71,9 @@ def accept_change(
     Raises:
         InvalidInput: A term is none that a user may give.
     """
-    _check_text("idempotency_key", idempotency_key)
-    _check_text("supersession_key", supersession_key)
-    _check_text("correlation_id", correlation_id)
+    check_key(idempotency_key, "idempotency_key")
+    check_key(supersession_key, "supersession_key")
+    check_key(correlation_id, "correlation_id")
     if idempotency_key is not None and idempotency_key.startswith(RESERVED_KEYS):
         raise InvalidInput(detail=f"keys that begin with {RESERVED_KEYS} are tenure's own", field="idempotency_key")
     lasting = _durability(durability)
@@ -89,7 +85,7 @@ def accept_change(
     return AcceptInput(
         runtime_id=runtime_id,
         input_id=InputId(seams.new_id()),
-        lane=_lane(lane) if decided is None else decided.lane,
+        lane=check_value(lane or Lane.QUEUE, Lane, "lane") if decided is None else decided.lane,
         idempotency_key=idempotency_key,
         payload=data,
         payload_digest=digest(data),
@@ -100,27 +96,8 @@ def accept_change(
     )
 
 
-def _check_text(name: str, text: str | None) -> None:
-    if text is None:
-        return
-    if not is_a(text, str) or not 0 < len(text) <= KEY_LIMIT or "\0" in text:
-        raise InvalidInput(detail=f"it is text of 1 to {KEY_LIMIT} characters and no NUL", field=name)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidInput(detail="it has no lone surrogate", field=name)
-
-
-def _lane(lane: Lane | str | None) -> Lane:
-    try:
-        return Lane.QUEUE if lane is None else Lane(lane)
-    except ValueError as exc:
-        raise InvalidInput(detail=f"no lane: {lane!r}", field="lane") from exc
-
-
 def _durability(given: InputDurability | str) -> InputDurability:
-    try:
-        found = InputDurability(given)
-    except ValueError as exc:
-        raise InvalidInput(detail=f"no durability of an input: {given!r}", field="durability") from exc
+    found: InputDurability = check_value(given, InputDurability, "durability")
     if found is InputDurability.DERIVED:
         raise InvalidInput(detail="what comes from outside cannot be derived", field="durability")
     return found
@@ -129,14 +106,9 @@ def _durability(given: InputDurability | str) -> InputDurability:
 def _policy(given: PolicyDecision) -> PolicyDecision:
     """The decision with true enums, where it is one that this host carries out."""
     try:
-        policy = evolve(
-            given,
-            queue_mode=QueueMode(given.queue_mode),
-            routing=Routing(given.routing),
-            consume_point=ConsumePoint(given.consume_point),
-        )
-    except ValueError as exc:
-        raise InvalidInput(detail=str(exc), field="policy") from exc
+        policy: PolicyDecision = check_value(given, PolicyDecision, "policy")
+    except InvalidInput as exc:
+        raise InvalidInput(detail=f"{exc.field}: {exc.detail}", field="policy") from exc
     if policy.routing not in (Routing.QUEUE, Routing.STEER):
         raise InvalidInput(detail=f"an input from outside is not routed to {policy.routing}", field="policy")
     if policy.consume_point not in (ConsumePoint.ON_ACCEPT, ConsumePoint.ON_RUN_COMPLETE):

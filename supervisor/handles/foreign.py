@@ -13,6 +13,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.ownership import ownership
+from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
@@ -79,6 +80,7 @@ class ForeignRuntime(Handle):
             supervisor.wake(self.runtime_id)
         return tickets[0]
 
+    @checked
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
         """Wait until the runtime is stored in one of these states, and say which.
 

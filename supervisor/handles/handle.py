@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from tenure.errors import InvalidInput
+from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     InputId,
@@ -27,16 +28,14 @@ T = TypeVar("T")
 
 
 def states_of(given: Iterable[RuntimeState | str]) -> set[RuntimeState]:
-    """The states that somebody waits for. Raises `InvalidInput` where that would be for ever."""
-    try:
-        states = {RuntimeState(state) for state in given}
-    except ValueError as exc:
-        raise InvalidInput(detail=str(exc), field="states") from exc
+    """The states to wait for. Raises `InvalidInput` where there is none, which would be to wait for ever."""
+    states = {RuntimeState(state) for state in given}
     if not states:
         raise InvalidInput(detail="say for which state to wait", field="states")
     return states
 
 
+@checked
 class Handle(ABC):
     """The verbs of a runtime. Each is durable when it returns, carried out by whoever owns the runtime.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack, final
 import trio
 
 from tenure.actors.facts import RuntimeFacts
+from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.lifecycle import Standing
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
@@ -99,6 +100,7 @@ class Runtime(Handle):
         """
         return await self._supervisor.accept_owned(self._facts, payload, terms)
 
+    @checked
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
         """Wait until the runtime is in one of these states, and say which.
 

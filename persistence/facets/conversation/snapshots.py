@@ -201,7 +201,8 @@ def _by_id(tx: Transaction, record: RuntimeRecord, session_id: SessionId) -> Ses
     if row is None:
         return None
     if row[2] not in {None, record.runtime}:
-        raise SessionBindingMismatch(bound=f"{record.runtime_id}'s own", attempted=session_id)
+        own = None if record.session is None else sessions.load(tx, record.session).session_id
+        raise SessionBindingMismatch(bound=own, attempted=session_id)
     return sessions.load(tx, row[0])
 
 
@@ -246,8 +247,8 @@ def _write(tx: Transaction, change: WriteSnapshot) -> None:
     session = _target(tx, record, change.snapshot.session_id) or _create(tx, record, change.snapshot.session_id)
     _bind(tx, record, session)
     rewrites = change.snapshot.rewrites
-    if change.rewrite is not None and change.rewrite not in rewrites:
-        rewrites = (*rewrites, change.rewrite)
+    if change.rewrite is not None and rewrites == _extras(tx, session)[0]:
+        rewrites = (*rewrites, change.rewrite)  # the same edit a second time is another rewrite
     branched = _move(tx, session, change.snapshot)
     if branched or change.rewrite is not None:
         chain.add(tx, record, chain.LinkEvent.REWRITE, session.digest.hex())

@@ -293,7 +293,7 @@ def _decode(row: Row) -> StoredInputState:
     )
     (reason, successor, error, attempts, run_id, boundary, extra, created_at, updated_at) = row[12:21]
     payload_digest, run, recoveries, pruned_at = row[21:]
-    if version != INPUT_RECORD_VERSION:
+    if type(version) is not int or version != INPUT_RECORD_VERSION:
         raise SchemaMismatch(what=f"input {input_id}", expected=INPUT_RECORD_VERSION, actual=str(version))
     if pruned_at is not None and payload is None:
         payload = b""  # a dead letter that was dropped: the row remembers its key, and no more

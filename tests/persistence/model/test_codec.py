@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import attrs
 import msgspec
@@ -15,9 +17,11 @@ import pytest
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.codec import (
+    NESTING,
     decode,
     encode,
 )
+from tenure.persistence.model.validation import said
 
 
 class Colour(Enum):
@@ -66,7 +70,6 @@ def test_a_json_value_comes_back_equal(value: object) -> None:
         (OrderedDict[str, int](b=1, a=2), {"a": 2, "b": 1}),
         (Point(Line(Area([1]))), {"x": {"begin": {"edges": [1]}}}),
         (Colour.RED, "red"),
-        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00Z"),
     ],
 )
 def test_what_has_a_json_form_of_its_own_comes_back_as_that(value: object, comes_back: object) -> None:
@@ -92,6 +95,53 @@ def test_what_would_come_back_as_something_else_is_refused(lost: object) -> None
             encode(value, "payload")
 
         assert caught.value.field == "payload"
+
+
+@pytest.mark.parametrize(
+    "value", [Decimal("0.1"), UUID(int=1), timedelta(1), date(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC)]
+)
+def test_what_would_come_back_as_text_is_refused_unless_a_class_makes_it_again(value: object) -> None:
+    for wrapped in (value, [value], {"a": value}):
+        with pytest.raises(InvalidInput, match="as text"):
+            encode(wrapped, "payload")
+
+    assert decode(encode(Point(value), "payload"), "test", "value") == {"x": msgspec.to_builtins(value)}
+
+
+@pytest.mark.parametrize("depth", [NESTING, NESTING + 1, 300])
+def test_nesting_is_bounded_well_below_what_a_decoder_bears(depth: int) -> None:
+    value = ["[{" * NESTING, nest(depth - 2)]
+
+    if depth <= NESTING:
+        assert decode(encode(value, "payload"), "test", "value") == value
+    else:
+        with pytest.raises(InvalidInput, match=f"nested {depth} deep"):
+            encode(value, "payload")
+
+
+class Hostile(dict[str, Any]):
+    def items(self) -> Any:
+        raise LookupError("no items today")
+
+    values = keys = __iter__ = items
+
+
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise AttributeError("no text")
+
+
+def test_what_a_class_of_the_caller_raises_is_the_error_of_its_call() -> None:
+    class Raising(dict[str, Any]):
+        def __iter__(self) -> Any:
+            raise Silent
+
+        items = values = keys = __iter__
+
+    for value in (Hostile(a=1), [Hostile()], Raising(a=1)):
+        with pytest.raises(InvalidInput):
+            encode(value, "payload")
+    assert said(Silent()) == "(no text: AttributeError)"
 
 
 @pytest.mark.parametrize("value", [object(), {1: "a"}, "\udce9", {"\udce9": 1}, nest(100_000)])

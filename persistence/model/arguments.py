@@ -1,0 +1,316 @@
+"""What callers pass in, checked against the annotations of what they call (design §3, "At the door").
+
+Theory of operation: `checked` wraps every public method of a class. From the annotations of its parameters it builds, at the
+first call, one function a parameter, which returns the value in its plain form or raises `InvalidInput`. A value that is
+stored therefore has its declared type: a word of an enum is the member, a subclass of `str` is a `str`, a number is finite and
+fits 64 bits, a text has neither NUL nor lone surrogates, a frozen value is checked field by field. All of it happens in the
+caller's task. No method that a caller's class could override is called, but for the iteration of an iterable.
+
+`Any`, callables and classes without a form of their own are passed on as they are: their verbs check them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import typing
+from collections.abc import Callable, Iterable
+from enum import Enum
+from functools import cache, wraps
+from types import FunctionType, NoneType, UnionType
+from typing import Any, Final, Literal, NewType, TypeVar
+
+import attrs
+
+from tenure.errors import InvalidInput
+
+from .validation import INT_LIMIT, said, shown
+
+ID_LIMIT: Final = 500
+"""Most characters (code points) of an id, so that an index of any engine can hold it. Runtime ids have a limit below it."""
+
+KEY_LIMIT: Final = 500
+"""Most characters of an idempotency key, a supersession key or a correlation id."""
+
+_BITS: Final = 128
+"""Bits of a number that may be looked for. One that is stored has `INT_LIMIT`."""
+
+Check = Callable[[Any, str], Any]
+"""Takes a value and the name of its field; returns the plain value, or raises `InvalidInput`."""
+
+Checked = TypeVar("Checked", bound=Callable[..., Any])
+
+
+def checked(verb: Checked) -> Checked:
+    """Decorate a method, or a class for all of its public methods: arguments are checked before the body runs.
+
+    A method whose name begins with an underscore is left alone, and so is a property.
+    """
+    if not isinstance(verb, type):
+        return typing.cast("Checked", _wrapped(typing.cast("FunctionType", verb)))
+    for name, method in list(vars(verb).items()):
+        if isinstance(method, FunctionType) and not name.startswith("_"):
+            setattr(verb, name, _wrapped(method))
+    return typing.cast("Checked", verb)
+
+
+def check_value(value: Any, annotation: Any, field: str) -> Any:
+    """One value against one annotation. Returns it in its plain form. Raises `InvalidInput`, naming the field."""
+    return _check_of(annotation)(value, field)
+
+
+def check_key(value: Any, field: str) -> None:
+    """Raises `InvalidInput` for what cannot be a key: text of 1 to `KEY_LIMIT` characters, or None for none."""
+    if value is not None and not 0 < len(_text(value, field)) <= KEY_LIMIT:
+        raise InvalidInput(detail=f"it is text of 1 to {KEY_LIMIT} characters", field=field)
+
+
+def _wrapped(method: FunctionType) -> Callable[..., Any]:
+    parameters = list(inspect.signature(method).parameters.values())[1:]  # without self
+    places = [each.name for each in parameters if each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    rest = next((each.name for each in parameters if each.kind is inspect.Parameter.VAR_POSITIONAL), "")
+
+    @cache
+    def checks() -> dict[str, Check]:  # at the first call: annotations may name what is defined later
+        hints = typing.get_type_hints(method)
+        named = [each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        return {name: _check_of(hints.get(name, Any)) for name in named}
+
+    def plain(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        known = checks()
+        given: list[Any] = []
+        for place, value in enumerate(arguments):
+            name = places[place] if place < len(places) else rest  # one too many is Python's own TypeError
+            given.append(known[name](value, name) if name else value)
+        return given, {name: known[name](value, name) if name in known else value for name, value in named.items()}
+
+    if inspect.iscoroutinefunction(method):
+
+        @wraps(method)
+        async def verb(self: Any, *arguments: Any, **named: Any) -> Any:
+            given, by_name = plain(arguments, named)
+            return await method(self, *given, **by_name)
+
+        return verb
+
+    @wraps(method)
+    def call(self: Any, *arguments: Any, **named: Any) -> Any:
+        given, by_name = plain(arguments, named)
+        return method(self, *given, **by_name)
+
+    return call
+
+
+# One check for each form of annotation
+
+
+def _check_of(annotation: Any) -> Check:
+    try:
+        return _cached_check_of(annotation)
+    except TypeError:  # an annotation that has no hash
+        return _make_check(annotation)
+
+
+@cache
+def _cached_check_of(annotation: Any) -> Check:
+    return _make_check(annotation)
+
+
+def _make_check(annotation: Any) -> Check:  # noqa: PLR0911 - one return for each form
+    plain = _PLAIN.get(annotation) if isinstance(annotation, type) else None
+    if plain is not None:
+        return plain
+    if isinstance(annotation, NewType):
+        return _text_id if annotation.__supertype__ is str else _check_of(annotation.__supertype__)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, UnionType):
+        return _union(arguments)
+    if origin is Literal:
+        return _one_of(arguments)
+    if origin is Callable:
+        return _callable
+    if origin is tuple and arguments[1:] == (...,):
+        return _items(_check_of(arguments[0]), (list, tuple))
+    if isinstance(origin, type) and issubclass(origin, Iterable) and not issubclass(origin, dict | tuple):
+        return _items(_check_of(arguments[0]), None) if len(arguments) == 1 else _as_given
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return _member(annotation)
+    if isinstance(annotation, type) and attrs.has(annotation):
+        return _instance(annotation)
+    return _as_given
+
+
+def _as_given(value: Any, _: str) -> Any:
+    return value
+
+
+def _callable(value: Any, field: str) -> Any:
+    if not callable(value):
+        raise _invalid(value, "a function", field)
+    return value
+
+
+def _none(value: Any, field: str) -> None:
+    if value is not None:
+        raise _invalid(value, "None", field)
+
+
+def _bool(value: Any, field: str) -> bool:
+    if value is True or value is False:
+        return value is True
+    raise _invalid(value, "True or False", field)
+
+
+def _int(value: Any, field: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _invalid(value, "a whole number", field)
+    plain = int.__add__(value, 0)
+    if plain.bit_length() > _BITS:
+        raise InvalidInput(detail=f"a whole number has at most {_BITS} bits", field=field)
+    return plain
+
+
+def _float(value: Any, field: str) -> float:
+    try:
+        number = float.__pos__(value) if isinstance(value, float) else float(_int(value, field))
+    except (InvalidInput, OverflowError):
+        raise _invalid(value, "a number", field) from None
+    if not math.isfinite(number):
+        raise _invalid(value, "a finite number", field)
+    return number
+
+
+def _text(value: Any, field: str) -> str:
+    if not isinstance(value, str):
+        raise _invalid(value, "text", field)
+    plain = str.__str__(value)
+    if "\0" in plain:
+        raise InvalidInput(detail="a text has no NUL character", field=field)
+    if not plain.isascii():
+        try:
+            plain.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(detail="a text has no lone surrogate", field=field) from None
+    return plain
+
+
+def _text_id(value: Any, field: str) -> str:
+    plain = _text(value, field)
+    if not 0 < len(plain) <= ID_LIMIT:
+        raise InvalidInput(detail=f"an id has 1 to {ID_LIMIT} characters, not {len(plain)}", field=field)
+    return plain
+
+
+def _bytes(value: Any, field: str) -> bytes:
+    if value.__class__ is bytes:
+        return bytes(value)  # itself
+    if not issubclass(type(value), bytes | bytearray | memoryview):
+        raise _invalid(value, "bytes", field)
+    return b"".join([value])
+
+
+_PLAIN: Final[dict[Any, Check]] = {
+    NoneType: _none,
+    bool: _bool,
+    int: _int,
+    float: _float,
+    str: _text,
+    bytes: _bytes,
+}
+
+
+def _union(members: tuple[Any, ...]) -> Check:
+    # Text beside an id or an enum means its word: the narrower check holds. A value of a class is checked as that class.
+    narrow = [
+        each for each in members if isinstance(each, NewType) or (isinstance(each, type) and issubclass(each, Enum))
+    ]
+    kinds = [each for each in members if each is not NoneType and not (each is str and narrow)]
+    exact = {each: _check_of(each) for each in kinds if isinstance(each, type) and attrs.has(each)}
+    others = [_check_of(each) for each in kinds if each not in exact]
+    wanted = " or ".join(getattr(each, "__name__", str(each)) for each in kinds)
+    optional = NoneType in members
+
+    def check(value: Any, field: str) -> Any:
+        if value is None and optional:
+            return None
+        if type(value) in exact:
+            return exact[type(value)](value, field)
+        wrong: InvalidInput | None = None
+        for each in others:
+            try:
+                return each(value, field)
+            except InvalidInput as exc:
+                wrong = wrong or exc
+        raise wrong or _invalid(value, wanted, field)
+
+    return check
+
+
+def _one_of(words: tuple[Any, ...]) -> Check:
+    def check(value: Any, field: str) -> Any:
+        for word in words:
+            if type(value) is type(word) and value == word:
+                return word
+        raise _invalid(value, f"one of {', '.join(map(str, words))}", field)
+
+    return check
+
+
+def _member(kind: type[Enum]) -> Check:
+    by_word = {each.value: each for each in kind}
+
+    def check(value: Any, field: str) -> Enum:
+        if isinstance(value, kind):
+            return value
+        word = str.__str__(value) if isinstance(value, str) else None
+        if word not in by_word:
+            raise _invalid(value, f"one of {', '.join(map(str, by_word))}", field)
+        return by_word[word]
+
+    return check
+
+
+def _items(item: Check, kinds: tuple[type[Any], ...] | None) -> Check:
+    def check(value: Any, field: str) -> tuple[Any, ...]:
+        if isinstance(value, str | bytes | bytearray) or not isinstance(value, kinds or (Iterable,)):
+            raise _invalid(value, "a list or another iterable", field)
+        try:
+            items = list(value)
+        except Exception as exc:  # the caller's own iterable, in the caller's task
+            raise InvalidInput(detail=f"it cannot be iterated: {said(exc)}", field=field) from exc
+        return tuple([item(each, field) for each in items])
+
+    return check
+
+
+def _instance(kind: type[Any]) -> Check:
+    @cache
+    def fields() -> list[tuple[str, Check, object]]:
+        hints = typing.get_type_hints(kind)
+        return [(each.name, _check_of(hints[each.name]), each.default) for each in attrs.fields(kind)]
+
+    def check(value: Any, field: str) -> Any:
+        if type(value) is not kind:
+            raise _invalid(value, f"a {kind.__name__}", field)
+        changed: dict[str, Any] = {}
+        for name, each, default in fields():
+            given = getattr(value, name)
+            if given is default:
+                continue  # what the class gives itself, also where it says that there is none yet
+            plain = _stored_int(each(given, name), name)
+            if plain is not given:
+                changed[name] = plain
+        return attrs.evolve(value, **changed) if changed else value
+
+    return check
+
+
+def _stored_int(value: Any, field: str) -> Any:
+    # A number of a value may be stored; an argument of a look-up that is larger finds nothing, which is an answer.
+    if isinstance(value, int) and not -INT_LIMIT <= value < INT_LIMIT:
+        raise InvalidInput(detail="a whole number fits 64 bits", field=field)
+    return value
+
+
+def _invalid(value: object, wanted: str, field: str) -> InvalidInput:
+    return InvalidInput(detail=f"{shown(value)} is not {wanted}", field=field)

@@ -1,0 +1,206 @@
+"""The door: whatever a caller passes to a verb of a facet, it gets a typed error of its own, or reads back what it wrote.
+
+The verbs and their arguments are found by their signatures. A verb that is added needs a good call in `CALLS`, and is in the
+sweep from then on. ``TENURE_DOOR=whole`` runs every variation; without it a seeded share of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tenure
+from tenure import (
+    InputId,
+    InputState,
+    InputTransition,
+    MachineLifecycleBindingFacts,
+    MachineLifecycleCommit,
+    PersistedOpsSnapshot,
+    PolicyDecision,
+    ReconstructionSource,
+    RuntimeState,
+    Store,
+)
+from tenure.errors import Error, Internal, ReadFailed, StoreBroken
+from tenure.persistence.contracts.credentials import CredentialsContract
+from tenure.persistence.contracts.operations import OperationsContract
+from tenure.persistence.contracts.runtimes import RuntimeContract
+from tenure.persistence.model.values import InputPhase, RunApplyBoundary
+from tests.kit.hostile import variations, verbs_of
+from tests.persistence.contracts.builders import delta, envelope, receipt, rewrite, snapshot
+
+WHOLE = os.environ.get("TENURE_DOOR") == "whole"
+SHARE = 120
+"""Variations of one verb, where not the whole is asked for."""
+
+INPUT = InputState(
+    input_id=InputId("i1"),
+    history=(InputTransition(at=1.0, before=None, after=InputPhase.ACCEPTED, reason="came"),),
+    policy=PolicyDecision(),
+    reconstruction_source=ReconstructionSource(rule_id="r", source_input_ids=(InputId("i0"),)),
+)
+OPERATIONS = PersistedOpsSnapshot(epoch_id="epoch")
+MINTED = receipt(1, "a", inputs=("i1",))
+COMMIT = MachineLifecycleCommit.of(RuntimeState.IDLE, MachineLifecycleBindingFacts(agent_runtime_id="a", fence_token=3))
+
+
+def computed(_: bytes | None) -> bytes:
+    return b"flow"
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "runtimes.commit_session_boundary": {
+        "runtime_id": "r",
+        "session_delta": delta("a"),
+        "run_id": "run-1",
+        "boundary": RunApplyBoundary.RUN_START,
+        "contributing_input_ids": ["i1"],
+        "input_updates": [INPUT],
+    },
+    "runtimes.atomic_apply": {
+        "runtime_id": "r",
+        "session_delta": delta("a"),
+        "receipt": MINTED,
+        "input_updates": [INPUT],
+        "session_store_key": "talk",
+    },
+    "runtimes.load_boundary_receipt": {"runtime_id": "r", "run_id": "run-1", "sequence": 1},
+    "runtimes.commit_session_snapshot": {"runtime_id": "r", "session_delta": delta("a")},
+    "runtimes.commit_session_transcript_rewrite_snapshot": {
+        "runtime_id": "r",
+        "session_delta": delta("b"),
+        "commit": rewrite(snapshot("a"), snapshot("b")),
+    },
+    "runtimes.load_session_snapshot": {"runtime_id": "r"},
+    "runtimes.clear_session_snapshot": {"runtime_id": "r"},
+    "runtimes.replace_session_snapshot_if_current": {
+        "runtime_id": "r",
+        "expected_current": envelope("a"),
+        "replacement": envelope("b"),
+    },
+    "runtimes.clear_session_snapshot_if_current": {"runtime_id": "r", "expected_current": envelope("a")},
+    "runtimes.is_runtime_projection_quarantined": {"runtime_id": "r"},
+    "runtimes.persist_input_state": {"runtime_id": "r", "state": INPUT},
+    "runtimes.persist_input_states_atomically": {"runtime_id": "r", "states": [INPUT]},
+    "runtimes.load_input_state": {"runtime_id": "r", "input_id": "i1"},
+    "runtimes.load_input_states": {"runtime_id": "r"},
+    "runtimes.persist_runtime_state": {"runtime_id": "r", "state": RuntimeState.IDLE},
+    "runtimes.load_runtime_state": {"runtime_id": "r"},
+    "runtimes.atomic_lifecycle_commit": {
+        "runtime_id": "r",
+        "runtime_state": RuntimeState.IDLE,
+        "input_states": [INPUT],
+    },
+    "runtimes.commit_machine_lifecycle": {"runtime_id": "r", "commit": COMMIT, "input_states": [INPUT]},
+    "runtimes.load_machine_lifecycle_record": {"runtime_id": "r"},
+    "operations.persist_ops_lifecycle": {"runtime_id": "r", "snapshot": OPERATIONS},
+    "operations.load_ops_lifecycle": {"runtime_id": "r"},
+    "operations.delete_ops_lifecycle": {"runtime_id": "r"},
+    "credentials.persist_auth_oauth_flow_snapshot": {"snapshot": b"flow"},
+    "credentials.load_auth_oauth_flow_snapshot": {},
+    "credentials.update_auth_oauth_flow_snapshot": {"update": computed},
+    "credentials.auth_authority_key": {},
+}
+"""A call of each verb that a new store takes, or refuses for what is not stored; every argument of the signature is in it."""
+
+OWN_ERRORS = {"update=a class", "update=a function", "update=hostile object"}
+"""What such an update raises comes back as it is: it is the caller's function."""
+
+AFTER: dict[str, str] = {"runtimes.commit_session_transcript_rewrite_snapshot": "runtimes.commit_session_snapshot"}
+"""What must have been called before, for the verb to have anything to do."""
+
+
+CONTRACTS = "tenure.persistence.contracts"
+GRAVE = (Internal, StoreBroken)
+
+
+def facets_of(store: Store) -> dict[str, object]:
+    return {name: found for name, found in vars(store).items() if type(found).__module__.startswith(CONTRACTS)}
+
+
+def good_call(verb: str) -> dict[str, Any]:
+    facet, name = verb.split(".")
+    kind = {"runtimes": RuntimeContract, "operations": OperationsContract, "credentials": CredentialsContract}[facet]
+    fence = {"fence": None} if "fence" in inspect.signature(getattr(kind, name)).parameters else {}
+    return CALLS[verb] | fence
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    import trio
+
+    async def look(path: Path) -> dict[str, set[str]]:
+        async with tenure.open_store(path) as store:
+            return {
+                f"{facet}.{verb}": set(inspect.signature(called).parameters)
+                for facet, found in facets_of(store).items()
+                for verb, called in verbs_of(found).items()
+            }
+
+    return trio.run(look, tmp_path_factory.mktemp("listed") / "agents.db")
+
+
+def test_every_verb_has_a_good_call_with_every_argument(listed: dict[str, set[str]]) -> None:
+    assert set(listed) == set(CALLS), "add a good call of the verb to CALLS"
+    assert {verb: found - {"fence"} for verb, found in listed.items()} == {
+        verb: set(call) for verb, call in CALLS.items()
+    }
+
+
+async def call(store: Store, verb: str, arguments: dict[str, Any]) -> Any:
+    facet, name = verb.split(".")
+    called: Callable[..., Any] = getattr(getattr(store, facet), name)
+    answer = called(**arguments)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+async def answer_to(store: Store, verb: str, arguments: dict[str, Any]) -> Any:
+    try:
+        return await call(store, verb, arguments)
+    except BaseException as exc:  # noqa: BLE001 - what comes out is what is looked at
+        return exc
+
+
+async def read_all(store: Store) -> list[str]:
+    """What was acknowledged and cannot be read."""
+    wrong: list[str] = []
+    for runtime_id in ("r", "alice"):
+        wrong += [
+            repr(found) for found in await store.runtimes.load_input_states(runtime_id) if isinstance(found, ReadFailed)
+        ]
+        for verb in ("runtimes.load_session_snapshot", "runtimes.load_runtime_state", "operations.load_ops_lifecycle"):
+            answer = await answer_to(store, verb, {"runtime_id": runtime_id})
+            wrong += [f"{verb}: {answer!r}"] if isinstance(answer, BaseException) else []
+        for sequence in (1, 2):
+            key = {"runtime_id": runtime_id, "run_id": "run-1", "sequence": sequence}
+            answer = await answer_to(store, "runtimes.load_boundary_receipt", key)
+            wrong += [f"receipt {sequence}: {answer!r}"] if isinstance(answer, BaseException) else []
+    await store.credentials.load_auth_oauth_flow_snapshot()
+    return wrong
+
+
+@pytest.mark.parametrize("verb", CALLS)
+async def test_a_hostile_argument_is_the_callers_error_or_is_read_back(verb: str) -> None:
+    every = [each for each in variations(good_call(verb)) if each[0] not in OWN_ERRORS]
+    taken = every if WHOLE else random.Random(verb).sample(every, min(SHARE, len(every)))
+    wrong: list[str] = []
+    async with tenure.open_store(":memory:") as store:
+        if verb in AFTER:
+            await call(store, AFTER[verb], good_call(AFTER[verb]))
+        for said, arguments in taken:
+            answer = await answer_to(store, verb, arguments)
+            if isinstance(answer, BaseException) and (not isinstance(answer, Error) or isinstance(answer, GRAVE)):
+                wrong.append(f"{said}: {type(answer).__name__}")
+            unreadable = await read_all(store)
+            wrong += [f"{said}: then {each}" for each in unreadable]
+            if unreadable:
+                break
+        assert store.broken is None
+    assert not wrong, f"{len(wrong)} of {len(taken)}"
