@@ -1,4 +1,9 @@
-"""tenure: durable runtimes for agent hosts, inside the host's own process."""
+"""Durable runtimes for agent hosts, inside the host's own process.
+
+`open_supervisor` hosts agents: it spawns runtimes, takes their inputs and runs their behaviours. `open_store` opens the store
+alone. A behaviour is an async function that takes a `Run`. What can go wrong stands in `tenure.errors`; a program that lives
+on asyncio uses `tenure.asyncio`; tests of your own agents use `tenure.testing`.
+"""
 
 from __future__ import annotations
 
@@ -76,3 +81,66 @@ from .supervisor.runs.verdicts import (
 )
 from .supervisor.statistics import SupervisorStatistics as SupervisorStatistics
 from .supervisor.supervisor import Supervisor as Supervisor
+
+__all__ = [
+    "AbandonReason",
+    "AcceptTerms",
+    "Backlog",
+    "Behaviour",
+    "ConsumePoint",
+    "DidNotRun",
+    "DurabilityClass",
+    "DurabilityTier",
+    "ForeignRuntime",
+    "InDoubtHook",
+    "InputDurability",
+    "InputId",
+    "InputKind",
+    "InputPhase",
+    "InputState",
+    "InputStatePersistenceRecord",
+    "InputTransition",
+    "Lane",
+    "Limits",
+    "LogicalRuntimeId",
+    "MachineLifecycleBindingFacts",
+    "MachineLifecycleCommit",
+    "MachineLifecycleSnapshot",
+    "MachineLifecycleStoreRecord",
+    "OperationRegistry",
+    "Outcome",
+    "PersistedOpsSnapshot",
+    "PolicyDecision",
+    "Pruned",
+    "QueueMode",
+    "Ran",
+    "ReconstructionSource",
+    "Repeat",
+    "RestartPolicy",
+    "Routing",
+    "Run",
+    "RunApplyBoundary",
+    "RunBoundaryReceipt",
+    "RunId",
+    "RunInput",
+    "RunSession",
+    "Runtime",
+    "RuntimeState",
+    "Seams",
+    "SessionDelta",
+    "SessionId",
+    "SessionSnapshot",
+    "StepInDoubt",
+    "Store",
+    "StoredInputState",
+    "Supervisor",
+    "SupervisorStatistics",
+    "Ticket",
+    "TranscriptRewriteCommit",
+    "UnownedRuntime",
+    "Verdict",
+    "decode_snapshot",
+    "encode_snapshot",
+    "open_store",
+    "open_supervisor",
+]

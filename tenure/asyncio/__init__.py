@@ -42,3 +42,12 @@ from .handles import (
 )
 from .hosting import open_supervisor as open_supervisor
 from .steps import on_loop as on_loop
+
+__all__ = [
+    "ForeignRuntime",
+    "Runtime",
+    "Supervisor",
+    "Ticket",
+    "on_loop",
+    "open_supervisor",
+]

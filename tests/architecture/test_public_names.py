@@ -46,6 +46,11 @@ def test_the_public_names_are_the_listed_ones() -> None:
     assert sorted(found) == listed, f"what is public has changed: mend {LIST.name} or the module"
 
 
+@pytest.mark.parametrize("module", ["tenure", "tenure.asyncio", "tenure.testing"])
+def test_help_lists_what_is_public_and_nothing_else(module: str) -> None:
+    assert importlib.import_module(module).__all__ == sorted(public_names(source(module)))
+
+
 def test_every_listed_name_can_be_had() -> None:
     for line in LIST.read_text(encoding="utf-8").split():
         module, _, name = line.rpartition(".")
