@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tenure.persistence.contracts.snapshots import encode_snapshot
 from tenure.persistence.model.envelope import (
     SessionDelta,
     SessionSnapshot,
     TranscriptRewriteCommit,
+    encode_snapshot,
 )
 from tenure.persistence.model.input_state import InputState
 from tenure.persistence.model.lifecycle_record import (

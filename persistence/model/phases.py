@@ -1,8 +1,9 @@
 """The phases of an input, as a table.
 
 Theory of operation. An input goes one way, from accepted to one of four ends, and each commit may
-take it several arrows further. `ARROWS` says which event leads where; what has no arrow raises
-`InvalidTransition` and changes nothing.
+take it several arrows further. `ARROWS` says which event leads where. The SQL of the inbox moves
+phases by its own guards; tests compare every statement with this table. Only retry asks the table
+itself, by `advance`.
 
     accepted -> queued -> staged -> applied -> applied_pending_consumption -> consumed
                   ^  ^      |
@@ -14,12 +15,11 @@ take it several arrows further. `ARROWS` says which event leads where; what has 
     consumed:              from accepted too, for what is consumed without a run
 
 Only two arrows lead back. A run that fails queues what it had staged; what a checkpoint of it
-applied is past that, and only recovery, which sees whether the receipt exists, may queue it
-(`repaired`). And retry opens an abandoned input again, whatever abandoned it, but not when its
+applied is past that, and only recovery, which sees whether the receipt exists, may queue it.
+And retry opens an abandoned input again, whatever abandoned it, but not when its
 runtime was destroyed.
 
-Staging counts no attempt. The commit that fails the run counts one, and then `after_failed_run`
-decides between another try and the end: a host that dies, shuts down or loses its runtime fails no
+Staging counts no attempt. The commit that fails the run counts one: a host that dies, shuts down or loses its runtime fails no
 run. An input that is already at its end stays in the store, since its idempotency key must still be
 known. There is no I/O here and no clock.
 """
@@ -44,10 +44,7 @@ __all__ = [
     "ARROWS",
     "InputEvent",
     "advance",
-    "after_failed_run",
     "is_terminal",
-    "repaired",
-    "ways_to_consumed",
 ]
 
 
@@ -149,50 +146,3 @@ _TERMINAL: Final = (
     InputPhase.COALESCED,
     InputPhase.ABANDONED,
 )
-
-
-def ways_to_consumed(phase: InputPhase) -> tuple[InputEvent, ...]:
-    """Return the events that a run which ends well sends an input of its batch through, in order.
-
-    Empty where the input is no longer, or not yet, in the run's hands.
-    """
-    return _WAYS_TO_CONSUMED.get(phase, ())
-
-
-_WAYS_TO_CONSUMED: Final[Mapping[InputPhase, tuple[InputEvent, ...]]] = MappingProxyType(
-    {
-        InputPhase.STAGED: (InputEvent.APPLY, InputEvent.AWAIT_CONSUMPTION, InputEvent.CONSUME),
-        InputPhase.APPLIED: (InputEvent.AWAIT_CONSUMPTION, InputEvent.CONSUME),
-        InputPhase.APPLIED_PENDING_CONSUMPTION: (InputEvent.CONSUME,),
-    }
-)
-
-
-def after_failed_run(*, attempts: int, max_attempts: int) -> InputEvent:
-    """Return what a failed run does to a staged input: roll back, or at the last attempt abandon.
-
-    `attempts` includes the one that failed just now, `max_attempts` is that of the store's limits.
-    The reason of the abandoned ones is `max_attempts_exhausted`.
-    """
-    return InputEvent.ABANDON if attempts >= max_attempts else InputEvent.ROLL_BACK
-
-
-def repaired(phase: InputPhase, *, has_receipt: bool, ephemeral: bool) -> InputPhase | None:
-    """Return the phase in which recovery leaves an input; None when it drops the row.
-
-    `has_receipt` says that its run finished: the receipt of that end is stored, not merely one of a
-    checkpoint. The cases, in this order:
-
-    - an input at its end stays there, an ephemeral one too, since nothing is pruned unasked;
-    - applied or pending with the receipt: consumed, for its effects are committed;
-    - ephemeral: dropped;
-    - everything else: queued, bound to its run by the caller.
-    """
-    if is_terminal(phase):
-        return phase
-    if has_receipt and phase in _APPLIED:
-        return InputPhase.CONSUMED
-    return None if ephemeral else InputPhase.QUEUED
-
-
-_APPLIED: Final = (InputPhase.APPLIED, InputPhase.APPLIED_PENDING_CONSUMPTION)

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from tenure.errors import InvalidInput
-from tenure.persistence.commits.commit import (
-    Commit,
-    CommitResult,
-)
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.contracts.access import Access
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.pruning import (
     Prune,
@@ -25,8 +23,6 @@ from tenure.persistence.facets.pruning import (
     PruneSort,
 )
 
-T = TypeVar("T")
-
 PAGE: Final = 200
 """Rows that one commit looks at."""
 
@@ -34,19 +30,7 @@ KEYS_KEPT_S: Final = 30 * 86_400.0
 """Seconds that an idempotency key outlives its input."""
 
 
-class Prunable(Protocol):
-    """What a store gives for pruning."""
-
-    async def read(self, read: Callable[[Statements], T], /) -> T:
-        """See `Store.read`."""
-        ...
-
-    async def commit(self, commit: Commit, /) -> CommitResult:
-        """See `Store.commit`."""
-        ...
-
-
-async def prune(store: Prunable, now: float, older_than_s: float, *, dead_letters: bool) -> Pruned:
+async def prune(store: Access, now: float, older_than_s: float, *, dead_letters: bool) -> Pruned:
     """See `Store.prune`; `now` is the store's wall clock."""
     if not 0 <= older_than_s < float("inf"):
         raise InvalidInput(detail="an age is a number of seconds, 0 or more", field="older_than_s")
@@ -57,7 +41,7 @@ async def prune(store: Prunable, now: float, older_than_s: float, *, dead_letter
     return Pruned(**total)
 
 
-async def _prune_sort(store: Prunable, page: Callable[..., Prune], total: Counter[str]) -> None:
+async def _prune_sort(store: Access, page: Callable[..., Prune], total: Counter[str]) -> None:
     after = 0
     while keys := await store.read(partial(_candidates, page(keys=()), after)):
         pruned: PrunedPage = (await store.commit(Commit(changes=(page(keys=keys),)))).values[0]

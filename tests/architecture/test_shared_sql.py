@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.architecture.tree import ROOT
+from tenure.persistence.engines.statements import load_statements
+from tests.architecture.tree import ROOT, python_files
 
 FACETS = ROOT / "persistence" / "facets"
 
@@ -130,3 +131,15 @@ def test_a_forbidden_construct_is_found(fault: str, sql: str) -> None:
 )
 def test_sql_that_every_engine_takes_is_left_alone(sql: str) -> None:
     assert faults(f"-- name: facet.verb\n{sql};\n") == []
+
+
+def test_every_named_statement_is_used() -> None:
+    code = "\n".join((ROOT / path).read_text(encoding="utf-8") for path in python_files("persistence", "supervisor"))
+
+    unused = [name for name in load_statements() if f'"{name}"' not in code and not name.startswith(BY_SORT)]
+
+    assert not unused
+
+
+BY_SORT = "pruning.old_"
+"""One statement for each sort of rows that is pruned; its name is put together from the sort."""

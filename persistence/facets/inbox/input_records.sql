@@ -51,6 +51,3 @@ SELECT i.input_id, i.record_version, i.kind, i.phase, p.payload, i.source, i.dur
        i.extra, i.created_at, i.updated_at, i.payload_digest, i.run, i.recoveries, i.pruned_at
 FROM inputs i LEFT JOIN payloads p ON p.input = i.input LEFT JOIN runs u ON u.run = i.run
 WHERE i.input = :input;
-
--- name: input_records.id_of
-SELECT input_id FROM inputs WHERE input = :input;

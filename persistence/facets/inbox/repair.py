@@ -1,4 +1,4 @@
-"""Repair: what recovery does with the inbox of a runtime whose owner is gone (design §7, `phases.repaired`).
+"""Repair: what recovery does with the inbox of a runtime whose owner is gone (design §7).
 
 Applied or pending with the receipt of a finished run become consumed, ephemeral inputs are dropped, all others are queued and
 stay bound to their run. Every row that is changed says so in its history. It is part of the commit that takes the runtime over.

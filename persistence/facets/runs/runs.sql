@@ -44,9 +44,6 @@ ORDER BY reopened_at, run LIMIT 1;
 -- name: runs.entered
 UPDATE runs SET reopened_at = NULL WHERE run = :run;
 
--- name: runs.outcome
-SELECT outcome, ended_at FROM runs WHERE run = :run;
-
 -- name: runs.delete
 -- One that never began: its batch could not be staged.
 DELETE FROM runs WHERE run = :run;

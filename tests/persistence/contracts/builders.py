@@ -16,7 +16,7 @@ from tenure import (
     SessionSnapshot,
     TranscriptRewriteCommit,
 )
-from tenure.persistence.contracts.snapshots import decode_snapshot, encode_snapshot
+from tenure.persistence.model.envelope import decode_snapshot, encode_snapshot
 
 
 def snapshot(

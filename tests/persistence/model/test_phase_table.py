@@ -9,15 +9,13 @@ from tenure.persistence.model.phases import (
     ARROWS,
     InputEvent,
     advance,
-    after_failed_run,
     is_terminal,
-    repaired,
-    ways_to_consumed,
 )
 from tenure.persistence.model.values import (
     AbandonReason,
     InputPhase,
 )
+from tests.kit.phase_oracle import after_failed_run, repaired, ways_to_consumed
 
 TABLE = {
     "queue": "accepted -> queued",

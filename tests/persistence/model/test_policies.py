@@ -60,7 +60,6 @@ from tenure.persistence.facets.runs.steps import (
     StepStatus,
 )
 from tenure.persistence.model.codec import digest
-from tenure.persistence.model.phases import repaired
 from tenure.persistence.model.policies import (
     COALESCING_KINDS,
     DEFAULT_POLICIES,
@@ -75,6 +74,7 @@ from tenure.persistence.model.values import (
     Lane,
     RuntimeState,
 )
+from tests.kit.phase_oracle import repaired
 from tests.persistence.contracts.damage import execute
 
 ALICE = LogicalRuntimeId("alice")
