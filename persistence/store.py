@@ -47,6 +47,7 @@ from .engines.target import (
 from .facets.catalog import FACETS
 from .facets.ownership.ownership import RenewLease
 from .facets.pruning import Pruned
+from .model.arguments import checked
 from .model.values import (
     DurabilityClass,
     DurabilityTier,
@@ -223,6 +224,7 @@ class Store:
         """
         return self._readers.query_connection()
 
+    @checked
     async def verdict(self, incarnation: str, group: int) -> bool:
         """Whether that group of that host landed. The answer never changes.
 
@@ -249,6 +251,7 @@ class Store:
             raise Contended(detail=f"host {incarnation} has the store open")
         return False
 
+    @checked
     async def prune(self, older_than_s: float, *, dead_letters: bool = False) -> Pruned:
         """Delete what has ended more than `older_than_s` seconds ago; nothing is ever pruned unless this asks for it.
 
