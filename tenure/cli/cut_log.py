@@ -11,12 +11,12 @@ from .output import Output
 
 
 @click.option("--yes", is_flag=True, required=True, help="Lose what was written behind the damage.")
-@click.argument("file", type=click.Path())
-async def cut_log(output: Output, file: str, *, yes: bool) -> None:  # noqa: ARG001 - click asks for it
-    """Cut the log of the store FILE off where it is damaged, and raise the fence tokens.
+@click.argument("target", type=click.Path())
+async def cut_log(output: Output, target: str, *, yes: bool) -> None:  # noqa: ARG001 - click asks for it
+    """Cut the log of the store TARGET off where it is damaged, and raise the fence tokens.
 
     For a store that no host has open and that says its log is damaged. What was acknowledged behind the damage is lost: a
     backup may have more. Copy the files away before. A log that is not damaged stays as it is.
     """
-    done = await cut_damaged_log(file)
+    done = await cut_damaged_log(target)
     output.facts("Cut" if done.cut else "Not damaged", attrs.asdict(done))

@@ -25,11 +25,11 @@ FOLLOW_S: Final = 0.5
 LINES: Final = 10
 
 
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def why(output: Output, file: str, runtime: str) -> None:
-    """Say why RUNTIME of the store FILE does not run."""
-    async with look_into(file) as look:
+async def why(output: Output, target: str, runtime: str) -> None:
+    """Say why RUNTIME of the store TARGET does not run."""
+    async with look_into(target) as look:
         name = check_runtime_id(runtime)
         told = await look.read(partial(explain, runtime_id=name, now=time.time(), no_host=look.alone))
     output.facts("Why", told)
@@ -37,12 +37,12 @@ async def why(output: Output, file: str, runtime: str) -> None:
 
 @click.option("--lines", "-n", default=LINES, show_default=True, type=click.IntRange(min=0), help="Entries at first.")
 @click.option("--follow", "-f", is_flag=True, help="Go on printing what lands, until interrupted.")
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def tail(output: Output, file: str, runtime: str, *, lines: int, follow: bool) -> None:
+async def tail(output: Output, target: str, runtime: str, *, lines: int, follow: bool) -> None:
     """Print the newest receipts of RUNTIME, and its resets, rewrites and clears; with --json one object a line."""
     newest = Tail(check_runtime_id(runtime))
-    async with look_into(file) as look:
+    async with look_into(target) as look:
         found = await look.read(partial(newest.newest, count=lines))
         while True:
             for entry in found:

@@ -51,10 +51,10 @@ _VERIFIED: Final = (
 )
 
 
-@click.argument("file", type=click.Path())
-async def list_all(output: Output, file: str) -> None:
-    """List the runtimes of the store FILE, by id."""
-    async with look_into(file) as look:
+@click.argument("target", type=click.Path())
+async def list_all(output: Output, target: str) -> None:
+    """List the runtimes of the store TARGET, by id."""
+    async with look_into(target) as look:
         lines: list[dict[str, object]] = []
         after = ""
         while page := await look.read(partial(list_runtimes, after=after)):
@@ -63,22 +63,22 @@ async def list_all(output: Output, file: str) -> None:
     output.rows("Runtimes", _LISTED, lines)
 
 
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def show(output: Output, file: str, runtime: str) -> None:
-    """Show what is stored of RUNTIME in the store FILE, without its messages."""
-    async with look_into(file) as look:
+async def show(output: Output, target: str, runtime: str) -> None:
+    """Show what is stored of RUNTIME in the store TARGET, without its messages."""
+    async with look_into(target) as look:
         output.facts("Runtime", await look.read(partial(show_runtime, runtime_id=check_runtime_id(runtime))))
 
 
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime", required=False)
-async def verify(output: Output, file: str, runtime: str | None) -> int | None:
-    """Walk the receipts of RUNTIME, or of every runtime of the store FILE, and recompute what can be.
+async def verify(output: Output, target: str, runtime: str | None) -> int | None:
+    """Walk the receipts of RUNTIME, or of every runtime of the store TARGET, and recompute what can be.
 
     Ends with 1 where something is wrong. What nothing stored can prove is said and is no fault.
     """
-    async with look_into(file) as look:
+    async with look_into(target) as look:
         wanted = await _ids(look) if runtime is None else [check_runtime_id(runtime)]
         found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]
         nameless = await look.read(count_runtimes) - len(wanted) if runtime is None else 0
@@ -87,12 +87,12 @@ async def verify(output: Output, file: str, runtime: str | None) -> int | None:
     return None if all(line["sound"] for line in lines) else REFUSED
 
 
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime", required=False)
-async def dead_letters(output: Output, file: str, runtime: str | None) -> None:
-    """List the dead letters of RUNTIME, or of every runtime of the store FILE, without their content."""
+async def dead_letters(output: Output, target: str, runtime: str | None) -> None:
+    """List the dead letters of RUNTIME, or of every runtime of the store TARGET, without their content."""
     lines: list[dict[str, object]] = []
-    async with look_into(file) as look:
+    async with look_into(target) as look:
         for each in await _ids(look) if runtime is None else [check_runtime_id(runtime)]:
             if runtime is not None:
                 await look.read(partial(show_runtime, runtime_id=each))  # `NotFound` in place of an empty list

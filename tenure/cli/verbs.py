@@ -29,17 +29,17 @@ Verb = Callable[[Handle], Awaitable[object]]
 
 
 @asynccontextmanager
-async def handle_of(file: str, runtime: str) -> AsyncGenerator[Handle]:
+async def handle_of(target: str, runtime: str) -> AsyncGenerator[Handle]:
     """The handle of a runtime of a store that is there and of this version; nothing is made and nothing migrated."""
-    async with look_into(file):
+    async with look_into(target):
         pass
-    async with open_supervisor(file, behaviours={}, drain_s=0) as supervisor:
+    async with open_supervisor(target, behaviours={}, drain_s=0) as supervisor:
         yield await supervisor.find(runtime)
 
 
-async def carry_out(output: Output, file: str, runtime: str, name: str, verb: Verb) -> None:
+async def carry_out(output: Output, target: str, runtime: str, name: str, verb: Verb) -> None:
     """Have a verb carried out and print what came of it."""
-    async with handle_of(file, runtime) as handle:
+    async with handle_of(target, runtime) as handle:
         answer = await verb(handle)
     facts: dict[str, object] = {"runtime_id": runtime, "verb": name, "done": True}
     if answer is not None:
@@ -47,92 +47,92 @@ async def carry_out(output: Output, file: str, runtime: str, name: str, verb: Ve
     output.facts("Done", facts)
 
 
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def retire(output: Output, file: str, runtime: str) -> None:
+async def retire(output: Output, target: str, runtime: str) -> None:
     """Let RUNTIME accept nothing new and drain what it has."""
-    await carry_out(output, file, runtime, "retire", lambda handle: handle.retire())
+    await carry_out(output, target, runtime, "retire", lambda handle: handle.retire())
 
 
 @click.option("--clear-session", is_flag=True, help="Empty the conversation too.")
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def reset(output: Output, file: str, runtime: str, *, clear_session: bool) -> None:
+async def reset(output: Output, target: str, runtime: str, *, clear_session: bool) -> None:
     """Abandon every unfinished input of RUNTIME and begin its next life."""
-    await carry_out(output, file, runtime, "reset", lambda handle: handle.reset(clear_session=clear_session))
+    await carry_out(output, target, runtime, "reset", lambda handle: handle.reset(clear_session=clear_session))
 
 
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def stop(output: Output, file: str, runtime: str) -> None:
+async def stop(output: Output, target: str, runtime: str) -> None:
     """Abandon every unfinished input of RUNTIME; it runs nothing until it is spawned again."""
-    await carry_out(output, file, runtime, "stop", lambda handle: handle.stop())
+    await carry_out(output, target, runtime, "stop", lambda handle: handle.stop())
 
 
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def recycle(output: Output, file: str, runtime: str) -> None:
+async def recycle(output: Output, target: str, runtime: str) -> None:
     """Bring the retired RUNTIME back to work with all that it holds."""
-    await carry_out(output, file, runtime, "recycle", lambda handle: handle.recycle())
+    await carry_out(output, target, runtime, "recycle", lambda handle: handle.recycle())
 
 
 @click.option("--yes", is_flag=True, help="Yes, for ever.")
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def destroy(output: Output, file: str, runtime: str, *, yes: bool) -> None:
+async def destroy(output: Output, target: str, runtime: str, *, yes: bool) -> None:
     """Abandon every unfinished input of RUNTIME for ever: its id never comes back. Needs --yes."""
     if not yes:
         raise InvalidInput(detail="destroying cannot be undone; say --yes", field="--yes")
-    await carry_out(output, file, runtime, "destroy", lambda handle: handle.destroy())
+    await carry_out(output, target, runtime, "destroy", lambda handle: handle.destroy())
 
 
 @click.option("--restart-run", is_flag=True, help="Drop the current run's id and steps, and begin anew.")
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def resume(output: Output, file: str, runtime: str, *, restart_run: bool) -> None:
+async def resume(output: Output, target: str, runtime: str, *, restart_run: bool) -> None:
     """Let the held RUNTIME run again."""
-    await carry_out(output, file, runtime, "resume", lambda handle: handle.resume(restart_run=restart_run))
+    await carry_out(output, target, runtime, "resume", lambda handle: handle.resume(restart_run=restart_run))
 
 
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
 @click.argument("input_id", required=False)
-async def cancel(output: Output, file: str, runtime: str, input_id: str | None) -> None:
+async def cancel(output: Output, target: str, runtime: str, input_id: str | None) -> None:
     """End the current run of RUNTIME and abandon its batch; or abandon one input, INPUT_ID, that no run has."""
-    await carry_out(output, file, runtime, "cancel", lambda handle: handle.cancel(input_id))
+    await carry_out(output, target, runtime, "cancel", lambda handle: handle.cancel(input_id))
 
 
 @click.option("--fresh", is_flag=True, help="Begin a new run and repeat its steps.")
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
 @click.argument("input_id")
-async def retry(output: Output, file: str, runtime: str, input_id: str, *, fresh: bool) -> None:
+async def retry(output: Output, target: str, runtime: str, input_id: str, *, fresh: bool) -> None:
     """Queue the dead letter INPUT_ID of RUNTIME again, or send it again."""
-    await carry_out(output, file, runtime, "retry", lambda handle: handle.retry(input_id, fresh=fresh))
+    await carry_out(output, target, runtime, "retry", lambda handle: handle.retry(input_id, fresh=fresh))
 
 
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
 @click.argument("input_id")
-async def drop(output: Output, file: str, runtime: str, input_id: str) -> None:
+async def drop(output: Output, target: str, runtime: str, input_id: str) -> None:
     """Let the dead letter INPUT_ID of RUNTIME go: its content is gone, its key stays known."""
-    await carry_out(output, file, runtime, "drop", lambda handle: handle.drop(input_id))
+    await carry_out(output, target, runtime, "drop", lambda handle: handle.drop(input_id))
 
 
 @click.option("--ran", metavar="JSON", help="It ran, with this result.")
 @click.option("--did-not-run", is_flag=True, help="It did not run, and is dispatched again.")
-@click.argument("file", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.argument("runtime")
 @click.argument("name")
 @click.argument("ordinal", type=int)
 async def settle_step(
-    output: Output, file: str, runtime: str, name: str, ordinal: int, *, ran: str | None, did_not_run: bool
+    output: Output, target: str, runtime: str, name: str, ordinal: int, *, ran: str | None, did_not_run: bool
 ) -> None:
     """Say whether the ORDINAL-th step NAME of RUNTIME, which is in doubt, ran, and let it run again."""
     if (ran is None) is not did_not_run:
         raise InvalidInput(detail="say --ran JSON or --did-not-run", field="--ran")
     verdict: Verdict = DidNotRun() if ran is None else Ran(_json(ran))
-    await carry_out(output, file, runtime, "settle_step", lambda handle: handle.settle_step(name, ordinal, verdict))
+    await carry_out(output, target, runtime, "settle_step", lambda handle: handle.settle_step(name, ordinal, verdict))
 
 
 def _json(text: str) -> Any:
