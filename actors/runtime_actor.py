@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from copy import copy
 from functools import partial
-from typing import Any, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import trio
 
@@ -43,6 +43,7 @@ from tenure.persistence.model.lifecycle import (
 )
 from tenure.persistence.model.values import (
     AbandonReason,
+    HeldReason,
     InputId,
     Lane,
     RunId,
@@ -72,6 +73,11 @@ from .worker import (
 )
 
 T = TypeVar("T")
+
+DEFECT_S: Final = 1.0
+"""Seconds after which a run that met a defect of ours begins again; doubles with each in a row, up to `DEFECT_LIMIT_S`."""
+
+DEFECT_LIMIT_S: Final = 60.0
 
 
 @final
@@ -258,6 +264,21 @@ class RuntimeActor:
         before, self.held.value = self.held.value, self.facts.why_held
         if self.held.value not in (None, before):
             self._listener.held(self.facts)
+
+    def publish_charged(self, crashes: int, most: int, detail: str) -> None:
+        """A defect of ours is charged to the run as a crash: it begins again after a while, or the runtime is held."""
+        self.publish_run(LifecycleEvent.FAIL_RUN)
+        self.facts.has_work = True
+        if crashes >= most:
+            self.publish_held(HeldReason.CRASH_LOOP, detail)
+        else:
+            self.wake_after(min(DEFECT_S * 2.0 ** min(crashes - 1, 10), DEFECT_LIMIT_S))
+
+    def publish_unended(self, detail: str) -> None:
+        """How a run ended cannot be written: this runtime is blocked until the next open, and no other (design §5)."""
+        self.publish_blocked("cannot end a run", detail)
+        if self.facts.standing.state is RuntimeState.RUNNING:
+            self.publish_run(LifecycleEvent.FAIL_RUN)
 
     def publish_event(self, decision: Decision, answers: tuple[Any, ...]) -> None:
         """The commit of a lifecycle event has settled."""

@@ -14,6 +14,7 @@ from typing import Final, final
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.errors import Error, StoreBroken
+from tenure.persistence.model.texts import named
 from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
@@ -36,6 +37,7 @@ class HostLog:
         refused_sends: Sends that their target could not take.
         failed_takeovers: Runtimes that could not be taken over, each time it was tried.
         lost_hosts: Other hosts that this one judged dead or lapsed.
+        defects: Mistakes of ours that ended a run or a task of one runtime.
     """
 
     def __init__(self) -> None:
@@ -45,6 +47,7 @@ class HostLog:
         self.refused_sends = 0
         self.failed_takeovers = 0
         self.lost_hosts = 0
+        self.defects = 0
         root = logging.getLogger(ROOT)
         if not root.handlers:  # a library leaves it to the program who hears it
             root.addHandler(logging.NullHandler())
@@ -85,6 +88,12 @@ class HostLog:
         text = f"runtime {facts.runtime_id!r} is held, {facts.why_held}: {_first_line(detail)}"
         _write(RUNS, logging.ERROR, text, runtime_id=facts.runtime_id)
 
+    def defect(self, runtime_id: LogicalRuntimeId, error: BaseException) -> None:
+        """A defect of ours ended a run, a task or a look for one runtime; the others have nothing of it."""
+        self.defects += 1
+        text = f"runtime {runtime_id!r}: a defect in tenure, {_first_line(named(error))}; please report it"
+        _write(RUNS, logging.ERROR, text, error, runtime_id=runtime_id)
+
     def takeover_failed(self, runtime_id: LogicalRuntimeId, error: Error, *, again: bool) -> None:
         """A runtime with work could not be taken over; `again`: it is tried again at the next renewal."""
         self.failed_takeovers += 1
@@ -108,7 +117,7 @@ class HostLog:
     def ended(self, error: BaseException) -> None:
         """The supervisor ends under its body."""
         logger, what = (STORE, "the store") if isinstance(error, StoreBroken) else (HOSTS, "the supervisor")
-        _write(logger, logging.CRITICAL, f"{what} has stopped: {error!r}", error)
+        _write(logger, logging.CRITICAL, f"{what} has stopped: {named(error)}", error)
 
 
 def _first_line(text: str | None) -> str:

@@ -9,13 +9,13 @@ from typing import final
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.inbox.batches import BatchMember
 from tenure.persistence.facets.runs.runs import RunBegun
+from tenure.persistence.model.texts import storable
 from tenure.persistence.model.values import (
     InputId,
     InputPhase,
 )
 from tenure.supervisor.accepting.payloads import PayloadType
 
-from .restart import storable
 from .run_input import (
     RunInput,
     read_input,

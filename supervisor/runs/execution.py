@@ -9,14 +9,25 @@ cancelled from outside, and whoever did it has committed why.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol, TypeVar, cast, final
 
 import trio
 
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import Closed, Corrupt, Error, InvalidTransition, StaleFence, StepMismatch, StoreBroken
+from tenure.errors import (
+    Closed,
+    Corrupt,
+    Error,
+    Internal,
+    InvalidTransition,
+    RunEnded,
+    StaleFence,
+    StepMismatch,
+    StoreBroken,
+)
 from tenure.persistence.commits.commit import (
     Change,
     CommitResult,
@@ -29,11 +40,15 @@ from tenure.persistence.facets.runs.runs import (
     UnstageRun,
 )
 from tenure.persistence.model.lifecycle import LifecycleEvent
+from tenure.persistence.model.texts import (
+    last_frames,
+    leaves,
+    named,
+)
 from tenure.persistence.model.values import (
     HeldReason,
     InputId,
     RunBoundaryReceipt,
-    RuntimeState,
 )
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.store import Store
@@ -51,7 +66,6 @@ from .restart import (
     RestartPolicy,
     decide,
     describe,
-    last_frames,
     wait_left,
 )
 from .run import Run
@@ -109,22 +123,31 @@ class Execution:
         """
         behaviour = self._behaviours[actor.facts.kind]
         try:
+            await self._execute(actor, begun, behaviour)
+        except Exception as exc:  # noqa: BLE001 - a defect of ours, on the way from the run to its record
+            await self._charge_defect(actor, begun, behaviour, exc)
+
+    async def _execute(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
+        try:
             await self._run(actor, begun, behaviour)
         except BaseException as exc:
-            if isinstance(exc, trio.Cancelled) and trio.current_effective_deadline() == -math.inf:
+            if issubclass(type(exc), trio.Cancelled) and trio.current_effective_deadline() == -math.inf:
                 raise  # from outside; a Cancelled without a cancelled scope around us is the behaviour's own mistake
             ends_process = find_leaf(exc, (KeyboardInterrupt, SystemExit))
             if ends_process is not None:
                 await self._charge(actor, behaviour)
                 self._end_with(ends_process)
-                return
-            await self._end_badly(actor, begun, behaviour, exc)
+            elif (defect := find_leaf(exc, (Internal,))) is not None and actor.executes(begun.run_id):
+                await self._charge_defect(actor, begun, behaviour, defect)
+            else:
+                await self._end_badly(actor, begun, behaviour, exc)
 
     async def _run(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
         journal = await self._load_journal(begun)
         steps = Steps(self._store, actor, self._step_executor, begun.run_id, behaviour, journal.steps)
         on_boundary = partial(self._checkpointed, actor)
-        run = Run(self._store, actor, begun, journal, steps, behaviour.payload_type, on_boundary)
+        with _defects():
+            run = Run(self._store, actor, begun, journal, steps, behaviour.payload_type, on_boundary)
         try:
             if run.inputs:  # else none of them fits the behaviour, and all are rejected
                 await behaviour.function(run)
@@ -134,7 +157,8 @@ class Execution:
             raise steps.fault from exc  # whatever the behaviour has made of it
         finally:
             run.end()
-        await run.finish(partial(self._finished, actor, run))
+        with _defects():
+            await run.finish(partial(self._finished, actor, run))
 
     async def _load_journal(self, begun: RunBegun) -> Journal:
         if not begun.again:
@@ -173,9 +197,7 @@ class Execution:
                 actor.facts.has_work = True
         except Error as exc:
             # How it failed cannot be written: this runtime is blocked until the next open, and no other (design §5).
-            actor.publish_blocked("cannot end a run", str(exc))
-            if actor.facts.standing.state is RuntimeState.RUNNING:
-                actor.publish_run(LifecycleEvent.FAIL_RUN)
+            actor.publish_unended(str(exc))
 
     async def _hold(self, actor: RuntimeActor, reason: HeldReason, error: BaseException, *first: Change) -> None:
         detail = describe(error)
@@ -202,6 +224,35 @@ class Execution:
                 await actor.channel.commit_in_turn(charge)
             except Error as exc:
                 actor.close(exc)
+
+    async def _charge_defect(
+        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, defect: Exception
+    ) -> None:
+        """Charge the run with a defect of ours that it has come upon, as with a crash (design §3, "Whose failure").
+
+        Its batch is queued again and waits; the last defect in a row holds the runtime. No attempt is counted.
+        """
+        self._log.defect(actor.facts.runtime_id, defect)
+        runtime_id, most = actor.facts.runtime_id, behaviour.restart.max_crashes
+
+        def decide_if_current() -> tuple[Change, ...]:
+            if not actor.executes(begun.run_id):
+                raise RunEnded(run_id=begun.run_id)
+            return (ChargeCrash(runtime_id=runtime_id, max_crashes=most),)
+
+        def settled(outcome: Outcome) -> None:
+            if isinstance(outcome, CommitResult):
+                crashes: int = outcome.values[0]
+                actor.publish_charged(crashes, most, named(defect))
+
+        try:
+            await actor.channel.decide_in_turn(decide_if_current, settled)
+        except RunEnded:
+            return  # it was dropped meanwhile, or its end is on disk: nothing is charged
+        except (StaleFence, StoreBroken, Closed) as exc:
+            actor.close(exc)
+        except Error as exc:
+            actor.publish_unended(str(exc))
 
     async def _fail(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException) -> None:
         seams = self._store.seams
@@ -263,9 +314,20 @@ class Execution:
         self._publisher.inputs_exhausted(actor, outcome.values[0], failed.error)
 
 
+@contextmanager
+def _defects() -> Generator[None]:
+    """What is not an error of the library is a defect of it where no code of the user runs."""
+    try:
+        yield
+    except Error:
+        raise
+    except Exception as exc:
+        raise Internal(detail=named(exc)) from exc
+
+
 def find_leaf(error: BaseException, wanted: tuple[type[E], ...]) -> E | None:
     """The first leaf of an exception, or of a group of them, that is one of these."""
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        return next((leaf for each in group.exceptions if (leaf := find_leaf(each, wanted)) is not None), None)
-    return error if isinstance(error, wanted) else None
+    for leaf in leaves(error):
+        if issubclass(type(leaf), wanted):  # and not isinstance: that asks what the object says of itself
+            return cast("E", leaf)
+    return None

@@ -7,14 +7,20 @@ first that is used up decides.
 from __future__ import annotations
 
 import random
-import traceback
-import types
-from typing import Final, cast, final
+from itertools import islice
+from typing import Final, final
 
 import msgspec
 from attrs import field, frozen
 
 from tenure.errors import Corrupt, StepFailed
+from tenure.persistence.model.texts import (
+    ERROR_LIMIT,
+    LEAVES,
+    leaves,
+    named,
+    storable,
+)
 from tenure.persistence.model.validation import (
     count,
     seconds,
@@ -22,13 +28,14 @@ from tenure.persistence.model.validation import (
 )
 from tenure.persistence.model.values import HeldReason
 
-ERROR_LIMIT: Final = 10_000
-"""Most characters of an error that are stored."""
+DOUBLINGS: Final = 1_000
+"""Most doublings of a wait: two to this power is a number that floats have, and trio's clock."""
 
-FRAMES: Final = 4
-"""Frames of a traceback that are stored with an error: the innermost ones, of the program and the libraries it uses."""
+FAILURES: Final = 10_000
+"""Most times of failures that are kept; a larger budget is not used up by more."""
 
-_MACHINERY: Final = ("tenure", "trio", "outcome")
+LONGEST_S: Final = 1e9
+"""Longest wait of all, thirty years: also where a limit of a policy is a number that no clock has."""
 
 
 @final
@@ -88,18 +95,24 @@ def decide(policy: RestartPolicy, *, attempts: int, failures: str, now: float, s
     recent = [*(min(time, now) for time in _times(failures) if time > now - policy.period_s), now]
     retry_at: float | None = None
     if attempts + 1 < policy.max_attempts:
-        wait_s = min(policy.backoff_s * 2**attempts, policy.backoff_limit_s)
+        wait_s = _wait(policy, attempts)
         retry_at = now + wait_s * (1 - policy.jitter * source.random())
     return Decision(
         retry_at=retry_at,
-        failures=msgspec.json.encode(recent).decode(),
-        held=HeldReason.BUDGET_USED_UP if len(recent) >= policy.budget else None,
+        failures=msgspec.json.encode(recent[-min(policy.budget, FAILURES) :]).decode(),
+        held=HeldReason.BUDGET_USED_UP if len(recent) >= min(policy.budget, FAILURES) else None,
     )
 
 
 def wait_left(policy: RestartPolicy, retry_at: float, now: float) -> float:
     """Seconds until a failed run may be tried again: at most `backoff_limit_s`, wherever the wall clock was set since."""
-    return min(max(retry_at - now, 0.0), policy.backoff_limit_s)
+    return min(max(retry_at - now, 0.0), policy.backoff_limit_s, LONGEST_S)
+
+
+def _wait(policy: RestartPolicy, attempts: int) -> float:
+    # Attempts have no bound, and a policy may have whole numbers of any size: floats do not reach as far.
+    first_s = float(min(policy.backoff_s, LONGEST_S))
+    return float(min(first_s * 2.0 ** min(attempts, DOUBLINGS), policy.backoff_limit_s, LONGEST_S))
 
 
 def _times(failures: str) -> list[float]:
@@ -110,43 +123,16 @@ def _times(failures: str) -> list[float]:
 
 
 def describe(error: BaseException) -> str:
-    """An exception for people, in a form that any engine can store: the leaves of groups, each with its type."""
-    return storable(_leaves(error))
+    """An exception for people, in a form that any engine can store: the leaves of groups, each with its type.
 
-
-def storable(text: str) -> str:
-    """A text for people, as any engine can store it."""
-    if len(text) > ERROR_LIMIT:
-        text = f"{text[:ERROR_LIMIT]} and {len(text) - ERROR_LIMIT} characters more"
-    return _storable(text)
-
-
-def last_frames(error: BaseException) -> str:
-    """Where an exception was raised, for people, in such a form: its innermost frames, file, line and function, or nothing.
-
-    Of a group, where its first leaf was raised. Frames of the machinery that called the behaviour are left out.
+    Whatever the exception does when it is asked, this raises nothing.
     """
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    frames = [frame for frame in traceback.walk_tb(error.__traceback__) if not _is_machinery(frame[0])]
-    stack = traceback.StackSummary.extract(iter(frames[-FRAMES:]))
-    return _storable("".join(stack.format()).rstrip()[-ERROR_LIMIT:])
+    found = list(islice(leaves(error), LEAVES + 1))
+    text = "; ".join(map(_leaf, found[:LEAVES]))
+    return storable(text if len(found) <= LEAVES else f"{text}; and more")
 
 
-def _is_machinery(frame: types.FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _MACHINERY
-
-
-def _storable(text: str) -> str:
-    # No lone surrogate has a place in UTF-8, and no NUL in PostgreSQL.
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-
-
-def _leaves(error: BaseException) -> str:
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        return "; ".join(_leaves(each) for each in group.exceptions)
-    if isinstance(error, StepFailed):
-        return f"{error.detail}, in step {error.name}"
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _leaf(error: BaseException) -> str:
+    if type(error) is StepFailed:
+        return f"{error.detail[: ERROR_LIMIT - 500]}, in step {error.name}"  # a name has 200 characters at most
+    return named(error)

@@ -1,0 +1,94 @@
+"""Texts of exceptions, for people, whatever the exception is.
+
+An exception of a user's code is an object of his: its text, its members, its traceback and even its class may raise. What
+records a failure may not fail by that, so nothing here raises an `Exception`, and what stands in its place says so:
+``(no text: AttributeError)``.
+"""
+
+from __future__ import annotations
+
+import traceback
+import types
+from collections.abc import Iterator
+from typing import Any, Final
+
+ERROR_LIMIT: Final = 10_000
+"""Most characters of an error that are stored."""
+
+FRAMES: Final = 4
+"""Frames of a traceback that are stored with an error: the innermost ones, of the program and the libraries it uses."""
+
+LEAVES: Final = 100
+"""Most leaves of a group that are named in a text."""
+
+_MACHINERY: Final = ("tenure", "trio", "outcome")
+
+# What an exception holds, asked past whatever its class has put in the place of it.
+_members: Final = vars(BaseExceptionGroup)["exceptions"].__get__
+_traceback: Final = vars(BaseException)["__traceback__"].__get__
+_name: Final = vars(type)["__name__"].__get__
+
+
+def class_name(value: object) -> str:
+    """The name of a value's class."""
+    name: str = _name(type(value))
+    return name
+
+
+def text_of(error: BaseException) -> str:
+    """What ``str(error)`` gives, as a plain text, or why there is none."""
+    try:
+        return storable(str.__str__(str(error)))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - the text of an exception may do anything, and is only a text
+        return f"(no text: {class_name(exc)})"
+
+
+def named(error: BaseException) -> str:
+    """An exception as ``Class: text``."""
+    text = text_of(error)
+    return f"{class_name(error)}: {text}" if text else class_name(error)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions of a group and of the groups in it, however deep, first to last; of another, itself."""
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if issubclass(type(each), BaseExceptionGroup):
+            waiting.extend(reversed(_members(each)))
+        else:
+            yield each
+
+
+def last_frames(error: BaseException) -> str:
+    """Where an exception was raised, for people, in such a form: its innermost frames, file, line and function, or nothing.
+
+    Of a group, where its first leaf was raised. Frames of the machinery that called the behaviour are left out.
+    """
+    try:
+        first = next(leaves(error))
+        frames = [frame for frame in traceback.walk_tb(_traceback(first)) if not _is_machinery(frame[0])]
+        stack = traceback.StackSummary.extract(iter(frames[-FRAMES:]))
+        return _storable("".join(stack.format()).rstrip()[-ERROR_LIMIT:])
+    except Exception as exc:  # noqa: BLE001 - the lines come from the user's loaders; without them there is no place
+        return f"(no traceback: {class_name(exc)})"
+
+
+def storable(text: str) -> str:
+    """A text for people, as any engine can store it, and not longer than it is worth. Raises `TypeError` for no text."""
+    text = str.__str__(text)  # of a subclass, a plain one: its methods are not ours
+    if len(text) > ERROR_LIMIT:
+        text = f"{text[:ERROR_LIMIT]} and {len(text) - ERROR_LIMIT} characters more"
+    return _storable(text)
+
+
+def _is_machinery(frame: types.FrameType) -> bool:
+    module: Any = frame.f_globals.get("__name__", "")
+    return type(module) is str and module.partition(".")[0] in _MACHINERY
+
+
+def _storable(text: str) -> str:
+    # No lone surrogate has a place in UTF-8, and no NUL in PostgreSQL.
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
