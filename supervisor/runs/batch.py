@@ -44,6 +44,7 @@ class Batch:
         for each in begun.inputs:
             self._joined[each.joined].append(each)
         self.inputs = self.join(self._joined.pop(None, ()))
+        self.hand_out(self.inputs)
 
     def join(self, members: Iterable[BatchMember]) -> tuple[RunInput, ...]:
         """Let these be of the batch; those that fit the behaviour."""
@@ -54,8 +55,11 @@ class Batch:
                 fitting.append(read_input(member, self._payload_type))
             except InvalidInput as exc:
                 self._reject(member.input_id, str(exc))
-        self.contributing += [each.input_id for each in fitting]
         return tuple(fitting)
+
+    def hand_out(self, inputs: Iterable[RunInput]) -> None:
+        """The behaviour has these now: they contribute to the next boundary, and the end of the run consumes them."""
+        self.contributing += [each.input_id for each in inputs]
 
     def joined_at(self, checkpoint: int) -> tuple[BatchMember, ...]:
         """What joined at a checkpoint in an earlier entry of the run."""

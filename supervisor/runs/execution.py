@@ -295,6 +295,8 @@ class Execution:
         consumed: tuple[InputId, ...] = answers.pop()
         receipt: RunBoundaryReceipt = answers.pop()
         actor.publish_run(LifecycleEvent.FINISH_RUN)
+        if run.unseen:
+            actor.facts.has_work = True  # queued again by this commit
         self._publisher.run_committed(actor, outcome)
         self._publisher.inputs_consumed(actor, consumed, receipt)
         for decision in run.decisions:

@@ -216,7 +216,7 @@ class Run:
         """Commit what was appended, sent and rejected so far, and return the receipt.
 
         The inputs stay with the run, but for those that are named in `consume`. What was sent to steer joins the run here;
-        `wait_steered` gives it.
+        `wait_steered` and `steered` give it.
 
         Raises:
             StepMismatch: What is replayed differs from what is stored. Holds the runtime.
@@ -231,7 +231,7 @@ class Run:
 
         What has joined at a `checkpoint` since the last of these waits is returned at once. The wait survives a restart:
         the run enters again and waits on. What has joined stays with the run, is part of its batch, and joins at the same
-        checkpoint again in a replay.
+        checkpoint again in a replay. What has joined and is never handed out is queued again when the run ends.
         """
         while not self._joined:
             seen = self._actor.steered.value
@@ -242,7 +242,17 @@ class Run:
             if not self._joined and not replayed:
                 with self._actor.resting.rest():
                     await self._actor.steered.wait_value(partial(operator.ne, seen))
+        return self.steered()
+
+    def steered(self) -> tuple[RunInput, ...]:
+        """What has joined at a checkpoint since this or `wait_steered` was last asked; does not wait, and may be empty.
+
+        Raises:
+            RunEnded: The run is over.
+        """
+        self._check_open()
         steered, self._joined = tuple(self._joined), []
+        self._batch.hand_out(steered)
         return steered
 
     # The supervisor's
@@ -259,6 +269,11 @@ class Run:
     def decisions(self) -> tuple[Decision, ...]:
         """The lifecycle events that this run asks for, as decided in its final commit; they are written last in it."""
         return self._decisions
+
+    @property
+    def unseen(self) -> tuple[InputId, ...]:
+        """What has joined and was not handed out."""
+        return tuple(each.input_id for each in self._joined)
 
     def end(self) -> None:
         """From now on every use of this run is `RunEnded`."""
@@ -290,7 +305,7 @@ class Run:
 
     def _last(self) -> list[Change]:
         # Called in the turn of the final commit: no verb from outside lands in between.
-        finish = FinishRun(runtime_id=self.runtime_id, run_id=self.run_id)
+        finish = FinishRun(runtime_id=self.runtime_id, run_id=self.run_id, unseen=self.unseen)
         if self._events:
             self._decisions = self._decided(self._events)
         return [finish, *(change for decision in self._decisions for change in decision.changes)]

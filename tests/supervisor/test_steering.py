@@ -130,3 +130,88 @@ async def test_what_steers_by_its_policy_wakes_the_run_that_waits_for_it(
         with trio.move_on_after(0):  # at once, with no look at other hosts
             await ticket.wait_outcome()
         assert await supervisor.read_session("alice") == [["this way"]]
+
+
+async def test_what_joined_and_was_never_handed_out_is_queued_again_by_the_end_of_its_run(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    seen: list[Any] = []
+    go_on = trio.Event()
+
+    async def deaf_at_first(run: tenure.Run) -> None:
+        seen.extend(entry.payload for entry in run.inputs)
+        if run.inputs[0].payload == "order":
+            await go_on.wait()
+            await run.checkpoint()  # it joins here, and nobody asks for it
+
+    async with host(target, {"kind": deaf_at_first}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        order = await runtime.accept("order")
+        await trio.testing.wait_all_tasks_blocked()
+        word = await runtime.accept("a word", lane="steer")
+        go_on.set()
+        done, heard = await order.wait_outcome(), await word.wait_outcome()
+
+    assert seen == ["order", "a word"]
+    assert done.receipt is not None
+    assert heard.receipt is not None
+    assert heard.phase == "consumed"
+    assert word.input_id not in done.receipt.contributing_input_ids
+    assert heard.receipt.contributing_input_ids == (word.input_id,)
+    assert heard.receipt.run_id != done.receipt.run_id
+
+
+async def test_what_has_joined_can_be_had_without_waiting(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    had: list[list[Any]] = []
+    go_on = trio.Event()
+
+    async def asking(run: tenure.Run) -> None:
+        had.append([entry.payload for entry in run.steered()])
+        await go_on.wait()
+        await run.checkpoint()
+        had.append([entry.payload for entry in run.steered()])
+        had.append([entry.payload for entry in run.steered()])
+
+    async with host(target, {"kind": asking}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        order = await runtime.accept("order")
+        await trio.testing.wait_all_tasks_blocked()
+        word = await runtime.accept("a word", lane="steer")
+        go_on.set()
+        done, heard = await order.wait_outcome(), await word.wait_outcome()
+
+    assert had == [[], ["a word"], []]
+    assert heard.receipt == done.receipt
+    assert done.receipt is not None
+    assert word.input_id in done.receipt.contributing_input_ids
+
+
+async def test_what_was_handed_out_before_a_restart_is_consumed_and_what_was_not_is_queued_again(
+    database: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    seen: list[Any] = []
+
+    async def one_of_two(run: tenure.Run) -> None:
+        seen.append([entry.payload for entry in run.inputs])
+        if run.inputs[0].payload == "order":
+            seen.append([entry.payload for entry in await run.wait_steered()])
+            await run.sleep(10.0)
+            await run.checkpoint()
+            await run.sleep(1_000.0)
+
+    async def body(supervisor: tenure.Supervisor) -> None:
+        runtime = await started(supervisor)
+        await steer(runtime, "one")
+        await steer(runtime, "two")
+        await trio.sleep(20.0)
+
+    await cut_off(database, {"kind": one_of_two}, body)
+    seen.clear()
+    async with host(database, {"kind": one_of_two}) as supervisor:
+        ends = [await (await supervisor.ticket("alice", idempotency_key=key)).wait_outcome() for key in ("one", "two")]
+
+    assert seen == [["order"], ["one"], ["two"]]
+    assert [end.phase for end in ends] == ["consumed", "consumed"]
+    assert ends[0].receipt != ends[1].receipt

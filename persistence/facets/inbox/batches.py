@@ -161,6 +161,12 @@ def consume_one(tx: Transaction, run: int, boundary: int, input_id: InputId) -> 
     return bool(tx.all("inputs.consume_one", run=run, boundary=boundary, input_id=input_id, line=line, now=tx.now))
 
 
+def release(tx: Transaction, run: int, input_id: InputId) -> None:
+    """Queue again what joined a run and was never handed out; another run may take it."""
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "not handed out")
+    tx.run("inputs.release", run=run, input_id=input_id, line=line, now=tx.now)
+
+
 def reject(tx: Transaction, run: int, input_id: InputId, error: str) -> bool:
     """Abandon one member of a batch and spare the rest; False where it is not in this run."""
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, AbandonReason.REJECTED)

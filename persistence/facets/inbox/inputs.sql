@@ -114,6 +114,11 @@ WHERE runtime = :runtime AND finished_at IS NULL RETURNING input_id, admission;
 UPDATE inputs SET phase = 'queued', updated_at = :now, history = history || :line
 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'staged';
 
+-- name: inputs.release
+-- One that joined a run and was never handed out.
+UPDATE inputs SET phase = 'queued', run = NULL, joined = NULL, updated_at = :now, history = history || :line
+WHERE run = :run AND finished_at IS NULL AND phase = 'staged' AND input_id = :input_id AND joined IS NOT NULL;
+
 -- name: inputs.unbind
 UPDATE inputs SET run = NULL, joined = NULL WHERE run = :run AND finished_at IS NULL;
 

@@ -179,14 +179,22 @@ class FinishRun(Change):
     """End a run whose behaviour returned: consume its batch. Stands behind the `MintReceipt` of its last boundary.
 
     Answer: the ids of the consumed inputs, in admission order.
+
+    Attributes:
+        runtime_id: Whose.
+        run_id: Which run; must be the current one.
+        unseen: What joined to steer the run and was never handed out: it is queued again, for a later run.
     """
 
     runtime_id: LogicalRuntimeId
     run_id: RunId
+    unseen: tuple[InputId, ...] = ()
 
 
 def _finish(tx: Transaction, change: FinishRun) -> tuple[InputId, ...]:
     run = run_records.current(tx, change.runtime_id, change.run_id)
+    for input_id in change.unseen:
+        batches.release(tx, run.run, input_id)
     consumed = batches.consume(tx, run.run, run.boundaries)
     run.error = None
     run_records.end(tx, run.run, outcome="finished")

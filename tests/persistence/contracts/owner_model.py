@@ -313,8 +313,11 @@ class OwnerModel:
         found.boundary = run.boundaries if phase == "consumed" else None
         return input_id, phase
 
-    def finish(self, runtime: Runtime, run: Run) -> tuple[str, ...]:
+    def finish(self, runtime: Runtime, run: Run, unseen: tuple[str, ...] = ()) -> tuple[str, ...]:
         run.boundaries += 1
+        for each in runtime.batch(run.run_id):
+            if each.input_id in unseen and each.phase == "staged" and each.joined is not None:
+                each.phase, each.run, each.joined = "queued", None, None
         consumed = [each for each in runtime.batch(run.run_id) if each.phase == "staged"]
         for each in consumed:
             each.phase, each.boundary = "consumed", run.boundaries

@@ -475,16 +475,20 @@ class OwnerMachine(RuleBasedStateMachine):
         name=names,
         right=mostly,
         ending=st.sampled_from(("finish", "finish", "fail", "last", "held")),
+        unseen=st.sampled_from(("none", "none", "all", "a stranger")),
         which=tokens,
     )
-    def end(self, name: str, ending: str, which: str, *, right: bool) -> None:
+    def end(self, name: str, ending: str, unseen: str, which: str, *, right: bool) -> None:
         run_id, owner = self.run_of(name, right=right), LogicalRuntimeId(name)
+        known = self.model.runtimes.get(name, Runtime())
+        joined = [each.input_id for each in known.batch(run_id) if each.joined is not None]
+        left = {"none": (), "all": tuple(map(InputId, joined)), "a stranger": (InputId("no such input"),)}[unseen]
 
         def model(model: OwnerModel) -> Any:
             runtime = model.runtimes[name]
             run = model.current(runtime, run_id)
             if ending == "finish":
-                return model.finish(runtime, run)
+                return model.finish(runtime, run, left)
             return model.fail(runtime, run, last=ending == "last", held="budget" if ending == "held" else None)
 
         change: Change = runs.FailRun(
@@ -498,7 +502,7 @@ class OwnerMachine(RuleBasedStateMachine):
         if ending != "finish":
             self.write("A", ending, (change,), model, (name, which))
             return
-        receipt, finish = self.receipt(name, run_id), runs.FinishRun(runtime_id=owner, run_id=run_id)
+        receipt, finish = self.receipt(name, run_id), runs.FinishRun(runtime_id=owner, run_id=run_id, unseen=left)
         # Only the answer of the second is compared: a receipt has much that is the store's own.
         self.write("A", ending, (receipt, finish), lambda each: (..., model(each)), (name, which))
 
