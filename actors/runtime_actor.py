@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from copy import copy
 from functools import partial
-from typing import Any, Final, TypeVar, final
+from typing import Any, TypeVar, final
 
 import trio
 
-from tenure.errors import Closed, Error, RuntimeDestroyed, StaleFence, StoreBroken
+from tenure.errors import Closed, Error, StaleFence, StoreBroken
 from tenure.persistence.commits.commit import (
     Change,
     Commit,
@@ -39,11 +39,9 @@ from tenure.persistence.facets.runs.runs import (
 )
 from tenure.persistence.model.lifecycle import (
     LifecycleEvent,
-    transition,
 )
 from tenure.persistence.model.values import (
     AbandonReason,
-    HeldReason,
     InputId,
     Lane,
     RunId,
@@ -55,15 +53,14 @@ from tenure.persistence.writing.group import Outcome
 
 from .commit_channel import CommitChannel
 from .decisions import (
-    Decision,
     check_drops,
     decide,
     may_begin,
-    publish,
 )
 from .facts import RuntimeFacts
 from .listener import Listener
 from .mailbox import Mailbox
+from .published import Published
 from .request import Request
 from .resting import Resting
 from .watched import Watched
@@ -74,19 +71,12 @@ from .worker import (
 
 T = TypeVar("T")
 
-DEFECT_S: Final = 1.0
-"""Seconds after which a run that met a defect of ours begins again; doubles with each in a row, up to `DEFECT_LIMIT_S`."""
-
-DEFECT_LIMIT_S: Final = 60.0
-
 
 @final
-class RuntimeActor:
+class RuntimeActor(Published):
     """One owned runtime.
 
     Attributes:
-        facts: What was last committed.
-        standing, held: The same standing and held mark, to wait on.
         working: Whether it works the inbox off now, run after run, or its last run has not ended.
         resting: Which tasks of its run wait durably now.
         channel: The way of its commits.
@@ -109,9 +99,7 @@ class RuntimeActor:
         `worker` is that of the runtime, which may still be busy for an actor before this one.
         `execute` executes one run and commits its end through the actor's channel; it is cancelled when the runtime is stopped.
         """
-        self.facts = facts
-        self.standing = Watched(facts.standing)
-        self.held = Watched(facts.why_held)
+        super().__init__(facts, listener, worker)
         self.working = worker.busy
         self.resting = Resting()
         self.channel = CommitChannel(store, facts)
@@ -120,11 +108,9 @@ class RuntimeActor:
         self._store = store
         self._batch = batch
         self._execute = execute
-        self._listener = listener
         self._start_soon = start_soon
         self._mailbox = Mailbox[Request[Any]](store.limits.mailbox_messages)
         self._server = trio.CancelScope()
-        self._worker = worker
         worker.ended, worker.lingers = self._worker_ended, self._worker_lingers
         self._draining = False
         self._users = 0
@@ -209,7 +195,7 @@ class RuntimeActor:
         """End the actor: no run goes on, and everybody who waits for it gets the error."""
         if self._closed is None:
             self._closed = error
-            self._worker.stop()  # once: when this actor's task has ended, the worker may be a later actor's
+            self.worker.stop()  # once: when this actor's task has ended, the worker may be a later actor's
         for request in self._mailbox.close():
             request.fail(self._why_closed())
         self._server.cancel()
@@ -227,69 +213,20 @@ class RuntimeActor:
     def idle_since(self) -> float | None:
         """Since when (trio's clock) nobody has used the actor, or None where somebody does or a run may come up."""
         seen = self._mailbox.statistics()
-        busy = self._users or seen.waiting or seen.senders or self._worker.busy.value
+        busy = self._users or seen.waiting or seen.senders or self.worker.busy.value
         return None if busy or self.facts.not_before is not None else self._used_at
 
     def wake(self) -> None:
         """Work the inbox off if there is reason to; called whenever one may have come up."""
         self._used_at = trio.current_time()
         self.facts.has_work = True
-        if not self._worker.busy.value and self._may_run():
-            self._worker.start(self._work)
+        if not self.worker.busy.value and self._may_run():
+            self.worker.start(self._work)
 
     def wake_after(self, wait_s: float) -> None:
         """Begin no run for so long, and look again then. Measured by trio's clock: the wall clock may be set meanwhile."""
         self.facts.not_before = trio.current_time() + wait_s
         self._start_soon(partial(self._sleep_until, self.facts.not_before))
-
-    def executes(self, run_id: RunId) -> bool:
-        """Whether a run is the one that was begun and has not ended."""
-        return self.facts.run_id == run_id
-
-    def publish_run(self, event: LifecycleEvent) -> None:
-        """A commit that begins or ends a run has settled."""
-        self.facts.standing = transition(self.facts.standing, event, runtime_id=self.facts.runtime_id)
-        if event is not LifecycleEvent.BEGIN_RUN:
-            self.facts.run_id = None
-        self.standing.value = self.facts.standing
-
-    def publish_held(self, reason: str | None, detail: str | None) -> None:
-        """The stored mark is there, or gone, and with it what blocked the runtime here."""
-        self.facts.held, self.facts.held_detail = reason, detail
-        self.publish_blocked(None, None)
-
-    def publish_blocked(self, reason: str | None, detail: str | None) -> None:
-        """No run may start, or one may again; nothing of it is stored."""
-        self.facts.blocked, self.facts.blocked_detail = reason, detail
-        before, self.held.value = self.held.value, self.facts.why_held
-        if self.held.value not in (None, before):
-            self._listener.held(self.facts)
-
-    def publish_charged(self, crashes: int, most: int, detail: str) -> None:
-        """A defect of ours is charged to the run as a crash: it begins again after a while, or the runtime is held."""
-        self.publish_run(LifecycleEvent.FAIL_RUN)
-        self.facts.has_work = True
-        if crashes >= most:
-            self.publish_held(HeldReason.CRASH_LOOP, detail)
-        else:
-            self.wake_after(min(DEFECT_S * 2.0 ** min(crashes - 1, 10), DEFECT_LIMIT_S))
-
-    def publish_unended(self, detail: str) -> None:
-        """How a run ended cannot be written: this runtime is blocked until the next open, and no other (design §5)."""
-        self.publish_blocked("cannot end a run", detail)
-        if self.facts.standing.state is RuntimeState.RUNNING:
-            self.publish_run(LifecycleEvent.FAIL_RUN)
-
-    def publish_event(self, decision: Decision, answers: tuple[Any, ...]) -> None:
-        """The commit of a lifecycle event has settled."""
-        publish(self.facts, decision, answers)
-        self.standing.value = self.facts.standing
-        if decision.ends_run:
-            self._worker.stop()
-        if decision.reason is not None:
-            self._listener.abandoned(self.facts.runtime_id, answers[0].abandoned, decision.reason)
-        if decision.event is LifecycleEvent.DESTROY:
-            self.close(RuntimeDestroyed(runtime_id=self.facts.runtime_id))  # nothing comes for it any more
 
     # Requests, one after another
 
@@ -377,15 +314,15 @@ class RuntimeActor:
         if self.facts.standing.state is RuntimeState.RUNNING:
             self.publish_run(LifecycleEvent.CANCEL_RUN)
         self.facts.not_before = None
-        self._worker.stop()
-        self._listener.abandoned(self.facts.runtime_id, abandoned, reason)
+        self.worker.stop()
+        self.listener.abandoned(self.facts.runtime_id, abandoned, reason)
         return bool(abandoned)
 
     async def _cancel_input(self, input_id: InputId, change: Change) -> bool:
         result = await self.channel.commit(change)
         cancelled: bool = result.values[0]
         if cancelled:
-            self._listener.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
+            self.listener.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
         return cancelled
 
     # Runs, one after another
@@ -398,7 +335,7 @@ class RuntimeActor:
 
     async def _work(self) -> None:
         """Run after run until nothing waits, or the worker is stopped."""
-        while self._may_run() and not self._worker.stopped:
+        while self._may_run() and not self.worker.stopped:
             self.facts.has_work = False  # whatever comes from here on sets it again
             begun = await self._begin()
             if begun is not None:
@@ -438,7 +375,7 @@ class RuntimeActor:
             self.facts.run_id = begun.run_id
             self.publish_run(LifecycleEvent.BEGIN_RUN)
         if begun.abandoned:
-            self._listener.unstageable(self.facts.runtime_id, begun.abandoned)
+            self.listener.unstageable(self.facts.runtime_id, begun.abandoned)
 
     async def _sleep_until(self, not_before: float) -> None:
         await trio.sleep_until(not_before)

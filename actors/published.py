@@ -1,0 +1,112 @@
+"""What an actor publishes: the facts of its runtime, as commits that have settled leave them.
+
+Nothing here is true before it is on disk: these methods are called when a commit has settled, and by nothing else. Whoever
+waits for a standing or a held mark hears of it here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Final
+
+from tenure.errors import Error, RuntimeDestroyed
+from tenure.persistence.model.lifecycle import (
+    LifecycleEvent,
+    transition,
+)
+from tenure.persistence.model.values import (
+    HeldReason,
+    RunId,
+    RuntimeState,
+)
+
+from .decisions import (
+    Decision,
+    publish,
+)
+from .facts import RuntimeFacts
+from .listener import Listener
+from .watched import Watched
+from .worker import Worker
+
+DEFECT_S: Final = 1.0
+"""Seconds after which a run that met a defect of ours begins again; doubles with each in a row, up to `DEFECT_LIMIT_S`."""
+
+DEFECT_LIMIT_S: Final = 60.0
+
+
+class Published(ABC):
+    """One owned runtime, as it is published.
+
+    Attributes:
+        facts: What was last committed.
+        standing: The same standing, to wait on.
+        held: The same held mark, or what blocks the runtime here, to wait on.
+        listener: Hears which inputs have ended, and that no run may start.
+        worker: Executes its runs; that of the runtime, which may still be busy for an actor before this one.
+    """
+
+    def __init__(self, facts: RuntimeFacts, listener: Listener, worker: Worker) -> None:
+        """Publish what was committed before."""
+        self.facts = facts
+        self.standing = Watched(facts.standing)
+        self.held = Watched(facts.why_held)
+        self.listener = listener
+        self.worker = worker
+
+    @abstractmethod
+    def close(self, error: Error) -> None:
+        """End the actor: no run goes on, and everybody who waits for it gets the error."""
+
+    @abstractmethod
+    def wake_after(self, wait_s: float) -> None:
+        """Begin no run for so long, and look again then."""
+
+    def executes(self, run_id: RunId) -> bool:
+        """Whether a run is the one that was begun and has not ended."""
+        return self.facts.run_id == run_id
+
+    def publish_run(self, event: LifecycleEvent) -> None:
+        """A commit that begins or ends a run has settled."""
+        self.facts.standing = transition(self.facts.standing, event, runtime_id=self.facts.runtime_id)
+        if event is not LifecycleEvent.BEGIN_RUN:
+            self.facts.run_id = None
+        self.standing.value = self.facts.standing
+
+    def publish_held(self, reason: str | None, detail: str | None) -> None:
+        """The stored mark is there, or gone, and with it what blocked the runtime here."""
+        self.facts.held, self.facts.held_detail = reason, detail
+        self.publish_blocked(None, None)
+
+    def publish_blocked(self, reason: str | None, detail: str | None) -> None:
+        """No run may start, or one may again; nothing of it is stored."""
+        self.facts.blocked, self.facts.blocked_detail = reason, detail
+        before, self.held.value = self.held.value, self.facts.why_held
+        if self.held.value not in (None, before):
+            self.listener.held(self.facts)
+
+    def publish_charged(self, crashes: int, most: int, detail: str) -> None:
+        """A defect of ours is charged to the run as a crash: it begins again after a while, or the runtime is held."""
+        self.publish_run(LifecycleEvent.FAIL_RUN)
+        self.facts.has_work = True
+        if crashes >= most:
+            self.publish_held(HeldReason.CRASH_LOOP, detail)
+        else:
+            self.wake_after(min(DEFECT_S * 2.0 ** min(crashes - 1, 10), DEFECT_LIMIT_S))
+
+    def publish_unended(self, detail: str) -> None:
+        """How a run ended cannot be written: this runtime is blocked until the next open, and no other (design §5)."""
+        self.publish_blocked("cannot end a run", detail)
+        if self.facts.standing.state is RuntimeState.RUNNING:
+            self.publish_run(LifecycleEvent.FAIL_RUN)
+
+    def publish_event(self, decision: Decision, answers: tuple[Any, ...]) -> None:
+        """The commit of a lifecycle event has settled."""
+        publish(self.facts, decision, answers)
+        self.standing.value = self.facts.standing
+        if decision.ends_run:
+            self.worker.stop()
+        if decision.reason is not None:
+            self.listener.abandoned(self.facts.runtime_id, answers[0].abandoned, decision.reason)
+        if decision.event is LifecycleEvent.DESTROY:
+            self.close(RuntimeDestroyed(runtime_id=self.facts.runtime_id))  # nothing comes for it any more
