@@ -36,9 +36,9 @@ def class_name(value: object) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """What ``str(error)`` gives, as a plain text, or why there is none."""
+    """What ``str(error)`` gives, as a plain text, or why there is none. Not yet fit to be stored: see `storable`."""
     try:
-        return storable(str.__str__(str(error)))
+        return str.__str__(str(error))  # of a subclass, a plain one: its methods are not ours
     except KeyboardInterrupt:
         raise
     except BaseException as exc:  # noqa: BLE001 - the text of an exception may do anything, and is only a text
@@ -78,7 +78,7 @@ def last_frames(error: BaseException) -> str:
 
 def storable(text: str) -> str:
     """A text for people, as any engine can store it, and not longer than it is worth. Raises `TypeError` for no text."""
-    text = str.__str__(text)  # of a subclass, a plain one: its methods are not ours
+    text = str.__str__(text)
     if len(text) > ERROR_LIMIT:
         text = f"{text[:ERROR_LIMIT]} and {len(text) - ERROR_LIMIT} characters more"
     return _storable(text)

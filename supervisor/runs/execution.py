@@ -44,6 +44,7 @@ from tenure.persistence.model.texts import (
     last_frames,
     leaves,
     named,
+    storable,
 )
 from tenure.persistence.model.values import (
     HeldReason,
@@ -243,7 +244,7 @@ class Execution:
         def settled(outcome: Outcome) -> None:
             if isinstance(outcome, CommitResult):
                 crashes: int = outcome.values[0]
-                actor.publish_charged(crashes, most, named(defect))
+                actor.publish_charged(crashes, most, storable(named(defect)))
 
         try:
             await actor.channel.decide_in_turn(decide_if_current, settled)
