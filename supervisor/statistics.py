@@ -9,6 +9,7 @@ from attrs import frozen
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.persistence.model.values import RuntimeState
+from tenure.persistence.seams.step_threads import StepThread, StepThreads
 from tenure.persistence.writing.writer import WriterStatistics
 
 from .operators.log import HostLog
@@ -33,6 +34,9 @@ class SupervisorStatistics:
         commits: Commits that landed since the store was opened.
         groups: Groups they shared.
         waiting: Commits that wait for the writer.
+        step_threads: Sync steps that hold a thread now, longest first: which, of which runtime, for how long.
+        given_up: Those of them that were given up: their runs have ended, and they hold no slot.
+        waiting_steps: Sync steps that wait for a thread.
     """
 
     runtimes: int
@@ -48,12 +52,16 @@ class SupervisorStatistics:
     commits: int
     groups: int
     waiting: int
+    step_threads: tuple[StepThread, ...]
+    given_up: int
+    waiting_steps: int
 
 
 def statistics_of(
-    owned: Sequence[RuntimeFacts], active: int, writer: WriterStatistics, log: HostLog
+    owned: Sequence[RuntimeFacts], active: int, writer: WriterStatistics, log: HostLog, threads: StepThreads
 ) -> SupervisorStatistics:
     """The numbers, of what a host knows anyway."""
+    held = threads.threads()
     return SupervisorStatistics(
         runtimes=len(owned),
         active=active,
@@ -68,4 +76,7 @@ def statistics_of(
         commits=writer.commits,
         groups=writer.groups,
         waiting=writer.waiting,
+        step_threads=held,
+        given_up=sum(each.given_up for each in held),
+        waiting_steps=threads.waiting,
     )

@@ -41,7 +41,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
     check_runtime_id,
 )
-from tenure.persistence.seams.executors import BorrowedThreads
+from tenure.persistence.seams.step_threads import StepThreads
 from tenure.persistence.store import Store
 
 from .accepting.ingress import (
@@ -112,9 +112,12 @@ class Supervisor:
         # Of the actors that live, and of those before them whose behaviours still clean up.
         self._workers: WeakValueDictionary[LogicalRuntimeId, Worker] = WeakValueDictionary()
         self.tickets = Tickets(self._read_outcome)
-        make_executor = store.seams.step_executor
-        self._step_executor = make_executor() if make_executor else BorrowedThreads(store.limits.step_threads)
         self.log = HostLog()
+        self._step_threads = StepThreads(store.limits.step_threads, store.limits.given_up)
+        self._step_threads.on_given_up = self.log.step_given_up
+        self._step_threads.on_full = self.log.steps_wait
+        make_executor = store.seams.step_executor
+        self._step_executor = make_executor() if make_executor else self._step_threads
         self.publishing = Publishing(self.tickets, self.wake, self.log)
         self._execution = Execution(
             store, self.behaviours, self._step_executor, self.publishing, self.log, self.end_with
@@ -247,7 +250,7 @@ class Supervisor:
 
     def statistics(self) -> SupervisorStatistics:
         """What this host is doing now, and what has happened since it was opened."""
-        return statistics_of(self.owned, len(self._actors), self.store.statistics(), self.log)
+        return statistics_of(self.owned, len(self._actors), self.store.statistics(), self.log, self._step_threads)
 
     # What handles ask for
 

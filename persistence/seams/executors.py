@@ -136,22 +136,3 @@ class ThreadExecutor:
 def _tell(heard: Heard[T], result: T) -> T:
     heard(result)
     return result
-
-
-@final
-class BorrowedThreads:
-    """Threads borrowed from trio for each call: for work that may block long, such as the sync steps of behaviours."""
-
-    def __init__(self, count: int) -> None:
-        """At most `count` calls at once; more wait."""
-        self._limiter = trio.CapacityLimiter(count)
-
-    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
-        """Run the function on a borrowed thread; see `Executor.run`."""
-        result = await trio.to_thread.run_sync(function, limiter=self._limiter, abandon_on_cancel=True)
-        if heard is not None:
-            heard(result)
-        return result
-
-    def close(self) -> None:
-        """Nothing to close: trio owns the threads."""

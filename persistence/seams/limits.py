@@ -24,6 +24,7 @@ class Limits:
         group_commits: Commits in one group.
         inbox_inputs: Unfinished inputs of one runtime; binds accept, never sends.
         step_threads: Sync steps that run at once in one host, each in a thread; more wait.
+        given_up: Sync steps whose run has ended without them and that hold a thread still. Beyond it no sync step begins.
         run_steps: Recorded steps of one run.
         mailbox_messages: Messages that wait for one actor.
         busy_s: Seconds to wait for another process's write lock before `Contended`.
@@ -43,6 +44,7 @@ class Limits:
     group_commits: int = field(default=512, validator=count())
     inbox_inputs: int = field(default=10_000, validator=count())
     step_threads: int = field(default=40, validator=count())
+    given_up: int = field(default=100, validator=count())
     run_steps: int = field(default=10_000, validator=count())
     mailbox_messages: int = field(default=64, validator=count())
     busy_s: float = field(default=5.0, validator=seconds(zero=True))

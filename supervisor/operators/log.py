@@ -20,6 +20,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunId,
 )
+from tenure.persistence.seams.step_threads import StepThread
 
 ROOT: Final = "tenure"
 RUNS: Final = "tenure.runs"
@@ -94,6 +95,16 @@ class HostLog:
         text = f"runtime {runtime_id!r}: a defect in tenure, {_first_line(named(error))}; please report it"
         _write(RUNS, logging.ERROR, text, error, runtime_id=runtime_id)
 
+    def step_given_up(self, step: StepThread) -> None:
+        """A sync step was given up: its run has ended, and its thread runs on."""
+        text = f"{_whose(step)} was given up after {step.seconds:.1f} s: its run has ended and its thread has not"
+        _write(RUNS, logging.WARNING, text, runtime_id=step.runtime_id, run_id=step.run_id, step=step.name)
+
+    def steps_wait(self, longest: StepThread) -> None:
+        """Every thread for sync steps is taken, and steps wait."""
+        text = f"steps wait for a thread: {_whose(longest)} has held one for {longest.seconds:.1f} s, longest of all"
+        _write(RUNS, logging.WARNING, text, runtime_id=longest.runtime_id, run_id=longest.run_id, step=longest.name)
+
     def takeover_failed(self, runtime_id: LogicalRuntimeId, error: Error, *, again: bool) -> None:
         """A runtime with work could not be taken over; `again`: it is tried again at the next renewal."""
         self.failed_takeovers += 1
@@ -118,6 +129,10 @@ class HostLog:
         """The supervisor ends under its body."""
         logger, what = (STORE, "the store") if isinstance(error, StoreBroken) else (HOSTS, "the supervisor")
         _write(logger, logging.CRITICAL, f"{what} has stopped: {named(error)}", error)
+
+
+def _whose(step: StepThread) -> str:
+    return f"runtime {step.runtime_id!r}: step {step.name!r}"
 
 
 def _first_line(text: str | None) -> str:

@@ -322,7 +322,7 @@ def _defects() -> Generator[None]:
     """What is not an error of the library is a defect of it where no code of the user runs."""
     try:
         yield
-    except Error:
+    except (Error, NeedsAttention):  # the latter was raised before, and the behaviour has swallowed it
         raise
     except Exception as exc:
         raise Internal(detail=named(exc)) from exc

@@ -6,7 +6,9 @@ import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, final
+from typing import Any, cast, final
+
+import trio
 
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import LimitReached, PayloadTooLarge, RunEnded, StepFailed, StepMismatch
@@ -36,6 +38,7 @@ from tenure.persistence.model.values import (
     check_step_name,
 )
 from tenure.persistence.seams.executors import Executor
+from tenure.persistence.seams.step_threads import GIVEN_UP, StepWork
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 
@@ -240,11 +243,15 @@ class Steps:
         commit: Callable[[RecordStep], Awaitable[None]],
     ) -> Any:
         clock = self._store.seams.wall_clock
+        unstarted = record(status=StepStatus.DISPATCHED)
         try:
-            result = self._encode(await self._call(function, arguments))
-        except Exception as exc:
-            if not self._actor.executes(self._run_id):
-                raise  # it was dropped, and records nothing more
+            result = self._encode(await self._call(unstarted.name, function, arguments))
+        except BaseException as exc:
+            if not fails_step(exc) or not self._actor.executes(self._run_id):
+                raise  # it ends more than the step; or the run was dropped, and records nothing more
+            if isinstance(exc, LimitReached) and exc.what == GIVEN_UP:
+                await self._hold_unstarted(unstarted, exc)
+                raise
             failed = record(status=StepStatus.FAILED, error=describe(exc), ended_at=clock())
             await commit(failed)
             self._failed.add((failed.name, failed.ordinal))
@@ -263,14 +270,25 @@ class Steps:
             raise PayloadTooLarge(size=len(encoded), limit=limit)
         return encoded
 
-    async def _call(self, function: Callable[..., Awaitable[Any] | Any], arguments: tuple[object, ...]) -> Any:
+    async def _hold_unstarted(self, step: RecordStep, error: LimitReached) -> None:
+        """No thread may be taken: the function did not run, and a person must look at what holds the threads."""
+        if step.repeat is Repeat.NEVER:
+            did_not_run = partial(SettleStep, name=step.name, ordinal=step.ordinal, ran=False)
+            await self._commit((), did_not_run(runtime_id=self._runtime_id, run_id=self._run_id))
+        self.fault = self.fault or NeedsAttention(f"step {step.name} did not begin: {error}")
+
+    async def _call(
+        self, name: str, function: Callable[..., Awaitable[Any] | Any], arguments: tuple[object, ...]
+    ) -> Any:
         while True:
             await self._hold_lease()
             if not self._actor.executes(self._run_id):
                 raise RunEnded(run_id=self._run_id)
             if _is_async(function):
                 return await function(*arguments)
-            started, result = await self._executor.run(partial(self._start, function, arguments))
+            start = partial(self._start, function, arguments)
+            work = StepWork(runtime_id=self._runtime_id, run_id=self._run_id, name=name, function=start)
+            started, result = await self._executor.run(work)
             if started:
                 return result
 
@@ -292,6 +310,13 @@ class Steps:
         given = f"{repeat} with arguments {arguments_digest.hex()[:16]}"
         if stored != given:
             raise self.mismatch(recorded.name, stored, given)
+
+
+def fails_step(error: BaseException) -> bool:
+    """Whether what a step raised is its failure; else it ends more than the step: the run, or the process (design §19)."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(fails_step, cast("BaseExceptionGroup[BaseException]", error).exceptions))
+    return not isinstance(error, (trio.Cancelled, KeyboardInterrupt, SystemExit, GeneratorExit))
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

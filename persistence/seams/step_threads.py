@@ -1,0 +1,211 @@
+"""Threads for the sync steps of behaviours: each is known by its step, and one that hangs gives its slot back.
+
+A thread cannot be ended from outside. Where a run is cancelled while its step runs in one, the step is *given up*: its slot
+goes to the next step at once, the thread runs on unseen, and stands in the statistics until it ends. What is given up is
+bounded: beyond `Limits.given_up` no further step begins, since each may hang as well (design §19).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeGuard, TypeVar, final
+
+import trio
+from attrs import define, frozen
+
+from tenure.errors import LimitReached
+
+from .executors import Heard
+
+T = TypeVar("T")
+
+GIVEN_UP: Final = "steps that were given up and still hold a thread"
+"""What the limit counts."""
+
+FULL_AGAIN_S: Final = 60.0
+"""Fewest seconds between two lines that say that steps wait for a thread."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StepWork(Generic[T]):
+    """A step's function, with whose it is.
+
+    Attributes:
+        runtime_id: Whose step.
+        run_id: Of which run.
+        name: Name of the step.
+        function: What runs in the thread.
+    """
+
+    runtime_id: str
+    run_id: str
+    name: str
+    function: Callable[[], T]
+
+    def __call__(self) -> T:
+        """Run it."""
+        return self.function()
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StepThread:
+    """One sync step that holds a thread.
+
+    Attributes:
+        runtime_id: Whose step.
+        run_id: Of which run.
+        name: Name of the step.
+        seconds: For how long it has held the thread.
+        given_up: Whether its run has ended without it: it holds no slot any more.
+    """
+
+    runtime_id: str
+    run_id: str
+    name: str
+    seconds: float
+    given_up: bool
+
+
+@final
+@define(eq=False, slots=True)
+class _Held:
+    work: StepWork[Any]
+    since: float
+    given_up: bool = False
+    ended: bool = False
+
+    def seen_at(self, now: float) -> StepThread:
+        work, seconds = self.work, now - self.since
+        return StepThread(
+            runtime_id=work.runtime_id, run_id=work.run_id, name=work.name, seconds=seconds, given_up=self.given_up
+        )
+
+
+@final
+class StepThreads:
+    """Threads borrowed from trio, one for each call, at most so many that are not given up.
+
+    Attributes:
+        waiting: Calls that wait for a slot.
+        on_given_up: Hears, on the trio thread, of each step that is given up.
+        on_full: Hears of the step that has held its slot longest when another must wait; at most once in `FULL_AGAIN_S`.
+    """
+
+    def __init__(self, count: int, most_given_up: int) -> None:
+        """At most `count` calls at once; more wait. None begins while `most_given_up` are given up."""
+        self._slots = trio.Semaphore(count)
+        self._most_given_up = most_given_up
+        # For trio, which counts a thread until it ends: as many as may run and be given up at one time. Nothing waits for it.
+        self._limiter = trio.CapacityLimiter(count + most_given_up)
+        self._held: set[_Held] = set()
+        self._lock = (
+            threading.Lock()
+        )  # over `ended`, `given_up` and `_held`: the thread that ends meets the run that gives it up
+        self.waiting = 0
+        self.on_given_up: Callable[[StepThread], object] = _unheard
+        self.on_full: Callable[[StepThread], object] = _unheard
+        self._full_at = -math.inf
+
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
+        """Run the function on a borrowed thread; see `Executor.run`.
+
+        Raises:
+            LimitReached: Too many steps that were given up hold threads; the function did not run.
+        """
+        self.waiting += 1
+        try:
+            self.check_room()
+            if not self._slots.value:
+                self._tell_full()
+            await self._slots.acquire()
+        finally:
+            self.waiting -= 1
+        try:
+            self.check_room()  # again: what held the slot may have been given up
+            result = await self._run(function)
+        finally:
+            self._slots.release()
+        if heard is not None:
+            heard(result)
+        return result
+
+    def check_room(self) -> None:
+        """Raise `LimitReached` where no step may begin."""
+        if self.given_up >= self._most_given_up:
+            raise LimitReached(what=GIVEN_UP, limit=self._most_given_up)
+
+    @property
+    def given_up(self) -> int:
+        """Steps that were given up and have not ended."""
+        return sum(each.given_up for each in self._seen())
+
+    def threads(self) -> tuple[StepThread, ...]:
+        """The steps that hold a thread now, longest first."""
+        now = trio.current_time()
+        return tuple(each.seen_at(now) for each in sorted(self._seen(), key=lambda each: each.since))
+
+    def close(self) -> None:
+        """Nothing to close: trio owns the threads."""
+
+    # Inside
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        held = _Held(_named(function), trio.current_time())
+
+        def in_thread() -> T:
+            try:
+                return function()
+            finally:
+                self._end(held)
+
+        with self._lock:
+            self._held.add(held)
+        try:
+            return await trio.to_thread.run_sync(in_thread, limiter=self._limiter, abandon_on_cancel=True)
+        except trio.Cancelled:
+            self._give_up(held)
+            raise
+        except BaseException:
+            self._end(held)  # where no thread could be had, it never began
+            raise
+
+    def _seen(self) -> list[_Held]:
+        with self._lock:
+            return list(self._held)
+
+    def _end(self, held: _Held) -> None:
+        with self._lock:
+            held.ended = True
+            self._held.discard(held)
+
+    def _give_up(self, held: _Held) -> None:
+        with self._lock:
+            if held.ended:
+                return
+            held.given_up = True
+        self.on_given_up(held.seen_at(trio.current_time()))
+
+    def _tell_full(self) -> None:
+        now = trio.current_time()
+        running = [each for each in self.threads() if not each.given_up]
+        if running and now - self._full_at >= FULL_AGAIN_S:
+            self._full_at = now
+            self.on_full(running[0])
+
+
+def _named(function: Callable[[], Any]) -> StepWork[Any]:
+    if _is_work(function):
+        return function
+    return StepWork(runtime_id="", run_id="", name="", function=function)
+
+
+def _is_work(function: object) -> TypeGuard[StepWork[Any]]:
+    return isinstance(function, StepWork)
+
+
+def _unheard(_: StepThread) -> None:
+    """No one listens."""
