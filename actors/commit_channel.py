@@ -13,6 +13,7 @@ from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
 )
+from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.persistence.writing.writer import Pending
@@ -25,6 +26,7 @@ RETRY_S: Final = 0.25
 RETRY_LIMIT_S: Final = 5.0
 
 Settled = Callable[[Outcome], None]
+Defect = Callable[[LogicalRuntimeId, Exception], None]
 
 
 @final
@@ -56,10 +58,14 @@ class CommitChannel:
             that each is decided on a state that is already published. Accepts need no turn and share groups.
     """
 
-    __slots__ = ("_facts", "_store", "turn")
+    __slots__ = ("_defect", "_facts", "_store", "turn")
 
-    def __init__(self, store: Store, facts: RuntimeFacts) -> None:
-        """Bind the channel to one ownership; each commit goes under the token that is in force when it is submitted."""
+    def __init__(self, store: Store, facts: RuntimeFacts, defect: Defect) -> None:
+        """Bind the channel to one ownership; each commit goes under the token that is in force when it is submitted.
+
+        `defect` hears what a callback of a settled commit raised: then what is published is not what is stored.
+        """
+        self._defect = defect
         self._store = store
         self._facts = facts
         self.turn = Turn()
@@ -67,7 +73,18 @@ class CommitChannel:
     def submit(self, *changes: Change, on_settled: Settled | None = None) -> Pending:
         """Queue one commit behind all before it and return at once."""
         commit = Commit(runtime_id=self._facts.runtime_id, fence_token=self._facts.fence_token, changes=changes)
-        return self._store.submit(commit, on_settled)
+        return self._store.submit(commit, None if on_settled is None else self.guarded(on_settled))
+
+    def guarded(self, on_settled: Settled) -> Settled:
+        """The callback, which costs this runtime its trust where it raises, and no other runtime anything."""
+
+        def settled(outcome: Outcome) -> None:
+            try:
+                on_settled(outcome)
+            except Exception as exc:  # noqa: BLE001 - raised from here it would stop the store, and with it everybody
+                self._defect(self._facts.runtime_id, exc)
+
+        return settled
 
     async def commit(self, *changes: Change, on_settled: Settled | None = None) -> CommitResult:
         """Commit and wait; see `Store.commit`."""

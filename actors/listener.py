@@ -25,6 +25,10 @@ class Listener(Protocol):
         """Inputs were abandoned because no run can take them."""
         ...
 
+    def defect(self, runtime_id: LogicalRuntimeId, error: Exception, /) -> None:
+        """A mistake of ours: what is published of the runtime need not be what is stored. Raises nothing."""
+        ...
+
     def held(self, facts: RuntimeFacts, /) -> None:
         """The runtime is held, or blocked in this host."""
         ...

@@ -40,6 +40,7 @@ from tenure.persistence.facets.runs.runs import (
 from tenure.persistence.model.lifecycle import (
     LifecycleEvent,
 )
+from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
@@ -102,7 +103,7 @@ class RuntimeActor(Published):
         super().__init__(facts, listener, worker)
         self.working = worker.busy
         self.resting = Resting()
-        self.channel = CommitChannel(store, facts)
+        self.channel = CommitChannel(store, facts, listener.defect)
         self.steered = Watched(0)
         self.closed = trio.Event()
         self._store = store
@@ -236,6 +237,9 @@ class RuntimeActor(Published):
             if isinstance(outcome, Awaitable):
                 try:
                     await outcome
+                except Exception as exc:  # noqa: BLE001 - a mistake of ours: it costs this runtime its trust
+                    request.fail(as_defect(exc))
+                    self.listener.defect(self.facts.runtime_id, exc)
                 finally:
                     request.fail(self._why_closed())  # nothing where it is answered; else it was cut off
 
@@ -261,7 +265,7 @@ class RuntimeActor(Published):
     def _accept(self, change: AcceptInput, issue: Callable[[AcceptedInput], T], request: Request[T]) -> None:
         try:
             settled = partial(self._accepted, change, issue, request)
-            request.pending = self._store.submit(Commit(changes=(change,)), on_settled=settled)
+            request.pending = self._store.submit(Commit(changes=(change,)), on_settled=self.channel.guarded(settled))
         except Error as exc:
             request.fail(exc)
 
@@ -272,7 +276,11 @@ class RuntimeActor(Published):
             request.fail(outcome)
             return
         accepted: AcceptedInput = outcome.values[0]
-        request.answer(issue(accepted))
+        try:
+            request.answer(issue(accepted))
+        except Exception as exc:
+            request.fail(as_defect(exc))
+            raise
         if change.stored_lane is Lane.STEER:
             self.steered.value += 1
         if not accepted.deduplicated:

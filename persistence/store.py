@@ -16,7 +16,7 @@ import trio
 from tenure.errors import (
     Closed,
     Contended,
-    DiskFull,
+    Error,
     InvalidInput,
     NotFound,
     StoreBroken,
@@ -312,17 +312,24 @@ class Store:
     async def keep_lease(self) -> None:
         """Renew the lease wherever no group did; `open_store` starts it. One task a store, none a runtime (design §4)."""
         while self.shared:
-            idle_s = self.seams.boot_clock() - self._writer.renewed_at
             # At most one period, whatever the boot clock does: it is not the clock that this sleep is measured by.
-            await trio.sleep(min(self.limits.renew_s, max(self.limits.renew_s - idle_s, self.limits.renew_s / 10)))
-            if self.seams.boot_clock() - self._writer.renewed_at < self.limits.renew_s:
+            shortest_s = self.limits.renew_s / 10
+            await trio.sleep(min(self.limits.renew_s, max(self.limits.renew_s - self._idle_s(), shortest_s)))
+            if self._idle_s() < self.limits.renew_s:
                 continue
             try:
                 await self.commit(Commit(changes=(RenewLease(),)))
-            except (Contended, DiskFull):
-                pass  # nobody could have judged us meanwhile either; the next turn tries again
             except (StoreBroken, Closed):
                 return
+            except Error:
+                pass  # Contended, say: nobody could have judged us meanwhile either; the next turn tries again
+
+    def _idle_s(self) -> float:
+        """Seconds since the lease was renewed last; where the boot clock is a user's and raises, it must be renewed now."""
+        try:
+            return self.seams.boot_clock() - self._writer.renewed_at
+        except Exception:  # noqa: BLE001 - the group that renews asks the clock itself, and says what it raises
+            return self.limits.renew_s
 
     async def serve(self) -> None:
         """Run the writer, and close everything when the store breaks; see `Closing.serve`."""

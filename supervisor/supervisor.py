@@ -20,7 +20,6 @@ from tenure.actors.worker import Worker
 from tenure.errors import (
     Closed,
     Error,
-    Internal,
     InvalidInput,
     KindMismatch,
     NotFound,
@@ -34,6 +33,7 @@ from tenure.persistence.facets.runs import sends
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.lifecycle import LifecycleEvent
+from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     InputId,
     InputPhase,
@@ -62,6 +62,7 @@ from .handles.foreign import (
     find_foreign,
 )
 from .handles.runtime import Runtime
+from .hosting.mending import Mending
 from .hosting.recovery import (
     UnownedRuntime,
     read_unowned,
@@ -91,12 +92,14 @@ class Supervisor:
         store: The store beneath, for reads and for facets of one's own.
         body: Cancelled when the supervisor ends under its body.
         failure: Why it has ended, or None.
+        closed: Whether it takes and starts nothing more.
         tickets: Those that somebody here holds.
         log: Tells operators.
         publishing: Tells tickets what has landed.
         watch: Looks at the other hosts of the store.
         requests: Asks them, and carries out what they ask.
         takeovers: Brings runtimes here.
+        mending: Takes a runtime anew that a mistake of ours has left in doubt.
     """
 
     def __init__(self, store: Store, behaviours: Mapping[str, Behaviour], nursery: trio.Nursery) -> None:
@@ -105,6 +108,7 @@ class Supervisor:
         self.behaviours = dict(behaviours)
         self.body = trio.CancelScope()
         self.failure: BaseException | None = None
+        self.closed = False
         self._nursery = nursery
         self._context = copy_context()
         self._owned: dict[LogicalRuntimeId, RuntimeFacts] = {}
@@ -118,7 +122,8 @@ class Supervisor:
         self._step_threads.on_full = self.log.steps_wait
         make_executor = store.seams.step_executor
         self._step_executor = make_executor() if make_executor else self._step_threads
-        self.publishing = Publishing(self.tickets, self.wake, self.log)
+        self.mending = Mending(self)
+        self.publishing = Publishing(self.tickets, self.wake, self.log, self.mending.distrust)
         self._execution = Execution(
             store, self.behaviours, self._step_executor, self.publishing, self.log, self.end_with
         )
@@ -269,10 +274,11 @@ class Supervisor:
         if actor is None:
             batch = self.behaviours[facts.kind].batch
             execute = self._execution.execute
-            worker = self._workers.setdefault(facts.runtime_id, Worker(self.start_soon))
-            actor = RuntimeActor(self.store, facts, batch, execute, self.publishing, self.start_soon, worker)
+            start_soon = partial(self.start_soon, runtime_id=facts.runtime_id)
+            worker = self._workers.setdefault(facts.runtime_id, Worker(start_soon))
+            actor = RuntimeActor(self.store, facts, batch, execute, self.publishing, start_soon, worker)
             self._actors[facts.runtime_id] = actor
-            self.start_soon(partial(self._serve, actor))
+            start_soon(partial(self._serve, actor))
         return actor
 
     async def accept_owned(self, facts: RuntimeFacts, payload: object, terms: AcceptTerms) -> Ticket:
@@ -288,13 +294,14 @@ class Supervisor:
         """Those that live now."""
         return list(self._actors.values())
 
-    def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Run a task beside the body; what it raises ends the supervisor.
+    def start_soon(self, task: Callable[[], Awaitable[None]], runtime_id: LogicalRuntimeId | None = None) -> None:
+        """Run a task beside the body. What it raises ends the supervisor, or only the runtime that it is for.
 
-        It has the context variables of `open_supervisor`'s caller, whoever wakes it: often that is the loop itself, which
-        has none of them.
+        A supervisor that was closed starts nothing: a commit on its way may still land. The task has the context variables of
+        `open_supervisor`'s caller, whoever wakes it: often that is the loop itself, which has none of them.
         """
-        self._context.copy().run(self._nursery.start_soon, self.guard, task)
+        if not self.closed:
+            self._context.copy().run(self._nursery.start_soon, self.guard, task, runtime_id)
 
     def wake(self, runtime_id: LogicalRuntimeId, *, steered: bool = False) -> None:
         """Something has come into this inbox: let its actor look, or take the runtime over if nobody owns it."""
@@ -339,16 +346,23 @@ class Supervisor:
         del self._actors[actor.facts.runtime_id]
         actor.close(Closed(what=f"actor of {actor.facts.runtime_id}"))
 
-    async def guard(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Run a task of ours; an error that it does not handle ends the supervisor with one typed error."""
+    async def guard(self, task: Callable[[], Awaitable[None]], runtime_id: LogicalRuntimeId | None = None) -> None:
+        """Run a task of ours; an error that it does not handle ends the supervisor with one typed error.
+
+        Cases: the store has stopped, and the host with it; it was closed, or the runtime went to another host, and the task has
+        nothing more to do; a mistake of ours, which ends the runtime that the task is for; or the host, where it is for none.
+        """
         try:
             await task()
         except StoreBroken as exc:
             self.end_with(exc)
+        except Closed:
+            return
         except Exception as exc:  # noqa: BLE001 - a mistake of ours; it is passed on, as the cause
-            failure = Internal(detail=repr(exc))
-            failure.__cause__ = exc
-            self.end_with(failure)
+            if runtime_id is None:
+                self.end_with(as_defect(exc))
+            else:
+                self.mending.distrust(runtime_id, exc)
 
     def end_with(self, error: BaseException) -> None:
         """End under the body: cancel it; the first error is what `open_supervisor` raises."""
@@ -360,6 +374,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Answer everybody who still waits."""
+        self.closed = True
         error: Error = self.failure if isinstance(self.failure, Error) else Closed(what="supervisor")
         for actor in self.actors:
             actor.close(error)

@@ -12,6 +12,8 @@ import types
 from collections.abc import Iterator
 from typing import Any, Final
 
+from tenure.errors import Internal
+
 ERROR_LIMIT: Final = 10_000
 """Most characters of an error that are stored."""
 
@@ -49,6 +51,13 @@ def named(error: BaseException) -> str:
     """An exception as ``Class: text``."""
     text = text_of(error)
     return f"{class_name(error)}: {text}" if text else class_name(error)
+
+
+def as_defect(error: BaseException) -> Internal:
+    """The typed error of a mistake of ours, with what happened as its cause."""
+    defect = Internal(detail=storable(named(error)))
+    defect.__cause__ = error
+    return defect
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

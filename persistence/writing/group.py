@@ -12,7 +12,8 @@ savepoints for every commit cost 4 of the 50 µs that it takes in a group of 64.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any, final
 
@@ -41,6 +42,7 @@ from tenure.persistence.engines.engine import (
     WriteConnection,
 )
 from tenure.persistence.facets.records.runtimes import check_fence
+from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -198,7 +200,10 @@ class GroupRunner:
         Raises:
             _NeedsSavepoints: It was tried without, and rolled back.
         """
-        now = self._clock()
+        try:
+            now, renewed_at = _time(self._clock), _time(self._boot_clock)
+        except Internal as exc:
+            return _Failed(culprit=None, error=exc)
         synced = self._durability is DurabilityClass.DISK or (
             self._durability is DurabilityClass.OS and any(commits[index].always_synced for index in waiting)
         )
@@ -206,7 +211,6 @@ class GroupRunner:
         try:
             self._connection.begin(synced=synced)
             self._records.begin_group(self._connection.version)
-            renewed_at = self._boot_clock()
             if not self._write_number(group, now):
                 raise Closed(what="store")  # noqa: TRY301 - one way out for whatever ends the whole try
             tx = Transaction(
@@ -327,10 +331,20 @@ def _repeated(outcome: Outcome, group: int) -> Outcome:
 
 
 def _as_error(exc: Exception) -> Error:
-    if isinstance(exc, UnicodeEncodeError | OverflowError):
-        # A lone surrogate, or an integer beyond 64 bits: no engine can store it.
-        error: Error = InvalidInput(detail=f"it cannot be stored: {exc}")
-    else:
-        error = Internal(detail=repr(exc))
+    if not isinstance(exc, UnicodeEncodeError | OverflowError):
+        return as_defect(exc)
+    # A lone surrogate, or an integer beyond 64 bits: no engine can store it.
+    error = InvalidInput(detail=f"it cannot be stored: {exc}")
     error.__cause__ = exc
     return error
+
+
+def _time(clock: Callable[[], float]) -> float:
+    """What a clock shows; it may be a user's. Raises `Internal` where that is no time: nothing has begun."""
+    try:
+        now = float(clock())
+        if math.isfinite(now):
+            return now
+    except Exception as exc:
+        raise as_defect(exc) from exc
+    raise Internal(detail=f"a clock shows {now}")

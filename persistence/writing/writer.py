@@ -26,6 +26,7 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.engines.engine import WriteConnection
+from tenure.persistence.model.texts import named
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.limits import Limits
 
@@ -43,13 +44,14 @@ CALLBACK_FAILED: Final = "the owner of a landed commit could not publish it"
 class Pending:
     """A submitted commit on its way. Exactly one task may wait for it."""
 
-    __slots__ = ("_on_settled", "_outcome", "_parked", "_state", "_writer", "commit")
+    __slots__ = ("_on_settled", "_outcome", "_parked", "_state", "_writer", "commit", "weight")
 
     def __init__(self, commit: Commit, writer: Writer, on_settled: Callable[[Outcome], None] | None) -> None:
         """Made by `Writer.submit`."""
         self.commit = commit
         self._writer = writer
         self._on_settled = on_settled
+        self.weight = commit.weight  # here, in its caller's task: what it raises is his
         self._outcome: Outcome | None = None
         self._parked: trio.lowlevel.Task | None = None
         self._state = "waiting"
@@ -243,7 +245,7 @@ class Writer:
                     self._wakeup = trio.Event()
                     await self._wakeup.wait()
         except BaseException as exc:
-            self._stop(f"the writer failed: {exc!r}", in_doubt=self._taken)
+            self._stop(f"the writer failed: {named(exc)}", in_doubt=self._taken)
             raise
         finally:
             self._idle.set()
@@ -288,7 +290,7 @@ class Writer:
         batch: list[Pending] = []
         size = 0
         while self._queue and len(batch) < self.limits.group_commits:
-            weight = self._queue[0].commit.weight
+            weight = self._queue[0].weight
             if batch and size + weight > self.limits.group_bytes:
                 break
             pending = self._queue.popleft()
@@ -320,7 +322,7 @@ class Writer:
         except GroupBroken as exc:
             self._stop(str(exc), in_doubt=[each for each, doubt in zip(batch, exc.in_doubt, strict=True) if doubt])
         except Exception as exc:  # noqa: BLE001 - a defect of ours: nobody knows how far the group came
-            self._stop(f"the group failed: {exc!r}", in_doubt=batch)
+            self._stop(f"the group failed: {named(exc)}", in_doubt=batch)
         else:
             self._tell(group, batch, outcomes)
 
@@ -354,14 +356,14 @@ class Writer:
                 try:
                     self.on_rejoined(rejoined)
                 except Exception as exc:  # noqa: BLE001 - whoever waits for this group gets its answer all the same
-                    self.stop_behind_group(f"{CALLBACK_FAILED}: {exc!r}")
+                    self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
         self.renewed_at = self._runner.renewed_at
 
     def _settle(self, pending: Pending, outcome: Outcome) -> None:
         try:
             pending.settle(outcome)
         except Exception as exc:  # noqa: BLE001 - one owner's mistake may not keep its neighbours waiting
-            self.stop_behind_group(f"{CALLBACK_FAILED}: {exc!r}")
+            self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
 
     def _stop(self, detail: str, *, in_doubt: Iterable[Pending]) -> None:
         """Fail-stop: nothing more is taken, and everybody who waits gets `StoreBroken`."""

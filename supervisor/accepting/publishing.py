@@ -31,11 +31,18 @@ from .tickets import (
 class Publishing:
     """Tells them, and operators; see `Publisher` and `Listener`."""
 
-    def __init__(self, tickets: Tickets, wake: Callable[[LogicalRuntimeId], None], log: HostLog) -> None:
-        """`wake` lets a runtime look into its inbox."""
+    def __init__(
+        self,
+        tickets: Tickets,
+        wake: Callable[[LogicalRuntimeId], None],
+        log: HostLog,
+        distrust: Callable[[LogicalRuntimeId, Exception], None],
+    ) -> None:
+        """`wake` lets a runtime look into its inbox; `distrust` hears of mistakes of ours in publishing one."""
         self._tickets = tickets
         self._wake = wake
         self._log = log
+        self.defect = distrust  # see `Listener.defect`
 
     def held(self, facts: RuntimeFacts, /) -> None:
         """See `Listener.held`."""

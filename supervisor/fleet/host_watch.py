@@ -9,14 +9,14 @@ others wrote, and at once where a host was marked lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, final
 
 import trio
 from attrs import frozen
 
-from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error
+from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import inputs
@@ -26,6 +26,7 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.facets.ownership.requests import StoredRequest
+from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
@@ -163,10 +164,8 @@ class HostWatch:
     async def _watch(self) -> None:
         while True:
             await trio.sleep(self._store.limits.poll_s)
-            try:
-                await self._look()
-            except NOT_NOW:
-                self._stirred = True  # nothing happened; the next look tries again, and reads what this one did not
+            if not await self._safely(self._look):
+                self._stirred = True  # the next look tries again, and reads what this one did not
 
     async def _take_over_what_is_left(self) -> None:
         while True:
@@ -175,11 +174,22 @@ class HostWatch:
             self._hurry = trio.Event()
             if self._left:
                 self._left = False
-                try:
-                    await recover(self._supervisor)
-                except NOT_NOW:
-                    self._left = True  # nothing happened; the next renewal tries again
+                if not await self._safely(partial(recover, self._supervisor)):
+                    self._left = True  # the next renewal tries again
                 self.stir()  # requests for what is ours from now on
+
+    async def _safely(self, look: Callable[[], Awaitable[None]]) -> bool:
+        """Look, and return whether that could be done now. Only a store that has stopped, or was closed, ends the watch."""
+        try:
+            await look()
+        except (StoreBroken, Closed):
+            raise
+        except NOT_NOW:
+            return False
+        except Exception as exc:  # noqa: BLE001 - nothing that is stored, and no mistake of ours in reading it, ends a host
+            self._supervisor.log.look_failed(exc)
+            return False
+        return True
 
     # A look
 
@@ -226,11 +236,13 @@ class HostWatch:
         news = await self._store.read(partial(_read_news, self._store.host, self._newest_input, waiting))
         self._newest_input = news.newest_input
         for arrival in news.arrived:
-            self.doubt(arrival.runtime_id)  # what came in elsewhere may have taken the place of what waits here
-            self._supervisor.wake(arrival.runtime_id, steered=arrival.steers)
+            with self._supervisor.mending.net(arrival.runtime_id):
+                self.doubt(arrival.runtime_id)  # what came in elsewhere may have taken the place of what waits here
+                self._supervisor.wake(arrival.runtime_id, steered=arrival.steers)
         self._tell(news.outcomes)
         for request in news.requests:
-            self._supervisor.requests.carry_out(request)
+            with self._supervisor.mending.net(request.runtime_id):
+                self._supervisor.requests.carry_out(request)
         self._news.set()
         self._news = trio.Event()
 
@@ -242,6 +254,11 @@ class HostWatch:
                 self._tell(await self._store.read(partial(_ended, waiting=waiting)))
             except NOT_NOW:
                 await trio.sleep(self._store.limits.poll_s)
+            except Error:
+                raise
+            except Exception as exc:  # noqa: BLE001 - whoever waits here hears it, and nobody else
+                self._tell([(key, as_defect(exc)) for key in waiting])
+                break
             else:
                 break
 
@@ -281,6 +298,8 @@ def _ended(statements: Statements, waiting: list[TicketKey]) -> list[tuple[Ticke
             outcome = stored_outcome(statements, runtime_id, input_id)
         except Error as exc:  # gone, or damaged: this one waiter hears it
             found.append(((runtime_id, input_id), exc))
+        except Exception as exc:  # noqa: BLE001 - and so with a mistake of ours
+            found.append(((runtime_id, input_id), as_defect(exc)))
         else:
             if outcome is not None:
                 found.append(((runtime_id, input_id), outcome))

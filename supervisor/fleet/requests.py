@@ -24,6 +24,7 @@ from tenure.errors import (
     DiskFull,
     Error,
     Internal,
+    InvalidInput,
     NotFound,
     RuntimeDestroyed,
     StaleFence,
@@ -47,6 +48,7 @@ from tenure.persistence.facets.ownership.requests import (
 from tenure.persistence.facets.runs.dead_letters import Retried
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.lifecycle import Standing
+from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
@@ -229,7 +231,7 @@ class Requests:
         """Carry out a stored request for a runtime of this supervisor, unless that is being done already."""
         if request.request_id not in self._busy and self._supervisor.owns(request.runtime_id):
             self._busy.add(request.request_id)
-            self._supervisor.start_soon(partial(self._carry_out, request))
+            self._supervisor.start_soon(partial(self._carry_out, request), request.runtime_id)
 
     async def perform(self, facts: RuntimeFacts, verb: Verb[T], done: Done | None = None) -> T:
         """Carry out a verb for a runtime of this supervisor; durable when this returns. Raises what the verb raises."""
@@ -247,10 +249,12 @@ class Requests:
                 await self.perform(facts, verb, done)
             except (Closed, StaleFence, StoreBroken, DiskFull, Contended):
                 raise
-            except Error as exc:
+            except Exception as exc:  # noqa: BLE001 - whoever asked hears it, also of a mistake of ours
                 await self._supervisor.actor(facts).commit(done.finish(_encode_error(exc)))
-        except (Closed, StaleFence, NotFound):
-            return  # the runtime is another host's now, and so is the request; or it was answered in between
+        except (Closed, StaleFence, NotFound, RuntimeDestroyed):
+            # The runtime is another host's now, and so is the request; or it was answered in between; or it was destroyed, and
+            # whoever asked finds a runtime that nobody owns, and refuses for himself.
+            return
         except (DiskFull, Contended):
             self._supervisor.watch.stir()  # nothing happened; the next look finds the request again
         finally:
@@ -278,8 +282,12 @@ def _done(request: StoredRequest) -> Done:
     return Done(runtime_id=request.runtime_id, request_id=request.request_id)
 
 
-def _encode_error(error: Error) -> str:
-    return encode({"error": type(error).__name__, "fields": error.fields}, "answer").decode()
+def _encode_error(error: Exception) -> str:
+    told = error if isinstance(error, Error) else as_defect(error)
+    try:
+        return encode({"error": type(told).__name__, "fields": told.fields}, "answer").decode()
+    except InvalidInput:  # a field has no JSON form
+        return _encode_error(as_defect(told))
 
 
 def _value(answer: str) -> Any:

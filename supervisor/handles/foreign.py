@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, Unpack, final
 
+from outcome import Outcome, capture
+
 from tenure.errors import NotFound
 from tenure.persistence.commits.commit import (
     Commit,
@@ -68,17 +70,19 @@ class ForeignRuntime(Handle):
         payload_type = PayloadType(None) if behaviour is None else behaviour.payload_type
         data = payload_type.encode(payload)
         change = accept_change(supervisor.store.seams, self.runtime_id, data, **terms)
-        tickets: list[Ticket] = []
+        tickets: list[Outcome[Ticket]] = []
 
         def settled(outcome: CommitOutcome) -> None:
             if isinstance(outcome, CommitResult):
-                tickets.append(supervisor.publishing.accepted(self.runtime_id, outcome.values[0]))
+                # Captured: raised from here it would stop the store; it is raised where it was asked for.
+                tickets.append(capture(supervisor.publishing.accepted, self.runtime_id, outcome.values[0]))
 
         await supervisor.store.submit(Commit(changes=(change,)), on_settled=settled).wait()
         supervisor.watch.stir()
-        if not tickets[0].deduplicated:
+        ticket = tickets[0].unwrap()
+        if not ticket.deduplicated:
             supervisor.wake(self.runtime_id)
-        return tickets[0]
+        return ticket
 
     @checked
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:

@@ -21,6 +21,7 @@ async def passivate_idle(supervisor: Supervisor) -> None:
     async for _ in periodic(idle_s / 2):
         now = trio.current_time()
         for actor in supervisor.actors:
-            idle_since = actor.idle_since()
-            if idle_since is not None and now - idle_since >= idle_s:
-                supervisor.passivate(actor)
+            with supervisor.mending.net(actor.facts.runtime_id):
+                idle_since = actor.idle_since()
+                if idle_since is not None and now - idle_since >= idle_s:
+                    supervisor.passivate(actor)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 import trio
 
 from tenure.actors.facts import RuntimeFacts, facts_of
-from tenure.errors import Closed, Corrupt, Error, RuntimeDestroyed, RuntimeOwned, StoreBroken
+from tenure.errors import Closed, Error, ReadFailed, RuntimeDestroyed, RuntimeOwned, StoreBroken
 from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
@@ -22,6 +22,7 @@ from tenure.persistence.facets.ownership.ownership import (
     TakeOwnership,
     find_holding,
 )
+from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     SessionId,
@@ -90,29 +91,36 @@ class Takeovers:
             return  # somebody was faster
         except Error as exc:  # damaged, say: then its work is not ours, and blocks nobody else's
             self._supervisor.log.takeover_failed(runtime_id, exc, again=False)
+        except Exception as exc:  # noqa: BLE001 - and so with a mistake of ours
+            self._supervisor.log.takeover_failed(runtime_id, as_defect(exc), again=False)
 
     def begin_for(self, runtime_id: LogicalRuntimeId) -> None:
         """Something has come for a runtime that is not ours: take it over if nobody owns it and its kind is known here."""
         if runtime_id not in self._starting:
-            self._supervisor.start_soon(partial(self._take_unowned, runtime_id))
+            self._supervisor.start_soon(partial(self._take_unowned, runtime_id), runtime_id)
 
     async def _take_unowned(self, runtime_id: LogicalRuntimeId) -> None:
         try:
             found = await self._store.read(partial(find_holding, runtime_id=runtime_id))
-        except Corrupt as exc:
-            self._supervisor.log.takeover_failed(runtime_id, exc, again=False)
-            return
         except NOT_NOW:
             self._supervisor.watch.leave_over()
             return
-        if found is not None and found.owner is None and found.kind in self._supervisor.behaviours:
+        except ReadFailed as exc:
+            self._supervisor.log.takeover_failed(runtime_id, exc, again=False)
+            return
+        # Ours, and not known to be: a mistake of ours has lost it, and whoever needs it now takes it anew.
+        if found is not None and found.owner in (None, self._store.host) and found.kind in self._supervisor.behaviours:
             await self.take_quietly(runtime_id, found.kind)
 
     def _landed(self, outcome: CommitOutcome) -> None:
         # In the callback of the commit: a send that lands right behind it finds the owner.
-        if not isinstance(outcome, CommitResult):
-            return
+        if not isinstance(outcome, CommitResult) or self._supervisor.closed:
+            return  # closed meanwhile: it is let go of with all else
         taken: Ownership = outcome.values[0]
+        with self._supervisor.mending.net(taken.runtime_id):
+            self._publish(taken)
+
+    def _publish(self, taken: Ownership) -> None:
         facts = facts_of(taken)
         self._supervisor.adopt(facts)
         if facts.held is not None:

@@ -51,7 +51,7 @@ class Trials:
     async def _try_all(self) -> None:
         while self._waiting:
             _, _, facts = heapq.heappop(self._waiting)
-            with trio.move_on_after(TRIAL_S):
+            with self._supervisor.mending.net(facts.runtime_id), trio.move_on_after(TRIAL_S):
                 await self._try(facts)
         self._trying = False
 

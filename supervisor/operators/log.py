@@ -49,6 +49,7 @@ class HostLog:
         self.failed_takeovers = 0
         self.lost_hosts = 0
         self.defects = 0
+        self._failed_look: str | None = None
         root = logging.getLogger(ROOT)
         if not root.handlers:  # a library leaves it to the program who hears it
             root.addHandler(logging.NullHandler())
@@ -109,7 +110,7 @@ class HostLog:
         """A runtime with work could not be taken over; `again`: it is tried again at the next renewal."""
         self.failed_takeovers += 1
         what_next = "tried again later" if again else "left where it is"
-        text = f"runtime {runtime_id!r} could not be taken over and is {what_next}: {error}"
+        text = f"runtime {runtime_id!r} could not be taken over and is {what_next}: {named(error)}"
         _write(HOSTS, logging.WARNING if again else logging.ERROR, text, runtime_id=runtime_id)
 
     # Of hosts
@@ -119,6 +120,14 @@ class HostLog:
         self.lost_hosts += 1
         why = "it is dead" if seized else "it renewed nothing for one lease"
         _write(HOSTS, logging.WARNING, f"host {incarnation} is lost, {why}: its runtimes can be taken over")
+
+    def look_failed(self, error: Exception) -> None:
+        """A look at what other hosts wrote met a mistake of ours; it is repeated, and written down where it is another one."""
+        text = named(error)
+        if text != self._failed_look:
+            self._failed_look = text
+            self.defects += 1
+            _write(HOSTS, logging.ERROR, f"a look at the store failed, {_first_line(text)}; please report it", error)
 
     def rejoined(self, incarnation: str, *, kept: int, lost: int) -> None:
         """This host was judged dead and has a new row."""

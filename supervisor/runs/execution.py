@@ -41,6 +41,7 @@ from tenure.persistence.facets.runs.runs import (
 )
 from tenure.persistence.model.lifecycle import LifecycleEvent
 from tenure.persistence.model.texts import (
+    as_defect,
     last_frames,
     leaves,
     named,
@@ -325,7 +326,7 @@ def _defects() -> Generator[None]:
     except (Error, NeedsAttention):  # the latter was raised before, and the behaviour has swallowed it
         raise
     except Exception as exc:
-        raise Internal(detail=named(exc)) from exc
+        raise as_defect(exc) from exc
 
 
 def find_leaf(error: BaseException, wanted: tuple[type[E], ...]) -> E | None:
