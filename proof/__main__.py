@@ -1,4 +1,4 @@
-"""The proof of tenure's own store on the command line: ``python -m proof power-cut`` or ``faults``."""
+"""The proof of tenure's own store on the command line: ``python -m proof power-cut``, ``faults`` or ``neighbours``."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from .agents import (
 )
 from .every_commit import EveryCommit
 from .invariants import store_check
+from .neighbours import BesideNeighbours, NeighboursFailure
 from .recovery import Recovery
 
 IMAGES: Final = 20_000
@@ -63,10 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     faults.add_argument("--every", type=int, default=1, help="take every so-manieth operation only (1)")
     faults.add_argument("--times", type=int, default=1, help="how many operations in a row fail (1)")
+    beside = proofs.add_parser("neighbours", help="kill and cut beside other programs that have the database open")
+    beside.add_argument("--images", type=int, default=IMAGES, help=f"how many crashes at least ({IMAGES})")
+    beside.add_argument("--seed", type=int, default=0, help="what everything drawn follows from (0)")
+    beside.add_argument("--trial", type=int, help="only this one of the disks")
     asked = parser.parse_args(arguments)
+    run = {"power-cut": _power_cut, "faults": _faults, "neighbours": _neighbours}[asked.proof]
     try:
-        return _power_cut(asked) if asked.proof == "power-cut" else _faults(asked)
-    except (PowerCutFailure, FaultFailure) as exc:
+        return run(asked)
+    except (PowerCutFailure, FaultFailure, NeighboursFailure) as exc:
         _say(str(exc))
         if isinstance(exc, PowerCutFailure) and exc.folder is not None:
             _say(f"    python -m proof power-cut --scenario {asked.scenario} --image {exc.folder}")
@@ -112,6 +118,13 @@ def _faults(asked: argparse.Namespace) -> int:
                 times=asked.times,
             )
             _say(str(sweep.run()))
+    return 0
+
+
+def _neighbours(asked: argparse.Namespace) -> int:
+    progress = _Progress(asked.images)
+    proof = BesideNeighbours(images=asked.images, seed=asked.seed, only=asked.trial, on_image=progress)
+    _say(f"{proof.run()}; {progress.rate()}: every promise was kept")
     return 0
 
 

@@ -78,11 +78,11 @@ class Faults(Protocol):
         """The errno with which a read fails, or None. A read is no operation: it changes nothing and is not recorded."""
         ...
 
-    def before_write(self, size: int) -> tuple[int, int] | None:
+    def before_write(self, size: int, /) -> tuple[int, int] | None:
         """The errno and how many bytes are written all the same, or None."""
         ...
 
-    def before_sync(self, sectors: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
+    def before_sync(self, sectors: tuple[int, ...], /) -> tuple[int, tuple[int, ...]] | None:
         """The errno and for each unsynced change the mask of sectors that landed, or None.
 
         Args:
@@ -173,6 +173,8 @@ class Disk:
         """Make an empty file under a new name; the name is durable after `sync_folder`."""
         self._expect_folder_of(name)
         self._may_fail(Create)
+        if name in self._entries:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         self._change_entry(Create(name, self._last_file + 1))
         return self._files[self._last_file]
 

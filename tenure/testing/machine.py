@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import final
 
+import attrs
 import trio
 from attrs import frozen
 
@@ -84,15 +86,21 @@ class Machine:
         locks: The locks that its processes hold.
     """
 
-    def __init__(self, disk: Disk, *, room: Room, seed: str, start: Start | None = None) -> None:
-        """Put a machine around a disk, inside `trio.run`: its clocks go with trio's."""
+    def __init__(
+        self, disk: Disk, *, room: Room, seed: str, start: Start | None = None, memory: Path | None = None
+    ) -> None:
+        """Put a machine around a disk, inside `trio.run`: its clocks go with trio's.
+
+        `memory` is a real folder for what connections to one database share, where a store is to have several, or neighbours.
+        """
+        self._one_connection = memory is None
         self.disk = disk
         self.seed = seed
         self.start = Start() if start is None else start
         self.random = random.Random(seed)
         self.locks = MemoryLocks()
         self._room = room
-        self._root = room.mounts.mount(disk)
+        self._root = room.mounts.mount(disk, memory)
         self._trio_start_s = trio.current_time()
         self._later: list[Machine] = []
 
@@ -122,7 +130,7 @@ class Machine:
         return self.start.boot_s + trio.current_time() - self._trio_start_s
 
     def seams(self) -> Seams:
-        """What a store takes to live here: inline executors, one connection, everything seeded."""
+        """What a store takes to live here: inline executors, everything seeded; one connection where there is no memory."""
         return Seams(
             writer_executor=InlineExecutor,
             reader_executor=InlineExecutor,
@@ -131,7 +139,7 @@ class Machine:
             boot_clock=self.boot_clock,
             random=self.random,
             vfs=self.vfs_name,
-            one_connection=True,
+            one_connection=self._one_connection,
             files=MemoryFiles(self._room.mounts),
             locks=self.locks,
             identity=HostIdentity(
@@ -157,6 +165,11 @@ class Machine:
         )
         self._later.append(later)
         return later
+
+    def restart_process(self) -> None:
+        """Its process was killed and another one begins, on the disk as it is; its locks are free."""
+        self.start = attrs.evolve(self.start, process=self.start.process + 1)
+        self.locks = MemoryLocks()
 
     def record(self) -> Disk:
         """Begin to record what is done to the disk; returns it as it is now, for `recording`."""

@@ -1,9 +1,11 @@
 """A SQLite VFS over the model of the disk.
 
 SQLite sees plain files on a drive that promises little; the disk underneath keeps count of what is
-synced and what is not. One VFS serves every disk of its `Mounts`. There is no shared memory: a
-database in WAL mode needs ``locking_mode=EXCLUSIVE``, set before the first read, and one
-connection. `-shm` is therefore no part of an image.
+synced and what is not. One VFS serves every disk of its `Mounts`. For most of them there is no shared
+memory: a database in WAL mode needs ``locking_mode=EXCLUSIVE``, set before the first read, and one
+connection. Where the mount has a folder for it, any number of connections may be open: their shared
+memory is that of a real file there, which SQLite's own VFS maps and locks; it ends with the last of
+them, as it does with a power cut. Its content is therefore no part of an image.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ _JULIAN_MILLISECONDS = 212_589_230_400_000
 """2024-08-01T00:00:00Z as SQLite counts: SQL never sees the real time."""
 
 _JOURNALS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL
+_TWIN = apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _NOT_NEEDED = {
     "xSetSystemCall",
     "xGetSystemCall",
@@ -131,11 +134,17 @@ class RecordingVfs(apsw.VFS):
             if not creates:
                 raise _sqlite_error(apsw.SQLITE_CANTOPEN)
             with _as_sqlite(apsw.SQLITE_CANTOPEN):
-                file = disk.create(inner)
+                file = _create(disk, inner)
         # As SQLite's own VFS: the first sync of a journal or log also syncs its folder.
         folder = folder_of(inner) if creates and flags[0] & _JOURNALS else None
         doomed = inner if flags[0] & apsw.SQLITE_OPEN_DELETEONCLOSE else None
-        return _as_vfs_file(_Handle(disk, file, flags[0], folder, doomed))
+        memory = self._mounts.memory_of(disk)
+        if memory is None or not flags[0] & apsw.SQLITE_OPEN_MAIN_DB:
+            return _as_vfs_file(_Handle(disk, file, flags[0], folder, doomed))
+        if not disk.exists(f"{inner}-shm"):
+            with _as_sqlite(apsw.SQLITE_CANTOPEN):
+                _create(disk, f"{inner}-shm")  # the name alone
+        return _SharedHandle(disk, file, flags[0], str(memory / f"{id(disk):x}-{file.number}"))
 
     def xRandomness(self, numbytes: int) -> bytes:  # noqa: N802
         """Bytes that follow from the seed."""
@@ -175,8 +184,6 @@ def examine(path: str, vfs: RecordingVfs) -> list[str]:
 
 class _Handle:
     """One open file. No `apsw.VFSFile`: that is for files that inherit from another VFS."""
-
-    __slots__ = ("_disk", "_doomed", "_file", "_flags", "_unsynced_folder")
 
     def __init__(
         self,
@@ -259,9 +266,34 @@ class _Handle:
                 self._disk.remove(self._doomed)
 
 
+class _SharedHandle(_Handle, apsw.VFSFile):  # type: ignore[misc]  # a bytearray does as well as bytes
+    """A database whose bytes and locks are the disk's, and whose shared memory is that of a real, empty file.
+
+    APSW hands what concerns shared memory to the file that this one inherits from, and all else to the methods of the handle.
+    """
+
+    def __init__(self, disk: Disk, file: DiskFile, flags: int, twin: str) -> None:
+        _Handle.__init__(self, disk, file, flags, None, None)
+        apsw.VFSFile.__init__(self, "unix", twin, [_TWIN, 0])
+
+    def xClose(self) -> None:  # noqa: N802
+        apsw.VFSFile.xClose(self)
+        _Handle.xClose(self)
+
+
 def _as_vfs_file(handle: _Handle) -> apsw.VFSFile:
     # APSW calls the methods by name and asks for no class; its type hints cannot say so.
     return cast("apsw.VFSFile", handle)
+
+
+def _create(disk: Disk, name: str) -> DiskFile:
+    try:
+        return disk.create(name)
+    except FileExistsError:  # a neighbour was first, at this very operation: see `tenure.testing.neighbours`
+        file = disk.find(name)
+        if file is None:
+            raise
+        return file
 
 
 @contextmanager

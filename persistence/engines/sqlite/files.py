@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import final
+from typing import Final, final
 
 import apsw
 
@@ -30,6 +30,9 @@ from .names import (
     read_living_hosts,
 )
 from .preflight import CUT_SUFFIX, check_path
+
+_LOOKS: Final = 3
+"""So often a log that connections should have is looked for."""
 
 
 @final
@@ -252,15 +255,24 @@ class DatabaseFiles:
     def _check_alone(self) -> None:
         # The lock says alone, but the hosts may hold another one, whose name somebody removed. Cases: no connection; one to a
         # database that has no log, which is no host's; one without its files; and hosts that all hold this very lock are dead.
-        if not self._shared or not self._files.exists(self._path) or not is_connected(self._path, self._vfs):
+        if not self._shared or not self._files.exists(self._path):
             return
-        if not has_log(self._path, self._vfs):
-            return
-        for name in ("log", "shm"):
-            if not getattr(self._seen(), name):
-                raise elsewhere(self._path, name)
+        missing: str | None = None
+        for _ in range(_LOOKS):
+            if not (is_connected(self._path, self._vfs) and has_log(self._path, self._vfs)):
+                return
+            missing = self._missing()
+            if missing is None:
+                break
+        if missing is not None:
+            raise elsewhere(self._path, missing)
         lock = self._seen().lock
         check_alone(self._path, lock, read_living_hosts(self._path, self._vfs, self._busy_s))
+
+    def _missing(self) -> str | None:
+        # Programs that come and go make and remove both, so that one look proves nothing.
+        seen = self._seen()
+        return next((name for name in ("log", "shm") if not getattr(seen, name)), None)
 
     def _clear_mark(self) -> None:
         # Only an open that is alone gets here: nobody still reads pages that a failed fsync left in the cache.

@@ -169,6 +169,8 @@ def read_living_hosts(path: str, vfs: str | None, busy_s: float) -> list[str | N
             return living_hosts(connection)
         finally:
             close_quietly(connection)
+    except apsw.SQLError:
+        return []  # it has no hosts yet, or tables of another version, which has its own error
     except apsw.BusyError as exc:
         raise StoreLocked(path=path, holder=str(exc)) from exc
     except apsw.Error as exc:
