@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import trio
 import trio.testing
 
+from tenure.persistence.engines.sqlite.migrations import schema_files, tables_made_by
+
 from .machine import Room
 from .mounts import Mounts
 from .recording_vfs import RecordingVfs
@@ -24,6 +26,8 @@ def run_seeded(function: Callable[[Room], Awaitable[T]], seed: int) -> T:
     Trio's choice between tasks that are ready and SQLite's own random bytes follow from the seed,
     for the whole process while this runs.
     """
+
+    tables_made_by(schema_files())  # takes random bytes of SQLite, but only the first time in a process
 
     async def main() -> T:
         with RecordingVfs(mounts) as vfs, vfs.seeded_randomness(seed):

@@ -130,7 +130,7 @@ def _check(path: str, connection: apsw.Connection, application_id: int, version:
 
 
 def _check_tables(path: str, connection: apsw.Connection, version: int) -> None:
-    expected = _made_by(tuple(schema_files()[:version]))
+    expected = tables_made_by(tuple(schema_files()[:version]))
     there = {str(row[0]): row for row in connection.execute(_SCHEMA).fetchall()}
     ours = {name: there[name] for name in expected if name in there}
     if ours != expected:
@@ -138,7 +138,8 @@ def _check_tables(path: str, connection: apsw.Connection, version: int) -> None:
 
 
 @cache
-def _made_by(migrations: tuple[str, ...]) -> Mapping[str, tuple[object, ...]]:
+def tables_made_by(migrations: tuple[str, ...]) -> Mapping[str, tuple[object, ...]]:
+    """What these migrations make, by name, as SQLite describes it; asked of a database in memory, once a process."""
     connection = apsw.Connection(":memory:")
     try:
         for migration in migrations:
