@@ -26,7 +26,6 @@ def run_seeded(function: Callable[[Room], Awaitable[T]], seed: int) -> T:
     Trio's choice between tasks that are ready and SQLite's own random bytes follow from the seed,
     for the whole process while this runs.
     """
-
     tables_made_by(schema_files())  # takes random bytes of SQLite, but only the first time in a process
 
     async def main() -> T:

@@ -140,6 +140,8 @@ def _check_tables(path: str, connection: apsw.Connection, version: int) -> None:
 @cache
 def tables_made_by(migrations: tuple[str, ...]) -> Mapping[str, tuple[object, ...]]:
     """What these migrations make, by name, as SQLite describes it; asked of a database in memory, once a process."""
+    if not migrations:
+        return {}
     connection = apsw.Connection(":memory:")
     try:
         for migration in migrations:
