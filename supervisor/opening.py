@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,6 +19,10 @@ from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store
 
 from .hosting.passivation import passivate_idle
+from .process_signals import (
+    forked_children_start_afresh,
+    sigterm_ends_normally,
+)
 from .runs.behaviour import (
     Behaviour,
     BehaviourFunction,
@@ -59,29 +61,32 @@ async def open_supervisor(
         KeyboardInterrupt, SystemExit: A behaviour raised it.
 
     Cancellation: the body's. A normal exit lets executing runs come to their end for at most `drain_s`; any other exit drains
-    nothing. What was accepted stays in the inbox. SIGTERM ends the body and is a normal exit, where this runs in the main
-    thread and the program has no handler of its own.
+    nothing. What was accepted stays in the inbox. SIGTERM ends the body and is a normal exit, also where it comes before
+    or after it, where this runs in the main thread and the program has no handler of its own.
     """
     known = as_behaviours(behaviours)
     check_seconds(drain_s, "drain_s", zero=True)
-    async with open_store(target, durability=durability, limits=limits, seams=seams) as store:
-        async with background() as body:
-            supervisor = Supervisor(store, known, body.nursery)
-            supervisor.start_soon(partial(_watch_store, supervisor))
-            supervisor.start_soon(partial(passivate_idle, supervisor))
-            if _may_handle_sigterm():
-                supervisor.start_soon(partial(_end_at_sigterm, supervisor))
-            try:
-                with body, supervisor.body:
-                    await supervisor.watch.start()
-                    yield supervisor
-                if body.left_normally and supervisor.failure is None:
-                    await _drain(supervisor, drain_s)
-            finally:
-                supervisor.close()
-        if supervisor.failure is not None and (body.left_normally or _only_tells(body.error, supervisor.failure)):
-            raise supervisor.failure
-        body.reraise()
+    with forked_children_start_afresh(), sigterm_ends_normally() as sigterm:
+        async with open_store(target, durability=durability, limits=limits, seams=seams) as store:
+            async with background() as body:
+                supervisor = Supervisor(store, known, body.nursery)
+                supervisor.start_soon(partial(_watch_store, supervisor))
+                supervisor.start_soon(partial(passivate_idle, supervisor))
+                try:
+                    with body:
+                        await supervisor.watch.start()
+                        # From here on, and not before: a body that is never entered is an error of its own. Where SIGTERM has
+                        # come already, the body ends at its first checkpoint.
+                        sigterm.ends(supervisor.body.cancel)
+                        with supervisor.body:
+                            yield supervisor
+                    if body.left_normally and supervisor.failure is None:
+                        await _drain(supervisor, drain_s)
+                finally:
+                    supervisor.close()
+            if supervisor.failure is not None and (body.left_normally or _only_tells(body.error, supervisor.failure)):
+                raise supervisor.failure
+            body.reraise()
 
 
 def _only_tells(error: BaseException | None, failure: BaseException) -> bool:
@@ -104,14 +109,3 @@ async def _drain(supervisor: Supervisor, drain_s: float) -> None:
         async with trio.open_nursery() as nursery:  # owned by this wait
             for actor in supervisor.actors:
                 nursery.start_soon(actor.drain)
-
-
-def _may_handle_sigterm() -> bool:
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    return in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-
-
-async def _end_at_sigterm(supervisor: Supervisor) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM) as signals:
-        async for _ in signals:
-            supervisor.body.cancel()

@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Final, final
 
@@ -20,6 +20,7 @@ from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.nursery import background
 from tenure.persistence.seams.seams import Seams
 from tenure.supervisor import opening
+from tenure.supervisor.process_signals import may_handle_sigterm
 from tenure.supervisor.runs.behaviour import (
     Behaviour,
     BehaviourFunction,
@@ -59,8 +60,8 @@ async def open_supervisor(
             does, and its error leaves in place of that cancellation. The body's own exception leaves unwrapped.
 
     Cancellation: the body's. A normal exit lets executing runs come to their end for at most `drain_s`, any other exit drains
-    nothing; the thread has ended when this returns, whichever it was. SIGTERM ends the body and is a normal exit, where the
-    loop runs in the main thread and the program has no handler of its own.
+    nothing; the thread has ended when this returns, whichever it was. SIGTERM ends the body and is a normal exit, also where
+    it comes before or after it, where the loop runs in the main thread and the program has no handler of its own.
     """
     opened = partial(
         opening.open_supervisor,
@@ -72,32 +73,35 @@ async def open_supervisor(
         drain_s=drain_s,
     )
     host = _Host(opened)
-    supervisor = await host.start()
     body = _Body()
-    host.ended.add_done_callback(body.interrupt)
-    handles_sigterm = _handle_sigterm(host.loop, body)
-    try:
-        yield Supervisor(host.portal, supervisor)
-    except BaseException as exc:
-        own = not body.was_interrupted_by(exc)
-        await host.close(drain=not own)
-        if own:
-            raise
-    else:
-        body.was_interrupted_by(None)
-        await host.close(drain=True)
-    finally:
-        if handles_sigterm:
-            host.loop.remove_signal_handler(signal.SIGTERM)
-    host.reraise()
+    with _sigterm_interrupts(host.loop, body):
+        supervisor = await host.start()
+        host.ended.add_done_callback(body.interrupt)
+        try:
+            body.enter()
+            yield Supervisor(host.portal, supervisor)
+        except BaseException as exc:
+            own = not body.was_interrupted_by(exc)
+            await host.close(drain=not own)
+            if own:
+                raise
+        else:
+            body.was_interrupted_by(None)
+            await host.close(drain=True)
+        host.reraise()
 
 
-def _handle_sigterm(loop: asyncio.AbstractEventLoop, body: _Body) -> bool:
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return False
+@contextmanager
+def _sigterm_interrupts(loop: asyncio.AbstractEventLoop, body: _Body) -> Generator[None]:
+    """SIGTERM ends the body, also where it comes before it or while the host closes."""
+    if not may_handle_sigterm():
+        yield
+        return
     loop.add_signal_handler(signal.SIGTERM, body.interrupt)
-    return True
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 @final
@@ -214,12 +218,22 @@ class _Body:
             raise RuntimeError(message)
         self._task = task
         self._cancelling = task.cancelling()
+        self._early = False
+        self._entered = False
         self._interrupted = False
         self._left = False
 
+    def enter(self) -> None:
+        """The body begins; what would have interrupted it before does so at its first await."""
+        self._entered = True
+        if self._early:
+            self.interrupt()
+
     def interrupt(self, *_: object) -> None:
         """Cancel the body, once, unless it has been left."""
-        if not self._interrupted and not self._left:
+        if not self._entered:
+            self._early = True
+        elif not self._interrupted and not self._left:
             self._interrupted = True
             self._task.cancel()
 

@@ -12,8 +12,7 @@ import pytest
 import trio
 
 import tenure
-
-ROOT = Path(__file__).parents[3]
+from tests.supervisor.signals.scripts import ROOT, run_script
 
 
 @pytest.mark.process
@@ -47,3 +46,15 @@ async def what_is_left(database: Path) -> tuple[list[object], int]:
         # No spawn: where the run has stopped it already, a spawn would bring it back to life.
         await supervisor.runtime("a").wait_state("stopped")
         return await supervisor.read_session("a"), left[0]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("front", ["trio", "asyncio"])
+def test_sigterm_at_any_work_of_the_disk_is_a_normal_exit_also_while_a_host_opens_or_closes(
+    front: str, tmp_path: Path
+) -> None:
+    said = run_script(Path(__file__).with_name("sigterm_sweep.py"), str(tmp_path), front)
+
+    places, _, rest = said.partition(" ")
+    assert int(places) >= 8
+    assert rest == "places, all in order\n"
