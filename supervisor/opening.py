@@ -11,7 +11,7 @@ from typing import Final, cast
 import trio
 
 from tenure.errors import Closed
-from tenure.persistence.model.validation import check_seconds
+from tenure.persistence.model.arguments import check_seconds
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.nursery import background

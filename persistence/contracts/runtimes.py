@@ -33,7 +33,7 @@ from tenure.persistence.facets.inbox.receipts import (
 )
 from tenure.persistence.facets.ownership import lifecycle
 from tenure.persistence.facets.ownership.lifecycle import PersistState
-from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.arguments import INT_LIMIT, checked
 from tenure.persistence.model.envelope import (
     SessionSnapshot,
     decode_snapshot,
@@ -42,7 +42,6 @@ from tenure.persistence.model.envelope import (
 )
 from tenure.persistence.model.input_state import INPUT_RECORD_VERSION
 from tenure.persistence.model.lifecycle_record import decode_lifecycle_record
-from tenure.persistence.model.validation import INT_LIMIT
 from tenure.persistence.model.values import check_runtime_id
 
 from .access import Access

@@ -6,7 +6,7 @@ import os
 from typing import Final
 
 from tenure.errors import InvalidInput, Unsupported
-from tenure.persistence.model.validation import is_a
+from tenure.persistence.model.arguments import is_a
 
 MEMORY: Final = ":memory:"
 

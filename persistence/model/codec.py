@@ -17,7 +17,8 @@ import msgspec
 
 from tenure.errors import Corrupt, InvalidInput
 
-from .validation import said, shown
+from .arguments import shown
+from .texts import text_of
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 _decoder: Final = msgspec.json.Decoder()
@@ -48,7 +49,7 @@ def encode(value: object, field: str) -> bytes:
     except InvalidInput:
         raise
     except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
-        raise InvalidInput(detail=f"no JSON form: {said(exc)}", field=field) from exc
+        raise InvalidInput(detail=f"no JSON form: {text_of(exc)}", field=field) from exc
     return data
 
 

@@ -9,7 +9,7 @@ import attrs
 
 from tenure.errors import InvalidInput
 
-from .validation import is_a
+from .arguments import is_a
 
 __all__ = [
     "RUNTIME_ID_LIMIT",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.validation import (
+from tenure.persistence.model.arguments import (
     check_count,
     is_a,
 )

@@ -14,17 +14,17 @@ import msgspec
 from attrs import field, frozen
 
 from tenure.errors import Corrupt, StepFailed
+from tenure.persistence.model.arguments import (
+    count,
+    seconds,
+    share,
+)
 from tenure.persistence.model.texts import (
     ERROR_LIMIT,
     LEAVES,
     leaves,
     named,
     storable,
-)
-from tenure.persistence.model.validation import (
-    count,
-    seconds,
-    share,
 )
 from tenure.persistence.model.values import HeldReason
 

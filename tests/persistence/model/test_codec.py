@@ -21,7 +21,7 @@ from tenure.persistence.model.codec import (
     decode,
     encode,
 )
-from tenure.persistence.model.validation import said
+from tenure.persistence.model.texts import text_of
 
 
 class Colour(Enum):
@@ -141,7 +141,7 @@ def test_what_a_class_of_the_caller_raises_is_the_error_of_its_call() -> None:
     for value in (Hostile(a=1), [Hostile()], Raising(a=1)):
         with pytest.raises(InvalidInput):
             encode(value, "payload")
-    assert said(Silent()) == "(no text: AttributeError)"
+    assert text_of(Silent()) == "(no text: AttributeError)"
 
 
 @pytest.mark.parametrize("value", [object(), {1: "a"}, "\udce9", {"\udce9": 1}, nest(100_000)])
