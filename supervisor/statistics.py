@@ -34,6 +34,7 @@ class SupervisorStatistics:
         commits: Commits that landed since the store was opened.
         groups: Groups they shared.
         waiting: Commits that wait for the writer.
+        log_pages: How long the log of the store is, in pages. It grows for as long as a reader holds a view.
         step_threads: Sync steps that hold a thread now, longest first: which, of which runtime, for how long.
         given_up: Those of them that were given up: their runs have ended, and they hold no slot.
         waiting_steps: Sync steps that wait for a thread.
@@ -52,6 +53,7 @@ class SupervisorStatistics:
     commits: int
     groups: int
     waiting: int
+    log_pages: int
     step_threads: tuple[StepThread, ...]
     given_up: int
     waiting_steps: int
@@ -76,6 +78,7 @@ def statistics_of(
         commits=writer.commits,
         groups=writer.groups,
         waiting=writer.waiting,
+        log_pages=writer.log_pages,
         step_threads=held,
         given_up=sum(each.given_up for each in held),
         waiting_steps=threads.waiting,

@@ -134,6 +134,11 @@ class WriteConnection(Reading, Querying, Protocol):
         """Whether the log has grown so far that `maintain` should run before the next group."""
         ...
 
+    @property
+    def log_pages(self) -> int:
+        """How long the log is, in pages; 0 where the engine keeps none that a reader can hold."""
+        ...
+
     def make_room(self) -> bool:
         """Between groups, on a full disk: free what the log takes, if that can be done; whether anything was freed.
 

@@ -144,11 +144,13 @@ class WriterStatistics:
         commits: Commits that landed.
         groups: Groups that were committed.
         waiting: Commits that wait to be taken.
+        log_pages: How long the log is.
     """
 
     commits: int
     groups: int
     waiting: int
+    log_pages: int
 
 
 @final
@@ -216,7 +218,12 @@ class Writer:
 
     def statistics(self) -> WriterStatistics:
         """What has been done so far."""
-        return WriterStatistics(commits=self._commits, groups=self._groups, waiting=len(self._queue))
+        return WriterStatistics(
+            commits=self._commits,
+            groups=self._groups,
+            waiting=len(self._queue),
+            log_pages=self._connection.log_pages,
+        )
 
     def check_open(self) -> None:
         """Raise `StoreBroken` or `Closed` where nothing more is taken; what is asked for now is not in doubt."""

@@ -43,6 +43,7 @@ from .hosts import (
     HostLocks,
     NoOtherHosts,
 )
+from .log_upkeep import LogUpkeep
 from .migrations import (
     check_current,
     claim,
@@ -276,11 +277,8 @@ class _Writer(Connection):
         super().__init__(connection, statements)
         self._files = files  # a database in memory has none
         self._durability = durability
-        self._wal_pages = limits.wal_pages
         self._synced_now = durability is DurabilityClass.DISK
-        self._pages_in_log = 0
-        self._moved_pages = 0
-        connection.set_wal_hook(self._count_pages)
+        self._log = LogUpkeep(connection, limits.wal_pages)
 
     @property
     def in_transaction(self) -> bool:
@@ -323,7 +321,7 @@ class _Writer(Connection):
             if exc.name == "log" and self._files.may_save_log():
                 # All that was acknowledged is in a log that no newcomer finds: it goes into the database, which has its name.
                 with suppress(UnknownOutcome):
-                    self._checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
+                    self._log.checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
             raise
 
     def rollback(self) -> None:
@@ -346,23 +344,27 @@ class _Writer(Connection):
 
     @property
     def needs_maintenance(self) -> bool:
-        return self._pages_in_log >= self._wal_pages
+        return self._log.is_due
+
+    @property
+    def log_pages(self) -> int:
+        return self._log.pages
 
     def make_room(self) -> bool:
-        before = self._pages_in_log
+        before = self._log.unmoved
         if before:
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
-        return self._pages_in_log < before
+            self._log.checkpoint()
+        return self._log.unmoved < before
 
     def maintain(self) -> None:
-        self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._log.checkpoint()
 
     def close(self, *, checkpoint: bool) -> None:
         try:
             if checkpoint:
                 # Whoever still reads is not waited for: what cannot be moved now stays in the log, and is safe there.
                 self._db.set_busy_timeout(0)
-                self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                self._log.checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
             else:
                 with suppress(UnknownOutcome):  # why it broke is said already; it may be that the log was removed
                     self._look()
@@ -382,24 +384,3 @@ class _Writer(Connection):
             return run_query(self._db, sql, parameters, limit, stopped)
         finally:
             self.end_read()
-
-    def _checkpoint(self, mode: int) -> None:
-        try:
-            log_pages, moved_pages = self._db.wal_checkpoint(mode=mode)
-        except apsw.BusyError:
-            return  # a reader or another process is in the way: the log stays and the next time tries again
-        except apsw.Error as exc:
-            if is_full(exc, self._db):
-                return  # the log keeps everything; groups that need room will say DiskFull themselves
-            message = f"checkpoint: {exc}"
-            raise UnknownOutcome(message) from exc
-        self._moved_pages = moved_pages
-        self._pages_in_log = max(log_pages - moved_pages, 0)
-
-    def _count_pages(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        # Once everything is moved, the log begins anew. Where a reader is in the way of that it grows on behind what was
-        # moved, which need not be moved again with every group.
-        if pages < self._moved_pages:
-            self._moved_pages = 0
-        self._pages_in_log = pages - self._moved_pages
-        return apsw.SQLITE_OK
