@@ -32,8 +32,10 @@ from .commits.rows import (
     check_row,
 )
 from .contracts.credentials import CredentialsContract
+from .contracts.journal import JournalContract
 from .contracts.operations import OperationsContract
 from .contracts.runtimes import RuntimeContract
+from .contracts.state import StateContract
 from .engines.engine import (
     HostProofs,
     Statements,
@@ -99,6 +101,8 @@ class Store:
         self.runtimes = RuntimeContract(self)
         self.operations = OperationsContract(self)
         self.credentials = CredentialsContract(self, opened.engine.authority_key)
+        self.journal = JournalContract(self)
+        self.state = StateContract(self)
         self._closing = Closing(self._writer, self._readers, opened, executor, seams)
 
     @property

@@ -60,6 +60,7 @@ from .inbox_story import (
     work_on_jobs,
 )
 from .invariants import open_real
+from .journal_story import everyday_journal, tell_journals, tell_state
 from .watching import watch
 
 KIND = "story"
@@ -88,6 +89,7 @@ class EveryCommit:
         async with open_real(machine, self.durability) as store:
             watch(store, witness, promises, self.landed)
             story = Story(store, machine, witness)
+            await story.journals()
             await story.old_times()
             await story.runtimes_begin()
             await story.runs_of_every_kind()
@@ -115,6 +117,12 @@ class Story:
         self._random = machine.random
         self._tokens: dict[str, int] = {}
         self._count = 0
+
+    async def journals(self) -> None:
+        """Journals and execution state, some of a runtime; what nothing refers to is pruned with the old times."""
+        await self._own("jay")
+        await tell_journals(self._store, self._retried, "jay", self._tokens["jay"])
+        await tell_state(self._store, self._retried, "jay", self._tokens["jay"])
 
     async def old_times(self) -> None:
         """A life that ended long ago, and is pruned: two runs, inputs without one, and words that were taken back."""
@@ -265,6 +273,7 @@ class Story:
             self._receipt(name, run_id, RunApplyBoundary.RUN_CHECKPOINT),
         )
         await self._finish(name, run_id)
+        await everyday_journal(self._store, self._retried, day, self._random.randrange(9_000))
 
     # The words of the story
 

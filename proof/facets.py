@@ -19,6 +19,7 @@ from tenure.persistence.facets.inbox import (
     inputs,
     receipts,
 )
+from tenure.persistence.facets.journal import journal
 from tenure.persistence.facets.ownership import (
     lifecycle,
     ownership,
@@ -30,10 +31,12 @@ from tenure.persistence.facets.runs import (
     sends,
     steps,
 )
+from tenure.persistence.facets.state import state
 
 from . import (
     chains,
     inbox,
+    journals,
     owners,
     pruned,
     talk,
@@ -105,6 +108,21 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
             requests.AnswerRequest: owners.answered,
         },
         check=owners.check_requests,
+    ),
+    FacetProof(
+        name="journal",
+        promises={
+            journal.AppendEvents: journals.appended,
+            journal.SaveStreamSnapshot: journals.snapshot_kept,
+            journal.SaveLog: journals.log_saved,
+        },
+        check=journals.check_journal,
+    ),
+    FacetProof(name="facts", check=journals.check_facts),
+    FacetProof(
+        name="state",
+        promises={state.SaveExecution: journals.execution_saved, state.SetValue: journals.value_set},
+        check=journals.check_state,
     ),
     FacetProof(name="pruning", check=pruned.check_pruned),  # what it counts is gone, and nothing can be asked of it
 )

@@ -19,12 +19,14 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import pruning
 from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.journal import facts, streams
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
 from tenure.persistence.facets.runs import runs, steps
+from tenure.persistence.facets.state import state
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import (
     GroupBroken,
@@ -50,6 +52,10 @@ _MAY_WRITE_NOTHING: Final = (
     runs.BeginRun,
     runs.UnstageRun,
     steps.CatchStep,
+    facts.PruneFacts,
+    facts.SaveFact,
+    state.SaveExecution,
+    state.SweepExpired,
 )
 """Of these a group may leave all rows but those of its host as they were."""
 
@@ -87,7 +93,7 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
     """
     runner: GroupRunner = cast("Any", store)._writer._runner  # noqa: SLF001 - see the module
     carry_out = runner.run
-    state = [b""]
+    left = [b""]
 
     def run(group: int, commits: Sequence[Commit]) -> list[Outcome]:
         name = (runner.host.incarnation, group)
@@ -112,9 +118,9 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
             for commit, outcome in written:
                 _tell(commit, outcome, witness, promises)
                 landed.update(type(change) for change in commit.changes)
-            before, state[0] = state[0], state_of(store)
-            assert empty or state[0] != before, f"group {name} wrote nothing: is one of its changes to be listed above?"
-            witness.noted("state", (*name, state[0]))
+            before, left[0] = left[0], state_of(store)
+            assert empty or left[0] != before, f"group {name} wrote nothing: is one of its changes to be listed above?"
+            witness.noted("state", (*name, left[0]))
         return outcomes
 
     runner.run = run  # type: ignore[method-assign]
@@ -126,6 +132,7 @@ def check_records(runner: GroupRunner, stored: Statements) -> None:
         runtimes.RECORD: runtimes.find,
         sessions.RECORD: sessions.find,
         run_records.RECORD: run_records.find,
+        streams.RECORD: streams.find,
     }
     for (kind, key), record in cast("Any", runner)._records.found.items():  # noqa: SLF001 - see the module
         assert find[kind](stored, key) == record, f"the {kind} {key} in hand is not what is stored"

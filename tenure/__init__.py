@@ -7,12 +7,19 @@ on asyncio uses `tenure.asyncio`; tests of your own agents use `tenure.testing`.
 
 from __future__ import annotations
 
+from .persistence.contracts.event_log import EventLog as EventLog
 from .persistence.contracts.operation_registry import OperationRegistry as OperationRegistry
 from .persistence.contracts.types import (
+    ExecutionId as ExecutionId,
+    ExecutionSnapshot as ExecutionSnapshot,
+    ExecutionState as ExecutionState,
+    Fact as Fact,
+    FactRef as FactRef,
     InputDurability as InputDurability,
     InputState as InputState,
     InputStatePersistenceRecord as InputStatePersistenceRecord,
     InputTransition as InputTransition,
+    JournalSnapshot as JournalSnapshot,
     MachineLifecycleBindingFacts as MachineLifecycleBindingFacts,
     MachineLifecycleCommit as MachineLifecycleCommit,
     MachineLifecycleSnapshot as MachineLifecycleSnapshot,
@@ -22,7 +29,9 @@ from .persistence.contracts.types import (
     ReconstructionSource as ReconstructionSource,
     SessionDelta as SessionDelta,
     SessionSnapshot as SessionSnapshot,
+    StoredEvent as StoredEvent,
     StoredInputState as StoredInputState,
+    TenantId as TenantId,
     TranscriptRewriteCommit as TranscriptRewriteCommit,
 )
 from .persistence.facets.pruning import Pruned as Pruned
@@ -31,10 +40,15 @@ from .persistence.model.envelope import (
     decode_snapshot as decode_snapshot,
     encode_snapshot as encode_snapshot,
 )
+from .persistence.model.event_types import EventTypes as EventTypes
 from .persistence.model.policies import (
     ConsumePoint as ConsumePoint,
     QueueMode as QueueMode,
     Routing as Routing,
+)
+from .persistence.model.strategy import (
+    Rehydration as Rehydration,
+    Strategy as Strategy,
 )
 from .persistence.model.values import (
     AbandonReason as AbandonReason,
@@ -91,6 +105,13 @@ __all__ = [
     "DidNotRun",
     "DurabilityClass",
     "DurabilityTier",
+    "EventLog",
+    "EventTypes",
+    "ExecutionId",
+    "ExecutionSnapshot",
+    "ExecutionState",
+    "Fact",
+    "FactRef",
     "ForeignRuntime",
     "InDoubtHook",
     "InputDurability",
@@ -100,6 +121,7 @@ __all__ = [
     "InputState",
     "InputStatePersistenceRecord",
     "InputTransition",
+    "JournalSnapshot",
     "Lane",
     "Limits",
     "LogicalRuntimeId",
@@ -115,6 +137,7 @@ __all__ = [
     "QueueMode",
     "Ran",
     "ReconstructionSource",
+    "Rehydration",
     "Repeat",
     "RestartPolicy",
     "Routing",
@@ -132,9 +155,12 @@ __all__ = [
     "SessionSnapshot",
     "StepInDoubt",
     "Store",
+    "StoredEvent",
     "StoredInputState",
+    "Strategy",
     "Supervisor",
     "SupervisorStatistics",
+    "TenantId",
     "Ticket",
     "TranscriptRewriteCommit",
     "UnownedRuntime",

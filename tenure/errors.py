@@ -26,6 +26,7 @@ deciding or rebuilding anything. A conflict that needs a reload first is therefo
     │   │   ├── TurnCommitConflict
     │   │   ├── QueuedWorkClaimExpired
     │   │   ├── CursorConflict
+    │   │   ├── FactConflict
     │   │   ├── CounterOverflow
     │   │   ├── IdempotencyConflict
     │   │   ├── StaleFence
@@ -83,6 +84,7 @@ __all__ = [
     "DiskFull",
     "DuplicateReceipt",
     "Error",
+    "FactConflict",
     "FeedGap",
     "HeadRevisionConflict",
     "IdempotencyConflict",
@@ -440,6 +442,21 @@ class CursorConflict(WriteFailed):
     stream: str
     expected: int
     actual: int
+
+
+class FactConflict(WriteFailed):
+    """The hash of a fact is that of another value already.
+
+    The caller's side: one hash names one value for ever. Compute hashes over the content. `IdempotencyConflict` is the same
+    for the key of an input.
+
+    Fields: the hash; bytes in hex.
+    """
+
+    retryable = False
+    message = "the hash {hash!r} is that of another fact; compute hashes over the content"
+
+    hash: str
 
 
 @final

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar, final
 
-from tenure.persistence.engines.engine import WriteConnection
+from tenure.errors import Internal
+from tenure.persistence.engines.engine import SqlValue, WriteConnection
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 
@@ -78,6 +79,7 @@ class Transaction:
         "room",
         "run",
         "savepoints",
+        "write",
     )
 
     def __init__(
@@ -97,6 +99,7 @@ class Transaction:
         self.all = connection.all
         self.readable = connection.readable
         self.run = connection.run
+        self.write: Callable[..., object] = connection.run
         self.host = host
         self.group = group
         self.now = now
@@ -108,6 +111,14 @@ class Transaction:
         self._records = records
         self._asked: list[Hashable] = []
         self._dirty: dict[Hashable, Callable[[], None]] = {}
+
+    def insert(self, name: str, /, **parameters: SqlValue) -> int:
+        """Insert one row under a new key, and return the key. The statement gives its key column ``:key`` and returns it."""
+        row = self.one(name, key=None, **parameters)
+        if row is None:
+            raise Internal(detail=f"{name} inserted nothing")
+        key: int = row[0]
+        return key
 
     def record(self, kind: str, key: K, load: Callable[[Transaction, K], T]) -> T:
         """The record of a kind under `key`, loaded where it is not in hand. One that is not there is asked for again."""

@@ -10,6 +10,8 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
 
 T = TypeVar("T")
 
@@ -23,4 +25,39 @@ class Access(Protocol):
 
     async def read(self, read: Callable[[Statements], T], /) -> T:
         """See `Store.read`."""
+        ...
+
+
+class Backend(Access, Protocol):
+    """An open store, with what is asked of a storage backend."""
+
+    limits: Limits
+    seams: Seams
+
+    @property
+    def name(self) -> str:
+        """See `Store.name`."""
+        ...
+
+    @property
+    def requires_network(self) -> bool:
+        """See `Store.requires_network`."""
+        ...
+
+    @property
+    def supports_air_gapped(self) -> bool:
+        """See `Store.supports_air_gapped`."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """See `Store.shared`."""
+        ...
+
+    async def health_check(self) -> None:
+        """See `Store.health_check`."""
+        ...
+
+    async def shutdown(self) -> None:
+        """See `Store.shutdown`."""
         ...

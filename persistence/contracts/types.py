@@ -7,12 +7,24 @@ from tenure.persistence.model.envelope import (
     SessionSnapshot,
     TranscriptRewriteCommit,
 )
+from tenure.persistence.model.execution import (
+    ExecutionId,
+    ExecutionSnapshot,
+    ExecutionState,
+    TenantId,
+)
 from tenure.persistence.model.input_state import (
     InputState,
     InputStatePersistenceRecord,
     InputTransition,
     ReconstructionSource,
     StoredInputState,
+)
+from tenure.persistence.model.journal import (
+    Fact,
+    FactRef,
+    JournalSnapshot,
+    StoredEvent,
 )
 from tenure.persistence.model.lifecycle_record import (
     MachineLifecycleBindingFacts,
@@ -37,11 +49,17 @@ from tenure.persistence.model.values import (
 )
 
 __all__ = [
+    "ExecutionId",
+    "ExecutionSnapshot",
+    "ExecutionState",
+    "Fact",
+    "FactRef",
     "InputDurability",
     "InputId",
     "InputState",
     "InputStatePersistenceRecord",
     "InputTransition",
+    "JournalSnapshot",
     "Lane",
     "LogicalRuntimeId",
     "MachineLifecycleBindingFacts",
@@ -58,6 +76,8 @@ __all__ = [
     "SessionDelta",
     "SessionId",
     "SessionSnapshot",
+    "StoredEvent",
     "StoredInputState",
+    "TenantId",
     "TranscriptRewriteCommit",
 ]

@@ -20,6 +20,7 @@ from .inbox import (
     inputs,
     receipts,
 )
+from .journal import facts, journal
 from .ownership import (
     lifecycle,
     ownership,
@@ -35,6 +36,7 @@ from .runs import (
     sends,
     steps,
 )
+from .state import state
 
 FACETS: Final[tuple[Facet, ...]] = (
     ownership.FACET,
@@ -53,5 +55,8 @@ FACETS: Final[tuple[Facet, ...]] = (
     operations.FACET,
     credentials.FACET,
     requests.FACET,
+    journal.FACET,
+    facts.FACET,
+    state.FACET,
     pruning.FACET,
 )

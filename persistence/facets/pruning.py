@@ -90,6 +90,9 @@ class Pruned:
         payloads_of_keys: Inputs of which only the key is still known.
         keys: Idempotency keys that were still known, and are no longer.
         nodes: Messages that their conversation had left behind.
+        facts: Facts that nothing refers to.
+        events: Events of streams that were deleted, where that was cut short.
+        state_values: Values of working memory that had expired.
     """
 
     receipts: int = 0
@@ -101,6 +104,9 @@ class Pruned:
     payloads_of_keys: int = 0
     keys: int = 0
     nodes: int = 0
+    facts: int = 0
+    events: int = 0
+    state_values: int = 0
 
 
 @final

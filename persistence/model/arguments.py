@@ -3,7 +3,8 @@
 Theory of operation: `checked` wraps every public method of a class. From the annotations of its parameters it builds, at the
 first call, one function a parameter, which returns the value in its plain form or raises `InvalidInput`. A value that is
 stored therefore has its declared type: a word of an enum is the member, a subclass of `str` is a `str`, a number is finite and
-fits 64 bits, a text has neither NUL nor lone surrogates, a frozen value is checked field by field. All of it happens in the
+fits 64 bits, a text has neither NUL nor lone surrogates, a frozen value is checked field by field, an instance of a final
+class is one. All of it happens in the
 caller's task. No method that a caller's class could override is called, but for the iteration of an iterable.
 
 `Any`, callables and classes without a form of their own are passed on as they are: their verbs check them.
@@ -15,6 +16,7 @@ import inspect
 import math
 import typing
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache, wraps
 from types import FunctionType, NoneType, UnionType
@@ -134,11 +136,15 @@ def _make_check(annotation: Any) -> Check:  # noqa: PLR0911 - one return for eac
         return _items(_check_of(arguments[0]), (list, tuple))
     if isinstance(origin, type) and issubclass(origin, Iterable) and not issubclass(origin, dict | tuple):
         return _items(_check_of(arguments[0]), None) if len(arguments) == 1 else _as_given
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return _member(annotation)
-    if isinstance(annotation, type) and attrs.has(annotation):
-        return _instance(annotation)
-    return _as_given
+    return _of_class(annotation) if isinstance(annotation, type) else _as_given
+
+
+def _of_class(kind: type[Any]) -> Check:
+    if issubclass(kind, Enum):
+        return _member(kind)
+    if attrs.has(kind):
+        return _instance(kind)
+    return _exactly(kind) if getattr(kind, "__final__", False) else _as_given
 
 
 def _as_given(value: Any, _: str) -> Any:
@@ -210,7 +216,24 @@ def _bytes(value: Any, field: str) -> bytes:
     return b"".join([value])
 
 
+def _time(value: Any, field: str) -> datetime:
+    if not isinstance(value, datetime):
+        raise _invalid(value, "a datetime", field)
+    try:
+        return datetime.__add__(value, timedelta(0))  # the zone is the caller's: it may raise anything
+    except Exception as exc:
+        raise InvalidInput(detail=f"not a datetime: {text_of(exc)}", field=field) from exc
+
+
+def _length(value: Any, field: str) -> timedelta:
+    if not isinstance(value, timedelta):
+        raise _invalid(value, "a timedelta", field)
+    return timedelta.__pos__(value)
+
+
 _PLAIN: Final[dict[Any, Check]] = {
+    datetime: _time,
+    timedelta: _length,
     NoneType: _none,
     bool: _bool,
     int: _int,
@@ -302,6 +325,17 @@ def _instance(kind: type[Any]) -> Check:
             if plain is not given:
                 changed[name] = plain
         return attrs.evolve(value, **changed) if changed else value
+
+    return check
+
+
+def _exactly(kind: type[Any]) -> Check:
+    """The check of a class that nobody may derive from."""
+
+    def check(value: Any, field: str) -> Any:
+        if type(value) is not kind:
+            raise _invalid(value, f"an instance of {kind.__name__}", field)
+        return value
 
     return check
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from uuid import UUID
 
 import attrs
@@ -116,6 +116,11 @@ def decode(data: bytes, record: str, key: str) -> Any:
         return _decoder.decode(data)
     except msgspec.DecodeError as exc:
         raise Corrupt(record=record, key=key, detail=str(exc)) from exc
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether decoded JSON is an object."""
+    return isinstance(value, dict)
 
 
 def digest(data: bytes) -> bytes:

@@ -28,6 +28,7 @@ __all__ = [
     "RunId",
     "RuntimeState",
     "SessionId",
+    "check_name",
     "check_runtime_id",
     "check_step_name",
 ]
@@ -56,7 +57,7 @@ def check_runtime_id(value: str) -> LogicalRuntimeId:
     Raises:
         InvalidInput: The id breaks one of these rules.
     """
-    _check_name(value, "a runtime id", "runtime_id", RUNTIME_ID_LIMIT)
+    check_name(value, "a runtime id", "runtime_id", RUNTIME_ID_LIMIT)
     return LogicalRuntimeId(value)
 
 
@@ -70,11 +71,12 @@ def check_step_name(value: str) -> str:
     Raises:
         InvalidInput: The name breaks one of them.
     """
-    _check_name(value, "the name of a step", "name", STEP_NAME_LIMIT)
+    check_name(value, "the name of a step", "name", STEP_NAME_LIMIT)
     return value
 
 
-def _check_name(value: str, what: str, field: str, limit: int) -> None:
+def check_name(value: str, what: str, field: str, limit: int) -> None:
+    """Raises `InvalidInput` for what is no name: text of 1 to `limit` characters, without NUL, writable as UTF-8."""
     if not is_a(value, str) or not value:
         raise InvalidInput(detail=f"{what} is text, and not empty", field=field)
     if len(value) > limit:

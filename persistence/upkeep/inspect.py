@@ -14,6 +14,8 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import operations
+from tenure.persistence.facets.journal.show import streams_of
+from tenure.persistence.facets.state.show import execution_of
 from tenure.persistence.model.values import LogicalRuntimeId
 
 PAGE: Final = 500
@@ -105,6 +107,8 @@ def show_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[s
         else {"run_id": run_id, "failed_attempts": attempts, "retry_at": retry_at, "error": error},
         "inputs": {str(phase): number for phase, number in statements.all("verification.counts", runtime=key[0])},
         "operations": _operations(statements, runtime_id),
+        "streams": streams_of(statements, key[0]),
+        "execution": execution_of(statements, runtime_id),
     }
 
 

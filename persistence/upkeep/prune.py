@@ -10,18 +10,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from tenure.errors import InvalidInput
-from tenure.persistence.commits.commit import Commit
+from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.contracts.access import Access
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.journal.facts import PruneFacts
+from tenure.persistence.facets.journal.journal import ClearStream
+from tenure.persistence.facets.journal.prune import forgotten_streams, old_facts
 from tenure.persistence.facets.pruning import (
     Prune,
     Pruned,
     PrunedPage,
     PruneSort,
 )
+from tenure.persistence.facets.state.state import SweepExpired, any_expired
 
 PAGE: Final = 200
 """Rows that one commit looks at."""
@@ -38,7 +42,35 @@ async def prune(store: Access, now: float, older_than_s: float, *, dead_letters:
     look = partial(Prune, before=now - older_than_s, keys_before=now - KEYS_KEPT_S, dead_letters=dead_letters)
     for sort in PruneSort:
         await _prune_sort(store, partial(look, sort=sort), total)
+    await _prune_journals(store, now - older_than_s, total)
+    total["state_values"] += await _sweep(store, now)
     return Pruned(**total)
+
+
+async def _prune_journals(store: Access, before: float, total: Counter[str]) -> None:
+    """Streams first: what they refer to is free behind them."""
+    after = 0
+    while streams := await store.read(partial(forgotten_streams, after=after, count=PAGE)):
+        for stream in streams:
+            while not (cleared := await _written(store, ClearStream(stream=stream, count=PAGE))).gone:
+                total["events"] += cleared.events
+            total["events"] += cleared.events
+        after = streams[-1]
+    after = 0
+    while facts := await store.read(partial(old_facts, after=after, before=before, count=PAGE)):
+        total["facts"] += await _written(store, PruneFacts(facts=facts, before=before))
+        after = facts[-1]
+
+
+async def _sweep(store: Access, now: float) -> int:
+    total = 0
+    while await store.read(partial(any_expired, now=now)):
+        total += await _written(store, SweepExpired(count=PAGE))
+    return total
+
+
+async def _written(store: Access, change: Change) -> Any:
+    return (await store.commit(Commit(changes=(change,)))).values[0]
 
 
 async def _prune_sort(store: Access, page: Callable[..., Prune], total: Counter[str]) -> None:

@@ -32,6 +32,11 @@ from tenure.persistence.upkeep.verify import (
     runtime_ids,
     verify_runtime,
 )
+from tenure.persistence.upkeep.verify_store import (
+    PartVerification,
+    verify_journals,
+    verify_state,
+)
 
 from .exits import REFUSED
 from .output import Output
@@ -82,7 +87,9 @@ async def verify(output: Output, target: str, runtime: str | None) -> int | None
         wanted = await _ids(look) if runtime is None else [check_runtime_id(runtime)]
         found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]
         nameless = await look.read(count_runtimes) - len(wanted) if runtime is None else 0
+        parts = [await verify_journals(look), await verify_state(look)] if runtime is None else []
     lines = [_line(each) for each in found] + ([_nameless(nameless)] if nameless > 0 else [])
+    lines += [_part(each) for each in parts if each.streams or each.problems]
     output.rows("Verified", _VERIFIED, lines)
     return None if all(line["sound"] for line in lines) else REFUSED
 
@@ -123,6 +130,12 @@ def _nameless(count: int) -> dict[str, object]:
     problem = {"record": "runtime", "key": "", "detail": f"{count} rows whose id is not text"}
     line: dict[str, object] = {name: None for name in _VERIFIED}  # noqa: C420 - `fromkeys` gives narrower keys
     return line | {"sound": False, "problems": [problem], "not_recomputed": []}
+
+
+def _part(found: PartVerification) -> dict[str, object]:
+    line: dict[str, object] = {name: None for name in _VERIFIED}  # noqa: C420 - `fromkeys` gives narrower keys
+    none: list[object] = []
+    return line | attrs.asdict(found) | {"sound": found.is_sound, "not_recomputed": none}
 
 
 def _line(found: Verification) -> dict[str, object]:

@@ -41,6 +41,8 @@ ROOMS = {
         "facets/inbox",
         "facets/runs",
         "facets/ownership",
+        "facets/journal",
+        "facets/state",
         "facets",
         "reading",
         "writing",

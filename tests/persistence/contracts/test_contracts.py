@@ -48,6 +48,38 @@ VERBS = {
         "update_auth_oauth_flow_snapshot",
         "auth_authority_key",
     ],
+    "journal": [
+        "append",
+        "stream",
+        "save",
+        "load",
+        "checkpoint",
+        "delete",
+        "exists",
+        "list",
+        "save_snapshot",
+        "load_snapshot",
+        "save_fact",
+        "load_fact",
+        "follow",
+        "open",
+        "bind",
+    ],
+    "state": [
+        "save_snapshot",
+        "load_snapshot",
+        "delete_snapshot",
+        "list_snapshots",
+        "set",
+        "get",
+        "delete",
+        "exists",
+        "set_json",
+        "get_json",
+        "delete_execution_state",
+        "stale",
+        "sweep",
+    ],
 }
 ARGUMENTS = {
     "commit_session_boundary": "runtime_id session_delta run_id boundary contributing_input_ids input_updates",
@@ -73,6 +105,31 @@ ARGUMENTS = {
     "persist_auth_oauth_flow_snapshot": "snapshot",
     "update_auth_oauth_flow_snapshot": "update",
 }
+FACET_ARGUMENTS = {
+    "journal.append": "stream events expected_cursor facts",
+    "journal.stream": "stream after",
+    "journal.save": "stream log",
+    "journal.load": "stream",
+    "journal.checkpoint": "stream log",
+    "journal.delete": "stream",
+    "journal.exists": "stream",
+    "journal.list": "",
+    "journal.save_snapshot": "stream cursor snapshot facts",
+    "journal.load_snapshot": "stream",
+    "journal.save_fact": "fact_hash value",
+    "journal.load_fact": "fact_hash",
+    "state.save_snapshot": "snapshot",
+    "state.load_snapshot": "execution_id",
+    "state.delete_snapshot": "execution_id",
+    "state.list_snapshots": "tenant_id limit",
+    "state.set": "key value ttl",
+    "state.get": "key",
+    "state.delete": "key",
+    "state.exists": "key",
+    "state.set_json": "key value ttl",
+    "state.get_json": "key",
+    "state.delete_execution_state": "execution_id",
+}
 TYPES = [
     "LogicalRuntimeId",
     "RunId",
@@ -91,6 +148,9 @@ TYPES = [
     "MachineLifecycleCommit",
     "TranscriptRewriteCommit",
     "PersistedOpsSnapshot",
+    "ExecutionSnapshot",
+    "ExecutionId",
+    "TenantId",
 ]
 SEED_ERRORS = [
     "WriteFailed",
@@ -149,6 +209,15 @@ def test_arguments_stand_in_the_order_of_the_documents(verb: str) -> None:
 
     assert [each.name for each in parameters if each.kind is not each.KEYWORD_ONLY] == ARGUMENTS[verb].split()
     assert {each.name for each in parameters if each.kind is each.KEYWORD_ONLY} <= {"fence"}
+
+
+@pytest.mark.parametrize("verb", FACET_ARGUMENTS)
+async def test_arguments_of_journal_and_state_stand_in_the_order_of_the_documents(store: Store, verb: str) -> None:
+    facet, _, name = verb.partition(".")
+    parameters = inspect.signature(getattr(getattr(store, facet), name)).parameters.values()
+
+    assert [each.name for each in parameters if each.kind is not each.KEYWORD_ONLY] == FACET_ARGUMENTS[verb].split()
+    assert {each.name for each in parameters if each.kind is each.KEYWORD_ONLY} <= {"fence", "types"}
 
 
 @pytest.mark.parametrize("verb", [verb for verb in ARGUMENTS if not verb.startswith("load_") and "auth" not in verb])

@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 import tenure
 from tenure import (
+    ExecutionSnapshot,
+    ExecutionState,
+    Fact,
+    FactRef,
     InputId,
     InputState,
     InputTransition,
@@ -30,9 +35,12 @@ from tenure import (
 )
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
 from tenure.persistence.contracts.credentials import CredentialsContract
+from tenure.persistence.contracts.journal import JournalContract
 from tenure.persistence.contracts.operations import OperationsContract
 from tenure.persistence.contracts.runtimes import RuntimeContract
+from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.values import InputPhase, RunApplyBoundary
+from tenure.persistence.upkeep.verify_store import verify_journals, verify_state
 from tests.kit.hostile import variations, verbs_of
 from tests.persistence.contracts.builders import delta, envelope, receipt, rewrite, snapshot
 
@@ -54,6 +62,26 @@ COMMIT = MachineLifecycleCommit.of(RuntimeState.IDLE, MachineLifecycleBindingFac
 def computed(_: bytes | None) -> bytes:
     return b"flow"
 
+
+def folded(_: Any, event: Any) -> Any:
+    return event
+
+
+def hot(_: Any) -> list[FactRef]:
+    return []
+
+
+EXECUTION = ExecutionSnapshot(
+    execution_id="e",
+    tenant_id="t",
+    state=ExecutionState.WAITING,
+    sequence_number=1,
+    waiting_for="w",
+    user_id="u",
+    current_step_id="s",
+    step_outputs={"a": 1},
+    variables={"b": [2]},
+)
 
 CALLS: dict[str, dict[str, Any]] = {
     "runtimes.commit_session_boundary": {
@@ -107,13 +135,77 @@ CALLS: dict[str, dict[str, Any]] = {
     "credentials.load_auth_oauth_flow_snapshot": {},
     "credentials.update_auth_oauth_flow_snapshot": {"update": computed},
     "credentials.auth_authority_key": {},
+    "journal.append": {
+        "stream": "s",
+        "events": [{"n": 1}],
+        "expected_cursor": None,
+        "facts": [Fact("h", {"v": 1}), "h"],
+        "types": None,
+    },
+    "journal.stream": {"stream": "s", "after": 0, "types": None},
+    "journal.follow": {"stream": "s", "after": 0, "types": None},
+    "journal.open": {
+        "stream": "s",
+        "fold": folded,
+        "initial": None,
+        "strategy": "every_cycle",
+        "snapshot_every": 1,
+        "facts_above": 100,
+        "rehydration": "hybrid",
+        "hot": hot,
+        "first": [{"n": 0}],
+        "types": None,
+        "encode": None,
+        "decode": None,
+    },
+    "journal.bind": {"stream": "bound", "runtime_id": "r"},
+    "journal.save": {"stream": "s", "log": [{"n": 1}], "types": None},
+    "journal.checkpoint": {"stream": "s", "log": [{"n": 1}], "types": None},
+    "journal.load": {"stream": "s", "types": None},
+    "journal.delete": {"stream": "s"},
+    "journal.exists": {"stream": "s"},
+    "journal.list": {},
+    "journal.save_snapshot": {"stream": "s", "cursor": 1, "snapshot": b"one", "facts": [Fact(b"h", b"bytes")]},
+    "journal.load_snapshot": {"stream": "s"},
+    "journal.save_fact": {"fact_hash": "h", "value": {"v": 1}},
+    "journal.load_fact": {"fact_hash": "h"},
+    "state.save_snapshot": {"snapshot": EXECUTION},
+    "state.load_snapshot": {"execution_id": "e"},
+    "state.delete_snapshot": {"execution_id": "e"},
+    "state.list_snapshots": {"tenant_id": "t", "limit": 10},
+    "state.stale": {"execution_id": "e", "stream": "s"},
+    "state.set": {"key": "e:k", "value": b"v", "ttl": 60},
+    "state.get": {"key": "e:k"},
+    "state.delete": {"key": "e:k"},
+    "state.exists": {"key": "e:k"},
+    "state.set_json": {"key": "e:j", "value": {"v": 1}, "ttl": None},
+    "state.get_json": {"key": "e:j"},
+    "state.delete_execution_state": {"execution_id": "e"},
+    "state.bind": {"execution_id": "bound", "runtime_id": "r"},
+    "state.sweep": {},
+    "state.health_check": {},
 }
 """A call of each verb that a new store takes, or refuses for what is not stored; every argument of the signature is in it."""
 
-OWN_ERRORS = {"update=a class", "update=a function", "update=hostile object"}
-"""What such an update raises comes back as it is: it is the caller's function."""
+OWN_ERRORS = {
+    f"{name}={said}"
+    for name in ("update", "fold", "hot", "encode", "decode")
+    for said in ("a class", "a function", "hostile object")
+}
+"""What such a function raises comes back as it is: it is the caller's."""
 
-AFTER: dict[str, str] = {"runtimes.commit_session_transcript_rewrite_snapshot": "runtimes.commit_session_snapshot"}
+AFTER: dict[str, str] = {
+    "runtimes.commit_session_transcript_rewrite_snapshot": "runtimes.commit_session_snapshot",
+    "journal.bind": "runtimes.persist_runtime_state",
+    "journal.stream": "journal.append",
+    "journal.follow": "journal.append",
+    "journal.load": "journal.save",
+    "state.bind": "runtimes.persist_runtime_state",
+    "state.get": "state.set",
+    "state.exists": "state.set",
+    "state.get_json": "state.set_json",
+    "state.load_snapshot": "state.save_snapshot",
+}
 """What must have been called before, for the verb to have anything to do."""
 
 
@@ -125,23 +217,31 @@ def facets_of(store: Store) -> dict[str, object]:
     return {name: found for name, found in vars(store).items() if type(found).__module__.startswith(CONTRACTS)}
 
 
+KINDS: dict[str, type[Any]] = {
+    "runtimes": RuntimeContract,
+    "operations": OperationsContract,
+    "credentials": CredentialsContract,
+    "journal": JournalContract,
+    "state": StateContract,
+}
+
+
 def good_call(verb: str) -> dict[str, Any]:
     facet, name = verb.split(".")
-    kind = {"runtimes": RuntimeContract, "operations": OperationsContract, "credentials": CredentialsContract}[facet]
+    kind = KINDS[facet]
     fence = {"fence": None} if "fence" in inspect.signature(getattr(kind, name)).parameters else {}
     return CALLS[verb] | fence
 
 
 @pytest.fixture(scope="module")
 def listed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    import trio
-
     async def look(path: Path) -> dict[str, set[str]]:
         async with tenure.open_store(path) as store:
             return {
                 f"{facet}.{verb}": set(inspect.signature(called).parameters)
                 for facet, found in facets_of(store).items()
                 for verb, called in verbs_of(found).items()
+                if verb != "shutdown"  # `Store.shutdown` under another name; nothing is left to read
             }
 
     return trio.run(look, tmp_path_factory.mktemp("listed") / "agents.db")
@@ -158,6 +258,12 @@ async def call(store: Store, verb: str, arguments: dict[str, Any]) -> Any:
     facet, name = verb.split(".")
     called: Callable[..., Any] = getattr(getattr(store, facet), name)
     answer = called(**arguments)
+    if verb == "journal.open":
+        async with answer as log:
+            return await log.append([{"n": 1}])
+    if verb in ("journal.stream", "journal.follow"):
+        with trio.move_on_after(0.01):
+            return await anext(answer, None)
     return await answer if inspect.isawaitable(answer) else answer
 
 
@@ -183,6 +289,7 @@ async def read_all(store: Store) -> list[str]:
             answer = await answer_to(store, "runtimes.load_boundary_receipt", key)
             wrong += [f"receipt {sequence}: {answer!r}"] if isinstance(answer, BaseException) else []
     await store.credentials.load_auth_oauth_flow_snapshot()
+    wrong += [repr(each) for part in (verify_journals, verify_state) for each in (await part(store)).problems]
     return wrong
 
 

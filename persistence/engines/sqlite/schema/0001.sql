@@ -267,3 +267,100 @@ CREATE TABLE anchors (
     chain BLOB NOT NULL,
     pruned_at REAL NOT NULL
 );
+
+-- Journals: a stream without an id was deleted, and its events go in slices. One row of references stands for all events of a
+-- stream, because they only go together.
+
+CREATE TABLE streams (
+    stream INTEGER PRIMARY KEY,
+    stream_id TEXT UNIQUE,
+    runtime INTEGER,
+    streamed INTEGER NOT NULL,
+    cursor INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL
+);
+CREATE INDEX streams_of_runtime ON streams (runtime) WHERE runtime IS NOT NULL;
+CREATE INDEX streams_forgotten ON streams (stream) WHERE stream_id IS NULL;
+
+CREATE TABLE events (
+    event INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    kind TEXT,
+    version INTEGER NOT NULL,
+    facts TEXT,
+    digest BLOB NOT NULL,
+    recorded_at REAL NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE UNIQUE INDEX events_by_sequence ON events (stream, sequence);
+
+CREATE TABLE stream_snapshots (
+    stream INTEGER PRIMARY KEY,
+    cursor INTEGER NOT NULL,
+    snapshot BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    saved_at REAL NOT NULL
+);
+
+CREATE TABLE stream_logs (
+    stream INTEGER PRIMARY KEY,
+    log BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    saved_at REAL NOT NULL
+);
+
+CREATE TABLE facts (
+    fact INTEGER PRIMARY KEY,
+    fact_key TEXT NOT NULL UNIQUE,
+    form TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    stored_at REAL NOT NULL,
+    value BLOB NOT NULL
+);
+
+CREATE TABLE fact_references (
+    reference INTEGER PRIMARY KEY,
+    fact INTEGER NOT NULL,
+    stream INTEGER NOT NULL,
+    source TEXT NOT NULL
+);
+CREATE UNIQUE INDEX fact_references_by_fact ON fact_references (fact, stream, source);
+CREATE INDEX fact_references_of_stream ON fact_references (stream);
+
+-- Execution state: the newest snapshot of a tenant stands last; the clock is the highest time that a value was judged by.
+
+CREATE TABLE execution_snapshots (
+    saved INTEGER PRIMARY KEY,
+    execution_id TEXT NOT NULL UNIQUE,
+    tenant_id TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    snapshot BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    saved_at REAL NOT NULL
+);
+CREATE INDEX execution_snapshots_of_tenant ON execution_snapshots (tenant_id, saved);
+
+CREATE TABLE execution_bindings (
+    binding INTEGER PRIMARY KEY,
+    execution_id TEXT NOT NULL UNIQUE,
+    runtime INTEGER NOT NULL
+);
+
+CREATE TABLE state_values (
+    entry INTEGER PRIMARY KEY,
+    value_key TEXT NOT NULL UNIQUE,
+    deadline REAL,
+    digest BLOB NOT NULL,
+    updated_at REAL NOT NULL,
+    value BLOB NOT NULL
+);
+CREATE INDEX state_values_by_deadline ON state_values (deadline) WHERE deadline IS NOT NULL;
+
+CREATE TABLE state_clock (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    high_water REAL NOT NULL,
+    digest BLOB NOT NULL
+);

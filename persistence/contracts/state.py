@@ -1,0 +1,238 @@
+"""`store.state`: snapshots of executions and their working memory, and the storage backend below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final, final
+
+from tenure.errors import InvalidInput, PayloadTooLarge
+from tenure.persistence.commits.commit import Change, Commit
+from tenure.persistence.facets.journal import journal
+from tenure.persistence.facets.state import state
+from tenure.persistence.facets.state.state import (
+    BindExecution,
+    DeleteExecution,
+    DeleteValue,
+    ExpireValue,
+    FoundValue,
+    SaveExecution,
+    SetValue,
+    SweepExpired,
+)
+from tenure.persistence.model.arguments import INT_LIMIT, checked
+from tenure.persistence.model.codec import decode, encode
+from tenure.persistence.model.execution import (
+    ExecutionId,
+    ExecutionSnapshot,
+    check_execution_id,
+    check_state_key,
+    check_tenant_id,
+    encode_execution,
+    ttl_seconds,
+)
+from tenure.persistence.model.journal import check_stream
+from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
+
+from .access import Backend
+
+SWEPT_AT_ONCE: Final = 200
+"""Expired values that one commit of `sweep` deletes."""
+
+
+@final
+@checked
+class StateContract:
+    """The verbs of `store.state`.
+
+    A cache and a memory for work in progress: the journal is the truth, and `stale` compares. Every verb that writes is all or
+    nothing, and what it wrote is on disk when it returns. `fence` is the token of the runtime that the execution is bound to;
+    without a binding there is none to give. Cancellation is that of `Store.commit` and `Store.read`.
+    """
+
+    def __init__(self, store: Backend) -> None:
+        """Bind to an open store."""
+        self._store = store
+
+    @property
+    def name(self) -> str:
+        """Name of the engine."""
+        return self._store.name
+
+    @property
+    def requires_network(self) -> bool:
+        """Whether the engine talks to a server."""
+        return self._store.requires_network
+
+    @property
+    def supports_air_gapped(self) -> bool:
+        """Whether the store works without a network."""
+        return self._store.supports_air_gapped
+
+    async def health_check(self) -> None:
+        """Return if the store can be read; see `Store.health_check`."""
+        await self._store.health_check()
+
+    async def shutdown(self) -> None:
+        """Close the store, with everything in it; see `Store.shutdown`."""
+        await self._store.shutdown()
+
+    # Snapshots
+
+    async def save_snapshot(self, snapshot: ExecutionSnapshot, *, fence: int | None = None) -> bool:
+        """Keep a snapshot in place of the one before, unless that one has a higher sequence number.
+
+        Returns:
+            Whether it is kept.
+
+        Raises:
+            InvalidInput: It cannot be stored and read back, or the execution is another tenant's.
+            StaleFence, RuntimeDestroyed: Of the runtime that the execution is bound to.
+            PayloadTooLarge: It is larger than `Limits.payload_bytes`.
+        """
+        encoded = encode_execution(snapshot)
+        self._check_size(encoded.data)
+        kept: bool = await self._write(SaveExecution(snapshot=encoded, fence=fence))
+        return kept
+
+    async def load_snapshot(self, execution_id: str) -> ExecutionSnapshot | None:
+        """The latest snapshot, or None. Compare it by `stale` before relying on it. Raises `Corrupt`."""
+        wanted = check_execution_id(execution_id)
+        return await self._store.read(lambda statements: state.find_execution(statements, wanted))
+
+    async def delete_snapshot(self, execution_id: str, *, fence: int | None = None) -> None:
+        """Forget the snapshot, if there is one. Raises `StaleFence`, `RuntimeDestroyed`."""
+        await self._write(DeleteExecution(execution_id=check_execution_id(execution_id), keys=False, fence=fence))
+
+    async def list_snapshots(self, tenant_id: str, limit: int) -> Sequence[ExecutionId]:
+        """The executions of a tenant that have a snapshot, the last saved first; none for limit 0."""
+        wanted = check_tenant_id(tenant_id)
+        if limit < 0:
+            raise InvalidInput(detail="a limit is 0 or more", field="limit")
+        most = min(limit, INT_LIMIT - 1)
+        return await self._store.read(lambda statements: state.list_executions(statements, wanted, most))
+
+    async def stale(self, execution_id: str, stream: str | None = None) -> int | None:
+        """By how many events the journal is ahead of the snapshot: 0 where it is current, None without a snapshot.
+
+        Below 0 the snapshot is beyond the end of the journal: it is to be discarded.
+
+        Args:
+            execution_id: Which execution.
+            stream: Its journal; the stream of the same id for None. One that is not there has no events.
+        """
+        wanted, journal_id = check_execution_id(execution_id), check_stream(execution_id if stream is None else stream)
+
+        def compare(statements: Any) -> int | None:
+            snapshot = state.find_execution(statements, wanted)
+            head = journal.head(statements, journal_id) or 0
+            return None if snapshot is None else head - snapshot.sequence_number
+
+        return await self._store.read(compare)
+
+    # Working memory
+
+    async def set(
+        self, key: str, value: bytes, ttl: timedelta | float | None = None, *, fence: int | None = None
+    ) -> None:
+        """Store bytes under a key, in place of what was there.
+
+        Args:
+            key: Text of 1 to 500 characters; name it ``exec:{id}:...`` or ``{id}:...`` after its execution.
+            value: The bytes.
+            ttl: After how long it expires, a timedelta or seconds, by the store's wall clock; None for never, also where the
+                value before it would have expired.
+            fence: See the class.
+
+        Raises:
+            InvalidInput: The key is none, or the time is not above 0.
+            PayloadTooLarge: The value is larger than `Limits.payload_bytes`.
+            StaleFence, RuntimeDestroyed: Of the runtime that the execution is bound to.
+        """
+        self._check_size(value)
+        await self._write(SetValue(key=check_state_key(key), value=value, ttl_s=ttl_seconds(ttl), fence=fence))
+
+    async def get(self, key: str) -> bytes | None:
+        """The bytes under a key, or None where there are none, or they have expired; then they never come back.
+
+        Raises:
+            Corrupt: They are not what their digest says.
+            DiskFull, Contended: They have expired, and that could not be written.
+        """
+        found = await self._find(check_state_key(key))
+        return None if found is None else found.value
+
+    async def delete(self, key: str, *, fence: int | None = None) -> None:
+        """Delete a key, if it is there. Raises `StaleFence`, `RuntimeDestroyed`."""
+        await self._write(DeleteValue(key=check_state_key(key), fence=fence))
+
+    async def exists(self, key: str) -> bool:
+        """Whether `get` would give a value. Raises what `get` raises."""
+        return await self._find(check_state_key(key)) is not None
+
+    async def set_json(
+        self, key: str, value: Any, ttl: timedelta | float | None = None, *, fence: int | None = None
+    ) -> None:
+        """`set` of a JSON value. Raises `InvalidInput` for what has no JSON form."""
+        data = encode(value, "value")
+        self._check_size(data)
+        await self._write(SetValue(key=check_state_key(key), value=data, ttl_s=ttl_seconds(ttl), fence=fence))
+
+    async def get_json(self, key: str) -> Any:
+        """The JSON value under a key, or None. Raises `Corrupt` where what is stored is no JSON, and what `get` raises."""
+        found = await self._find(check_state_key(key))
+        return None if found is None else decode(found.value, "state value", key)
+
+    async def delete_execution_state(self, execution_id: str, *, fence: int | None = None) -> None:
+        """Delete the snapshot of an execution and the keys ``{id}:...`` and ``exec:{id}:...``, in one commit.
+
+        The key that is the id alone stays, and so do the keys of every other id that begins alike.
+
+        Raises:
+            StaleFence, RuntimeDestroyed: Of a runtime that the execution, or one whose id begins with ``{id}:``, is bound to.
+        """
+        await self._write(DeleteExecution(execution_id=check_execution_id(execution_id), keys=True, fence=fence))
+
+    async def bind(self, execution_id: str, runtime_id: LogicalRuntimeId | str, *, fence: int | None = None) -> None:
+        """Bind an execution to a runtime: its snapshot and its keys obey the runtime's fence from then on.
+
+        Args:
+            execution_id: Which execution.
+            runtime_id: The runtime.
+            fence: The runtime's token.
+
+        Raises:
+            NotFound: There is no such runtime.
+            StaleFence: Another token than the runtime's, or none where it is owned.
+            InvalidInput: The execution is bound to another runtime.
+        """
+        target = check_runtime_id(runtime_id)
+        change = BindExecution(execution_id=check_execution_id(execution_id), runtime_id=target)
+        await self._store.commit(Commit(runtime_id=target, fence_token=fence, changes=(change,)))
+
+    async def sweep(self) -> int:
+        """Delete what has expired, in small commits; how many values went. `Store.prune` does it too.
+
+        Cancellation: between two commits, or as that of `Store.commit`.
+        """
+        total = 0
+        while True:
+            swept: int = await self._write(SweepExpired(count=SWEPT_AT_ONCE))
+            total += swept
+            if swept < SWEPT_AT_ONCE:
+                return total
+
+    async def _find(self, key: str) -> FoundValue | None:
+        now = self._store.seams.wall_clock()
+        found = await self._store.read(lambda statements: state.find_value(statements, key))
+        if found is None or not found.expired(now):
+            return found
+        await self._write(ExpireValue(key=key, seen=now))  # gone before anyone hears that it is
+        return None
+
+    def _check_size(self, data: bytes) -> None:
+        if len(data) > self._store.limits.payload_bytes:
+            raise PayloadTooLarge(size=len(data), limit=self._store.limits.payload_bytes)
+
+    async def _write(self, change: Change) -> Any:
+        return (await self._store.commit(Commit(changes=(change,)))).values[0]

@@ -1,0 +1,1 @@
+"""Journals: streams of events, facts, snapshots, and the older logs beside them."""

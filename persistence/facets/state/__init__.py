@@ -1,0 +1,1 @@
+"""Execution state: snapshots and working memory of executions."""

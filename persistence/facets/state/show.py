@@ -1,0 +1,25 @@
+"""What is shown of the execution state of a runtime."""
+
+from __future__ import annotations
+
+from tenure.errors import ReadFailed
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.execution import ranges_of
+
+from . import state
+
+
+def execution_of(statements: Statements, execution_id: str) -> dict[str, object] | None:
+    """Snapshot and keys of an execution, counted and without their content; None where there are none."""
+    keys = expiring = 0
+    for first, behind in ranges_of(execution_id):
+        row = statements.one("state.show", first=first, behind=behind) or (0, 0)
+        keys, expiring = keys + row[0], expiring + row[1]
+    try:
+        snapshot = state.find_execution(statements, execution_id)
+    except ReadFailed as exc:
+        return {"error": str(exc), "keys": keys}
+    if snapshot is None and not keys:
+        return None
+    found = None if snapshot is None else {"state": snapshot.state, "sequence_number": snapshot.sequence_number}
+    return {"snapshot": found, "keys": keys, "expiring": expiring}

@@ -1,0 +1,73 @@
+-- name: state.snapshot
+SELECT saved, tenant_id, sequence, snapshot, digest FROM execution_snapshots WHERE execution_id = :execution_id;
+
+-- name: state.save_snapshot
+INSERT INTO execution_snapshots (saved, execution_id, tenant_id, sequence, snapshot, digest, saved_at)
+VALUES (:key, :execution_id, :tenant_id, :sequence, :snapshot, :digest, :now) RETURNING saved;
+
+-- name: state.delete_snapshot
+DELETE FROM execution_snapshots WHERE execution_id = :execution_id;
+
+-- name: state.of_tenant
+SELECT execution_id FROM execution_snapshots WHERE tenant_id = :tenant_id ORDER BY saved DESC LIMIT :count;
+
+-- name: state.binding
+SELECT r.runtime_id FROM execution_bindings b LEFT JOIN runtimes r ON r.runtime = b.runtime
+WHERE b.execution_id = :execution_id;
+
+-- name: state.bindings_between
+SELECT b.execution_id, r.runtime_id FROM execution_bindings b LEFT JOIN runtimes r ON r.runtime = b.runtime
+WHERE b.execution_id >= :first AND b.execution_id < :behind;
+
+-- name: state.any_binding
+SELECT 1 FROM execution_bindings LIMIT 1;
+
+-- name: state.bind
+INSERT INTO execution_bindings (binding, execution_id, runtime) VALUES (:key, :execution_id, :runtime) RETURNING binding;
+
+-- name: state.entry
+SELECT entry FROM state_values WHERE value_key = :value_key;
+
+-- name: state.insert
+INSERT INTO state_values (entry, value_key, deadline, digest, updated_at, value)
+VALUES (:key, :value_key, :deadline, :digest, :now, :value) RETURNING entry;
+
+-- name: state.update
+UPDATE state_values SET deadline = :deadline, digest = :digest, updated_at = :now, value = :value WHERE entry = :entry;
+
+-- name: state.value
+SELECT value, deadline, digest FROM state_values WHERE value_key = :value_key;
+
+-- name: state.delete
+DELETE FROM state_values WHERE value_key = :value_key;
+
+-- name: state.delete_entry
+DELETE FROM state_values WHERE entry = :entry;
+
+-- name: state.delete_expired
+DELETE FROM state_values WHERE value_key = :value_key AND deadline <= :now;
+
+-- name: state.delete_between
+-- By range, never by LIKE: an underscore in an id is a letter.
+DELETE FROM state_values WHERE value_key >= :first AND value_key < :behind;
+
+-- name: state.expired
+SELECT entry FROM state_values WHERE deadline IS NOT NULL AND deadline <= :now ORDER BY deadline LIMIT :count;
+
+-- name: state.clock
+SELECT high_water, digest FROM state_clock WHERE singleton = 1;
+
+-- name: state.begin_clock
+INSERT INTO state_clock (singleton, high_water, digest) VALUES (1, :now, :digest);
+
+-- name: state.raise_mark
+UPDATE state_clock SET high_water = :now, digest = :digest WHERE singleton = 1 AND high_water < :now;
+
+-- name: state.keys
+SELECT value_key FROM state_values WHERE value_key > :after ORDER BY value_key LIMIT :count;
+
+-- name: state.executions
+SELECT execution_id FROM execution_snapshots WHERE execution_id > :after ORDER BY execution_id LIMIT :count;
+
+-- name: state.show
+SELECT count(*), count(deadline) FROM state_values WHERE value_key >= :first AND value_key < :behind;

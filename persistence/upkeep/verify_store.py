@@ -1,0 +1,100 @@
+"""Verification of what belongs to no runtime alone: journals, facts and execution state."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, Protocol, TypeVar, final
+
+from attrs import frozen
+
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.journal.verify import (
+    Problem,
+    verify_facts,
+    verify_references,
+    verify_stream,
+)
+from tenure.persistence.facets.state.verify import verify_clock, verify_executions, verify_values
+from tenure.persistence.model.journal import StreamId
+
+from .verify import Finding
+
+T = TypeVar("T")
+
+PAGE: Final = 200
+"""Rows that are read at a time, so that no view of the store lasts long."""
+
+Page = Callable[..., tuple[T | None, list[Problem]]]
+
+
+class Reads(Protocol):
+    """What verification needs of a store, or of a look into one."""
+
+    def read(self, read: Callable[[Statements], T], /) -> Awaitable[T]:
+        """See `Store.read`."""
+        ...
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class PartVerification:
+    """What verifying one part of a store came to.
+
+    Attributes:
+        part: ``journal`` or ``state``.
+        streams: Streams that were walked, with all their events.
+        problems: What is wrong.
+    """
+
+    part: str
+    streams: int
+    problems: tuple[Finding, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+async def verify_journals(store: Reads) -> PartVerification:
+    """Walk every stream, log, snapshot and fact. It writes nothing, and hosts may be running."""
+    problems = await store.read(verify_references)
+    count, after = 0, ""
+    while ids := await store.read(partial(_ids, after=after)):
+        for stream_id in ids:
+            count += 1
+            at: int | None = 0
+            while at is not None:
+                at, found = await store.read(partial(verify_stream, stream_id=StreamId(stream_id), after=at))
+                problems += found
+        after = ids[-1]
+    problems += await _pages(store, partial(verify_facts, count=PAGE), 0)
+    return _part("journal", count, problems)
+
+
+async def verify_state(store: Reads) -> PartVerification:
+    """Read every snapshot and value of working memory. It writes nothing, and hosts may be running."""
+    problems = await store.read(verify_clock)
+    problems += await _pages(store, partial(verify_executions, count=PAGE), "")
+    problems += await _pages(store, partial(verify_values, count=PAGE), "")
+    return _part("state", 0, problems)
+
+
+def _ids(statements: Statements, after: str) -> list[str]:
+    rows = statements.readable("journal.list", after=after, count=PAGE)
+    return [row[0] for row in rows if isinstance(row[0], str)]
+
+
+async def _pages(store: Reads, page: Page[T], after: T) -> list[Problem]:
+    problems: list[Problem] = []
+    at: T | None = after
+    while at is not None:
+        at, found = await store.read(partial(page, after=at))
+        problems += found
+    return problems
+
+
+def _part(part: str, streams: int, problems: list[Problem]) -> PartVerification:
+    found = [Finding(record=record, key=key, detail=detail) for record, key, detail in problems]
+    return PartVerification(part=part, streams=streams, problems=tuple(found))

@@ -1,0 +1,110 @@
+"""Journals and execution state: what was appended, kept and set is there; nothing half, nothing of nobody."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+from tenure.persistence.facets.journal import facts, journal
+from tenure.persistence.facets.journal.verify import verify_facts, verify_references, verify_stream
+from tenure.persistence.facets.state import state
+from tenure.persistence.facets.state.verify import verify_executions, verify_values
+from tenure.persistence.model.journal import StreamId
+
+from .facet import (
+    Promised,
+    Rows,
+)
+
+BRIEF: Final = "brief"
+"""What has an id that begins so, or a key that holds it, is deleted, or expires, by the story itself: it may have gone."""
+
+
+def appended(change: journal.AppendEvents, answer: int) -> Promised:
+    """Exactly these events stand up to this cursor."""
+    first = answer - len(change.events) + 1
+    return [
+        ("event", (change.stream, place, hashlib.sha256(event.payload).digest()))
+        for place, event in enumerate(change.events, start=first)
+        if not change.stream.startswith(BRIEF)
+    ] + [("fact", each.key) for each in change.facts if not change.stream.startswith(BRIEF)]
+
+
+def snapshot_kept(change: journal.SaveStreamSnapshot, answer: bool) -> Promised:  # noqa: FBT001 - an answer
+    """A snapshot of this cursor, or a newer one, is kept."""
+    kept = answer and not change.stream.startswith(BRIEF)
+    return [("stream snapshot", (change.stream, change.snapshot.cursor))] if kept else []
+
+
+def log_saved(change: journal.SaveLog, _answer: None) -> Promised:
+    """A log is kept under the id."""
+    return [] if change.stream.startswith(BRIEF) else [("log", change.stream)]
+
+
+def execution_saved(change: state.SaveExecution, answer: bool) -> Promised:  # noqa: FBT001 - an answer
+    """A snapshot of this sequence, or a newer one, is kept."""
+    name, sequence = change.snapshot.execution_id, change.snapshot.sequence
+    return [("execution", (name, sequence))] if answer and not name.startswith(BRIEF) else []
+
+
+def value_set(change: state.SetValue, _answer: None) -> Promised:
+    """There is a value under the key."""
+    return [] if BRIEF in change.key else [("value", change.key)]
+
+
+def check_journal(rows: Rows) -> None:
+    """Every stream is whole, and has every event that was acknowledged at its place."""
+    stored = {
+        (stream, sequence): hashlib.sha256(payload).digest()
+        for stream, sequence, payload in rows.of(
+            "SELECT s.stream_id, e.sequence, e.payload FROM events e JOIN streams s USING (stream)"
+        )
+    }
+    for stream, sequence, digest in rows.history.acknowledged("event"):
+        found = stored.get((stream, sequence))
+        assert found == digest, f"event {sequence} of {stream} was acknowledged, and is lost or another"
+    for (stream_id,) in rows.of("SELECT stream_id FROM streams WHERE stream_id IS NOT NULL"):
+        at: int | None = 0
+        while at is not None:
+            at, problems = verify_stream(rows.statements, StreamId(stream_id), at)
+            assert not problems, problems
+    for stream, cursor in rows.history.acknowledged("stream snapshot"):
+        kept = journal.find_snapshot(rows.statements, StreamId(stream))
+        assert kept is not None, f"the snapshot of {stream} is lost"
+        assert kept.cursor >= cursor, f"the snapshot of {stream} went back"
+    for stream in rows.history.acknowledged("log"):
+        assert journal.find_log(rows.statements, StreamId(stream)) is not None, f"the log {stream} is lost"
+
+
+def check_facts(rows: Rows) -> None:
+    """Every fact that something refers to is there, as it was stored."""
+    problems: list[Any] = verify_references(rows.statements)
+    at: int | None = 0
+    while at is not None:
+        at, found = verify_facts(rows.statements, at, 500)
+        problems += found
+    assert not problems, problems
+    for key in rows.history.acknowledged("fact"):
+        assert facts.find(rows.statements, key) is not None, f"the fact {key} is lost"
+
+
+def check_state(rows: Rows) -> None:
+    """Every value and snapshot that was acknowledged is there, and none is damaged."""
+    at: str | None = ""
+    while at is not None:
+        at, problems = verify_values(rows.statements, at, 500)
+        assert not problems, problems
+    at = ""
+    while at is not None:
+        at, problems = verify_executions(rows.statements, at, 500)
+        assert not problems, problems
+    for name, sequence in rows.history.acknowledged("execution"):
+        found = state.find_execution(rows.statements, name)
+        assert found is not None, f"the snapshot of {name} is lost"
+        assert found.sequence_number >= sequence, f"the snapshot of {name} went back"
+    for key in rows.history.acknowledged("value"):
+        assert state.find_value(rows.statements, key) is not None, f"the value {key} is lost"
+    rows.none(
+        "SELECT binding FROM execution_bindings WHERE runtime NOT IN (SELECT runtime FROM runtimes)",
+        "an execution that is bound to nobody",
+    )
