@@ -25,11 +25,10 @@ from .names import (
     check_joins,
     elsewhere,
     has_log,
-    is_connected,
     living_hosts,
     read_living_hosts,
 )
-from .preflight import CUT_SUFFIX, check_path
+from .preflight import CUT_SUFFIX, check_path, is_connected
 
 _LOOKS: Final = 3
 """So often a log that connections should have is looked for."""

@@ -20,7 +20,6 @@ from tenure.persistence.seams.files import Files
 
 from .errors import (
     close_quietly,
-    mapped_errors,
 )
 from .preflight import read_head
 
@@ -111,37 +110,6 @@ def elsewhere(path: str, name: str) -> CannotOpen:
     """The error of who finds other files than those that hosts have open."""
     detail = f"its {name} was removed or replaced while another process has it open; stop that one, and open again"
     return CannotOpen(path=path, detail=detail)
-
-
-def is_connected(path: str, vfs: str | None) -> bool:
-    """Whether another connection has the database open, of any program, as SQLite's own locks tell.
-
-    Every connection to a database with a log holds a shared lock on the database file for as long as it lives. True also for
-    a file that may only be read: it cannot be found out.
-
-    Raises:
-        StoreLocked: One has it exclusively just now: it opens or closes.
-    """
-    with mapped_errors("open", path):
-        flags = [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READWRITE, 0]
-        file = apsw.VFSFile(vfs or "", path, flags)
-        try:
-            if flags[1] & apsw.SQLITE_OPEN_READONLY:
-                return True  # who may only read the file cannot lock it exclusively, and so not know
-            if not _locked(file, apsw.SQLITE_LOCK_SHARED):
-                raise StoreLocked(path=path, holder="another program that opens or closes it")
-            return not _locked(file, apsw.SQLITE_LOCK_EXCLUSIVE)
-        finally:
-            file.xUnlock(apsw.SQLITE_LOCK_NONE)
-            file.xClose()
-
-
-def _locked(file: apsw.VFSFile, level: int) -> bool:
-    try:
-        file.xLock(level)
-    except apsw.BusyError:
-        return False
-    return True
 
 
 def has_log(path: str, vfs: str | None) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 
 import apsw
 
-from tenure.errors import CannotOpen, Corrupt, DiskFull, NotADatabase, UnsafeSqlite
+from tenure.errors import CannotOpen, Corrupt, DiskFull, NotADatabase, StoreLocked, UnsafeSqlite
 from tenure.persistence.engines.engine import UnknownOutcome
 from tenure.persistence.seams.files import (
     Files,
@@ -99,6 +99,37 @@ def read_head(path: str, vfs: str | None, amount: int) -> bytes:
             file.xClose()
 
 
+def is_connected(path: str, vfs: str | None) -> bool:
+    """Whether another connection has the database open, of any program, as SQLite's own locks tell.
+
+    Every connection to a database with a log holds a shared lock on the database file for as long as it lives. True also for
+    a file that may only be read: it cannot be found out.
+
+    Raises:
+        StoreLocked: One has it exclusively just now: it opens or closes.
+    """
+    with mapped_errors("open", path):
+        flags = [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READWRITE, 0]
+        file = apsw.VFSFile(vfs or "", path, flags)
+        try:
+            if flags[1] & apsw.SQLITE_OPEN_READONLY:
+                return True  # who may only read the file cannot lock it exclusively, and so not know
+            if not _locked(file, apsw.SQLITE_LOCK_SHARED):
+                raise StoreLocked(path=path, holder="another program that opens or closes it")
+            return not _locked(file, apsw.SQLITE_LOCK_EXCLUSIVE)
+        finally:
+            file.xUnlock(apsw.SQLITE_LOCK_NONE)
+            file.xClose()
+
+
+def _locked(file: apsw.VFSFile, level: int) -> bool:
+    try:
+        file.xLock(level)
+    except apsw.BusyError:
+        return False
+    return True
+
+
 def _check_header(path: str, files: Files, vfs: str | None, *, in_log: bool) -> None:
     head = read_head(path, vfs, _HEADER_BYTES)
     if in_log and head[: len(HEADER)] != HEADER:
@@ -116,7 +147,8 @@ def _check_header(path: str, files: Files, vfs: str | None, *, in_log: bool) -> 
         page_bytes = int.from_bytes(head[16:18], "big")
         expected = int.from_bytes(head[28:32], "big") * (65536 if page_bytes == 1 else page_bytes)
         actual = files.size(path)
-        if actual < expected:
+        # Where it is connected and has no log, that was removed, and a host saves what was in it.
+        if actual < expected and not is_connected(path, vfs):
             detail = f"the file is cut off: {actual} of {expected} bytes are there"
             raise Corrupt(record="database", key=path, detail=detail)
 
