@@ -37,3 +37,13 @@ def path_of(target: str | os.PathLike[str]) -> str:
     if not text or "\0" in text:
         raise InvalidInput(detail="a path is not empty and has no NUL character", field="target")
     return text if text == MEMORY else os.path.realpath(text)
+
+
+def new_path_of(target: str | os.PathLike[str]) -> str:
+    """The path of a file that is to be made: as `path_of`, but a link that has its name is not followed. Raises as that."""
+    path = path_of(target)
+    if path == MEMORY:
+        raise InvalidInput(detail="a copy is a file", field="target")
+    text = os.fspath(target)
+    folder, name = os.path.split(text.partition("://")[2].removeprefix("/") if "://" in text else text)
+    return f"{os.path.realpath(folder)}/{name}" if name else path

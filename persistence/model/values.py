@@ -150,6 +150,7 @@ class HeldReason(StrEnum):
     CRASH_LOOP = "crash loop"
     NEEDS_ATTENTION = "needs attention"
     STEP_MISMATCH = "step mismatch"
+    RESTORED = "restored"
 
 
 @final

@@ -6,6 +6,7 @@ through this seam, so that the power-cut kit sees it and can make it fail.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -15,6 +16,7 @@ from typing import Final, Protocol, final
 OWNER_ONLY = 0o600
 """Mode of every file that tenure creates."""
 
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _SETTLED_NS: Final = 3_000_000_000  # some file systems count in steps of two seconds
 
 
@@ -75,6 +77,13 @@ class Files(Protocol):
 
     def rename(self, source: str, target: str) -> None:
         """Give `source` the name `target`, replacing what has it; on disk only after `sync_folder`."""
+        ...
+
+    def place(self, made: str, name: str) -> None:
+        """Give a file that was made under another name its own; on disk only after `sync_folder`.
+
+        Raises `FileExistsError` where anything has that name, also a link that leads nowhere.
+        """
         ...
 
     def remove(self, path: str) -> None:
@@ -176,6 +185,20 @@ class OsFiles:
     def rename(self, source: str, target: str) -> None:
         """See `Files.rename`."""
         Path(source).replace(target)
+
+    def place(self, made: str, name: str) -> None:
+        """See `Files.place`. By a link, which refuses what is there; where there are no links, by holding the name first."""
+        try:
+            os.link(made, name, follow_symlinks=False)
+        except FileExistsError as exc:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from exc
+        except OSError as exc:
+            if exc.errno not in _NO_LINKS:
+                raise
+            self.create(name)
+            self.rename(made, name)
+        else:
+            self.remove(made)
 
     def remove(self, path: str) -> None:
         """See `Files.remove`."""

@@ -7,11 +7,9 @@ from collections.abc import Callable
 
 import trio
 
-from tenure.persistence.engines.sqlite.backup import (
-    Copier,
-    Copy,
-)
-from tenure.persistence.engines.target import path_of
+from tenure.persistence.engines.sqlite.backup import Copier
+from tenure.persistence.engines.sqlite.copying import Copy
+from tenure.persistence.engines.target import new_path_of, path_of
 from tenure.persistence.seams.executors import run_to_the_end
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -32,44 +30,57 @@ async def back_up(
         CannotOpen: There is no such store, the target is there already, or the disk fails.
         NotADatabase: The source is no store.
         Corrupt: The store is damaged.
-        SchemaMismatch: A newer tenure wrote it.
+        SchemaMismatch: A newer tenure wrote it, or one between two releases.
         StoreLocked: A host has it for itself.
         DiskFull: The copy did not fit.
 
     Cancellation: at any time; nothing is left of the copy. Atomic: the target is whole, or not there.
     """
     copier = _copier(limits, seams)
-    return await _run(copier, lambda: copier.backup(path_of(source), path_of(target)), seams)
+    return await _run(copier, lambda: copier.backup(path_of(source), new_path_of(target)), seams)
 
 
 async def restore(
     backup: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
+    run_unfinished: bool = False,
     limits: Limits | None = None,
     seams: Seams | None = None,
 ) -> Copy:
-    """Make a new store of a backup. Tokens that were minted after the backup are stale in it.
+    """Make a new store of a backup, or of a replicator's copy. Tokens minted since the copy was made are stale in it.
+
+    A run that was unfinished in the copy may have gone on in the original: a letter that it sent there would be sent again.
+    So its runtime is held (`restored`) until a person resumes it, unless `run_unfinished`.
+
+    Args:
+        backup: One file, or a database with its log beside it. It is left as it is.
+        target: The new store.
+        run_unfinished: Whether such runs go on at the first open.
+        limits: See `open_store`.
+        seams: See `open_store`.
 
     Raises:
         CannotOpen: There is no such backup, the target is there already, or the disk fails.
         NotADatabase: The backup is none of ours.
         Corrupt: The backup is damaged.
-        SchemaMismatch: A newer tenure wrote it.
-        InvalidInput: It is a store in use, and no backup.
-        StoreLocked: Somebody opens the target just now.
+        SchemaMismatch: A newer tenure wrote it, or one between two releases.
+        InvalidInput: It is a store that hosts use, and not a copy.
+        StoreLocked: Another process opens the target just now.
         DiskFull: The store did not fit.
         CounterOverflow: The counter of fence tokens cannot be raised any more.
 
     Cancellation: at any time; nothing is left of the store. Atomic: the target is whole, or not there.
     """
     copier = _copier(limits, seams)
-    return await _run(copier, lambda: copier.restore(path_of(backup), path_of(target)), seams)
+    return await _run(
+        copier, lambda: copier.restore(path_of(backup), new_path_of(target), run_unfinished=run_unfinished), seams
+    )
 
 
 def _copier(limits: Limits | None, seams: Seams | None) -> Copier:
     seams = seams or Seams()
-    return Copier(seams.files, seams.locks, (limits or Limits()).busy_s)
+    return Copier(seams.files, seams.locks, (limits or Limits()).busy_s, seams.random)
 
 
 async def _run(copier: Copier, function: Callable[[], Copy], seams: Seams | None) -> Copy:

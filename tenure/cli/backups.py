@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import click
 
-from tenure.persistence.engines.sqlite.backup import Copy
+from tenure.persistence.engines.sqlite.copying import Copy
 from tenure.persistence.upkeep.backup import (
     back_up,
     restore as restore_store,
@@ -14,24 +14,26 @@ from tenure.persistence.upkeep.backup import (
 from .output import Output
 
 
-@click.argument("file", type=click.Path())
 @click.argument("target", type=click.Path())
-async def backup(output: Output, file: str, target: str) -> None:
-    """Copy the store FILE, in use or not, into the new file TARGET, checked and complete.
+@click.argument("copy", type=click.Path())
+async def backup(output: Output, target: str, copy: str) -> None:
+    """Copy the store TARGET, in use or not, into the new file COPY, checked and complete.
 
-    TARGET may not exist. Hosts go on meanwhile.
+    COPY may not exist. Hosts go on meanwhile.
     """
-    output.facts("Backup", _facts(await back_up(file, target)))
+    output.facts("Backup", {name: fact for name, fact in _facts(await back_up(target, copy)).items() if name != "held"})
 
 
-@click.argument("backup", type=click.Path())
-@click.argument("file", type=click.Path())
-async def restore(output: Output, backup: str, file: str) -> None:
-    """Make the new store FILE of the file BACKUP, checked and complete.
+@click.argument("copy", type=click.Path())
+@click.argument("target", type=click.Path())
+@click.option("--run-unfinished", is_flag=True, help="Let unfinished runs go on; else their runtimes are held.")
+async def restore(output: Output, copy: str, target: str, *, run_unfinished: bool) -> None:
+    """Make the new store TARGET of COPY, checked and complete.
 
-    FILE may not exist. Fence tokens that were minted after the backup are stale in the new store.
+    COPY is a backup, or a database file that a replicator brought back. TARGET may not exist. Fence tokens that were
+    minted after the copy was made are stale in the new store.
     """
-    output.facts("Restored", _facts(await restore_store(backup, file)))
+    output.facts("Restored", _facts(await restore_store(copy, target, run_unfinished=run_unfinished)))
 
 
 def _facts(copy: Copy) -> dict[str, object]:

@@ -98,6 +98,12 @@ class MemoryFiles:
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), target)
         disk.rename(name, new_name)
 
+    def place(self, made: str, name: str) -> None:
+        """See `Files.place`."""
+        if self.exists(name):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+        self.rename(made, name)
+
     def remove(self, path: str) -> None:
         """See `Files.remove`."""
         disk, name = self._mounts.find(path)

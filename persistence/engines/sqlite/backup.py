@@ -6,71 +6,46 @@ was read, synced, and only then given its name. So a file under the target's nam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from typing import Final, final
+import random
+from typing import final
 
 import apsw
-from attrs import frozen
 
-from tenure.errors import CannotOpen, Contended, Corrupt, InvalidInput, StoreLocked
-from tenure.persistence.engines.engine import UnknownOutcome
-from tenure.persistence.seams.files import (
-    Files,
-    folder_of,
-)
+from tenure.errors import StoreLocked
+from tenure.persistence.seams.files import Files
 from tenure.persistence.seams.locks import Locks
 
-from .errors import (
-    close_quietly,
-    mapped_errors,
+from .copying import (
+    Copy,
+    check_source,
+    check_target,
+    connect,
+    contents_of,
+    known_errors,
+    made_file,
+    make_single,
+    pour,
+    report,
+    verify,
 )
+from .errors import close_quietly
 from .files import DatabaseFiles
-from .migrations import check_known
 from .mounts import check_file_system
-from .preflight import (
-    COPY_SUFFIX,
-    check_names,
-    check_path,
-    check_sqlite_version,
-    mapped_os_errors,
-    read_head,
-)
-from .tokens import last_token, raise_tokens
-
-_STEP_PAGES: Final = 2_000
-_WAL_VERSION: Final = 2
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class Copy:
-    """What was copied.
-
-    Attributes:
-        path: The new file.
-        size: Its length in bytes.
-        schema_version: Version of the schema.
-        last_fence_token: The last token that was minted; in a restored store, raised by `tokens.TOKEN_RAISE`.
-        rows: Rows by table.
-    """
-
-    path: str
-    size: int
-    schema_version: int
-    last_fence_token: int
-    rows: Mapping[str, int]
+from .preflight import check_names, check_sqlite_version
+from .restoring import bring, check_is_copy, hold_unfinished
+from .tokens import raise_tokens
 
 
 @final
 class Copier:
     """Makes backups and brings them back. Sync: runs on a thread of its own; `stop` may be called from another one."""
 
-    def __init__(self, files: Files, locks: Locks, busy_s: float) -> None:
-        """Touch nothing yet."""
+    def __init__(self, files: Files, locks: Locks, busy_s: float, source: random.Random) -> None:
+        """Touch nothing yet; `source` draws the names of files that are not whole yet."""
         self._files = files
         self._locks = locks
-        self._busy_ms = int(busy_s * 1000)
+        self._busy_s = busy_s
+        self._random = source
         self._stopped = False
 
     def stop(self) -> None:
@@ -87,177 +62,86 @@ class Copier:
             SchemaMismatch: A newer tenure wrote the store, or one between two releases.
         """
         check_sqlite_version(apsw.sqlite_lib_version())
-        with _known_errors(source):
-            self._check_source(source)
+        with known_errors(source):
+            check_source(source, self._files)
             check_file_system(source)
             check_names(source)
-            self._check_target(target)
-            busy_s = self._busy_ms / 1000
-            store = DatabaseFiles(source, self._files, self._locks, shared=True, vfs=None, busy_s=busy_s)
+            check_target(target, self._files)
+            store = DatabaseFiles(source, self._files, self._locks, shared=True, vfs=None, busy_s=self._busy_s)
             # The lock is held as a host holds it: no other open is alone meanwhile.
             store.prepare()
             try:
-                origin = self._connect(source, apsw.SQLITE_OPEN_READWRITE)
+                origin = connect(source, self._busy_ms)
                 try:
                     store.check_hosts(origin)
-                    _contents(origin, source)  # reads: from now on SQLite's own locks say that somebody is there
+                    contents_of(origin, source)  # reads: from now on SQLite's own locks say that somebody is there
                     store.settle()
                     store.share()
-                    return self._copy(origin, source, target, _leave)
+                    with made_file(self._files, target, self._random) as made:
+                        return self._copy(origin, source, made, target)
                 finally:
                     close_quietly(origin)
             finally:
                 store.close()
 
-    def restore(self, backup: str, target: str) -> Copy:
-        """Make a new store of a backup, with the counter of fence tokens raised by `tokens.TOKEN_RAISE`.
+    def restore(self, backup: str, target: str, *, run_unfinished: bool) -> Copy:
+        """Make a new store of a backup or of a replicator's copy, with tokens raised by `tokens.TOKEN_RAISE`.
+
+        Args:
+            backup: One file, or a database with its log beside it, that no process has open. It is left as it is.
+            target: The new store.
+            run_unfinished: Whether runs that were unfinished go on at the first open; else their runtimes are held.
 
         Raises:
             CannotOpen, NotADatabase, Corrupt: What `check_path` finds; a target that is there; a disk that fails.
-            StoreLocked: Somebody opens the target just now.
+            StoreLocked: Another process opens the target just now.
             DiskFull: The store did not fit; nothing of it is left.
             SchemaMismatch: A newer tenure wrote the backup, or one between two releases.
-            InvalidInput: It is no backup but a store.
+            InvalidInput: It is a store that hosts use, and not a copy.
         """
         check_sqlite_version(apsw.sqlite_lib_version())
-        with _known_errors(target):
-            self._check_source(backup)
-            if read_head(backup, None, 20)[18:20] == bytes((_WAL_VERSION, _WAL_VERSION)):
-                detail = "it is a store, which goes on changing, and no backup; make one with `tenure backup`"
-                raise InvalidInput(detail=detail, field="backup")
-            self._check_target(target)
+        with known_errors(target):
+            check_source(backup, self._files)
+            check_is_copy(backup, self._files)
+            check_target(target, self._files)
             check_file_system(target)
             lock = self._locks.acquire(f"{target}-lock", exclusive=True)
             if lock is None:
                 raise StoreLocked(path=target, holder="another process or store")
             try:
-                self._check_target(target)  # once more, now that nobody else creates it
-                origin = self._connect(backup, apsw.SQLITE_OPEN_READONLY)
-                try:
-                    return self._copy(origin, backup, target, raise_tokens)
-                finally:
-                    close_quietly(origin)
+                check_target(target, self._files)  # once more, now that no other process creates it
+                with made_file(self._files, target, self._random) as made:
+                    bring(backup, made, self._files, lambda: self._stopped)
+                    check_is_copy(backup, self._files)  # once more: what was written meanwhile would be torn
+                    return self._make_store(made, target, run_unfinished=run_unfinished)
             finally:
                 lock.release()
 
-    def _check_source(self, path: str) -> None:
-        check_path(path, self._files, None)
-        if not self._files.exists(path) or self._files.size(path) == 0:
-            raise CannotOpen(path=path, detail="there is no such file")
-
-    def _check_target(self, path: str) -> None:
-        for name in (path, f"{path}-wal", f"{path}{COPY_SUFFIX}", f"{path}-journal"):
-            if self._files.exists(name):
-                raise CannotOpen(path=path, detail=f"{name} is there already, and nothing is ever written over")
-        if not self._files.is_folder(folder_of(path)):
-            raise CannotOpen(path=path, detail="its folder does not exist")
-
-    def _copy(
-        self, origin: apsw.Connection, source: str, target: str, change: Callable[[apsw.Connection], None]
-    ) -> Copy:
-        partial = f"{target}-partial"
+    def _copy(self, origin: apsw.Connection, source: str, made: str, target: str) -> Copy:
+        copy = connect(made, self._busy_ms)
         try:
-            self._files.write(partial, b"")  # with our mode; what an earlier attempt left is cut to nothing
-            copy = self._connect(partial, apsw.SQLITE_OPEN_READWRITE)
-            try:
-                origin.execute("BEGIN")
-                before = _contents(origin, source)
-                self._pour(origin, copy)
-                # One file, complete without a log.
-                if copy.pragma("journal_mode", "DELETE") != "delete":
-                    raise CannotOpen(path=partial, detail="its journal mode cannot be set")
-                _verify(copy, before, target)
-                change(copy)
-                report = _report(copy, target, self._files.size(partial))
-            finally:
-                close_quietly(copy)
-            self._files.sync(partial)
-            self._files.rename(partial, target)
-            self._files.sync_folder(folder_of(target))
-        except BaseException:
-            for left in (partial, f"{partial}-journal"):
-                if self._files.exists(left):
-                    self._files.remove(left)
-            raise
-        return report
+            origin.execute("BEGIN")
+            before = contents_of(origin, source)
+            pour(origin, copy, lambda: self._stopped)
+            make_single(copy, made)
+            verify(copy, before, target)
+            return report(copy, target, self._files.size(made))
+        finally:
+            close_quietly(copy)
 
-    def _connect(self, path: str, flags: int) -> apsw.Connection:
-        connection = apsw.Connection(path, flags)
-        connection.set_busy_timeout(self._busy_ms)
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-        return connection
+    def _make_store(self, made: str, target: str, *, run_unfinished: bool) -> Copy:
+        copy = connect(made, self._busy_ms)
+        try:
+            make_single(copy, made)
+            verify(copy, None, target)
+            copy.execute("BEGIN IMMEDIATE")
+            raise_tokens(copy)
+            held = 0 if run_unfinished else hold_unfinished(copy)
+            copy.execute("COMMIT")
+            return report(copy, target, self._files.size(made), held)
+        finally:
+            close_quietly(copy)
 
-    def _pour(self, origin: apsw.Connection, copy: apsw.Connection) -> None:
-        with copy.backup("main", origin, "main") as pages:
-            while not pages.done:
-                if self._stopped:
-                    raise Stopped
-                pages.step(_STEP_PAGES)
-
-
-@final
-class Stopped(Exception):
-    """The copy was stopped; nothing of it is left."""
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class _Contents:
-    schema_version: int
-    schema: tuple[tuple[object, ...], ...]
-    rows: Mapping[str, int]
-
-
-def _contents(connection: apsw.Connection, path: str) -> _Contents:
-    version = check_known(connection, path)
-    schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
-    tables = (
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY name"
-    )
-    return _Contents(
-        schema_version=version,
-        schema=tuple(connection.execute(schema).fetchall()),
-        rows={str(name): _count(connection, str(name)) for (name,) in connection.execute(tables).fetchall()},
-    )
-
-
-def _count(connection: apsw.Connection, table: str) -> int:
-    quoted = table.replace('"', '""')
-    count: int = connection.execute(f'SELECT count(*) FROM "{quoted}"').get  # noqa: S608 - quoted, and from our own schema
-    return count
-
-
-def _verify(copy: apsw.Connection, before: _Contents, target: str) -> None:
-    found = [row[0] for row in copy.execute("PRAGMA integrity_check").fetchall()]
-    if found != ["ok"]:
-        raise Corrupt(record="copy", key=target, detail="; ".join(map(str, found[:3])))
-    if _contents(copy, target) != before:
-        raise Corrupt(record="copy", key=target, detail="its schema or its row counts are not those of the source")
-
-
-def _leave(_copy: apsw.Connection) -> None:
-    """A backup is what was read."""
-
-
-def _report(copy: apsw.Connection, target: str, size: int) -> Copy:
-    contents = _contents(copy, target)
-    return Copy(
-        path=target,
-        size=size,
-        schema_version=contents.schema_version,
-        last_fence_token=last_token(copy),
-        rows=contents.rows,
-    )
-
-
-@contextmanager
-def _known_errors(path: str) -> Generator[None]:
-    # Nothing of a store is in doubt here: a disk that fails spoils a copy, which is thrown away.
-    try:
-        with mapped_errors("copy", path), mapped_os_errors(path):
-            yield
-    except UnknownOutcome as exc:
-        raise CannotOpen(path=path, detail=f"the disk failed: {exc}") from exc
-    except Contended as exc:
-        raise StoreLocked(path=path, holder=exc.detail) from exc
+    @property
+    def _busy_ms(self) -> int:
+        return int(self._busy_s * 1000)

@@ -209,7 +209,8 @@ class DatabaseFiles:
         mark = f"{self._path}-broken"
         with suppress(OSError, UnknownOutcome):
             self.check_unmoved()  # else the mark would stand beside another store
-            self._files.write(mark, f"{detail}\n".encode())
+            self._files.create(mark)  # one that is there, whoever left it, says the same
+            self._files.write_at(mark, 0, f"{detail}\n".encode())
             self._files.sync(mark)
             self._files.sync_folder(folder_of(self._path))
 
@@ -283,6 +284,6 @@ class DatabaseFiles:
     def _create(self) -> None:
         # SQLite syncs the folder for its log but not for the database itself.
         if not self._files.exists(self._path):
-            self._files.write(self._path, b"")
+            self._files.create(self._path)
             self._files.sync(self._path)
             self._files.sync_folder(folder_of(self._path))

@@ -99,11 +99,11 @@ def read_head(path: str, vfs: str | None, amount: int) -> bytes:
             file.xClose()
 
 
-def is_connected(path: str, vfs: str | None) -> bool:
+def is_connected(path: str, vfs: str | None, *, unknown: bool = True) -> bool:
     """Whether another connection has the database open, of any program, as SQLite's own locks tell.
 
-    Every connection to a database with a log holds a shared lock on the database file for as long as it lives. True also for
-    a file that may only be read: it cannot be found out.
+    Every connection to a database with a log holds a shared lock on the database file for as long as it lives. `unknown` is
+    the answer for a file that may only be read, of which it cannot be found out.
 
     Raises:
         StoreLocked: One has it exclusively just now: it opens or closes.
@@ -113,7 +113,7 @@ def is_connected(path: str, vfs: str | None) -> bool:
         file = apsw.VFSFile(vfs or "", path, flags)
         try:
             if flags[1] & apsw.SQLITE_OPEN_READONLY:
-                return True  # who may only read the file cannot lock it exclusively, and so not know
+                return unknown  # who may only read the file cannot lock it exclusively, and so not know
             if not _locked(file, apsw.SQLITE_LOCK_SHARED):
                 raise StoreLocked(path=path, holder="another program that opens or closes it")
             return not _locked(file, apsw.SQLITE_LOCK_EXCLUSIVE)
