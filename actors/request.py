@@ -7,6 +7,7 @@ from typing import Generic, TypeVar, cast, final
 
 import trio
 
+from tenure.persistence.seams.interrupts import raise_later
 from tenure.persistence.writing.writer import Pending
 
 T = TypeVar("T")
@@ -53,13 +54,15 @@ class Request(Generic[T]):
         """Wait for the answer. Once taken, a cancelled wait goes on for at most `bound_s` seconds, then raises `doubt()`."""
         try:
             await self._park()
-        except trio.Cancelled:
+        except (trio.Cancelled, KeyboardInterrupt) as exc:
             if self._withdraw():
                 raise
             # Shielded: the actor is carrying it out and this task is the one that must know how it ended.
             with trio.CancelScope(shield=True) as scope:
                 scope.relative_deadline = bound_s
                 await self._park()
+            if isinstance(exc, KeyboardInterrupt):
+                raise_later()
             if self._state != "answered":
                 raise doubt() from None
         if self._error is not None:

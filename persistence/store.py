@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar, final
 
 import trio
@@ -57,6 +57,7 @@ from .model.values import (
 from .reading.readers import Readers
 from .reading.user_connection import QueryConnection
 from .seams.executors import Executor
+from .seams.interrupts import guarded, to_the_end
 from .seams.limits import Limits
 from .seams.nursery import background
 from .seams.seams import Seams
@@ -348,7 +349,7 @@ class Store:
         await self._closing.close()
 
 
-@asynccontextmanager
+@guarded
 async def open_store(
     target: str | os.PathLike[str],
     *,
@@ -403,7 +404,7 @@ async def open_store(
             yield store
             await store.drain()
         with body:
-            await store.close()
+            await to_the_end(store.close)
     body.reraise()
 
 

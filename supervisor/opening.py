@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, cast
 
@@ -13,6 +12,7 @@ import trio
 from tenure.errors import Closed
 from tenure.persistence.model.arguments import check_seconds
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.interrupts import guarded
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.nursery import background
 from tenure.persistence.seams.seams import Seams
@@ -34,7 +34,7 @@ DRAIN_S: Final = 10.0
 """Seconds that a normal exit lets runs come to their end, where nothing else is said."""
 
 
-@asynccontextmanager
+@guarded
 async def open_supervisor(
     target: str | os.PathLike[str],
     *,

@@ -8,7 +8,6 @@ writer's executor, between groups.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from copy import copy
 from typing import Protocol, TypeVar, final
 
@@ -28,6 +27,7 @@ from tenure.persistence.seams.executors import (
     Executor,
     run_to_the_end,
 )
+from tenure.persistence.seams.interrupts import guarded
 from tenure.persistence.seams.limits import Limits
 
 from .user_connection import (
@@ -148,7 +148,7 @@ class Readers:
                 nursery.start_soon(_close, executor, connection)
             self._own.clear()
 
-    @asynccontextmanager
+    @guarded
     async def query_connection(self) -> AsyncGenerator[QueryConnection]:
         """A connection for queries of users; see `Store.read_connection`."""
         borrower = object()  # one task may open several

@@ -76,7 +76,7 @@ class QueryConnection:
             self._stop = stop = threading.Event()
             try:
                 return await self._executor.run(lambda: connection.query(sql, parameters, self._limit, stop.is_set))
-            except trio.Cancelled:
+            except (trio.Cancelled, KeyboardInterrupt):
                 stop.set()
                 await run_to_the_end(self._executor, lambda: None)  # behind the query: the connection is free again
                 raise

@@ -10,12 +10,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, TypeVar, final
 
 import outcome
 import trio
 
 from .give_way import GiveWay
+from .interrupts import to_the_end
 
 T = TypeVar("T")
 
@@ -44,10 +46,7 @@ class Executor(Protocol):
 
 async def run_to_the_end(executor: Executor, function: Callable[[], T]) -> T:
     """Run a function and wait for its end whatever is cancelled meanwhile: it holds something that must not be lost."""
-    captured: list[outcome.Outcome[T]] = []
-    with trio.CancelScope(shield=True):
-        captured.append(await outcome.acapture(executor.run, function))
-    return captured[0].unwrap()
+    return await to_the_end(partial(executor.run, function))
 
 
 @final

@@ -14,6 +14,8 @@ from typing import cast, final
 
 import trio
 
+from .interrupts import interrupt_in
+
 
 @final
 class Body:
@@ -54,12 +56,15 @@ class Body:
 @asynccontextmanager
 async def background(*tasks: Callable[[], Awaitable[object]]) -> AsyncGenerator[Body]:
     """Run tasks beside a body and cancel those that are left when it ends. One owner: the context manager that calls this."""
-    async with trio.open_nursery() as nursery:
-        body = Body(nursery)
-        for task in tasks:
-            nursery.start_soon(task)
-        yield body
-        nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            body = Body(nursery)
+            for task in tasks:
+                nursery.start_soon(task)
+            yield body
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise interrupt_in(group) or group from None
 
 
 async def together(*tasks: Callable[[], Awaitable[object]]) -> None:
@@ -70,7 +75,7 @@ async def together(*tasks: Callable[[], Awaitable[object]]) -> None:
                 nursery.start_soon(task)
     except BaseExceptionGroup as group:
         # Of several errors the first is the cause; a cancellation of our own caller comes again.
-        raise _first_leaf(group) from None
+        raise interrupt_in(group) or _first_leaf(group) from None
 
 
 async def first(*tasks: Callable[[], Awaitable[object]]) -> None:

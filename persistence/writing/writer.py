@@ -28,6 +28,7 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.engines.engine import WriteConnection
 from tenure.persistence.model.texts import named
 from tenure.persistence.seams.executors import Executor
+from tenure.persistence.seams.interrupts import raise_later
 from tenure.persistence.seams.limits import Limits
 
 from .group import (
@@ -83,13 +84,15 @@ class Pending:
         """
         try:
             await self._park()
-        except trio.Cancelled:
+        except (trio.Cancelled, KeyboardInterrupt) as exc:
             if self.withdraw():
                 raise
             # Shielded: the group is on its way to the disk and this task is the one that must know how it ended.
             with trio.CancelScope(shield=True) as scope:
                 scope.relative_deadline = self._writer.limits.verdict_s
                 await self._park()
+            if isinstance(exc, KeyboardInterrupt):
+                raise_later()
             if self._outcome is None:
                 raise self._writer.stop_in_doubt("no verdict in time") from None
         match self._outcome:

@@ -53,6 +53,7 @@ from tenure.persistence.model.values import (
     RunBoundaryReceipt,
 )
 from tenure.persistence.seams.executors import Executor
+from tenure.persistence.seams.interrupts import came_by_signal, unprotected
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.operators.log import HostLog
@@ -137,7 +138,8 @@ class Execution:
                 raise  # from outside; a Cancelled without a cancelled scope around us is the behaviour's own mistake
             ends_process = find_leaf(exc, (KeyboardInterrupt, SystemExit))
             if ends_process is not None:
-                await self._charge(actor, behaviour)
+                if not (isinstance(ends_process, KeyboardInterrupt) and came_by_signal(ends_process)):
+                    await self._charge(actor, behaviour)  # and not of who pressed Ctrl-C while it computed
                 self._end_with(ends_process)
             elif (defect := find_leaf(exc, (Internal,))) is not None and actor.executes(begun.run_id):
                 await self._charge_defect(actor, begun, behaviour, defect)
@@ -152,7 +154,7 @@ class Execution:
             run = Run(self._store, actor, begun, journal, steps, behaviour.payload_type, on_boundary)
         try:
             if run.inputs:  # else none of them fits the behaviour, and all are rejected
-                await behaviour.function(run)
+                await unprotected(behaviour.function, run)
         except Exception as exc:
             if steps.fault is None or steps.fault is exc:
                 raise

@@ -38,6 +38,7 @@ from tenure.persistence.model.values import (
     check_step_name,
 )
 from tenure.persistence.seams.executors import Executor
+from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.step_threads import GIVEN_UP, StepWork
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
@@ -212,7 +213,7 @@ class Steps:
                 ordinal=ordinal,
                 arguments=tuple(arguments),
             )
-            verdict = await hook(doubt)
+            verdict = await unprotected(hook, doubt)
             if isinstance(verdict, Ran | DidNotRun):
                 return verdict  # whatever else it says must not be taken for "it did not run"
         in_doubt = DoubtStep(runtime_id=self._runtime_id, run_id=self._run_id, name=name, ordinal=ordinal)
@@ -285,7 +286,7 @@ class Steps:
             if not self._actor.executes(self._run_id):
                 raise RunEnded(run_id=self._run_id)
             if _is_async(function):
-                return await function(*arguments)
+                return await unprotected(function, *arguments)
             start = partial(self._start, function, arguments)
             work = StepWork(runtime_id=self._runtime_id, run_id=self._run_id, name=name, function=start)
             started, result = await self._executor.run(work)

@@ -1,0 +1,174 @@
+"""Ctrl-C: it never stops this library between two of its lines, and leaves as plain `KeyboardInterrupt`.
+
+Theory of operation. Python raises `KeyboardInterrupt` between any two instructions of the main thread: in the writer's task it
+would break the store, in a lock it would leave it locked. Trio has the cure: in code that is marked as protected, the signal is
+kept, and raised in the main task where that waits. So every function of this library is marked, once for a process, when a
+store is opened. Trio judges by the innermost frame that has a mark. What users hand over (behaviours, async steps, hooks) is
+called through `unprotected`, so that a behaviour that computes for ever can still be interrupted.
+
+What is left are the waits of the main task. A wait that must not be cut off stands in a separate task (`to_the_end`), or keeps
+the signal for later (`raise_later`) as it does with a cancellation that comes too late.
+
+Rejected: a decorator at each function, since a new one would lack it; SIGINT as a mere cancellation, since a behaviour that
+computes would never end.
+"""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+import threading
+import types
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final, ParamSpec, TypeVar, cast, final
+
+import outcome
+import trio
+
+P = ParamSpec("P")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+PACKAGE: Final = "tenure."
+OUTSIDE: Final = ("tenure.testing", "tenure.cli")
+"""Programs of their own in this package: Ctrl-C stops them as it stops any."""
+
+_TRIO_HANDLER: Final = "trio._core._ki"
+
+_MARKED: Final[set[str]] = set()  # modules; the marks are trio's, and as much of the whole process as the signal
+
+
+def protect_library() -> None:
+    """Mark every function of the library that is loaded and has no mark yet."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(PACKAGE) and not name.startswith(OUTSIDE) and name not in _MARKED:
+            _MARKED.add(name)
+            for value in list(vars(module).values()):
+                _protect(value, name)
+
+
+def _protect(value: object, module: str) -> None:
+    if getattr(value, "__module__", None) != module:
+        return
+    if isinstance(value, type):
+        for each in list(vars(value).values()):
+            _protect(_function_of(each), module)
+    elif isinstance(value, types.FunctionType):
+        # What a decorator of another package has wrapped (a context manager, say) is ours inside.
+        inner: Any = value
+        while (wrapped := getattr(inner, "__wrapped__", None)) is not None:
+            inner = wrapped
+        if inner is not unprotected:
+            _protect_code(inner.__code__)
+
+
+def _function_of(member: object) -> object:
+    if isinstance(member, (classmethod, staticmethod)):
+        return cast("Any", member).__func__
+    return member.fget if isinstance(member, property) else member
+
+
+def _protect_code(code: types.CodeType) -> None:
+    trio.lowlevel.enable_ki_protection(types.SimpleNamespace(__code__=code))
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):  # functions inside, and comprehensions
+            _protect_code(constant)
+
+
+@trio.lowlevel.disable_ki_protection
+async def unprotected(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    """Call an async function of the user's, which Ctrl-C may stop between any two of its lines."""
+    return await function(*arguments)
+
+
+def raise_later() -> None:
+    """Give a Ctrl-C back that was caught: the main task's next checkpoint raises it."""
+    if threading.current_thread() is threading.main_thread() and is_of_trio(signal.getsignal(signal.SIGINT)):
+        signal.raise_signal(signal.SIGINT)
+    else:
+        raise KeyboardInterrupt  # it was no signal: someone raised it
+
+
+def is_of_trio(handler: object) -> bool:
+    """Whether a handler of SIGINT is the one of the trio run."""
+    return getattr(handler, "__module__", None) == _TRIO_HANDLER
+
+
+def came_by_signal(error: KeyboardInterrupt) -> bool:
+    """Whether it was raised by SIGINT, and not by a `raise` of the program."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__") == _TRIO_HANDLER
+
+
+def interrupt_in(error: BaseException) -> KeyboardInterrupt | None:
+    """The Ctrl-C in an exception group, or in groups in it, or None."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return next((found for each in group.exceptions if (found := interrupt_in(each)) is not None), None)
+    return error if isinstance(error, KeyboardInterrupt) else None
+
+
+def in_main_task() -> bool:
+    """Whether this is the task in which trio raises Ctrl-C."""
+    nursery = trio.lowlevel.current_task().parent_nursery
+    return nursery is not None and nursery.parent_task is trio.lowlevel.current_root_task()
+
+
+async def to_the_end(function: Callable[[], Awaitable[T]]) -> T:
+    """Run a function to its end, whatever is cancelled meanwhile: what it holds must not be lost.
+
+    A Ctrl-C is raised at the next checkpoint.
+    """
+    captured: list[outcome.Outcome[T]] = []
+
+    async def run() -> None:
+        with trio.CancelScope(shield=True):
+            captured.append(await outcome.acapture(function))
+
+    if not in_main_task():
+        await run()
+        return captured[0].unwrap()
+    try:
+        async with trio.open_nursery() as nursery:  # owned by this call: trio raises Ctrl-C in no task but the main one
+            nursery.start_soon(run)
+    except BaseExceptionGroup as group:
+        if interrupt_in(group) is None:
+            raise
+        raise_later()
+    return captured[0].unwrap()
+
+
+def guarded(
+    function: Callable[P, AsyncGenerator[T]],
+) -> Callable[P, AbstractAsyncContextManager[T]]:
+    """Make a context manager of an async generator: on the way in and out Ctrl-C waits, in the frames of `contextlib` too."""
+    make = asynccontextmanager(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> AbstractAsyncContextManager[T]:
+        return _Guarded(make(*args, **kwargs))
+
+    return call
+
+
+@final
+class _Guarded(AbstractAsyncContextManager[T_co]):
+    def __init__(self, inner: AbstractAsyncContextManager[T_co]) -> None:
+        self._inner = inner
+
+    async def __aenter__(self) -> T_co:
+        protect_library()
+        return await self._inner.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+        /,
+    ) -> bool | None:
+        return await self._inner.__aexit__(kind, error, traceback)
