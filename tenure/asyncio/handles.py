@@ -26,6 +26,7 @@ from tenure.supervisor.runs.verdicts import Verdict
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
+from .facets import Journal, State
 from .portal import Portal
 
 T = TypeVar("T")
@@ -209,6 +210,8 @@ class Supervisor:
         """Bind the supervisor to the way to it."""
         self._portal = portal
         self._supervisor = supervisor
+        self.journal = Journal(portal, supervisor.store.journal)
+        self.state = State(portal, supervisor.store.state)
 
     async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
         """See `tenure.Supervisor.spawn`."""

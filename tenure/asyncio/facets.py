@@ -1,0 +1,196 @@
+"""Journals and execution state from asyncio: each verb is the trio one's, called through the portal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial, wraps
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, final
+
+from tenure.persistence.contracts.event_log import EventLog as TrioEventLog
+from tenure.persistence.contracts.event_reader import EventReader
+from tenure.persistence.contracts.journal import JournalContract
+from tenure.persistence.contracts.state import StateContract
+from tenure.persistence.model.event_types import EventTypes
+from tenure.persistence.model.journal import FactRef, StoredEvent
+
+from .portal import Portal
+
+C = TypeVar("C")
+P = ParamSpec("P")
+S = TypeVar("S")
+T = TypeVar("T")
+
+_END: Final = object()
+
+
+class _Front(Generic[C]):
+    """What stands in asyncio for something in the trio thread."""
+
+    def __init__(self, portal: Portal, behind: C) -> None:
+        """Bind it to the way to it."""
+        self.portal = portal
+        self.behind = behind
+
+
+def _verb(
+    verb: Callable[Concatenate[C, P], Awaitable[T]],
+) -> Callable[Concatenate[_Front[C], P], Coroutine[Any, Any, T]]:
+    """The verb of a contract, called through the portal."""
+
+    @wraps(verb)
+    async def call(self: _Front[C], /, *arguments: P.args, **named: P.kwargs) -> T:
+        return await self.portal.call(partial(verb, self.behind, *arguments, **named))
+
+    return call
+
+
+@final
+class Events:
+    """The events of a stream: ``async for``. It may be dropped at any place."""
+
+    def __init__(self, portal: Portal, reader: EventReader) -> None:
+        """Made by `Journal.stream` and `Journal.follow`."""
+        self._portal = portal
+        self._reader = reader
+
+    @property
+    def after(self) -> int:
+        """The cursor of the last event that was given."""
+        return self._reader.after
+
+    def __aiter__(self) -> Self:
+        """An iterator is its own."""
+        return self
+
+    async def __anext__(self) -> StoredEvent:
+        """The next event; see `tenure.Store.journal`."""
+
+        async def step() -> Any:
+            return await anext(self._reader, _END)
+
+        found = await self._portal.call(step)
+        if found is _END:
+            raise StopAsyncIteration
+        stored: StoredEvent = found
+        return stored
+
+
+@final
+class EventLog(Generic[S]):
+    """An open log; see `tenure.EventLog`. Made by `Journal.open`. Its `fold` runs in the supervisor's thread."""
+
+    def __init__(self, portal: Portal, log: TrioEventLog[S]) -> None:
+        """Bind the log to the way to it."""
+        self._portal = portal
+        self._behind = log
+
+    @property
+    def state(self) -> S:
+        """The state, with every event that was appended."""
+        return self._behind.state
+
+    @property
+    def stored(self) -> int:
+        """The cursor up to which everything is on disk."""
+        return self._behind.stored
+
+    @property
+    def cursor(self) -> int:
+        """The cursor of the last event, with those that are not written yet."""
+        return self._behind.cursor
+
+    async def append(self, events: Iterable[Any]) -> int | None:
+        """See `tenure.EventLog.append`."""
+        return await self._portal.call(self._behind.append, list(events))
+
+    async def flush(self) -> int:
+        """See `tenure.EventLog.flush`."""
+        return await self._portal.call(self._behind.flush)
+
+    async def snapshot(self) -> int:
+        """See `tenure.EventLog.snapshot`."""
+        return await self._portal.call(self._behind.snapshot)
+
+    async def resolve(self, reference: FactRef) -> Any:
+        """See `tenure.EventLog.resolve`."""
+        return await self._portal.call(self._behind.resolve, reference)
+
+    async def discard(self) -> int:
+        """See `tenure.EventLog.discard`."""
+
+        async def discard() -> int:
+            return self._behind.discard()
+
+        return await self._portal.call(discard)
+
+    def value(self, reference: FactRef) -> Any:
+        """See `tenure.EventLog.value`."""
+        return self._behind.value(reference)
+
+
+@final
+class Journal(_Front[JournalContract]):
+    """`tenure.Store.journal` for an asyncio program; `Supervisor.journal`."""
+
+    append = _verb(JournalContract.append)
+    bind = _verb(JournalContract.bind)
+    save = _verb(JournalContract.save)
+    checkpoint = _verb(JournalContract.checkpoint)
+    load = _verb(JournalContract.load)
+    delete = _verb(JournalContract.delete)
+    exists = _verb(JournalContract.exists)
+    save_snapshot = _verb(JournalContract.save_snapshot)
+    load_snapshot = _verb(JournalContract.load_snapshot)
+    save_fact = _verb(JournalContract.save_fact)
+    load_fact = _verb(JournalContract.load_fact)
+    list = _verb(JournalContract.list)
+
+    @property
+    def supports_stream(self) -> bool:
+        """Always true."""
+        return self.behind.supports_stream
+
+    def stream(self, stream: str, after: int = 0, *, types: EventTypes | None = None) -> Events:
+        """The events behind a cursor, up to where the stream ends."""
+        return Events(self.portal, self.behind.stream(stream, after, types=types))
+
+    def follow(self, stream: str, after: int = 0, *, types: EventTypes | None = None) -> Events:
+        """The events behind a cursor, and then each that comes."""
+        return Events(self.portal, self.behind.follow(stream, after, types=types))
+
+    def open(
+        self, stream: str, fold: Callable[[S, Any], S], initial: S, **terms: Any
+    ) -> AbstractAsyncContextManager[EventLog[S]]:
+        """Open a stream as a log, on the terms of `tenure.Store.journal.open`."""
+        return self._opened(self.behind.open(stream, fold, initial, **terms))
+
+    @asynccontextmanager
+    async def _opened(self, opened: AbstractAsyncContextManager[TrioEventLog[S]]) -> AsyncGenerator[EventLog[S]]:
+        # Entered and left by two calls: between them the log has no task and no scope of its own.
+        log = await self.portal.call(opened.__aenter__)
+        try:
+            yield EventLog(self.portal, log)
+        finally:
+            await self.portal.call(opened.__aexit__, None, None, None)
+
+
+@final
+class State(_Front[StateContract]):
+    """`tenure.Store.state` for an asyncio program; `Supervisor.state`."""
+
+    save_snapshot = _verb(StateContract.save_snapshot)
+    load_snapshot = _verb(StateContract.load_snapshot)
+    delete_snapshot = _verb(StateContract.delete_snapshot)
+    list_snapshots = _verb(StateContract.list_snapshots)
+    stale = _verb(StateContract.stale)
+    set = _verb(StateContract.set)
+    get = _verb(StateContract.get)
+    delete = _verb(StateContract.delete)
+    exists = _verb(StateContract.exists)
+    set_json = _verb(StateContract.set_json)
+    get_json = _verb(StateContract.get_json)
+    delete_execution_state = _verb(StateContract.delete_execution_state)
+    bind = _verb(StateContract.bind)
+    sweep = _verb(StateContract.sweep)
+    health_check = _verb(StateContract.health_check)
