@@ -21,6 +21,8 @@ from tenure.persistence.commits.facet import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.codec import digest
+from tenure.persistence.model.digests import check_digest
 
 Update = Callable[[bytes | None], bytes]
 """From the stored snapshot, or None, to the next one. Pure and sync."""
@@ -98,15 +100,19 @@ def _update(tx: Transaction, _change: UpdateFlow) -> None:
 def _save(tx: Transaction, snapshot: bytes) -> None:
     if len(snapshot) > tx.limits.payload_bytes:
         raise PayloadTooLarge(size=len(snapshot), limit=tx.limits.payload_bytes)
-    tx.run("credentials.save", snapshot=snapshot, now=tx.now)
+    tx.run("credentials.save", snapshot=snapshot, digest=digest(snapshot), now=tx.now)
 
 
 def find(statements: Statements) -> bytes | None:
     """The stored snapshot, or None. Raises `Corrupt`."""
     row = statements.one("credentials.load")
-    if row is not None and not isinstance(row[0], bytes):
+    if row is None:
+        return None
+    snapshot, stored, scheme = row
+    if not isinstance(snapshot, bytes):
         raise Corrupt(record="credentials", key="oauth", detail="they are not bytes")
-    return None if row is None else row[0]
+    check_digest(digest(snapshot), stored, scheme, "credentials", "oauth")
+    return snapshot
 
 
 FACET: Final = Facet(

@@ -1,6 +1,7 @@
 -- name: credentials.save
-INSERT INTO oauth_flow (singleton, snapshot, updated_at) VALUES (1, :snapshot, :now)
-ON CONFLICT (singleton) DO UPDATE SET snapshot = excluded.snapshot, updated_at = excluded.updated_at;
+INSERT INTO oauth_flow (singleton, snapshot, digest, updated_at) VALUES (1, :snapshot, :digest, :now)
+ON CONFLICT (singleton) DO UPDATE
+SET snapshot = excluded.snapshot, digest = excluded.digest, scheme = excluded.scheme, updated_at = excluded.updated_at;
 
 -- name: credentials.load
-SELECT snapshot FROM oauth_flow WHERE singleton = 1;
+SELECT snapshot, digest, scheme FROM oauth_flow WHERE singleton = 1;

@@ -13,6 +13,7 @@ from tenure.persistence.commits.facet import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.operations import (
     OPS_RECORD_VERSION,
     PersistedOpsSnapshot,
@@ -64,6 +65,7 @@ def _persist(tx: Transaction, change: PersistOperations) -> None:
         record_version=OPS_RECORD_VERSION,
         epoch=change.epoch,
         snapshot=change.snapshot,
+        digest=seal(change.epoch, change.snapshot),
         now=tx.now,
     )
 
@@ -77,7 +79,12 @@ def _delete(tx: Transaction, change: DeleteOperations) -> None:
 def find(statements: Statements, runtime_id: LogicalRuntimeId) -> PersistedOpsSnapshot | None:
     """The stored snapshot, or None. Raises `Corrupt` or `SchemaMismatch` where it cannot be given."""
     row = statements.one("operations.load", runtime_id=runtime_id)
-    return None if row is None else decode_ops(row[1], row[0], runtime_id)
+    if row is None:
+        return None
+    version, snapshot, epoch, digest, scheme = row
+    found = decode_ops(snapshot, version, runtime_id)
+    check_digest(seal(epoch, snapshot), digest, scheme, "operations", runtime_id)
+    return found
 
 
 FACET: Final = Facet(

@@ -12,6 +12,7 @@ from tenure.errors import InvalidInput
 
 from .arguments import check_key, check_value
 from .codec import check_nesting, digest
+from .digests import seal
 from .phases import is_terminal
 from .policies import (
     InputDurability,
@@ -144,6 +145,32 @@ class InputExtra:
 def encode_extra(extra: InputExtra) -> str | None:
     """The object as it is stored; None where nothing is set."""
     return None if extra == InputExtra() else msgspec.json.encode(extra).decode()
+
+
+def seal_input(
+    runtime_id: str,
+    input_id: str,
+    generation: int,
+    *,
+    kind: str,
+    durability: str,
+    source: str,
+    idempotency_key: str | None,
+    payload_digest: bytes,
+    created_at: float,
+) -> bytes:
+    """One digest over what an input is, in whose inbox; how far it has come is not in it."""
+    return seal(
+        runtime_id,
+        input_id,
+        generation,
+        str(kind),
+        str(durability),
+        source,
+        idempotency_key,
+        payload_digest,
+        float(created_at),
+    )
 
 
 @final

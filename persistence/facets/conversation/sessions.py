@@ -29,6 +29,7 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
+from tenure.persistence.model.digests import check_digest
 from tenure.persistence.model.envelope import (
     EMPTY_DIGEST,
     extend_digest,
@@ -80,10 +81,25 @@ def create_as(tx: Transaction, session: int, session_id: SessionId, runtime: int
 
 def of_runtime(tx: Transaction, runtime_id: LogicalRuntimeId) -> SessionRecord:
     """The session that a runtime works on, as this commit has it in hand."""
-    session = runtimes.load(tx, runtime_id).session
+    session = own(tx, runtimes.load(tx, runtime_id))
     if session is None:
         raise Corrupt(record="runtime", key=runtime_id, detail="it has no session")
-    return load(tx, session)
+    return session
+
+
+def own(tx: Transaction, record: runtimes.RuntimeRecord) -> SessionRecord | None:
+    """The session that a runtime works on, or None. Raises `Corrupt` where the runtime names that of another one."""
+    if record.session is None:
+        return None
+    session = load(tx, record.session)
+    check_owner(session.runtime, record.runtime, record.runtime_id)
+    return session
+
+
+def check_owner(runtime: object, own: object, runtime_id: LogicalRuntimeId) -> None:
+    """Refuse a conversation that is not the runtime's own: its row names another session, or was changed."""
+    if runtime != own:
+        raise Corrupt(record="runtime", key=runtime_id, detail="it names a conversation that is not its own")
 
 
 def load(tx: Transaction, session: int) -> SessionRecord:
@@ -192,21 +208,27 @@ def _update(tx: Transaction, record: SessionRecord) -> None:
 
 
 def path_to(statements: Statements, head: int | None, count: int) -> list[bytes]:
-    """The messages on the path that ends at a node, first to last.
+    """The messages on the path that ends at a node, first to last; each is checked against its chained digest.
 
     Raises:
-        Corrupt: They are not as many as `count`, or one is not bytes.
+        Corrupt: They are not as many as `count`, or one is not what its digest says.
     """
-    path = [] if head is None else [_message(row[0], head) for row in statements.all("sessions.path", head=head)]
+    path: list[bytes] = []
+    digest = EMPTY_DIGEST
+    for payload, stored, scheme in [] if head is None else statements.all("sessions.path", head=head):
+        digest = _check_message(digest, payload, stored, scheme, f"{len(path) + 1} on the path to {head}")
+        path.append(payload)
     if len(path) != count:
         raise Corrupt(record="session", key=f"node {head}", detail=f"{len(path)} messages are there, and not {count}")
     return path
 
 
-def _message(payload: object, key: int) -> bytes:
+def _check_message(before: bytes, payload: object, stored: object, scheme: object, key: str) -> bytes:
     if not isinstance(payload, bytes):
-        raise Corrupt(record="session", key=f"node {key}", detail="a message is not bytes")
-    return payload
+        raise Corrupt(record="message", key=key, detail="it is not bytes")
+    digest = extend_digest(before, payload)
+    check_digest(digest, stored, scheme, "message", key)
+    return digest
 
 
 def path_of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> list[bytes] | None:
@@ -218,17 +240,20 @@ def path_of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> lis
     row = statements.one("sessions.of_runtime", runtime_id=runtime_id)
     if row is None:
         return None
-    check_row(row, (int, OPTIONAL_INT, int), "session", runtime_id)
-    _, head, count = row
+    _, head, count, runtime, own = row
+    check_row((head, count), (OPTIONAL_INT, int), "session", runtime_id)
+    check_owner(runtime, own, runtime_id)
     return path_to(statements, head, count)
 
 
 def appended_by_run(statements: Statements, run: int) -> list[tuple[int, bytes]]:
     """What a run has appended: the sequence of the boundary it landed with, and the message, in order. Raises `Corrupt`."""
     rows = statements.all("sessions.appended_by_run", run=run)
-    for row in rows:
-        check_row(row, (int, bytes), "node", f"of run {run}")
-    return [(boundary, payload) for boundary, payload in rows]
+    for boundary, payload, digest, scheme, parent, before in rows:
+        check_row((boundary, payload), (int, bytes), "message", f"of run {run}")
+        if parent is None or isinstance(before, bytes):
+            _check_message(before or EMPTY_DIGEST, payload, digest, scheme, f"of run {run}")
+    return [(row[0], row[1]) for row in rows]
 
 
 FACET: Final = Facet(name="sessions", handlers={AppendMessages: Handler(apply=_append, check=_check)})

@@ -18,7 +18,7 @@ UPDATE sessions SET revision = :revision, head = :head, message_count = :message
 WHERE session = :session;
 
 -- name: sessions.of_runtime
-SELECT s.session, s.head, s.message_count FROM sessions s JOIN runtimes r ON r.session = s.session
+SELECT s.session, s.head, s.message_count, s.runtime, r.runtime FROM sessions s JOIN runtimes r ON r.session = s.session
 WHERE r.runtime_id = :runtime_id;
 
 -- name: sessions.insert_node
@@ -32,7 +32,9 @@ WITH RECURSIVE path (node, parent, position) AS (
     UNION ALL
     SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent AND n.position < p.position
 )
-SELECT n.payload FROM path p JOIN nodes n ON n.node = p.node ORDER BY p.position;
+SELECT n.payload, n.digest, n.scheme FROM path p JOIN nodes n ON n.node = p.node ORDER BY p.position;
 
 -- name: sessions.appended_by_run
-SELECT boundary, payload FROM nodes WHERE run = :run ORDER BY node;
+-- With the digest that each was chained to: None where it is the first, or the one before it was let go.
+SELECT n.boundary, n.payload, n.digest, n.scheme, n.parent, p.digest
+FROM nodes n LEFT JOIN nodes p ON p.node = n.parent WHERE n.run = :run ORDER BY n.node;

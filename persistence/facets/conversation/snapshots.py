@@ -31,7 +31,7 @@ from tenure.persistence.commits.rows import (
     check_row,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import (
     chain,
     runtimes,
@@ -42,6 +42,7 @@ from tenure.persistence.model.continuity import (
     StoredPath,
     judge,
 )
+from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.envelope import (
     EMPTY_DIGEST,
     SessionSnapshot,
@@ -190,7 +191,7 @@ def _path_back(tx: Transaction, session: SessionRecord, count: int) -> list[tupl
 
 def _target(tx: Transaction, record: RuntimeRecord, session_id: SessionId) -> SessionRecord | None:
     """The session that a snapshot goes to: the runtime's own once that holds anything; else the one that is named."""
-    own = None if record.session is None else sessions.load(tx, record.session)
+    own = sessions.own(tx, record)
     if own is not None and (own.session_id == session_id or _holds_anything(tx, own)):
         return own
     return _by_id(tx, record, session_id)
@@ -201,8 +202,8 @@ def _by_id(tx: Transaction, record: RuntimeRecord, session_id: SessionId) -> Ses
     if row is None:
         return None
     if row[2] not in {None, record.runtime}:
-        own = None if record.session is None else sessions.load(tx, record.session).session_id
-        raise SessionBindingMismatch(bound=own, attempted=session_id)
+        own = sessions.own(tx, record)
+        raise SessionBindingMismatch(bound=None if own is None else own.session_id, attempted=session_id)
     return sessions.load(tx, row[0])
 
 
@@ -212,10 +213,13 @@ def _holds_anything(tx: Transaction, session: SessionRecord) -> bool:
 
 def _extras(tx: Transaction, session: SessionRecord) -> tuple[Rewrites, dict[str, Any] | None]:
     row = tx.one("snapshots.load", session=session.session)
-    return ((), None) if row is None else _decode_extras(session.session_id, row[0], row[1])
+    return ((), None) if row is None else _decode_extras(session.session_id, row)
 
 
-def _decode_extras(session_id: str, rewrites: bytes, meta: bytes) -> tuple[Rewrites, dict[str, Any]]:
+def _decode_extras(session_id: str, row: Row) -> tuple[Rewrites, dict[str, Any]]:
+    rewrites, meta, digest, scheme = row
+    check_row((rewrites, meta), (bytes, bytes), "session snapshot", session_id)
+    check_digest(seal(session_id, rewrites, meta), digest, scheme, "session snapshot", session_id)
     try:
         return msgspec.json.decode(rewrites, type=Rewrites), msgspec.json.decode(meta, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as exc:
@@ -225,7 +229,7 @@ def _decode_extras(session_id: str, rewrites: bytes, meta: bytes) -> tuple[Rewri
 def _compare(tx: Transaction, change: ReplaceSnapshot) -> bool | None:
     # At the place of idempotent replay, because no is an answer and nothing is written for it.
     record = runtimes.find_in_hand(tx, change.runtime_id)
-    session = None if record is None or record.session is None else sessions.load(tx, record.session)
+    session = None if record is None else sessions.own(tx, record)
     if session is None:
         return False
     rewrites, meta = _extras(tx, session)
@@ -262,7 +266,7 @@ def _replace(tx: Transaction, change: ReplaceSnapshot) -> bool:
         _empty(tx, record)
         tx.run("snapshots.quarantine", runtime=record.runtime, now=tx.now)
         return True
-    own = None if record.session is None else sessions.load(tx, record.session)
+    own = sessions.own(tx, record)
     if own is None or own.session_id != change.snapshot.session_id:
         target = _by_id(tx, record, change.snapshot.session_id) or _create(tx, record, change.snapshot.session_id)
         if own is not None:
@@ -283,7 +287,7 @@ def _clear(tx: Transaction, change: ClearSnapshot) -> bool:
 
 
 def _empty(tx: Transaction, record: RuntimeRecord) -> bool:
-    session = None if record.session is None else sessions.load(tx, record.session)
+    session = sessions.own(tx, record)
     if session is None or (session.head is None and _extras(tx, session)[1] is None):
         return False
     _leave(tx, session)
@@ -338,7 +342,14 @@ def _move(tx: Transaction, session: SessionRecord, snapshot: SessionSnapshot) ->
 
 
 def _save_extras(tx: Transaction, session: SessionRecord, rewrites: Rewrites, meta: dict[str, Any]) -> None:
-    tx.run("snapshots.save", session=session.session, rewrites=msgspec.json.encode(rewrites), meta=encode_meta(meta))
+    extras = msgspec.json.encode(rewrites), encode_meta(meta)
+    tx.run(
+        "snapshots.save",
+        session=session.session,
+        rewrites=extras[0],
+        meta=extras[1],
+        digest=seal(session.session_id, *extras),
+    )
 
 
 # Reads
@@ -354,10 +365,11 @@ def find(statements: Statements, runtime_id: LogicalRuntimeId) -> SessionSnapsho
     if row is None:
         return None
     check_row(row[:6], (int, str, OPTIONAL_INT, int, bytes, OPTIONAL_INT), "session", runtime_id)
-    _, session_id, head, count, digest, has_extras, rewrites, meta = row
+    _, session_id, head, count, digest, has_extras, *extras, runtime, own = row
+    sessions.check_owner(runtime, own, runtime_id)
     if head is None and has_extras is None:
         return None
-    known, about = ((), {}) if has_extras is None else _decode_extras(session_id, rewrites, meta)
+    known, about = ((), {}) if has_extras is None else _decode_extras(session_id, tuple(extras))
     messages = tuple(sessions.path_to(statements, head, count))
     snapshot = SessionSnapshot(session_id=session_id, messages=messages, rewrites=known, meta=about)
     if (len(messages), snapshot.digest) != (count, digest):

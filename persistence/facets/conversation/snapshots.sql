@@ -5,11 +5,12 @@ SELECT session, session_id, runtime, revision, head, message_count, digest FROM 
 UPDATE sessions SET runtime = :runtime WHERE session = :session;
 
 -- name: snapshots.load
-SELECT rewrites, meta FROM session_snapshots WHERE session = :session;
+SELECT rewrites, meta, digest, scheme FROM session_snapshots WHERE session = :session;
 
 -- name: snapshots.save
-INSERT INTO session_snapshots (session, rewrites, meta) VALUES (:session, :rewrites, :meta)
-ON CONFLICT (session) DO UPDATE SET rewrites = excluded.rewrites, meta = excluded.meta;
+INSERT INTO session_snapshots (session, rewrites, meta, digest) VALUES (:session, :rewrites, :meta, :digest)
+ON CONFLICT (session) DO UPDATE
+SET rewrites = excluded.rewrites, meta = excluded.meta, digest = excluded.digest, scheme = excluded.scheme;
 
 -- name: snapshots.drop
 DELETE FROM session_snapshots WHERE session = :session;
@@ -37,7 +38,8 @@ UPDATE nodes SET tombstoned_at = :now WHERE node IN (
 );
 
 -- name: snapshots.of_runtime
-SELECT s.session, s.session_id, s.head, s.message_count, s.digest, n.session, n.rewrites, n.meta
+SELECT s.session, s.session_id, s.head, s.message_count, s.digest, n.session, n.rewrites, n.meta, n.digest, n.scheme,
+       s.runtime, r.runtime
 FROM runtimes r JOIN sessions s ON s.session = r.session LEFT JOIN session_snapshots n ON n.session = s.session
 WHERE r.runtime_id = :runtime_id;
 

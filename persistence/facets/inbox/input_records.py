@@ -27,6 +27,7 @@ from tenure.persistence.commits.facet import (
     Facet,
     Handler,
 )
+from tenure.persistence.commits.rows import NUMBER, check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import (
@@ -34,6 +35,7 @@ from tenure.persistence.facets.records import (
     runtimes,
 )
 from tenure.persistence.model.codec import digest
+from tenure.persistence.model.digests import SHA_256, check_digest
 from tenure.persistence.model.input_state import (
     INPUT_RECORD_VERSION,
     InputExtra,
@@ -42,6 +44,7 @@ from tenure.persistence.model.input_state import (
     StoredInputState,
     check_input_state,
     encode_extra,
+    seal_input,
 )
 from tenure.persistence.model.phases import is_terminal
 from tenure.persistence.model.policies import DEFAULT_POLICIES
@@ -99,6 +102,7 @@ class _Known:
     payload_digest: bytes
     lane: str
     created_at: float
+    generation: int
 
 
 def _persist(tx: Transaction, change: PersistInputs) -> None:
@@ -129,7 +133,8 @@ def _find(tx: Transaction, runtime: int, input_id: InputId) -> _Known | None:
     row = tx.one("input_records.find", input_id=input_id, runtime=runtime)
     if row is None:
         return None
-    key, phase, reason, successor, admission, payload_digest, lane, created_at = row
+    key, phase, reason, successor, admission, payload_digest, lane, created_at, generation = row
+    check_row((created_at, generation), (NUMBER, int), RECORD, input_id)
     try:
         return _Known(
             input=key,
@@ -139,6 +144,7 @@ def _find(tx: Transaction, runtime: int, input_id: InputId) -> _Known | None:
             payload_digest=payload_digest,
             lane=lane,
             created_at=created_at,
+            generation=generation,
         )
     except ValueError as exc:
         raise Corrupt(record=RECORD, key=input_id, detail="its phase is none") from exc
@@ -158,7 +164,24 @@ def _check(
 
 
 def _write(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState, before: _Known | None) -> int:
+    generation = record.generation if before is None else before.generation
+    created_at = state.created_at
+    if created_at is None:
+        created_at = tx.now if before is None else before.created_at
+    sealed = seal_input(
+        record.runtime_id,
+        state.input_id,
+        generation,
+        kind=state.kind,
+        durability=state.durability,
+        source=state.source,
+        idempotency_key=state.idempotency_key,
+        payload_digest=state.payload_digest,
+        created_at=created_at,
+    )
     columns: dict[str, Any] = {
+        "created_at": created_at,
+        "seal": sealed,
         "kind": state.kind,
         "lane": _lane(state, before),
         "durability": state.durability,
@@ -188,9 +211,8 @@ def _write(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState, b
             "input_records.insert",
             input_id=state.input_id,
             runtime=record.runtime,
-            generation=record.generation,
+            generation=generation,
             admission=admission,
-            created_at=tx.now if state.created_at is None else state.created_at,
             **columns,
         )
         key: int = row[0] if row else 0
@@ -200,7 +222,7 @@ def _write(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState, b
             "input_records.update",
             input=key,
             admission=before.admission if state.admission_sequence is None else state.admission_sequence,
-            created_at=before.created_at if state.created_at is None else state.created_at,
+            scheme=SHA_256,
             **columns,
         )
     if before is None or before.payload_digest != state.payload_digest:
@@ -292,9 +314,21 @@ def _decode(row: Row) -> StoredInputState:
         row[:12]
     )
     (reason, successor, error, attempts, run_id, boundary, extra, created_at, updated_at) = row[12:21]
-    payload_digest, run, recoveries, pruned_at = row[21:]
+    payload_digest, run, recoveries, pruned_at, runtime_id, generation, sealed, scheme = row[21:]
     if type(version) is not int or version != INPUT_RECORD_VERSION:
         raise SchemaMismatch(what=f"input {input_id}", expected=INPUT_RECORD_VERSION, actual=str(version))
+    sealed_now = seal_input(
+        runtime_id,
+        input_id,
+        generation,
+        kind=kind,
+        durability=durability,
+        source=source,
+        idempotency_key=key,
+        payload_digest=payload_digest,
+        created_at=created_at,
+    )
+    check_digest(sealed_now, sealed, scheme, RECORD, input_id)
     if pruned_at is not None and payload is None:
         payload = b""  # a dead letter that was dropped: the row remembers its key, and no more
     elif not isinstance(payload, bytes) or digest(payload) != payload_digest:

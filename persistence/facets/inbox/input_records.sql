@@ -1,5 +1,5 @@
 -- name: input_records.find
-SELECT input, phase, reason, successor, admission, payload_digest, lane, created_at FROM inputs
+SELECT input, phase, reason, successor, admission, payload_digest, lane, created_at, generation FROM inputs
 WHERE input_id = :input_id AND runtime = :runtime;
 
 -- name: input_records.next_admission
@@ -15,18 +15,18 @@ SELECT input_id FROM inputs WHERE runtime = :runtime AND idempotency_key = :idem
 UPDATE inputs SET idempotency_key = :idempotency_key WHERE input = :input;
 
 -- name: input_records.insert
-INSERT INTO inputs (input_id, runtime, generation, admission, kind, lane, durability, source, payload_digest, phase, reason,
-                    run, attempts, boundary, error, created_at, updated_at, finished_at, record_version,
+INSERT INTO inputs (input_id, runtime, generation, admission, kind, lane, durability, source, payload_digest, seal,
+                    phase, reason, run, attempts, boundary, error, created_at, updated_at, finished_at, record_version,
                     supersession_key, successor, extra, recoveries, history)
-VALUES (:input_id, :runtime, :generation, :admission, :kind, :lane, :durability, :source, :payload_digest, :phase, :reason,
-        :run, :attempts, :boundary, :error, :created_at, :now, :finished_at, :record_version,
+VALUES (:input_id, :runtime, :generation, :admission, :kind, :lane, :durability, :source, :payload_digest, :seal,
+        :phase, :reason, :run, :attempts, :boundary, :error, :created_at, :now, :finished_at, :record_version,
         :supersession_key, :successor, :extra, :recoveries, :history)
 RETURNING input;
 
 -- name: input_records.update
 UPDATE inputs
 SET admission = :admission, kind = :kind, lane = :lane, durability = :durability, source = :source,
-    payload_digest = :payload_digest, phase = :phase, reason = :reason, run = :run, attempts = :attempts,
+    payload_digest = :payload_digest, seal = :seal, scheme = :scheme, phase = :phase, reason = :reason, run = :run, attempts = :attempts,
     boundary = :boundary, error = :error, created_at = :created_at, updated_at = :now, finished_at = :finished_at,
     record_version = :record_version, supersession_key = :supersession_key, successor = :successor, extra = :extra,
     recoveries = :recoveries, history = :history
@@ -48,6 +48,7 @@ WHERE r.runtime_id = :runtime_id AND i.input_id = :input_id;
 -- name: input_records.load
 SELECT i.input_id, i.record_version, i.kind, i.phase, p.payload, i.source, i.durability, i.idempotency_key,
        i.supersession_key, i.lane, i.admission, i.history, i.reason, i.successor, i.error, i.attempts, u.run_id, i.boundary,
-       i.extra, i.created_at, i.updated_at, i.payload_digest, i.run, i.recoveries, i.pruned_at
-FROM inputs i LEFT JOIN payloads p ON p.input = i.input LEFT JOIN runs u ON u.run = i.run
+       i.extra, i.created_at, i.updated_at, i.payload_digest, i.run, i.recoveries, i.pruned_at,
+       r.runtime_id, i.generation, i.seal, i.scheme
+FROM inputs i LEFT JOIN payloads p ON p.input = i.input LEFT JOIN runs u ON u.run = i.run JOIN runtimes r ON r.runtime = i.runtime
 WHERE i.input = :input;

@@ -34,6 +34,7 @@ from tenure.persistence.facets.records import (
 from tenure.persistence.model.input_state import (
     InputExtra,
     encode_extra,
+    seal_input,
     source_type,
 )
 from tenure.persistence.model.lifecycle import (
@@ -189,6 +190,17 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
         source=change.source,
         idempotency_key=change.idempotency_key,
         payload_digest=change.payload_digest,
+        seal=seal_input(
+            change.runtime_id,
+            change.input_id,
+            record.generation,
+            kind=change.kind,
+            durability=change.durability,
+            source=change.source,
+            idempotency_key=change.idempotency_key,
+            payload_digest=change.payload_digest,
+            created_at=tx.now,
+        ),
         phase=InputPhase.QUEUED,
         history=history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED),
         now=tx.now,

@@ -10,9 +10,9 @@ SELECT count(*) FROM (SELECT 1 FROM inputs WHERE runtime = :runtime AND finished
 -- name: inputs.insert
 -- Admission is the row's own key: later inputs come later, and nothing else needs counting.
 INSERT INTO inputs (input_id, runtime, generation, admission, kind, lane, durability, source, idempotency_key,
-                    payload_digest, phase, attempts, created_at, updated_at, history)
+                    payload_digest, seal, phase, attempts, created_at, updated_at, history)
 VALUES (:input_id, :runtime, :generation, coalesce((SELECT max(input) FROM inputs), 0) + 1, :kind, :lane, :durability,
-        :source, :idempotency_key, :payload_digest, :phase, 0, :now, :now, :history)
+        :source, :idempotency_key, :payload_digest, :seal, :phase, 0, :now, :now, :history)
 RETURNING input;
 
 -- name: inputs.insert_payload

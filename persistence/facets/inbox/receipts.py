@@ -102,7 +102,7 @@ def _mint_next(
     boundary: RunApplyBoundary,
     contributing_input_ids: tuple[InputId, ...],
 ) -> RunBoundaryReceipt:
-    session = None if record.session is None else sessions.load(tx, record.session)
+    session = sessions.own(tx, record)
     receipt = RunBoundaryReceipt(
         run_id=run.run_id,
         boundary=boundary,

@@ -26,6 +26,7 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
+from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.lifecycle import durable_state
 from tenure.persistence.model.lifecycle_record import (
     LIFECYCLE_RECORD_VERSION,
@@ -164,7 +165,13 @@ def _persist_state(tx: Transaction, change: PersistState) -> RuntimeState:
     runtimes.save(tx, record)
     if change.binding is not None:
         facts = _encode(change.binding)
-        tx.run("lifecycle.bind", runtime=record.runtime, fence_token=record.fence_token, facts=facts)
+        tx.run(
+            "lifecycle.bind",
+            runtime=record.runtime,
+            fence_token=record.fence_token,
+            facts=facts,
+            digest=seal(record.fence_token, facts),
+        )
     return record.state
 
 
@@ -176,7 +183,9 @@ def find_record(statements: Statements, runtime_id: LogicalRuntimeId) -> bytes |
     row = statements.one("lifecycle.record", runtime_id=runtime_id)
     if row is None or row[0] == runtimes.NO_LIFECYCLE_RECORD:
         return None
-    version, state, generation, fence_token, epoch, bound_under, facts = row
+    version, state, generation, fence_token, epoch, bound_under, facts, digest, scheme = row
+    if facts is not None:
+        check_digest(seal(bound_under, facts), digest, scheme, "lifecycle record", runtime_id)
     if facts is None or bound_under != fence_token:
         facts = _encode(
             {

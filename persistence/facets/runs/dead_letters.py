@@ -29,6 +29,8 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
+from tenure.persistence.model.codec import digest
+from tenure.persistence.model.digests import check_digest
 from tenure.persistence.model.lifecycle import (
     Standing,
     accepts_input,
@@ -189,8 +191,9 @@ def of_runtime(
 
 
 def _decode(row: Row) -> DeadLetter:
-    check_row(row, (str, str, str, OPTIONAL_TEXT, int, bytes, OPTIONAL_TEXT), "dead letter", row[0])
-    input_id, kind, reason, error, attempts, payload, target = row
+    check_row(row, (str, str, str, OPTIONAL_TEXT, int, bytes, OPTIONAL_TEXT, bytes, int), "dead letter", row[0])
+    input_id, kind, reason, error, attempts, payload, target, payload_digest, scheme = row
+    check_digest(digest(payload), payload_digest, scheme, "dead letter", input_id)
     return DeadLetter(
         input_id=input_id,
         kind=member(InputKind, kind, "dead letter", input_id),

@@ -117,7 +117,7 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun:
         return _enter_again(tx, record.run or 0)
     abandoned: list[InputEnded] = []
     while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
-        session = None if record.session is None else sessions.load(tx, record.session)
+        session = sessions.own(tx, record)
         base, base_count = (None, 0) if session is None else (session.head, session.message_count)
         run = run_records.begin(tx, record.runtime, change.run_id, base, base_count)
         try:

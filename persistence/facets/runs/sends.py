@@ -33,6 +33,8 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.records import run_records
+from tenure.persistence.model.codec import digest
+from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.values import (
     InputId,
     InputKind,
@@ -101,6 +103,7 @@ def _send(tx: Transaction, change: Send) -> Sent:
     except (NotFound, NotAccepting, RuntimeDestroyed, PayloadTooLarge, Corrupt, IdempotencyConflict) as exc:
         # The last two: damage at the target, which is not the sender's to suffer.
         input_id, refused = None, str(exc)
+    kept = None if refused is None else change.input_id
     tx.run(
         "sends.insert",
         run=run.run,
@@ -108,12 +111,18 @@ def _send(tx: Transaction, change: Send) -> Sent:
         boundary=run.boundaries + 1,
         target=change.target,
         payload_digest=change.payload_digest,
+        seal=_seal(change.run_id, change.index, run.boundaries + 1, change.target, change.payload_digest, kept),
         refused=refused,
-        input_id=None if refused is None else change.input_id,
+        input_id=kept,
         payload=None if refused is None else change.payload,
         now=tx.now,
     )
     return Sent(target=change.target, input_id=input_id, refused=refused)
+
+
+def _seal(run_id: str, index: int, boundary: int, target: str, payload_digest: bytes, input_id: str | None) -> bytes:
+    """Who was sent what, and as what it is kept where it was refused."""
+    return seal(run_id, index, boundary, target, payload_digest, input_id)
 
 
 def _admit(tx: Transaction, send: Send) -> InputId:
@@ -140,8 +149,11 @@ def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, inpu
     row = tx.one("sends.find_refused", runtime=runtime, input_id=input_id)
     if row is None:
         return None
-    check_row(row, (int, str, int, str, bytes, bytes), "refused send", input_id)
-    key, run_id, index, target, payload, payload_digest = row
+    check_row(row, (int, str, int, str, bytes, bytes, int, bytes, int), "refused send", input_id)
+    key, run_id, index, target, payload, payload_digest, boundary, sealed, scheme = row
+    check_digest(digest(payload), payload_digest, scheme, "refused send", input_id)
+    whole = _seal(run_id, index, boundary, target, payload_digest, input_id)
+    check_digest(whole, sealed, scheme, "refused send", input_id)
     send = Send(
         runtime_id=runtime_id,
         run_id=run_id,
@@ -190,8 +202,10 @@ def of_run(statements: Statements, run: int) -> list[RecordedSend]:
 
 
 def _recorded(row: Row) -> RecordedSend:
-    check_row(row, (int, int, str, bytes, OPTIONAL_TEXT), "send", row[0])
-    index, boundary, target, payload_digest, why = row
+    check_row(row, (int, int, str, bytes, OPTIONAL_TEXT, OPTIONAL_TEXT, str, bytes, int), "send", row[0])
+    index, boundary, target, payload_digest, why, input_id, run_id, sealed, scheme = row
+    whole = _seal(run_id, index, boundary, target, payload_digest, input_id)
+    check_digest(whole, sealed, scheme, "send", f"{run_id}:{index}")
     return RecordedSend(index=index, boundary=boundary, target=target, payload_digest=payload_digest, refused=why)
 
 
@@ -226,8 +240,11 @@ def refused(
 
 
 def _refused(row: Row) -> RefusedSend:
-    check_row(row, (str, str, int, str, str, bytes), "refused send", row[0])
-    input_id, run_id, index, target, why, payload = row
+    check_row(row, (str, str, int, str, str, bytes, bytes, int, bytes, int), "refused send", row[0])
+    input_id, run_id, index, target, why, payload, payload_digest, boundary, sealed, scheme = row
+    check_digest(digest(payload), payload_digest, scheme, "refused send", input_id)
+    whole = _seal(run_id, index, boundary, target, payload_digest, input_id)
+    check_digest(whole, sealed, scheme, "refused send", input_id)
     return RefusedSend(input_id=input_id, run_id=run_id, index=index, target=target, refused=why, payload=payload)
 
 

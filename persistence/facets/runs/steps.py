@@ -30,6 +30,7 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
+from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.values import (
     HeldReason,
     LogicalRuntimeId,
@@ -114,9 +115,15 @@ def _record(tx: Transaction, change: RecordStep) -> None:
         status=change.status,
         result=change.result,
         error=change.error,
+        result_digest=_seal(change.run_id, change.name, change.ordinal, change.result, change.error),
         started_at=change.started_at,
         ended_at=change.ended_at,
     )
+
+
+def _seal(run_id: str, name: str, ordinal: int, result: bytes | None, error: str | None) -> bytes:
+    """What a step came to, and which step of which run that was: a result in the place of another is found out too."""
+    return seal(run_id, name, ordinal, result, error)
 
 
 @final
@@ -141,8 +148,9 @@ def of_run(statements: Statements, run: int) -> list[RecordedStep]:
 
 def _decode(row: Row) -> RecordedStep:
     key = f"{row[0]} #{row[1]}"
-    check_row(row, (str, int, bytes, str, str, str, OPTIONAL_BYTES, OPTIONAL_TEXT), "step", key)
-    name, ordinal, digest, version, repeat, status, result, error = row
+    check_row(row, (str, int, bytes, str, str, str, OPTIONAL_BYTES, OPTIONAL_TEXT, bytes, int, str), "step", key)
+    name, ordinal, digest, version, repeat, status, result, error, result_digest, scheme, run_id = row
+    check_digest(_seal(run_id, name, ordinal, result, error), result_digest, scheme, "step", key)
     return RecordedStep(
         name=name,
         ordinal=ordinal,
@@ -239,14 +247,18 @@ class SettleStep(Change):
 def _settle(tx: Transaction, change: SettleStep) -> None:
     _check_size(tx, change.result)
     record = runtimes.load(tx, change.runtime_id)
+    run = None if record.run is None else run_records.load(tx, record.run)
     if change.run_id is not None:
         run_records.current(tx, change.runtime_id, change.run_id)
     elif record.held != HeldReason.NEEDS_ATTENTION:
         raise _not_in_doubt(change.name, change.ordinal)
     which = {"run": record.run, "name": change.name, "ordinal": change.ordinal}
     own = {"or_status": StepStatus.IN_DOUBT if change.run_id is None else StepStatus.DISPATCHED}
+    if run is None:
+        raise _not_in_doubt(change.name, change.ordinal)
     if change.ran:
-        settled = tx.run("steps.settle", result=change.result, now=tx.now, **which, **own)
+        sealed = _seal(run.run_id, change.name, change.ordinal, change.result, None)
+        settled = tx.run("steps.settle", result=change.result, result_digest=sealed, now=tx.now, **which, **own)
     else:
         settled = tx.run("steps.forget", **which, **own)
     if not settled:

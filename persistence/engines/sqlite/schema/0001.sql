@@ -1,5 +1,6 @@
 -- The store. Rows that grow append on a rising INTEGER PRIMARY KEY; other tables name a runtime, run or session by its
 -- integer; indexes are narrow, and partial where only open work is ever looked for (docs/architecture.md, "Few dirty pages").
+-- What has a digest or a seal says its scheme (model/digests.py).
 
 CREATE TABLE store (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
@@ -56,7 +57,8 @@ CREATE TABLE sessions (
     revision INTEGER NOT NULL,
     head INTEGER,
     message_count INTEGER NOT NULL,
-    digest BLOB NOT NULL
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
 );
 
 CREATE TABLE nodes (
@@ -69,6 +71,7 @@ CREATE TABLE nodes (
     boundary INTEGER,
     created_at REAL NOT NULL,
     tombstoned_at REAL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     payload BLOB NOT NULL
 );
 CREATE INDEX nodes_of_run ON nodes (run, boundary) WHERE run IS NOT NULL;
@@ -103,6 +106,8 @@ CREATE TABLE inputs (
     source TEXT NOT NULL,
     idempotency_key TEXT,
     payload_digest BLOB NOT NULL,
+    seal BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     phase TEXT NOT NULL,
     reason TEXT,
     run INTEGER,
@@ -152,7 +157,8 @@ CREATE TABLE receipts (
     committed_at REAL NOT NULL,
     host INTEGER NOT NULL,
     group_number INTEGER NOT NULL,
-    chain BLOB NOT NULL
+    chain BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
 );
 CREATE UNIQUE INDEX receipts_by_run ON receipts (run, sequence);
 
@@ -167,6 +173,8 @@ CREATE TABLE steps (
     status TEXT NOT NULL,
     result BLOB,
     error TEXT,
+    result_digest BLOB,
+    scheme INTEGER NOT NULL DEFAULT 1,
     started_at REAL NOT NULL,
     ended_at REAL
 );
@@ -179,6 +187,8 @@ CREATE TABLE sends (
     boundary INTEGER NOT NULL,
     target TEXT NOT NULL,
     payload_digest BLOB NOT NULL,
+    seal BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     refused TEXT,
     input_id TEXT,
     payload BLOB,
@@ -200,7 +210,8 @@ CREATE TABLE links (
     generation INTEGER NOT NULL,
     committed_at REAL NOT NULL,
     group_number INTEGER NOT NULL,
-    chain BLOB NOT NULL
+    chain BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX links_by_position ON links (runtime, position);
 
@@ -209,7 +220,9 @@ CREATE INDEX links_by_position ON links (runtime, position);
 CREATE TABLE bindings (
     runtime INTEGER PRIMARY KEY,
     fence_token INTEGER NOT NULL,
-    facts BLOB NOT NULL
+    facts BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
 );
 
 -- Snapshots: what an envelope has beside its messages, apart from the sessions, whose rows change with every append.
@@ -217,7 +230,9 @@ CREATE TABLE bindings (
 CREATE TABLE session_snapshots (
     session INTEGER PRIMARY KEY,
     rewrites BLOB NOT NULL,
-    meta BLOB NOT NULL
+    meta BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
 );
 
 CREATE TABLE quarantines (
@@ -232,6 +247,8 @@ CREATE TABLE operations (
     record_version INTEGER NOT NULL,
     epoch TEXT NOT NULL,
     snapshot BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     updated_at REAL NOT NULL
 );
 
@@ -240,6 +257,8 @@ CREATE TABLE operations (
 CREATE TABLE oauth_flow (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
     snapshot BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     updated_at REAL NOT NULL
 );
 

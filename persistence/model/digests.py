@@ -1,0 +1,44 @@
+"""Digests of stored rows, by scheme: the one place that computes them and the one that judges them.
+
+Each row with a digest says in its ``scheme`` how that was computed. Today there is one scheme, SHA-256 without a key: it finds
+what a disk, a cable or a hand in the wrong table changed, and not one who computes the digest anew. A keyed scheme gets the
+next number, and rows of both may stand in one store.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from tenure.errors import Corrupt, SchemaMismatch
+
+from .codec import digest
+
+SHA_256: Final = 1
+"""The scheme that is written now."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def seal(*parts: str | bytes | float | None) -> bytes:
+    """One digest over several columns of a row, each with its type and its length."""
+    return digest(_encode(parts))
+
+
+def check_scheme(scheme: object, record: str, key: object) -> None:
+    """Refuse a row whose digest is of a scheme that this version does not know. Raises `SchemaMismatch`."""
+    if type(scheme) is not int or scheme != SHA_256:
+        raise SchemaMismatch(what=f"the digest of {record} {key}", expected=SHA_256, actual=str(scheme))
+
+
+def check_digest(computed: bytes, stored: object, scheme: object, record: str, key: object) -> None:
+    """Refuse a row that is not what its digest says.
+
+    Raises:
+        Corrupt: It was changed. Names the record and its key; never its content.
+        SchemaMismatch: The digest is of another scheme.
+    """
+    check_scheme(scheme, record, key)
+    if computed != stored:
+        raise Corrupt(record=record, key=str(key), detail="it is not what its digest says")
