@@ -31,6 +31,7 @@ class SupervisorStatistics:
         refused_sends: Sends since then that their target could not take.
         failed_takeovers: Takeovers since then that failed, each time it was tried.
         lost_hosts: Other hosts that this one has judged dead or lapsed since then.
+        longest_block_s: Most seconds since then that the loop stood still at one time, from 1 on; of a file.
         commits: Commits that landed since the store was opened.
         groups: Groups they shared.
         waiting: Commits that wait for the writer.
@@ -50,6 +51,7 @@ class SupervisorStatistics:
     refused_sends: int
     failed_takeovers: int
     lost_hosts: int
+    longest_block_s: float
     commits: int
     groups: int
     waiting: int
@@ -75,6 +77,7 @@ def statistics_of(
         refused_sends=log.refused_sends,
         failed_takeovers=log.failed_takeovers,
         lost_hosts=log.lost_hosts,
+        longest_block_s=log.longest_block_s,
         commits=writer.commits,
         groups=writer.groups,
         waiting=writer.waiting,

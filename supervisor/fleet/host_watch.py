@@ -9,6 +9,7 @@ others wrote, and at once where a host was marked lost.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, final
@@ -53,6 +54,9 @@ T = TypeVar("T")
 
 LOOK_AGAIN_S: Final = 1.0
 """Seconds after which a wait for something stored reads again, also where no other host wrote: this one may have."""
+
+LATE_S: Final = 1.0
+"""Seconds that the loop may stand still before a line of the log says so; a lease ends at `Limits.lease_s` of it."""
 
 NOT_NOW: Final = (Contended, DiskFull, CannotOpen)
 """Another process's lock, no room, no file descriptor: nothing happened, and a task of the host tries again later."""
@@ -163,9 +167,22 @@ class HostWatch:
 
     async def _watch(self) -> None:
         while True:
-            await trio.sleep(self._store.limits.poll_s)
+            await self._nap(self._store.limits.poll_s)
             if not await self._safely(self._look):
                 self._stirred = True  # the next look tries again, and reads what this one did not
+
+    async def _nap(self, seconds: float) -> None:
+        """Sleep, and say so where the loop came back late: then code of a behaviour has blocked it, or the process stood still.
+
+        Judged by both clocks: a virtual one jumps, and beside a virtual one the real one goes on.
+        """
+        began, real_began = trio.current_time(), time.perf_counter()
+        await trio.sleep(seconds)
+        late_s = min(trio.current_time() - began, time.perf_counter() - real_began) - seconds
+        if late_s >= LATE_S:
+            # Asked now and not before each nap: a run that blocked cannot have ended, since its end is a commit.
+            running = [each.runtime_id for each in self._supervisor.owned if each.run_id is not None]
+            self._supervisor.log.loop_blocked(late_s, running)
 
     async def _take_over_what_is_left(self) -> None:
         while True:

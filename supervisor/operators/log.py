@@ -8,7 +8,7 @@ promised in docs/logging.md; texts are not. No payload and no message of a sessi
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, final
 
@@ -27,6 +27,9 @@ RUNS: Final = "tenure.runs"
 HOSTS: Final = "tenure.hosts"
 STORE: Final = "tenure.store"
 
+NAMED: Final = 5
+"""Most runtimes that one line names."""
+
 
 @final
 class HostLog:
@@ -38,6 +41,7 @@ class HostLog:
         refused_sends: Sends that their target could not take.
         failed_takeovers: Runtimes that could not be taken over, each time it was tried.
         lost_hosts: Other hosts that this one judged dead or lapsed.
+        longest_block_s: Most seconds that the loop stood still at one time.
         defects: Mistakes of ours that ended a run or a task of one runtime.
     """
 
@@ -48,6 +52,7 @@ class HostLog:
         self.refused_sends = 0
         self.failed_takeovers = 0
         self.lost_hosts = 0
+        self.longest_block_s = 0.0
         self.defects = 0
         self._failed_look: str | None = None
         root = logging.getLogger(ROOT)
@@ -105,6 +110,14 @@ class HostLog:
         """Every thread for sync steps is taken, and steps wait."""
         text = f"steps wait for a thread: {_whose(longest)} has held one for {longest.seconds:.1f} s, longest of all"
         _write(RUNS, logging.WARNING, text, runtime_id=longest.runtime_id, run_id=longest.run_id, step=longest.name)
+
+    def loop_blocked(self, seconds: float, running: Sequence[LogicalRuntimeId]) -> None:
+        """The loop stood still, while these had a run."""
+        self.longest_block_s = max(self.longest_block_s, seconds)
+        named = ", ".join(map(repr, running[:NAMED]))
+        more = f" and {len(running) - NAMED} more" if len(running) > NAMED else ""
+        text = f"the loop stood still for {seconds:.1f} s; runs were executing of {named or 'no runtime'}{more}"
+        _write(HOSTS, logging.WARNING, text)
 
     def takeover_failed(self, runtime_id: LogicalRuntimeId, error: Error, *, again: bool) -> None:
         """A runtime with work could not be taken over; `again`: it is tried again at the next renewal."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,19 @@ async def test_the_backlog_tells_what_waits_and_since_when(database: Path, autoj
 
     assert waiting.inputs == 2
     assert waiting.oldest_at == pytest.approx(now, abs=0.1)
+
+
+@pytest.mark.process
+async def test_a_behaviour_that_blocks_the_loop_is_named(tmp_path: Path, lines: pytest.LogCaptureFixture) -> None:
+    async def blocks(run: tenure.Run) -> None:
+        time.sleep(1.2)  # noqa: ASYNC251 - that is its mistake
+
+    async with tenure.open_supervisor(tmp_path / "agents.db", behaviours={"k": blocks}) as opened:
+        await consumed(await opened.spawn("blocking", "k"), "go")
+        with trio.fail_after(30):
+            while not opened.statistics().longest_block_s:  # noqa: ASYNC110 - a number has no event
+                await trio.sleep(0.001)
+
+    (line,) = [line for line in lines.messages if "stood still" in line]
+    assert "'blocking'" in line
+    assert told(lines) == [("tenure.hosts", "WARNING")]
