@@ -21,6 +21,7 @@ import tenure
 from tenure.cli.app import app
 from tenure.cli.exits import DONE, NOT_THERE, REFUSED, WRONG_USE
 from tests.architecture.tree import ROOT
+from tests.kit.processes import running
 
 ONE_ATTEMPT = tenure.RestartPolicy(max_attempts=1)
 LONG_BACKOFF = tenure.RestartPolicy(backoff_s=1e6, backoff_limit_s=1e6)
@@ -306,7 +307,7 @@ def test_tail_prints_the_newest_of_the_chain_and_follows_what_lands(path: Path) 
 
     command = [sys.executable, "-m", "tenure.cli", "tail", "--json", "-n", "0", "-f", str(path), "alice"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
+    with running(command, env=environment) as child:
         assert child.stdout is not None
         try:
 

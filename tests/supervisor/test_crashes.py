@@ -20,6 +20,7 @@ from tests.kit.hosting import (
     nothing,
     peek,
 )
+from tests.kit.processes import running
 
 pytestmark = pytest.mark.process
 
@@ -38,7 +39,7 @@ def run_host(database: Path, mode: str) -> tuple[int, list[str]]:
 def accept_until_killed(database: Path, enough: int) -> list[int]:
     """The keys of the inputs whose accept returned, before a kill that comes after `enough` of them."""
     command = [sys.executable, str(HOST), str(database), "accept"]
-    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as child:
+    with running(command, env=ENVIRONMENT) as child:
         assert child.stdout is not None
         acknowledged = [int(child.stdout.readline()) for _ in range(enough)]
         child.kill()

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.architecture.tree import ROOT
+from tests.kit.processes import running
 
 PATIENCE_S = 120.0
 
 
-def start(name: str, *arguments: object) -> subprocess.Popen[str]:
-    """Start an example in a process of its own; tenure is found as in a checkout."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "examples" / name), *map(str, arguments)],
+def start(name: str, *arguments: object) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Start an example in its own process; tenure is found as in a checkout."""
+    return running(
+        [sys.executable, ROOT / "examples" / name, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
 
 

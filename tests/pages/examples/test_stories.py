@@ -32,7 +32,7 @@ def test_without_a_store_an_example_makes_a_folder_and_names_it(
 def test_a_story_is_not_told_over_an_old_one(name: str, tmp_path: Path) -> None:
     (tmp_path / "a.db").touch()
     with start(name, "--db", tmp_path / "a.db") as process:
-        _, errors = process.communicate()
+        _, errors = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 2
     assert "exists" in errors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.kit.faulty_vfs import (
     WRITE_ERROR,
     FaultyVfs,
 )
+from tests.kit.processes import running
 from tests.kit.stores import (
     OpenMode,
     landed,
@@ -167,15 +169,11 @@ trio.run(main)
 @pytest.mark.process
 async def test_what_a_killed_process_acknowledged_is_there(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
-    child = await trio.to_thread.run_sync(
-        lambda: subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    )
-    assert child.stdout is not None
-    lines = [await trio.to_thread.run_sync(child.stdout.readline) for _ in range(20)]
-    child.kill()
-    rest = await trio.to_thread.run_sync(child.stdout.read)
-    child.wait()
-    child.stdout.close()
+    with running([sys.executable, "-c", KILLED, path], cwd=ROOT) as child:
+        assert child.stdout is not None
+        lines = [await trio.to_thread.run_sync(child.stdout.readline) for _ in range(20)]
+        child.kill()
+        rest = await trio.to_thread.run_sync(child.stdout.read)
     acknowledged = [line.split() for line in [*lines, *rest.splitlines()] if len(line.split()) == 2]
 
     async with open_store(path) as store:
@@ -226,9 +224,8 @@ trio.run(main)
 async def test_two_processes_on_one_file_both_land_everything(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
 
-    def start(name: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", WRITER, str(path), name]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    def start(name: str) -> AbstractContextManager[subprocess.Popen[str]]:
+        return running([sys.executable, "-c", WRITER, path, name], stdin=subprocess.PIPE, cwd=ROOT)
 
     def step(child: subprocess.Popen[str]) -> str:
         assert child.stdin is not None
@@ -237,24 +234,25 @@ async def test_two_processes_on_one_file_both_land_everything(tmp_path: Path) ->
         child.stdin.flush()
         return child.stdout.readline().strip()
 
-    children = [await trio.to_thread.run_sync(start, name) for name in ("a", "b")]
-    for child in children:
-        assert child.stdout is not None
-        assert (await trio.to_thread.run_sync(child.stdout.readline)).strip() == "open"
-    answers: list[str] = []
-    async with trio.open_nursery() as nursery:
-
-        async def write(child: subprocess.Popen[str]) -> None:
-            answers.append(await trio.to_thread.run_sync(step, child))
-
+    with ExitStack() as ended:
+        children = [ended.enter_context(start(name)) for name in ("a", "b")]
         for child in children:
-            nursery.start_soon(write, child)
-    assert answers == ["done", "done"]
+            assert child.stdout is not None
+            assert (await trio.to_thread.run_sync(child.stdout.readline)).strip() == "open"
+        answers: list[str] = []
+        async with trio.open_nursery() as nursery:
 
-    keys = [f"m-{n}" for n in range(50)]
-    async with open_store(path) as store:
-        for name in ("a", "b"):
-            assert await landed(store, *keys, runtime_id=name) == keys
-    for child in children:
-        await trio.to_thread.run_sync(child.communicate, "\n")
-        assert child.returncode == 0
+            async def write(child: subprocess.Popen[str]) -> None:
+                answers.append(await trio.to_thread.run_sync(step, child))
+
+            for child in children:
+                nursery.start_soon(write, child)
+        assert answers == ["done", "done"]
+
+        keys = [f"m-{n}" for n in range(50)]
+        async with open_store(path) as store:
+            for name in ("a", "b"):
+                assert await landed(store, *keys, runtime_id=name) == keys
+        for child in children:
+            await trio.to_thread.run_sync(child.communicate, "\n")
+            assert child.returncode == 0

@@ -23,6 +23,7 @@ from tests.kit.hosting import (
     host,
     peek,
 )
+from tests.kit.processes import running
 from tests.kit.worlds import (
     Host,
     supervisor,
@@ -257,7 +258,7 @@ sys.stdin.read()
 def locked(database: Path) -> Generator[None]:
     """Another process holds the write lock."""
     command = [sys.executable, "-c", HOLDER, str(database)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with running(command, stdin=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
         yield
