@@ -255,7 +255,8 @@ class HostWatch:
         for arrival in news.arrived:
             with self._supervisor.mending.net(arrival.runtime_id):
                 self.doubt(arrival.runtime_id)  # what came in elsewhere may have taken the place of what waits here
-                self._supervisor.wake(arrival.runtime_id, steered=arrival.steers)
+                if arrival.waits:  # else its actor has it already, and would begin a run for nothing
+                    self._supervisor.wake(arrival.runtime_id, steered=arrival.steers)
         self._tell(news.outcomes)
         for request in news.requests:
             with self._supervisor.mending.net(request.runtime_id):

@@ -366,10 +366,12 @@ class Arrival:
     Attributes:
         runtime_id: Which runtime.
         steers: Whether some of it was sent to steer.
+        waits: Whether some of it is in no run yet.
     """
 
     runtime_id: LogicalRuntimeId
     steers: bool
+    waits: bool
 
 
 def newest(statements: Statements) -> int:
@@ -380,8 +382,8 @@ def newest(statements: Statements) -> int:
 
 def arrived(statements: Statements, host: int, after: int) -> tuple[Arrival, ...]:
     """Runtimes of a host, or of no host that lives, with unfinished inputs newer than `after`."""
-    rows = sound(statements.readable("inputs.arrived", host=host, after=after), (str, int))
-    return tuple(Arrival(runtime_id=runtime_id, steers=bool(steers)) for runtime_id, steers in rows)
+    rows = sound(statements.readable("inputs.arrived", host=host, after=after), (str, int, int))
+    return tuple(Arrival(runtime_id=name, steers=bool(steers), waits=bool(waits)) for name, steers, waits in rows)
 
 
 @final

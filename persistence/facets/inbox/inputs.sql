@@ -130,7 +130,7 @@ SELECT max(input) FROM inputs;
 
 -- name: inputs.arrived
 -- Whose inboxes hold something newer than this input: of this host, or of no host that lives.
-SELECT r.runtime_id, max(CASE WHEN i.lane = 'steer' THEN 1 ELSE 0 END)
+SELECT r.runtime_id, max(CASE WHEN i.lane = 'steer' THEN 1 ELSE 0 END), max(CASE WHEN i.run IS NULL THEN 1 ELSE 0 END)
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN hosts h ON h.host = r.owner
 WHERE i.input > :after AND i.finished_at IS NULL
   AND (r.owner = :host OR r.owner IS NULL OR h.lost_at IS NOT NULL)
