@@ -11,6 +11,7 @@ from tenure.errors import InvalidTransition, RuntimeDestroyed
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.ownership.lifecycle import WriteLifecycle
 from tenure.persistence.facets.ownership.ownership import RenewToken
+from tenure.persistence.facets.runs.restarting import AmendRun
 from tenure.persistence.facets.runs.runs import DropRun
 from tenure.persistence.model.lifecycle import (
     LifecycleEvent,
@@ -121,13 +122,13 @@ def may_begin(facts: RuntimeFacts) -> bool:
 
 
 def check_drops(facts: RuntimeFacts, changes: Iterable[Change]) -> None:
-    """Refuse to resume a runtime with a new run while its run executes.
+    """Refuse to resume a runtime with a new run, or with another record of its run, while that executes.
 
     Whoever asks for it has seen a held runtime; it was resumed meanwhile, and what executes must not be done twice.
 
     Raises:
-        InvalidTransition: One of the changes drops the run.
+        InvalidTransition: One of the changes drops or amends the run.
     """
     state = facts.standing.state
-    if state is RuntimeState.RUNNING and any(isinstance(change, DropRun) for change in changes):
+    if state is RuntimeState.RUNNING and any(isinstance(change, DropRun | AmendRun) for change in changes):
         raise InvalidTransition(runtime_id=facts.runtime_id, state=state, event="restart of the run")

@@ -120,7 +120,8 @@ async def verdict(supervisor: tenure.Supervisor, bank: Bank, name: str) -> None:
     print(f"    a person clicks on yes again; known before: {again.deduplicated}")
     booked = [f"booked {entry['paid']}" for entry in bank.entries("paid") if entry["by"] == name]
     print(f"    a person reads the book: {booked[0] if booked else 'nothing was booked'}")
-    await runtime.settle_step("pay", 1, tenure.Ran(booked[0]) if booked else tenure.DidNotRun())
+    place = (runtime.held_detail or "").partition("step pay at ")[2].split()[0]
+    await runtime.settle_step(place, tenure.Ran(booked[0]) if booked else tenure.DidNotRun())
     ticket = await supervisor.ticket(name, idempotency_key="order")
     print(f"    the order is {(await ticket.wait_outcome()).phase}")
     for message in await supervisor.read_session(name):

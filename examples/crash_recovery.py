@@ -228,7 +228,8 @@ async def settle(runtime: tenure.Runtime, scene: Scene) -> None:
     """Be the person who looks whether the tool was called, and says so."""
     say("the runtime is held", f"{await runtime.wait_held()} ({runtime.held_detail})")
     say("a person looks", "the tool's own file has the call, so the verdict is: it ran")
-    await runtime.settle_step("tool", 1, tenure.Ran("HELLO") if scene.calls() else tenure.DidNotRun())
+    place = (runtime.held_detail or "").partition("step tool at ")[2].split()[0]
+    await runtime.settle_step(place, tenure.Ran("HELLO") if scene.calls() else tenure.DidNotRun())
 
 
 async def tell_lifecycle(runtime: tenure.Runtime) -> None:

@@ -30,9 +30,9 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.runs import (
     dead_letters,
+    entries,
     runs,
     sends,
-    steps,
 )
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -130,7 +130,7 @@ class Story:
         for name, key in (("first", "k-old"), ("second", None)):
             await self._accept("old", name, key=key)
             run_id = await self._begin("old")
-            await self._step("old", run_id, "look", 1, result=b'"seen"')
+            await self._step("old", run_id, "look", "main/1", result=b'"seen"')
             message = f'"{name}"'.encode()
             await self._write(
                 sessions.AppendMessages(runtime_id=_id("old"), messages=(message,), run_id=run_id),
@@ -154,13 +154,11 @@ class Story:
         await self._accept("ada", "first", key="k-1")
         await self._accept("ada", "first", key="k-1")  # known: nothing is written
         run_id = await self._begin("ada")
-        await self._step("ada", run_id, "look", 1, result=b'"seen"')
-        await self._write(
-            steps.CatchStep(runtime_id=_id("ada"), run_id=run_id, name="look", ordinal=1)
-        )  # it did not fail
-        for ordinal in (1, 2):
-            await self._step("ada", run_id, "pay", ordinal, result=None)
-            await self._settle("ada", run_id, ordinal, ran=ordinal == 1)
+        await self._step("ada", run_id, "look", "main/1", result=b'"seen"')
+        await self._write(entries.CatchEntry(runtime_id=_id("ada"), run_id=run_id, place="main/1"))  # it did not fail
+        for place in ("main/2", "main/3"):
+            await self._step("ada", run_id, "pay", place, result=None)
+            await self._settle("ada", run_id, place, ran=place == "main/2")
         await self._accept("ada", "listen", lane=Lane.STEER)
         late, never = self._send("ada", run_id, 2, "late"), self._send("ada", run_id, 3, "nobody")
         await self._write(
@@ -266,7 +264,7 @@ class Story:
         except ExceptionGroup as group:
             raise group.exceptions[0] from None  # all of them tell of the same disk
         run_id = await self._begin(name, batch=self._random.choice((1, 5)))
-        await self._step(name, run_id, "work", 1, result=b'"%d"' % day)
+        await self._step(name, run_id, "work", "main/1", result=b'"%d"' % day)
         message = b'"of day %d %s"' % (day, b"y" * self._random.randrange(900))
         await self._write(
             sessions.AppendMessages(runtime_id=_id(name), messages=(message,), run_id=run_id),
@@ -336,29 +334,30 @@ class Story:
         run_id: RunId = begun.run_id
         return run_id
 
-    async def _step(self, name: str, run_id: RunId, step: str, ordinal: int, result: bytes | None) -> None:
+    async def _step(self, name: str, run_id: RunId, step: str, place: str, result: bytes | None) -> None:
         in_doubt = result is None
         await self._write(
-            steps.RecordStep(
+            entries.RecordEntry(
                 runtime_id=_id(name),
                 run_id=run_id,
+                place=place,
+                kind=entries.EntryKind.STEP,
                 name=step,
-                ordinal=ordinal,
                 arguments_digest=bytes(32),
                 version="1",
-                repeat=steps.Repeat.NEVER if in_doubt else steps.Repeat.FREELY,
-                status=steps.StepStatus.DISPATCHED if in_doubt else steps.StepStatus.SUCCEEDED,
+                repeat=entries.Repeat.NEVER if in_doubt else entries.Repeat.FREELY,
+                status=entries.EntryStatus.DISPATCHED if in_doubt else entries.EntryStatus.SUCCEEDED,
                 result=result,
                 started_at=0.0,
                 ended_at=None if in_doubt else 1.0,
             )
         )
 
-    async def _settle(self, name: str, run_id: RunId, ordinal: int, *, ran: bool) -> None:
+    async def _settle(self, name: str, run_id: RunId, place: str, *, ran: bool) -> None:
         """The runtime is held for a step in doubt, until somebody says whether it ran."""
-        doubt = steps.DoubtStep(runtime_id=_id(name), run_id=run_id, name="pay", ordinal=ordinal)
+        doubt = entries.DoubtEntries(runtime_id=_id(name), run_id=run_id)
         await self._write(doubt, lifecycle.Hold(runtime_id=_id(name), reason=HeldReason.NEEDS_ATTENTION))
-        settle = steps.SettleStep(runtime_id=_id(name), name="pay", ordinal=ordinal, ran=ran, result=b'"paid"')
+        settle = entries.SettleEntry(runtime_id=_id(name), place=place, ran=ran, result=b'"paid"')
         await self._write(settle, lifecycle.Hold(runtime_id=_id(name), reason=None))
 
     async def _fail(self, name: str, run_id: RunId, retry_at: float | None) -> InputId:

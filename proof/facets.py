@@ -27,9 +27,9 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.runs import (
     dead_letters,
+    entries,
     runs,
     sends,
-    steps,
 )
 from tenure.persistence.facets.state import state
 
@@ -77,7 +77,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         check=chains.check_receipts,
     ),
     FacetProof(name="sessions", promises={sessions.AppendMessages: talk.appended}, check=talk.check_sessions),
-    FacetProof(name="steps", promises={steps.RecordStep: work.recorded}, check=work.check_steps),
+    FacetProof(name="entries", promises={entries.RecordEntry: work.recorded}, check=work.check_entries),
     FacetProof(name="sends", promises={sends.Send: work.sent}, check=work.check_sends),
     FacetProof(name="chain", check=chains.check_chains),
     FacetProof(name="snapshots", check=talk.check_snapshots),

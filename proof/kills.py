@@ -162,7 +162,8 @@ _INPUTS: Final = """
 SELECT r.runtime_id, i.idempotency_key, i.input_id, i.phase FROM inputs i JOIN runtimes r ON r.runtime = i.runtime
 """
 _STEPS: Final = """
-SELECT u.run_id, s.name, s.result FROM steps s JOIN runs u ON u.run = s.run WHERE s.status = 'succeeded'
+SELECT u.run_id, e.name, e.result FROM entries e JOIN runs u ON u.run = e.run
+WHERE e.status = 'succeeded' AND e.kind = 'step'
 """
 _LEDGER: Final = """
 SELECT p.payload FROM inputs i JOIN runtimes r ON r.runtime = i.runtime JOIN payloads p ON p.input = i.input

@@ -17,7 +17,7 @@ def check_pruned(rows: Rows) -> None:
         " WHERE r.runtime IS NULL OR a.position > r.boundaries OR a.position < 1",
         "an anchor that stands in no chain",
     )
-    for table in ("inputs", "nodes", "steps", "sends", "receipts"):
+    for table in ("inputs", "nodes", "entries", "sends", "receipts"):
         rows.none(
             f"SELECT run FROM {table} WHERE run IS NOT NULL AND run NOT IN (SELECT run FROM runs)",  # noqa: S608 - our own names
             f"{table} of a run that went",

@@ -253,12 +253,12 @@ class Torment:
                         await self._heal(client, runtime_id, *held)
 
     async def _heal(self, client: Client, runtime_id: str, why: str, detail: str) -> None:
-        in_doubt = re.search(r"step (\S+) #(\d+)", detail)
+        in_doubt = re.search(r"step \S+ at (\S+) was", detail)
         if in_doubt is None or client.random.random() < PATIENCE:
             await client.resume(runtime_id, restart_run=why in ("step mismatch", "needs attention"))
         else:
             verdict = client.random.choice((tenure.Ran("said so"), tenure.DidNotRun()))
-            await client.settle_step(runtime_id, in_doubt[1], int(in_doubt[2]), verdict)
+            await client.settle_step(runtime_id, in_doubt[1], verdict)
 
 
 async def cancel(runtime_id: str, host: tenure.Supervisor) -> bool:
@@ -284,10 +284,12 @@ def torment(seed: int, hours: float = 1.0) -> Simulation:
     agent = Agent(tools)
     return Simulation(
         behaviours={
-            "worker": tenure.Behaviour(agent),
-            "batcher": tenure.Behaviour(agent, batch=4, restart=tenure.RestartPolicy(max_attempts=2)),
-            "careful": tenure.Behaviour(agent, restart=tenure.RestartPolicy(max_attempts=5, backoff_s=5, budget=4)),
-            "asker": tenure.Behaviour(agent, in_doubt=tools.asked),
+            "worker": tenure.Behaviour(agent, version="1"),
+            "batcher": tenure.Behaviour(agent, version="1", batch=4, restart=tenure.RestartPolicy(max_attempts=2)),
+            "careful": tenure.Behaviour(
+                agent, version="1", restart=tenure.RestartPolicy(max_attempts=5, backoff_s=5, budget=4)
+            ),
+            "asker": tenure.Behaviour(agent, version="1", in_doubt=tools.asked),
         },
         workload=Torment(hours),
         hours=hours,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from tenure.persistence.facets.runs import (
     dead_letters,
+    entries,
     runs,
     sends,
-    steps,
 )
 from tenure.persistence.model.values import (
     InputId,
@@ -78,29 +78,29 @@ def check_runs(rows: Rows) -> None:
     )
 
 
-def recorded(change: steps.RecordStep, _answer: None) -> Promised:
+def recorded(change: entries.RecordEntry, _answer: None) -> Promised:
     """A result that was given is there."""
-    if change.status is not steps.StepStatus.SUCCEEDED:
+    if change.status is not entries.EntryStatus.SUCCEEDED:
         return []
-    return [("step", (change.runtime_id, change.run_id, change.name, change.ordinal, change.result))]
+    return [("entry", (change.runtime_id, change.run_id, change.place, change.name, change.result))]
 
 
-def check_steps(rows: Rows) -> None:
+def check_entries(rows: Rows) -> None:
     """Results are there as they were given."""
     known = {
-        (runtime_id, run_id, name, ordinal): result
-        for runtime_id, run_id, name, ordinal, result in rows.of(
-            "SELECT runtime_id, run_id, name, ordinal, result FROM steps JOIN runs USING (run) JOIN runtimes USING (runtime)"
-            " WHERE status = 'succeeded'"
+        (runtime_id, run_id, place, name): result
+        for runtime_id, run_id, place, name, result in rows.of(
+            "SELECT runtime_id, run_id, place, name, result FROM entries JOIN runs USING (run)"
+            " JOIN runtimes USING (runtime) WHERE status = 'succeeded'"
         )
     }
     gone = pruned_runtimes(rows)
-    for *step, result in rows.history.acknowledged("step"):
-        if step[0] in gone and tuple(step) not in known:
+    for *entry, result in rows.history.acknowledged("entry"):
+        if entry[0] in gone and tuple(entry) not in known:
             continue
-        assert tuple(step) in known, f"the result of step {step} was acknowledged and is lost"
-        assert known[tuple(step)] == result, f"the result of step {step} is another"
-    rows.none("SELECT step FROM steps WHERE run NOT IN (SELECT run FROM runs)", "a step without its run")
+        assert tuple(entry) in known, f"the result of {entry} was acknowledged and is lost"
+        assert known[tuple(entry)] == result, f"the result of {entry} is another"
+    rows.none("SELECT entry FROM entries WHERE run NOT IN (SELECT run FROM runs)", "an entry without its run")
 
 
 def sent(change: sends.Send, answer: sends.Sent) -> Promised:

@@ -35,7 +35,7 @@ from .persistence.contracts.types import (
     TranscriptRewriteCommit as TranscriptRewriteCommit,
 )
 from .persistence.facets.pruning import Pruned as Pruned
-from .persistence.facets.runs.steps import Repeat as Repeat
+from .persistence.model.entries import Repeat as Repeat
 from .persistence.model.envelope import (
     decode_snapshot as decode_snapshot,
     encode_snapshot as encode_snapshot,

@@ -32,9 +32,10 @@ from .records import (
 )
 from .runs import (
     dead_letters,
+    entries,
+    restarting,
     runs,
     sends,
-    steps,
 )
 from .state import state
 
@@ -46,7 +47,8 @@ FACETS: Final[tuple[Facet, ...]] = (
     runs.FACET,
     receipts.FACET,
     sessions.FACET,
-    steps.FACET,
+    entries.FACET,
+    restarting.FACET,
     sends.FACET,
     chain.FACET,
     snapshots.FACET,

@@ -251,7 +251,7 @@ def _prune_runs(tx: Transaction, change: Prune, pruned: Counter[str]) -> int:
 def _prune_run(tx: Transaction, change: Prune, run: int, pruned: Counter[str]) -> None:
     if tx.one("pruning.has_receipts", run=run) is not None or not _is_over(tx, change, run):
         return
-    pruned["steps"] += tx.run("pruning.delete_steps", run=run)
+    pruned["steps"] += tx.run("pruning.delete_entries", run=run)
     pruned["sends"] += tx.run("pruning.delete_sends", run=run)
     tx.run("pruning.free_nodes", run=run)
     tx.run("pruning.delete_payloads", run=run)

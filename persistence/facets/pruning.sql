@@ -65,8 +65,8 @@ DELETE FROM links WHERE link = :link;
 -- name: pruning.mark_run
 UPDATE runs SET pruned_at = :now WHERE run = :run;
 
--- name: pruning.delete_steps
-DELETE FROM steps WHERE run = :run;
+-- name: pruning.delete_entries
+DELETE FROM entries WHERE run = :run;
 
 -- name: pruning.delete_sends
 DELETE FROM sends WHERE run = :run;

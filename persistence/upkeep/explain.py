@@ -21,13 +21,11 @@ from tenure.persistence.engines.engine import (
     Row,
     Statements,
 )
-from tenure.persistence.facets.runs.steps import SLEEP
+from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
-
-"""Name of the steps that are durable sleeps; their result is the time to wake."""
 
 _WHY: Final[Types] = (
     str,
@@ -107,7 +105,7 @@ def explain(
 
 def _sleeps_until(statements: Statements, run: int) -> float | None:
     row = statements.one("verification.last_step", run=run)
-    if row is None or row[0] != SLEEP or not isinstance(row[3], bytes):
+    if row is None or row[0] != EntryKind.SLEEP or not isinstance(row[3], bytes):
         return None
     try:
         return msgspec.json.decode(row[3], type=float)

@@ -63,7 +63,7 @@ WHERE runtime = :runtime AND finished_at IS NULL ORDER BY admission LIMIT 1;
 SELECT 1 FROM inputs WHERE run = :run AND finished_at IS NULL AND phase = 'staged' LIMIT 1;
 
 -- name: verification.last_step
-SELECT name, ordinal, status, result, started_at FROM steps WHERE run = :run ORDER BY step DESC LIMIT 1;
+SELECT kind, place, status, result, started_at FROM entries WHERE run = :run ORDER BY entry DESC LIMIT 1;
 
 -- name: verification.open_requests
 SELECT verb, created_at FROM requests WHERE runtime = :runtime AND done_at IS NULL ORDER BY request;

@@ -27,8 +27,9 @@ from tenure.persistence.facets.runs.dead_letters import (
     Retried,
     RetryDeadLetter,
 )
+from tenure.persistence.facets.runs.entries import SettleEntry
+from tenure.persistence.facets.runs.restarting import AmendRun
 from tenure.persistence.facets.runs.runs import DropRun
-from tenure.persistence.facets.runs.steps import SettleStep
 from tenure.persistence.model.codec import (
     decode,
     encode,
@@ -129,49 +130,65 @@ class Resume(_Silent):
     name = "resume"
 
     restart_run: bool = False
+    take_recorded: bool = False
+    renamed: tuple[tuple[str, str], ...] = ()
+    forget: tuple[str, ...] = ()
+    repeat_never: bool = False
 
     async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
         """See `Verb.perform`."""
-        await actor.hold(None, None, *self._drop(actor.facts.runtime_id), *_finish(done))
+        await actor.hold(None, None, *self._amend(actor.facts.runtime_id), *_finish(done))
 
     def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
         """See `Verb.changes`."""
-        return (*self._drop(runtime_id), Hold(runtime_id=runtime_id, reason=None))
+        return (*self._amend(runtime_id), Hold(runtime_id=runtime_id, reason=None))
 
-    def _drop(self, runtime_id: LogicalRuntimeId) -> tuple[Change, ...]:
-        return (DropRun(runtime_id=runtime_id, reason=None),) if self.restart_run else ()
+    def _amend(self, runtime_id: LogicalRuntimeId) -> tuple[Change, ...]:
+        if not (self.restart_run or self.take_recorded or self.renamed or self.forget):
+            return ()
+        return (
+            AmendRun(
+                runtime_id=runtime_id,
+                take_recorded=self.take_recorded,
+                renamed=self.renamed,
+                forget=self.forget,
+                restart=self.restart_run,
+                repeat_never=self.repeat_never,
+            ),
+        )
 
 
 @final
 @frozen(kw_only=True, slots=True)
 class Settle(_Silent):
-    """Say whether a step in doubt ran, and resume. `result` is encoded."""
+    """Say whether steps in doubt ran, and resume: of each its place, whether it ran, and its result."""
 
     name = "settle_step"
 
-    step: str
-    ordinal: int
-    ran: bool
-    result: Any = None
+    steps: tuple[tuple[str, bool, Any], ...]
 
     async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
         """See `Verb.perform`."""
-        await actor.hold(None, None, self._settle(actor.facts.runtime_id), *_finish(done))
+        await actor.hold(None, None, *self._settle(actor.facts.runtime_id), *_finish(done))
 
     def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
         """See `Verb.changes`."""
-        return (self._settle(runtime_id), Hold(runtime_id=runtime_id, reason=None))
+        return (*self._settle(runtime_id), Hold(runtime_id=runtime_id, reason=None))
 
-    def _settle(self, runtime_id: LogicalRuntimeId) -> Change:
-        result = encode(self.result, "result")
-        return SettleStep(runtime_id=runtime_id, name=self.step, ordinal=self.ordinal, ran=self.ran, result=result)
+    def _settle(self, runtime_id: LogicalRuntimeId) -> tuple[Change, ...]:
+        return tuple(
+            SettleEntry(runtime_id=runtime_id, place=place, ran=ran, result=encode(result, "result"))
+            for place, ran, result in self.steps
+        )
 
 
-def settle(name: str, ordinal: int, verdict: Verdict) -> Settle:
-    """The verb that carries a verdict. Raises `InvalidInput` where it is none."""
-    checked = check_verdict(verdict)
-    ran = isinstance(checked, Ran)
-    return Settle(step=name, ordinal=ordinal, ran=ran, result=checked.result if isinstance(checked, Ran) else None)
+def settle(*verdicts: tuple[str, Verdict]) -> Settle:
+    """The verb that carries verdicts on places. Raises `InvalidInput` where one is none."""
+    steps: list[tuple[str, bool, Any]] = []
+    for place, verdict in verdicts:
+        checked = check_verdict(verdict)
+        steps.append((place, isinstance(checked, Ran), checked.result if isinstance(checked, Ran) else None))
+    return Settle(steps=tuple(steps))
 
 
 @final

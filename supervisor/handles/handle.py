@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from tenure.errors import InvalidInput
@@ -88,7 +88,7 @@ class Handle(ABC):
 
         Args:
             input_id: Which dead letter; `Supervisor.dead_letters` lists them.
-            fresh: Begin a new run id and repeat the steps; nothing to a refused send.
+            fresh: Begin a new run as `resume` does with `restart_run`; nothing to a refused send.
 
         Returns:
             What is queued again, in admission order; `Supervisor.ticket` finds the tickets, those of a send with its target.
@@ -111,31 +111,56 @@ class Handle(ABC):
         """
         await self._perform(Drop(input_id=InputId(input_id)))
 
-    async def resume(self, *, restart_run: bool = False) -> None:
+    async def resume(
+        self,
+        *,
+        restart_run: bool = False,
+        take_recorded: bool = False,
+        renamed: Mapping[str, str] | None = None,
+        forget: Iterable[str] = (),
+        repeat_never: bool = False,
+    ) -> None:
         """Clear the held mark and forgive what led to it; durable when this returns.
 
+        Entries are named by their name, or by their place as the error of the hold gives it.
+
         Args:
-            restart_run: Drop the id and the steps of the current run: its batch begins a new run, and repeats them.
+            restart_run: Begin a new run over the batch of the current one. Steps that are ``keyed`` or ``never`` go along,
+                whatever became of them, and are not done twice; the rest is repeated. The conversation goes back to where
+                the run found it.
+            take_recorded: Go on with what is recorded, whatever its arguments are now.
+            renamed: Entries by name or place, each with its new name: ``{"charge": "charge_card"}``.
+            forget: Entries by name or place that are taken out of the record. Those after them in their branch move up.
+            repeat_never: Forget also what must not be done twice. It will be.
 
         Raises:
-            InvalidTransition: With `restart_run`, while a run executes: it was resumed already.
+            InvalidTransition: While a run executes that is to be changed: it was resumed already.
+            NotFound: No such entry.
+            InvalidInput: `forget` names what must not be done twice, without `repeat_never`.
         """
-        await self._perform(Resume(restart_run=restart_run))
+        verb = Resume(
+            restart_run=restart_run,
+            take_recorded=take_recorded,
+            renamed=tuple((renamed or {}).items()),
+            forget=(forget,) if isinstance(forget, str) else tuple(forget),
+            repeat_never=repeat_never,
+        )
+        await self._perform(verb)
 
-    async def settle_step(self, name: str, ordinal: int, verdict: Verdict) -> None:
+    async def settle_step(self, place: str, verdict: Verdict, *more: tuple[str, Verdict]) -> None:
         """Say whether a step in doubt ran, and resume; durable when this returns.
 
         Args:
-            name: Name of the step, as `held_detail` tells it.
-            ordinal: Which use of the name in the run, from 1.
+            place: Where the step stands, as `held_detail` gives it: ``main/3``.
             verdict: ``Ran(result)``: the run goes on with the result. ``DidNotRun()``: the step is dispatched again.
+            *more: Further steps of the run in doubt, each with its verdict; all or none are settled.
 
         Raises:
             NotFound: No such step of the current run is in doubt.
             InvalidInput: The result has no JSON form.
             PayloadTooLarge: The result is over `Limits.payload_bytes`.
         """
-        await self._perform(settle(name, ordinal, verdict))
+        await self._perform(settle((place, verdict), *more))
 
     @abstractmethod
     async def _perform(self, verb: Verb[T]) -> T:

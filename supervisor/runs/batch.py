@@ -54,7 +54,7 @@ class Batch:
             try:
                 fitting.append(read_input(member, self._payload_type))
             except InvalidInput as exc:
-                self._reject(member.input_id, str(exc))
+                self.reject(member.input_id, str(exc))
         return tuple(fitting)
 
     def hand_out(self, inputs: Iterable[RunInput]) -> None:
@@ -69,11 +69,16 @@ class Batch:
         """What the behaviour was given since the last boundary."""
         return tuple(self.contributing[self._named :])
 
-    def reject(self, rejected: RunInput, error: str) -> None:
-        """See `Run.reject`."""
+    def check(self, rejected: RunInput) -> InputId:
+        """The id of a member of the batch. Raises `InvalidInput` for anything else."""
         if rejected.input_id not in self._members:
             raise InvalidInput(detail=f"{rejected.input_id} is not an input of this run", field="rejected")
-        self._reject(rejected.input_id, error)
+        return rejected.input_id
+
+    def reject(self, input_id: InputId, error: str) -> None:
+        """Abandon a member with the next boundary, where it has not ended."""
+        if input_id not in self._over:
+            self.rejected.setdefault(input_id, storable(error))
 
     def landed(self, ended: Iterable[InputId] = ()) -> None:
         """A boundary is on disk, and with it the end of these."""
@@ -81,7 +86,3 @@ class Batch:
         for input_id in ended:
             self._over.add(input_id)
             self.rejected.pop(input_id, None)
-
-    def _reject(self, input_id: InputId, error: str) -> None:
-        if input_id not in self._over:
-            self.rejected.setdefault(input_id, storable(error))

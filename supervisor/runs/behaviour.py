@@ -13,6 +13,7 @@ from tenure.errors import InvalidInput
 from tenure.persistence.model.arguments import (
     check_count,
     is_a,
+    seconds,
 )
 from tenure.supervisor.accepting.payloads import PayloadType
 
@@ -35,8 +36,11 @@ class Behaviour:
         batch: Most inputs that one run takes.
         payload: A class (attrs, dataclass, or what cattrs can structure) that payloads are made into; None leaves them JSON
             values. A payload that does not fit is refused at accept, and rejected by itself where a peer sent it.
-        version: Stored with each step and shown; never compared.
+        version: Stored with each entry of a run's record. What this version recorded must match exactly; of what another one
+            recorded, or where there is no version, the arguments of what has ended are not compared.
         restart: What follows a failure.
+        replay_s: How long a step that must not be done twice waits for recorded entries that are not reached, before that is
+            a mismatch.
         in_doubt: Asked about a step that must not run twice and may have run; None, or an answer of None, holds the runtime
             until a person says.
     """
@@ -46,6 +50,7 @@ class Behaviour:
     payload: type[Any] | None = field(default=None, kw_only=True)
     version: str = field(default="", kw_only=True)
     restart: RestartPolicy = field(factory=RestartPolicy, kw_only=True)
+    replay_s: float = field(default=60.0, kw_only=True, validator=seconds(zero=True))
     in_doubt: InDoubtHook | None = field(default=None, kw_only=True)
     payload_type: PayloadType = field(init=False, repr=False, eq=False)
 

@@ -59,11 +59,13 @@ from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.operators.log import HostLog
 
 from .behaviour import Behaviour
+from .entering import Entering
 from .journal import (
     Journal,
     empty_journal,
     load_journal,
 )
+from .record import Record
 from .restart import (
     Decision,
     RestartPolicy,
@@ -148,17 +150,19 @@ class Execution:
 
     async def _run(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
         journal = await self._load_journal(begun)
-        steps = Steps(self._store, actor, self._step_executor, begun.run_id, behaviour, journal.steps)
+        record = Record(journal.entries, behaviour.version, take_recorded=begun.take_recorded)
+        entering = Entering(self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s)
+        steps = Steps(entering, self._step_executor, behaviour)
         on_boundary = partial(self._checkpointed, actor)
         with _defects():
-            run = Run(self._store, actor, begun, journal, steps, behaviour.payload_type, on_boundary)
+            run = Run(entering, begun, journal, steps, behaviour.payload_type, on_boundary)
         try:
             if run.inputs:  # else none of them fits the behaviour, and all are rejected
                 await unprotected(behaviour.function, run)
         except Exception as exc:
-            if steps.fault is None or steps.fault is exc:
+            if entering.fault is None or entering.fault is exc:
                 raise
-            raise steps.fault from exc  # whatever the behaviour has made of it
+            raise entering.fault from exc  # whatever the behaviour has made of it
         finally:
             run.end()
         with _defects():

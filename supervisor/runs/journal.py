@@ -11,15 +11,13 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.inbox import receipts
 from tenure.persistence.facets.runs import (
+    entries,
     sends,
-    steps,
 )
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunBoundaryReceipt,
 )
-
-StepKey = tuple[str, int]
 
 
 @final
@@ -45,16 +43,16 @@ class Journal:
 
     Attributes:
         boundaries: By sequence, the first at index 0.
-        steps: By name and ordinal.
+        entries: In the order in which they were first recorded.
     """
 
     boundaries: tuple[Boundary, ...] = ()
-    steps: dict[StepKey, steps.RecordedStep]
+    entries: tuple[entries.RecordedEntry, ...] = ()
 
 
 def empty_journal() -> Journal:
     """The journal of a run that enters for the first time."""
-    return Journal(steps={})
+    return Journal()
 
 
 def load_journal(statements: Statements, run: int) -> Journal:
@@ -74,5 +72,5 @@ def load_journal(statements: Statements, run: int) -> Journal:
             )
             for receipt in receipts.of_run(statements, run)
         ),
-        steps={(step.name, step.ordinal): step for step in steps.of_run(statements, run)},
+        entries=tuple(entries.of_run(statements, run)),
     )

@@ -8,58 +8,55 @@ same order between its steps; where it does not, `StepMismatch` holds the runtim
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
-from typing import TypeVar, final
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from random import Random
+from typing import Any, TypeVar, Unpack, final, overload
+from uuid import UUID
 
 import trio
 
-from tenure.actors.decisions import Decision, decide
-from tenure.actors.runtime_actor import RuntimeActor
+from tenure.actors.decisions import Decision
 from tenure.errors import InvalidInput, RunEnded
-from tenure.persistence.commits.commit import (
-    Change,
-    CommitResult,
-)
-from tenure.persistence.facets.conversation.sessions import AppendMessages
-from tenure.persistence.facets.inbox.batches import BatchMember
-from tenure.persistence.facets.inbox.receipts import MintReceipt
+from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.runs.runs import (
-    AcquitRun,
-    ConsumeInput,
     FinishRun,
-    RejectInput,
     RunBegun,
-    StageSteered,
 )
-from tenure.persistence.facets.runs.sends import Send
-from tenure.persistence.facets.runs.steps import Repeat
-from tenure.persistence.model.codec import (
-    digest,
-    encode,
+from tenure.persistence.model.arguments import check_count
+from tenure.persistence.model.codec import encode
+from tenure.persistence.model.entries import (
+    Repeat,
 )
 from tenure.persistence.model.lifecycle import (
     LifecycleEvent,
-    transition,
 )
 from tenure.persistence.model.values import (
     InputId,
-    LogicalRuntimeId,
-    RunApplyBoundary,
     RunBoundaryReceipt,
     RunId,
     check_runtime_id,
+    check_step_name,
 )
-from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.accepting.payloads import PayloadType
 
 from .batch import Batch
+from .boundaries import Boundaries
+from .chance import Chance
+from .entering import Entering
 from .journal import Journal
+from .own_verbs import OwnVerbs
+from .parallel import Parallel
 from .run_input import RunInput
 from .session import RunSession
-from .steps import Steps
+from .steering import Steering
+from .steps import (
+    Steps,
+    Terms,
+    read_terms,
+)
 
 T = TypeVar("T")
 
@@ -81,8 +78,7 @@ class Run:
 
     def __init__(
         self,
-        store: Store,
-        actor: RuntimeActor,
+        entering: Entering,
         begun: RunBegun,
         journal: Journal,
         steps: Steps,
@@ -90,37 +86,61 @@ class Run:
         on_boundary: Callable[[Outcome], None],
     ) -> None:
         """Made by the supervisor; `on_boundary` hears of each checkpoint that has landed."""
-        self.runtime_id = actor.facts.runtime_id
+        self._actor = entering.actor
+        self.runtime_id = entering.runtime_id
         self.run_id: RunId = begun.run_id
-        self.fence_token = actor.facts.fence_token
-        self.generation = actor.facts.generation
+        self.fence_token = self._actor.facts.fence_token
+        self.generation = self._actor.facts.generation
         self.attempts = begun.attempts
-        self.session = RunSession(store, begun, self._check_open)
+        self.session = RunSession(entering.store, begun, entering, self._check_open)
         self._batch = Batch(begun, payload_type)
         self.inputs = self._batch.inputs
-        self._store = store
-        self._actor = actor
-        self._journal = journal
+        self._entering = entering
         self._steps = steps
-        self._on_boundary = on_boundary
-        self._sends: list[tuple[LogicalRuntimeId, bytes]] = []
-        self._sends_landed = 0
-        self._joined: list[RunInput] = []
-        self._events: list[LifecycleEvent] = []
-        self._decisions: tuple[Decision, ...] = ()
-        self._boundaries = 0
-        self._boundary = trio.Lock()  # held over a boundary: the next one begins where it left off
+        self._parallel = Parallel(entering)
+        self._chance = Chance(entering)
+        self._boundaries = Boundaries(entering, journal, self._batch, self.session, on_boundary)
+        self._steering = Steering(entering, self._boundaries, self._batch)
+        self._verbs = OwnVerbs(entering)
         self._ended = False
 
     # Work
 
+    @overload
     async def step(
-        self, name: str, function: Callable[..., Awaitable[T] | T], *arguments: object, repeat: Repeat | str
-    ) -> T:
+        self,
+        name: str,
+        function: Callable[..., Awaitable[T]],
+        *arguments: object,
+        repeat: Repeat | str,
+        call: str | None = None,
+        **terms: Unpack[Terms],
+    ) -> T: ...
+
+    @overload
+    async def step(
+        self,
+        name: str,
+        function: Callable[..., T],
+        *arguments: object,
+        repeat: Repeat | str,
+        call: str | None = None,
+        **terms: Unpack[Terms],
+    ) -> T: ...
+
+    async def step(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *arguments: object,
+        repeat: Repeat | str,
+        call: str | None = None,
+        **terms: Unpack[Terms],
+    ) -> Any:
         """Do a piece of work whose result is on disk before it is seen.
 
-        The n-th use of a name in a run is one step: once recorded, its result is given back without calling `function`.
-        Arguments and result are JSON values; what is given back has always gone through JSON.
+        The n-th thing that a run asks for is the n-th that it recorded: a step that is recorded there gives its result without
+        calling `function`. Arguments and result are JSON values; what is given back has always gone through JSON.
 
         Args:
             name: Name of the step, 1 to 200 characters.
@@ -128,26 +148,131 @@ class Run:
             *arguments: Given to `function`; their digest is compared with the recorded one.
             repeat: ``freely``: may run again when nobody knows whether it ran. ``keyed``: may too, and gets a keyword
                 ``key``, always the same, to pass on. ``never``: its dispatch is on disk before it runs; in doubt after a
-                crash, the behaviour's `in_doubt` hook or a person gives the verdict.
+                crash, the behaviour's `in_doubt` hook or a person gives the verdict. The last two begin only when every
+                recorded entry of the run is reached, so that no step is done twice under another name.
+            call: An id of this step in the run, such as that of a model's tool call. Steps that have one may be in flight side
+                by side, and are found by it, in whatever order they are asked for.
+            **terms: How it is tried; see `Terms`.
 
         Raises:
-            StepMismatch: The record has other arguments; the run is not deterministic. Holds the runtime.
-            InvalidInput: The arguments have no JSON form, the name does not fit, or `repeat` is none of the three.
+            StepMismatch: The record has something else there. Holds the runtime.
+            InvalidInput: The arguments have no JSON form, a name or a term does not fit; another entry of this branch is in
+                flight and this has no `call`; the call id was used before; or it is asked for inside a step.
             StepFailed: It raised; or its result has no JSON form, or is over `Limits.payload_bytes`. `detail` is what is
                 recorded of it. A step that was caught, and on whose error the run has recorded something, and a ``never``
                 step are not executed again: they raise the same where the run enters again.
             LimitReached: Too many steps in one run.
             RunEnded: The run is over.
 
-        Cancellation: a thread that runs on is not waited for and its result is dropped.
+        Cancellation: a thread that runs on is not waited for and its result is dropped. A step that a scope of the behaviour
+        cuts off is recorded as cancelled with what the run records next, and is not executed again.
         """
         self._check_open()
-        try:
-            how = Repeat(repeat)
-        except ValueError as exc:
-            raise InvalidInput(detail=f"a step repeats freely, keyed or never, not {repeat!r}", field="repeat") from exc
-        result: T = await self._steps.step(name, function, arguments, how)
+        result: Any = await self._steps.step(name, function, arguments, _repeat(repeat), call, read_terms(terms))
         return result
+
+    async def map(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        items: Iterable[object],
+        *,
+        repeat: Repeat | str,
+        limit: int | None = None,
+        **terms: Unpack[Terms],
+    ) -> list[Any]:
+        """Do one step for each item, side by side, and return the results in the order of the items.
+
+        Items are found by what they are, not by where they stand. Where the run enters again, what is recorded is answered
+        before anything else begins. Under the same version of the behaviour the items must be the same; under another one
+        new ones are done, and what is gone is passed over where the map is ``freely``, and a mismatch otherwise.
+
+        Args:
+            name: Name of the step.
+            function: Called with one item.
+            items: JSON values.
+            repeat: As in `step`.
+            limit: How many execute at once; None: all.
+            **terms: How each step is tried; see `Terms`.
+
+        Raises:
+            StepFailed: Of the first item that failed, when all have ended; `others` has those of the rest.
+            StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
+        """
+        self._check_open()
+        how, read = _repeat(repeat), read_terms(terms)
+        if limit is not None:
+            check_count(limit, "limit")
+
+        def do(item: object) -> Awaitable[Any]:
+            return self._steps.step(name, function, (item,), how, None, read)
+
+        return await self._parallel.map(check_step_name(name), do, list(items), how, limit)
+
+    async def gather(self, *functions: Callable[[], Awaitable[Any]]) -> tuple[Any, ...]:
+        """Run async functions side by side, each in a branch of its own, and return what they return, in their order.
+
+        Within a branch the order is its own. What a branch appends, sends and rejects takes its place when all have ended, in
+        the order of the functions. A branch has no checkpoint and no lifecycle verbs.
+
+        Raises:
+            Exception: Of the first function that raised, in their order, when all have ended; `others` has those of the rest.
+            StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
+        """
+        self._check_open()
+        return await self._parallel.gather(functions)
+
+    async def first(self, *functions: Callable[[], Awaitable[Any]]) -> Any:
+        """Run async functions side by side, each in a branch of its own, until one has ended: what it returns or raises.
+
+        Which one it was is recorded, the others are cancelled, and nothing that they appended, sent or rejected lands. Where
+        the run enters again, only that one is entered.
+
+        Raises:
+            StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
+        """
+        self._check_open()
+        if not functions:
+            raise InvalidInput(detail="the first of no functions never ends", field="functions")
+        return await self._parallel.first(functions)
+
+    def move_on_after(self, seconds: float) -> AbstractAsyncContextManager[trio.CancelScope]:
+        """``async with run.move_on_after(5):`` cuts off what is asked for inside, and records that it did.
+
+        Like `trio.move_on_after`; that one is recorded with what the run asks for next. Where the run enters again, what was
+        cut off is not executed and waits for the same end.
+        """
+        self._check_open()
+        return self._entering.move_on_after(seconds)
+
+    async def patched(self, name: str) -> bool:
+        """Whether this run goes the new way: ``if await run.patched("asks twice"):``.
+
+        True where the run has come past everything that is recorded of it, and so can go a new way. The first answer in a
+        run stands for the whole run. A run that no longer asks needs no change.
+
+        Raises:
+            InvalidInput: No name; or it is asked for inside a step.
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        return await self._chance.patched(check_step_name(name))
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC: the same where the run enters again. Recorded with the next entry."""
+        self._check_open()
+        return self._chance.now()
+
+    @property
+    def random(self) -> Random:
+        """Randomness that is the same where the run enters again. Drawn from the run id: not for secrets."""
+        self._check_open()
+        return self._chance.random
+
+    def uuid(self) -> UUID:
+        """A UUID that is the same where the run enters again. Drawn from the run id: not for secrets."""
+        self._check_open()
+        return UUID(int=self.random.getrandbits(128), version=4)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep until a time that is on disk before the sleep begins: over crashes and restarts it is slept once.
@@ -176,11 +301,12 @@ class Run:
         A target that cannot take it then does not fail this run: the message becomes a dead letter of this runtime.
 
         Raises:
-            InvalidInput: No runtime id, or no JSON form.
+            InvalidInput: No runtime id, or no JSON form; or a step with ``call=`` is in flight beside it.
             RunEnded: The run is over.
         """
         self._check_open()
-        self._sends.append((check_runtime_id(target), encode(payload, "payload")))
+        message = check_runtime_id(target), encode(payload, "payload")
+        self._entering.buffers("a message").sent.append(message)
 
     def reject(self, rejected: RunInput, error: str) -> None:
         """Abandon one member of the batch with ``rejected``, and spare the rest. Lands with the next boundary.
@@ -192,7 +318,7 @@ class Run:
             RunEnded: The run is over.
         """
         self._check_open()
-        self._batch.reject(rejected, error)
+        self._entering.branch.rejected.append((self._batch.check(rejected), error))
 
     def retire(self) -> None:
         """Retire this runtime with the end of this run; a run that fails drops it. Raises `InvalidTransition`."""
@@ -222,9 +348,8 @@ class Run:
             StepMismatch: What is replayed differs from what is stored. Holds the runtime.
             RunEnded: The run is over.
         """
-        receipt, joined = await self._checkpoint(consume)
-        self._join(joined)
-        return receipt
+        self._check_open()
+        return await self._steering.checkpoint(consume)
 
     async def wait_steered(self) -> tuple[RunInput, ...]:
         """Wait until something is sent to steer this run, let it join at a checkpoint, and return what joined.
@@ -233,16 +358,8 @@ class Run:
         the run enters again and waits on. What has joined stays with the run, is part of its batch, and joins at the same
         checkpoint again in a replay. What has joined and is never handed out is queued again when the run ends.
         """
-        while not self._joined:
-            seen = self._actor.steered.value
-            replayed = self._boundaries < len(self._journal.boundaries)
-            _, joined = await self._checkpoint((), AcquitRun(runtime_id=self.runtime_id, run_id=self.run_id))
-            self._join(joined)
-            # A replayed checkpoint has looked into the inbox of long ago: more may be recorded, or lie there by now.
-            if not self._joined and not replayed:
-                with self._actor.resting.rest():
-                    await self._actor.steered.wait_value(partial(operator.ne, seen))
-        return self.steered()
+        self._check_open()
+        return await self._steering.wait()
 
     def steered(self) -> tuple[RunInput, ...]:
         """What has joined at a checkpoint since this or `wait_steered` was last asked; does not wait, and may be empty.
@@ -251,29 +368,23 @@ class Run:
             RunEnded: The run is over.
         """
         self._check_open()
-        steered, self._joined = tuple(self._joined), []
-        self._batch.hand_out(steered)
-        return steered
+        return self._steering.take()
 
     # The supervisor's
 
     async def finish(self, on_settled: Callable[[Outcome], None]) -> None:
         """Commit the end of the run: what was appended, sent and rejected, the receipt, the batch consumed, own verbs."""
-        if self._steps.fault is not None:
-            raise self._steps.fault
-        if self._boundaries < len(self._journal.boundaries):
-            raise self._steps.mismatch(f"checkpoint {self._boundaries + 1}", "a checkpoint", "the end of the run")
-        await self._commit(RunApplyBoundary.RUN_START, self._batch.contributing, self._last, on_settled)
+        await self._boundaries.finish(self._last, on_settled)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """The lifecycle events that this run asks for, as decided in its final commit; they are written last in it."""
-        return self._decisions
+        return self._verbs.decisions
 
     @property
     def unseen(self) -> tuple[InputId, ...]:
         """What has joined and was not handed out."""
-        return tuple(each.input_id for each in self._joined)
+        return self._steering.unseen
 
     def end(self) -> None:
         """From now on every use of this run is `RunEnded`."""
@@ -284,112 +395,22 @@ class Run:
     def _check_open(self) -> None:
         if self._ended or not self._actor.executes(self.run_id):
             raise RunEnded(run_id=self.run_id)
-        if self._steps.fault is not None:
-            raise self._steps.fault  # a behaviour may have caught it; nothing lands behind it
+        if self._entering.fault is not None:
+            raise self._entering.fault  # a behaviour may have caught it; nothing lands behind it
 
     def _decide(self, event: LifecycleEvent) -> None:
         self._check_open()
-        self._decided([*self._events, event])  # refused here, where it can be refused by now
-        self._events.append(event)
-
-    def _decided(self, events: list[LifecycleEvent]) -> tuple[Decision, ...]:
-        """What these come to behind the run, on the standing of this moment: somebody outside may have retired it."""
-        decisions: list[Decision] = []
-        standing = transition(self._actor.facts.standing, LifecycleEvent.FINISH_RUN, runtime_id=self.runtime_id)
-        for event in events:
-            decision = decide(self.runtime_id, standing, event, self._store.seams.new_id())
-            if decision is not None:
-                decisions.append(decision)
-                standing = decision.after
-        return tuple(decisions)
+        self._entering.only_main(f"{event} of the runtime")
+        self._verbs.ask(event)
 
     def _last(self) -> list[Change]:
         # Called in the turn of the final commit: no verb from outside lands in between.
         finish = FinishRun(runtime_id=self.runtime_id, run_id=self.run_id, unseen=self.unseen)
-        if self._events:
-            self._decisions = self._decided(self._events)
-        return [finish, *(change for decision in self._decisions for change in decision.changes)]
+        return [finish, *self._verbs.changes()]
 
-    async def _checkpoint(
-        self, consume: tuple[RunInput, ...], *more: Change
-    ) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
-        self._check_open()
-        last: list[Change] = [
-            ConsumeInput(runtime_id=self.runtime_id, run_id=self.run_id, input_id=each.input_id) for each in consume
-        ]
-        last += [*more, StageSteered(runtime_id=self.runtime_id, run_id=self.run_id)]
-        async with self._boundary:
-            if self._boundaries < len(self._journal.boundaries):
-                return self._replay()
-            new = self._batch.newcomers()
-            result = await self._commit(RunApplyBoundary.RUN_CHECKPOINT, new, lambda: last, self._on_boundary)
-            self._batch.landed(each.input_id for each in consume)
-        receipt: RunBoundaryReceipt = result.values[-len(last) - 1]
-        joined: tuple[BatchMember, ...] = result.values[-1]
-        return receipt, joined
 
-    def _join(self, members: tuple[BatchMember, ...]) -> None:
-        self._joined += self._batch.join(members)
-
-    def _replay(self) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
-        recorded = self._journal.boundaries[self._boundaries]
-        appended = tuple(self.session.appended[self.session.landed :])
-        sent = tuple((target, digest(payload)) for target, payload in self._sends[self._sends_landed :])
-        for what, stored, given in (("appended", recorded.appended, appended), ("sent", recorded.sent, sent)):
-            if stored != given:
-                name = f"checkpoint {self._boundaries + 1}"
-                raise self._steps.mismatch(name, f"{len(stored)} {what}", f"{len(given)} {what}, not the same")
-        self._landed(len(self.session.appended), len(self._sends))
-        return recorded.receipt, self._batch.joined_at(recorded.receipt.sequence)
-
-    async def _commit(
-        self,
-        boundary: RunApplyBoundary,
-        contributing: Iterable[InputId],
-        last: Callable[[], list[Change]],
-        on_settled: Callable[[Outcome], None],
-    ) -> CommitResult:
-        receipt = MintReceipt(
-            runtime_id=self.runtime_id,
-            run_id=self.run_id,
-            boundary=boundary,
-            contributing_input_ids=tuple(contributing),
-        )
-        caught = self._steps.catch()
-        changes = [*caught, *self._buffered(), receipt]
-        # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
-        buffered = len(self.session.appended), len(self._sends), tuple(self._batch.rejected)
-        result = await self._steps.commit(lambda: [*changes, *last()], on_settled)
-        self._landed(*buffered)
-        self._steps.landed(caught)
-        return result
-
-    def _buffered(self) -> list[Change]:
-        runtime_id, run_id = self.runtime_id, self.run_id
-        changes: list[Change] = []
-        messages = tuple(self.session.appended[self.session.landed :])
-        if messages:
-            changes.append(AppendMessages(runtime_id=runtime_id, messages=messages, run_id=run_id))
-        changes += [
-            Send(
-                runtime_id=runtime_id,
-                run_id=run_id,
-                index=index,
-                target=target,
-                input_id=InputId(self._store.seams.new_id()),
-                payload=payload,
-                payload_digest=digest(payload),
-            )
-            for index, (target, payload) in enumerate(self._sends[self._sends_landed :], self._sends_landed + 1)
-        ]
-        changes += [
-            RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=error)
-            for input_id, error in self._batch.rejected.items()
-        ]
-        return changes
-
-    def _landed(self, appended: int, sent: int, rejected: tuple[InputId, ...] = ()) -> None:
-        self._boundaries += 1
-        self.session.landed = appended
-        self._sends_landed = sent
-        self._batch.landed(rejected)
+def _repeat(repeat: Repeat | str) -> Repeat:
+    try:
+        return Repeat(repeat)
+    except ValueError as exc:
+        raise InvalidInput(detail=f"a step repeats freely, keyed or never, not {repeat!r}", field="repeat") from exc

@@ -1,50 +1,50 @@
-"""The steps of one run: replayed where they are recorded, else executed and recorded (design §7)."""
+"""The steps of one run: given back where they are recorded, else executed and recorded (design §18, §19)."""
 
 from __future__ import annotations
 
 import inspect
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, cast, final
+from typing import Any, Final, Literal, TypedDict, final
 
 import trio
+from attrs import field, frozen
 
-from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import LimitReached, PayloadTooLarge, RunEnded, StepFailed, StepMismatch
-from tenure.persistence.commits.commit import (
-    Change,
-    CommitResult,
-)
+from tenure.errors import InvalidInput, LimitReached, PayloadTooLarge, RunEnded, StepFailed
 from tenure.persistence.facets.ownership.ownership import RenewLease
-from tenure.persistence.facets.runs.runs import AcquitRun
-from tenure.persistence.facets.runs.steps import (
-    SLEEP,
-    CatchStep,
-    DoubtStep,
-    RecordedStep,
-    RecordStep,
-    Repeat,
-    SettleStep,
-    StepStatus,
+from tenure.persistence.facets.runs.entries import (
+    DoubtEntries,
+    RecordedEntry,
+    SettleEntry,
 )
+from tenure.persistence.facets.runs.runs import AcquitRun
+from tenure.persistence.model.arguments import count, seconds
 from tenure.persistence.model.codec import (
     decode,
     digest,
     encode,
 )
-from tenure.persistence.model.values import (
-    RunId,
-    check_step_name,
+from tenure.persistence.model.entries import (
+    EntryKind,
+    EntryStatus,
+    Repeat,
 )
+from tenure.persistence.model.texts import leaves
+from tenure.persistence.model.values import check_step_name
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.step_threads import GIVEN_UP, StepWork
-from tenure.persistence.store import Store
-from tenure.persistence.writing.group import Outcome
 
 from .behaviour import Behaviour
-from .journal import StepKey
+from .entering import (
+    Entering,
+    Flight,
+)
+from .record import (
+    Asked,
+    has_ended,
+)
 from .restart import describe
 from .verdicts import (
     DidNotRun,
@@ -52,218 +52,281 @@ from .verdicts import (
     StepInDoubt,
 )
 
+Function = Callable[..., Awaitable[Any] | Any]
+
+PASSES: Final = (trio.Cancelled, KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What comes out of a step as it is, also in a group; all else is a failed step."""
+
+LAST: Final = (PayloadTooLarge, InvalidInput)
+"""Errors that another attempt would meet again."""
+
 
 class NeedsAttention(Exception):
     """The run cannot go on until a person has looked: its runtime is held.
 
     Attributes:
-        doubt: The step that must not run twice and may have run, where it is one; marked so with the held mark.
+        doubt: What marks the steps that must not run twice and may have run, where it is for these; stands in the commit
+            of the hold.
     """
 
-    def __init__(self, detail: str, doubt: DoubtStep | None = None) -> None:
+    def __init__(self, detail: str, doubt: DoubtEntries | None = None) -> None:
         """Say what to look at."""
         super().__init__(detail)
         self.doubt = doubt
 
 
-@final
-class Steps:
-    """Executes and replays the steps of one run.
+def _optional_seconds(_: object, attribute: Any, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InvalidInput(detail=f"{value} is not a number of seconds above 0", field=attribute.name)
+
+
+class Terms(TypedDict, total=False):
+    """How a step is tried; each has a default.
 
     Attributes:
-        fault: The first mismatch or doubt that was raised; it decides the run's end even where the behaviour swallows it.
+        attempts: Most attempts of the step within one attempt of the run; 1. A ``never`` step has one.
+        backoff_s: Wait after its first failed attempt; 1.0. Doubles with each further one. On disk with the failure.
+        backoff_limit_s: Longest wait; 60.0.
+        timeout_s: Longest time of one attempt; None. A thread is given up and its result dropped.
+        retry_on: Errors after which it is tried again; `Exception`. Never after a result that cannot be stored.
+        on_timeout: What a ``never`` step that takes too long is: ``in_doubt``, which holds the runtime, or ``failed``.
+        compare: Whether the arguments are compared with the recorded ones; True.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        actor: RuntimeActor,
-        executor: Executor,
-        run_id: RunId,
-        behaviour: Behaviour,
-        recorded: Mapping[StepKey, RecordedStep],
-    ) -> None:
-        """Bind the steps to their run and what it has recorded."""
-        self._store = store
-        self._actor = actor
-        self._channel = actor.channel
+    attempts: int
+    backoff_s: float
+    backoff_limit_s: float
+    timeout_s: float | None
+    retry_on: tuple[type[BaseException], ...]
+    on_timeout: Literal["in_doubt", "failed"]
+    compare: bool
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StepTerms:
+    """As `Terms`, with its defaults. Raises `InvalidInput` for what makes no sense."""
+
+    attempts: int = field(default=1, validator=count())
+    backoff_s: float = field(default=1.0, validator=seconds(zero=True))
+    backoff_limit_s: float = field(default=60.0, validator=seconds(zero=True))
+    timeout_s: float | None = field(default=None, validator=_optional_seconds)
+    retry_on: tuple[type[BaseException], ...] = (Exception,)
+    on_timeout: Literal["in_doubt", "failed"] = "in_doubt"
+    compare: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        """Raises `InvalidInput`."""
+        if self.on_timeout not in ("in_doubt", "failed"):
+            raise InvalidInput(detail=f"a timeout is in_doubt or failed, not {self.on_timeout!r}", field="on_timeout")
+
+    def backoff(self, attempt: int) -> float:
+        """Seconds between a failed attempt and the next."""
+        return float(min(self.backoff_s * 2.0 ** min(attempt - 1, 60), self.backoff_limit_s))
+
+
+def read_terms(given: Terms) -> StepTerms:
+    """The terms of a step, with the defaults of those that are not given. Raises `InvalidInput`."""
+    try:
+        return StepTerms(**given)
+    except TypeError as exc:
+        raise InvalidInput(detail=str(exc), field="terms") from exc
+
+
+@final
+class Steps:
+    """Executes and gives back the steps of one run."""
+
+    def __init__(self, entering: Entering, executor: Executor, behaviour: Behaviour) -> None:
+        """Bind the steps to their run."""
+        self._entering = entering
+        self._store = entering.store
+        self._actor = entering.actor
         self._executor = executor
-        self._runtime_id = actor.facts.runtime_id
-        self._run_id = run_id
         self._behaviour = behaviour
-        self._recorded = recorded
-        self._used: Counter[str] = Counter()
-        self._failed: set[StepKey] = set()
-        self.fault: Exception | None = None
 
     async def step(
-        self, name: str, function: Callable[..., Awaitable[Any] | Any], arguments: tuple[object, ...], repeat: Repeat
+        self,
+        name: str,
+        function: Function,
+        arguments: tuple[object, ...],
+        repeat: Repeat,
+        call: str | None = None,
+        terms: StepTerms | None = None,
     ) -> Any:
         """See `Run.step`."""
+        terms = terms or StepTerms()
+        if terms.attempts > 1 and repeat is Repeat.NEVER:
+            raise InvalidInput(detail="a step that never repeats has one attempt", field="attempts")
         encoded = encode([*arguments], "arguments")
-        ordinal = self._use(check_step_name(name))
-        recorded = self._recorded.get((name, ordinal))
-        record = self._record(name, ordinal, digest(encoded), repeat)
-        if recorded is not None:
-            self._compare(recorded, digest(encoded), repeat)
-            # Cases: it succeeded; it failed and may not run again; nobody knows and it must not run again; it may run again.
-            if recorded.status is StepStatus.SUCCEEDED:
-                return self._result(recorded.result or b"null", name, ordinal)
-            if recorded.status is StepStatus.CAUGHT or (
-                repeat is Repeat.NEVER and recorded.status is StepStatus.FAILED
-            ):
-                raise StepFailed(run_id=self._run_id, name=name, detail=recorded.error or "")
-            if repeat is Repeat.NEVER:
-                verdict = await self._ask(name, ordinal, decode(encoded, "arguments", name))
-                if isinstance(verdict, Ran):
-                    return await self._settle(name, ordinal, verdict)
-        commit = partial(self._commit, self.catch())
-        if repeat is Repeat.NEVER:
-            await commit(record(status=StepStatus.DISPATCHED))
-        if repeat is Repeat.KEYED:
-            function = partial(function, key=f"{self._run_id}:{name}:{ordinal}")
-        return await self._execute(function, arguments, record, commit)
-
-    async def sleep(self, seconds: float) -> None:
-        """See `Run.sleep`: the time to wake is on disk before the sleep begins."""
-        ordinal = self._use(SLEEP)
-        arguments_digest = digest(encode([seconds], "arguments"))
-        recorded = self._recorded.get((SLEEP, ordinal))
-        clock = self._store.seams.wall_clock
-        if recorded is None:
-            wake_at = clock() + seconds
-            record = self._record(SLEEP, ordinal, arguments_digest, Repeat.FREELY)
-            result = encode(wake_at, "result")
-            done = record(status=StepStatus.SUCCEEDED, result=result, ended_at=clock())
-            await self._commit(self.catch(), done)
-        else:
-            self._compare(recorded, arguments_digest, Repeat.FREELY)
-            wake_at = self._result(recorded.result or b"0", SLEEP, ordinal)
-            if wake_at > clock():
-                await self._commit((), AcquitRun(runtime_id=self._runtime_id, run_id=self._run_id))
-        with self._actor.resting.rest(seconds):
-            await self._store.seams.sleep_until(wake_at, at_most_s=seconds)
-
-    def mismatch(self, name: str, recorded: str, given: str) -> StepMismatch:
-        """The error of a run that does something else than its journal says."""
-        error = StepMismatch(
-            runtime_id=self._runtime_id, run_id=self._run_id, name=name, recorded=recorded, given=given
-        )
-        self.fault = self.fault or error
-        return error
-
-    def catch(self) -> tuple[CatchStep, ...]:
-        """What must stand in the commit of anything that the run records behind this: the steps whose errors it has seen.
-
-        What is recorded may stand on such an error, so a replay has to raise it again, and may not execute the step.
-        """
-        return tuple(
-            CatchStep(runtime_id=self._runtime_id, run_id=self._run_id, name=name, ordinal=ordinal)
-            for name, ordinal in sorted(self._failed)
-        )
-
-    def landed(self, caught: tuple[CatchStep, ...]) -> None:
-        """The commit that has these is on disk."""
-        self._failed.difference_update((each.name, each.ordinal) for each in caught)
-
-    async def commit(
-        self, decide: Callable[[], Sequence[Change]], on_settled: Callable[[Outcome], None] | None = None
-    ) -> CommitResult:
-        """Commit for the run, in its turn.
-
-        Raises:
-            RunEnded: The run was dropped while this waited for its turn, and nothing is written.
-        """
-
-        def decide_if_open() -> Sequence[Change]:
-            if not self._actor.executes(self._run_id):
-                raise RunEnded(run_id=self._run_id)
-            return decide()
-
-        return await self._channel.decide_in_turn(decide_if_open, on_settled)
-
-    # Inside
-
-    def _use(self, name: str) -> int:
-        if self._used.total() >= self._store.limits.run_steps:
-            raise LimitReached(what="steps of one run", limit=self._store.limits.run_steps)
-        self._used[name] += 1
-        return self._used[name]
-
-    def _record(self, name: str, ordinal: int, arguments_digest: bytes, repeat: Repeat) -> partial[RecordStep]:
-        return partial(
-            RecordStep,
-            runtime_id=self._runtime_id,
-            run_id=self._run_id,
-            name=name,
-            ordinal=ordinal,
-            arguments_digest=arguments_digest,
-            version=self._behaviour.version,
+        asked = Asked(
+            kind=EntryKind.STEP,
+            name=check_step_name(name),
             repeat=repeat,
-            started_at=self._store.seams.wall_clock(),
+            arguments=digest(encoded),
+            call=call,
+            compare=terms.compare,
         )
+        branch, found = self._entering.ask(asked)
+        with self._entering.in_flight(branch, asked, found) as flight:
+            if found.entry is None:
+                tried = self._entering.record.tried(found.place, asked)
+                if repeat is not Repeat.FREELY:
+                    await self._entering.admit(asked, found)
+                    await self._dispatch(flight, repeat)
+                elif tried is not None:
+                    await self._wait_for_next(flight, tried)
+            else:
+                given = await self._recorded(asked, flight, found.entry, encoded)
+                if given is not None:
+                    return decode(given, "step", f"{self._entering.run_id}/{found.place}")
+            if repeat is Repeat.KEYED:
+                function = partial(function, key=flight.call_key)
+            return await self._attempts(asked, flight, function, arguments, terms)
 
-    async def _ask(self, name: str, ordinal: int, arguments: list[Any]) -> Ran | DidNotRun:
-        hook = self._behaviour.in_doubt
+    async def sleep(self, seconds_: float) -> None:
+        """See `Run.sleep`: the time to wake is on disk before the sleep begins."""
+        entering, clock = self._entering, self._store.seams.wall_clock
+        asked = Asked(kind=EntryKind.SLEEP, name="sleep", arguments=digest(encode([seconds_], "arguments")))
+        branch, found = entering.ask(asked)
+        with entering.in_flight(branch, asked, found) as flight:
+            entry = found.entry
+            if entry is None:
+                wake_at = clock() + seconds_
+                await flight.write(flight.record(EntryStatus.SUCCEEDED, result=encode(wake_at, "result")))
+            elif entry.status is EntryStatus.CANCELLED:
+                await entering.wait_for_scope(asked, found)
+                return
+            else:
+                wake_at = decode(entry.result or b"0", "sleep", f"{entering.run_id}/{found.place}")
+                if wake_at > clock():
+                    acquit = AcquitRun(runtime_id=entering.runtime_id, run_id=entering.run_id)
+                    await entering.commit(lambda: (acquit,))
+            with self._actor.resting.rest(seconds_):
+                await self._store.seams.sleep_until(wake_at, at_most_s=seconds_)
+
+    # What is recorded
+
+    async def _recorded(self, asked: Asked, flight: Flight, entry: RecordedEntry, encoded: bytes) -> bytes | None:
+        """The result that is recorded, or None where the step is to be executed."""
+        # Cases: it was cut off; it succeeded; it failed and may not run again; nobody knows and it must not run again; it
+        # tries again by itself; it may run again.
+        if entry.status is EntryStatus.CANCELLED:
+            await self._entering.wait_for_scope(asked, flight.found)
+        if entry.status is EntryStatus.SUCCEEDED:
+            return entry.result or b"null"
+        if has_ended(entry):
+            raise StepFailed(run_id=self._entering.run_id, name=entry.name, detail=entry.error or "")
+        if entry.repeat is Repeat.NEVER:
+            verdict = await self._ask(entry, decode(encoded, "arguments", entry.name))
+            if isinstance(verdict, Ran):
+                return await self._settle(flight, verdict)
+            await self._dispatch(flight, entry.repeat)
+        if entry.status is EntryStatus.RETRYING:
+            await self._wait_for_next(flight, entry)
+        return None
+
+    async def _ask(self, entry: RecordedEntry, arguments: list[Any]) -> Ran | DidNotRun:
+        entering, hook = self._entering, self._behaviour.in_doubt
         if hook is not None:
             doubt = StepInDoubt(
-                runtime_id=self._runtime_id,
-                run_id=self._run_id,
-                name=name,
-                ordinal=ordinal,
+                runtime_id=entering.runtime_id,
+                run_id=entering.run_id,
+                name=entry.name,
+                place=entry.place,
                 arguments=tuple(arguments),
             )
             verdict = await unprotected(hook, doubt)
             if isinstance(verdict, Ran | DidNotRun):
                 return verdict  # whatever else it says must not be taken for "it did not run"
-        in_doubt = DoubtStep(runtime_id=self._runtime_id, run_id=self._run_id, name=name, ordinal=ordinal)
-        detail = f"step {name} #{ordinal} was dispatched and may have run"
-        self.fault = self.fault or NeedsAttention(detail, in_doubt)
-        raise self.fault
+        raise self._doubt(entry.name, entry.place)
 
-    async def _settle(self, name: str, ordinal: int, verdict: Ran) -> Any:
-        result = self._encode(verdict.result)
-        await self._commit(
-            self.catch(),
-            SettleStep(
-                runtime_id=self._runtime_id,
-                run_id=self._run_id,
-                name=name,
-                ordinal=ordinal,
+    def _doubt(self, name: str, place: str) -> Exception:
+        entering = self._entering
+        doubt = DoubtEntries(runtime_id=entering.runtime_id, run_id=entering.run_id)
+        detail = f"step {name} at {place} was dispatched and may have run"
+        entering.fault = entering.fault or NeedsAttention(detail, doubt)
+        entering.poke()
+        return entering.fault
+
+    async def _settle(self, flight: Flight, verdict: Ran) -> bytes:
+        entering, result = self._entering, self._encode(verdict.result)
+        await flight.write(
+            SettleEntry(
+                runtime_id=entering.runtime_id,
+                run_id=entering.run_id,
+                place=flight.place,
                 ran=True,
                 result=result,
-            ),
+            )
         )
-        return self._result(result, name, ordinal)
+        return result
+
+    async def _dispatch(self, flight: Flight, repeat: Repeat) -> None:
+        if repeat is Repeat.KEYED:
+            flight.call_key = flight.call_key or self._store.seams.new_id()
+        await flight.write(flight.record(EntryStatus.DISPATCHED, ended=False))
+
+    async def _wait_for_next(self, flight: Flight, entry: RecordedEntry) -> None:
+        flight.attempt = entry.attempt + 1
+        clock = self._store.seams.wall_clock
+        at = entry.next_at if entry.next_at is not None else clock()
+        await self._store.seams.sleep_until(at, at_most_s=max(at - (entry.ended_at or at), 0.0))
+
+    # Execution
+
+    async def _attempts(
+        self, asked: Asked, flight: Flight, function: Function, arguments: tuple[object, ...], terms: StepTerms
+    ) -> Any:
+        while True:
+            try:
+                result = await self._execute(asked, flight, function, arguments, terms)
+            except BaseException as exc:
+                if not fails_step(exc):
+                    raise  # it ends more than the step
+                if not self._actor.executes(self._entering.run_id) or exc is self._entering.fault:
+                    raise  # it was dropped, and records nothing more; or its runtime is held for it
+                if isinstance(exc, LimitReached) and exc.what == GIVEN_UP:
+                    await self._hold_unstarted(asked, flight, exc)
+                    raise
+                if not _tries_again(exc, flight.attempt, terms):
+                    raise await self._failed(asked, flight, exc) from exc
+                await self._back_off(flight, exc, terms)
+                continue
+            await flight.write(flight.record(EntryStatus.SUCCEEDED, result=result))
+            return decode(result, "step", self._entering.run_id)
 
     async def _execute(
-        self,
-        function: Callable[..., Awaitable[Any] | Any],
-        arguments: tuple[object, ...],
-        record: Callable[..., RecordStep],
-        commit: Callable[[RecordStep], Awaitable[None]],
-    ) -> Any:
-        clock = self._store.seams.wall_clock
-        unstarted = record(status=StepStatus.DISPATCHED)
-        try:
-            result = self._encode(await self._call(unstarted.name, function, arguments))
-        except BaseException as exc:
-            if not fails_step(exc) or not self._actor.executes(self._run_id):
-                raise  # it ends more than the step; or the run was dropped, and records nothing more
-            if isinstance(exc, LimitReached) and exc.what == GIVEN_UP:
-                await self._hold_unstarted(unstarted, exc)
-                raise
-            failed = record(status=StepStatus.FAILED, error=describe(exc), ended_at=clock())
-            await commit(failed)
-            self._failed.add((failed.name, failed.ordinal))
-            # Not the exception itself: where the run enters again, there is only what is recorded of it.
-            raise StepFailed(run_id=self._run_id, name=failed.name, detail=failed.error or "") from exc
-        await commit(record(status=StepStatus.SUCCEEDED, result=result, ended_at=clock()))
-        return decode(result, "step", self._run_id)
+        self, asked: Asked, flight: Flight, function: Function, arguments: tuple[object, ...], terms: StepTerms
+    ) -> bytes:
+        with trio.CancelScope() as scope:
+            return self._encode(await self._call(asked.name, flight, function, arguments, scope, terms.timeout_s))
+        if asked.repeat is Repeat.NEVER and flight.begun and terms.on_timeout == "in_doubt":
+            raise self._doubt(asked.name, flight.place)
+        raise TimeoutError(f"it took longer than {terms.timeout_s} s")
 
-    async def _commit(self, caught: tuple[CatchStep, ...], change: Change) -> None:
-        await self.commit(lambda: (change, *caught))
-        self.landed(caught)
+    async def _failed(self, asked: Asked, flight: Flight, error: BaseException) -> StepFailed:
+        failed = flight.record(EntryStatus.FAILED, error=describe(error))
+        await flight.write(failed)
+        flight.branch.failed.add(failed.place)
+        # Not the exception itself: where the run enters again, there is only what is recorded of it.
+        return StepFailed(run_id=self._entering.run_id, name=asked.name, detail=failed.error or "")
+
+    async def _hold_unstarted(self, asked: Asked, flight: Flight, error: LimitReached) -> None:
+        """No thread may be taken: the function did not run, and a person must look at what holds the threads."""
+        entering = self._entering
+        if asked.repeat is Repeat.NEVER:
+            of_run = partial(SettleEntry, runtime_id=entering.runtime_id, run_id=entering.run_id)
+            await flight.write(of_run(place=flight.place, ran=False))
+        entering.fault = entering.fault or NeedsAttention(f"step {asked.name} did not begin: {error}")
+
+    async def _back_off(self, flight: Flight, error: BaseException, terms: StepTerms) -> None:
+        wait_s = terms.backoff(flight.attempt)
+        at = self._store.seams.wall_clock() + wait_s
+        await flight.write(flight.record(EntryStatus.RETRYING, error=describe(error), next_at=at))
+        flight.attempt += 1
+        with self._actor.resting.rest(wait_s):
+            await self._store.seams.sleep_until(at, at_most_s=wait_s)
 
     def _encode(self, result: object) -> bytes:
         encoded, limit = encode(result, "result"), self._store.limits.payload_bytes
@@ -271,56 +334,66 @@ class Steps:
             raise PayloadTooLarge(size=len(encoded), limit=limit)
         return encoded
 
-    async def _hold_unstarted(self, step: RecordStep, error: LimitReached) -> None:
-        """No thread may be taken: the function did not run, and a person must look at what holds the threads."""
-        if step.repeat is Repeat.NEVER:
-            did_not_run = partial(SettleStep, name=step.name, ordinal=step.ordinal, ran=False)
-            await self._commit((), did_not_run(runtime_id=self._runtime_id, run_id=self._run_id))
-        self.fault = self.fault or NeedsAttention(f"step {step.name} did not begin: {error}")
-
     async def _call(
-        self, name: str, function: Callable[..., Awaitable[Any] | Any], arguments: tuple[object, ...]
+        self,
+        name: str,
+        flight: Flight,
+        function: Function,
+        arguments: tuple[object, ...],
+        scope: trio.CancelScope,
+        timeout_s: float | None,
     ) -> Any:
         while True:
             await self._hold_lease()
-            if not self._actor.executes(self._run_id):
-                raise RunEnded(run_id=self._run_id)
-            if _is_async(function):
-                return await unprotected(function, *arguments)
-            start = partial(self._start, function, arguments)
-            work = StepWork(runtime_id=self._runtime_id, run_id=self._run_id, name=name, function=start)
-            started, result = await self._executor.run(work)
-            if started:
-                return result
+            if not self._actor.executes(self._entering.run_id):
+                raise RunEnded(run_id=self._entering.run_id)
+            if timeout_s is not None:
+                scope.relative_deadline = timeout_s
+            self._entering.executing += 1
+            try:
+                with self._entering.within(None):
+                    if is_async(function):
+                        flight.begun = True
+                        return await unprotected(function, *arguments)
+                    started, result = await self._executor.run(self._work(name, flight, function, arguments))
+                    if started:
+                        return result
+            finally:
+                self._entering.executing -= 1
 
-    def _start(self, function: Callable[..., Any], arguments: tuple[object, ...]) -> tuple[bool, Any]:
+    def _work(
+        self, name: str, flight: Flight, function: Function, arguments: tuple[object, ...]
+    ) -> StepWork[tuple[bool, Any]]:
+        start = partial(self._start, flight, function, arguments)
+        return StepWork(runtime_id=self._entering.runtime_id, run_id=self._entering.run_id, name=name, function=start)
+
+    def _start(self, flight: Flight, function: Function, arguments: tuple[object, ...]) -> tuple[bool, Any]:
         # In the worker thread: the host may have slept, or the run may have been dropped, while this waited for one.
-        may_start = self._actor.executes(self._run_id) and not self._store.lease_lapsed()
-        return (True, function(*arguments)) if may_start else (False, None)
+        if not self._actor.executes(self._entering.run_id) or self._store.lease_lapsed():
+            return False, None
+        flight.begun = True
+        return True, function(*arguments)
 
     async def _hold_lease(self) -> None:
         """No step body starts on a lapsed lease (design §4): the token must be found good again first."""
         while self._store.lease_lapsed():
-            await self._channel.commit_in_turn(RenewLease())
-
-    def _result(self, result: bytes, name: str, ordinal: int) -> Any:
-        return decode(result, "step", f"{self._run_id}/{name}/{ordinal}")
-
-    def _compare(self, recorded: RecordedStep, arguments_digest: bytes, repeat: Repeat) -> None:
-        stored = f"{recorded.repeat} with arguments {recorded.arguments_digest.hex()[:16]}"
-        given = f"{repeat} with arguments {arguments_digest.hex()[:16]}"
-        if stored != given:
-            raise self.mismatch(recorded.name, stored, given)
+            await self._actor.channel.commit_in_turn(RenewLease())
 
 
 def fails_step(error: BaseException) -> bool:
     """Whether what a step raised is its failure; else it ends more than the step: the run, or the process (design §19)."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(fails_step, cast("BaseExceptionGroup[BaseException]", error).exceptions))
-    return not isinstance(error, (trio.Cancelled, KeyboardInterrupt, SystemExit, GeneratorExit))
+    return not any(issubclass(type(each), PASSES) for each in leaves(error))
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
+def _tries_again(error: BaseException, attempt: int, terms: StepTerms) -> bool:
+    if attempt >= terms.attempts:
+        return False
+    found = leaves(error)
+    return not any(isinstance(each, LAST) for each in found) and all(isinstance(each, terms.retry_on) for each in found)
+
+
+def is_async(function: Function) -> bool:
+    """Whether calling it gives something to await."""
     while isinstance(function, partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - an object with an async __call__

@@ -27,14 +27,14 @@ class StepInDoubt:
         runtime_id: Whose.
         run_id: In which run.
         name: Name of the step.
-        ordinal: Which use of the name in the run, from 1.
+        place: Where it stands in the record of the run.
         arguments: As given by the run that has entered again.
     """
 
     runtime_id: LogicalRuntimeId
     run_id: RunId
     name: str
-    ordinal: int
+    place: str
     arguments: tuple[Any, ...]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar, Unpack, final
 
@@ -133,17 +133,31 @@ class _Verbs:
         """See `tenure.Runtime.cancel`."""
         return await self._portal.call(self._handle.cancel, input_id)
 
-    async def resume(self, *, restart_run: bool = False) -> None:
+    async def resume(
+        self,
+        *,
+        restart_run: bool = False,
+        take_recorded: bool = False,
+        renamed: Mapping[str, str] | None = None,
+        forget: Iterable[str] = (),
+        repeat_never: bool = False,
+    ) -> None:
         """See `tenure.Runtime.resume`."""
 
         async def resume() -> None:
-            await self._handle.resume(restart_run=restart_run)
+            await self._handle.resume(
+                restart_run=restart_run,
+                take_recorded=take_recorded,
+                renamed=renamed,
+                forget=forget,
+                repeat_never=repeat_never,
+            )
 
         await self._portal.call(resume)
 
-    async def settle_step(self, name: str, ordinal: int, verdict: Verdict) -> None:
+    async def settle_step(self, place: str, verdict: Verdict, *more: tuple[str, Verdict]) -> None:
         """See `tenure.Runtime.settle_step`."""
-        await self._portal.call(self._handle.settle_step, name, ordinal, verdict)
+        await self._portal.call(self._handle.settle_step, place, verdict, *more)
 
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
         """See `tenure.Runtime.wait_state`."""

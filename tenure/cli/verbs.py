@@ -86,12 +86,40 @@ async def destroy(output: Output, target: str, runtime: str, *, yes: bool) -> No
     await carry_out(output, target, runtime, "destroy", lambda handle: handle.destroy())
 
 
-@click.option("--restart-run", is_flag=True, help="Drop the current run's id and steps, and begin anew.")
+@click.option("--restart-run", is_flag=True, help="Begin a new run; what must not be done twice is carried over.")
+@click.option("--take-recorded", is_flag=True, help="Go on with what is recorded, whatever its arguments are now.")
+@click.option("--renamed", nargs=2, multiple=True, metavar="OLD NEW", help="An entry has another name from now on.")
+@click.option("--forget", multiple=True, metavar="ENTRY", help="Take an entry out of the record, by name or place.")
+@click.option("--repeat-never", is_flag=True, help="Forget also what must not be done twice. Needs --yes.")
+@click.option("--yes", is_flag=True, help="Yes, do it twice.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def resume(output: Output, target: str, runtime: str, *, restart_run: bool) -> None:
-    """Let the held RUNTIME run again."""
-    await carry_out(output, target, runtime, "resume", lambda handle: handle.resume(restart_run=restart_run))
+async def resume(
+    output: Output,
+    target: str,
+    runtime: str,
+    *,
+    restart_run: bool,
+    take_recorded: bool,
+    renamed: tuple[tuple[str, str], ...],
+    forget: tuple[str, ...],
+    repeat_never: bool,
+    yes: bool,
+) -> None:
+    """Let the held RUNTIME run again, perhaps with another record of its run."""
+    if repeat_never and not yes:
+        raise InvalidInput(detail="what must not be done twice would be done again; say --yes", field="--yes")
+
+    async def resume(handle: Handle) -> None:
+        await handle.resume(
+            restart_run=restart_run,
+            take_recorded=take_recorded,
+            renamed=dict(renamed),
+            forget=forget,
+            repeat_never=repeat_never,
+        )
+
+    await carry_out(output, target, runtime, "resume", resume)
 
 
 @click.argument("target", type=click.Path())
@@ -102,7 +130,7 @@ async def cancel(output: Output, target: str, runtime: str, input_id: str | None
     await carry_out(output, target, runtime, "cancel", lambda handle: handle.cancel(input_id))
 
 
-@click.option("--fresh", is_flag=True, help="Begin a new run and repeat its steps.")
+@click.option("--fresh", is_flag=True, help="Begin a new run; what must not be done twice is carried over.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
 @click.argument("input_id")
@@ -123,16 +151,15 @@ async def drop(output: Output, target: str, runtime: str, input_id: str) -> None
 @click.option("--did-not-run", is_flag=True, help="It did not run, and is dispatched again.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
-@click.argument("name")
-@click.argument("ordinal", type=int)
+@click.argument("place")
 async def settle_step(
-    output: Output, target: str, runtime: str, name: str, ordinal: int, *, ran: str | None, did_not_run: bool
+    output: Output, target: str, runtime: str, place: str, *, ran: str | None, did_not_run: bool
 ) -> None:
-    """Say whether the ORDINAL-th step NAME of RUNTIME, which is in doubt, ran, and let it run again."""
+    """Say whether the step of RUNTIME at PLACE, which is in doubt, ran, and let RUNTIME run again."""
     if (ran is None) is not did_not_run:
         raise InvalidInput(detail="say --ran JSON or --did-not-run", field="--ran")
     verdict: Verdict = DidNotRun() if ran is None else Ran(_json(ran))
-    await carry_out(output, target, runtime, "settle_step", lambda handle: handle.settle_step(name, ordinal, verdict))
+    await carry_out(output, target, runtime, "settle_step", lambda handle: handle.settle_step(place, verdict))
 
 
 def _json(text: str) -> Any:

@@ -99,7 +99,7 @@ def test_a_held_runtime_is_seen_settled_and_resumed_from_asyncio() -> None:
             ticket = await alice.accept(1)
             assert (await alice.wait_held(), alice.held_detail) == ("budget used up", "ValueError: bad day")
             with pytest.raises(NotFound):
-                await alice.settle_step("pay", 1, tenure.Ran())
+                await alice.settle_step("main/1", tenure.Ran())
             failing = False
             await alice.resume()
             await alice.wait_resumed()
@@ -205,7 +205,7 @@ def test_a_step_under_on_loop_runs_on_the_programs_own_loop_with_its_key() -> No
         @tenure.asyncio.on_loop
         async def ask(question: str, *, key: str) -> str:
             await asyncio.sleep(0)
-            seen.extend((asyncio.get_running_loop() is loop, key.endswith(":ask:1")))
+            seen.extend((asyncio.get_running_loop() is loop, len(key) == 36))
             return f"{question}?"
 
         async def chat(run: tenure.Run) -> None:

@@ -205,7 +205,7 @@ def test_a_step_in_doubt_is_settled_from_outside(path: Path) -> None:
             async with tenure.open_supervisor(path, behaviours={"buyer": buyer}) as supervisor:
                 runtime = supervisor.runtime("alice")
                 await runtime.wait_held()
-                await beside("settle-step", path, "alice", "pay", 1, "--ran", '"paid"')
+                await beside("settle-step", path, "alice", "main/1", "--ran", '"paid"')
                 await (await supervisor.ticket("alice", idempotency_key="k")).wait_outcome()
                 assert await supervisor.read_session("alice") == ["paid"]
 
@@ -216,9 +216,9 @@ def test_a_step_in_doubt_is_settled_from_outside(path: Path) -> None:
     ("arguments", "code"),
     [
         (("destroy", "alice"), WRONG_USE),
-        (("settle-step", "alice", "pay", "1"), WRONG_USE),
-        (("settle-step", "alice", "pay", "1", "--ran", "{"), WRONG_USE),
-        (("settle-step", "alice", "pay", "1", "--did-not-run"), NOT_THERE),
+        (("settle-step", "alice", "main/1"), WRONG_USE),
+        (("settle-step", "alice", "main/1", "--ran", "{"), WRONG_USE),
+        (("settle-step", "alice", "main/1", "--did-not-run"), NOT_THERE),
         (("retire", "nobody"), NOT_THERE),
         (("why", "nobody"), NOT_THERE),
         (("tail", "nobody"), NOT_THERE),

@@ -236,14 +236,14 @@ async def test_a_run_that_differs_before_a_checkpoint_that_landed_is_held_and_co
             raise
         raise ValueError
 
-    async with host(target, {"kind": tenure.Behaviour(behaviour, restart=QUICK)}) as supervisor:
+    async with host(target, {"kind": tenure.Behaviour(behaviour, restart=QUICK, version="1")}) as supervisor:
         runtime = await supervisor.spawn("alice", "kind")
         await runtime.accept("go", idempotency_key="k")
         await runtime.wait_held()
         again = await runtime.accept("go", idempotency_key="k")
 
         assert runtime.held == "step mismatch"
-        assert (caught[0].runtime_id, caught[0].name) == ("alice", "checkpoint 1")
+        assert (caught[0].runtime_id, caught[0].name) == ("alice", "main/1")
         assert caught[0].recorded != caught[0].given
         assert again.outcome is None  # nothing was abandoned
         assert not [letter for letter in await supervisor.dead_letters("alice") if letter.target is None]
@@ -282,7 +282,7 @@ async def test_a_mismatch_that_the_behaviour_swallows_holds_it_all_the_same(
         if run.attempts == 0:
             raise ValueError
 
-    async with host(target, {"kind": tenure.Behaviour(behaviour, restart=QUICK)}) as supervisor:
+    async with host(target, {"kind": tenure.Behaviour(behaviour, restart=QUICK, version="1")}) as supervisor:
         runtime = await supervisor.spawn("alice", "kind")
         await runtime.accept("go")
         await runtime.wait_held()
@@ -308,9 +308,8 @@ async def test_what_another_task_appends_while_a_checkpoint_is_on_its_way_lands_
             await trio.testing.wait_all_tasks_blocked()
             run.session.append("meanwhile")
             run.send("bob", "meanwhile")
-            nursery.start_soon(checkpoint)
-            await trio.testing.wait_all_tasks_blocked()
             gate.open()
+        await checkpoint()
 
     async with host(target, {"kind": behaviour, "echo": echo}, gate=gate) as supervisor:
         await supervisor.spawn("bob", "echo")

@@ -63,13 +63,13 @@ async def test_a_result_is_on_disk_before_it_is_seen(database: Path) -> None:
 
     async def behaviour(run: tenure.Run) -> None:
         await run.step("use", sorted, [3, 1], repeat="freely")
-        stored.extend(peek(database, "SELECT name, ordinal, repeat, status, CAST(result AS TEXT) FROM steps"))
+        stored.extend(peek(database, "SELECT name, place, repeat, status, CAST(result AS TEXT) FROM entries"))
 
     # Real threads, a real fsync.
     async with tenure.open_supervisor(database, behaviours={"kind": behaviour}) as supervisor:
         await consumed(await supervisor.spawn("alice", "kind"), "go")
 
-    assert stored == [["use", 1, "freely", "succeeded", "[1,3]"]]
+    assert stored == [["use", "main/1", "freely", "succeeded", "[1,3]"]]
 
 
 async def test_each_use_of_a_name_is_a_step_of_its_own(
@@ -212,7 +212,7 @@ async def test_a_step_that_differs_from_its_record_holds_its_runtime_and_costs_n
         await run.step("use", tool.use, argument, repeat="keyed" if differs and change == "repeat" else "freely")
         raise ValueError
 
-    async with host(target, {"kind": tenure.Behaviour(behaviour, restart=QUICK)}) as supervisor:
+    async with host(target, {"kind": tenure.Behaviour(behaviour, restart=QUICK, version="1")}) as supervisor:
         runtime = await supervisor.spawn("alice", "kind")
         ticket = await runtime.accept("go")
         await runtime.wait_held()

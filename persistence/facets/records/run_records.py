@@ -35,6 +35,7 @@ class RunRecord:
     """One row of ``runs``, in the order of ``runs.load``.
 
     `error` is that of the last attempt that failed, and is kept until the run ends well.
+    `ways`: how a person has said that it goes on, in words (`restarting`).
     `boundaries` is no column: it is the sequence of the run's last receipt.
     """
 
@@ -46,6 +47,7 @@ class RunRecord:
     boundaries: int
     retry_at: float | None
     error: str | None = None
+    ways: str = ""
 
 
 def load(tx: Transaction, run: int) -> RunRecord:
@@ -66,7 +68,7 @@ def _decode(row: Row) -> RunRecord:
     return RunRecord(*row)
 
 
-_TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER, OPTIONAL_TEXT)
+_TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER, OPTIONAL_TEXT, str)
 
 
 def find_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord | None:
@@ -113,7 +115,14 @@ def save(tx: Transaction, record: RunRecord) -> None:
     """Write the record at the end of this commit."""
 
     def write() -> None:
-        tx.run("runs.update", run=record.run, attempts=record.attempts, retry_at=record.retry_at, error=record.error)
+        tx.run(
+            "runs.update",
+            run=record.run,
+            attempts=record.attempts,
+            retry_at=record.retry_at,
+            error=record.error,
+            ways=record.ways,
+        )
 
     tx.write_later(RECORD, record.run, write)
 

@@ -48,7 +48,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 
-from . import sends
+from . import restarting, sends
 
 FINISHED: Final = "finished"
 """Outcome of a run that ended well: its other members are consumed, so it is never entered again."""
@@ -59,8 +59,8 @@ FINISHED: Final = "finished"
 class RetryDeadLetter(Change):
     """Queue an abandoned input again, and with it the batch that was abandoned together; or send again. Answer: `Retried`.
 
-    Its run is reopened: the same run id, the recorded steps kept, attempts 0. A fresh one begins a new run and repeats the
-    steps, and so does an input whose run ended well without it. A refused send goes to its target under its key.
+    Its run is reopened: the same run id, its record kept, attempts 0. A fresh one begins a new run that repeats the steps
+    which may be repeated; so does an input whose run ended well without it. A refused send goes to its target under its key.
 
     Attributes:
         runtime_id: Whose inbox, or whose send.
@@ -135,10 +135,12 @@ def _retry(tx: Transaction, change: RetryDeadLetter) -> Retried:
     tx.room.pop(record.runtime, None)
     # Cases: a run to be entered again; a batch for a new run; one input that its run spared itself, or that had none.
     together = found.run is not None and found.reason is not AbandonReason.REJECTED
-    if found.run is not None and together and found.outcome != FINISHED and not change.fresh:
+    if found.run is not None and together and found.outcome != FINISHED:
         run_records.forgive(tx, found.run)
         if found.run != record.run:
             run_records.reopen(tx, found.run)
+        if change.fresh:
+            restarting.want(tx, found.run, restarting.RESTART)
         rows = tx.all("dead_letters.requeue_batch", run=found.run, reason=found.reason, line=line, now=tx.now)
     elif together:
         rows = tx.all("dead_letters.requeue_batch_fresh", run=found.run, reason=found.reason, line=line, now=tx.now)

@@ -34,6 +34,8 @@ from tenure.persistence.model.values import (
     RunId,
 )
 
+from . import restarting
+
 
 @final
 @frozen(kw_only=True, slots=True)
@@ -77,13 +79,14 @@ class RunBegun:
     Attributes:
         run: Key of its row; journals are read by it.
         run_id: Its id.
-        again: Whether it entered before.
+        again: Whether it entered before, or takes over what another run recorded.
         attempts: How many attempts of it failed.
         inputs: Its batch, in admission order.
         base: Key of the head node when it first began, or None for an empty conversation.
         base_count: Messages on the active path then.
         more: Whether inputs may wait behind this batch; False spares the owner a commit that would find none.
         abandoned: What could not be staged for the last time, and so has ended.
+        take_recorded: Whether a person has said that it goes on with what is recorded, whatever its arguments are now.
     """
 
     run: int
@@ -95,6 +98,7 @@ class RunBegun:
     base_count: int
     more: bool
     abandoned: tuple[InputEnded, ...] = ()
+    take_recorded: bool = False
 
 
 @final
@@ -114,7 +118,9 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun:
     if record.held is not None:
         return NothingBegun()
     if record.run is not None or _next_reopened(tx, record):
-        return _enter_again(tx, record.run or 0)
+        again = not restarting.wanted(tx, record.run or 0) or restarting.restart(tx, record, change.run_id)
+        if record.run is not None:
+            return _enter_again(tx, record.run, again=again)
     abandoned: list[InputEnded] = []
     while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
         session = sessions.own(tx, record)
@@ -145,11 +151,11 @@ def _next_reopened(tx: Transaction, record: runtimes.RuntimeRecord) -> bool:
     return True
 
 
-def _enter_again(tx: Transaction, key: int) -> RunBegun:
+def _enter_again(tx: Transaction, key: int, *, again: bool) -> RunBegun:
     run = run_records.load(tx, key)
     run.retry_at = None
     run_records.save(tx, run)
-    return _begun(run, batches.restage(tx, key), again=True, more=True)
+    return _begun(run, batches.restage(tx, key), again=again, more=True)
 
 
 def _begun(
@@ -170,6 +176,7 @@ def _begun(
         base_count=run.base_count,
         more=more,
         abandoned=abandoned,
+        take_recorded=restarting.TAKE_RECORDED in run.ways.split(),
     )
 
 

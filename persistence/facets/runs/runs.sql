@@ -12,11 +12,11 @@ VALUES (:run_id, :runtime, 0, :base, :base_count, :now) RETURNING run;
 -- name: runs.load
 -- Its boundaries are its receipts, dense from 1: counted where a run is taken in hand, and not kept a second time.
 SELECT run, run_id, attempts, base, base_count,
-       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error
+       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways
 FROM runs WHERE run = :run;
 
 -- name: runs.update
-UPDATE runs SET attempts = :attempts, retry_at = :retry_at, error = :error WHERE run = :run;
+UPDATE runs SET attempts = :attempts, retry_at = :retry_at, error = :error, ways = :ways WHERE run = :run;
 
 -- name: runs.end
 UPDATE runs SET attempts = :attempts, error = :error, outcome = :outcome, ended_at = :now,
@@ -25,7 +25,7 @@ WHERE run = :run;
 
 -- name: runs.by_id
 SELECT run, run_id, attempts, base, base_count,
-       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error
+       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways
 FROM runs
 WHERE run_id = :run_id AND runtime = :runtime;
 

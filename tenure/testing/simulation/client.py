@@ -33,6 +33,10 @@ from .peek import rows
 if TYPE_CHECKING:
     from .world import World
 
+_ARGUMENTS: Final = """
+SELECT lower(hex(e.arguments_digest)) FROM entries e JOIN runtimes r ON r.run = e.run WHERE r.runtime_id = ? AND e.place = ?
+"""
+
 T = TypeVar("T")
 
 RETRY_S: Final = 1.0
@@ -236,7 +240,7 @@ class Client:
         self._world.forgive(runtime_id)
         self._note(f"resumed {runtime_id}")
 
-    async def settle_step(self, runtime_id: str, name: str, ordinal: int, verdict: tenure.Verdict) -> None:
+    async def settle_step(self, runtime_id: str, place: str, verdict: tenure.Verdict) -> None:
         """Say what became of a step in doubt; asked again until it is answered.
 
         Raises:
@@ -244,14 +248,15 @@ class Client:
         """
 
         async def ask(supervisor: tenure.Supervisor) -> None:
-            await (await self._handle(supervisor, runtime_id)).settle_step(name, ordinal, verdict)
+            if isinstance(verdict, tenure.DidNotRun):
+                for (arguments,) in rows(supervisor, _ARGUMENTS, runtime_id, place):
+                    self._world.model.did_not_run(runtime_id, arguments)
+            await (await self._handle(supervisor, runtime_id)).settle_step(place, verdict)
 
         self._world.forgive(runtime_id)
-        if isinstance(verdict, tenure.DidNotRun):
-            self._world.model.did_not_run(runtime_id, None, name, ordinal)
-        await self._insist(lambda life: life.call(f"settle {name} of {runtime_id}", ask))
+        await self._insist(lambda life: life.call(f"settle {place} of {runtime_id}", ask))
         self._world.forgive(runtime_id)
-        self._note(f"settled {name} {ordinal} of {runtime_id}: {verdict}")
+        self._note(f"settled {place} of {runtime_id}: {verdict}")
 
     async def write_late(self, runtime_id: str) -> None:
         """Write to a runtime under a token that is no longer in force, as a host does that wakes from the dead.

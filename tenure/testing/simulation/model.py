@@ -11,8 +11,9 @@ from attrs import define, field, frozen
 
 from tenure.persistence.model.values import RunBoundaryReceipt
 
-StepKey = tuple[str, str, str, int]
-"""Runtime, run, name, ordinal."""
+StepKey = tuple[str, str, str, str, int]
+"""Runtime, run, name, digest of the arguments, and which of equals. A restart takes over what must not be done twice: of that
+the first input of the run stands in the place of the run."""
 
 
 @final
@@ -198,15 +199,10 @@ class Model:
         """What is known of a runtime's state."""
         return self.standings.setdefault(runtime_id, Standing())
 
-    def did_not_run(self, runtime_id: str, run_id: str | None, name: str, ordinal: int) -> None:
-        """Somebody who looked says that a step did not run, whoever called its function; of no run: of the last one."""
+    def did_not_run(self, runtime_id: str, arguments: str) -> None:
+        """Somebody who looked says that a step with these arguments did not run, whoever called its function."""
         for key, fact in self.steps.items():
-            if (
-                key[0] == runtime_id
-                and key[2:] == (name, ordinal)
-                and key[1] == (run_id or key[1])
-                and fact.seen is None
-            ):
+            if key[0] == runtime_id and key[3] == arguments and fact.seen is None:
                 fact.executed = 0
 
     def accepted(self, runtime_id: str, input_id: str, key: str | None, now: float) -> None:

@@ -21,9 +21,9 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.runs import (
     dead_letters,
+    entries,
     runs,
     sends,
-    steps,
 )
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import (
@@ -80,16 +80,17 @@ class Owner:
         change = runs.BeginRun(runtime_id=self.runtime_id, run_id=RunId(self.named(run)), batch=batch)
         return (await self.write(change))[0]
 
-    async def step(self, run: str, name: str, status: steps.StepStatus, result: bytes | None = None) -> None:
+    async def step(self, run: str, name: str, status: entries.EntryStatus, result: bytes | None = None) -> None:
         await self.write(
-            steps.RecordStep(
+            entries.RecordEntry(
                 runtime_id=self.runtime_id,
                 run_id=RunId(self.named(run)),
+                place=f"main/{name}",
+                kind=entries.EntryKind.STEP,
                 name=name,
-                ordinal=1,
                 arguments_digest=digest(b"[]"),
                 version="1",
-                repeat=steps.Repeat.NEVER,
+                repeat=entries.Repeat.NEVER,
                 status=status,
                 result=result,
                 started_at=1.0,
@@ -180,14 +181,14 @@ class Owner:
             await self.accept(name, idempotency_key=name)
         await self.accept("waiting", kind=InputKind.PEER_RESPONSE_PROGRESS, supersession_key="s")
         await self.begin("run", batch=2)
-        await self.step("run", "looked", steps.StepStatus.SUCCEEDED, b'"seen"')
+        await self.step("run", "looked", entries.EntryStatus.SUCCEEDED, b'"seen"')
         await self.write(
             self.append("run", b'"hello"', b'"world"'),
             self.send("run", 1, "peer"),
             self.send("run", 2, "nobody"),
             self.receipt("run"),
         )
-        await self.step("run", "paid", steps.StepStatus.DISPATCHED)
+        await self.step("run", "paid", entries.EntryStatus.DISPATCHED)
         await self.accept("steering", lane=Lane.STEER)
 
 

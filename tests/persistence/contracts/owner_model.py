@@ -1,4 +1,4 @@
-"""Owners, inboxes, runs, steps, sends, dead letters and requests as plain values: the oracle of the second state machine."""
+"""Owners, inboxes, runs, entries, sends, dead letters and requests as plain values: the oracle of the second state machine."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Run:
     boundaries: int = 0
     outcome: str | None = None
     reopened: bool = False
-    steps: dict[tuple[str, int], tuple[str, bytes | None]] = attrs.field(factory=dict[Any, Any])
+    entries: dict[str, tuple[str, bytes | None]] = attrs.field(factory=dict[Any, Any])
     sends: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
 
 
@@ -352,25 +352,27 @@ class OwnerModel:
         run.outcome, runtime.run, runtime.crashes = reason or "restarted", None, 0
         return abandoned
 
-    def doubt(self, runtime: Runtime, run: Run, step: tuple[str, int]) -> None:
-        if run.steps.get(step, ("", None))[0] not in {"dispatched", "in_doubt"}:
+    def doubt(self, runtime: Runtime, run: Run) -> None:
+        doubtful = [place for place, (status, _) in run.entries.items() if status in {"dispatched", "in_doubt"}]
+        if not doubtful:
             raise Refused(NotFound)
-        run.steps[step] = ("in_doubt", None)
+        for place in doubtful:
+            run.entries[place] = ("in_doubt", run.entries[place][1])
         runtime.held = "needs attention"
 
-    def settle(self, runtime: Runtime, run_id: str | None, step: tuple[str, int], result: bytes | None) -> None:
+    def settle(self, runtime: Runtime, run_id: str | None, place: str, result: bytes | None) -> None:
         if run_id is not None:
             self.current(runtime, run_id)
         elif runtime.held != "needs attention":
             raise Refused(NotFound)
         run = None if runtime.run is None else runtime.runs[runtime.run]
         ready = {"in_doubt"} if run_id is None else {"in_doubt", "dispatched"}
-        if run is None or run.steps.get(step, ("", None))[0] not in ready:
+        if run is None or run.entries.get(place, ("", None))[0] not in ready:
             raise Refused(NotFound)
         if result is None:
-            del run.steps[step]
+            del run.entries[place]
         else:
-            run.steps[step] = ("succeeded", result)
+            run.entries[place] = ("succeeded", result)
 
     # Requests
 

@@ -28,9 +28,10 @@ from tenure.persistence.facets.ownership import (
 from tenure.persistence.facets.records.runtimes import LAST_TOKEN
 from tenure.persistence.facets.runs import (
     dead_letters,
+    entries,
+    restarting,
     runs,
     sends,
-    steps,
 )
 from tenure.persistence.upkeep.inspect import (
     list_runtimes,
@@ -74,7 +75,7 @@ TABLES = {
     "payloads": "input IN (SELECT input FROM inputs WHERE runtime = {alice})",
     "receipts": "runtime = {alice}",
     "links": "runtime = {alice}",
-    "steps": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
+    "entries": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
     "sends": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
     "requests": "runtime = {alice}",
     "anchors": "runtime = {alice}",
@@ -143,8 +144,8 @@ def writes(owner: Owner, peer: str) -> Calls:
     write, name = owner.write, owner.runtime_id
     known, begun = RunId(owner.named("run")), RunId(owner.named("next"))
     cancel = inputs.CancelInput(runtime_id=name, input_id=InputId(owner.named("waiting")))
-    doubt = steps.DoubtStep(runtime_id=name, run_id=known, name="paid", ordinal=1)
-    settle = steps.SettleStep(runtime_id=name, run_id=known, name="paid", ordinal=1, ran=True, result=b'"paid"')
+    doubt = entries.DoubtEntries(runtime_id=name, run_id=known)
+    settle = entries.SettleEntry(runtime_id=name, run_id=known, place="main/paid", ran=True, result=b'"paid"')
     return {
         "accept": partial(owner.accept, "new"),
         "accept again": partial(owner.accept, "first", idempotency_key="key"),
@@ -152,7 +153,7 @@ def writes(owner: Owner, peer: str) -> Calls:
         "ask": partial(write, owner.ask("more")),
         "doubt": partial(write, doubt),
         "settle": partial(write, settle),
-        "step": partial(owner.step, "run", "work", steps.StepStatus.SUCCEEDED, b"1"),
+        "step": partial(owner.step, "run", "work", entries.EntryStatus.SUCCEEDED, b"1"),
         "enter again": partial(owner.begin, "other"),
         "checkpoint": partial(
             write,
@@ -171,6 +172,7 @@ def writes(owner: Owner, peer: str) -> Calls:
         "fail": partial(write, owner.fail("dead", 1.0)),
         "charge": partial(write, runs.ChargeCrash(runtime_id=name, max_crashes=9)),
         "unstage": partial(write, runs.UnstageRun(runtime_id=name)),
+        "amend": partial(write, restarting.AmendRun(runtime_id=name, take_recorded=True)),
         "drop run": partial(write, runs.DropRun(runtime_id=name, reason=AbandonReason.CANCELLED)),
         "drop": partial(write, owner.drop("dead")),
         "begin more": partial(write, runs.BeginRun(runtime_id=name, run_id=begun, batch=9)),

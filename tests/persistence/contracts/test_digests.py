@@ -51,8 +51,8 @@ CHANGES: dict[str, tuple[str, Read]] = {
         f"UPDATE nodes SET payload = CAST('\"hellO\"' AS BLOB) WHERE run = {RUN} AND boundary = 1",
         _journal,
     ),
-    "a step's result": (f"UPDATE steps SET result = CAST('\"sein\"' AS BLOB) WHERE run = {RUN}", _journal),
-    "a step's name": (f"UPDATE steps SET name = 'looker' WHERE run = {RUN} AND name = 'looked'", _journal),
+    "a step's result": (f"UPDATE entries SET result = CAST('\"sein\"' AS BLOB) WHERE run = {RUN}", _journal),
+    "a step's name": (f"UPDATE entries SET name = 'looker' WHERE run = {RUN} AND name = 'looked'", _journal),
     "the target of a send": (f"UPDATE sends SET target = 'pear' WHERE run = {RUN} AND target = 'peer'", _journal),
     "a refused message": (f"UPDATE sends SET payload = CAST('\"hellO\"' AS BLOB) WHERE run = {RUN}", _refused),
     "a refused message among dead letters": (

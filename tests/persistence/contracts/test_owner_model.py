@@ -38,8 +38,8 @@ from tenure.persistence.facets.ownership.lifecycle import (
     WriteLifecycle,
 )
 from tenure.persistence.facets.runs import (
+    entries,
     runs,
-    steps,
 )
 from tenure.persistence.facets.runs.dead_letters import (
     DropDeadLetter,
@@ -77,9 +77,9 @@ TABLES = {
         "SELECT u.run_id, attempts, outcome, (SELECT count(*) FROM receipts c WHERE c.run = u.run), t.run = u.run"
         " FROM runs u JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? ORDER BY u.run"
     ),
-    "steps": (
-        "SELECT u.run_id, name, ordinal, status, result FROM steps JOIN runs u USING (run) JOIN runtimes t USING (runtime)"
-        " WHERE t.runtime_id = ? ORDER BY u.run, name, ordinal"
+    "entries": (
+        "SELECT u.run_id, place, status, result FROM entries JOIN runs u USING (run) JOIN runtimes t USING (runtime)"
+        " WHERE t.runtime_id = ? ORDER BY u.run, place"
     ),
     "sends": (
         "SELECT u.run_id, send_index, target, refused IS NOT NULL, payload FROM sends JOIN runs u USING (run)"
@@ -117,7 +117,7 @@ def expected(runtime: Runtime) -> dict[str, list[tuple[Any, ...]]]:
             )
             for run in of_runs
         ],
-        "steps": [(run.run_id, *step, *run.steps[step]) for run in of_runs for step in sorted(run.steps)],
+        "entries": [(run.run_id, place, *run.entries[place]) for run in of_runs for place in sorted(run.entries)],
         "sends": [
             (run.run_id, send["index"], send["target"], int(send["refused"]), send["payload"])
             for run in of_runs
@@ -589,65 +589,64 @@ class OwnerMachine(RuleBasedStateMachine):
 
     @rule(
         name=names,
-        step=st.sampled_from((("look", 1), ("pay", 1), ("pay", 2))),
-        status=st.sampled_from(steps.StepStatus),
+        place=st.sampled_from(("main/1", "main/2", "#call")),
+        status=st.sampled_from(entries.EntryStatus),
         right=mostly,
         which=tokens,
     )
-    def record(self, name: str, step: tuple[str, int], status: steps.StepStatus, which: str, *, right: bool) -> None:
+    def record(self, name: str, place: str, status: entries.EntryStatus, which: str, *, right: bool) -> None:
         run_id = self.run_of(name, right=right)
-        result = b"1" if status is steps.StepStatus.SUCCEEDED else None
-        change = steps.RecordStep(
+        result = b"1" if status is entries.EntryStatus.SUCCEEDED else None
+        change = entries.RecordEntry(
             runtime_id=LogicalRuntimeId(name),
             run_id=run_id,
-            name=step[0],
-            ordinal=step[1],
+            place=place,
+            kind=entries.EntryKind.STEP,
+            name="pay",
             arguments_digest=b"",
             version="",
-            repeat=steps.Repeat.NEVER,
+            repeat=entries.Repeat.NEVER,
             status=status,
             result=result,
             started_at=1.0,
         )
 
         def model(model: OwnerModel) -> None:
-            model.current(model.runtimes[name], run_id).steps[step] = (str(status), result)
+            model.current(model.runtimes[name], run_id).entries[place] = (str(status), result)
 
         self.write("A", "record", (change,), model, (name, which))
 
     @rule(
         name=names,
-        step=st.sampled_from((("pay", 1), ("pay", 2))),
+        place=st.sampled_from(("main/1", "main/2")),
         who=st.sampled_from(("run", "person", "nobody")),
         ran=st.booleans(),
         which=tokens,
         likely=mostly,
     )
-    def settle(self, name: str, step: tuple[str, int], who: str, which: str, *, ran: bool, likely: bool) -> None:
+    def settle(self, name: str, place: str, who: str, which: str, *, ran: bool, likely: bool) -> None:
         if likely:
-            self.record(name, step, steps.StepStatus.DISPATCHED, "right", right=True)
+            self.record(name, place, entries.EntryStatus.DISPATCHED, "right", right=True)
         runtime_id, run_id = LogicalRuntimeId(name), self.run_of(name)
         if who != "run":
-            doubt = steps.DoubtStep(runtime_id=runtime_id, run_id=run_id, name=step[0], ordinal=step[1])
+            doubt = entries.DoubtEntries(runtime_id=runtime_id, run_id=run_id)
             hold = Hold(runtime_id=runtime_id, reason="needs attention")
 
             def raise_doubt(model: OwnerModel) -> Any:
                 runtime = model.runtimes[name]
-                return model.doubt(runtime, model.current(runtime, run_id), step), None
+                return model.doubt(runtime, model.current(runtime, run_id)), None
 
             self.write("A", "doubt", (doubt, hold), raise_doubt, (name, "right"))
         if who == "nobody":
             return
         says = run_id if who == "run" else None
-        change = steps.SettleStep(
-            runtime_id=runtime_id, run_id=says, name=step[0], ordinal=step[1], ran=ran, result=b"9"
-        )
+        change = entries.SettleEntry(runtime_id=runtime_id, run_id=says, place=place, ran=ran, result=b"9")
         result = b"9" if ran else None
         self.write(
             "A",
             f"settle by {who}",
             (change,),
-            lambda model: model.settle(model.runtimes[name], says, step, result),
+            lambda model: model.settle(model.runtimes[name], says, place, result),
             (name, which),
         )
         self.hold(name, None, which)

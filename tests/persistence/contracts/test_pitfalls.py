@@ -18,7 +18,7 @@ from tenure.persistence.facets.conversation.snapshots import WriteSnapshot
 from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.ownership.lifecycle import PersistState
-from tenure.persistence.facets.runs.steps import SettleStep
+from tenure.persistence.facets.runs.entries import SettleEntry
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import (
     InputId,
@@ -53,7 +53,7 @@ async def test_a_commit_that_fails_at_any_of_its_changes_leaves_no_half_of_it(st
         ),
         PersistState(runtime_id=ALICE, state=RuntimeState.RETIRED),
     ]
-    failing = SettleStep(runtime_id=ALICE, name="nothing", ordinal=1, ran=False)  # refused when it is applied
+    failing = SettleEntry(runtime_id=ALICE, place="main/1", ran=False)  # refused when it is applied
 
     with pytest.raises(NotFound):
         await store.commit(Commit(runtime_id=ALICE, changes=(*whole[:place], failing, *whole[place:])))

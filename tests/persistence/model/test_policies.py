@@ -46,6 +46,7 @@ from tenure.persistence.facets.runs.dead_letters import (
     Retried,
     RetryDeadLetter,
 )
+from tenure.persistence.facets.runs.entries import RecordEntry
 from tenure.persistence.facets.runs.runs import (
     BeginRun,
     FailRun,
@@ -54,12 +55,12 @@ from tenure.persistence.facets.runs.runs import (
     RejectInput,
     RunBegun,
 )
-from tenure.persistence.facets.runs.steps import (
-    RecordStep,
-    Repeat,
-    StepStatus,
-)
 from tenure.persistence.model.codec import digest
+from tenure.persistence.model.entries import (
+    EntryKind,
+    EntryStatus,
+    Repeat,
+)
 from tenure.persistence.model.policies import (
     COALESCING_KINDS,
     DEFAULT_POLICIES,
@@ -280,15 +281,16 @@ async def test_a_refused_input_replaces_nothing(alice: Alice) -> None:
 async def test_a_retry_enters_the_same_run_with_its_steps_and_no_attempts(alice: Alice) -> None:
     await alice.accept("i1")
     begun = await alice.begun()
-    step = RecordStep(
+    step = RecordEntry(
         runtime_id=ALICE,
         run_id=begun.run_id,
+        place="main/1",
+        kind=EntryKind.STEP,
         name="look",
-        ordinal=1,
         arguments_digest=b"",
         version="1",
         repeat=Repeat.FREELY,
-        status=StepStatus.SUCCEEDED,
+        status=EntryStatus.SUCCEEDED,
         result=b"7",
         started_at=0.0,
     )
@@ -302,8 +304,8 @@ async def test_a_retry_enters_the_same_run_with_its_steps_and_no_attempts(alice:
     assert retried == Retried(runtime_id=ALICE, input_ids=(InputId("i1"),))
     assert (again.run_id, again.run, again.again, again.attempts) == (begun.run_id, begun.run, True, 0)
     assert [each.input_id for each in again.inputs] == ["i1"]
-    recorded = await alice.store.read(lambda statements: statements.all("steps.of_run", run=again.run))
-    assert [row[0] for row in recorded] == ["look"]
+    recorded = await alice.store.read(lambda statements: statements.all("entries.of_run", run=again.run))
+    assert [row[2] for row in recorded] == ["look"]
 
 
 async def test_a_fresh_retry_begins_a_new_run(alice: Alice) -> None:

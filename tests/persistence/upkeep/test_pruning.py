@@ -20,7 +20,7 @@ from tenure.persistence.facets.runs import (
     dead_letters,
     runs,
 )
-from tenure.persistence.facets.runs.steps import StepStatus
+from tenure.persistence.model.entries import EntryStatus
 from tenure.persistence.upkeep.prune import (
     KEYS_KEPT_S,
     PAGE,
@@ -79,7 +79,7 @@ async def run(owner: Owner, name: str, *messages: bytes, **more: Any) -> None:
     """One input and the run that consumes it, with a step and a checkpoint."""
     await owner.accept(name, **more)
     await owner.begin(name)
-    await owner.step(name, "look", StepStatus.SUCCEEDED, b"1")
+    await owner.step(name, "look", EntryStatus.SUCCEEDED, b"1")
     await owner.write(owner.append(name, *messages), owner.receipt(name))
     await owner.write(owner.receipt(name, tenure.RunApplyBoundary.RUN_START), owner.finish(name))
 
@@ -154,7 +154,7 @@ async def test_dead_letters_wait_for_a_person(store: Store) -> None:
     owner = await owned(store)
     await owner.accept("dead")
     await owner.begin("dead")
-    await owner.step("dead", "look", StepStatus.SUCCEEDED, b"1")
+    await owner.step("dead", "look", EntryStatus.SUCCEEDED, b"1")
     await owner.write(owner.fail("dead"))
     await owner.accept("sending")
     await owner.begin("sending")

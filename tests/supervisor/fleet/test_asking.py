@@ -165,11 +165,11 @@ async def test_a_verdict_on_a_step_in_doubt_is_given_by_whoever_asks(
             foreign = await asker.find("a")
             assert await foreign.wait_held() == "needs attention"
             with pytest.raises(NotFound):
-                await foreign.settle_step("pay", 2, verdict)
+                await foreign.settle_step("main/2", verdict)
             with pytest.raises(InvalidInput):
-                await foreign.settle_step("pay", 1, tenure.Ran(object()))
+                await foreign.settle_step("main/1", tenure.Ran(object()))
 
-            await foreign.settle_step("pay", 1, verdict)
+            await foreign.settle_step("main/1", verdict)
 
             seen = await asker.ticket("a", input_id=ticket.input_id)
             with trio.fail_after(ANSWERED_S):
@@ -198,7 +198,7 @@ async def test_the_verbs_of_a_runtime_that_nobody_owns_are_carried_out_here(
         assert await foreign.cancel("no such input") is False
         await foreign.drop(other.input_id)
         with pytest.raises(NotFound):
-            await foreign.settle_step("pay", 1, tenure.DidNotRun())
+            await foreign.settle_step("main/1", tenure.DidNotRun())
         await foreign.reset(clear_session=True)
         with trio.fail_after(ANSWERED_S):
             assert (await again.wait_outcome()).reason == "reset"

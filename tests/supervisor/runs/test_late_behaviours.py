@@ -209,8 +209,8 @@ async def test_what_waits_for_its_turn_while_its_run_is_dropped_does_not_land(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(shielded, run.checkpoint)
-            nursery.start_soon(shielded, partial(run.step, "pay", pytest.fail, "called", repeat="never"))
-            nursery.start_soon(shielded, partial(run.sleep, 5))
+            for call in ("1", "2"):
+                nursery.start_soon(shielded, partial(run.step, "pay", pytest.fail, "called", repeat="never", call=call))
 
     async with host(tmp_path / "agents.db", {"k": behaviour}, gate=gate) as supervisor:
         runtime = await supervisor.spawn("a", "k")

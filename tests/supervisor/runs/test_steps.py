@@ -116,11 +116,11 @@ async def test_a_step_in_doubt_holds_the_runtime_until_a_person_says_that_it_ran
         runtime = await supervisor.spawn("a", "k")
         await wait_all_tasks_blocked()
         assert runtime.held == "needs attention"
-        assert "launch #1" in (runtime.held_detail or "")
+        assert "launch at main/1" in (runtime.held_detail or "")
         with pytest.raises(NotFound):
-            await runtime.settle_step("launch", 2, tenure.Ran("up"))
+            await runtime.settle_step("main/2", tenure.Ran("up"))
 
-        await runtime.settle_step("launch", 1, tenure.Ran("up"))
+        await runtime.settle_step("main/1", tenure.Ran("up"))
 
         ticket = await supervisor.ticket("a", idempotency_key="once")
         assert (await ticket.wait_outcome()).phase == "consumed"
@@ -147,7 +147,7 @@ async def test_a_step_in_doubt_is_dispatched_again_where_a_person_says_that_it_d
     async with open_host({"k": behaviour}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         await wait_all_tasks_blocked()
-        await runtime.settle_step("launch", 1, tenure.DidNotRun())
+        await runtime.settle_step("main/1", tenure.DidNotRun())
 
         ticket = await supervisor.ticket("a", idempotency_key="once")
         assert (await ticket.wait_outcome()).phase == "consumed"
@@ -172,12 +172,12 @@ async def test_a_step_that_is_executing_again_is_not_in_doubt(
     async with open_host({"k": behaviour}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         await runtime.wait_held()
-        await runtime.settle_step("launch", 1, tenure.DidNotRun())
+        await runtime.settle_step("main/1", tenure.DidNotRun())
         await wait_all_tasks_blocked()
         assert launches == ["rocket", "rocket"]
 
         with pytest.raises(NotFound):
-            await runtime.settle_step("launch", 1, verdict)
+            await runtime.settle_step("main/1", verdict)
 
     # Cut off once more: its dispatch is still on disk, and it does not run a third time.
     async with open_host({"k": behaviour}) as supervisor:
@@ -186,7 +186,7 @@ async def test_a_step_that_is_executing_again_is_not_in_doubt(
         assert launches == ["rocket", "rocket"]
 
 
-async def test_a_runtime_that_is_held_for_one_step_is_not_held_for_another(
+async def test_a_hold_lists_all_doubts_of_its_run_and_they_are_settled_together(
     autojump_clock: MockClock, open_host: OpenHost
 ) -> None:
     async def launch() -> None:
@@ -194,20 +194,25 @@ async def test_a_runtime_that_is_held_for_one_step_is_not_held_for_another(
 
     async def act(run: tenure.Run) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(run.step, "fuel", launch, repeat="never"))
+            nursery.start_soon(partial(run.step, "fuel", launch, repeat="never", call="1"))
             await wait_all_tasks_blocked()
-            nursery.start_soon(partial(run.step, "launch", launch, repeat="never"))
+            nursery.start_soon(partial(run.step, "launch", launch, repeat="never", call="2"))
 
     behaviour = tenure.Behaviour(act)
     await hang_in_a_step(open_host, behaviour)
     async with open_host({"k": behaviour}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         await runtime.wait_held()
-        assert "fuel #1" in (runtime.held_detail or "")
+        assert "fuel at #1" in (runtime.held_detail or "")
 
         with pytest.raises(NotFound):
-            await runtime.settle_step("launch", 1, tenure.DidNotRun())
+            await runtime.settle_step("#1", tenure.Ran(), ("#3", tenure.Ran()))
         assert runtime.held == "needs attention"
+
+        await runtime.settle_step("#1", tenure.Ran(), ("#2", tenure.Ran()))
+        ticket = await supervisor.ticket("a", idempotency_key="once")
+        assert (await ticket.wait_outcome()).phase == "consumed"
+        assert runtime.held is None
 
 
 @pytest.mark.parametrize("verdict", [tenure.Ran("by hook"), tenure.DidNotRun()])
@@ -237,7 +242,7 @@ async def test_a_hook_can_give_the_verdict(
     async with open_host({"k": behaviour}) as supervisor:
         ticket = await supervisor.ticket("a", idempotency_key="once")
         assert (await ticket.wait_outcome()).phase == "consumed"
-        assert [(step.name, step.ordinal, step.arguments) for step in asked] == [("launch", 1, ("rocket",))]
+        assert [(step.name, step.place, step.arguments) for step in asked] == [("launch", "main/1", ("rocket",))]
         assert results == (["by hook"] if isinstance(verdict, tenure.Ran) else ["by launch"])
 
 
@@ -263,7 +268,7 @@ async def test_what_a_hook_says_and_is_no_verdict_is_not_taken_for_one(
         runtime = supervisor.runtime("a")
         assert await runtime.wait_held() == "needs attention"
         with pytest.raises(InvalidInput):
-            await runtime.settle_step("launch", 1, "it ran, I think")  # type: ignore[arg-type]
+            await runtime.settle_step("main/1", "it ran, I think")  # type: ignore[arg-type]
         assert runtime.held == "needs attention"
         assert len(launches) == 1
 
@@ -323,7 +328,7 @@ async def test_other_arguments_than_recorded_hold_the_runtime_and_count_no_attem
         if len(entered) == 1:
             raise ValueError("no")
 
-    async with open_host({"k": behaviour}) as supervisor:
+    async with open_host({"k": tenure.Behaviour(behaviour, version="1")}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         ticket = await runtime.accept(1)
         await trio.sleep(10)
@@ -348,7 +353,7 @@ async def test_a_mismatch_that_the_behaviour_swallows_still_holds_the_runtime(
             return
         fail_once(run)
 
-    async with open_host({"k": behaviour}) as supervisor:
+    async with open_host({"k": tenure.Behaviour(behaviour, version="1")}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         await runtime.accept(1)
         await trio.sleep(10)
@@ -363,7 +368,7 @@ async def test_other_messages_before_a_recorded_checkpoint_hold_the_runtime(
         await run.checkpoint()
         fail_once(run)
 
-    async with open_host({"k": behaviour}) as supervisor:
+    async with open_host({"k": tenure.Behaviour(behaviour, version="1")}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         await runtime.accept(1)
         await trio.sleep(10)
@@ -514,7 +519,7 @@ async def test_a_failed_step_on_which_nothing_stands_runs_again(autojump_clock: 
         # All three begin before the first of them fails: none of them stands on what another came to.
         async with trio.open_nursery() as nursery:
             for name, wait_s in (("one", 1.0), ("two", 1.0), ("slow", 1.0)):
-                nursery.start_soon(partial(run.step, name, work, name, wait_s, repeat="freely"))
+                nursery.start_soon(partial(run.step, name, work, name, wait_s, repeat="freely", call=name))
 
     async with open_host({"k": act}) as supervisor:
         ticket = await (await supervisor.spawn("a", "k")).accept(1)

@@ -22,9 +22,9 @@ from tenure.persistence.facets.inbox import (
 )
 from tenure.persistence.facets.records import run_records
 from tenure.persistence.facets.runs import (
+    entries,
     runs,
     sends,
-    steps,
 )
 from tenure.persistence.model.values import (
     DurabilityClass,
@@ -85,7 +85,7 @@ def seen_before_stored(patch: pytest.MonkeyPatch) -> None:
         self: CommitChannel, decide: Callable[[], Sequence[Change]], on_settled: Any = None
     ) -> CommitResult:
         changes = decide()
-        if any(isinstance(change, steps.RecordStep) for change in changes):
+        if any(isinstance(change, entries.RecordEntry) for change in changes):
             self.submit(*changes)
             return CommitResult(group=0, values=(None,) * len(changes))
         return await real(self, decide, on_settled)
@@ -94,12 +94,12 @@ def seen_before_stored(patch: pytest.MonkeyPatch) -> None:
 
 
 def dispatch_not_stored(patch: pytest.MonkeyPatch) -> None:
-    real = steps.FACET.handlers[steps.RecordStep].apply
+    real = entries.FACET.handlers[entries.RecordEntry].apply
 
-    def record(tx: Transaction, change: steps.RecordStep) -> Any:
-        return None if change.status is steps.StepStatus.DISPATCHED else real(tx, change)
+    def record(tx: Transaction, change: entries.RecordEntry) -> Any:
+        return None if change.status is entries.EntryStatus.DISPATCHED else real(tx, change)
 
-    replace_handler(patch, steps.FACET.handlers, steps.RecordStep, record)
+    replace_handler(patch, entries.FACET.handlers, entries.RecordEntry, record)
 
 
 def waiter_forgotten(patch: pytest.MonkeyPatch) -> None:

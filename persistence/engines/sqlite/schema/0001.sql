@@ -89,7 +89,8 @@ CREATE TABLE runs (
     reopened_at REAL,
     pruned_at REAL,
     outcome TEXT,
-    error TEXT
+    error TEXT,
+    ways TEXT NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
 CREATE INDEX runs_reopened ON runs (runtime) WHERE reopened_at IS NOT NULL;
@@ -162,23 +163,29 @@ CREATE TABLE receipts (
 );
 CREATE UNIQUE INDEX receipts_by_run ON receipts (run, sequence);
 
-CREATE TABLE steps (
-    step INTEGER PRIMARY KEY,
+CREATE TABLE entries (
+    entry INTEGER PRIMARY KEY,
     run INTEGER NOT NULL,
+    place TEXT NOT NULL,
+    kind TEXT NOT NULL,
     name TEXT NOT NULL,
-    ordinal INTEGER NOT NULL,
-    arguments_digest BLOB NOT NULL,
-    version TEXT NOT NULL,
     repeat TEXT NOT NULL,
+    arguments_digest BLOB NOT NULL,
+    call_key TEXT,
     status TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    version TEXT NOT NULL,
     result BLOB,
-    error TEXT,
-    result_digest BLOB,
+    result_digest BLOB NOT NULL,
     scheme INTEGER NOT NULL DEFAULT 1,
+    error TEXT,
     started_at REAL NOT NULL,
-    ended_at REAL
+    ended_at REAL,
+    next_at REAL,
+    drawn TEXT
 );
-CREATE UNIQUE INDEX steps_by_name ON steps (run, name, ordinal);
+CREATE UNIQUE INDEX entries_by_place ON entries (run, place);
+CREATE UNIQUE INDEX entries_by_key ON entries (call_key) WHERE call_key IS NOT NULL;
 
 CREATE TABLE sends (
     send INTEGER PRIMARY KEY,

@@ -1,0 +1,43 @@
+-- name: entries.record
+-- What stands at a place is written again by its next attempt; a failed step that nothing stands on makes room for another.
+INSERT INTO entries (run, place, kind, name, repeat, arguments_digest, call_key, status, attempt, version, result,
+                     result_digest, error, started_at, ended_at, next_at, drawn)
+VALUES (:run, :place, :kind, :name, :repeat, :arguments_digest, :call_key, :status, :attempt, :version, :result,
+        :result_digest, :error, :started_at, :ended_at, :next_at, :drawn)
+ON CONFLICT (run, place) DO UPDATE
+SET kind = excluded.kind, name = excluded.name, repeat = excluded.repeat, arguments_digest = excluded.arguments_digest,
+    call_key = excluded.call_key, status = excluded.status, attempt = excluded.attempt, version = excluded.version,
+    result = excluded.result, result_digest = excluded.result_digest, scheme = excluded.scheme, error = excluded.error,
+    started_at = excluded.started_at, ended_at = excluded.ended_at, next_at = excluded.next_at,
+    drawn = excluded.drawn;
+
+-- name: entries.forget_doubtful
+DELETE FROM entries WHERE run = :run AND place = :place AND status IN ('in_doubt', :or_status);
+
+-- name: entries.catch
+UPDATE entries SET status = 'caught' WHERE run = :run AND place = :place AND status = 'failed';
+
+-- name: entries.doubt
+-- A hold lists all doubts of its run.
+UPDATE entries SET status = 'in_doubt'
+WHERE run = :run AND repeat = 'never' AND status IN ('in_doubt', 'dispatched') RETURNING place, name;
+
+-- name: entries.sealed
+SELECT name, arguments_digest, call_key FROM entries WHERE run = :run AND place = :place;
+
+-- name: entries.settle
+UPDATE entries SET status = 'succeeded', result = :result, error = NULL, result_digest = :result_digest, ended_at = :now
+WHERE run = :run AND place = :place AND status IN ('in_doubt', :or_status);
+
+-- name: entries.doubtful
+SELECT place, name FROM entries
+WHERE run = :run AND repeat <> 'freely' AND status IN ('in_doubt', 'dispatched') ORDER BY entry;
+
+-- name: entries.carry
+-- A restarted run takes over what must not be done twice, in its order; it has no place there.
+UPDATE entries SET run = :into, place = '^' || place WHERE run = :run AND kind = 'step' AND repeat <> 'freely';
+
+-- name: entries.of_run
+SELECT place, kind, name, repeat, arguments_digest, call_key, status, attempt, version, result, result_digest, error,
+       started_at, ended_at, next_at, drawn, scheme
+FROM entries WHERE run = :run ORDER BY entry;

@@ -1,0 +1,95 @@
+"""The words of a run's record: kinds of entries, how a step repeats, how far an entry has come, and places (design §18).
+
+A place is text. ``main/3`` is the third thing that the behaviour asked for; ``main/3.2/1`` the first in the second branch of
+the `gather`, `map` or `first` that stands there; ``#call_7`` the step with that call id, wherever it was asked for;
+``?name`` the mark of a patch. What a restarted run takes over has no place of its own: ``^main/3`` says where it stood.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, final
+
+from tenure.errors import InvalidInput
+
+from .arguments import is_a
+
+MAIN: Final = "main"
+"""The branch that the behaviour itself is."""
+
+CALL: Final = "#"
+MARK: Final = "?"
+CARRIED: Final = "^"
+
+CALL_LIMIT: Final = 200
+"""Most characters of a call id."""
+
+
+@final
+class EntryKind(StrEnum):
+    """What a run can ask for that stands in its record."""
+
+    STEP = "step"
+    SLEEP = "sleep"
+    CHECKPOINT = "checkpoint"
+    WAIT = "wait"
+    GATHER = "gather"
+    MAP = "map"
+    FIRST = "first"
+    PATCH = "patch"
+
+
+@final
+class Repeat(StrEnum):
+    """How a step may be repeated when nobody knows whether it ran. There is no default."""
+
+    FREELY = "freely"
+    KEYED = "keyed"
+    NEVER = "never"
+
+
+@final
+class EntryStatus(StrEnum):
+    """How far an entry has come.
+
+    ``retrying``: an attempt of a step failed, and the step tries again by itself. ``caught``: it failed, and something that
+    is recorded stands on its error. ``cancelled``: a scope of the behaviour cut it off.
+    """
+
+    DISPATCHED = "dispatched"
+    IN_DOUBT = "in_doubt"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CAUGHT = "caught"
+    CANCELLED = "cancelled"
+
+
+def place_of(branch: str, number: int) -> str:
+    """The place of the n-th thing that a branch asked for."""
+    return f"{branch}/{number}"
+
+
+def branch_of(place: str, number: int) -> str:
+    """The n-th branch of the entry at a place."""
+    return f"{place}.{number}"
+
+
+def place_of_call(call: str) -> str:
+    """The place of a step with a call id. Raises `InvalidInput` where it is not one."""
+    if not is_a(call, str) or not call or len(call) > CALL_LIMIT or "\0" in call:
+        raise InvalidInput(detail=f"a call id is a text of 1 to {CALL_LIMIT} characters without NUL", field="call")
+    return f"{CALL}{call}"
+
+
+def parse_place(place: str) -> tuple[str, int] | None:
+    """The branch and the number of a place in a branch; None for a call, a mark and what was carried over."""
+    branch, slash, number = place.rpartition("/")
+    if not slash or place[0] in (CALL, MARK, CARRIED) or not number.isdecimal():
+        return None
+    return branch, int(number)
+
+
+def stands_in(place: str, branch: str) -> bool:
+    """Whether a place is of this branch, or of a branch inside it."""
+    return place.startswith((f"{branch}/", f"{branch}."))

@@ -1,0 +1,182 @@
+"""The boundaries of one run: what was appended, sent and rejected lands, with a receipt (design §7, §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, final
+
+from tenure.persistence.commits.commit import (
+    Change,
+    CommitResult,
+)
+from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.facets.inbox.batches import BatchMember
+from tenure.persistence.facets.inbox.receipts import MintReceipt
+from tenure.persistence.facets.runs.entries import RecordedEntry
+from tenure.persistence.facets.runs.runs import (
+    RejectInput,
+    StageSteered,
+)
+from tenure.persistence.facets.runs.sends import Send
+from tenure.persistence.model.codec import digest
+from tenure.persistence.model.entries import (
+    EntryKind,
+    EntryStatus,
+)
+from tenure.persistence.model.values import (
+    InputId,
+    RunApplyBoundary,
+    RunBoundaryReceipt,
+)
+from tenure.persistence.writing.group import Outcome
+
+from .batch import Batch
+from .entering import (
+    Entering,
+    Flight,
+)
+from .journal import Journal
+from .record import (
+    Asked,
+    Differs,
+)
+from .session import RunSession
+
+NOTHING: Final = digest(b"[]")
+"""The digest of no arguments."""
+
+
+@final
+class Boundaries:
+    """Commits the boundaries of one run, or replays them."""
+
+    def __init__(
+        self,
+        entering: Entering,
+        journal: Journal,
+        batch: Batch,
+        session: RunSession,
+        on_boundary: Callable[[Outcome], None],
+    ) -> None:
+        """Bind to the run; `on_boundary` hears of each checkpoint that has landed."""
+        self._entering = entering
+        self._main = entering.record.main
+        self._journal = journal
+        self._batch = batch
+        self._session = session
+        self._on_boundary = on_boundary
+        self._boundaries = 0
+        self._sent = 0  # how many sends are on disk
+
+    async def checkpoint(self, flight: Flight, *more: Change) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
+        """Commit a checkpoint that is asked for, or replay it: its receipt, and what joined at it.
+
+        Raises:
+            StepMismatch: What is replayed differs from what is stored.
+        """
+        entering, entry = self._entering, flight.found.entry
+        if entry is not None:
+            return self._replay(entry)
+        stage = StageSteered(runtime_id=entering.runtime_id, run_id=entering.run_id)
+        last: list[Change] = [flight.record(EntryStatus.SUCCEEDED), *more, stage]
+        result = await self._commit(
+            flight, RunApplyBoundary.RUN_CHECKPOINT, self._batch.newcomers(), lambda: last, self._on_boundary
+        )
+        flight.begun = True
+        receipt: RunBoundaryReceipt = result.values[-len(last) - 1]
+        joined: tuple[BatchMember, ...] = result.values[-1]
+        return receipt, joined
+
+    async def finish(self, last: Callable[[], list[Change]], on_settled: Callable[[Outcome], None]) -> None:
+        """Commit the end of the run. Raises `StepMismatch` where something that is recorded of it is not reached."""
+        entering = self._entering
+        if entering.fault is not None:
+            raise entering.fault
+        try:
+            entering.record.end(self._main)
+        except Differs as exc:
+            raise entering.mismatch(exc) from exc
+        boundary = RunApplyBoundary.RUN_START
+        await self._commit(None, boundary, self._batch.contributing, last, on_settled)
+
+    def _replay(self, entry: RecordedEntry) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
+        recorded, session, main = self._journal.boundaries[self._boundaries], self._session, self._main
+        if self._entering.record.compares(entry):
+            appended = tuple(session.appended[session.landed :])
+            sent = tuple((target, digest(payload)) for target, payload in main.sent[self._sent :])
+            for what, stored, given in (("appended", recorded.appended, appended), ("sent", recorded.sent, sent)):
+                if stored != given:
+                    counts = f"{len(stored)} {what}", f"{len(given)} {what}, not the same"
+                    raise self._entering.mismatch(Differs(entry.place, *counts))
+        else:
+            # Of another version, or where a person has said so: what stands is taken.
+            session.appended[session.landed :] = recorded.appended
+            main.sent[self._sent :] = [(target, b"null") for target, _ in recorded.sent]
+        self._flush_rejected()
+        self._landed(len(session.appended), len(main.sent))
+        return recorded.receipt, self._batch.joined_at(recorded.receipt.sequence)
+
+    async def _commit(
+        self,
+        flight: Flight | None,
+        boundary: RunApplyBoundary,
+        contributing: Iterable[InputId],
+        last: Callable[[], list[Change]],
+        on_settled: Callable[[Outcome], None],
+    ) -> CommitResult:
+        entering = self._entering
+        receipt = MintReceipt(
+            runtime_id=entering.runtime_id,
+            run_id=entering.run_id,
+            boundary=boundary,
+            contributing_input_ids=tuple(contributing),
+        )
+        standing = entering.standing_on(self._main) if flight is None else flight.standing
+        self._flush_rejected()
+        changes = [*standing.changes(entering), *self._buffered(), receipt]
+        # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
+        buffered = len(self._session.appended), len(self._main.sent), tuple(self._batch.rejected)
+        result = await entering.commit(lambda: [*changes, *last()], on_settled)
+        self._landed(*buffered)
+        standing.landed()
+        return result
+
+    def _flush_rejected(self) -> None:
+        for input_id, error in self._main.rejected:
+            self._batch.reject(input_id, error)
+        self._main.rejected.clear()
+
+    def _buffered(self) -> list[Change]:
+        runtime_id, run_id = self._entering.runtime_id, self._entering.run_id
+        changes: list[Change] = []
+        messages = tuple(self._session.appended[self._session.landed :])
+        if messages:
+            changes.append(AppendMessages(runtime_id=runtime_id, messages=messages, run_id=run_id))
+        changes += [
+            Send(
+                runtime_id=runtime_id,
+                run_id=run_id,
+                index=index,
+                target=target,
+                input_id=InputId(self._entering.store.seams.new_id()),
+                payload=payload,
+                payload_digest=digest(payload),
+            )
+            for index, (target, payload) in enumerate(self._main.sent[self._sent :], self._sent + 1)
+        ]
+        changes += [
+            RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=error)
+            for input_id, error in self._batch.rejected.items()
+        ]
+        return changes
+
+    def _landed(self, appended: int, sent: int, rejected: tuple[InputId, ...] = ()) -> None:
+        self._boundaries += 1
+        self._session.landed = appended
+        self._sent = sent
+        self._batch.landed(rejected)
+
+
+def asks(kind: EntryKind) -> Asked:
+    """A boundary of this kind, as it is asked for."""
+    return Asked(kind=kind, name=str(kind), arguments=NOTHING)

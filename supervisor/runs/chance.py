@@ -1,0 +1,75 @@
+"""Time, chance and patches of one run: answers that are the same where the run enters again (design §18)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from random import Random
+from typing import final
+
+from tenure.persistence.facets.runs.entries import RecordEntry
+from tenure.persistence.model.codec import (
+    decode,
+    digest,
+    encode,
+)
+from tenure.persistence.model.entries import (
+    MARK,
+    EntryKind,
+    EntryStatus,
+)
+
+from .entering import Entering
+
+
+@final
+class Chance:
+    """What a behaviour may ask for between two entries of the record."""
+
+    def __init__(self, entering: Entering) -> None:
+        """Bind to the run."""
+        self._entering = entering
+        self._random: dict[str, tuple[int, Random]] = {}
+        self._patched: dict[str, bool] = {}
+
+    def now(self) -> datetime:
+        """See `Run.now`."""
+        entering, branch = self._entering, self._entering.branch
+        recorded = entering.record.drawn_before_next(branch)
+        at = len(branch.drawn)
+        found = recorded[at] if at < len(recorded) else entering.store.seams.wall_clock()
+        branch.drawn.append(found)
+        return datetime.fromtimestamp(found, UTC)
+
+    @property
+    def random(self) -> Random:
+        """See `Run.random`. Each place in the record has its own: what is drawn before it moves nothing after it."""
+        branch = self._entering.branch
+        at, found = self._random.get(branch.path, (-1, Random()))  # noqa: S311 - not for secrets
+        if at != branch.reached:
+            found = Random(f"{self._entering.run_id}/{branch.path}/{branch.reached}")  # noqa: S311
+            self._random[branch.path] = branch.reached, found
+        return found
+
+    async def patched(self, name: str) -> bool:
+        """See `Run.patched`."""
+        entering, mark = self._entering, self._entering.record.marks.get(name)
+        if mark is not None:
+            return bool(decode(mark.result or b"false", "patch", f"{entering.run_id}/{name}"))
+        if name not in self._patched:
+            self._patched[name] = not entering.record.is_replay(entering.branch)
+            now = entering.store.seams.wall_clock()
+            change = RecordEntry(
+                runtime_id=entering.runtime_id,
+                run_id=entering.run_id,
+                place=f"{MARK}{name}",
+                kind=EntryKind.PATCH,
+                name=name,
+                arguments_digest=digest(b"[]"),
+                status=EntryStatus.SUCCEEDED,
+                version=entering.version,
+                result=encode(self._patched[name], "result"),
+                started_at=now,
+                ended_at=now,
+            )
+            await entering.commit(lambda: (change,))
+        return self._patched[name]

@@ -1,0 +1,372 @@
+"""One entering of a run: what every entry of its record goes through (design §18).
+
+An entry is asked for, matched with the record, committed with what stands on it, and cut off where a scope of the behaviour
+ends it. In which branch it stands, a context variable says: tasks that a branch starts are of that branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import Final, final
+
+import trio
+
+from tenure.actors.runtime_actor import RuntimeActor
+from tenure.errors import InvalidInput, LimitReached, RunEnded, StepMismatch
+from tenure.persistence.commits.commit import (
+    Change,
+    CommitResult,
+)
+from tenure.persistence.facets.runs.entries import (
+    CatchEntry,
+    RecordEntry,
+)
+from tenure.persistence.model.entries import (
+    EntryStatus,
+    branch_of,
+)
+from tenure.persistence.model.texts import leaves
+from tenure.persistence.model.values import RunId
+from tenure.persistence.store import Store
+from tenure.persistence.writing.group import Outcome
+
+from .record import (
+    Asked,
+    Branch,
+    Differs,
+    Found,
+    Record,
+    list_entries,
+)
+
+_BRANCH: Final[ContextVar[tuple[Record, Branch | None] | None]] = ContextVar("tenure.branch", default=None)
+"""The record and the branch that a task works in; no branch inside a step."""
+
+LOOK_S: Final = 1.0
+"""Seconds between two looks of what waits for the record to be reached."""
+
+
+@final
+class Entering:
+    """The record of one run while its behaviour executes, and the way of its commits.
+
+    Attributes:
+        record: What is recorded, and how much of it is reached.
+        fault: The first mismatch or doubt that was raised; it decides the run's end even where the behaviour swallows it.
+        executing: Functions of steps that execute at this moment.
+        calls: Steps with a call id that are in flight.
+    """
+
+    def __init__(
+        self, store: Store, actor: RuntimeActor, run_id: RunId, record: Record, version: str, replay_s: float
+    ) -> None:
+        """Nothing is asked for yet; `replay_s` bounds the waits for recorded entries that are not reached."""
+        self.store = store
+        self.actor = actor
+        self.run_id = run_id
+        self.runtime_id = actor.facts.runtime_id
+        self.record = record
+        self.version = version
+        self.fault: Exception | None = None
+        self.executing = 0
+        self.calls = 0
+        self._replay_s = replay_s
+        self._late_calls: dict[str, RecordEntry] = {}
+        self._broken: Exception | None = None
+        self._moved = trio.Event()
+
+    # Branches
+
+    @property
+    def branch(self) -> Branch:
+        """The branch that the calling task works in. Raises `InvalidInput` inside a step."""
+        found = _BRANCH.get()
+        if found is None or found[0] is not self.record:
+            return self.record.main
+        if found[1] is None:
+            raise InvalidInput(detail="inside a step nothing can be asked of the run", field="run")
+        return found[1]
+
+    @contextmanager
+    def within(self, branch: Branch | None) -> Generator[None]:
+        """What is called here works in this branch; in None, in a step."""
+        token = _BRANCH.set((self.record, branch))
+        try:
+            yield
+        finally:
+            _BRANCH.reset(token)
+
+    def only_main(self, what: str) -> None:
+        """Raises `InvalidInput` in a branch of `gather`, `map` or `first`, where there is no such thing."""
+        if self.branch is not self.record.main:
+            raise InvalidInput(detail=f"{what} has no place in a branch of gather, map or first", field="run")
+
+    def buffers(self, what: str) -> Branch:
+        """The branch that a message lands with. Raises `InvalidInput` beside a call in flight, where there is no order."""
+        branch = self.branch
+        if self.calls and branch is self.record.main:
+            raise InvalidInput(detail=f"{what} has no order beside a step with call= that is in flight", field="run")
+        return branch
+
+    # Asking
+
+    def ask(self, asked: Asked) -> tuple[Branch, Found]:
+        """Match what is asked for with the record.
+
+        Raises:
+            StepMismatch: It is not what is recorded.
+            InvalidInput: It has no place there; see `Record.ask`.
+            LimitReached: The run has asked for too much.
+        """
+        branch, limit = self.branch, self.store.limits.run_steps
+        if self.record.asked >= limit:
+            raise LimitReached(what="steps of one run", limit=limit)
+        try:
+            found = self.record.ask(branch, asked)
+        except Differs as exc:
+            raise self.mismatch(exc) from exc
+        self.poke()
+        return branch, found
+
+    @contextmanager
+    def in_flight(self, branch: Branch, asked: Asked, found: Found) -> Generator[Flight]:
+        """Hold the place of an entry until it has its answer; where a scope cuts it off, the next commit says so."""
+        flight = Flight(self, branch, asked, found)
+        if asked.call is None:
+            branch.in_flight = f"{asked.kind} {asked.name}"
+        else:
+            self.calls += 1
+        try:
+            yield flight
+        except BaseException as exc:
+            if is_cut(exc):
+                late = branch.late if asked.call is None else self._late_calls
+                late[found.place] = flight.cut()
+            raise
+        finally:
+            if asked.call is None:
+                branch.in_flight = None
+            else:
+                self.calls -= 1
+
+    def mismatch(self, found: Differs) -> StepMismatch:
+        """The error of a run that does something else than its record says."""
+        error = StepMismatch(
+            runtime_id=self.runtime_id,
+            run_id=self.run_id,
+            name=found.place,
+            recorded=found.recorded,
+            given=found.given,
+        )
+        self.fault = self.fault or error
+        self.poke()
+        return error
+
+    # Waiting for the record
+
+    def poke(self) -> None:
+        """Something was reached, or cannot be any more: who waits for it looks again."""
+        self._moved.set()
+        self._moved = trio.Event()
+
+    def has_raised(self, branch: Branch, error: Exception) -> None:
+        """A branch ends with an error: what waits for what it has not reached waits in vain."""
+        if self.record.left_in(branch):
+            self._broken = self._broken or error
+            self.poke()
+
+    async def admit(self, asked: Asked, found: Found) -> None:
+        """Wait until every recorded entry is reached: as long as one is not, this may be the same under another name.
+
+        Raises:
+            StepMismatch: They were not reached in `replay_s`.
+            Exception: What a branch raised before it had reached them; the attempt fails with it.
+        """
+        await self._wait(
+            lambda: not self.record.unreached,
+            lambda: Differs(found.place, list_entries(self.record.unreached.values()), str(asked)),
+        )
+
+    async def wait_for_scope(self, asked: Asked, found: Found) -> None:
+        """Execute nothing: a scope of the behaviour cut this off before, and will again. Raises `StepMismatch`."""
+        self.record.pass_over(branch_of(found.place, 1).rpartition(".")[0])
+        deadline = trio.current_effective_deadline()
+        await self._wait(
+            lambda: False,
+            lambda: Differs(found.place, f"{asked}, cut off by its scope", f"{asked}, not cut off"),
+            not_before=deadline,
+        )
+
+    async def _wait(
+        self, reached: Callable[[], bool], differs: Callable[[], Differs], not_before: float = -1.0
+    ) -> None:
+        waited = 0.0
+        while not reached():
+            if self.fault is not None:
+                raise self.fault
+            if self._broken is not None:
+                self.fault = self._broken
+                raise self._broken
+            began = trio.current_time()
+            with trio.move_on_after(LOOK_S):
+                await self._moved.wait()
+            passed = trio.current_time() - began
+            # Not counted: time in which a step executes, and in which the loop was too late to reach anything.
+            if not self.executing and passed < 2 * LOOK_S and (began >= not_before or not_before == float("inf")):
+                waited += passed
+            if waited >= self._replay_s and not reached():
+                raise self.mismatch(differs())
+
+    @asynccontextmanager
+    async def move_on_after(self, seconds: float) -> AsyncGenerator[trio.CancelScope]:
+        """See `Run.move_on_after`."""
+        with trio.move_on_after(seconds) as scope:
+            yield scope
+        branch = self.branch
+        if scope.cancelled_caught and (branch.late or self._late_calls):
+            await self.write(self.standing_on(branch))
+
+    # Committing
+
+    def standing_on(self, branch: Branch) -> Standing:
+        """What an entry that is asked for now stands on: it is on disk with the first commit of that entry."""
+        return Standing(branch, set(branch.failed), dict(branch.late), dict(self._late_calls), self._late_calls)
+
+    async def write(self, standing: Standing, *changes: Change) -> None:
+        """Commit changes of an entry, and what it stands on."""
+        beside = standing.changes(self)
+        await self.commit(lambda: (*changes, *beside))
+        standing.landed()
+
+    async def commit(
+        self, decide: Callable[[], Sequence[Change]], on_settled: Callable[[Outcome], None] | None = None
+    ) -> CommitResult:
+        """Commit for the run, in its turn.
+
+        Raises:
+            RunEnded: The run was dropped while this waited for its turn, and nothing is written.
+        """
+
+        def decide_if_open() -> Sequence[Change]:
+            if not self.actor.executes(self.run_id):
+                raise RunEnded(run_id=self.run_id)
+            return decide()
+
+        return await self.actor.channel.decide_in_turn(decide_if_open, on_settled)
+
+
+@final
+class Standing:
+    """What an entry stands on: errors that its branch was given, and what was cut off before it."""
+
+    def __init__(
+        self,
+        branch: Branch,
+        failed: set[str],
+        late: dict[str, RecordEntry],
+        late_calls: dict[str, RecordEntry],
+        all_calls: dict[str, RecordEntry],
+    ) -> None:
+        """As it was when the entry was asked for."""
+        self._branch = branch
+        self._failed = failed
+        self._late = late
+        self._late_calls = late_calls
+        self._all_calls = all_calls
+
+    def changes(self, entering: Entering) -> tuple[Change, ...]:
+        """What of it is not on disk yet."""
+        caught = [
+            CatchEntry(runtime_id=entering.runtime_id, run_id=entering.run_id, place=place)
+            for place in sorted(self._failed)
+        ]
+        return (*caught, *self._late.values(), *self._late_calls.values())
+
+    def landed(self) -> None:
+        """It is on disk."""
+        self._branch.failed -= self._failed
+        for place in self._late:
+            self._branch.late.pop(place, None)
+        for place in self._late_calls:
+            self._all_calls.pop(place, None)
+        self._failed, self._late, self._late_calls = set(), {}, {}
+
+
+@final
+class Flight:
+    """One entry in flight, as it will be recorded.
+
+    Attributes:
+        branch: In which branch.
+        found: Where it stands, and what is recorded of it.
+        begun: Whether its function has begun; said where a scope cuts it off.
+        call_key: The key of a step that is keyed.
+        attempt: Which attempt.
+        standing: What it stands on.
+    """
+
+    def __init__(self, entering: Entering, branch: Branch, asked: Asked, found: Found) -> None:
+        """Begun now."""
+        self._entering = entering
+        self._asked = asked
+        self.branch = branch
+        self.found = found
+        self.place = found.place
+        self.begun = False
+        self.call_key = None if found.entry is None else found.entry.call_key
+        self.attempt = 1
+        self.standing = entering.standing_on(branch)
+        self._drawn = tuple(branch.drawn)
+        if asked.call is None:
+            branch.drawn.clear()
+        self.started_at = entering.store.seams.wall_clock()
+
+    def record(
+        self,
+        status: EntryStatus,
+        *,
+        result: bytes | None = None,
+        error: str | None = None,
+        ended: bool = True,
+        next_at: float | None = None,
+    ) -> RecordEntry:
+        """The entry, as far as it has come."""
+        entering = self._entering
+        return RecordEntry(
+            runtime_id=entering.runtime_id,
+            run_id=entering.run_id,
+            place=self.place,
+            kind=self._asked.kind,
+            name=self._asked.name,
+            repeat=self._asked.repeat,
+            arguments_digest=self._asked.arguments,
+            call_key=self.call_key,
+            status=status,
+            attempt=self.attempt,
+            version=entering.version,
+            result=result,
+            error=error,
+            started_at=self.started_at,
+            ended_at=entering.store.seams.wall_clock() if ended else None,
+            next_at=next_at,
+            drawn=self._drawn,
+        )
+
+    def cut(self) -> RecordEntry:
+        """The entry, cut off by a scope of the behaviour."""
+        entry = self.found.entry
+        begun = self.begun or (
+            entry is not None and entry.status is not EntryStatus.SUCCEEDED and entry.error is not None
+        )
+        return self.record(EntryStatus.CANCELLED, error="cut off after it had begun" if begun else None)
+
+    async def write(self, *changes: Change) -> None:
+        """Commit changes of the entry."""
+        await self._entering.write(self.standing, *changes)
+
+
+def is_cut(error: BaseException) -> bool:
+    """Whether this is a cancellation by trio, and nothing beside it."""
+    return all(issubclass(type(each), trio.Cancelled) for each in leaves(error))

@@ -1,0 +1,255 @@
+"""Work side by side in one run: `gather`, `map` and `first`, each branch with an order of its own (design §18, R3)."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, final
+
+import trio
+
+from tenure.errors import LimitReached
+from tenure.persistence.model.codec import (
+    decode,
+    digest,
+    encode,
+)
+from tenure.persistence.model.entries import (
+    EntryKind,
+    EntryStatus,
+    Repeat,
+    branch_of,
+    place_of,
+)
+from tenure.persistence.seams.interrupts import unprotected
+
+from .entering import (
+    Entering,
+    Flight,
+)
+from .record import (
+    Asked,
+    Branch,
+    Differs,
+    has_ended,
+)
+
+Side = Callable[[], Awaitable[Any]]
+
+
+@final
+class _End:
+    """How one branch has ended."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any = None, error: Exception | None = None) -> None:
+        self.value = value
+        self.error = error
+
+
+@final
+class Parallel:
+    """Runs the branches of one run."""
+
+    def __init__(self, entering: Entering) -> None:
+        """Bind to the run."""
+        self._entering = entering
+
+    async def gather(self, functions: Sequence[Side]) -> tuple[Any, ...]:
+        """See `Run.gather`."""
+        entering = self._entering
+        asked = Asked(kind=EntryKind.GATHER, name="gather", arguments=_counted(len(functions)))
+        branch, found = entering.ask(asked)
+        with entering.in_flight(branch, asked, found) as flight:
+            await self._begin(asked, flight)
+            inner = [branch.inner(branch_of(found.place, number)) for number in range(1, len(functions) + 1)]
+            ends: list[_End] = [_End() for _ in inner]
+            async with trio.open_nursery() as nursery:  # owned by this gather
+                for number, each in enumerate(functions):
+                    nursery.start_soon(self._run, inner[number], each, ends, number)
+        return self._joined(branch, inner, ends)
+
+    async def first(self, functions: Sequence[Side]) -> Any:
+        """See `Run.first`."""
+        entering = self._entering
+        asked = Asked(kind=EntryKind.FIRST, name="first", arguments=_counted(len(functions)))
+        branch, found = entering.ask(asked)
+        with entering.in_flight(branch, asked, found) as flight:
+            await self._begin(asked, flight)
+            inner = [branch.inner(branch_of(found.place, number)) for number in range(1, len(functions) + 1)]
+            recorded = None if found.entry is None else found.entry.result
+            if recorded is not None:
+                winner: int = decode(recorded, "first", f"{entering.run_id}/{found.place}")
+                self._pass_over(inner, winner)
+                ends = [_End() for _ in inner]
+                await self._run(inner[winner], functions[winner], ends, winner)
+            else:
+                winner, ends = await self._race(inner, functions)
+                await self._record_winner(flight, branch, inner, winner, ends[winner])
+            branch.take_over(inner[winner])
+        return _value(ends[winner])
+
+    async def map(
+        self,
+        name: str,
+        do: Callable[[object], Awaitable[Any]],
+        items: Sequence[object],
+        repeat: Repeat,
+        limit: int | None,
+    ) -> list[Any]:
+        """See `Run.map`; `do` is the step of one item, in its branch."""
+        entering = self._entering
+        digests = [digest(encode([item], "arguments")).hex() for item in items]
+        # Which items, in whatever order: an item is found by its digest.
+        arguments = digest(encode(sorted(digests), "arguments"))
+        asked = Asked(kind=EntryKind.MAP, name=name, repeat=repeat, arguments=arguments)
+        most = entering.store.limits.run_steps
+        if entering.record.asked + len(items) >= most:
+            raise LimitReached(what="steps of one run", limit=most)
+        branch, found = entering.ask(asked)
+        with entering.in_flight(branch, asked, found) as flight:
+            if found.entry is not None and found.entry.status is EntryStatus.CANCELLED:
+                await entering.wait_for_scope(asked, found)
+            known: list[str] = []
+            if found.entry is not None:
+                known = decode(found.entry.result or b"[]", "map", f"{entering.run_id}/{found.place}")
+            numbers, told, gone = _number(known, digests)
+            if found.entry is None or len(told) > len(known):
+                await flight.write(flight.record(EntryStatus.SUCCEEDED, result=encode(told, "result")))
+            if repeat is Repeat.FREELY:
+                for number in gone:
+                    entering.record.pass_over(branch_of(found.place, number))
+            inner = [branch.inner(branch_of(found.place, number), open_ended=True) for number in numbers]
+            ends = [_End() for _ in inner]
+            await self._items(inner, [partial(do, item) for item in items], ends, limit)
+        return list(self._joined(branch, inner, ends))
+
+    # Inside
+
+    async def _begin(self, asked: Asked, flight: Flight) -> None:
+        entry = flight.found.entry
+        if entry is None:
+            await flight.write(flight.record(EntryStatus.SUCCEEDED))
+        elif entry.status is EntryStatus.CANCELLED:
+            await self._entering.wait_for_scope(asked, flight.found)
+
+    async def _items(
+        self, inner: Sequence[Branch], functions: Sequence[Side], ends: list[_End], limit: int | None
+    ) -> None:
+        # What is recorded is answered before another begins; the limit counts what executes.
+        record, waiting = self._entering.record, deque[int]()
+        for number, each in enumerate(inner):
+            entry = record.unreached.get(place_of(each.path, 1))
+            if entry is not None and has_ended(entry) and entry.status is not EntryStatus.CANCELLED:
+                await self._run(each, functions[number], ends, number)
+            else:
+                waiting.append(number)
+
+        async def work() -> None:
+            while waiting:
+                number = waiting.popleft()
+                await self._run(inner[number], functions[number], ends, number)
+
+        async with trio.open_nursery() as nursery:  # owned by this map
+            for _ in range(len(waiting) if limit is None else min(limit, len(waiting))):
+                nursery.start_soon(work)
+
+    async def _run(self, branch: Branch, function: Side, ends: list[_End], number: int) -> None:
+        """One branch to its end: what it returned or raised, unless it was cancelled."""
+        entering = self._entering
+        try:
+            with entering.within(branch):
+                value = await unprotected(function)
+            entering.record.end(branch)
+            ends[number] = _End(value)
+        except Differs as exc:
+            ends[number] = _End(error=entering.mismatch(exc))
+        except Exception as exc:  # noqa: BLE001 - it is raised when all have ended
+            entering.has_raised(branch, exc)
+            ends[number] = _End(error=exc)
+
+    async def _race(self, inner: Sequence[Branch], functions: Sequence[Side]) -> tuple[int, list[_End]]:
+        ends: list[_End] = [_End() for _ in inner]
+        order: list[int] = []
+
+        async def run(number: int, scope: trio.CancelScope) -> None:
+            await self._run(inner[number], functions[number], ends, number)
+            order.append(number)
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:  # owned by this first
+            for number in range(len(functions)):
+                nursery.start_soon(run, number, nursery.cancel_scope)
+        if not order:
+            # Cancelled from outside at once with its own end: whoever did it goes on with that.
+            await trio.lowlevel.checkpoint_if_cancelled()
+        return order[0], ends
+
+    async def _record_winner(
+        self, flight: Flight, branch: Branch, inner: Sequence[Branch], winner: int, end: _End
+    ) -> None:
+        self._pass_over(inner, winner)
+        for number, each in enumerate(inner):
+            if number != winner:
+                branch.take_over(each, keeps=False)
+        ended = flight.record(EntryStatus.SUCCEEDED, result=encode(winner, "result"))
+        if end.error is None:
+            flight.standing = self._entering.standing_on(branch)
+            await flight.write(ended)
+        else:
+            # Its error is the end of this; where the attempt ends with it, all enter again.
+            branch.late[flight.place] = ended
+
+    def _pass_over(self, inner: Sequence[Branch], winner: int) -> None:
+        for number, each in enumerate(inner):
+            if number != winner:
+                self._entering.record.pass_over(each.path)
+        self._entering.poke()
+
+    def _joined(self, branch: Branch, inner: Sequence[Branch], ends: Sequence[_End]) -> tuple[Any, ...]:
+        for each in inner:
+            branch.take_over(each)
+        if self._entering.fault is not None:
+            raise self._entering.fault
+        errors = [end.error for end in ends if end.error is not None]
+        if errors:
+            raise _with_others(errors[0], errors[1:])
+        return tuple([end.value for end in ends])
+
+
+def _value(end: _End) -> Any:
+    if end.error is not None:
+        raise end.error
+    return end.value
+
+
+def _with_others(error: Exception, others: Sequence[Exception]) -> Exception:
+    try:
+        error.others = tuple(others)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    except AttributeError:
+        error.add_note(f"and {len(others)} other branches failed")
+    return error
+
+
+def _counted(branches: int) -> bytes:
+    return digest(encode([branches], "arguments"))
+
+
+def _number(known: Sequence[str], given: Sequence[str]) -> tuple[list[int], list[str], list[int]]:
+    """The number of each item, the items by number, and the numbers of those that are gone.
+
+    An item is found by its digest, the n-th of equals by its use; a new one takes the next free number.
+    """
+    free: defaultdict[str, deque[int]] = defaultdict(deque)
+    for number, each in enumerate(known, 1):
+        free[each].append(number)
+    told, numbers = list(known), list[int]()
+    for each in given:
+        if free[each]:
+            numbers.append(free[each].popleft())
+        else:
+            told.append(each)
+            numbers.append(len(told))
+    return numbers, told, sorted(number for left in free.values() for number in left)

@@ -1,0 +1,347 @@
+"""The record of a run against what its behaviour asks for: pure decisions, without clock or I/O (design §18).
+
+Theory of operation. What a run has recorded is a set of entries, each at a place. When the run enters again its behaviour
+asks for one thing after another, and each is matched here before anything is done. There are four laws.
+
+- **Order (R1).** Within a branch the n-th thing asked for is the n-th recorded: same kind, name and `repeat`. A step with a
+  call id is found by that id, and what a restart carried over by its name and arguments; neither counts in the order.
+- **Ends (R2).** A branch that returns has reached all that is recorded of it, and asks for nothing after its recorded end.
+- **Guard (G).** What must not be done twice, and is not recorded, waits until every recorded entry is reached: as long as
+  one is not, it may be the same work under another name, at another place. Waiting is the caller's part; `unreached` says
+  how long.
+- **Arguments.** Under the version that recorded it an entry must match. Under another one the arguments of what has ended
+  are not compared, unless what is asked for stands recorded at another place: then the order was shifted.
+
+Nothing is changed by an ask that is refused. An entry is reached when it is asked for, also where it is then executed again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from typing import Final, final
+
+from attrs import define, field, frozen
+
+from tenure.errors import InvalidInput
+from tenure.persistence.facets.runs.entries import RecordedEntry, RecordEntry
+from tenure.persistence.model.entries import (
+    CARRIED,
+    MAIN,
+    MARK,
+    EntryKind,
+    EntryStatus,
+    Repeat,
+    parse_place,
+    place_of,
+    place_of_call,
+    stands_in,
+)
+from tenure.persistence.model.values import InputId, LogicalRuntimeId
+
+COUNTED: Final = frozenset({EntryKind.GATHER, EntryKind.FIRST})
+"""Kinds whose number of branches is compared under every version."""
+
+ENDED: Final = frozenset({EntryStatus.SUCCEEDED, EntryStatus.CAUGHT, EntryStatus.CANCELLED})
+"""How far an entry has come that executes nothing any more. So does a failed one that never repeats."""
+
+
+class Differs(Exception):
+    """What is asked for is not what is recorded.
+
+    Attributes:
+        place: Where.
+        recorded: What stands there, for people, or None.
+        given: What was asked for, for people.
+    """
+
+    def __init__(self, place: str, recorded: str | None, given: str) -> None:
+        """Say where, and both sides."""
+        super().__init__(place, recorded, given)
+        self.place = place
+        self.recorded = recorded
+        self.given = given
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Asked:
+    """One thing that a behaviour asks for.
+
+    Attributes:
+        kind: What it is.
+        name: Of the step; else that of the kind.
+        repeat: How it may be repeated.
+        arguments: SHA-256 of its encoded arguments.
+        call: Its call id, or None.
+        compare: Whether its arguments are compared at all.
+    """
+
+    kind: EntryKind
+    name: str
+    repeat: Repeat = Repeat.FREELY
+    arguments: bytes
+    call: str | None = None
+    compare: bool = True
+
+    def __str__(self) -> str:
+        return _text(self.kind, self.name, self.repeat, self.arguments)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Found:
+    """Where what was asked for stands, and what is recorded of it; None where it is new."""
+
+    place: str
+    entry: RecordedEntry | None
+
+
+@final
+@define(eq=False, slots=True)
+class Branch:
+    """One branch of a run, in one entering: the behaviour itself, or one side of `gather`, `map` or `first`.
+
+    Attributes:
+        path: Its path.
+        around: The branch that it stands in; None for the behaviour itself.
+        reached: How many things it has asked for by place.
+        in_flight: What it has asked for and has not had an answer to; steps with a call id do not count.
+        failed: Steps whose error it was given, and that nothing recorded stands on yet.
+        late: What the next commit of the branch records beside its own entry: what a scope cut off, and ends that were no
+            commit of their own.
+        appended: Messages, in order; likewise `sent` and `rejected`. Those of an inner branch join those of the branch around
+            it when it has ended.
+        drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
+        open_ended: Whether new entries may stand after its recorded end: an item of a map.
+    """
+
+    path: str
+    around: Branch | None = None
+    reached: int = 0
+    in_flight: str | None = None
+    failed: set[str] = field(factory=set[str])
+    late: dict[str, RecordEntry] = field(factory=dict[str, RecordEntry])
+    appended: list[bytes] = field(factory=list[bytes])
+    sent: list[tuple[LogicalRuntimeId, bytes]] = field(factory=list[tuple[LogicalRuntimeId, bytes]])
+    rejected: list[tuple[InputId, str]] = field(factory=list[tuple[InputId, str]])
+    drawn: list[float] = field(factory=list[float])
+    open_ended: bool = False
+
+    def inner(self, path: str, *, open_ended: bool = False) -> Branch:
+        """A branch inside this one."""
+        return Branch(path=path, around=self, open_ended=open_ended)
+
+    def take_over(self, inner: Branch, *, keeps: bool = True) -> None:
+        """An inner branch has ended: what was seen in it is seen here; what it gave lands from here, where it `keeps`."""
+        self.failed |= inner.failed
+        self.late.update(inner.late)
+        if keeps:
+            self.appended += inner.appended
+            self.sent += inner.sent
+            self.rejected += inner.rejected
+
+
+@final
+class Record:
+    """What is recorded of a run, and how much of it this entering has reached.
+
+    Attributes:
+        main: The behaviour's own branch.
+        unreached: What was recorded and not reached yet, by place.
+        marks: Recorded answers of patches, by name.
+    """
+
+    def __init__(self, entries: Iterable[RecordedEntry], version: str, *, take_recorded: bool = False) -> None:
+        """Of these entries, for a behaviour of this version; `take_recorded` compares no arguments of what has ended."""
+        self.main = Branch(path=MAIN)
+        self.unreached: dict[str, RecordedEntry] = {}
+        self.marks: dict[str, RecordedEntry] = {}
+        self.asked = 0
+        self._version = version
+        self._take_recorded = take_recorded
+        self._entries: dict[str, RecordedEntry] = {}
+        self._tried: dict[str, RecordedEntry] = {}
+        self._carried: defaultdict[tuple[EntryKind, str, bytes], deque[RecordedEntry]] = defaultdict(deque)
+        self._places: defaultdict[tuple[EntryKind, str, bytes], set[str]] = defaultdict(set)
+        self._last: dict[str, int] = {}
+        self._calls: set[str] = set()
+        for entry in entries:
+            self._add(entry)
+
+    def _add(self, entry: RecordedEntry) -> None:
+        # Cases: a mark, which has no place; a freely step that failed and that nothing stands on, which is no entry; what
+        # was carried over; anything else.
+        if entry.place.startswith(MARK):
+            self.marks[entry.name] = entry
+            return
+        if entry.repeat is Repeat.FREELY and entry.status in (EntryStatus.FAILED, EntryStatus.RETRYING):
+            self._tried[entry.place] = entry
+            return
+        key = entry.kind, entry.name, entry.arguments_digest
+        if entry.place.startswith(CARRIED):
+            self._carried[key].append(entry)
+        else:
+            self._entries[entry.place] = entry
+            self._places[key].add(entry.place)
+            if (parsed := parse_place(entry.place)) is not None:
+                branch, number = parsed
+                self._last[branch] = max(self._last.get(branch, 0), number)
+        self.unreached[entry.place] = entry
+
+    # Asking
+
+    def ask(self, branch: Branch, asked: Asked) -> Found:
+        """Where this stands. What is found there is reached from now on.
+
+        Raises:
+            Differs: Something else is recorded there, or its end is.
+            InvalidInput: It is asked for beside another of the same branch, or its call id was asked for before.
+        """
+        if asked.call is not None:
+            return self._ask_call(place_of_call(asked.call), asked)
+        if branch.in_flight is not None:
+            raise InvalidInput(
+                detail=(
+                    f"{asked.kind} {asked.name} is asked for while {branch.in_flight} is in flight in the same branch; "
+                    "use run.map, run.gather, run.first, or run.step(..., call=...)"
+                ),
+                field="call",
+            )
+        if (carried := self._take_carried(asked)) is not None:
+            return carried
+        place = place_of(branch.path, branch.reached + 1)
+        entry = self._entries.get(place)
+        if entry is None and self._has_ended(branch):
+            raise Differs(place, "the end of the branch", str(asked))
+        found = self._found(place, entry, asked)
+        branch.reached += 1
+        return found
+
+    def _ask_call(self, place: str, asked: Asked) -> Found:
+        if place in self._calls:
+            raise InvalidInput(detail=f"call id {place[1:]} was used before in this run", field="call")
+        entry = self._entries.get(place)
+        found = self._take_carried(asked) if entry is None else None
+        found = found or self._found(place, entry, asked)
+        self._calls.add(place)
+        return found
+
+    def _found(self, place: str, entry: RecordedEntry | None, asked: Asked) -> Found:
+        if entry is not None:
+            self._compare(place, entry, asked)
+            self.unreached.pop(place, None)
+        self.asked += 1
+        return Found(place=place, entry=entry)
+
+    def _take_carried(self, asked: Asked) -> Found | None:
+        # The n-th of equals, in the order of their first recording.
+        waiting = self._carried.get((asked.kind, asked.name, asked.arguments))
+        if not waiting:
+            return None
+        if waiting[0].repeat is not asked.repeat:
+            raise Differs(waiting[0].place, _describe(waiting[0]), str(asked))
+        entry = waiting.popleft()
+        self.unreached.pop(entry.place, None)
+        self.asked += 1
+        return Found(place=entry.place, entry=entry)
+
+    def tried(self, place: str, asked: Asked) -> RecordedEntry | None:
+        """The last failed attempt of a freely step that tries again by itself, where the same is asked for again."""
+        entry = self._tried.get(place)
+        if entry is None or entry.status is not EntryStatus.RETRYING:
+            return None
+        same = (entry.kind, entry.name, entry.arguments_digest) == (asked.kind, asked.name, asked.arguments)
+        return entry if same else None
+
+    def drawn_before_next(self, branch: Branch) -> tuple[float, ...]:
+        """The times that a branch was given before what it asks for next, as recorded."""
+        entry = self._entries.get(place_of(branch.path, branch.reached + 1))
+        return () if entry is None else entry.drawn
+
+    # Comparing
+
+    def _compare(self, place: str, entry: RecordedEntry, asked: Asked) -> None:
+        if (entry.kind, entry.name, entry.repeat) != (asked.kind, asked.name, asked.repeat):
+            raise Differs(place, _describe(entry), str(asked))
+        if not asked.compare or entry.arguments_digest == asked.arguments:
+            return
+        if self.compares(entry) or (has_ended(entry) and not self._take_recorded and self._is_shifted(place, asked)):
+            raise Differs(place, _describe(entry), str(asked))
+
+    def compares(self, entry: RecordedEntry) -> bool:
+        """Whether the arguments of an entry must be those that are recorded, wherever else they may stand."""
+        if entry.kind in COUNTED or (entry.repeat is not Repeat.FREELY and not has_ended(entry)):
+            return True  # a step is done with the arguments of now, and may have been done with the others
+        return bool(self._version) and entry.version == self._version and not self._take_recorded
+
+    def _is_shifted(self, place: str, asked: Asked) -> bool:
+        places = self._places.get((asked.kind, asked.name, asked.arguments), set())
+        return bool(places - {place})
+
+    # Ends
+
+    def _has_ended(self, branch: Branch) -> bool:
+        """Whether the end of a branch is recorded: something stands after it in a branch around it."""
+        inner = branch
+        while inner.around is not None:
+            place, _, _ = inner.path.rpartition(".")
+            parsed = parse_place(place)
+            if parsed is not None and self._last.get(inner.around.path, 0) > parsed[1]:
+                return not branch.open_ended
+            inner = inner.around
+        return False
+
+    def end(self, branch: Branch) -> None:
+        """The branch returns. Raises `Differs` where something that is recorded of it is not reached."""
+        left = self.left_in(branch)
+        if left:
+            raise Differs(left[0].place, "; ".join([_describe(entry) for entry in left[:3]]), "the end")
+
+    def left_in(self, branch: Branch) -> list[RecordedEntry]:
+        """What is recorded of a branch and not reached; of the behaviour itself: all that is not reached."""
+        if branch.around is None:
+            return list(self.unreached.values())
+        return [entry for place, entry in self.unreached.items() if stands_in(place, branch.path)]
+
+    def pass_over(self, path: str) -> None:
+        """What is recorded of a branch counts as reached."""
+        for place in [place for place in self.unreached if stands_in(place, path)]:
+            del self.unreached[place]
+
+    def is_replay(self, branch: Branch | None) -> bool:
+        """Whether something that is recorded of this branch, or of one around it, is not reached."""
+        while branch is not None:
+            if self._last.get(branch.path, 0) > branch.reached:
+                return True
+            branch = branch.around
+        return any(place.startswith(CARRIED) for place in self.unreached)
+
+
+def has_ended(entry: RecordedEntry) -> bool:
+    """Whether an entry executes nothing any more."""
+    if entry.status is EntryStatus.FAILED:
+        return entry.repeat is Repeat.NEVER
+    return entry.status in ENDED
+
+
+def was_cut_before_it_began(entry: RecordedEntry) -> bool:
+    """Whether a scope cut an entry off before anything of it was on disk or had begun."""
+    return entry.status is EntryStatus.CANCELLED and entry.error is None
+
+
+def list_entries(entries: Iterable[RecordedEntry], most: int = 5) -> str:
+    """Entries for people, with their places."""
+    found = list(entries)
+    texts = [f"{_describe(entry)} at {entry.place}" for entry in found[:most]]
+    return "; ".join([*texts, f"and {len(found) - most} more"] if len(found) > most else texts)
+
+
+def _describe(entry: RecordedEntry) -> str:
+    return _text(entry.kind, entry.name, entry.repeat, entry.arguments_digest)
+
+
+def _text(kind: EntryKind, name: str, repeat: Repeat, arguments: bytes) -> str:
+    if kind is EntryKind.STEP:
+        return f"step {name}, {repeat}, with arguments {arguments.hex()[:16]}"
+    return f"a {kind}" if name == str(kind) else f"{kind} {name} with arguments {arguments.hex()[:16]}"
