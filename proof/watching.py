@@ -25,7 +25,7 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
-from tenure.persistence.facets.runs import runs, steps
+from tenure.persistence.facets.runs import entries, runs
 from tenure.persistence.facets.state import state
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import (
@@ -51,7 +51,7 @@ _MAY_WRITE_NOTHING: Final = (
     runs.AcquitRun,
     runs.BeginRun,
     runs.UnstageRun,
-    steps.CatchStep,
+    entries.CatchEntry,
     facts.PruneFacts,
     facts.SaveFact,
     state.SaveExecution,
