@@ -62,10 +62,14 @@ def check_value(value: Any, annotation: Any, field: str) -> Any:
     return _check_of(annotation)(value, field)
 
 
-def check_key(value: Any, field: str) -> None:
-    """Raises `InvalidInput` for what cannot be a key: text of 1 to `KEY_LIMIT` characters, or None for none."""
-    if value is not None and not 0 < len(_text(value, field)) <= KEY_LIMIT:
+def check_key(value: Any, field: str) -> str | None:
+    """A key as plain text of 1 to `KEY_LIMIT` characters, or None for none. Raises `InvalidInput`."""
+    if value is None:
+        return None
+    plain = _text(value, field)
+    if not 0 < len(plain) <= KEY_LIMIT:
         raise InvalidInput(detail=f"it is text of 1 to {KEY_LIMIT} characters", field=field)
+    return plain
 
 
 def _wrapped(method: FunctionType) -> Callable[..., Any]:

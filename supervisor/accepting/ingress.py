@@ -71,9 +71,9 @@ def accept_change(
     Raises:
         InvalidInput: A term is none that a user may give.
     """
-    check_key(idempotency_key, "idempotency_key")
-    check_key(supersession_key, "supersession_key")
-    check_key(correlation_id, "correlation_id")
+    idempotency_key = check_key(idempotency_key, "idempotency_key")
+    supersession_key = check_key(supersession_key, "supersession_key")
+    correlation_id = check_key(correlation_id, "correlation_id")
     if idempotency_key is not None and idempotency_key.startswith(RESERVED_KEYS):
         raise InvalidInput(detail=f"keys that begin with {RESERVED_KEYS} are tenure's own", field="idempotency_key")
     lasting = _durability(durability)
@@ -85,7 +85,7 @@ def accept_change(
     return AcceptInput(
         runtime_id=runtime_id,
         input_id=InputId(seams.new_id()),
-        lane=check_value(lane or Lane.QUEUE, Lane, "lane") if decided is None else decided.lane,
+        lane=check_value(Lane.QUEUE if lane is None else lane, Lane, "lane") if decided is None else decided.lane,
         idempotency_key=idempotency_key,
         payload=data,
         payload_digest=digest(data),

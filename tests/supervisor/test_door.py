@@ -1,0 +1,99 @@
+"""The door of a host: a hostile argument of any verb is the caller's typed error, and the host goes on.
+
+Verbs and arguments are found by their signatures, as in the sweep over the facets of a store.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+from typing import Any
+
+import pytest
+import trio
+
+import tenure
+from tenure.errors import Error, Internal, StoreBroken
+from tests.kit.hostile import variations, verbs_of
+
+WHOLE = os.environ.get("TENURE_DOOR") == "whole"
+SHARE = 60
+GRAVE = (Internal, StoreBroken)
+
+HOUSE = {"supervisor": {"actor", "accept_owned", "start_soon", "wake", "adopt", "owns", "facts", "lose", "passivate"}}
+"""Methods that users do not call, until they are out of their sight."""
+
+TERMS: dict[str, Any] = {
+    "idempotency_key": "key",
+    "lane": "queue",
+    "supersession_key": "about",
+    "durability": "durable",
+    "policy": None,
+    "correlation_id": "answers",
+}
+
+CALLS: dict[str, dict[str, Any]] = {
+    "supervisor.spawn": {"runtime_id": "a", "kind": "kind", "wait": False},
+    "supervisor.runtime": {"runtime_id": "a"},
+    "supervisor.find": {"runtime_id": "a"},
+    "supervisor.accept": {"runtime_id": "a", "payload": {"n": [1]}, **TERMS},
+    "supervisor.ticket": {"runtime_id": "a", "input_id": "i", "idempotency_key": None},
+    "supervisor.read_session": {"runtime_id": "a"},
+    "supervisor.dead_letters": {"runtime_id": "a"},
+    "supervisor.refused_sends": {"runtime_id": "a"},
+    "runtime.accept": {"payload": {"n": [1]}, **TERMS},
+    "runtime.cancel": {"input_id": "i"},
+    "runtime.retry": {"input_id": "i", "fresh": False},
+    "runtime.drop": {"input_id": "i"},
+    "runtime.reset": {"clear_session": False},
+}
+
+
+async def echo(run: tenure.Run) -> None:
+    run.session.append([each.payload for each in run.inputs])
+
+
+@pytest.mark.parametrize("verb", CALLS)
+async def test_a_hostile_argument_is_the_callers_error_and_the_host_goes_on(verb: str) -> None:
+    whose, name = verb.split(".")
+    every = list(variations(CALLS[verb]))
+    taken = every if WHOLE else random.Random(verb).sample(every, min(SHARE, len(every)))
+    wrong: list[str] = []
+    async with tenure.open_supervisor(":memory:", behaviours={"kind": echo}) as supervisor:
+        runtime = await supervisor.spawn("a", "kind")
+        for said, arguments in taken:
+            with trio.fail_after(60):
+                try:
+                    answer = getattr({"supervisor": supervisor, "runtime": runtime}[whose], name)(**arguments)
+                    if inspect.isawaitable(answer):
+                        await answer
+                except Error as exc:
+                    wrong += [f"{said}: {exc!r}"] if isinstance(exc, GRAVE) else []
+                except BaseException as exc:  # noqa: BLE001 - what comes out is what is looked at
+                    wrong.append(f"{said}: {type(exc).__name__}")
+        ticket = await runtime.accept("still here")
+        with trio.fail_after(60):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+    assert not wrong, f"{len(wrong)} of {len(taken)}"
+
+
+def test_every_verb_of_a_host_that_takes_a_value_is_in_the_sweep() -> None:
+    listed: set[str] = set()
+    for whose, kind in (("supervisor", tenure.Supervisor), ("runtime", tenure.Runtime)):
+        for name, called in verbs_of(kind.__new__(kind)).items():
+            parameters = inspect.signature(called).parameters
+            if parameters and name not in HOUSE.get(whose, set()):
+                listed.add(f"{whose}.{name}")
+
+    assert listed - set(CALLS) <= NOT_VALUES
+
+
+NOT_VALUES = {
+    "supervisor.end_with",
+    "supervisor.guard",
+    "runtime.resume",
+    "runtime.settle_step",
+    "runtime.wait_state",
+}
+"""Machinery, and verbs whose good call needs a runtime that is held or in a state: `test_mistakes` has theirs."""
