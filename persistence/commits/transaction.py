@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar, final
 
-from tenure.errors import Internal
-from tenure.persistence.engines.engine import SqlValue, WriteConnection
+from tenure.persistence.engines.engine import WriteConnection
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 
@@ -71,6 +70,8 @@ class Transaction:
         "durability",
         "group",
         "host",
+        "insert",
+        "key",
         "limits",
         "notes",
         "now",
@@ -99,7 +100,9 @@ class Transaction:
         self.all = connection.all
         self.readable = connection.readable
         self.run = connection.run
-        self.write: Callable[..., object] = connection.run
+        self.write = connection.write
+        self.insert = connection.insert
+        self.key = connection.key
         self.host = host
         self.group = group
         self.now = now
@@ -111,14 +114,6 @@ class Transaction:
         self._records = records
         self._asked: list[Hashable] = []
         self._dirty: dict[Hashable, Callable[[], None]] = {}
-
-    def insert(self, name: str, /, **parameters: SqlValue) -> int:
-        """Insert one row under a new key, and return the key. The statement gives its key column ``:key`` and returns it."""
-        row = self.one(name, key=None, **parameters)
-        if row is None:
-            raise Internal(detail=f"{name} inserted nothing")
-        key: int = row[0]
-        return key
 
     def record(self, kind: str, key: K, load: Callable[[Transaction, K], T]) -> T:
         """The record of a kind under `key`, loaded where it is not in hand. One that is not there is asked for again."""

@@ -23,7 +23,7 @@ class QueryStopped(Exception):
 
 
 class Statements(Protocol):
-    """Runs named statements. Errors are tenure's own (`Contended`, `DiskFull`, `Corrupt`, `Internal`) or `UnknownOutcome`."""
+    """Reads by name. Errors are tenure's own (`Contended`, `DiskFull`, `Corrupt`, `Internal`) or `UnknownOutcome`."""
 
     def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
         """The first row, or None."""
@@ -35,10 +35,6 @@ class Statements(Protocol):
 
     def readable(self, name: str, /, **parameters: SqlValue) -> list[Row]:
         """Every row that can be decoded: for looks over many runtimes, where one bad row may not hide the others."""
-        ...
-
-    def run(self, name: str, /, **parameters: SqlValue) -> int:
-        """Execute, and return how many rows were inserted, updated or deleted."""
         ...
 
 
@@ -86,6 +82,30 @@ class QueryConnectionOfItsOwn(Querying, Protocol):
 
 class WriteConnection(Reading, Querying, Protocol):
     """The one connection that writes."""
+
+    def write(self, name: str, /, **parameters: SqlValue) -> None:
+        """Execute. What is written and asks for no answer: an engine may send it with what comes next."""
+        ...
+
+    def run(self, name: str, /, **parameters: SqlValue) -> int:
+        """Execute, and return how many rows were inserted, updated or deleted."""
+        ...
+
+    def insert(self, name: str, /, **parameters: SqlValue) -> int:
+        """Insert one row under a new key, and return the key.
+
+        The statement names its key column first and gives it ``:key``, which it may use again (an admission is the key of its
+        row).
+        """
+        ...
+
+    def key(self, table: str, /) -> int:
+        """A new key of a table whose rows come by `insert`: above every key that was given before. It need not be used.
+
+        Raises:
+            CounterOverflow: There is none any more.
+        """
+        ...
 
     @property
     def in_transaction(self) -> bool:

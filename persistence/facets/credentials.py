@@ -100,7 +100,7 @@ def _update(tx: Transaction, _change: UpdateFlow) -> None:
 def _save(tx: Transaction, snapshot: bytes) -> None:
     if len(snapshot) > tx.limits.payload_bytes:
         raise PayloadTooLarge(size=len(snapshot), limit=tx.limits.payload_bytes)
-    tx.run("credentials.save", snapshot=snapshot, digest=digest(snapshot), now=tx.now)
+    tx.write("credentials.save", snapshot=snapshot, digest=digest(snapshot), now=tx.now)
 
 
 def find(statements: Statements) -> bytes | None:

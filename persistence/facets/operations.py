@@ -59,7 +59,7 @@ class DeleteOperations(Change):
 
 def _persist(tx: Transaction, change: PersistOperations) -> None:
     record = runtimes.load_or_create(tx, change.runtime_id)
-    tx.run(
+    tx.write(
         "operations.save",
         runtime=record.runtime,
         record_version=OPS_RECORD_VERSION,
@@ -73,7 +73,7 @@ def _persist(tx: Transaction, change: PersistOperations) -> None:
 def _delete(tx: Transaction, change: DeleteOperations) -> None:
     record = runtimes.find_in_hand(tx, change.runtime_id)
     if record is not None:
-        tx.run("operations.delete", runtime=record.runtime)
+        tx.write("operations.delete", runtime=record.runtime)
 
 
 def find(statements: Statements, runtime_id: LogicalRuntimeId) -> PersistedOpsSnapshot | None:

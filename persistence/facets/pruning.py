@@ -193,7 +193,7 @@ def _prune_receipts(tx: Transaction, change: Prune, pruned: Counter[str]) -> Non
             _prune_receipt(tx, change, key, heads, pruned)
     for runtime, head in heads.items():
         if head.position:
-            tx.run("pruning.save_anchor", runtime=runtime, position=head.position, chain=head.chain, now=tx.now)
+            tx.write("pruning.save_anchor", runtime=runtime, position=head.position, chain=head.chain, now=tx.now)
 
 
 def _prune_receipt(tx: Transaction, change: Prune, key: int, heads: dict[int, _Head], pruned: Counter[str]) -> None:
@@ -207,8 +207,8 @@ def _prune_receipt(tx: Transaction, change: Prune, key: int, heads: dict[int, _H
     head = heads[runtime]
     _pass_links(tx, change, runtime, head, pruned)
     if position == head.position + 1 and _is_over(tx, change, run):
-        tx.run("pruning.delete_receipt", receipt=key)
-        tx.run("pruning.mark_run", run=run, now=tx.now)
+        tx.write("pruning.delete_receipt", receipt=key)
+        tx.write("pruning.mark_run", run=run, now=tx.now)
         tx.drop(run_records.RECORD, run)
         head.position, head.chain = position, chain
         pruned["receipts"] += 1
@@ -229,7 +229,7 @@ def _pass_links(tx: Transaction, change: Prune, runtime: int, head: _Head, prune
         if row is None:
             return
         check_row(row, (int, bytes), "link", runtime)
-        tx.run("pruning.delete_link", link=row[0])
+        tx.write("pruning.delete_link", link=row[0])
         head.position, head.chain = head.position + 1, row[1]
         pruned["links"] += 1
 
@@ -253,8 +253,8 @@ def _prune_run(tx: Transaction, change: Prune, run: int, pruned: Counter[str]) -
         return
     pruned["steps"] += tx.run("pruning.delete_entries", run=run)
     pruned["sends"] += tx.run("pruning.delete_sends", run=run)
-    tx.run("pruning.free_nodes", run=run)
-    tx.run("pruning.delete_payloads", run=run)
+    tx.write("pruning.free_nodes", run=run)
+    tx.write("pruning.delete_payloads", run=run)
     pruned["payloads_of_keys"] += tx.run("pruning.keep_keys", run=run, now=tx.now)
     pruned["inputs"] += tx.run("pruning.delete_inputs", run=run)
     pruned["runs"] += tx.run("pruning.delete_run", run=run)
@@ -269,10 +269,10 @@ def _prune_input(tx: Transaction, change: Prune, key: int, pruned: Counter[str])
     idempotency_key, pruned_at = row
     # Cases: it has no key, and goes; its payload goes and its key stays; its key has been kept long enough.
     if idempotency_key is None:
-        tx.run("pruning.delete_payload", input=key)
+        tx.write("pruning.delete_payload", input=key)
         pruned["inputs"] += tx.run("pruning.delete_input", input=key)
     elif pruned_at is None:
-        tx.run("pruning.delete_payload", input=key)
+        tx.write("pruning.delete_payload", input=key)
         pruned["payloads_of_keys"] += tx.run("pruning.keep_key", input=key, now=tx.now)
     elif pruned_at <= change.keys_before:
         pruned["keys"] += tx.run("pruning.delete_input", input=key)

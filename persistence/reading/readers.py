@@ -71,11 +71,6 @@ class View:
         """See `Statements.readable`."""
         return self._open().readable(name, **parameters)
 
-    def run(self, name: str, /, **_parameters: SqlValue) -> int:
-        """Refused: a read writes nothing."""
-        message = f"a read cannot run {name}"
-        raise TypeError(message)
-
     def end(self) -> None:
         """Whoever kept the view beyond its call gets an error, and never another connection's turn."""
         self._statements = None

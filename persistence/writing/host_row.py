@@ -112,9 +112,9 @@ class HostRegistry:
             try:
                 host = self._insert(incarnation, files)
                 if alone:
-                    self._connection.run("ownership.lose_others", host=host, now=self._seams.wall_clock())
+                    self._connection.write("ownership.lose_others", host=host, now=self._seams.wall_clock())
                 if lost is not None:
-                    self._connection.run("ownership.move_runtimes", host=host, lost=lost.host)
+                    self._connection.write("ownership.move_runtimes", host=host, lost=lost.host)
                 owned = {} if lost is None else _owned(self._connection, host)
                 self._connection.commit()
             except DiskFull:
@@ -128,8 +128,8 @@ class HostRegistry:
     def _insert(self, incarnation: str, files: str | None) -> int:
         now = self._seams.wall_clock()
         identity = self._seams.identity
-        self._connection.run("ownership.create_store", store_id=self._seams.new_id())
-        row = self._connection.one(
+        self._connection.write("ownership.create_store", store_id=self._seams.new_id())
+        return self._connection.insert(
             "ownership.open_host",
             incarnation=incarnation,
             host_name=identity.host_name,
@@ -141,8 +141,6 @@ class HostRegistry:
             lease_until=now + self._limits.lease_s,
             now=now,
         )
-        host: int = row[0] if row else 0
-        return host
 
 
 def _owned(statements: Statements, host: int) -> dict[LogicalRuntimeId, int]:

@@ -51,14 +51,6 @@ class Connection:
         except STATEMENT_ERRORS as exc:
             raise map_statement_error(exc, name, self._db) from exc
 
-    def run(self, name: str, /, **parameters: SqlValue) -> int:
-        """See `Statements.run`."""
-        try:
-            self._db.execute(self._statements[name], parameters)
-        except STATEMENT_ERRORS as exc:
-            raise map_statement_error(exc, name, self._db) from exc
-        return self._db.changes()
-
     def _execute(self, sql: str) -> None:
         try:
             self._db.execute(sql)

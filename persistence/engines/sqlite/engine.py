@@ -21,6 +21,7 @@ from tenure.persistence.engines.engine import (
     QueryParameters,
     ReadConnection,
     Row,
+    SqlValue,
     UnknownOutcome,
     WriteConnection,
 )
@@ -31,8 +32,10 @@ from tenure.persistence.seams.seams import Seams
 
 from .connections import Connection, Query, Reader
 from .errors import (
+    STATEMENT_ERRORS,
     close_quietly,
     is_full,
+    map_statement_error,
     mapped_errors,
 )
 from .files import (
@@ -43,6 +46,7 @@ from .hosts import (
     HostLocks,
     NoOtherHosts,
 )
+from .keys import Keys
 from .log_upkeep import LogUpkeep
 from .migrations import (
     check_current,
@@ -279,6 +283,25 @@ class _Writer(Connection):
         self._durability = durability
         self._synced_now = durability is DurabilityClass.DISK
         self._log = LogUpkeep(connection, limits.wal_pages)
+        self._keys = Keys(connection, statements)
+
+    def write(self, name: str, /, **parameters: SqlValue) -> None:
+        try:
+            self._db.execute(self._statements[name], parameters)
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name, self._db) from exc
+
+    def run(self, name: str, /, **parameters: SqlValue) -> int:
+        self.write(name, **parameters)
+        return self._db.changes()
+
+    def insert(self, name: str, /, **parameters: SqlValue) -> int:
+        key = self._keys.of_insert(name)
+        self.write(name, key=key, **parameters)
+        return key
+
+    def key(self, table: str, /) -> int:
+        return self._keys.next(table)
 
     @property
     def in_transaction(self) -> bool:
@@ -299,6 +322,7 @@ class _Writer(Connection):
             self._execute(f"PRAGMA synchronous={'FULL' if synced else _SYNCHRONOUS[self._durability]}")
             self._synced_now = synced
         self._execute("BEGIN IMMEDIATE")
+        self._keys.begin(self.version)
 
     def commit(self) -> None:
         try:
@@ -309,6 +333,7 @@ class _Writer(Connection):
             # Anything else at COMMIT leaves open what is on disk (design §3, fail-stop).
             message = f"COMMIT: {exc}"
             raise UnknownOutcome(message) from exc
+        self._keys.landed(self.version)
         self._look()  # what was written into a file without a name is gone with this process
 
     def _look(self) -> None:
@@ -325,6 +350,7 @@ class _Writer(Connection):
             raise
 
     def rollback(self) -> None:
+        self._keys.forget()
         if self._db.in_transaction:
             try:
                 self._db.execute("ROLLBACK")

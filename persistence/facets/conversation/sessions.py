@@ -59,24 +59,16 @@ class SessionRecord:
 
 def create(tx: Transaction, session_id: SessionId, runtime: int | None) -> int:
     """A new, empty session; its key. Raises `SessionBindingMismatch` where there is one of this id."""
-    row = tx.one("sessions.create", session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST)
-    if row is None:
-        raise SessionBindingMismatch(bound="another runtime's", attempted=session_id)
-    session: int = row[0]
+    session = tx.key("sessions")
+    create_as(tx, session, session_id, runtime)
     return session
 
 
-def next_key(tx: Transaction) -> int:
-    """The key of a session that is created next, by `create_as`: inside a group nobody else creates one."""
-    row = tx.one("sessions.next_key")
-    key: int = row[0] if row else 1
-    return key
-
-
-def create_as(tx: Transaction, session: int, session_id: SessionId, runtime: int) -> None:
-    """A new, empty session under the key that it was promised. Raises `SessionBindingMismatch` as `create` does."""
-    if not tx.run("sessions.create_as", session=session, session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST):
+def create_as(tx: Transaction, session: int, session_id: SessionId, runtime: int | None) -> None:
+    """A new, empty session under a key that the engine gave. Raises `SessionBindingMismatch` as `create` does."""
+    if tx.one("sessions.by_id", session_id=session_id) is not None:
         raise SessionBindingMismatch(bound="another runtime's", attempted=session_id)
+    tx.write("sessions.create", session=session, session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST)
 
 
 def of_runtime(tx: Transaction, runtime_id: LogicalRuntimeId) -> SessionRecord:
@@ -175,7 +167,7 @@ def append_nodes(
     for message in messages:
         record.digest = extend_digest(record.digest, message)
         record.message_count += 1
-        row = tx.one(
+        record.head = tx.insert(
             "sessions.insert_node",
             session=record.session,
             parent=record.head,
@@ -186,7 +178,6 @@ def append_nodes(
             payload=message,
             now=tx.now,
         )
-        record.head = row[0] if row else None
     record.revision += 1
     save(tx, record)
 
@@ -197,7 +188,7 @@ def save(tx: Transaction, record: SessionRecord) -> None:
 
 
 def _update(tx: Transaction, record: SessionRecord) -> None:
-    tx.run(
+    tx.write(
         "sessions.update",
         session=record.session,
         revision=record.revision,

@@ -1,14 +1,9 @@
 -- name: sessions.create
-INSERT INTO sessions (session_id, runtime, revision, head, message_count, digest)
-VALUES (:session_id, :runtime, 0, NULL, 0, :digest) ON CONFLICT (session_id) DO NOTHING RETURNING session;
-
--- name: sessions.next_key
-SELECT coalesce(max(session), 0) + 1 FROM sessions;
-
--- name: sessions.create_as
 INSERT INTO sessions (session, session_id, runtime, revision, head, message_count, digest)
-VALUES (:session, :session_id, :runtime, 0, NULL, 0, :digest)
-ON CONFLICT (session_id) DO NOTHING;
+VALUES (:session, :session_id, :runtime, 0, NULL, 0, :digest);
+
+-- name: sessions.by_id
+SELECT session FROM sessions WHERE session_id = :session_id;
 
 -- name: sessions.load
 SELECT session, session_id, runtime, revision, head, message_count, digest FROM sessions WHERE session = :session;
@@ -22,8 +17,8 @@ SELECT s.session, s.head, s.message_count, s.runtime, r.runtime FROM sessions s 
 WHERE r.runtime_id = :runtime_id;
 
 -- name: sessions.insert_node
-INSERT INTO nodes (session, parent, position, digest, run, boundary, created_at, payload)
-VALUES (:session, :parent, :position, :digest, :run, :boundary, :now, :payload) RETURNING node;
+INSERT INTO nodes (node, session, parent, position, digest, run, boundary, created_at, payload)
+VALUES (:key, :session, :parent, :position, :digest, :run, :boundary, :now, :payload);
 
 -- name: sessions.path
 -- The active path, walked from a node to the root. Positions fall on the way: damage that made a circle ends the walk.

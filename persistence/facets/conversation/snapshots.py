@@ -257,14 +257,14 @@ def _write(tx: Transaction, change: WriteSnapshot) -> None:
     if branched or change.rewrite is not None:
         chain.add(tx, record, chain.LinkEvent.REWRITE, session.digest.hex())
     _save_extras(tx, session, rewrites, change.snapshot.meta)
-    tx.run("snapshots.lift_quarantine", runtime=record.runtime)
+    tx.write("snapshots.lift_quarantine", runtime=record.runtime)
 
 
 def _replace(tx: Transaction, change: ReplaceSnapshot) -> bool:
     record = runtimes.load_or_create(tx, change.runtime_id)
     if change.snapshot is None:
         _empty(tx, record)
-        tx.run("snapshots.quarantine", runtime=record.runtime, now=tx.now)
+        tx.write("snapshots.quarantine", runtime=record.runtime, now=tx.now)
         return True
     own = sessions.own(tx, record)
     if own is None or own.session_id != change.snapshot.session_id:
@@ -276,7 +276,7 @@ def _replace(tx: Transaction, change: ReplaceSnapshot) -> bool:
     _move(tx, own, change.snapshot)
     chain.add(tx, record, chain.LinkEvent.REWRITE, own.digest.hex())
     _save_extras(tx, own, change.snapshot.rewrites, change.snapshot.meta)
-    tx.run("snapshots.lift_quarantine", runtime=record.runtime)
+    tx.write("snapshots.lift_quarantine", runtime=record.runtime)
     return True
 
 
@@ -307,7 +307,7 @@ def _create(tx: Transaction, record: RuntimeRecord, session_id: SessionId) -> Se
 def _bind(tx: Transaction, record: RuntimeRecord, session: SessionRecord) -> None:
     if session.runtime != record.runtime:
         session.runtime = record.runtime
-        tx.run("snapshots.bind_session", session=session.session, runtime=record.runtime)
+        tx.write("snapshots.bind_session", session=session.session, runtime=record.runtime)
     if record.session != session.session:
         record.session = session.session
         runtimes.save(tx, record)
@@ -316,11 +316,11 @@ def _bind(tx: Transaction, record: RuntimeRecord, session: SessionRecord) -> Non
 def _leave(tx: Transaction, session: SessionRecord) -> None:
     """Empty a session's head. Its revision rises: it never goes back, not even here."""
     if session.head is not None:
-        tx.run("snapshots.tombstone", head=session.head, count=0, now=tx.now)
+        tx.write("snapshots.tombstone", head=session.head, count=0, now=tx.now)
     session.head, session.message_count, session.digest = None, 0, EMPTY_DIGEST
     session.revision += 1
     sessions.save(tx, session)
-    tx.run("snapshots.drop", session=session.session)
+    tx.write("snapshots.drop", session=session.session)
 
 
 def _move(tx: Transaction, session: SessionRecord, snapshot: SessionSnapshot) -> bool:
@@ -335,7 +335,7 @@ def _move(tx: Transaction, session: SessionRecord, snapshot: SessionSnapshot) ->
         if position < len(snapshot.digests) and digest == snapshot.digests[position]:
             head, common = node, position
             break
-    tx.run("snapshots.tombstone", head=session.head, count=common, now=tx.now)
+    tx.write("snapshots.tombstone", head=session.head, count=common, now=tx.now)
     session.head, session.message_count, session.digest = head, common, snapshot.digests[common]
     sessions.append_nodes(tx, session, snapshot.messages[common:])
     return True
@@ -343,7 +343,7 @@ def _move(tx: Transaction, session: SessionRecord, snapshot: SessionSnapshot) ->
 
 def _save_extras(tx: Transaction, session: SessionRecord, rewrites: Rewrites, meta: dict[str, Any]) -> None:
     extras = msgspec.json.encode(rewrites), encode_meta(meta)
-    tx.run(
+    tx.write(
         "snapshots.save",
         session=session.session,
         rewrites=extras[0],

@@ -83,14 +83,14 @@ def stage_steered(tx: Transaction, runtime: int, run: int, boundary: int) -> tup
     if tx.one("inputs.any_steering", runtime=runtime) is None:
         return ()
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "joined")
-    tx.run("inputs.stage_steered", runtime=runtime, run=run, joined=boundary, line=line, now=tx.now)
+    tx.write("inputs.stage_steered", runtime=runtime, run=run, joined=boundary, line=line, now=tx.now)
     return tuple([_member(row) for row in tx.all("inputs.joined", run=run, joined=boundary)])
 
 
 def restage(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
     """Stage the batch of an interrupted or failed run again, exactly."""
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "same run")
-    tx.run("inputs.restage", run=run, line=line, now=tx.now)
+    tx.write("inputs.restage", run=run, line=line, now=tx.now)
     return batch_of(tx, run)
 
 
@@ -128,11 +128,13 @@ def readmit(tx: Transaction, runtime: int, run: int, error: str) -> tuple[InputI
     """
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "cannot be staged")
     abandoned: list[InputId] = []
-    for input_id, attempts in tx.all("inputs.readmit", run=run, error=error, line=line, now=tx.now):
+    admission = tx.key("inputs")  # above all that were given, as if the batch came now
+    rows = tx.all("inputs.readmit", run=run, admission=admission, error=error, line=line, now=tx.now)
+    for input_id, attempts in rows:
         if attempts >= UNSTAGEABLE_ATTEMPTS:
             reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
             end = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, reason)
-            tx.run("inputs.abandon_one", runtime=runtime, input_id=input_id, reason=reason, line=end, now=tx.now)
+            tx.write("inputs.abandon_one", runtime=runtime, input_id=input_id, reason=reason, line=end, now=tx.now)
             abandoned.append(input_id)
     return tuple(abandoned)
 
@@ -182,7 +184,7 @@ def abandon_run(tx: Transaction, run: int, reason: AbandonReason) -> tuple[Input
 def fail(tx: Transaction, run: int, error: str) -> None:
     """Queue the batch of a failed run again and count the attempt."""
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "run failed")
-    tx.all("inputs.fail", run=run, error=error, line=line, now=tx.now)
+    tx.write("inputs.fail", run=run, error=error, line=line, now=tx.now)
 
 
 def exhaust(tx: Transaction, run: int, error: str, reason: AbandonReason) -> tuple[InputId, ...]:
@@ -193,4 +195,4 @@ def exhaust(tx: Transaction, run: int, error: str, reason: AbandonReason) -> tup
 
 def unbind(tx: Transaction, run: int) -> None:
     """Let the batch of a dropped run go; another run may take it."""
-    tx.run("inputs.unbind", run=run)
+    tx.write("inputs.unbind", run=run)

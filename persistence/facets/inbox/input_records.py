@@ -112,7 +112,7 @@ def _persist(tx: Transaction, change: PersistInputs) -> None:
     for state, before in zip(change.states, known, strict=True):
         _check(tx, change.runtime_id, state, before, destroyed=record.state is RuntimeState.DESTROYED)
         if before is not None:
-            tx.run("input_records.drop_key", input=before.input)
+            tx.write("input_records.drop_key", input=before.input)
     stamp = None if change.stamped_by is None else run_records.open_by_id(tx, record.runtime, change.stamped_by)
     keys: list[tuple[int, str]] = []
     for state, before in zip(change.states, known, strict=True):
@@ -126,7 +126,7 @@ def _persist(tx: Transaction, change: PersistInputs) -> None:
     for row, key in keys:
         if tx.one("input_records.key_owner", runtime=record.runtime, idempotency_key=key, input=row):
             raise IdempotencyConflict(runtime_id=change.runtime_id, key=key)
-        tx.run("input_records.set_key", input=row, idempotency_key=key)
+        tx.write("input_records.set_key", input=row, idempotency_key=key)
 
 
 def _find(tx: Transaction, runtime: int, input_id: InputId) -> _Known | None:
@@ -203,22 +203,17 @@ def _write(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState, b
         "now": tx.now,
     }
     if before is None:
-        admission = state.admission_sequence
-        if admission is None:
-            found = tx.one("input_records.next_admission")
-            admission = found[0] if found else 1
-        row = tx.one(
+        key = tx.insert(
             "input_records.insert",
             input_id=state.input_id,
             runtime=record.runtime,
             generation=generation,
-            admission=admission,
+            admission=state.admission_sequence,
             **columns,
         )
-        key: int = row[0] if row else 0
     else:
         key = before.input
-        tx.run(
+        tx.write(
             "input_records.update",
             input=key,
             admission=before.admission if state.admission_sequence is None else state.admission_sequence,
@@ -226,7 +221,7 @@ def _write(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState, b
             **columns,
         )
     if before is None or before.payload_digest != state.payload_digest:
-        tx.run("input_records.save_payload", input=key, payload=state.payload)
+        tx.write("input_records.save_payload", input=key, payload=state.payload)
     return key
 
 

@@ -2,9 +2,6 @@
 SELECT input, phase, reason, successor, admission, payload_digest, lane, created_at, generation FROM inputs
 WHERE input_id = :input_id AND runtime = :runtime;
 
--- name: input_records.next_admission
-SELECT coalesce(max(input), 0) + 1 FROM inputs;
-
 -- name: input_records.drop_key
 UPDATE inputs SET idempotency_key = NULL WHERE input = :input;
 
@@ -15,13 +12,12 @@ SELECT input_id FROM inputs WHERE runtime = :runtime AND idempotency_key = :idem
 UPDATE inputs SET idempotency_key = :idempotency_key WHERE input = :input;
 
 -- name: input_records.insert
-INSERT INTO inputs (input_id, runtime, generation, admission, kind, lane, durability, source, payload_digest, seal,
+INSERT INTO inputs (input, input_id, runtime, generation, admission, kind, lane, durability, source, payload_digest, seal,
                     phase, reason, run, attempts, boundary, error, created_at, updated_at, finished_at, record_version,
                     supersession_key, successor, extra, recoveries, history)
-VALUES (:input_id, :runtime, :generation, :admission, :kind, :lane, :durability, :source, :payload_digest, :seal,
-        :phase, :reason, :run, :attempts, :boundary, :error, :created_at, :now, :finished_at, :record_version,
-        :supersession_key, :successor, :extra, :recoveries, :history)
-RETURNING input;
+VALUES (:key, :input_id, :runtime, :generation, coalesce(:admission, :key), :kind, :lane, :durability, :source, :payload_digest,
+        :seal, :phase, :reason, :run, :attempts, :boundary, :error, :created_at, :now, :finished_at, :record_version,
+        :supersession_key, :successor, :extra, :recoveries, :history);
 
 -- name: input_records.update
 UPDATE inputs

@@ -179,7 +179,7 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
     if not accepts_input(Standing(state=record.state)):
         raise NotAccepting(runtime_id=change.runtime_id, state=record.state)
     _take_room(tx, record, bound=change.bound_by_inbox)
-    row = tx.one(
+    key = tx.insert(
         "inputs.insert",
         input_id=change.input_id,
         runtime=record.runtime,
@@ -205,8 +205,7 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
         history=history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED),
         now=tx.now,
     )
-    key: int = row[0] if row else 0
-    tx.run("inputs.insert_payload", input=key, payload=change.payload)
+    tx.write("inputs.insert_payload", input=key, payload=change.payload)
     if change.is_plain and not change.decision.consumes_on_accept:
         return AcceptedInput(input_id=change.input_id, phase=InputPhase.QUEUED)
     return _admit_with_policy(tx, record, change, key)
@@ -216,7 +215,7 @@ def _admit_with_policy(tx: Transaction, record: runtimes.RuntimeRecord, change: 
     policy = change.decision
     consumed = policy.consumes_on_accept
     phase = InputPhase.CONSUMED if consumed else InputPhase.QUEUED
-    tx.run(
+    tx.write(
         "inputs.describe",
         input=key,
         supersession_key=change.supersession_key,
@@ -229,9 +228,9 @@ def _admit_with_policy(tx: Transaction, record: runtimes.RuntimeRecord, change: 
         # Its own id names the run that there was none of: one input, one boundary, one receipt.
         receipt = receipts.mint_immediate(tx, record, RunId(change.input_id), change.input_id)
         run = run_records.open_by_id(tx, record.runtime, receipt.run_id)
-        tx.run("inputs.bind", input=key, run=run.run, boundary=receipt.sequence)
+        tx.write("inputs.bind", input=key, run=run.run, boundary=receipt.sequence)
     elif policy.queue_mode is QueueMode.PRIORITY:
-        tx.run("inputs.to_front", input=key)
+        tx.write("inputs.to_front", input=key)
     ending = replaced_phase(change.kind, change.decision)
     if ending is None or change.supersession_key is None:
         return AcceptedInput(input_id=change.input_id, phase=phase)
@@ -296,7 +295,7 @@ def abandon_all(tx: Transaction, runtime: int, reason: AbandonReason) -> tuple[I
 def repair(tx: Transaction, runtime: int) -> None:
     """Queue what was staged when the last owner went away; it stays bound to its run (design §7)."""
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "owner gone")
-    tx.run("inputs.requeue_staged", runtime=runtime, line=line, now=tx.now)
+    tx.write("inputs.requeue_staged", runtime=runtime, line=line, now=tx.now)
 
 
 def any_unfinished(tx: Transaction, runtime: int) -> bool:

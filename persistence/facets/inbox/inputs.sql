@@ -9,11 +9,10 @@ SELECT count(*) FROM (SELECT 1 FROM inputs WHERE runtime = :runtime AND finished
 
 -- name: inputs.insert
 -- Admission is the row's own key: later inputs come later, and nothing else needs counting.
-INSERT INTO inputs (input_id, runtime, generation, admission, kind, lane, durability, source, idempotency_key,
+INSERT INTO inputs (input, input_id, runtime, generation, admission, kind, lane, durability, source, idempotency_key,
                     payload_digest, seal, phase, attempts, created_at, updated_at, history)
-VALUES (:input_id, :runtime, :generation, coalesce((SELECT max(input) FROM inputs), 0) + 1, :kind, :lane, :durability,
-        :source, :idempotency_key, :payload_digest, :seal, :phase, 0, :now, :now, :history)
-RETURNING input;
+VALUES (:key, :input_id, :runtime, :generation, :key, :kind, :lane, :durability,
+        :source, :idempotency_key, :payload_digest, :seal, :phase, 0, :now, :now, :history);
 
 -- name: inputs.insert_payload
 INSERT INTO payloads (input, payload) VALUES (:input, :payload);
@@ -79,7 +78,7 @@ WHERE run = :run AND finished_at IS NULL AND phase = 'staged' RETURNING input_id
 
 -- name: inputs.fail
 UPDATE inputs SET phase = 'queued', attempts = attempts + 1, error = :error, updated_at = :now, history = history || :line
-WHERE run = :run AND finished_at IS NULL AND phase = 'staged' RETURNING input_id, admission;
+WHERE run = :run AND finished_at IS NULL AND phase = 'staged';
 
 -- name: inputs.exhaust
 UPDATE inputs SET phase = 'abandoned', reason = :reason, attempts = attempts + 1, error = :error, finished_at = :now,
@@ -169,7 +168,7 @@ RETURNING input_id, admission;
 -- name: inputs.readmit
 -- A batch that cannot be staged goes behind all that waits, with an attempt more.
 UPDATE inputs SET phase = 'queued', run = NULL, joined = NULL, attempts = attempts + 1, error = :error, updated_at = :now,
-                  admission = (SELECT max(o.input) FROM inputs o) + 1, history = history || :line
+                  admission = :admission, history = history || :line
 WHERE run = :run AND finished_at IS NULL RETURNING input_id, attempts;
 
 -- name: inputs.abandon_one

@@ -170,7 +170,7 @@ def _store(
     run.boundaries = receipt.sequence
     position = chain.extend(record, receipt)
     digest = receipt.conversation_digest
-    tx.run(
+    tx.write(
         "receipts.insert",
         runtime=record.runtime,
         run=run.run,

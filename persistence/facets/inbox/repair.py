@@ -30,13 +30,13 @@ def repair_inbox(tx: Transaction, record: RuntimeRecord) -> None:
         return
     consumed = {"from_applied": InputPhase.APPLIED, "from_pending": InputPhase.APPLIED_PENDING_CONSUMPTION}
     lines = {name: history_line(tx.now, before, InputPhase.CONSUMED, COMMITTED) for name, before in consumed.items()}
-    tx.run("repair.consume_committed", runtime=record.runtime, now=tx.now, **lines)
-    tx.run("repair.drop_payloads", runtime=record.runtime)
-    tx.run("repair.drop_ephemeral", runtime=record.runtime)
+    tx.write("repair.consume_committed", runtime=record.runtime, now=tx.now, **lines)
+    tx.write("repair.drop_payloads", runtime=record.runtime)
+    tx.write("repair.drop_ephemeral", runtime=record.runtime)
     lines = {name: history_line(tx.now, before, InputPhase.QUEUED, MISSING) for name, before in consumed.items()}
     accepted = history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED, "owner gone")
-    tx.run("repair.requeue", runtime=record.runtime, now=tx.now, from_accepted=accepted, **lines)
-    tx.run("repair.reopen", runtime=record.runtime, current=record.run or 0, now=tx.now)
+    tx.write("repair.requeue", runtime=record.runtime, now=tx.now, from_accepted=accepted, **lines)
+    tx.write("repair.reopen", runtime=record.runtime, current=record.run or 0, now=tx.now)
     if record.run is not None and tx.one("repair.any_of_run", run=record.run) is None:
         run_records.end(tx, record.run, outcome="emptied")  # every member of its batch was ephemeral
         record.run = None

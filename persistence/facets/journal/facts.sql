@@ -3,7 +3,7 @@ SELECT fact, digest FROM facts WHERE fact_key = :fact_key;
 
 -- name: facts.insert
 INSERT INTO facts (fact, fact_key, form, digest, stored_at, value)
-VALUES (:key, :fact_key, :form, :digest, :now, :value) RETURNING fact;
+VALUES (:key, :fact_key, :form, :digest, :now, :value);
 
 -- name: facts.touch
 UPDATE facts SET stored_at = :now WHERE fact = :fact;
@@ -15,7 +15,7 @@ SELECT form, value, digest FROM facts WHERE fact_key = :fact_key;
 SELECT 1 FROM fact_references WHERE fact = :fact AND stream = :stream AND source = :source;
 
 -- name: facts.refer
-INSERT INTO fact_references (reference, fact, stream, source) VALUES (:key, :fact, :stream, :source) RETURNING reference;
+INSERT INTO fact_references (reference, fact, stream, source) VALUES (:key, :fact, :stream, :source);
 
 -- name: facts.release
 DELETE FROM fact_references WHERE stream = :stream AND source = :source;

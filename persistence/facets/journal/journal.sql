@@ -7,7 +7,7 @@ SELECT stream, created_at, cursor, streamed FROM streams WHERE stream_id = :stre
 
 -- name: journal.create
 INSERT INTO streams (stream, stream_id, runtime, streamed, cursor, digest, created_at, updated_at)
-VALUES (:key, :stream_id, NULL, 0, 0, :digest, :now, :now) RETURNING stream;
+VALUES (:key, :stream_id, NULL, 0, 0, :digest, :now, :now);
 
 -- name: journal.update
 UPDATE streams SET runtime = :runtime, streamed = :streamed, cursor = :cursor, digest = :digest, updated_at = :now
@@ -15,7 +15,7 @@ WHERE stream = :stream;
 
 -- name: journal.insert
 INSERT INTO events (event, stream, sequence, kind, version, facts, digest, recorded_at, payload)
-VALUES (:key, :stream, :sequence, :kind, :version, :facts, :digest, :now, :payload) RETURNING event;
+VALUES (:key, :stream, :sequence, :kind, :version, :facts, :digest, :now, :payload);
 
 -- name: journal.sizes
 SELECT sequence, length(payload) FROM events

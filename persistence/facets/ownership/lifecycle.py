@@ -165,7 +165,7 @@ def _persist_state(tx: Transaction, change: PersistState) -> RuntimeState:
     runtimes.save(tx, record)
     if change.binding is not None:
         facts = _encode(change.binding)
-        tx.run(
+        tx.write(
             "lifecycle.bind",
             runtime=record.runtime,
             fence_token=record.fence_token,

@@ -137,8 +137,8 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
 
 
 def _make(tx: Transaction, change: TakeOwnership) -> runtimes.RuntimeRecord:
-    """A new runtime, written once: it is made as its owner has it, and knows its session before that is there."""
-    session = sessions.next_key(tx)
+    """A new runtime, written once: in final form, with the key of a session that is created right after."""
+    session = tx.key("sessions")
     record = runtimes.insert(
         tx,
         change.runtime_id,
@@ -325,9 +325,9 @@ class CloseHost(Change):
 
 
 def _close(tx: Transaction, _change: CloseHost) -> None:
-    tx.run("ownership.release_all", host=tx.host, now=tx.now)
+    tx.write("ownership.release_all", host=tx.host, now=tx.now)
     tx.drop_all()
-    tx.run("ownership.close_host", host=tx.host, now=tx.now)
+    tx.write("ownership.close_host", host=tx.host, now=tx.now)
 
 
 FACET: Final = Facet(

@@ -11,9 +11,9 @@ WHERE singleton = 1 AND last_fence_token BETWEEN :least AND :most RETURNING last
 SELECT last_fence_token FROM store WHERE singleton = 1;
 
 -- name: ownership.open_host
-INSERT INTO hosts (incarnation, host_name, boot_id, pid, process_start, files, durability, group_number, lease_until, opened_at)
-VALUES (:incarnation, :host_name, :boot_id, :pid, :process_start, :files, :durability, 0, :lease_until, :now)
-RETURNING host;
+INSERT INTO hosts (host, incarnation, host_name, boot_id, pid, process_start, files, durability, group_number, lease_until,
+                   opened_at)
+VALUES (:key, :incarnation, :host_name, :boot_id, :pid, :process_start, :files, :durability, 0, :lease_until, :now);
 
 -- name: ownership.lose_others
 -- Only for a host that is provably alone on the file.

@@ -63,8 +63,8 @@ def _request(tx: Transaction, change: RequestLifecycle) -> None:
     record = runtimes.load(tx, change.runtime_id)
     if record.state is RuntimeState.DESTROYED:
         raise RuntimeDestroyed(runtime_id=change.runtime_id)
-    tx.run("requests.prune", before=tx.now - KEEP_S)
-    tx.run(
+    tx.write("requests.prune", before=tx.now - KEEP_S)
+    tx.write(
         "requests.insert",
         request_id=change.request_id,
         runtime=record.runtime,

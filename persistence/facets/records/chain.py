@@ -83,7 +83,7 @@ def add(tx: Transaction, record: RuntimeRecord, event: LinkEvent, detail: str = 
         group=tx.group,
     )
     position = extend(record, link)
-    tx.run(
+    tx.write(
         "chain.insert",
         runtime=record.runtime,
         position=position,

@@ -82,32 +82,30 @@ def open_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord:
     found = find_by_id(tx, runtime, run_id)
     if found is not None:
         return found
-    row = tx.one("runs.insert", run_id=run_id, runtime=runtime, now=tx.now)
-    return load(tx, row[0] if row else 0)
+    return load(tx, tx.insert("runs.insert", run_id=run_id, runtime=runtime, now=tx.now))
 
 
 def begin(tx: Transaction, runtime: int, run_id: RunId, base: int | None, base_count: int) -> RunRecord:
     """A new run over a conversation that has this head now."""
-    row = tx.one("runs.begin", run_id=run_id, runtime=runtime, base=base, base_count=base_count, now=tx.now)
-    run: int = row[0] if row else 0
+    run = tx.insert("runs.begin", run_id=run_id, runtime=runtime, base=base, base_count=base_count, now=tx.now)
     return tx.record(RECORD, run, lambda _, __: RunRecord(run, run_id, 0, base, base_count, 0, None))
 
 
 def delete(tx: Transaction, record: RunRecord) -> None:
     """Take away a run that never began. Its key may come again."""
-    tx.run("runs.delete", run=record.run)
+    tx.write("runs.delete", run=record.run)
     tx.drop(RECORD, record.run)
 
 
 def reopen(tx: Transaction, run: int) -> None:
     """Let a run that has ended, or was left, be entered again when it is the runtime's turn."""
-    tx.run("runs.reopen", run=run, now=tx.now)
+    tx.write("runs.reopen", run=run, now=tx.now)
     tx.drop(RECORD, run)
 
 
 def forgive(tx: Transaction, run: int) -> None:
     """Forget the failed attempts of a run."""
-    tx.run("runs.forgive", run=run)
+    tx.write("runs.forgive", run=run)
     tx.drop(RECORD, run)
 
 
@@ -115,7 +113,7 @@ def save(tx: Transaction, record: RunRecord) -> None:
     """Write the record at the end of this commit."""
 
     def write() -> None:
-        tx.run(
+        tx.write(
             "runs.update",
             run=record.run,
             attempts=record.attempts,
@@ -147,7 +145,7 @@ def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> No
     record.error = error or record.error
 
     def write() -> None:
-        tx.run(
+        tx.write(
             "runs.end",
             run=run,
             attempts=record.attempts,

@@ -120,7 +120,7 @@ def save_progress(tx: Transaction, record: RuntimeRecord) -> None:
 
 
 def _update_progress(tx: Transaction, record: RuntimeRecord) -> None:
-    tx.run(
+    tx.write(
         "runtimes.progress",
         runtime=record.runtime,
         run=record.run,
@@ -132,7 +132,7 @@ def _update_progress(tx: Transaction, record: RuntimeRecord) -> None:
 
 
 def _update(tx: Transaction, record: RuntimeRecord) -> None:
-    tx.run(
+    tx.write(
         "runtimes.update",
         runtime=record.runtime,
         kind=record.kind,
@@ -166,7 +166,7 @@ def insert(
     session: int | None = None,
 ) -> RuntimeRecord:
     """A new record: idle, generation 0; without an owner no token was minted yet."""
-    row = tx.one(
+    key = tx.insert(
         "runtimes.insert",
         runtime_id=runtime_id,
         kind=kind,
@@ -179,7 +179,26 @@ def insert(
         chain=CHAIN_START,
         now=tx.now,
     )
-    return tx.record(RECORD, runtime_id, lambda _, __: _record(row or ()))
+    record = RuntimeRecord(
+        runtime=key,
+        runtime_id=runtime_id,
+        kind=kind,
+        state=RuntimeState.IDLE,
+        generation=0,
+        fence_token=fence_token,
+        epoch=epoch,
+        owner=owner,
+        held=None,
+        held_detail=None,
+        session=session,
+        run=None,
+        crashes=0,
+        failures="[]",
+        boundaries=0,
+        chain=CHAIN_START,
+        record_version=version,
+    )
+    return tx.record(RECORD, runtime_id, lambda _, __: record)
 
 
 def charge_crash(tx: Transaction, record: RuntimeRecord, max_crashes: int) -> None:

@@ -4,11 +4,10 @@ SELECT runtime, runtime_id, kind, state, generation, fence_token, epoch, owner, 
 FROM runtimes WHERE runtime_id = :runtime_id;
 
 -- name: runtimes.insert
-INSERT INTO runtimes (runtime_id, kind, record_version, state, generation, fence_token, epoch, owner, session, crashes,
-                      failures, boundaries, chain, created_at, updated_at)
-VALUES (:runtime_id, :kind, :record_version, :state, 0, :fence_token, :epoch, :owner, :session, 0, '[]', 0, :chain, :now, :now)
-RETURNING runtime, runtime_id, kind, state, generation, fence_token, epoch, owner, held, held_detail,
-          session, run, crashes, failures, boundaries, chain, record_version;
+INSERT INTO runtimes (runtime, runtime_id, kind, record_version, state, generation, fence_token, epoch, owner, session,
+                      crashes, failures, boundaries, chain, created_at, updated_at)
+VALUES (:key, :runtime_id, :kind, :record_version, :state, 0, :fence_token, :epoch, :owner, :session,
+        0, '[]', 0, :chain, :now, :now);
 
 -- name: runtimes.update
 UPDATE runtimes

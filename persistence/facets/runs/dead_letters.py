@@ -153,8 +153,8 @@ def _drop(tx: Transaction, change: DropDeadLetter) -> None:
     if sends.drop(tx, runtimes.load(tx, change.runtime_id).runtime, change.input_id):
         return
     found = _find(tx, change.runtime_id, change.input_id, InputEvent.ABANDON)
-    tx.run("dead_letters.drop_payload", input=found.input)
-    tx.run("dead_letters.prune", input=found.input, now=tx.now)
+    tx.write("dead_letters.drop_payload", input=found.input)
+    tx.write("dead_letters.prune", input=found.input, now=tx.now)
 
 
 # Reads

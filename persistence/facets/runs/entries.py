@@ -105,7 +105,7 @@ def _record(tx: Transaction, change: RecordEntry) -> None:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     if change.result is not None:
         _check_size(tx, change.result)
-    tx.run(
+    tx.write(
         "entries.record",
         run=run.run,
         place=change.place,
@@ -232,7 +232,7 @@ class CatchEntry(Change):
 
 def _catch(tx: Transaction, change: CatchEntry) -> None:
     run = run_records.current(tx, change.runtime_id, change.run_id)
-    tx.run("entries.catch", run=run.run, place=change.place)
+    tx.write("entries.catch", run=run.run, place=change.place)
 
 
 @final

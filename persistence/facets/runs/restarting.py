@@ -67,7 +67,7 @@ def restart(tx: Transaction, record: runtimes.RuntimeRecord, run_id: RunId) -> b
     record.run, record.crashes, carried = None, 0, 0
     if tx.one("restarting.any", run=old.run) is not None:
         new = run_records.begin(tx, record.runtime, run_id, base, base_count)
-        tx.run("restarting.rebind", run=old.run, into=new.run)
+        tx.write("restarting.rebind", run=old.run, into=new.run)
         if not repeats:
             carried = entries.carry(tx, old.run, new.run)
         record.run = new.run
@@ -97,7 +97,7 @@ def rename(tx: Transaction, run: int, old: str, new: str) -> None:
     rows = tx.all("restarting.named", run=run, old=old)
     for place, *of_entry in rows:
         sealed = entries.seal_of(new, *of_entry)
-        tx.run("restarting.rename", run=run, place=place, new=new, result_digest=sealed)
+        tx.write("restarting.rename", run=run, place=place, new=new, result_digest=sealed)
     if not rows:
         raise NotFound(what="entry of the run", key=old)
 
@@ -122,7 +122,7 @@ def forget(tx: Transaction, run: int, which: str, *, repeat_never: bool) -> None
             detail=f"{', '.join(kept)} would be done again; say repeat_never=True where that is wanted", field="forget"
         )
     for place, *_ in gone:
-        tx.run("restarting.forget", run=run, place=place)
+        tx.write("restarting.forget", run=run, place=place)
     # From the last one on: each moves what stands after it.
     for place in sorted(found, key=lambda place: (parse_place(place) or ("", 0))[1], reverse=True):
         _move_up(tx, run, place)
@@ -141,7 +141,7 @@ def _move_up(tx: Transaction, run: int, gone: str) -> None:
             if own > number:
                 after.append((own, place, f"{place_of(branch, own - 1)}{rest}"))
     for _, place, into in sorted(after):
-        tx.run("restarting.move", run=run, place=place, into=into)
+        tx.write("restarting.move", run=run, place=place, into=into)
 
 
 def _split(tail: str) -> tuple[int, str]:

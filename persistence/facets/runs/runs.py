@@ -145,7 +145,7 @@ def _next_reopened(tx: Transaction, record: runtimes.RuntimeRecord) -> bool:
     row = tx.one("runs.oldest_reopened", runtime=record.runtime)
     if row is None:
         return False
-    tx.run("runs.entered", run=row[0])
+    tx.write("runs.entered", run=row[0])
     record.run = row[0]
     runtimes.save_progress(tx, record)
     return True

@@ -1,13 +1,13 @@
 -- name: runs.insert
 -- The run stands on the head that the conversation has now.
-INSERT INTO runs (run_id, runtime, attempts, base, base_count, started_at)
-SELECT :run_id, r.runtime, 0, s.head, coalesce(s.message_count, 0), :now
+INSERT INTO runs (run, run_id, runtime, attempts, base, base_count, started_at)
+SELECT :key, :run_id, r.runtime, 0, s.head, coalesce(s.message_count, 0), :now
 FROM runtimes r LEFT JOIN sessions s ON s.session = r.session
-WHERE r.runtime = :runtime RETURNING run, base, base_count;
+WHERE r.runtime = :runtime;
 
 -- name: runs.begin
-INSERT INTO runs (run_id, runtime, attempts, base, base_count, started_at)
-VALUES (:run_id, :runtime, 0, :base, :base_count, :now) RETURNING run;
+INSERT INTO runs (run, run_id, runtime, attempts, base, base_count, started_at)
+VALUES (:key, :run_id, :runtime, 0, :base, :base_count, :now);
 
 -- name: runs.load
 -- Its boundaries are its receipts, dense from 1: counted where a run is taken in hand, and not kept a second time.

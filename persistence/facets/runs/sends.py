@@ -104,7 +104,7 @@ def _send(tx: Transaction, change: Send) -> Sent:
         # The last two: damage at the target, which is not the sender's to suffer.
         input_id, refused = None, str(exc)
     kept = None if refused is None else change.input_id
-    tx.run(
+    tx.write(
         "sends.insert",
         run=run.run,
         send_index=change.index,
@@ -164,7 +164,7 @@ def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, inpu
         payload_digest=payload_digest,
     )
     became = _admit(tx, send)
-    tx.run("sends.landed", send=key)
+    tx.write("sends.landed", send=key)
     return Sent(target=target, input_id=became, refused=None)
 
 
@@ -172,7 +172,7 @@ def drop(tx: Transaction, runtime: int, input_id: InputId) -> bool:
     """Let a refused message go; False where the runtime has no such dead letter."""
     row = tx.one("sends.find_refused", runtime=runtime, input_id=input_id)
     if row is not None:
-        tx.run("sends.drop_payload", send=row[0])
+        tx.write("sends.drop_payload", send=row[0])
     return row is not None
 
 

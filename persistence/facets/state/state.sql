@@ -3,7 +3,7 @@ SELECT saved, tenant_id, sequence, snapshot, digest FROM execution_snapshots WHE
 
 -- name: state.save_snapshot
 INSERT INTO execution_snapshots (saved, execution_id, tenant_id, sequence, snapshot, digest, saved_at)
-VALUES (:key, :execution_id, :tenant_id, :sequence, :snapshot, :digest, :now) RETURNING saved;
+VALUES (:key, :execution_id, :tenant_id, :sequence, :snapshot, :digest, :now);
 
 -- name: state.delete_snapshot
 DELETE FROM execution_snapshots WHERE execution_id = :execution_id;
@@ -23,14 +23,14 @@ WHERE b.execution_id >= :first AND b.execution_id < :behind;
 SELECT 1 FROM execution_bindings LIMIT 1;
 
 -- name: state.bind
-INSERT INTO execution_bindings (binding, execution_id, runtime) VALUES (:key, :execution_id, :runtime) RETURNING binding;
+INSERT INTO execution_bindings (binding, execution_id, runtime) VALUES (:key, :execution_id, :runtime);
 
 -- name: state.entry
 SELECT entry FROM state_values WHERE value_key = :value_key;
 
 -- name: state.insert
 INSERT INTO state_values (entry, value_key, deadline, digest, updated_at, value)
-VALUES (:key, :value_key, :deadline, :digest, :now, :value) RETURNING entry;
+VALUES (:key, :value_key, :deadline, :digest, :now, :value);
 
 -- name: state.update
 UPDATE state_values SET deadline = :deadline, digest = :digest, updated_at = :now, value = :value WHERE entry = :entry;

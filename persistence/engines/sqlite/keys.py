@@ -1,0 +1,81 @@
+"""Keys of new rows: counted by the one connection that writes, above what stands in the table.
+
+A key is known before its row is written, so that a row may name itself (an admission) or a neighbour that comes next. What was
+counted holds for as long as no other connection has committed; a rollback begins the count anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, cast, final
+
+import apsw
+
+from tenure.errors import CounterOverflow
+
+from .errors import STATEMENT_ERRORS, map_statement_error
+
+LAST_KEY: Final = 2**63 - 1
+
+_INSERT: Final = re.compile(r"INSERT INTO (\w+) \(\w+, ")
+
+
+def table_of(sql: str) -> str:
+    """The table that an insert with ``:key`` writes. Raises `ValueError`: it is of another form."""
+    found = _INSERT.match(sql)
+    if found is None or ":key" not in sql:
+        message = f"not an insert that names its key column first and gives it :key: {sql}"
+        raise ValueError(message)
+    return found[1]
+
+
+@final
+class Keys:
+    """The last key that each table has given."""
+
+    def __init__(self, connection: apsw.Connection, statements: Mapping[str, str]) -> None:
+        """Nothing is counted yet."""
+        self._db = connection
+        self._statements = statements
+        self._last: dict[str, int] = {}
+        self._tables: dict[str, str] = {}
+        self._version: int | None = None
+
+    def begin(self, version: int) -> None:
+        """A transaction has begun over this version of the database; see `WriteConnection.version`."""
+        if version != self._version:
+            self._last.clear()
+
+    def landed(self, version: int) -> None:
+        """The transaction has landed, and made this version."""
+        self._version = version
+
+    def forget(self) -> None:
+        """The transaction was rolled back."""
+        self._last.clear()
+
+    def of_insert(self, name: str) -> int:
+        """A new key for the row of a named insert."""
+        table = self._tables.get(name)
+        if table is None:
+            table = self._tables[name] = table_of(self._statements[name])
+        return self.next(table)
+
+    def next(self, table: str) -> int:
+        """A new key; see `WriteConnection.key`."""
+        last = self._last.get(table)
+        if last is None:
+            last = self._stored(table)
+        if last >= LAST_KEY:
+            raise CounterOverflow(counter=f"the keys of {table}")
+        self._last[table] = key = last + 1
+        return key
+
+    def _stored(self, table: str) -> int:
+        sql = f"SELECT coalesce(max(rowid), 0) FROM {table}"  # noqa: S608 - the name of a table of ours
+        try:
+            ((last,),) = self._db.execute(sql).fetchall()
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, f"the keys of {table}", self._db) from exc
+        return cast("int", last)
