@@ -166,7 +166,7 @@ def consume_one(tx: Transaction, run: int, boundary: int, input_id: InputId) -> 
 def release(tx: Transaction, run: int, input_id: InputId) -> None:
     """Queue again what joined a run and was never handed out; another run may take it."""
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "not handed out")
-    tx.run("inputs.release", run=run, input_id=input_id, line=line, now=tx.now)
+    tx.write("inputs.release", run=run, input_id=input_id, line=line, now=tx.now)
 
 
 def reject(tx: Transaction, run: int, input_id: InputId, error: str) -> bool:
