@@ -65,7 +65,7 @@ def _persist(tx: Transaction, change: PersistOperations) -> None:
         record_version=OPS_RECORD_VERSION,
         epoch=change.epoch,
         snapshot=change.snapshot,
-        digest=seal(change.epoch, change.snapshot),
+        digest=seal(change.runtime_id, change.epoch, change.snapshot),
         now=tx.now,
     )
 
@@ -83,7 +83,7 @@ def find(statements: Statements, runtime_id: LogicalRuntimeId) -> PersistedOpsSn
         return None
     version, snapshot, epoch, digest, scheme = row
     found = decode_ops(snapshot, version, runtime_id)
-    check_digest(seal(epoch, snapshot), digest, scheme, "operations", runtime_id)
+    check_digest(seal(runtime_id, epoch, snapshot), digest, scheme, "operations", runtime_id)
     return found
 
 

@@ -45,6 +45,8 @@ from tenure.persistence.model.values import (
     RunBoundaryReceipt,
 )
 
+from . import cross_check
+
 PAGE: Final = 500
 """Rows that are read at a time."""
 
@@ -273,6 +275,8 @@ def _check_records(walk: _Walk) -> int:
             read()
         except ReadFailed as exc:
             walk.problem(record, walk.runtime_id, str(exc))
+    for odd in cross_check.of_runtime(walk.statements, walk.runtime, walk.runtime_id):
+        walk.problem(*odd)
     return len(inputs)
 
 

@@ -18,6 +18,7 @@ from tenure.persistence.facets.journal.verify import (
 from tenure.persistence.facets.state.verify import verify_clock, verify_executions, verify_values
 from tenure.persistence.model.journal import StreamId
 
+from . import cross_check
 from .verify import Finding
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class PartVerification:
     """What verifying one part of a store came to.
 
     Attributes:
-        part: ``journal`` or ``state``.
+        part: ``rows``, ``journal`` or ``state``.
         streams: Streams that were walked, with all their events.
         problems: What is wrong.
     """
@@ -79,6 +80,11 @@ async def verify_state(store: Reads) -> PartVerification:
     problems += await _pages(store, partial(verify_executions, count=PAGE), "")
     problems += await _pages(store, partial(verify_values, count=PAGE), "")
     return _part("state", 0, problems)
+
+
+async def verify_rows(store: Reads) -> PartVerification:
+    """Look for rows that name one that is not there, and for counters that fell back. It writes nothing."""
+    return _part("rows", 0, await store.read(lambda statements: list(cross_check.of_store(statements))))
 
 
 def _ids(statements: Statements, after: str) -> list[str]:

@@ -35,6 +35,7 @@ from tenure.persistence.upkeep.verify import (
 from tenure.persistence.upkeep.verify_store import (
     PartVerification,
     verify_journals,
+    verify_rows,
     verify_state,
 )
 
@@ -87,7 +88,9 @@ async def verify(output: Output, target: str, runtime: str | None) -> int | None
         wanted = await _ids(look) if runtime is None else [check_runtime_id(runtime)]
         found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]
         nameless = await look.read(count_runtimes) - len(wanted) if runtime is None else 0
-        parts = [await verify_journals(look), await verify_state(look)] if runtime is None else []
+        parts = (
+            [await verify_rows(look), await verify_journals(look), await verify_state(look)] if runtime is None else []
+        )
     lines = [_line(each) for each in found] + ([_nameless(nameless)] if nameless > 0 else [])
     lines += [_part(each) for each in parts if each.streams or each.problems]
     output.rows("Verified", _VERIFIED, lines)

@@ -170,7 +170,7 @@ def _persist_state(tx: Transaction, change: PersistState) -> RuntimeState:
             runtime=record.runtime,
             fence_token=record.fence_token,
             facts=facts,
-            digest=seal(record.fence_token, facts),
+            digest=seal(record.runtime_id, record.fence_token, facts),
         )
     return record.state
 
@@ -185,7 +185,7 @@ def find_record(statements: Statements, runtime_id: LogicalRuntimeId) -> bytes |
         return None
     version, state, generation, fence_token, epoch, bound_under, facts, digest, scheme = row
     if facts is not None:
-        check_digest(seal(bound_under, facts), digest, scheme, "lifecycle record", runtime_id)
+        check_digest(seal(runtime_id, bound_under, facts), digest, scheme, "lifecycle record", runtime_id)
     if facts is None or bound_under != fence_token:
         facts = _encode(
             {

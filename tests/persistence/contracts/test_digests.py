@@ -43,7 +43,7 @@ def _letters(statements: Statements, runtime_id: LogicalRuntimeId) -> object:
     return dead_letters.of_runtime(statements, runtime_id, InputId(""), 10)
 
 
-Read = Callable[[Statements, LogicalRuntimeId], object]
+Read = Callable[..., object]
 
 CHANGES: dict[str, tuple[str, Read]] = {
     "a message": (f"UPDATE nodes SET payload = CAST('\"hellO\"' AS BLOB) WHERE run = {RUN} AND boundary = 1", _path),

@@ -1,0 +1,122 @@
+-- name: verification.runs
+SELECT run FROM runs WHERE runtime = :runtime ORDER BY run;
+
+-- name: verification.schemes
+-- Of links and conversations; that of any other row is looked at where the row is read.
+SELECT 'receipt', scheme, receipt FROM receipts WHERE runtime = :runtime
+UNION ALL SELECT 'link', scheme, link FROM links WHERE runtime = :runtime
+UNION ALL SELECT 'session', scheme, session FROM sessions WHERE runtime = :runtime
+UNION ALL SELECT 'node', n.scheme, n.node FROM sessions s JOIN nodes n ON n.session = s.session WHERE s.runtime = :runtime;
+
+-- name: verification.empty_sessions
+SELECT session, digest FROM sessions WHERE runtime = :runtime AND message_count = 0;
+
+-- name: verification.strays
+SELECT 'receipt', c.receipt FROM receipts c JOIN runs u ON u.run = c.run WHERE c.runtime = :runtime AND u.runtime <> c.runtime
+UNION ALL
+SELECT 'input', i.input FROM inputs i JOIN runs u ON u.run = i.run WHERE i.runtime = :runtime AND u.runtime <> i.runtime
+UNION ALL
+SELECT 'input', i.input FROM inputs i WHERE i.runtime = :runtime
+    AND ((i.phase IN ('consumed', 'superseded', 'coalesced', 'abandoned') AND i.finished_at IS NULL)
+         OR (i.phase NOT IN ('consumed', 'superseded', 'coalesced', 'abandoned') AND i.finished_at IS NOT NULL))
+UNION ALL
+SELECT 'input', i.input FROM inputs i LEFT JOIN payloads p ON p.input = i.input
+WHERE i.runtime = :runtime AND i.pruned_at IS NULL AND p.input IS NULL
+UNION ALL
+SELECT 'node', n.node FROM sessions s JOIN nodes n ON n.session = s.session JOIN runs u ON u.run = n.run
+WHERE s.runtime = :runtime AND u.runtime <> s.runtime
+UNION ALL
+SELECT 'node', n.node FROM sessions s JOIN nodes n ON n.session = s.session
+WHERE s.runtime = :runtime
+  AND ((n.run IS NULL AND n.boundary IS NOT NULL) OR (n.run IS NOT NULL AND n.boundary IS NULL))
+UNION ALL
+SELECT 'node', n.node FROM sessions s JOIN nodes n ON n.session = s.session JOIN runs u ON u.run = n.run
+WHERE s.runtime = :runtime AND u.pruned_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM receipts c WHERE c.run = n.run AND c.sequence = n.boundary)
+UNION ALL
+SELECT 'node', n.node FROM sessions s JOIN nodes n ON n.session = s.session JOIN nodes p ON p.node = n.parent
+WHERE s.runtime = :runtime AND (p.session <> n.session OR p.position <> n.position - 1)
+UNION ALL
+SELECT 'run', u.run FROM runs u LEFT JOIN nodes b ON b.node = u.base LEFT JOIN sessions s ON s.session = b.session
+WHERE u.runtime = :runtime
+  AND ((u.base IS NULL AND u.base_count <> 0) OR b.position <> u.base_count OR s.runtime <> u.runtime)
+UNION ALL
+SELECT 'runtime', t.runtime FROM runtimes t JOIN sessions s ON s.session = t.session
+WHERE t.runtime = :runtime AND (s.runtime IS NULL OR s.runtime <> t.runtime)
+UNION ALL
+SELECT 'runtime', t.runtime FROM runtimes t JOIN runs u ON u.run = t.run
+WHERE t.runtime = :runtime AND (u.runtime <> t.runtime OR u.ended_at IS NOT NULL)
+UNION ALL
+SELECT 'session', s.session FROM sessions s LEFT JOIN nodes n ON n.node = s.head
+WHERE s.runtime = :runtime AND s.message_count > 0
+  AND (n.node IS NULL OR n.session <> s.session OR n.position <> s.message_count OR n.digest <> s.digest)
+UNION ALL
+SELECT 'session', s.session FROM sessions s
+WHERE s.runtime = :runtime AND (s.head IS NULL AND s.message_count <> 0 OR s.head IS NOT NULL AND s.message_count = 0)
+UNION ALL
+SELECT 'request', q.request FROM requests q
+WHERE q.runtime = :runtime
+  AND ((q.done_at IS NULL AND q.answer IS NOT NULL) OR (q.done_at IS NOT NULL AND q.answer IS NULL));
+
+-- name: verification.counters
+SELECT 'store', s.singleton FROM store s WHERE EXISTS (SELECT 1 FROM runtimes t WHERE t.fence_token > s.last_fence_token)
+UNION ALL
+SELECT 'host', h.host FROM hosts h WHERE EXISTS (SELECT 1 FROM receipts c WHERE c.host = h.host AND c.group_number > h.group_number);
+
+-- name: verification.orphans
+SELECT 'payload', p.input FROM payloads p LEFT JOIN inputs i ON i.input = p.input WHERE i.input IS NULL
+UNION ALL
+SELECT 'input', i.input FROM inputs i LEFT JOIN runtimes t ON t.runtime = i.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'input', i.input FROM inputs i LEFT JOIN runs u ON u.run = i.run WHERE i.run IS NOT NULL AND u.run IS NULL
+UNION ALL
+SELECT 'run', u.run FROM runs u LEFT JOIN runtimes t ON t.runtime = u.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'receipt', c.receipt FROM receipts c LEFT JOIN runtimes t ON t.runtime = c.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'receipt', c.receipt FROM receipts c LEFT JOIN runs u ON u.run = c.run WHERE u.run IS NULL
+UNION ALL
+SELECT 'receipt', c.receipt FROM receipts c LEFT JOIN hosts h ON h.host = c.host WHERE h.host IS NULL
+UNION ALL
+SELECT 'link', l.link FROM links l LEFT JOIN runtimes t ON t.runtime = l.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'send', s.send FROM sends s LEFT JOIN runs u ON u.run = s.run WHERE u.run IS NULL
+UNION ALL
+SELECT 'entry', s.entry FROM entries s LEFT JOIN runs u ON u.run = s.run WHERE u.run IS NULL
+UNION ALL
+SELECT 'session', s.session FROM sessions s LEFT JOIN runtimes t ON t.runtime = s.runtime
+WHERE s.runtime IS NOT NULL AND t.runtime IS NULL
+UNION ALL
+SELECT 'node', n.node FROM nodes n LEFT JOIN sessions s ON s.session = n.session WHERE s.session IS NULL
+UNION ALL
+SELECT 'node', n.node FROM nodes n LEFT JOIN runs u ON u.run = n.run WHERE n.run IS NOT NULL AND u.run IS NULL
+UNION ALL
+SELECT 'session snapshot', n.session FROM session_snapshots n LEFT JOIN sessions s ON s.session = n.session
+WHERE s.session IS NULL
+UNION ALL
+SELECT 'runtime', t.runtime FROM runtimes t LEFT JOIN sessions s ON s.session = t.session
+WHERE t.session IS NOT NULL AND s.session IS NULL
+UNION ALL
+SELECT 'runtime', t.runtime FROM runtimes t LEFT JOIN runs u ON u.run = t.run WHERE t.run IS NOT NULL AND u.run IS NULL
+UNION ALL
+SELECT 'runtime', t.runtime FROM runtimes t LEFT JOIN hosts h ON h.host = t.owner WHERE t.owner IS NOT NULL AND h.host IS NULL
+UNION ALL
+SELECT 'lifecycle record', b.runtime FROM bindings b LEFT JOIN runtimes t ON t.runtime = b.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'quarantine', q.runtime FROM quarantines q LEFT JOIN runtimes t ON t.runtime = q.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'operations', o.runtime FROM operations o LEFT JOIN runtimes t ON t.runtime = o.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'anchor', a.runtime FROM anchors a LEFT JOIN runtimes t ON t.runtime = a.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'request', q.request FROM requests q LEFT JOIN runtimes t ON t.runtime = q.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'request', q.request FROM requests q LEFT JOIN hosts h ON h.host = q.host WHERE h.host IS NULL
+UNION ALL
+SELECT 'log', l.stream FROM stream_logs l LEFT JOIN streams s ON s.stream = l.stream WHERE s.stream IS NULL
+UNION ALL
+SELECT 'snapshot', n.stream FROM stream_snapshots n LEFT JOIN streams s ON s.stream = n.stream WHERE s.stream IS NULL
+UNION ALL
+SELECT 'reference', f.reference FROM fact_references f LEFT JOIN streams s ON s.stream = f.stream WHERE s.stream IS NULL
+UNION ALL
+SELECT 'execution', b.binding FROM execution_bindings b LEFT JOIN runtimes t ON t.runtime = b.runtime WHERE t.runtime IS NULL;
