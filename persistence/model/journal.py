@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Final, NewType, final
 
 import msgspec
@@ -12,6 +11,7 @@ from tenure.errors import Corrupt, InvalidInput
 
 from .arguments import shown
 from .codec import decode, encode
+from .digests import seal
 from .values import check_name
 
 StreamId = NewType("StreamId", str)
@@ -164,17 +164,9 @@ def decode_value(form: str, data: bytes, record: str, key: str) -> Any:
     return decode(data, record, key)
 
 
-def digest_of(*parts: float | str | bytes | None) -> bytes:
-    """The digest of a stored row: SHA-256 over its values, each with its type and its length."""
-    return hashlib.sha256(_encode_parts(parts)).digest()
-
-
-_encode_parts: Final = msgspec.msgpack.Encoder().encode
-
-
 def event_digest(stream: str, sequence: int, event: EncodedEvent, recorded_at: float) -> bytes:
     """The digest of one event at its place: an event that was moved, or put into another stream, is found out."""
-    return digest_of(
+    return seal(
         stream, sequence, event.kind, event.version, references_text(event.references), recorded_at, event.payload
     )
 

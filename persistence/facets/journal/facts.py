@@ -11,13 +11,14 @@ from typing import Any, Final, final
 
 from attrs import frozen
 
-from tenure.errors import Corrupt, FactConflict, NotFound
+from tenure.errors import FactConflict, NotFound
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.model.journal import EncodedFact, decode_value, digest_of
+from tenure.persistence.model.digests import check_digest, check_scheme, seal
+from tenure.persistence.model.journal import EncodedFact, decode_value
 
 EVENTS: Final = "events"
 SNAPSHOT: Final = "snapshot"
@@ -68,9 +69,10 @@ def store(tx: Transaction, fact: EncodedFact) -> int:
         NotFound: No value was given, and there is none.
     """
     row = tx.one("facts.find", fact_key=fact.key)
-    digest = None if fact.value is None else digest_of(fact.key, fact.form, fact.value)
+    digest = None if fact.value is None else seal(fact.key, fact.form, fact.value)
     if row is not None:
-        check_row(row, (int, bytes), "fact", fact.key)
+        check_row(row, (int, bytes, int), "fact", fact.key)
+        check_scheme(row[2], "fact", fact.key)
         if digest is not None and row[1] != digest:
             raise FactConflict(hash=fact.key[2:])
         found: int = row[0]
@@ -97,10 +99,9 @@ def find(statements: Statements, key: str) -> tuple[str, bytes] | None:
     row = statements.one("facts.load", fact_key=key)
     if row is None:
         return None
-    check_row(row, (str, bytes, bytes), "fact", key)
-    form, value, digest = row
-    if digest != digest_of(key, form, value):
-        raise Corrupt(record="fact", key=key, detail="it is not what its digest says")
+    check_row(row, (str, bytes, bytes, int), "fact", key)
+    form, value, digest, scheme = row
+    check_digest(seal(key, form, value), digest, scheme, "fact", key)
     return form, value
 
 

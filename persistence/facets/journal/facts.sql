@@ -1,5 +1,5 @@
 -- name: facts.find
-SELECT fact, digest FROM facts WHERE fact_key = :fact_key;
+SELECT fact, digest, scheme FROM facts WHERE fact_key = :fact_key;
 
 -- name: facts.insert
 INSERT INTO facts (fact, fact_key, form, digest, stored_at, value)
@@ -9,7 +9,7 @@ VALUES (:key, :fact_key, :form, :digest, :now, :value);
 UPDATE facts SET stored_at = :now WHERE fact = :fact;
 
 -- name: facts.load
-SELECT form, value, digest FROM facts WHERE fact_key = :fact_key;
+SELECT form, value, digest, scheme FROM facts WHERE fact_key = :fact_key;
 
 -- name: facts.refers
 SELECT 1 FROM fact_references WHERE fact = :fact AND stream = :stream AND source = :source;

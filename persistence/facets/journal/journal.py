@@ -18,12 +18,12 @@ from tenure.persistence.commits.rows import NUMBER, OPTIONAL_TEXT, Types, check_
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes
+from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.journal import (
     EncodedEvent,
     EncodedFact,
     JournalSnapshot,
     StreamId,
-    digest_of,
     event_digest,
     references_of,
     references_text,
@@ -38,7 +38,7 @@ PAGE_EVENTS: Final = 500
 PAGE_BYTES: Final = 4 * 1024 * 1024
 """Bytes of events that one read gives; one event at least."""
 
-_EVENT: Final[Types] = (int, OPTIONAL_TEXT, int, bytes, OPTIONAL_TEXT, bytes, NUMBER)
+_EVENT: Final[Types] = (int, OPTIONAL_TEXT, int, bytes, OPTIONAL_TEXT, bytes, int, NUMBER)
 
 
 @final
@@ -192,7 +192,7 @@ def _save_snapshot(tx: Transaction, change: SaveStreamSnapshot) -> bool:
         stream=record.stream,
         cursor=cursor,
         snapshot=change.snapshot.snapshot,
-        digest=digest_of(change.stream, cursor, change.snapshot.snapshot),
+        digest=seal(change.stream, cursor, change.snapshot.snapshot),
         now=tx.now,
     )
     tx.write("facts.release", stream=record.stream, source=facts.SNAPSHOT)
@@ -206,7 +206,7 @@ def _check_log(tx: Transaction, change: SaveLog) -> None:
 
 def _save_log(tx: Transaction, change: SaveLog) -> None:
     record = streams.load_or_create(tx, change.stream)
-    digest = digest_of(change.stream, change.log)
+    digest = seal(change.stream, change.log)
     tx.write("journal.save_log", stream=record.stream, log=change.log, digest=digest, now=tx.now)
 
 
@@ -282,12 +282,13 @@ def page(statements: Statements, stream_id: StreamId, after: int) -> EventPage:
         due += 1
         key = f"{stream_id}:{due}"
         check_row(row, _EVENT, "event", key)
-        sequence, kind, version, payload, references, digest, recorded_at = row
+        sequence, kind, version, payload, references, digest, scheme, recorded_at = row
         event = EncodedEvent(
             kind=kind, version=version, payload=payload, references=references_of(references, "event", key)
         )
-        if sequence != due or digest != event_digest(stream_id, sequence, event, recorded_at):
-            raise Corrupt(record="event", key=key, detail="it is missing, or is not what its digest says")
+        if sequence != due:
+            raise Corrupt(record="event", key=key, detail="it is missing")
+        check_digest(event_digest(stream_id, sequence, event, recorded_at), digest, scheme, "event", key)
         found.append((sequence, event, recorded_at))
     if due < min(last, record.cursor):
         raise Corrupt(record="event", key=f"{stream_id}:{due + 1}", detail="it is missing")
@@ -326,9 +327,8 @@ def find_snapshot(statements: Statements, stream_id: StreamId) -> JournalSnapsho
     row = statements.one("journal.snapshot", stream_id=stream_id)
     if row is None:
         return None
-    check_row(row, (int, bytes, bytes), "journal snapshot", stream_id)
-    if row[2] != digest_of(stream_id, row[0], row[1]):
-        raise Corrupt(record="journal snapshot", key=stream_id, detail="it is not what its digest says")
+    check_row(row, (int, bytes, bytes, int), "journal snapshot", stream_id)
+    check_digest(seal(stream_id, row[0], row[1]), row[2], row[3], "journal snapshot", stream_id)
     return JournalSnapshot(cursor=row[0], snapshot=row[1])
 
 
@@ -337,10 +337,9 @@ def find_log(statements: Statements, stream_id: StreamId) -> bytes | None:
     row = statements.one("journal.log", stream_id=stream_id)
     if row is None:
         return None
-    check_row(row, (bytes, bytes), "journal log", stream_id)
+    check_row(row, (bytes, bytes, int), "journal log", stream_id)
     log: bytes = row[0]
-    if row[1] != digest_of(stream_id, log):
-        raise Corrupt(record="journal log", key=stream_id, detail="it is not what its digest says")
+    check_digest(seal(stream_id, log), row[1], row[2], "journal log", stream_id)
     return log
 
 

@@ -1,5 +1,5 @@
 -- name: journal.load
-SELECT s.stream, s.stream_id, s.runtime, s.streamed, s.cursor, s.digest, s.created_at, r.runtime_id
+SELECT s.stream, s.stream_id, s.runtime, s.streamed, s.cursor, s.digest, s.scheme, s.created_at, r.runtime_id
 FROM streams s LEFT JOIN runtimes r ON r.runtime = s.runtime WHERE s.stream_id = :stream_id;
 
 -- name: journal.head
@@ -10,7 +10,7 @@ INSERT INTO streams (stream, stream_id, runtime, streamed, cursor, digest, creat
 VALUES (:key, :stream_id, NULL, 0, 0, :digest, :now, :now);
 
 -- name: journal.update
-UPDATE streams SET runtime = :runtime, streamed = :streamed, cursor = :cursor, digest = :digest, updated_at = :now
+UPDATE streams SET runtime = :runtime, streamed = :streamed, cursor = :cursor, digest = :digest, scheme = :scheme, updated_at = :now
 WHERE stream = :stream;
 
 -- name: journal.insert
@@ -22,7 +22,7 @@ SELECT sequence, length(payload) FROM events
 WHERE stream = :stream AND sequence > :after AND sequence <= :last ORDER BY sequence;
 
 -- name: journal.page
-SELECT sequence, kind, version, payload, facts, digest, recorded_at FROM events
+SELECT sequence, kind, version, payload, facts, digest, scheme, recorded_at FROM events
 WHERE stream = :stream AND sequence > :after AND sequence <= :last ORDER BY sequence;
 
 -- name: journal.snapshot_cursor
@@ -32,18 +32,19 @@ SELECT cursor FROM stream_snapshots WHERE stream = :stream;
 INSERT INTO stream_snapshots (stream, cursor, snapshot, digest, saved_at)
 VALUES (:stream, :cursor, :snapshot, :digest, :now)
 ON CONFLICT (stream) DO UPDATE
-SET cursor = excluded.cursor, snapshot = excluded.snapshot, digest = excluded.digest, saved_at = excluded.saved_at;
+SET cursor = excluded.cursor, snapshot = excluded.snapshot, digest = excluded.digest, scheme = excluded.scheme,
+    saved_at = excluded.saved_at;
 
 -- name: journal.snapshot
-SELECT n.cursor, n.snapshot, n.digest FROM stream_snapshots n JOIN streams s ON s.stream = n.stream
+SELECT n.cursor, n.snapshot, n.digest, n.scheme FROM stream_snapshots n JOIN streams s ON s.stream = n.stream
 WHERE s.stream_id = :stream_id;
 
 -- name: journal.save_log
 INSERT INTO stream_logs (stream, log, digest, saved_at) VALUES (:stream, :log, :digest, :now)
-ON CONFLICT (stream) DO UPDATE SET log = excluded.log, digest = excluded.digest, saved_at = excluded.saved_at;
+ON CONFLICT (stream) DO UPDATE SET log = excluded.log, digest = excluded.digest, scheme = excluded.scheme, saved_at = excluded.saved_at;
 
 -- name: journal.log
-SELECT l.log, l.digest FROM stream_logs l JOIN streams s ON s.stream = l.stream WHERE s.stream_id = :stream_id;
+SELECT l.log, l.digest, l.scheme FROM stream_logs l JOIN streams s ON s.stream = l.stream WHERE s.stream_id = :stream_id;
 
 -- name: journal.forget
 -- Its events are many, and go in slices; from here on nobody finds them.

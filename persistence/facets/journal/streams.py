@@ -16,12 +16,13 @@ from tenure.persistence.commits.rows import NUMBER, OPTIONAL_INT, OPTIONAL_TEXT,
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import runtimes
-from tenure.persistence.model.journal import CURSOR_LIMIT, StreamId, digest_of
+from tenure.persistence.model.digests import SHA_256, check_digest, seal
+from tenure.persistence.model.journal import CURSOR_LIMIT, StreamId
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
 
 RECORD: Final = "stream"
 
-_TYPES: Final[Types] = (int, str, OPTIONAL_INT, int, int, bytes, NUMBER, OPTIONAL_TEXT)
+_TYPES: Final[Types] = (int, str, OPTIONAL_INT, int, int, bytes, int, NUMBER, OPTIONAL_TEXT)
 
 
 @final
@@ -36,6 +37,7 @@ class StreamRecord:
         streamed: 1 once something was appended; 0 where only a log, a snapshot or a binding was written.
         cursor: The last sequence; 0 for none.
         digest: Of the row.
+        scheme: Of the digest.
         created_at: When the row was made. A stream of the same id that was deleted and made anew has another one.
         runtime_id: Of the runtime it is bound to.
     """
@@ -46,6 +48,7 @@ class StreamRecord:
     streamed: int
     cursor: int
     digest: bytes
+    scheme: int
     created_at: float
     runtime_id: str | None
 
@@ -59,15 +62,14 @@ def find(statements: Statements, stream_id: str) -> StreamRecord | None:
 def _record(row: Row) -> StreamRecord:
     check_row(row, _TYPES, "stream", row[1])
     record = StreamRecord(*row)
-    if record.digest != _digest(record):
-        raise Corrupt(record="stream", key=record.stream_id, detail="its row is not what its digest says")
+    check_digest(_digest(record), record.digest, record.scheme, "stream", record.stream_id)
     if record.runtime is not None and record.runtime_id is None:
         raise Corrupt(record="stream", key=record.stream_id, detail="it is bound to a runtime that has no row")
     return record
 
 
 def _digest(record: StreamRecord) -> bytes:
-    return digest_of(record.stream_id, record.runtime, record.streamed, record.cursor)
+    return seal(record.stream_id, record.runtime, record.streamed, record.cursor)
 
 
 def load(tx: Transaction, stream_id: StreamId) -> StreamRecord | None:
@@ -80,7 +82,7 @@ def load_or_create(tx: Transaction, stream_id: StreamId) -> StreamRecord:
     record = load(tx, stream_id)
     if record is not None:
         return record
-    record = StreamRecord(0, stream_id, None, 0, 0, b"", tx.now, None)
+    record = StreamRecord(0, stream_id, None, 0, 0, b"", SHA_256, tx.now, None)
     record.digest = _digest(record)
     record.stream = tx.insert("journal.create", stream_id=stream_id, digest=record.digest, now=tx.now)
     made = record
@@ -89,7 +91,7 @@ def load_or_create(tx: Transaction, stream_id: StreamId) -> StreamRecord:
 
 def save(tx: Transaction, record: StreamRecord) -> None:
     """Write the record at the end of this commit."""
-    record.digest = _digest(record)
+    record.digest, record.scheme = _digest(record), SHA_256
     tx.write_later(RECORD, record.stream_id, lambda: _update(tx, record))
 
 
@@ -109,6 +111,7 @@ def _update(tx: Transaction, record: StreamRecord) -> None:
         streamed=record.streamed,
         cursor=record.cursor,
         digest=record.digest,
+        scheme=record.scheme,
         now=tx.now,
     )
 

@@ -10,7 +10,7 @@ from typing import Final, final
 
 from attrs import field, frozen
 
-from tenure.errors import Corrupt, InvalidInput
+from tenure.errors import InvalidInput
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.rows import NUMBER, OPTIONAL_NUMBER, check_row
@@ -18,6 +18,7 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.journal.streams import check_bound
 from tenure.persistence.facets.records import runtimes
+from tenure.persistence.model.digests import SHA_256, check_digest, seal
 from tenure.persistence.model.execution import (
     EncodedSnapshot,
     ExecutionId,
@@ -27,7 +28,6 @@ from tenure.persistence.model.execution import (
     executions_of,
     ranges_of,
 )
-from tenure.persistence.model.journal import digest_of
 from tenure.persistence.model.values import LogicalRuntimeId
 
 SWEPT_WITH_A_SET: Final = 8
@@ -150,7 +150,7 @@ def _save(tx: Transaction, change: SaveExecution) -> bool:
     snapshot = change.snapshot
     row = tx.one("state.snapshot", execution_id=snapshot.execution_id)
     if row is not None:
-        check_row(row, (int, str, int, bytes, bytes), "execution snapshot", snapshot.execution_id)
+        check_row(row, (int, str, int, bytes, bytes, int), "execution snapshot", snapshot.execution_id)
         if row[1] != snapshot.tenant_id:
             raise InvalidInput(detail="the execution is another tenant's", field="tenant_id")
         if row[2] > snapshot.sequence:
@@ -163,14 +163,14 @@ def _save(tx: Transaction, change: SaveExecution) -> bool:
         tenant_id=snapshot.tenant_id,
         sequence=snapshot.sequence,
         snapshot=snapshot.data,
-        digest=_digest_of(snapshot.execution_id, snapshot.tenant_id, snapshot.sequence, snapshot.data),
+        digest=_snapshot_digest(snapshot.execution_id, snapshot.tenant_id, snapshot.sequence, snapshot.data),
         now=tx.now,
     )
     return True
 
 
-def _digest_of(execution_id: str, tenant_id: str, sequence: int, data: bytes) -> bytes:
-    return digest_of(execution_id, tenant_id, sequence, data)
+def _snapshot_digest(execution_id: str, tenant_id: str, sequence: int, data: bytes) -> bytes:
+    return seal(execution_id, tenant_id, sequence, data)
 
 
 def _check_delete_execution(tx: Transaction, change: DeleteExecution) -> None:
@@ -207,11 +207,19 @@ def _set(tx: Transaction, change: SetValue) -> None:
             "state.insert", value_key=change.key, value=change.value, deadline=deadline, digest=digest, now=tx.now
         )
     else:
-        tx.write("state.update", entry=row[0], value=change.value, deadline=deadline, digest=digest, now=tx.now)
+        tx.write(
+            "state.update",
+            entry=row[0],
+            value=change.value,
+            deadline=deadline,
+            digest=digest,
+            scheme=SHA_256,
+            now=tx.now,
+        )
 
 
 def _value_digest(key: str, value: bytes, deadline: float | None) -> bytes:
-    return digest_of(key, deadline, value)
+    return seal(key, deadline, value)
 
 
 def _check_delete(tx: Transaction, change: DeleteValue) -> None:
@@ -241,9 +249,9 @@ def _raise_mark(tx: Transaction, seen: float) -> float:
     mark = high_water(tx)
     now = float(max(tx.now, seen))
     if mark is None:
-        tx.write("state.begin_clock", now=now, digest=digest_of(now))
+        tx.write("state.begin_clock", now=now, digest=seal(now))
     elif mark < now:
-        tx.write("state.raise_mark", now=now, digest=digest_of(now))
+        tx.write("state.raise_mark", now=now, digest=seal(now), scheme=SHA_256)
     return now if mark is None else max(mark, now)
 
 
@@ -284,10 +292,9 @@ def high_water(statements: Statements) -> float | None:
     row = statements.one("state.clock")
     if row is None:
         return None
-    check_row(row, (NUMBER, bytes), "state clock", "high_water")
+    check_row(row, (NUMBER, bytes, int), "state clock", "high_water")
     mark = float(row[0])
-    if row[1] != digest_of(mark):  # one that was moved on would take every value with it
-        raise Corrupt(record="state clock", key="high_water", detail="it is not what its digest says")
+    check_digest(seal(mark), row[1], row[2], "state clock", "high_water")  # moved on, it would take every value along
     return mark
 
 
@@ -302,10 +309,9 @@ def find_value(statements: Statements, key: str) -> FoundValue | None:
     row = statements.one("state.value", value_key=key)
     if row is None:
         return None
-    check_row(row, (bytes, OPTIONAL_NUMBER, bytes), "state value", key)
-    value, deadline, digest = row
-    if digest != _value_digest(key, value, deadline):
-        raise Corrupt(record="state value", key=key, detail="it is not what its digest says")
+    check_row(row, (bytes, OPTIONAL_NUMBER, bytes, int), "state value", key)
+    value, deadline, digest, scheme = row
+    check_digest(_value_digest(key, value, deadline), digest, scheme, "state value", key)
     mark = high_water(statements) or 0.0
     return FoundValue(value=value, deadline=deadline, mark=mark)
 
@@ -315,10 +321,10 @@ def find_execution(statements: Statements, execution_id: str) -> ExecutionSnapsh
     row = statements.one("state.snapshot", execution_id=execution_id)
     if row is None:
         return None
-    check_row(row, (int, str, int, bytes, bytes), "execution snapshot", execution_id)
-    _, tenant_id, sequence, data, digest = row
-    if digest != _digest_of(execution_id, tenant_id, sequence, data):
-        raise Corrupt(record="execution snapshot", key=execution_id, detail="it is not what its digest says")
+    check_row(row, (int, str, int, bytes, bytes, int), "execution snapshot", execution_id)
+    _, tenant_id, sequence, data, digest, scheme = row
+    computed = _snapshot_digest(execution_id, tenant_id, sequence, data)
+    check_digest(computed, digest, scheme, "execution snapshot", execution_id)
     return decode_execution(data, execution_id)
 
 

@@ -1,5 +1,5 @@
 -- name: state.snapshot
-SELECT saved, tenant_id, sequence, snapshot, digest FROM execution_snapshots WHERE execution_id = :execution_id;
+SELECT saved, tenant_id, sequence, snapshot, digest, scheme FROM execution_snapshots WHERE execution_id = :execution_id;
 
 -- name: state.save_snapshot
 INSERT INTO execution_snapshots (saved, execution_id, tenant_id, sequence, snapshot, digest, saved_at)
@@ -33,10 +33,10 @@ INSERT INTO state_values (entry, value_key, deadline, digest, updated_at, value)
 VALUES (:key, :value_key, :deadline, :digest, :now, :value);
 
 -- name: state.update
-UPDATE state_values SET deadline = :deadline, digest = :digest, updated_at = :now, value = :value WHERE entry = :entry;
+UPDATE state_values SET deadline = :deadline, digest = :digest, scheme = :scheme, updated_at = :now, value = :value WHERE entry = :entry;
 
 -- name: state.value
-SELECT value, deadline, digest FROM state_values WHERE value_key = :value_key;
+SELECT value, deadline, digest, scheme FROM state_values WHERE value_key = :value_key;
 
 -- name: state.delete
 DELETE FROM state_values WHERE value_key = :value_key;
@@ -55,13 +55,13 @@ DELETE FROM state_values WHERE value_key >= :first AND value_key < :behind;
 SELECT entry FROM state_values WHERE deadline IS NOT NULL AND deadline <= :now ORDER BY deadline LIMIT :count;
 
 -- name: state.clock
-SELECT high_water, digest FROM state_clock WHERE singleton = 1;
+SELECT high_water, digest, scheme FROM state_clock WHERE singleton = 1;
 
 -- name: state.begin_clock
 INSERT INTO state_clock (singleton, high_water, digest) VALUES (1, :now, :digest);
 
 -- name: state.raise_mark
-UPDATE state_clock SET high_water = :now, digest = :digest WHERE singleton = 1 AND high_water < :now;
+UPDATE state_clock SET high_water = :now, digest = :digest, scheme = :scheme WHERE singleton = 1 AND high_water < :now;
 
 -- name: state.keys
 SELECT value_key FROM state_values WHERE value_key > :after ORDER BY value_key LIMIT :count;

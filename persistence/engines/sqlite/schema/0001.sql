@@ -304,6 +304,7 @@ CREATE TABLE streams (
     streamed INTEGER NOT NULL,
     cursor INTEGER NOT NULL,
     digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     created_at REAL NOT NULL,
     updated_at REAL NOT NULL
 );
@@ -318,6 +319,7 @@ CREATE TABLE events (
     version INTEGER NOT NULL,
     facts TEXT,
     digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     recorded_at REAL NOT NULL,
     payload BLOB NOT NULL
 );
@@ -328,6 +330,7 @@ CREATE TABLE stream_snapshots (
     cursor INTEGER NOT NULL,
     snapshot BLOB NOT NULL,
     digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     saved_at REAL NOT NULL
 );
 
@@ -335,6 +338,7 @@ CREATE TABLE stream_logs (
     stream INTEGER PRIMARY KEY,
     log BLOB NOT NULL,
     digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     saved_at REAL NOT NULL
 );
 
@@ -343,6 +347,7 @@ CREATE TABLE facts (
     fact_key TEXT NOT NULL UNIQUE,
     form TEXT NOT NULL,
     digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     stored_at REAL NOT NULL,
     value BLOB NOT NULL
 );
@@ -365,6 +370,7 @@ CREATE TABLE execution_snapshots (
     sequence INTEGER NOT NULL,
     snapshot BLOB NOT NULL,
     digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     saved_at REAL NOT NULL
 );
 CREATE INDEX execution_snapshots_of_tenant ON execution_snapshots (tenant_id, saved);
@@ -380,6 +386,7 @@ CREATE TABLE state_values (
     value_key TEXT NOT NULL UNIQUE,
     deadline REAL,
     digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
     updated_at REAL NOT NULL,
     value BLOB NOT NULL
 );
@@ -388,5 +395,6 @@ CREATE INDEX state_values_by_deadline ON state_values (deadline) WHERE deadline 
 CREATE TABLE state_clock (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
     high_water REAL NOT NULL,
-    digest BLOB NOT NULL
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
 );
