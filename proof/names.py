@@ -79,6 +79,7 @@ class _World:
     acknowledged: list[str] = field(factory=list[str])
     may_lose: set[str] = field(factory=set[str])
     lost_log: bool = False
+    damaged: bool = False
     unlooked: set[int] | None = None
     """The hosts that were open when the log went, and have not looked since."""
     lost_log_with: frozenset[str] = frozenset()
@@ -197,6 +198,11 @@ def _damage(world: _World, damage: Damage) -> None:
             name.unlink()
         else:
             aside.rename(name)
+    if damage.file == "log" and damage.way != "copied":
+        world.lost_log = True
+        if world.damaged:  # a host may have stopped for what went before, and looks no more
+            world.may_lose.update(world.acknowledged)
+    world.damaged = True
     if damage.file == "log" and damage.way != "copied" and world.unlooked is None:
         world.unlooked = set(world.living)
         _settle_loss(world)
