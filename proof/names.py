@@ -199,18 +199,22 @@ def _damage(world: _World, damage: Damage) -> None:
         else:
             aside.rename(name)
     if damage.file == "log" and damage.way != "copied":
-        world.lost_log = True
-        if world.damaged:  # a host may have stopped for what went before, and looks no more
-            world.may_lose.update(world.acknowledged)
+        _lose_log(world)
     world.damaged = True
-    if damage.file == "log" and damage.way != "copied" and world.unlooked is None:
-        world.unlooked = set(world.living)
-        _settle_loss(world)
     if damage.file in ("log", "shm"):
         world.lost_log_with |= {f"{damage.file} {damage.way}"}
     if {"log", "shm"} <= {each.split()[0] for each in world.lost_log_with} and "shm removed" not in world.lost_log_with:
         world.lost_log = True
         world.may_lose.update(world.acknowledged)  # both replaced: the hosts cannot know who began the log anew
+
+
+def _lose_log(world: _World) -> None:
+    world.lost_log = True
+    if world.damaged:  # a host may have stopped for what went before, and looks no more
+        world.may_lose.update(world.acknowledged)
+    if world.unlooked is None:
+        world.unlooked = set(world.living)
+        _settle_loss(world)
 
 
 def _newcomer(world: _World, kind: str) -> None:
