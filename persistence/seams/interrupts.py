@@ -71,7 +71,8 @@ def _function_of(member: object) -> object:
 
 
 def _protect_code(code: types.CodeType) -> None:
-    trio.lowlevel.enable_ki_protection(types.SimpleNamespace(__code__=code))
+    marked: Any = types.SimpleNamespace(__code__=code)  # trio reads nothing else of a function
+    trio.lowlevel.enable_ki_protection(marked)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):  # functions inside, and comprehensions
             _protect_code(constant)

@@ -291,7 +291,9 @@ class Standing:
             self._branch.late.pop(place, None)
         for place in self._late_calls:
             self._all_calls.pop(place, None)
-        self._failed, self._late, self._late_calls = set(), {}, {}
+        self._failed.clear()
+        self._late.clear()
+        self._late_calls.clear()
 
 
 @final

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import pytest
 import trio.testing
@@ -73,7 +73,7 @@ class Disguised(Exception):
 
 class NoTraceback(Exception):
     @property
-    def __traceback__(self) -> Any:
+    def __traceback__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         raise ValueError("no traceback")
 
     @__traceback__.setter
@@ -88,10 +88,10 @@ class EvilGroup(ExceptionGroup[Exception]):
 
 
 def nested(depth: int) -> Exception:
-    error: Exception = ValueError("the innermost")
+    error: Any = ValueError("the innermost")
     for _ in range(depth):
         error = ExceptionGroup("again", [error])
-    return error
+    return cast("Exception", error)
 
 
 HOSTILE: dict[str, Callable[[], BaseException]] = {

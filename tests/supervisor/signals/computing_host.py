@@ -43,6 +43,6 @@ async def main(database: str, kind: str) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background has it ignored
     try:
-        trio.run(main, *sys.argv[1:])
+        trio.run(main, sys.argv[1], sys.argv[2])
     except KeyboardInterrupt:
         sys.stdout.write("interrupted\n")
