@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar, final
+from typing import Final, TypeVar, final
 
 import trio
 
 from tenure.errors import (
+    CannotOpen,
     Closed,
     Contended,
     Error,
     InvalidInput,
     NotFound,
+    NoThread,
     StoreBroken,
     WeakDurability,
 )
@@ -79,6 +81,9 @@ from .writing.writer import (
 )
 
 T = TypeVar("T")
+
+READ_AGAIN_S: Final = 0.25
+"""Seconds until a read is tried again that the process had no thread, or no file descriptor, for."""
 
 
 @final
@@ -207,6 +212,7 @@ class Store:
             Closed: The store was shut down.
             ReadFailed: What is stored is damaged.
             CannotOpen: A further connection is needed and there is no file descriptor for it; nothing happened.
+            NoThread: A further connection is needed and there is no thread for it; nothing happened.
             Exception: Whatever the function raises.
 
         Cancellation: comes when the read has ended; reads are short.
@@ -347,6 +353,15 @@ class Store:
     async def close(self) -> None:
         """Settle whoever still waits, and close everything; see `Closing.close`."""
         await self._closing.close()
+
+
+async def read_patiently(store: Store, read: Callable[[Statements], T]) -> T:
+    """As `Store.read`, and again for as long as the process has no thread or no file descriptor for it: that is no answer."""
+    while True:
+        try:
+            return await store.read(read)
+        except (CannotOpen, NoThread):
+            await trio.sleep(READ_AGAIN_S)
 
 
 @guarded

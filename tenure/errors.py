@@ -52,6 +52,7 @@ deciding or rebuilding anything. A conflict that needs a reload first is therefo
     │   ├── StoreBroken
     │   ├── StoreLocked
     │   ├── CannotOpen
+    │   ├── NoThread
     │   ├── NotADatabase
     │   ├── WeakDurability
     │   ├── UnsafeSqlite
@@ -96,6 +97,7 @@ __all__ = [
     "KindMismatch",
     "LimitReached",
     "NetworkFileSystem",
+    "NoThread",
     "NotADatabase",
     "NotAccepting",
     "NotFound",
@@ -886,6 +888,22 @@ class CannotOpen(StoreError):
 
     path: str
     detail: str
+
+
+@final
+class NoThread(StoreError):
+    """The system gives this process no further thread.
+
+    The machine's side, and nothing happened: a limit of processes or of memory is reached. Ask again, with fewer things at
+    once or a higher limit. Looks of a host and sync steps try again for themselves.
+
+    Fields: what the thread was for.
+    """
+
+    retryable = True
+    message = "no thread could be started for {what}, and nothing happened; retry, or raise the limit of threads"
+
+    what: str
 
 
 @final

@@ -16,6 +16,8 @@ from typing import Protocol, TypeVar, final
 import outcome
 import trio
 
+from tenure.errors import NoThread
+
 from .give_way import GiveWay
 from .interrupts import to_the_end
 
@@ -28,7 +30,7 @@ class Executor(Protocol):
     """Runs sync functions one after another, in the order they were given."""
 
     async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
-        """Run one function and return what it returns, or raise what it raises.
+        """Run one function and return what it returns, or raise what it raises; `NoThread` where it could not begin.
 
         `heard` is called on the trio thread with what the function returned, as soon as that is there: a turn of the loop
         before this call comes back. It is not called where the function raised or nobody waits any longer; what it raises is
@@ -47,6 +49,14 @@ class Executor(Protocol):
 async def run_to_the_end(executor: Executor, function: Callable[[], T]) -> T:
     """Run a function and wait for its end whatever is cancelled meanwhile: it holds something that must not be lost."""
     return await to_the_end(partial(executor.run, function))
+
+
+def start_thread(start: Callable[[], object], what: str) -> None:
+    """Start a thread. Raises `NoThread` where the system gives none; `what` says what it was for."""
+    try:
+        start()
+    except RuntimeError as exc:
+        raise NoThread(what=what) from exc
 
 
 @final
@@ -88,8 +98,9 @@ class ThreadExecutor:
             raise trio.ClosedResourceError
         if self._thread is None:
             # A daemon: a thread that hangs in a dead disk must not keep the process from ending.
-            self._thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
+            start_thread(thread.start, self._name)
+            self._thread = thread
             trio.lowlevel.add_instrument(self.give_way)
         token = trio.lowlevel.current_trio_token()
         task = trio.lowlevel.current_task()

@@ -24,6 +24,11 @@ T = TypeVar("T")
 GIVEN_UP: Final = "steps that were given up and still hold a thread"
 """What the limit counts."""
 
+RETRY_S: Final = 0.25
+"""First wait where the system gives no thread; doubles up to `RETRY_LIMIT_S`."""
+
+RETRY_LIMIT_S: Final = 5.0
+
 FULL_AGAIN_S: Final = 60.0
 """Fewest seconds between two lines that say that steps wait for a thread."""
 
@@ -75,6 +80,8 @@ class StepThread:
 class _Held:
     work: StepWork[Any]
     since: float
+    asked: bool = False
+    began: bool = False
     given_up: bool = False
     ended: bool = False
 
@@ -157,6 +164,7 @@ class StepThreads:
         held = _Held(_named(function), trio.current_time())
 
         def in_thread() -> T:
+            held.began = True
             try:
                 return function()
             finally:
@@ -165,13 +173,28 @@ class StepThreads:
         with self._lock:
             self._held.add(held)
         try:
-            return await trio.to_thread.run_sync(in_thread, limiter=self._limiter, abandon_on_cancel=True)
+            return await self._borrow(held, in_thread)
         except trio.Cancelled:
             self._give_up(held)
             raise
         except BaseException:
-            self._end(held)  # where no thread could be had, it never began
+            self._end(held)
             raise
+
+    async def _borrow(self, held: _Held, in_thread: Callable[[], T]) -> T:
+        """Wait for a thread, as for a disk with room: a step that has not begun has neither failed nor run."""
+        delay_s = RETRY_S
+        while True:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            held.asked = True  # from here on a cancelled wait leaves a thread behind
+            try:
+                return await trio.to_thread.run_sync(in_thread, limiter=self._limiter, abandon_on_cancel=True)
+            except RuntimeError:
+                if held.began:
+                    raise  # the step's own
+            held.asked = False
+            await trio.sleep(delay_s)
+            delay_s = min(delay_s * 2, RETRY_LIMIT_S)
 
     def _seen(self) -> list[_Held]:
         with self._lock:
@@ -184,7 +207,9 @@ class StepThreads:
 
     def _give_up(self, held: _Held) -> None:
         with self._lock:
-            if held.ended:
+            if not held.asked:  # it still waited for a thread
+                self._held.discard(held)
+            if held.ended or not held.asked:
                 return
             held.given_up = True
         self.on_given_up(held.seen_at(trio.current_time()))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, final
 import trio
 from attrs import frozen
 
-from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, StoreBroken
+from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NoThread, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import inputs
@@ -58,8 +58,8 @@ LOOK_AGAIN_S: Final = 1.0
 LATE_S: Final = 1.0
 """Seconds that the loop may stand still before a line of the log says so; a lease ends at `Limits.lease_s` of it."""
 
-NOT_NOW: Final = (Contended, DiskFull, CannotOpen)
-"""Another process's lock, no room, no file descriptor: nothing happened, and a task of the host tries again later."""
+NOT_NOW: Final = (Contended, DiskFull, CannotOpen, NoThread)
+"""Another process's lock, no room, descriptor or thread: nothing happened, and a task of the host tries again later."""
 
 TicketKey = tuple[LogicalRuntimeId, InputId]
 

@@ -26,6 +26,7 @@ from tenure.errors import (
     Internal,
     InvalidInput,
     NotFound,
+    NoThread,
     RuntimeDestroyed,
     StaleFence,
     StoreBroken,
@@ -144,7 +145,7 @@ class Requests:
         while True:
             try:
                 answered = await self._ask_once(asking)
-            except (DiskFull, Contended):
+            except (DiskFull, Contended, NoThread):
                 if not asking.stored:
                     raise
                 await trio.sleep(RETRY_S)  # it will be carried out; to say that nothing happened would be wrong

@@ -16,6 +16,7 @@ import trio
 
 from tenure.errors import Closed, Error
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.executors import start_thread
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.nursery import background
 from tenure.persistence.seams.seams import Seams
@@ -133,7 +134,7 @@ class _Host:
 
     async def start(self) -> TrioSupervisor:
         """Start the thread and wait until the host is open. A cancelled start leaves nothing open."""
-        self._thread.start()
+        start_thread(self._thread.start, THREAD)
         either: list[asyncio.Future[Any]] = [self._ready, self.ended]
         opened = asyncio.ensure_future(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
         if await wait_shielded(opened, on_cancel=lambda: self._request(self._scope.cancel)):

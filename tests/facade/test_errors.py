@@ -14,7 +14,7 @@ from tenure import errors
 from tenure.errors import Error
 
 ABSTRACT = {"Error", "StoreError", "WriteFailed", "ReadFailed"}
-RETRYABLE = {"Contended", "DiskFull", "InboxFull", "RuntimeOwned", "StoreLocked"}
+RETRYABLE = {"Contended", "DiskFull", "InboxFull", "NoThread", "RuntimeOwned", "StoreLocked"}
 # The list of design §17, so that no promised name goes missing.
 PROMISED = """
     StoreError WriteFailed ReadFailed
@@ -34,6 +34,7 @@ STORE_WIDE = {
     "NotFound",
     "StoreBroken",
     "CannotOpen",
+    "NoThread",
     "StoreLocked",
     "UnsafeSqlite",
     "Unsupported",

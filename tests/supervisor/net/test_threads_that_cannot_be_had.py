@@ -1,0 +1,88 @@
+"""A process that gets no further thread: what needs one waits or is refused, nothing else happens, and no host ends.
+
+A thread that asks for a stack of 64 TiB is refused by every system, as one that is over a limit of threads is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+import tenure
+from tenure.errors import NoThread
+
+NO_STACK = 2**46
+"""Bytes of stack that no thread can have."""
+
+
+@contextmanager
+def no_thread() -> Generator[None]:
+    """No thread begins inside."""
+    before = threading.stack_size(NO_STACK)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
+
+
+async def test_a_store_that_gets_no_thread_does_not_open_and_opens_later(database: Path) -> None:
+    with no_thread(), pytest.raises(NoThread):
+        async with tenure.open_store(database):
+            pytest.fail("it has no thread to write with")
+
+    async with tenure.open_store(database) as store:
+        await store.health_check()
+
+
+async def test_a_read_that_gets_no_thread_is_refused_and_the_host_lives(database: Path) -> None:
+    async def nothing(_: tenure.Run) -> None:
+        """Consume."""
+
+    with trio.fail_after(30):
+        async with tenure.open_supervisor(database, behaviours={"kind": nothing}) as supervisor:
+            alice = await supervisor.spawn("alice", "kind")
+            with no_thread():
+                async with trio.open_nursery() as nursery:  # one connection reads already: a second one needs a thread
+                    refused = trio.Event()
+
+                    async def read() -> None:
+                        try:
+                            await supervisor.read_session("alice")
+                        except NoThread:
+                            refused.set()
+
+                    while not refused.is_set():
+                        nursery.start_soon(read)
+                        nursery.start_soon(read)
+                        await trio.lowlevel.checkpoint()
+                await trio.sleep(4 * supervisor.store.limits.poll_s)  # looks that get none either
+
+            outcome = await (await alice.accept("go")).wait_outcome()
+            assert outcome.phase == "consumed"
+
+
+async def test_a_sync_step_waits_for_its_thread_and_runs_once(database: Path) -> None:
+    ran: list[str] = []
+    asked = trio.Event()
+
+    async def stepping(run: tenure.Run) -> None:
+        asked.set()
+        run.session.append(await run.step("note", ran.append, "once", repeat="never"))
+
+    with trio.fail_after(30):
+        async with tenure.open_supervisor(database, behaviours={"kind": stepping}) as supervisor:
+            alice = await supervisor.spawn("alice", "kind")
+            with no_thread():
+                ticket = await alice.accept("go")
+                await asked.wait()
+                await trio.sleep(0.4)
+            outcome = await ticket.wait_outcome()
+            assert supervisor.statistics().failed_attempts == 0
+
+    assert outcome.phase == "consumed"
+    assert ran == ["once"]
