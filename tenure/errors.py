@@ -895,7 +895,8 @@ class NoThread(StoreError):
     """The system gives this process no further thread.
 
     The machine's side, and nothing happened: a limit of processes or of memory is reached. Ask again, with fewer things at
-    once or a higher limit. Looks of a host and sync steps try again for themselves.
+    once or a higher limit. A host's looks and sync steps try again for themselves. `CannotOpen` is a file that may not be
+    opened.
 
     Fields: what the thread was for.
     """
