@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, final
 
 from attrs import evolve, frozen
@@ -95,6 +95,35 @@ def decide(
     if resets:
         after = evolve(after, state=attached(after.state))
     return Decision(event=event, after=after, reason=reason, changes=tuple(changes), epoch=epoch)
+
+
+def catch_up(runtime_id: LogicalRuntimeId, standing: Standing, stored: RuntimeState, epoch: str) -> Decision | None:
+    """What an owner does where a store verb has written another state than it has published; None where they are one.
+
+    Whoever brought the state has decided, so no arrow is asked for. Stored stop and destroy end the run and the inbox, as these
+    events do; a stored retirement lets the run end first; what is stored as idle goes on working.
+    """
+    if stored is durable(standing):
+        return None
+    event, after = _CAUGHT_UP.get(stored, (LifecycleEvent.ATTACH, RuntimeState.ATTACHED))
+    standing_after, to_store = Standing(state=after), after
+    if after is RuntimeState.ATTACHED:
+        to_store = RuntimeState.IDLE
+    if standing.state is RuntimeState.RUNNING and event not in ENDS_RUN:
+        retires = after is RuntimeState.RETIRED
+        standing_after = evolve(
+            standing, retiring=retires, before=standing.before if retires else RuntimeState.ATTACHED
+        )
+    reason = abandons(event)
+    change = WriteLifecycle(runtime_id=runtime_id, state=to_store, abandon=reason, end_run=event in ENDS_RUN)
+    return Decision(event=event, after=standing_after, reason=reason, changes=(change,), epoch=epoch)
+
+
+_CAUGHT_UP: Final[Mapping[RuntimeState, tuple[LifecycleEvent, RuntimeState]]] = {
+    RuntimeState.DESTROYED: (LifecycleEvent.DESTROY, RuntimeState.DESTROYED),
+    RuntimeState.STOPPED: (LifecycleEvent.STOP, RuntimeState.STOPPED),
+    RuntimeState.RETIRED: (LifecycleEvent.RETIRE, RuntimeState.RETIRED),
+}
 
 
 def publish(facts: RuntimeFacts, decision: Decision, answers: tuple[Any, ...]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar, final
 
 import trio
 
-from tenure.errors import Closed, Error, StaleFence, StoreBroken
+from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NoThread, StaleFence, StoreBroken
 from tenure.persistence.commits.commit import (
     Change,
     Commit,
@@ -32,6 +32,7 @@ from tenure.persistence.facets.inbox.inputs import (
     AcceptInput,
 )
 from tenure.persistence.facets.ownership.lifecycle import Hold
+from tenure.persistence.facets.ownership.ownership import find_holding
 from tenure.persistence.facets.runs.runs import (
     BeginRun,
     NothingBegun,
@@ -39,6 +40,7 @@ from tenure.persistence.facets.runs.runs import (
 )
 from tenure.persistence.model.lifecycle import (
     LifecycleEvent,
+    durable,
 )
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
@@ -52,8 +54,12 @@ from tenure.persistence.seams.nursery import first
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 
-from .commit_channel import CommitChannel
+from .commit_channel import (
+    RETRY_S,
+    CommitChannel,
+)
 from .decisions import (
+    catch_up,
     check_drops,
     decide,
     may_begin,
@@ -130,6 +136,19 @@ class RuntimeActor(Published):
     async def apply(self, event: LifecycleEvent, *also: Change, clear_session: bool = False) -> None:
         """Carry out one lifecycle event, and other changes in the same commit; on disk when this returns."""
         await self._ask(Request(partial(self._in_turn, partial(self._apply, event, also, clear_session=clear_session))))
+
+    async def reread(self, *also: Change) -> None:
+        """Publish what a store verb has written past this actor; on disk, other changes too, when this returns."""
+        await self._ask(Request(partial(self._in_turn, partial(self._reread, also))))
+
+    def hear(self, stored: RuntimeState | None) -> None:
+        """A store verb of this process has landed: inputs came or ended, and the state is as stored, where it was written."""
+        if stored is not None and stored is not durable(self.facts.standing):
+            if stored in (RuntimeState.STOPPED, RuntimeState.DESTROYED):
+                self.facts.run_id = None  # its `Run` does nothing more
+                self.worker.stop()
+            self._start_soon(self._reread_patiently)
+        self.wake()
 
     async def hold(self, reason: str | None, detail: str | None = None, *first: Change) -> None:
         """Mark the runtime held, or resume it with None, behind other changes of the same commit."""
@@ -307,6 +326,29 @@ class RuntimeActor(Published):
             self.publish_event(decision, result.values[: len(decision.changes)])
         elif also:
             await self.channel.commit(*also)
+
+    async def _reread(self, also: tuple[Change, ...]) -> None:
+        facts = self.facts
+        holding = await self._store.read(partial(find_holding, runtime_id=facts.runtime_id))
+        decision = None
+        if holding is not None and holding.fence_token == facts.fence_token:  # else the next commit finds that out
+            decision = catch_up(facts.runtime_id, facts.standing, holding.state, self._store.seams.new_id())
+        if decision is not None:
+            result = await self.channel.commit(*decision.changes, *also)
+            self.publish_event(decision, result.values[: len(decision.changes)])
+        elif also:
+            await self.channel.commit(*also)
+
+    async def _reread_patiently(self) -> None:
+        while self._closed is None:
+            try:
+                await self.reread()
+            except (Contended, DiskFull, CannotOpen, NoThread):
+                await trio.sleep(RETRY_S)  # nothing happened
+            except Error:
+                return  # the actor has ended, or hears of it with its next commit
+            else:
+                return
 
     async def _hold(self, reason: str | None, detail: str | None, first: tuple[Change, ...]) -> None:
         check_drops(self.facts, first)

@@ -98,6 +98,7 @@ class Store:
         self.seams = seams
         self.durability = durability
         self._opened = opened
+        self._on_brought: Callable[[Commit, CommitResult], None] = _unheard
         self._executor = executor
         runner = GroupRunner(
             opened.connection, FACETS, opened.host, opened.registry, durability=durability, limits=limits, seams=seams
@@ -201,6 +202,20 @@ class Store:
         and the cancellation comes at the next checkpoint (design §3).
         """
         return await self._writer.commit(commit)
+
+    async def bring(self, commit: Commit) -> CommitResult:
+        """As `commit`, for what a contract verb brings past the owner of a runtime: one in this process hears of it."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+        def settled(outcome: Outcome) -> None:
+            if isinstance(outcome, CommitResult):
+                self._on_brought(commit, outcome)
+
+        return await self.submit(commit, settled).wait()
+
+    def on_brought(self, heard: Callable[[Commit, CommitResult], None]) -> None:
+        """Have `heard` called, on the trio thread, when a commit of a contract verb has landed. It may not raise."""
+        self._on_brought = heard
 
     async def read(self, read: Callable[[Statements], T]) -> T:
         """Run a sync function over one consistent view, which holds everything acknowledged before the call.
@@ -353,6 +368,10 @@ class Store:
     async def close(self) -> None:
         """Settle whoever still waits, and close everything; see `Closing.close`."""
         await self._closing.close()
+
+
+def _unheard(_: Commit, __: CommitResult) -> None:
+    """No host owns anything here."""
 
 
 async def read_patiently(store: Store, read: Callable[[Statements], T]) -> T:

@@ -28,7 +28,10 @@ from tenure.errors import (
     StoreBroken,
     UnknownKind,
 )
+from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox.input_records import PersistInputs
+from tenure.persistence.facets.ownership.lifecycle import PersistState
 from tenure.persistence.facets.runs import sends
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.model.arguments import checked
@@ -130,6 +133,7 @@ class Supervisor:
         self.requests = Requests(self)
         self.watch = HostWatch(self)
         self.takeovers = Takeovers(self)
+        store.on_brought(self.hear)
 
     # What a host asks for
 
@@ -312,6 +316,21 @@ class Supervisor:
             actor.wake()
         else:
             self.takeovers.begin_for(runtime_id)
+
+    def hear(self, commit: Commit, result: CommitResult) -> None:
+        """A store verb of this process has landed: whoever owns or awaits what it wrote hears of it now. Raises nothing."""
+        brings = [isinstance(change, PersistInputs) and bool(change.states) for change in commit.changes]
+        answered = zip(commit.changes, result.values, strict=False)  # a repeat answers for its first change alone
+        states = [value for change, value in answered if isinstance(change, PersistState)]
+        if commit.runtime_id is None or self.closed or not (any(brings) or states):
+            return
+        with self.mending.net(commit.runtime_id):
+            self.watch.doubt(commit.runtime_id)
+            facts = self._owned.get(commit.runtime_id)
+            if facts is None:
+                self.takeovers.begin_for(commit.runtime_id)
+            else:
+                self.actor(facts).hear(states[-1] if states else None)
 
     def adopt(self, facts: RuntimeFacts) -> None:
         """A runtime has come to this host, in the callback of its commit."""

@@ -23,6 +23,10 @@ class Access(Protocol):
         """See `Store.commit`."""
         ...
 
+    async def bring(self, commit: Commit, /) -> CommitResult:
+        """See `Store.bring`."""
+        ...
+
     async def read(self, read: Callable[[Statements], T], /) -> T:
         """See `Store.read`."""
         ...

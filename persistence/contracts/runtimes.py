@@ -362,7 +362,7 @@ class RuntimeContract:
         return await self._store.read(lambda statements: lifecycle.find_record(statements, target))
 
     async def _write(self, runtime_id: LogicalRuntimeId, fence: int | None, *changes: Change) -> tuple[Any, ...]:
-        result = await self._store.commit(Commit(runtime_id=runtime_id, fence_token=fence, changes=changes))
+        result = await self._store.bring(Commit(runtime_id=runtime_id, fence_token=fence, changes=changes))
         return result.values
 
 

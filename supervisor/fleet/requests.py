@@ -58,6 +58,7 @@ from tenure.persistence.model.values import (
 from .verbs import (
     Done,
     Drop,
+    Reread,
     Retry,
     Verb,
     decode_object,
@@ -237,6 +238,8 @@ class Requests:
     async def perform(self, facts: RuntimeFacts, verb: Verb[T], done: Done | None = None) -> T:
         """Carry out a verb for a runtime of this supervisor; durable when this returns. Raises what the verb raises."""
         answer = await verb.perform(self._supervisor.actor(facts), done)
+        if isinstance(verb, Reread):
+            self._supervisor.watch.doubt(facts.runtime_id)  # what it ended, tickets here have not heard of
         if isinstance(answer, Retried):
             self._supervisor.wake(answer.runtime_id)
         return answer

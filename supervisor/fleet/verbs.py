@@ -22,6 +22,7 @@ from tenure.persistence.facets.ownership.requests import (
     AnswerRequest,
     FinishRequest,
 )
+from tenure.persistence.facets.records.runtimes import REREAD
 from tenure.persistence.facets.runs.dead_letters import (
     DropDeadLetter,
     Retried,
@@ -120,6 +121,22 @@ class Apply(_Silent):
         """See `Verb.changes`."""
         decision = decide(runtime_id, standing, self.event, epoch, clear_session=self.clear_session)
         return () if decision is None else decision.changes
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Reread(_Silent):
+    """Publish what a store verb in another process has written past the owner. Stored with what it wrote; nobody waits."""
+
+    name = REREAD
+
+    async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
+        """See `Verb.perform`."""
+        await actor.reread(*_finish(done))
+
+    def changes(self, _runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
+        """See `Verb.changes`."""
+        return ()
 
 
 @final
@@ -281,7 +298,9 @@ EVENTS: Final = frozenset(
 )
 """Lifecycle events that somebody can ask for."""
 
-_VERBS: Final[Mapping[str, type[Verb[Any]]]] = {each.name: each for each in (Resume, Settle, Cancel, Retry, Drop)}
+_VERBS: Final[Mapping[str, type[Verb[Any]]]] = {
+    each.name: each for each in (Reread, Resume, Settle, Cancel, Retry, Drop)
+}
 
 
 def write_verb(verb: Verb[Any]) -> str:

@@ -107,6 +107,8 @@ class _Known:
 
 def _persist(tx: Transaction, change: PersistInputs) -> None:
     record = runtimes.find_in_hand(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
+    if change.states:
+        runtimes.tell_owner(tx, record)
     tx.room.pop(record.runtime, None)  # what fits into this inbox must be counted anew
     known = [_find(tx, record.runtime, state.input_id) for state in change.states]
     for state, before in zip(change.states, known, strict=True):

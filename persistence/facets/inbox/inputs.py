@@ -41,6 +41,7 @@ from tenure.persistence.model.lifecycle import (
     Standing,
     accepts_input,
 )
+from tenure.persistence.model.phases import is_terminal
 from tenure.persistence.model.policies import (
     DEFAULT_POLICIES,
     InputDurability,
@@ -339,10 +340,14 @@ def find_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_id:
     row = statements.one("inputs.outcome", runtime_id=runtime_id, input_id=input_id)
     if row is None:
         return None
-    check_row(row, (str, OPTIONAL_TEXT, OPTIONAL_TEXT, int, OPTIONAL_INT, OPTIONAL_TEXT), "input", input_id)
-    phase, reason, error, attempts, boundary, run_id = row
+    check_row(row, (str, OPTIONAL_TEXT, OPTIONAL_TEXT, int, OPTIONAL_INT, OPTIONAL_TEXT, str), "input", input_id)
+    phase, reason, error, attempts, boundary, run_id, state = row
+    found = member(InputPhase, phase, "input", input_id)
+    if state == RuntimeState.DESTROYED and not is_terminal(found):
+        # A store verb wrote the tombstone, and said nothing of this input: it never runs, and whoever waits may know.
+        found, reason = InputPhase.ABANDONED, AbandonReason.DESTROYED
     return InputOutcome(
-        phase=member(InputPhase, phase, "input", input_id),
+        phase=found,
         reason=reason,
         error=error,
         attempts=attempts,

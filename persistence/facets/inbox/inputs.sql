@@ -8,10 +8,15 @@ SELECT count(*) FROM (SELECT 1 FROM inputs WHERE runtime = :runtime AND finished
                       ORDER BY admission LIMIT :count) AS unfinished;
 
 -- name: inputs.insert
--- Admission is the row's own key: later inputs come later, and nothing else needs counting.
+-- Admission is the row's own key: later inputs come later, and nothing else needs counting; but for what a store verb has
+-- written with a higher one, and waits.
 INSERT INTO inputs (input, input_id, runtime, generation, admission, kind, lane, durability, source, idempotency_key,
                     payload_digest, seal, phase, attempts, created_at, updated_at, history)
-VALUES (:key, :input_id, :runtime, :generation, :key, :kind, :lane, :durability,
+VALUES (:key, :input_id, :runtime, :generation,
+        (SELECT CASE WHEN max(w.admission) IS NULL OR max(w.admission) < :key THEN :key
+                     WHEN max(w.admission) < 9223372036854775807 THEN max(w.admission) + 1 ELSE max(w.admission) END
+         FROM inputs w WHERE w.runtime = :runtime AND w.finished_at IS NULL),
+        :kind, :lane, :durability,
         :source, :idempotency_key, :payload_digest, :seal, :phase, 0, :now, :now, :history);
 
 -- name: inputs.insert_payload
@@ -136,7 +141,7 @@ WHERE i.input > :after AND i.finished_at IS NULL
 GROUP BY r.runtime_id;
 
 -- name: inputs.outcome
-SELECT i.phase, i.reason, i.error, i.attempts, i.boundary, u.run_id
+SELECT i.phase, i.reason, i.error, i.attempts, i.boundary, u.run_id, r.state
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN runs u ON u.run = i.run
 WHERE r.runtime_id = :runtime_id AND i.input_id = :input_id;
 

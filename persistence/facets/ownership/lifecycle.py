@@ -85,6 +85,9 @@ class LifecycleWritten:
 
 def _write_lifecycle(tx: Transaction, change: WriteLifecycle) -> LifecycleWritten:
     record = runtimes.load(tx, change.runtime_id)
+    if record.state is RuntimeState.DESTROYED and change.state is not RuntimeState.DESTROYED:
+        # Decided on a state that was published, while a store verb wrote the tombstone.
+        raise RuntimeDestroyed(runtime_id=change.runtime_id)
     abandoned: tuple[InputId, ...] = ()
     if change.abandon is not None:
         abandoned = inputs.abandon_all(tx, record.runtime, change.abandon)
@@ -99,6 +102,7 @@ def _write_lifecycle(tx: Transaction, change: WriteLifecycle) -> LifecycleWritte
     if change.clear_session:
         snapshots.clear(tx, record)
     record.state = change.state
+    record.record_version = LIFECYCLE_RECORD_VERSION
     if change.state is RuntimeState.DESTROYED:
         record.owner = None
     runtimes.save(tx, record)
@@ -160,8 +164,9 @@ def _persist_state(tx: Transaction, change: PersistState) -> RuntimeState:
     record = runtimes.find_in_hand(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
     record.state = durable_state(change.state, retiring=record.state is RuntimeState.RETIRED)
     record.record_version = LIFECYCLE_RECORD_VERSION
-    if record.state is RuntimeState.DESTROYED:
-        record.owner = None
+    runtimes.tell_owner(tx, record)
+    if record.state is RuntimeState.DESTROYED and runtimes.living_holder(tx, record.owner) is None:
+        record.owner = None  # else its owner ends the run and the inbox first, and lets go then
     runtimes.save(tx, record)
     if change.binding is not None:
         facts = _encode(change.binding)

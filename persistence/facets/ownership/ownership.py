@@ -126,6 +126,9 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
         record.session = sessions.create(tx, change.session_id, record.runtime)
     record.kind = change.kind
     record.record_version = LIFECYCLE_RECORD_VERSION
+    if record.state is RuntimeState.INITIALIZING:  # made by store verbs; its inbox stays
+        begun = transition(Standing(state=record.state), LifecycleEvent.INITIALIZE, runtime_id=change.runtime_id)
+        record.state = begun.state
     if change.revive or record.state is not RuntimeState.STOPPED:
         attach = transition(Standing(state=record.state), LifecycleEvent.ATTACH, runtime_id=change.runtime_id)
         record.state = durable(attach)

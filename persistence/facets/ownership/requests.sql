@@ -2,6 +2,11 @@
 INSERT INTO requests (request_id, runtime, verb, arguments, host, created_at)
 VALUES (:request_id, :runtime, :verb, :arguments, :host, :now);
 
+-- name: requests.tell
+INSERT INTO requests (request_id, runtime, verb, arguments, host, created_at)
+SELECT :request_id, :runtime, :verb, '{}', :host, :now
+WHERE NOT EXISTS (SELECT 1 FROM requests WHERE request_id = :request_id);
+
 -- name: requests.finish
 UPDATE requests SET answer = :answer, done_at = :now WHERE request_id = :request_id AND done_at IS NULL;
 

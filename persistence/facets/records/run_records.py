@@ -22,6 +22,7 @@ from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunId,
+    RuntimeState,
 )
 
 from . import runtimes
@@ -129,10 +130,10 @@ def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> Run
     """The run that a change of its own speaks of; it must be the runtime's current one.
 
     Raises:
-        InvalidTransition: The run has ended, or another one has begun.
+        InvalidTransition: The run has ended, or another one has begun, or the runtime was stopped or destroyed meanwhile.
     """
     record = runtimes.load(tx, runtime_id)
-    if record.run is not None:
+    if record.run is not None and record.state not in (RuntimeState.STOPPED, RuntimeState.DESTROYED):
         run = load(tx, record.run)
         if run.run_id == run_id:
             return run

@@ -264,6 +264,21 @@ def check_fence(tx: Transaction, commit: Commit) -> None:
     save(tx, record)
 
 
+REREAD: Final = "reread"
+"""The verb that tells an owner in another process that a store verb has written its runtime under its token."""
+
+
+def tell_owner(tx: Transaction, record: RuntimeRecord) -> None:
+    """Have the owner hear of what this commit writes past it, where it is another host: by a request to read anew."""
+    if record.owner in (None, tx.host) or REREAD in tx.notes:
+        return
+    tx.notes[REREAD] = True
+    request_id = (
+        f"{REREAD}:{tx.host}:{tx.group}:{record.runtime}"  # once a group: it is read when all of that is on disk
+    )
+    tx.run("requests.tell", request_id=request_id, runtime=record.runtime, verb=REREAD, host=tx.host, now=tx.now)
+
+
 def living_holder(tx: Transaction, owner: int | None) -> str | None:
     """Incarnation of the host that owns a runtime; None where it has closed, was lost, or is not there."""
     incarnation, _, closed_at, lost_at = tx.one("ownership.host", host=owner) or (None, "", 0, 0)

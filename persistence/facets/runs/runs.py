@@ -26,6 +26,10 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
+from tenure.persistence.model.lifecycle import (
+    Standing,
+    runs_inputs,
+)
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
@@ -115,8 +119,8 @@ class NothingBegun:
 
 def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun:
     record = runtimes.load(tx, change.runtime_id)
-    if record.held is not None:
-        return NothingBegun()
+    if record.held is not None or not runs_inputs(Standing(state=record.state)):
+        return NothingBegun()  # a store verb may have stopped it, and its owner not have heard of it
     if record.run is not None or _next_reopened(tx, record):
         again = not restarting.wanted(tx, record.run or 0) or restarting.restart(tx, record, change.run_id)
         if record.run is not None:
