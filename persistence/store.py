@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final, TypeVar, final
+from typing import TypeVar, final
 
 import trio
 
 from tenure.errors import (
-    CannotOpen,
     Closed,
     Contended,
     Error,
     InvalidInput,
     NotFound,
-    NoThread,
     StoreBroken,
     WeakDurability,
 )
@@ -81,9 +79,6 @@ from .writing.writer import (
 )
 
 T = TypeVar("T")
-
-READ_AGAIN_S: Final = 0.25
-"""Seconds until a read is tried again that the process had no thread, or no file descriptor, for."""
 
 
 @final
@@ -372,15 +367,6 @@ class Store:
 
 def _unheard(_: Commit, __: CommitResult) -> None:
     """No host owns anything here."""
-
-
-async def read_patiently(store: Store, read: Callable[[Statements], T]) -> T:
-    """As `Store.read`, and again for as long as the process has no thread or no file descriptor for it: that is no answer."""
-    while True:
-        try:
-            return await store.read(read)
-        except (CannotOpen, NoThread):
-            await trio.sleep(READ_AGAIN_S)
 
 
 @guarded

@@ -52,12 +52,10 @@ from tenure.persistence.model.values import (
     InputId,
     RunBoundaryReceipt,
 )
+from tenure.persistence.reading.patience import patiently
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import came_by_signal, unprotected
-from tenure.persistence.store import (
-    Store,
-    read_patiently,
-)
+from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.operators.log import HostLog
 
@@ -175,7 +173,7 @@ class Execution:
         if not begun.again:
             return empty_journal()
         try:
-            return await read_patiently(self._store, lambda statements: load_journal(statements, begun.run))
+            return await patiently(lambda: self._store.read(lambda statements: load_journal(statements, begun.run)))
         except Corrupt as exc:
             # No fault of the behaviour, and what it did may not be done again: a person must look (design §5).
             message = f"what the run recorded cannot be read: {exc}"
