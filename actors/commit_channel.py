@@ -14,6 +14,7 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.persistence.writing.writer import Pending
@@ -26,7 +27,7 @@ RETRY_S: Final = 0.25
 RETRY_LIMIT_S: Final = 5.0
 
 Settled = Callable[[Outcome], None]
-Defect = Callable[[LogicalRuntimeId, Exception], None]
+Defect = Callable[[LogicalRuntimeId, BaseException], None]
 
 
 @final
@@ -81,7 +82,10 @@ class CommitChannel:
         def settled(outcome: Outcome) -> None:
             try:
                 on_settled(outcome)
-            except Exception as exc:  # noqa: BLE001 - raised from here it would stop the store, and with it everybody
+            except BaseException as exc:
+                if is_for_others(exc):
+                    raise
+                # Raised from here it would stop the store, and every runtime with it.
                 self._defect(self._facts.runtime_id, exc)
 
         return settled

@@ -25,7 +25,7 @@ class Listener(Protocol):
         """Inputs were abandoned because no run can take them."""
         ...
 
-    def defect(self, runtime_id: LogicalRuntimeId, error: Exception, /) -> None:
+    def defect(self, runtime_id: LogicalRuntimeId, error: BaseException, /) -> None:
         """A mistake of ours: what is published of the runtime need not be what is stored. Raises nothing."""
         ...
 

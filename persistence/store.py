@@ -59,7 +59,7 @@ from .reading.user_connection import QueryConnection
 from .seams.executors import Executor
 from .seams.interrupts import guarded, to_the_end
 from .seams.limits import Limits
-from .seams.nursery import background
+from .seams.nursery import background, is_for_others
 from .seams.seams import Seams
 from .upkeep.prune import prune
 from .writing.closing import (
@@ -93,7 +93,7 @@ class Store:
         self.seams = seams
         self.durability = durability
         self._opened = opened
-        self._on_brought: Callable[[Commit, CommitResult], None] = _unheard
+        self._on_brought: Callable[[Commit, CommitResult], None] | None = None
         self._executor = executor
         runner = GroupRunner(
             opened.connection, FACETS, opened.host, opened.registry, durability=durability, limits=limits, seams=seams
@@ -203,7 +203,7 @@ class Store:
         await trio.lowlevel.checkpoint_if_cancelled()
 
         def settled(outcome: Outcome) -> None:
-            if isinstance(outcome, CommitResult):
+            if self._on_brought is not None and isinstance(outcome, CommitResult):
                 self._on_brought(commit, outcome)
 
         return await self.submit(commit, settled).wait()
@@ -349,8 +349,10 @@ class Store:
         """Seconds since the lease was renewed last; where the boot clock is a user's and raises, it must be renewed now."""
         try:
             return self.seams.boot_clock() - self._writer.renewed_at
-        except Exception:  # noqa: BLE001 - the group that renews asks the clock itself, and says what it raises
-            return self.limits.renew_s
+        except BaseException as exc:
+            if is_for_others(exc):
+                raise
+            return self.limits.renew_s  # the group that renews asks the clock itself, and says what it raises
 
     async def serve(self) -> None:
         """Run the writer, and close everything when the store breaks; see `Closing.serve`."""
@@ -363,10 +365,6 @@ class Store:
     async def close(self) -> None:
         """Settle whoever still waits, and close everything; see `Closing.close`."""
         await self._closing.close()
-
-
-def _unheard(_: Commit, __: CommitResult) -> None:
-    """No host owns anything here."""
 
 
 @guarded

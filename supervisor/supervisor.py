@@ -44,6 +44,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
     check_runtime_id,
 )
+from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.seams.step_threads import StepThreads
 from tenure.persistence.store import Store
 
@@ -377,7 +378,10 @@ class Supervisor:
             self.end_with(exc)
         except Closed:
             return
-        except Exception as exc:  # noqa: BLE001 - a mistake of ours; it is passed on, as the cause
+        except BaseException as exc:
+            # A mistake of ours, or of the user's code where ours forgot to look; it is passed on, as the cause.
+            if is_for_others(exc):
+                raise
             if runtime_id is None:
                 self.end_with(as_defect(exc))
             else:

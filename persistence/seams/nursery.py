@@ -14,6 +14,8 @@ from typing import cast, final
 
 import trio
 
+from tenure.persistence.model.texts import leaves
+
 from .interrupts import interrupt_in
 
 
@@ -93,3 +95,11 @@ def _first_leaf(error: BaseException) -> BaseException:
     if isinstance(error, BaseExceptionGroup):
         return _first_leaf(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
     return error
+
+
+def is_for_others(error: BaseException) -> bool:
+    """Whether an exception has to go on whatever it meets: a cancellation of trio's, or what asks the process to end.
+
+    Any other one that a user's code raises is a failure like another, also where it is no `Exception`.
+    """
+    return any(issubclass(type(each), trio.Cancelled | KeyboardInterrupt | SystemExit) for each in leaves(error))

@@ -45,6 +45,7 @@ from tenure.persistence.facets.records.runtimes import check_fence
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.seams.seams import Seams
 
 from .host_row import (
@@ -345,6 +346,8 @@ def _time(clock: Callable[[], float]) -> float:
         now = float(clock())
         if math.isfinite(now):
             return now
-    except Exception as exc:
+    except BaseException as exc:
+        if is_for_others(exc):
+            raise
         raise as_defect(exc) from exc
     raise Internal(detail=f"a clock shows {now}")

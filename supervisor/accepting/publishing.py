@@ -36,7 +36,7 @@ class Publishing:
         tickets: Tickets,
         wake: Callable[[LogicalRuntimeId], None],
         log: HostLog,
-        distrust: Callable[[LogicalRuntimeId, Exception], None],
+        distrust: Callable[[LogicalRuntimeId, BaseException], None],
     ) -> None:
         """`wake` lets a runtime look into its inbox; `distrust` hears of mistakes of ours in publishing one."""
         self._tickets = tickets

@@ -32,6 +32,7 @@ from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
 )
+from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.writing.host_row import (
     OtherHost,
     OtherHosts,
@@ -203,7 +204,10 @@ class HostWatch:
             raise
         except NOT_NOW:
             return False
-        except Exception as exc:  # noqa: BLE001 - nothing that is stored, and no mistake of ours in reading it, ends a host
+        except BaseException as exc:
+            if is_for_others(exc):
+                raise
+            # Nothing that is stored, and no mistake in reading it, ends a host.
             self._supervisor.log.look_failed(exc)
             return False
         return True

@@ -20,6 +20,7 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.runs.runs import ChargeCrash
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.seams.nursery import is_for_others
 from tenure.supervisor.fleet.host_watch import NOT_NOW
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Mending:
         """Nothing is in doubt."""
         self._supervisor = supervisor
 
-    def distrust(self, runtime_id: LogicalRuntimeId, defect: Exception) -> None:
+    def distrust(self, runtime_id: LogicalRuntimeId, defect: BaseException) -> None:
         """A mistake of ours: what is published of this runtime need not be what is stored. Raises nothing."""
         supervisor = self._supervisor
         supervisor.log.defect(runtime_id, defect)
@@ -56,7 +57,9 @@ class Mending:
             raise
         except Error:
             return
-        except Exception as exc:  # noqa: BLE001 - see above
+        except BaseException as exc:
+            if is_for_others(exc):
+                raise
             self.distrust(runtime_id, exc)
 
     async def _take_anew(self, facts: RuntimeFacts) -> None:
@@ -68,8 +71,10 @@ class Mending:
                 await supervisor.takeovers.take_quietly(facts.runtime_id, facts.kind)
             except (StoreBroken, Closed):
                 raise
-            except Exception as exc:  # noqa: BLE001 - tried again for as long as the mistake lasts: somebody waits for it
-                supervisor.log.defect(facts.runtime_id, exc)
+            except BaseException as exc:
+                if is_for_others(exc):
+                    raise
+                supervisor.log.defect(facts.runtime_id, exc)  # tried again while it lasts: someone waits for it
             else:
                 return  # ours again; or another host's, or gone, and then not our trouble
 

@@ -27,6 +27,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     SessionId,
 )
+from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.writing.group import Outcome as CommitOutcome
 from tenure.supervisor.fleet.host_watch import NOT_NOW
 from tenure.supervisor.runs.restart import wait_left
@@ -91,7 +92,10 @@ class Takeovers:
             return  # somebody was faster
         except Error as exc:  # damaged, say: then its work is not ours, and blocks nobody else's
             self._supervisor.log.takeover_failed(runtime_id, exc, again=False)
-        except Exception as exc:  # noqa: BLE001 - and so with a mistake of ours
+        except BaseException as exc:
+            if is_for_others(exc):
+                raise
+            # And so with a mistake of ours.
             self._supervisor.log.takeover_failed(runtime_id, as_defect(exc), again=False)
 
     def begin_for(self, runtime_id: LogicalRuntimeId) -> None:

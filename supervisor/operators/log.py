@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Final, final
 
 from tenure.actors.facts import RuntimeFacts
@@ -20,6 +19,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunId,
 )
+from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.seams.step_threads import StepThread
 
 ROOT: Final = "tenure"
@@ -134,7 +134,7 @@ class HostLog:
         why = "it is dead" if seized else "it renewed nothing for one lease"
         _write(HOSTS, logging.WARNING, f"host {incarnation} is lost, {why}: its runtimes can be taken over")
 
-    def look_failed(self, error: Exception) -> None:
+    def look_failed(self, error: BaseException) -> None:
         """A look at what other hosts wrote met a mistake of ours; it is repeated, and written down where it is another one."""
         text = named(error)
         if text != self._failed_look:
@@ -164,5 +164,8 @@ def _first_line(text: str | None) -> str:
 def _write(logger: str, level: int, text: str, error: BaseException | None = None, **fields: str) -> None:
     # Some lines are written in the callback of a commit: a handler that raises is the program's mistake, and may not cost
     # it the host. Handlers of the standard library report their own errors.
-    with suppress(Exception):
+    try:
         logging.getLogger(logger).log(level, "%s", text, exc_info=error, extra=fields)
+    except BaseException as exc:
+        if is_for_others(exc):
+            raise
