@@ -286,7 +286,7 @@ class Steps:
                     raise  # it ends more than the step
                 if not self._actor.executes(self._entering.run_id) or exc is self._entering.fault:
                     raise  # it was dropped, and records nothing more; or its runtime is held for it
-                if type(exc) is LimitReached and exc.what == GIVEN_UP:
+                if type(exc) is LimitReached and exc.what == GIVEN_UP:  # asked past what an object says of its class
                     await self._hold_unstarted(asked, flight, exc)
                     raise
                 if not _tries_again(exc, flight.attempt, terms):
@@ -388,9 +388,8 @@ def fails_step(error: BaseException) -> bool:
 def _tries_again(error: BaseException, attempt: int, terms: StepTerms) -> bool:
     if attempt >= terms.attempts:
         return False
-    found = leaves(error)
-    kinds = [type(each) for each in found]  # an exception of a user's may lie about its class, or raise when asked
-    return not any(issubclass(each, LAST) for each in kinds) and all(issubclass(each, terms.retry_on) for each in kinds)
+    kinds = [type(each) for each in leaves(error)]
+    return not any(issubclass(kind, LAST) for kind in kinds) and all(issubclass(kind, terms.retry_on) for kind in kinds)
 
 
 def is_async(function: Function) -> bool:

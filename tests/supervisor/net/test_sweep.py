@@ -126,6 +126,38 @@ class InStep(Place):
         return function
 
 
+class InMap(Place):
+    def behaviour(self) -> Any:
+        async def function(run: tenure.Run) -> None:
+            await run.map("off", lambda _: self.bomb.go_off(), [1, 2], repeat="freely")
+
+        return function
+
+
+class InGather(Place):
+    def behaviour(self) -> Any:
+        async def branch() -> None:
+            await trio.lowlevel.checkpoint()
+            self.bomb.go_off()
+
+        async def function(run: tenure.Run) -> None:
+            await run.gather(branch, branch)
+
+        return function
+
+
+class InFirst(Place):
+    def behaviour(self) -> Any:
+        async def branch() -> None:
+            await trio.lowlevel.checkpoint()
+            self.bomb.go_off()
+
+        async def function(run: tenure.Run) -> None:
+            await run.first(branch, branch)
+
+        return function
+
+
 class InDoubt(Place):
     def behaviour(self) -> Any:
         doubted: list[Any] = []
@@ -277,6 +309,9 @@ PLACES: dict[str, type[Place]] = {
     "Behaviour.function": InFunction,
     "Behaviour.in_doubt": InDoubt,
     "Behaviour.payload": InPayload,
+    "Run.first.functions": InFirst,
+    "Run.gather.functions": InGather,
+    "Run.map.function": InMap,
     "Run.step.function": InStep,
     "Seams.boot_clock": InBootClock,
     "Seams.random": InRandom,
