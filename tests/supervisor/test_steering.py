@@ -62,10 +62,11 @@ async def test_what_came_in_to_steer_just_before_a_restart_is_joined_after_it(
     database: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def deaf(run: tenure.Run) -> None:
-        await run.checkpoint()  # the wait's first look into the inbox
+        await run.checkpoint()  # it has looked into the inbox, and found nothing yet
         await trio.sleep_forever()
 
     async def wait_once(run: tenure.Run) -> None:
+        await run.checkpoint()
         run.session.append([entry.payload for entry in await run.wait_steered()])
 
     async def body(supervisor: tenure.Supervisor) -> None:
