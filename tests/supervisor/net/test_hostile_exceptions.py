@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import pytest
 import trio.testing
@@ -73,7 +73,7 @@ class Disguised(Exception):
 
 class NoTraceback(Exception):
     @property
-    def __traceback__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def __traceback__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride] - that is the point
         raise ValueError("no traceback")
 
     @__traceback__.setter
@@ -88,10 +88,11 @@ class EvilGroup(ExceptionGroup[Exception]):
 
 
 def nested(depth: int) -> Exception:
-    error: Any = ValueError("the innermost")
+    error: Exception = ValueError("the innermost")
     for _ in range(depth):
-        error = ExceptionGroup("again", [error])
-    return cast("Exception", error)
+        outer: ExceptionGroup[Exception] = ExceptionGroup("again", [error])
+        error = outer
+    return error
 
 
 HOSTILE: dict[str, Callable[[], BaseException]] = {

@@ -13,7 +13,7 @@ import itertools
 import logging
 import os
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -81,7 +81,7 @@ class Bomb:
             raise error
 
     @contextmanager
-    def armed_for(self) -> Iterator[None]:
+    def armed_for(self) -> Generator[None]:
         self.armed = True
         try:
             yield
@@ -128,8 +128,11 @@ class InStep(Place):
 
 class InMap(Place):
     def behaviour(self) -> Any:
+        def go_off(_: object) -> None:
+            self.bomb.go_off()
+
         async def function(run: tenure.Run) -> None:
-            await run.map("off", lambda _: self.bomb.go_off(), [1, 2], repeat="freely")
+            await run.map("off", go_off, [1, 2], repeat="freely")
 
         return function
 
@@ -165,7 +168,7 @@ class InDoubt(Place):
         def once() -> None:
             doubted.append(None)
             if len(doubted) == 1:
-                raise trio.Cancelled._create(source="deadline")  # its dispatch stays, and nobody knows
+                raise trio.Cancelled._create(source="deadline")  # pyright: ignore[reportPrivateUsage]  # its dispatch stays, and nobody knows
 
         async def function(run: tenure.Run) -> None:
             await run.step("once", once, repeat="never")
@@ -292,7 +295,7 @@ class InLog(Place):
         bomb = self.bomb
 
         class Handler(logging.Handler):
-            def emit(self, _: logging.LogRecord) -> None:
+            def emit(self, record: logging.LogRecord) -> None:
                 bomb.go_off()
 
         handler = Handler()
