@@ -63,6 +63,7 @@ from tests.persistence.contracts.owned import (
     live,
 )
 from tests.persistence.contracts.test_damage import TABLES as CONTRACT_TABLES
+from tests.persistence.contracts.test_journal_damage import TABLES as JOURNAL_TABLES
 
 ROUNDS = {"memory": 2, "file": 1}
 
@@ -96,7 +97,7 @@ OTHER_HOST = (
 
 
 def test_no_table_is_forgotten() -> None:
-    assert set(SCHEMA) == set(TABLES) | set(CONTRACT_TABLES) | OF_ALL
+    assert set(SCHEMA) == set(TABLES) | set(CONTRACT_TABLES) | set(JOURNAL_TABLES) | OF_ALL
 
 
 def read(
