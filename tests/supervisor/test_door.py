@@ -92,6 +92,7 @@ def test_every_verb_of_a_host_that_takes_a_value_is_in_the_sweep() -> None:
 NOT_VALUES = {
     "supervisor.end_with",
     "supervisor.guard",
+    "supervisor.hear",
     "runtime.resume",
     "runtime.settle_step",
     "runtime.wait_state",

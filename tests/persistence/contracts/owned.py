@@ -80,21 +80,33 @@ class Owner:
         change = runs.BeginRun(runtime_id=self.runtime_id, run_id=RunId(self.named(run)), batch=batch)
         return (await self.write(change))[0]
 
-    async def step(self, run: str, name: str, status: entries.EntryStatus, result: bytes | None = None) -> None:
-        await self.write(
-            entries.RecordEntry(
-                runtime_id=self.runtime_id,
-                run_id=RunId(self.named(run)),
-                place=f"main/{name}",
-                kind=entries.EntryKind.STEP,
-                name=name,
-                arguments_digest=digest(b"[]"),
-                version="1",
-                repeat=entries.Repeat.NEVER,
-                status=status,
-                result=result,
-                started_at=1.0,
-            )
+    async def step(
+        self, run: str, name: str, status: entries.EntryStatus, result: bytes | None = None, place: str = "main/1"
+    ) -> None:
+        await self.write(self.entry(run, entries.EntryKind.STEP, name, status, result, place, entries.Repeat.NEVER))
+
+    def entry(
+        self,
+        run: str,
+        kind: entries.EntryKind,
+        name: str,
+        status: entries.EntryStatus,
+        result: bytes | None,
+        place: str,
+        repeat: entries.Repeat = entries.Repeat.FREELY,
+    ) -> Change:
+        return entries.RecordEntry(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            place=place,
+            kind=kind,
+            name=name,
+            arguments_digest=digest(b"[]"),
+            version="1",
+            repeat=repeat,
+            status=status,
+            result=result,
+            started_at=1.0,
         )
 
     def append(self, run: str, *messages: bytes) -> Change:
@@ -187,8 +199,11 @@ class Owner:
             self.send("run", 1, "peer"),
             self.send("run", 2, "nobody"),
             self.receipt("run"),
+            self.entry(
+                "run", entries.EntryKind.CHECKPOINT, "checkpoint", entries.EntryStatus.SUCCEEDED, None, "main/2"
+            ),
         )
-        await self.step("run", "paid", entries.EntryStatus.DISPATCHED)
+        await self.step("run", "paid", entries.EntryStatus.DISPATCHED, place="main/3")
         await self.accept("steering", lane=Lane.STEER)
 
 

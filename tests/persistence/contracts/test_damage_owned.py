@@ -146,7 +146,7 @@ def writes(owner: Owner, peer: str) -> Calls:
     known, begun = RunId(owner.named("run")), RunId(owner.named("next"))
     cancel = inputs.CancelInput(runtime_id=name, input_id=InputId(owner.named("waiting")))
     doubt = entries.DoubtEntries(runtime_id=name, run_id=known)
-    settle = entries.SettleEntry(runtime_id=name, run_id=known, place="main/paid", ran=True, result=b'"paid"')
+    settle = entries.SettleEntry(runtime_id=name, run_id=known, place="main/3", ran=True, result=b'"paid"')
     return {
         "accept": partial(owner.accept, "new"),
         "accept again": partial(owner.accept, "first", idempotency_key="key"),
