@@ -440,7 +440,8 @@ class OwnerMachine(RuleBasedStateMachine):
         anything = not wanted or data.draw(seldom)
         return InputId(data.draw(st.sampled_from(["no such input", *known] if anything else wanted)))
 
-    @rule(name=names, data=st.data(), verb=st.sampled_from(("cancel", "retry", "retry", "fresh", "drop")), which=tokens)
+    # A fresh retry restarts its run at the next begin, which the model does not know: tests of deploys have it.
+    @rule(name=names, data=st.data(), verb=st.sampled_from(("cancel", "retry", "retry", "drop")), which=tokens)
     def inbox_verb(self, name: str, data: Any, verb: str, which: str) -> None:
         input_id, runtime_id = self.some_input(data, name, dead=verb != "cancel"), LogicalRuntimeId(name)
 
