@@ -60,6 +60,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         promises={lifecycle.WriteLifecycle: owners.written, lifecycle.PersistState: owners.written},
         check=owners.check_lifecycle,
     ),
+    FacetProof(name="restarting"),  # how a run goes on is judged by what it does then
     FacetProof(name="inputs", promises={inputs.AcceptInput: inbox.accepted}, check=inbox.check_inputs),
     FacetProof(
         name="runs",

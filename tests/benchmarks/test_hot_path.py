@@ -97,7 +97,7 @@ def executed() -> Iterator[list[str]]:
     apsw.connection_hooks.remove(hook)
 
 
-async def test_a_boundary_writes_four_rows_and_reads_none(executed: list[str]) -> None:
+async def test_a_boundary_writes_five_rows_and_reads_none(executed: list[str]) -> None:
     async def checkpoint(run: tenure.Run) -> None:
         for number in range(INPUTS):
             executed.clear()
@@ -113,6 +113,7 @@ async def test_a_boundary_writes_four_rows_and_reads_none(executed: list[str]) -
         "UPDATE hosts SET",
         "INSERT INTO nodes",
         "INSERT INTO receipts",
+        "INSERT INTO entries",
         "SELECT 1 FROM",  # whether anything steers the run: asked by `Run.checkpoint`
         "UPDATE sessions SET",
         "UPDATE runtimes SET",
