@@ -367,6 +367,7 @@ class _Writer(Connection):
     def rollback_to_savepoint(self) -> None:
         self._execute("ROLLBACK TO one_commit")
         self._execute("RELEASE one_commit")
+        self._keys.forget()  # what it wrote is gone: its keys are free, as where it is left out
 
     @property
     def needs_maintenance(self) -> bool:
