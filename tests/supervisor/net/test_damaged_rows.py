@@ -108,8 +108,8 @@ async def test_no_junk_in_a_row_that_a_background_task_reads_ends_the_host(
                 writer.run(ask)
             rows = writer.run(f"SELECT {key}, {column} FROM {table} WHERE {only(table)}")
             waiting = await supervisor.ticket("mallory", input_id=input_id)
-            damaged = writer.run(f"UPDATE {table} SET {column} = ? WHERE {only(table)} RETURNING 1", junk)
-            landed += isinstance(damaged, list) and bool(damaged)
+            damaged: Any = writer.run(f"UPDATE {table} SET {column} = ? WHERE {only(table)} RETURNING 1", junk)
+            landed += type(damaged) is list and damaged != []
 
             supervisor.watch.stir()
             supervisor.watch.leave_over()

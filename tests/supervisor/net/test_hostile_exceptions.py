@@ -77,7 +77,7 @@ class NoTraceback(Exception):
         raise ValueError("no traceback")
 
     @__traceback__.setter
-    def __traceback__(self, _: Any) -> None:
+    def __traceback__(self, _: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Nothing may be set either."""
 
 
