@@ -189,15 +189,15 @@ def test_a_statement_outside_its_savepoint_is_seen(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, commit_one = sqlite._Writer.run, GroupRunner._commit
+    write, commit_one = sqlite._Writer.write, GroupRunner._commit
     scenario, accepts = EveryCommit(days=6), count(1)
 
-    def full_in_the_middle(self: sqlite._Writer, name: str, /, **parameters: Any) -> int:
+    def full_in_the_middle(self: sqlite._Writer, name: str, /, **parameters: Any) -> None:
         # What SQLite does where a statement finds the disk full: the whole transaction is gone.
         if name == "inputs.insert_payload" and next(accepts) % 5 == 0:
             self.rollback()
             raise DiskFull
-        return run(self, name, **parameters)
+        write(self, name, **parameters)
 
     def commit_and_go_on(self: GroupRunner, tx: Transaction, commit: Commit) -> Outcome:
         try:
@@ -210,7 +210,7 @@ def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPa
             await scenario(machine, witness)
 
     cut = PowerCut(scenario=on_a_small_disk, check=store_check(), budget=150)
-    monkeypatch.setattr(sqlite._Writer, "run", full_in_the_middle)
+    monkeypatch.setattr(sqlite._Writer, "write", full_in_the_middle)
     cut.run()
     assert next(accepts) > 5
     monkeypatch.setattr(GroupRunner, "_commit", commit_and_go_on)

@@ -58,6 +58,8 @@ def test_each_kill_leaves_what_the_story_says(tmp_path: Path) -> None:
 
 def test_an_answer_comes_after_a_restart_and_nothing_is_paid_twice(tmp_path: Path) -> None:
     told = after_folder(tell("approvals.py", "--db", tmp_path / "a.db"), tmp_path)
+    # A wait looks once when it is entered and once for each wake-up, so how many looks came before is a matter of time.
+    told = re.sub(r"step pay at main/\d+ ", "step pay at main/N ", told)
 
     assert told == Path(__file__).with_name("approvals.txt").read_text(encoding="utf-8")
 
