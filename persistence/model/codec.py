@@ -23,6 +23,7 @@ from .texts import text_of
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 _decoder: Final = msgspec.json.Decoder()
 _PLAIN: Final = frozenset((str, int, bool, NoneType))
+_TEXT: Final = frozenset((str,))
 _LOST: Final = (bytes, bytearray, memoryview, set, frozenset)
 _TEXTS: Final = (Decimal, UUID, timedelta, date, time)
 """What the encoder makes a text of. In an instance of a class the class makes it again; elsewhere it would stay a text."""
@@ -80,7 +81,8 @@ def _refuse_lost(value: object) -> None:
         if kind in _PLAIN:
             continue
         if kind is dict or issubclass(kind, Mapping):
-            _check_keys(each)
+            if not _TEXT.issuperset(map(type, each)):
+                _check_keys(each)
             found += each.values()
         elif issubclass(kind, list | tuple):
             found += each

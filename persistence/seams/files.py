@@ -17,7 +17,15 @@ OWNER_ONLY = 0o600
 """Mode of every file that tenure creates."""
 
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-_SETTLED_NS: Final = 3_000_000_000  # some file systems count in steps of two seconds
+_COARSE_NS: Final = 3_000_000_000
+"""So old is a stamp before it counts: some file systems count in steps of two seconds."""
+
+_TICK_NS: Final = 10_000_000
+"""The longest tick of a system's clock; a stamp between two of them is of a file system that counts in ticks."""
+
+_FINE_NS: Final = 10 * _TICK_NS
+"""So old is a stamp before it counts where the file system counts in ticks. Until then four names are looked at, twice a group:
+a host that commits alone spent a tenth of its time on that for its first three seconds."""
 
 
 class Files(Protocol):
@@ -108,6 +116,11 @@ def identity_of(found: os.stat_result) -> str:
     return f"{found.st_dev}:{found.st_ino}"
 
 
+def is_settled(changed_ns: int, now_ns: int) -> bool:
+    """Whether a file system that stamped a change with this time stamps every change from now on with a later one."""
+    return now_ns - changed_ns > (_FINE_NS if changed_ns % _TICK_NS else _COARSE_NS)
+
+
 def folder_of(path: str) -> str:
     """The folder in which a file stands, as `Files` takes it."""
     return str(Path(path).parent)
@@ -137,7 +150,7 @@ class OsFiles:
         """See `Files.names_stamp`. The system's clock of names is coarse: a stamp counts when it is old enough."""
         found = os.stat(folder)  # noqa: PTH116 - asked twice for every group
         changed = found.st_ctime_ns  # mtime can be set back, by rsync and tar; this one cannot
-        return (found.st_dev, found.st_ino, changed) if time.time_ns() - changed > _SETTLED_NS else None
+        return (found.st_dev, found.st_ino, changed) if is_settled(changed, time.time_ns()) else None
 
     def read(self, path: str, limit: int | None = None) -> bytes:
         """See `Files.read`."""

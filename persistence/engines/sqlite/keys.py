@@ -60,7 +60,11 @@ class Keys:
         table = self._tables.get(name)
         if table is None:
             table = self._tables[name] = table_of(self._statements[name])
-        return self.next(table)
+        last = self._last.get(table)
+        if last is None or last >= LAST_KEY:
+            return self.next(table)
+        self._last[table] = key = last + 1
+        return key
 
     def next(self, table: str) -> int:
         """A new key; see `WriteConnection.key`."""

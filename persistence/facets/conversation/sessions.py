@@ -83,8 +83,9 @@ def own(tx: Transaction, record: runtimes.RuntimeRecord) -> SessionRecord | None
     """The session that a runtime works on, or None. Raises `Corrupt` where the runtime names that of another one."""
     if record.session is None:
         return None
-    session = load(tx, record.session)
-    check_owner(session.runtime, record.runtime, record.runtime_id)
+    session = tx.record(RECORD, record.session, find)
+    if session.runtime != record.runtime:
+        check_owner(session.runtime, record.runtime, record.runtime_id)
     return session
 
 

@@ -14,7 +14,7 @@ import tenure
 from tenure.errors import CannotOpen, StoreBroken
 from tenure.persistence.engines.sqlite.names import Names, check_alone, check_joins
 from tenure.persistence.engines.sqlite.preflight import is_connected
-from tenure.persistence.seams.files import OsFiles
+from tenure.persistence.seams.files import OsFiles, is_settled
 from tenure.persistence.seams.locks import OsLocks
 from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.backup import back_up
@@ -230,3 +230,10 @@ def test_a_stamp_counts_only_when_no_later_change_can_have_the_same(
     assert quiet == files.names_stamp(folder)
     (tmp_path / "moved").mkdir()
     assert quiet != files.names_stamp(str(tmp_path / "moved"))
+
+
+@pytest.mark.parametrize(("stamp_ns", "settles_ns"), [(7_000_000_000, 3_000_000_000), (7_004_000_123, 100_000_000)])
+def test_a_stamp_counts_later_where_it_may_come_from_a_coarse_clock(stamp_ns: int, settles_ns: int) -> None:
+    assert not is_settled(stamp_ns, stamp_ns - 1_000_000_000)  # the clock was set back
+    assert not is_settled(stamp_ns, stamp_ns + settles_ns)
+    assert is_settled(stamp_ns, stamp_ns + settles_ns + 1)
