@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import trio
 
-from tenure.persistence.engines.sqlite.backup import Copier
-from tenure.persistence.engines.sqlite.copying import Copy
+from tenure.persistence.engines.sqlite.copies.backup import Copier
+from tenure.persistence.engines.sqlite.copies.copying import Copy
 from tenure.persistence.engines.target import new_path_of, path_of
 from tenure.persistence.seams.executors import run_to_the_end
 from tenure.persistence.seams.limits import Limits

@@ -19,8 +19,8 @@ from tenure.persistence.engines.engine import (
     UnknownOutcome,
 )
 from tenure.persistence.engines.sqlite.engine import SqliteEngine
-from tenure.persistence.engines.sqlite.files import DatabaseFiles
-from tenure.persistence.engines.sqlite.mounts import check_file_system
+from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
+from tenure.persistence.engines.sqlite.files.mounts import check_file_system
 from tenure.persistence.engines.sqlite.preflight import (
     check_names,
     check_path,

@@ -12,8 +12,8 @@ import apsw
 import pytest
 
 from proof.neighbours import BesideNeighbours, NeighboursFailure
-from tenure.persistence.engines.sqlite.log_copy import LogCopy
-from tenure.persistence.engines.sqlite.log_rewrite import LogRewrite
+from tenure.persistence.engines.sqlite.log.copy import LogCopy
+from tenure.persistence.engines.sqlite.log.rewrite import LogRewrite
 from tenure.testing.disk import Disk
 from tenure.testing.mounts import Mounts
 from tenure.testing.neighbours import Neighbours

@@ -22,7 +22,7 @@ from tenure.errors import CannotOpen, DiskFull, Internal, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.sqlite import engine as sqlite
-from tenure.persistence.engines.sqlite.files import DatabaseFiles
+from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.facets.catalog import FACETS
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.writing.group import (

@@ -25,6 +25,10 @@ from tenure.persistence.engines.engine import (
     UnknownOutcome,
     WriteConnection,
 )
+from tenure.persistence.engines.sqlite.files.database import DatabaseFiles, FilesMoved
+from tenure.persistence.engines.sqlite.files.hosts import HostLocks, NoOtherHosts
+from tenure.persistence.engines.sqlite.files.mounts import check_file_system
+from tenure.persistence.engines.sqlite.log.upkeep import LogUpkeep
 from tenure.persistence.engines.target import MEMORY
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
@@ -38,22 +42,12 @@ from .errors import (
     map_statement_error,
     mapped_errors,
 )
-from .files import (
-    DatabaseFiles,
-    FilesMoved,
-)
-from .hosts import (
-    HostLocks,
-    NoOtherHosts,
-)
 from .keys import Keys
-from .log_upkeep import LogUpkeep
 from .migrations import (
     check_current,
     claim,
     migrate,
 )
-from .mounts import check_file_system
 from .preflight import (
     check_names,
     check_sqlite_version,

@@ -13,7 +13,7 @@ import trio
 
 import tenure
 from tenure.errors import CannotOpen, Corrupt, DiskFull, StoreBroken, StoreLocked
-from tenure.persistence.engines.sqlite.log_copy import Finding, LogCopy
+from tenure.persistence.engines.sqlite.log.copy import Finding, LogCopy
 from tenure.persistence.seams.files import Files, OsFiles
 from tenure.persistence.store import open_store
 from tests.kit.stores import landed, message

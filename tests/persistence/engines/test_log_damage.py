@@ -11,7 +11,7 @@ import pytest
 from attrs import frozen
 
 from tenure.errors import Corrupt
-from tenure.persistence.engines.sqlite.log_format import FRAME_HEADER_BYTES, HEADER_BYTES, read_frame
+from tenure.persistence.engines.sqlite.log.format import FRAME_HEADER_BYTES, HEADER_BYTES, read_frame
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.cut_log import cut_log

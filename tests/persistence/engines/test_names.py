@@ -12,7 +12,7 @@ import pytest
 
 import tenure
 from tenure.errors import CannotOpen, StoreBroken
-from tenure.persistence.engines.sqlite.names import Names, check_alone, check_joins
+from tenure.persistence.engines.sqlite.files.names import Names, check_alone, check_joins
 from tenure.persistence.engines.sqlite.preflight import is_connected
 from tenure.persistence.seams.files import OsFiles, is_settled
 from tenure.persistence.seams.locks import OsLocks

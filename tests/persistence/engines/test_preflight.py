@@ -28,12 +28,8 @@ from tenure.errors import (
     Unsupported,
     WeakDurability,
 )
-from tenure.persistence.engines.sqlite import mounts as sqlite_mounts
-from tenure.persistence.engines.sqlite.mounts import (
-    file_system_of,
-    parse_darwin,
-    parse_linux,
-)
+from tenure.persistence.engines.sqlite.files import mounts as sqlite_mounts
+from tenure.persistence.engines.sqlite.files.mounts import file_system_of, parse_darwin, parse_linux
 from tenure.persistence.engines.sqlite.preflight import check_sqlite_version
 from tenure.persistence.store import Store, open_store
 from tenure.persistence.upkeep.backup import back_up

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from tenure.errors import CannotOpen, Corrupt, DiskFull, Error, InvalidInput, NotADatabase, SchemaMismatch, StoreLocked
-from tenure.persistence.engines.sqlite import copying as sqlite_copying
+from tenure.persistence.engines.sqlite.copies import copying as sqlite_copying
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.backup import (

@@ -12,10 +12,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, final
 
+from tenure.persistence.engines.sqlite.preflight import COPY_SUFFIX
 from tenure.persistence.seams.files import Files, folder_of
 
-from .log_format import HEADER_BYTES, Frame, LogHeader, read_frame, read_header
-from .preflight import COPY_SUFFIX
+from .format import (
+    HEADER_BYTES,
+    Frame,
+    LogHeader,
+    read_frame,
+    read_header,
+)
 
 _TRAILER: Final = b"tenure: log copy"
 _DIGEST_BYTES: Final = 32

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
+from tenure.persistence.engines.sqlite.preflight import mapped_os_errors
 from tenure.persistence.seams.files import (
     Files,
     folder_of,
@@ -20,8 +21,7 @@ from tenure.persistence.seams.locks import (
     Locks,
 )
 
-from .files import DatabaseFiles
-from .preflight import mapped_os_errors
+from .database import DatabaseFiles
 
 _PROOF: Final = "proof="
 

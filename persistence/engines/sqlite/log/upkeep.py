@@ -13,8 +13,7 @@ from typing import Final, final
 import apsw
 
 from tenure.persistence.engines.engine import UnknownOutcome
-
-from .errors import is_full
+from tenure.persistence.engines.sqlite.errors import is_full
 
 _KEPT: Final = 2
 _LONG: Final = 4

@@ -26,14 +26,14 @@ import apsw
 from attrs import frozen
 
 from tenure.errors import CannotOpen, Contended, Corrupt, StoreLocked
+from tenure.persistence.engines.sqlite.errors import mapped_errors
+from tenure.persistence.engines.sqlite.preflight import CUT_SUFFIX
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.files import Files, folder_of
 
-from .errors import mapped_errors
-from .log_copy import Finding, LogCopy
-from .log_damage import LogDamage
-from .log_format import FRAME_HEADER_BYTES, HEADER_BYTES, read_header
-from .preflight import CUT_SUFFIX
+from .copy import Finding, LogCopy
+from .damage import LogDamage
+from .format import FRAME_HEADER_BYTES, HEADER_BYTES, read_header
 
 _WAYS_ON: Final = "`tenure cut-log` cuts it off there, and loses what was behind"
 _BUSY_MS: Final = 1_000

@@ -12,6 +12,11 @@ from typing import final
 import apsw
 
 from tenure.errors import StoreLocked
+from tenure.persistence.engines.sqlite.errors import close_quietly
+from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
+from tenure.persistence.engines.sqlite.files.mounts import check_file_system
+from tenure.persistence.engines.sqlite.preflight import check_names, check_sqlite_version
+from tenure.persistence.engines.sqlite.tokens import raise_tokens
 from tenure.persistence.seams.files import Files
 from tenure.persistence.seams.locks import Locks
 
@@ -28,12 +33,7 @@ from .copying import (
     report,
     verify,
 )
-from .errors import close_quietly
-from .files import DatabaseFiles
-from .mounts import check_file_system
-from .preflight import check_names, check_sqlite_version
 from .restoring import bring, check_is_copy, hold_unfinished
-from .tokens import raise_tokens
 
 
 @final

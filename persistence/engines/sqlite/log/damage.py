@@ -16,7 +16,7 @@ from typing import final
 
 from tenure.persistence.seams.files import Files
 
-from .log_format import (
+from .format import (
     FRAME_HEADER_BYTES,
     HEADER_BYTES,
     NATIVE_BIG_ENDIAN,

@@ -12,12 +12,12 @@ from typing import Final
 import apsw
 
 from tenure.errors import InvalidInput
+from tenure.persistence.engines.sqlite.files.names import has_log
+from tenure.persistence.engines.sqlite.preflight import is_connected
 from tenure.persistence.model.values import HeldReason
 from tenure.persistence.seams.files import Files
 
 from .copying import Stopped
-from .names import has_log
-from .preflight import is_connected
 
 _CHUNK: Final = 8 << 20
 _DETAIL: Final = "the run was unfinished in the copy that this store was made of; the original may have finished it"

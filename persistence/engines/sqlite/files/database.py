@@ -9,6 +9,8 @@ import apsw
 
 from tenure.errors import CannotOpen, StoreLocked
 from tenure.persistence.engines.engine import UnknownOutcome
+from tenure.persistence.engines.sqlite.log.rewrite import LogRewrite
+from tenure.persistence.engines.sqlite.preflight import CUT_SUFFIX, check_path, is_connected
 from tenure.persistence.seams.files import (
     Files,
     folder_of,
@@ -18,7 +20,6 @@ from tenure.persistence.seams.locks import (
     Locks,
 )
 
-from .log_rewrite import LogRewrite
 from .names import (
     Names,
     check_alone,
@@ -28,7 +29,6 @@ from .names import (
     living_hosts,
     read_living_hosts,
 )
-from .preflight import CUT_SUFFIX, check_path, is_connected
 
 _LOOKS: Final = 3
 """So often a log that connections should have is looked for."""

@@ -12,12 +12,11 @@ from attrs import frozen
 
 from tenure.errors import CannotOpen, Contended, Corrupt, StoreLocked
 from tenure.persistence.engines.engine import UnknownOutcome
+from tenure.persistence.engines.sqlite.errors import mapped_errors
+from tenure.persistence.engines.sqlite.migrations import check_known
+from tenure.persistence.engines.sqlite.preflight import COPY_SUFFIX, check_path, mapped_os_errors
+from tenure.persistence.engines.sqlite.tokens import last_token
 from tenure.persistence.seams.files import Files, folder_of
-
-from .errors import mapped_errors
-from .migrations import check_known
-from .preflight import COPY_SUFFIX, check_path, mapped_os_errors
-from .tokens import last_token
 
 _STEP_PAGES: Final = 2_000
 _LEFT: Final = ("", "-journal", "-wal", "-shm")

@@ -16,12 +16,9 @@ import apsw
 from attrs import frozen
 
 from tenure.errors import CannotOpen, StoreLocked
+from tenure.persistence.engines.sqlite.errors import close_quietly
+from tenure.persistence.engines.sqlite.preflight import read_head
 from tenure.persistence.seams.files import Files
-
-from .errors import (
-    close_quietly,
-)
-from .preflight import read_head
 
 WAL_VERSION: Final = 2
 """What stands twice in the header of a database that has a log."""

@@ -1,0 +1,1 @@
+"""Copies of a SQLite store: backups, and the stores that are made of them."""

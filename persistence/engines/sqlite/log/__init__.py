@@ -1,0 +1,1 @@
+"""The write-ahead log of a SQLite store: read, judged, written again, kept short."""
