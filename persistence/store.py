@@ -23,37 +23,23 @@ from tenure.errors import (
     WeakDurability,
 )
 
-from .commits.commit import (
-    Commit,
-    CommitResult,
-)
-from .commits.rows import (
-    OPTIONAL_NUMBER,
-    check_row,
-)
+from .commits.commit import Commit, CommitResult
+from .commits.rows import OPTIONAL_NUMBER, check_row
 from .contracts.credentials import CredentialsContract
 from .contracts.journal import JournalContract
 from .contracts.operations import OperationsContract
 from .contracts.runtimes import RuntimeContract
+from .contracts.sessions import SessionsContract
 from .contracts.state import StateContract
-from .engines.engine import (
-    HostProofs,
-    Statements,
-)
+from .engines.engine import HostProofs, Statements
 from .engines.sqlite.engine import SqliteEngine
 from .engines.statements import load_statements
-from .engines.target import (
-    MEMORY,
-    path_of,
-)
+from .engines.target import MEMORY, path_of
 from .facets.catalog import FACETS
 from .facets.ownership.ownership import RenewLease
 from .facets.pruning import Pruned
 from .model.arguments import checked
-from .model.values import (
-    DurabilityClass,
-    DurabilityTier,
-)
+from .model.values import DurabilityClass, DurabilityTier
 from .reading.readers import Readers
 from .reading.user_connection import QueryConnection
 from .seams.executors import Executor
@@ -67,10 +53,7 @@ from .writing.closing import (
     Opened,
     open_when_free,
 )
-from .writing.group import (
-    GroupRunner,
-    Outcome,
-)
+from .writing.group import GroupRunner, Outcome
 from .writing.host_row import Rejoined
 from .writing.writer import (
     Pending,
@@ -105,6 +88,7 @@ class Store:
         self.credentials = CredentialsContract(self, opened.engine.authority_key)
         self.journal = JournalContract(self)
         self.state = StateContract(self)
+        self.sessions = SessionsContract(self)
         self._closing = Closing(self._writer, self._readers, opened, executor, seams)
 
     @property

@@ -24,6 +24,7 @@ deciding or rebuilding anything. A conflict that needs a reload first is therefo
     │   │   ├── ReceiptConflict
     │   │   ├── HeadRevisionConflict
     │   │   ├── TurnCommitConflict
+    │   │   ├── NodeConflict
     │   │   ├── QueuedWorkClaimExpired
     │   │   ├── CursorConflict
     │   │   ├── FactConflict
@@ -98,6 +99,7 @@ __all__ = [
     "LimitReached",
     "NetworkFileSystem",
     "NoThread",
+    "NodeConflict",
     "NotADatabase",
     "NotAccepting",
     "NotFound",
@@ -360,6 +362,25 @@ class TurnCommitConflict(WriteFailed):
 
     session_id: str
     turn_id: str
+
+
+@final
+class NodeConflict(WriteFailed):
+    """The graph of a session does not allow what was to be done with a node.
+
+    There is a node of this id already, perhaps with a tombstone; or it is on the active path and was to be hidden. The
+    caller's side: choose another id, or move the head first. `HeadRevisionConflict` is another writer's doing; `NotFound` a
+    node that is not there.
+
+    Fields: the session, the node and which of the two it was.
+    """
+
+    retryable = False
+    message = "node {node_id!r} of session {session_id!r}: {detail}; choose another id, or move the head first"
+
+    session_id: str
+    node_id: str
+    detail: str
 
 
 # Writes about receipts

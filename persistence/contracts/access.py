@@ -10,6 +10,7 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
@@ -51,6 +52,11 @@ class Backend(Access, Protocol):
     @property
     def supports_air_gapped(self) -> bool:
         """See `Store.supports_air_gapped`."""
+        ...
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """See `Store.durability_tier`."""
         ...
 
     @property

@@ -15,6 +15,7 @@ from .conversation import (
     sessions,
     snapshots,
 )
+from .graph import checkpoints, graph
 from .inbox import (
     input_records,
     inputs,
@@ -60,5 +61,7 @@ FACETS: Final[tuple[Facet, ...]] = (
     journal.FACET,
     facts.FACET,
     state.FACET,
+    graph.FACET,
+    checkpoints.FACET,
     pruning.FACET,
 )

@@ -1,4 +1,4 @@
-"""Verification of what belongs to no runtime alone: journals, facts and execution state."""
+"""Verification of what belongs to no runtime alone: sessions as graphs, journals, facts and execution state."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeVar, final
 from attrs import frozen
 
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.graph.verify import verify_blobs, verify_graph_rows, verify_session_page
 from tenure.persistence.facets.journal.verify import (
     Problem,
     verify_facts,
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 PAGE: Final = 200
 """Rows that are read at a time, so that no view of the store lasts long."""
+
+SESSIONS_AT_ONCE: Final = 10
+"""Sessions that are read at a time, each as a whole."""
 
 Page = Callable[..., tuple[T | None, list[Problem]]]
 
@@ -43,7 +47,7 @@ class PartVerification:
     """What verifying one part of a store came to.
 
     Attributes:
-        part: ``rows``, ``journal`` or ``state``.
+        part: ``rows``, ``sessions``, ``journal`` or ``state``.
         streams: Streams that were walked, with all their events.
         problems: What is wrong.
     """
@@ -80,6 +84,14 @@ async def verify_state(store: Reads) -> PartVerification:
     problems += await _pages(store, partial(verify_executions, count=PAGE), "")
     problems += await _pages(store, partial(verify_values, count=PAGE), "")
     return _part("state", 0, problems)
+
+
+async def verify_sessions(store: Reads) -> PartVerification:
+    """Read every session with all its branches, turns and parts. It writes nothing, and hosts may be running."""
+    problems = await store.read(verify_graph_rows)
+    problems += await _pages(store, partial(verify_session_page, count=SESSIONS_AT_ONCE), 0)
+    problems += await _pages(store, partial(verify_blobs, count=PAGE), 0)
+    return _part("sessions", 0, problems)
 
 
 async def verify_rows(store: Reads) -> PartVerification:

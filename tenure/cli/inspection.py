@@ -36,6 +36,7 @@ from tenure.persistence.upkeep.verify_store import (
     PartVerification,
     verify_journals,
     verify_rows,
+    verify_sessions,
     verify_state,
 )
 
@@ -89,7 +90,9 @@ async def verify(output: Output, target: str, runtime: str | None) -> int | None
         found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]
         nameless = await look.read(count_runtimes) - len(wanted) if runtime is None else 0
         parts = (
-            [await verify_rows(look), await verify_journals(look), await verify_state(look)] if runtime is None else []
+            [await part(look) for part in (verify_rows, verify_sessions, verify_journals, verify_state)]
+            if runtime is None
+            else []
         )
     lines = [_line(each) for each in found] + ([_nameless(nameless)] if nameless > 0 else [])
     lines += [_part(each) for each in parts if each.streams or each.problems]

@@ -48,6 +48,7 @@ ROOMS = {
         "facets/ownership",
         "facets/journal",
         "facets/state",
+        "facets/graph",
         "facets",
         "reading",
         "writing",

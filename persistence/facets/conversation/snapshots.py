@@ -316,7 +316,7 @@ def _bind(tx: Transaction, record: RuntimeRecord, session: SessionRecord) -> Non
 def _leave(tx: Transaction, session: SessionRecord) -> None:
     """Empty a session's head. Its revision rises: it never goes back, not even here."""
     if session.head is not None:
-        tx.write("snapshots.tombstone", head=session.head, count=0, now=tx.now)
+        tx.write("snapshots.tombstone", session=session.session, head=session.head, count=0, now=tx.now)
     session.head, session.message_count, session.digest = None, 0, EMPTY_DIGEST
     session.revision += 1
     sessions.save(tx, session)
@@ -335,7 +335,7 @@ def _move(tx: Transaction, session: SessionRecord, snapshot: SessionSnapshot) ->
         if position < len(snapshot.digests) and digest == snapshot.digests[position]:
             head, common = node, position
             break
-    tx.write("snapshots.tombstone", head=session.head, count=common, now=tx.now)
+    tx.write("snapshots.tombstone", session=session.session, head=session.head, count=common, now=tx.now)
     session.head, session.message_count, session.digest = head, common, snapshot.digests[common]
     sessions.append_nodes(tx, session, snapshot.messages[common:])
     return True

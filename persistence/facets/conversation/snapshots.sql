@@ -26,15 +26,20 @@ WITH RECURSIVE path (node, parent, position, digest) AS (
 SELECT node, position, digest FROM path ORDER BY position DESC;
 
 -- name: snapshots.tombstone
--- What a path leaves behind when it branches off after `count` messages.
+-- What a path leaves behind when it branches off after `count` messages; not what another branch needs.
 UPDATE nodes SET tombstoned_at = :now WHERE node IN (
     WITH RECURSIVE path (node, parent, position) AS (
         SELECT node, parent, position FROM nodes WHERE node = :head
         UNION ALL
         SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent AND n.position < p.position
         WHERE p.position > :count
+    ), kept (node, parent, position) AS (
+        SELECT n.node, n.parent, n.position FROM branches b JOIN nodes n ON n.node = b.node WHERE b.session = :session
+        UNION
+        SELECT n.node, n.parent, n.position FROM kept k JOIN nodes n ON n.node = k.parent AND n.position < k.position
+        WHERE k.position > :count
     )
-    SELECT node FROM path WHERE position > :count
+    SELECT p.node FROM path p LEFT JOIN kept k ON k.node = p.node WHERE p.position > :count AND k.node IS NULL
 );
 
 -- name: snapshots.of_runtime

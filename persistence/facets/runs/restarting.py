@@ -81,9 +81,10 @@ def _go_back(tx: Transaction, record: runtimes.RuntimeRecord, old: run_records.R
     if record.session is None:
         return None, 0
     session = sessions.load(tx, record.session)
-    appended: int = (tx.one("restarting.appended", run=old.run) or (0,))[0]
-    if appended and session.message_count == old.base_count + appended:
+    appended, last = tx.one("restarting.appended", run=old.run) or (0, None)
+    if appended and (session.head, session.message_count) == (last, old.base_count + appended):
         row = None if old.base is None else tx.one("restarting.digest", node=old.base)
+        sessions.leave_branch(tx, session, session.head)
         session.head, session.message_count = old.base, old.base_count
         session.digest = EMPTY_DIGEST if row is None else row[0]
         session.revision += 1

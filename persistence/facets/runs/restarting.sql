@@ -14,7 +14,7 @@ DELETE FROM entries WHERE run = :run AND place = :place;
 UPDATE entries SET place = :into WHERE run = :run AND place = :place;
 
 -- name: restarting.appended
-SELECT count(*) FROM nodes WHERE run = :run;
+SELECT count(*), max(node) FROM nodes WHERE run = :run;
 
 -- name: restarting.digest
 SELECT digest FROM nodes WHERE node = :node;

@@ -18,6 +18,9 @@ import trio
 
 import tenure
 from tenure import (
+    ActivePath,
+    AgentFrame,
+    CheckpointPart,
     ExecutionSnapshot,
     ExecutionState,
     Fact,
@@ -30,17 +33,25 @@ from tenure import (
     PersistedOpsSnapshot,
     PolicyDecision,
     ReconstructionSource,
+    RuntimeCommit,
     RuntimeState,
+    SessionCheckpoint,
+    SessionMeta,
+    SessionNodeRecord,
+    SessionRelation,
     Store,
+    TokenLedgerEntry,
+    TokenUsage,
 )
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
 from tenure.persistence.contracts.credentials import CredentialsContract
 from tenure.persistence.contracts.journal import JournalContract
 from tenure.persistence.contracts.operations import OperationsContract
 from tenure.persistence.contracts.runtimes import RuntimeContract
+from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.values import InputPhase, RunApplyBoundary
-from tenure.persistence.upkeep.verify_store import verify_journals, verify_state
+from tenure.persistence.upkeep.verify_store import verify_journals, verify_sessions, verify_state
 from tests.kit.hostile import variations, verbs_of
 from tests.persistence.contracts.builders import delta, envelope, receipt, rewrite, snapshot
 
@@ -184,6 +195,42 @@ CALLS: dict[str, dict[str, Any]] = {
     "state.bind": {"execution_id": "bound", "runtime_id": "r"},
     "state.sweep": {},
     "state.health_check": {},
+    "sessions.bind": {"session_id": "g"},
+    "sessions.load_session": {"session_id": "g", "scope": ActivePath("a")},
+    "sessions.load_node": {"session_id": "g", "node_id": "a"},
+    "sessions.load_session_meta": {"session_id": "g"},
+    "sessions.commit_runtime_state": {
+        "commit": RuntimeCommit(
+            session_id="g",
+            expected_head_revision=0,
+            nodes=(
+                SessionNodeRecord(
+                    node_id="a", payload=b"a", agent_frame_id="f", caused_by={"by": 1}, timestamp="2026-01-02T03:04:05Z"
+                ),
+                SessionNodeRecord(node_id="b", payload=b"b", parent_node_id="a"),
+            ),
+            leaf_node_id="b",
+            config={"c": 1},
+            agent_frames=(AgentFrame(frame_id="f", frame={"m": 1}),),
+            current_agent_frame_id="f",
+            checkpoint=SessionCheckpoint(turn_state={"t": 1}, parts={"p": CheckpointPart(body=b"p")}),
+            usage_deltas=(TokenLedgerEntry(source="s", model="m", usage=TokenUsage(input_tokens=1)),),
+            turn_id="t",
+        )
+    },
+    "sessions.save_session_meta": {
+        "meta": SessionMeta(
+            session_id="g",
+            session_name="n",
+            created_at="c",
+            model="m",
+            cwd="d",
+            relation=SessionRelation(parent_session_id="h", caused_by=[1]),
+        )
+    },
+    "sessions.tombstone_nodes": {"session_id": "g", "ids": ["x"]},
+    "sessions.vacuum": {"session_id": "g"},
+    "sessions.gc_unreachable": {},
 }
 """A call of each verb that a new store takes, or refuses for what is not stored; every argument of the signature is in it."""
 
@@ -201,6 +248,10 @@ AFTER: dict[str, str] = {
     "journal.follow": "journal.append",
     "journal.load": "journal.save",
     "state.bind": "runtimes.persist_runtime_state",
+    "sessions.load_session": "sessions.commit_runtime_state",
+    "sessions.load_node": "sessions.commit_runtime_state",
+    "sessions.load_session_meta": "sessions.save_session_meta",
+    "sessions.tombstone_nodes": "sessions.commit_runtime_state",
     "state.get": "state.set",
     "state.exists": "state.set",
     "state.get_json": "state.set_json",
@@ -223,6 +274,7 @@ KINDS: dict[str, type[Any]] = {
     "credentials": CredentialsContract,
     "journal": JournalContract,
     "state": StateContract,
+    "sessions": SessionsContract,
 }
 
 
@@ -289,7 +341,9 @@ async def read_all(store: Store) -> list[str]:
             answer = await answer_to(store, "runtimes.load_boundary_receipt", key)
             wrong += [f"receipt {sequence}: {answer!r}"] if isinstance(answer, BaseException) else []
     await store.credentials.load_auth_oauth_flow_snapshot()
-    wrong += [repr(each) for part in (verify_journals, verify_state) for each in (await part(store)).problems]
+    wrong += [
+        repr(each) for part in (verify_journals, verify_state, verify_sessions) for each in (await part(store)).problems
+    ]
     return wrong
 
 

@@ -72,9 +72,98 @@ CREATE TABLE nodes (
     created_at REAL NOT NULL,
     tombstoned_at REAL,
     scheme INTEGER NOT NULL DEFAULT 1,
+    node_id TEXT,
+    written_at TEXT,
+    about BLOB,
+    seal BLOB,
     payload BLOB NOT NULL
 );
 CREATE INDEX nodes_of_run ON nodes (run, boundary) WHERE run IS NOT NULL;
+CREATE UNIQUE INDEX nodes_by_id ON nodes (session, node_id) WHERE node_id IS NOT NULL;
+CREATE INDEX nodes_left ON nodes (session, node) WHERE tombstoned_at IS NOT NULL;
+
+-- Graphs: where the branches end that the head does not lead to. A conversation that only grows has no row here.
+
+CREATE TABLE branches (
+    branch INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+CREATE UNIQUE INDEX branches_of_session ON branches (session, node);
+
+CREATE TABLE session_configs (
+    session INTEGER PRIMARY KEY,
+    config BLOB NOT NULL,
+    frames BLOB NOT NULL,
+    current_frame TEXT,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+
+CREATE TABLE session_metas (
+    session INTEGER PRIMARY KEY,
+    meta BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    updated_at REAL NOT NULL
+);
+
+CREATE TABLE token_usage (
+    entry INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    model TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cache_read_tokens INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+CREATE UNIQUE INDEX token_usage_by_model ON token_usage (session, source, model);
+
+-- Checkpoints: the digest of a checkpoint covers its parts; the bytes of a part stand in one blob for all sessions.
+
+CREATE TABLE checkpoints (
+    session INTEGER PRIMARY KEY,
+    turn_state BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+
+CREATE TABLE checkpoint_parts (
+    part INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    blob INTEGER NOT NULL,
+    version INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX checkpoint_parts_by_name ON checkpoint_parts (session, name);
+CREATE INDEX checkpoint_parts_of_blob ON checkpoint_parts (blob);
+
+CREATE TABLE blobs (
+    blob INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    body BLOB NOT NULL
+);
+
+-- Turns: the first result of each stamped commit.
+
+CREATE TABLE turns (
+    turn INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL,
+    turn_id TEXT NOT NULL,
+    content BLOB NOT NULL,
+    result BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    committed_at REAL NOT NULL
+);
+CREATE UNIQUE INDEX turns_by_id ON turns (session, turn_id);
 
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY,

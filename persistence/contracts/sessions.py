@@ -1,0 +1,262 @@
+"""`store.sessions`: sessions as graphs, under the names of the contract that runtimes of agents ask of their store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, final
+
+from tenure.errors import SessionBindingMismatch, UnsupportedReadScope
+from tenure.persistence.commits.commit import Change, Commit
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.graph import checkpoints, nodes, reads
+from tenure.persistence.facets.graph.checkpoints import CollectBlobs
+from tenure.persistence.facets.graph.graph import CommitGraph, SaveSessionMeta, TombstoneNodes
+from tenure.persistence.facets.pruning import Prune, PrunedPage, PruneSort
+from tenure.persistence.model.arguments import checked, shown
+from tenure.persistence.model.graph import (
+    ActivePath,
+    FullGraph,
+    GcReport,
+    NodeId,
+    PersistedSessionRead,
+    RuntimeCommit,
+    RuntimeCommitResult,
+    SessionMeta,
+    SessionNodeRecord,
+    SessionReadScope,
+    VacuumReport,
+)
+from tenure.persistence.model.graph_encoding import encode_commit, encode_session_meta
+from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, SessionId
+
+from .access import Backend
+
+PAGE: Final = 200
+"""Rows that one commit of a vacuum or a collection deletes."""
+
+_EVER: Final = 1e300
+"""Later than any tombstone."""
+
+
+@final
+@checked
+class SessionsContract:
+    """The verbs of `store.sessions`, each of which names its session; `bind` gives those of one, as the documents have them.
+
+    Every verb that writes is all or nothing, and what it wrote is on disk when it returns. A session that belongs to a runtime
+    obeys the runtime's fence: `fence` is its token, and without a runtime there is none to give. Cancellation is that of
+    `Store.commit` and `Store.read`.
+    """
+
+    def __init__(self, store: Backend) -> None:
+        """Bind to an open store."""
+        self._store = store
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """See `Store.durability_tier`."""
+        return self._store.durability_tier
+
+    def bind(self, session_id: SessionId | str) -> RuntimePersistence:
+        """The verbs of one session. It need not be there yet."""
+        return RuntimePersistence(self, session_id)
+
+    # Reads
+
+    async def load_session(
+        self, session_id: SessionId | str, scope: SessionReadScope | object
+    ) -> PersistedSessionRead | None:
+        """A session as it is stored, or None where nothing was ever committed to it.
+
+        Args:
+            session_id: Which session.
+            scope: `FullGraph()`, or `ActivePath()` to the head's leaf or another one.
+
+        Raises:
+            NotFound: The scope names a leaf that is not there, or has a tombstone.
+            UnsupportedReadScope: It is neither of the two.
+            Corrupt: What is stored contradicts itself.
+        """
+        if not isinstance(scope, FullGraph | ActivePath):
+            raise UnsupportedReadScope(scope=shown(scope))
+        return await self._store.read(partial(reads.load_session, session_id=session_id, scope=scope))
+
+    async def load_node(self, session_id: SessionId | str, node_id: NodeId | str) -> SessionNodeRecord | None:
+        """One node, or None where it is not there or has a tombstone. Raises `Corrupt`."""
+        return await self._store.read(partial(reads.load_node, session_id=session_id, node_id=node_id))
+
+    async def load_session_meta(self, session_id: SessionId | str) -> SessionMeta | None:
+        """The meta of a session, or None. Raises `Corrupt`."""
+        return await self._store.read(partial(reads.load_meta, session_id=session_id))
+
+    # Writes
+
+    async def commit_runtime_state(self, commit: RuntimeCommit, *, fence: int | None = None) -> RuntimeCommitResult:
+        """Write everything that a turn came to, in one commit.
+
+        A commit with a turn id that has landed before writes nothing and returns the first result, also after the head has
+        moved on. Its content is compared: nodes, leaf, config, frames, checkpoint and usage; not the expected revision, and
+        no times.
+
+        Raises:
+            StaleFence, RuntimeDestroyed: Of the runtime that the session belongs to.
+            TurnCommitConflict: The turn landed with other content.
+            HeadRevisionConflict: The head has another revision.
+            NotFound: A parent, the leaf, or a part without its bytes is not there.
+            NodeConflict: There is a node of an id that is to be appended.
+            CounterOverflow: The ledger would overflow.
+            InvalidInput: It cannot be stored and read back, or names an agent frame that the session does not have.
+            PayloadTooLarge: A payload, a part, a frame or the config is larger than `Limits.payload_bytes`.
+        """
+        change = CommitGraph(commit=encode_commit(commit), fence=fence)
+        result: RuntimeCommitResult = await self._write(change.commit.session_id, change, fence)
+        return result
+
+    async def save_session_meta(self, meta: SessionMeta, *, fence: int | None = None) -> None:
+        """Store the meta of a session, in place of the one before.
+
+        Raises:
+            StaleFence, RuntimeDestroyed: Of the runtime that the session belongs to.
+            InvalidInput: It cannot be stored and read back.
+            PayloadTooLarge: It is larger than `Limits.payload_bytes`.
+        """
+        session_id = SessionId(meta.session_id)
+        await self._write(
+            session_id, SaveSessionMeta(session_id=session_id, meta=encode_session_meta(meta), fence=fence), fence
+        )
+
+    async def tombstone_nodes(
+        self, session_id: SessionId | str, ids: Sequence[NodeId | str], *, fence: int | None = None
+    ) -> None:
+        """Hide nodes from every read, at once, with all that stands on them. Ids that are not there are passed over.
+
+        Raises:
+            NodeConflict: One is on the active path; nothing was hidden.
+            StaleFence, RuntimeDestroyed: Of the runtime that the session belongs to.
+        """
+        if not ids:
+            return
+        change = TombstoneNodes(session_id=SessionId(session_id), node_ids=tuple(ids), fence=fence)
+        await self._write(session_id, change, fence)
+
+    # Maintenance
+
+    async def vacuum(self, session_id: SessionId | str | None = None) -> VacuumReport:
+        """Delete the nodes with a tombstone, in small commits, and count them; a second call finds none.
+
+        What a run may still be entered again over stays, until that run has ended and was pruned.
+
+        Args:
+            session_id: Of which session; None for all.
+
+        Cancellation: between two commits, or as that of `Store.commit`.
+        """
+        if session_id is None:
+            return VacuumReport(removed_node_count=await self._vacuum(_left_anywhere))
+        page = partial(reads.left_behind, session_id=session_id, count=PAGE)
+        return VacuumReport(removed_node_count=await self._vacuum(page))
+
+    async def gc_unreachable(self) -> GcReport:
+        """Delete the bytes of checkpoint parts that no session refers to any more, in small commits.
+
+        Every checkpoint is read first. Each commit judges its blobs again, so that a part which has come to be referred to
+        stays. Beside hosts that run.
+
+        Raises:
+            Corrupt: A checkpoint cannot be decoded; nothing was deleted.
+            Error: Of `Store.commit` and `Store.read`; what was deleted by then was unreachable, and the next call goes on.
+
+        Cancellation: between two commits, or as that of `Store.commit`.
+        """
+        roots, retained, after = 0, set[str](), 0
+        at: int | None = 0
+        while at is not None:
+            at, count, refs = await self._store.read(partial(checkpoints.mark, after=at, count=PAGE))
+            roots += count
+            retained |= refs
+        deleted = 0
+        while blobs := await self._store.read(partial(checkpoints.unreachable, after=after, count=PAGE)):
+            deleted += (await self._store.commit(Commit(changes=(CollectBlobs(blobs=blobs),)))).values[0]
+            after = blobs[-1]
+        return GcReport(root_count=roots, retained_blob_count=len(retained), deleted_blob_count=deleted)
+
+    async def _vacuum(self, page: Callable[..., tuple[int, ...]]) -> int:
+        removed = after = 0
+        while keys := await self._store.read(partial(page, after=after)):
+            change = Prune(sort=PruneSort.NODES, keys=keys, before=_EVER, keys_before=0.0, dead_letters=False)
+            pruned: PrunedPage = (await self._store.commit(Commit(changes=(change,)))).values[0]
+            removed += pruned.counts.get("nodes", 0)
+            after = keys[-1]
+        return removed
+
+    async def _write(self, session_id: str, change: Change, fence: int | None) -> Any:
+        found = await self._store.read(partial(nodes.find_session, session_id=session_id))
+        runtime_id = None if found is None or found[1] is None else LogicalRuntimeId(found[1])
+        token = None if runtime_id is None else fence
+        commit = Commit(runtime_id=runtime_id, fence_token=token, changes=(change,))
+        return (await self._store.bring(commit)).values[0]
+
+
+def _left_anywhere(statements: Statements, after: int) -> tuple[int, ...]:
+    rows = statements.all("pruning.old_nodes", after=after, before=_EVER, count=PAGE)
+    return tuple([row[0] for row in rows])
+
+
+@final
+@checked
+class RuntimePersistence:
+    """The verbs of one session, in the signatures of the documents. Made by `SessionsContract.bind`; see there."""
+
+    def __init__(self, sessions: SessionsContract, session_id: str) -> None:
+        """Bind to a session."""
+        self._sessions = sessions
+        self._session_id = session_id
+
+    @property
+    def session_id(self) -> str:
+        """Which session."""
+        return self._session_id
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """See `Store.durability_tier`."""
+        return self._sessions.durability_tier
+
+    async def load_session(self, scope: SessionReadScope | object) -> PersistedSessionRead | None:
+        """See `SessionsContract.load_session`."""
+        return await self._sessions.load_session(self._session_id, scope)
+
+    async def load_node(self, node_id: NodeId | str) -> SessionNodeRecord | None:
+        """See `SessionsContract.load_node`."""
+        return await self._sessions.load_node(self._session_id, node_id)
+
+    async def commit_runtime_state(self, commit: RuntimeCommit, *, fence: int | None = None) -> RuntimeCommitResult:
+        """See `SessionsContract.commit_runtime_state`. Raises `SessionBindingMismatch` for a commit of another session."""
+        self._check_bound(commit.session_id)
+        return await self._sessions.commit_runtime_state(commit, fence=fence)
+
+    async def save_session_meta(self, meta: SessionMeta, *, fence: int | None = None) -> None:
+        """See `SessionsContract.save_session_meta`. Raises `SessionBindingMismatch` for the meta of another session."""
+        self._check_bound(meta.session_id)
+        await self._sessions.save_session_meta(meta, fence=fence)
+
+    async def load_session_meta(self) -> SessionMeta | None:
+        """See `SessionsContract.load_session_meta`."""
+        return await self._sessions.load_session_meta(self._session_id)
+
+    async def tombstone_nodes(self, ids: Sequence[NodeId | str], *, fence: int | None = None) -> None:
+        """See `SessionsContract.tombstone_nodes`."""
+        await self._sessions.tombstone_nodes(self._session_id, ids, fence=fence)
+
+    async def vacuum(self) -> VacuumReport:
+        """See `SessionsContract.vacuum`, of this session."""
+        return await self._sessions.vacuum(self._session_id)
+
+    async def gc_unreachable(self) -> GcReport:
+        """See `SessionsContract.gc_unreachable`: parts are stored once for all sessions."""
+        return await self._sessions.gc_unreachable()
+
+    def _check_bound(self, session_id: str) -> None:
+        if session_id != self._session_id:
+            raise SessionBindingMismatch(bound=self._session_id, attempted=session_id)

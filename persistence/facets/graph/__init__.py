@@ -1,0 +1,1 @@
+"""Sessions as graphs: nodes and branches, checkpoints, usage, turns, and the one commit that writes them."""

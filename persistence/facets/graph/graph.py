@@ -1,0 +1,272 @@
+"""The changes of a session's graph: one commit with everything in it, meta, and tombstones (design §9).
+
+`CommitGraph` comes first in its commit and brings the answer of a turn that landed before; claims, batches and attachments are
+changes of their own facets behind it. A session that belongs to a runtime obeys the runtime's fence, whoever writes it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import field, frozen
+
+from tenure.errors import HeadRevisionConflict, NodeConflict, PayloadTooLarge
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import Facet, Handler
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.conversation.sessions import SessionRecord
+from tenure.persistence.facets.journal.streams import check_bound
+from tenure.persistence.model.envelope import EMPTY_DIGEST, extend_digest
+from tenure.persistence.model.graph import RuntimeCommitResult
+from tenure.persistence.model.graph_encoding import EncodedCommit, EncodedNode, node_seal
+from tenure.persistence.model.values import SessionId
+
+from . import about, checkpoints, ledger, nodes
+from .nodes import Place
+
+ROOT: Final = Place(node=0, session=0, parent=None, position=0, digest=EMPTY_DIGEST, tombstoned_at=None)
+"""Where a node without a parent stands on."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class CommitGraph(Change):
+    """Append to a session, and move its head. Answer: `RuntimeCommitResult`."""
+
+    commit: EncodedCommit
+    fence: int | None = None
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return self.commit.weight
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class SaveSessionMeta(Change):
+    """Write the meta of a session in place of the one before; the session is made where it is not there. Answer: None."""
+
+    session_id: SessionId
+    meta: bytes = field(repr=False)
+    fence: int | None = None
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class TombstoneNodes(Change):
+    """Hide nodes, with all that stands on them. Ids that are not there are passed over. Answer: how many were hidden."""
+
+    always_synced = True
+
+    session_id: SessionId
+    node_ids: tuple[str, ...]
+    fence: int | None = None
+
+
+def _find(tx: Transaction, session_id: str, fence: int | None) -> SessionRecord | None:
+    """The session as this commit has it in hand, where its writer may write it; None where it is not there."""
+    found = nodes.find_session(tx, session_id)
+    check_bound(tx, "session", None if found is None else found[1], fence)
+    return None if found is None else sessions.load(tx, found[0])
+
+
+def _find_or_create(tx: Transaction, session_id: str, fence: int | None) -> SessionRecord:
+    record = _find(tx, session_id, fence)
+    return record or sessions.load(tx, sessions.create(tx, SessionId(session_id), None))
+
+
+# Commits
+
+
+def _replay(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult | None:
+    # The fence comes before a replay: who may not write gets no answer as if it had written.
+    record = _find(tx, change.commit.session_id, change.fence)
+    return None if record is None else about.replayed(tx, record.session, change.commit)
+
+
+def _check(tx: Transaction, change: CommitGraph) -> None:
+    commit = change.commit
+    record = _find(tx, commit.session_id, change.fence)
+    actual = 0 if record is None else record.revision
+    if actual != commit.expected:
+        raise HeadRevisionConflict(session_id=commit.session_id, expected=commit.expected, actual=actual)
+    if commit.largest > tx.limits.payload_bytes:
+        raise PayloadTooLarge(size=commit.largest, limit=tx.limits.payload_bytes)
+
+
+def _commit(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult:
+    commit = change.commit
+    record = _find_or_create(tx, commit.session_id, change.fence)
+    about.save_config(tx, record.session, commit)
+    _append(tx, record, commit)
+    if commit.checkpoint is not None:
+        checkpoints.save(tx, record.session, commit.session_id, commit.checkpoint)
+    ledger.add(tx, record.session, commit.session_id, commit.usage)
+    kept = checkpoints.find(tx, record.session, commit.session_id, bodies=False)
+    result = RuntimeCommitResult(
+        head_revision=record.revision,
+        leaf_node_id=nodes.id_of(tx, record.head),
+        checkpoint_ref=None if kept is None else kept[0],
+        manifest=None if kept is None else kept[1],
+    )
+    about.stamp(tx, record.session, commit, result)
+    return result
+
+
+def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> None:
+    """Insert the nodes, and move the head; what it leaves is remembered as a branch."""
+    made: dict[str, Place] = {}
+    for node in commit.nodes:
+        made[node.node_id] = _insert(tx, record, node, made)
+    leaf = _leaf(tx, record, commit, made)
+    own = {place.node for place in made.values()}
+    parents = {place.parent for place in made.values()}
+    for place in made.values():
+        if place.node not in parents and place.node != leaf.node:
+            sessions.leave_branch(tx, record, place.node)
+    for parent in (parents - own - {None, record.head}) | ({leaf.node} - own):
+        tx.write("nodes.drop_branch", session=record.session, node=parent)
+    if record.head not in parents and not _leads_to(tx, record, leaf, made, own):
+        _leave(tx, record, record.head, record.message_count)
+    record.head = leaf.node or None
+    record.message_count, record.digest = leaf.position, leaf.digest
+    record.revision += 1
+    sessions.save(tx, record)
+
+
+def _insert(tx: Transaction, record: SessionRecord, node: EncodedNode, made: dict[str, Place]) -> Place:
+    if nodes.find_place(tx, record.session, node.node_id) is not None:
+        detail = "there is a node of this id"
+        raise NodeConflict(session_id=record.session_id, node_id=node.node_id, detail=detail)
+    before = ROOT if node.parent is None else made.get(node.parent) or nodes.live_place(tx, record.session, node.parent)
+    written_at = nodes.rfc_3339(tx.now) if node.timestamp is None else node.timestamp
+    digest = extend_digest(before.digest, node.payload)
+    place = Place(
+        node=0,
+        session=record.session,
+        parent=before.node or None,
+        position=before.position + 1,
+        digest=digest,
+        tombstoned_at=None,
+    )
+    place.node = tx.insert(
+        "nodes.insert",
+        session=record.session,
+        parent=place.parent,
+        position=place.position,
+        digest=digest,
+        node_id=node.node_id,
+        written_at=written_at,
+        about=node.about,
+        seal=node_seal(record.session_id, node.node_id, digest, node.about, written_at),
+        payload=node.payload,
+        now=tx.now,
+    )
+    return place
+
+
+def _leaf(tx: Transaction, record: SessionRecord, commit: EncodedCommit, made: dict[str, Place]) -> Place:
+    if commit.leaf is not None:
+        return made.get(commit.leaf) or nodes.live_place(tx, record.session, commit.leaf)
+    if made:
+        return next(reversed(made.values()))
+    return Place(
+        node=record.head or 0,
+        session=record.session,
+        parent=None,
+        position=record.message_count,
+        digest=record.digest,
+        tombstoned_at=None,
+    )
+
+
+def _leads_to(tx: Transaction, record: SessionRecord, leaf: Place, made: dict[str, Place], own: set[int]) -> bool:
+    """Whether the path to the new leaf goes through the head as it was."""
+    by_key = {place.node: place for place in made.values()}
+    at = leaf
+    while at.node in own:
+        if at.parent == record.head:
+            return True
+        if at.parent is None:
+            return False
+        if at.parent not in own:
+            break
+        at = by_key[at.parent]
+    start = at.parent if at.node in own else at.node
+    row = tx.one("nodes.at", leaf=start, position=record.message_count)
+    return row is not None and row[0] == record.head
+
+
+def _leave(tx: Transaction, record: SessionRecord, node: int | None, position: int) -> None:
+    """Let a branch end at a node, unless another one goes on from there."""
+    if node not in {row[1] for row in tx.all("nodes.above", session=record.session, position=position)}:
+        sessions.leave_branch(tx, record, node)
+
+
+# Meta
+
+
+def _check_meta(tx: Transaction, change: SaveSessionMeta) -> None:
+    _find(tx, change.session_id, change.fence)
+    if len(change.meta) > tx.limits.payload_bytes:
+        raise PayloadTooLarge(size=len(change.meta), limit=tx.limits.payload_bytes)
+
+
+def _save_meta(tx: Transaction, change: SaveSessionMeta) -> None:
+    record = _find_or_create(tx, change.session_id, change.fence)
+    about.save_meta(tx, record.session, change.session_id, change.meta)
+
+
+# Tombstones
+
+
+def _check_tombstones(tx: Transaction, change: TombstoneNodes) -> None:
+    record = _find(tx, change.session_id, change.fence)
+    if record is None or record.head is None:
+        return
+    for node_id in change.node_ids:
+        place = nodes.find_place(tx, record.session, node_id)
+        if place is None or place.position > record.message_count:
+            continue
+        row = tx.one("nodes.at", leaf=record.head, position=place.position)
+        if row is not None and row[0] == place.node:
+            raise NodeConflict(session_id=change.session_id, node_id=node_id, detail="it is on the active path")
+
+
+def _tombstone(tx: Transaction, change: TombstoneNodes) -> int:
+    record = _find(tx, change.session_id, change.fence)
+    hidden = 0
+    if record is None:
+        return hidden
+    for node_id in change.node_ids:
+        place = nodes.find_place(tx, record.session, node_id)
+        if place is not None and place.tombstoned_at is None:
+            hidden += _hide(tx, record, place)
+    return hidden
+
+
+def _hide(tx: Transaction, record: SessionRecord, place: Place) -> int:
+    """Hide a node with all that stands on it, and let its parent be the end of what is left of the branch."""
+    rows = tx.all("nodes.above", session=record.session, position=place.position)
+    through = {tip for tip, node, _ in rows if node == place.node}
+    gone = {node for tip, node, _ in rows if tip in through} | {place.node}
+    for node in sorted(gone):
+        tx.write("nodes.tombstone", node=node, now=tx.now)
+    for tip in through:
+        tx.write("nodes.drop_branch", session=record.session, node=tip)
+    row = tx.one("nodes.at", leaf=record.head, position=place.position - 1)
+    if row is None or row[0] != place.parent:
+        _leave(tx, record, place.parent, place.position - 1)
+    return len(gone)
+
+
+FACET: Final = Facet(
+    name="graph",
+    handlers={
+        CommitGraph: Handler(apply=_commit, replay=_replay, check=_check),
+        SaveSessionMeta: Handler(apply=_save_meta, check=_check_meta),
+        TombstoneNodes: Handler(apply=_tombstone, check=_check_tombstones),
+    },
+)

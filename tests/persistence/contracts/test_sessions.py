@@ -1,0 +1,491 @@
+"""`store.sessions`: sessions as graphs, and the one commit that writes them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from tenure import (
+    ActivePath,
+    AgentFrame,
+    CheckpointPart,
+    FullGraph,
+    PersistedSessionRead,
+    RuntimeCommit,
+    SessionCheckpoint,
+    SessionMeta,
+    SessionNodeRecord,
+    SessionRelation,
+    Store,
+    TokenLedgerEntry,
+    TokenUsage,
+)
+from tenure.errors import (
+    Corrupt,
+    CounterOverflow,
+    HeadRevisionConflict,
+    InvalidInput,
+    NodeConflict,
+    NotFound,
+    PayloadTooLarge,
+    SessionBindingMismatch,
+    StaleFence,
+    TurnCommitConflict,
+    UnsupportedReadScope,
+)
+from tests.persistence.contracts.builders import delta, envelope
+from tests.persistence.contracts.damage import execute
+from tests.persistence.contracts.owned import Owner
+
+
+def node(node_id: str, parent: str | None = None, payload: str | None = None, **more: Any) -> SessionNodeRecord:
+    return SessionNodeRecord(
+        node_id=node_id,
+        parent_node_id=parent,
+        payload=(payload or node_id).encode(),
+        timestamp="2026-01-02T03:04:05Z",
+        **more,
+    )
+
+
+def chain(*node_ids: str, parent: str | None = None) -> tuple[SessionNodeRecord, ...]:
+    return tuple(node(each, before) for each, before in zip(node_ids, (parent, *node_ids), strict=False))
+
+
+async def commit(store: Store, expected: int, *nodes: SessionNodeRecord, **more: Any) -> Any:
+    return await store.sessions.commit_runtime_state(
+        RuntimeCommit(session_id="talk", expected_head_revision=expected, nodes=nodes, **more)
+    )
+
+
+async def load(store: Store, scope: Any = None) -> PersistedSessionRead:
+    found = await store.sessions.load_session("talk", ActivePath() if scope is None else scope)
+    assert found is not None
+    return found
+
+
+async def path(store: Store, leaf: str | None = None) -> list[str]:
+    return [str(each.node_id) for each in (await load(store, ActivePath(leaf))).graph.nodes]
+
+
+async def everything(store: Store) -> list[str]:
+    return [str(each.node_id) for each in (await load(store, FullGraph())).graph.nodes]
+
+
+async def test_a_session_comes_back_as_it_was_committed(store: Store) -> None:
+    nodes = (
+        node("a", caused_by={"by": [1, None]}, agent_frame_id="main"),
+        node("b", "a", kind="plugin:search"),
+        node("c", "a"),
+    )
+    frames = (AgentFrame(frame_id="main", frame={"model": "m"}), AgentFrame(frame_id="other"))
+    result = await commit(
+        store,
+        0,
+        *nodes,
+        leaf_node_id="b",
+        config={"temperature": 0.5},
+        agent_frames=frames,
+        current_agent_frame_id="main",
+        checkpoint=SessionCheckpoint(turn_state={"turn_index": 1}, parts={"tools": CheckpointPart(body=b"\x00t")}),
+        usage_deltas=(TokenLedgerEntry(source="main", model="m", usage=TokenUsage(reasoning_tokens=7)),),
+    )
+
+    found = await load(store, FullGraph())
+
+    assert (found.session_id, found.head_revision, found.config) == ("talk", 1, {"temperature": 0.5})
+    assert (found.agent_frames, found.current_agent_frame_id) == (frames, "main")
+    assert (found.graph.nodes, found.graph.leaf_node_id) == (nodes, "b")
+    assert found.checkpoint_ref == result.checkpoint_ref
+    assert found.checkpoint is not None
+    assert found.checkpoint.turn_state == {"turn_index": 1}
+    assert found.checkpoint.parts["tools"].body == b"\x00t"
+    assert found.checkpoint.parts["tools"].ref == hashlib.sha256(b"\x00t").hexdigest()
+    assert found.token_ledger == (TokenLedgerEntry(source="main", model="m", usage=TokenUsage(reasoning_tokens=7)),)
+    assert (result.head_revision, result.leaf_node_id) == (1, "b")
+    assert result.manifest is not None
+    assert result.manifest.parts["tools"] == attrs.evolve(found.checkpoint.parts["tools"], body=None)
+
+
+async def test_a_session_without_a_commit_is_none(store: Store) -> None:
+    assert await store.sessions.load_session("talk", FullGraph()) is None
+    assert await store.sessions.load_session_meta("talk") is None
+    assert await store.sessions.load_node("talk", "a") is None
+    await store.sessions.save_session_meta(SessionMeta(session_id="talk"))
+
+    assert await store.sessions.load_session("talk", FullGraph()) is None
+
+
+async def test_the_active_path_leads_to_the_leaf_of_the_head_or_to_another_one(store: Store) -> None:
+    await commit(store, 0, *chain("a", "b", "c"))
+    await commit(store, 1, *chain("d", "e", parent="a"))
+
+    assert await path(store) == ["a", "d", "e"]
+    assert await path(store, "c") == ["a", "b", "c"]
+    assert await path(store, "b") == ["a", "b"]
+    assert (await load(store, ActivePath("b"))).graph.leaf_node_id == "b"
+    assert await everything(store) == ["a", "b", "c", "d", "e"]
+    assert (await load(store, FullGraph())).graph.leaf_node_id == "e"
+    with pytest.raises(NotFound):
+        await path(store, "z")
+
+
+async def test_an_empty_append_leaves_the_leaf_and_raises_the_revision(store: Store) -> None:
+    await commit(store, 0, *chain("a", "b"))
+
+    result = await commit(store, 1, config={"x": 1})
+
+    assert (result.head_revision, result.leaf_node_id) == (2, "b")
+    assert (await load(store)).config == {"x": 1}
+
+
+async def test_the_head_moves_to_a_node_that_is_there_and_every_branch_stays(store: Store) -> None:
+    await commit(store, 0, *chain("a", "b", "c"))
+    await commit(store, 1, leaf_node_id="a")
+    assert (await path(store), await everything(store)) == (["a"], ["a", "b", "c"])
+    await commit(store, 2, node("d", "b"), node("e", "c"), leaf_node_id="a")
+    await commit(store, 3, node("f", "a"))
+    await commit(store, 4, leaf_node_id="e")
+    await commit(store, 5, node("g"), leaf_node_id="g")
+
+    assert await path(store) == ["g"]
+    assert await everything(store) == ["a", "b", "c", "d", "e", "f", "g"]
+    assert await path(store, "d") == ["a", "b", "d"]
+    assert await path(store, "e") == ["a", "b", "c", "e"]
+
+
+async def test_a_commit_wants_the_revision_that_is_stored(store: Store) -> None:
+    await commit(store, 0, node("a"))
+
+    for expected in (0, 2):
+        with pytest.raises(HeadRevisionConflict) as caught:
+            await commit(store, expected, node("b", "a"))
+        assert (caught.value.expected, caught.value.actual) == (expected, 1)
+
+    assert await everything(store) == ["a"]
+
+
+async def test_of_ten_racers_on_one_head_one_wins_and_the_graph_is_whole(store: Store) -> None:
+    await commit(store, 0, node("a"))
+    lost: list[int] = []
+
+    async def race(racer: int) -> None:
+        try:
+            await commit(store, 1, node(f"r{racer}", "a"))
+        except HeadRevisionConflict:
+            lost.append(racer)
+
+    async with trio.open_nursery() as nursery:
+        for racer in range(10):
+            nursery.start_soon(race, racer)
+
+    (won,) = set(range(10)) - set(lost)
+    assert await everything(store) == ["a", f"r{won}"]
+    assert (await load(store)).head_revision == 2
+
+
+@pytest.mark.parametrize(
+    ("nodes", "more", "error"),
+    [
+        ((node("a", "b"),), {}, NodeConflict),
+        ((node("x", "nowhere"),), {}, NotFound),
+        ((node("x", "y"), node("y")), {}, NotFound),
+        ((), {"leaf_node_id": "nowhere"}, NotFound),
+        ((node("x"), node("x", "a")), {}, InvalidInput),
+        ((node("tenure:7"),), {}, InvalidInput),
+        ((node("x", agent_frame_id="nobody"),), {}, InvalidInput),
+        ((), {"current_agent_frame_id": "nobody"}, InvalidInput),
+        ((), {"config": {1: 2}}, InvalidInput),
+        ((), {"checkpoint": SessionCheckpoint(parts={"p": CheckpointPart(ref="00" * 32)})}, NotFound),
+        ((), {"checkpoint": SessionCheckpoint(parts={"p": CheckpointPart()})}, InvalidInput),
+        ((), {"checkpoint": SessionCheckpoint(parts={"p": CheckpointPart(body=b"", ref="00" * 32)})}, InvalidInput),
+        (
+            (),
+            {"usage_deltas": (TokenLedgerEntry(source="s", model="m", usage=TokenUsage(input_tokens=-1)),)},
+            InvalidInput,
+        ),
+        ((node("x", payload="x" * 17_000_000),), {}, PayloadTooLarge),
+    ],
+)
+async def test_a_commit_that_cannot_be_writes_nothing(
+    store: Store, nodes: tuple[SessionNodeRecord, ...], more: dict[str, Any], error: type[Exception]
+) -> None:
+    await commit(store, 0, *chain("a", "b"))
+    before = await load(store, FullGraph())
+
+    with pytest.raises(error):
+        await commit(store, 1, *(node("good", "b"), *nodes), **more)
+
+    assert await load(store, FullGraph()) == before
+
+
+# Turns
+
+
+async def test_the_same_turn_with_the_same_content_returns_the_first_result(store: Store) -> None:
+    first = await commit(store, 0, *chain("a", "b"), turn_id="t1")
+    await commit(store, 1, node("c", "b"))
+
+    again = await commit(store, 0, *chain("a", "b"), turn_id="t1")
+    later = await commit(store, 2, *[attrs.evolve(each, timestamp=None) for each in chain("a", "b")], turn_id="t1")
+
+    assert first == again == later
+    assert first.head_revision == 1
+    assert (await load(store)).head_revision == 2
+    assert await everything(store) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"nodes": (node("a", payload="other"),)},
+        {"nodes": (node("b"),)},
+        {"config": {"x": 1}},
+        {"checkpoint": SessionCheckpoint(turn_state=1)},
+        {"usage_deltas": (TokenLedgerEntry(source="s", model="m", usage=TokenUsage(input_tokens=1)),)},
+        {"agent_frames": (AgentFrame(frame_id="f"),)},
+    ],
+    ids=str,
+)
+async def test_the_same_turn_with_other_content_is_refused(store: Store, other: dict[str, Any]) -> None:
+    turn = RuntimeCommit(session_id="talk", expected_head_revision=0, nodes=(node("a"),), turn_id="t1")
+    await store.sessions.commit_runtime_state(turn)
+
+    with pytest.raises(TurnCommitConflict) as caught:
+        await store.sessions.commit_runtime_state(attrs.evolve(turn, **other))
+
+    assert (caught.value.session_id, caught.value.turn_id) == ("talk", "t1")
+    assert (await load(store)).head_revision == 1
+
+
+# Usage
+
+
+async def test_usage_is_merged_by_source_and_model(store: Store) -> None:
+    def used(source: str, model: str, count: int) -> TokenLedgerEntry:
+        return TokenLedgerEntry(source=source, model=model, usage=TokenUsage(input_tokens=count, output_tokens=1))
+
+    await commit(store, 0, usage_deltas=(used("main", "m", 1), used("main", "n", 2), used("main", "m", 3)))
+    await commit(store, 1, usage_deltas=(used("side", "m", 4), used("main", "m", 5)))
+    await commit(store, 2, usage_deltas=(TokenLedgerEntry(source="none", model="m", usage=TokenUsage()),))
+
+    ledger = {(each.source, each.model): each.usage for each in (await load(store)).token_ledger}
+    assert ledger == {
+        ("main", "m"): TokenUsage(input_tokens=9, output_tokens=3),
+        ("main", "n"): TokenUsage(input_tokens=2, output_tokens=1),
+        ("side", "m"): TokenUsage(input_tokens=4, output_tokens=1),
+    }
+
+
+async def test_a_ledger_that_would_overflow_refuses_the_whole_commit(store: Store) -> None:
+    most = TokenLedgerEntry(source="s", model="m", usage=TokenUsage(cache_read_tokens=2**63 - 1))
+    await commit(store, 0, node("a"), usage_deltas=(most,))
+
+    with pytest.raises(CounterOverflow):
+        await commit(store, 1, node("b", "a"), usage_deltas=(most,))
+
+    assert await everything(store) == ["a"]
+
+
+# Checkpoints
+
+
+async def blobs(store: Store) -> list[bytes]:
+    async with store.read_connection() as connection:
+        return [row[0] for row in await connection.query("SELECT body FROM blobs ORDER BY blob")]
+
+
+async def test_the_bytes_of_a_part_are_stored_once(store: Store) -> None:
+    part = CheckpointPart(body=b"same", encoding_version=3)
+    first = await commit(store, 0, checkpoint=SessionCheckpoint(parts={"one": part, "two": part}))
+    assert first.manifest is not None
+    unchanged = CheckpointPart(ref=first.manifest.parts["one"].ref, encoding_version=3)
+    second = await commit(store, 1, checkpoint=SessionCheckpoint(parts={"two": unchanged, "one": unchanged}))
+    third = await commit(store, 2, checkpoint=SessionCheckpoint(parts={"two": unchanged}))
+
+    assert await blobs(store) == [b"same"]
+    assert first.checkpoint_ref == second.checkpoint_ref != third.checkpoint_ref
+    found = (await load(store)).checkpoint
+    assert found is not None
+    assert {name: (each.body, each.encoding_version) for name, each in found.parts.items()} == {"two": (b"same", 3)}
+
+
+async def test_gc_deletes_what_no_session_refers_to_and_nothing_else(store: Store) -> None:
+    def parts(**bodies: bytes) -> SessionCheckpoint:
+        return SessionCheckpoint(parts={name: CheckpointPart(body=body) for name, body in bodies.items()})
+
+    await commit(store, 0, checkpoint=parts(a=b"shared", b=b"old"))
+    await commit(store, 1, checkpoint=parts(a=b"shared", b=b"new"))
+    other = RuntimeCommit(session_id="other", expected_head_revision=0, checkpoint=parts(c=b"shared", d=b"others"))
+    await store.sessions.commit_runtime_state(other)
+
+    report = await store.sessions.gc_unreachable()
+
+    assert (report.root_count, report.retained_blob_count, report.deleted_blob_count) == (2, 3, 1)
+    assert sorted(await blobs(store)) == [b"new", b"others", b"shared"]
+    assert (await store.sessions.bind("other").gc_unreachable()).deleted_blob_count == 0
+
+
+async def test_gc_deletes_nothing_where_a_live_checkpoint_cannot_be_decoded(store: Store) -> None:
+    part = SessionCheckpoint(parts={"p": CheckpointPart(body=b"old")})
+    await commit(store, 0, checkpoint=part)
+    await commit(store, 1, checkpoint=SessionCheckpoint(parts={"p": CheckpointPart(body=b"new")}))
+    await execute(store, "UPDATE checkpoints SET turn_state = x'00'")
+
+    with pytest.raises(Corrupt):
+        await store.sessions.gc_unreachable()
+
+    assert await blobs(store) == [b"old", b"new"]
+
+
+# Tombstones
+
+
+async def test_a_tombstone_hides_a_node_with_all_that_stands_on_it(store: Store) -> None:
+    await commit(store, 0, *chain("a", "b", "c", "d"))
+    await commit(store, 1, *chain("e", "f", parent="a"))
+    await commit(store, 2, node("g", "b"), leaf_node_id="f")
+    talk = store.sessions.bind("talk")
+
+    await talk.tombstone_nodes(["c", "unknown", "c"])
+
+    assert await everything(store) == ["a", "b", "e", "f", "g"]
+    assert await talk.load_node("c") is None
+    assert await talk.load_node("d") is None
+    assert (await talk.load_node("g")) == node("g", "b")
+    with pytest.raises(NotFound):
+        await path(store, "d")
+    await talk.tombstone_nodes(["g"])
+    assert await everything(store) == ["a", "b", "e", "f"]
+    await talk.tombstone_nodes([])
+    await talk.tombstone_nodes(["b"])
+    assert await everything(store) == ["a", "e", "f"]
+    assert (await talk.vacuum()).removed_node_count == 4
+    assert (await talk.vacuum()).removed_node_count == 0
+    assert await everything(store) == ["a", "e", "f"]
+
+
+async def test_a_tombstone_on_the_active_path_is_refused_and_hides_nothing(store: Store) -> None:
+    await commit(store, 0, *chain("a", "b"))
+    await commit(store, 1, node("c", "a"))
+
+    for live in ("a", "c"):
+        with pytest.raises(NodeConflict):
+            await store.sessions.tombstone_nodes("talk", ["b", live])
+
+    assert await everything(store) == ["a", "b", "c"]
+    await commit(store, 2, leaf_node_id="b")
+    await store.sessions.tombstone_nodes("talk", ["c"])
+    assert await everything(store) == ["a", "b"]
+    with pytest.raises(NodeConflict):
+        await commit(store, 3, node("c", "a"))
+
+
+async def test_vacuum_of_one_session_leaves_the_others(store: Store) -> None:
+    for session_id in ("talk", "other"):
+        for revision, nodes in enumerate((chain("a", "b"), chain("c", parent="a"))):
+            await store.sessions.commit_runtime_state(
+                RuntimeCommit(session_id=session_id, expected_head_revision=revision, nodes=nodes)
+            )
+        await store.sessions.tombstone_nodes(session_id, ["b"])
+
+    assert (await store.sessions.bind("talk").vacuum()).removed_node_count == 1
+    assert (await store.sessions.bind("nowhere").vacuum()).removed_node_count == 0
+    assert (await store.sessions.vacuum()).removed_node_count == 1
+    assert (await store.sessions.vacuum()).removed_node_count == 0
+
+
+# Meta and binding
+
+
+async def test_meta_round_trips_and_the_last_write_wins(store: Store) -> None:
+    talk = store.sessions.bind("talk")
+    meta = SessionMeta(
+        session_id="talk",
+        session_name="Talk",
+        created_at="2026-01-02T03:04:05Z",
+        model="m",
+        cwd="/somewhere",
+        relation=SessionRelation(parent_session_id="root", caused_by={"node": "a"}),
+    )
+    await talk.save_session_meta(SessionMeta(session_id="talk"))
+    await talk.save_session_meta(meta)
+
+    assert await talk.load_session_meta() == meta
+
+
+async def test_what_is_bound_to_one_session_refuses_another(store: Store) -> None:
+    talk = store.sessions.bind("talk")
+
+    with pytest.raises(SessionBindingMismatch) as caught:
+        await talk.commit_runtime_state(RuntimeCommit(session_id="other", expected_head_revision=0))
+    with pytest.raises(SessionBindingMismatch):
+        await talk.save_session_meta(SessionMeta(session_id="other"))
+
+    assert (caught.value.bound, caught.value.attempted) == ("talk", "other")
+    assert await store.sessions.load_session("other", FullGraph()) is None
+
+
+@pytest.mark.parametrize("scope", ["full_graph", None, FullGraph, 7])
+async def test_a_scope_that_is_none_is_refused(store: Store, scope: Any) -> None:
+    with pytest.raises(UnsupportedReadScope):
+        await store.sessions.bind("talk").load_session(scope)
+
+
+# One conversation, not two
+
+
+async def test_the_conversation_of_a_runtime_is_a_graph_and_its_path_the_snapshot(store: Store) -> None:
+    await store.runtimes.commit_session_snapshot("alice", delta("one", "two"))
+
+    read = await load(store)
+    first, second = read.graph.nodes
+    assert [each.payload for each in read.graph.nodes] == [b"one", b"two"]
+    assert (first.parent_node_id, second.parent_node_id) == (None, first.node_id)
+    assert await store.sessions.load_node("talk", str(second.node_id)) == second
+
+    await commit(store, read.head_revision, node("three", second.node_id, "three"))
+    assert await store.runtimes.load_session_snapshot("alice") == envelope("one", "two", "three")
+    await commit(store, read.head_revision + 1, node("other", first.node_id, "other"))
+    assert await store.runtimes.load_session_snapshot("alice") == envelope("one", "other")
+    await store.runtimes.commit_session_snapshot("alice", delta("one", "other", "more"))
+    assert [each.payload for each in (await load(store)).graph.nodes] == [b"one", b"other", b"more"]
+    assert len(await everything(store)) == 5
+
+
+async def test_a_branch_stays_where_a_snapshot_leaves_the_path_that_it_stands_on(store: Store) -> None:
+    await commit(store, 0, *chain("a", "b", "c"))
+    await commit(store, 1, node("d", "b"), leaf_node_id="c")
+    await store.runtimes.commit_session_snapshot("alice", delta("a", "b", "c"))
+
+    await store.runtimes.clear_session_snapshot("alice")
+
+    assert (await path(store), await everything(store)) == ([], ["a", "b", "d"])
+    assert (await store.sessions.vacuum()).removed_node_count == 1
+    assert await path(store, "d") == ["a", "b", "d"]
+
+
+async def test_the_session_of_an_owned_runtime_obeys_its_fence(store: Store) -> None:
+    owner = Owner(store, "alice")
+    token = (await owner.own()).fence_token
+    await store.runtimes.commit_session_snapshot("alice", delta("one"), fence=token)
+    turn = RuntimeCommit(session_id="talk", expected_head_revision=1, nodes=(node("n"),), turn_id="t")
+
+    for fence in (None, token + 1):
+        with pytest.raises(StaleFence):
+            await store.sessions.commit_runtime_state(turn, fence=fence)
+        with pytest.raises(StaleFence):
+            await store.sessions.save_session_meta(SessionMeta(session_id="talk"), fence=fence)
+        with pytest.raises(StaleFence):
+            await store.sessions.tombstone_nodes("talk", ["x"], fence=fence)
+    first = await store.sessions.commit_runtime_state(turn, fence=token)
+
+    assert await store.sessions.commit_runtime_state(turn, fence=token) == first
+    with pytest.raises(StaleFence):
+        await store.sessions.commit_runtime_state(turn)
+    with pytest.raises(InvalidInput):
+        await store.sessions.commit_runtime_state(attrs.evolve(turn, session_id="free"), fence=token)
