@@ -13,7 +13,7 @@ from tenure.persistence.facets.ownership.lifecycle import WriteLifecycle
 from tenure.persistence.facets.ownership.ownership import RenewToken
 from tenure.persistence.facets.runs.restarting import AmendRun
 from tenure.persistence.facets.runs.runs import DropRun
-from tenure.persistence.model.lifecycle import (
+from tenure.persistence.model.lifecycles.lifecycle import (
     LifecycleEvent,
     Standing,
     abandons,

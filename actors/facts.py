@@ -7,7 +7,7 @@ from typing import final
 from attrs import define
 
 from tenure.persistence.facets.ownership.ownership import Ownership
-from tenure.persistence.model.lifecycle import Standing
+from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunId,

@@ -10,10 +10,7 @@ from abc import ABC, abstractmethod
 from typing import Any, Final
 
 from tenure.errors import Error, RuntimeDestroyed
-from tenure.persistence.model.lifecycle import (
-    LifecycleEvent,
-    transition,
-)
+from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, transition
 from tenure.persistence.model.values import (
     HeldReason,
     RunId,

@@ -38,10 +38,7 @@ from tenure.persistence.facets.runs.runs import (
     NothingBegun,
     RunBegun,
 )
-from tenure.persistence.model.lifecycle import (
-    LifecycleEvent,
-    durable,
-)
+from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, durable
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     AbandonReason,

@@ -11,8 +11,8 @@ from tenure.persistence.model.envelope import (
     TranscriptRewriteCommit,
     encode_snapshot,
 )
-from tenure.persistence.model.input_state import InputState
-from tenure.persistence.model.lifecycle_record import (
+from tenure.persistence.model.inputs.input_state import InputState
+from tenure.persistence.model.lifecycles.lifecycle_record import (
     MachineLifecycleBindingFacts,
     MachineLifecycleCommit,
     MachineLifecycleSnapshot,

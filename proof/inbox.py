@@ -9,7 +9,7 @@ from tenure.persistence.facets.inbox import (
     inputs,
 )
 from tenure.persistence.facets.runs import dead_letters
-from tenure.persistence.model.phases import is_terminal
+from tenure.persistence.model.inputs.phases import is_terminal
 from tenure.persistence.model.values import InputPhase
 
 from .facet import (

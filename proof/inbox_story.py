@@ -8,11 +8,7 @@ from typing import Any
 
 from tenure.persistence.contracts.operation_registry import OperationRegistry
 from tenure.persistence.facets.inbox.inputs import AcceptInput
-from tenure.persistence.model.policies import (
-    InputDurability,
-    PolicyDecision,
-    QueueMode,
-)
+from tenure.persistence.model.inputs.policies import InputDurability, PolicyDecision, QueueMode
 from tenure.persistence.model.values import (
     InputId,
     InputKind,

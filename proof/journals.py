@@ -9,7 +9,7 @@ from tenure.persistence.facets.journal import facts, journal
 from tenure.persistence.facets.journal.verify import verify_facts, verify_references, verify_stream
 from tenure.persistence.facets.state import state
 from tenure.persistence.facets.state.verify import verify_executions, verify_values
-from tenure.persistence.model.journal import StreamId
+from tenure.persistence.model.events.journal import StreamId
 
 from .facet import (
     Promised,

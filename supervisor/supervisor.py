@@ -35,7 +35,7 @@ from tenure.persistence.facets.ownership.lifecycle import PersistState
 from tenure.persistence.facets.runs import sends
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.lifecycle import LifecycleEvent
+from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     InputId,

@@ -7,6 +7,14 @@ on asyncio uses `tenure.asyncio`; tests of your own agents use `tenure.testing`.
 
 from __future__ import annotations
 
+from tenure.persistence.model.events.event_types import EventTypes as EventTypes
+from tenure.persistence.model.events.strategy import Rehydration as Rehydration, Strategy as Strategy
+from tenure.persistence.model.inputs.policies import (
+    ConsumePoint as ConsumePoint,
+    QueueMode as QueueMode,
+    Routing as Routing,
+)
+
 from .persistence.contracts.event_log import EventLog as EventLog
 from .persistence.contracts.operation_registry import OperationRegistry as OperationRegistry
 from .persistence.contracts.types import (
@@ -57,16 +65,6 @@ from .persistence.model.entries import Repeat as Repeat
 from .persistence.model.envelope import (
     decode_snapshot as decode_snapshot,
     encode_snapshot as encode_snapshot,
-)
-from .persistence.model.event_types import EventTypes as EventTypes
-from .persistence.model.policies import (
-    ConsumePoint as ConsumePoint,
-    QueueMode as QueueMode,
-    Routing as Routing,
-)
-from .persistence.model.strategy import (
-    Rehydration as Rehydration,
-    Strategy as Strategy,
 )
 from .persistence.model.values import (
     AbandonReason as AbandonReason,

@@ -25,8 +25,13 @@ from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.journal import facts, journal
 from tenure.persistence.facets.journal.journal import AppendEvents, EventPage, SaveStreamSnapshot
-from tenure.persistence.model.event_types import EventTypes, decode_event, decode_log, encode_event
-from tenure.persistence.model.journal import (
+from tenure.persistence.model.events.event_types import (
+    EventTypes,
+    decode_event,
+    decode_log,
+    encode_event,
+)
+from tenure.persistence.model.events.journal import (
     EncodedEvent,
     EncodedFact,
     FactRef,
@@ -35,7 +40,7 @@ from tenure.persistence.model.journal import (
     decode_value,
     fact_key,
 )
-from tenure.persistence.model.strategy import Rehydration, Strategy
+from tenure.persistence.model.events.strategy import Rehydration, Strategy
 
 from .access import Backend
 from .following import Following

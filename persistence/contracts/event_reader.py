@@ -13,8 +13,8 @@ import trio
 
 from tenure.errors import NotFound
 from tenure.persistence.facets.journal import journal
-from tenure.persistence.model.event_types import EventTypes, decode_event
-from tenure.persistence.model.journal import EncodedEvent, StoredEvent, StreamId
+from tenure.persistence.model.events.event_types import EventTypes, decode_event
+from tenure.persistence.model.events.journal import EncodedEvent, StoredEvent, StreamId
 
 from .access import Access
 from .following import Following, Life

@@ -11,7 +11,7 @@ from typing import final
 import trio
 
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.model.journal import StreamId
+from tenure.persistence.model.events.journal import StreamId
 
 from .access import Backend
 

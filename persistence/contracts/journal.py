@@ -20,7 +20,7 @@ from tenure.persistence.facets.journal.journal import (
     SaveStreamSnapshot,
 )
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.event_types import (
+from tenure.persistence.model.events.event_types import (
     EventTypes,
     declared,
     decode_event,
@@ -28,7 +28,7 @@ from tenure.persistence.model.event_types import (
     encode_event,
     encode_log,
 )
-from tenure.persistence.model.journal import (
+from tenure.persistence.model.events.journal import (
     EncodedEvent,
     EncodedFact,
     Fact,
@@ -39,7 +39,12 @@ from tenure.persistence.model.journal import (
     encode_value,
     fact_key,
 )
-from tenure.persistence.model.strategy import Rehydration, Strategy, decode_state, encode_state
+from tenure.persistence.model.events.strategy import (
+    Rehydration,
+    Strategy,
+    decode_state,
+    encode_state,
+)
 from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
 
 from .access import Backend

@@ -40,8 +40,8 @@ from tenure.persistence.model.envelope import (
     encode_snapshot,
     identity_of,
 )
-from tenure.persistence.model.input_state import INPUT_RECORD_VERSION
-from tenure.persistence.model.lifecycle_record import decode_lifecycle_record
+from tenure.persistence.model.inputs.input_state import INPUT_RECORD_VERSION
+from tenure.persistence.model.lifecycles.lifecycle_record import decode_lifecycle_record
 from tenure.persistence.model.values import check_runtime_id
 
 from .access import Access

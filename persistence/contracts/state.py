@@ -22,6 +22,7 @@ from tenure.persistence.facets.state.state import (
 )
 from tenure.persistence.model.arguments import INT_LIMIT, checked
 from tenure.persistence.model.codec import decode, encode
+from tenure.persistence.model.events.journal import check_stream
 from tenure.persistence.model.execution import (
     ExecutionId,
     ExecutionSnapshot,
@@ -31,7 +32,6 @@ from tenure.persistence.model.execution import (
     encode_execution,
     ttl_seconds,
 )
-from tenure.persistence.model.journal import check_stream
 from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
 
 from .access import Backend

@@ -7,6 +7,12 @@ from tenure.persistence.model.envelope import (
     SessionSnapshot,
     TranscriptRewriteCommit,
 )
+from tenure.persistence.model.events.journal import (
+    Fact,
+    FactRef,
+    JournalSnapshot,
+    StoredEvent,
+)
 from tenure.persistence.model.execution import (
     ExecutionId,
     ExecutionSnapshot,
@@ -33,30 +39,21 @@ from tenure.persistence.model.graph import (
     TokenUsage,
     VacuumReport,
 )
-from tenure.persistence.model.input_state import (
+from tenure.persistence.model.inputs.input_state import (
     InputState,
     InputStatePersistenceRecord,
     InputTransition,
     ReconstructionSource,
     StoredInputState,
 )
-from tenure.persistence.model.journal import (
-    Fact,
-    FactRef,
-    JournalSnapshot,
-    StoredEvent,
-)
-from tenure.persistence.model.lifecycle_record import (
+from tenure.persistence.model.inputs.policies import InputDurability, PolicyDecision
+from tenure.persistence.model.lifecycles.lifecycle_record import (
     MachineLifecycleBindingFacts,
     MachineLifecycleCommit,
     MachineLifecycleSnapshot,
     MachineLifecycleStoreRecord,
 )
 from tenure.persistence.model.operations import PersistedOpsSnapshot
-from tenure.persistence.model.policies import (
-    InputDurability,
-    PolicyDecision,
-)
 from tenure.persistence.model.values import (
     InputId,
     Lane,

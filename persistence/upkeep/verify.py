@@ -39,7 +39,7 @@ from tenure.persistence.model.envelope import (
     EMPTY_DIGEST,
     extend_digest,
 )
-from tenure.persistence.model.lifecycle_record import decode_lifecycle_record
+from tenure.persistence.model.lifecycles.lifecycle_record import decode_lifecycle_record
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunBoundaryReceipt,

@@ -17,7 +17,7 @@ from tenure.persistence.facets.journal.verify import (
     verify_stream,
 )
 from tenure.persistence.facets.state.verify import verify_clock, verify_executions, verify_values
-from tenure.persistence.model.journal import StreamId
+from tenure.persistence.model.events.journal import StreamId
 
 from . import cross_check
 from .verify import Finding

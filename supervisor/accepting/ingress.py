@@ -13,7 +13,7 @@ from tenure.persistence.facets.inbox.inputs import (
 )
 from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import digest
-from tenure.persistence.model.policies import (
+from tenure.persistence.model.inputs.policies import (
     ConsumePoint,
     InputDurability,
     PolicyDecision,

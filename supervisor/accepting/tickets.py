@@ -16,7 +16,7 @@ from tenure.persistence.facets.inbox import (
     inputs,
     receipts,
 )
-from tenure.persistence.model.phases import is_terminal
+from tenure.persistence.model.inputs.phases import is_terminal
 from tenure.persistence.model.values import (
     InputId,
     InputPhase,

@@ -48,7 +48,7 @@ from tenure.persistence.facets.ownership.requests import (
 )
 from tenure.persistence.facets.runs.dead_letters import Retried
 from tenure.persistence.model.codec import encode
-from tenure.persistence.model.lifecycle import Standing
+from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     LogicalRuntimeId,

@@ -35,10 +35,7 @@ from tenure.persistence.model.codec import (
     decode,
     encode,
 )
-from tenure.persistence.model.lifecycle import (
-    LifecycleEvent,
-    Standing,
-)
+from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, Standing
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,

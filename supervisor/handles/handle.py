@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.lifecycle import LifecycleEvent
+from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     InputId,
     RuntimeState,

@@ -8,7 +8,7 @@ import trio
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.lifecycle import Standing
+from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,

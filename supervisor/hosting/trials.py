@@ -19,7 +19,7 @@ import trio
 from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed
-from tenure.persistence.model.lifecycle import Standing
+from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import RuntimeState
 from tenure.persistence.seams.nursery import first
 

@@ -39,7 +39,7 @@ from tenure.persistence.facets.runs.runs import (
     RunBegun,
     UnstageRun,
 )
-from tenure.persistence.model.lifecycle import LifecycleEvent
+from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.texts import (
     as_defect,
     last_frames,

@@ -6,10 +6,7 @@ from typing import final
 
 from tenure.actors.decisions import Decision, decide
 from tenure.persistence.commits.commit import Change
-from tenure.persistence.model.lifecycle import (
-    LifecycleEvent,
-    transition,
-)
+from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, transition
 
 from .entering import Entering
 

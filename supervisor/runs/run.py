@@ -29,9 +29,7 @@ from tenure.persistence.model.codec import encode
 from tenure.persistence.model.entries import (
     Repeat,
 )
-from tenure.persistence.model.lifecycle import (
-    LifecycleEvent,
-)
+from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     InputId,
     RunBoundaryReceipt,

@@ -11,8 +11,8 @@ from tenure.persistence.contracts.event_log import EventLog as TrioEventLog
 from tenure.persistence.contracts.event_reader import EventReader
 from tenure.persistence.contracts.journal import JournalContract
 from tenure.persistence.contracts.state import StateContract
-from tenure.persistence.model.event_types import EventTypes
-from tenure.persistence.model.journal import FactRef, StoredEvent
+from tenure.persistence.model.events.event_types import EventTypes
+from tenure.persistence.model.events.journal import FactRef, StoredEvent
 
 from .portal import Portal
 

@@ -32,6 +32,9 @@ DRIVERS = {
 ROOMS = {
     "persistence": (
         "model",
+        "model/inputs",
+        "model/events",
+        "model/lifecycles",
         "seams",
         "engines",
         "engines/sqlite/errors",

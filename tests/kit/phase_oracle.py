@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from tenure.persistence.model.phases import InputEvent, is_terminal
+from tenure.persistence.model.inputs.phases import InputEvent, is_terminal
 from tenure.persistence.model.values import InputPhase
 
 

@@ -10,7 +10,7 @@ import trio
 
 import tenure
 from tenure.errors import InvalidTransition, RuntimeDestroyed
-from tenure.persistence.model.lifecycle import (
+from tenure.persistence.model.lifecycles.lifecycle import (
     LifecycleEvent,
     Standing,
     durable,

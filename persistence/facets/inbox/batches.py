@@ -22,7 +22,7 @@ from tenure.persistence.commits.rows import (
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row
 from tenure.persistence.model.codec import digest
-from tenure.persistence.model.phases import is_terminal
+from tenure.persistence.model.inputs.phases import is_terminal
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,

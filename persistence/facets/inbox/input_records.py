@@ -36,7 +36,7 @@ from tenure.persistence.facets.records import (
 )
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.digests import SHA_256, check_digest
-from tenure.persistence.model.input_state import (
+from tenure.persistence.model.inputs.input_state import (
     INPUT_RECORD_VERSION,
     InputExtra,
     InputState,
@@ -46,8 +46,8 @@ from tenure.persistence.model.input_state import (
     encode_extra,
     seal_input,
 )
-from tenure.persistence.model.phases import is_terminal
-from tenure.persistence.model.policies import DEFAULT_POLICIES
+from tenure.persistence.model.inputs.phases import is_terminal
+from tenure.persistence.model.inputs.policies import DEFAULT_POLICIES
 from tenure.persistence.model.values import (
     InputId,
     InputPhase,

@@ -31,18 +31,14 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
-from tenure.persistence.model.input_state import (
+from tenure.persistence.model.inputs.input_state import (
     InputExtra,
     encode_extra,
     seal_input,
     source_type,
 )
-from tenure.persistence.model.lifecycle import (
-    Standing,
-    accepts_input,
-)
-from tenure.persistence.model.phases import is_terminal
-from tenure.persistence.model.policies import (
+from tenure.persistence.model.inputs.phases import is_terminal
+from tenure.persistence.model.inputs.policies import (
     DEFAULT_POLICIES,
     InputDurability,
     PolicyDecision,
@@ -50,6 +46,7 @@ from tenure.persistence.model.policies import (
     may_be_derived,
     replaced_phase,
 )
+from tenure.persistence.model.lifecycles.lifecycle import Standing, accepts_input
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,

@@ -18,7 +18,7 @@ from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.digests import check_digest, check_scheme, seal
-from tenure.persistence.model.journal import EncodedFact, decode_value
+from tenure.persistence.model.events.journal import EncodedFact, decode_value
 
 EVENTS: Final = "events"
 SNAPSHOT: Final = "snapshot"

@@ -19,7 +19,7 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.model.digests import check_digest, seal
-from tenure.persistence.model.journal import (
+from tenure.persistence.model.events.journal import (
     EncodedEvent,
     EncodedFact,
     JournalSnapshot,

@@ -17,7 +17,7 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
-from tenure.persistence.model.journal import CURSOR_LIMIT, StreamId
+from tenure.persistence.model.events.journal import CURSOR_LIMIT, StreamId
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
 
 RECORD: Final = "stream"

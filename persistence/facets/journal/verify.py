@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tenure.errors import ReadFailed
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.model.event_types import decode_log
-from tenure.persistence.model.journal import StreamId, decode_value
+from tenure.persistence.model.events.event_types import decode_log
+from tenure.persistence.model.events.journal import StreamId, decode_value
 
 from . import facts, journal, streams
 

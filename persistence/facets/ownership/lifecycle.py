@@ -1,7 +1,7 @@
 """The lifecycle written on a runtime's record, and the held mark beside it (design §5).
 
-Whoever writes here has decided first, with the table in `tenure.persistence.model.lifecycle`; state and inputs change in one
-commit.
+A caller decides before it writes here, with the table in `tenure.persistence.model.lifecycles.lifecycle`; state and inputs
+change in one commit.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from tenure.persistence.facets.records import (
     runtimes,
 )
 from tenure.persistence.model.digests import check_digest, seal
-from tenure.persistence.model.lifecycle import durable_state
-from tenure.persistence.model.lifecycle_record import (
+from tenure.persistence.model.lifecycles.lifecycle import durable_state
+from tenure.persistence.model.lifecycles.lifecycle_record import (
     LIFECYCLE_RECORD_VERSION,
     MachineLifecycleBindingFacts,
     encode_raw,

@@ -34,13 +34,13 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
-from tenure.persistence.model.lifecycle import (
+from tenure.persistence.model.lifecycles.lifecycle import (
     LifecycleEvent,
     Standing,
     durable,
     transition,
 )
-from tenure.persistence.model.lifecycle_record import LIFECYCLE_RECORD_VERSION
+from tenure.persistence.model.lifecycles.lifecycle_record import LIFECYCLE_RECORD_VERSION
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,

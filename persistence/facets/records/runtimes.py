@@ -21,7 +21,7 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.model.lifecycle_record import LIFECYCLE_RECORD_VERSION
+from tenure.persistence.model.lifecycles.lifecycle_record import LIFECYCLE_RECORD_VERSION
 from tenure.persistence.model.values import (
     HeldReason,
     LogicalRuntimeId,

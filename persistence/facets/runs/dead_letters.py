@@ -31,14 +31,8 @@ from tenure.persistence.facets.records import (
 )
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.digests import check_digest
-from tenure.persistence.model.lifecycle import (
-    Standing,
-    accepts_input,
-)
-from tenure.persistence.model.phases import (
-    InputEvent,
-    advance,
-)
+from tenure.persistence.model.inputs.phases import InputEvent, advance
+from tenure.persistence.model.lifecycles.lifecycle import Standing, accepts_input
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,

@@ -26,10 +26,7 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
-from tenure.persistence.model.lifecycle import (
-    Standing,
-    runs_inputs,
-)
+from tenure.persistence.model.lifecycles.lifecycle import Standing, runs_inputs
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,

@@ -15,7 +15,7 @@ from tenure import (
     Store,
 )
 from tenure.errors import Corrupt, InvalidTransition, RuntimeDestroyed, SchemaMismatch
-from tenure.persistence.model.lifecycle_record import decode_lifecycle_record
+from tenure.persistence.model.lifecycles.lifecycle_record import decode_lifecycle_record
 from tests.persistence.contracts.builders import (
     consumed,
     queued,

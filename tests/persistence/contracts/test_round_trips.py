@@ -39,7 +39,7 @@ from tenure import (
 )
 from tenure.errors import Corrupt, InvalidInput, InvalidSnapshot, SchemaMismatch, SessionBindingMismatch
 from tenure.persistence.model.envelope import EMPTY_DIGEST
-from tenure.persistence.model.lifecycle_record import decode_lifecycle_record
+from tenure.persistence.model.lifecycles.lifecycle_record import decode_lifecycle_record
 from tests.persistence.contracts.builders import delta, queued, rewrite, snapshot
 
 texts = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=20)

@@ -13,11 +13,7 @@ from tenure.errors import InvalidTransition, NotFound
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.ownership import lifecycle
 from tenure.persistence.facets.runs import runs
-from tenure.persistence.model.phases import (
-    ARROWS,
-    InputEvent,
-    is_terminal,
-)
+from tenure.persistence.model.inputs.phases import ARROWS, InputEvent, is_terminal
 from tenure.persistence.model.values import (
     InputKind,
     RuntimeState,

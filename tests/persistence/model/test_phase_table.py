@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tenure.errors import Internal, InvalidTransition
-from tenure.persistence.model.phases import (
+from tenure.persistence.model.inputs.phases import (
     ARROWS,
     InputEvent,
     advance,

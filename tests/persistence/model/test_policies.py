@@ -61,7 +61,7 @@ from tenure.persistence.model.entries import (
     EntryStatus,
     Repeat,
 )
-from tenure.persistence.model.policies import (
+from tenure.persistence.model.inputs.policies import (
     COALESCING_KINDS,
     DEFAULT_POLICIES,
     QueueMode,

@@ -31,11 +31,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, final
 
 from tenure.errors import Internal, InvalidTransition
-
-from .values import (
-    AbandonReason,
-    InputPhase,
-)
+from tenure.persistence.model.values import AbandonReason, InputPhase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,17 +9,10 @@ import msgspec
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
-
-from .arguments import check_key, check_value
-from .codec import check_nesting, digest
-from .digests import seal
-from .phases import is_terminal
-from .policies import (
-    InputDurability,
-    PolicyDecision,
-    may_be_derived,
-)
-from .values import (
+from tenure.persistence.model.arguments import check_key, check_value
+from tenure.persistence.model.codec import check_nesting, digest
+from tenure.persistence.model.digests import seal
+from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
     InputKind,
@@ -27,6 +20,9 @@ from .values import (
     Lane,
     RunId,
 )
+
+from .phases import is_terminal
+from .policies import InputDurability, PolicyDecision, may_be_derived
 
 INPUT_RECORD_VERSION: Final = 1
 """Version of a stored input; another one is refused, never guessed at."""

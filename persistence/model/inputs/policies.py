@@ -13,11 +13,7 @@ from typing import Final, final
 
 from attrs import evolve, frozen
 
-from .values import (
-    InputKind,
-    InputPhase,
-    Lane,
-)
+from tenure.persistence.model.values import InputKind, InputPhase, Lane
 
 POLICY_VERSION: Final = 1
 """Version of this table, stored with each decision."""

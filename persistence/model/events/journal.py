@@ -8,11 +8,10 @@ import msgspec
 from attrs import field, frozen
 
 from tenure.errors import Corrupt, InvalidInput
-
-from .arguments import shown
-from .codec import decode, encode
-from .digests import seal
-from .values import check_name
+from tenure.persistence.model.arguments import shown
+from tenure.persistence.model.codec import decode, encode
+from tenure.persistence.model.digests import seal
+from tenure.persistence.model.values import check_name
 
 StreamId = NewType("StreamId", str)
 """One journal: text of 1 to 200 characters, chosen by the caller."""

@@ -38,11 +38,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, final
 import attrs
 
 from tenure.errors import Internal, InvalidTransition
-
-from .values import (
-    AbandonReason,
-    RuntimeState,
-)
+from tenure.persistence.model.values import AbandonReason, RuntimeState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

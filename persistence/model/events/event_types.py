@@ -17,11 +17,19 @@ from cattrs.errors import BaseValidationError
 from cattrs.preconf.json import make_converter
 
 from tenure.errors import Corrupt, InvalidInput, Unsupported
+from tenure.persistence.model.arguments import INT_LIMIT
+from tenure.persistence.model.codec import decode, encode, is_object
+from tenure.persistence.model.texts import text_of
 
-from .arguments import INT_LIMIT
-from .codec import decode, encode, is_object
-from .journal import EncodedEvent, EncodedFact, Fact, FactRef, encode_value, fact_key, hash_of_key
-from .texts import text_of
+from .journal import (
+    EncodedEvent,
+    EncodedFact,
+    Fact,
+    FactRef,
+    encode_value,
+    fact_key,
+    hash_of_key,
+)
 
 C = TypeVar("C")
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]

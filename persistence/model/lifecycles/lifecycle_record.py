@@ -13,9 +13,8 @@ import msgspec
 from attrs import field, frozen
 
 from tenure.errors import Corrupt, SchemaMismatch
-
-from .arguments import check_value
-from .values import RuntimeState
+from tenure.persistence.model.arguments import check_value
+from tenure.persistence.model.values import RuntimeState
 
 LIFECYCLE_RECORD_VERSION: Final = 1
 """Version of the record; another one is refused."""

@@ -1,0 +1,1 @@
+"""Events of a journal: their types, their versions, what folds them."""

@@ -1,0 +1,1 @@
+"""An input as stored: its phases, its policy, its state."""

@@ -1,0 +1,1 @@
+"""The lifecycle of a runtime: its table, and the record of it."""
