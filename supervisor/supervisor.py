@@ -53,6 +53,7 @@ from .accepting.ingress import (
     accept_change,
 )
 from .accepting.publishing import Publishing
+from .accepting.redelivery import accept_or_find
 from .accepting.tickets import (
     Outcome,
     Ticket,
@@ -288,9 +289,13 @@ class Supervisor:
 
     async def accept_owned(self, facts: RuntimeFacts, payload: object, terms: AcceptTerms) -> Ticket:
         """See `Runtime.accept`."""
-        data = self.behaviours[facts.kind].payload_type.encode(payload)
+        payload_type = self.behaviours[facts.kind].payload_type
+        data = payload_type.encode(payload)
         change = accept_change(self.store.seams, facts.runtime_id, data, **terms)
-        return await self.actor(facts).accept(change, partial(self.publishing.accepted, facts.runtime_id))
+        accepted = partial(self.publishing.accepted, facts.runtime_id)
+        return await accept_or_find(
+            self.store, payload_type, change, lambda given: self.actor(facts).accept(given, accepted)
+        )
 
     # What recovery, passivation and the opening ask for
 

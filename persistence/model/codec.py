@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
+from enum import Enum
+from functools import partial
 from types import NoneType
 from typing import Any, Final, TypeGuard
 from uuid import UUID
@@ -20,7 +23,6 @@ from tenure.errors import Corrupt, InvalidInput
 from .arguments import shown
 from .texts import text_of
 
-_encoder: Final = msgspec.json.Encoder(order="deterministic")
 _decoder: Final = msgspec.json.Decoder()
 _PLAIN: Final = frozenset((str, int, bool, NoneType))
 _TEXT: Final = frozenset((str,))
@@ -32,11 +34,36 @@ NESTING: Final = 200
 """How deep JSON may be nested. Every decoder bears it, on any stack that a program has left."""
 
 
-def encode(value: object, field: str) -> bytes:
-    """Encode a JSON value (also attrs classes, dataclasses and enums); keys of objects are sorted.
+def is_model(cls: object) -> bool:
+    """Whether a class is a pydantic model. pydantic is not imported: where nobody has imported it there is none."""
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(cls, type) and issubclass(cls, pydantic.BaseModel)
 
-    A tuple comes back as a list, an enum as its value. An instance of a class comes back as an object, unless its class is
-    registered for the payloads of its kind.
+
+def dump_model(model: Any) -> Any:
+    """A pydantic model as the JSON value of which it can be made again."""
+    return model.model_dump(mode="json", by_alias=True, round_trip=True)
+
+
+def _form(value: object) -> object:
+    if is_model(type(value)):
+        return dump_model(value)
+    raise TypeError(f"nothing is known of a {type(value).__name__}")
+
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_form)
+
+
+def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) -> bytes:
+    """Encode a JSON value (also attrs classes, dataclasses, pydantic models and enums); keys of objects are sorted.
+
+    A tuple comes back as a list, an enum as its value. An instance of a class comes back as an object, unless it is known
+    what to make of it: a payload of the behaviour's class, the result of a step whose function names its class.
+
+    Args:
+        value: The value.
+        field: What it is, for errors.
+        hook: Gives the form of an instance that has none.
 
     Raises:
         InvalidInput: The value has no JSON form; `field` names it. So have NaN and infinity, which the encoder would make
@@ -44,14 +71,20 @@ def encode(value: object, field: str) -> bytes:
             something else; and what is nested deeper than `NESTING`.
     """
     try:
-        data = _encoder.encode(value)
-        _refuse_lost(value)
+        form = _form if hook is None else partial(_form_by, hook)
+        encoder = _encoder if hook is None else msgspec.json.Encoder(order="deterministic", enc_hook=form)
+        data = encoder.encode(value)
+        _refuse_lost(value, form)
         check_nesting(data)
     except InvalidInput:
         raise
     except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
         raise InvalidInput(detail=f"no JSON form: {text_of(exc)}", field=field) from exc
     return data
+
+
+def _form_by(hook: Callable[[Any], Any], value: object) -> object:
+    return dump_model(value) if is_model(type(value)) else hook(value)
 
 
 def check_nesting(data: bytes) -> None:
@@ -73,7 +106,7 @@ _MARKS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 """Texts of JSON as a whole, so that a bracket in one does not count; and brackets."""
 
 
-def _refuse_lost(value: object) -> None:
+def _refuse_lost(value: object, form: Callable[[object], object]) -> None:
     """Find what would not come back as what it is, though it was encoded. The encoder has been there: there is no cycle."""
     found: list[Any] = [value]
     for each in found:  # grows while it is walked
@@ -81,8 +114,7 @@ def _refuse_lost(value: object) -> None:
         if kind in _PLAIN:
             continue
         if kind is dict or issubclass(kind, Mapping):
-            if not _TEXT.issuperset(map(type, each)):
-                _check_keys(each)
+            _check_keys(each)
             found += each.values()
         elif issubclass(kind, list | tuple):
             found += each
@@ -93,23 +125,32 @@ def _refuse_lost(value: object) -> None:
         elif issubclass(kind, float):
             if not math.isfinite(each):
                 raise ValueError(f"{each} is not a JSON number")
-        else:
-            parts = [getattr(each, name, None) for name in _field_names(kind)]
-            found += [part for part in parts if not isinstance(part, _TEXTS)]
+        elif not issubclass(kind, Enum):
+            found += _parts(each, kind, form)
+
+
+def _parts(value: object, kind: type[Any], form: Callable[[object], object]) -> list[Any]:
+    names = _field_names(kind)
+    if names is None:
+        return [form(value)]
+    parts = [getattr(value, name, None) for name in names]
+    return [part for part in parts if not isinstance(part, _TEXTS)]
 
 
 def _check_keys(value: Mapping[Any, Any]) -> None:
+    if _TEXT.issuperset(map(type, value)):
+        return
     for key in value:
         if not isinstance(key, str):
             raise TypeError(f"the key {shown(key)} of an object is not text")
 
 
-def _field_names(kind: type[Any]) -> Iterable[str]:
-    """What the encoder has written of an instance of an attrs class, a dataclass or a struct; nothing of anything else."""
+def _field_names(kind: type[Any]) -> Iterable[str] | None:
+    """What the encoder has written of an instance of an attrs class, a dataclass or a struct; None of anything else."""
     if hasattr(kind, "__attrs_attrs__"):
         return [field.name for field in attrs.fields(kind)]
-    names: Iterable[str] = getattr(kind, "__dataclass_fields__", ())
-    return names or getattr(kind, "__struct_fields__", ())
+    names: Iterable[str] | None = getattr(kind, "__dataclass_fields__", None)
+    return names if names is not None else getattr(kind, "__struct_fields__", None)
 
 
 def decode(data: bytes, record: str, key: str) -> Any:

@@ -151,6 +151,7 @@ class HeldReason(StrEnum):
     NEEDS_ATTENTION = "needs attention"
     STEP_MISMATCH = "step mismatch"
     RESTORED = "restored"
+    PAYLOAD = "payload does not fit"
 
 
 @final

@@ -1,28 +1,35 @@
-"""Payloads between a user's own classes and JSON, by cattrs."""
+"""Payloads between a behaviour's own class and JSON."""
 
 from __future__ import annotations
 
 from typing import Any, final
 
-from cattrs import transform_error
-from cattrs.errors import BaseValidationError
-from cattrs.preconf.json import make_converter
-
 from tenure.errors import InvalidInput
-from tenure.persistence.model.codec import (
-    decode,
-    encode,
-)
+from tenure.persistence.model.codec import decode
+
+from .classes import Classes, Misfit, name_of
 
 
 @final
 class PayloadType:
     """What the payloads of one kind are: any JSON, or instances of one class."""
 
-    def __init__(self, cls: type[Any] | None) -> None:
-        """For payloads of `cls`; None takes any JSON value as it is."""
+    def __init__(self, cls: Any, classes: Classes, version: str = "") -> None:
+        """For payloads of `cls`; None takes any JSON value as it is.
+
+        Raises:
+            InvalidInput: Nothing can be made of that class.
+        """
         self._cls = cls
-        self._converter = make_converter(forbid_extra_keys=True, detailed_validation=True)
+        self._classes = classes
+        self.version = version
+        if cls is not None:
+            classes.check(cls, "payload")
+
+    @property
+    def name(self) -> str:
+        """Of the class, for people."""
+        return name_of(self._cls)
 
     def encode(self, payload: object) -> bytes:
         """Encode a payload, given as an instance or as JSON that makes one.
@@ -31,24 +38,39 @@ class PayloadType:
             InvalidInput: It has no JSON form, or does not fit the class.
         """
         if self._cls is None:
-            return encode(payload, "payload")
+            return self._classes.encode(payload, "payload")
         try:
-            data = encode(self._converter.unstructure(payload), "payload")
+            plain = self._classes.plain(payload)
         except (TypeError, ValueError, AttributeError) as exc:
             raise InvalidInput(detail=str(exc), field="payload") from exc
-        self._structure(decode(data, "payload", "given"), self._cls)
+        data = self._classes.encode(plain, "payload")
+        self.decode(data, "given")
         return data
 
     def decode(self, data: bytes, input_id: str) -> Any:
         """Decode a stored payload. Raises `InvalidInput` where it does not fit, `Corrupt` where it is no JSON."""
         value = decode(data, "payload", input_id)
-        return value if self._cls is None else self._structure(value, self._cls)
-
-    def _structure(self, value: Any, cls: type[Any]) -> Any:
+        if self._cls is None:
+            return value
         try:
-            return self._converter.structure(value, cls)
-        except BaseValidationError as exc:
-            raise InvalidInput(detail="; ".join(transform_error(exc, path="payload")), field="payload") from exc
-        except Exception as exc:
-            # cattrs lets pass what a user's own hook or constructor raises; for this input it means the same.
-            raise InvalidInput(detail=f"{type(exc).__name__}: {exc}", field="payload") from exc
+            return self._classes.structure(value, self._cls, "payload")
+        except Misfit as exc:
+            raise InvalidInput(detail=str(exc), field="payload") from exc
+
+    def takes(self, data: bytes) -> bool:
+        """Whether an encoded payload fits."""
+        try:
+            self.decode(data, "given")
+        except InvalidInput:
+            return False
+        return True
+
+    def same(self, stored: bytes, given: bytes) -> bool:
+        """Whether the class makes the same of two payloads: a field that one of them lacks may have a default."""
+        if self._cls is None:
+            return stored == given
+        try:
+            first, second = (self._classes.plain(self.decode(each, "given")) for each in (stored, given))
+            return self._classes.encode(first, "payload") == self._classes.encode(second, "payload")
+        except InvalidInput:
+            return False

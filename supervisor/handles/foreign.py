@@ -14,8 +14,10 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.codec import encode
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
@@ -25,7 +27,7 @@ from tenure.supervisor.accepting.ingress import (
     AcceptTerms,
     accept_change,
 )
-from tenure.supervisor.accepting.payloads import PayloadType
+from tenure.supervisor.accepting.redelivery import accept_or_find
 from tenure.supervisor.accepting.tickets import Ticket
 from tenure.supervisor.fleet.verbs import Verb
 
@@ -66,10 +68,17 @@ class ForeignRuntime(Handle):
         supervisor = self._supervisor
         if supervisor.owns(self.runtime_id):
             return await supervisor.runtime(self.runtime_id).accept(payload, **terms)
-        behaviour = supervisor.behaviours.get(self.kind)
-        payload_type = PayloadType(None) if behaviour is None else behaviour.payload_type
+        behaviour, seams = supervisor.behaviours.get(self.kind), supervisor.store.seams
+        if behaviour is None:
+            # Nobody here can say whether it fits.
+            return await self._accept(accept_change(seams, self.runtime_id, encode(payload, "payload"), **terms))
+        payload_type = behaviour.payload_type
         data = payload_type.encode(payload)
-        change = accept_change(supervisor.store.seams, self.runtime_id, data, **terms)
+        change = accept_change(seams, self.runtime_id, data, **terms)
+        return await accept_or_find(supervisor.store, payload_type, change, self._accept)
+
+    async def _accept(self, change: AcceptInput) -> Ticket:
+        supervisor = self._supervisor
         tickets: list[Outcome[Ticket]] = []
 
         def settled(outcome: CommitOutcome) -> None:

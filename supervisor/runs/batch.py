@@ -11,6 +11,7 @@ from tenure.persistence.facets.inbox.batches import BatchMember
 from tenure.persistence.facets.runs.runs import RunBegun
 from tenure.persistence.model.texts import storable
 from tenure.persistence.model.values import (
+    HeldReason,
     InputId,
     InputPhase,
 )
@@ -20,6 +21,7 @@ from .run_input import (
     RunInput,
     read_input,
 )
+from .steps import NeedsAttention
 
 
 @final
@@ -47,15 +49,30 @@ class Batch:
         self.hand_out(self.inputs)
 
     def join(self, members: Iterable[BatchMember]) -> tuple[RunInput, ...]:
-        """Let these be of the batch; those that fit the behaviour."""
+        """Let these be of the batch; those that fit the behaviour.
+
+        Raises:
+            NeedsAttention: One fitted when it came, and does not fit now.
+        """
         fitting: list[RunInput] = []
         for member in members:
             self._members.add(member.input_id)
             try:
                 fitting.append(read_input(member, self._payload_type))
             except InvalidInput as exc:
+                if member.fitted is not None and member.phase is InputPhase.STAGED:
+                    raise self._misfit(member, exc.detail) from exc
                 self.reject(member.input_id, str(exc))
         return tuple(fitting)
+
+    def _misfit(self, member: BatchMember, detail: str) -> NeedsAttention:
+        """It fitted when it came: not it has changed, but the class. What waits in its inbox may be just the same."""
+        version = f"version {member.fitted}" if member.fitted else "a version without a name"
+        text = (
+            f"the payload of input {member.input_id} does not fit {self._payload_type.name}: {detail}. It was accepted by "
+            f"{version} of this behaviour; deploy a class that takes it, and resume"
+        )
+        return NeedsAttention(text, reason=HeldReason.PAYLOAD)
 
     def hand_out(self, inputs: Iterable[RunInput]) -> None:
         """The behaviour has these now: they contribute to the next boundary, and the end of the run consumes them."""

@@ -15,6 +15,7 @@ from tenure.persistence.model.arguments import (
     is_a,
     seconds,
 )
+from tenure.supervisor.accepting.classes import Classes, DecodeHook, EncodeHook, Extra, check_extra
 from tenure.supervisor.accepting.payloads import PayloadType
 
 from .restart import RestartPolicy
@@ -34,8 +35,13 @@ class Behaviour:
     Attributes:
         function: Called with each run; returning ends the run well, raising fails the attempt.
         batch: Most inputs that one run takes.
-        payload: A class (attrs, dataclass, or what cattrs can structure) that payloads are made into; None leaves them JSON
-            values. A payload that does not fit is refused at accept, and rejected by itself where a peer sent it.
+        payload: A class (attrs, dataclass, pydantic model, or what cattrs can structure) that payloads are made into; None
+            leaves them JSON values. A payload that does not fit is refused at accept, and rejected by itself where a peer
+            sent it. What fitted when it came and does not fit now holds the runtime: a deploy has changed the class.
+        extra: What becomes of fields of a payload that its class does not know: ``ignore``, or ``forbid``, and it does not
+            fit. A pydantic model says that itself.
+        encode: Gives the JSON value of an instance, in a payload, an argument or a result, that has none by itself.
+        decode: Called with a class and a JSON value, where it is not known how to make an instance of that class.
         version: Stored with each entry of a run's record. What this version recorded must match exactly; of what another one
             recorded, or where there is no version, the arguments of what has ended are not compared.
         restart: What follows a failure.
@@ -48,10 +54,14 @@ class Behaviour:
     function: BehaviourFunction
     batch: int = field(default=1, kw_only=True)
     payload: type[Any] | None = field(default=None, kw_only=True)
+    extra: Extra = field(default="ignore", kw_only=True)
+    encode: EncodeHook | None = field(default=None, kw_only=True)
+    decode: DecodeHook | None = field(default=None, kw_only=True)
     version: str = field(default="", kw_only=True)
     restart: RestartPolicy = field(factory=RestartPolicy, kw_only=True)
     replay_s: float = field(default=60.0, kw_only=True, validator=seconds(zero=True))
     in_doubt: InDoubtHook | None = field(default=None, kw_only=True)
+    classes: Classes = field(init=False, repr=False, eq=False)
     payload_type: PayloadType = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -61,7 +71,31 @@ class Behaviour:
             raise InvalidInput(detail=f"{self.restart!r} is not a RestartPolicy", field="restart")
         if not _is_async(self.function):
             raise InvalidInput(detail=f"{self.function!r} is not an async function; write async def", field="function")
-        object.__setattr__(self, "payload_type", PayloadType(self.payload))  # the way in which attrs sets frozen fields
+        check_extra(self.extra, self.payload)
+        for name, hook in (("encode", self.encode), ("decode", self.decode)):
+            if hook is not None and not callable(hook):
+                raise InvalidInput(detail=f"{hook!r} is not a function", field=name)
+        classes = Classes(extra=self.extra, encode=self.encode, decode=self.decode)
+        object.__setattr__(self, "classes", classes)  # the way in which attrs sets frozen fields
+        object.__setattr__(self, "payload_type", PayloadType(self.payload, classes, self.version))
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Kinds:
+    """What a run knows of payloads: those of its own kind, and which other kinds take what it sends.
+
+    Attributes:
+        own: What its inputs are.
+        all: What the payloads of each kind of this host are.
+    """
+
+    own: PayloadType
+    all: Mapping[str, PayloadType]
+
+    def fits(self, data: bytes) -> tuple[tuple[str, str], ...]:
+        """The kinds that take an encoded payload, each with the version of its behaviour."""
+        return tuple([(kind, each.version) for kind, each in self.all.items() if each.takes(data)])
 
 
 def as_behaviours(given: Mapping[str, Behaviour | BehaviourFunction]) -> dict[str, Behaviour]:

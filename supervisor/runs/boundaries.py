@@ -31,6 +31,7 @@ from tenure.persistence.model.values import (
 from tenure.persistence.writing.group import Outcome
 
 from .batch import Batch
+from .behaviour import Kinds
 from .entering import (
     Entering,
     Flight,
@@ -56,6 +57,7 @@ class Boundaries:
         journal: Journal,
         batch: Batch,
         session: RunSession,
+        kinds: Kinds,
         on_boundary: Callable[[Outcome], None],
     ) -> None:
         """Bind to the run; `on_boundary` hears of each checkpoint that has landed."""
@@ -64,6 +66,7 @@ class Boundaries:
         self._journal = journal
         self._batch = batch
         self._session = session
+        self._kinds = kinds
         self._on_boundary = on_boundary
         self._boundaries = 0
         self._sent = 0  # how many sends are on disk
@@ -161,6 +164,7 @@ class Boundaries:
                 input_id=InputId(self._entering.store.seams.new_id()),
                 payload=payload,
                 payload_digest=digest(payload),
+                fits=self._kinds.fits(payload),
             )
             for index, (target, payload) in enumerate(self._main.sent[self._sent :], self._sent + 1)
         ]

@@ -59,7 +59,7 @@ from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.operators.log import HostLog
 
-from .behaviour import Behaviour
+from .behaviour import Behaviour, Kinds
 from .entering import Entering
 from .journal import (
     Journal,
@@ -117,6 +117,7 @@ class Execution:
         """Bind to the store, the user's code, and the threads its sync steps run in; `end_with` ends the host."""
         self._store = store
         self._behaviours = behaviours
+        self._payload_types = {kind: behaviour.payload_type for kind, behaviour in behaviours.items()}
         self._step_executor = steps
         self._publisher = publisher
         self._log = log
@@ -155,8 +156,9 @@ class Execution:
         entering = Entering(self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s)
         steps = Steps(entering, self._step_executor, behaviour)
         on_boundary = partial(self._checkpointed, actor)
+        kinds = Kinds(own=behaviour.payload_type, all=self._payload_types)
         with _defects():
-            run = Run(entering, begun, journal, steps, behaviour.payload_type, on_boundary)
+            run = Run(entering, begun, journal, steps, kinds, on_boundary)
         try:
             if run.inputs:  # else none of them fits the behaviour, and all are rejected
                 await unprotected(behaviour.function, run)
@@ -192,7 +194,7 @@ class Execution:
                 return  # the run was dropped by a verb that committed first
             elif (attention := find_leaf(error, (NeedsAttention,))) is not None:
                 doubt = () if attention.doubt is None else (attention.doubt,)
-                await self._hold(actor, HeldReason.NEEDS_ATTENTION, error, *doubt)
+                await self._hold(actor, attention.reason, error, *doubt)
             elif find_leaf(error, (StepMismatch,)) is not None:
                 await self._hold(actor, HeldReason.STEP_MISMATCH, error)
             else:

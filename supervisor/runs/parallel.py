@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, final
 
 import trio
@@ -94,19 +93,18 @@ class Parallel:
     async def map(
         self,
         name: str,
-        do: Callable[[object], Awaitable[Any]],
-        items: Sequence[object],
+        sides: Sequence[Side],
+        digests: Sequence[str],
         repeat: Repeat,
         limit: int | None,
     ) -> list[Any]:
-        """See `Run.map`; `do` is the step of one item, in its branch."""
+        """See `Run.map`; each side is the step of one item, and each digest that of its arguments."""
         entering = self._entering
-        digests = [digest(encode([item], "arguments")).hex() for item in items]
         # Which items, in whatever order: an item is found by its digest.
         arguments = digest(encode(sorted(digests), "arguments"))
         asked = Asked(kind=EntryKind.MAP, name=name, repeat=repeat, arguments=arguments)
         most = entering.store.limits.run_steps
-        if entering.record.asked + len(items) >= most:
+        if entering.record.asked + len(sides) >= most:
             raise LimitReached(what="steps of one run", limit=most)
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:
@@ -123,7 +121,7 @@ class Parallel:
                     entering.record.pass_over(branch_of(found.place, number))
             inner = [branch.inner(branch_of(found.place, number), open_ended=True) for number in numbers]
             ends = [_End() for _ in inner]
-            await self._items(inner, [partial(do, item) for item in items], ends, limit)
+            await self._items(inner, sides, ends, limit)
         return list(self._joined(branch, inner, ends))
 
     # Inside

@@ -11,6 +11,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import partial
 from random import Random
 from typing import Any, TypeVar, Unpack, final, overload
 from uuid import UUID
@@ -38,9 +39,9 @@ from tenure.persistence.model.values import (
     check_step_name,
 )
 from tenure.persistence.writing.group import Outcome
-from tenure.supervisor.accepting.payloads import PayloadType
 
 from .batch import Batch
+from .behaviour import Kinds
 from .boundaries import Boundaries
 from .chance import Chance
 from .entering import Entering
@@ -80,7 +81,7 @@ class Run:
         begun: RunBegun,
         journal: Journal,
         steps: Steps,
-        payload_type: PayloadType,
+        kinds: Kinds,
         on_boundary: Callable[[Outcome], None],
     ) -> None:
         """Made by the supervisor; `on_boundary` hears of each checkpoint that has landed."""
@@ -91,13 +92,13 @@ class Run:
         self.generation = self._actor.facts.generation
         self.attempts = begun.attempts
         self.session = RunSession(entering.store, begun, entering, self._check_open)
-        self._batch = Batch(begun, payload_type)
+        self._batch = Batch(begun, kinds.own)
         self.inputs = self._batch.inputs
         self._entering = entering
         self._steps = steps
         self._parallel = Parallel(entering)
         self._chance = Chance(entering)
-        self._boundaries = Boundaries(entering, journal, self._batch, self.session, on_boundary)
+        self._boundaries = Boundaries(entering, journal, self._batch, self.session, kinds, on_boundary)
         self._steering = Steering(entering, self._boundaries, self._batch)
         self._verbs = OwnVerbs(entering)
         self._ended = False
@@ -138,7 +139,9 @@ class Run:
         """Do a piece of work whose result is on disk before it is seen.
 
         The n-th thing that a run asks for is the n-th that it recorded: a step that is recorded there gives its result without
-        calling `function`. Arguments and result are JSON values; what is given back has always gone through JSON.
+        calling `function`. Arguments and result are JSON values, or instances of attrs classes, dataclasses and pydantic
+        models; what is given back has always gone through JSON. Where the function's annotation names such a class as its
+        result, that is an instance again, else an object.
 
         Args:
             name: Name of the step, 1 to 200 characters.
@@ -202,10 +205,10 @@ class Run:
         if limit is not None:
             check_count(limit, "limit")
 
-        def do(item: object) -> Awaitable[Any]:
-            return self._steps.step(name, function, (item,), how, None, read)
-
-        return await self._parallel.map(check_step_name(name), do, list(items), how, limit)
+        given = list(items)
+        digests = [self._steps.digest_of(item).hex() for item in given]
+        sides = [partial(self._steps.step, name, function, (item,), how, None, read) for item in given]
+        return await self._parallel.map(check_step_name(name), sides, digests, how, limit)
 
     async def gather(self, *functions: Callable[[], Awaitable[Any]]) -> tuple[Any, ...]:
         """Run async functions side by side, each in a branch of its own, and return what they return, in their order.

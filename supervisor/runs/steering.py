@@ -28,6 +28,7 @@ from .boundaries import (
 from .entering import Entering
 from .record import was_cut_before_it_began
 from .run_input import RunInput
+from .steps import NeedsAttention
 
 
 @final
@@ -95,4 +96,8 @@ class Steering:
         return self.take()
 
     def _join(self, members: tuple[BatchMember, ...]) -> None:
-        self._joined += self._batch.join(members)
+        try:
+            self._joined += self._batch.join(members)
+        except NeedsAttention as exc:
+            self._entering.fault = self._entering.fault or exc  # also where the behaviour swallows it
+            raise

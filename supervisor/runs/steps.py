@@ -31,10 +31,11 @@ from tenure.persistence.model.entries import (
     Repeat,
 )
 from tenure.persistence.model.texts import leaves
-from tenure.persistence.model.values import check_step_name
+from tenure.persistence.model.values import HeldReason, check_step_name
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.step_threads import GIVEN_UP, StepWork
+from tenure.supervisor.accepting.classes import Misfit, name_of
 
 from .behaviour import Behaviour
 from .entering import (
@@ -43,6 +44,7 @@ from .entering import (
 )
 from .record import (
     Asked,
+    Differs,
     has_ended,
 )
 from .restart import describe
@@ -67,12 +69,16 @@ class NeedsAttention(Exception):
     Attributes:
         doubt: What marks the steps that must not run twice and may have run, where it is for these; stands in the commit
             of the hold.
+        reason: Why the runtime is held.
     """
 
-    def __init__(self, detail: str, doubt: DoubtEntries | None = None) -> None:
+    def __init__(
+        self, detail: str, doubt: DoubtEntries | None = None, reason: HeldReason = HeldReason.NEEDS_ATTENTION
+    ) -> None:
         """Say what to look at."""
         super().__init__(detail)
         self.doubt = doubt
+        self.reason = reason
 
 
 def _optional_seconds(_: object, attribute: Any, value: float | None) -> None:
@@ -144,6 +150,7 @@ class Steps:
         self._actor = entering.actor
         self._executor = executor
         self._behaviour = behaviour
+        self._classes = behaviour.classes
 
     async def step(
         self,
@@ -158,7 +165,8 @@ class Steps:
         terms = terms or StepTerms()
         if terms.attempts > 1 and repeat is Repeat.NEVER:
             raise InvalidInput(detail="a step that never repeats has one attempt", field="attempts")
-        encoded = encode([*arguments], "arguments")
+        returned = self._classes.result_class(function)
+        encoded = self._classes.encode([*arguments], "arguments")
         asked = Asked(
             kind=EntryKind.STEP,
             name=check_step_name(name),
@@ -179,10 +187,14 @@ class Steps:
             else:
                 given = await self._recorded(asked, flight, found.entry, encoded)
                 if given is not None:
-                    return decode(given, "step", f"{self._entering.run_id}/{found.place}")
+                    return self._stored(asked, found.place, given, returned)
             if repeat is Repeat.KEYED:
                 function = partial(function, key=flight.call_key)
-            return await self._attempts(asked, flight, function, arguments, terms)
+            return await self._attempts(asked, flight, partial(function, *arguments), returned, terms)
+
+    def digest_of(self, *arguments: object) -> bytes:
+        """What the arguments of a step are known by. Raises `InvalidInput`."""
+        return digest(self._classes.encode([*arguments], "arguments"))
 
     async def sleep(self, seconds_: float) -> None:
         """See `Run.sleep`: the time to wake is on disk before the sleep begins."""
@@ -225,6 +237,16 @@ class Steps:
         if entry.status is EntryStatus.RETRYING:
             await self._wait_for_next(flight, entry)
         return None
+
+    def _stored(self, asked: Asked, place: str, given: bytes, returned: Any) -> Any:
+        value = decode(given, "step", f"{self._entering.run_id}/{place}")
+        if returned is None:
+            return value
+        try:
+            return self._classes.structure(value, returned, "result")
+        except Misfit as exc:
+            recorded = f"a result that does not fit {name_of(returned)}: {exc}"
+            raise self._entering.mismatch(Differs(place, recorded, str(asked))) from exc
 
     async def _ask(self, entry: RecordedEntry, arguments: list[Any]) -> Ran | DidNotRun:
         entering, hook = self._entering, self._behaviour.in_doubt
@@ -275,12 +297,10 @@ class Steps:
 
     # Execution
 
-    async def _attempts(
-        self, asked: Asked, flight: Flight, function: Function, arguments: tuple[object, ...], terms: StepTerms
-    ) -> Any:
+    async def _attempts(self, asked: Asked, flight: Flight, function: Function, returned: Any, terms: StepTerms) -> Any:
         while True:
             try:
-                result = await self._execute(asked, flight, function, arguments, terms)
+                result, value = await self._execute(asked, flight, function, returned, terms)
             except BaseException as exc:
                 if not fails_step(exc):
                     raise  # it ends more than the step
@@ -294,13 +314,22 @@ class Steps:
                 await self._back_off(flight, exc, terms)
                 continue
             await flight.write(flight.record(EntryStatus.SUCCEEDED, result=result))
-            return decode(result, "step", self._entering.run_id)
+            return value
 
     async def _execute(
-        self, asked: Asked, flight: Flight, function: Function, arguments: tuple[object, ...], terms: StepTerms
-    ) -> bytes:
+        self, asked: Asked, flight: Flight, function: Function, returned: Any, terms: StepTerms
+    ) -> tuple[bytes, Any]:
+        """The result, as it is recorded and as the behaviour gets it: always through JSON, as from its record."""
         with trio.CancelScope() as scope:
-            return self._encode(await self._call(asked.name, flight, function, arguments, scope, terms.timeout_s))
+            given = await self._call(asked.name, flight, function, scope, terms.timeout_s)
+            result = self._encode(given if returned is None else self._classes.plain(given))
+            value = decode(result, "step", self._entering.run_id)
+            if returned is None:
+                return result, value
+            try:
+                return result, self._classes.structure(value, returned, "result")
+            except Misfit as exc:
+                raise InvalidInput(detail=f"it does not fit {name_of(returned)}: {exc}", field="result") from exc
         if asked.repeat is Repeat.NEVER and flight.begun and terms.on_timeout == "in_doubt":
             raise self._doubt(asked.name, flight.place)
         raise TimeoutError(f"it took longer than {terms.timeout_s} s")
@@ -329,7 +358,7 @@ class Steps:
             await self._store.seams.sleep_until(at, at_most_s=wait_s)
 
     def _encode(self, result: object) -> bytes:
-        encoded, limit = encode(result, "result"), self._store.limits.payload_bytes
+        encoded, limit = self._classes.encode(result, "result"), self._store.limits.payload_bytes
         if len(encoded) > limit:
             raise PayloadTooLarge(size=len(encoded), limit=limit)
         return encoded
@@ -339,7 +368,6 @@ class Steps:
         name: str,
         flight: Flight,
         function: Function,
-        arguments: tuple[object, ...],
         scope: trio.CancelScope,
         timeout_s: float | None,
     ) -> Any:
@@ -354,25 +382,23 @@ class Steps:
                 with self._entering.within(None):
                     if is_async(function):
                         flight.begun = True
-                        return await unprotected(function, *arguments)
-                    started, result = await self._executor.run(self._work(name, flight, function, arguments))
+                        return await unprotected(function)
+                    started, result = await self._executor.run(self._work(name, flight, function))
                     if started:
                         return result
             finally:
                 self._entering.executing -= 1
 
-    def _work(
-        self, name: str, flight: Flight, function: Function, arguments: tuple[object, ...]
-    ) -> StepWork[tuple[bool, Any]]:
-        start = partial(self._start, flight, function, arguments)
+    def _work(self, name: str, flight: Flight, function: Function) -> StepWork[tuple[bool, Any]]:
+        start = partial(self._start, flight, function)
         return StepWork(runtime_id=self._entering.runtime_id, run_id=self._entering.run_id, name=name, function=start)
 
-    def _start(self, flight: Flight, function: Function, arguments: tuple[object, ...]) -> tuple[bool, Any]:
+    def _start(self, flight: Flight, function: Function) -> tuple[bool, Any]:
         # In the worker thread: the host may have slept, or the run may have been dropped, while this waited for one.
         if not self._actor.executes(self._entering.run_id) or self._store.lease_lapsed():
             return False, None
         flight.begun = True
-        return True, function(*arguments)
+        return True, function()
 
     async def _hold_lease(self) -> None:
         """No step body starts on a lapsed lease (design §4): the token must be found good again first."""

@@ -52,6 +52,7 @@ class BatchMember:
         attempts: How many runs over it failed.
         phase: Staged, or how it has ended in this run already.
         joined: Sequence of the checkpoint at which it joined the run to steer it; None for the batch itself.
+        fitted: Version of the behaviour whose payload class took it when it came, or None.
         payload: Encoded.
     """
 
@@ -62,6 +63,7 @@ class BatchMember:
     attempts: int
     phase: InputPhase
     joined: int | None
+    fitted: str | None
     payload: bytes
 
 
@@ -101,7 +103,7 @@ def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
 
 def _member(row: Row) -> BatchMember:
     check_row(row, _TYPES, "input", row[0])
-    input_id, kind, source, key, attempts, phase, joined, payload, payload_digest = row
+    input_id, kind, source, key, attempts, phase, joined, fitted, payload, payload_digest = row
     found = member(InputPhase, phase, "input", input_id)
     # Of what has ended the payload may have been let go.
     if not is_terminal(found) and (payload is None or digest(payload) != payload_digest):
@@ -114,11 +116,12 @@ def _member(row: Row) -> BatchMember:
         attempts=attempts,
         phase=found,
         joined=joined,
+        fitted=fitted,
         payload=payload or b"null",
     )
 
 
-_TYPES: Final[Types] = (str, str, str, OPTIONAL_TEXT, int, str, OPTIONAL_INT, OPTIONAL_BYTES, bytes)
+_TYPES: Final[Types] = (str, str, str, OPTIONAL_TEXT, int, str, OPTIONAL_INT, OPTIONAL_TEXT, OPTIONAL_BYTES, bytes)
 
 
 def readmit(tx: Transaction, runtime: int, run: int, error: str) -> tuple[InputId, ...]:

@@ -92,6 +92,7 @@ class AcceptInput(Change):
         supersession_key: Inputs of this kind and key that still wait may be replaced by it.
         correlation_id: What it answers.
         policy: What is decided about it; None takes the default of its kind, and the lane as given.
+        fitted: Version of the behaviour whose payload class took it, ``""`` for one without; None where nobody could check.
     """
 
     ingress = True
@@ -109,6 +110,7 @@ class AcceptInput(Change):
     supersession_key: str | None = None
     correlation_id: str | None = None
     policy: PolicyDecision | None = None
+    fitted: str | None = None
 
     @property
     def decision(self) -> PolicyDecision:
@@ -200,6 +202,7 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
             created_at=tx.now,
         ),
         phase=InputPhase.QUEUED,
+        fitted=change.fitted,
         history=history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED),
         now=tx.now,
     )
@@ -357,6 +360,16 @@ def find_by_key(statements: Statements, runtime_id: LogicalRuntimeId, idempotenc
     """The input that a key names, or None."""
     row = statements.one("inputs.id_of_key", runtime_id=runtime_id, idempotency_key=idempotency_key)
     return None if row is None else InputId(row[0])
+
+
+def payload_of_key(statements: Statements, runtime_id: LogicalRuntimeId, idempotency_key: str | None) -> bytes | None:
+    """The payload of the input that a key names; None where there is none, or where it was let go. Raises `Corrupt`."""
+    row = statements.one("inputs.payload_of_key", runtime_id=runtime_id, idempotency_key=idempotency_key)
+    if row is None:
+        return None
+    check_row(row, (bytes,), "payload", idempotency_key)
+    payload: bytes = row[0]
+    return payload
 
 
 @final

@@ -32,7 +32,7 @@ from tenure.persistence.commits.rows import (
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.inbox import inputs
-from tenure.persistence.facets.records import run_records
+from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.values import (
@@ -58,6 +58,7 @@ class Send(Change):
         input_id: Id of the input that it becomes.
         payload: Encoded.
         payload_digest: SHA-256 of the payload.
+        fits: Kinds whose payload class takes it, each with the version of its behaviour.
     """
 
     runtime_id: LogicalRuntimeId
@@ -67,6 +68,7 @@ class Send(Change):
     input_id: InputId
     payload: bytes
     payload_digest: bytes
+    fits: tuple[tuple[str, str], ...] = ()
 
     @property
     def weight(self) -> int:
@@ -126,6 +128,7 @@ def _seal(run_id: str, index: int, boundary: int, target: str, payload_digest: b
 
 
 def _admit(tx: Transaction, send: Send) -> InputId:
+    target = runtimes.load(tx, send.target) if send.fits else None
     accept = inputs.AcceptInput(
         runtime_id=send.target,
         input_id=send.input_id,
@@ -135,6 +138,7 @@ def _admit(tx: Transaction, send: Send) -> InputId:
         payload=send.payload,
         payload_digest=send.payload_digest,
         bound_by_inbox=False,
+        fitted=None if target is None else dict(send.fits).get(target.kind or ""),
     )
     return inputs.admit(tx, accept).input_id
 

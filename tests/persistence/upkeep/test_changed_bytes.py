@@ -133,6 +133,7 @@ NOT_FOUND: dict[str, str] = {
     "fact_references.source": "a fact with a reference stays; which sort it is changes nothing",
     "fact_references.stream": "a stream that is there: a fact with a reference stays",
     "hosts.group_number": "a higher one; one below a receipt of the host is found",
+    "inputs.fitted": "whether a payload that fits its class no more is held for, or a dead letter",
     "inputs.extra": "correlation id and policy, for readers; one that is no JSON is found",
     "inputs.input": "of an input whose payload was let go; nothing names it",
     "inputs.run": "another run of the same runtime; of a consumed input the receipt must be there",

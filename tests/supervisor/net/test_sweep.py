@@ -205,6 +205,40 @@ class InPayload(Place):
         await mallory.accept({"text": "go"})
 
 
+class Coin:
+    """What has no JSON form by itself."""
+
+
+class InEncode(Place):
+    def behaviour(self) -> Any:
+        async def function(run: tenure.Run) -> None:
+            await run.step("pay", Coin, repeat="freely")
+
+        def encode(_: object) -> str:
+            self.bomb.go_off()
+            return "coin"
+
+        return tenure.Behaviour(function, encode=encode)
+
+
+class InDecode(Place):
+    def behaviour(self) -> Any:
+        async def function(run: tenure.Run) -> None:
+            """Take what fits."""
+
+        def decode(_: type[object], __: object) -> Coin:
+            self.bomb.go_off()
+            return Coin()
+
+        return tenure.Behaviour(function, payload=Coin, decode=decode)
+
+    async def use(self, mallory: tenure.Runtime, supervisor: tenure.Supervisor) -> None:
+        self.bomb.armed = False
+        await mallory.accept({"text": "go"})
+        self.bomb.armed = True
+        await mallory.accept({"text": "go"})
+
+
 class InWallClock(Place):
     def seams(self) -> tenure.Seams:
         seams = virtual_seams()
@@ -309,6 +343,8 @@ class InLog(Place):
 SEEDS = itertools.count(1_000)
 
 PLACES: dict[str, type[Place]] = {
+    "Behaviour.decode": InDecode,
+    "Behaviour.encode": InEncode,
     "Behaviour.function": InFunction,
     "Behaviour.in_doubt": InDoubt,
     "Behaviour.payload": InPayload,

@@ -212,6 +212,8 @@ CREATE TABLE inputs (
     recoveries INTEGER NOT NULL DEFAULT 0,
     supersession_key TEXT,
     successor TEXT,
+    -- Version of the behaviour whose payload class took it when it came; NULL: no host with that behaviour has seen it.
+    fitted TEXT,
     pruned_at REAL,
     extra TEXT,
     history TEXT NOT NULL
