@@ -35,6 +35,7 @@ from tenure.persistence.facets.runs import (
     runs,
     sends,
 )
+from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.values import (
     AbandonReason,
     DurabilityClass,
@@ -168,6 +169,7 @@ class Story:
             self._send("ada", run_id, 1, "bob"),
             late,
             never,
+            self._keep("ada", run_id, seen=b"1", gone=None),
             self._receipt("ada", run_id, RunApplyBoundary.RUN_CHECKPOINT),
             runs.StageSteered(runtime_id=_id("ada"), run_id=run_id),
         )
@@ -187,8 +189,11 @@ class Story:
     async def runs_that_end_badly(self) -> None:
         """Failed, dropped, interrupted, charged with a crash; dead letters that are retried and dropped."""
         run_id = await self._begin("bob")
+        tried = self._keep("bob", run_id, day=b'"of a run that is restarted"', tried=b"1")
+        await self._write(tried, self._receipt("bob", run_id, RunApplyBoundary.RUN_CHECKPOINT))
         await self._fail("bob", run_id, retry_at=1.0)
-        await self._begin("bob")
+        await self._write(restarting.AmendRun(runtime_id=_id("bob"), restart=True))
+        run_id = await self._begin("bob")
         dead = await self._fail("bob", run_id, retry_at=None)
         await self._write(dead_letters.RetryDeadLetter(runtime_id=_id("bob"), input_id=dead))
         await self._begin("bob")
@@ -270,8 +275,10 @@ class Story:
         message = b'"of day %d %s"' % (day, b"y" * self._random.randrange(900))
         await self._write(
             sessions.AppendMessages(runtime_id=_id(name), messages=(message,), run_id=run_id),
+            self._keep(name, run_id, day=message, **{f"day {day}": b"%d" % day, f"day {day - 3}": None}),
             self._receipt(name, run_id, RunApplyBoundary.RUN_CHECKPOINT),
         )
+        await self._write(self._keep(name, None, by_a_person=b"%d" % day))
         await self._finish(name, run_id)
         await everyday_journal(self._store, self._retried, day, self._random.randrange(9_000))
 
@@ -370,12 +377,16 @@ class Story:
 
     async def _finish(self, name: str, run_id: RunId) -> None:
         await self._write(
+            own_state.SettleOwnState(runtime_id=_id(name), run_id=run_id),
             self._receipt(name, run_id, RunApplyBoundary.RUN_START),
             runs.FinishRun(runtime_id=_id(name), run_id=run_id),
         )
 
     def _receipt(self, name: str, run_id: RunId, boundary: RunApplyBoundary) -> Change:
         return receipts.MintReceipt(runtime_id=_id(name), run_id=run_id, boundary=boundary, contributing_input_ids=())
+
+    def _keep(self, name: str, run_id: RunId | None, **values: bytes | None) -> Change:
+        return own_state.WriteOwnState(runtime_id=_id(name), run_id=run_id, values=tuple(values.items()))
 
     def _send(self, name: str, run_id: RunId, index: int, target: str) -> sends.Send:
         payload = f'"from {name}"'.encode()

@@ -31,7 +31,7 @@ from tenure.persistence.facets.runs import (
     runs,
     sends,
 )
-from tenure.persistence.facets.state import state
+from tenure.persistence.facets.state import own_state, state
 
 from . import (
     chains,
@@ -125,6 +125,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         promises={state.SaveExecution: journals.execution_saved, state.SetValue: journals.value_set},
         check=journals.check_state,
     ),
+    FacetProof(name="own_state", promises={own_state.WriteOwnState: journals.kept}, check=journals.check_own_states),
     FacetProof(name="pruning", check=pruned.check_pruned),  # what it counts is gone, and nothing can be asked of it
 )
 """Every facet of the catalogue."""

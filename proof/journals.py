@@ -7,8 +7,14 @@ from typing import Any, Final
 
 from tenure.persistence.facets.journal import facts, journal
 from tenure.persistence.facets.journal.verify import verify_facts, verify_references, verify_stream
-from tenure.persistence.facets.state import state
-from tenure.persistence.facets.state.verify import verify_executions, verify_values
+from tenure.persistence.facets.state import own_state, state
+from tenure.persistence.facets.state.verify import (
+    verify_executions,
+    verify_own_states,
+    verify_own_values,
+    verify_own_writes,
+    verify_values,
+)
 from tenure.persistence.model.events.journal import StreamId
 
 from .facet import (
@@ -107,4 +113,46 @@ def check_state(rows: Rows) -> None:
     rows.none(
         "SELECT binding FROM execution_bindings WHERE runtime NOT IN (SELECT runtime FROM runtimes)",
         "an execution that is bound to nobody",
+    )
+
+
+def kept(change: own_state.WriteOwnState, answer: int) -> Promised:
+    """The state has this revision, or a later one, and its values are these, or later ones."""
+    return [
+        ("own value", (change.runtime_id, name, answer, None if value is None else hashlib.sha256(value).digest()))
+        for name, value in change.values
+    ]
+
+
+def check_own_states(rows: Rows) -> None:
+    """What runtimes keep is whole, and nothing that was acknowledged is lost or went back."""
+    for page in (verify_own_values, verify_own_writes, verify_own_states):
+        at: int | None = 0
+        while at is not None:
+            at, problems = page(rows.statements, at, 500)
+            assert not problems, problems
+    heads = dict(rows.of("SELECT runtime_id, revision FROM own_states JOIN runtimes USING (runtime)"))
+    newest = {
+        (runtime_id, name): (revision, value)
+        for runtime_id, name, revision, value in rows.of(
+            "SELECT runtime_id, name, revision, value FROM own_values JOIN runtimes USING (runtime) ORDER BY revision"
+        )
+    }
+    for runtime_id, name, revision, digest in rows.history.acknowledged("own value"):
+        assert heads.get(runtime_id, 0) >= revision, f"the state of {runtime_id} was at {revision}, and went back"
+        found, value = newest.get((runtime_id, name), (None, None))
+        if found is None:
+            assert digest is None or heads[runtime_id] > revision, f"{name} of {runtime_id} is lost"
+        else:
+            assert found >= revision, f"{name} of {runtime_id} went back"
+            stored = None if value is None else hashlib.sha256(value).digest()
+            assert found > revision or stored == digest, f"{name} of {runtime_id} is another"
+    rows.none(
+        "SELECT w.own_write FROM own_writes w WHERE NOT EXISTS"
+        " (SELECT 1 FROM receipts c WHERE c.run = w.run AND c.sequence = w.boundary)",
+        "a write before its boundary",
+    )
+    rows.none(
+        "SELECT w.own_write FROM own_writes w JOIN runs u USING (run) WHERE u.outcome = 'finished'",
+        "a run has ended, and its writes are still noted",
     )

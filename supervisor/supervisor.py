@@ -6,7 +6,7 @@ Each owned runtime is known by its facts, and has an actor while somebody uses i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Unpack, final
@@ -32,8 +32,6 @@ from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.inbox.input_records import PersistInputs
 from tenure.persistence.facets.ownership.lifecycle import PersistState
-from tenure.persistence.facets.runs import sends
-from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.texts import as_defect
@@ -68,19 +66,10 @@ from .handles.foreign import (
 )
 from .handles.runtime import Runtime
 from .hosting.mending import Mending
-from .hosting.recovery import (
-    UnownedRuntime,
-    read_unowned,
-)
 from .hosting.takeovers import Takeovers
 from .operators.log import HostLog
-from .operators.reading import (
-    Backlog,
-    read_backlog,
-    read_dead_letters,
-    read_refused_sends,
-    read_session,
-)
+from .operators.own_state import own_state_change, write_unowned
+from .operators.reads import StoreReads
 from .runs.behaviour import Behaviour
 from .runs.execution import Execution
 from .statistics import (
@@ -90,7 +79,7 @@ from .statistics import (
 
 
 @final
-class Supervisor:
+class Supervisor(StoreReads):
     """Owns runtimes. Made by `open_supervisor`.
 
     Attributes:
@@ -109,7 +98,7 @@ class Supervisor:
 
     def __init__(self, store: Store, behaviours: Mapping[str, Behaviour], nursery: trio.Nursery) -> None:
         """Own nothing yet; tasks will run in `nursery`."""
-        self.store = store
+        super().__init__(store)
         self.behaviours = dict(behaviours)
         self.body = trio.CancelScope()
         self.failure: BaseException | None = None
@@ -229,35 +218,29 @@ class Supervisor:
         return ticket
 
     @checked
-    async def read_session(self, runtime_id: str) -> list[Any]:
-        """The whole conversation of a runtime, decoded, first message to last.
+    async def set_execution_state(
+        self,
+        runtime_id: str,
+        values: Mapping[str, Any],
+        *,
+        delete: Iterable[str] = (),
+        expected: int | None = None,
+    ) -> int:
+        """Set and delete values of a runtime's own state, all or nothing, and return its new revision.
+
+        A run that has begun sees none of it: the next one does.
 
         Raises:
-            NotFound: No such runtime.
-            Corrupt: A message is no JSON.
+            NotFound, RuntimeDestroyed: There is no such runtime, or it never comes back.
+            RuntimeOwned: Another living host has it, and alone writes it.
+            StateConflict: The state is not at revision `expected`.
+            InvalidInput, PayloadTooLarge, LimitReached: A name, a value or their number does not fit.
         """
-        return await read_session(self.store, check_runtime_id(runtime_id))
-
-    @checked
-    async def dead_letters(self, runtime_id: str) -> list[DeadLetter]:
-        """The abandoned inputs of a runtime and what it sent and nobody could take, oldest first."""
-        return await read_dead_letters(self.store, check_runtime_id(runtime_id))
-
-    @checked
-    async def refused_sends(self, runtime_id: str) -> list[sends.RefusedSend]:
-        """What a runtime sent and nobody could take, oldest first."""
-        return await read_refused_sends(self.store, check_runtime_id(runtime_id))
-
-    async def unowned(self) -> list[UnownedRuntime]:
-        """The runtimes with work that no living host owns, by id: as a rule those of kinds that have no behaviour anywhere.
-
-        One of a kind that this host knows is taken over at the next renewal, and then stands here no longer.
-        """
-        return await read_unowned(self.store)
-
-    async def backlog(self) -> Backlog:
-        """What waits in the whole store, for any host: it walks every unfinished input."""
-        return await read_backlog(self.store)
+        change = own_state_change(self.store.limits, check_runtime_id(runtime_id), values, delete, expected)
+        facts = self._owned.get(change.runtime_id)
+        commit = self.actor(facts).channel.commit if facts else partial(write_unowned, self.store)
+        revision: int = (await commit(change)).values[0]
+        return revision
 
     def statistics(self) -> SupervisorStatistics:
         """What this host is doing now, and what has happened since it was opened."""

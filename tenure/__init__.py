@@ -96,12 +96,14 @@ from .supervisor.handles.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.handles.runtime import Runtime as Runtime
 from .supervisor.hosting.recovery import UnownedRuntime as UnownedRuntime
 from .supervisor.opening import open_supervisor as open_supervisor
+from .supervisor.operators.own_state import OwnState as OwnState
 from .supervisor.operators.reading import Backlog as Backlog
 from .supervisor.runs.behaviour import Behaviour as Behaviour
 from .supervisor.runs.restart import RestartPolicy as RestartPolicy
 from .supervisor.runs.run import Run as Run
 from .supervisor.runs.run_input import RunInput as RunInput
 from .supervisor.runs.session import RunSession as RunSession
+from .supervisor.runs.state import RunState as RunState
 from .supervisor.runs.verdicts import (
     DidNotRun as DidNotRun,
     InDoubtHook as InDoubtHook,
@@ -153,6 +155,7 @@ __all__ = [
     "NodeId",
     "OperationRegistry",
     "Outcome",
+    "OwnState",
     "PersistedOpsSnapshot",
     "PersistedSessionRead",
     "PolicyDecision",
@@ -170,6 +173,7 @@ __all__ = [
     "RunId",
     "RunInput",
     "RunSession",
+    "RunState",
     "Runtime",
     "RuntimeCommit",
     "RuntimeCommitResult",

@@ -467,6 +467,24 @@ class CursorConflict(WriteFailed):
     actual: int
 
 
+@final
+class StateConflict(WriteFailed):
+    """A write of a runtime's own state expected another revision of it.
+
+    Somebody else wrote first: a run, or another caller. Read the state with `Supervisor.execution_state`, decide again, and
+    write under its revision. `CursorConflict` is the same event for a stream.
+
+    Fields: the runtime, the revision the write expected and the stored one.
+    """
+
+    retryable = False
+    message = "the state of runtime {runtime_id!r} is at revision {actual}, not {expected}; read it and write again"
+
+    runtime_id: str
+    expected: int
+    actual: int
+
+
 class FactConflict(WriteFailed):
     """The hash of a fact is that of another value already.
 

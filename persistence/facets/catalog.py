@@ -38,7 +38,7 @@ from .runs import (
     runs,
     sends,
 )
-from .state import state
+from .state import own_state, state
 
 FACETS: Final[tuple[Facet, ...]] = (
     ownership.FACET,
@@ -63,5 +63,6 @@ FACETS: Final[tuple[Facet, ...]] = (
     state.FACET,
     graph.FACET,
     checkpoints.FACET,
+    own_state.FACET,
     pruning.FACET,
 )

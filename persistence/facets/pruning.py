@@ -35,6 +35,7 @@ from tenure.persistence.model.values import LogicalRuntimeId
 
 from .records import run_records
 from .records.runtimes import CHAIN_START
+from .state import own_state
 
 ROWS_AT_ONCE: Final = 2_000
 """Rows of runs after which a commit judges no further run; one run has at most `Limits.run_steps` of them and some more."""
@@ -254,6 +255,7 @@ def _prune_run(tx: Transaction, change: Prune, run: int, pruned: Counter[str]) -
     pruned["steps"] += tx.run("pruning.delete_entries", run=run)
     pruned["sends"] += tx.run("pruning.delete_sends", run=run)
     tx.write("pruning.free_nodes", run=run)
+    own_state.forget_run(tx, run)
     tx.write("pruning.delete_payloads", run=run)
     pruned["payloads_of_keys"] += tx.run("pruning.keep_keys", run=run, now=tx.now)
     pruned["inputs"] += tx.run("pruning.delete_inputs", run=run)

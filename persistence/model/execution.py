@@ -111,6 +111,12 @@ class EncodedSnapshot:
     data: bytes = field(repr=False)
 
 
+def check_state_name(value: str) -> str:
+    """Return a name in a runtime's own state, checked. Raises `InvalidInput`."""
+    check_name(value, "a name in a state", "name", _ID_LIMIT)
+    return value
+
+
 def check_execution_id(value: str) -> ExecutionId:
     """Return the id of an execution, checked. Raises `InvalidInput`.
 

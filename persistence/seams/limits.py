@@ -26,6 +26,7 @@ class Limits:
         step_threads: Sync steps that run at once in one host, each in a thread; more wait.
         given_up: Sync steps whose run has ended without them and that hold a thread still. Beyond it no sync step begins.
         run_steps: Recorded steps of one run.
+        state_names: Names that have a value in the own state of one runtime.
         mailbox_messages: Messages that wait for one actor.
         busy_s: Seconds to wait for another process's write lock before `Contended`.
         verdict_s: Seconds that a cancelled waiter still waits for the verdict on a commit that was taken.
@@ -46,6 +47,7 @@ class Limits:
     step_threads: int = field(default=40, validator=count())
     given_up: int = field(default=100, validator=count())
     run_steps: int = field(default=10_000, validator=count())
+    state_names: int = field(default=10_000, validator=count())
     mailbox_messages: int = field(default=64, validator=count())
     busy_s: float = field(default=5.0, validator=seconds(zero=True))
     verdict_s: float = field(default=30.0, validator=seconds())

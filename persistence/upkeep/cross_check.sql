@@ -119,4 +119,10 @@ SELECT 'snapshot', n.stream FROM stream_snapshots n LEFT JOIN streams s ON s.str
 UNION ALL
 SELECT 'reference', f.reference FROM fact_references f LEFT JOIN streams s ON s.stream = f.stream WHERE s.stream IS NULL
 UNION ALL
-SELECT 'execution', b.binding FROM execution_bindings b LEFT JOIN runtimes t ON t.runtime = b.runtime WHERE t.runtime IS NULL;
+SELECT 'execution', b.binding FROM execution_bindings b LEFT JOIN runtimes t ON t.runtime = b.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'own state', o.runtime FROM own_states o LEFT JOIN runtimes t ON t.runtime = o.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'own value', v.own_value FROM own_values v LEFT JOIN own_states o ON o.runtime = v.runtime WHERE o.runtime IS NULL
+UNION ALL
+SELECT 'own write', w.own_write FROM own_writes w LEFT JOIN runs u ON u.run = w.run AND u.runtime = w.runtime WHERE u.run IS NULL;

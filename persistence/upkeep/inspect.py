@@ -15,7 +15,7 @@ from tenure.persistence.commits.rows import (
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import operations
 from tenure.persistence.facets.journal.show import streams_of
-from tenure.persistence.facets.state.show import execution_of
+from tenure.persistence.facets.state.show import execution_of, own_state_of
 from tenure.persistence.model.values import LogicalRuntimeId
 
 PAGE: Final = 500
@@ -109,6 +109,7 @@ def show_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[s
         "operations": _operations(statements, runtime_id),
         "streams": streams_of(statements, key[0]),
         "execution": execution_of(statements, runtime_id),
+        "state_kept": own_state_of(statements, runtime_id),
     }
 
 

@@ -16,7 +16,14 @@ from tenure.persistence.facets.journal.verify import (
     verify_references,
     verify_stream,
 )
-from tenure.persistence.facets.state.verify import verify_clock, verify_executions, verify_values
+from tenure.persistence.facets.state.verify import (
+    verify_clock,
+    verify_executions,
+    verify_own_states,
+    verify_own_values,
+    verify_own_writes,
+    verify_values,
+)
 from tenure.persistence.model.events.journal import StreamId
 
 from . import cross_check
@@ -79,10 +86,12 @@ async def verify_journals(store: Reads) -> PartVerification:
 
 
 async def verify_state(store: Reads) -> PartVerification:
-    """Read every snapshot and value of working memory. It writes nothing, and hosts may be running."""
+    """Read every snapshot, value of working memory and state of a runtime. It writes nothing, and hosts may be running."""
     problems = await store.read(verify_clock)
     problems += await _pages(store, partial(verify_executions, count=PAGE), "")
     problems += await _pages(store, partial(verify_values, count=PAGE), "")
+    for page in (verify_own_values, verify_own_writes, verify_own_states):
+        problems += await _pages(store, partial(page, count=PAGE), 0)
     return _part("state", 0, problems)
 
 

@@ -18,6 +18,7 @@ from tenure.persistence.facets.runs.runs import (
     StageSteered,
 )
 from tenure.persistence.facets.runs.sends import Send
+from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.entries import (
     EntryKind,
@@ -42,6 +43,7 @@ from .record import (
     Differs,
 )
 from .session import RunSession
+from .state import RunState
 
 NOTHING: Final = digest(b"[]")
 """The digest of no arguments."""
@@ -58,6 +60,7 @@ class Boundaries:
         batch: Batch,
         session: RunSession,
         kinds: Kinds,
+        state: RunState,
         on_boundary: Callable[[Outcome], None],
     ) -> None:
         """Bind to the run; `on_boundary` hears of each checkpoint that has landed."""
@@ -67,6 +70,7 @@ class Boundaries:
         self._batch = batch
         self._session = session
         self._kinds = kinds
+        self._state = state
         self._on_boundary = on_boundary
         self._boundaries = 0
         self._sent = 0  # how many sends are on disk
@@ -107,14 +111,23 @@ class Boundaries:
         if self._entering.record.compares(entry):
             appended = tuple(session.appended[session.landed :])
             sent = tuple((target, digest(payload)) for target, payload in main.sent[self._sent :])
-            for what, stored, given in (("appended", recorded.appended, appended), ("sent", recorded.sent, sent)):
+            written = self._state.buffered()
+            compared = (
+                ("appended", recorded.appended, appended),
+                ("sent", recorded.sent, sent),
+                ("written to the state", recorded.written, written),
+            )
+            for what, stored, given in compared:
                 if stored != given:
                     counts = f"{len(stored)} {what}", f"{len(given)} {what}, not the same"
                     raise self._entering.mismatch(Differs(entry.place, *counts))
+            self._state.landed(written)
         else:
             # Of another version, or where a person has said so: what stands is taken.
             session.appended[session.landed :] = recorded.appended
             main.sent[self._sent :] = [(target, b"null") for target, _ in recorded.sent]
+            main.written.clear()
+            self._state.landed(recorded.written)
         self._flush_rejected()
         self._landed(len(session.appended), len(main.sent))
         return recorded.receipt, self._batch.joined_at(recorded.receipt.sequence)
@@ -136,11 +149,15 @@ class Boundaries:
         )
         standing = entering.standing_on(self._main) if flight is None else flight.standing
         self._flush_rejected()
-        changes = [*standing.changes(entering), *self._buffered(), receipt]
+        written = self._state.buffered()
+        changes = [*standing.changes(entering), *self._buffered(written), receipt]
+        if flight is None and self._state.has_written:
+            changes.insert(-1, own_state.SettleOwnState(runtime_id=entering.runtime_id, run_id=entering.run_id))
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
         buffered = len(self._session.appended), len(self._main.sent), tuple(self._batch.rejected)
         result = await entering.commit(lambda: [*changes, *last()], on_settled)
         self._landed(*buffered)
+        self._state.landed(written)
         standing.landed()
         return result
 
@@ -149,7 +166,7 @@ class Boundaries:
             self._batch.reject(input_id, error)
         self._main.rejected.clear()
 
-    def _buffered(self) -> list[Change]:
+    def _buffered(self, written: own_state.Written) -> list[Change]:
         runtime_id, run_id = self._entering.runtime_id, self._entering.run_id
         changes: list[Change] = []
         messages = tuple(self._session.appended[self._session.landed :])
@@ -172,6 +189,9 @@ class Boundaries:
             RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=error)
             for input_id, error in self._batch.rejected.items()
         ]
+        if written:
+            values = tuple(written.items())
+            changes.append(own_state.WriteOwnState(runtime_id=runtime_id, run_id=run_id, values=values))
         return changes
 
     def _landed(self, appended: int, sent: int, rejected: tuple[InputId, ...] = ()) -> None:

@@ -14,6 +14,7 @@ from tenure.persistence.facets.runs import (
     entries,
     sends,
 )
+from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunBoundaryReceipt,
@@ -23,17 +24,19 @@ from tenure.persistence.model.values import (
 @final
 @frozen(kw_only=True, slots=True)
 class Boundary:
-    """One recorded boundary: its receipt, and what was appended and sent since the boundary before it.
+    """One recorded boundary: its receipt, and what was appended, sent and written since the boundary before it.
 
     Attributes:
         receipt: As stored.
         appended: Messages, in order.
         sent: Target and payload digest of each send, in order.
+        written: What it set and deleted in the runtime's own state.
     """
 
     receipt: RunBoundaryReceipt
     appended: tuple[bytes, ...]
     sent: tuple[tuple[LogicalRuntimeId, bytes], ...]
+    written: own_state.Written
 
 
 @final
@@ -63,12 +66,14 @@ def load_journal(statements: Statements, run: int) -> Journal:
     sent: defaultdict[int, list[tuple[LogicalRuntimeId, bytes]]] = defaultdict(list)
     for send in sends.of_run(statements, run):
         sent[send.boundary].append((send.target, send.payload_digest))
+    written = own_state.written_by(statements, run)
     return Journal(
         boundaries=tuple(
             Boundary(
                 receipt=receipt,
                 appended=tuple(appended[receipt.sequence]),
                 sent=tuple(sent[receipt.sequence]),
+                written=written.get(receipt.sequence, {}),
             )
             for receipt in receipts.of_run(statements, run)
         ),

@@ -63,7 +63,10 @@ class Parallel:
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:
             await self._begin(asked, flight)
-            inner = [branch.inner(branch_of(found.place, number)) for number in range(1, len(functions) + 1)]
+            writers = dict[str, str]()
+            inner = [
+                branch.inner(branch_of(found.place, number), writers=writers) for number in range(1, len(functions) + 1)
+            ]
             ends: list[_End] = [_End() for _ in inner]
             async with trio.open_nursery() as nursery:  # owned by this gather
                 for number, each in enumerate(functions):

@@ -112,6 +112,8 @@ class Branch:
             commit of their own.
         appended: Messages, in order; likewise `sent` and `rejected`. Those of an inner branch join those of the branch around
             it when it has ended.
+        written: Values that it set in the runtime's own state, encoded, and None for what it deleted; likewise.
+        writers: Which of the branches beside it has written a name; shared with them, None where there are none.
         drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
         open_ended: Whether new entries may stand after its recorded end: an item of a map.
     """
@@ -125,12 +127,24 @@ class Branch:
     appended: list[bytes] = field(factory=list[bytes])
     sent: list[tuple[LogicalRuntimeId, bytes]] = field(factory=list[tuple[LogicalRuntimeId, bytes]])
     rejected: list[tuple[InputId, str]] = field(factory=list[tuple[InputId, str]])
+    written: dict[str, bytes | None] = field(factory=dict[str, "bytes | None"])
+    writers: dict[str, str] | None = None
     drawn: list[float] = field(factory=list[float])
     open_ended: bool = False
 
-    def inner(self, path: str, *, open_ended: bool = False) -> Branch:
+    def inner(self, path: str, *, open_ended: bool = False, writers: dict[str, str] | None = None) -> Branch:
         """A branch inside this one."""
-        return Branch(path=path, around=self, open_ended=open_ended)
+        return Branch(path=path, around=self, open_ended=open_ended, writers=writers)
+
+    def write(self, name: str, value: bytes | None) -> None:
+        """Set a value of the own state. Raises `InvalidInput` where a branch beside this one, or around it, has done so."""
+        branch: Branch | None = self
+        while branch is not None:
+            if branch.writers is not None and branch.writers.setdefault(name, branch.path) != branch.path:
+                detail = f"{name!r} is written in two branches of one gather, and no order is between them"
+                raise InvalidInput(detail=detail, field="name")
+            branch = branch.around
+        self.written[name] = value
 
     def take_over(self, inner: Branch, *, keeps: bool = True) -> None:
         """An inner branch has ended: what was seen in it is seen here; what it gave lands from here, where it `keeps`."""
@@ -140,6 +154,7 @@ class Branch:
             self.appended += inner.appended
             self.sent += inner.sent
             self.rejected += inner.rejected
+            self.written.update(inner.written)
 
 
 @final

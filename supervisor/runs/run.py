@@ -50,6 +50,7 @@ from .own_verbs import OwnVerbs
 from .parallel import Parallel
 from .run_input import RunInput
 from .session import RunSession
+from .state import RunState
 from .steering import Steering
 from .steps import (
     Steps,
@@ -72,6 +73,7 @@ class Run:
         inputs: Always exactly this batch, in admission order, less those whose payload does not fit the behaviour's class:
             they are rejected with the run's next boundary.
         session: The conversation.
+        state: What the runtime keeps between its runs.
         attempts: Failed attempts of this run so far.
     """
 
@@ -92,13 +94,14 @@ class Run:
         self.generation = self._actor.facts.generation
         self.attempts = begun.attempts
         self.session = RunSession(entering.store, begun, entering, self._check_open)
+        self.state = RunState(entering, begun.run, self._check_open)
         self._batch = Batch(begun, kinds.own)
         self.inputs = self._batch.inputs
         self._entering = entering
         self._steps = steps
         self._parallel = Parallel(entering)
         self._chance = Chance(entering)
-        self._boundaries = Boundaries(entering, journal, self._batch, self.session, kinds, on_boundary)
+        self._boundaries = Boundaries(entering, journal, self._batch, self.session, kinds, self.state, on_boundary)
         self._steering = Steering(entering, self._boundaries, self._batch)
         self._verbs = OwnVerbs(entering)
         self._ended = False

@@ -21,6 +21,7 @@ from tenure.supervisor.accepting.tickets import (
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
 from tenure.supervisor.hosting.recovery import UnownedRuntime
+from tenure.supervisor.operators.own_state import OwnState
 from tenure.supervisor.operators.reading import Backlog
 from tenure.supervisor.runs.verdicts import Verdict
 from tenure.supervisor.statistics import SupervisorStatistics
@@ -269,6 +270,20 @@ class Supervisor:
     async def read_session(self, runtime_id: str) -> list[Any]:
         """See `tenure.Supervisor.read_session`."""
         return await self._portal.call(self._supervisor.read_session, runtime_id)
+
+    async def execution_state(self, runtime_id: str) -> OwnState:
+        """See `tenure.Supervisor.execution_state`."""
+        return await self._portal.call(self._supervisor.execution_state, runtime_id)
+
+    async def set_execution_state(
+        self, runtime_id: str, values: Mapping[str, Any], *, delete: Iterable[str] = (), expected: int | None = None
+    ) -> int:
+        """See `tenure.Supervisor.set_execution_state`."""
+
+        async def write() -> int:
+            return await self._supervisor.set_execution_state(runtime_id, values, delete=delete, expected=expected)
+
+        return await self._portal.call(write)
 
     async def dead_letters(self, runtime_id: str) -> list[DeadLetter]:
         """See `tenure.Supervisor.dead_letters`."""

@@ -40,6 +40,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "supervisor.accept": {"runtime_id": "a", "payload": {"n": [1]}, **TERMS},
     "supervisor.ticket": {"runtime_id": "a", "input_id": "i", "idempotency_key": None},
     "supervisor.read_session": {"runtime_id": "a"},
+    "supervisor.execution_state": {"runtime_id": "a"},
+    "supervisor.set_execution_state": {"runtime_id": "a", "values": {"n": [1]}, "delete": ["m"], "expected": 1},
     "supervisor.dead_letters": {"runtime_id": "a"},
     "supervisor.refused_sends": {"runtime_id": "a"},
     "runtime.accept": {"payload": {"n": [1]}, **TERMS},

@@ -2,7 +2,8 @@
 
 A run that is restarted leaves its id, and its place is taken by a new one over the same batch. What must not be done twice
 goes along, whatever became of it: a step that succeeded gives its result there, one that is in doubt is in doubt. The
-conversation goes back to where the old run found it; what that had appended stays in a branch that is left.
+conversation goes back to where the old run found it, and so does the runtime's own state; what that had appended stays in a
+branch that is left.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
+from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.entries import (
     EntryKind,
     Repeat,
@@ -64,6 +66,7 @@ def restart(tx: Transaction, record: runtimes.RuntimeRecord, run_id: RunId) -> b
     old = run_records.load(tx, record.run or 0)
     repeats = REPEAT_NEVER in old.ways.split()
     base, base_count = _go_back(tx, record, old)
+    own_state.take_back(tx, record.runtime, old.run)
     record.run, record.crashes, carried = None, 0, 0
     if tx.one("restarting.any", run=old.run) is not None:
         new = run_records.begin(tx, record.runtime, run_id, base, base_count)

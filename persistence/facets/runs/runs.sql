@@ -6,8 +6,10 @@ FROM runtimes r LEFT JOIN sessions s ON s.session = r.session
 WHERE r.runtime = :runtime;
 
 -- name: runs.begin
-INSERT INTO runs (run, run_id, runtime, attempts, base, base_count, started_at)
-VALUES (:key, :run_id, :runtime, 0, :base, :base_count, :now);
+-- It sees the runtime's own state as it is now, whenever it is entered.
+INSERT INTO runs (run, run_id, runtime, attempts, base, base_count, started_at, state_base)
+VALUES (:key, :run_id, :runtime, 0, :base, :base_count, :now,
+        coalesce((SELECT o.revision FROM own_states o WHERE o.runtime = :runtime), 0));
 
 -- name: runs.load
 -- Its boundaries are its receipts, dense from 1: counted where a run is taken in hand, and not kept a second time.

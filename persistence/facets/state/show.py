@@ -5,8 +5,9 @@ from __future__ import annotations
 from tenure.errors import ReadFailed
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.execution import ranges_of
+from tenure.persistence.model.values import LogicalRuntimeId
 
-from . import state
+from . import own_state, state
 
 
 def execution_of(statements: Statements, execution_id: str) -> dict[str, object] | None:
@@ -23,3 +24,12 @@ def execution_of(statements: Statements, execution_id: str) -> dict[str, object]
         return None
     found = None if snapshot is None else {"state": snapshot.state, "sequence_number": snapshot.sequence_number}
     return {"snapshot": found, "keys": keys, "expiring": expiring}
+
+
+def own_state_of(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[str, object] | None:
+    """What a runtime keeps between its runs, counted and without its content; None where that is nothing."""
+    try:
+        found = own_state.find_head(statements, runtime_id)
+    except ReadFailed as exc:
+        return {"error": str(exc)}
+    return None if found is None else {"revision": found[0], "names": found[1]}

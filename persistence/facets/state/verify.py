@@ -1,12 +1,14 @@
-"""Verification of execution state: every snapshot and value as its digest says."""
+"""Verification of execution state, and of what runtimes keep: every row as its digest says, and none that is missed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tenure.errors import ReadFailed
-from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.journal.verify import Problem
 
-from . import state
+from . import own_state, state
 
 
 def verify_clock(statements: Statements) -> list[Problem]:
@@ -44,4 +46,33 @@ def _walk(rows: list[tuple[object, ...]], statements: Statements, record: str) -
                 state.find_execution(statements, key)
         except ReadFailed as exc:
             problems.append((getattr(exc, "record", record), key, str(exc)))
+    return last, problems
+
+
+def verify_own_values(statements: Statements, after: int, count: int) -> tuple[int | None, list[Problem]]:
+    """A page of values that runtimes keep: where the next begins, None at the end; and what is wrong."""
+    return _read(statements, "own_state.values", after, count, lambda row: own_state.read_value(row[1:]))
+
+
+def verify_own_writes(statements: Statements, after: int, count: int) -> tuple[int | None, list[Problem]]:
+    """A page of what runs wrote of them: where the next begins, None at the end; and what is wrong."""
+    return _read(statements, "own_state.writes", after, count, own_state.check_written)
+
+
+def verify_own_states(statements: Statements, after: int, count: int) -> tuple[int | None, list[Problem]]:
+    """A page of the states as a whole: where the next begins, None at the end; and what is wrong."""
+    return _read(statements, "own_state.heads", after, count, own_state.check_head)
+
+
+def _read(
+    statements: Statements, name: str, after: int, count: int, check: Callable[[Row], object]
+) -> tuple[int | None, list[Problem]]:
+    problems: list[Problem] = []
+    last: int | None = None
+    for row in statements.readable(name, after=after, count=count):
+        last = row[0]
+        try:
+            check(row)
+        except ReadFailed as exc:
+            problems.append((getattr(exc, "record", "own state"), str(row[0]), str(exc)))
     return last, problems

@@ -25,6 +25,7 @@ from tenure.persistence.facets.runs import (
     runs,
     sends,
 )
+from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -134,6 +135,14 @@ class Owner:
     def finish(self, run: str) -> Change:
         return runs.FinishRun(runtime_id=self.runtime_id, run_id=RunId(self.named(run)))
 
+    def keep(self, run: str, **values: bytes | None) -> Change:
+        return own_state.WriteOwnState(
+            runtime_id=self.runtime_id, run_id=RunId(self.named(run)), values=tuple(values.items())
+        )
+
+    def settle(self, run: str) -> Change:
+        return own_state.SettleOwnState(runtime_id=self.runtime_id, run_id=RunId(self.named(run)))
+
     def fail(self, run: str, retry_at: float | None = None) -> Change:
         return runs.FailRun(
             runtime_id=self.runtime_id,
@@ -196,6 +205,7 @@ class Owner:
         await self.step("run", "looked", entries.EntryStatus.SUCCEEDED, b'"seen"')
         await self.write(
             self.append("run", b'"hello"', b'"world"'),
+            self.keep("run", kept=b'"value"', gone=None),
             self.send("run", 1, "peer"),
             self.send("run", 2, "nobody"),
             self.receipt("run"),

@@ -33,6 +33,7 @@ from tenure.persistence.facets.runs import (
     runs,
     sends,
 )
+from tenure.persistence.facets.state import own_state
 from tenure.persistence.upkeep.inspect import (
     list_runtimes,
     show_runtime,
@@ -80,6 +81,9 @@ TABLES = {
     "sends": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
     "requests": "runtime = {alice}",
     "anchors": "runtime = {alice}",
+    "own_states": "runtime = {alice}",
+    "own_values": "runtime = {alice}",
+    "own_writes": "runtime = {alice}",
 }
 """What one runtime has of each table."""
 
@@ -123,6 +127,7 @@ def reads(owner: Owner) -> Calls:
         "outcome of a dead one": read(store, stored_outcome, name, InputId(owner.named("dead"))),
         "key": read(store, inputs.find_by_key, name, "key"),
         "holding": read(store, ownership.find_holding, name),
+        "own state": read(store, own_state.find, name),
         "show": read(store, show_runtime, name),
         "verify": read(store, verify_runtime, name),
         "answer": read(store, requests.find_answer, owner.named("answered")),
@@ -159,6 +164,7 @@ def writes(owner: Owner, peer: str) -> Calls:
         "checkpoint": partial(
             write,
             owner.append("run", b'"more"'),
+            owner.keep("run", kept=b"2", gone=b"3"),
             owner.send("run", 3, peer),
             owner.receipt("run"),
             runs.StageSteered(runtime_id=name, run_id=known),
@@ -167,13 +173,19 @@ def writes(owner: Owner, peer: str) -> Calls:
             write, runs.RejectInput(runtime_id=name, run_id=known, input_id=InputId(owner.named("one")), error="no")
         ),
         "acquit": partial(write, runs.AcquitRun(runtime_id=name, run_id=known)),
-        "finish": partial(write, owner.receipt("run", RunApplyBoundary.RUN_START), owner.finish("run")),
+        "keep": partial(write, own_state.WriteOwnState(runtime_id=name, values=(("kept", b"4"), ("gone", None)))),
+        "finish": partial(
+            write, owner.settle("run"), owner.receipt("run", RunApplyBoundary.RUN_START), owner.finish("run")
+        ),
         "retry": partial(write, owner.retry("dead")),
         "begin": partial(owner.begin, "next", 9),
+        "keep and fail": partial(write, owner.keep("dead", kept=b"5"), owner.receipt("dead")),
         "fail": partial(write, owner.fail("dead", 1.0)),
         "charge": partial(write, runs.ChargeCrash(runtime_id=name, max_crashes=9)),
         "unstage": partial(write, runs.UnstageRun(runtime_id=name)),
         "amend": partial(write, restarting.AmendRun(runtime_id=name, take_recorded=True)),
+        "restart": partial(write, restarting.AmendRun(runtime_id=name, restart=True)),
+        "begin anew": partial(owner.begin, "anew"),
         "drop run": partial(write, runs.DropRun(runtime_id=name, reason=AbandonReason.CANCELLED)),
         "drop": partial(write, owner.drop("dead")),
         "begin more": partial(write, runs.BeginRun(runtime_id=name, run_id=begun, batch=9)),

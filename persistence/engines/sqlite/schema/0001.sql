@@ -179,10 +179,14 @@ CREATE TABLE runs (
     pruned_at REAL,
     outcome TEXT,
     error TEXT,
-    ways TEXT NOT NULL DEFAULT ''
+    ways TEXT NOT NULL DEFAULT '',
+    state_base INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
 CREATE INDEX runs_reopened ON runs (runtime) WHERE reopened_at IS NOT NULL;
+-- Those that see their runtime's own state as it was once, and may be entered again.
+CREATE INDEX runs_seeing ON runs (runtime, state_base)
+    WHERE state_base > 0 AND (outcome IS NULL OR outcome NOT IN ('finished', 'restarted'));
 
 CREATE TABLE inputs (
     input INTEGER PRIMARY KEY,
@@ -489,3 +493,39 @@ CREATE TABLE state_clock (
     digest BLOB NOT NULL,
     scheme INTEGER NOT NULL DEFAULT 1
 );
+
+-- Own state: what a runtime keeps between its runs. A write has the revision of its commit; a value that a later one has
+-- replaced stays while a run may see it, and `own_writes` says which boundary of which run wrote a revision until that run ends.
+
+CREATE TABLE own_states (
+    runtime INTEGER PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    names INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+
+CREATE TABLE own_values (
+    own_value INTEGER PRIMARY KEY,
+    runtime INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    value BLOB
+);
+CREATE UNIQUE INDEX own_values_by_name ON own_values (runtime, name, revision);
+CREATE INDEX own_values_by_revision ON own_values (runtime, revision);
+
+CREATE TABLE own_writes (
+    own_write INTEGER PRIMARY KEY,
+    runtime INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    boundary INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    taken_back INTEGER NOT NULL DEFAULT 0,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX own_writes_by_run ON own_writes (run, boundary);
+CREATE INDEX own_writes_by_revision ON own_writes (runtime, revision);
