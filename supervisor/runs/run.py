@@ -8,12 +8,11 @@ same order between its steps; where it does not, `StepMismatch` holds the runtim
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from functools import partial
 from random import Random
-from typing import Any, TypeVar, Unpack, final, overload
+from typing import TypeVar, final
 from uuid import UUID
 
 import trio
@@ -25,11 +24,7 @@ from tenure.persistence.facets.runs.runs import (
     FinishRun,
     RunBegun,
 )
-from tenure.persistence.model.arguments import check_count
 from tenure.persistence.model.codec import encode
-from tenure.persistence.model.entries import (
-    Repeat,
-)
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     InputId,
@@ -52,17 +47,14 @@ from .run_input import RunInput
 from .session import RunSession
 from .state import RunState
 from .steering import Steering
-from .steps import (
-    Steps,
-    Terms,
-    read_terms,
-)
+from .steps import Steps
+from .work import Work
 
 T = TypeVar("T")
 
 
 @final
-class Run:
+class Run(Work):
     """One execution of a behaviour over its batch. Good until the behaviour ends, or the run is dropped; then `RunEnded`.
 
     Attributes:
@@ -87,6 +79,7 @@ class Run:
         on_boundary: Callable[[Outcome], None],
     ) -> None:
         """Made by the supervisor; `on_boundary` hears of each checkpoint that has landed."""
+        super().__init__(steps, Parallel(entering))
         self._actor = entering.actor
         self.runtime_id = entering.runtime_id
         self.run_id: RunId = begun.run_id
@@ -98,147 +91,13 @@ class Run:
         self._batch = Batch(begun, kinds.own)
         self.inputs = self._batch.inputs
         self._entering = entering
-        self._steps = steps
-        self._parallel = Parallel(entering)
         self._chance = Chance(entering)
         self._boundaries = Boundaries(entering, journal, self._batch, self.session, kinds, self.state, on_boundary)
         self._steering = Steering(entering, self._boundaries, self._batch)
         self._verbs = OwnVerbs(entering)
         self._ended = False
 
-    # Work
-
-    @overload
-    async def step(
-        self,
-        name: str,
-        function: Callable[..., Awaitable[T]],
-        *arguments: object,
-        repeat: Repeat | str,
-        call: str | None = None,
-        **terms: Unpack[Terms],
-    ) -> T: ...
-
-    @overload
-    async def step(
-        self,
-        name: str,
-        function: Callable[..., T],
-        *arguments: object,
-        repeat: Repeat | str,
-        call: str | None = None,
-        **terms: Unpack[Terms],
-    ) -> T: ...
-
-    async def step(
-        self,
-        name: str,
-        function: Callable[..., Any],
-        *arguments: object,
-        repeat: Repeat | str,
-        call: str | None = None,
-        **terms: Unpack[Terms],
-    ) -> Any:
-        """Do a piece of work whose result is on disk before it is seen.
-
-        The n-th thing that a run asks for is the n-th that it recorded: a step that is recorded there gives its result without
-        calling `function`. Arguments and result are JSON values, or instances of attrs classes, dataclasses and pydantic
-        models; what is given back has always gone through JSON. Where the function's annotation names such a class as its
-        result, that is an instance again, else an object.
-
-        Args:
-            name: Name of the step, 1 to 200 characters.
-            function: Async, or sync and then run in a worker thread.
-            *arguments: Given to `function`; their digest is compared with the recorded one.
-            repeat: ``freely``: may run again when nobody knows whether it ran. ``keyed``: may too, and gets a keyword
-                ``key``, always the same, to pass on. ``never``: its dispatch is on disk before it runs; in doubt after a
-                crash, the behaviour's `in_doubt` hook or a person gives the verdict. The last two begin only when every
-                recorded entry of the run is reached, so that no step is done twice under another name.
-            call: An id of this step in the run, such as that of a model's tool call. Steps that have one may be in flight side
-                by side, and are found by it, in whatever order they are asked for.
-            **terms: How it is tried; see `Terms`.
-
-        Raises:
-            StepMismatch: The record has something else there. Holds the runtime.
-            InvalidInput: The arguments have no JSON form, a name or a term does not fit; another entry of this branch is in
-                flight and this has no `call`; the call id was used before; or it is asked for inside a step.
-            StepFailed: It raised; or its result has no JSON form, or is over `Limits.payload_bytes`. `detail` is what is
-                recorded of it. A step that was caught, and on whose error the run has recorded something, and a ``never``
-                step are not executed again: they raise the same where the run enters again.
-            LimitReached: Too many steps in one run.
-            RunEnded: The run is over.
-
-        Cancellation: a thread that runs on is not waited for and its result is dropped. A step that a scope of the behaviour
-        cuts off is recorded as cancelled with what the run records next, and is not executed again.
-        """
-        self._check_open()
-        result: Any = await self._steps.step(name, function, arguments, _repeat(repeat), call, read_terms(terms))
-        return result
-
-    async def map(
-        self,
-        name: str,
-        function: Callable[..., Any],
-        items: Iterable[object],
-        *,
-        repeat: Repeat | str,
-        limit: int | None = None,
-        **terms: Unpack[Terms],
-    ) -> list[Any]:
-        """Do one step for each item, side by side, and return the results in the order of the items.
-
-        Items are found by what they are, not by where they stand. Where the run enters again, what is recorded is answered
-        before anything else begins. Under the same version of the behaviour the items must be the same; under another one
-        new ones are done, and what is gone is passed over where the map is ``freely``, and a mismatch otherwise.
-
-        Args:
-            name: Name of the step.
-            function: Called with one item.
-            items: JSON values.
-            repeat: As in `step`.
-            limit: How many execute at once; None: all.
-            **terms: How each step is tried; see `Terms`.
-
-        Raises:
-            StepFailed: Of the first item that failed, when all have ended; `others` has those of the rest.
-            StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
-        """
-        self._check_open()
-        how, read = _repeat(repeat), read_terms(terms)
-        if limit is not None:
-            check_count(limit, "limit")
-
-        given = list(items)
-        digests = [self._steps.digest_of(item).hex() for item in given]
-        sides = [partial(self._steps.step, name, function, (item,), how, None, read) for item in given]
-        return await self._parallel.map(check_step_name(name), sides, digests, how, limit)
-
-    async def gather(self, *functions: Callable[[], Awaitable[Any]]) -> tuple[Any, ...]:
-        """Run async functions side by side, each in a branch of its own, and return what they return, in their order.
-
-        Within a branch the order is its own. What a branch appends, sends and rejects takes its place when all have ended, in
-        the order of the functions. A branch has no checkpoint and no lifecycle verbs.
-
-        Raises:
-            Exception: Of the first function that raised, in their order, when all have ended; `others` has those of the rest.
-            StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
-        """
-        self._check_open()
-        return await self._parallel.gather(functions)
-
-    async def first(self, *functions: Callable[[], Awaitable[Any]]) -> Any:
-        """Run async functions side by side, each in a branch of its own, until one has ended: what it returns or raises.
-
-        Which one it was is recorded, the others are cancelled, and nothing that they appended, sent or rejected lands. Where
-        the run enters again, only that one is entered.
-
-        Raises:
-            StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
-        """
-        self._check_open()
-        if not functions:
-            raise InvalidInput(detail="the first of no functions never ends", field="functions")
-        return await self._parallel.first(functions)
+    # Work: see also `Work`
 
     def move_on_after(self, seconds: float) -> AbstractAsyncContextManager[trio.CancelScope]:
         """``async with run.move_on_after(5):`` cuts off what is asked for inside, and records that it did.
@@ -411,10 +270,3 @@ class Run:
         # Called in the turn of the final commit: no verb from outside lands in between.
         finish = FinishRun(runtime_id=self.runtime_id, run_id=self.run_id, unseen=self.unseen)
         return [finish, *self._verbs.changes()]
-
-
-def _repeat(repeat: Repeat | str) -> Repeat:
-    try:
-        return Repeat(repeat)
-    except ValueError as exc:
-        raise InvalidInput(detail=f"a step repeats freely, keyed or never, not {repeat!r}", field="repeat") from exc
