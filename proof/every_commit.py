@@ -57,6 +57,7 @@ from .contract_story import (
     tell_contracts,
 )
 from .facets import promises
+from .graph_story import everyday_graph, tell_graph_of_runtime, tell_graphs
 from .inbox_story import (
     accept_under_policies,
     work_on_jobs,
@@ -92,6 +93,7 @@ class EveryCommit:
             watch(store, witness, promises, self.landed)
             story = Story(store, machine, witness)
             await story.journals()
+            await story.graphs()
             await story.old_times()
             await story.runtimes_begin()
             await story.runs_of_every_kind()
@@ -125,6 +127,12 @@ class Story:
         await self._own("jay")
         await tell_journals(self._store, self._retried, "jay", self._tokens["jay"])
         await tell_state(self._store, self._retried, "jay", self._tokens["jay"])
+
+    async def graphs(self) -> None:
+        """Sessions as graphs, one of them the conversation of a runtime."""
+        await tell_graphs(self._store, self._retried)
+        await self._own("gia", SessionId("talk of gia"))
+        await tell_graph_of_runtime(self._store, self._retried, "talk of gia", self._tokens["gia"])
 
     async def old_times(self) -> None:
         """A life that ended long ago, and is pruned: two runs, inputs without one, and words that were taken back."""
@@ -281,6 +289,7 @@ class Story:
         await self._write(self._keep(name, None, by_a_person=b"%d" % day))
         await self._finish(name, run_id)
         await everyday_journal(self._store, self._retried, day, self._random.randrange(9_000))
+        await everyday_graph(self._store, self._retried, day, self._random.randrange(6_000))
 
     # The words of the story
 
@@ -301,9 +310,9 @@ class Story:
                 await trio.sleep(1)
         return await verb(*arguments)
 
-    async def _own(self, name: str) -> None:
+    async def _own(self, name: str, session_id: SessionId | None = None) -> None:
         take = ownership.TakeOwnership(
-            runtime_id=_id(name), kind=KIND, epoch=self._new_id(), session_id=SessionId(self._new_id())
+            runtime_id=_id(name), kind=KIND, epoch=self._new_id(), session_id=session_id or SessionId(self._new_id())
         )
         (owned,) = await self._write(take)
         self._tokens[name] = owned.fence_token

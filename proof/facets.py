@@ -14,6 +14,7 @@ from tenure.persistence.facets import (
     operations,
 )
 from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.graph import graph
 from tenure.persistence.facets.inbox import (
     input_records,
     inputs,
@@ -35,6 +36,7 @@ from tenure.persistence.facets.state import own_state, state
 
 from . import (
     chains,
+    graphs,
     inbox,
     journals,
     owners,
@@ -126,6 +128,16 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         check=journals.check_state,
     ),
     FacetProof(name="own_state", promises={own_state.WriteOwnState: journals.kept}, check=journals.check_own_states),
+    FacetProof(
+        name="graph",
+        promises={
+            graph.CommitGraph: graphs.committed,
+            graph.SaveSessionMeta: graphs.meta_saved,
+            graph.TombstoneNodes: graphs.hidden,
+        },
+        check=graphs.check_graphs,
+    ),
+    FacetProof(name="checkpoints", check=graphs.check_blobs),
     FacetProof(name="pruning", check=pruned.check_pruned),  # what it counts is gone, and nothing can be asked of it
 )
 """Every facet of the catalogue."""
