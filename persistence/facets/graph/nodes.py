@@ -126,9 +126,8 @@ def find_node(statements: Statements, session: int, session_id: str, node_id: st
 
 def path(statements: Statements, session: SessionRecord, leaf: int | None) -> tuple[SessionNodeRecord, ...]:
     """The nodes from the root to a leaf. Raises `Corrupt`."""
-    if leaf is None:
-        return ()
-    return _records(session, statements.all("nodes.path", leaf=leaf), {leaf})
+    rows = [] if leaf is None else statements.all("nodes.path", leaf=leaf)
+    return _records(session, rows, {leaf})
 
 
 def graph(statements: Statements, session: SessionRecord) -> tuple[SessionNodeRecord, ...]:

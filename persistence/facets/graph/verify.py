@@ -9,6 +9,7 @@ from typing import Any, Final
 from tenure.errors import ReadFailed
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.journal.verify import Problem
+from tenure.persistence.model.digests import check_scheme
 from tenure.persistence.model.graph import FullGraph
 from tenure.persistence.model.graph_encoding import decode_result
 
@@ -25,8 +26,9 @@ def verify_session_page(statements: Statements, after: int, count: int) -> tuple
     """A page of sessions: where the next begins, None at the end; and what is wrong."""
     rows = statements.readable("graph_check.sessions", after=after, count=count)
     problems: list[Problem] = []
-    for session, session_id in rows:
+    for session, session_id, scheme in rows:
         if isinstance(session_id, str):
+            problems += _failing("session", session_id, partial(check_scheme, scheme, "session", session_id))
             problems += _session(statements, session, session_id)
         else:
             problems.append(("session", str(session), "its id is no text"))

@@ -1,5 +1,5 @@
 -- name: graph_check.sessions
-SELECT session, session_id FROM sessions WHERE session > :after ORDER BY session LIMIT :count;
+SELECT session, session_id, scheme FROM sessions WHERE session > :after ORDER BY session LIMIT :count;
 
 -- name: graph_check.turns
 SELECT turn, turn_id FROM turns WHERE session = :session AND turn > :after ORDER BY turn LIMIT :count;

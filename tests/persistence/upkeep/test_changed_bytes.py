@@ -20,11 +20,12 @@ import tenure
 from tenure import MachineLifecycleBindingFacts, MachineLifecycleCommit, RuntimeState, Store
 from tenure.persistence.model.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
-from tenure.persistence.upkeep.verify_store import verify_journals, verify_rows, verify_state
+from tenure.persistence.upkeep.verify_store import verify_journals, verify_rows, verify_sessions, verify_state
 from tests.persistence.contracts.builders import consumed, delta, queued, rewrite, snapshot
 from tests.persistence.contracts.damage import SCHEMA, execute
 from tests.persistence.contracts.owned import Owner, live
 from tests.persistence.contracts.test_journal_damage import fill
+from tests.persistence.contracts.test_sessions_damage import fill_graphs
 
 ROWS = 10_000 if os.environ.get("TENURE_BYTES") == "whole" else 2
 
@@ -39,6 +40,8 @@ REQUEST = "a verb on its way to an owner, who refuses what it does not know; it 
 NOT_FOUND: dict[str, str] = {
     **dict.fromkeys(
         [
+            "branches.branch",
+            "checkpoint_parts.part",
             "events.event",
             "execution_bindings.binding",
             "execution_snapshots.saved",
@@ -51,6 +54,8 @@ NOT_FOUND: dict[str, str] = {
             "requests.request",
             "sends.send",
             "state_values.entry",
+            "token_usage.entry",
+            "turns.turn",
             "entries.entry",
         ],
         PLACE,
@@ -76,6 +81,8 @@ NOT_FOUND: dict[str, str] = {
             "runtimes.created_at",
             "runtimes.updated_at",
             "sends.created_at",
+            "session_metas.updated_at",
+            "turns.committed_at",
             "state_values.updated_at",
             "entries.started_at",
             "entries.ended_at",
@@ -181,6 +188,7 @@ async def _filled(path: Path) -> AsyncGenerator[Store]:
         await live(Owner(store, "alice"), Owner(store, "bob"))
         await _bring(store)
         await fill(store)
+        await fill_graphs(store)
         yield store
 
 
@@ -194,7 +202,7 @@ async def _found(store: Store) -> list[str]:
     ]
     if await store.read(count_runtimes) != len(ids):
         found.append("a runtime without a name")
-    for part in (verify_rows, verify_journals, verify_state):
+    for part in (verify_rows, verify_sessions, verify_journals, verify_state):
         found += [f"{problem.record} {problem.key}: {problem.detail}" for problem in (await part(store)).problems]
     return found
 
