@@ -70,7 +70,7 @@ def verify_graph_rows(statements: Statements) -> list[Problem]:
     strays = statements.readable("graph_check.strays")
     lost = statements.readable("graph_check.lost", count=SHOWN)
     return [
-        *[(str(record), str(key), "it names a row that is not there") for record, key in strays],
+        *[(str(record), str(key), "it names a row that is not there, or another session's") for record, key in strays],
         *[("node", str(row[0]), "neither the head nor a branch leads to it") for row in lost],
     ]
 

@@ -18,6 +18,8 @@ ORDER BY n.node LIMIT :count;
 SELECT 'checkpoint part', p.part FROM checkpoint_parts p LEFT JOIN checkpoints c ON c.session = p.session
     LEFT JOIN blobs b ON b.blob = p.blob WHERE c.session IS NULL OR b.blob IS NULL
 UNION ALL
+SELECT 'node', n.node FROM nodes n JOIN nodes p ON p.node = n.parent WHERE p.session <> n.session
+UNION ALL
 SELECT 'branch', b.branch FROM branches b LEFT JOIN sessions s ON s.session = b.session WHERE s.session IS NULL
 UNION ALL
 SELECT 'session config', c.session FROM session_configs c LEFT JOIN sessions s ON s.session = c.session WHERE s.session IS NULL

@@ -176,7 +176,7 @@ async def _bring(store: Store) -> None:
     await store.runtimes.commit_session_transcript_rewrite_snapshot(carol, delta("a", "x"), commit)
     await store.operations.persist_ops_lifecycle(carol, PersistedOpsSnapshot(epoch_id="epoch"))
     await store.credentials.persist_auth_oauth_flow_snapshot(b"flow")
-    await store.runtimes.commit_session_snapshot("dave", delta("a", session="talk of dave"))
+    await store.runtimes.commit_session_snapshot("dave", delta("a", "b", session="talk of dave"))
     envelope = await store.runtimes.load_session_snapshot("dave")
     assert envelope is not None
     assert await store.runtimes.clear_session_snapshot_if_current("dave", envelope)
