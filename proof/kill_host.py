@@ -21,14 +21,14 @@ from attrs import frozen
 
 import tenure
 from tenure.errors import Error
-from tenure.persistence.engines.sqlite import engine as sqlite
+from tenure.persistence.engines.sqlite.writer import Writer
 
 TELLERS: Final = ("ann", "ben", "cat", "don")
 LEDGER: Final = "ledger"
 POINTS: Final = (
     "random",
     "begin",
-    "run",
+    "write",
     "commit",
     "committed",
     "maintain",
@@ -37,7 +37,7 @@ POINTS: Final = (
     "seen",
     "say",
 )
-"""Where a host may be killed: ``random`` leaves it to the parent, ``run`` is at a statement in the middle of a group,
+"""Where a host may be killed: ``random`` leaves it to the parent, ``write`` is at a statement in the middle of a group,
 ``committed`` is between COMMIT and the acknowledgement."""
 
 IN_FLIGHT: Final = 8
@@ -183,7 +183,7 @@ class Host:
 
 def arm(host: Host) -> None:
     """Put the points of death into the engine's connection that writes."""
-    writer: Any = vars(sqlite)["_Writer"]
+    writer: Any = Writer  # its methods are put in place of themselves
 
     def before(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def armed(*arguments: Any, **keywords: Any) -> Any:
@@ -195,7 +195,7 @@ def arm(host: Host) -> None:
 
         return armed
 
-    for name in ("begin", "run", "commit", "maintain", "close"):
+    for name in ("begin", "write", "commit", "maintain", "close"):
         setattr(writer, name, before(name, getattr(writer, name)))
 
 

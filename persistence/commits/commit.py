@@ -22,11 +22,18 @@ class Change:
         ingress: Carries no fence and is checked against its target's stored state instead (accept, send, enqueue).
         may_create: Its runtime need not exist: contract verbs speak of runtimes that nobody has spawned.
         always_synced: Its group is fsynced in class ``os`` too (tokens, ownership, tombstones).
+        moves: Its runtime gets another owner or another token.
     """
 
     ingress: ClassVar[bool] = False
     may_create: ClassVar[bool] = False
     always_synced: ClassVar[bool] = False
+    moves: ClassVar[bool] = False
+
+    @property
+    def reaches(self) -> LogicalRuntimeId | None:
+        """The runtime that it writes without that one's token, for `Group.reached`; None where it knows none."""
+        return getattr(self, "runtime_id", None) if self.ingress else None
 
     @property
     def weight(self) -> int:

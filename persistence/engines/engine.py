@@ -1,13 +1,19 @@
 """The narrow waist between what is written and how it is stored.
 
-An engine gives transactions, savepoints, named statements and an error map; facets know nothing below it (design §16).
+An engine gives transactions, savepoints, named statements and an error map; facets know nothing below it (design §16, §23).
 Every method here is sync and runs on the executor that owns the connection.
+
+A group is one transaction. `WriteConnection.begin` is told all that an engine may need to know before the first statement:
+who writes, how durable, and which runtimes. What ends a group early is one of four: an `Error` (known, nothing landed), `Again`
+(nothing landed, and the same group may land when it is tried once more), `UnknownOutcome` (the store stops), or a defect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol, final
+
+from attrs import frozen
 
 Row = tuple[Any, ...]
 SqlValue = None | int | float | str | bytes
@@ -16,6 +22,10 @@ QueryParameters = Sequence[SqlValue] | Mapping[str, SqlValue]
 
 class UnknownOutcome(Exception):
     """The engine cannot say what is on disk: an I/O error, or any unexpected error at COMMIT. The store stops."""
+
+
+class Again(Exception):
+    """Nothing of the group landed, and through no fault of a commit: a conflict with another host, say. Try all of it again."""
 
 
 class QueryStopped(Exception):
@@ -80,6 +90,58 @@ class QueryConnectionOfItsOwn(Querying, Protocol):
         ...
 
 
+class Group(Protocol):
+    """What an engine may know of a group before its first statement. The three sets are computed when they are asked for."""
+
+    @property
+    def host(self) -> int:
+        """Key of the row of the host that writes."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """Number of the group: one above that of the last one of this host that landed."""
+        ...
+
+    @property
+    def synced(self) -> bool:
+        """Whether its COMMIT is fsynced before anything of it is acknowledged."""
+        ...
+
+    @property
+    def written(self) -> Collection[str]:
+        """The runtimes that their owners write, under their tokens."""
+        ...
+
+    @property
+    def reached(self) -> Collection[str]:
+        """The runtimes that are written without their token: inputs and requests that come in."""
+        ...
+
+    @property
+    def moved(self) -> Collection[str]:
+        """The runtimes that get another owner or another token. What a change finds only as it is applied is not among them."""
+        ...
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Begun:
+    """A group has begun.
+
+    Attributes:
+        alive: Whether the host's row is neither closed nor lost. Only then were number and lease written, and only then may
+            anything be written in this transaction.
+        now: The store's wall clock, unix seconds: that of the group's rows.
+        version: The version of the database. Where it is what `WriteConnection.commit` returned last, no other connection has
+            committed since, and what was cached then still holds. An engine that cannot know never gives the same twice.
+    """
+
+    alive: bool
+    now: float
+    version: int
+
+
 class WriteConnection(Reading, Querying, Protocol):
     """The one connection that writes."""
 
@@ -117,20 +179,31 @@ class WriteConnection(Reading, Querying, Protocol):
         """Rows inserted, updated and deleted since the connection was opened, also where they were rolled back."""
         ...
 
-    @property
-    def version(self) -> int:
-        """Another number whenever anybody has committed to the database since it was asked, this connection too.
+    def begin(self, group: Group, /) -> Begun:
+        """Open the transaction of a group, and write its number and the host's lease where the host is alive.
 
-        Behind `begin`; an engine that cannot tell never gives the same number twice.
+        Raises:
+            Contended: Another process held the lock for `Limits.busy_s` seconds.
+            Again: See there.
+            Internal: The wall clock shows no time.
+            UnknownOutcome: See there.
         """
         ...
 
-    def begin(self, *, synced: bool) -> None:
-        """Open a write transaction whose COMMIT is fsynced if `synced`. Raises `Contended` after waiting for `busy_s`."""
+    def begin_unnumbered(self) -> None:
+        """Open a transaction that is no group, and always fsynced: a host registers itself. Raises as `begin`."""
         ...
 
-    def commit(self) -> None:
-        """End the transaction. Raises `DiskFull` (nothing landed, the transaction may be open) or `UnknownOutcome`."""
+    def commit(self) -> int:
+        """End the transaction; the version of the database that it made, see `Begun.version`.
+
+        A connection that was lost on the way is settled here: an engine that can find out whether the group landed says so.
+
+        Raises:
+            DiskFull: Nothing landed; the transaction may be open.
+            Again: Nothing landed; the transaction is over.
+            UnknownOutcome: Nobody can say what is on disk.
+        """
         ...
 
     def rollback(self) -> None:

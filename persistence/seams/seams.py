@@ -6,6 +6,7 @@ can run on a virtual clock, on one thread, over a disk that forgets (design §3,
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from typing import final
 
 import trio
 from attrs import field, frozen
+
+from tenure.errors import Internal
+from tenure.persistence.model.texts import as_defect
 
 from .executors import (
     Executor,
@@ -27,6 +31,7 @@ from .locks import (
     Locks,
     OsLocks,
 )
+from .nursery import is_for_others
 
 
 def boot_clock() -> float:
@@ -42,6 +47,19 @@ def uuid7(wall_clock: Callable[[], float], source: random.Random) -> str:
     high, low = bits >> 62, bits & ((1 << 62) - 1)
     digits = f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def read_clock(clock: Callable[[], float]) -> float:
+    """What a clock shows; it may be a user's. Raises `Internal` where that is no time: nothing has begun."""
+    try:
+        now = float(clock())
+        if math.isfinite(now):
+            return now
+    except BaseException as exc:
+        if is_for_others(exc):
+            raise
+        raise as_defect(exc) from exc
+    raise Internal(detail=f"a clock shows {now}")
 
 
 @final

@@ -13,9 +13,10 @@ savepoints for every commit cost 4 of the 50 µs that it takes in a group of 64.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import copy
-from typing import Any, final
+from typing import Any, Final, final
 
 from attrs import evolve, frozen
 
@@ -38,6 +39,7 @@ from tenure.persistence.commits.transaction import (
     Transaction,
 )
 from tenure.persistence.engines.engine import (
+    Again,
     UnknownOutcome,
     WriteConnection,
 )
@@ -45,16 +47,19 @@ from tenure.persistence.facets.records.runtimes import check_fence
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.seams.nursery import is_for_others
-from tenure.persistence.seams.seams import Seams
+from tenure.persistence.seams.seams import Seams, read_clock
 
 from .host_row import (
     HostKey,
     HostRegistry,
     Rejoined,
 )
+from .starting import StartingGroup
 
 Outcome = CommitResult | Error
+
+MOST_TRIES: Final = 1_000
+"""So often a group is tried, where the clock does not go on."""
 
 
 @final
@@ -128,7 +133,6 @@ class GroupRunner:
         self._records = Records()
         self._durability = durability
         self._limits = limits
-        self._clock = seams.wall_clock
         self._boot_clock = seams.boot_clock
         self.renewed_at = seams.boot_clock()
         self.rejoined: Rejoined | None = None
@@ -142,9 +146,17 @@ class GroupRunner:
         Raises:
             GroupBroken: What is on disk is not known: the store must stop.
         """
+        tries, now, give_up_at = 1, 0.0, math.inf
         while True:
             try:
                 return self._run(group, commits)
+            except Again as exc:
+                with suppress(Internal):  # a clock that shows no time any more: the count alone ends it
+                    now = read_clock(self._boot_clock)
+                give_up_at = min(give_up_at, now + self._limits.busy_s)
+                if now >= give_up_at or tries >= MOST_TRIES:
+                    return [Contended(detail=f"the group was tried {tries} times: {exc}") for _ in commits]
+                tries += 1
             except _HostLost:
                 try:
                     self.rejoined = self._registry.rejoin(self.host)
@@ -202,7 +214,7 @@ class GroupRunner:
             _NeedsSavepoints: It was tried without, and rolled back.
         """
         try:
-            now, renewed_at = _time(self._clock), _time(self._boot_clock)
+            renewed_at = read_clock(self._boot_clock)
         except Internal as exc:
             return _Failed(culprit=None, error=exc)
         synced = self._durability is DurabilityClass.DISK or (
@@ -210,16 +222,19 @@ class GroupRunner:
         )
         current: int | None = None
         try:
-            self._connection.begin(synced=synced)
-            self._records.begin_group(self._connection.version)
-            if not self._write_number(group, now):
+            begun = self._connection.begin(
+                StartingGroup(self.host.host, group, [commits[index] for index in waiting], synced=synced)
+            )
+            self._records.begin_group(begun.version)
+            if not begun.alive:
+                self._check_lost()
                 raise Closed(what="store")  # noqa: TRY301 - one way out for whatever ends the whole try
             tx = Transaction(
                 self._connection,
                 self._records,
                 host=self.host.host,
                 group=group,
-                now=now,
+                now=begun.now,
                 durability=self._durability_of(synced=synced),
                 limits=self._limits,
                 savepoints=savepoints,
@@ -230,8 +245,7 @@ class GroupRunner:
                 written = written or (isinstance(outcome, CommitResult) and outcome.written)
             current = None
             if written:
-                self._connection.commit()
-                self._records.end_group(self._connection.version)
+                self._records.end_group(self._connection.commit())
                 self.renewed_at = renewed_at
             else:
                 # Only refusals and repeats: there is nothing to put on disk, and no group of this number.
@@ -249,22 +263,13 @@ class GroupRunner:
             raise
         return None
 
-    def _write_number(self, group: int, now: float) -> bool:
-        """Write number and lease. False: this host has closed its row itself. Raises `_HostLost`."""
-        alive = self._connection.run(
-            "ownership.begin_group",
-            host=self.host.host,
-            group_number=group,
-            lease_until=now + self._limits.lease_s,
-        )
-        if alive:
-            return True
+    def _check_lost(self) -> None:
+        """The host's row is not alive. Raises `_HostLost` unless this host has closed it itself."""
         row = self._connection.one("ownership.host", host=self.host.host)
         if row is not None:
             check_row(row, (str, str, OPTIONAL_NUMBER, OPTIONAL_NUMBER), "host", self.host.host)
-        if row is not None and row[2] is not None:
-            return False
-        raise _HostLost
+        if row is None or row[2] is None:
+            raise _HostLost
 
     def _commit(self, tx: Transaction, commit: Commit) -> Outcome:
         connection = self._connection
@@ -338,16 +343,3 @@ def _as_error(exc: Exception) -> Error:
     error = InvalidInput(detail=f"it cannot be stored: {exc}")
     error.__cause__ = exc
     return error
-
-
-def _time(clock: Callable[[], float]) -> float:
-    """What a clock shows; it may be a user's. Raises `Internal` where that is no time: nothing has begun."""
-    try:
-        now = float(clock())
-        if math.isfinite(now):
-            return now
-    except BaseException as exc:
-        if is_for_others(exc):
-            raise
-        raise as_defect(exc) from exc
-    raise Internal(detail=f"a clock shows {now}")

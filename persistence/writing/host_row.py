@@ -108,7 +108,7 @@ class HostRegistry:
         )  # before the row can be seen: who cannot find the proof held takes us for dead
         try:
             # In every class: nothing that the host writes may be on disk without the row that says its class.
-            self._connection.begin(synced=True)
+            self._connection.begin_unnumbered()
             try:
                 host = self._insert(incarnation, files)
                 if alone:

@@ -23,6 +23,7 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.sqlite import engine as sqlite
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
+from tenure.persistence.engines.sqlite.writer import Writer
 from tenure.persistence.facets.catalog import FACETS
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.writing.group import (
@@ -174,7 +175,7 @@ def test_an_acknowledgement_before_the_fsync_is_seen(monkeypatch: pytest.MonkeyP
 
     async def hasty(machine: Machine, witness: Witness) -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(sqlite, "_SYNCHRONOUS", dict.fromkeys(DurabilityClass, "NORMAL"))
+            patched.setattr(sqlite, "SYNCHRONOUS", dict.fromkeys(DurabilityClass, "NORMAL"))
             await scenario(machine, witness)
 
     with pytest.raises(PowerCutFailure, match="acknowledged"):
@@ -182,17 +183,17 @@ def test_an_acknowledgement_before_the_fsync_is_seen(monkeypatch: pytest.MonkeyP
 
 
 def test_a_statement_outside_its_savepoint_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite._Writer, "rollback_to_savepoint", sqlite._Writer.release)
+    monkeypatch.setattr(Writer, "rollback_to_savepoint", Writer.release)
 
     with pytest.raises(PowerCutFailure, match="a message of a refused commit is there"):
         cut()
 
 
 def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    write, commit_one = sqlite._Writer.write, GroupRunner._commit
+    write, commit_one = Writer.write, GroupRunner._commit
     scenario, accepts = EveryCommit(days=6), count(1)
 
-    def full_in_the_middle(self: sqlite._Writer, name: str, /, **parameters: Any) -> None:
+    def full_in_the_middle(self: Writer, name: str, /, **parameters: Any) -> None:
         # What SQLite does where a statement finds the disk full: the whole transaction is gone.
         if name == "inputs.insert_payload" and next(accepts) % 5 == 0:
             self.rollback()
@@ -210,7 +211,7 @@ def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPa
             await scenario(machine, witness)
 
     cut = PowerCut(scenario=on_a_small_disk, check=store_check(), budget=150)
-    monkeypatch.setattr(sqlite._Writer, "write", full_in_the_middle)
+    monkeypatch.setattr(Writer, "write", full_in_the_middle)
     cut.run()
     assert next(accepts) > 5
     monkeypatch.setattr(GroupRunner, "_commit", commit_and_go_on)

@@ -1,48 +1,38 @@
 """The SQLite engine, through APSW.
 
-Theory of operation: one connection writes and belongs to the writer's executor; a few others read. The database runs in
-WAL mode; ``synchronous`` is set before each BEGIN from the durability class and from what the group writes; checkpoints
-happen between groups and never on close. Errors of the driver are mapped here and nowhere else.
+Theory of operation: one connection writes (`writer`) and belongs to the writer's executor; a few others read. The database
+runs in WAL mode. Errors of the driver are mapped in this package and nowhere else.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import final
 
 import apsw
 
-from tenure.errors import CannotOpen, DiskFull, WeakDurability
+from tenure.errors import CannotOpen, WeakDurability
 from tenure.persistence.engines.engine import (
     HostProofs,
     QueryConnectionOfItsOwn,
-    QueryParameters,
     ReadConnection,
-    Row,
-    SqlValue,
     UnknownOutcome,
     WriteConnection,
 )
-from tenure.persistence.engines.sqlite.files.database import DatabaseFiles, FilesMoved
+from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.hosts import HostLocks, NoOtherHosts
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system
-from tenure.persistence.engines.sqlite.log.upkeep import LogUpkeep
 from tenure.persistence.engines.target import MEMORY
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
-from .connections import Connection, Query, Reader
+from .connections import Query, Reader
 from .errors import (
-    STATEMENT_ERRORS,
     close_quietly,
-    is_full,
-    map_statement_error,
     mapped_errors,
 )
-from .keys import Keys
 from .migrations import (
     check_current,
     claim,
@@ -54,9 +44,8 @@ from .preflight import (
     mapped_os_errors,
 )
 from .tokens import raise_tokens
-from .user_queries import run_query
+from .writer import SYNCHRONOUS, Writer
 
-_SYNCHRONOUS = {DurabilityClass.DISK: "FULL", DurabilityClass.OS: "NORMAL", DurabilityClass.MEMORY: "OFF"}
 _LEVELS = ("OFF", "NORMAL", "FULL")
 _STATEMENT_CACHE = 256  # every constant SQL text stays prepared: a miss doubles the CPU of a statement
 
@@ -148,7 +137,7 @@ class SqliteEngine:
         except BaseException:
             self.close()
             raise
-        return _Writer(connection, self._statements, self._durability, self._limits, self._files)
+        return Writer(connection, self._statements, self._durability, self._limits, self._seams.wall_clock, self._files)
 
     def _make_ready(self, connection: apsw.Connection) -> None:
         # Whatever an open commits is synced in every class before a group is written: else a torn tail looks like damage.
@@ -160,7 +149,7 @@ class SqliteEngine:
             self.has_cut = True
             with mapped_os_errors(self._path):
                 self._files.forget_cut()
-        connection.pragma("synchronous", _SYNCHRONOUS[self._durability])
+        connection.pragma("synchronous", SYNCHRONOUS[self._durability])
 
     def open_reader(self) -> ReadConnection | None:
         """See `Engine.open_reader`."""
@@ -253,155 +242,10 @@ class SqliteEngine:
             mode = connection.pragma("journal_mode", "MEMORY" if in_memory else "WAL")
             for pragma in ("fullfsync", "checkpoint_fullfsync"):  # macOS; no effect elsewhere
                 connection.pragma(pragma, self._durability is not DurabilityClass.MEMORY)
-            asked = _SYNCHRONOUS[self._durability]
+            asked = SYNCHRONOUS[self._durability]
             connection.pragma("synchronous", asked)
             given = connection.pragma("synchronous")
         if mode != ("memory" if in_memory else "wal"):
             raise WeakDurability(asked=f"{self._durability} with journal_mode wal", given=f"journal_mode {mode}")
         if given != _LEVELS.index(asked):
             raise WeakDurability(asked=f"{self._durability} with synchronous {asked}", given=f"synchronous {given}")
-
-
-@final
-class _Writer(Connection):
-    def __init__(
-        self,
-        connection: apsw.Connection,
-        statements: Mapping[str, str],
-        durability: DurabilityClass,
-        limits: Limits,
-        files: DatabaseFiles | None,
-    ) -> None:
-        super().__init__(connection, statements)
-        self._files = files  # a database in memory has none
-        self._durability = durability
-        self._synced_now = durability is DurabilityClass.DISK
-        self._log = LogUpkeep(connection, limits.wal_pages)
-        self._keys = Keys(connection, statements)
-
-    def write(self, name: str, /, **parameters: SqlValue) -> None:
-        try:
-            self._db.execute(self._statements[name], parameters)
-        except STATEMENT_ERRORS as exc:
-            raise map_statement_error(exc, name, self._db) from exc
-
-    def run(self, name: str, /, **parameters: SqlValue) -> int:
-        self.write(name, **parameters)
-        return self._db.changes()
-
-    def insert(self, name: str, /, **parameters: SqlValue) -> int:
-        key = self._keys.of_insert(name)
-        self.write(name, key=key, **parameters)
-        return key
-
-    def key(self, table: str, /) -> int:
-        return self._keys.next(table)
-
-    @property
-    def in_transaction(self) -> bool:
-        return self._db.in_transaction
-
-    @property
-    def rows_written(self) -> int:
-        return self._db.total_changes()
-
-    @property
-    def version(self) -> int:
-        return self._db.data_version("main")
-
-    def begin(self, *, synced: bool) -> None:
-        self._look()  # beside another log or index not a byte is written
-        if self._durability is not DurabilityClass.DISK and synced is not self._synced_now:
-            # Before BEGIN: SQLite ignores the pragma inside a transaction.
-            self._execute(f"PRAGMA synchronous={'FULL' if synced else _SYNCHRONOUS[self._durability]}")
-            self._synced_now = synced
-        self._execute("BEGIN IMMEDIATE")
-        self._keys.begin(self.version)
-
-    def commit(self) -> None:
-        try:
-            self._db.execute("COMMIT")
-        except apsw.Error as exc:
-            if is_full(exc, self._db):
-                raise DiskFull from exc
-            # Anything else at COMMIT leaves open what is on disk (design §3, fail-stop).
-            message = f"COMMIT: {exc}"
-            raise UnknownOutcome(message) from exc
-        self._keys.landed(self.version)
-        self._look()  # what was written into a file without a name is gone with this process
-
-    def _look(self) -> None:
-        # One call of the system, about 3 µs, where no name in the folder has changed.
-        if self._files is None:
-            return
-        try:
-            self._files.check_unmoved()
-        except FilesMoved as exc:
-            if exc.name == "log" and self._files.may_save_log():
-                # All that was acknowledged is in a log that no newcomer finds: it goes into the database, which has its name.
-                with suppress(UnknownOutcome):
-                    self._log.checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
-            raise
-
-    def rollback(self) -> None:
-        self._keys.forget()
-        if self._db.in_transaction:
-            try:
-                self._db.execute("ROLLBACK")
-            except apsw.Error as exc:
-                message = f"ROLLBACK: {exc}"
-                raise UnknownOutcome(message) from exc
-
-    def savepoint(self) -> None:
-        self._execute("SAVEPOINT one_commit")
-
-    def release(self) -> None:
-        self._execute("RELEASE one_commit")
-
-    def rollback_to_savepoint(self) -> None:
-        self._execute("ROLLBACK TO one_commit")
-        self._execute("RELEASE one_commit")
-        self._keys.forget()  # what it wrote is gone: its keys are free, as where it is left out
-
-    @property
-    def needs_maintenance(self) -> bool:
-        return self._log.is_due
-
-    @property
-    def log_pages(self) -> int:
-        return self._log.pages
-
-    def make_room(self) -> bool:
-        before = self._log.unmoved
-        if before:
-            self._log.checkpoint()
-        return self._log.unmoved < before
-
-    def maintain(self) -> None:
-        self._log.checkpoint()
-
-    def close(self, *, checkpoint: bool) -> None:
-        try:
-            if checkpoint:
-                # Whoever still reads is not waited for: what cannot be moved now stays in the log, and is safe there.
-                self._db.set_busy_timeout(0)
-                self._log.checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            else:
-                with suppress(UnknownOutcome):  # why it broke is said already; it may be that the log was removed
-                    self._look()
-        finally:
-            close_quietly(self._db)
-
-    def begin_read(self) -> None:
-        # No transaction: nothing else runs on this connection meanwhile.
-        self._execute("PRAGMA query_only=1")
-
-    def end_read(self) -> None:
-        self._execute("PRAGMA query_only=0")
-
-    def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
-        self.begin_read()
-        try:
-            return run_query(self._db, sql, parameters, limit, stopped)
-        finally:
-            self.end_read()

@@ -69,6 +69,7 @@ class TakeOwnership(Change):
 
     ingress = True  # it is what makes a token, so it cannot carry one
     always_synced = True
+    moves = True
 
     runtime_id: LogicalRuntimeId
     kind: str
@@ -245,6 +246,8 @@ class ReleaseOwnership(Change):
         max_crashes: See `TakeOwnership`.
     """
 
+    moves = True
+
     runtime_id: LogicalRuntimeId
     max_crashes: int = MAX_CRASHES
 
@@ -267,6 +270,7 @@ class RenewToken(Change):
     """
 
     always_synced = True
+    moves = True
 
     runtime_id: LogicalRuntimeId
     epoch: str | None = None

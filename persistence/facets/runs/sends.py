@@ -71,6 +71,11 @@ class Send(Change):
     fits: tuple[tuple[str, str], ...] = ()
 
     @property
+    def reaches(self) -> LogicalRuntimeId:
+        """See `Change.reaches`."""
+        return self.target
+
+    @property
     def weight(self) -> int:
         """See `Change.weight`."""
         return len(self.payload)

@@ -1,0 +1,212 @@
+"""The SQLite connection that writes: transactions, savepoints, keys, and what keeps its log short.
+
+``synchronous`` is set before each BEGIN from the durability class and from what the group writes; checkpoints happen between
+groups and never on close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final, final
+
+import apsw
+
+from tenure.errors import DiskFull
+from tenure.persistence.engines.engine import Begun, Group, QueryParameters, Row, SqlValue, UnknownOutcome
+from tenure.persistence.engines.sqlite.files.database import DatabaseFiles, FilesMoved
+from tenure.persistence.engines.sqlite.log.upkeep import LogUpkeep
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import read_clock
+
+from .connections import Connection
+from .errors import STATEMENT_ERRORS, close_quietly, is_full, map_statement_error
+from .keys import Keys
+from .user_queries import run_query
+
+SYNCHRONOUS: Final = {DurabilityClass.DISK: "FULL", DurabilityClass.OS: "NORMAL", DurabilityClass.MEMORY: "OFF"}
+"""What ``synchronous`` is in each class."""
+
+
+@final
+class Writer(Connection):
+    """See `WriteConnection`."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        statements: Mapping[str, str],
+        durability: DurabilityClass,
+        limits: Limits,
+        wall_clock: Callable[[], float],
+        files: DatabaseFiles | None,
+    ) -> None:
+        """Take the connection."""
+        super().__init__(connection, statements)
+        self._lease_s = limits.lease_s
+        self._wall_clock = wall_clock
+        self._files = files  # a database in memory has none
+        self._durability = durability
+        self._synced_now = durability is DurabilityClass.DISK
+        self._log = LogUpkeep(connection, limits.wal_pages)
+        self._keys = Keys(connection, statements)
+
+    def write(self, name: str, /, **parameters: SqlValue) -> None:
+        """See `WriteConnection.write`."""
+        try:
+            self._db.execute(self._statements[name], parameters)
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name, self._db) from exc
+
+    def run(self, name: str, /, **parameters: SqlValue) -> int:
+        """See `WriteConnection.run`."""
+        self.write(name, **parameters)
+        return self._db.changes()
+
+    def insert(self, name: str, /, **parameters: SqlValue) -> int:
+        """See `WriteConnection.insert`."""
+        key = self._keys.of_insert(name)
+        self.write(name, key=key, **parameters)
+        return key
+
+    def key(self, table: str, /) -> int:
+        """See `WriteConnection.key`."""
+        return self._keys.next(table)
+
+    @property
+    def in_transaction(self) -> bool:
+        """See `WriteConnection.in_transaction`."""
+        return self._db.in_transaction
+
+    @property
+    def rows_written(self) -> int:
+        """See `WriteConnection.rows_written`."""
+        return self._db.total_changes()
+
+    def begin(self, group: Group, /) -> Begun:
+        """See `WriteConnection.begin`."""
+        now = read_clock(self._wall_clock)
+        self._begin(synced=group.synced)
+        version = self._db.data_version("main")
+        self._keys.begin(version)
+        alive = self.run(
+            "ownership.begin_group", host=group.host, group_number=group.number, lease_until=now + self._lease_s
+        )
+        return Begun(alive=bool(alive), now=now, version=version)
+
+    def begin_unnumbered(self) -> None:
+        """See `WriteConnection.begin_unnumbered`."""
+        self._begin(synced=True)
+        self._keys.begin(self._db.data_version("main"))
+
+    def _begin(self, *, synced: bool) -> None:
+        self._look()  # beside another log or index not a byte is written
+        if self._durability is not DurabilityClass.DISK and synced is not self._synced_now:
+            # Before BEGIN: SQLite ignores the pragma inside a transaction.
+            self._execute(f"PRAGMA synchronous={'FULL' if synced else SYNCHRONOUS[self._durability]}")
+            self._synced_now = synced
+        self._execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> int:
+        """See `WriteConnection.commit`."""
+        try:
+            self._db.execute("COMMIT")
+        except apsw.Error as exc:
+            if is_full(exc, self._db):
+                raise DiskFull from exc
+            # Anything else at COMMIT leaves open what is on disk (design §3, fail-stop).
+            message = f"COMMIT: {exc}"
+            raise UnknownOutcome(message) from exc
+        version: int = self._db.data_version("main")
+        self._keys.landed(version)
+        self._look()  # what was written into a file without a name is gone with this process
+        return version
+
+    def _look(self) -> None:
+        # One call of the system, about 3 µs, where no name in the folder has changed.
+        if self._files is None:
+            return
+        try:
+            self._files.check_unmoved()
+        except FilesMoved as exc:
+            if exc.name == "log" and self._files.may_save_log():
+                # All that was acknowledged is in a log that no newcomer finds: it goes into the database, which has its name.
+                with suppress(UnknownOutcome):
+                    self._log.checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
+            raise
+
+    def rollback(self) -> None:
+        """See `WriteConnection.rollback`."""
+        self._keys.forget()
+        if self._db.in_transaction:
+            try:
+                self._db.execute("ROLLBACK")
+            except apsw.Error as exc:
+                message = f"ROLLBACK: {exc}"
+                raise UnknownOutcome(message) from exc
+
+    def savepoint(self) -> None:
+        """See `WriteConnection.savepoint`."""
+        self._execute("SAVEPOINT one_commit")
+
+    def release(self) -> None:
+        """See `WriteConnection.release`."""
+        self._execute("RELEASE one_commit")
+
+    def rollback_to_savepoint(self) -> None:
+        """See `WriteConnection.rollback_to_savepoint`."""
+        self._execute("ROLLBACK TO one_commit")
+        self._execute("RELEASE one_commit")
+        self._keys.forget()  # what it wrote is gone: its keys are free, as where it is left out
+
+    @property
+    def needs_maintenance(self) -> bool:
+        """See `WriteConnection.needs_maintenance`."""
+        return self._log.is_due
+
+    @property
+    def log_pages(self) -> int:
+        """See `WriteConnection.log_pages`."""
+        return self._log.pages
+
+    def make_room(self) -> bool:
+        """See `WriteConnection.make_room`."""
+        before = self._log.unmoved
+        if before:
+            self._log.checkpoint()
+        return self._log.unmoved < before
+
+    def maintain(self) -> None:
+        """See `WriteConnection.maintain`."""
+        self._log.checkpoint()
+
+    def close(self, *, checkpoint: bool) -> None:
+        """See `WriteConnection.close`."""
+        try:
+            if checkpoint:
+                # Whoever still reads is not waited for: what cannot be moved now stays in the log, and is safe there.
+                self._db.set_busy_timeout(0)
+                self._log.checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            else:
+                with suppress(UnknownOutcome):  # why it broke is said already; it may be that the log was removed
+                    self._look()
+        finally:
+            close_quietly(self._db)
+
+    def begin_read(self) -> None:
+        """See `Reading.begin_read`."""
+        # No transaction: nothing else runs on this connection meanwhile.
+        self._execute("PRAGMA query_only=1")
+
+    def end_read(self) -> None:
+        """See `Reading.end_read`."""
+        self._execute("PRAGMA query_only=0")
+
+    def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
+        """See `Querying.query`."""
+        self.begin_read()
+        try:
+            return run_query(self._db, sql, parameters, limit, stopped)
+        finally:
+            self.end_read()
