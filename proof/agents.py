@@ -91,12 +91,14 @@ class World:
     async def _work(self, run: Run) -> None:
         task = run.inputs[0].payload["task"]
         run.session.append([task, await run.step("look", self.look, task, repeat="freely")])
+        run.state.set("seen", [*await run.state.get("seen", []), task])
         await run.checkpoint()
         if run.attempts < FAILURES.get(task, 0):
             message = f"attempt {run.attempts} at task {task}"
             raise RuntimeError(message)
         run.session.append([task, await run.step("pay", self.pay, task, repeat="never")])
         run.send(PEER, {"task": task})
+        run.state.set("paid", [*await run.state.get("paid", []), task])
 
 
 async def _listen(run: Run) -> None:
@@ -227,6 +229,10 @@ async def _compare(supervisor: Supervisor, world: World, history: History) -> No
     said = [[task, f"{what} {task}"] for task in ended for what in ("seen", "paid") if (what, task) != ("paid", DEAD)]
     assert await _conversation(supervisor, WORKER) == said, "the worker's conversation is another"
     assert await _conversation(supervisor, PEER) == done, "the peer heard something else than was sent"
+    if ended:
+        kept = (await supervisor.execution_state(WORKER)).values
+        wanted = {name: tasks for name, tasks in (("seen", list(ended)), ("paid", done)) if tasks}
+        assert kept == wanted, f"the worker keeps {kept}, and not {wanted}"
 
 
 async def _conversation(supervisor: Supervisor, runtime_id: str) -> list[Any]:

@@ -145,8 +145,8 @@ def _settle(tx: Transaction, change: SettleOwnState) -> None:
 def forget_run(tx: Transaction, run: int) -> None:
     """What a run wrote is no record any more: it ends with this commit, or is pruned."""
     found = tx.all("own_state.names_of_run", run=run)
+    tx.write("own_state.forget_writes", run=run)
     if found:
-        tx.write("own_state.forget_writes", run=run)
         _trim(tx, found[0][0], [name for _, name in found], ending=run)
 
 
