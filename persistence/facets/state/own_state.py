@@ -28,8 +28,8 @@ from tenure.persistence.model.values import LogicalRuntimeId, RunId, RuntimeStat
 
 RECORD: Final = "own value"
 
-NOTHING_YET: Final = 1
-"""The revision of a state that nothing was written to. One below it is that of a run that began before there was a state."""
+NOTHING_YET: Final = 0
+"""The revision of a state that nothing was written to, and what a run sees that began before there was one."""
 
 Written = Mapping[str, bytes | None]
 """Encoded values by name; None where a name was deleted."""
@@ -100,7 +100,6 @@ def _write(tx: Transaction, change: WriteOwnState) -> int:
     head = _head(tx, runtime)
     if change.run_id is not None:
         run = run_records.current(tx, change.runtime_id, change.run_id)
-        tx.write("own_state.watch", run=run.run)
         _add(tx, runtime, head, dict(change.values))
         which = {"run": run.run, "boundary": run.boundaries + 1, "revision": head.revision}
         tx.insert("own_state.note", runtime=runtime, digest=_write_seal(runtime, **which, taken_back=0), **which)

@@ -7,10 +7,6 @@ INSERT INTO own_states (runtime, revision, names, digest, scheme) VALUES (:runti
 -- name: own_state.advance
 UPDATE own_states SET revision = :revision, names = :names, digest = :digest, scheme = :scheme WHERE runtime = :runtime;
 
--- name: own_state.watch
--- A run that began before there was any state sees none; from its first write on, it counts among those that see a state.
-UPDATE runs SET state_base = 1 WHERE run = :run AND state_base = 0;
-
 -- name: own_state.insert
 INSERT INTO own_values (own_value, runtime, name, revision, digest, value)
 VALUES (:key, :runtime, :name, :revision, :digest, :value);

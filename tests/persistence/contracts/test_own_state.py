@@ -217,7 +217,7 @@ async def test_a_value_that_was_changed_is_corrupt_where_it_is_read(store: Store
     owner = Owner(store, "alice")
     await owner.own()
     await owner.write(own_state.WriteOwnState(runtime_id=owner.runtime_id, values=(("a", b"1"), ("b", b"2"))))
-    changed: dict[str, Any] = {"value": b"3", "revision": 1, "name": "c", "digest": bytes(32)}
+    changed: dict[str, Any] = {"value": b"3", "revision": 0, "name": "c", "digest": bytes(32)}
     await execute(store, f"UPDATE own_values SET {column} = ? WHERE name = 'a'", changed[column])
 
     with pytest.raises(Corrupt):

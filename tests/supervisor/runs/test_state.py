@@ -158,9 +158,23 @@ async def test_a_replay_writes_nothing_a_second_time(database: Path, autojump_cl
         await (await supervisor.ticket("alice", idempotency_key="go")).wait_outcome()
         assert (await supervisor.execution_state("alice")).values == {"at": 2, "of": "a person"}
 
-    assert [revision for _, revision, _ in written] == [2, 3, 4]
-    assert peek(database, "SELECT name, revision FROM own_values ORDER BY revision") == [["at", 4], ["of", 5]]
+    assert [revision for _, revision, _ in written] == [1, 2, 3]
+    assert peek(database, "SELECT name, revision FROM own_values ORDER BY revision") == [["at", 3], ["of", 4]]
     assert peek(database, "SELECT * FROM own_writes") == []
+
+
+async def test_a_boundary_writes_what_was_set_since_the_one_before_it_alone(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async def act(run: tenure.Run) -> None:
+        run.state.set("a", 1)
+        await run.checkpoint()
+        await run.checkpoint()
+        run.state.set("b", 2)
+
+    await once(database, act)
+
+    assert peek(database, "SELECT name, revision FROM own_values ORDER BY revision") == [["a", 1], ["b", 2]]
 
 
 def writes(version: str, **values: object) -> tenure.Behaviour:
