@@ -61,6 +61,11 @@ class RuntimeFacts:
         return self.standing.state is RuntimeState.DESTROYED
 
     @property
+    def is_kept_from_work(self) -> bool:
+        """Whether it is held, or a run of it waits to be tried again."""
+        return self.why_held is not None or self.not_before is not None
+
+    @property
     def why_held(self) -> str | None:
         """Why no run may start, stored or not, or None."""
         return self.held or self.blocked

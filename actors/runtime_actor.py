@@ -43,6 +43,7 @@ from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
+    InputPhase,
     Lane,
     RunId,
     RuntimeState,
@@ -187,8 +188,7 @@ class RuntimeActor(Published):
 
     async def serve(self) -> None:
         """Serve requests until the actor is closed; then answer everybody who still waits."""
-        if self.facts.has_work:
-            self.wake()
+        self._look()
         try:
             with self._server:
                 while self._closed is None:
@@ -234,9 +234,13 @@ class RuntimeActor(Published):
         return None if busy or self.facts.not_before is not None else self._used_at
 
     def wake(self) -> None:
-        """Work the inbox off if there is reason to; called whenever one may have come up."""
-        self._used_at = trio.current_time()
+        """Something has come into the inbox, or waits there again: work it off, unless something stands against it."""
         self.facts.has_work = True
+        self._look()
+
+    def _look(self) -> None:
+        """Work the inbox off if it is known to hold something: to begin a run for nothing costs a flush."""
+        self._used_at = trio.current_time()
         if not self.worker.busy.value and self._may_run():
             self.worker.start(self._work)
 
@@ -299,7 +303,7 @@ class RuntimeActor(Published):
             raise
         if change.stored_lane is Lane.STEER:
             self.steered.value += 1
-        if not accepted.deduplicated:
+        if accepted.phase is InputPhase.QUEUED and not accepted.deduplicated:
             self.wake()
 
     async def _in_turn(self, perform: Callable[[], Awaitable[T]], request: Request[T]) -> None:
@@ -313,7 +317,7 @@ class RuntimeActor(Published):
                 self.close(exc)
             return
         request.answer(answer)
-        self.wake()
+        self._look()
 
     async def _apply(self, event: LifecycleEvent, also: tuple[Change, ...], *, clear_session: bool) -> None:
         epoch = self._store.seams.new_id()
@@ -333,6 +337,7 @@ class RuntimeActor(Published):
         if decision is not None:
             result = await self.channel.commit(*decision.changes, *also)
             self.publish_event(decision, result.values[: len(decision.changes)])
+            self.facts.has_work = True  # the inbox is as somebody else has left it
         elif also:
             await self.channel.commit(*also)
 
@@ -351,6 +356,8 @@ class RuntimeActor(Published):
         check_drops(self.facts, first)
         await self.channel.commit(*first, Hold(runtime_id=self.facts.runtime_id, reason=reason, detail=detail))
         if reason is None:
+            # What it was held for, or a run that waited for its retry, is in the inbox still.
+            self.facts.has_work = self.facts.has_work or self.facts.is_kept_from_work
             self.facts.failures, self.facts.not_before = "[]", None
         self.publish_held(reason, detail)
 
@@ -377,23 +384,25 @@ class RuntimeActor(Published):
     def _may_run(self) -> bool:
         facts = self.facts
         if facts.not_before is not None and facts.not_before <= trio.current_time():
-            facts.not_before = None
+            facts.not_before, facts.has_work = None, True
         return self._closed is None and not self._draining and may_begin(facts)
 
     async def _work(self) -> None:
         """Run after run until nothing waits, or the worker is stopped."""
         while self._may_run() and not self.worker.stopped:
             self.facts.has_work = False  # whatever comes from here on sets it again
-            begun = await self._begin()
+            try:
+                begun = await self._begin()
+            except BaseException:
+                self.facts.has_work = True  # the begin was withdrawn, or is not understood
+                raise
             if begun is not None:
-                self.facts.has_work = self.facts.has_work or begun.more
                 await self._execute(self, begun)
 
     def _worker_ended(self) -> None:
         if self.facts.blocked == LINGERS:
             self.publish_blocked(None, None)
-        if self.facts.has_work:
-            self.wake()
+        self._look()
 
     def _worker_lingers(self) -> None:
         if self.facts.why_held is None:
@@ -420,10 +429,11 @@ class RuntimeActor(Published):
         begun: RunBegun | NothingBegun = outcome.values[0]
         if isinstance(begun, RunBegun):
             self.facts.run_id = begun.run_id
+            self.facts.has_work = self.facts.has_work or begun.more
             self.publish_run(LifecycleEvent.BEGIN_RUN)
         if begun.abandoned:
             self.listener.unstageable(self.facts.runtime_id, begun.abandoned)
 
     async def _sleep_until(self, not_before: float) -> None:
         await trio.sleep_until(not_before)
-        self.wake()
+        self._look()

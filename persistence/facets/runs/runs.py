@@ -121,7 +121,7 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun:
     if record.run is not None or _next_reopened(tx, record):
         again = not restarting.wanted(tx, record.run or 0) or restarting.restart(tx, record, change.run_id)
         if record.run is not None:
-            return _enter_again(tx, record.run, again=again)
+            return _enter_again(tx, record.runtime, record.run, again=again)
     abandoned: list[InputEnded] = []
     while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
         session = sessions.own(tx, record)
@@ -152,11 +152,13 @@ def _next_reopened(tx: Transaction, record: runtimes.RuntimeRecord) -> bool:
     return True
 
 
-def _enter_again(tx: Transaction, key: int, *, again: bool) -> RunBegun:
+def _enter_again(tx: Transaction, runtime: int, key: int, *, again: bool) -> RunBegun:
     run = run_records.load(tx, key)
     run.retry_at = None
     run_records.save(tx, run)
-    return _begun(run, batches.restage(tx, key), again=again, more=True)
+    batch = batches.restage(tx, key)
+    more = batches.count_waiting(tx, runtime, 1) > 0 or tx.one("runs.oldest_reopened", runtime=runtime) is not None
+    return _begun(run, batch, again=again, more=more)
 
 
 def _begun(

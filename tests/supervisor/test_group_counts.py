@@ -1,0 +1,116 @@
+"""What each verb costs: groups, and with them flushes to the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+import tenure
+from tenure.errors import StepMismatch
+from tenure.persistence.model.policies import ConsumePoint
+from tests.kit.hosting import consumed, host, nothing
+
+Verb = Callable[[tenure.Runtime], Awaitable[object]]
+
+
+async def groups_of(supervisor: tenure.Supervisor, verb: Callable[[], Awaitable[object]]) -> int:
+    """How many groups land from the call of a verb until the host is quiet again."""
+    await trio.testing.wait_all_tasks_blocked()
+    before = supervisor.statistics().groups
+    await verb()
+    await trio.testing.wait_all_tasks_blocked()
+    return supervisor.statistics().groups - before
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        tenure.Runtime.retire,
+        tenure.Runtime.recycle,
+        tenure.Runtime.stop,
+        tenure.Runtime.destroy,
+        tenure.Runtime.cancel,
+        tenure.Runtime.resume,
+        tenure.Runtime.reset,
+        lambda runtime: runtime.reset(clear_session=True),
+        lambda runtime: runtime.cancel("no such input"),
+    ],
+    ids=["retire", "recycle", "stop", "destroy", "cancel", "resume", "reset", "reset and clear", "cancel an input"],
+)
+async def test_a_verb_of_an_idle_runtime_costs_one_group(
+    verb: Verb, target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with host(target, {"kind": nothing}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        await consumed(runtime, "it has worked before")
+        if verb is tenure.Runtime.recycle:
+            await runtime.retire()
+
+        assert await groups_of(supervisor, lambda: verb(runtime)) == 1
+
+
+async def test_spawning_costs_one_group_and_finding_what_is_there_none(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with host(target, {"kind": nothing}) as supervisor:
+        for expected in (1, 0):
+            assert await groups_of(supervisor, lambda: supervisor.spawn("alice", "kind")) == expected
+        await supervisor.runtime("alice").stop()
+
+        assert await groups_of(supervisor, lambda: supervisor.spawn("alice", "kind")) == 1
+        assert await groups_of(supervisor, lambda: supervisor.find("alice")) == 0
+
+
+async def test_an_input_costs_three_groups_with_its_run_and_one_where_no_run_sees_it(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    policy = tenure.PolicyDecision(consume_point=ConsumePoint.ON_ACCEPT)
+    async with host(target, {"kind": nothing}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+
+        assert await groups_of(supervisor, lambda: runtime.accept("work")) == 3, "accept, begin, finish"
+        assert await groups_of(supervisor, lambda: runtime.accept("a note", policy=policy)) == 1
+        await runtime.accept("once", idempotency_key="k")
+        assert await groups_of(supervisor, lambda: runtime.accept("once", idempotency_key="k")) == 0
+
+
+async def test_a_verb_of_a_runtime_that_waits_for_a_retry_costs_one_group_and_leaves_the_retry(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    entered: list[float] = []
+
+    async def fails_once(run: tenure.Run) -> None:
+        entered.append(trio.current_time())
+        if len(entered) == 1:
+            raise ValueError
+
+    async with host(target, {"kind": fails_once}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        ticket = await runtime.accept("work")
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert await groups_of(supervisor, runtime.retire) == 1
+        assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_a_held_runtime_goes_on_when_it_is_resumed(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    entered: list[object] = []
+
+    async def held_once(run: tenure.Run) -> None:
+        entered.append(run.inputs[0].payload)
+        if len(entered) == 1:
+            raise StepMismatch(runtime_id="alice", run_id=run.run_id, name="main/0", recorded="a", given="b")
+
+    async with host(target, {"kind": held_once}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        ticket = await runtime.accept("work")
+        await runtime.wait_held()
+
+        assert await groups_of(supervisor, runtime.resume) == 3, "resume, begin, finish"
+        assert (await ticket.wait_outcome()).phase == "consumed"
