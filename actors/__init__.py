@@ -1,1 +1,1 @@
-"""The middle floor: mailbox, the actor that owns one runtime, the commit channel."""
+"""The middle floor: the actor that owns one runtime, and the commit channel."""

@@ -17,7 +17,7 @@ from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
-from tenure.persistence.writing.writer import Pending
+from tenure.persistence.writing.pending import Pending
 
 from .facts import RuntimeFacts
 

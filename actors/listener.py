@@ -1,8 +1,8 @@
-"""Who must hear from an actor what has become of its runtime without a run."""
+"""What an actor needs from the floor above: a listener for what becomes of its runtime without a run."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tenure.persistence.facets.runs.runs import InputEnded
 from tenure.persistence.model.values import (
@@ -13,9 +13,12 @@ from tenure.persistence.model.values import (
 
 from .facts import RuntimeFacts
 
+if TYPE_CHECKING:
+    from .runtime_actor import RuntimeActor
+
 
 class Listener(Protocol):
-    """Who must hear which inputs have ended without a run, and that no run may start."""
+    """Hears which inputs have ended without a run, that no run may start, and that an actor has ended."""
 
     def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
         """Inputs were abandoned, by a lifecycle event or a cancel."""
@@ -31,4 +34,8 @@ class Listener(Protocol):
 
     def held(self, facts: RuntimeFacts, /) -> None:
         """The runtime is held, or blocked in this host."""
+        ...
+
+    def closed(self, actor: RuntimeActor, /) -> None:
+        """An actor has ended. Raises nothing."""
         ...

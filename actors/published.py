@@ -53,7 +53,7 @@ class Published(ABC):
 
     @abstractmethod
     def close(self, error: Error) -> None:
-        """End the actor: no run goes on, and everybody who waits for it gets the error."""
+        """End the actor: no run goes on, and everyone who waits for it gets the error."""
 
     @abstractmethod
     def wake_after(self, wait_s: float) -> None:

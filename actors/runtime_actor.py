@@ -1,15 +1,16 @@
 """The actor that owns one runtime.
 
-Theory of operation. One task takes requests out of the mailbox, one after another. An accept is submitted and not waited
-for: several share a group and land in their order. A lifecycle event waits for the run's commit in flight, is decided by the
-table on the state that is published then, committed, and published when its commit has settled. Beside it, at most one task
-works the inbox off: it begins a run, has it executed by the floor above, and begins the next, until nothing waits.
+Theory of operation. A lifecycle event is carried out in its caller's task: it waits for its turn, which the run's commit in
+flight may have, is decided by the table on the state that is published then, committed, and published when its commit has
+settled. What is accepted does not pass here: it goes straight to the writer, and wakes the actor when it has landed. Beside
+them, at most one task works the inbox off: it begins a run, has it executed by the floor above, and begins the next, until
+nothing waits.
 
-Nothing here is true before it is on disk: facts change in callbacks of settled commits. An actor that nobody uses may be
-dropped at any time; its facts stay with the supervisor, and a new actor goes on from them.
+Nothing here is true before it is on disk: facts change when a commit has settled. An actor that is not in use may be dropped at
+any time; its facts stay with the supervisor, and a new actor goes on from them.
 
-A run that is dropped, by a cancel, a stop or the loss of the runtime, is so at once for its `Run`, which does nothing more;
-its behaviour may still clean up, and the next run begins behind that (`worker`).
+A run that is dropped, by a cancel, a stop or the loss of the runtime, ends at once for its `Run`, which refuses every further
+call; its behaviour may still clean up, and the next run begins after that (`worker`).
 """
 
 from __future__ import annotations
@@ -24,12 +25,7 @@ import trio
 from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NoThread, StaleFence, StoreBroken
 from tenure.persistence.commits.commit import (
     Change,
-    Commit,
     CommitResult,
-)
-from tenure.persistence.facets.inbox.inputs import (
-    AcceptedInput,
-    AcceptInput,
 )
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import find_holding
@@ -43,8 +39,6 @@ from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
-    InputPhase,
-    Lane,
     RunId,
     RuntimeState,
 )
@@ -64,9 +58,7 @@ from .decisions import (
 )
 from .facts import RuntimeFacts
 from .listener import Listener
-from .mailbox import Mailbox
 from .published import Published
-from .request import Request
 from .resting import Resting
 from .watched import Watched
 from .worker import (
@@ -99,7 +91,7 @@ class RuntimeActor(Published):
         start_soon: Callable[[Callable[[], Awaitable[None]]], None],
         worker: Worker,
     ) -> None:
-        """Go on from these facts; `serve` must then be started, as `start_soon` starts what this actor needs beside it.
+        """Go on from these facts. `start_soon` starts what this actor needs beside its callers.
 
         `worker` is that of the runtime, which may still be busy for an actor before this one.
         `execute` executes one run and commits its end through the actor's channel; it is cancelled when the runtime is stopped.
@@ -114,8 +106,6 @@ class RuntimeActor(Published):
         self._batch = batch
         self._execute = execute
         self._start_soon = start_soon
-        self._mailbox = Mailbox[Request[Any]](store.limits.mailbox_messages)
-        self._server = trio.CancelScope()
         worker.ended, worker.lingers = self._worker_ended, self._worker_lingers
         self._draining = False
         self._users = 0
@@ -124,20 +114,13 @@ class RuntimeActor(Published):
 
     # What others ask
 
-    async def accept(self, change: AcceptInput, issue: Callable[[AcceptedInput], T]) -> T:
-        """Put an input into the inbox; on disk when this returns. Waits while the mailbox is full.
-
-        Returns what `issue` makes of the landed accept; it is called before anything later is published.
-        """
-        return await self._ask(Request(partial(self._accept, change, issue)))
-
     async def apply(self, event: LifecycleEvent, *also: Change, clear_session: bool = False) -> None:
         """Carry out one lifecycle event, and other changes in the same commit; on disk when this returns."""
-        await self._ask(Request(partial(self._in_turn, partial(self._apply, event, also, clear_session=clear_session))))
+        await self._in_turn(partial(self._apply, event, also, clear_session=clear_session))
 
     async def reread(self, *also: Change) -> None:
         """Publish what a store verb has written past this actor; on disk, other changes too, when this returns."""
-        await self._ask(Request(partial(self._in_turn, partial(self._reread, also))))
+        await self._in_turn(partial(self._reread, also))
 
     def hear(self, stored: RuntimeState | None) -> None:
         """A store verb of this process has landed: inputs came or ended, and the state is as stored, where it was written."""
@@ -150,23 +133,22 @@ class RuntimeActor(Published):
 
     async def hold(self, reason: str | None, detail: str | None = None, *first: Change) -> None:
         """Mark the runtime held, or resume it with None, behind other changes of the same commit."""
-        await self._ask(Request(partial(self._in_turn, partial(self._hold, reason, detail, first))))
+        await self._in_turn(partial(self._hold, reason, detail, first))
 
     async def cancel_run(self, change: Change) -> bool:
         """End the current run and abandon its batch, by a change that answers as `DropRun`. Returns whether there was one."""
-        return await self._ask(Request(partial(self._in_turn, partial(self._cancel_run, change))))
+        return await self._in_turn(partial(self._cancel_run, change))
 
     async def cancel_input(self, input_id: InputId, change: Change) -> bool:
         """Abandon one queued input, by a change that answers as `CancelInput`.
 
         Returns False where a run has it, or it has ended, or is not there.
         """
-        return await self._ask(Request(partial(self._in_turn, partial(self._cancel_input, input_id, change))))
+        return await self._in_turn(partial(self._cancel_input, input_id, change))
 
     async def commit(self, *changes: Change) -> tuple[Any, ...]:
         """Commit other changes of this runtime between those of its run and its lifecycle; their answers."""
-        result: CommitResult = await self._ask(Request(partial(self._in_turn, partial(self.channel.commit, *changes))))
-        return result.values
+        return (await self._in_turn(partial(self.channel.commit, *changes))).values
 
     async def wait_for(self, watched: Watched[T], reached: Callable[[T], bool]) -> T:
         """Wait for a value of `standing` or `held`. Raises why the actor has ended, where it ends first."""
@@ -184,24 +166,11 @@ class RuntimeActor(Published):
             raise self._why_closed()
         return found[0]
 
-    # The task
+    # Its life
 
-    async def serve(self) -> None:
-        """Serve requests until the actor is closed; then answer everybody who still waits."""
+    async def begin(self) -> None:
+        """Go on with what was left; in a task beside whoever made the actor, which may first say what its run waits for."""
         self._look()
-        try:
-            with self._server:
-                while self._closed is None:
-                    try:
-                        request: Request[Any] | None = await self._mailbox.receive()
-                    except (trio.EndOfChannel, trio.ClosedResourceError):
-                        break  # `close` was called while this task waited
-                    # All that waits is carried out in this turn of the loop, so that accepts share a group.
-                    while request is not None:
-                        await self._perform(request)
-                        request = self._mailbox.poll()
-        finally:
-            self.close(self._why_closed())
 
     def lose(self, error: Error) -> None:
         """End the actor of a runtime that is another host's: its run goes no further, whatever its behaviour still does."""
@@ -209,14 +178,12 @@ class RuntimeActor(Published):
         self.close(error)
 
     def close(self, error: Error) -> None:
-        """End the actor: no run goes on, and everybody who waits for it gets the error."""
+        """End the actor: no run goes on, and everyone who waits for it gets the error."""
         if self._closed is None:
             self._closed = error
-            self.worker.stop()  # once: when this actor's task has ended, the worker may be a later actor's
-        for request in self._mailbox.close():
-            request.fail(self._why_closed())
-        self._server.cancel()
-        self.closed.set()
+            self.worker.stop()  # once: later the worker may be another actor's
+            self.closed.set()
+            self.listener.closed(self)
 
     async def drain(self) -> None:
         """Begin no further run, and wait until none is executing, or until one waits durably for longer than we may wait."""
@@ -229,8 +196,7 @@ class RuntimeActor(Published):
 
     def idle_since(self) -> float | None:
         """Since when (trio's clock) nobody has used the actor, or None where somebody does or a run may come up."""
-        seen = self._mailbox.statistics()
-        busy = self._users or seen.waiting or seen.senders or self.worker.busy.value
+        busy = self._users or self.worker.busy.value
         return None if busy or self.facts.not_before is not None else self._used_at
 
     def wake(self) -> None:
@@ -249,75 +215,41 @@ class RuntimeActor(Published):
         self.facts.not_before = trio.current_time() + wait_s
         self._start_soon(partial(self._sleep_until, self.facts.not_before))
 
-    # Requests, one after another
+    # Lifecycle events, one after another
 
-    async def _perform(self, request: Request[Any]) -> None:
-        if request.take():
-            outcome = request.perform(request)
-            if isinstance(outcome, Awaitable):
-                try:
-                    await outcome
-                except Exception as exc:  # noqa: BLE001 - a mistake of ours: it costs this runtime its trust
-                    request.fail(as_defect(exc))
-                    self.listener.defect(self.facts.runtime_id, exc)
-                finally:
-                    request.fail(self._why_closed())  # nothing where it is answered; else it was cut off
+    async def _in_turn(self, perform: Callable[[], Awaitable[T]]) -> T:
+        """Carry out what must not meet a commit of the run in flight.
 
-    async def _ask(self, request: Request[T]) -> T:
-        if self._closed is not None:
-            raise self._why_closed()
+        Cancellation: before its commit is taken nothing happened; afterwards the answer is returned, and the cancellation
+        comes at the next checkpoint.
+        """
         self._users += 1
         try:
-            if not self._mailbox.offer(request):
-                await self._mailbox.send(request)
-            return await request.wait(
-                self._store.limits.verdict_s, lambda: self._store.stop_in_doubt("no verdict in time")
-            )
-        except (trio.ClosedResourceError, trio.BrokenResourceError) as exc:
-            raise self._why_closed() from exc
+            self._check_open()
+            await self._store.wait_for_room()  # not in turn: what ends the run needs no room, and must not wait for it
+            async with self.channel.turn:
+                self._check_open()
+                answer = await perform()
+        except (StoreBroken, StaleFence) as exc:
+            self.close(exc)
+            raise
+        except Error:
+            raise
+        except Exception as exc:  # a mistake of ours: it costs this runtime its trust
+            self.listener.defect(self.facts.runtime_id, exc)
+            raise as_defect(exc) from exc
         finally:
             self._users -= 1
             self._used_at = trio.current_time()
+        self._look()
+        return answer
+
+    def _check_open(self) -> None:
+        if self._closed is not None:
+            raise self._why_closed()
 
     def _why_closed(self) -> Error:
         return copy(self._closed) or Closed(what=f"runtime {self.facts.runtime_id}")  # tracebacks grow with each raise
-
-    def _accept(self, change: AcceptInput, issue: Callable[[AcceptedInput], T], request: Request[T]) -> None:
-        try:
-            settled = partial(self._accepted, change, issue, request)
-            request.pending = self._store.submit(Commit(changes=(change,)), on_settled=self.channel.guarded(settled))
-        except Error as exc:
-            request.fail(exc)
-
-    def _accepted(
-        self, change: AcceptInput, issue: Callable[[AcceptedInput], T], request: Request[T], outcome: Outcome
-    ) -> None:
-        if isinstance(outcome, Error):
-            request.fail(outcome)
-            return
-        accepted: AcceptedInput = outcome.values[0]
-        try:
-            request.answer(issue(accepted))
-        except Exception as exc:
-            request.fail(as_defect(exc))
-            raise
-        if change.stored_lane is Lane.STEER:
-            self.steered.value += 1
-        if accepted.phase is InputPhase.QUEUED and not accepted.deduplicated:
-            self.wake()
-
-    async def _in_turn(self, perform: Callable[[], Awaitable[T]], request: Request[T]) -> None:
-        """Carry out a request that must not meet a commit of the run in flight."""
-        try:
-            async with self.channel.turn:
-                answer = await perform()
-        except Error as exc:
-            request.fail(exc)
-            if isinstance(exc, StoreBroken | StaleFence):
-                self.close(exc)
-            return
-        request.answer(answer)
-        self._look()
 
     async def _apply(self, event: LifecycleEvent, also: tuple[Change, ...], *, clear_session: bool) -> None:
         epoch = self._store.seams.new_id()
@@ -327,6 +259,8 @@ class RuntimeActor(Published):
             self.publish_event(decision, result.values[: len(decision.changes)])
         elif also:
             await self.channel.commit(*also)
+        else:
+            await trio.lowlevel.checkpoint()  # nothing changes
 
     async def _reread(self, also: tuple[Change, ...]) -> None:
         facts = self.facts

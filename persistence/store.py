@@ -55,8 +55,8 @@ from .writing.closing import (
 )
 from .writing.group import GroupRunner, Outcome
 from .writing.host_row import Rejoined
+from .writing.pending import Pending
 from .writing.writer import (
-    Pending,
     Writer,
     WriterStatistics,
 )
@@ -170,8 +170,14 @@ class Store:
         """Queue a commit and return at once; see `Writer.submit`."""
         return self._writer.submit(commit, on_settled)
 
+    async def wait_for_room(self) -> None:
+        """Wait until fewer commits wait than may; see `Writer.wait_for_room`."""
+        await self._writer.wait_for_room()
+
     async def commit(self, commit: Commit) -> CommitResult:
         """Write one commit, all of it or nothing, on disk at the store's class when this returns.
+
+        Waits for room while `Limits.waiting_commits` commits, or `waiting_bytes`, wait to be written.
 
         Raises:
             Error: Why nothing of it was written: of the facet (`StaleFence`, `NotAccepting`, ...), `DiskFull`, `Contended`,
@@ -182,15 +188,18 @@ class Store:
         """
         return await self._writer.commit(commit)
 
+    async def publish(self, commit: Commit, on_settled: Callable[[Outcome], None]) -> CommitResult:
+        """As `commit`; what is published of it is published in `on_settled`, as in that of `Writer.submit`."""
+        return await self._writer.commit(commit, on_settled)
+
     async def bring(self, commit: Commit) -> CommitResult:
         """As `commit`, for what a contract verb brings past the owner of a runtime: one in this process hears of it."""
-        await trio.lowlevel.checkpoint_if_cancelled()
 
         def settled(outcome: Outcome) -> None:
             if self._on_brought is not None and isinstance(outcome, CommitResult):
                 self._on_brought(commit, outcome)
 
-        return await self.submit(commit, settled).wait()
+        return await self.publish(commit, settled)
 
     def on_brought(self, heard: Callable[[Commit, CommitResult], None]) -> None:
         """Have `heard` called, on the trio thread, when a commit of a contract verb has landed. It may not raise."""

@@ -35,6 +35,7 @@ class SupervisorStatistics:
         commits: Commits that landed since the store was opened.
         groups: Groups they shared.
         waiting: Commits that wait for the writer.
+        waiting_for_room: Calls of `accept` and other verbs that wait until fewer commits wait.
         log_pages: How long the log of the store is, in pages. It grows for as long as a reader holds a view.
         step_threads: Sync steps that hold a thread now, longest first: which, of which runtime, for how long.
         given_up: Those of them that were given up: their runs have ended, and they hold no slot.
@@ -55,6 +56,7 @@ class SupervisorStatistics:
     commits: int
     groups: int
     waiting: int
+    waiting_for_room: int
     log_pages: int
     step_threads: tuple[StepThread, ...]
     given_up: int
@@ -81,6 +83,7 @@ def statistics_of(
         commits=writer.commits,
         groups=writer.groups,
         waiting=writer.waiting,
+        waiting_for_room=writer.waiting_for_room,
         log_pages=writer.log_pages,
         step_threads=held,
         given_up=sum(each.given_up for each in held),

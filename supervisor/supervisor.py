@@ -31,6 +31,7 @@ from tenure.errors import (
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.inbox.input_records import PersistInputs
+from tenure.persistence.facets.inbox.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.facets.ownership.lifecycle import PersistState
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
@@ -38,6 +39,7 @@ from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     InputId,
     InputPhase,
+    Lane,
     LogicalRuntimeId,
     RuntimeState,
     check_runtime_id,
@@ -46,12 +48,9 @@ from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.seams.step_threads import StepThreads
 from tenure.persistence.store import Store
 
-from .accepting.ingress import (
-    AcceptTerms,
-    accept_change,
-)
+from .accepting.ingress import Ingress
 from .accepting.publishing import Publishing
-from .accepting.redelivery import accept_or_find
+from .accepting.terms import AcceptTerms
 from .accepting.tickets import (
     Outcome,
     Ticket,
@@ -88,6 +87,7 @@ class Supervisor(StoreReads):
         failure: Why it has ended, or None.
         closed: Whether it takes and starts nothing more.
         tickets: Those that somebody here holds.
+        ingress: Takes inputs.
         log: Tells operators.
         publishing: Tells tickets what has landed.
         watch: Looks at the other hosts of the store.
@@ -117,7 +117,8 @@ class Supervisor(StoreReads):
         make_executor = store.seams.step_executor
         self._step_executor = make_executor() if make_executor else self._step_threads
         self.mending = Mending(self)
-        self.publishing = Publishing(self.tickets, self.wake, self.log, self.mending.distrust)
+        self.publishing = Publishing(self.tickets, self.wake, self._ended, self.log, self.mending.distrust)
+        self.ingress = Ingress(store, self.behaviours, self.publishing.accepted, self._arrived, self.mending.distrust)
         self._execution = Execution(
             store, self.behaviours, self._step_executor, self.publishing, self.log, self.end_with
         )
@@ -267,18 +268,9 @@ class Supervisor(StoreReads):
             worker = self._workers.setdefault(facts.runtime_id, Worker(start_soon))
             actor = RuntimeActor(self.store, facts, batch, execute, self.publishing, start_soon, worker)
             self._actors[facts.runtime_id] = actor
-            start_soon(partial(self._serve, actor))
+            if facts.has_work:
+                start_soon(actor.begin)
         return actor
-
-    async def accept_owned(self, facts: RuntimeFacts, payload: object, terms: AcceptTerms) -> Ticket:
-        """See `Runtime.accept`."""
-        payload_type = self.behaviours[facts.kind].payload_type
-        data = payload_type.encode(payload)
-        change = accept_change(self.store.seams, facts.runtime_id, data, **terms)
-        accepted = partial(self.publishing.accepted, facts.runtime_id)
-        return await accept_or_find(
-            self.store, payload_type, change, lambda given: self.actor(facts).accept(given, accepted)
-        )
 
     # What recovery, passivation and the opening ask for
 
@@ -390,6 +382,7 @@ class Supervisor(StoreReads):
         for actor in self.actors:
             actor.close(error)
         self._owned.clear()  # a handle that outlives the host finds nothing
+        self.ingress.close(error)
         self.tickets.close(error)
         self._step_executor.close()
 
@@ -400,12 +393,18 @@ class Supervisor(StoreReads):
         self.store.check_open()
         return Closed(what=f"ownership of runtime {runtime_id}")
 
-    async def _serve(self, actor: RuntimeActor) -> None:
-        await actor.serve()
+    def _ended(self, actor: RuntimeActor) -> None:
         if self._actors.get(actor.facts.runtime_id) is actor:
             # Not passivated: it has lost its runtime, and a spawn may try to get it back; or that was destroyed.
             del self._actors[actor.facts.runtime_id]
             self._owned.pop(actor.facts.runtime_id, None)
+
+    def _arrived(self, change: AcceptInput, accepted: AcceptedInput) -> None:
+        if not self.owns(change.runtime_id):
+            self.watch.stir()  # its ticket waits for what another host writes
+        if accepted.phase is InputPhase.QUEUED and not accepted.deduplicated:
+            with self.mending.net(change.runtime_id):
+                self.wake(change.runtime_id, steered=change.stored_lane is Lane.STEER)
 
     async def _read_outcome(self, ticket: Ticket) -> Outcome:
         outcome = await self._find_outcome(ticket.runtime_id, ticket.input_id)

@@ -87,7 +87,7 @@ from .persistence.store import (
     Store as Store,
     open_store as open_store,
 )
-from .supervisor.accepting.ingress import AcceptTerms as AcceptTerms
+from .supervisor.accepting.terms import AcceptTerms as AcceptTerms
 from .supervisor.accepting.tickets import (
     Outcome as Outcome,
     Ticket as Ticket,

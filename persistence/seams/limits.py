@@ -27,7 +27,8 @@ class Limits:
         given_up: Sync steps whose run has ended without them and that hold a thread still. Beyond it no sync step begins.
         run_steps: Recorded steps of one run.
         state_names: Names that have a value in the own state of one runtime.
-        mailbox_messages: Messages that wait for one actor.
+        waiting_commits: Commits that wait for the writer; `accept`, verbs and contracts wait for room, a run does not.
+        waiting_bytes: Payload bytes in them.
         busy_s: Seconds to wait for another process's write lock before `Contended`.
         verdict_s: Seconds that a cancelled waiter still waits for the verdict on a commit that was taken.
         wal_pages: Pages in the write-ahead log after which the writer checkpoints.
@@ -48,7 +49,8 @@ class Limits:
     given_up: int = field(default=100, validator=count())
     run_steps: int = field(default=10_000, validator=count())
     state_names: int = field(default=10_000, validator=count())
-    mailbox_messages: int = field(default=64, validator=count())
+    waiting_commits: int = field(default=4_096, validator=count())
+    waiting_bytes: int = field(default=64 * 1024 * 1024, validator=count())
     busy_s: float = field(default=5.0, validator=seconds(zero=True))
     verdict_s: float = field(default=30.0, validator=seconds())
     wal_pages: int = field(default=1_000, validator=count())

@@ -4,9 +4,9 @@ Theory of operation. Callers submit commits in their order; one task takes what 
 executor, and tells every caller in one go. There is no timer that waits for more: while one group is on its way to the disk,
 the next one gathers by itself.
 
-A commit is *waiting*, then *taken*, then *settled*. While it waits it can be withdrawn, and nothing happened. Once taken it
-will be settled with a result or a typed error, whatever happens to its caller. When the outcome of a group is unknown the
-store is broken: nothing of the group is acknowledged, nothing more is taken, and every waiter gets `StoreBroken`.
+A commit is *waiting*, then *taken*, then *settled* (`pending`); how many may wait has a limit (`room`). When the outcome of a
+group is unknown the store is broken: nothing of the group is acknowledged, nothing more is taken, and every waiter gets
+`StoreBroken`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import trio
 from attrs import frozen
 from outcome import Outcome as Captured, capture
 
-from tenure.errors import Closed, Error, StoreBroken
+from tenure.errors import Closed, StoreBroken
 from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
@@ -28,7 +28,6 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.engines.engine import WriteConnection
 from tenure.persistence.model.texts import named
 from tenure.persistence.seams.executors import Executor
-from tenure.persistence.seams.interrupts import raise_later
 from tenure.persistence.seams.limits import Limits
 
 from .group import (
@@ -37,105 +36,10 @@ from .group import (
     Outcome,
 )
 from .host_row import Rejoined
+from .pending import Pending
+from .room import Room
 
 CALLBACK_FAILED: Final = "the owner of a landed commit could not publish it"
-
-
-@final
-class Pending:
-    """A submitted commit on its way. Exactly one task may wait for it."""
-
-    __slots__ = ("_on_settled", "_outcome", "_parked", "_state", "_writer", "commit", "weight")
-
-    def __init__(self, commit: Commit, writer: Writer, on_settled: Callable[[Outcome], None] | None) -> None:
-        """Made by `Writer.submit`."""
-        self.commit = commit
-        self._writer = writer
-        self._on_settled = on_settled
-        self.weight = commit.weight  # here, in its caller's task: what it raises is his
-        self._outcome: Outcome | None = None
-        self._parked: trio.lowlevel.Task | None = None
-        self._state = "waiting"
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """The result or the error, or None while there is none."""
-        return self._outcome
-
-    def withdraw(self) -> bool:
-        """Take the commit back if the writer has not taken it. True: it is gone, and nothing happened."""
-        if self._state != "waiting":
-            return False
-        self._state = "withdrawn"
-        return True
-
-    async def wait(self) -> CommitResult:
-        """Wait until the commit is on disk.
-
-        Returns:
-            What the commit came to.
-
-        Raises:
-            Error: Why nothing of it was written; `StoreBroken` where that is not known.
-
-        Cancellation: a commit that still waits is withdrawn, and nothing happened. Once it is taken, the wait goes on until
-        the verdict, at most `Limits.verdict_s`, then `StoreBroken` in doubt; the cancellation comes at the next checkpoint
-        (design §3).
-        """
-        try:
-            await self._park()
-        except (trio.Cancelled, KeyboardInterrupt) as exc:
-            if self.withdraw():
-                raise
-            # Shielded: the group is on its way to the disk and this task is the one that must know how it ended.
-            with trio.CancelScope(shield=True) as scope:
-                scope.relative_deadline = self._writer.limits.verdict_s
-                await self._park()
-            if isinstance(exc, KeyboardInterrupt):
-                raise_later()
-            if self._outcome is None:
-                raise self._writer.stop_in_doubt("no verdict in time") from None
-        match self._outcome:
-            case CommitResult() as result:
-                return result
-            case Error() as error:
-                raise error
-            case _:
-                message = "the commit was withdrawn"
-                raise RuntimeError(message)
-
-    async def _park(self) -> None:
-        if self._outcome is not None:
-            await trio.lowlevel.checkpoint()
-            return
-
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self._parked = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        self._parked = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(abort)
-
-    def take(self) -> bool:
-        """The writer's: mark it taken; False if it was withdrawn."""
-        if self._state != "waiting":
-            return False
-        self._state = "taken"
-        return True
-
-    def settle(self, outcome: Outcome) -> None:
-        """The writer's: publish the outcome, first to the owner's callback, then to the waiting task."""
-        if self._outcome is not None or self._state == "withdrawn":
-            return
-        self._state = "settled"
-        self._outcome = outcome
-        try:
-            if self._on_settled is not None:
-                self._on_settled(outcome)
-        finally:
-            if self._parked is not None:
-                trio.lowlevel.reschedule(self._parked)
-                self._parked = None
 
 
 @final
@@ -146,13 +50,15 @@ class WriterStatistics:
     Attributes:
         commits: Commits that landed.
         groups: Groups that were committed.
-        waiting: Commits that wait to be taken.
+        waiting: Commits that wait to be taken; at most `Limits.waiting_commits`, and those of runs.
+        waiting_for_room: Callers that wait until fewer commits wait.
         log_pages: How long the log is.
     """
 
     commits: int
     groups: int
     waiting: int
+    waiting_for_room: int
     log_pages: int
 
 
@@ -177,6 +83,7 @@ class Writer:
         self._connection = connection
         self.limits = limits
         self._queue: deque[Pending] = deque()
+        self._room = Room(limits.waiting_commits, limits.waiting_bytes)
         self._wakeup = trio.Event()
         self._idle = trio.Event()
         self._closing = False
@@ -199,7 +106,7 @@ class Writer:
         return self._group
 
     def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
-        """Queue a commit behind all that were submitted before. Sync, never blocks.
+        """Queue a commit after all that were submitted before. Sync, never blocks, and takes a place even where all are taken.
 
         `on_settled` is called with the outcome on the trio thread, in the order of commits, before the waiting task runs:
         there the owner of the state publishes it. It may not raise: that stops the store behind the group.
@@ -210,14 +117,33 @@ class Writer:
         """
         self.check_open()
         pending = Pending(commit, self, on_settled)
-        self._queue.append(pending)
-        self._wakeup.set()
+        self._room.take(pending.weight)
+        self._enqueue(pending)
         return pending
 
-    async def commit(self, commit: Commit) -> CommitResult:
-        """Submit and wait; see `Pending.wait`. Where the caller is cancelled already, nothing is submitted."""
+    async def commit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> CommitResult:
+        """Wait for room, submit and wait; see `submit` and `Pending.wait`. A caller that is cancelled already submits nothing.
+
+        Cancellation: while it waits for room nothing happened; afterwards see `Pending.wait`.
+        """
         await trio.lowlevel.checkpoint_if_cancelled()
-        return await self.submit(commit).wait()
+        self.check_open()
+        pending = Pending(commit, self, on_settled)
+        await self._enter(pending.weight, functools.partial(self._enqueue, pending))
+        return await pending.wait()
+
+    async def wait_for_room(self) -> None:
+        """Wait until fewer commits wait than may; at once, and without a checkpoint, where that is so."""
+        self.check_open()
+        await self._enter(0, _nothing)
+        self._room.leave(0)
+
+    async def _enter(self, weight: int, entered: Callable[[], None]) -> None:
+        try:
+            await self._room.enter(weight, entered)
+        except trio.ClosedResourceError:
+            self.check_open()  # says why
+            raise
 
     def statistics(self) -> WriterStatistics:
         """What has been done so far."""
@@ -225,6 +151,7 @@ class Writer:
             commits=self._commits,
             groups=self._groups,
             waiting=len(self._queue),
+            waiting_for_room=self._room.waiting,
             log_pages=self._connection.log_pages,
         )
 
@@ -264,9 +191,10 @@ class Writer:
     def close(self, last: Commit) -> Pending:
         """Take no new commits but this last one; `run` ends when everything that was submitted is settled."""
         self._closing = True
+        self._room.close()
         pending = Pending(last, self, None)
-        self._queue.append(pending)
-        self._wakeup.set()
+        self._room.take(pending.weight)
+        self._enqueue(pending)
         return pending
 
     async def wait_idle(self) -> None:
@@ -287,13 +215,23 @@ class Writer:
     def give_up(self) -> None:
         """Stop waiting for the group on its way: its callers get `StoreBroken` in doubt."""
         self._closing = True
+        self._room.close()
         self._wakeup.set()
         self._shield.cancel()
 
     def abandon_waiting(self) -> None:
         """Settle whatever waits with `Closed`: nothing is drained."""
         while self._queue:
-            self._settle(self._queue.popleft(), Closed(what="store"))
+            self._settle(self._pop(), Closed(what="store"))
+
+    def _enqueue(self, pending: Pending) -> None:
+        self._queue.append(pending)
+        self._wakeup.set()
+
+    def _pop(self) -> Pending:
+        pending = self._queue.popleft()
+        self._room.leave(pending.weight)
+        return pending
 
     def _take(self) -> list[Pending]:
         """Take what waits, up to the limits of a group; a commit that alone is over them is a group of its own."""
@@ -303,7 +241,7 @@ class Writer:
             weight = self._queue[0].weight
             if batch and size + weight > self.limits.group_bytes:
                 break
-            pending = self._queue.popleft()
+            pending = self._pop()
             if pending.take():
                 batch.append(pending)
                 size += weight
@@ -384,8 +322,9 @@ class Writer:
         taken, self._taken = self._taken, []
         for pending in taken:
             self._settle(pending, self._broken(in_doubt=pending in doubtful, detail=detail))
+        self._room.close()
         while self._queue:
-            self._settle(self._queue.popleft(), self._broken(in_doubt=False, detail=detail))
+            self._settle(self._pop(), self._broken(in_doubt=False, detail=detail))
         self.broken_event.set()
         self._wakeup.set()
         self._shield.cancel()  # nobody waits any longer for a group that the disk does not answer
@@ -393,3 +332,7 @@ class Writer:
     def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
         group = self._group + 1 if in_doubt else None
         return StoreBroken(incarnation=self._runner.host.incarnation, group=group, in_doubt=in_doubt, detail=detail)
+
+
+def _nothing() -> None:
+    """A place that is given back at once."""

@@ -1,124 +1,112 @@
-"""What comes in from outside, checked and encoded before it reaches an actor."""
+"""Ingress: the one way in which an input comes into an inbox, whoever owns the runtime.
+
+An accept carries no fence and is judged by what is stored: so it is a commit of its own, straight to the writer, and meets
+neither the actor nor its run. In the callback of that commit its ticket is issued, before an end of the input can be published;
+then the runtime hears that something waits.
+"""
 
 from __future__ import annotations
 
-from typing import Final, TypedDict, final
+from collections.abc import Callable, Mapping
+from copy import copy
+from functools import partial
+from typing import Protocol, final
 
-from attrs import fields
+from outcome import Error as Failed, Outcome as Captured, Value
 
-from tenure.errors import InvalidInput
+from tenure.errors import Error
+from tenure.persistence.commits.commit import (
+    Commit,
+    CommitResult,
+)
 from tenure.persistence.facets.inbox.inputs import (
-    RESERVED_KEYS,
+    AcceptedInput,
     AcceptInput,
 )
-from tenure.persistence.model.arguments import check_key, check_value
-from tenure.persistence.model.codec import digest
-from tenure.persistence.model.inputs.policies import (
-    ConsumePoint,
-    InputDurability,
-    PolicyDecision,
-    Routing,
+from tenure.persistence.model.codec import encode
+from tenure.persistence.model.texts import as_defect
+from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.seams.nursery import is_for_others
+from tenure.persistence.store import Store
+from tenure.persistence.writing.group import Outcome
+
+from .payloads import PayloadType
+from .redelivery import accept_or_find
+from .terms import (
+    AcceptTerms,
+    accept_change,
 )
-from tenure.persistence.model.values import (
-    InputId,
-    Lane,
-    LogicalRuntimeId,
-)
-from tenure.persistence.seams.seams import Seams
+from .tickets import Ticket
+
+
+class Accepting(Protocol):
+    """A behaviour, as far as it takes payloads."""
+
+    @property
+    def payload_type(self) -> PayloadType:
+        """What its payloads are."""
+        ...
 
 
 @final
-class AcceptTerms(TypedDict, total=False):
-    """On what terms an input is accepted; each may be left out. A value that does not fit is `InvalidInput`.
+class Ingress:
+    """Takes inputs for every runtime of the store."""
 
-    Attributes:
-        idempotency_key: Unique in its runtime for ever. A known key with the same payload writes nothing and returns the
-            ticket of the first input, in every state but destroyed. 1 to 500 characters.
-        lane: ``queue``, the default, for a run of its own; ``steer`` joins the run that is executing, at its next checkpoint,
-            and begins a run where none is.
-        supersession_key: Names what the input is about. In the commit that accepts it, those of the same key which still wait
-            end as ``coalesced``, or as ``superseded`` where the policy says so; their tickets tell it. 1 to 500 characters.
-        durability: ``durable``, the default; ``ephemeral`` is dropped by recovery where it was not consumed, and then its
-            ticket is not found. An ephemeral input carries no idempotency key.
-        policy: What is decided about it, in place of the default: `queue_mode`, `routing` in place of a lane (``queue`` or
-            ``steer``), `consume_point` (``on_run_complete``, or ``on_accept`` for an input that no run sees), and the two
-            marks for readers, `record_transcript` and `emit_operator_content`. Nothing else of it can be chosen here.
-        correlation_id: What it answers; stored and shown. 1 to 500 characters.
-    """
+    def __init__(
+        self,
+        store: Store,
+        behaviours: Mapping[str, Accepting],
+        issue: Callable[[LogicalRuntimeId, AcceptedInput], Ticket],
+        arrived: Callable[[AcceptInput, AcceptedInput], None],
+        distrust: Callable[[LogicalRuntimeId, BaseException], None],
+    ) -> None:
+        """Bind to the store and to who hears of what has landed.
 
-    idempotency_key: str | None
-    lane: Lane | str | None
-    supersession_key: str | None
-    durability: InputDurability | str
-    policy: PolicyDecision | None
-    correlation_id: str | None
+        Args:
+            store: Where inboxes are.
+            behaviours: By kind: they encode payloads.
+            issue: Makes the ticket of an accept that has landed.
+            arrived: Hears of it, to set the runtime to work.
+            distrust: Hears of a mistake of ours in publishing an accept.
+        """
+        self._store = store
+        self._behaviours = behaviours
+        self._issue = issue
+        self._arrived = arrived
+        self._distrust = distrust
+        self._closed: Error | None = None
 
+    async def accept(self, runtime_id: LogicalRuntimeId, kind: str, payload: object, terms: AcceptTerms) -> Ticket:
+        """Put one input into the inbox of a runtime of this kind; see `Runtime.accept`."""
+        if self._closed is not None:
+            raise copy(self._closed)
+        behaviour, seams = self._behaviours.get(kind), self._store.seams
+        if behaviour is None:
+            # No one here can say whether it fits.
+            return await self._accept(accept_change(seams, runtime_id, encode(payload, "payload"), **terms))
+        payload_type = behaviour.payload_type
+        change = accept_change(seams, runtime_id, payload_type.encode(payload), **terms)
+        return await accept_or_find(self._store, payload_type, change, self._accept)
 
-def accept_change(
-    seams: Seams,
-    runtime_id: LogicalRuntimeId,
-    data: bytes,
-    *,
-    idempotency_key: str | None = None,
-    lane: Lane | str | None = None,
-    supersession_key: str | None = None,
-    durability: InputDurability | str = InputDurability.DURABLE,
-    policy: PolicyDecision | None = None,
-    correlation_id: str | None = None,
-) -> AcceptInput:
-    """The change that puts an encoded payload into an inbox, under a fresh input id and on these terms; see `AcceptTerms`.
+    async def _accept(self, change: AcceptInput) -> Ticket:
+        tickets: list[Captured[Ticket]] = []
+        await self._store.publish(Commit(changes=(change,)), partial(self._settled, change, tickets))
+        return tickets[0].unwrap()
 
-    Raises:
-        InvalidInput: A term is none that a user may give.
-    """
-    idempotency_key = check_key(idempotency_key, "idempotency_key")
-    supersession_key = check_key(supersession_key, "supersession_key")
-    correlation_id = check_key(correlation_id, "correlation_id")
-    if idempotency_key is not None and idempotency_key.startswith(RESERVED_KEYS):
-        raise InvalidInput(detail=f"keys that begin with {RESERVED_KEYS} are tenure's own", field="idempotency_key")
-    lasting = _durability(durability)
-    if lasting is InputDurability.EPHEMERAL and idempotency_key is not None:
-        raise InvalidInput(detail="an ephemeral input may not carry a key", field="idempotency_key")
-    if lane is not None and policy is not None:
-        raise InvalidInput(detail="give a lane or a policy, whose routing says it", field="lane")
-    decided = None if policy is None else _policy(policy)
-    return AcceptInput(
-        runtime_id=runtime_id,
-        input_id=InputId(seams.new_id()),
-        lane=check_value(Lane.QUEUE if lane is None else lane, Lane, "lane") if decided is None else decided.lane,
-        idempotency_key=idempotency_key,
-        payload=data,
-        payload_digest=digest(data),
-        durability=lasting,
-        supersession_key=supersession_key,
-        correlation_id=correlation_id,
-        policy=decided,
-    )
+    def close(self, error: Error) -> None:
+        """Take nothing more; what has not been submitted is refused with this error."""
+        self._closed = error
 
-
-def _durability(given: InputDurability | str) -> InputDurability:
-    found: InputDurability = check_value(given, InputDurability, "durability")
-    if found is InputDurability.DERIVED:
-        raise InvalidInput(detail="what comes from outside cannot be derived", field="durability")
-    return found
-
-
-def _policy(given: PolicyDecision) -> PolicyDecision:
-    """The decision with true enums, where it is one that this host carries out."""
-    try:
-        policy: PolicyDecision = check_value(given, PolicyDecision, "policy")
-    except InvalidInput as exc:
-        raise InvalidInput(detail=f"{exc.field}: {exc.detail}", field="policy") from exc
-    if policy.routing not in (Routing.QUEUE, Routing.STEER):
-        raise InvalidInput(detail=f"an input from outside is not routed to {policy.routing}", field="policy")
-    if policy.consume_point not in (ConsumePoint.ON_ACCEPT, ConsumePoint.ON_RUN_COMPLETE):
-        raise InvalidInput(detail=f"an input from outside is not consumed {policy.consume_point}", field="policy")
-    fixed = PolicyDecision()
-    for name in _FIXED:
-        if getattr(policy, name) != getattr(fixed, name):
-            raise InvalidInput(detail=f"{name} cannot be chosen", field="policy")
-    return policy
-
-
-_CHOSEN: Final = ("queue_mode", "routing", "consume_point", "record_transcript", "emit_operator_content")
-_FIXED: Final = tuple(each.name for each in fields(PolicyDecision) if each.name not in _CHOSEN)
+    def _settled(self, change: AcceptInput, tickets: list[Captured[Ticket]], outcome: Outcome) -> None:
+        if not isinstance(outcome, CommitResult):
+            return
+        accepted: AcceptedInput = outcome.values[0]
+        try:
+            tickets.append(Value(self._issue(change.runtime_id, accepted)))
+            self._arrived(change, accepted)
+        except BaseException as exc:
+            if is_for_others(exc):
+                raise
+            # Raised from here it would stop the store, and every runtime with it: whoever accepts hears it.
+            tickets.insert(0, Failed(as_defect(exc)))
+            self._distrust(change.runtime_id, exc)

@@ -35,14 +35,20 @@ class Publishing:
         self,
         tickets: Tickets,
         wake: Callable[[LogicalRuntimeId], None],
+        ended: Callable[[RuntimeActor], None],
         log: HostLog,
         distrust: Callable[[LogicalRuntimeId, BaseException], None],
     ) -> None:
-        """`wake` lets a runtime look into its inbox; `distrust` hears of mistakes of ours in publishing one."""
+        """Bind to the tickets, and to who hears the rest.
+
+        `wake` lets a runtime look into its inbox; `ended` hears of actors that have ended; `distrust` of mistakes of ours in
+        publishing one.
+        """
         self._tickets = tickets
         self._wake = wake
         self._log = log
         self.defect = distrust  # see `Listener.defect`
+        self.closed = ended  # see `Listener.closed`
 
     def held(self, facts: RuntimeFacts, /) -> None:
         """See `Listener.held`."""

@@ -136,6 +136,7 @@ class Tickets:
     def __init__(self, read: Callable[[Ticket], Awaitable[Outcome]]) -> None:
         """`read` fetches a stored outcome."""
         self._read = read
+        self._closed: Error | None = None
         self._held: weakref.WeakValueDictionary[tuple[LogicalRuntimeId, InputId], Ticket] = (
             weakref.WeakValueDictionary()
         )
@@ -150,7 +151,9 @@ class Tickets:
             return known
         ended = is_terminal(phase)
         ticket = Ticket(runtime_id, input_id, deduplicated=deduplicated, read=self._read if ended else None)
-        if known is not None and not ended:
+        if self._closed is not None:
+            ticket.settle(self._closed)  # it has landed while the host closes
+        elif known is not None and not ended:
             # Two tickets for one input, one of them by a repeated accept: the second waits on the first.
             ticket.follow(known)
         elif not ended:
@@ -173,7 +176,8 @@ class Tickets:
         return list(self._held)
 
     def close(self, error: Error) -> None:
-        """Answer everybody who still waits."""
+        """Answer everyone who still waits, and whoever still gets a ticket."""
+        self._closed = error
         # By references, a list made in one go: another thread (tenure.asyncio) may drop a ticket at any moment.
         for reference in self._held.valuerefs():
             ticket = reference()

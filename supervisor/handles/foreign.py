@@ -6,28 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, Unpack, final
 
-from outcome import Outcome, capture
-
 from tenure.errors import NotFound
-from tenure.persistence.commits.commit import (
-    Commit,
-    CommitResult,
-)
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.codec import encode
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
-from tenure.persistence.writing.group import Outcome as CommitOutcome
-from tenure.supervisor.accepting.ingress import (
-    AcceptTerms,
-    accept_change,
-)
-from tenure.supervisor.accepting.redelivery import accept_or_find
+from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket
 from tenure.supervisor.fleet.verbs import Verb
 
@@ -65,33 +52,7 @@ class ForeignRuntime(Handle):
 
     async def accept(self, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
         """Put one input into the inbox; on disk when this returns. The ticket hears of the outcome. See `Runtime.accept`."""
-        supervisor = self._supervisor
-        if supervisor.owns(self.runtime_id):
-            return await supervisor.runtime(self.runtime_id).accept(payload, **terms)
-        behaviour, seams = supervisor.behaviours.get(self.kind), supervisor.store.seams
-        if behaviour is None:
-            # Nobody here can say whether it fits.
-            return await self._accept(accept_change(seams, self.runtime_id, encode(payload, "payload"), **terms))
-        payload_type = behaviour.payload_type
-        data = payload_type.encode(payload)
-        change = accept_change(seams, self.runtime_id, data, **terms)
-        return await accept_or_find(supervisor.store, payload_type, change, self._accept)
-
-    async def _accept(self, change: AcceptInput) -> Ticket:
-        supervisor = self._supervisor
-        tickets: list[Outcome[Ticket]] = []
-
-        def settled(outcome: CommitOutcome) -> None:
-            if isinstance(outcome, CommitResult):
-                # Captured: raised from here it would stop the store; it is raised where it was asked for.
-                tickets.append(capture(supervisor.publishing.accepted, self.runtime_id, outcome.values[0]))
-
-        await supervisor.store.submit(Commit(changes=(change,)), on_settled=settled).wait()
-        supervisor.watch.stir()
-        ticket = tickets[0].unwrap()
-        if not ticket.deduplicated:
-            supervisor.wake(self.runtime_id)
-        return ticket
+        return await self._supervisor.ingress.accept(self.runtime_id, self.kind, payload, terms)
 
     @checked
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:

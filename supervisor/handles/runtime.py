@@ -13,7 +13,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
-from tenure.supervisor.accepting.ingress import AcceptTerms
+from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket
 from tenure.supervisor.fleet.verbs import Verb
 
@@ -93,12 +93,13 @@ class Runtime(Handle):
             DiskFull: Nothing was written; try again when there is room.
             Contended: Nothing was written; another process held the file.
             StoreBroken: The store has stopped; `in_doubt` tells whether the input may be there.
-            Closed: This supervisor owns the runtime no longer, or was closed.
+            Closed: The supervisor was closed.
 
-        Waits while the mailbox is full. Cancellation: before the commit is taken nothing happened; afterwards the ticket is
-        returned and the cancellation comes at the next checkpoint.
+        Waits while `Limits.waiting_commits` commits wait to be written. It does not wait for the run, or for a verb: what is
+        accepted is judged by what is stored. Cancellation: before the commit is taken nothing happened; afterwards the ticket
+        is returned and the cancellation comes at the next checkpoint.
         """
-        return await self._supervisor.accept_owned(self._facts, payload, terms)
+        return await self._supervisor.ingress.accept(self.runtime_id, self.kind, payload, terms)
 
     @checked
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:

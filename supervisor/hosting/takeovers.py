@@ -69,7 +69,7 @@ class Takeovers:
                 max_crashes=self._supervisor.behaviours[kind].restart.max_crashes,
                 revive=revive,
             )
-            await self._store.submit(Commit(changes=(change,)), on_settled=self._landed).wait()
+            await self._store.publish(Commit(changes=(change,)), self._landed)
             return self._supervisor.facts(runtime_id)
         finally:
             self._starting.pop(runtime_id).set()

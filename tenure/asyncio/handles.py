@@ -13,7 +13,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
-from tenure.supervisor.accepting.ingress import AcceptTerms
+from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import (
     Outcome,
     Ticket as TrioTicket,

@@ -32,7 +32,7 @@ from tenure.persistence.model.values import (
 )
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, open_store
-from tenure.persistence.writing.writer import Pending
+from tenure.persistence.writing.pending import Pending
 
 MODES = ("file", "memory", "one connection")
 

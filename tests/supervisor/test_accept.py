@@ -248,7 +248,39 @@ async def test_an_accept_that_is_cancelled_once_it_is_taken_delivers_its_ticket_
         assert (await runtime.accept("taken", idempotency_key="k")).input_id == ticket.input_id
 
 
-async def test_a_full_mailbox_makes_accept_wait_and_a_cancelled_wait_leaves_nothing(
+async def test_five_thousand_accepts_at_once_wait_in_accept_beyond_the_limit_and_a_cancelled_one_leaves_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    gate = Gate()
+    accepted: list[tenure.Ticket] = []
+
+    async def accept(runtime: tenure.Runtime | tenure.ForeignRuntime, n: int) -> None:
+        accepted.append(await runtime.accept(n, idempotency_key=str(n)))
+
+    async with host(":memory:", {"kind": echo}, gate=gate) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        gate.shut()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(accept, runtime, 0)
+            await trio.testing.wait_all_tasks_blocked()  # it is taken, and on its way to the disk
+            async with trio.open_nursery() as cancelled:
+                for n in range(1, 5_000):
+                    (nursery if n % 2 else cancelled).start_soon(accept, runtime, n)
+                await trio.testing.wait_all_tasks_blocked()
+                full = supervisor.store.statistics()
+                cancelled.cancel_scope.cancel()
+            assert not accepted
+            gate.open()
+        again = await runtime.accept(4_998, idempotency_key="4998")
+        await again.wait_outcome()
+
+        assert (full.waiting, full.waiting_for_room) == (4_096, 5_000 - 1 - 4_096)
+        assert not again.deduplicated, "it was cancelled, and left nothing"
+        assert len(accepted) == 1 + 2_500
+        assert sorted(await supervisor.read_session("alice")) == sorted([0, *range(1, 5_000, 2), 4_998])
+
+
+async def test_an_accept_waits_neither_for_the_run_nor_for_a_verb_that_waits_for_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     gate = Gate()
@@ -260,26 +292,48 @@ async def test_a_full_mailbox_makes_accept_wait_and_a_cancelled_wait_leaves_noth
             started.set()
             await run.checkpoint()
 
-    limits = tenure.Limits(mailbox_messages=1)
-    async with host(":memory:", {"kind": checkpoints}, gate=gate, limits=limits) as supervisor:
+    async with host(":memory:", {"kind": checkpoints}, gate=gate) as supervisor:
         runtime = await supervisor.spawn("alice", "kind")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runtime.accept, "work")
             await started.wait()
-            await trio.testing.wait_all_tasks_blocked()
-            # The actor waits behind the run's commit to carry out this; the next message fills the mailbox.
             nursery.start_soon(runtime.retire)
             await trio.testing.wait_all_tasks_blocked()
-            nursery.start_soon(refused, runtime)
+            with trio.move_on_after(1) as cancelled:
+                await runtime.accept("cancelled")
+            nursery.start_soon(runtime.accept, "it is judged by what is stored, and the retirement is not")
             await trio.testing.wait_all_tasks_blocked()
-            with trio.move_on_after(1) as scope:
-                await runtime.accept("too many")
             gate.open()
-
-        assert scope.cancelled_caught
         assert await runtime.wait_state("retired") == "retired"
+        await refused(runtime)
+
+        assert cancelled.cancelled_caught
+
+
+async def test_a_verb_that_is_cancelled_while_it_waits_for_the_run_did_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    gate = Gate()
+    started = trio.Event()
+
+    async def checkpoints(run: tenure.Run) -> None:
+        gate.shut()
+        started.set()
+        await run.checkpoint()
+
+    async with host(":memory:", {"kind": checkpoints}, gate=gate) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        ticket = await runtime.accept("work")
+        await started.wait()
+        with trio.move_on_after(1) as cancelled:
+            await runtime.retire()
+        gate.open()
+        await ticket.wait_outcome()
+
+        assert cancelled.cancelled_caught
+        assert await runtime.wait_state("attached") == "attached"
 
 
 async def refused(runtime: tenure.Runtime) -> None:
     with pytest.raises(NotAccepting):
-        await runtime.accept("behind the retirement")
+        await runtime.accept("after the retirement")

@@ -11,7 +11,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import StepMismatch
-from tenure.persistence.model.policies import ConsumePoint
+from tenure.persistence.model.inputs.policies import ConsumePoint
 from tests.kit.hosting import consumed, host, nothing
 
 Verb = Callable[[tenure.Runtime], Awaitable[object]]
@@ -26,6 +26,14 @@ async def groups_of(supervisor: tenure.Supervisor, verb: Callable[[], Awaitable[
     return supervisor.statistics().groups - before
 
 
+async def reset_and_clear(runtime: tenure.Runtime) -> None:
+    await runtime.reset(clear_session=True)
+
+
+async def cancel_an_input(runtime: tenure.Runtime) -> None:
+    await runtime.cancel("no such input")
+
+
 @pytest.mark.parametrize(
     "verb",
     [
@@ -36,10 +44,10 @@ async def groups_of(supervisor: tenure.Supervisor, verb: Callable[[], Awaitable[
         tenure.Runtime.cancel,
         tenure.Runtime.resume,
         tenure.Runtime.reset,
-        lambda runtime: runtime.reset(clear_session=True),
-        lambda runtime: runtime.cancel("no such input"),
+        reset_and_clear,
+        cancel_an_input,
     ],
-    ids=["retire", "recycle", "stop", "destroy", "cancel", "resume", "reset", "reset and clear", "cancel an input"],
+    ids=lambda verb: verb.__name__,
 )
 async def test_a_verb_of_an_idle_runtime_costs_one_group(
     verb: Verb, target: Path | str, autojump_clock: trio.testing.MockClock

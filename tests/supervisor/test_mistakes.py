@@ -26,7 +26,7 @@ from tests.kit.hosting import (
         (tenure.Limits, {"group_commits": 0}),
         (tenure.Limits, {"group_bytes": -1}),
         (tenure.Limits, {"read_connections": 0}),
-        (tenure.Limits, {"mailbox_messages": 0}),
+        (tenure.Limits, {"waiting_commits": 0}),
         (tenure.Limits, {"inbox_inputs": 0}),
         (tenure.Limits, {"step_threads": 0}),
         (tenure.Limits, {"run_steps": "x"}),

@@ -83,6 +83,9 @@ async def test_a_step_that_was_given_up_is_counted_and_named_until_its_thread_en
     with trio.fail_after(WATCHDOG_S / 2), caplog.at_level(logging.WARNING, "tenure"):
         async with tenure.open_supervisor(database, behaviours=behaviours(tool)) as supervisor:
             await give_up(supervisor, tool, "hung")
+            await until(
+                lambda: supervisor.statistics().given_up
+            )  # the run is cancelled some turns after the verb is on disk
             statistics = supervisor.statistics()
             (thread,) = statistics.step_threads
 

@@ -16,7 +16,7 @@ from tenure.persistence.model.values import (
 )
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, open_store
-from tenure.persistence.writing.writer import Pending
+from tenure.persistence.writing.pending import Pending
 
 LIMITS = Limits(inbox_inputs=3)
 AGENT = LogicalRuntimeId("agent")

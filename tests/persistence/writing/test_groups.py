@@ -17,7 +17,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store
-from tenure.persistence.writing.writer import Pending
+from tenure.persistence.writing.pending import Pending
 from tests.kit.stores import (
     OpenMode,
     landed,

@@ -374,6 +374,7 @@ NOT_HERE: dict[str, str] = {
     "Run.finish.on_settled": HOUSE,
     "Store.on_brought.heard": HOUSE,
     "Store.on_rejoined.heard": HOUSE,
+    "Store.publish.on_settled": HOUSE,
     "Store.submit.on_settled": HOUSE,
     "Supervisor.guard.task": HOUSE,
     "Supervisor.start_soon.task": HOUSE,

@@ -83,8 +83,8 @@ async def test_a_checkpoint_consumes_the_members_that_it_names_and_no_other(
     async with open_host({"k": tenure.Behaviour(behaviour, batch=3)}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         blocker = await runtime.accept(0)
-        tickets = [await runtime.accept(n) for n in range(3)]
         await runtime.wait_state("running")
+        tickets = [await runtime.accept(n) for n in range(3)]
         await runtime.cancel()
         assert (await blocker.wait_outcome()).reason == "cancelled"
         gate.set()
@@ -109,8 +109,8 @@ async def test_a_batch_is_the_same_after_a_failure_with_the_state_of_each_member
     async with open_host({"k": tenure.Behaviour(behaviour, batch=3)}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         await runtime.accept(9)
-        tickets = [await runtime.accept(n) for n in range(3)]
         await runtime.wait_state("running")
+        tickets = [await runtime.accept(n) for n in range(3)]
         await runtime.cancel()
         gate.set()
         outcomes = [await ticket.wait_outcome() for ticket in tickets]

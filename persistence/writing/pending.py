@@ -1,0 +1,140 @@
+"""A submitted commit on its way: waiting, taken, settled.
+
+While it waits it can be withdrawn, and nothing happened. Once the writer has taken it, it will be settled with a result or a
+typed error, whatever happens to its caller. This is decided here alone: for accepts, verbs, runs and contracts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Protocol, final
+
+import trio
+
+from tenure.errors import Error, StoreBroken
+from tenure.persistence.commits.commit import (
+    Commit,
+    CommitResult,
+)
+from tenure.persistence.seams.interrupts import raise_later
+from tenure.persistence.seams.limits import Limits
+
+from .group import Outcome
+
+
+@final
+class Stage(Enum):
+    """How far a commit has come; `WITHDRAWN` and `SETTLED` are ends."""
+
+    WAITING = auto()
+    TAKEN = auto()
+    SETTLED = auto()
+    WITHDRAWN = auto()
+
+
+class Judge(Protocol):
+    """The writer, as its commits see it."""
+
+    limits: Limits
+
+    def stop_in_doubt(self, detail: str) -> StoreBroken:
+        """Break the store: a verdict did not come."""
+        ...
+
+
+@final
+class Pending:
+    """A submitted commit on its way. Exactly one task may wait for it."""
+
+    __slots__ = ("_judge", "_on_settled", "_outcome", "_parked", "_stage", "commit", "weight")
+
+    def __init__(self, commit: Commit, judge: Judge, on_settled: Callable[[Outcome], None] | None) -> None:
+        """Made by the writer, in the caller's task: what measuring the commit raises is the caller's."""
+        self.commit = commit
+        self.weight = commit.weight
+        self._judge = judge
+        self._on_settled = on_settled
+        self._outcome: Outcome | None = None
+        self._parked: trio.lowlevel.Task | None = None
+        self._stage = Stage.WAITING
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The result or the error, or None while there is none."""
+        return self._outcome
+
+    def withdraw(self) -> bool:
+        """Take the commit back if the writer has not taken it. True: it is gone, and nothing happened."""
+        if self._stage is not Stage.WAITING:
+            return False
+        self._stage = Stage.WITHDRAWN
+        return True
+
+    async def wait(self) -> CommitResult:
+        """Wait until the commit is on disk.
+
+        Returns:
+            What was committed.
+
+        Raises:
+            Error: Why nothing of it was written; `StoreBroken` where that is not known.
+
+        Cancellation: a commit that still waits is withdrawn, and nothing happened. Once it is taken, the wait goes on until
+        the verdict, at most `Limits.verdict_s`, then `StoreBroken` in doubt; the cancellation comes at the next checkpoint
+        (design §3).
+        """
+        try:
+            await self._park()
+        except (trio.Cancelled, KeyboardInterrupt) as exc:
+            if self.withdraw():
+                raise
+            # Shielded: the group is on its way to the disk and this task is the one that must know how it ended.
+            with trio.CancelScope(shield=True) as scope:
+                scope.relative_deadline = self._judge.limits.verdict_s
+                await self._park()
+            if isinstance(exc, KeyboardInterrupt):
+                raise_later()
+            if self._outcome is None:
+                raise self._judge.stop_in_doubt("no verdict in time") from None
+        match self._outcome:
+            case CommitResult() as result:
+                return result
+            case Error() as error:
+                raise error
+            case _:
+                message = "the commit was withdrawn"
+                raise RuntimeError(message)
+
+    def take(self) -> bool:
+        """The writer's: mark it taken; False if it was withdrawn."""
+        if self._stage is not Stage.WAITING:
+            return False
+        self._stage = Stage.TAKEN
+        return True
+
+    def settle(self, outcome: Outcome) -> None:
+        """The writer's: publish the outcome, first to the owner's callback, then to the waiting task."""
+        if self._stage in (Stage.SETTLED, Stage.WITHDRAWN):
+            return
+        self._stage = Stage.SETTLED
+        self._outcome = outcome
+        try:
+            if self._on_settled is not None:
+                self._on_settled(outcome)
+        finally:
+            if self._parked is not None:
+                trio.lowlevel.reschedule(self._parked)
+                self._parked = None
+
+    async def _park(self) -> None:
+        if self._outcome is not None:
+            await trio.lowlevel.checkpoint()
+            return
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._parked = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._parked = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
