@@ -111,7 +111,7 @@ class Supervisor(StoreReads):
         self._workers: WeakValueDictionary[LogicalRuntimeId, Worker] = WeakValueDictionary()
         self.tickets = Tickets(self._read_outcome)
         self.log = HostLog()
-        self._step_threads = StepThreads(store.limits.step_threads, store.limits.given_up)
+        self._step_threads = StepThreads(store.limits)
         self._step_threads.on_given_up = self.log.step_given_up
         self._step_threads.on_full = self.log.steps_wait
         make_executor = store.seams.step_executor

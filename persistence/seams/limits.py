@@ -24,7 +24,9 @@ class Limits:
         group_commits: Commits in one group.
         inbox_inputs: Unfinished inputs of one runtime; binds accept, never sends.
         step_threads: Sync steps that run at once in one host, each in a thread; more wait.
-        given_up: Sync steps whose run has ended without them and that hold a thread still. Beyond it no sync step begins.
+        step_slot_s: Seconds after which a sync step lends its place to a runtime that waits with none, and runs on beside it.
+        given_up: Sync steps whose run has ended without them and that hold a thread still. Beyond it no sync step begins,
+            and none lends its place.
         run_steps: Recorded steps of one run.
         state_names: Names that have a value in the own state of one runtime.
         waiting_commits: Commits that wait for the writer; `accept`, verbs and contracts wait for room, a run does not.
@@ -46,6 +48,7 @@ class Limits:
     group_commits: int = field(default=512, validator=count())
     inbox_inputs: int = field(default=10_000, validator=count())
     step_threads: int = field(default=40, validator=count())
+    step_slot_s: float = field(default=30.0, validator=seconds())
     given_up: int = field(default=100, validator=count())
     run_steps: int = field(default=10_000, validator=count())
     state_names: int = field(default=10_000, validator=count())

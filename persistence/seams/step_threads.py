@@ -3,6 +3,9 @@
 A thread cannot be ended from outside. Where a run is cancelled while its step runs in one, the step is *given up*: its slot
 goes to the next step at once, the thread runs on unseen, and stands in the statistics until it ends. What is given up is
 bounded: beyond `Limits.given_up` no further step begins, since each may hang as well (design §19).
+
+A step of a run that lives may hang, too. Where others wait, one that has had its slot for `Limits.step_slot_s` *lends* it: the
+step begins of a runtime that has no thread, this one runs on beside it, and its result is taken as ever.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from attrs import define, frozen
 from tenure.errors import LimitReached
 
 from .executors import Heard
+from .limits import Limits
+from .slots import Slots
 
 T = TypeVar("T")
 
@@ -66,6 +71,7 @@ class StepThread:
         name: Name of the step.
         seconds: For how long it has held the thread.
         given_up: Whether its run has ended without it: it holds no slot any more.
+        lent: Whether another step has its slot, since it held one for `Limits.step_slot_s` while others waited.
     """
 
     runtime_id: str
@@ -73,6 +79,7 @@ class StepThread:
     name: str
     seconds: float
     given_up: bool
+    lent: bool
 
 
 @final
@@ -83,18 +90,24 @@ class _Held:
     asked: bool = False
     began: bool = False
     given_up: bool = False
+    lent: bool = False
     ended: bool = False
 
     def seen_at(self, now: float) -> StepThread:
-        work, seconds = self.work, now - self.since
+        work = self.work
         return StepThread(
-            runtime_id=work.runtime_id, run_id=work.run_id, name=work.name, seconds=seconds, given_up=self.given_up
+            runtime_id=work.runtime_id,
+            run_id=work.run_id,
+            name=work.name,
+            seconds=now - self.since,
+            given_up=self.given_up,
+            lent=self.lent,
         )
 
 
 @final
 class StepThreads:
-    """Threads borrowed from trio, one for each call, at most so many that are not given up.
+    """Threads borrowed from trio, one for each call, at most so many that are not given up and have not lent their slot.
 
     Attributes:
         waiting: Calls that wait for a slot.
@@ -102,11 +115,14 @@ class StepThreads:
         on_full: Hears of the step that has held its slot longest when another must wait; at most once in `FULL_AGAIN_S`.
     """
 
-    def __init__(self, count: int, most_given_up: int) -> None:
-        """At most `count` calls at once; more wait. None begins while `most_given_up` are given up."""
-        self._slots = trio.Semaphore(count)
+    def __init__(self, limits: Limits) -> None:
+        """At most `limits.step_threads` calls at once; more wait. None begins while `limits.given_up` are given up."""
+        count, most_given_up = limits.step_threads, limits.given_up
+        self._slots = Slots(count)
+        self._slot_s = limits.step_slot_s
         self._most_given_up = most_given_up
-        # For trio, which counts a thread until it ends: as many as may run and be given up at one time. Nothing waits for it.
+        # For trio, which counts a thread until it ends: as many as may run, be given up and have lent their slots at one
+        # time. Nothing waits for it.
         self._limiter = trio.CapacityLimiter(count + most_given_up)
         self._held: set[_Held] = set()
         self._lock = (
@@ -123,19 +139,21 @@ class StepThreads:
         Raises:
             LimitReached: Too many steps that were given up hold threads; the function did not run.
         """
+        work = _named(function)
         self.waiting += 1
         try:
             self.check_room()
-            if not self._slots.value:
+            if self._slots.full:
                 self._tell_full()
-            await self._slots.acquire()
+            await self._slots.take(work.runtime_id, self._lend)
         finally:
             self.waiting -= 1
+        held = _Held(work, trio.current_time())
         try:
             self.check_room()  # again: what held the slot may have been given up
-            result = await self._run(function)
+            result = await self._run(held, function)
         finally:
-            self._slots.release()
+            self._slots.give_back(work.runtime_id, lent=held.lent)
         if heard is not None:
             heard(result)
         return result
@@ -160,9 +178,22 @@ class StepThreads:
 
     # Inside
 
-    async def _run(self, function: Callable[[], T]) -> T:
-        held = _Held(_named(function), trio.current_time())
+    def _lend(self, borrower: str) -> float:
+        """Let the step that has had its slot longest lend it; in how many seconds to ask again."""
+        seen = sorted(self._seen(), key=lambda each: each.since)
+        beside = sum(each.given_up or each.lent for each in seen)
+        holders = [each for each in seen if not (each.given_up or each.lent)]
+        # Lent to a runtime without a thread alone: one with a thousand hung steps would use up what may be lent.
+        if beside >= self._most_given_up or not holders or not self._slots.has_none(borrower):
+            return self._slot_s
+        due_s = holders[0].since + self._slot_s - trio.current_time()
+        if due_s > 0:
+            return due_s
+        holders[0].lent = True
+        self._slots.lend()
+        return 0.0  # another may have got it
 
+    async def _run(self, held: _Held, function: Callable[[], T]) -> T:
         def in_thread() -> T:
             held.began = True
             try:

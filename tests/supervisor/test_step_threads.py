@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 import tenure
 from tenure.errors import LimitReached, StepFailed
+from tenure.persistence.seams.slots import Slots
 from tests.kit.hosting import consumed
 
 pytestmark = pytest.mark.process  # real threads
@@ -149,6 +151,75 @@ async def test_beyond_the_limit_no_step_begins_and_its_runtime_is_held(
             await runtime.resume()
             assert (await ticket.wait_outcome()).phase == "consumed"
     assert len(calls) == 1
+
+
+async def test_hung_steps_of_runs_that_live_lend_their_slots_and_keep_their_results(
+    database: Path, tool: Hangs
+) -> None:
+    limits = tenure.Limits(step_threads=2, step_slot_s=0.05)
+    with trio.fail_after(WATCHDOG_S / 2):
+        async with tenure.open_supervisor(database, behaviours=behaviours(tool), limits=limits) as supervisor:
+            hung = [await (await supervisor.spawn(each, "hangs")).accept(each) for each in ("one", "two")]
+            await until(lambda: len(tool.calls) == 2)
+            for number in range(3):
+                await consumed(await supervisor.spawn(f"living-{number}", "quick"), "go")
+            assert [each.lent for each in supervisor.statistics().step_threads] == [True, False]
+
+            tool.go_on.set()
+            assert [(await ticket.wait_outcome()).phase for ticket in hung] == ["consumed", "consumed"]
+            assert supervisor.statistics().step_threads == ()
+            await consumed(await supervisor.spawn("later", "quick"), "go")
+
+
+async def test_a_runtime_with_many_hung_steps_keeps_no_step_of_another_waiting(database: Path, tool: Hangs) -> None:
+    async def many(run: tenure.Run) -> None:
+        await run.map("hang", tool.use, [str(number) for number in range(20)], repeat="freely")
+
+    limits = tenure.Limits(step_threads=2, step_slot_s=0.05, given_up=4)
+    known = {**behaviours(tool), "many": many}
+    with trio.fail_after(WATCHDOG_S / 2):
+        async with tenure.open_supervisor(database, behaviours=known, limits=limits) as supervisor:
+            ticket = await (await supervisor.spawn("many", "many")).accept("go")
+            await until(lambda: len(tool.calls) == 2)
+            await trio.sleep(10 * limits.step_slot_s)  # long enough for all that may be lent
+            assert len(tool.calls) == 2
+            await consumed(await supervisor.spawn("living", "quick"), "go")
+            assert len(tool.calls) <= 3  # the slot that the other borrowed goes to the many
+
+            tool.go_on.set()
+            assert (await ticket.wait_outcome()).phase == "consumed"
+            assert len(tool.calls) == 20
+
+
+async def test_no_more_slots_are_lent_than_steps_may_be_given_up(database: Path, tool: Hangs) -> None:
+    limits = tenure.Limits(step_threads=1, step_slot_s=0.01, given_up=2)
+    with trio.fail_after(WATCHDOG_S / 2):
+        async with tenure.open_supervisor(database, behaviours=behaviours(tool), limits=limits) as supervisor:
+            tickets = [await (await supervisor.spawn(f"{number}", "hangs")).accept(f"{number}") for number in range(5)]
+            await until(lambda: len(tool.calls) == 3)
+            await trio.sleep(10 * limits.step_slot_s)  # long enough for a fourth
+            assert (len(tool.calls), supervisor.statistics().waiting_steps) == (3, 2)
+
+            tool.go_on.set()
+            for ticket in tickets:
+                assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_a_slot_that_is_given_to_a_cancelled_wait_goes_on_to_the_next() -> None:
+    slots = Slots(1)
+    scope = trio.CancelScope()
+
+    async def wait() -> None:
+        with scope:
+            await slots.take("b", lambda _: WATCHDOG_S)
+
+    await slots.take("a", lambda _: WATCHDOG_S)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        scope.cancel()
+        slots.give_back("a")
+    assert not slots.full
 
 
 def cancelled() -> None:
