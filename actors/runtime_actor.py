@@ -101,6 +101,9 @@ class RuntimeActor(Published):
         self.resting = Resting()
         self.channel = CommitChannel(store, facts, listener.defect)
         self.steered = Watched(0)
+        self._heard = self._read = (
+            0  # states that store verbs wrote past this actor, and those of them that it has read
+        )
         self.closed = trio.Event()
         self._store = store
         self._batch = batch
@@ -128,8 +131,14 @@ class RuntimeActor(Published):
             if stored in (RuntimeState.STOPPED, RuntimeState.DESTROYED):
                 self.facts.run_id = None  # its `Run` does nothing more
                 self.worker.stop()
+            self._heard += 1
             self._start_soon(self._reread_patiently)
         self.wake()
+
+    @property
+    def unread(self) -> bool:
+        """Whether a store verb has written a state past this actor that it has not read yet."""
+        return self._heard != self._read
 
     async def hold(self, reason: str | None, detail: str | None = None, *first: Change) -> None:
         """Mark the runtime held, or resume it with None, behind other changes of the same commit."""
@@ -263,7 +272,7 @@ class RuntimeActor(Published):
             await trio.lowlevel.checkpoint()  # nothing changes
 
     async def _reread(self, also: tuple[Change, ...]) -> None:
-        facts = self.facts
+        facts, heard = self.facts, self._heard
         holding = await self._store.read(partial(find_holding, runtime_id=facts.runtime_id))
         decision = None
         if holding is not None and holding.fence_token == facts.fence_token:  # else the next commit finds that out
@@ -274,6 +283,7 @@ class RuntimeActor(Published):
             self.facts.has_work = True  # the inbox is as somebody else has left it
         elif also:
             await self.channel.commit(*also)
+        self._read = heard
 
     async def _reread_patiently(self) -> None:
         while self._closed is None:

@@ -161,6 +161,9 @@ class Supervisor(StoreReads):
             await self.watch.wait_free(checked)
         if facts.kind != kind:
             raise KindMismatch(runtime_id=checked, stored=facts.kind, given=kind)
+        actor = self._actors.get(checked)
+        if actor is not None and actor.unread:
+            await actor.reread()
         if facts.is_destroyed:
             raise RuntimeDestroyed(runtime_id=checked)
         if facts.standing.state is RuntimeState.STOPPED:

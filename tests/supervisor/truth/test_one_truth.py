@@ -104,6 +104,21 @@ async def test_a_stored_end_drops_the_run_and_nothing_begins_after_it(where: str
             assert (await owner.spawn("r", "kind")).state == "attached"
 
 
+@pytest.mark.parametrize("where", [HERE, MEMORY])
+async def test_a_spawn_right_after_a_store_verb_of_this_process_sees_what_it_wrote(where: str, tmp_path: Path) -> None:
+    async with owner_and_writer(where, tmp_path, {"kind": echo}) as (owner, store):
+        for runtime_id in ("gone", "stopped"):
+            runtime = await owner.spawn(runtime_id, "kind")
+            state = "destroyed" if runtime_id == "gone" else "stopped"
+            await store.runtimes.persist_runtime_state(runtime_id, state, fence=runtime.fence_token)
+            if state == "destroyed":
+                with pytest.raises(RuntimeDestroyed):
+                    await owner.spawn(runtime_id, "kind")
+            else:
+                assert (await owner.spawn(runtime_id, "kind")).state == "attached"
+                assert await store.runtimes.load_runtime_state(runtime_id) == "idle"
+
+
 async def test_a_stored_retirement_lets_the_run_end_and_takes_nothing_more(where: str, tmp_path: Path) -> None:
     go_on = trio.Event()
 
