@@ -161,13 +161,7 @@ class Supervisor(StoreReads):
             await self.watch.wait_free(checked)
         if facts.kind != kind:
             raise KindMismatch(runtime_id=checked, stored=facts.kind, given=kind)
-        actor = self._actors.get(checked)
-        if actor is not None and actor.unread:
-            await actor.reread()
-        if facts.is_destroyed:
-            raise RuntimeDestroyed(runtime_id=checked)
-        if facts.standing.state is RuntimeState.STOPPED:
-            await self.actor(facts).apply(LifecycleEvent.ATTACH)
+        await self._revive(facts)
         return Runtime(self, facts)
 
     @checked
@@ -390,6 +384,16 @@ class Supervisor(StoreReads):
         self._step_executor.close()
 
     # Inside
+
+    async def _revive(self, facts: RuntimeFacts) -> None:
+        """Bring a stopped runtime of this host to life again, as it is stored by now."""
+        actor = self._actors.get(facts.runtime_id)
+        if actor is not None and actor.unread:
+            await actor.reread()
+        if facts.is_destroyed:
+            raise RuntimeDestroyed(runtime_id=facts.runtime_id)
+        if facts.standing.state is RuntimeState.STOPPED:
+            await self.actor(facts).apply(LifecycleEvent.ATTACH)
 
     def _why_lost(self, runtime_id: LogicalRuntimeId) -> Closed:
         # Where the store has stopped, the actors end before the body hears of it: it is told of the store.
