@@ -28,6 +28,7 @@ from .commits.rows import OPTIONAL_NUMBER, check_row
 from .contracts.credentials import CredentialsContract
 from .contracts.journal import JournalContract
 from .contracts.operations import OperationsContract
+from .contracts.queue import QueueContract
 from .contracts.runtimes import RuntimeContract
 from .contracts.sessions import SessionsContract
 from .contracts.state import StateContract
@@ -89,6 +90,7 @@ class Store:
         self.journal = JournalContract(self)
         self.state = StateContract(self)
         self.sessions = SessionsContract(self)
+        self.queue = QueueContract(self)
         self._closing = Closing(self._writer, self._readers, opened, executor, seams)
 
     @property

@@ -9,7 +9,7 @@ from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
 )
-from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.engine import HostProofs, Statements
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -57,6 +57,16 @@ class Backend(Access, Protocol):
     @property
     def durability_tier(self) -> DurabilityTier:
         """See `Store.durability_tier`."""
+        ...
+
+    @property
+    def host(self) -> int:
+        """See `Store.host`."""
+        ...
+
+    @property
+    def proofs(self) -> HostProofs:
+        """See `Store.proofs`."""
         ...
 
     @property

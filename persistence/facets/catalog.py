@@ -27,6 +27,7 @@ from .ownership import (
     ownership,
     requests,
 )
+from .queue import queue
 from .records import (
     chain,
     runtimes,
@@ -64,5 +65,6 @@ FACETS: Final[tuple[Facet, ...]] = (
     graph.FACET,
     checkpoints.FACET,
     own_state.FACET,
+    queue.FACET,
     pruning.FACET,
 )

@@ -16,6 +16,7 @@ from tenure.persistence.facets.journal.verify import (
     verify_references,
     verify_stream,
 )
+from tenure.persistence.facets.queue.verify import verify_batches, verify_claims, verify_queue_rows
 from tenure.persistence.facets.state.verify import (
     verify_clock,
     verify_executions,
@@ -54,7 +55,7 @@ class PartVerification:
     """What verifying one part of a store came to.
 
     Attributes:
-        part: ``rows``, ``sessions``, ``journal`` or ``state``.
+        part: ``rows``, ``sessions``, ``queue``, ``journal`` or ``state``.
         streams: Streams that were walked, with all their events.
         problems: What is wrong.
     """
@@ -101,6 +102,14 @@ async def verify_sessions(store: Reads) -> PartVerification:
     problems += await _pages(store, partial(verify_session_page, count=SESSIONS_AT_ONCE), 0)
     problems += await _pages(store, partial(verify_blobs, count=PAGE), 0)
     return _part("sessions", 0, problems)
+
+
+async def verify_queue(store: Reads) -> PartVerification:
+    """Read every batch of queued work and every claim. It writes nothing, and hosts may be running."""
+    problems = await store.read(verify_queue_rows)
+    problems += await _pages(store, partial(verify_batches, count=PAGE), 0)
+    problems += await _pages(store, partial(verify_claims, count=PAGE), 0)
+    return _part("queue", 0, problems)
 
 
 async def verify_rows(store: Reads) -> PartVerification:

@@ -1,4 +1,4 @@
-"""Journals and execution state from asyncio: each verb is the trio one's, called through the portal."""
+"""Journals, execution state and queued work from asyncio: each verb is the trio one's, called through the portal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, f
 from tenure.persistence.contracts.event_log import EventLog as TrioEventLog
 from tenure.persistence.contracts.event_reader import EventReader
 from tenure.persistence.contracts.journal import JournalContract
+from tenure.persistence.contracts.queue import QueueContract
 from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.events.event_types import EventTypes
 from tenure.persistence.model.events.journal import FactRef, StoredEvent
@@ -194,3 +195,18 @@ class State(_Front[StateContract]):
     bind = _verb(StateContract.bind)
     sweep = _verb(StateContract.sweep)
     health_check = _verb(StateContract.health_check)
+
+
+@final
+class Queue(_Front[QueueContract]):
+    """`tenure.Store.queue` for an asyncio program; `Supervisor.queue`."""
+
+    enqueue_queued_work = _verb(QueueContract.enqueue_queued_work)
+    claim_ready_queued_work = _verb(QueueContract.claim_ready_queued_work)
+    claim_ready_queued_work_by_batch_ids = _verb(QueueContract.claim_ready_queued_work_by_batch_ids)
+    renew_queued_work_claim = _verb(QueueContract.renew_queued_work_claim)
+    abandon_queued_work_claim = _verb(QueueContract.abandon_queued_work_claim)
+    complete_queued_work_claim = _verb(QueueContract.complete_queued_work_claim)
+    cancel_queued_work_batch = _verb(QueueContract.cancel_queued_work_batch)
+    list_queued_work = _verb(QueueContract.list_queued_work)
+    list_pending_queued_work = _verb(QueueContract.list_pending_queued_work)

@@ -52,6 +52,7 @@ ROOMS = {
         "facets/runs",
         "facets/ownership",
         "facets/graph",
+        "facets/queue",
         "facets",
         "reading",
         "writing",

@@ -12,9 +12,10 @@ import pytest
 
 import tenure
 import tenure.asyncio
-from tenure.asyncio.facets import Journal, State
+from tenure.asyncio.facets import Journal, Queue, State
 from tenure.errors import CursorConflict, NotFound
 from tenure.persistence.contracts.journal import JournalContract
+from tenure.persistence.contracts.queue import QueueContract
 from tenure.persistence.contracts.state import StateContract
 
 
@@ -30,7 +31,9 @@ def verbs(kind: type[Any]) -> set[str]:
     return {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
 
 
-@pytest.mark.parametrize(("front", "contract"), [(Journal, JournalContract), (State, StateContract)])
+@pytest.mark.parametrize(
+    ("front", "contract"), [(Journal, JournalContract), (State, StateContract), (Queue, QueueContract)]
+)
 def test_every_verb_of_the_contract_is_there(front: type[Any], contract: type[Any]) -> None:
     assert verbs(contract) - verbs(front) - {"shutdown"} == set()
 
@@ -46,6 +49,7 @@ def test_verbs_and_streams_are_awaited_from_asyncio(tmp_path: Path) -> None:
             assert (await coming).event == 3
             with pytest.raises(NotFound):
                 await supervisor.journal.load("flow")
+            assert await supervisor.queue.list_queued_work("s") == ()
             await supervisor.state.set_json("e:k", {"a": 1}, 60)
             assert await supervisor.state.get_json("e:k") == {"a": 1}
 

@@ -197,7 +197,7 @@ def _check_set(tx: Transaction, change: SetValue) -> None:
 def _set(tx: Transaction, change: SetValue) -> None:
     deadline = None
     if change.ttl_s is not None:
-        now = _raise_mark(tx, tx.now)
+        now = raise_mark(tx, tx.now)
         deadline = now + change.ttl_s
         _sweep_expired(tx, now, SWEPT_WITH_A_SET)
     digest = _value_digest(change.key, change.value, deadline)
@@ -231,12 +231,12 @@ def _delete(tx: Transaction, change: DeleteValue) -> None:
 
 
 def _expire(tx: Transaction, change: ExpireValue) -> None:
-    now = _raise_mark(tx, change.seen)
+    now = raise_mark(tx, change.seen)
     tx.write("state.delete_expired", value_key=change.key, now=now)
 
 
 def _sweep(tx: Transaction, change: SweepExpired) -> int:
-    return _sweep_expired(tx, _raise_mark(tx, tx.now), change.count)
+    return _sweep_expired(tx, raise_mark(tx, tx.now), change.count)
 
 
 def _sweep_expired(tx: Transaction, now: float, count: int) -> int:
@@ -244,7 +244,7 @@ def _sweep_expired(tx: Transaction, now: float, count: int) -> int:
     return sum([tx.run("state.delete_entry", entry=entry) for (entry,) in entries])
 
 
-def _raise_mark(tx: Transaction, seen: float) -> float:
+def raise_mark(tx: Transaction, seen: float) -> float:
     """The time that values are judged by: the mark, raised to what was seen."""
     mark = high_water(tx)
     now = float(max(tx.now, seen))

@@ -21,6 +21,7 @@ from tenure import (
     ActivePath,
     AgentFrame,
     CheckpointPart,
+    DeliveryPolicy,
     ExecutionSnapshot,
     ExecutionState,
     Fact,
@@ -30,8 +31,16 @@ from tenure import (
     InputTransition,
     MachineLifecycleBindingFacts,
     MachineLifecycleCommit,
+    MergeKey,
     PersistedOpsSnapshot,
     PolicyDecision,
+    QueuedWorkBatch,
+    QueuedWorkBatchDraft,
+    QueuedWorkClaim,
+    QueuedWorkClaimBoundary,
+    QueuedWorkItem,
+    QueuedWorkKind,
+    QueuedWorkPayload,
     ReconstructionSource,
     RuntimeCommit,
     RuntimeState,
@@ -39,6 +48,7 @@ from tenure import (
     SessionMeta,
     SessionNodeRecord,
     SessionRelation,
+    SlotPolicy,
     Store,
     TokenLedgerEntry,
     TokenUsage,
@@ -47,11 +57,12 @@ from tenure.errors import Error, Internal, ReadFailed, StoreBroken
 from tenure.persistence.contracts.credentials import CredentialsContract
 from tenure.persistence.contracts.journal import JournalContract
 from tenure.persistence.contracts.operations import OperationsContract
+from tenure.persistence.contracts.queue import QueueContract
 from tenure.persistence.contracts.runtimes import RuntimeContract
 from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.values import InputPhase, RunApplyBoundary
-from tenure.persistence.upkeep.verify_store import verify_journals, verify_sessions, verify_state
+from tenure.persistence.upkeep.verify_store import verify_journals, verify_queue, verify_sessions, verify_state
 from tests.kit.hostile import variations, verbs_of
 from tests.persistence.contracts.builders import delta, envelope, receipt, rewrite, snapshot
 
@@ -92,6 +103,39 @@ EXECUTION = ExecutionSnapshot(
     current_step_id="s",
     step_outputs={"a": 1},
     variables={"b": [2]},
+)
+
+CLAIMING = {
+    "session_id": "g",
+    "owner_id": "o",
+    "boundary": QueuedWorkClaimBoundary.ACTIVE_TURN_CHECKPOINT,
+    "lease_ttl_ms": 1,
+}
+
+CLAIM = QueuedWorkClaim(
+    session_id="g",
+    claim_id="qwc:1:1",
+    owner_id="o",
+    lease_token="t",
+    fencing_token=1,
+    claimed_at_epoch_ms=1,
+    expires_at_epoch_ms=2,
+    batches=(
+        QueuedWorkBatch(
+            session_id="g",
+            batch_id="qwb:1",
+            enqueue_seq=1,
+            enqueued_at_ms=1,
+            source_key="k",
+            delivery_policy=DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+            slot_policy=SlotPolicy.JOIN,
+            merge_key=MergeKey.never(),
+            available_at_ms=1,
+            items=(
+                QueuedWorkItem(item_id="i", payload=QueuedWorkPayload(kind=QueuedWorkKind.SESSION_COMMAND, body=b"w")),
+            ),
+        ),
+    ),
 )
 
 CALLS: dict[str, dict[str, Any]] = {
@@ -231,6 +275,25 @@ CALLS: dict[str, dict[str, Any]] = {
     "sessions.tombstone_nodes": {"session_id": "g", "ids": ["x"]},
     "sessions.vacuum": {"session_id": "g"},
     "sessions.gc_unreachable": {},
+    "queue.enqueue_queued_work": {
+        "batch": QueuedWorkBatchDraft(
+            session_id="g",
+            delivery_policy=DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+            slot_policy=SlotPolicy.JOIN,
+            payloads=(QueuedWorkPayload(kind=QueuedWorkKind.TURN_INPUT, body=b"w"),),
+            source_key="k",
+            merge_key=MergeKey.group("m"),
+            available_at_ms=1,
+        )
+    },
+    "queue.claim_ready_queued_work": CLAIMING | {"max_batches": 1},
+    "queue.claim_ready_queued_work_by_batch_ids": CLAIMING | {"batch_ids": ["qwb:1"]},
+    "queue.renew_queued_work_claim": {"claim": CLAIM, "lease_ttl_ms": 1},
+    "queue.abandon_queued_work_claim": {"claim": CLAIM},
+    "queue.complete_queued_work_claim": {"completion": CLAIM.completion()},
+    "queue.cancel_queued_work_batch": {"session_id": "g", "batch_id": "qwb:1"},
+    "queue.list_queued_work": {"session_id": "g"},
+    "queue.list_pending_queued_work": {"session_id": "g"},
 }
 """A call of each verb that a new store takes, or refuses for what is not stored; every argument of the signature is in it."""
 
@@ -252,6 +315,11 @@ AFTER: dict[str, str] = {
     "sessions.load_node": "sessions.commit_runtime_state",
     "sessions.load_session_meta": "sessions.save_session_meta",
     "sessions.tombstone_nodes": "sessions.commit_runtime_state",
+    "queue.claim_ready_queued_work": "queue.enqueue_queued_work",
+    "queue.claim_ready_queued_work_by_batch_ids": "queue.enqueue_queued_work",
+    "queue.cancel_queued_work_batch": "queue.enqueue_queued_work",
+    "queue.list_queued_work": "queue.enqueue_queued_work",
+    "queue.list_pending_queued_work": "queue.enqueue_queued_work",
     "state.get": "state.set",
     "state.exists": "state.set",
     "state.get_json": "state.set_json",
@@ -275,6 +343,7 @@ KINDS: dict[str, type[Any]] = {
     "journal": JournalContract,
     "state": StateContract,
     "sessions": SessionsContract,
+    "queue": QueueContract,
 }
 
 
@@ -342,7 +411,9 @@ async def read_all(store: Store) -> list[str]:
             wrong += [f"receipt {sequence}: {answer!r}"] if isinstance(answer, BaseException) else []
     await store.credentials.load_auth_oauth_flow_snapshot()
     wrong += [
-        repr(each) for part in (verify_journals, verify_state, verify_sessions) for each in (await part(store)).problems
+        repr(each)
+        for part in (verify_journals, verify_state, verify_sessions, verify_queue)
+        for each in (await part(store)).problems
     ]
     return wrong
 

@@ -529,3 +529,49 @@ CREATE TABLE own_writes (
 );
 CREATE INDEX own_writes_by_run ON own_writes (run, boundary);
 CREATE INDEX own_writes_by_revision ON own_writes (runtime, revision);
+
+-- Queued work: a batch that may be claimed has neither a claim nor a time that it waits for; one index finds the next of them.
+
+CREATE TABLE queue_counter (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    last_batch INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+
+CREATE TABLE queue_batches (
+    batch INTEGER PRIMARY KEY,
+    session_id TEXT NOT NULL,
+    source_key TEXT,
+    claim INTEGER,
+    delayed_until INTEGER,
+    fence INTEGER NOT NULL,
+    delivery TEXT NOT NULL,
+    slot TEXT NOT NULL,
+    merge_key TEXT NOT NULL,
+    available_at INTEGER NOT NULL,
+    enqueued_at INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    payloads BLOB NOT NULL
+);
+CREATE INDEX queue_batches_in_order ON queue_batches (session_id, claim, delayed_until, batch);
+CREATE UNIQUE INDEX queue_batches_by_source ON queue_batches (session_id, source_key) WHERE source_key IS NOT NULL;
+
+CREATE TABLE queue_claims (
+    claim INTEGER PRIMARY KEY,
+    session_id TEXT NOT NULL,
+    claim_id TEXT NOT NULL UNIQUE,
+    owner_id TEXT NOT NULL,
+    lease_token TEXT NOT NULL,
+    fencing_token INTEGER NOT NULL,
+    host INTEGER NOT NULL,
+    ttl_ms INTEGER NOT NULL,
+    renewals INTEGER NOT NULL,
+    claimed_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    batches TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX queue_claims_of_session ON queue_claims (session_id);

@@ -1,0 +1,1 @@
+"""Queued work: batches of sessions, and the claims on them."""

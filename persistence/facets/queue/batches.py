@@ -1,0 +1,209 @@
+"""Batches of queued work as rows: their places, and what each of them says (design §10).
+
+The digest of a batch covers what was queued. Whether it is claimed, and how often it was, changes with each claim, whose own
+digest covers that.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import frozen
+
+from tenure.errors import Corrupt, CounterOverflow, RuntimeDestroyed
+from tenure.persistence.commits.rows import OPTIONAL_INT, OPTIONAL_TEXT, check_row, member
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.facets.graph import nodes
+from tenure.persistence.facets.records import runtimes
+from tenure.persistence.model.digests import SHA_256, check_digest, seal
+from tenure.persistence.model.queued_work import (
+    LAST_BATCH,
+    DeliveryPolicy,
+    EncodedBatch,
+    QueuedWorkBatch,
+    SlotPolicy,
+    decode_items,
+    decode_merge_key,
+    name_of_batch,
+)
+from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState, SessionId
+
+RECORD: Final = "batch"
+
+_TYPES: Final = (
+    int,
+    str,
+    OPTIONAL_TEXT,
+    OPTIONAL_INT,
+    OPTIONAL_INT,
+    int,
+    str,
+    str,
+    str,
+    int,
+    int,
+    bytes,
+    int,
+    bytes,
+)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StoredBatch:
+    """A batch with what its row says of its claim.
+
+    Attributes:
+        batch: What was queued.
+        claim: Key of the claim on it, or None.
+        delayed: Whether it waits for its time.
+        fence: How often it was claimed.
+    """
+
+    batch: QueuedWorkBatch
+    claim: int | None
+    delayed: bool
+    fence: int
+
+
+def check_target(tx: Transaction, session_id: str) -> None:
+    """Refuse work for a session whose runtime was destroyed. Raises `RuntimeDestroyed`."""
+    found = nodes.find_session(tx, session_id)
+    if found is not None and found[1] is not None:
+        runtime_id = LogicalRuntimeId(found[1])
+        if runtimes.load(tx, runtime_id).state is RuntimeState.DESTROYED:
+            raise RuntimeDestroyed(runtime_id=runtime_id)
+
+
+def append(tx: Transaction, draft: EncodedBatch) -> QueuedWorkBatch:
+    """Queue a batch behind all others."""
+    key, now_ms = _next_key(tx), int(tx.now * 1000)
+    tx.write(
+        "queue.insert",
+        batch=key,
+        session_id=draft.session_id,
+        source_key=draft.source_key,
+        delayed_until=draft.available_at if draft.available_at > now_ms else None,
+        delivery=draft.delivery.value,
+        slot=draft.slot.value,
+        merge_key=draft.merge,
+        available_at=draft.available_at,
+        now_ms=now_ms,
+        digest=_digest(key, draft, now_ms),
+        payloads=draft.payloads,
+    )
+    return _made(key, draft, now_ms)
+
+
+def _next_key(tx: Transaction) -> int:
+    last, digest = last_key(tx)
+    if last >= LAST_BATCH:
+        raise CounterOverflow(counter="enqueue_seq")
+    name = "queue.begin_counter" if digest is None else "queue.raise_counter"
+    scheme = {} if digest is None else {"scheme": SHA_256}
+    tx.write(name, last_batch=last + 1, digest=seal("queue", last + 1), **scheme)
+    return last + 1
+
+
+def last_key(statements: Statements) -> tuple[int, bytes | None]:
+    """The key of the newest batch there ever was, 0 for none; and the digest of the counter, None before there is one.
+
+    Raises:
+        Corrupt: The counter was changed, or fell below a batch that is there.
+    """
+    row = statements.one("queue.counter")
+    if row is None:
+        newest = statements.one("queue.last_key")
+        if newest is not None and newest[0]:
+            raise Corrupt(record="queue counter", key="last_batch", detail="there are batches, and it is gone")
+        return 0, None
+    check_row(row, (int, bytes, int, int), "queue counter", "last_batch")
+    last, digest, scheme, newest_key = row
+    check_digest(seal("queue", last), digest, scheme, "queue counter", "last_batch")
+    if last < newest_key:
+        raise Corrupt(record="queue counter", key="last_batch", detail="it is below a batch that is there")
+    return last, digest
+
+
+def by_source(statements: Statements, session_id: str, source_key: str) -> QueuedWorkBatch | None:
+    """The batch of a session that has a source key, or None."""
+    row = statements.one("queue.by_source", session_id=session_id, source_key=source_key)
+    if row is None:
+        return None
+    check_row(row, (int,), RECORD, source_key)
+    return load(statements, row[0]).batch
+
+
+def load(statements: Statements, key: int) -> StoredBatch:
+    """A batch that is there. Raises `Corrupt`."""
+    found = find(statements, key)
+    if found is None:
+        raise Corrupt(record=RECORD, key=name_of_batch(key), detail="it is not there")
+    return found
+
+
+def find(statements: Statements, key: int) -> StoredBatch | None:
+    """A batch, or None. Raises `Corrupt`."""
+    row = statements.one("queue.batch", batch=key)
+    return None if row is None else decode_row(row)
+
+
+def of_session(statements: Statements, session_id: str) -> list[StoredBatch]:
+    """Every batch of a session, in the order of the queue. Raises `Corrupt`."""
+    return [decode_row(row) for row in statements.all("queue.of_session", session_id=session_id)]
+
+
+def decode_row(row: Row) -> StoredBatch:
+    """A row with all columns of a batch. Raises `Corrupt`."""
+    name = name_of_batch(row[0])
+    check_row(row, _TYPES, RECORD, name)
+    key, session_id, source_key, claim, delayed_until, fence, delivery, slot, merge, available_at, enqueued_at = row[
+        :11
+    ]
+    digest, scheme, payloads = row[11:]
+    draft = EncodedBatch(
+        session_id=SessionId(session_id),
+        source_key=source_key,
+        delivery=member(DeliveryPolicy, delivery, RECORD, name),
+        slot=member(SlotPolicy, slot, RECORD, name),
+        merge=merge,
+        available_at=available_at,
+        payloads=payloads,
+    )
+    check_digest(_digest(key, draft, enqueued_at), digest, scheme, RECORD, name)
+    if delayed_until not in (None, available_at) or (claim is not None and delayed_until is not None) or fence < 0:
+        raise Corrupt(record=RECORD, key=name, detail="where it stands in the queue contradicts what was queued")
+    return StoredBatch(
+        batch=_made(key, draft, enqueued_at), claim=claim, delayed=delayed_until is not None, fence=fence
+    )
+
+
+def _made(key: int, draft: EncodedBatch, enqueued_at: int) -> QueuedWorkBatch:
+    name = name_of_batch(key)
+    return QueuedWorkBatch(
+        session_id=draft.session_id,
+        batch_id=name,
+        enqueue_seq=key,
+        enqueued_at_ms=enqueued_at,
+        source_key=draft.source_key,
+        delivery_policy=draft.delivery,
+        slot_policy=draft.slot,
+        merge_key=decode_merge_key(draft.merge, name),
+        available_at_ms=draft.available_at,
+        items=decode_items(draft.payloads, name),
+    )
+
+
+def _digest(key: int, draft: EncodedBatch, enqueued_at: int) -> bytes:
+    return seal(
+        key,
+        draft.session_id,
+        draft.source_key,
+        draft.delivery.value,
+        draft.slot.value,
+        draft.merge,
+        draft.available_at,
+        enqueued_at,
+        draft.payloads,
+    )

@@ -1,0 +1,27 @@
+"""Queued work of a session as a whole, in one consistent view."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.queued_work import QueuedWorkBatch
+
+from . import batches, claims
+from .claims import StoredClaim
+from .queue import Mark
+
+
+def list_all(statements: Statements, session_id: str) -> tuple[QueuedWorkBatch, ...]:
+    """Every batch of a session, in the order of the queue. Raises `Corrupt`."""
+    return tuple([each.batch for each in batches.of_session(statements, session_id)])
+
+
+def list_pending(
+    statements: Statements, session_id: str, lapsed: Collection[Mark]
+) -> tuple[tuple[QueuedWorkBatch, ...], tuple[StoredClaim, ...]]:
+    """The batches of a session that no claim holds, and the claims that hold. Raises `Corrupt`."""
+    held = tuple([each for each in claims.of_session(statements, session_id) if each.holds(lapsed)])
+    keys = {each.claim for each in held}
+    found = batches.of_session(statements, session_id)
+    return tuple([each.batch for each in found if each.claim not in keys]), held

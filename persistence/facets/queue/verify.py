@@ -1,0 +1,52 @@
+"""Verification of queued work: every batch and claim as its digest says, and each named by the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+from tenure.errors import ReadFailed
+from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.facets.journal.verify import Problem
+
+from . import batches, claims
+
+SHOWN: Final = 100
+"""Batches whose claim is not there, that are named."""
+
+
+def verify_queue_rows(statements: Statements) -> list[Problem]:
+    """The counter of batches, and batches whose claim is not there."""
+    problems = list(_failing("queue counter", "last_batch", partial(batches.last_key, statements)))
+    lost = statements.readable("queue.strays", count=SHOWN)
+    return problems + [(batches.RECORD, str(row[0]), "the claim on it is not there") for row in lost]
+
+
+def verify_batches(statements: Statements, after: int, count: int) -> tuple[int | None, list[Problem]]:
+    """A page of batches: where the next begins, None at the end; and what is wrong."""
+    rows = statements.readable("queue.after", after=after, count=count)
+    problems = [
+        problem for row in rows for problem in _failing(batches.RECORD, row[0], partial(batches.decode_row, row))
+    ]
+    return (rows[-1][0] if rows else None), problems
+
+
+def verify_claims(statements: Statements, after: int, count: int) -> tuple[int | None, list[Problem]]:
+    """A page of claims: where the next begins, None at the end; and what is wrong."""
+    rows = statements.readable("claims.after", after=after, count=count)
+    problems = [
+        problem for row in rows for problem in _failing(claims.RECORD, row[0], partial(_claim, statements, row))
+    ]
+    return (rows[-1][0] if rows else None), problems
+
+
+def _claim(statements: Statements, row: Row) -> None:
+    claims.check_batches(statements, claims.decode_row(row))
+
+
+def _failing(record: str, key: object, read: Callable[[], Any]) -> Iterator[Problem]:
+    try:
+        read()
+    except ReadFailed as exc:
+        yield getattr(exc, "record", record), getattr(exc, "key", str(key)), str(exc)

@@ -1,0 +1,307 @@
+"""Queued work of sessions: batches, the claims on them, and what is stored of both (design §10)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Self, final
+
+import msgspec
+from attrs import field, frozen
+
+from tenure.errors import Corrupt, InvalidInput
+
+from .arguments import INT_LIMIT
+from .values import SessionId, check_name
+
+NAME_LIMIT: Final = 500
+"""Most characters of a source key, of the name of a merge group and of an owner."""
+
+CLAIMED_AT_ONCE: Final = 512
+"""Most batches of one claim, whatever is asked for."""
+
+LAST_BATCH: Final = 2**63 - 1
+
+_BATCH: Final = "qwb:"
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
+
+
+@final
+class DeliveryPolicy(StrEnum):
+    """When a batch may be claimed: also within a turn, at its next safe boundary; or not before the turn has committed."""
+
+    EARLIEST_SAFE_BOUNDARY = "earliest_safe_boundary"
+    AFTER_CURRENT_TURN_COMMIT = "after_current_turn_commit"
+
+
+@final
+class SlotPolicy(StrEnum):
+    """Whether a batch may share its claim with the batches next to it."""
+
+    JOIN = "join"
+    EXCLUSIVE = "exclusive"
+
+
+@final
+class QueuedWorkKind(StrEnum):
+    """What a payload is, for whoever carries it out."""
+
+    TURN_INPUT = "turn_input"
+    PROCESS_WAKE = "process_wake"
+    SESSION_COMMAND = "session_command"
+
+
+@final
+class QueuedWorkClaimBoundary(StrEnum):
+    """Where the claimant stands: at a checkpoint of a turn that goes on, or between two turns."""
+
+    ACTIVE_TURN_CHECKPOINT = "active_turn_checkpoint"
+    IDLE = "idle"
+
+
+@final
+class MergeKind(StrEnum):
+    """How batches that join are told apart."""
+
+    NEVER = "never"
+    PAYLOAD_DEFAULT = "payload_default"
+    GROUP = "group"
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class MergeKey:
+    """Which batches a batch may share a claim with: those of the same key, and none where it is `never`.
+
+    Attributes:
+        kind: `never`, `payload_default`, or a group.
+        group_name: Name of the group; None for the other two.
+    """
+
+    kind: MergeKind = MergeKind.NEVER
+    group_name: str | None = None
+
+    @classmethod
+    def never(cls) -> Self:
+        """Share a claim with no other batch."""
+        return cls()
+
+    @classmethod
+    def payload_default(cls) -> Self:
+        """Share a claim with the batches that say the same."""
+        return cls(kind=MergeKind.PAYLOAD_DEFAULT)
+
+    @classmethod
+    def group(cls, name: str) -> Self:
+        """Share a claim with the batches of a group."""
+        return cls(kind=MergeKind.GROUP, group_name=name)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class QueuedWorkPayload:
+    """One piece of work.
+
+    Attributes:
+        kind: What it is.
+        body: Opaque bytes.
+    """
+
+    kind: QueuedWorkKind
+    body: bytes = field(repr=False)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class QueuedWorkBatchDraft:
+    """A batch, before it is queued.
+
+    Attributes:
+        session_id: Whose work it is. The session need not be there.
+        delivery_policy: When it may be claimed.
+        slot_policy: Whether it may share a claim.
+        payloads: One or more, carried out together.
+        source_key: While a batch of this key is queued, the session takes no second one: an enqueue returns the first.
+        merge_key: Which batches it may share a claim with.
+        available_at_ms: Unix milliseconds before which it is not claimed.
+    """
+
+    session_id: SessionId | str
+    delivery_policy: DeliveryPolicy
+    slot_policy: SlotPolicy
+    payloads: tuple[QueuedWorkPayload, ...]
+    source_key: str | None = None
+    merge_key: MergeKey = field(factory=MergeKey)
+    available_at_ms: int = 0
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class QueuedWorkItem:
+    """One payload of a batch, with its id."""
+
+    item_id: str
+    payload: QueuedWorkPayload
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class QueuedWorkBatch:
+    """A queued batch.
+
+    Attributes:
+        session_id: Whose work it is.
+        batch_id: Its id; one store has it once.
+        enqueue_seq: Its place: rises over all sessions, and is never used again.
+        enqueued_at_ms: When it was queued, unix milliseconds.
+        source_key: As in the draft.
+        delivery_policy: As in the draft.
+        slot_policy: As in the draft.
+        merge_key: As in the draft.
+        available_at_ms: As in the draft.
+        items: The payloads in the order of the draft.
+    """
+
+    session_id: SessionId | str
+    batch_id: str
+    enqueue_seq: int
+    enqueued_at_ms: int
+    source_key: str | None
+    delivery_policy: DeliveryPolicy
+    slot_policy: SlotPolicy
+    merge_key: MergeKey
+    available_at_ms: int
+    items: tuple[QueuedWorkItem, ...]
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class QueuedWorkCompletion:
+    """What completes a claim: all of its batches are done.
+
+    Attributes:
+        session_id: Whose work it was.
+        claim_id: The claim.
+        lease_token: Its token.
+        batch_ids: All batches of the claim.
+    """
+
+    session_id: SessionId | str
+    claim_id: str
+    lease_token: str = field(repr=False)
+    batch_ids: tuple[str, ...]
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class QueuedWorkClaim:
+    """The right to carry out some batches of a session.
+
+    Attributes:
+        session_id: Whose work it is.
+        claim_id: Names the claim.
+        owner_id: Who claimed, as it calls itself.
+        lease_token: What renew, complete and abandon are known by.
+        fencing_token: How often the first of its batches was claimed, this time included.
+        claimed_at_epoch_ms: When, unix milliseconds.
+        expires_at_epoch_ms: When it would expire, unix milliseconds, for people: observers judge by how long it was not
+            renewed on their own clock.
+        batches: What was claimed, in the order of the queue.
+    """
+
+    session_id: SessionId | str
+    claim_id: str
+    owner_id: str
+    lease_token: str = field(repr=False)
+    fencing_token: int
+    claimed_at_epoch_ms: int
+    expires_at_epoch_ms: int
+    batches: tuple[QueuedWorkBatch, ...]
+
+    def completion(self) -> QueuedWorkCompletion:
+        """What completes this claim."""
+        return QueuedWorkCompletion(
+            session_id=self.session_id,
+            claim_id=self.claim_id,
+            lease_token=self.lease_token,
+            batch_ids=tuple([batch.batch_id for batch in self.batches]),
+        )
+
+
+# As it is stored
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class EncodedBatch:
+    """A batch as it is stored; `merge` is the text of its merge key."""
+
+    session_id: SessionId
+    source_key: str | None
+    delivery: DeliveryPolicy
+    slot: SlotPolicy
+    merge: str
+    available_at: int
+    payloads: bytes = field(repr=False)
+
+
+def encode_batch(draft: QueuedWorkBatchDraft) -> EncodedBatch:
+    """A draft as it is stored. Raises `InvalidInput`: it cannot be stored and read back."""
+    if draft.source_key is not None:
+        check_name(draft.source_key, "a source key", "source_key", NAME_LIMIT)
+    if not draft.payloads:
+        raise InvalidInput(detail="a batch has one payload or more", field="payloads")
+    if not 0 <= draft.available_at_ms < INT_LIMIT:
+        raise InvalidInput(detail="a time is a whole number from 0", field="available_at_ms")
+    return EncodedBatch(
+        session_id=SessionId(draft.session_id),
+        source_key=draft.source_key,
+        delivery=draft.delivery_policy,
+        slot=draft.slot_policy,
+        merge=_encode_merge_key(draft.merge_key),
+        available_at=draft.available_at_ms,
+        payloads=_encode([(payload.kind.value, payload.body) for payload in draft.payloads]),
+    )
+
+
+def _encode_merge_key(merge_key: MergeKey) -> str:
+    if (merge_key.kind is MergeKind.GROUP) is (merge_key.group_name is None):
+        raise InvalidInput(detail="a group has a name, and the other kinds have none", field="group_name")
+    if merge_key.group_name is None:
+        return merge_key.kind.value
+    check_name(merge_key.group_name, "the name of a group", "group_name", NAME_LIMIT)
+    return f"{MergeKind.GROUP.value}:{merge_key.group_name}"
+
+
+def decode_merge_key(text: str, key: str) -> MergeKey:
+    """A stored merge key. Raises `Corrupt`."""
+    kind, mark, name = text.partition(":")
+    try:
+        return MergeKey(kind=MergeKind(kind), group_name=name if mark else None)
+    except ValueError as exc:
+        raise Corrupt(record="batch", key=key, detail="its merge key has another form") from exc
+
+
+def decode_items(data: bytes, batch_id: str) -> tuple[QueuedWorkItem, ...]:
+    """The stored payloads of a batch, with their ids. Raises `Corrupt`."""
+    try:
+        found = [QueuedWorkPayload(kind=QueuedWorkKind(kind), body=body) for kind, body in _decode(data)]
+    except (msgspec.DecodeError, ValueError) as exc:
+        raise Corrupt(record="batch", key=batch_id, detail="its payloads have another form") from exc
+    return tuple(
+        [QueuedWorkItem(item_id=f"{batch_id}:item:{place}", payload=payload) for place, payload in enumerate(found)]
+    )
+
+
+def name_of_batch(key: int) -> str:
+    """The id of a batch."""
+    return f"{_BATCH}{key}"
+
+
+def key_of_batch(batch_id: str) -> int | None:
+    """The key of a batch, or None where no batch has such an id."""
+    digits = batch_id.removeprefix(_BATCH)
+    if digits == batch_id or not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(LAST_BATCH)):
+        return None
+    key = int(digits)
+    return key if key <= LAST_BATCH and name_of_batch(key) == batch_id else None
