@@ -49,8 +49,10 @@ from tenure.persistence.writing.group import Outcome
 from .commit_channel import (
     RETRY_S,
     CommitChannel,
+    Settled,
 )
 from .decisions import (
+    Decision,
     catch_up,
     check_drops,
     decide,
@@ -264,12 +266,17 @@ class RuntimeActor(Published):
         epoch = self._store.seams.new_id()
         decision = decide(self.facts.runtime_id, self.facts.standing, event, epoch, clear_session=clear_session)
         if decision is not None:
-            result = await self.channel.commit(*decision.changes, *also)
-            self.publish_event(decision, result.values[: len(decision.changes)])
+            await self._commit_event(decision, also)
         elif also:
             await self.channel.commit(*also)
         else:
             await trio.lowlevel.checkpoint()  # nothing changes
+
+    async def _commit_event(self, decision: Decision, also: tuple[Change, ...]) -> None:
+        def publish(answers: tuple[Any, ...]) -> None:
+            self.publish_event(decision, answers[: len(decision.changes)])
+
+        await self.channel.commit(*decision.changes, *also, on_settled=_landed(publish))
 
     async def _reread(self, also: tuple[Change, ...]) -> None:
         facts, heard = self.facts, self._heard
@@ -278,8 +285,7 @@ class RuntimeActor(Published):
         if holding is not None and holding.fence_token == facts.fence_token:  # else the next commit finds that out
             decision = catch_up(facts.runtime_id, facts.standing, holding.state, self._store.seams.new_id())
         if decision is not None:
-            result = await self.channel.commit(*decision.changes, *also)
-            self.publish_event(decision, result.values[: len(decision.changes)])
+            await self._commit_event(decision, also)
             self.facts.has_work = True  # the inbox is as somebody else has left it
         elif also:
             await self.channel.commit(*also)
@@ -298,30 +304,35 @@ class RuntimeActor(Published):
 
     async def _hold(self, reason: str | None, detail: str | None, first: tuple[Change, ...]) -> None:
         check_drops(self.facts, first)
-        await self.channel.commit(*first, Hold(runtime_id=self.facts.runtime_id, reason=reason, detail=detail))
-        if reason is None:
-            # What it was held for, or a run that waited for its retry, is in the inbox still.
-            self.facts.has_work = self.facts.has_work or self.facts.is_kept_from_work
-            self.facts.failures, self.facts.not_before = "[]", None
-        self.publish_held(reason, detail)
+
+        def publish(_: tuple[Any, ...]) -> None:
+            if reason is None:
+                # What it was held for, or a run that waited for its retry, is in the inbox still.
+                self.facts.has_work = self.facts.has_work or self.facts.is_kept_from_work
+                self.facts.failures, self.facts.not_before = "[]", None
+            self.publish_held(reason, detail)
+
+        hold = Hold(runtime_id=self.facts.runtime_id, reason=reason, detail=detail)
+        await self.channel.commit(*first, hold, on_settled=_landed(publish))
 
     async def _cancel_run(self, change: Change) -> bool:
-        reason = AbandonReason.CANCELLED
-        result = await self.channel.commit(change)
-        abandoned: tuple[InputId, ...] = result.values[0]
-        if self.facts.standing.state is RuntimeState.RUNNING:
-            self.publish_run(LifecycleEvent.CANCEL_RUN)
-        self.facts.not_before = None
-        self.worker.stop()
-        self.listener.abandoned(self.facts.runtime_id, abandoned, reason)
-        return bool(abandoned)
+        def publish(answers: tuple[Any, ...]) -> None:
+            if self.facts.standing.state is RuntimeState.RUNNING:
+                self.publish_run(LifecycleEvent.CANCEL_RUN)
+            self.facts.not_before = None
+            self.worker.stop()
+            self.listener.abandoned(self.facts.runtime_id, answers[0], AbandonReason.CANCELLED)
+
+        result = await self.channel.commit(change, on_settled=_landed(publish))
+        return bool(result.values[0])
 
     async def _cancel_input(self, input_id: InputId, change: Change) -> bool:
-        result = await self.channel.commit(change)
-        cancelled: bool = result.values[0]
-        if cancelled:
-            self.listener.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
-        return cancelled
+        def publish(answers: tuple[Any, ...]) -> None:
+            if answers[0]:
+                self.listener.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
+
+        result = await self.channel.commit(change, on_settled=_landed(publish))
+        return bool(result.values[0])
 
     # Runs, one after another
 
@@ -381,3 +392,13 @@ class RuntimeActor(Published):
     async def _sleep_until(self, not_before: float) -> None:
         await trio.sleep_until(not_before)
         self._look()
+
+
+def _landed(publish: Callable[[tuple[Any, ...]], None]) -> Settled:
+    """The callback of a commit that is published, with its answers, where it has landed."""
+
+    def settled(outcome: Outcome) -> None:
+        if isinstance(outcome, CommitResult):
+            publish(outcome.values)
+
+    return settled

@@ -25,6 +25,7 @@ import trio
 
 import tenure
 import tenure.asyncio
+from tenure.supervisor.supervisor import host_of
 
 WATCHDOG_S: Final = 30.0
 TURNS: Final = 300
@@ -95,7 +96,7 @@ class Story:
                 if found.phase != "consumed":
                     message = f"acknowledged input {key!r} has ended as {found.phase}, {found.reason}"
                     raise InterruptFailure(message)
-            if any(facts.why_held is not None for facts in supervisor.owned):
+            if any(facts.why_held is not None for facts in host_of(supervisor).owned.all):
                 message = "a runtime is held"
                 raise InterruptFailure(message)
             async with supervisor.store.read_connection() as connection:

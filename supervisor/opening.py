@@ -18,7 +18,7 @@ from tenure.persistence.seams.nursery import background
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store
 
-from .hosting.passivation import passivate_idle
+from .host import Host
 from .process_signals import (
     forked_children_start_afresh,
     sigterm_ends_normally,
@@ -28,7 +28,7 @@ from .runs.behaviour import (
     BehaviourFunction,
     as_behaviours,
 )
-from .supervisor import Supervisor
+from .supervisor import Supervisor, host_of
 
 DRAIN_S: Final = 10.0
 """Seconds that a normal exit lets runs come to their end, where nothing else is said."""
@@ -70,22 +70,24 @@ async def open_supervisor(
         async with open_store(target, durability=durability, limits=limits, seams=seams) as store:
             async with background() as body:
                 supervisor = Supervisor(store, known, body.nursery)
-                supervisor.start_soon(partial(_watch_store, supervisor))
-                supervisor.start_soon(partial(passivate_idle, supervisor))
+                host = host_of(supervisor)
+                tasks = host.tasks
+                tasks.start_soon(partial(_watch_store, host))
+                tasks.start_soon(host.actors.passivate_idle)
                 try:
                     with body:
-                        await supervisor.watch.start()
+                        await host.watch.start()
                         # From here on, and not before: a body that is never entered is an error of its own. Where SIGTERM has
                         # come already, the body ends at its first checkpoint.
-                        sigterm.ends(supervisor.body.cancel)
-                        with supervisor.body:
+                        sigterm.ends(tasks.body.cancel)
+                        with tasks.body:
                             yield supervisor
-                    if body.left_normally and supervisor.failure is None:
-                        await _drain(supervisor, drain_s)
+                    if body.left_normally and tasks.failure is None:
+                        await _drain(host, drain_s)
                 finally:
-                    supervisor.close()
-            if supervisor.failure is not None and (body.left_normally or _only_tells(body.error, supervisor.failure)):
-                raise supervisor.failure
+                    host.close()
+            if tasks.failure is not None and (body.left_normally or _only_tells(body.error, tasks.failure)):
+                raise tasks.failure
             body.reraise()
 
 
@@ -97,15 +99,15 @@ def _only_tells(error: BaseException | None, failure: BaseException) -> bool:
     return isinstance(error, (type(failure), trio.Cancelled))
 
 
-async def _watch_store(supervisor: Supervisor) -> None:
+async def _watch_store(host: Host) -> None:
     try:
-        supervisor.end_with(await supervisor.store.wait_broken())
+        host.tasks.end_with(await host.store.wait_broken())
     except Closed as exc:
-        supervisor.end_with(exc)  # somebody shut the store down below it
+        host.tasks.end_with(exc)  # it was shut down below the supervisor
 
 
-async def _drain(supervisor: Supervisor, drain_s: float) -> None:
+async def _drain(host: Host, drain_s: float) -> None:
     with trio.move_on_after(drain_s):
         async with trio.open_nursery() as nursery:  # owned by this wait
-            for actor in supervisor.actors:
+            for actor in host.owned.actors:
                 nursery.start_soon(actor.drain)

@@ -106,10 +106,10 @@ from .supervisor.accepting.tickets import (
 )
 from .supervisor.handles.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.handles.runtime import Runtime as Runtime
-from .supervisor.hosting.recovery import UnownedRuntime as UnownedRuntime
 from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.operators.own_state import OwnState as OwnState
 from .supervisor.operators.reading import Backlog as Backlog
+from .supervisor.operators.unowned import UnownedRuntime as UnownedRuntime
 from .supervisor.runs.behaviour import Behaviour as Behaviour
 from .supervisor.runs.restart import RestartPolicy as RestartPolicy
 from .supervisor.runs.run import Run as Run

@@ -7,12 +7,15 @@ from typing import Final, TypeVar
 
 import trio
 
-from tenure.errors import CannotOpen, NoThread
+from tenure.errors import CannotOpen, Contended, DiskFull, NoThread
 
 T = TypeVar("T")
 
 AGAIN_S: Final = 0.25
 """Seconds until it is tried again."""
+
+NOT_NOW: Final = (Contended, DiskFull, CannotOpen, NoThread)
+"""Another process's lock, no room, descriptor or thread: nothing happened, and a task of the host tries again later."""
 
 
 async def patiently(read: Callable[[], Awaitable[T]]) -> T:

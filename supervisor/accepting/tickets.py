@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable
 from copy import copy
+from functools import partial
 from typing import final
 
 import trio
@@ -23,6 +24,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunBoundaryReceipt,
 )
+from tenure.persistence.store import Store
 
 
 @final
@@ -44,6 +46,45 @@ class Outcome:
 
 
 @final
+class Fate:
+    """What becomes of one input, as far as it is known here: shared by the tickets of that input.
+
+    Attributes:
+        outcome: How it ended, or why that will not be known here; None before.
+    """
+
+    __slots__ = ("__weakref__", "_event", "_read", "outcome")
+
+    def __init__(self, read: Callable[[], Awaitable[Outcome]] | None) -> None:
+        """Nothing is known; `read` fetches the outcome of an input that had ended before."""
+        self.outcome: Outcome | Error | None = None
+        self._read = read
+        self._event: trio.Event | None = None
+
+    def settle(self, outcome: Outcome | Error) -> None:
+        """The input has ended, or that will not be known here. The first counts."""
+        if self.outcome is None:
+            self.outcome = outcome
+            if self._event is not None:
+                self._event.set()
+
+    async def wait(self) -> Outcome | Error:
+        """Wait until it is settled."""
+        if self.outcome is None and self._read is not None:
+            self.settle(await self._read())
+        if self.outcome is None:
+            if self._event is None:
+                self._event = trio.Event()
+            await self._event.wait()
+        else:
+            await trio.lowlevel.checkpoint()
+        if self.outcome is None:
+            message = "a ticket was woken without an outcome"
+            raise RuntimeError(message)
+        return self.outcome
+
+
+@final
 class Ticket:
     """The claim on one input's outcome. Found again after a restart by input id or key.
 
@@ -53,28 +94,19 @@ class Ticket:
         deduplicated: Whether the idempotency key was known and nothing was written.
     """
 
-    __slots__ = ("__weakref__", "_event", "_outcome", "_read", "deduplicated", "input_id", "runtime_id")
+    __slots__ = ("_fate", "deduplicated", "input_id", "runtime_id")
 
-    def __init__(
-        self,
-        runtime_id: LogicalRuntimeId,
-        input_id: InputId,
-        *,
-        deduplicated: bool,
-        read: Callable[[Ticket], Awaitable[Outcome]] | None,
-    ) -> None:
-        """Made by `Tickets`; `read` fetches the outcome of an input that had ended before."""
+    def __init__(self, runtime_id: LogicalRuntimeId, input_id: InputId, *, deduplicated: bool, fate: Fate) -> None:
+        """Made by `Tickets`."""
         self.runtime_id = runtime_id
         self.input_id = input_id
         self.deduplicated = deduplicated
-        self._read = read
-        self._outcome: Outcome | Error | None = None
-        self._event: trio.Event | None = None
+        self._fate = fate
 
     @property
     def outcome(self) -> Outcome | None:
         """The outcome as far as this ticket has heard of it."""
-        return self._outcome if isinstance(self._outcome, Outcome) else None
+        return self._fate.outcome if isinstance(self._fate.outcome, Outcome) else None
 
     async def wait_outcome(self) -> Outcome:
         """Wait until the input has ended, and say how.
@@ -85,35 +117,10 @@ class Ticket:
 
         Cancellation: ends the wait and changes nothing.
         """
-        if self._outcome is None and self._read is not None:
-            self.settle(await self._read(self))
-        if self._outcome is None:
-            if self._event is None:
-                self._event = trio.Event()
-            await self._event.wait()
-        else:
-            await trio.lowlevel.checkpoint()
-        if isinstance(self._outcome, Error):
-            raise copy(self._outcome)  # one for each who waits: a traceback grows with every raise
-        if self._outcome is None:
-            message = "a ticket was woken without an outcome"
-            raise RuntimeError(message)
-        return self._outcome
-
-    def follow(self, other: Ticket) -> None:
-        """The supervisor's: wait on another ticket of the same input."""
-
-        async def read(_: Ticket) -> Outcome:
-            return await other.wait_outcome()
-
-        self._read = read
-
-    def settle(self, outcome: Outcome | Error) -> None:
-        """The supervisor's: the input has ended, or nobody will know here."""
-        if self._outcome is None:
-            self._outcome = outcome
-            if self._event is not None:
-                self._event.set()
+        outcome = await self._fate.wait()
+        if isinstance(outcome, Error):
+            raise copy(outcome)  # one for each who waits: a traceback grows with every raise
+        return outcome
 
 
 def stored_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_id: InputId) -> Outcome | None:
@@ -131,56 +138,59 @@ def stored_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_i
 
 @final
 class Tickets:
-    """The tickets that somebody holds. A ticket that was dropped costs nothing."""
+    """The tickets that are held. A ticket that was dropped costs nothing."""
 
-    def __init__(self, read: Callable[[Ticket], Awaitable[Outcome]]) -> None:
-        """`read` fetches a stored outcome."""
-        self._read = read
+    def __init__(self, store: Store) -> None:
+        """No ticket yet; the outcomes of inputs that have ended are read from the store."""
+        self._store = store
         self._closed: Error | None = None
-        self._held: weakref.WeakValueDictionary[tuple[LogicalRuntimeId, InputId], Ticket] = (
-            weakref.WeakValueDictionary()
-        )
+        self._held: weakref.WeakValueDictionary[tuple[LogicalRuntimeId, InputId], Fate] = weakref.WeakValueDictionary()
 
     def issue(
         self, runtime_id: LogicalRuntimeId, input_id: InputId, phase: InputPhase, *, deduplicated: bool
     ) -> Ticket:
-        """The ticket of an input. Called in the callback that learns of it, before its end can be published."""
+        """A ticket of an input. Called in the callback that learns of it, before its end can be published."""
         key = runtime_id, input_id
-        known = self._held.get(key)
-        if known is not None and known.deduplicated == deduplicated:
-            return known
-        ended = is_terminal(phase)
-        ticket = Ticket(runtime_id, input_id, deduplicated=deduplicated, read=self._read if ended else None)
+        if is_terminal(phase):
+            fate = Fate(partial(self._read_outcome, runtime_id, input_id))
+        else:
+            known = self._held.get(key)
+            self._held[key] = fate = known if known is not None else Fate(None)
         if self._closed is not None:
-            ticket.settle(self._closed)  # it has landed while the host closes
-        elif known is not None and not ended:
-            # Two tickets for one input, one of them by a repeated accept: the second waits on the first.
-            ticket.follow(known)
-        elif not ended:
-            self._held[key] = ticket
-        return ticket
+            fate.settle(self._closed)  # its input has landed while the host closes
+        return Ticket(runtime_id, input_id, deduplicated=deduplicated, fate=fate)
 
     def settle(self, runtime_id: LogicalRuntimeId, input_id: InputId, outcome: Outcome | Error) -> None:
-        """Publish an input's end, or why nobody will know it."""
-        ticket = self._held.pop((runtime_id, input_id), None)
-        if ticket is not None:
-            ticket.settle(outcome)
+        """Publish an input's end, or why it will not be known here."""
+        fate = self._held.pop((runtime_id, input_id), None)
+        if fate is not None:
+            fate.settle(outcome)
 
     @property
     def any_waiting(self) -> bool:
-        """Whether somebody here waits for an input's end."""
+        """Whether a ticket is held of an input whose end is not known."""
         return bool(self._held)
 
     def waiting(self) -> list[tuple[LogicalRuntimeId, InputId]]:
-        """The inputs whose end somebody here waits for."""
+        """The inputs with such tickets."""
         return list(self._held)
+
+    async def find_outcome(self, runtime_id: LogicalRuntimeId, input_id: InputId) -> Outcome | None:
+        """How an input ended, as it is stored, or None where it has not ended. Raises `NotFound`."""
+        return await self._store.read(partial(stored_outcome, runtime_id=runtime_id, input_id=input_id))
 
     def close(self, error: Error) -> None:
         """Answer everyone who still waits, and whoever still gets a ticket."""
         self._closed = error
         # By references, a list made in one go: another thread (tenure.asyncio) may drop a ticket at any moment.
         for reference in self._held.valuerefs():
-            ticket = reference()
-            if ticket is not None:
-                ticket.settle(error)
+            fate = reference()
+            if fate is not None:
+                fate.settle(error)
         self._held.clear()
+
+    async def _read_outcome(self, runtime_id: LogicalRuntimeId, input_id: InputId) -> Outcome:
+        outcome = await self.find_outcome(runtime_id, input_id)
+        if outcome is None:
+            raise NotFound(what="outcome of input", key=input_id)
+        return outcome

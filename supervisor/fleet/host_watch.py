@@ -10,29 +10,25 @@ others wrote, and at once where a host was marked lost.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar, final
+from typing import Final, final
 
 import trio
 from attrs import frozen
 
-from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NoThread, StoreBroken
+from tenure.errors import Closed, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.ownership import (
-    ownership,
     requests,
 )
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.facets.ownership.requests import StoredRequest
-from tenure.persistence.model.texts import as_defect
-from tenure.persistence.model.values import (
-    InputId,
-    LogicalRuntimeId,
-)
+from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import is_for_others
+from tenure.persistence.store import Store
 from tenure.persistence.writing.host_row import (
     OtherHost,
     OtherHosts,
@@ -42,32 +38,28 @@ from tenure.persistence.writing.host_row import (
     other_hosts,
     sight,
 )
-from tenure.supervisor.accepting.tickets import (
-    Outcome,
-    stored_outcome,
+from tenure.supervisor.accepting.doubts import (
+    Doubts,
+    Ended,
+    TicketKey,
+    ended,
 )
-from tenure.supervisor.hosting.recovery import recover
+from tenure.supervisor.hosting.mending import Mending
+from tenure.supervisor.hosting.owned import Owned
+from tenure.supervisor.hosting.takeovers import Takeovers
+from tenure.supervisor.hosting.tasks import Tasks
+from tenure.supervisor.operators.log import HostLog
 
-if TYPE_CHECKING:
-    from tenure.supervisor.supervisor import Supervisor
-
-T = TypeVar("T")
-
-LOOK_AGAIN_S: Final = 1.0
-"""Seconds after which a wait for something stored reads again, also where no other host wrote: this one may have."""
+from .news import News
+from .requests import Requests
 
 LATE_S: Final = 1.0
 """Seconds that the loop may stand still before a line of the log says so; a lease ends at `Limits.lease_s` of it."""
 
-NOT_NOW: Final = (Contended, DiskFull, CannotOpen, NoThread)
-"""Another process's lock, no room, descriptor or thread: nothing happened, and a task of the host tries again later."""
-
-TicketKey = tuple[LogicalRuntimeId, InputId]
-
 
 @final
 @frozen(kw_only=True, slots=True)
-class News:
+class Written:
     """What other hosts wrote since the last look, as far as it matters here.
 
     Attributes:
@@ -80,27 +72,41 @@ class News:
     newest_input: int
     arrived: tuple[inputs.Arrival, ...]
     requests: tuple[StoredRequest, ...]
-    outcomes: tuple[tuple[TicketKey, Outcome | Error], ...]
+    outcomes: tuple[Ended, ...]
 
 
 @final
 class HostWatch:
     """Looks at the other hosts for as long as the supervisor lives."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        owned: Owned,
+        takeovers: Takeovers,
+        requests: Requests,
+        news: News,
+        doubts: Doubts,
+        mending: Mending,
+        tasks: Tasks,
+        log: HostLog,
+    ) -> None:
         """Look at nothing yet."""
-        self._supervisor = supervisor
-        self._store = supervisor.store
+        self._store = store
+        self._owned = owned
+        self._takeovers = takeovers
+        self._requests = requests
+        self._news = news
+        self._doubts = doubts
+        self._mending = mending
+        self._tasks = tasks
+        self._log = log
         self._seen: OtherHosts | None = None
         self._sightings: Sightings = {}
         self._looked_at = 0.0
         self._newest_input = 0
-        self._stirred = False
-        self._news = trio.Event()
-        self._left = False
-        self._hurry = trio.Event()
-        self._unsure: set[LogicalRuntimeId] = set()
-        self._store.on_rejoined(self._rejoined)
+        store.on_rejoined(self._rejoined)
 
     async def start(self) -> None:
         """Take over what is there to be taken, and begin to watch."""
@@ -108,44 +114,9 @@ class HostWatch:
         # Read before anything is taken over: whatever is accepted elsewhere later is newer.
         self._newest_input = await self._store.read(inputs.newest)
         if self._store.shared:
-            self._supervisor.start_soon(self._watch)
-        await recover(self._supervisor)
-        self._supervisor.start_soon(self._take_over_what_is_left)
-
-    def stir(self) -> None:
-        """Read the news at the next look even if nobody wrote: somebody here waits for something new."""
-        self._stirred = True
-
-    def doubt(self, runtime_id: LogicalRuntimeId) -> None:
-        """A runtime has just come to this host: what ended before, elsewhere or in its repair, nobody here has published."""
-        if not self._supervisor.tickets.any_waiting:
-            return
-        if not self._unsure:
-            self._supervisor.start_soon(self._clear_doubts)
-        self._unsure.add(runtime_id)
-
-    def leave_over(self) -> None:
-        """Something could not be taken over now; try again at the next renewal."""
-        self._left = True
-
-    async def wait_for(self, read: Callable[[Statements], T | None]) -> T:
-        """Wait until a read of what is stored finds something; it is repeated at once whenever other hosts have written."""
-        while True:
-            news = self._news
-            found = await self._store.read(read)
-            if found is not None:
-                return found
-            with trio.move_on_after(LOOK_AGAIN_S):
-                await news.wait()
-
-    async def wait_free(self, runtime_id: LogicalRuntimeId) -> None:
-        """Wait until no other living host owns a runtime; this one may, by then."""
-
-        def free(statements: Statements) -> bool | None:
-            found = ownership.find_holding(statements, runtime_id)
-            return True if found is None or found.owner in (None, self._store.host) else None
-
-        await self.wait_for(free)
+            self._tasks.start_soon(self._watch)
+        await self._takeovers.recover()
+        self._tasks.start_soon(self._take_over_what_is_left)
 
     async def bury(self, incarnation: str) -> bool:
         """Whether a host that holds something here is dead, or has gone meanwhile; marks it lost where it is."""
@@ -170,7 +141,7 @@ class HostWatch:
         while True:
             await self._nap(self._store.limits.poll_s)
             if not await self._safely(self._look):
-                self._stirred = True  # the next look tries again, and reads what this one did not
+                self._news.stir()  # the next look tries again, and reads what this one did not
 
     async def _nap(self, seconds: float) -> None:
         """Sleep, and say so where the loop came back late: then code of a behaviour has blocked it, or the process stood still.
@@ -182,19 +153,17 @@ class HostWatch:
         late_s = min(trio.current_time() - began, time.perf_counter() - real_began) - seconds
         if late_s >= LATE_S:
             # Asked now and not before each nap: a run that blocked cannot have ended, since its end is a commit.
-            running = [each.runtime_id for each in self._supervisor.owned if each.run_id is not None]
-            self._supervisor.log.loop_blocked(late_s, running)
+            running = [each.runtime_id for each in self._owned.all if each.run_id is not None]
+            self._log.loop_blocked(late_s, running)
 
     async def _take_over_what_is_left(self) -> None:
         while True:
             with trio.move_on_after(self._store.limits.renew_s):
-                await self._hurry.wait()
-            self._hurry = trio.Event()
-            if self._left:
-                self._left = False
-                if not await self._safely(partial(recover, self._supervisor)):
-                    self._left = True  # the next renewal tries again
-                self.stir()  # requests for what is ours from now on
+                await self._takeovers.wait_hurry()
+            if self._takeovers.begin_left():
+                if not await self._safely(self._takeovers.recover):
+                    self._takeovers.leave_over()  # the next renewal tries again
+                self._news.stir()  # requests for what is ours from now on
 
     async def _safely(self, look: Callable[[], Awaitable[None]]) -> bool:
         """Look, and return whether that could be done now. Only a store that has stopped, or was closed, ends the watch."""
@@ -208,7 +177,7 @@ class HostWatch:
             if is_for_others(exc):
                 raise
             # Nothing that is stored, and no mistake in reading it, ends a host.
-            self._supervisor.log.look_failed(exc)
+            self._log.look_failed(exc)
             return False
         return True
 
@@ -226,13 +195,15 @@ class HostWatch:
         frozen_hosts = lapsed(self._sightings, now=before, lease_s=limits.lease_s)
         judged = [(host, None if host in dead else host.counter) for host in seen.living]
         await self._mark_lost([each for each in judged if each[0] in dead or each[0].host in frozen_hosts])
-        if seen != self._seen or self._stirred:
+        if seen != self._seen or self._news.stirred:
             gone = self._seen is not None and not {each.host for each in self._seen.living} <= {
                 each.host for each in seen.living
             }
-            self._stirred, self._seen, self._left = False, seen, True
-            if gone:
-                self._hurry.set()  # closed, or marked lost by another one: what it owned is there to be taken
+            self._news.settle()
+            self._seen = seen
+            self._takeovers.leave_over(
+                hurry=gone
+            )  # closed, or marked lost by another one: what it owned is there to be taken
             await self._read_news()
 
     def _read_hosts(self, statements: Statements) -> tuple[OtherHosts, list[OtherHost]]:
@@ -246,83 +217,48 @@ class HostWatch:
         marked = (await self._store.commit(Commit(changes=changes))).values
         for (host, counter), now in zip(judged, marked, strict=True):
             if now:
-                self._supervisor.log.host_lost(host.incarnation, seized=counter is None)
+                self._log.host_lost(host.incarnation, seized=counter is None)
             if counter is None:
                 self._store.proofs.let_go(host.incarnation)
-        self._left = True
-        self._hurry.set()
+        self._takeovers.leave_over(hurry=True)
 
     async def _read_news(self) -> None:
-        waiting = [key for key in self._supervisor.tickets.waiting() if not self._supervisor.owns(key[0])]
-        news = await self._store.read(partial(_read_news, self._store.host, self._newest_input, waiting))
-        self._newest_input = news.newest_input
-        for arrival in news.arrived:
-            with self._supervisor.mending.net(arrival.runtime_id):
-                self.doubt(arrival.runtime_id)  # what came in elsewhere may have taken the place of what waits here
+        waiting = [key for key in self._doubts.waiting() if not self._owned.owns(key[0])]
+        written = await self._store.read(partial(_read_news, self._store.host, self._newest_input, waiting))
+        self._newest_input = written.newest_input
+        for arrival in written.arrived:
+            with self._mending.net(arrival.runtime_id):
+                self._doubts.doubt(
+                    arrival.runtime_id
+                )  # what came in elsewhere may have taken the place of what waits here
                 if arrival.waits:  # else its actor has it already, and would begin a run for nothing
-                    self._supervisor.wake(arrival.runtime_id, steered=arrival.steers)
-        self._tell(news.outcomes)
-        for request in news.requests:
-            with self._supervisor.mending.net(request.runtime_id):
-                self._supervisor.requests.carry_out(request)
-        self._news.set()
-        self._news = trio.Event()
-
-    async def _clear_doubts(self) -> None:
-        unsure, self._unsure = self._unsure, set()
-        waiting = [key for key in self._supervisor.tickets.waiting() if key[0] in unsure]
-        while waiting:
-            try:
-                self._tell(await self._store.read(partial(_ended, waiting=waiting)))
-            except NOT_NOW:
-                await trio.sleep(self._store.limits.poll_s)
-            except Error:
-                raise
-            except Exception as exc:  # noqa: BLE001 - whoever waits here hears it, and nobody else
-                self._tell([(key, as_defect(exc)) for key in waiting])
-                break
-            else:
-                break
-
-    def _tell(self, outcomes: Iterable[tuple[TicketKey, Outcome | Error]]) -> None:
-        for (runtime_id, input_id), outcome in outcomes:
-            self._supervisor.tickets.settle(runtime_id, input_id, outcome)
+                    self._takeovers.wake(arrival.runtime_id, steered=arrival.steers)
+        self._doubts.publish(written.outcomes)
+        for request in written.requests:
+            with self._mending.net(request.runtime_id):
+                self._requests.carry_out(request)
+        self._news.arrive()
 
     def _rejoined(self, rejoined: Rejoined) -> None:
         # This host was judged dead. What another one took since is lost here; all else goes on under its old token.
         lost = [
             facts
-            for facts in self._supervisor.owned
+            for facts in self._owned.all
             if not facts.is_destroyed  # nobody's
             and rejoined.owned.get(facts.runtime_id) != facts.fence_token
         ]
         for facts in lost:
-            self._supervisor.lose(facts, Closed(what=f"ownership of runtime {facts.runtime_id}"))
-        self._supervisor.log.rejoined(rejoined.host.incarnation, kept=len(self._supervisor.owned), lost=len(lost))
-        self.stir()
+            self._owned.lose(facts, Closed(what=f"ownership of runtime {facts.runtime_id}"))
+        self._log.rejoined(rejoined.host.incarnation, kept=len(self._owned.all), lost=len(lost))
+        self._news.stir()
 
 
-def _read_news(host: int, after: int, waiting: list[TicketKey], statements: Statements) -> News:
+def _read_news(host: int, after: int, waiting: list[TicketKey], statements: Statements) -> Written:
     newest = inputs.newest(statements)
-    return News(
+    return Written(
         newest_input=newest,
         # Fewer than there were: some were pruned, and their numbers may come again.
         arrived=inputs.arrived(statements, host, after if newest >= after else 0),
         requests=tuple(requests.waiting_for(statements, host)),
-        outcomes=tuple(_ended(statements, waiting)),
+        outcomes=tuple(ended(statements, waiting)),
     )
-
-
-def _ended(statements: Statements, waiting: list[TicketKey]) -> list[tuple[TicketKey, Outcome | Error]]:
-    found: list[tuple[TicketKey, Outcome | Error]] = []
-    for runtime_id, input_id in waiting:
-        try:
-            outcome = stored_outcome(statements, runtime_id, input_id)
-        except Error as exc:  # gone, or damaged: this one waiter hears it
-            found.append(((runtime_id, input_id), exc))
-        except Exception as exc:  # noqa: BLE001 - and so with a mistake of ours
-            found.append(((runtime_id, input_id), as_defect(exc)))
-        else:
-            if outcome is not None:
-                found.append(((runtime_id, input_id), outcome))
-    return found

@@ -8,10 +8,10 @@ which may be this supervisor; the owner lets go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
+from typing import Any, Final, Generic, TypeVar, final
 
 import trio
 from attrs import define, frozen
@@ -54,7 +54,16 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
+from tenure.persistence.store import Store
+from tenure.supervisor.accepting.doubts import Doubts
+from tenure.supervisor.hosting.actors import Actors
+from tenure.supervisor.hosting.mending import Mending
+from tenure.supervisor.hosting.owned import Owned
+from tenure.supervisor.hosting.takeovers import Takeovers
+from tenure.supervisor.hosting.tasks import Tasks
+from tenure.supervisor.runs.behaviour import Behaviour
 
+from .news import News
 from .verbs import (
     Done,
     Drop,
@@ -65,9 +74,6 @@ from .verbs import (
     read_verb,
     write_verb,
 )
-
-if TYPE_CHECKING:
-    from tenure.supervisor.supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -119,10 +125,29 @@ class _Asking(Generic[T]):
 class Requests:
     """Asks owners elsewhere, and carries out what they are asked here."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        behaviours: Mapping[str, Behaviour],
+        owned: Owned,
+        actors: Actors,
+        takeovers: Takeovers,
+        news: News,
+        doubts: Doubts,
+        mending: Mending,
+        tasks: Tasks,
+    ) -> None:
         """Ask nothing yet."""
-        self._supervisor = supervisor
-        self._store = supervisor.store
+        self._store = store
+        self._behaviours = behaviours
+        self._owned = owned
+        self._actors = actors
+        self._takeovers = takeovers
+        self._news = news
+        self._doubts = doubts
+        self._mending = mending
+        self._tasks = tasks
         self._busy: set[str] = set()
 
     # Asking
@@ -156,13 +181,13 @@ class Requests:
 
     async def _ask_once(self, asking: _Asking[T]) -> _Answered[T] | None:
         runtime_id = asking.request.runtime_id
-        asked = await self._supervisor.watch.wait_for(partial(_changed, asking.request, asking.handled))
+        asked = await self._news.wait_for(partial(_changed, asking.request, asking.handled))
         if asked.answer is not None:
             return _Answered(answer=asking.verb.answer(_value(asked.answer)))
         asking.handled = -1
-        if self._supervisor.owns(runtime_id):
+        if self._owned.owns(runtime_id):
             if not asking.stored:
-                return _Answered(answer=await self.perform(self._supervisor.facts(runtime_id), asking.verb))
+                return _Answered(answer=await self.perform(self._owned.facts(runtime_id), asking.verb))
             asking.handled = asked.holding.owner
         elif asked.holding.owner is not None:
             if not asking.stored:
@@ -172,14 +197,14 @@ class Requests:
         elif not await self._take_over(asked.holding.kind, runtime_id):
             return await self._settle_unowned(asking, asked.holding)
         else:
-            self._supervisor.watch.stir()
+            self._news.stir()
         return None
 
     async def _take_over(self, kind: str | None, runtime_id: LogicalRuntimeId) -> bool:
-        if kind is None or kind not in self._supervisor.behaviours:
+        if kind is None or kind not in self._behaviours:
             return False
-        await self._supervisor.takeovers.take_quietly(runtime_id, kind)
-        return self._supervisor.owns(runtime_id)
+        await self._takeovers.take_quietly(runtime_id, kind)
+        return self._owned.owns(runtime_id)
 
     async def _settle_unowned(self, asking: _Asking[T], holding: ownership.Holding) -> _Answered[T] | None:
         try:
@@ -208,7 +233,7 @@ class Requests:
         if not any(isinstance(change, RenewToken) for change in changes):
             # A frozen host that wakes may still hold the last token: what it knows is old from now on.
             changes.append(RenewToken(runtime_id=runtime_id))
-        behaviour = self._supervisor.behaviours.get(holding.kind or "")
+        behaviour = self._behaviours.get(holding.kind or "")
         max_crashes = MAX_CRASHES if behaviour is None else behaviour.restart.max_crashes
         changes.append(ReleaseOwnership(runtime_id=runtime_id, max_crashes=max_crashes))
         if asking.stored:
@@ -219,48 +244,49 @@ class Requests:
         except StaleFence:
             return None
         answer = asking.verb.answer(None if nothing else result.values[0])
-        self._supervisor.watch.doubt(runtime_id)
+        self._doubts.doubt(runtime_id)
         self._wake(runtime_id, answer)
         return _Answered(answer=answer)
 
     def _wake(self, runtime_id: LogicalRuntimeId, answer: object) -> None:
         """What a retry has queued, here or with the target of a send, waits for a run."""
-        self._supervisor.wake(answer.runtime_id if isinstance(answer, Retried) else runtime_id)
+        self._takeovers.wake(answer.runtime_id if isinstance(answer, Retried) else runtime_id)
 
     # Carrying out
 
     def carry_out(self, request: StoredRequest) -> None:
         """Carry out a stored request for a runtime of this supervisor, unless that is being done already."""
-        if request.request_id not in self._busy and self._supervisor.owns(request.runtime_id):
+        if request.request_id not in self._busy and self._owned.owns(request.runtime_id):
             self._busy.add(request.request_id)
-            self._supervisor.start_soon(partial(self._carry_out, request), request.runtime_id)
+            defect = partial(self._mending.distrust, request.runtime_id)
+            self._tasks.start_soon(partial(self._carry_out, request), defect)
 
     async def perform(self, facts: RuntimeFacts, verb: Verb[T], done: Done | None = None) -> T:
         """Carry out a verb for a runtime of this supervisor; durable when this returns. Raises what the verb raises."""
-        answer = await verb.perform(self._supervisor.actor(facts), done)
+        answer = await verb.perform(self._actors.of(facts), done)
         if isinstance(verb, Reread):
-            self._supervisor.watch.doubt(facts.runtime_id)  # what it ended, tickets here have not heard of
+            self._doubts.doubt(facts.runtime_id)  # what it ended, tickets here have not heard of
         if isinstance(answer, Retried):
-            self._supervisor.wake(answer.runtime_id)
+            self._takeovers.wake(answer.runtime_id)
         return answer
 
     async def _carry_out(self, request: StoredRequest) -> None:
         done = _done(request)
         try:
-            facts = self._supervisor.facts(request.runtime_id)
+            facts = self._owned.facts(request.runtime_id)
             try:
                 verb = read_verb(request.verb, request.arguments, request.request_id)
                 await self.perform(facts, verb, done)
             except (Closed, StaleFence, StoreBroken, DiskFull, Contended):
                 raise
             except Exception as exc:  # noqa: BLE001 - whoever asked hears it, also of a mistake of ours
-                await self._supervisor.actor(facts).commit(done.finish(_encode_error(exc)))
+                await self._actors.of(facts).commit(done.finish(_encode_error(exc)))
         except (Closed, StaleFence, NotFound, RuntimeDestroyed):
             # The runtime is another host's now, and so is the request; or it was answered in between; or it was destroyed, and
             # whoever asked finds a runtime that nobody owns, and refuses for himself.
             return
         except (DiskFull, Contended):
-            self._supervisor.watch.stir()  # nothing happened; the next look finds the request again
+            self._news.stir()  # nothing happened; the next look finds the request again
         finally:
             self._busy.discard(request.request_id)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar, Unpack, final
+from typing import TypeVar, Unpack, final
 
 from tenure.errors import NotFound
 from tenure.persistence.engines.engine import Statements
@@ -14,17 +13,17 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
+from tenure.supervisor.accepting.ingress import Ingress
 from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket
+from tenure.supervisor.fleet.news import News
+from tenure.supervisor.fleet.requests import Requests
 from tenure.supervisor.fleet.verbs import Verb
 
 from .handle import (
     Handle,
     states_of,
 )
-
-if TYPE_CHECKING:
-    from tenure.supervisor.supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -41,18 +40,22 @@ class ForeignRuntime(Handle):
         kind: Names its behaviour.
     """
 
-    def __init__(self, supervisor: Supervisor, runtime_id: LogicalRuntimeId, kind: str) -> None:
+    def __init__(
+        self, runtime_id: LogicalRuntimeId, kind: str, requests: Requests, news: News, ingress: Ingress
+    ) -> None:
         """Made by `Supervisor.find`."""
-        self._supervisor = supervisor
         self.runtime_id = runtime_id
         self.kind = kind
+        self._requests = requests
+        self._news = news
+        self._ingress = ingress
 
     def __repr__(self) -> str:
         return f"<ForeignRuntime {self.runtime_id!r} {self.kind}>"
 
     async def accept(self, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
         """Put one input into the inbox; on disk when this returns. The ticket hears of the outcome. See `Runtime.accept`."""
-        return await self._supervisor.ingress.accept(self.runtime_id, self.kind, payload, terms)
+        return await self._ingress.accept(self.runtime_id, self.kind, payload, terms)
 
     @checked
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
@@ -76,7 +79,7 @@ class ForeignRuntime(Handle):
         await self._wait_stored(lambda found: True if found.held is None else None)
 
     async def _perform(self, verb: Verb[T]) -> T:
-        return await self._supervisor.requests.ask(self.runtime_id, verb)
+        return await self._requests.ask(self.runtime_id, verb)
 
     async def _wait_stored(self, reached: Callable[[ownership.Holding], T | None]) -> T:
         def read(statements: Statements) -> T | None:
@@ -85,12 +88,4 @@ class ForeignRuntime(Handle):
                 raise NotFound(what="runtime", key=self.runtime_id)
             return reached(found)
 
-        return await self._supervisor.watch.wait_for(read)
-
-
-async def find_foreign(supervisor: Supervisor, runtime_id: LogicalRuntimeId) -> ForeignRuntime:
-    """The handle of a runtime that this supervisor does not own. Raises `NotFound`."""
-    found = await supervisor.store.read(partial(ownership.find_holding, runtime_id=runtime_id))
-    if found is None:
-        raise NotFound(what="runtime", key=runtime_id)
-    return ForeignRuntime(supervisor, runtime_id, found.kind or "")
+        return await self._news.wait_for(read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, Unpack, final
+from typing import TypeVar, Unpack, final
 
 import trio
 
@@ -13,17 +13,17 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
+from tenure.supervisor.accepting.ingress import Ingress
 from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket
+from tenure.supervisor.fleet.requests import Requests
 from tenure.supervisor.fleet.verbs import Verb
+from tenure.supervisor.hosting.actors import Actors
 
 from .handle import (
     Handle,
     states_of,
 )
-
-if TYPE_CHECKING:
-    from tenure.supervisor.supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -32,10 +32,12 @@ T = TypeVar("T")
 class Runtime(Handle):
     """One runtime that this supervisor owns. Handles are cheap; two handles of one runtime are the same."""
 
-    def __init__(self, supervisor: Supervisor, facts: RuntimeFacts) -> None:
+    def __init__(self, facts: RuntimeFacts, actors: Actors, requests: Requests, ingress: Ingress) -> None:
         """Made by `Supervisor.spawn`."""
-        self._supervisor = supervisor
         self._facts = facts
+        self._actors = actors
+        self._requests = requests
+        self._ingress = ingress
 
     def __repr__(self) -> str:
         return f"<Runtime {self.runtime_id!r} {self.kind} {self.state}>"
@@ -99,7 +101,7 @@ class Runtime(Handle):
         accepted is judged by what is stored. Cancellation: before the commit is taken nothing happened; afterwards the ticket
         is returned and the cancellation comes at the next checkpoint.
         """
-        return await self._supervisor.ingress.accept(self.runtime_id, self.kind, payload, terms)
+        return await self._ingress.accept(self.runtime_id, self.kind, payload, terms)
 
     @checked
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:
@@ -118,18 +120,18 @@ class Runtime(Handle):
         if self._facts.is_destroyed and RuntimeState.DESTROYED in wanted:
             await trio.lowlevel.checkpoint()
             return RuntimeState.DESTROYED  # its actor is gone
-        actor = self._supervisor.actor(self._facts)
+        actor = self._actors.of(self._facts)
         return (await actor.wait_for(actor.standing, reached)).state
 
     async def wait_held(self) -> str:
         """Wait until the runtime is held, and say why; at once where it is. Raises `Closed` as `wait_state` does."""
-        actor = self._supervisor.actor(self._facts)
+        actor = self._actors.of(self._facts)
         return await actor.wait_for(actor.held, lambda held: held is not None) or ""
 
     async def wait_resumed(self) -> None:
         """Wait until the runtime is not held; at once where it is not. Raises `Closed` as `wait_state` does."""
-        actor = self._supervisor.actor(self._facts)
+        actor = self._actors.of(self._facts)
         await actor.wait_for(actor.held, lambda held: held is None)
 
     async def _perform(self, verb: Verb[T]) -> T:
-        return await self._supervisor.requests.perform(self._facts, verb)
+        return await self._requests.perform(self._facts, verb)

@@ -7,10 +7,10 @@ back ends too. No other runtime has anything of it (design §3, "Whose failure")
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
 import trio
 
@@ -20,11 +20,15 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.runs.runs import ChargeCrash
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import is_for_others
-from tenure.supervisor.fleet.host_watch import NOT_NOW
+from tenure.persistence.store import Store
+from tenure.supervisor.operators.log import HostLog
+from tenure.supervisor.runs.behaviour import Behaviour
 
-if TYPE_CHECKING:
-    from tenure.supervisor.supervisor import Supervisor
+from .bell import Bell
+from .owned import Owned
+from .tasks import Tasks
 
 MEND_S: Final = 1.0
 """Seconds until a runtime in doubt is taken anew, and until that is tried again."""
@@ -34,19 +38,31 @@ MEND_S: Final = 1.0
 class Mending:
     """Takes runtimes anew."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        store: Store,
+        behaviours: Mapping[str, Behaviour],
+        owned: Owned,
+        tasks: Tasks,
+        log: HostLog,
+        bell: Bell,
+    ) -> None:
         """Nothing is in doubt."""
-        self._supervisor = supervisor
+        self._store = store
+        self._behaviours = behaviours
+        self._owned = owned
+        self._tasks = tasks
+        self._log = log
+        self._bell = bell
 
     def distrust(self, runtime_id: LogicalRuntimeId, defect: BaseException) -> None:
         """A mistake of ours: what is published of this runtime need not be what is stored. Raises nothing."""
-        supervisor = self._supervisor
-        supervisor.log.defect(runtime_id, defect)
-        if not supervisor.owns(runtime_id):
+        self._log.defect(runtime_id, defect)
+        facts = self._owned.find(runtime_id)
+        if facts is None:
             return  # lost, or being taken anew already
-        facts = supervisor.facts(runtime_id)
-        supervisor.lose(facts, as_defect(defect))
-        supervisor.start_soon(partial(self._take_anew, facts), runtime_id)
+        self._owned.lose(facts, as_defect(defect))
+        self._tasks.start_soon(partial(self._take_anew, facts), partial(self.distrust, runtime_id))
 
     @contextmanager
     def net(self, runtime_id: LogicalRuntimeId) -> Generator[None]:
@@ -63,28 +79,28 @@ class Mending:
             self.distrust(runtime_id, exc)
 
     async def _take_anew(self, facts: RuntimeFacts) -> None:
-        supervisor, charged = self._supervisor, False
-        while not supervisor.owns(facts.runtime_id):
+        charged = False
+        while not self._owned.owns(facts.runtime_id):
             await trio.sleep(MEND_S)
             try:
                 charged = charged or await self._charge(facts)
-                await supervisor.takeovers.take_quietly(facts.runtime_id, facts.kind)
+                await self._bell.take_anew(facts.runtime_id, facts.kind)
             except (StoreBroken, Closed):
                 raise
             except BaseException as exc:
                 if is_for_others(exc):
                     raise
-                supervisor.log.defect(facts.runtime_id, exc)  # tried again while it lasts: someone waits for it
+                self._log.defect(facts.runtime_id, exc)  # tried again while it lasts: someone waits for it
             else:
                 return  # ours again; or another host's, or gone, and then not our trouble
 
     async def _charge(self, facts: RuntimeFacts) -> bool:
         """Charge the run in flight; whether that is settled."""
-        policy = self._supervisor.behaviours[facts.kind].restart
+        policy = self._behaviours[facts.kind].restart
         change = ChargeCrash(runtime_id=facts.runtime_id, max_crashes=policy.max_crashes)
         commit = Commit(runtime_id=facts.runtime_id, fence_token=facts.fence_token, changes=(change,))
         try:
-            await self._supervisor.store.commit(commit)
+            await self._store.commit(commit)
         except (StoreBroken, Closed, *NOT_NOW):
             raise
         except Error:

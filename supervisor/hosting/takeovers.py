@@ -6,8 +6,9 @@ the runtime lives here. Only a spawn creates a runtime, hears of a refusal, and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import trio
 
@@ -27,27 +28,92 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     SessionId,
 )
-from tenure.persistence.seams.nursery import is_for_others
+from tenure.persistence.reading.patience import NOT_NOW
+from tenure.persistence.seams.nursery import is_for_others, together
+from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome as CommitOutcome
-from tenure.supervisor.fleet.host_watch import NOT_NOW
+from tenure.supervisor.accepting.doubts import Doubts
+from tenure.supervisor.operators.log import HostLog
+from tenure.supervisor.operators.unowned import unfinished
+from tenure.supervisor.runs.behaviour import Behaviour
 from tenure.supervisor.runs.restart import wait_left
 
+from .actors import Actors
+from .bell import Bell
+from .mending import Mending
+from .owned import Owned
+from .tasks import Tasks
 from .trials import Trials
-
-if TYPE_CHECKING:
-    from tenure.supervisor.supervisor import Supervisor
 
 
 @final
 class Takeovers:
-    """Those of one host, on their way."""
+    """Those of one host, on their way; and what is left over for later."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        """Nothing is on its way yet."""
-        self._supervisor = supervisor
-        self._store = supervisor.store
-        self._trials = Trials(supervisor)
+    def __init__(
+        self,
+        *,
+        store: Store,
+        behaviours: Mapping[str, Behaviour],
+        owned: Owned,
+        actors: Actors,
+        doubts: Doubts,
+        mending: Mending,
+        tasks: Tasks,
+        log: HostLog,
+        bell: Bell,
+    ) -> None:
+        """Nothing is on its way yet. The bell is answered from now on."""
+        self._store = store
+        self._behaviours = behaviours
+        self._owned = owned
+        self._actors = actors
+        self._doubts = doubts
+        self._mending = mending
+        self._tasks = tasks
+        self._log = log
+        self._trials = Trials(actors, mending, tasks)
         self._starting: dict[LogicalRuntimeId, trio.Event] = {}
+        self._left = False
+        self._hurry = trio.Event()
+        bell.connect(self)
+
+    # What sets runtimes to work
+
+    def wake(self, runtime_id: LogicalRuntimeId, *, steered: bool = False) -> None:
+        """Something has come into this inbox: let its actor look, or take the runtime over where no host owns it."""
+        facts = self._owned.find(runtime_id)
+        if facts is not None:
+            actor = self._actors.of(facts)
+            actor.steered.value += steered
+            actor.wake()
+        else:
+            self.begin_for(runtime_id)
+
+    async def recover(self) -> None:
+        """Take over every runtime of a known kind that was left with work; a run on trial then waits for its turn."""
+        after = ""
+        while page := await self._store.read(partial(unfinished, after=after)):
+            after = page[-1].runtime_id
+            known = [found for found in page if found.kind in self._behaviours]
+            await together(*(partial(self.take_quietly, found.runtime_id, found.kind) for found in known))
+
+    def leave_over(self, *, hurry: bool = False) -> None:
+        """Something may be there to be taken: look at the next renewal, or at once."""
+        self._left = True
+        if hurry:
+            self._hurry.set()
+
+    async def wait_hurry(self) -> None:
+        """Wait until what is left over must be looked at before the next renewal."""
+        await self._hurry.wait()
+
+    def begin_left(self) -> bool:
+        """Whether something may be left over; what comes from here on counts for the next look."""
+        left, self._left, self._hurry = self._left, False, trio.Event()
+        return left
+
+    # Takeovers
 
     async def wait(self, runtime_id: LogicalRuntimeId) -> bool:
         """Wait for a takeover that is on its way. Whether there was one."""
@@ -66,11 +132,11 @@ class Takeovers:
                 kind=kind,
                 epoch=seams.new_id(),
                 session_id=SessionId(seams.new_id()),
-                max_crashes=self._supervisor.behaviours[kind].restart.max_crashes,
+                max_crashes=self._behaviours[kind].restart.max_crashes,
                 revive=revive,
             )
             await self._store.publish(Commit(changes=(change,)), self._landed)
-            return self._supervisor.facts(runtime_id)
+            return self._owned.facts(runtime_id)
         finally:
             self._starting.pop(runtime_id).set()
 
@@ -79,61 +145,65 @@ class Takeovers:
 
         A stopped one stays stopped: only `spawn` revives.
         """
-        if self._supervisor.owns(runtime_id) or runtime_id in self._starting:
+        if self._owned.owns(runtime_id) or runtime_id in self._starting:
             return
         try:
             await self.take(runtime_id, kind, revive=False)
         except (StoreBroken, Closed):
             raise
         except NOT_NOW as exc:
-            self._supervisor.watch.leave_over()
-            self._supervisor.log.takeover_failed(runtime_id, exc, again=True)
+            self.leave_over()
+            self._log.takeover_failed(runtime_id, exc, again=True)
         except (RuntimeOwned, RuntimeDestroyed):
             return  # somebody was faster
         except Error as exc:  # damaged, say: then its work is not ours, and blocks nobody else's
-            self._supervisor.log.takeover_failed(runtime_id, exc, again=False)
+            self._log.takeover_failed(runtime_id, exc, again=False)
         except BaseException as exc:
             if is_for_others(exc):
                 raise
             # And so with a mistake of ours.
-            self._supervisor.log.takeover_failed(runtime_id, as_defect(exc), again=False)
+            self._log.takeover_failed(runtime_id, as_defect(exc), again=False)
 
     def begin_for(self, runtime_id: LogicalRuntimeId) -> None:
         """Something has come for a runtime that is not ours: take it over if nobody owns it and its kind is known here."""
         if runtime_id not in self._starting:
-            self._supervisor.start_soon(partial(self._take_unowned, runtime_id), runtime_id)
+            defect = partial(self._mending.distrust, runtime_id)
+            self._tasks.start_soon(partial(self._take_unowned, runtime_id), defect)
 
     async def _take_unowned(self, runtime_id: LogicalRuntimeId) -> None:
         try:
             found = await self._store.read(partial(find_holding, runtime_id=runtime_id))
         except NOT_NOW:
-            self._supervisor.watch.leave_over()
+            self.leave_over()
             return
         except ReadFailed as exc:
-            self._supervisor.log.takeover_failed(runtime_id, exc, again=False)
+            self._log.takeover_failed(runtime_id, exc, again=False)
             return
         # Ours, and not known to be: a mistake of ours has lost it, and whoever needs it now takes it anew.
-        if found is not None and found.owner in (None, self._store.host) and found.kind in self._supervisor.behaviours:
+        if found is None or found.kind is None or found.kind not in self._behaviours:
+            return
+        if found.owner in (None, self._store.host):
             await self.take_quietly(runtime_id, found.kind)
 
     def _landed(self, outcome: CommitOutcome) -> None:
         # In the callback of the commit: a send that lands right behind it finds the owner.
-        if not isinstance(outcome, CommitResult) or self._supervisor.closed:
+        if not isinstance(outcome, CommitResult) or self._tasks.closed:
             return  # closed meanwhile: it is let go of with all else
         taken: Ownership = outcome.values[0]
-        with self._supervisor.mending.net(taken.runtime_id):
+        with self._mending.net(taken.runtime_id):
             self._publish(taken)
 
     def _publish(self, taken: Ownership) -> None:
         facts = facts_of(taken)
-        self._supervisor.adopt(facts)
+        self._owned.adopt(facts)
+        self._doubts.doubt(facts.runtime_id)
         if facts.held is not None:
-            self._supervisor.log.held(facts)
+            self._log.held(facts)
         if facts.on_trial:
             self._trials.add(facts, taken.crashes)
         if taken.retry_at is not None:
-            policy = self._supervisor.behaviours[facts.kind].restart
+            policy = self._behaviours[facts.kind].restart
             wait_s = wait_left(policy, taken.retry_at, self._store.seams.wall_clock())
-            self._supervisor.actor(facts).wake_after(wait_s)
+            self._actors.of(facts).wake_after(wait_s)
         elif facts.has_work:
-            self._supervisor.actor(facts)
+            self._actors.of(facts)

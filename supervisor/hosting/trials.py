@@ -12,7 +12,7 @@ import heapq
 import itertools
 import operator
 from functools import partial
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
 import trio
 
@@ -23,8 +23,9 @@ from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import RuntimeState
 from tenure.persistence.seams.nursery import first
 
-if TYPE_CHECKING:
-    from tenure.supervisor.supervisor import Supervisor
+from .actors import Actors
+from .mending import Mending
+from .tasks import Tasks
 
 TRIAL_S: Final = 10.0
 """Seconds at most that a run on trial has for itself before the next one starts; one that waits durably needs no more."""
@@ -34,9 +35,11 @@ TRIAL_S: Final = 10.0
 class Trials:
     """The runs that wait for their turn."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, actors: Actors, mending: Mending, tasks: Tasks) -> None:
         """Nothing waits yet."""
-        self._supervisor = supervisor
+        self._actors = actors
+        self._mending = mending
+        self._tasks = tasks
         self._waiting: list[tuple[int, int, RuntimeFacts]] = []
         self._arrivals = itertools.count()
         self._trying = False
@@ -46,12 +49,12 @@ class Trials:
         heapq.heappush(self._waiting, (crashes, next(self._arrivals), facts))
         if not self._trying:
             self._trying = True
-            self._supervisor.start_soon(self._try_all)
+            self._tasks.start_soon(self._try_all)
 
     async def _try_all(self) -> None:
         while self._waiting:
             _, _, facts = heapq.heappop(self._waiting)
-            with self._supervisor.mending.net(facts.runtime_id), trio.move_on_after(TRIAL_S):
+            with self._mending.net(facts.runtime_id), trio.move_on_after(TRIAL_S):
                 await self._try(facts)
         self._trying = False
 
@@ -59,7 +62,7 @@ class Trials:
         """Start a run, and wait until it has ended, waits durably, or cannot begin."""
         facts.on_trial = False
         try:
-            actor = self._supervisor.actor(facts)
+            actor = self._actors.of(facts)
         except Closed:
             return  # lost meanwhile: somebody else tries it
         actor.wake()

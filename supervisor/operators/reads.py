@@ -9,7 +9,6 @@ from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.values import check_runtime_id
 from tenure.persistence.store import Store
-from tenure.supervisor.hosting.recovery import UnownedRuntime, read_unowned
 
 from .own_state import OwnState, read_own_state
 from .reading import (
@@ -19,6 +18,7 @@ from .reading import (
     read_refused_sends,
     read_session,
 )
+from .unowned import UnownedRuntime, read_unowned
 
 
 class StoreReads:

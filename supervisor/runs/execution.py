@@ -66,6 +66,7 @@ from .journal import (
     empty_journal,
     load_journal,
 )
+from .parts import RunParts
 from .record import Record
 from .restart import (
     Decision,
@@ -158,7 +159,8 @@ class Execution:
         on_boundary = partial(self._checkpointed, actor)
         kinds = Kinds(own=behaviour.payload_type, all=self._payload_types)
         with _defects():
-            run = Run(entering, begun, journal, steps, kinds, on_boundary)
+            parts = RunParts(entering, begun, journal, steps, kinds, on_boundary)
+            run = Run(parts)
         try:
             if run.inputs:  # else none of them fits the behaviour, and all are rejected
                 await unprotected(behaviour.function, run)
@@ -167,9 +169,9 @@ class Execution:
                 raise
             raise entering.fault from exc  # whatever the behaviour has made of it
         finally:
-            run.end()
+            parts.end()
         with _defects():
-            await run.finish(partial(self._finished, actor, run))
+            await parts.finish(partial(self._finished, actor, parts))
 
     async def _load_journal(self, begun: RunBegun) -> Journal:
         if not begun.again:
@@ -298,7 +300,7 @@ class Execution:
         if isinstance(outcome, CommitResult):
             self._publisher.run_committed(actor, outcome)
 
-    def _finished(self, actor: RuntimeActor, run: Run, outcome: Outcome) -> None:
+    def _finished(self, actor: RuntimeActor, run: RunParts, outcome: Outcome) -> None:
         if not isinstance(outcome, CommitResult):
             return
         answers = list(outcome.values)

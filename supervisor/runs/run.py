@@ -8,7 +8,6 @@ same order between its steps; where it does not, `StepMismatch` holds the runtim
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from random import Random
@@ -17,37 +16,18 @@ from uuid import UUID
 
 import trio
 
-from tenure.actors.decisions import Decision
-from tenure.errors import InvalidInput, RunEnded
-from tenure.persistence.commits.commit import Change
-from tenure.persistence.facets.runs.runs import (
-    FinishRun,
-    RunBegun,
-)
+from tenure.errors import InvalidInput
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
-    InputId,
     RunBoundaryReceipt,
     RunId,
     check_runtime_id,
     check_step_name,
 )
-from tenure.persistence.writing.group import Outcome
 
-from .batch import Batch
-from .behaviour import Kinds
-from .boundaries import Boundaries
-from .chance import Chance
-from .entering import Entering
-from .journal import Journal
-from .own_verbs import OwnVerbs
-from .parallel import Parallel
+from .parts import RunParts
 from .run_input import RunInput
-from .session import RunSession
-from .state import RunState
-from .steering import Steering
-from .steps import Steps
 from .work import Work
 
 T = TypeVar("T")
@@ -69,33 +49,20 @@ class Run(Work):
         attempts: Failed attempts of this run so far.
     """
 
-    def __init__(
-        self,
-        entering: Entering,
-        begun: RunBegun,
-        journal: Journal,
-        steps: Steps,
-        kinds: Kinds,
-        on_boundary: Callable[[Outcome], None],
-    ) -> None:
-        """Made by the supervisor; `on_boundary` hears of each checkpoint that has landed."""
-        super().__init__(steps, Parallel(entering))
-        self._actor = entering.actor
+    def __init__(self, parts: RunParts) -> None:
+        """Made by the supervisor."""
+        super().__init__(parts.steps, parts.parallel)
+        entering, begun = parts.entering, parts.begun
         self.runtime_id = entering.runtime_id
         self.run_id: RunId = begun.run_id
-        self.fence_token = self._actor.facts.fence_token
-        self.generation = self._actor.facts.generation
+        self.fence_token = entering.actor.facts.fence_token
+        self.generation = entering.actor.facts.generation
         self.attempts = begun.attempts
-        self.session = RunSession(entering.store, begun, entering, self._check_open)
-        self.state = RunState(entering, begun.run, self._check_open)
-        self._batch = Batch(begun, kinds.own)
-        self.inputs = self._batch.inputs
+        self.session = parts.session
+        self.state = parts.state
+        self.inputs = parts.batch.inputs
         self._entering = entering
-        self._chance = Chance(entering)
-        self._boundaries = Boundaries(entering, journal, self._batch, self.session, kinds, self.state, on_boundary)
-        self._steering = Steering(entering, self._boundaries, self._batch)
-        self._verbs = OwnVerbs(entering)
-        self._ended = False
+        self._parts = parts
 
     # Work: see also `Work`
 
@@ -119,18 +86,18 @@ class Run(Work):
             RunEnded: The run is over.
         """
         self._check_open()
-        return await self._chance.patched(check_step_name(name))
+        return await self._parts.chance.patched(check_step_name(name))
 
     def now(self) -> datetime:
         """The wall clock, in UTC: the same where the run enters again. Recorded with the next entry."""
         self._check_open()
-        return self._chance.now()
+        return self._parts.chance.now()
 
     @property
     def random(self) -> Random:
         """Randomness that is the same where the run enters again. Drawn from the run id: not for secrets."""
         self._check_open()
-        return self._chance.random
+        return self._parts.chance.random
 
     def uuid(self) -> UUID:
         """A UUID that is the same where the run enters again. Drawn from the run id: not for secrets."""
@@ -181,7 +148,7 @@ class Run(Work):
             RunEnded: The run is over.
         """
         self._check_open()
-        self._entering.branch.rejected.append((self._batch.check(rejected), error))
+        self._entering.branch.rejected.append((self._parts.batch.check(rejected), error))
 
     def retire(self) -> None:
         """Retire this runtime with the end of this run; a run that fails drops it. Raises `InvalidTransition`."""
@@ -212,7 +179,7 @@ class Run(Work):
             RunEnded: The run is over.
         """
         self._check_open()
-        return await self._steering.checkpoint(consume)
+        return await self._parts.steering.checkpoint(consume)
 
     async def wait_steered(self) -> tuple[RunInput, ...]:
         """Wait until something is sent to steer this run, let it join at a checkpoint, and return what joined.
@@ -222,7 +189,7 @@ class Run(Work):
         checkpoint again in a replay. What has joined and is never handed out is queued again when the run ends.
         """
         self._check_open()
-        return await self._steering.wait()
+        return await self._parts.steering.wait()
 
     def steered(self) -> tuple[RunInput, ...]:
         """What has joined at a checkpoint since this or `wait_steered` was last asked; does not wait, and may be empty.
@@ -231,42 +198,14 @@ class Run(Work):
             RunEnded: The run is over.
         """
         self._check_open()
-        return self._steering.take()
-
-    # The supervisor's
-
-    async def finish(self, on_settled: Callable[[Outcome], None]) -> None:
-        """Commit the end of the run: what was appended, sent and rejected, the receipt, the batch consumed, own verbs."""
-        await self._boundaries.finish(self._last, on_settled)
-
-    @property
-    def decisions(self) -> tuple[Decision, ...]:
-        """The lifecycle events that this run asks for, as decided in its final commit; they are written last in it."""
-        return self._verbs.decisions
-
-    @property
-    def unseen(self) -> tuple[InputId, ...]:
-        """What has joined and was not handed out."""
-        return self._steering.unseen
-
-    def end(self) -> None:
-        """From now on every use of this run is `RunEnded`."""
-        self._ended = True
+        return self._parts.steering.take()
 
     # Inside
 
     def _check_open(self) -> None:
-        if self._ended or not self._actor.executes(self.run_id):
-            raise RunEnded(run_id=self.run_id)
-        if self._entering.fault is not None:
-            raise self._entering.fault  # a behaviour may have caught it; nothing lands behind it
+        self._parts.check_open()
 
     def _decide(self, event: LifecycleEvent) -> None:
         self._check_open()
         self._entering.only_main(f"{event} of the runtime")
-        self._verbs.ask(event)
-
-    def _last(self) -> list[Change]:
-        # Called in the turn of the final commit: no verb from outside lands in between.
-        finish = FinishRun(runtime_id=self.runtime_id, run_id=self.run_id, unseen=self.unseen)
-        return [finish, *self._verbs.changes()]
+        self._parts.verbs.ask(event)

@@ -20,9 +20,9 @@ from tenure.supervisor.accepting.tickets import (
 )
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
-from tenure.supervisor.hosting.recovery import UnownedRuntime
 from tenure.supervisor.operators.own_state import OwnState
 from tenure.supervisor.operators.reading import Backlog
+from tenure.supervisor.operators.unowned import UnownedRuntime
 from tenure.supervisor.runs.verdicts import Verdict
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor

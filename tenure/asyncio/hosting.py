@@ -26,7 +26,7 @@ from tenure.supervisor.runs.behaviour import (
     Behaviour,
     BehaviourFunction,
 )
-from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
+from tenure.supervisor.supervisor import Supervisor as TrioSupervisor, host_of
 
 from .handles import Supervisor
 from .portal import (
@@ -201,7 +201,7 @@ class _Host:
             try:
                 await self._leave.wait()
             finally:
-                failure = supervisor.failure
+                failure = host_of(supervisor).tasks.failure
                 self.portal.close(failure if isinstance(failure, Error) else Closed(what=CLOSED))
 
 

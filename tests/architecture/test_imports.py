@@ -60,6 +60,19 @@ ROOMS = {
         "upkeep",
         "store",
     ),
+    "supervisor": (
+        "operators",
+        "accepting",
+        "runs",
+        "hosting",
+        "fleet",
+        "handles",
+        "statistics",
+        "host",
+        "supervisor",
+        "process_signals",
+        "opening",
+    ),
 }
 """The rooms of a floor from the ground up: each imports from those before it, and from itself.
 

@@ -14,6 +14,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import NotFound
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     Gate,
     host,
@@ -140,7 +141,7 @@ async def was_cancelled(supervisor: tenure.Supervisor, runtime: tenure.Runtime, 
 
 
 async def spawned(supervisor: tenure.Supervisor, _runtime: tenure.Runtime, _need: Any) -> bool:
-    return supervisor.owns(tenure.LogicalRuntimeId("new"))
+    return host_of(supervisor).owned.owns(tenure.LogicalRuntimeId("new"))
 
 
 CASES = {

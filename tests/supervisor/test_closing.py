@@ -13,6 +13,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import Closed, StoreBroken
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     forever,
     host,
@@ -86,7 +87,7 @@ async def test_each_who_waits_gets_an_error_of_its_own_with_no_traceback_of_othe
             nursery.start_soon(meet, ticket.wait_outcome)
             nursery.start_soon(meet, partial(runtime.wait_state, "retired"))
         await trio.testing.wait_all_tasks_blocked()
-        supervisor.body.cancel()
+        host_of(supervisor).tasks.body.cancel()
 
     assert len(met) == len({id(exc) for exc in met}) == 40
     assert max(len(traceback.extract_tb(exc.__traceback__)) for exc in met) < 10

@@ -13,6 +13,7 @@ from trio.testing import MockClock
 
 import tenure
 from tenure.errors import Internal
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     EPOCH,
     consumed,
@@ -129,7 +130,7 @@ async def test_a_supervisor_that_ends_by_itself_says_why(
 
     async def end_by_it() -> None:
         async with host(":memory:", {}) as opened:
-            opened.start_soon(mistake)
+            host_of(opened).tasks.start_soon(mistake)
             await trio.sleep_forever()
 
     with pytest.raises(Internal):

@@ -13,6 +13,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import InvalidInput, NotFound
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     CutOff,
     cut_off,
@@ -241,7 +242,7 @@ async def test_whoever_waits_for_an_input_that_the_repair_at_a_takeover_ends_is_
     behaviours: dict[str, Any] = {}
     async with host(database, behaviours) as supervisor:
         ticket = await supervisor.ticket("alice", input_id=given[0].input_id)
-        supervisor.behaviours["kind"] = tenure.Behaviour(echo)
+        host_of(supervisor).behaviours["kind"] = tenure.Behaviour(echo)
         await supervisor.spawn("alice", "kind")
 
         with trio.fail_after(ANSWERED_S), pytest.raises(NotFound):

@@ -12,6 +12,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import InvalidTransition, KindMismatch, NotFound, RuntimeDestroyed, UnknownKind
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     Gate,
     consumed,
@@ -304,7 +305,7 @@ async def test_nothing_is_kept_of_what_was_destroyed_and_all_who_waited_for_it_a
         await trio.testing.wait_all_tasks_blocked()
 
         assert len(told) == 2
-        assert supervisor.owned == []
+        assert host_of(supervisor).owned.all == []
         assert supervisor.statistics().runtimes == supervisor.statistics().active == 0
         assert runtime.state == await runtime.wait_state("destroyed") == "destroyed"
         for ask in (

@@ -45,7 +45,7 @@ from tenure.persistence.upkeep.verify import (
 )
 from tenure.persistence.writing.host_row import other_hosts
 from tenure.supervisor.accepting.tickets import stored_outcome
-from tenure.supervisor.hosting.recovery import unfinished
+from tenure.supervisor.operators.unowned import unfinished
 from tenure.supervisor.runs.journal import load_journal
 from tests.persistence.contracts.damage import (
     SCHEMA,

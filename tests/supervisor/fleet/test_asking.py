@@ -19,6 +19,7 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership import requests
 from tenure.persistence.facets.ownership.requests import RequestLifecycle
 from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     host,
     peek,
@@ -216,7 +217,7 @@ async def test_a_request_that_this_version_does_not_know_is_answered_with_an_err
             )
             await asker.store.commit(Commit(changes=(asked,)))
             with trio.fail_after(ANSWERED_S):
-                answer = await asker.watch.wait_for(
+                answer = await host_of(asker).news.wait_for(
                     lambda statements, key=request_id: requests.find_answer(statements, key)
                 )
             assert "InvalidInput" in answer

@@ -15,6 +15,7 @@ import tenure
 from tenure.errors import InvalidTransition, NotAccepting, RuntimeDestroyed
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.supervisor.supervisor import host_of
 from tests.kit.worlds import (
     LIMITS,
     Host,
@@ -82,7 +83,7 @@ async def test_a_verb_for_a_runtime_that_nobody_owns_is_carried_out_by_whoever_a
         token = (await gone.spawn("a", "kind")).fence_token
     async with supervisor(database, {"other": idle}) as without_the_kind:
         await (await without_the_kind.find("a")).retire()
-        assert without_the_kind.owned == []
+        assert host_of(without_the_kind).owned.all == []
     async with supervisor(database, {"kind": idle}) as with_the_kind:
         await (await with_the_kind.find("a")).recycle()
         runtime = with_the_kind.runtime("a")
@@ -155,7 +156,7 @@ async def test_a_stopped_runtime_that_nobody_owns_comes_to_life_by_a_spawn_and_b
         again = await after.accept("a", "x", idempotency_key="k")
         assert again.deduplicated
         await trio.sleep(1)
-        assert after.owned == []
+        assert host_of(after).owned.all == []
 
         await (await after.find("a")).resume()
         assert after.runtime("a").state == "stopped"
@@ -193,7 +194,7 @@ async def test_a_request_for_a_stopped_runtime_is_answered_when_its_owner_dies_a
             with trio.fail_after(LIMITS.renew_s):
                 await refused.wait()
 
-            assert [facts.standing.state for facts in heir.owned] == ["stopped"] * len(kinds)
+            assert [facts.standing.state for facts in host_of(heir).owned.all] == ["stopped"] * len(kinds)
             async with heir.store.read_connection() as connection:  # no later life of the runtime meets it
                 assert await connection.query("SELECT * FROM requests WHERE done_at IS NULL") == []
         dying.gate.thaw()

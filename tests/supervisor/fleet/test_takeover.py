@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 import tenure
 from tenure.errors import Closed, Contended, NotFound, RuntimeOwned
+from tenure.supervisor.supervisor import host_of
 from tests.kit.worlds import (
     LIMITS,
     LONGEST_S,
@@ -182,8 +183,8 @@ async def test_a_host_without_file_descriptors_finds_nobody_dead_and_goes_on_whe
         with pytest.raises(RuntimeOwned):
             await heir.spawn("a", "kind")
         await trio.sleep(1)
-        assert heir.failure is None
-        assert not heir.owns(tenure.LogicalRuntimeId("a"))
+        assert host_of(heir).tasks.failure is None
+        assert not host_of(heir).owned.owns(tenure.LogicalRuntimeId("a"))
 
         poor.locks.exhausted = False
 
@@ -287,7 +288,7 @@ async def test_work_that_a_host_leaves_behind_is_taken_over_by_another_one_with_
             outcome = await (await stranger.ticket("a", input_id=ticket.input_id)).wait_outcome()
         assert outcome.phase == "consumed"
         assert reader.ran == ["x"]
-        assert [facts.runtime_id for facts in heir.owned] == ["a"]
+        assert [facts.runtime_id for facts in host_of(heir).owned.all] == ["a"]
 
 
 # --- Waking each other

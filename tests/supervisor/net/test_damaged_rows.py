@@ -20,6 +20,7 @@ import trio
 import trio.testing
 
 import tenure
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     consumed,
     host,
@@ -111,11 +112,11 @@ async def test_no_junk_in_a_row_that_a_background_task_reads_ends_the_host(
             damaged: Any = writer.run(f"UPDATE {table} SET {column} = ? WHERE {only(table)} RETURNING 1", junk)
             landed += type(damaged) is list and damaged != []
 
-            supervisor.watch.stir()
-            supervisor.watch.leave_over()
+            host_of(supervisor).news.stir()
+            host_of(supervisor).takeovers.leave_over()
             await trio.sleep(3 * supervisor.store.limits.renew_s)
 
-            assert supervisor.failure is None, (table, column, junk)
+            assert host_of(supervisor).tasks.failure is None, (table, column, junk)
             del waiting
             for row, before in rows:
                 writer.run(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", before, row)

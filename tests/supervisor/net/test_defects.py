@@ -11,6 +11,7 @@ import trio.testing
 
 import tenure
 from tenure.supervisor.runs import execution
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     consumed,
     host,
@@ -45,7 +46,7 @@ async def test_a_defect_is_charged_to_its_run_and_the_fifth_in_a_row_holds_the_r
             patched.setattr(*PLACES[place], defect)
             ticket = await mallory.accept("go")
             assert await mallory.wait_held() == "crash loop"
-            charged.append(supervisor.log.defects)
+            charged.append(host_of(supervisor).log.defects)
         assert ticket.outcome is None, "no input is lost by a mistake of ours"
         assert "ZeroDivisionError: ours" in (mallory.held_detail or "")
         await consumed(await supervisor.spawn("alice", "kind"), "go")

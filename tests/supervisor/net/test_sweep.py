@@ -25,6 +25,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import Closed, Error, Internal, StaleFence, StoreBroken
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     LONGEST_S,
     consumed,
@@ -371,13 +372,10 @@ NOT_HERE: dict[str, str] = {
     "Seams.step_executor": "runs what `Run.step.function` raises",
     "Seams.writer_executor": DISK,
     "EventTypes.add.cls": "called in the caller's task",
-    "Run.finish.on_settled": HOUSE,
     "Store.on_brought.heard": HOUSE,
     "Store.on_rejoined.heard": HOUSE,
     "Store.publish.on_settled": HOUSE,
     "Store.submit.on_settled": HOUSE,
-    "Supervisor.guard.task": HOUSE,
-    "Supervisor.start_soon.task": HOUSE,
     "open_supervisor.behaviours": "see Behaviour",
 }
 
@@ -457,6 +455,6 @@ async def test_no_host_ends_by_what_was_handed_over(
                     raise
             await trio.sleep(20)
         assert bomb.raised
-        assert supervisor.failure is None
+        assert host_of(supervisor).tasks.failure is None
         await consumed(alice, "go")
         await consumed(await supervisor.spawn("bob", "kind"), "go")

@@ -15,6 +15,7 @@ from tenure.actors.worker import LINGERS
 from tenure.errors import Closed, InvalidTransition, RunEnded
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.runs.runs import DropRun
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     Gate,
     host,
@@ -111,7 +112,8 @@ async def test_a_runtime_that_was_lost_and_came_back_waits_for_the_behaviour_tha
         runtime = await supervisor.spawn("a", "k")
         await runtime.accept("hang")
         await wait_all_tasks_blocked()
-        supervisor.lose(supervisor.facts(runtime.runtime_id), Closed(what="ownership"))
+        owned = host_of(supervisor).owned
+        owned.lose(owned.facts(runtime.runtime_id), Closed(what="ownership"))
         await wait_all_tasks_blocked()
         runtime = await supervisor.spawn("a", "k")
         await runtime.cancel()

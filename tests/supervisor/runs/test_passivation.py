@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 import tenure
 from tenure.errors import Closed
+from tenure.supervisor.supervisor import host_of
 from tests.supervisor.runs.conftest import OpenHost
 
 
@@ -60,8 +61,9 @@ async def test_the_end_of_a_passivated_actor_cuts_off_no_run_of_the_next_one(
     async with open_host({"k": wait}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         await runtime.wait_state("attached")
-        (actor,) = supervisor.actors
-        supervisor.passivate(actor)
+        owned = host_of(supervisor).owned
+        (actor,) = owned.actors
+        owned.passivate(actor)
         ticket = await runtime.accept(1)
         await runtime.wait_state("running")
 

@@ -1,0 +1,66 @@
+"""News: waiting until a read of what is stored finds something, whichever host wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar, final
+
+import trio
+
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.ownership import ownership
+from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.store import Store
+
+T = TypeVar("T")
+
+LOOK_AGAIN_S: Final = 1.0
+"""Seconds after which a wait for something stored reads again, also where no other host wrote: this one may have."""
+
+
+@final
+class News:
+    """That other hosts wrote: the watch says so, and those who wait read again."""
+
+    def __init__(self, store: Store) -> None:
+        """No news."""
+        self._store = store
+        self._came = trio.Event()
+        self._stirred = False
+
+    def stir(self) -> None:
+        """Read the news at the next look even where no host wrote: someone here waits for something new."""
+        self._stirred = True
+
+    @property
+    def stirred(self) -> bool:
+        """Whether the next look must read the news."""
+        return self._stirred
+
+    def arrive(self) -> None:
+        """The news are read: whoever waits reads again."""
+        self._came.set()
+        self._came = trio.Event()
+
+    def settle(self) -> None:
+        """The news are being read: what stirs from now on asks for the next look."""
+        self._stirred = False
+
+    async def wait_for(self, read: Callable[[Statements], T | None]) -> T:
+        """Wait until a read of what is stored finds something; it is repeated at once whenever other hosts have written."""
+        while True:
+            came = self._came
+            found = await self._store.read(read)
+            if found is not None:
+                return found
+            with trio.move_on_after(LOOK_AGAIN_S):
+                await came.wait()
+
+    async def wait_free(self, runtime_id: LogicalRuntimeId) -> None:
+        """Wait until no other living host owns a runtime; this one may, by then."""
+
+        def free(statements: Statements) -> bool | None:
+            found = ownership.find_holding(statements, runtime_id)
+            return True if found is None or found.owner in (None, self._store.host) else None
+
+        await self.wait_for(free)

@@ -1,0 +1,134 @@
+"""The machinery of a host, put together: each part takes what it needs in its constructor.
+
+The order in which they are made here is the order in which they build on one another; what must ring upward takes the bell
+(`hosting/bell.py`). Users hold a `Supervisor`, whose verbs hand over to these parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+import trio
+
+from tenure.errors import Closed, Error
+from tenure.persistence.facets.inbox.inputs import AcceptedInput, AcceptInput
+from tenure.persistence.model.values import InputPhase, Lane
+from tenure.persistence.seams.step_threads import StepThreads
+from tenure.persistence.store import Store
+
+from .accepting.doubts import Doubts
+from .accepting.ingress import Ingress
+from .accepting.publishing import Publishing
+from .accepting.tickets import Tickets
+from .fleet.host_watch import HostWatch
+from .fleet.news import News
+from .fleet.requests import Requests
+from .hosting.actors import Actors
+from .hosting.bell import Bell
+from .hosting.hearing import Hearing
+from .hosting.mending import Mending
+from .hosting.owned import Owned
+from .hosting.takeovers import Takeovers
+from .hosting.tasks import Tasks
+from .operators.log import HostLog
+from .runs.behaviour import Behaviour
+from .runs.execution import Execution
+
+
+@final
+class Host:
+    """The parts of one host.
+
+    Attributes:
+        store: The store beneath.
+        behaviours: By kind.
+        log: Tells operators.
+        tasks: Run beside the body, and may end the host.
+        owned: The runtimes of this host.
+        tickets: Those that are held here.
+        mending: Takes a runtime anew that a mistake of ours has left in doubt.
+        step_threads: Where sync steps run.
+        actors: Made for the runtimes that are in use.
+        takeovers: Bring runtimes here.
+        news: Wait for what is stored.
+        requests: Ask other hosts, and carry out what they ask.
+        watch: Looks at the other hosts of the store.
+        ingress: Takes inputs.
+    """
+
+    def __init__(self, store: Store, behaviours: Mapping[str, Behaviour], nursery: trio.Nursery) -> None:
+        """Own nothing yet; tasks will run in `nursery`."""
+        self.store = store
+        self.behaviours = dict(behaviours)
+        self.log = HostLog()
+        self.tasks = Tasks(nursery, self.log)
+        self.owned = Owned(store)
+        self.tickets = Tickets(store)
+        self._doubts = Doubts(store, self.tickets, self.tasks.start_soon)
+        bell = Bell()
+        self.mending = Mending(store, self.behaviours, self.owned, self.tasks, self.log, bell)
+        publishing = Publishing(self.tickets, bell.wake, self.owned.ended, self.log, self.mending.distrust)
+        self.step_threads = StepThreads(store.limits)
+        self.step_threads.on_given_up = self.log.step_given_up
+        self.step_threads.on_full = self.log.steps_wait
+        make_executor = store.seams.step_executor
+        self._step_executor = make_executor() if make_executor else self.step_threads
+        execution = Execution(store, self.behaviours, self._step_executor, publishing, self.log, self.tasks.end_with)
+        self.actors = Actors(
+            store, self.behaviours, self.owned, execution.execute, publishing, self.tasks, self.mending
+        )
+        self.takeovers = Takeovers(
+            store=store,
+            behaviours=self.behaviours,
+            owned=self.owned,
+            actors=self.actors,
+            doubts=self._doubts,
+            mending=self.mending,
+            tasks=self.tasks,
+            log=self.log,
+            bell=bell,
+        )
+        self.news = News(store)
+        self.requests = Requests(
+            store=store,
+            behaviours=self.behaviours,
+            owned=self.owned,
+            actors=self.actors,
+            takeovers=self.takeovers,
+            news=self.news,
+            doubts=self._doubts,
+            mending=self.mending,
+            tasks=self.tasks,
+        )
+        self.watch = HostWatch(
+            store=store,
+            owned=self.owned,
+            takeovers=self.takeovers,
+            requests=self.requests,
+            news=self.news,
+            doubts=self._doubts,
+            mending=self.mending,
+            tasks=self.tasks,
+            log=self.log,
+        )
+        self.ingress = Ingress(store, self.behaviours, publishing.accepted, self._arrived, self.mending.distrust)
+        hearing = Hearing(self.owned, self.actors, self.takeovers, self._doubts, self.mending, self.tasks)
+        store.on_brought(hearing.hear)
+
+    def close(self) -> None:
+        """Answer everyone who still waits."""
+        self.tasks.closed = True
+        failure = self.tasks.failure
+        error: Error = failure if isinstance(failure, Error) else Closed(what="supervisor")
+        self.owned.close(error)
+        self.ingress.close(error)
+        self.tickets.close(error)
+        self._step_executor.close()
+
+    def _arrived(self, change: AcceptInput, accepted: AcceptedInput) -> None:
+        if not self.owned.owns(change.runtime_id):
+            self.news.stir()  # its ticket waits for what another host writes
+        if accepted.phase is InputPhase.QUEUED and not accepted.deduplicated:
+            with self.mending.net(change.runtime_id):
+                self.takeovers.wake(change.runtime_id, steered=change.stored_lane is Lane.STEER)

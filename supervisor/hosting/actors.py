@@ -1,0 +1,90 @@
+"""Actors: made when a runtime is used, and dropped when it is not (design §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import final
+from weakref import WeakValueDictionary
+
+import trio
+from trio_util import periodic
+
+from tenure.actors.facts import RuntimeFacts
+from tenure.actors.listener import Listener
+from tenure.actors.runtime_actor import RuntimeActor
+from tenure.actors.worker import Worker
+from tenure.errors import RuntimeDestroyed
+from tenure.persistence.facets.runs.runs import RunBegun
+from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.store import Store
+from tenure.supervisor.runs.behaviour import Behaviour
+
+from .mending import Mending
+from .owned import Owned
+from .tasks import Tasks
+
+
+@final
+class Actors:
+    """Makes those of one host.
+
+    A passivated runtime stays owned under its token, and nothing is written; what is left of it in memory are its facts.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        behaviours: Mapping[str, Behaviour],
+        owned: Owned,
+        execute: Callable[[RuntimeActor, RunBegun], Awaitable[None]],
+        listener: Listener,
+        tasks: Tasks,
+        mending: Mending,
+    ) -> None:
+        """No actor yet. `execute` executes the runs of each, and `listener` hears what becomes of its inputs without one."""
+        self._store = store
+        self._behaviours = behaviours
+        self._owned = owned
+        self._execute = execute
+        self._listener = listener
+        self._tasks = tasks
+        self._mending = mending
+        # Of the actors that live, and of those before them whose behaviours still clean up.
+        self._workers: WeakValueDictionary[LogicalRuntimeId, Worker] = WeakValueDictionary()
+
+    def of(self, facts: RuntimeFacts) -> RuntimeActor:
+        """The actor of an owned runtime; a passivated one wakes up.
+
+        Raises:
+            Closed: It is owned no longer.
+            RuntimeDestroyed: It was destroyed; nothing is kept of it but what its handles have.
+            StoreBroken: The store has stopped.
+        """
+        runtime_id = facts.runtime_id
+        if self._owned.find(runtime_id) is not facts:
+            lost = self._owned.why_lost(runtime_id)
+            raise RuntimeDestroyed(runtime_id=runtime_id) if facts.is_destroyed else lost
+        return self._owned.actor(runtime_id) or self._make(facts)
+
+    def _make(self, facts: RuntimeFacts) -> RuntimeActor:
+        defect = partial(self._mending.distrust, facts.runtime_id)
+        start_soon = partial(self._tasks.start_soon, defect=defect)
+        worker = self._workers.setdefault(facts.runtime_id, Worker(start_soon))
+        batch = self._behaviours[facts.kind].batch
+        actor = RuntimeActor(self._store, facts, batch, self._execute, self._listener, start_soon, worker)
+        self._owned.activate(actor)
+        if facts.has_work:
+            start_soon(actor.begin)
+        return actor
+
+    async def passivate_idle(self) -> None:
+        """Look through the actors for as long as the host lives; see `Limits.passivate_s`."""
+        idle_s = self._store.limits.passivate_s
+        async for _ in periodic(idle_s / 2):
+            now = trio.current_time()
+            for actor in self._owned.actors:
+                with self._mending.net(actor.facts.runtime_id):
+                    idle_since = actor.idle_since()
+                    if idle_since is not None and now - idle_since >= idle_s:
+                        self._owned.passivate(actor)

@@ -1,0 +1,47 @@
+"""Hearing: what store verbs of this process have written past the owner of a runtime, where that is this host."""
+
+from __future__ import annotations
+
+from typing import final
+
+from tenure.persistence.commits.commit import Commit, CommitResult
+from tenure.persistence.facets.inbox.input_records import PersistInputs
+from tenure.persistence.facets.ownership.lifecycle import PersistState
+from tenure.supervisor.accepting.doubts import Doubts
+
+from .actors import Actors
+from .mending import Mending
+from .owned import Owned
+from .takeovers import Takeovers
+from .tasks import Tasks
+
+
+@final
+class Hearing:
+    """Lets actors and tickets hear of it."""
+
+    def __init__(
+        self, owned: Owned, actors: Actors, takeovers: Takeovers, doubts: Doubts, mending: Mending, tasks: Tasks
+    ) -> None:
+        """Bind to who must hear."""
+        self._owned = owned
+        self._actors = actors
+        self._takeovers = takeovers
+        self._doubts = doubts
+        self._mending = mending
+        self._tasks = tasks
+
+    def hear(self, commit: Commit, result: CommitResult) -> None:
+        """A store verb of this process has landed: whoever owns or awaits what it wrote hears of it now. Raises nothing."""
+        brings = [isinstance(change, PersistInputs) and bool(change.states) for change in commit.changes]
+        answered = zip(commit.changes, result.values, strict=False)  # a repeat answers for its first change alone
+        states = [value for change, value in answered if isinstance(change, PersistState)]
+        if commit.runtime_id is None or self._tasks.closed or not (any(brings) or states):
+            return
+        with self._mending.net(commit.runtime_id):
+            self._doubts.doubt(commit.runtime_id)
+            facts = self._owned.find(commit.runtime_id)
+            if facts is None:
+                self._takeovers.begin_for(commit.runtime_id)
+            else:
+                self._actors.of(facts).hear(states[-1] if states else None)

@@ -1,0 +1,91 @@
+"""What this host owns: the facts of its runtimes, and the actors of those that are in use."""
+
+from __future__ import annotations
+
+from typing import final
+
+from tenure.actors.facts import RuntimeFacts
+from tenure.actors.runtime_actor import RuntimeActor
+from tenure.errors import Closed, Error
+from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.store import Store
+
+
+@final
+class Owned:
+    """The runtimes of one host. Their facts stay while they are passivated."""
+
+    def __init__(self, store: Store) -> None:
+        """Own nothing yet."""
+        self._store = store
+        self._facts: dict[LogicalRuntimeId, RuntimeFacts] = {}
+        self._actors: dict[LogicalRuntimeId, RuntimeActor] = {}
+
+    @property
+    def all(self) -> list[RuntimeFacts]:
+        """The facts of each."""
+        return list(self._facts.values())
+
+    @property
+    def actors(self) -> list[RuntimeActor]:
+        """The actors that live now."""
+        return list(self._actors.values())
+
+    def owns(self, runtime_id: str) -> bool:
+        """Whether this host owns a runtime."""
+        return runtime_id in self._facts
+
+    def find(self, runtime_id: LogicalRuntimeId) -> RuntimeFacts | None:
+        """What is known of a runtime, or None where it is not of this host."""
+        return self._facts.get(runtime_id)
+
+    def facts(self, runtime_id: LogicalRuntimeId) -> RuntimeFacts:
+        """What is known of a runtime of this host. Raises `Closed` where it is not."""
+        facts = self._facts.get(runtime_id)
+        if facts is None:
+            raise self.why_lost(runtime_id)
+        return facts
+
+    def actor(self, runtime_id: LogicalRuntimeId) -> RuntimeActor | None:
+        """The actor of a runtime, or None where it is passivated."""
+        return self._actors.get(runtime_id)
+
+    def why_lost(self, runtime_id: LogicalRuntimeId) -> Closed:
+        """The error for a runtime that is owned no longer. Raises `StoreBroken` where the store has stopped."""
+        # There the actors end before the body hears of it: it hears of the store.
+        self._store.check_open()
+        return Closed(what=f"ownership of runtime {runtime_id}")
+
+    # What changes it
+
+    def adopt(self, facts: RuntimeFacts) -> None:
+        """A runtime has come to this host, in the callback of its commit."""
+        self._facts[facts.runtime_id] = facts
+
+    def activate(self, actor: RuntimeActor) -> None:
+        """A runtime has an actor from now on."""
+        self._actors[actor.facts.runtime_id] = actor
+
+    def passivate(self, actor: RuntimeActor) -> None:
+        """Drop an actor that is not in use. Its runtime stays owned under its token, and nothing is written."""
+        del self._actors[actor.facts.runtime_id]
+        actor.close(Closed(what=f"actor of {actor.facts.runtime_id}"))
+
+    def lose(self, facts: RuntimeFacts, error: Error) -> None:
+        """Another host has the runtime: its run goes no further, and who waits for its actor gets the error."""
+        del self._facts[facts.runtime_id]
+        actor = self._actors.pop(facts.runtime_id, None)
+        if actor is not None:
+            actor.lose(error)
+
+    def ended(self, actor: RuntimeActor) -> None:
+        """An actor has ended by itself: it has lost its runtime, and a spawn may try to get it back; or that was destroyed."""
+        if self._actors.get(actor.facts.runtime_id) is actor:  # else it was passivated, or lost above
+            del self._actors[actor.facts.runtime_id]
+            self._facts.pop(actor.facts.runtime_id, None)
+
+    def close(self, error: Error) -> None:
+        """End every actor, and own nothing more: a handle that outlives the host finds nothing."""
+        for actor in self.actors:
+            actor.close(error)
+        self._facts.clear()

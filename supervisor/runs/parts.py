@@ -1,0 +1,100 @@
+"""The parts of one run, put together: its `Run` hands over to them, and its execution ends it through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+from tenure.actors.decisions import Decision
+from tenure.errors import RunEnded
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets.runs.runs import (
+    FinishRun,
+    RunBegun,
+)
+from tenure.persistence.model.values import InputId
+from tenure.persistence.writing.group import Outcome
+
+from .batch import Batch
+from .behaviour import Kinds
+from .boundaries import Boundaries
+from .chance import Chance
+from .entering import Entering
+from .journal import Journal
+from .own_verbs import OwnVerbs
+from .parallel import Parallel
+from .session import RunSession
+from .state import RunState
+from .steering import Steering
+from .steps import Steps
+
+
+@final
+class RunParts:
+    """What a run consists of.
+
+    Attributes:
+        begun: How it began.
+        entering: This entering of it: its record, its branches, and what has gone wrong.
+        steps: Its steps and sleeps.
+        parallel: Its maps and branches.
+        chance: Its clock and its randomness.
+        session: Its conversation.
+        state: What its runtime keeps.
+        batch: Its inputs.
+        steering: What joins it, at its checkpoints.
+        verbs: The lifecycle events that it asks for.
+    """
+
+    def __init__(
+        self,
+        entering: Entering,
+        begun: RunBegun,
+        journal: Journal,
+        steps: Steps,
+        kinds: Kinds,
+        on_boundary: Callable[[Outcome], None],
+    ) -> None:
+        """Begin; `on_boundary` hears of each checkpoint that has landed."""
+        self.begun = begun
+        self.entering = entering
+        self.steps = steps
+        self.parallel = Parallel(entering)
+        self.chance = Chance(entering)
+        self.session = RunSession(entering.store, begun, entering, self.check_open)
+        self.state = RunState(entering, begun.run, self.check_open)
+        self.batch = Batch(begun, kinds.own)
+        self._boundaries = Boundaries(entering, journal, self.batch, self.session, kinds, self.state, on_boundary)
+        self.steering = Steering(entering, self._boundaries, self.batch)
+        self.verbs = OwnVerbs(entering)
+        self._ended = False
+
+    def check_open(self) -> None:
+        """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
+        if self._ended or not self.entering.actor.executes(self.begun.run_id):
+            raise RunEnded(run_id=self.begun.run_id)
+        if self.entering.fault is not None:
+            raise self.entering.fault  # a behaviour may have caught it; nothing lands after it
+
+    def end(self) -> None:
+        """From now on every use of the run is `RunEnded`."""
+        self._ended = True
+
+    async def finish(self, on_settled: Callable[[Outcome], None]) -> None:
+        """Commit the end of the run: what was appended, sent and rejected, the receipt, the batch consumed, own verbs."""
+        await self._boundaries.finish(self._last, on_settled)
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The lifecycle events that the run asks for, as decided in its final commit; they are written last in it."""
+        return self.verbs.decisions
+
+    @property
+    def unseen(self) -> tuple[InputId, ...]:
+        """What has joined and was not handed out."""
+        return self.steering.unseen
+
+    def _last(self) -> list[Change]:
+        # Called in the turn of the final commit: no verb from outside lands in between.
+        finish = FinishRun(runtime_id=self.entering.runtime_id, run_id=self.begun.run_id, unseen=self.unseen)
+        return [finish, *self.verbs.changes()]

@@ -1,0 +1,47 @@
+"""What completion offers on the objects that users hold: what they may call, and nothing of the machinery."""
+
+from __future__ import annotations
+
+import pytest
+
+import tenure
+
+HANDLE = """
+accept cancel destroy drop recycle reset resume retire retry settle_step stop wait_held wait_resumed wait_state
+"""
+
+OFFERED: dict[type, str] = {
+    tenure.Supervisor: """
+        accept backlog dead_letters execution_state find read_session refused_sends runtime set_execution_state spawn
+        statistics ticket unowned
+    """,
+    tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
+    tenure.ForeignRuntime: HANDLE,
+    tenure.Run: """
+        checkpoint destroy first gather map move_on_after now patched random reject reset retire send sleep steered step stop
+        uuid wait_steered
+    """,
+    tenure.Ticket: "deduplicated input_id outcome runtime_id wait_outcome",
+}
+"""The names of each class; attributes that its constructor sets are not in its `dir`."""
+
+
+@pytest.mark.parametrize("kind", OFFERED, ids=lambda kind: kind.__name__)
+def test_a_class_offers_what_a_user_may_call_and_nothing_else(kind: type) -> None:
+    assert [name for name in dir(kind) if not name.startswith("_")] == sorted(OFFERED[kind].split())
+
+
+@pytest.mark.parametrize("kind", OFFERED, ids=lambda kind: kind.__name__)
+def test_what_a_class_offers_is_documented(kind: type) -> None:
+    undocumented = [
+        name
+        for name in OFFERED[kind].split()
+        if not getattr(getattr(kind, name), "__doc__", None) and name not in (kind.__doc__ or "")
+    ]
+
+    assert not undocumented
+
+
+async def test_a_supervisor_holds_its_store_and_nothing_else_that_a_user_sees() -> None:
+    async with tenure.open_supervisor(":memory:", behaviours={}) as supervisor:
+        assert [name for name in vars(supervisor) if not name.startswith("_")] == ["store"]
