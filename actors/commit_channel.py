@@ -37,7 +37,7 @@ class Turn:
     __slots__ = ("_lock",)
 
     def __init__(self) -> None:
-        """Nobody's turn yet."""
+        """The turn is free."""
         self._lock = trio.Lock()
 
     async def __aenter__(self) -> None:
@@ -55,7 +55,7 @@ class CommitChannel:
     """Sends one runtime's commits to the store.
 
     Attributes:
-        turn: Held by whoever commits for the run or for a lifecycle event: of these one commit is in flight at a time, so
+        turn: Held while a commit for the run or for a lifecycle event is made: of these one commit is in flight at a time, so
             that each is decided on a state that is already published. Accepts need no turn and share groups.
     """
 
@@ -72,7 +72,7 @@ class CommitChannel:
         self.turn = Turn()
 
     def submit(self, *changes: Change, on_settled: Settled | None = None) -> Pending:
-        """Queue one commit behind all before it and return at once."""
+        """Queue one commit after all before it and return at once."""
         commit = Commit(runtime_id=self._facts.runtime_id, fence_token=self._facts.fence_token, changes=changes)
         return self._store.submit(commit, None if on_settled is None else self.guarded(on_settled))
 
@@ -95,7 +95,7 @@ class CommitChannel:
         return await self.submit(*changes, on_settled=on_settled).wait()
 
     async def commit_in_turn(self, *changes: Change, on_settled: Settled | None = None) -> CommitResult:
-        """Commit for the run: wait for the turn, and keep the changes in hand over `DiskFull` and `Contended`.
+        """Commit for the run: wait for the turn, and keep the changes over `DiskFull` and `Contended`.
 
         Both say that nothing landed, so the same commit is tried again while the run waits; neither counts as an attempt
         (design §3). The turn is free between the tries, for a stop.

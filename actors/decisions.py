@@ -1,4 +1,4 @@
-"""What a lifecycle event comes to, decided on the published standing before anything is written (design §5)."""
+"""What a lifecycle event changes, decided on the published standing before anything is written (design §5)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def decide(
 
     Raises:
         RuntimeDestroyed: Nothing leaves destroyed.
-        InvalidTransition: There is no such arrow.
+        InvalidTransition: The table has no such arrow.
     """
     if standing.state is RuntimeState.DESTROYED:
         raise RuntimeDestroyed(runtime_id=runtime_id)
@@ -100,8 +100,8 @@ def decide(
 def catch_up(runtime_id: LogicalRuntimeId, standing: Standing, stored: RuntimeState, epoch: str) -> Decision | None:
     """What an owner does where a store verb has written another state than it has published; None where they are one.
 
-    Whoever brought the state has decided, so no arrow is asked for. Stored stop and destroy end the run and the inbox, as these
-    events do; a stored retirement lets the run end first; what is stored as idle goes on working.
+    The store verb that wrote the state has decided, so no arrow is asked for. Stored stop and destroy end the run and the
+    inbox, as these events do; a stored retirement lets the run end first; what is stored as idle goes on working.
     """
     if stored is durable(standing):
         return None
@@ -153,7 +153,7 @@ def may_begin(facts: RuntimeFacts) -> bool:
 def check_drops(facts: RuntimeFacts, changes: Iterable[Change]) -> None:
     """Refuse to resume a runtime with a new run, or with another record of its run, while that executes.
 
-    Whoever asks for it has seen a held runtime; it was resumed meanwhile, and what executes must not be done twice.
+    The caller has seen a held runtime; it was resumed meanwhile, and what executes must not be done twice.
 
     Raises:
         InvalidTransition: One of the changes drops or amends the run.

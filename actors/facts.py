@@ -72,7 +72,7 @@ class RuntimeFacts:
 
 
 def facts_of(ownership: Ownership) -> RuntimeFacts:
-    """What an ownership commit has told."""
+    """The facts of an ownership commit's answer."""
     return RuntimeFacts(
         runtime_id=ownership.runtime_id,
         kind=ownership.kind,

@@ -1,7 +1,7 @@
 """What an actor publishes: the facts of its runtime, as commits that have settled leave them.
 
-Nothing here is true before it is on disk: these methods are called when a commit has settled, and by nothing else. Whoever
-waits for a standing or a held mark hears of it here.
+Nothing here is true before it is on disk: these methods are called when a commit has settled, and by nothing else. Those
+who wait for a standing or a held mark hear of it here.
 """
 
 from __future__ import annotations

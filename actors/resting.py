@@ -22,7 +22,7 @@ class Resting:
     __slots__ = ("_until",)
 
     def __init__(self) -> None:
-        """Nobody rests."""
+        """No task rests."""
         self._until = Watched[tuple[float, ...]](())
 
     @contextmanager
@@ -38,9 +38,9 @@ class Resting:
             self._until.value = tuple(left)
 
     async def wait_any(self) -> None:
-        """Wait until somebody rests."""
+        """Wait until a task rests."""
         await self._until.wait_value(bool)
 
     async def wait_beyond(self, deadline: float) -> None:
-        """Wait until somebody rests for longer than to this time."""
+        """Wait until a task rests for longer than to this time."""
         await self._until.wait_value(lambda rests: any(until > deadline for until in rests))

@@ -143,7 +143,7 @@ class RuntimeActor(Published):
         return self._heard != self._read
 
     async def hold(self, reason: str | None, detail: str | None = None, *first: Change) -> None:
-        """Mark the runtime held, or resume it with None, behind other changes of the same commit."""
+        """Mark the runtime held, or resume it with None, after other changes of the same commit."""
         await self._in_turn(partial(self._hold, reason, detail, first))
 
     async def cancel_run(self, change: Change) -> bool:
@@ -180,7 +180,7 @@ class RuntimeActor(Published):
     # Its life
 
     async def begin(self) -> None:
-        """Go on with what was left; in a task beside whoever made the actor, which may first say what its run waits for."""
+        """Go on with what was left; in a separate task, so that the maker of the actor can say first what its run waits for."""
         self._look()
 
     def lose(self, error: Error) -> None:
@@ -206,7 +206,7 @@ class RuntimeActor(Published):
         )
 
     def idle_since(self) -> float | None:
-        """Since when (trio's clock) nobody has used the actor, or None where somebody does or a run may come up."""
+        """Since when (trio's clock) the actor was not used, or None where it is in use or a run may come up."""
         busy = self._users or self.worker.busy.value
         return None if busy or self.facts.not_before is not None else self._used_at
 
@@ -286,7 +286,7 @@ class RuntimeActor(Published):
             decision = catch_up(facts.runtime_id, facts.standing, holding.state, self._store.seams.new_id())
         if decision is not None:
             await self._commit_event(decision, also)
-            self.facts.has_work = True  # the inbox is as somebody else has left it
+            self.facts.has_work = True  # the inbox is as the store verb has left it
         elif also:
             await self.channel.commit(*also)
         self._read = heard

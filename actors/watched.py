@@ -1,6 +1,6 @@
-"""A value that can be waited on, and that weighs next to nothing while nobody does.
+"""A value that can be waited on, and that weighs next to nothing while no one does.
 
-An idle actor has several such values and may be one of many thousand; a `trio_util.AsyncValue` takes 1.6 KB before anybody
+An idle actor has several such values and may be one of many thousand; a `trio_util.AsyncValue` takes 1.6 KB before anyone
 has waited on it. So it is made for the first who waits.
 """
 
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 @final
 class Watched(Generic[T]):
-    """A value, and whoever waits for it."""
+    """A value, and those who wait for it."""
 
     __slots__ = ("_value", "_waited_on")
 
     def __init__(self, value: T) -> None:
-        """Nobody waits yet."""
+        """No one waits yet."""
         self._value = value
         self._waited_on: AsyncValue[T] | None = None
 

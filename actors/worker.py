@@ -1,7 +1,7 @@
 """The worker of a runtime: the one task that executes its runs.
 
-A behaviour that is cancelled may clean up under a shield, as long as it likes. Its worker stays until it has ended, and no
-other begins before: also where the runtime was lost meanwhile and came back to another actor of this host.
+A behaviour that is cancelled may clean up under a shield, as long as it likes. Its worker lives until that has ended, and
+no other starts for the runtime before: also where it was lost meanwhile and came back to another actor of this host.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LINGERS: Final = "the last run has not ended"
 """What blocks a runtime whose behaviour is not done with its clean-up."""
 
 LINGERS_S: Final = 30.0
-"""Seconds of clean-up after which people are told."""
+"""Seconds of clean-up after which a line of the log says so."""
 
 
 @final
@@ -46,7 +46,7 @@ class Worker:
 
     @property
     def stopped(self) -> bool:
-        """Whether the task was told to end."""
+        """Whether the task was stopped."""
         return self._scope is not None and self._scope.cancel_called
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -77,4 +77,4 @@ class Worker:
 
 
 def _nothing() -> None:
-    """Nobody listens."""
+    """Nothing listens."""

@@ -43,7 +43,7 @@ class Host:
     Attributes:
         store: The store beneath.
         behaviours: By kind.
-        log: Tells operators.
+        log: Writes lines for operators.
         tasks: Run beside the body, and may end the host.
         owned: The runtimes of this host.
         tickets: Those that are held here.

@@ -31,7 +31,7 @@ from .runs.behaviour import (
 from .supervisor import Supervisor, host_of
 
 DRAIN_S: Final = 10.0
-"""Seconds that a normal exit lets runs come to their end, where nothing else is said."""
+"""Seconds that a normal exit waits for executing runs, unless `drain_s` is given."""
 
 
 @guarded
@@ -52,7 +52,7 @@ async def open_supervisor(
         durability: See `open_store`.
         limits: See `open_store`.
         seams: See `open_store`.
-        drain_s: Seconds that a normal exit lets executing runs come to their end.
+        drain_s: Seconds that a normal exit waits for executing runs to end.
 
     Raises:
         InvalidInput: No mapping, a behaviour that is not async, or a negative `drain_s`; nothing is opened.
@@ -60,9 +60,9 @@ async def open_supervisor(
             supervisor itself fails, with the cause. The body's own exception leaves unwrapped.
         KeyboardInterrupt, SystemExit: A behaviour raised it.
 
-    Cancellation: the body's. A normal exit lets executing runs come to their end for at most `drain_s`; any other exit drains
+    Cancellation: the body's. A normal exit waits for executing runs to end, at most `drain_s`; any other exit drains
     nothing. What was accepted stays in the inbox. SIGTERM ends the body and is a normal exit, also where it comes before
-    or after it, where this runs in the main thread and the program has no handler of its own.
+    or after it, where this runs in the main thread and the program has set no handler.
     """
     known = as_behaviours(behaviours)
     check_seconds(drain_s, "drain_s", zero=True)
@@ -77,7 +77,7 @@ async def open_supervisor(
                 try:
                     with body:
                         await host.watch.start()
-                        # From here on, and not before: a body that is never entered is an error of its own. Where SIGTERM has
+                        # From here on, and not before: a body that is never entered is an error by itself. Where SIGTERM has
                         # come already, the body ends at its first checkpoint.
                         sigterm.ends(tasks.body.cancel)
                         with tasks.body:
@@ -92,7 +92,7 @@ async def open_supervisor(
 
 
 def _only_tells(error: BaseException | None, failure: BaseException) -> bool:
-    """Whether the body raised nothing of its own: what ended the supervisor came to several of its tasks at once."""
+    """Whether the body only repeats the supervisor's own failure."""
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         return all(_only_tells(each, failure) for each in group.exceptions)

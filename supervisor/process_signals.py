@@ -51,7 +51,7 @@ class Sigterm:
 
 @contextmanager
 def sigterm_ends_normally() -> Generator[Sigterm]:
-    """Handle SIGTERM, in the main thread, where the program has no handler of its own."""
+    """Handle SIGTERM, in the main thread, where the program has set no handler."""
     sigterm = Sigterm()
     handles = may_handle_sigterm()
     if handles:
@@ -64,7 +64,7 @@ def sigterm_ends_normally() -> Generator[Sigterm]:
 
 
 def may_handle_sigterm() -> bool:
-    """Whether SIGTERM is ours to handle: this is the main thread, and the program has no handler of its own."""
+    """Whether SIGTERM is ours to handle: this is the main thread, and the program has set no handler."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     return in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 

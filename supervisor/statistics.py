@@ -27,7 +27,7 @@ class SupervisorStatistics:
         held: Those of them that are held, or blocked in this host.
         backing_off: Those of them whose failed run waits for its next attempt.
         failed_attempts: Attempts that failed since the host was opened.
-        dead_letters: Inputs that were abandoned since then and nobody had asked for it.
+        dead_letters: Inputs that were abandoned since then although no one had asked for it.
         refused_sends: Sends since then that their target could not take.
         failed_takeovers: Takeovers since then that failed, each time it was tried.
         lost_hosts: Other hosts that this one has judged dead or lapsed since then.

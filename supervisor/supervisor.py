@@ -60,7 +60,7 @@ class Supervisor(StoreReads):
     async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
         """Own a runtime and return its handle: a new one, one that was left, or the one that this supervisor owns already.
 
-        A stopped runtime comes to life again. Ownership and token are on disk when this returns; for a runtime of one's own
+        A stopped runtime is revived. Ownership and token are on disk when this returns; for a runtime of one's own
         nothing is minted. With `wait`, a runtime of another host is waited for until that host lets go of it or is lost.
 
         Raises:
@@ -113,7 +113,7 @@ class Supervisor(StoreReads):
         return ForeignRuntime(checked, found.kind or "", host.requests, host.news, host.ingress)
 
     async def accept(self, runtime_id: str, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
-        """Put one input into the inbox of any runtime of the store, whoever owns it; see `Runtime.accept`.
+        """Put one input into the inbox of any runtime of the store, here or on another host; see `Runtime.accept`.
 
         Raises:
             NotFound: No such runtime.
@@ -162,7 +162,7 @@ class Supervisor(StoreReads):
         A run that has begun sees none of it: the next one does.
 
         Raises:
-            NotFound, RuntimeDestroyed: There is no such runtime, or it never comes back.
+            NotFound, RuntimeDestroyed: The runtime does not exist, or never comes back.
             RuntimeOwned: Another living host has it, and alone writes it.
             StateConflict: The state is not at revision `expected`.
             InvalidInput, PayloadTooLarge, LimitReached: A name, a value or their number does not fit.

@@ -71,7 +71,7 @@ class Classes:
         """Raises `InvalidInput` where nothing can be made of this class, now and not at its first value."""
         try:
             self._converter.get_structure_hook(cls)
-        except Exception as exc:  # a forward reference that there is not, a union that cannot be told apart, ...
+        except Exception as exc:  # a forward reference to nothing, a union that cannot be told apart, ...
             detail = f"instances of {name_of(cls)} cannot be made of JSON: {text_of(exc)}; give a decode hook"
             raise InvalidInput(detail=detail, field=field) from exc
 
@@ -124,7 +124,7 @@ class Classes:
 
 
 def check_extra(extra: object, cls: Any) -> None:
-    """Raises `InvalidInput` where there is no such answer to unknown fields, or where the class itself has it."""
+    """Raises `InvalidInput` where unknown fields cannot be answered so, or where the class itself has it."""
     if extra not in ("ignore", "forbid"):
         raise InvalidInput(detail=f"unknown fields are ignore or forbid, not {extra!r}", field="extra")
     if extra == "forbid" and is_model(cls):

@@ -54,7 +54,7 @@ class Doubts:
         return self._tickets.waiting()
 
     def publish(self, outcomes: Iterable[Ended]) -> None:
-        """Tell the tickets what was read."""
+        """Settle the tickets with what was read."""
         for (runtime_id, input_id), outcome in outcomes:
             self._tickets.settle(runtime_id, input_id, outcome)
 

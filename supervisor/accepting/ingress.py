@@ -1,6 +1,6 @@
-"""Ingress: the one way in which an input comes into an inbox, whoever owns the runtime.
+"""Ingress: the one way in which an input comes into an inbox, here or on another host.
 
-An accept carries no fence and is judged by what is stored: so it is a commit of its own, straight to the writer, and meets
+An accept carries no fence and is judged by what is stored: so it is a separate commit, straight to the writer, and meets
 neither the actor nor its run. In the callback of that commit its ticket is issued, before an end of the input can be published;
 then the runtime hears that something waits.
 """
@@ -107,6 +107,6 @@ class Ingress:
         except BaseException as exc:
             if is_for_others(exc):
                 raise
-            # Raised from here it would stop the store, and every runtime with it: whoever accepts hears it.
+            # Raised from here it would stop the store, and every runtime with it; it is raised in the caller's task.
             tickets.insert(0, Failed(as_defect(exc)))
             self._distrust(change.runtime_id, exc)

@@ -48,7 +48,7 @@ class PayloadType:
         return data
 
     def decode(self, data: bytes, input_id: str) -> Any:
-        """Decode a stored payload. Raises `InvalidInput` where it does not fit, `Corrupt` where it is no JSON."""
+        """Decode a stored payload. Raises `InvalidInput` where it does not fit, `Corrupt` where it is not JSON."""
         value = decode(data, "payload", input_id)
         if self._cls is None:
             return value

@@ -1,4 +1,4 @@
-"""What a commit has brought, once it has landed: told to tickets, to the targets of sends, and to operators."""
+"""Lets tickets, send targets and operators know what a landed commit changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .tickets import (
 
 @final
 class Publishing:
-    """Tells them, and operators; see `Publisher` and `Listener`."""
+    """See `Publisher` and `Listener`."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Publishing:
         self._log.held(facts)
 
     def accepted(self, runtime_id: LogicalRuntimeId, accepted: AcceptedInput) -> Ticket:
-        """The ticket of an accept that has landed; whoever waits for what it replaced is told."""
+        """The ticket of an accept that has landed; the tickets of what it replaced are settled."""
         for replaced in accepted.replaced:
             self._tickets.settle(runtime_id, replaced, Outcome(phase=accepted.replaced_phase))
         return self._tickets.issue(runtime_id, accepted.input_id, accepted.phase, deduplicated=accepted.deduplicated)

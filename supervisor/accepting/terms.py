@@ -34,10 +34,10 @@ class AcceptTerms(TypedDict, total=False):
     Attributes:
         idempotency_key: Unique in its runtime for ever. A known key with the same payload writes nothing and returns the
             ticket of the first input, in every state but destroyed. 1 to 500 characters.
-        lane: ``queue``, the default, for a run of its own; ``steer`` joins the run that is executing, at its next checkpoint,
+        lane: ``queue``, the default, for a separate run; ``steer`` joins the run that is executing, at its next checkpoint,
             and begins a run where none is.
         supersession_key: Names what the input is about. In the commit that accepts it, those of the same key which still wait
-            end as ``coalesced``, or as ``superseded`` where the policy says so; their tickets tell it. 1 to 500 characters.
+            end as ``coalesced``, or as ``superseded`` where the policy says so; their tickets say so. 1 to 500 characters.
         durability: ``durable``, the default; ``ephemeral`` is dropped by recovery where it was not consumed, and then its
             ticket is not found. An ephemeral input carries no idempotency key.
         policy: What is decided about it, in place of the default: `queue_mode`, `routing` in place of a lane (``queue`` or

@@ -180,7 +180,7 @@ class Tickets:
         return await self._store.read(partial(stored_outcome, runtime_id=runtime_id, input_id=input_id))
 
     def close(self, error: Error) -> None:
-        """Answer everyone who still waits, and whoever still gets a ticket."""
+        """Answer everyone who still waits, and everyone who gets a ticket later."""
         self._closed = error
         # By references, a list made in one go: another thread (tenure.asyncio) may drop a ticket at any moment.
         for reference in self._held.valuerefs():

@@ -2,8 +2,8 @@
 
 Theory of operation. One task looks at the other hosts every `Limits.poll_s` seconds. A host whose proof of life can be
 seized, or whose counter stood still for one lease, is marked lost. Where any of them wrote since the last look, the news are
-read: inputs for runtimes of this host, requests for it to carry out, outcomes that tickets here wait for; and whoever waits
-for anything stored looks again. A second task takes over what has work and no living owner, at every renewal at which
+read: inputs for runtimes of this host, requests for it to carry out, outcomes that tickets here wait for; and those who
+wait for anything stored look again. A second task takes over what has work and no living owner, at every renewal at which
 others wrote, and at once where a host was marked lost.
 """
 
@@ -64,7 +64,7 @@ class Written:
 
     Attributes:
         newest_input: The newest input there is.
-        arrived: Runtimes of this host, or of nobody who lives, with newer inputs; and whether one of these steers.
+        arrived: Runtimes of this host, or of no living host, with newer inputs; and whether one of these steers.
         requests: What this host has to carry out.
         outcomes: Of inputs that tickets wait for, or why they cannot be read.
     """
@@ -244,7 +244,7 @@ class HostWatch:
         lost = [
             facts
             for facts in self._owned.all
-            if not facts.is_destroyed  # nobody's
+            if not facts.is_destroyed  # no host owns it
             and rejoined.owned.get(facts.runtime_id) != facts.fence_token
         ]
         for facts in lost:

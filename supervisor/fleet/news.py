@@ -38,7 +38,7 @@ class News:
         return self._stirred
 
     def arrive(self) -> None:
-        """The news are read: whoever waits reads again."""
+        """The news are read: those who wait read again."""
         self._came.set()
         self._came = trio.Event()
 

@@ -1,9 +1,9 @@
 """Requests: verbs of runtimes that another process owns (design §4).
 
-Whoever asks stores the verb and waits for the answer; the owner carries it out through its actor and stores the answer with
-it. A runtime that nobody owns is taken over to carry the verb out, or, where this supervisor has no behaviour for it, changed
-under its last token. Cases while somebody waits: the owner answers; the owner dies, and the request waits for the next one,
-which may be this supervisor; the owner lets go.
+The asking host stores the verb and waits for the answer; the owner carries it out through its actor and stores the answer with
+it. A runtime that no host owns is taken over to carry the verb out, or, where this supervisor has no behaviour for it, changed
+under its last token. Cases while the asking host waits: the owner answers; the owner dies, and the request waits for the next
+one, which may be this supervisor; the owner lets go.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ from .verbs import (
 T = TypeVar("T")
 
 RETRY_S: Final = 0.25
-"""Seconds after which whoever has stored a request, and then found no room or no way to the file, tries again."""
+"""Seconds after which a host that has stored a request, and then found no room or no way to the file, tries again."""
 
 
 @final
@@ -106,7 +106,7 @@ class _Answered(Generic[T]):
 @final
 @define(kw_only=True, slots=True)
 class _Asking(Generic[T]):
-    """A verb on its way to whoever owns the runtime.
+    """A verb on its way to the host that owns the runtime.
 
     Attributes:
         verb: What is asked.
@@ -153,7 +153,7 @@ class Requests:
     # Asking
 
     async def ask(self, runtime_id: LogicalRuntimeId, verb: Verb[T]) -> T:
-        """Have a verb carried out by whoever owns the runtime; durable when this returns.
+        """Have a verb carried out by the host that owns the runtime; durable when this returns.
 
         Raises:
             NotFound: No such runtime.
@@ -217,12 +217,12 @@ class Requests:
             # Left open, it would be carried out some day, by an owner of another state, after its asker was refused.
             answer = _done(asking.request).finish(_encode_error(exc))
             commit = Commit(runtime_id=asking.request.runtime_id, fence_token=holding.fence_token, changes=(answer,))
-            with suppress(StaleFence, NotFound):  # somebody was faster
+            with suppress(StaleFence, NotFound):  # another host was faster
                 await self._store.commit(commit)
             return None
 
     async def _change_unowned(self, asking: _Asking[T], holding: ownership.Holding) -> _Answered[T] | None:
-        """Change a runtime that nobody owns. None where somebody was faster."""
+        """Change a runtime that no host owns. None where another host was faster."""
         verb, request = asking.verb, asking.request
         runtime_id = request.runtime_id
         if holding.state is RuntimeState.DESTROYED and verb.name not in (Retry.name, Drop.name):
@@ -279,11 +279,11 @@ class Requests:
                 await self.perform(facts, verb, done)
             except (Closed, StaleFence, StoreBroken, DiskFull, Contended):
                 raise
-            except Exception as exc:  # noqa: BLE001 - whoever asked hears it, also of a mistake of ours
+            except Exception as exc:  # noqa: BLE001 - the asking host hears it, also of a mistake of ours
                 await self._actors.of(facts).commit(done.finish(_encode_error(exc)))
         except (Closed, StaleFence, NotFound, RuntimeDestroyed):
             # The runtime is another host's now, and so is the request; or it was answered in between; or it was destroyed, and
-            # whoever asked finds a runtime that nobody owns, and refuses for himself.
+            # the asking host finds a runtime that no host owns, and refuses it itself.
             return
         except (DiskFull, Contended):
             self._news.stir()  # nothing happened; the next look finds the request again
@@ -313,24 +313,24 @@ def _done(request: StoredRequest) -> Done:
 
 
 def _encode_error(error: Exception) -> str:
-    told = error if isinstance(error, Error) else as_defect(error)
+    given = error if isinstance(error, Error) else as_defect(error)
     try:
-        return encode({"error": type(told).__name__, "fields": told.fields}, "answer").decode()
+        return encode({"error": type(given).__name__, "fields": given.fields}, "answer").decode()
     except InvalidInput:  # a field has no JSON form
-        return _encode_error(as_defect(told))
+        return _encode_error(as_defect(given))
 
 
 def _value(answer: str) -> Any:
-    """What the change answered; raises the error that an answer tells of, if it does."""
-    told = decode_object(answer, "answer")
-    if "error" in told:
-        kind = _find_class(told["error"], Error)
+    """What the change answered; raises the error that it stands for, if it does."""
+    read = decode_object(answer, "answer")
+    if "error" in read:
+        kind = _find_class(read["error"], Error)
         try:
-            error = Internal(detail=answer) if kind is None else kind(**told["fields"])
+            error = Internal(detail=answer) if kind is None else kind(**read["fields"])
         except (KeyError, TypeError) as exc:
             raise Corrupt(record="request", key="answer", detail="it names an error that does not exist") from exc
         raise error
-    return told.get("value")
+    return read.get("value")
 
 
 def _find_class(name: str, below: type[Error]) -> Callable[..., Error] | None:

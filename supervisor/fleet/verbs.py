@@ -1,7 +1,7 @@
-"""Verbs of runtimes as values: what is asked of an owner, by a handle of its own host or by a request of another one.
+"""Verbs of runtimes as values: what is asked of an owner, by a handle on the same host or by a request of another one.
 
-Each says how an actor carries it out, what it comes to where nobody owns the runtime, and what its answer is. As a request it
-is stored as a name and arguments in JSON, and done in the commit that carries it out (design §4).
+Each says how an actor carries it out, which changes it is where no host owns the runtime, and what its answer is. As a request
+it is stored as a name and arguments in JSON, and done in the commit that carries it out (design §4).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Verb(Protocol[T_co]):
         ...
 
     def changes(self, runtime_id: LogicalRuntimeId, standing: Standing, epoch: str, /) -> tuple[Change, ...]:
-        """What it comes to where nobody owns the runtime; the first change has its answer."""
+        """Which changes it is where no host owns the runtime; the first change has its answer."""
         ...
 
     def answer(self, value: Any, /) -> T_co:
@@ -123,7 +123,7 @@ class Apply(_Silent):
 @final
 @frozen(kw_only=True, slots=True)
 class Reread(_Silent):
-    """Publish what a store verb in another process has written past the owner. Stored with what it wrote; nobody waits."""
+    """Publish what a store verb in another process has written past the owner. Stored with what it wrote; no one waits."""
 
     name = REREAD
 
@@ -293,7 +293,7 @@ EVENTS: Final = frozenset(
         LifecycleEvent.DESTROY,
     }
 )
-"""Lifecycle events that somebody can ask for."""
+"""Lifecycle events that a caller can ask for."""
 
 _VERBS: Final[Mapping[str, type[Verb[Any]]]] = {
     each.name: each for each in (Reread, Resume, Settle, Cancel, Retry, Drop)
@@ -309,14 +309,14 @@ def read_verb(name: str, arguments: str, request_id: str) -> Verb[Any]:
     """A verb that was stored.
 
     Raises:
-        InvalidInput: There is no such verb, or it has other arguments: whoever asked is of another version.
+        InvalidInput: The verb is not known, or has other arguments: the asking host is of another version.
         Corrupt: The arguments are no JSON.
     """
-    told = decode_object(arguments, request_id)
+    read = decode_object(arguments, request_id)
     try:
         if name in EVENTS:
-            return msgspec.convert({**told, "event": name}, Apply)
-        verb: Verb[Any] = msgspec.convert(told, _VERBS[name])
+            return msgspec.convert({**read, "event": name}, Apply)
+        verb: Verb[Any] = msgspec.convert(read, _VERBS[name])
     except (KeyError, TypeError, msgspec.ValidationError) as exc:
         raise InvalidInput(detail=f"no such verb here: {name} {arguments}", field="verb") from exc
     return verb

@@ -1,4 +1,4 @@
-"""The handle of a runtime that this supervisor does not own: the same verbs, carried out by whoever does."""
+"""The handle of a runtime that this supervisor does not own: the same verbs, carried out by the host that does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 class ForeignRuntime(Handle):
     """A runtime of another host, or of none.
 
-    Verbs are stored as requests and return when the owner has carried them out; where nobody owns the runtime, this
+    Verbs are stored as requests and return when the owner has carried them out; where no host owns the runtime, this
     supervisor does. Cancellation: a request that is stored will be carried out; before, nothing happened.
 
     Attributes:

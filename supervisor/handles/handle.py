@@ -1,4 +1,4 @@
-"""What every handle of a runtime can ask for, whoever owns it."""
+"""What every handle of a runtime can ask for, here or on another host."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def states_of(given: Iterable[RuntimeState | str]) -> set[RuntimeState]:
 
 @checked
 class Handle(ABC):
-    """The verbs of a runtime. Each is durable when it returns, carried out by whoever owns the runtime.
+    """The verbs of a runtime. Each is durable when it returns, carried out by the host that owns the runtime.
 
     Cancellation: before its commit, or its request, is taken nothing happened; afterwards it is carried out, and a runtime of
     one's own returns the answer and delivers the cancellation at the next checkpoint.
@@ -58,7 +58,7 @@ class Handle(ABC):
     async def stop(self) -> None:
         """Abandon every unfinished input and run nothing until it is spawned again; durable when this returns.
 
-        A run is cancelled behind its commit in flight. Raises `InvalidTransition` in initializing and destroyed.
+        A run is cancelled after its commit in flight. Raises `InvalidTransition` in initializing and destroyed.
         """
         await self._apply(LifecycleEvent.STOP)
 

@@ -94,7 +94,7 @@ class Runtime(Handle):
             PayloadTooLarge: The payload is over the limit; nothing else is touched.
             DiskFull: Nothing was written; try again when there is room.
             Contended: Nothing was written; another process held the file.
-            StoreBroken: The store has stopped; `in_doubt` tells whether the input may be there.
+            StoreBroken: The store has stopped; `in_doubt` says whether the input may be there.
             Closed: The supervisor was closed.
 
         Waits while `Limits.waiting_commits` commits wait to be written. It does not wait for the run, or for a verb: what is
@@ -109,7 +109,7 @@ class Runtime(Handle):
 
         Raises:
             InvalidInput: No state is given, or one that there is not.
-            RuntimeDestroyed: It was destroyed, and comes to none of these any more.
+            RuntimeDestroyed: It was destroyed, and reaches none of these any more.
             Closed: The supervisor was closed, or has lost the runtime.
         """
         wanted = states_of(states)

@@ -32,7 +32,7 @@ class Hearing:
         self._tasks = tasks
 
     def hear(self, commit: Commit, result: CommitResult) -> None:
-        """A store verb of this process has landed: whoever owns or awaits what it wrote hears of it now. Raises nothing."""
+        """A store verb of this process has landed: its actor and its tickets hear of it now. Raises nothing."""
         brings = [isinstance(change, PersistInputs) and bool(change.states) for change in commit.changes]
         answered = zip(commit.changes, result.values, strict=False)  # a repeat answers for its first change alone
         states = [value for change, value in answered if isinstance(change, PersistState)]

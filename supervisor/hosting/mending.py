@@ -1,6 +1,6 @@
-"""Mending: a runtime of which this host does not know any more what is true, by a mistake of ours, is taken anew.
+"""Mending: a runtime whose facts here may be wrong, by a mistake of ours, is taken anew.
 
-At most it meets what a dead host would cost it: whoever waits for its actor gets `Internal`, its run is
+At most it meets what a dead host would cost it: callers that wait for its actor get `Internal`, its run is
 charged with a crash, and a takeover reads anew what is stored. The last crash in a row holds it, so that a mistake that comes
 back ends too. No other runtime has anything of it (design §3, "Whose failure").
 """

@@ -1,7 +1,7 @@
-"""Taking runtimes over: by a spawn, by recovery, or because something has come for one that nobody owns (design §4).
+"""Taking runtimes over: by a spawn, by recovery, or because something has come for one that no host owns (design §4).
 
-However it comes, one commit mints a token, queues what was staged and charges the crash; what it tells is the facts under which
-the runtime lives here. Only a spawn creates a runtime, hears of a refusal, and brings a stopped one back to life.
+However it comes, one commit mints a token, queues what was staged and charges the crash; its answer is the facts this host
+runs the runtime from. Only a spawn creates a runtime, hears of a refusal, and brings a stopped one back to life.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Takeovers:
             self._starting.pop(runtime_id).set()
 
     async def take_quietly(self, runtime_id: LogicalRuntimeId, kind: str) -> None:
-        """Own a runtime and set it to work, unless somebody else has it or it is gone.
+        """Own a runtime and set it to work, unless another host has it or it is gone.
 
         A stopped one stays stopped: only `spawn` revives.
         """
@@ -155,8 +155,8 @@ class Takeovers:
             self.leave_over()
             self._log.takeover_failed(runtime_id, exc, again=True)
         except (RuntimeOwned, RuntimeDestroyed):
-            return  # somebody was faster
-        except Error as exc:  # damaged, say: then its work is not ours, and blocks nobody else's
+            return  # another host was faster
+        except Error as exc:  # damaged, say: then its work is not ours, and blocks no other's
             self._log.takeover_failed(runtime_id, exc, again=False)
         except BaseException as exc:
             if is_for_others(exc):
@@ -165,7 +165,7 @@ class Takeovers:
             self._log.takeover_failed(runtime_id, as_defect(exc), again=False)
 
     def begin_for(self, runtime_id: LogicalRuntimeId) -> None:
-        """Something has come for a runtime that is not ours: take it over if nobody owns it and its kind is known here."""
+        """Something has come for a runtime that is not ours: take it over if no host owns it and its kind is known here."""
         if runtime_id not in self._starting:
             defect = partial(self._mending.distrust, runtime_id)
             self._tasks.start_soon(partial(self._take_unowned, runtime_id), defect)
@@ -179,14 +179,14 @@ class Takeovers:
         except ReadFailed as exc:
             self._log.takeover_failed(runtime_id, exc, again=False)
             return
-        # Ours, and not known to be: a mistake of ours has lost it, and whoever needs it now takes it anew.
+        # Ours, and not known to be: a mistake of ours has lost it, and the next use takes it anew.
         if found is None or found.kind is None or found.kind not in self._behaviours:
             return
         if found.owner in (None, self._store.host):
             await self.take_quietly(runtime_id, found.kind)
 
     def _landed(self, outcome: CommitOutcome) -> None:
-        # In the callback of the commit: a send that lands right behind it finds the owner.
+        # In the callback of the commit: a send that lands right after it finds the owner.
         if not isinstance(outcome, CommitResult) or self._tasks.closed:
             return  # closed meanwhile: it is let go of with all else
         taken: Ownership = outcome.values[0]

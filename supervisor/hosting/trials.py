@@ -64,7 +64,7 @@ class Trials:
         try:
             actor = self._actors.of(facts)
         except Closed:
-            return  # lost meanwhile: somebody else tries it
+            return  # lost meanwhile: its next owner tries it
         actor.wake()
         # Cases: it has no run to begin, or none that may begin; it has run; it waits durably.
         if actor.working.value:

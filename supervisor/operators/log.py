@@ -1,7 +1,7 @@
 """What operators hear of a host: lines of the standard library's loggers ``tenure.*``, and counts since it was opened.
 
-A line comes beside an error and never in place of one: whoever asked for something is told by its exception or its outcome. The
-lines are for those who asked for nothing: an agent that fails while nobody waits for it. Names, levels and extra fields are
+A line comes beside an error and never in place of one: a caller hears of an error by its exception or its outcome. The
+lines are for those who asked for nothing: an agent that fails while no one waits for it. Names, levels and extra fields are
 promised in docs/logging.md; texts are not. No payload and no message of a session is in any line; an exception's own text is.
 """
 
@@ -37,7 +37,7 @@ class HostLog:
 
     Attributes:
         failed_attempts: Attempts that were counted.
-        dead_letters: Inputs that were abandoned and nobody had asked for it.
+        dead_letters: Inputs that were abandoned although no one had asked for it.
         refused_sends: Sends that their target could not take.
         failed_takeovers: Runtimes that could not be taken over, each time it was tried.
         lost_hosts: Other hosts that this one judged dead or lapsed.
@@ -77,7 +77,7 @@ class HostLog:
         )
 
     def dead(self, runtime_id: LogicalRuntimeId, input_ids: Iterable[InputId], reason: str, error: str | None) -> None:
-        """Inputs are dead letters: abandoned, and nobody asked for it."""
+        """Inputs are dead letters: abandoned, although no one asked for it."""
         for input_id in input_ids:
             self.dead_letters += 1
             text = f"runtime {runtime_id!r}: input {input_id} is a dead letter, {reason}: {_first_line(error)}"

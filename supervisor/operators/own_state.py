@@ -51,7 +51,7 @@ def own_state_change(
     expected: int | None,
 ) -> WriteOwnState:
     """A write as it is stored. Raises `InvalidInput`, `PayloadTooLarge`."""
-    plain = decode(encode(values, "values"), "values", runtime_id)  # what is no dict of the caller's any more
+    plain = decode(encode(values, "values"), "values", runtime_id)  # a copy: the caller may change the dict
     if not is_object(plain):
         raise InvalidInput(detail="values by name are wanted", field="values")
     written: dict[str, bytes | None] = {check_state_name(name): encode(value, "value") for name, value in plain.items()}

@@ -1,4 +1,4 @@
-"""What a supervisor reads of any runtime in the store, whoever owns it; paged, so that no view outlives a page."""
+"""What a supervisor reads of any runtime in the store, here or on another host; paged, so that no view outlives a page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGE: Final = 500
 @final
 @frozen(kw_only=True, slots=True)
 class Backlog:
-    """What waits in a store, whoever it waits for.
+    """What waits in a store, for any host.
 
     Attributes:
         inputs: Unfinished inputs, those of runs that execute included.

@@ -1,4 +1,4 @@
-"""The verbs of a supervisor that read what is stored of any runtime, whoever owns it."""
+"""The verbs of a supervisor that read what is stored of any runtime, here or on another host."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StoreReads:
 
         Raises:
             NotFound: No such runtime.
-            Corrupt: A message is no JSON.
+            Corrupt: A message is not JSON.
         """
         return await read_session(self.store, check_runtime_id(runtime_id))
 
@@ -54,12 +54,12 @@ class StoreReads:
 
     @checked
     async def dead_letters(self, runtime_id: str) -> list[DeadLetter]:
-        """The abandoned inputs of a runtime and what it sent and nobody could take, oldest first."""
+        """The abandoned inputs of a runtime and the sends that their targets refused, oldest first."""
         return await read_dead_letters(self.store, check_runtime_id(runtime_id))
 
     @checked
     async def refused_sends(self, runtime_id: str) -> list[sends.RefusedSend]:
-        """What a runtime sent and nobody could take, oldest first."""
+        """The sends of a runtime that their targets refused, oldest first."""
         return await read_refused_sends(self.store, check_runtime_id(runtime_id))
 
     async def unowned(self) -> list[UnownedRuntime]:

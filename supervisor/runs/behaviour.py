@@ -43,7 +43,7 @@ class Behaviour:
         encode: Gives the JSON value of an instance, in a payload, an argument or a result, that has none by itself.
         decode: Called with a class and a JSON value, where it is not known how to make an instance of that class.
         version: Stored with each entry of a run's record. What this version recorded must match exactly; of what another one
-            recorded, or where there is no version, the arguments of what has ended are not compared.
+            recorded, or where no version is given, the arguments of what has ended are not compared.
         restart: What follows a failure.
         replay_s: How long a step that must not be done twice waits for recorded entries that are not reached, before that is
             a mismatch.
@@ -83,7 +83,7 @@ class Behaviour:
 @final
 @frozen(kw_only=True, slots=True)
 class Kinds:
-    """What a run knows of payloads: those of its own kind, and which other kinds take what it sends.
+    """What a run knows of payloads: those of this kind, and which other kinds take what it sends.
 
     Attributes:
         own: What its inputs are.

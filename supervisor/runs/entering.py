@@ -99,12 +99,12 @@ class Entering:
             _BRANCH.reset(token)
 
     def only_main(self, what: str) -> None:
-        """Raises `InvalidInput` in a branch of `gather`, `map` or `first`, where there is no such thing."""
+        """Raises `InvalidInput` in a branch of `gather`, `map` or `first`, which has none of this."""
         if self.branch is not self.record.main:
             raise InvalidInput(detail=f"{what} has no place in a branch of gather, map or first", field="run")
 
     def buffers(self, what: str) -> Branch:
-        """The branch that a message lands with. Raises `InvalidInput` beside a call in flight, where there is no order."""
+        """The branch that a message lands with. Raises `InvalidInput` beside a call in flight, where the order is open."""
         branch = self.branch
         if self.calls and branch is self.record.main:
             raise InvalidInput(detail=f"{what} has no order beside a step with call= that is in flight", field="run")

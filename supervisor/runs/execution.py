@@ -1,9 +1,9 @@
 """The execution of runs: from a staged batch to the commit that ends it, well or not.
 
 Cases at the end of a behaviour: it returned, and its batch is consumed; it raised, and the attempt is counted; it did
-something else than its journal says, or reached a step whose outcome nobody knows, and the runtime is held; it asked the
+something else than its journal says, or reached a step whose outcome is not known, and the runtime is held; it asked the
 process to end, and is charged with a crash; the host lost its authority or its store, and nothing is counted; it was
-cancelled from outside, and whoever did it has committed why.
+cancelled from outside, and the verb that did it has committed why.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ E = TypeVar("E", bound=BaseException)
 
 
 class Publisher(Protocol):
-    """Who must hear what a run came to, when its commit has landed."""
+    """Hears how a run ended, when its commit has landed."""
 
     def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
         """A boundary has landed: sends in it wake their targets, inputs that it consumed or rejected have ended."""
@@ -187,7 +187,7 @@ class Execution:
         self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException
     ) -> None:
         lost = find_leaf(error, (StaleFence, StoreBroken, Closed))
-        # A stale fence of another runtime, which the behaviour let through, is a failure of its own like any other.
+        # A stale fence of another runtime, which the behaviour let through, is a failure like any other.
         mine = isinstance(lost, StaleFence) and lost.runtime_id == actor.facts.runtime_id
         try:
             if lost is not None and (mine or self._store.broken is not None):
@@ -204,7 +204,7 @@ class Execution:
         except (StaleFence, StoreBroken, Closed) as exc:
             actor.close(exc)
         except InvalidTransition:
-            # As above, but by somebody who did not ask the actor: on disk it is not the current run any more.
+            # As above, but by a verb that passed the actor by: on disk it is not the current run any more.
             if actor.executes(begun.run_id):
                 actor.publish_run(LifecycleEvent.CANCEL_RUN)
                 actor.facts.has_work = True

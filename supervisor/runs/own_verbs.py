@@ -1,4 +1,4 @@
-"""The lifecycle verbs that a run asks for, of its own runtime: they are written with its final commit."""
+"""The lifecycle verbs that a run asks for, of the runtime that it is a run of: they are written with its final commit."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class OwnVerbs:
         self._events.append(event)
 
     def changes(self) -> list[Change]:
-        """What they come to, in the turn of the final commit."""
+        """The changes that carry them out, decided in the turn of the final commit."""
         if self._events:
             self.decisions = self._decided(self._events)
         return [change for decision in self.decisions for change in decision.changes]
 
     def _decided(self, events: list[LifecycleEvent]) -> tuple[Decision, ...]:
-        """What these come to after the run, on the standing of this moment: it may have been retired from outside."""
+        """These events decided for after the run, on the standing of this moment: it may have been retired from outside."""
         entering = self._entering
         runtime_id = entering.runtime_id
         decisions: list[Decision] = []

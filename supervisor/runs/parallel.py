@@ -1,4 +1,4 @@
-"""Work side by side in one run: `gather`, `map` and `first`, each branch with an order of its own (design §18, R3)."""
+"""Work side by side in one run: `gather`, `map` and `first`, each branch with its own order (design §18, R3)."""
 
 from __future__ import annotations
 
@@ -116,9 +116,9 @@ class Parallel:
             known: list[str] = []
             if found.entry is not None:
                 known = decode(found.entry.result or b"[]", "map", f"{entering.run_id}/{found.place}")
-            numbers, told, gone = _number(known, digests)
-            if found.entry is None or len(told) > len(known):
-                await flight.write(flight.record(EntryStatus.SUCCEEDED, result=encode(told, "result")))
+            numbers, named, gone = _number(known, digests)
+            if found.entry is None or len(named) > len(known):
+                await flight.write(flight.record(EntryStatus.SUCCEEDED, result=encode(named, "result")))
             if repeat is Repeat.FREELY:
                 for number in gone:
                     entering.record.pass_over(branch_of(found.place, number))
@@ -184,7 +184,7 @@ class Parallel:
             for number in range(len(functions)):
                 nursery.start_soon(run, number, nursery.cancel_scope)
         if not order:
-            # Cancelled from outside at once with its own end: whoever did it goes on with that.
+            # Cancelled from outside at once with its own end: the verb that did it goes on with that.
             await trio.lowlevel.checkpoint_if_cancelled()
         return order[0], ends
 
@@ -246,11 +246,11 @@ def _number(known: Sequence[str], given: Sequence[str]) -> tuple[list[int], list
     free: defaultdict[str, deque[int]] = defaultdict(deque)
     for number, each in enumerate(known, 1):
         free[each].append(number)
-    told, numbers = list(known), list[int]()
+    named, numbers = list(known), list[int]()
     for each in given:
         if free[each]:
             numbers.append(free[each].popleft())
         else:
-            told.append(each)
-            numbers.append(len(told))
-    return numbers, told, sorted(number for left in free.values() for number in left)
+            named.append(each)
+            numbers.append(len(named))
+    return numbers, named, sorted(number for left in free.values() for number in left)

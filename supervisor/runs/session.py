@@ -20,7 +20,7 @@ from .entering import Entering
 class RunSession:
     """What stood when the run began, and what the run appends.
 
-    In a branch of `gather`, `map` or `first`: what the branch appends, behind what stood when it began.
+    In a branch of `gather`, `map` or `first`: what the branch appends, after what stood when it began.
 
     Attributes:
         appended: What this run appended so far, in order; without that of branches that have not ended.
@@ -69,7 +69,7 @@ class RunSession:
         """The path decoded, first to last, with what this run appended. Reads the whole conversation.
 
         Raises:
-            Corrupt: A message is no JSON.
+            Corrupt: A message is not JSON.
             RunEnded: The run is over.
         """
         return [decode(message, "message", str(at)) for at, message in enumerate(await self.raw_messages(), 1)]

@@ -1,7 +1,7 @@
 """Steps in doubt, and what a person or a hook can say of them (design §7).
 
-A step that must not run twice is on disk before it runs. When its host dies before the result is on disk too, nobody can
-know by the store alone whether it ran; whoever can find out says so.
+A step that must not run twice is on disk before it runs. When its host dies before the result is on disk too, the
+store alone cannot say whether it ran; a person or a hook that can find out says so.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class Work(ABC):
             name: Name of the step, 1 to 200 characters.
             function: Async, or sync and then run in a worker thread.
             *arguments: Given to `function`; their digest is compared with the recorded one.
-            repeat: ``freely``: may run again when nobody knows whether it ran. ``keyed``: may too, and gets a keyword
+            repeat: ``freely``: may run again when it is not known whether it ran. ``keyed``: may too, and gets a keyword
                 ``key``, always the same, to pass on. ``never``: its dispatch is on disk before it runs; in doubt after a
                 crash, the behaviour's `in_doubt` hook or a person gives the verdict. The last two begin only when every
                 recorded entry of the run is reached, so that no step is done twice under another name.
@@ -186,7 +186,7 @@ class Work(ABC):
     async def gather(self, *functions: Side[T]) -> tuple[T, ...]: ...
 
     async def gather(self, *functions: Callable[[], Awaitable[Any]]) -> tuple[Any, ...]:
-        """Run async functions side by side, each in a branch of its own, and return what they return, in their order.
+        """Run async functions side by side, each in its own branch, and return what they return, in their order.
 
         Within a branch the order is its own. What a branch appends, sends and rejects takes its place when all have ended, in
         the order of the functions. A branch has no checkpoint and no lifecycle verbs.
@@ -199,7 +199,7 @@ class Work(ABC):
         return await self._parallel.gather(functions)
 
     async def first(self, *functions: Callable[[], Awaitable[T]]) -> T:
-        """Run async functions side by side, each in a branch of its own, until one has ended: what it returns or raises.
+        """Run async functions side by side, each in its own branch, until one has ended: what it returns or raises.
 
         Which one it was is recorded, the others are cancelled, and nothing that they appended, sent or rejected lands. Where
         the run enters again, only that one is entered.
