@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, final
+from typing import Any, Final, final
 
 import trio
 
@@ -115,3 +115,13 @@ class CommitChannel:
                     pass  # tried again below, once the turn is free
             await trio.sleep(delay_s)
             delay_s = min(delay_s * 2, RETRY_LIMIT_S)
+
+
+def once_landed(publish: Callable[[tuple[Any, ...]], None]) -> Settled:
+    """The callback of a commit that is published, with its answers, where it has landed."""
+
+    def settled(outcome: Outcome) -> None:
+        if isinstance(outcome, CommitResult):
+            publish(outcome.values)
+
+    return settled

@@ -49,7 +49,7 @@ from tenure.persistence.writing.group import Outcome
 from .commit_channel import (
     RETRY_S,
     CommitChannel,
-    Settled,
+    once_landed,
 )
 from .decisions import (
     Decision,
@@ -103,9 +103,8 @@ class RuntimeActor(Published):
         self.resting = Resting()
         self.channel = CommitChannel(store, facts, listener.defect)
         self.steered = Watched(0)
-        self._heard = self._read = (
-            0  # states that store verbs wrote past this actor, and those of them that it has read
-        )
+        # States that store verbs wrote past this actor, and those of them that it has read.
+        self._heard = self._read = 0
         self.closed = trio.Event()
         self._store = store
         self._batch = batch
@@ -276,7 +275,7 @@ class RuntimeActor(Published):
         def publish(answers: tuple[Any, ...]) -> None:
             self.publish_event(decision, answers[: len(decision.changes)])
 
-        await self.channel.commit(*decision.changes, *also, on_settled=_landed(publish))
+        await self.channel.commit(*decision.changes, *also, on_settled=once_landed(publish))
 
     async def _reread(self, also: tuple[Change, ...]) -> None:
         facts, heard = self.facts, self._heard
@@ -313,7 +312,7 @@ class RuntimeActor(Published):
             self.publish_held(reason, detail)
 
         hold = Hold(runtime_id=self.facts.runtime_id, reason=reason, detail=detail)
-        await self.channel.commit(*first, hold, on_settled=_landed(publish))
+        await self.channel.commit(*first, hold, on_settled=once_landed(publish))
 
     async def _cancel_run(self, change: Change) -> bool:
         def publish(answers: tuple[Any, ...]) -> None:
@@ -323,7 +322,7 @@ class RuntimeActor(Published):
             self.worker.stop()
             self.listener.abandoned(self.facts.runtime_id, answers[0], AbandonReason.CANCELLED)
 
-        result = await self.channel.commit(change, on_settled=_landed(publish))
+        result = await self.channel.commit(change, on_settled=once_landed(publish))
         return bool(result.values[0])
 
     async def _cancel_input(self, input_id: InputId, change: Change) -> bool:
@@ -331,7 +330,7 @@ class RuntimeActor(Published):
             if answers[0]:
                 self.listener.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
 
-        result = await self.channel.commit(change, on_settled=_landed(publish))
+        result = await self.channel.commit(change, on_settled=once_landed(publish))
         return bool(result.values[0])
 
     # Runs, one after another
@@ -392,13 +391,3 @@ class RuntimeActor(Published):
     async def _sleep_until(self, not_before: float) -> None:
         await trio.sleep_until(not_before)
         self._look()
-
-
-def _landed(publish: Callable[[tuple[Any, ...]], None]) -> Settled:
-    """The callback of a commit that is published, with its answers, where it has landed."""
-
-    def settled(outcome: Outcome) -> None:
-        if isinstance(outcome, CommitResult):
-            publish(outcome.values)
-
-    return settled

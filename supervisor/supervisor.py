@@ -180,7 +180,7 @@ class Supervisor(StoreReads):
         return statistics_of(host.owned.all, active, self.store.statistics(), host.log, host.step_threads)
 
     async def _revive(self, facts: RuntimeFacts) -> None:
-        """Bring a stopped runtime of this host to life again, as it is stored by now."""
+        """Revive a stopped runtime of this host, as it is stored by now."""
         actor = self._host.owned.actor(facts.runtime_id)
         if actor is not None and actor.unread:
             await actor.reread()
