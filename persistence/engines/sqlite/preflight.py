@@ -36,6 +36,14 @@ COPY_SUFFIX: Final = "-wal-copy"
 CUT_SUFFIX: Final = "-cut"
 """Stands behind a database's path in the name of the mark that a damaged log was cut: tokens are to be raised."""
 
+BROKEN_SUFFIX: Final = "-broken"
+"""Stands behind a database's path in the name of the mark that a host stopped with an unknown outcome."""
+
+BESIDE: Final = ("-wal", "-shm", "-journal", "-lock", COPY_SUFFIX, CUT_SUFFIX, BROKEN_SUFFIX)
+"""How the names end that SQLite or this engine opens beside a database."""
+
+_KINDS: Final = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
 HEADER: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
 _FIRST_SAFE: Final = (3, 51, 3)  # 3.7.0 to 3.51.2 can reset the log under a reader and lose commits
@@ -69,14 +77,29 @@ def check_path(path: str, files: Files, vfs: str | None) -> None:
 
 
 def check_names(path: str) -> None:
-    """Raises `CannotOpen` for a file with several names: by another one it would be opened with another log."""
-    try:
-        file = os.stat(path)  # noqa: PTH116 - the path is a plain string, and may be that of a simulation
-    except OSError:
-        return
-    if stat.S_ISREG(file.st_mode) and file.st_nlink > 1:
-        detail = f"the file has {file.st_nlink} names (hard links), each with a log of its own"
-        raise CannotOpen(path=path, detail=detail)
+    """Look at each name that SQLite or this engine opens beside a database: nothing stands there, or a plain file of one name.
+
+    What was planted there would be written through, waited on, or shared with whoever has its other name.
+
+    Raises:
+        CannotOpen: A link, also one that leads nowhere; a file with several names, by another one of which it would be opened
+            with another log; a folder, a pipe or a device.
+    """
+    for name in (path, *(path + end for end in BESIDE)):
+        try:
+            found = os.lstat(name)  # the path is a plain string, and may be that of a simulation
+        except OSError:
+            continue  # what cannot be seen is named when it is opened
+        kind = stat.S_IFMT(found.st_mode)
+        # A database that is a folder has an error of its own.
+        if kind != stat.S_IFREG and not (name == path and kind == stat.S_IFDIR):
+            detail = f"{name} is {_KINDS.get(kind, 'a device')}, where a plain file of the store stands; remove it"
+            raise CannotOpen(path=path, detail=detail)
+        # The copy has two for a moment, while it is given its own.
+        if kind == stat.S_IFREG and found.st_nlink > 1 and name != path + COPY_SUFFIX:
+            which = "the file" if name == path else name
+            detail = f"{which} has {found.st_nlink} names (hard links), each with a log of its own"
+            raise CannotOpen(path=path, detail=detail)
 
 
 def _content(path: str, files: Files) -> int:

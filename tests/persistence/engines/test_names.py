@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import apsw
 import pytest
+import trio
 
 import tenure
 from tenure.errors import CannotOpen, StoreBroken
 from tenure.persistence.engines.sqlite.files.names import Names, check_alone, check_joins
-from tenure.persistence.engines.sqlite.preflight import is_connected
+from tenure.persistence.engines.sqlite.preflight import BESIDE, COPY_SUFFIX, is_connected
 from tenure.persistence.seams.files import OsFiles, is_settled
 from tenure.persistence.seams.locks import OsLocks
 from tenure.persistence.store import open_store
-from tenure.persistence.upkeep.backup import back_up
+from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
 from tests.kit.stores import landed, message, own
 
@@ -163,6 +165,58 @@ async def test_a_link_that_leads_nowhere_is_refused_too(tmp_path: Path) -> None:
     beside(path, "-lock").symlink_to(target)
     with pytest.raises(CannotOpen):
         await _open(path)
+    assert not target.exists()
+
+
+def plant(kind: str, name: Path, victim: Path) -> None:
+    """Put something under a name of the store."""
+    if kind == "a link":
+        name.symlink_to(victim)
+    elif kind == "a link that leads nowhere":
+        name.symlink_to(victim.with_name("nowhere"))
+    elif kind == "a second name":
+        name.hardlink_to(victim)
+    elif kind == "a folder":
+        name.mkdir()
+    else:
+        os.mkfifo(name)
+
+
+KINDS = ("a link", "a link that leads nowhere", "a second name", "a folder", "a pipe")
+# The copy of a log has two names for a moment, and is read and never written through.
+PLANTED = [(kind, end) for kind in KINDS for end in BESIDE if (kind, end) != ("a second name", COPY_SUFFIX)]
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize(("kind", "end"), PLANTED)
+async def test_what_is_planted_at_a_name_beside_a_store_is_refused_and_left_alone(
+    tmp_path: Path, kind: str, end: str, *, there: bool
+) -> None:
+    path, victim = tmp_path / "agents.db", tmp_path / "victim"
+    victim.write_text("mine")
+    if there:
+        await _open(path)
+    beside(path, end).unlink(missing_ok=True)
+    plant(kind, beside(path, end), victim)
+
+    with pytest.raises(CannotOpen, match=re.escape(end)), trio.fail_after(20):
+        await _open(path)
+
+    assert victim.read_text() == "mine"
+    assert not victim.with_name("nowhere").exists()
+    assert path.exists() is there
+
+
+@pytest.mark.parametrize("end", BESIDE)
+async def test_what_is_planted_beside_the_target_of_a_restore_is_refused(tmp_path: Path, end: str) -> None:
+    path, backup, target = tmp_path / "agents.db", tmp_path / "backup.db", tmp_path / "restored.db"
+    await _open(path)
+    await back_up(path, backup)
+    plant("a link that leads nowhere", beside(target, end), tmp_path / "victim")
+
+    with pytest.raises(CannotOpen, match=re.escape(end)):
+        await restore(backup, target)
+    assert not (tmp_path / "nowhere").exists()
     assert not target.exists()
 
 

@@ -14,7 +14,7 @@ from tenure.errors import CannotOpen, Contended, Corrupt, StoreLocked
 from tenure.persistence.engines.engine import UnknownOutcome
 from tenure.persistence.engines.sqlite.errors import mapped_errors
 from tenure.persistence.engines.sqlite.migrations import check_known
-from tenure.persistence.engines.sqlite.preflight import COPY_SUFFIX, check_path, mapped_os_errors
+from tenure.persistence.engines.sqlite.preflight import COPY_SUFFIX, check_names, check_path, mapped_os_errors
 from tenure.persistence.engines.sqlite.tokens import last_token
 from tenure.persistence.seams.files import Files, folder_of
 
@@ -57,7 +57,11 @@ def check_source(path: str, files: Files) -> None:
 
 
 def check_target(path: str, files: Files) -> None:
-    """Raises `CannotOpen` where the target, or what would be taken for its log, is there; or no folder for it is."""
+    """Raises `CannotOpen` where the target, or what would be taken for its log, is there; or no folder for it is.
+
+    So it does where anything was planted under a name of the store that is made.
+    """
+    check_names(path)
     for name in (path, f"{path}-wal", f"{path}{COPY_SUFFIX}", f"{path}-journal"):
         if files.exists(name):
             raise CannotOpen(path=path, detail=f"{name} is there already, and nothing is ever written over")

@@ -10,7 +10,7 @@ import apsw
 from tenure.errors import CannotOpen, StoreLocked
 from tenure.persistence.engines.engine import UnknownOutcome
 from tenure.persistence.engines.sqlite.log.rewrite import LogRewrite
-from tenure.persistence.engines.sqlite.preflight import CUT_SUFFIX, check_path, is_connected
+from tenure.persistence.engines.sqlite.preflight import BROKEN_SUFFIX, CUT_SUFFIX, check_path, is_connected
 from tenure.persistence.seams.files import (
     Files,
     folder_of,
@@ -206,7 +206,7 @@ class DatabaseFiles:
 
     def mark_broken(self, detail: str) -> None:
         """Leave ``<path>-broken`` for the next open, as well as a failing disk lets it: never raises."""
-        mark = f"{self._path}-broken"
+        mark = self._path + BROKEN_SUFFIX
         with suppress(OSError, UnknownOutcome):
             self.check_unmoved()  # else the mark would stand beside another store
             self._files.create(mark)  # one that is there, whoever left it, says the same
@@ -222,7 +222,7 @@ class DatabaseFiles:
 
     def _recover_log(self) -> None:
         log = LogRewrite(self._path, self._files, vfs=self._vfs, one_connection=not self._shared)
-        log.settle_copy(self._check_alone, broken=self._files.exists(f"{self._path}-broken"))
+        log.settle_copy(self._check_alone, broken=self._files.exists(self._path + BROKEN_SUFFIX))
         self._check_alone()
         log.rewrite(cut_damage=self._cut_damage)
 
@@ -238,7 +238,7 @@ class DatabaseFiles:
 
     def _check_mark(self) -> None:
         # A host that stopped with an unknown outcome left it. Those that are still there may read what the disk never got.
-        if self._files.exists(f"{self._path}-broken"):
+        if self._files.exists(self._path + BROKEN_SUFFIX):
             holder = "hosts that were there when the store broke"
             raise StoreLocked(path=self._path, holder=holder)
 
@@ -276,7 +276,7 @@ class DatabaseFiles:
 
     def _clear_mark(self) -> None:
         # Only an open that is alone gets here: nobody still reads pages that a failed fsync left in the cache.
-        mark = f"{self._path}-broken"
+        mark = self._path + BROKEN_SUFFIX
         if self._files.exists(mark):
             self._files.remove(mark)
             self._files.sync_folder(folder_of(self._path))

@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from tenure.errors import CannotOpen, NetworkFileSystem
+from tenure.persistence.engines.sqlite.preflight import BESIDE
 
 LINUX_TABLE: Final = Path("/proc/self/mounts")
-
-BESIDE: Final = ("-wal", "-shm", "-lock", "-journal")
-"""How the names of files end that belong to a database."""
 
 UNRELIABLE: Final = frozenset(
     {
