@@ -138,6 +138,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         check=graphs.check_graphs,
     ),
     FacetProof(name="checkpoints", check=graphs.check_blobs),
+    FacetProof(name="turns"),  # what was pruned is old; the story has nothing so old
     FacetProof(name="pruning", check=pruned.check_pruned),  # what it counts is gone, and nothing can be asked of it
 )
 """Every facet of the catalogue."""

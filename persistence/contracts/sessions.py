@@ -9,8 +9,7 @@ from typing import Any, Final, final
 from tenure.errors import SessionBindingMismatch, UnsupportedReadScope
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.graph import checkpoints, nodes, reads
-from tenure.persistence.facets.graph.checkpoints import CollectBlobs
+from tenure.persistence.facets.graph import nodes, reads
 from tenure.persistence.facets.graph.graph import CommitGraph, SaveSessionMeta, TombstoneNodes
 from tenure.persistence.facets.pruning import Prune, PrunedPage, PruneSort
 from tenure.persistence.model.arguments import checked, shown
@@ -31,6 +30,7 @@ from tenure.persistence.model.graph_encoding import encode_commit, encode_sessio
 from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, SessionId
 
 from .access import Backend
+from .collecting import collect_unreachable
 
 PAGE: Final = 200
 """Rows that one commit of a vacuum or a collection deletes."""
@@ -169,17 +169,7 @@ class SessionsContract:
 
         Cancellation: between two commits, or as that of `Store.commit`.
         """
-        roots, retained, after = 0, set[str](), 0
-        at: int | None = 0
-        while at is not None:
-            at, count, refs = await self._store.read(partial(checkpoints.mark, after=at, count=PAGE))
-            roots += count
-            retained |= refs
-        deleted = 0
-        while blobs := await self._store.read(partial(checkpoints.unreachable, after=after, count=PAGE)):
-            deleted += (await self._store.commit(Commit(changes=(CollectBlobs(blobs=blobs),)))).values[0]
-            after = blobs[-1]
-        return GcReport(root_count=roots, retained_blob_count=len(retained), deleted_blob_count=deleted)
+        return await collect_unreachable(self._store)
 
     async def _vacuum(self, page: Callable[..., tuple[int, ...]]) -> int:
         removed = after = 0

@@ -15,7 +15,7 @@ from .conversation import (
     sessions,
     snapshots,
 )
-from .graph import checkpoints, graph
+from .graph import checkpoints, graph, prune as turns
 from .inbox import (
     input_records,
     inputs,
@@ -64,6 +64,7 @@ FACETS: Final[tuple[Facet, ...]] = (
     state.FACET,
     graph.FACET,
     checkpoints.FACET,
+    turns.FACET,
     own_state.FACET,
     queue.FACET,
     pruning.FACET,

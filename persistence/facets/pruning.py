@@ -94,6 +94,8 @@ class Pruned:
         facts: Facts that nothing refers to.
         events: Events of streams that were deleted, where that was cut short.
         state_values: Values of working memory that had expired.
+        turns: Stamps of turns.
+        parts: Bytes of checkpoint parts that no session refers to.
     """
 
     receipts: int = 0
@@ -108,6 +110,8 @@ class Pruned:
     facts: int = 0
     events: int = 0
     state_values: int = 0
+    turns: int = 0
+    parts: int = 0
 
 
 @final

@@ -14,6 +14,7 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import operations
+from tenure.persistence.facets.graph.show import graph_of
 from tenure.persistence.facets.journal.show import streams_of
 from tenure.persistence.facets.state.show import execution_of, own_state_of
 from tenure.persistence.model.values import LogicalRuntimeId
@@ -101,6 +102,7 @@ def show_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[s
             "message_count": count,
             "revision": digest.hex() if isinstance(digest, bytes) else None,
             "quarantined_since": since,
+            **graph_of(statements, session_id),
         },
         "run": None
         if run_id is None

@@ -15,7 +15,9 @@ from typing import Any, Final
 from tenure.errors import InvalidInput
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.contracts.access import Access
+from tenure.persistence.contracts.collecting import collect_unreachable
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.graph.prune import PruneTurns, old_turns
 from tenure.persistence.facets.journal.facts import PruneFacts
 from tenure.persistence.facets.journal.journal import ClearStream
 from tenure.persistence.facets.journal.prune import forgotten_streams, old_facts
@@ -44,6 +46,7 @@ async def prune(store: Access, now: float, older_than_s: float, *, dead_letters:
         await _prune_sort(store, partial(look, sort=sort), total)
     await _prune_journals(store, now - older_than_s, total)
     total["state_values"] += await _sweep(store, now)
+    await _prune_sessions(store, min(now - older_than_s, now - KEYS_KEPT_S), total)
     return Pruned(**total)
 
 
@@ -60,6 +63,15 @@ async def _prune_journals(store: Access, before: float, total: Counter[str]) -> 
     while facts := await store.read(partial(old_facts, after=after, before=before, count=PAGE)):
         total["facts"] += await _written(store, PruneFacts(facts=facts, before=before))
         after = facts[-1]
+
+
+async def _prune_sessions(store: Access, before: float, total: Counter[str]) -> None:
+    """Turns are known as long as keys of inputs are; the bytes of parts go when no checkpoint has them any more."""
+    after = 0
+    while turns := await store.read(partial(old_turns, after=after, before=before, count=PAGE)):
+        total["turns"] += await _written(store, PruneTurns(turns=turns, before=before))
+        after = turns[-1]
+    total["parts"] += (await collect_unreachable(store)).deleted_blob_count
 
 
 async def _sweep(store: Access, now: float) -> int:

@@ -1,4 +1,4 @@
-"""Journals, execution state and queued work from asyncio: each verb is the trio one's, called through the portal."""
+"""Sessions, queued work, journals and execution state from asyncio: each verb is the trio one's, called through the portal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tenure.persistence.contracts.event_log import EventLog as TrioEventLog
 from tenure.persistence.contracts.event_reader import EventReader
 from tenure.persistence.contracts.journal import JournalContract
 from tenure.persistence.contracts.queue import QueueContract
+from tenure.persistence.contracts.sessions import RuntimePersistence, SessionsContract
 from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.events.event_types import EventTypes
 from tenure.persistence.model.events.journal import FactRef, StoredEvent
@@ -210,3 +211,40 @@ class Queue(_Front[QueueContract]):
     cancel_queued_work_batch = _verb(QueueContract.cancel_queued_work_batch)
     list_queued_work = _verb(QueueContract.list_queued_work)
     list_pending_queued_work = _verb(QueueContract.list_pending_queued_work)
+
+
+@final
+class BoundSession(_Front[RuntimePersistence]):
+    """The verbs of one session for an asyncio program; made by `Sessions.bind`."""
+
+    load_session = _verb(RuntimePersistence.load_session)
+    load_node = _verb(RuntimePersistence.load_node)
+    commit_runtime_state = _verb(RuntimePersistence.commit_runtime_state)
+    save_session_meta = _verb(RuntimePersistence.save_session_meta)
+    load_session_meta = _verb(RuntimePersistence.load_session_meta)
+    tombstone_nodes = _verb(RuntimePersistence.tombstone_nodes)
+    vacuum = _verb(RuntimePersistence.vacuum)
+    gc_unreachable = _verb(RuntimePersistence.gc_unreachable)
+
+    @property
+    def session_id(self) -> str:
+        """Which session."""
+        return self.behind.session_id
+
+
+@final
+class Sessions(_Front[SessionsContract]):
+    """`tenure.Store.sessions` for an asyncio program; `Supervisor.sessions`."""
+
+    load_session = _verb(SessionsContract.load_session)
+    load_node = _verb(SessionsContract.load_node)
+    commit_runtime_state = _verb(SessionsContract.commit_runtime_state)
+    save_session_meta = _verb(SessionsContract.save_session_meta)
+    load_session_meta = _verb(SessionsContract.load_session_meta)
+    tombstone_nodes = _verb(SessionsContract.tombstone_nodes)
+    vacuum = _verb(SessionsContract.vacuum)
+    gc_unreachable = _verb(SessionsContract.gc_unreachable)
+
+    def bind(self, session_id: str) -> BoundSession:
+        """The verbs of one session."""
+        return BoundSession(self.portal, self.behind.bind(session_id))

@@ -27,7 +27,7 @@ from tenure.supervisor.runs.verdicts import Verdict
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
-from .facets import Journal, Queue, State
+from .facets import Journal, Queue, Sessions, State
 from .portal import Portal
 
 T = TypeVar("T")
@@ -228,6 +228,7 @@ class Supervisor:
         self.journal = Journal(portal, supervisor.store.journal)
         self.state = State(portal, supervisor.store.state)
         self.queue = Queue(portal, supervisor.store.queue)
+        self.sessions = Sessions(portal, supervisor.store.sessions)
 
     async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
         """See `tenure.Supervisor.spawn`."""

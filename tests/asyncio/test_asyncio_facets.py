@@ -12,10 +12,12 @@ import pytest
 
 import tenure
 import tenure.asyncio
-from tenure.asyncio.facets import Journal, Queue, State
-from tenure.errors import CursorConflict, NotFound
+from tenure import FullGraph, RuntimeCommit, SessionNodeRecord
+from tenure.asyncio.facets import BoundSession, Journal, Queue, Sessions, State
+from tenure.errors import CursorConflict, NotFound, SessionBindingMismatch
 from tenure.persistence.contracts.journal import JournalContract
 from tenure.persistence.contracts.queue import QueueContract
+from tenure.persistence.contracts.sessions import RuntimePersistence, SessionsContract
 from tenure.persistence.contracts.state import StateContract
 
 
@@ -32,7 +34,14 @@ def verbs(kind: type[Any]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("front", "contract"), [(Journal, JournalContract), (State, StateContract), (Queue, QueueContract)]
+    ("front", "contract"),
+    [
+        (Journal, JournalContract),
+        (State, StateContract),
+        (Sessions, SessionsContract),
+        (BoundSession, RuntimePersistence),
+        (Queue, QueueContract),
+    ],
 )
 def test_every_verb_of_the_contract_is_there(front: type[Any], contract: type[Any]) -> None:
     assert verbs(contract) - verbs(front) - {"shutdown"} == set()
@@ -52,6 +61,21 @@ def test_verbs_and_streams_are_awaited_from_asyncio(tmp_path: Path) -> None:
             assert await supervisor.queue.list_queued_work("s") == ()
             await supervisor.state.set_json("e:k", {"a": 1}, 60)
             assert await supervisor.state.get_json("e:k") == {"a": 1}
+
+    run(main)
+
+
+def test_a_session_is_written_and_read_from_asyncio(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
+            talk = supervisor.sessions.bind("talk")
+            node = SessionNodeRecord(node_id="a", payload=b"a", timestamp="2026-01-02T03:04:05Z")
+            await talk.commit_runtime_state(RuntimeCommit(session_id="talk", expected_head_revision=0, nodes=(node,)))
+            read = await supervisor.sessions.load_session("talk", FullGraph())
+            assert read is not None
+            assert read.graph.nodes == (node,)
+            with pytest.raises(SessionBindingMismatch):
+                await talk.commit_runtime_state(RuntimeCommit(session_id="other", expected_head_revision=0))
 
     run(main)
 

@@ -80,6 +80,17 @@ VERBS = {
         "stale",
         "sweep",
     ],
+    "sessions": [
+        "bind",
+        "load_session",
+        "load_node",
+        "commit_runtime_state",
+        "save_session_meta",
+        "load_session_meta",
+        "tombstone_nodes",
+        "vacuum",
+        "gc_unreachable",
+    ],
 }
 ARGUMENTS = {
     "commit_session_boundary": "runtime_id session_delta run_id boundary contributing_input_ids input_updates",
@@ -151,6 +162,16 @@ TYPES = [
     "ExecutionSnapshot",
     "ExecutionId",
     "TenantId",
+    "SessionReadScope",
+    "PersistedSessionRead",
+    "SessionNodeRecord",
+    "SessionMeta",
+    "RuntimeCommit",
+    "RuntimeCommitResult",
+    "RuntimePersistence",
+    "VacuumReport",
+    "GcReport",
+    "DurabilityTier",
 ]
 SEED_ERRORS = [
     "WriteFailed",
@@ -160,6 +181,11 @@ SEED_ERRORS = [
     "Unsupported",
     "TranscriptRevisionConflict",
     "Internal",
+    "StoreError",
+    "HeadRevisionConflict",
+    "TurnCommitConflict",
+    "SessionBindingMismatch",
+    "UnsupportedReadScope",
 ]
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 import trio
 
+import tenure
 from tenure import (
     ActivePath,
     AgentFrame,
     CheckpointPart,
     FullGraph,
+    LogicalRuntimeId,
     PersistedSessionRead,
+    Pruned,
     RuntimeCommit,
+    Seams,
     SessionCheckpoint,
     SessionMeta,
     SessionNodeRecord,
@@ -37,9 +43,11 @@ from tenure.errors import (
     TurnCommitConflict,
     UnsupportedReadScope,
 )
+from tenure.persistence.upkeep.inspect import show_runtime
 from tests.persistence.contracts.builders import delta, envelope
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owned import Owner
+from tests.persistence.contracts.test_state import Clock
 
 
 def node(node_id: str, parent: str | None = None, payload: str | None = None, **more: Any) -> SessionNodeRecord:
@@ -434,6 +442,73 @@ async def test_what_is_bound_to_one_session_refuses_another(store: Store) -> Non
 async def test_a_scope_that_is_none_is_refused(store: Store, scope: Any) -> None:
     with pytest.raises(UnsupportedReadScope):
         await store.sessions.bind("talk").load_session(scope)
+
+
+SIGNATURES = {
+    "load_session": ["scope"],
+    "load_node": ["node_id"],
+    "commit_runtime_state": ["commit"],
+    "save_session_meta": ["meta"],
+    "load_session_meta": [],
+    "tombstone_nodes": ["ids"],
+    "vacuum": [],
+    "gc_unreachable": [],
+}
+
+
+@pytest.mark.parametrize("verb", SIGNATURES)
+async def test_the_bound_verbs_have_the_signatures_of_the_document(store: Store, verb: str) -> None:
+    parameters = inspect.signature(getattr(store.sessions.bind("talk"), verb)).parameters.values()
+
+    assert [each.name for each in parameters if each.kind is not each.KEYWORD_ONLY] == SIGNATURES[verb]
+    assert {each.name for each in parameters if each.kind is each.KEYWORD_ONLY} <= {"fence"}
+
+
+async def test_the_tier_is_that_of_the_store(store: Store) -> None:
+    assert store.sessions.durability_tier is store.durability_tier
+    assert store.sessions.bind("talk").durability_tier is store.durability_tier
+
+
+# Pruning and showing
+
+
+async def test_a_turn_is_forgotten_when_pruning_asks_and_thirty_days_have_passed(tmp_path: Path) -> None:
+    clock = Clock()
+    async with tenure.open_store(tmp_path / "agents.db", seams=Seams(wall_clock=clock)) as store:
+        for number in range(2):
+            part = SessionCheckpoint(parts={"p": CheckpointPart(body=b"%d" % number)})
+            await commit(store, number, checkpoint=part, turn_id=f"t{number}")
+            clock.now += 40 * 86_400
+
+        pruned = await store.prune(60 * 86_400)
+
+        assert (pruned.turns, pruned.parts) == (1, 1)
+        assert (await store.prune(60 * 86_400)) == Pruned()
+        with pytest.raises(HeadRevisionConflict):
+            await commit(store, 0, checkpoint=SessionCheckpoint(), turn_id="t0")
+        with pytest.raises(TurnCommitConflict):
+            await commit(store, 0, turn_id="t1")
+        assert (await store.prune(0)).turns == 1
+
+
+async def test_what_is_shown_of_a_runtime_counts_its_graph(store: Store) -> None:
+    await commit(store, 0, *chain("a", "b"), checkpoint=SessionCheckpoint(parts={"p": CheckpointPart(body=b"four")}))
+    used = TokenLedgerEntry(source="main", model="m", usage=TokenUsage(input_tokens=2, output_tokens=3))
+    await commit(store, 1, node("c", "a"), node("d", "a"), leaf_node_id="b", usage_deltas=(used,), turn_id="t")
+    await store.sessions.tombstone_nodes("talk", ["d"])
+    await store.runtimes.commit_session_snapshot("alice", delta("a", "b"))
+
+    shown = await store.read(lambda statements: show_runtime(statements, LogicalRuntimeId("alice")))
+
+    assert {
+        name: shown["session"][name] for name in ("branches", "left_behind", "turns", "checkpoint_parts", "tokens")
+    } == {
+        "branches": 1,
+        "left_behind": 1,
+        "turns": 1,
+        "checkpoint_parts": {"p": 4},
+        "tokens": {"main m": 5},
+    }
 
 
 # One conversation, not two

@@ -1,0 +1,32 @@
+"""What is shown of the graph of a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenure.errors import ReadFailed
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.graph_encoding import counts_of
+
+from . import ledger, nodes
+
+
+def graph_of(statements: Statements, session_id: str) -> dict[str, Any]:
+    """Branches, what was left behind, turns, parts by size and tokens by source and model; no content."""
+    try:
+        found = nodes.find_session(statements, session_id)
+        if found is None:
+            return {}
+        entries = ledger.entries(statements, found[0], session_id)
+    except ReadFailed as exc:
+        return {"error": str(exc)}
+    branches, left, turns = statements.one("graph_show.counts", session=found[0]) or (0, 0, 0)
+    return {
+        "branches": branches,
+        "left_behind": left,
+        "turns": turns,
+        "checkpoint_parts": {
+            str(name): size for name, size in statements.readable("graph_show.parts", session=found[0])
+        },
+        "tokens": {f"{each.source} {each.model}": sum(counts_of(each.usage)) for each in entries},
+    }
