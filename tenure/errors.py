@@ -27,6 +27,7 @@ deciding or rebuilding anything. A conflict that needs a reload first is therefo
     │   │   ├── NodeConflict
     │   │   ├── QueuedWorkClaimExpired
     │   │   ├── CursorConflict
+    │   │   ├── StateConflict
     │   │   ├── FactConflict
     │   │   ├── CounterOverflow
     │   │   ├── IdempotencyConflict
@@ -116,6 +117,7 @@ __all__ = [
     "SessionKeyMismatch",
     "SnapshotSuperseded",
     "StaleFence",
+    "StateConflict",
     "StepFailed",
     "StepMismatch",
     "StoreBroken",
