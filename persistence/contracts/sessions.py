@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, final
+from typing import Final, final
 
-from tenure.errors import SessionBindingMismatch, UnsupportedReadScope
-from tenure.persistence.commits.commit import Change, Commit
+from attrs import evolve
+
+from tenure.errors import QueuedWorkClaimExpired, SessionBindingMismatch, UnsupportedReadScope
+from tenure.persistence.commits.commit import Change, Commit, CommitResult
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.graph import nodes, reads
 from tenure.persistence.facets.graph.graph import CommitGraph, SaveSessionMeta, TombstoneNodes
 from tenure.persistence.facets.pruning import Prune, PrunedPage, PruneSort
+from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
 from tenure.persistence.model.arguments import checked, shown
 from tenure.persistence.model.graph import (
     ActivePath,
@@ -27,6 +30,7 @@ from tenure.persistence.model.graph import (
     VacuumReport,
 )
 from tenure.persistence.model.graph_encoding import encode_commit, encode_session_meta
+from tenure.persistence.model.queued_work import QueuedWorkBatch
 from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, SessionId
 
 from .access import Backend
@@ -96,8 +100,8 @@ class SessionsContract:
         """Write everything that a turn came to, in one commit.
 
         A commit with a turn id that has landed before writes nothing and returns the first result, also after the head has
-        moved on. Its content is compared: nodes, leaf, config, frames, checkpoint and usage; not the expected revision, and
-        no times.
+        moved on. Its content is compared: nodes, leaf, config, frames, checkpoint, usage, the batches that are done and
+        those to queue; not the expected revision, no times, and not which claim the batches were done under.
 
         Raises:
             StaleFence, RuntimeDestroyed: Of the runtime that the session belongs to.
@@ -105,13 +109,24 @@ class SessionsContract:
             HeadRevisionConflict: The head has another revision.
             NotFound: A parent, the leaf, or a part without its bytes is not there.
             NodeConflict: There is a node of an id that is to be appended.
+            QueuedWorkClaimExpired: A claim no longer holds, or is another session's.
             CounterOverflow: The ledger would overflow.
             InvalidInput: It cannot be stored and read back, or names an agent frame that the session does not have.
             PayloadTooLarge: A payload, a part, a frame or the config is larger than `Limits.payload_bytes`.
         """
-        change = CommitGraph(commit=encode_commit(commit), fence=fence)
-        result: RuntimeCommitResult = await self._write(change.commit.session_id, change, fence)
-        return result
+        encoded = encode_commit(commit)
+        for claim in encoded.claims:
+            if claim.session_id != encoded.session_id:
+                raise QueuedWorkClaimExpired(session_id=encoded.session_id, claim_id=claim.claim_id)
+        completed = [CompleteClaim(completion=claim) for claim in encoded.claims]
+        enqueued = [EnqueueBatch(draft=batch) for batch in encoded.batches]
+        graph = CommitGraph(commit=encoded, fence=fence)
+        landed = await self._write(encoded.session_id, graph, *completed, *enqueued, fence=fence)
+        result: RuntimeCommitResult = landed.values[0]
+        if not landed.written:
+            return result
+        batches: tuple[QueuedWorkBatch, ...] = landed.values[1 + len(completed) :]
+        return evolve(result, enqueued_batch_ids=tuple([batch.batch_id for batch in batches]))
 
     async def save_session_meta(self, meta: SessionMeta, *, fence: int | None = None) -> None:
         """Store the meta of a session, in place of the one before.
@@ -123,7 +138,7 @@ class SessionsContract:
         """
         session_id = SessionId(meta.session_id)
         await self._write(
-            session_id, SaveSessionMeta(session_id=session_id, meta=encode_session_meta(meta), fence=fence), fence
+            session_id, SaveSessionMeta(session_id=session_id, meta=encode_session_meta(meta), fence=fence), fence=fence
         )
 
     async def tombstone_nodes(
@@ -138,7 +153,7 @@ class SessionsContract:
         if not ids:
             return
         change = TombstoneNodes(session_id=SessionId(session_id), node_ids=tuple(ids), fence=fence)
-        await self._write(session_id, change, fence)
+        await self._write(session_id, change, fence=fence)
 
     # Maintenance
 
@@ -180,12 +195,12 @@ class SessionsContract:
             after = keys[-1]
         return removed
 
-    async def _write(self, session_id: str, change: Change, fence: int | None) -> Any:
+    async def _write(self, session_id: str, *changes: Change, fence: int | None) -> CommitResult:
         found = await self._store.read(partial(nodes.find_session, session_id=session_id))
         runtime_id = None if found is None or found[1] is None else LogicalRuntimeId(found[1])
         token = None if runtime_id is None else fence
-        commit = Commit(runtime_id=runtime_id, fence_token=token, changes=(change,))
-        return (await self._store.bring(commit)).values[0]
+        commit = Commit(runtime_id=runtime_id, fence_token=token, changes=changes)
+        return await self._store.bring(commit)
 
 
 def _left_anywhere(statements: Statements, after: int) -> tuple[int, ...]:

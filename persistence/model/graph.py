@@ -11,6 +11,7 @@ from typing import Any, Final, NewType, final
 
 from attrs import field, frozen
 
+from .queued_work import QueuedWorkBatchDraft, QueuedWorkCompletion
 from .values import SessionId
 
 NodeId = NewType("NodeId", str)
@@ -231,6 +232,8 @@ class RuntimeCommit:
         current_agent_frame_id: The frame that works from now on; None leaves the stored one.
         checkpoint: The checkpoint from now on; None leaves the stored one.
         usage_deltas: Added to the ledger.
+        completed_queue_claims: Claims on queued work of the session, each with all of its batches: they are done with this.
+        enqueued_queue_batches: Work of the session to queue.
         turn_id: The stamp: the same turn with the same content returns the first result, whatever happened since.
     """
 
@@ -243,6 +246,8 @@ class RuntimeCommit:
     current_agent_frame_id: str | None = None
     checkpoint: SessionCheckpoint | None = None
     usage_deltas: tuple[TokenLedgerEntry, ...] = ()
+    completed_queue_claims: tuple[QueuedWorkCompletion, ...] = ()
+    enqueued_queue_batches: tuple[QueuedWorkBatchDraft, ...] = ()
     turn_id: str | None = None
 
 
@@ -256,12 +261,14 @@ class RuntimeCommitResult:
         leaf_node_id: The leaf of the head behind it.
         checkpoint_ref: Digest of the checkpoint behind it, in hex.
         manifest: The checkpoint behind it: refs of its parts, without their bytes.
+        enqueued_batch_ids: The batches that stand for those of the commit, in its order.
     """
 
     head_revision: int
     leaf_node_id: NodeId | str | None
     checkpoint_ref: str | None
     manifest: SessionCheckpoint | None
+    enqueued_batch_ids: tuple[str, ...] = ()
 
 
 @final

@@ -26,6 +26,7 @@ from .graph import (
     TokenLedgerEntry,
     TokenUsage,
 )
+from .queued_work import EncodedBatch, QueuedWorkCompletion, encode_batch
 from .values import check_name
 
 NAME_LIMIT: Final = 500
@@ -98,6 +99,8 @@ class EncodedCommit:
     current_frame: str | None
     checkpoint: EncodedCheckpoint | None
     usage: tuple[TokenLedgerEntry, ...]
+    claims: tuple[QueuedWorkCompletion, ...]
+    batches: tuple[EncodedBatch, ...]
     turn_id: str | None
     content: bytes
 
@@ -127,8 +130,8 @@ def checkpoint_ref(turn_state: bytes, parts: list[tuple[str, bytes, int]]) -> by
     return hashlib.sha256(_encode((turn_state, parts))).digest()
 
 
-def encode_commit(commit: RuntimeCommit, beside: object = None) -> EncodedCommit:
-    """A commit as it is stored; `beside` is what else lands with it, for the hash of the content.
+def encode_commit(commit: RuntimeCommit) -> EncodedCommit:
+    """A commit as it is stored.
 
     Raises:
         InvalidInput: It cannot be stored and read back.
@@ -145,17 +148,28 @@ def encode_commit(commit: RuntimeCommit, beside: object = None) -> EncodedCommit
         current_frame=_name(commit.current_agent_frame_id, "current_agent_frame_id"),
         checkpoint=None if commit.checkpoint is None else encode_checkpoint(commit.checkpoint),
         usage=tuple([_check_usage(entry) for entry in commit.usage_deltas]),
+        claims=commit.completed_queue_claims,
+        batches=tuple([_of_session(encode_batch(draft), commit) for draft in commit.enqueued_queue_batches]),
         turn_id=_name(commit.turn_id, "turn_id"),
         content=b"",
     )
     ids = [node.node_id for node in encoded.nodes]
     if len(set(ids)) < len(ids):
         raise InvalidInput(detail="two of its nodes have the same id", field="nodes")
-    return evolve(encoded, content=_content(encoded, beside))
+    return evolve(encoded, content=_content(encoded))
 
 
-def _content(commit: EncodedCommit, beside: object) -> bytes:
-    """The hash of what a turn says; revisions, times and whatever the store assigns are no part of it (design §9)."""
+def _of_session(batch: EncodedBatch, commit: RuntimeCommit) -> EncodedBatch:
+    if batch.session_id != commit.session_id:
+        raise InvalidInput(detail="it is another session's work: queue it by itself", field="enqueued_queue_batches")
+    return batch
+
+
+def _content(commit: EncodedCommit) -> bytes:
+    """The hash of what a turn says; revisions, times, tokens and whatever the store assigns are no part of it (design §9).
+
+    Of a claim it has the batches, so that a turn which was claimed anew after a crash is the same.
+    """
     return hashlib.sha256(
         _encode(
             (
@@ -166,7 +180,8 @@ def _content(commit: EncodedCommit, beside: object) -> bytes:
                 commit.current_frame,
                 None if commit.checkpoint is None else commit.checkpoint.ref,
                 [(entry.source, entry.model, counts_of(entry.usage)) for entry in commit.usage],
-                beside,
+                sorted([batch_id for claim in commit.claims for batch_id in claim.batch_ids]),
+                [(each.source_key, each.delivery, each.slot, each.merge, each.payloads) for each in commit.batches],
             )
         )
     ).digest()
@@ -269,6 +284,7 @@ def encode_result(result: RuntimeCommitResult) -> bytes:
             "leaf_node_id": result.leaf_node_id,
             "checkpoint_ref": result.checkpoint_ref,
             "manifest": manifest,
+            "enqueued_batch_ids": result.enqueued_batch_ids,
         },
         "result",
     )
@@ -287,6 +303,7 @@ def decode_result(data: bytes, key: str) -> RuntimeCommitResult:
             leaf_node_id=found["leaf_node_id"],
             checkpoint_ref=found["checkpoint_ref"],
             manifest=manifest,
+            enqueued_batch_ids=tuple(found["enqueued_batch_ids"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise Corrupt(record="turn", key=key, detail="its result has another form") from exc

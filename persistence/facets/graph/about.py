@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, final
 
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tenure.errors import Corrupt, InvalidInput, TurnCommitConflict
 from tenure.persistence.commits.rows import OPTIONAL_TEXT, check_row
@@ -20,6 +20,11 @@ from tenure.persistence.model.graph_encoding import (
     decode_session_meta,
     encode_result,
 )
+
+TURN: Final = "turn"
+
+ENQUEUED: Final = "enqueued"
+"""The note that names the batches which a commit has queued, in order: a turn keeps them with its result."""
 
 _NOTHING: Final = b"null"
 
@@ -142,16 +147,15 @@ def replayed(statements: Statements, session: int, commit: EncodedCommit) -> Run
 
 
 def stamp(tx: Transaction, session: int, commit: EncodedCommit, result: RuntimeCommitResult) -> None:
-    """Keep the first result of a turn, where the commit names one."""
-    if commit.turn_id is None:
-        return
-    encoded = encode_result(result)
+    """Keep the first result of a turn, with the batches that its commit has queued."""
+    turn_id = commit.turn_id or ""
+    encoded = encode_result(evolve(result, enqueued_batch_ids=tuple(tx.notes.get(ENQUEUED, ()))))
     tx.insert(
         "about.insert_turn",
         session=session,
-        turn_id=commit.turn_id,
+        turn_id=turn_id,
         content=commit.content,
         result=encoded,
-        digest=seal(commit.session_id, commit.turn_id, commit.content, encoded),
+        digest=seal(commit.session_id, turn_id, commit.content, encoded),
         now=tx.now,
     )

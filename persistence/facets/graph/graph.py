@@ -111,7 +111,9 @@ def _commit(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult:
         checkpoint_ref=None if kept is None else kept[0],
         manifest=None if kept is None else kept[1],
     )
-    about.stamp(tx, record.session, commit, result)
+    if commit.turn_id is not None:
+        # At the end of the commit: what comes behind this change may queue batches, which the result names.
+        tx.write_later(about.TURN, record.session, lambda: about.stamp(tx, record.session, commit, result))
     return result
 
 

@@ -16,6 +16,7 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.facets.graph.about import ENQUEUED
 from tenure.persistence.facets.state import state
 from tenure.persistence.model.digests import seal
 from tenure.persistence.model.queued_work import (
@@ -158,7 +159,9 @@ def _check_enqueue(tx: Transaction, change: EnqueueBatch) -> None:
 def _enqueue(tx: Transaction, change: EnqueueBatch) -> QueuedWorkBatch:
     draft = change.draft
     queued = None if draft.source_key is None else batches.by_source(tx, draft.session_id, draft.source_key)
-    return queued or batches.append(tx, draft)
+    queued = queued or batches.append(tx, draft)
+    tx.notes.setdefault(ENQUEUED, []).append(queued.batch_id)
+    return queued
 
 
 # Claims

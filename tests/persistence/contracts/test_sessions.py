@@ -38,10 +38,20 @@ from tenure.errors import (
     NodeConflict,
     NotFound,
     PayloadTooLarge,
+    QueuedWorkClaimExpired,
     SessionBindingMismatch,
     StaleFence,
     TurnCommitConflict,
     UnsupportedReadScope,
+)
+from tenure.persistence.model.queued_work import (
+    DeliveryPolicy,
+    QueuedWorkBatchDraft,
+    QueuedWorkClaim,
+    QueuedWorkClaimBoundary,
+    QueuedWorkKind,
+    QueuedWorkPayload,
+    SlotPolicy,
 )
 from tenure.persistence.upkeep.inspect import show_runtime
 from tests.persistence.contracts.builders import delta, envelope
@@ -268,6 +278,79 @@ async def test_the_same_turn_with_other_content_is_refused(store: Store, other: 
 
     assert (caught.value.session_id, caught.value.turn_id) == ("talk", "t1")
     assert (await load(store)).head_revision == 1
+
+
+# Queued work
+
+
+def draft(text: str, session_id: str = "talk", **more: Any) -> QueuedWorkBatchDraft:
+    return QueuedWorkBatchDraft(
+        session_id=session_id,
+        delivery_policy=DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+        slot_policy=SlotPolicy.EXCLUSIVE,
+        payloads=(QueuedWorkPayload(kind=QueuedWorkKind.TURN_INPUT, body=text.encode()),),
+        **more,
+    )
+
+
+async def claim(store: Store) -> QueuedWorkClaim:
+    found = await store.queue.claim_ready_queued_work("talk", "me", QueuedWorkClaimBoundary.IDLE, 60_000, 1)
+    assert found is not None
+    return found
+
+
+async def queued(store: Store) -> list[str]:
+    return [batch.items[0].payload.body.decode() for batch in await store.queue.list_queued_work("talk")]
+
+
+async def test_a_turn_completes_its_claim_and_queues_what_comes_next_in_one_commit(store: Store) -> None:
+    await store.queue.enqueue_queued_work(draft("first"))
+    done = (await claim(store)).completion()
+
+    result = await commit(
+        store, 0, node("a"), completed_queue_claims=(done,), enqueued_queue_batches=(draft("x"), draft("y"))
+    )
+
+    assert await queued(store) == ["x", "y"]
+    assert result.enqueued_batch_ids == tuple(each.batch_id for each in await store.queue.list_queued_work("talk"))
+
+
+async def test_a_turn_whose_claim_no_longer_holds_writes_nothing(store: Store) -> None:
+    await store.queue.enqueue_queued_work(draft("first"))
+    lost = await claim(store)
+    await store.queue.abandon_queued_work_claim(lost)
+    held = await claim(store)
+
+    with pytest.raises(QueuedWorkClaimExpired):
+        await commit(
+            store, 0, node("a"), completed_queue_claims=(lost.completion(),), enqueued_queue_batches=(draft("x"),)
+        )
+    foreign = attrs.evolve(held.completion(), session_id="other")
+    with pytest.raises(QueuedWorkClaimExpired):
+        await commit(store, 0, node("a"), completed_queue_claims=(foreign,))
+    with pytest.raises(InvalidInput):
+        await commit(store, 0, node("a"), enqueued_queue_batches=(draft("x", "other"),))
+
+    assert await store.sessions.load_session("talk", FullGraph()) is None
+    assert await queued(store) == ["first"]
+    with pytest.raises(HeadRevisionConflict):  # the revision is asked before the claim
+        await commit(store, 7, completed_queue_claims=(lost.completion(),))
+
+
+async def test_a_turn_that_was_claimed_anew_is_the_same_turn_and_returns_the_first_result(store: Store) -> None:
+    await store.queue.enqueue_queued_work(draft("first"))
+    done = (await claim(store)).completion()
+    turn = {"completed_queue_claims": (done,), "enqueued_queue_batches": (draft("x"),), "turn_id": "t"}
+    first = await commit(store, 0, node("a"), **turn)
+    anew = attrs.evolve(done, claim_id="qwc:1:2", lease_token="another")
+    again = await commit(store, 0, node("a"), **turn | {"completed_queue_claims": (anew,)})
+
+    assert first == again
+    assert len(first.enqueued_batch_ids) == 1
+    assert await queued(store) == ["x"]
+    for other in ({"completed_queue_claims": ()}, {"enqueued_queue_batches": (draft("y"),)}):
+        with pytest.raises(TurnCommitConflict):
+            await commit(store, 0, node("a"), **turn | other)
 
 
 # Usage
