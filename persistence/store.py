@@ -89,8 +89,8 @@ class Store:
         self.credentials = CredentialsContract(self, opened.engine.authority_key)
         self.journal = JournalContract(self)
         self.state = StateContract(self)
-        self.sessions = SessionsContract(self)
         self.queue = QueueContract(self)
+        self.sessions = SessionsContract(self, self.queue)
         self._closing = Closing(self._writer, self._readers, opened, executor, seams)
 
     @property

@@ -17,7 +17,7 @@ from tenure.persistence.model.inputs.policies import (
 
 from .persistence.contracts.event_log import EventLog as EventLog
 from .persistence.contracts.operation_registry import OperationRegistry as OperationRegistry
-from .persistence.contracts.sessions import RuntimePersistence as RuntimePersistence
+from .persistence.contracts.runtime_persistence import RuntimePersistence as RuntimePersistence
 from .persistence.contracts.types import (
     ActivePath as ActivePath,
     AgentFrame as AgentFrame,

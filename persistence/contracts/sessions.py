@@ -8,7 +8,7 @@ from typing import Final, final
 
 from attrs import evolve
 
-from tenure.errors import QueuedWorkClaimExpired, SessionBindingMismatch, UnsupportedReadScope
+from tenure.errors import QueuedWorkClaimExpired, UnsupportedReadScope
 from tenure.persistence.commits.commit import Change, Commit, CommitResult
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.graph import nodes, reads
@@ -35,6 +35,8 @@ from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, Se
 
 from .access import Backend
 from .collecting import collect_unreachable
+from .queue import QueueContract
+from .runtime_persistence import RuntimePersistence
 
 PAGE: Final = 200
 """Rows that one commit of a vacuum or a collection deletes."""
@@ -53,9 +55,10 @@ class SessionsContract:
     `Store.commit` and `Store.read`.
     """
 
-    def __init__(self, store: Backend) -> None:
-        """Bind to an open store."""
+    def __init__(self, store: Backend, queue: QueueContract) -> None:
+        """Bind to an open store, and to its queued work."""
         self._store = store
+        self._queue = queue
 
     @property
     def durability_tier(self) -> DurabilityTier:
@@ -64,7 +67,7 @@ class SessionsContract:
 
     def bind(self, session_id: SessionId | str) -> RuntimePersistence:
         """The verbs of one session. It need not be there yet."""
-        return RuntimePersistence(self, session_id)
+        return RuntimePersistence(self, self._queue, session_id)
 
     # Reads
 
@@ -206,62 +209,3 @@ class SessionsContract:
 def _left_anywhere(statements: Statements, after: int) -> tuple[int, ...]:
     rows = statements.all("pruning.old_nodes", after=after, before=_EVER, count=PAGE)
     return tuple([row[0] for row in rows])
-
-
-@final
-@checked
-class RuntimePersistence:
-    """The verbs of one session, in the signatures of the documents. Made by `SessionsContract.bind`; see there."""
-
-    def __init__(self, sessions: SessionsContract, session_id: str) -> None:
-        """Bind to a session."""
-        self._sessions = sessions
-        self._session_id = session_id
-
-    @property
-    def session_id(self) -> str:
-        """Which session."""
-        return self._session_id
-
-    @property
-    def durability_tier(self) -> DurabilityTier:
-        """See `Store.durability_tier`."""
-        return self._sessions.durability_tier
-
-    async def load_session(self, scope: SessionReadScope | object) -> PersistedSessionRead | None:
-        """See `SessionsContract.load_session`."""
-        return await self._sessions.load_session(self._session_id, scope)
-
-    async def load_node(self, node_id: NodeId | str) -> SessionNodeRecord | None:
-        """See `SessionsContract.load_node`."""
-        return await self._sessions.load_node(self._session_id, node_id)
-
-    async def commit_runtime_state(self, commit: RuntimeCommit, *, fence: int | None = None) -> RuntimeCommitResult:
-        """See `SessionsContract.commit_runtime_state`. Raises `SessionBindingMismatch` for a commit of another session."""
-        self._check_bound(commit.session_id)
-        return await self._sessions.commit_runtime_state(commit, fence=fence)
-
-    async def save_session_meta(self, meta: SessionMeta, *, fence: int | None = None) -> None:
-        """See `SessionsContract.save_session_meta`. Raises `SessionBindingMismatch` for the meta of another session."""
-        self._check_bound(meta.session_id)
-        await self._sessions.save_session_meta(meta, fence=fence)
-
-    async def load_session_meta(self) -> SessionMeta | None:
-        """See `SessionsContract.load_session_meta`."""
-        return await self._sessions.load_session_meta(self._session_id)
-
-    async def tombstone_nodes(self, ids: Sequence[NodeId | str], *, fence: int | None = None) -> None:
-        """See `SessionsContract.tombstone_nodes`."""
-        await self._sessions.tombstone_nodes(self._session_id, ids, fence=fence)
-
-    async def vacuum(self) -> VacuumReport:
-        """See `SessionsContract.vacuum`, of this session."""
-        return await self._sessions.vacuum(self._session_id)
-
-    async def gc_unreachable(self) -> GcReport:
-        """See `SessionsContract.gc_unreachable`: parts are stored once for all sessions."""
-        return await self._sessions.gc_unreachable()
-
-    def _check_bound(self, session_id: str) -> None:
-        if session_id != self._session_id:
-            raise SessionBindingMismatch(bound=self._session_id, attempted=session_id)

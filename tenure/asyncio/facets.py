@@ -11,7 +11,8 @@ from tenure.persistence.contracts.event_log import EventLog as TrioEventLog
 from tenure.persistence.contracts.event_reader import EventReader
 from tenure.persistence.contracts.journal import JournalContract
 from tenure.persistence.contracts.queue import QueueContract
-from tenure.persistence.contracts.sessions import RuntimePersistence, SessionsContract
+from tenure.persistence.contracts.runtime_persistence import RuntimePersistence
+from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.events.event_types import EventTypes
 from tenure.persistence.model.events.journal import FactRef, StoredEvent
@@ -225,6 +226,14 @@ class BoundSession(_Front[RuntimePersistence]):
     tombstone_nodes = _verb(RuntimePersistence.tombstone_nodes)
     vacuum = _verb(RuntimePersistence.vacuum)
     gc_unreachable = _verb(RuntimePersistence.gc_unreachable)
+    enqueue_queued_work = _verb(RuntimePersistence.enqueue_queued_work)
+    claim_ready_queued_work = _verb(RuntimePersistence.claim_ready_queued_work)
+    claim_ready_queued_work_by_batch_ids = _verb(RuntimePersistence.claim_ready_queued_work_by_batch_ids)
+    renew_queued_work_claim = _verb(RuntimePersistence.renew_queued_work_claim)
+    abandon_queued_work_claim = _verb(RuntimePersistence.abandon_queued_work_claim)
+    cancel_queued_work_batch = _verb(RuntimePersistence.cancel_queued_work_batch)
+    list_queued_work = _verb(RuntimePersistence.list_queued_work)
+    list_pending_queued_work = _verb(RuntimePersistence.list_pending_queued_work)
 
     @property
     def session_id(self) -> str:

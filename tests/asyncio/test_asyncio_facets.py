@@ -17,7 +17,8 @@ from tenure.asyncio.facets import BoundSession, Journal, Queue, Sessions, State
 from tenure.errors import CursorConflict, NotFound, SessionBindingMismatch
 from tenure.persistence.contracts.journal import JournalContract
 from tenure.persistence.contracts.queue import QueueContract
-from tenure.persistence.contracts.sessions import RuntimePersistence, SessionsContract
+from tenure.persistence.contracts.runtime_persistence import RuntimePersistence
+from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract
 
 

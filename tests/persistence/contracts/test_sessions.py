@@ -521,6 +521,28 @@ async def test_what_is_bound_to_one_session_refuses_another(store: Store) -> Non
     assert await store.sessions.load_session("other", FullGraph()) is None
 
 
+async def test_the_bound_verbs_of_queued_work_are_those_of_the_store(store: Store) -> None:
+    talk = store.sessions.bind("talk")
+    batch = await talk.enqueue_queued_work(draft("x"))
+    assert await talk.list_queued_work("talk") == await store.queue.list_queued_work("talk") == (batch,)
+    found = await talk.claim_ready_queued_work("talk", "me", QueuedWorkClaimBoundary.IDLE, 60_000, 1)
+    assert found is not None
+    assert await talk.list_pending_queued_work("talk") == ()
+    await talk.abandon_queued_work_claim(await talk.renew_queued_work_claim(found, 60_000))
+    again = await talk.claim_ready_queued_work_by_batch_ids(
+        "talk", "me", QueuedWorkClaimBoundary.IDLE, 60_000, [batch.batch_id]
+    )
+    assert again is not None
+    await talk.commit_runtime_state(
+        RuntimeCommit(session_id="talk", expected_head_revision=0, completed_queue_claims=(again.completion(),))
+    )
+    assert await talk.cancel_queued_work_batch("talk", batch.batch_id) is None
+    with pytest.raises(SessionBindingMismatch):
+        await talk.list_queued_work("other")
+    with pytest.raises(SessionBindingMismatch):
+        await talk.enqueue_queued_work(draft("x", "other"))
+
+
 @pytest.mark.parametrize("scope", ["full_graph", None, FullGraph, 7])
 async def test_a_scope_that_is_none_is_refused(store: Store, scope: Any) -> None:
     with pytest.raises(UnsupportedReadScope):
@@ -536,6 +558,14 @@ SIGNATURES = {
     "tombstone_nodes": ["ids"],
     "vacuum": [],
     "gc_unreachable": [],
+    "enqueue_queued_work": ["batch"],
+    "claim_ready_queued_work": ["session_id", "owner_id", "boundary", "lease_ttl_ms", "max_batches"],
+    "claim_ready_queued_work_by_batch_ids": ["session_id", "owner_id", "boundary", "lease_ttl_ms", "batch_ids"],
+    "renew_queued_work_claim": ["claim", "lease_ttl_ms"],
+    "abandon_queued_work_claim": ["claim"],
+    "cancel_queued_work_batch": ["session_id", "batch_id"],
+    "list_queued_work": ["session_id"],
+    "list_pending_queued_work": ["session_id"],
 }
 
 
