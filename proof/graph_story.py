@@ -16,6 +16,15 @@ from tenure.persistence.model.graph import (
     TokenLedgerEntry,
     TokenUsage,
 )
+from tenure.persistence.model.queued_work import (
+    DeliveryPolicy,
+    QueuedWorkBatchDraft,
+    QueuedWorkClaimBoundary,
+    QueuedWorkCompletion,
+    QueuedWorkKind,
+    QueuedWorkPayload,
+    SlotPolicy,
+)
 from tenure.persistence.model.values import SessionId
 from tenure.persistence.store import Store
 
@@ -44,6 +53,23 @@ def _used(count: int) -> tuple[TokenLedgerEntry, ...]:
     return (TokenLedgerEntry(source="main", model="m", usage=TokenUsage(input_tokens=count)),)
 
 
+def _work(text: str) -> QueuedWorkBatchDraft:
+    return QueuedWorkBatchDraft(
+        session_id=SESSION,
+        delivery_policy=DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+        slot_policy=SlotPolicy.EXCLUSIVE,
+        payloads=(QueuedWorkPayload(kind=QueuedWorkKind.TURN_INPUT, body=text.encode()),),
+    )
+
+
+async def _claim(store: Store, retried: Retried) -> QueuedWorkCompletion:
+    claim = await retried(
+        store.queue.claim_ready_queued_work, SESSION, "story", QueuedWorkClaimBoundary.IDLE, 60_000, 1
+    )
+    completion: QueuedWorkCompletion = claim.completion()
+    return completion
+
+
 async def tell_graphs(store: Store, retried: Retried) -> None:
     """A session that branches, drops a branch, and lets parts of its checkpoints go."""
     sessions = store.sessions
@@ -56,7 +82,15 @@ async def tell_graphs(store: Store, retried: Retried) -> None:
     await commit(first)
     await commit(first)  # known: nothing is written
     await commit(_commit(1, _node("brief 1", "root"), _node("brief 2", "brief 1"), turn="t2", usage_deltas=_used(2)))
-    await commit(_commit(2, leaf_node_id="left", checkpoint=_checkpoint(2, tools=b"tools", state=b"two" * 500)))
+    await commit(
+        _commit(
+            2,
+            leaf_node_id="left",
+            checkpoint=_checkpoint(2, tools=b"tools", state=b"two" * 500),
+            enqueued_queue_batches=(_work("day 0"),),
+            turn="t3",
+        )
+    )
     await retried(sessions.save_session_meta, SessionMeta(session_id=SESSION, session_name="first"))
     await retried(sessions.save_session_meta, SessionMeta(session_id=SESSION, session_name="second"))
     await retried(sessions.tombstone_nodes, SESSION, ["brief 1"])
@@ -79,7 +113,8 @@ async def _call(verb: Callable[..., Awaitable[Any]], commit: RuntimeCommit, toke
 
 
 async def everyday_graph(store: Store, retried: Retried, day: int, size: int) -> None:
-    """A turn that branches off now and then, with a checkpoint of which one part is new."""
+    """A turn over the work that the last one queued. It branches off now and then; one part of its checkpoint is new."""
+    done = await _claim(store, retried)
     parent = "left" if day % 4 == 0 else f"day {day - 1}"
     await retried(
         store.sessions.commit_runtime_state,
@@ -89,5 +124,7 @@ async def everyday_graph(store: Store, retried: Retried, day: int, size: int) ->
             turn=f"day {day}",
             checkpoint=_checkpoint(3 + day, tools=b"tools", state=b"%d" % day * 300),
             usage_deltas=_used(day),
+            completed_queue_claims=(done,),
+            enqueued_queue_batches=(_work(f"day {day + 1}"),),
         ),
     )

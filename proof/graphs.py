@@ -8,6 +8,8 @@ from typing import Any, Final
 from tenure.persistence.facets.graph import graph, reads
 from tenure.persistence.facets.graph.verify import verify_blobs, verify_graph_rows, verify_session_page
 from tenure.persistence.model.graph import FullGraph, RuntimeCommitResult
+from tenure.persistence.model.graph_encoding import decode_result
+from tenure.persistence.model.queued_work import name_of_batch
 
 from .facet import (
     Promised,
@@ -63,6 +65,7 @@ def check_graphs(rows: Rows) -> None:
     for session_id in rows.history.acknowledged("session meta"):
         assert reads.load_meta(rows.statements, session_id) is not None, f"the meta of {session_id} is lost"
     _check_turns(rows)
+    _check_work(rows)
 
 
 def _check_turns(rows: Rows) -> None:
@@ -79,6 +82,16 @@ def _check_turns(rows: Rows) -> None:
     ledger = sum(entry.usage.input_tokens for entry in read.token_ledger) if read is not None else 0
     # At most one turn was on its way: what is there is the sum of turns that landed, each once.
     assert ledger >= sum(used.values()), "usage that was acknowledged is lost"
+
+
+def _check_work(rows: Rows) -> None:
+    """Each turn of the forest ends the work that the turn before has queued: what the last one queued is there, alone."""
+    stored = rows.of(
+        "SELECT t.result FROM turns t JOIN sessions s USING (session) WHERE s.session_id = 'forest' ORDER BY turn"
+    )
+    queued = [name for (result,) in stored for name in decode_result(result, "forest").enqueued_batch_ids]
+    found = [name_of_batch(key) for (key,) in rows.of("SELECT batch FROM queue_batches WHERE session_id = 'forest'")]
+    assert found == queued[-1:], f"{found} is queued, and the turns have queued {queued}"
 
 
 def check_blobs(rows: Rows) -> None:
