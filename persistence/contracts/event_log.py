@@ -11,6 +11,7 @@ its log was closed in between.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -185,7 +186,8 @@ class EventLog(Generic[S]):
         """Fold the state from the snapshot and the events behind it; begin a stream that is not there."""
         while True:
             found = await self._store.read(self._find)
-            self.state, self.stored, self._snapshot_at = self._terms.initial, 0, 0
+            # Its own copy: a fold may change it in place, and it is begun with again where another has begun the stream.
+            self.state, self.stored, self._snapshot_at = copy.deepcopy(self._terms.initial), 0, 0
             self._pending, self._facts = [], {}
             if found.snapshot is not None and found.snapshot.cursor <= (found.head or 0):
                 self.state = self._terms.decode(found.snapshot.snapshot)
@@ -322,10 +324,12 @@ async def open_log(store: Backend, following: Following, terms: Terms[S]) -> Asy
     await log.recover()
     try:
         yield log
-    except BaseException:
+    except BaseException as exc:
         # Also where it was cancelled: what was appended has happened, and is written.
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + LEAVE_S):
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + LEAVE_S) as scope:
             await log.leave()
+        if scope.cancelled_caught:
+            exc.add_note(f"{log.cursor - log.stored} events of the log {terms.stream} that were pending are not written")
         raise
     await log.leave()
 

@@ -182,7 +182,7 @@ class JournalContract:
         Args:
             stream: Which stream.
             fold: Makes the next state of a state and an event; pure and sync. It sees an event as it is read back.
-            initial: The state before the first event.
+            initial: The state before the first event; each open begins with a copy of it.
             strategy: When appended events are written; see `Strategy`.
             snapshot_every: Events after which the next write takes a snapshot along; None for never.
             facts_above: Fields of an event that encode to more bytes are stored as facts; None for never.

@@ -99,6 +99,23 @@ async def test_leaving_writes_what_is_pending_also_where_the_body_raises(store: 
     assert await events_of(store) == [1, 2, 3]
 
 
+async def test_what_a_cancelled_log_could_not_write_in_time_is_said(
+    store: Store, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with trio.CancelScope() as scope:
+        try:
+            async with store.journal.open("flow", fold, {}, strategy="manual") as log:
+                await log.append([1, 2])
+                monkeypatch.setattr(log, "flush", trio.sleep_forever)  # a disk that answers nothing
+                scope.cancel()
+                await trio.sleep_forever()
+        except trio.Cancelled as exc:
+            notes = exc.__notes__
+            raise
+
+    assert notes == ["2 events of the log flow that were pending are not written"]
+
+
 async def test_leaving_raises_what_fails(store: Store) -> None:
     with pytest.raises(CursorConflict):  # noqa: PT012 - leaving the log is what raises
         async with store.journal.open("flow", fold, {}, strategy="manual") as log:
@@ -307,6 +324,28 @@ async def test_trap_4_two_that_open_a_new_stream_at_once_write_one_beginning(tmp
                 nursery.start_soon(begin, opened)
 
         assert await events_of(store) == ["build"]
+
+
+async def test_trap_4_a_state_that_its_fold_changes_in_place_begins_anew_with_each_open(tmp_path: Path) -> None:
+    def note(state: list[Any], event: Any) -> list[Any]:
+        state.append(event)
+        return state
+
+    empty: list[Any] = []
+    path = tmp_path / "agents.db"
+    async with tenure.open_store(path) as store, tenure.open_store(path) as other:
+
+        async def begin(opened: Store) -> None:
+            async with opened.journal.open("flow", note, empty, first=["build"]) as log:
+                assert log.state == ["build"]
+
+        async with trio.open_nursery() as nursery:
+            for opened in (store, other) * 5:
+                nursery.start_soon(begin, opened)
+
+        await begin(store)
+
+    assert empty == []
 
 
 async def test_trap_5_an_append_that_fails_loses_no_event(store: Store) -> None:
