@@ -329,7 +329,9 @@ async def open_log(store: Backend, following: Following, terms: Terms[S]) -> Asy
         with trio.CancelScope(shield=True, deadline=trio.current_time() + LEAVE_S) as scope:
             await log.leave()
         if scope.cancelled_caught:
-            exc.add_note(f"{log.cursor - log.stored} events of the log {terms.stream} that were pending are not written")
+            exc.add_note(
+                f"{log.cursor - log.stored} events of the log {terms.stream} that were pending are not written"
+            )
         raise
     await log.leave()
 
