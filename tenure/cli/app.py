@@ -6,6 +6,7 @@ import click
 
 from . import (
     backups,
+    content,
     cut_log,
     explanation,
     inspection,
@@ -31,6 +32,12 @@ command(app, "cut-log")(cut_log.cut_log)
 command(app, "why")(explanation.why)
 command(app, "tail")(explanation.tail)
 command(app, "dead-letters")(inspection.dead_letters)
+command(app, "hosts")(content.hosts)
+command(app, "inbox")(content.inbox)
+command(app, "messages")(content.messages)
+command(app, "state")(content.state)
+command(app, "accept")(verbs.accept)
+command(app, "steer")(verbs.steer)
 command(app, "retry")(verbs.retry)
 command(app, "drop")(verbs.drop)
 command(app, "retire")(verbs.retire)

@@ -14,8 +14,11 @@ from typing import Any
 import click
 
 from tenure.errors import InvalidInput
+from tenure.persistence.model.values import InputPhase, Lane
 from tenure.persistence.upkeep.look import look_into
+from tenure.supervisor.handles.foreign import ForeignRuntime
 from tenure.supervisor.handles.handle import Handle
+from tenure.supervisor.handles.runtime import Runtime
 from tenure.supervisor.opening import open_supervisor
 from tenure.supervisor.runs.verdicts import (
     DidNotRun,
@@ -23,13 +26,14 @@ from tenure.supervisor.runs.verdicts import (
     Verdict,
 )
 
+from .exits import REFUSED
 from .output import Output
 
 Verb = Callable[[Handle], Awaitable[object]]
 
 
 @asynccontextmanager
-async def handle_of(target: str, runtime: str) -> AsyncGenerator[Handle]:
+async def handle_of(target: str, runtime: str) -> AsyncGenerator[Runtime | ForeignRuntime]:
     """The handle of a runtime of a store that is there and of this version; nothing is made and nothing migrated."""
     async with look_into(target):
         pass
@@ -162,8 +166,61 @@ async def settle_step(
     await carry_out(output, target, runtime, "settle_step", lambda handle: handle.settle_step(place, verdict))
 
 
-def _json(text: str) -> Any:
+@click.option("--key", metavar="TEXT", help="Idempotency key: the same again is taken once.")
+@click.option("--answers", metavar="ID", help="What it answers (correlation id).")
+@click.option("--wait", is_flag=True, help="Wait until it has ended; ends with 1 where it was not consumed.")
+@click.argument("target", type=click.Path())
+@click.argument("runtime")
+@click.argument("payload", metavar="JSON")
+async def accept(
+    output: Output, target: str, runtime: str, payload: str, *, key: str | None, answers: str | None, wait: bool
+) -> int | None:
+    """Put the payload JSON into the inbox of RUNTIME; it is on disk when this ends."""
+    return await _accept(output, target, runtime, payload, Lane.QUEUE, key, answers, wait=wait)
+
+
+@click.option("--key", metavar="TEXT", help="Idempotency key: the same again is taken once.")
+@click.option("--answers", metavar="ID", help="What it answers (correlation id).")
+@click.option("--wait", is_flag=True, help="Wait until it has ended; ends with 1 where it was not consumed.")
+@click.argument("target", type=click.Path())
+@click.argument("runtime")
+@click.argument("payload", metavar="JSON")
+async def steer(
+    output: Output, target: str, runtime: str, payload: str, *, key: str | None, answers: str | None, wait: bool
+) -> int | None:
+    """Send the payload JSON to the run that RUNTIME executes, at its next checkpoint: an answer, an approval."""
+    return await _accept(output, target, runtime, payload, Lane.STEER, key, answers, wait=wait)
+
+
+async def _accept(
+    output: Output,
+    target: str,
+    runtime: str,
+    payload: str,
+    lane: Lane,
+    key: str | None,
+    answers: str | None,
+    *,
+    wait: bool,
+) -> int | None:
+    data = _json(payload, "payload")
+    async with handle_of(target, runtime) as handle:
+        ticket = await handle.accept(data, lane=lane, idempotency_key=key, correlation_id=answers)
+        outcome = await ticket.wait_outcome() if wait else ticket.outcome
+    facts: dict[str, object] = {
+        "runtime_id": runtime,
+        "input_id": ticket.input_id,
+        "deduplicated": ticket.deduplicated,
+        "phase": None if outcome is None else outcome.phase,
+        "reason": None if outcome is None else outcome.reason,
+        "error": None if outcome is None else outcome.error,
+    }
+    output.facts("Accepted", facts)
+    return REFUSED if wait and outcome is not None and outcome.phase != InputPhase.CONSUMED else None
+
+
+def _json(text: str, field: str = "--ran") -> Any:
     try:
         return json.loads(text)
     except ValueError as exc:
-        raise InvalidInput(detail=f"it is not JSON: {exc}", field="--ran") from exc
+        raise InvalidInput(detail=f"it is not JSON: {exc}", field=field) from exc

@@ -1,0 +1,105 @@
+"""``tenure inbox``, ``messages``, ``state`` and ``hosts``: read only, host running or not.
+
+Content is printed where it is what was asked for (`messages`, `state`), and else with ``--content`` alone.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import attrs
+import click
+
+from tenure.errors import Corrupt, NotFound
+from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.state import own_state
+from tenure.persistence.model.codec import decode
+from tenure.persistence.model.values import check_runtime_id
+from tenure.persistence.upkeep.listing import HostLine, InboxLine, list_hosts, list_inbox
+from tenure.persistence.upkeep.look import Look, look_into
+
+from .output import Output
+
+_INBOX: Final = ("input_id", "lane", "phase", "kind", "attempts", "size", "idempotency_key", "error")
+_MESSAGES: Final = ("number", "message")
+_STATE: Final = ("name", "value")
+_HOSTS: Final = ("incarnation", "host_name", "pid", "state", "runtimes", "durability", "opened_at")
+
+
+@click.option("--content", is_flag=True, help="The payloads too.")
+@click.argument("target", type=click.Path())
+@click.argument("runtime")
+async def inbox(output: Output, target: str, runtime: str, *, content: bool) -> None:
+    """List the unfinished inputs of RUNTIME in the store TARGET, in their order."""
+    wanted = check_runtime_id(runtime)
+    found: list[InboxLine] = []
+    async with look_into(target) as look:
+        while True:
+            page = await look.read(partial(list_inbox, runtime_id=wanted, after=found[-1].admission if found else -1))
+            found += page
+            if not page:
+                break
+    lines = [{**attrs.asdict(each), "payload": _shown(each.payload)} for each in found]
+    for line in lines:
+        if not content:
+            del line["payload"]
+        if not output.json:  # where an error was raised is for JSON
+            line["error"] = str(line["error"] or "").partition("\n")[0]
+    output.rows("Inbox", (*_INBOX, "payload") if content else _INBOX, lines)
+
+
+@click.argument("target", type=click.Path())
+@click.argument("runtime")
+async def messages(output: Output, target: str, runtime: str) -> None:
+    """Print the conversation of RUNTIME in the store TARGET, first message to last."""
+    wanted = check_runtime_id(runtime)
+    async with look_into(target) as look:
+        path = await look.read(partial(sessions.path_of_runtime, runtime_id=wanted))
+    if path is None:
+        raise NotFound(what="conversation of runtime", key=runtime)
+    lines = [{"number": number, "message": _shown(message)} for number, message in enumerate(path, start=1)]
+    output.rows("Messages", _MESSAGES, lines)
+
+
+@click.argument("target", type=click.Path())
+@click.argument("runtime")
+async def state(output: Output, target: str, runtime: str) -> None:
+    """Print what RUNTIME in the store TARGET keeps between its runs, by name."""
+    async with look_into(target) as look:
+        found = await look.read(partial(own_state.find, runtime_id=check_runtime_id(runtime)))
+    if found is None:
+        raise NotFound(what="runtime", key=runtime)
+    lines = [{"name": name, "value": _shown(value)} for name, value in sorted(found.values.items())]
+    if output.json:
+        output.facts("State", {"revision": found.revision, "values": {each["name"]: each["value"] for each in lines}})
+    else:
+        output.rows(f"State at revision {found.revision}", _STATE, lines)
+
+
+@click.option("--all", "every", is_flag=True, help="Those that have gone too.")
+@click.argument("target", type=click.Path())
+async def hosts(output: Output, target: str, *, every: bool) -> None:
+    """List the hosts that have the store TARGET open, and how many runtimes each owns."""
+    found: list[HostLine] = []
+    async with look_into(target) as look:
+        while page := await look.read(partial(list_hosts, after=found[-1].host if found else -1)):
+            found += page
+        lines = [{**attrs.asdict(each), "state": _state_of(each, look)} for each in found]
+    output.rows("Hosts", _HOSTS, [line for line in lines if every or line["state"] == "open"])
+
+
+def _state_of(host: HostLine, look: Look) -> str:
+    if host.closed_at is not None:
+        return "closed"
+    return "lost" if host.lost_at is not None or look.alone else "open"
+
+
+def _shown(data: bytes | None) -> Any:
+    """Stored content for people: JSON as what it is, anything else as the bytes that it is."""
+    if data is None:
+        return None
+    try:
+        return decode(data, "content", "")
+    except Corrupt:
+        return {"bytes": data.hex()}

@@ -1,0 +1,177 @@
+"""``tenure accept``, ``steer``, ``inbox``, ``messages``, ``state`` and ``hosts``: beside a host that runs, and without one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+import tenure
+from tenure.cli.exits import NOT_THERE, REFUSED, WRONG_USE
+from tests.cli.test_verb_commands import answer, beside, call, hosted
+from tests.persistence.contracts.damage import execute
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.db"
+
+
+async def remember(run: tenure.Run) -> None:
+    """Keep what was said, and wait for a yes where a purchase is asked for."""
+    (entry,) = run.inputs
+    run.session.append(entry.payload)
+    run.state.set("heard", await run.state.get("heard", 0) + 1)
+    if entry.payload == "buy":
+        (said,) = await run.wait_steered()
+        run.session.append(f"bought: {said.payload}")
+    if entry.payload == "fail":
+        raise ValueError("broken")
+
+
+BEHAVIOURS = {"kind": tenure.Behaviour(remember, restart=tenure.RestartPolicy(max_attempts=1))}
+
+
+def alone(path: Path, *payloads: Any) -> None:
+    """A host that has worked on these, and gone."""
+
+    async def main() -> None:
+        with trio.fail_after(60):
+            async with tenure.open_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
+                runtime = await supervisor.spawn("alice", "kind")
+                for payload in payloads:
+                    await (await runtime.accept(payload)).wait_outcome()
+
+    trio.run(main)
+
+
+def test_an_input_from_a_shell_is_taken_and_its_end_is_waited_for(path: Path) -> None:
+    async def main() -> None:
+        async with tenure.open_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
+            await supervisor.spawn("alice", "kind")
+            done = await beside("accept", path, "alice", '{"n": 1}', "--key", "k", "--wait")
+            again = await beside("accept", path, "alice", '{"n": 1}', "--key", "k")
+            assert (done["phase"], done["deduplicated"], again["deduplicated"]) == ("consumed", False, True)
+            assert again["input_id"] == done["input_id"]
+            assert await supervisor.read_session("alice") == [{"n": 1}]
+            failed = await trio.to_thread.run_sync(lambda: call("accept", path, "alice", '"fail"', "--wait", "--json"))
+            assert failed.exit_code == REFUSED
+            assert json.loads(failed.stdout)["reason"] == "max_attempts_exhausted"
+
+    trio.run(main)
+
+
+def test_an_approval_is_given_from_a_shell(path: Path) -> None:
+    async def main() -> None:
+        with trio.fail_after(60):
+            async with tenure.open_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
+                ticket = await (await supervisor.spawn("alice", "kind")).accept("buy")
+                await beside("steer", path, "alice", '"yes"', "--answers", ticket.input_id)
+                assert (await ticket.wait_outcome()).phase == "consumed"
+                assert await supervisor.read_session("alice") == ["buy", "bought: yes"]
+
+    trio.run(main)
+
+
+def test_an_input_waits_in_the_inbox_where_no_host_runs(path: Path) -> None:
+    alone(path)
+    given = answer("accept", path, "alice", '{"secret": 1}', "--key", "k")
+    answer("steer", path, "alice", '"now"')
+
+    first, second = answer("inbox", path, "alice")
+
+    assert given["phase"] is None
+    assert (first["input_id"], first["lane"], first["phase"], first["size"]) == (
+        given["input_id"],
+        "queue",
+        "queued",
+        12,
+    )
+    assert (first["idempotency_key"], second["lane"]) == ("k", "steer")
+    assert "secret" not in call("inbox", path, "alice").stdout + call("inbox", path, "alice", "--json").stdout
+    assert [each["payload"] for each in answer("inbox", path, "alice", "--content")] == [{"secret": 1}, "now"]
+    assert "secret" in call("inbox", path, "alice", "--content").stdout
+
+
+def test_an_inbox_of_many_pages_is_listed_whole(path: Path) -> None:
+    async def body(supervisor: tenure.Supervisor) -> None:
+        runtime = await supervisor.spawn("alice", "asleep")
+        async with trio.open_nursery() as nursery:
+            for number in range(1_200):
+                nursery.start_soon(runtime.accept, number)
+
+    hosted(path, body)
+
+    assert len(answer("inbox", path, "alice")) == 1_200
+
+
+def test_a_conversation_and_a_state_are_printed(path: Path) -> None:
+    alone(path, "hello", {"more": [1]})
+
+    assert answer("messages", path, "alice") == [
+        {"number": 1, "message": "hello"},
+        {"number": 2, "message": {"more": [1]}},
+    ]
+    assert answer("state", path, "alice") == {"revision": 2, "values": {"heard": 2}}
+    assert "hello" in call("messages", path, "alice").stdout
+    assert "heard" in call("state", path, "alice").stdout
+
+
+def test_a_message_that_is_no_json_is_printed_as_its_bytes(path: Path) -> None:
+    async def main() -> None:
+        async def raw(run: tenure.Run) -> None:
+            run.session.append(b"\xff\x00")
+
+        async with tenure.open_supervisor(path, behaviours={"kind": raw}) as supervisor:
+            await (await (await supervisor.spawn("alice", "kind")).accept(1)).wait_outcome()
+
+    trio.run(main)
+
+    assert answer("messages", path, "alice") == [{"number": 1, "message": {"bytes": "ff00"}}]
+
+
+def test_hosts_that_have_the_store_open_are_listed(path: Path) -> None:
+    alone(path, "hello")
+
+    async def body(supervisor: tenure.Supervisor) -> None:
+        await supervisor.spawn("bob", "asleep")
+        (line,) = await beside("hosts", path)
+        assert (line["incarnation"], line["pid"]) == (supervisor.store.incarnation, os.getpid())
+        assert (line["state"], line["runtimes"], line["durability"]) == ("open", 1, "disk")
+        assert [each["state"] for each in await beside("hosts", path, "--all")] == ["closed", "open"]
+
+    hosted(path, body)
+    assert answer("hosts", path) == []
+
+
+def test_a_host_that_was_killed_is_not_listed_as_open(path: Path) -> None:
+    alone(path)
+
+    async def kill() -> None:
+        async with tenure.open_store(path) as store:
+            await execute(store, "UPDATE hosts SET closed_at = NULL")
+
+    trio.run(kill)  # the last one to close writes that it has; the first one looks as if it had been killed
+
+    assert answer("hosts", path) == []
+    assert {each["state"] for each in answer("hosts", path, "--all")} == {"lost", "closed"}
+
+
+@pytest.mark.parametrize("name", ["accept", "steer", "inbox", "messages", "state"])
+def test_a_runtime_that_is_not_there_is_said(path: Path, name: str) -> None:
+    alone(path)
+    arguments = ('"x"',) if name in ("accept", "steer") else ()
+
+    assert call(name, path, "nobody", *arguments).exit_code == NOT_THERE
+    assert call(name, path.with_name("no.db"), "alice", *arguments).exit_code == NOT_THERE
+
+
+def test_a_payload_that_is_no_json_is_wrong_use(path: Path) -> None:
+    alone(path)
+
+    assert call("accept", path, "alice", "no json").exit_code == WRONG_USE
+    assert answer("inbox", path, "alice") == []
