@@ -15,6 +15,7 @@ from tenure.errors import (
     RuntimeDestroyed,
     RuntimeOwned,
     StaleFence,
+    StateConflict,
 )
 from tests.persistence.contracts.model import Refused
 
@@ -72,6 +73,8 @@ class Runtime:
     runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
     messages: list[bytes] = attrs.field(factory=list[bytes])
     requests: dict[str, str | None] = attrs.field(factory=dict[str, Any])
+    kept: dict[str, bytes] = attrs.field(factory=dict[str, bytes])
+    revision: int = 0
 
     def find(self, input_id: str) -> Input | None:
         return next((each for each in self.inputs if each.input_id == input_id), None)
@@ -375,6 +378,17 @@ class OwnerModel:
             run.entries[place] = ("succeeded", result)
 
     # Requests
+
+    def keep(self, runtime: Runtime, name: str, value: bytes | None, wanted: int | None) -> int:
+        if runtime.state == "destroyed":
+            raise Refused(RuntimeDestroyed)
+        if wanted not in (None, runtime.revision):
+            raise Refused(StateConflict)
+        runtime.revision += 1
+        runtime.kept.pop(name, None)
+        if value is not None:
+            runtime.kept[name] = value
+        return runtime.revision
 
     def ask(self, name: str, request: str) -> None:
         runtime = self.known(name)

@@ -46,6 +46,7 @@ from tenure.persistence.facets.runs.dead_letters import (
     Retried,
     RetryDeadLetter,
 )
+from tenure.persistence.facets.state.own_state import WriteOwnState
 from tenure.persistence.model.codec import digest
 from tenure.persistence.upkeep.verify import verify_runtime
 from tests.persistence.contracts.model import Refused
@@ -89,6 +90,11 @@ TABLES = {
         "SELECT payload FROM nodes JOIN sessions s USING (session) JOIN runtimes t ON t.session = s.session"
         " WHERE t.runtime_id = ? ORDER BY node"
     ),
+    "kept": (
+        "SELECT name, value FROM own_values v JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? AND value IS NOT NULL"
+        " AND revision = (SELECT max(revision) FROM own_values n WHERE n.runtime = v.runtime AND n.name = v.name) ORDER BY name"
+    ),
+    "revision": "SELECT revision, names FROM own_states JOIN runtimes t USING (runtime) WHERE t.runtime_id = ?",
     "requests": (
         "SELECT request_id, answer FROM requests JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? ORDER BY request"
     ),
@@ -124,6 +130,8 @@ def expected(runtime: Runtime) -> dict[str, list[tuple[Any, ...]]]:
             for send in run.sends
         ],
         "messages": [(message,) for message in runtime.messages],
+        "kept": sorted(runtime.kept.items()),
+        "revision": [(runtime.revision, len(runtime.kept))] if runtime.revision else [],
         "requests": list(runtime.requests.items()),
     }
 
@@ -402,6 +410,21 @@ class OwnerMachine(RuleBasedStateMachine):
 
         change = Hold(runtime_id=LogicalRuntimeId(name), reason=reason)
         self.write("A", "hold", (change,), model, (name, which))
+
+    @rule(
+        name=names,
+        what=st.sampled_from("ab"),
+        value=st.sampled_from((b"1", b"2", None)),
+        behind=st.sampled_from((None, None, 0, 0, 1)),
+        which=tokens,
+    )
+    def keep(self, name: str, what: str, value: bytes | None, behind: int | None, which: str) -> None:
+        runtime = self.model.runtimes.get(name)
+        wanted = None if behind is None or runtime is None else runtime.revision - behind
+        change = WriteOwnState(runtime_id=LogicalRuntimeId(name), values=((what, value),), expected=wanted)
+        self.write(
+            "A", "keep", (change,), lambda model: model.keep(model.runtimes[name], what, value, wanted), (name, which)
+        )
 
     # Inboxes
 
