@@ -24,9 +24,14 @@ def load_session(statements: Statements, session_id: str, scope: FullGraph | Act
         Corrupt: What is stored contradicts itself.
     """
     found = nodes.find_session(statements, session_id)
-    if found is None:
-        return None
-    record = sessions.find(statements, found[0])
+    return None if found is None else read_session(statements, found[0], session_id, scope)
+
+
+def read_session(
+    statements: Statements, session: int, session_id: str, scope: FullGraph | ActivePath
+) -> PersistedSessionRead | None:
+    """As `load_session`, by the key of the session's row, whatever the row says of a runtime."""
+    record = sessions.find(statements, session)
     if record.revision == 0:
         return None
     leaf, leaf_id = record.head, None

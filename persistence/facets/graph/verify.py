@@ -36,7 +36,9 @@ def verify_session_page(statements: Statements, after: int, count: int) -> tuple
 
 
 def _session(statements: Statements, session: int, session_id: str) -> Iterator[Problem]:
-    yield from _failing("session", session_id, partial(reads.load_session, statements, session_id, FullGraph()))
+    yield from _failing(
+        "session", session_id, partial(reads.read_session, statements, session, session_id, FullGraph())
+    )
     yield from _failing("session meta", session_id, partial(about.find_meta, statements, session, session_id))
     after = 0
     while rows := statements.readable("graph_check.turns", session=session, after=after, count=TURNS_AT_ONCE):
