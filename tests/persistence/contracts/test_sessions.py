@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ from tenure.errors import (
     TurnCommitConflict,
     UnsupportedReadScope,
 )
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.graph import checkpoints
 from tenure.persistence.model.queued_work import (
     DeliveryPolicy,
     QueuedWorkBatchDraft,
@@ -54,6 +57,7 @@ from tenure.persistence.model.queued_work import (
     SlotPolicy,
 )
 from tenure.persistence.upkeep.inspect import show_runtime
+from tenure.persistence.upkeep.verify_store import verify_sessions
 from tests.persistence.contracts.builders import delta, envelope
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owned import Owner
@@ -431,6 +435,43 @@ async def test_gc_deletes_nothing_where_a_live_checkpoint_cannot_be_decoded(stor
         await store.sessions.gc_unreachable()
 
     assert await blobs(store) == [b"old", b"new"]
+
+
+async def test_a_part_that_came_to_be_referred_to_since_it_was_looked_for_stays(store: Store) -> None:
+    part = SessionCheckpoint(parts={"p": CheckpointPart(body=b"old")})
+    first = await commit(store, 0, checkpoint=part)
+    assert first.manifest is not None
+    await commit(store, 1, checkpoint=SessionCheckpoint())
+    found = await store.read(lambda statements: checkpoints.unreachable(statements, 0, 10))
+    assert len(found) == 1
+
+    unchanged = CheckpointPart(ref=first.manifest.parts["p"].ref)
+    await commit(store, 2, checkpoint=SessionCheckpoint(parts={"p": unchanged}))
+    collected = await store.commit(Commit(changes=(checkpoints.CollectBlobs(blobs=found),)))
+
+    assert collected.values == (0,)
+    assert await blobs(store) == [b"old"]
+
+
+async def test_maintenance_works_beside_commits(store: Store) -> None:
+    async def write() -> None:
+        for number in range(40):
+            part = CheckpointPart(body=b"%d" % (number % 3))
+            await commit(store, number, node(f"n{number}"), checkpoint=SessionCheckpoint(parts={"p": part}))
+
+    async def maintain() -> None:
+        for number in range(40):
+            with suppress(NodeConflict):  # it may be the leaf of the head
+                await store.sessions.tombstone_nodes("talk", [f"n{number - 1}"] if number % 2 else [])
+            await store.sessions.gc_unreachable()
+            await store.sessions.vacuum()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        nursery.start_soon(maintain)
+
+    assert (await load(store)).head_revision == 40
+    assert (await verify_sessions(store)).is_sound
 
 
 # Tombstones
