@@ -15,7 +15,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.seams.nursery import is_for_others
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
 from tenure.persistence.writing.pending import Pending
 
@@ -59,7 +59,7 @@ class CommitChannel:
             that each is decided on a state that is already published. Accepts need no turn and share groups.
     """
 
-    __slots__ = ("_defect", "_facts", "_store", "turn")
+    __slots__ = ("_defect", "_facts", "_ground", "turn")
 
     def __init__(self, store: Store, facts: RuntimeFacts, defect: Defect) -> None:
         """Bind the channel to one ownership; each commit goes under the token that is in force when it is submitted.
@@ -67,14 +67,14 @@ class CommitChannel:
         `defect` hears what a callback of a settled commit raised: then what is published is not what is stored.
         """
         self._defect = defect
-        self._store = store
+        self._ground = ground_of(store)
         self._facts = facts
         self.turn = Turn()
 
     def submit(self, *changes: Change, on_settled: Settled | None = None) -> Pending:
         """Queue one commit after all before it and return at once."""
         commit = Commit(runtime_id=self._facts.runtime_id, fence_token=self._facts.fence_token, changes=changes)
-        return self._store.submit(commit, None if on_settled is None else self.guarded(on_settled))
+        return self._ground.submit(commit, None if on_settled is None else self.guarded(on_settled))
 
     def guarded(self, on_settled: Settled) -> Settled:
         """The callback, which costs this runtime its trust where it raises, and no other runtime anything."""

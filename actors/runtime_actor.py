@@ -43,7 +43,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 from tenure.persistence.seams.nursery import first
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
 
 from .commit_channel import (
@@ -236,7 +236,9 @@ class RuntimeActor(Published):
         self._users += 1
         try:
             self._check_open()
-            await self._store.wait_for_room()  # not in turn: what ends the run needs no room, and must not wait for it
+            await ground_of(
+                self._store
+            ).wait_for_room()  # not in turn: what ends the run needs no room, and must not wait for it
             async with self.channel.turn:
                 self._check_open()
                 answer = await perform()

@@ -11,12 +11,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar, final
 
-import trio
-
 from tenure.errors import (
     Closed,
     Contended,
-    Error,
     InvalidInput,
     NotFound,
     StoreBroken,
@@ -32,12 +29,11 @@ from .contracts.queue import QueueContract
 from .contracts.runtimes import RuntimeContract
 from .contracts.sessions import SessionsContract
 from .contracts.state import StateContract
-from .engines.engine import HostProofs, Statements
+from .engines.engine import Statements
 from .engines.sqlite.engine import SqliteEngine
 from .engines.statements import load_statements
 from .engines.target import MEMORY, path_of
 from .facets.catalog import FACETS
-from .facets.ownership.ownership import RenewLease
 from .facets.pruning import Pruned
 from .model.arguments import checked
 from .model.values import DurabilityClass, DurabilityTier
@@ -46,7 +42,7 @@ from .reading.user_connection import QueryConnection
 from .seams.executors import Executor
 from .seams.interrupts import guarded, to_the_end
 from .seams.limits import Limits
-from .seams.nursery import background, is_for_others
+from .seams.nursery import background
 from .seams.seams import Seams
 from .upkeep.prune import prune
 from .writing.closing import (
@@ -54,9 +50,8 @@ from .writing.closing import (
     Opened,
     open_when_free,
 )
-from .writing.group import GroupRunner, Outcome
-from .writing.host_row import Rejoined
-from .writing.pending import Pending
+from .writing.ground import Ground
+from .writing.group import GroupRunner
 from .writing.writer import (
     Writer,
     WriterStatistics,
@@ -77,21 +72,21 @@ class Store:
         self.seams = seams
         self.durability = durability
         self._opened = opened
-        self._on_brought: Callable[[Commit, CommitResult], None] | None = None
         self._executor = executor
         runner = GroupRunner(
             opened.connection, FACETS, opened.host, opened.registry, durability=durability, limits=limits, seams=seams
         )
         self._writer = Writer(runner, executor, limits, opened.connection)
         self._readers = Readers(opened.engine, opened.connection, executor, seams.reader_executor, limits, self._writer)
-        self.runtimes = RuntimeContract(self)
+        closing = Closing(self._writer, self._readers, opened, executor, seams)
+        self._ground = Ground(opened, self._writer, self._readers, closing, limits=limits, seams=seams)
+        self.runtimes = RuntimeContract(self._ground)
         self.operations = OperationsContract(self)
         self.credentials = CredentialsContract(self, opened.engine.authority_key)
         self.journal = JournalContract(self)
         self.state = StateContract(self)
-        self.queue = QueueContract(self)
-        self.sessions = SessionsContract(self, self.queue)
-        self._closing = Closing(self._writer, self._readers, opened, executor, seams)
+        self.queue = QueueContract(self._ground)
+        self.sessions = SessionsContract(self, self.queue, self._ground)
 
     @property
     def name(self) -> str:
@@ -114,33 +109,9 @@ class Store:
         return self._writer.host.incarnation
 
     @property
-    def host(self) -> int:
-        """Key of this host's row, under which it owns runtimes."""
-        return self._writer.host.host
-
-    @property
     def shared(self) -> bool:
         """Whether other hosts can have the store open at the same time."""
         return self._opened.engine.shared
-
-    @property
-    def proofs(self) -> HostProofs:
-        """What proves that the other hosts live."""
-        return self._opened.engine.hosts
-
-    def on_rejoined(self, heard: Callable[[Rejoined], None]) -> None:
-        """Have `heard` called, on the trio thread, when this host was judged dead and has registered anew.
-
-        The call comes before any outcome of the group that found it out, and before the lease counts as renewed.
-        """
-        self._writer.on_rejoined = heard
-
-    def lease_lapsed(self) -> bool:
-        """Whether another host may have judged this one lapsed: nothing was renewed for one lease. Cheap.
-
-        After a freeze or a sleep it stays true until a group has landed, and what was lost has been heard of.
-        """
-        return self.shared and self.seams.boot_clock() - self._writer.renewed_at >= self.limits.lease_s
 
     @property
     def durability_tier(self) -> DurabilityTier:
@@ -152,10 +123,6 @@ class Store:
         """Why the store has stopped, or None."""
         return self._writer.broken
 
-    def check_open(self) -> None:
-        """Raise `StoreBroken`, not in doubt, or `Closed` where the store takes nothing more."""
-        self._writer.check_open()
-
     async def wait_broken(self) -> StoreBroken:
         """Wait until the store has stopped, and say why. Raises `Closed` where it was closed in order."""
         await self._writer.broken_event.wait()
@@ -163,18 +130,6 @@ class Store:
             raise Closed(what="store")
         self._writer.broke_unheard = False
         return self._writer.broken
-
-    def stop_in_doubt(self, detail: str) -> StoreBroken:
-        """Break the store where a verdict did not come; see `Writer.stop_in_doubt`."""
-        return self._writer.stop_in_doubt(detail)
-
-    def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
-        """Queue a commit and return at once; see `Writer.submit`."""
-        return self._writer.submit(commit, on_settled)
-
-    async def wait_for_room(self) -> None:
-        """Wait until fewer commits wait than may; see `Writer.wait_for_room`."""
-        await self._writer.wait_for_room()
 
     async def commit(self, commit: Commit) -> CommitResult:
         """Write one commit, all of it or nothing, on disk at the store's class when this returns.
@@ -189,23 +144,6 @@ class Store:
         and the cancellation comes at the next checkpoint (design §3).
         """
         return await self._writer.commit(commit)
-
-    async def publish(self, commit: Commit, on_settled: Callable[[Outcome], None]) -> CommitResult:
-        """As `commit`; what is published of it is published in `on_settled`, as in that of `Writer.submit`."""
-        return await self._writer.commit(commit, on_settled)
-
-    async def bring(self, commit: Commit) -> CommitResult:
-        """As `commit`, for what a contract verb brings past the owner of a runtime: one in this process hears of it."""
-
-        def settled(outcome: Outcome) -> None:
-            if self._on_brought is not None and isinstance(outcome, CommitResult):
-                self._on_brought(commit, outcome)
-
-        return await self.publish(commit, settled)
-
-    def on_brought(self, heard: Callable[[Commit, CommitResult], None]) -> None:
-        """Have `heard` called, on the trio thread, when a commit of a contract verb has landed. It may not raise."""
-        self._on_brought = heard
 
     async def read(self, read: Callable[[Statements], T]) -> T:
         """Run a sync function over one consistent view, which holds everything acknowledged before the call.
@@ -319,47 +257,14 @@ class Store:
         Cancellation: what waits for the writer then is settled with `Closed`, and the files are closed within a bound.
         """
         try:
-            await self.drain()
+            await self._ground.drain()
         finally:
-            await self.close()
+            await self._ground.close()
 
-    # What `open_store` calls
 
-    async def keep_lease(self) -> None:
-        """Renew the lease wherever no group did; `open_store` starts it. One task a store, none a runtime (design §4)."""
-        while self.shared:
-            # At most one period, whatever the boot clock does: it is not the clock that this sleep is measured by.
-            shortest_s = self.limits.renew_s / 10
-            await trio.sleep(min(self.limits.renew_s, max(self.limits.renew_s - self._idle_s(), shortest_s)))
-            if self._idle_s() < self.limits.renew_s:
-                continue
-            try:
-                await self.commit(Commit(changes=(RenewLease(),)))
-            except (StoreBroken, Closed):
-                return
-            except Error:
-                pass  # Contended, say: nobody could have judged us meanwhile either; the next turn tries again
-
-    def _idle_s(self) -> float:
-        """Seconds since the lease was renewed last; where the boot clock is a user's and raises, it must be renewed now."""
-        try:
-            return self.seams.boot_clock() - self._writer.renewed_at
-        except BaseException as exc:
-            if is_for_others(exc):
-                raise
-            return self.limits.renew_s  # the group that renews asks the clock itself, and says what it raises
-
-    async def serve(self) -> None:
-        """Run the writer, and close everything when the store breaks; see `Closing.serve`."""
-        await self._closing.serve()
-
-    async def drain(self) -> None:
-        """Commit what was submitted and close this host's row; see `Closing.drain`."""
-        await self._closing.drain()
-
-    async def close(self) -> None:
-        """Settle whoever still waits, and close everything; see `Closing.close`."""
-        await self._closing.close()
+def ground_of(store: Store) -> Ground:
+    """What the house asks of a store, and users do not."""
+    return store._ground  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - users see what they may call
 
 
 @guarded
@@ -412,12 +317,13 @@ async def open_store(
         executor.close()
         raise
     store = Store(opened, executor, durability, limits, seams)
-    async with background(store.serve, store.keep_lease) as body:
+    ground = ground_of(store)
+    async with background(ground.serve, ground.keep_lease) as body:
         with body:
             yield store
-            await store.drain()
+            await ground.drain()
         with body:
-            await to_the_end(store.close)
+            await to_the_end(ground.close)
     body.reraise()
 
 

@@ -15,7 +15,7 @@ from tenure.errors import Closed, Error
 from tenure.persistence.facets.inbox.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.model.values import InputPhase, Lane
 from tenure.persistence.seams.step_threads import StepThreads
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 
 from .accepting.doubts import Doubts
 from .accepting.ingress import Ingress
@@ -114,7 +114,7 @@ class Host:
         )
         self.ingress = Ingress(store, self.behaviours, publishing.accepted, self._arrived, self.mending.distrust)
         hearing = Hearing(self.owned, self.actors, self.takeovers, self._doubts, self.mending, self.tasks)
-        store.on_brought(hearing.hear)
+        ground_of(store).on_brought(hearing.hear)
 
     def close(self) -> None:
         """Answer everyone who still waits."""

@@ -24,12 +24,32 @@ class Access(Protocol):
         """See `Store.commit`."""
         ...
 
-    async def bring(self, commit: Commit, /) -> CommitResult:
-        """See `Store.bring`."""
-        ...
-
     async def read(self, read: Callable[[Statements], T], /) -> T:
         """See `Store.read`."""
+        ...
+
+
+class Bringing(Access, Protocol):
+    """The ground of a store: its owners hear what a contract brings past them."""
+
+    async def bring(self, commit: Commit, /) -> CommitResult:
+        """See `Ground.bring`."""
+        ...
+
+
+class HostAccess(Access, Protocol):
+    """The ground of a store, for what is judged by the hosts that live."""
+
+    seams: Seams
+
+    @property
+    def host(self) -> int:
+        """See `Ground.host`."""
+        ...
+
+    @property
+    def proofs(self) -> HostProofs:
+        """See `Ground.proofs`."""
         ...
 
 
@@ -57,16 +77,6 @@ class Backend(Access, Protocol):
     @property
     def durability_tier(self) -> DurabilityTier:
         """See `Store.durability_tier`."""
-        ...
-
-    @property
-    def host(self) -> int:
-        """See `Store.host`."""
-        ...
-
-    @property
-    def proofs(self) -> HostProofs:
-        """See `Store.proofs`."""
         ...
 
     @property

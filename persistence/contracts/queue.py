@@ -39,7 +39,7 @@ from tenure.persistence.model.queued_work import (
 from tenure.persistence.model.values import SessionId, check_name
 from tenure.persistence.writing.host_row import OtherHost, other_hosts
 
-from .access import Backend
+from .access import HostAccess
 from .claim_watch import ClaimWatch
 
 LONGEST_TTL_MS: Final = 2**53
@@ -66,7 +66,7 @@ class QueueContract:
     `Store.read`.
     """
 
-    def __init__(self, store: Backend) -> None:
+    def __init__(self, store: HostAccess) -> None:
         """Bind to an open store."""
         self._store = store
         self._watch = ClaimWatch(store.seams.boot_clock)

@@ -44,7 +44,7 @@ from tenure.persistence.model.inputs.input_state import INPUT_RECORD_VERSION
 from tenure.persistence.model.lifecycles.lifecycle_record import decode_lifecycle_record
 from tenure.persistence.model.values import check_runtime_id
 
-from .access import Access
+from .access import Bringing
 from .types import (
     InputId,
     InputState,
@@ -72,7 +72,7 @@ _DIGEST_LENGTH: Final = 64
 class RuntimeContract:
     """The verbs of `store.runtimes`."""
 
-    def __init__(self, store: Access) -> None:
+    def __init__(self, store: Bringing) -> None:
         """Bind to an open store."""
         self._store = store
 

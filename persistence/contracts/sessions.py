@@ -33,7 +33,7 @@ from tenure.persistence.model.graph_encoding import encode_commit, encode_sessio
 from tenure.persistence.model.queued_work import QueuedWorkBatch
 from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, SessionId
 
-from .access import Backend
+from .access import Backend, Bringing
 from .collecting import collect_unreachable
 from .queue import QueueContract
 from .runtime_persistence import RuntimePersistence
@@ -55,10 +55,11 @@ class SessionsContract:
     `Store.commit` and `Store.read`.
     """
 
-    def __init__(self, store: Backend, queue: QueueContract) -> None:
+    def __init__(self, store: Backend, queue: QueueContract, ground: Bringing) -> None:
         """Bind to an open store, and to its queued work."""
         self._store = store
         self._queue = queue
+        self._ground = ground
 
     @property
     def durability_tier(self) -> DurabilityTier:
@@ -203,7 +204,7 @@ class SessionsContract:
         runtime_id = None if found is None or found[1] is None else LogicalRuntimeId(found[1])
         token = None if runtime_id is None else fence
         commit = Commit(runtime_id=runtime_id, fence_token=token, changes=changes)
-        return await self._store.bring(commit)
+        return await self._ground.bring(commit)
 
 
 def _left_anywhere(statements: Statements, after: int) -> tuple[int, ...]:

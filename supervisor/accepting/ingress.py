@@ -27,7 +27,7 @@ from tenure.persistence.model.codec import encode
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.seams.nursery import is_for_others
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
 
 from .payloads import PayloadType
@@ -90,7 +90,7 @@ class Ingress:
 
     async def _accept(self, change: AcceptInput) -> Ticket:
         tickets: list[Captured[Ticket]] = []
-        await self._store.publish(Commit(changes=(change,)), partial(self._settled, change, tickets))
+        await ground_of(self._store).publish(Commit(changes=(change,)), partial(self._settled, change, tickets))
         return tickets[0].unwrap()
 
     def close(self, error: Error) -> None:

@@ -28,7 +28,7 @@ from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.facets.ownership.requests import StoredRequest
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import is_for_others
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.host_row import (
     OtherHost,
     OtherHosts,
@@ -94,6 +94,7 @@ class HostWatch:
     ) -> None:
         """Look at nothing yet."""
         self._store = store
+        self._ground = ground_of(store)
         self._owned = owned
         self._takeovers = takeovers
         self._requests = requests
@@ -106,7 +107,7 @@ class HostWatch:
         self._sightings: Sightings = {}
         self._looked_at = 0.0
         self._newest_input = 0
-        store.on_rejoined(self._rejoined)
+        self._ground.on_rejoined(self._rejoined)
 
     async def start(self) -> None:
         """Take over what is there to be taken, and begin to watch."""
@@ -125,7 +126,7 @@ class HostWatch:
             row = statements.one("ownership.host_of", incarnation=incarnation)
             if row is None or row[2] is not None or row[3] is not None:
                 return True
-            if not self._store.proofs.seize(incarnation, row[4]):
+            if not self._ground.proofs.seize(incarnation, row[4]):
                 return False
             return OtherHost(host=row[0], incarnation=incarnation, counter=row[1], files=row[4])
 
@@ -207,8 +208,8 @@ class HostWatch:
             await self._read_news()
 
     def _read_hosts(self, statements: Statements) -> tuple[OtherHosts, list[OtherHost]]:
-        seen = other_hosts(statements, self._store.host)
-        return seen, [host for host in seen.living if self._store.proofs.seize(host.incarnation, host.files)]
+        seen = other_hosts(statements, self._ground.host)
+        return seen, [host for host in seen.living if self._ground.proofs.seize(host.incarnation, host.files)]
 
     async def _mark_lost(self, judged: list[tuple[OtherHost, int | None]]) -> None:
         if not judged:
@@ -219,12 +220,12 @@ class HostWatch:
             if now:
                 self._log.host_lost(host.incarnation, seized=counter is None)
             if counter is None:
-                self._store.proofs.let_go(host.incarnation)
+                self._ground.proofs.let_go(host.incarnation)
         self._takeovers.leave_over(hurry=True)
 
     async def _read_news(self) -> None:
         waiting = [key for key in self._doubts.waiting() if not self._owned.owns(key[0])]
-        written = await self._store.read(partial(_read_news, self._store.host, self._newest_input, waiting))
+        written = await self._store.read(partial(_read_news, self._ground.host, self._newest_input, waiting))
         self._newest_input = written.newest_input
         for arrival in written.arrived:
             with self._mending.net(arrival.runtime_id):

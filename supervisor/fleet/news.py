@@ -10,7 +10,7 @@ import trio
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.model.values import LogicalRuntimeId
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 
 T = TypeVar("T")
 
@@ -61,6 +61,6 @@ class News:
 
         def free(statements: Statements) -> bool | None:
             found = ownership.find_holding(statements, runtime_id)
-            return True if found is None or found.owner in (None, self._store.host) else None
+            return True if found is None or found.owner in (None, ground_of(self._store).host) else None
 
         await self.wait_for(free)

@@ -8,7 +8,7 @@ from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed, Error
 from tenure.persistence.model.values import LogicalRuntimeId
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 
 
 @final
@@ -53,7 +53,7 @@ class Owned:
     def why_lost(self, runtime_id: LogicalRuntimeId) -> Closed:
         """The error for a runtime that is owned no longer. Raises `StoreBroken` where the store has stopped."""
         # There the actors end before the body hears of it: it hears of the store.
-        self._store.check_open()
+        ground_of(self._store).check_open()
         return Closed(what=f"ownership of runtime {runtime_id}")
 
     # What changes it

@@ -30,7 +30,7 @@ from tenure.persistence.model.values import (
 )
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import is_for_others, together
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome as CommitOutcome
 from tenure.supervisor.accepting.doubts import Doubts
 from tenure.supervisor.operators.log import HostLog
@@ -135,7 +135,7 @@ class Takeovers:
                 max_crashes=self._behaviours[kind].restart.max_crashes,
                 revive=revive,
             )
-            await self._store.publish(Commit(changes=(change,)), self._landed)
+            await ground_of(self._store).publish(Commit(changes=(change,)), self._landed)
             return self._owned.facts(runtime_id)
         finally:
             self._starting.pop(runtime_id).set()
@@ -182,7 +182,7 @@ class Takeovers:
         # Ours, and not known to be: a mistake of ours has lost it, and the next use takes it anew.
         if found is None or found.kind is None or found.kind not in self._behaviours:
             return
-        if found.owner in (None, self._store.host):
+        if found.owner in (None, ground_of(self._store).host):
             await self.take_quietly(runtime_id, found.kind)
 
     def _landed(self, outcome: CommitOutcome) -> None:

@@ -35,6 +35,7 @@ from tenure.persistence.model.values import HeldReason, check_step_name
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.step_threads import GIVEN_UP, StepWork
+from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.classes import Misfit, name_of
 
 from .behaviour import Behaviour
@@ -147,6 +148,7 @@ class Steps:
         """Bind the steps to their run."""
         self._entering = entering
         self._store = entering.store
+        self._ground = ground_of(self._store)
         self._actor = entering.actor
         self._executor = executor
         self._behaviour = behaviour
@@ -395,14 +397,14 @@ class Steps:
 
     def _start(self, flight: Flight, function: Function) -> tuple[bool, Any]:
         # In the worker thread: the host may have slept, or the run may have been dropped, while this waited for one.
-        if not self._actor.executes(self._entering.run_id) or self._store.lease_lapsed():
+        if not self._actor.executes(self._entering.run_id) or self._ground.lease_lapsed():
             return False, None
         flight.begun = True
         return True, function()
 
     async def _hold_lease(self) -> None:
         """No step body starts on a lapsed lease (design §4): the token must be found good again first."""
-        while self._store.lease_lapsed():
+        while self._ground.lease_lapsed():
             await self._actor.channel.commit_in_turn(RenewLease())
 
 

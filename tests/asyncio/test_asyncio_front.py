@@ -15,6 +15,7 @@ import trio
 import tenure
 import tenure.asyncio
 from tenure.errors import Closed, KindMismatch, NotADatabase, NotFound, RunEnded, StepFailed, StoreBroken, UnknownKind
+from tenure.persistence.store import ground_of
 
 MEMORY = ":memory:"
 PATIENCE_S = 60.0
@@ -493,7 +494,7 @@ def test_a_store_that_breaks_cancels_the_body_and_says_so_in_its_place() -> None
 
                 async def pull(inner: tenure.Supervisor) -> None:
                     await trio.lowlevel.checkpoint()
-                    inner.store.stop_in_doubt("pulled")
+                    ground_of(inner.store).stop_in_doubt("pulled")
 
                 await supervisor.in_trio(pull)
                 await asyncio.Event().wait()

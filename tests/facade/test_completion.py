@@ -21,6 +21,10 @@ OFFERED: dict[type, str] = {
         checkpoint destroy first gather map move_on_after now patched random reject reset retire send sleep steered step stop
         uuid wait_steered
     """,
+    tenure.Store: """
+        broken commit durability_tier health_check incarnation name prune read read_connection requires_network shared shutdown
+        statistics supports_air_gapped verdict wait_broken
+    """,
     tenure.Ticket: "deduplicated input_id outcome runtime_id wait_outcome",
 }
 """The names of each class; attributes that its constructor sets are not in its `dir`."""

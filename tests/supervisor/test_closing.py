@@ -13,6 +13,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import Closed, StoreBroken
+from tenure.persistence.store import ground_of
 from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     forever,
@@ -58,7 +59,7 @@ async def test_a_verb_that_comes_between_the_end_of_the_store_and_that_of_the_bo
             await runtime.accept(1)
             with trio.CancelScope(shield=True):
                 await runtime.wait_state("running")
-                supervisor.store.stop_in_doubt("a test pulled the plug")
+                ground_of(supervisor.store).stop_in_doubt("a test pulled the plug")
                 broken.set()
                 await trio.testing.wait_all_tasks_blocked()  # the actor has ended
                 with pytest.raises(StoreBroken) as told:

@@ -25,6 +25,7 @@ from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
 )
+from tenure.persistence.store import ground_of
 from tests.kit.hosting import (
     Gate,
     consumed,
@@ -173,7 +174,9 @@ async def test_a_bad_commit_in_a_group_leaves_its_neighbours(
             accept("alice", b"5", 5),
         ]
         for at, commit in enumerate(commits):
-            supervisor.store.submit(commit, on_settled=lambda outcome, at=at: outcomes.__setitem__(at, outcome))
+            ground_of(supervisor.store).submit(
+                commit, on_settled=lambda outcome, at=at: outcomes.__setitem__(at, outcome)
+            )
             await trio.testing.wait_all_tasks_blocked()
         gate.open()
         ticket = await runtime.accept(6)

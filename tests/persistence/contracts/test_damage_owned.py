@@ -34,6 +34,7 @@ from tenure.persistence.facets.runs import (
     sends,
 )
 from tenure.persistence.facets.state import own_state
+from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.inspect import (
     list_runtimes,
     show_runtime,
@@ -139,8 +140,8 @@ def looks(store: Store) -> Calls:
     return {
         "list": read(store, list_runtimes),
         "ids": read(store, runtime_ids),
-        "requests": read(store, requests.waiting_for, store.host),
-        "arrived": read(store, inputs.arrived, store.host, 0),
+        "requests": read(store, requests.waiting_for, ground_of(store).host),
+        "arrived": read(store, inputs.arrived, ground_of(store).host, 0),
         "unfinished": read(store, unfinished, ""),
     }
 
@@ -300,7 +301,7 @@ def shared(store: Store) -> Calls:
         "health": store.health_check,
         "verdict": partial(store.verdict, store.incarnation, 1),
         "verdict of another": partial(store.verdict, "other", 1),
-        "others": read(store, other_hosts, store.host),
+        "others": read(store, other_hosts, ground_of(store).host),
         "mark lost": partial(store.commit, Commit(changes=(ownership.MarkLost(host=99, counter=3),))),
         "renew": partial(store.commit, Commit(changes=(ownership.RenewLease(),))),
         "newest input": read(store, inputs.newest),

@@ -45,6 +45,7 @@ from tenure.persistence.model.operations import (
     Operation,
     OperationKind,
 )
+from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify import (
     runtime_ids,
     verify_runtime,
@@ -171,7 +172,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     async def call(self, verb: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         """Call a verb, alone in its group or behind a commit that writes and is refused, so that the group is replayed."""
-        refused = self.store.submit(REFUSED) if self.in_company else None
+        refused = ground_of(self.store).submit(REFUSED) if self.in_company else None
         try:
             return await verb(*arguments)
         finally:

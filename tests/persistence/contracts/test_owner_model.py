@@ -48,6 +48,7 @@ from tenure.persistence.facets.runs.dead_letters import (
 )
 from tenure.persistence.facets.state.own_state import WriteOwnState
 from tenure.persistence.model.codec import digest
+from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify import verify_runtime
 from tests.persistence.contracts.model import Refused
 from tests.persistence.contracts.owned import Owner
@@ -286,7 +287,7 @@ class OwnerMachine(RuleBasedStateMachine):
     async def _commit_all(self, waiting: list[Waiting], *, grouped: bool) -> list[Any]:
         pending: list[Any] = []
         for each in waiting:
-            pending.append(self.hosts.stores[each.host].submit(each.commit))
+            pending.append(ground_of(self.hosts.stores[each.host]).submit(each.commit))
             if not grouped:
                 await self._settle(pending[-1])
         return [await self._settle(each) for each in pending]
@@ -359,7 +360,7 @@ class OwnerMachine(RuleBasedStateMachine):
         if len(self.hosts.stores) < 2 or other in self.model.lost:
             return
         self.flush(grouped=True)
-        mark = ownership.MarkLost(host=self.hosts.stores[other].host, counter=None)
+        mark = ownership.MarkLost(host=ground_of(self.hosts.stores[other]).host, counter=None)
 
         def model(model: OwnerModel) -> bool:
             model.lost.add(other)

@@ -39,6 +39,7 @@ from tenure.errors import (
     NotFound,
     TurnCommitConflict,
 )
+from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_rows, verify_sessions
 from tests.persistence.contracts.test_model import REFUSED, Host
 
@@ -260,7 +261,7 @@ class GraphMachine(RuleBasedStateMachine):
         return answer
 
     async def call(self, verb: Callable[[], Awaitable[Any]]) -> Any:
-        refused = self.store.submit(REFUSED) if self.in_company else None
+        refused = ground_of(self.store).submit(REFUSED) if self.in_company else None
         try:
             return await verb()
         finally:

@@ -21,7 +21,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store, ground_of, open_store
 from tests.kit.faulty_vfs import (
     FULL,
     READ_ERROR,
@@ -66,7 +66,11 @@ async def test_disk_full_at_commit_is_known_and_everybody_gets_it(open_file: Ope
         vfs.fail("xWrite", "-wal", FULL)
 
         outcomes = await settle_all(
-            [store.submit(message(store, "m-1")), store.submit(refused()), store.submit(message(store, "m-2"))]
+            [
+                ground_of(store).submit(message(store, "m-1")),
+                ground_of(store).submit(refused()),
+                ground_of(store).submit(message(store, "m-2")),
+            ]
         )
 
         assert [type(outcome) for outcome in outcomes] == [DiskFull, DiskFull, DiskFull]
@@ -84,9 +88,9 @@ async def test_the_commit_that_fills_the_disk_is_left_out_and_the_others_land(st
 
     outcomes = await settle_all(
         [
-            store.submit(message(store, "m-1")),
-            store.submit(message(store, "big", payload=BIG)),
-            store.submit(message(store, "m-2")),
+            ground_of(store).submit(message(store, "m-1")),
+            ground_of(store).submit(message(store, "big", payload=BIG)),
+            ground_of(store).submit(message(store, "m-2")),
         ]
     )
 
@@ -100,9 +104,9 @@ async def test_a_disk_that_is_full_again_in_the_replay_gives_it_to_all(store: St
 
     outcomes = await settle_all(
         [
-            store.submit(message(store, "m-1")),
-            store.submit(message(store, "big-1", payload=BIG)),
-            store.submit(message(store, "big-2", payload=BIG)),
+            ground_of(store).submit(message(store, "m-1")),
+            ground_of(store).submit(message(store, "big-1", payload=BIG)),
+            ground_of(store).submit(message(store, "big-2", payload=BIG)),
         ]
     )
 
@@ -124,11 +128,11 @@ async def test_an_error_that_ends_the_transaction_costs_its_own_commit_alone(sto
 
     outcomes = await settle_all(
         [
-            store.submit(message(store, "m-1")),
-            store.submit(bad[0]),
-            store.submit(message(store, "m-2")),
-            store.submit(bad[1]),
-            store.submit(message(store, "m-3")),
+            ground_of(store).submit(message(store, "m-1")),
+            ground_of(store).submit(bad[0]),
+            ground_of(store).submit(message(store, "m-2")),
+            ground_of(store).submit(bad[1]),
+            ground_of(store).submit(message(store, "m-3")),
         ]
     )
 
@@ -146,10 +150,10 @@ async def test_an_io_error_at_commit_stops_the_store_and_says_who_is_in_doubt(
         incarnation = store.incarnation
         vfs.fail(call, "-wal", code)
         submitted = [
-            store.submit(message(store, "m-1")),
-            store.submit(refused()),
-            store.submit(message(store, "m-2")),
-            store.submit(message(store, "not taken")),
+            ground_of(store).submit(message(store, "m-1")),
+            ground_of(store).submit(refused()),
+            ground_of(store).submit(message(store, "m-2")),
+            ground_of(store).submit(message(store, "not taken")),
         ]
 
         outcomes = await settle_all(submitted)
@@ -175,7 +179,7 @@ async def test_an_io_error_at_commit_stops_the_store_and_says_who_is_in_doubt(
 async def settle_nothing(store: Store) -> object:
     """What a stopped store says to the next commit."""
     try:
-        return await settle(store.submit(refused()))
+        return await settle(ground_of(store).submit(refused()))
     except StoreBroken as exc:
         return exc
 
@@ -187,7 +191,10 @@ async def test_whoever_was_left_out_of_a_replay_is_not_in_doubt(open_file: OpenM
         vfs.fail("xSync", "-wal", SYNC_ERROR, after=1)  # behind the checkpoint that frees what the log takes
 
         outcomes = await settle_all(
-            [store.submit(message(store, "m-1")), store.submit(message(store, "big", payload=BIG))]
+            [
+                ground_of(store).submit(message(store, "m-1")),
+                ground_of(store).submit(message(store, "big", payload=BIG)),
+            ]
         )
 
         assert [isinstance(outcome, StoreBroken) and outcome.in_doubt for outcome in outcomes] == [True, False]
@@ -235,7 +242,7 @@ async def test_a_disk_that_hangs_is_given_up_after_the_bound_and_the_lock_is_kep
         await own(store)
         incarnation = store.incarnation
         vfs.hang("xSync", "-wal")
-        pending = store.submit(message(store, "m-1"))
+        pending = ground_of(store).submit(message(store, "m-1"))
         await trio.to_thread.run_sync(vfs.hanging.wait, 30)
         broken: Any = None
         with trio.CancelScope() as scope:
@@ -277,7 +284,10 @@ async def test_a_disk_that_is_really_full_loses_nothing_and_works_again_with_roo
         await own(store)
         for n in range(200):
             outcomes = await settle_all(
-                [store.submit(message(store, f"m-{n}-{k}", payload=b'"' + b"x" * 3000 + b'"')) for k in range(3)]
+                [
+                    ground_of(store).submit(message(store, f"m-{n}-{k}", payload=b'"' + b"x" * 3000 + b'"'))
+                    for k in range(3)
+                ]
             )
             kept += [f"m-{n}-{k}" for k, outcome in enumerate(outcomes) if isinstance(outcome, CommitResult)]
             if any(isinstance(outcome, DiskFull) for outcome in outcomes):
@@ -340,6 +350,7 @@ import resource, sys, trio
 from tenure.errors import DiskFull
 from tenure.persistence.store import open_store
 from tests.kit.stores import landed, message, own
+from tenure.persistence.store import ground_of
 
 async def main():
     async with open_store(sys.argv[1]) as store:
@@ -367,7 +378,7 @@ async def test_an_open_for_which_there_is_no_room_says_so_and_leaves_nothing(dis
             await own(store)
             for number in range(10):
                 await store.commit(message(store, f"m-{number}"))
-            store.stop_in_doubt("the log stays")
+            ground_of(store).stop_in_doubt("the log stays")
     fill(disk)
     before = names(disk)
 

@@ -18,7 +18,7 @@ from tenure.persistence.engines.sqlite.files.names import Names, check_alone, ch
 from tenure.persistence.engines.sqlite.preflight import BESIDE, COPY_SUFFIX, is_connected
 from tenure.persistence.seams.files import OsFiles, is_settled
 from tenure.persistence.seams.locks import OsLocks
-from tenure.persistence.store import open_store
+from tenure.persistence.store import ground_of, open_store
 from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
 from tests.kit.stores import landed, message, own
@@ -134,11 +134,11 @@ async def test_a_host_whose_own_lock_was_removed_or_replaced_is_not_taken_for_de
     path = tmp_path / "agents.db"
     async with open_store(path) as first, open_store(path) as second:
         ((files,),) = await first.read(
-            lambda statements: [row[3:] for row in statements.all("ownership.other_hosts", host=first.host)]
+            lambda statements: [row[3:] for row in statements.all("ownership.other_hosts", host=ground_of(first).host)]
         )
         happens(beside(path, f"-host-{second.incarnation}"))
 
-        assert not first.proofs.seize(second.incarnation, files)
+        assert not ground_of(first).proofs.seize(second.incarnation, files)
         await own(second)
 
 

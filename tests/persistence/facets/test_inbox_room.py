@@ -15,7 +15,7 @@ from tenure.persistence.model.values import (
     SessionId,
 )
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.writing.pending import Pending
 
 LIMITS = Limits(inbox_inputs=3)
@@ -31,7 +31,7 @@ def accept(store: Store, runtime_id: LogicalRuntimeId = AGENT, *, bound: bool = 
         payload_digest=digest(b"1"),
         bound_by_inbox=bound,
     )
-    return store.submit(Commit(changes=(change,)))
+    return ground_of(store).submit(Commit(changes=(change,)))
 
 
 async def own(store: Store, runtime_id: LogicalRuntimeId = AGENT) -> None:

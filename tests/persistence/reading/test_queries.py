@@ -9,7 +9,7 @@ import trio
 
 from tenure.errors import Closed, InvalidInput, LimitReached, StoreBroken
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store, ground_of, open_store
 from tests.kit.faulty_vfs import (
     SYNC_ERROR,
     FaultyVfs,
@@ -160,7 +160,7 @@ async def test_queries_of_a_broken_store_say_so(open_file: OpenMode, vfs: Faulty
         await own(store)
         async with store.read_connection() as connection:
             vfs.fail("xSync", "-wal", SYNC_ERROR)
-            await settle(store.submit(message(store, "m-1")))
+            await settle(ground_of(store).submit(message(store, "m-1")))
             vfs.heal()
             with trio.fail_after(30), pytest.raises(StoreBroken):  # noqa: PT012
                 while True:

@@ -15,7 +15,7 @@ from tenure.persistence.commits.transaction import (
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.inputs import CancelInput
 from tenure.persistence.model.values import InputId
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 from tests.kit.stores import (
     OpenMode,
     message,
@@ -85,8 +85,8 @@ async def test_a_commit_that_fails_lets_go_of_what_it_had_in_hand(store: Store) 
     await store.commit(Commit(runtime_id=name("a"), fence_token=token, changes=(append,)))
     assert ("runtime", "a") in in_hand(store)
 
-    landing = store.submit(message(store, "m"))
-    refusal = store.submit(refused())
+    landing = ground_of(store).submit(message(store, "m"))
+    refusal = ground_of(store).submit(refused())
 
     assert isinstance(await settle(refusal), StaleFence)
     await landing.wait()

@@ -12,7 +12,7 @@ import trio.testing
 from tenure.errors import Closed
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.writing.room import Room
 from tests.kit.hosting import Gate
 from tests.kit.stores import message, own
@@ -119,7 +119,7 @@ async def test_commits_beyond_the_limit_wait_for_room_and_land_in_their_order(
     landed: list[int] = []
 
     async def commit(n: int) -> None:
-        await narrow.publish(message(narrow, f"m-{n}"), lambda _: landed.append(n))
+        await ground_of(narrow).publish(message(narrow, f"m-{n}"), lambda _: landed.append(n))
 
     gate.shut()
     for n in range(8):

@@ -27,7 +27,7 @@ from tenure.persistence.model.values import (
     SessionId,
 )
 from tenure.persistence.seams.files import Files, OsFiles
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.writing.host_row import (
     OtherHost,
     Rejoined,
@@ -90,7 +90,7 @@ async def renew(store: Store) -> None:
 
 
 async def others(store: Store) -> tuple[OtherHost, ...]:
-    return (await store.read(lambda statements: other_hosts(statements, store.host))).living
+    return (await store.read(lambda statements: other_hosts(statements, ground_of(store).host))).living
 
 
 async def judge_dead(observer: Store, host: int, counter: int | None = None) -> bool:
@@ -107,7 +107,7 @@ async def test_each_host_has_a_lock_of_its_own_and_removes_it_when_it_closes(
     async with opened(database) as first:
         async with opened(database) as second:
             assert host_files(database) == sorted(f"agents.db-host-{each.incarnation}" for each in (first, second))
-            assert [each.host for each in await others(first)] == [second.host]
+            assert [each.host for each in await others(first)] == [ground_of(second).host]
         assert host_files(database) == [f"agents.db-host-{first.incarnation}"]
         assert await others(first) == ()
     assert host_files(database) == []
@@ -119,12 +119,12 @@ async def test_the_lock_of_a_living_host_cannot_be_seized_and_that_of_a_dead_one
     mortal = Host()
     async with opened(database) as first, opened(database, mortal) as second:
         (files,) = [each.files for each in await others(first)]
-        assert not first.proofs.seize(second.incarnation, files)
+        assert not ground_of(first).proofs.seize(second.incarnation, files)
 
         mortal.locks.die()
 
-        assert first.proofs.seize(second.incarnation, files)
-        first.proofs.let_go(second.incarnation)
+        assert ground_of(first).proofs.seize(second.incarnation, files)
+        ground_of(first).proofs.let_go(second.incarnation)
         assert host_files(database) == [f"agents.db-host-{first.incarnation}"]
 
 
@@ -141,7 +141,7 @@ async def test_only_an_open_that_is_alone_writes_the_log_again_and_marks_all_oth
         one.locks.die()
         async with opened(database, three, files) as third:
             assert noting.made == []
-            assert [each.host for each in await others(third)] == [first.host, second.host]
+            assert [each.host for each in await others(third)] == [ground_of(first).host, ground_of(second).host]
             three.locks.die()
         await take(second, "a")  # an orderly end moves the log into the database
         two.locks.die()
@@ -184,7 +184,7 @@ async def test_an_idle_host_renews_its_lease_and_another_one_sees_its_counter_ri
 
         (after,) = await others(second)
         assert after.counter - before.counter in range(9, 12)
-        assert not first.lease_lapsed()
+        assert not ground_of(first).lease_lapsed()
 
 
 async def test_groups_renew_the_lease_and_a_busy_host_writes_no_renewal_beside_them(
@@ -207,9 +207,9 @@ async def test_a_machine_that_slept_past_the_lease_knows_it_until_a_group_has_la
     async with opened(database, host) as store:
         host.boot_clock.slept_s += LIMITS.lease_s
 
-        assert store.lease_lapsed()
+        assert ground_of(store).lease_lapsed()
         await renew(store)
-        assert not store.lease_lapsed()
+        assert not ground_of(store).lease_lapsed()
 
 
 # --- Judging others
@@ -244,10 +244,10 @@ async def test_a_host_that_renewed_since_it_was_judged_is_not_marked(database: P
         (judged,) = await others(observer)
         await renew(frozen)
 
-        assert not await judge_dead(observer, frozen.host, judged.counter)
+        assert not await judge_dead(observer, ground_of(frozen).host, judged.counter)
         (judged,) = await others(observer)
-        assert await judge_dead(observer, frozen.host, judged.counter)
-        assert not await judge_dead(observer, frozen.host)
+        assert await judge_dead(observer, ground_of(frozen).host, judged.counter)
+        assert not await judge_dead(observer, ground_of(frozen).host)
 
 
 # --- Zombies
@@ -262,7 +262,7 @@ async def test_a_runtime_of_a_living_host_is_refused_and_one_of_a_lost_host_is_t
             await take(second, "a")
         assert refused.value.holder == first.incarnation
 
-        await judge_dead(second, first.host)
+        await judge_dead(second, ground_of(first).host)
 
         assert (await take(second, "a")).fence_token > owned.fence_token
 
@@ -272,10 +272,10 @@ async def test_a_zombie_lands_nothing_of_what_it_lost_and_goes_on_with_the_rest(
 ) -> None:
     heard: list[Rejoined] = []
     async with opened(database) as zombie, opened(database) as other:
-        zombie.on_rejoined(heard.append)
+        ground_of(zombie).on_rejoined(heard.append)
         lost, kept = await take(zombie, "lost"), await take(zombie, "kept")
-        host, incarnation = zombie.host, zombie.incarnation
-        await judge_dead(other, zombie.host)
+        host, incarnation = ground_of(zombie).host, zombie.incarnation
+        await judge_dead(other, ground_of(zombie).host)
         won = await take(other, "lost")
 
         with pytest.raises(StaleFence) as refused:
@@ -285,9 +285,9 @@ async def test_a_zombie_lands_nothing_of_what_it_lost_and_goes_on_with_the_rest(
         assert (refused.value.expected, refused.value.actual) == (won.fence_token, lost.fence_token)
         (rejoined,) = heard
         assert rejoined.owned == {"kept": kept.fence_token}
-        assert zombie.host != host
+        assert ground_of(zombie).host != host
         assert zombie.incarnation != incarnation
-        assert [each.host for each in await others(other)] == [zombie.host]
+        assert [each.host for each in await others(other)] == [ground_of(zombie).host]
         assert host_files(database) == sorted(f"agents.db-host-{each.incarnation}" for each in (zombie, other))
         with pytest.raises(RuntimeOwned):
             await take(other, "kept")
@@ -300,14 +300,14 @@ async def test_a_zombie_hears_what_it_lost_before_its_lease_counts_as_renewed(
     host = Host()
     async with opened(database, host) as zombie, opened(database) as other:
         heard: list[bool] = []
-        zombie.on_rejoined(lambda _: heard.append(zombie.lease_lapsed()))
+        ground_of(zombie).on_rejoined(lambda _: heard.append(ground_of(zombie).lease_lapsed()))
         host.boot_clock.slept_s += LIMITS.lease_s
-        await judge_dead(other, zombie.host)
+        await judge_dead(other, ground_of(zombie).host)
 
         await renew(zombie)
 
         assert heard == [True]
-        assert not zombie.lease_lapsed()
+        assert not ground_of(zombie).lease_lapsed()
 
 
 async def test_what_a_lost_host_owned_may_be_written_without_a_token_and_is_lost_with_that(
@@ -315,12 +315,12 @@ async def test_what_a_lost_host_owned_may_be_written_without_a_token_and_is_lost
 ) -> None:
     heard: list[Rejoined] = []
     async with opened(database) as zombie, opened(database) as other:
-        zombie.on_rejoined(heard.append)
+        ground_of(zombie).on_rejoined(heard.append)
         owned = await take(zombie, "a")
         by_hand = Commit(runtime_id=owned.runtime_id, changes=(Hold(runtime_id=owned.runtime_id, reason="by hand"),))
         with pytest.raises(StaleFence):
             await other.commit(by_hand)
-        await judge_dead(other, zombie.host)
+        await judge_dead(other, ground_of(zombie).host)
 
         await other.commit(by_hand)
 
@@ -336,7 +336,7 @@ async def test_verdicts_of_both_incarnations_of_a_zombie_are_those_of_their_grou
     async with opened(database) as zombie, opened(database) as other:
         before = (await zombie.commit(Commit(changes=(RenewLease(),)))).group
         incarnation = zombie.incarnation
-        await judge_dead(other, zombie.host)
+        await judge_dead(other, ground_of(zombie).host)
 
         after = (await zombie.commit(Commit(changes=(RenewLease(),)))).group
 
@@ -366,7 +366,7 @@ async def test_tokens_never_come_twice_whoever_takes_and_however_often(
         async with opened(database) as first, opened(database) as second:
             for _ in range(3):
                 tokens.append((await take(first, "a")).fence_token)
-                await judge_dead(second, first.host)
+                await judge_dead(second, ground_of(first).host)
                 tokens.append((await take(second, "a")).fence_token)
-                await judge_dead(first, second.host)
+                await judge_dead(first, ground_of(second).host)
     assert tokens == sorted(set(tokens))

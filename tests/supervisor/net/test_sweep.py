@@ -363,7 +363,6 @@ PLACES: dict[str, type[Place]] = {
 """By what is handed over; the last two are in no signature."""
 
 DISK = "the ground of the store: what it raises is an I/O error, and stops the store as one (the fault sweep)"
-HOUSE = "not a user's to call: the house hands it over"
 NOT_HERE: dict[str, str] = {
     "Seams.files": DISK,
     "Seams.identity": "read once, while the host opens",
@@ -372,10 +371,6 @@ NOT_HERE: dict[str, str] = {
     "Seams.step_executor": "runs what `Run.step.function` raises",
     "Seams.writer_executor": DISK,
     "EventTypes.add.cls": "called in the caller's task",
-    "Store.on_brought.heard": HOUSE,
-    "Store.on_rejoined.heard": HOUSE,
-    "Store.publish.on_settled": HOUSE,
-    "Store.submit.on_settled": HOUSE,
     "open_supervisor.behaviours": "see Behaviour",
 }
 

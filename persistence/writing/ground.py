@@ -1,0 +1,157 @@
+"""The ground of a store: what the house asks of an open store, and users do not.
+
+Users hold a `Store`; whoever builds on it inside this library takes its ground with `ground_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, final
+
+import trio
+
+from tenure.errors import Closed, Error, StoreBroken
+from tenure.persistence.commits.commit import Commit, CommitResult
+from tenure.persistence.engines.engine import HostProofs, Statements
+from tenure.persistence.facets.ownership.ownership import RenewLease
+from tenure.persistence.reading.readers import Readers
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.nursery import is_for_others
+from tenure.persistence.seams.seams import Seams
+
+from .closing import Closing, Opened
+from .group import Outcome
+from .host_row import Rejoined
+from .pending import Pending
+from .writer import Writer
+
+T = TypeVar("T")
+
+
+@final
+class Ground:
+    """Writes, and looks after the host's row, for what is built on a store."""
+
+    def __init__(
+        self, opened: Opened, writer: Writer, readers: Readers, closing: Closing, *, limits: Limits, seams: Seams
+    ) -> None:
+        """Bind to what is open."""
+        self.limits = limits
+        self.seams = seams
+        self._opened = opened
+        self._writer = writer
+        self._readers = readers
+        self._closing = closing
+        self._on_brought: Callable[[Commit, CommitResult], None] | None = None
+
+    # The host's row
+
+    @property
+    def host(self) -> int:
+        """Key of this host's row, under which it owns runtimes."""
+        return self._writer.host.host
+
+    @property
+    def shared(self) -> bool:
+        """See `Store.shared`."""
+        return self._opened.engine.shared
+
+    @property
+    def proofs(self) -> HostProofs:
+        """What proves that the other hosts live."""
+        return self._opened.engine.hosts
+
+    def on_rejoined(self, heard: Callable[[Rejoined], None]) -> None:
+        """Have `heard` called, on the trio thread, when this host was judged dead and has registered anew.
+
+        The call comes before any outcome of the group that found it out, and before the lease counts as renewed.
+        """
+        self._writer.on_rejoined = heard
+
+    def lease_lapsed(self) -> bool:
+        """Whether another host may have judged this one lapsed: nothing was renewed for one lease. Cheap.
+
+        After a freeze or a sleep it stays true until a group has landed, and what was lost has been heard of.
+        """
+        return self.shared and self.seams.boot_clock() - self._writer.renewed_at >= self.limits.lease_s
+
+    # Commits
+
+    def check_open(self) -> None:
+        """Raise `StoreBroken`, not in doubt, or `Closed` where the store takes nothing more."""
+        self._writer.check_open()
+
+    def stop_in_doubt(self, detail: str) -> StoreBroken:
+        """Break the store where a verdict did not come; see `Writer.stop_in_doubt`."""
+        return self._writer.stop_in_doubt(detail)
+
+    def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
+        """Queue a commit and return at once; see `Writer.submit`."""
+        return self._writer.submit(commit, on_settled)
+
+    async def wait_for_room(self) -> None:
+        """Wait until fewer commits wait than may; see `Writer.wait_for_room`."""
+        await self._writer.wait_for_room()
+
+    async def commit(self, commit: Commit) -> CommitResult:
+        """See `Store.commit`."""
+        return await self._writer.commit(commit)
+
+    async def publish(self, commit: Commit, on_settled: Callable[[Outcome], None]) -> CommitResult:
+        """As `commit`; what is published of it is published in `on_settled`, as in that of `Writer.submit`."""
+        return await self._writer.commit(commit, on_settled)
+
+    async def bring(self, commit: Commit) -> CommitResult:
+        """As `commit`, for what a contract verb brings past the owner of a runtime: one in this process hears of it."""
+
+        def settled(outcome: Outcome) -> None:
+            if self._on_brought is not None and isinstance(outcome, CommitResult):
+                self._on_brought(commit, outcome)
+
+        return await self.publish(commit, settled)
+
+    def on_brought(self, heard: Callable[[Commit, CommitResult], None]) -> None:
+        """Have `heard` called, on the trio thread, when a commit of a contract verb has landed. It may not raise."""
+        self._on_brought = heard
+
+    async def read(self, read: Callable[[Statements], T]) -> T:
+        """See `Store.read`."""
+        return await self._readers.run(read)
+
+    # What `open_store` calls
+
+    async def keep_lease(self) -> None:
+        """Renew the lease wherever no group did; `open_store` starts it. One task a store, none a runtime (design §4)."""
+        while self.shared:
+            # At most one period, whatever the boot clock does: it is not the clock that this sleep is measured by.
+            shortest_s = self.limits.renew_s / 10
+            await trio.sleep(min(self.limits.renew_s, max(self.limits.renew_s - self._idle_s(), shortest_s)))
+            if self._idle_s() < self.limits.renew_s:
+                continue
+            try:
+                await self.commit(Commit(changes=(RenewLease(),)))
+            except (StoreBroken, Closed):
+                return
+            except Error:
+                pass  # Contended, say: nobody could have judged us meanwhile either; the next turn tries again
+
+    def _idle_s(self) -> float:
+        """Seconds since the lease was renewed last; where the boot clock is a user's and raises, it must be renewed now."""
+        try:
+            return self.seams.boot_clock() - self._writer.renewed_at
+        except BaseException as exc:
+            if is_for_others(exc):
+                raise
+            return self.limits.renew_s  # the group that renews asks the clock itself, and says what it raises
+
+    async def serve(self) -> None:
+        """Run the writer, and close everything when the store breaks; see `Closing.serve`."""
+        await self._closing.serve()
+
+    async def drain(self) -> None:
+        """Commit what was submitted and close this host's row; see `Closing.drain`."""
+        await self._closing.drain()
+
+    async def close(self) -> None:
+        """Settle whoever still waits, and close everything; see `Closing.close`."""
+        await self._closing.close()
