@@ -28,4 +28,4 @@ def test_a_thinned_sweep_over_names_that_go() -> None:
 
 @pytest.mark.slow
 def test_a_closer_sweep_over_names_that_go() -> None:
-    assert "no acknowledgement was false" in sweep("--every", "37", "--seed", "2")
+    assert "no acknowledgement was false" in sweep("--every", "149", "--seed", "2")
