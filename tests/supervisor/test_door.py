@@ -1,19 +1,23 @@
-"""The door of a host: a hostile argument of any verb is the caller's typed error, and the host goes on.
+"""The door of a host, in both fronts: a hostile argument of any verb is the caller's typed error, and the host goes on.
 
 Verbs and arguments are found by their signatures, as in the sweep over the facets of a store.
 """
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
 
 import tenure
+import tenure.asyncio
 from tenure.errors import Error, Internal, StoreBroken
 from tests.kit.hostile import variations, verbs_of
 
@@ -53,44 +57,77 @@ async def echo(run: tenure.Run) -> None:
     run.session.append([each.payload for each in run.inputs])
 
 
-@pytest.mark.parametrize("verb", CALLS)
-async def test_a_hostile_argument_is_the_callers_error_and_the_host_goes_on(verb: str) -> None:
+async def wrong_answer(call: Callable[[], Any]) -> str | None:
+    """What comes out of a call and is neither an answer nor a typed error of the caller's, or None."""
+    try:
+        answer = call()
+        if inspect.isawaitable(answer):
+            await answer
+    except Error as exc:
+        return repr(exc) if isinstance(exc, GRAVE) else None
+    except BaseException as exc:  # noqa: BLE001 - what comes out is what is looked at
+        return type(exc).__name__
+    return None
+
+
+def calls_of(verb: str, supervisor: Any, runtime: Any) -> list[tuple[str, Callable[[], Any]]]:
+    """Hostile calls of a verb, each under a name that says what is changed in it."""
     whose, name = verb.split(".")
     every = list(variations(CALLS[verb]))
     taken = every if WHOLE else random.Random(verb).sample(every, min(SHARE, len(every)))
-    wrong: list[str] = []
+    called = getattr({"supervisor": supervisor, "runtime": runtime}[whose], name)
+    return [(said, partial(called, **arguments)) for said, arguments in taken]
+
+
+@pytest.mark.parametrize("verb", CALLS)
+async def test_a_hostile_argument_is_the_callers_error_and_the_host_goes_on(verb: str) -> None:
+    wrong: dict[str, str | None] = {}
     async with tenure.open_supervisor(":memory:", behaviours={"kind": echo}) as supervisor:
         runtime = await supervisor.spawn("a", "kind")
-        for said, arguments in taken:
+        for said, call in calls_of(verb, supervisor, runtime):
             with trio.fail_after(60):
-                try:
-                    answer = getattr({"supervisor": supervisor, "runtime": runtime}[whose], name)(**arguments)
-                    if inspect.isawaitable(answer):
-                        await answer
-                except Error as exc:
-                    wrong += [f"{said}: {exc!r}"] if isinstance(exc, GRAVE) else []
-                except BaseException as exc:  # noqa: BLE001 - what comes out is what is looked at
-                    wrong.append(f"{said}: {type(exc).__name__}")
+                wrong[said] = await wrong_answer(call)
         ticket = await runtime.accept("still here")
         with trio.fail_after(60):
             assert (await ticket.wait_outcome()).phase == "consumed"
-    assert not wrong, f"{len(wrong)} of {len(taken)}"
+    assert not {said: answer for said, answer in wrong.items() if answer}
 
 
-def test_every_verb_of_a_host_that_takes_a_value_is_in_the_sweep() -> None:
+@pytest.mark.parametrize("verb", CALLS)
+def test_a_hostile_argument_on_asyncio_is_the_callers_error_and_the_host_goes_on(verb: str) -> None:
+    wrong: dict[str, str | None] = {}
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(":memory:", behaviours={"kind": echo}) as supervisor:
+            runtime = await supervisor.spawn("a", "kind")
+            for said, call in calls_of(verb, supervisor, runtime):
+                async with asyncio.timeout(60):
+                    wrong[said] = await wrong_answer(call)
+            ticket = await runtime.accept("still here")
+            async with asyncio.timeout(60):
+                assert (await ticket.wait_outcome()).phase == "consumed"
+
+    asyncio.run(main())
+    assert not {said: answer for said, answer in wrong.items() if answer}
+
+
+@pytest.mark.parametrize("front", [tenure, tenure.asyncio])
+def test_every_verb_of_a_host_that_takes_a_value_is_in_the_sweep(front: Any) -> None:
     listed: set[str] = set()
-    for whose, kind in (("supervisor", tenure.Supervisor), ("runtime", tenure.Runtime)):
+    for whose, kind in (("supervisor", front.Supervisor), ("runtime", front.Runtime)):
         for name, called in verbs_of(kind.__new__(kind)).items():
             parameters = inspect.signature(called).parameters
             if parameters:
                 listed.add(f"{whose}.{name}")
 
     assert listed - set(CALLS) <= NOT_VALUES
+    assert set(CALLS) <= listed
 
 
 NOT_VALUES = {
     "runtime.resume",
     "runtime.settle_step",
     "runtime.wait_state",
+    "supervisor.in_trio",
 }
-"""Verbs whose good call needs a runtime that is held or in a state: `test_mistakes` has theirs."""
+"""Verbs whose good call needs a runtime that is held or in a state: `test_mistakes` has theirs. And one that takes code."""
