@@ -74,7 +74,8 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
         form = _form if hook is None else partial(_form_by, hook)
         encoder = _encoder if hook is None else msgspec.json.Encoder(order="deterministic", enc_hook=form)
         data = encoder.encode(value)
-        _refuse_lost(value, form)
+        if not (type(value) is list and _PLAIN.issuperset(map(type, value))):  # else as most arguments of steps
+            _refuse_lost(value, form)
         check_nesting(data)
     except InvalidInput:
         raise
@@ -89,7 +90,7 @@ def _form_by(hook: Callable[[Any], Any], value: object) -> object:
 
 def check_nesting(data: bytes) -> None:
     """Raises `ValueError` where JSON is nested deeper than `NESTING`."""
-    if data.count(b"[") + data.count(b"{") <= NESTING:
+    if len(data) <= NESTING or data.count(b"[") + data.count(b"{") <= NESTING:
         return
     depth = deepest = 0
     for mark in _MARKS.findall(data):

@@ -17,11 +17,11 @@ from tenure.persistence.model.values import (
 )
 from tenure.supervisor.accepting.payloads import PayloadType
 
+from .attention import NeedsAttention
 from .run_input import (
     RunInput,
     read_input,
 )
-from .steps import NeedsAttention
 
 
 @final

@@ -76,6 +76,7 @@ class Entering:
         self._late_calls: dict[str, RecordEntry] = {}
         self._broken: Exception | None = None
         self._moved = trio.Event()
+        self._watched = 0  # how many wait for it
 
     # Branches
 
@@ -168,8 +169,9 @@ class Entering:
 
     def poke(self) -> None:
         """Something was reached, or cannot be any more: who waits for it looks again."""
-        self._moved.set()
-        self._moved = trio.Event()
+        if self._watched:
+            self._moved.set()
+            self._moved = trio.Event()
 
     def has_raised(self, branch: Branch, error: Exception) -> None:
         """A branch ends with an error: what waits for what it has not reached waits in vain."""
@@ -201,6 +203,15 @@ class Entering:
 
     async def _wait(
         self, reached: Callable[[], bool], differs: Callable[[], Differs], not_before: float = -1.0
+    ) -> None:
+        self._watched += 1
+        try:
+            await self._wait_watched(reached, differs, not_before)
+        finally:
+            self._watched -= 1
+
+    async def _wait_watched(
+        self, reached: Callable[[], bool], differs: Callable[[], Differs], not_before: float
     ) -> None:
         waited = 0.0
         while not reached():

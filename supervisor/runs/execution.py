@@ -59,6 +59,7 @@ from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.operators.log import HostLog
 
+from .attention import NeedsAttention
 from .behaviour import Behaviour, Kinds
 from .entering import Entering
 from .journal import (
@@ -75,11 +76,9 @@ from .restart import (
     describe,
     wait_left,
 )
+from .results import Results
 from .run import Run
-from .steps import (
-    NeedsAttention,
-    Steps,
-)
+from .steps import Steps
 
 E = TypeVar("E", bound=BaseException)
 
@@ -155,7 +154,8 @@ class Execution:
         journal = await self._load_journal(begun)
         record = Record(journal.entries, behaviour.version, take_recorded=begun.take_recorded)
         entering = Entering(self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s)
-        steps = Steps(entering, self._step_executor, behaviour)
+        results = Results(self._store, begun.run, journal.entries)
+        steps = Steps(entering, self._step_executor, behaviour, results)
         on_boundary = partial(self._checkpointed, actor)
         kinds = Kinds(own=behaviour.payload_type, all=self._payload_types)
         with _defects():

@@ -46,7 +46,7 @@ class Journal:
 
     Attributes:
         boundaries: By sequence, the first at index 0.
-        entries: In the order in which they were first recorded.
+        entries: In the order in which they were first recorded; long results of steps stand apart.
     """
 
     boundaries: tuple[Boundary, ...] = ()
@@ -77,5 +77,5 @@ def load_journal(statements: Statements, run: int) -> Journal:
             )
             for receipt in receipts.of_run(statements, run)
         ),
-        entries=tuple(entries.of_run(statements, run)),
+        entries=tuple(entries.outline(statements, run)),
     )

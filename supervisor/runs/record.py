@@ -178,7 +178,7 @@ class Record:
         self._entries: dict[str, RecordedEntry] = {}
         self._tried: dict[str, RecordedEntry] = {}
         self._carried: defaultdict[tuple[EntryKind, str, bytes], deque[RecordedEntry]] = defaultdict(deque)
-        self._places: defaultdict[tuple[EntryKind, str, bytes], set[str]] = defaultdict(set)
+        self._places: defaultdict[tuple[EntryKind, str, bytes], set[str]] | None = None
         self._last: dict[str, int] = {}
         self._calls: set[str] = set()
         for entry in entries:
@@ -193,12 +193,10 @@ class Record:
         if entry.repeat is Repeat.FREELY and entry.status in (EntryStatus.FAILED, EntryStatus.RETRYING):
             self._tried[entry.place] = entry
             return
-        key = entry.kind, entry.name, entry.arguments_digest
         if entry.place.startswith(CARRIED):
-            self._carried[key].append(entry)
+            self._carried[entry.kind, entry.name, entry.arguments_digest].append(entry)
         else:
             self._entries[entry.place] = entry
-            self._places[key].add(entry.place)
             if (parsed := parse_place(entry.place)) is not None:
                 branch, number = parsed
                 self._last[branch] = max(self._last.get(branch, 0), number)
@@ -251,6 +249,8 @@ class Record:
 
     def _take_carried(self, asked: Asked) -> Found | None:
         # The n-th of equals, in the order of their first recording.
+        if not self._carried:
+            return None
         waiting = self._carried.get((asked.kind, asked.name, asked.arguments))
         if not waiting:
             return None
@@ -277,7 +277,7 @@ class Record:
     # Comparing
 
     def _compare(self, place: str, entry: RecordedEntry, asked: Asked) -> None:
-        if (entry.kind, entry.name, entry.repeat) != (asked.kind, asked.name, asked.repeat):
+        if entry.kind is not asked.kind or entry.name != asked.name or entry.repeat is not asked.repeat:
             raise Differs(place, _describe(entry), str(asked))
         if not asked.compare or entry.arguments_digest == asked.arguments:
             return
@@ -291,8 +291,12 @@ class Record:
         return bool(self._version) and entry.version == self._version and not self._take_recorded
 
     def _is_shifted(self, place: str, asked: Asked) -> bool:
-        places = self._places.get((asked.kind, asked.name, asked.arguments), set())
-        return bool(places - {place})
+        key = asked.kind, asked.name, asked.arguments
+        if self._places is None:  # few runs ever ask
+            self._places = defaultdict(set)
+            for each in self._entries.values():
+                self._places[each.kind, each.name, each.arguments_digest].add(each.place)
+        return bool(self._places.get(key, set()) - {place})
 
     # Ends
 

@@ -20,6 +20,7 @@ from tenure.persistence.model.values import (
     RunBoundaryReceipt,
 )
 
+from .attention import NeedsAttention
 from .batch import Batch
 from .boundaries import (
     Boundaries,
@@ -28,7 +29,6 @@ from .boundaries import (
 from .entering import Entering
 from .record import was_cut_before_it_began
 from .run_input import RunInput
-from .steps import NeedsAttention
 
 
 @final

@@ -31,13 +31,14 @@ from tenure.persistence.model.entries import (
     Repeat,
 )
 from tenure.persistence.model.texts import leaves
-from tenure.persistence.model.values import HeldReason, check_step_name
+from tenure.persistence.model.values import check_step_name
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.step_threads import GIVEN_UP, StepWork
 from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.classes import Misfit, name_of
 
+from .attention import NeedsAttention
 from .behaviour import Behaviour
 from .entering import (
     Entering,
@@ -49,6 +50,7 @@ from .record import (
     has_ended,
 )
 from .restart import describe
+from .results import Results
 from .verdicts import (
     DidNotRun,
     Ran,
@@ -62,24 +64,6 @@ PASSES: Final = (trio.Cancelled, KeyboardInterrupt, SystemExit, GeneratorExit)
 
 LAST: Final = (PayloadTooLarge, InvalidInput)
 """Errors that another attempt would meet again."""
-
-
-class NeedsAttention(Exception):
-    """The run cannot go on until a person has looked: its runtime is held.
-
-    Attributes:
-        doubt: What marks the steps that must not run twice and may have run, where it is for these; stands in the commit
-            of the hold.
-        reason: Why the runtime is held.
-    """
-
-    def __init__(
-        self, detail: str, doubt: DoubtEntries | None = None, reason: HeldReason = HeldReason.NEEDS_ATTENTION
-    ) -> None:
-        """Say what to look at."""
-        super().__init__(detail)
-        self.doubt = doubt
-        self.reason = reason
 
 
 def _optional_seconds(_: object, attribute: Any, value: float | None) -> None:
@@ -132,10 +116,13 @@ class StepTerms:
         return float(min(self.backoff_s * 2.0 ** min(attempt - 1, 60), self.backoff_limit_s))
 
 
+DEFAULT_TERMS: Final = StepTerms()
+
+
 def read_terms(given: Terms) -> StepTerms:
     """The terms of a step, with the defaults of those that are not given. Raises `InvalidInput`."""
     try:
-        return StepTerms(**given)
+        return StepTerms(**given) if given else DEFAULT_TERMS
     except TypeError as exc:
         raise InvalidInput(detail=str(exc), field="terms") from exc
 
@@ -144,15 +131,17 @@ def read_terms(given: Terms) -> StepTerms:
 class Steps:
     """Executes and gives back the steps of one run."""
 
-    def __init__(self, entering: Entering, executor: Executor, behaviour: Behaviour) -> None:
+    def __init__(self, entering: Entering, executor: Executor, behaviour: Behaviour, results: Results) -> None:
         """Bind the steps to their run."""
         self._entering = entering
+        self._results = results
         self._store = entering.store
         self._ground = ground_of(self._store)
         self._actor = entering.actor
         self._executor = executor
         self._behaviour = behaviour
         self._classes = behaviour.classes
+        self._name: str | None = None
 
     async def step(
         self,
@@ -161,23 +150,27 @@ class Steps:
         arguments: tuple[object, ...],
         repeat: Repeat,
         call: str | None = None,
-        terms: StepTerms | None = None,
+        terms: StepTerms = DEFAULT_TERMS,
     ) -> Any:
         """See `Run.step`."""
-        terms = terms or StepTerms()
         if terms.attempts > 1 and repeat is Repeat.NEVER:
             raise InvalidInput(detail="a step that never repeats has one attempt", field="attempts")
         returned = self._classes.result_class(function)
         encoded = self._classes.encode([*arguments], "arguments")
         asked = Asked(
             kind=EntryKind.STEP,
-            name=check_step_name(name),
+            name=self._check_name(name),
             repeat=repeat,
             arguments=digest(encoded),
             call=call,
             compare=terms.compare,
         )
         branch, found = self._entering.ask(asked)
+        if found.entry is not None and found.entry.status is EntryStatus.SUCCEEDED:
+            given = self._results.at_hand(found.entry)
+            if given is not None:  # nothing is waited for, and nothing is in flight
+                branch.drawn.clear()
+                return self._stored(asked, found.place, given, returned)
         with self._entering.in_flight(branch, asked, found) as flight:
             if found.entry is None:
                 tried = self._entering.record.tried(found.place, asked)
@@ -193,6 +186,11 @@ class Steps:
             if repeat is Repeat.KEYED:
                 function = partial(function, key=flight.call_key)
             return await self._attempts(asked, flight, partial(function, *arguments), returned, terms)
+
+    def _check_name(self, name: str) -> str:
+        if self._name is not name:  # most runs ask for one tool many times
+            self._name = check_step_name(name)
+        return name
 
     def digest_of(self, *arguments: object) -> bytes:
         """What the arguments of a step are known by. Raises `InvalidInput`."""
@@ -228,7 +226,7 @@ class Steps:
         if entry.status is EntryStatus.CANCELLED:
             await self._entering.wait_for_scope(asked, flight.found)
         if entry.status is EntryStatus.SUCCEEDED:
-            return entry.result or b"null"
+            return await self._read(entry)
         if has_ended(entry):
             raise StepFailed(run_id=self._entering.run_id, name=entry.name, detail=entry.error or "")
         if entry.repeat is Repeat.NEVER:
@@ -240,8 +238,15 @@ class Steps:
             await self._wait_for_next(flight, entry)
         return None
 
+    async def _read(self, entry: RecordedEntry) -> bytes:
+        try:
+            return await self._results.read(entry)
+        except NeedsAttention as exc:
+            self._entering.fault = self._entering.fault or exc  # also where the behaviour swallows it
+            raise
+
     def _stored(self, asked: Asked, place: str, given: bytes, returned: Any) -> Any:
-        value = decode(given, "step", f"{self._entering.run_id}/{place}")
+        value = decode(given, "step", place)
         if returned is None:
             return value
         try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Final, TypeVar, Unpack, overload
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.arguments import check_count
@@ -218,8 +218,12 @@ class Work(ABC):
         """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
 
 
+_REPEATS: Final[Mapping[Repeat | str, Repeat]] = {each: each for each in Repeat}
+"""Also by their words, which are equal to them and faster found here than by the enum."""
+
+
 def _repeat(repeat: Repeat | str) -> Repeat:
     try:
-        return Repeat(repeat)
-    except ValueError as exc:
+        return _REPEATS.get(repeat) or Repeat(repeat)
+    except (ValueError, TypeError) as exc:
         raise InvalidInput(detail=f"a step repeats freely, keyed or never, not {repeat!r}", field="repeat") from exc

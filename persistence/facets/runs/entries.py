@@ -7,6 +7,7 @@ again when its run enters again, until something stands on its error: from then 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, final
 
 import msgspec
@@ -130,7 +131,11 @@ def _record(tx: Transaction, change: RecordEntry) -> None:
 @final
 @frozen(kw_only=True, slots=True)
 class RecordedEntry:
-    """An entry as it is stored; fields as in `RecordEntry`."""
+    """An entry as it is stored; fields as in `RecordEntry`.
+
+    Attributes:
+        apart: Where its result stands, where that was not read with it.
+    """
 
     place: str
     kind: EntryKind
@@ -147,6 +152,48 @@ class RecordedEntry:
     ended_at: float | None
     next_at: float | None
     drawn: tuple[float, ...] = ()
+    apart: Apart | None = None
+
+
+LONGEST_BESIDE: Final = 1024
+"""Bytes of a step's result up to which it is read with its entry, which takes as much memory itself."""
+
+
+@final
+@frozen(slots=True)
+class Apart:
+    """Where the result of an entry stands that was not read with it.
+
+    Attributes:
+        entry: Key of its row.
+        size: Bytes of it.
+    """
+
+    entry: int
+    size: int
+
+
+def outline(statements: Statements, run: int) -> list[RecordedEntry]:
+    """As `of_run`, with the long results of steps left `apart`: a run that enters again reads them as it reaches them."""
+    rows = statements.all("entries.outline", run=run, longest=LONGEST_BESIDE)
+    return [_decode(row[:-2], None if row[-1] is None else _apart(row)) for row in rows]
+
+
+def results(statements: Statements, run: int, left: Iterable[RecordedEntry]) -> list[bytes]:
+    """The results that were left apart. Raises `Corrupt`."""
+    return [_result(statements, run, entry, entry.apart) for entry in left if entry.apart is not None]
+
+
+def _result(statements: Statements, run: int, entry: RecordedEntry, apart: Apart) -> bytes:
+    key = f"{entry.name} at {entry.place}"
+    row = statements.one("entries.result", run=run, entry=apart.entry)
+    if row is None:
+        raise Corrupt(record="entry", key=key, detail="it is gone")
+    check_row(row, (bytes, bytes, int), "entry", key)
+    result, kept, scheme = row
+    whole = seal_of(entry.name, entry.arguments_digest, entry.call_key, result, entry.error)
+    check_digest(whole, kept, scheme, "entry", key)
+    return result  # type: ignore[no-any-return]  # `check_row` has seen that it is bytes
 
 
 def of_run(statements: Statements, run: int) -> list[RecordedEntry]:
@@ -175,12 +222,13 @@ _TYPES: Final[Types] = (
 )
 
 
-def _decode(row: Row) -> RecordedEntry:
+def _decode(row: Row, apart: Apart | None = None) -> RecordedEntry:
     key = f"{row[2]} at {row[0]}"
     check_row(row, _TYPES, "entry", key)
     place, kind, name, repeat, arguments, call_key, status, attempt, version, result, kept, error, *times = row
     started_at, ended_at, next_at, drawn, scheme = times
-    check_digest(seal_of(name, arguments, call_key, result, error), kept, scheme, "entry", key)
+    if apart is None:
+        check_digest(seal_of(name, arguments, call_key, result, error), kept, scheme, "entry", key)
     return RecordedEntry(
         place=place,
         kind=member(EntryKind, kind, "entry", key),
@@ -196,8 +244,14 @@ def _decode(row: Row) -> RecordedEntry:
         started_at=started_at,
         ended_at=ended_at,
         next_at=next_at,
-        drawn=_drawn(drawn, key),
+        drawn=() if drawn is None else _drawn(drawn, key),
+        apart=apart,
     )
+
+
+def _apart(row: Row) -> Apart:
+    check_row(row[-2:], (int, int), "entry", f"{row[2]} at {row[0]}")
+    return Apart(row[-2], row[-1])
 
 
 def seal_of(name: str, arguments: bytes, call_key: str | None, result: bytes | None, error: str | None) -> bytes:
@@ -205,9 +259,9 @@ def seal_of(name: str, arguments: bytes, call_key: str | None, result: bytes | N
     return seal(name, arguments, call_key, result, error)
 
 
-def _drawn(stored: str | None, key: str) -> tuple[float, ...]:
+def _drawn(stored: str, key: str) -> tuple[float, ...]:
     try:
-        return () if stored is None else msgspec.json.decode(stored, type=tuple[float, ...])
+        return msgspec.json.decode(stored, type=tuple[float, ...])
     except (msgspec.MsgspecError, UnicodeEncodeError) as exc:
         raise Corrupt(record="entry", key=key, detail="its times cannot be read") from exc
 

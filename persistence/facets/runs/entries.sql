@@ -37,6 +37,17 @@ WHERE run = :run AND repeat <> 'freely' AND status IN ('in_doubt', 'dispatched')
 -- A restarted run takes over what must not be done twice, in its order; it has no place there.
 UPDATE entries SET run = :into, place = '^' || place WHERE run = :run AND kind = 'step' AND repeat <> 'freely';
 
+-- name: entries.outline
+-- A long result of a step stays where it is until it is reached; how long it is stands in the head of its row.
+SELECT place, kind, name, repeat, arguments_digest, call_key, status, attempt, version,
+       CASE WHEN kind = 'step' AND length(result) > :longest THEN NULL ELSE result END, result_digest, error,
+       started_at, ended_at, next_at, drawn, scheme,
+       entry, CASE WHEN kind = 'step' AND length(result) > :longest THEN length(result) END
+FROM entries WHERE run = :run ORDER BY entry;
+
+-- name: entries.result
+SELECT result, result_digest, scheme FROM entries WHERE entry = :entry AND run = :run;
+
 -- name: entries.of_run
 SELECT place, kind, name, repeat, arguments_digest, call_key, status, attempt, version, result, result_digest, error,
        started_at, ended_at, next_at, drawn, scheme
