@@ -100,6 +100,7 @@ from .persistence.store import (
     Store as Store,
     open_store as open_store,
 )
+from .persistence.upkeep.record import RunEntry as RunEntry, UnfinishedRun as UnfinishedRun
 from .supervisor.accepting.terms import AcceptTerms as AcceptTerms
 from .supervisor.accepting.tickets import (
     Outcome as Outcome,
@@ -194,6 +195,7 @@ __all__ = [
     "Run",
     "RunApplyBoundary",
     "RunBoundaryReceipt",
+    "RunEntry",
     "RunId",
     "RunInput",
     "RunSession",
@@ -226,6 +228,7 @@ __all__ = [
     "TokenLedgerEntry",
     "TokenUsage",
     "TranscriptRewriteCommit",
+    "UnfinishedRun",
     "UnownedRuntime",
     "VacuumReport",
     "Verdict",

@@ -21,11 +21,16 @@ from tenure.persistence.engines.engine import (
     Row,
     Statements,
 )
-from tenure.persistence.model.entries import EntryKind
+from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
+
+from .record import RunEntry, described, entry_of_now
+
+LETTERS: Final = 1_000
+"""How far dead letters are counted, in each of two places."""
 
 _WHY: Final[Types] = (
     str,
@@ -66,6 +71,8 @@ def explain(
     check_row(row, _WHY, "runtime", runtime_id)
     state, held, detail, kind, key, run, incarnation, host_name, pid, gone_at, run_id, attempts, retry_at, error = row
     staged = run is not None and statements.one("verification.staged", run=run) is not None
+    entry = None if run is None or run_id is None else entry_of_now(statements, run, run_id)
+    letters: int = (statements.one("verification.dead_letters", runtime=key, count=LETTERS) or (0,))[0]
     wake_at = None if run is None else _sleeps_until(statements, run)
     count: int = (statements.one("verification.open_inputs", runtime=key) or (0,))[0]
     owned = incarnation is not None and gone_at is None and not no_host
@@ -75,11 +82,12 @@ def explain(
         (state == RuntimeState.STOPPED, "it is stopped until it is spawned again"),
         (held is not None, f"it is held until a person resumes it: {held}"),
         (not count and run is None and state == RuntimeState.RETIRED, "it is retired, and has nothing left to drain"),
+        (not count and run is None and letters > 0, f"nothing waits in its inbox; {_letters(letters)} to be retried"),
         (not count and run is None, "nothing waits in its inbox"),
         (not owned, "no living host has it"),
         (retry_at is not None and retry_at > now, "its run has failed and waits to be tried again"),
-        (staged and wake_at is not None and wake_at > now, "its run sleeps"),
-        (staged, "its run is executing, or waits to be steered"),
+        (staged and wake_at is not None and wake_at > now, f"its run sleeps, at {_place(entry)}"),
+        (staged, _executing(entry, now)),
     )
     return {
         "runtime_id": runtime_id,
@@ -96,11 +104,58 @@ def explain(
             "last_error": error,
             "retry_at": retry_at,
             "sleeps_until": wake_at,
+            "entry": None if entry is None else described(entry),
         },
+        "dead_letters": letters,
         "unfinished_inputs": count,
         "oldest_input": _oldest(statements, key, now),
         "open_requests": [verb for verb, _ in statements.all("verification.open_requests", runtime=key)],
     }
+
+
+def _letters(count: int) -> str:
+    if count == 1:
+        return "1 dead letter waits"
+    return f"{'more than ' if count >= LETTERS else ''}{min(count, LETTERS)} dead letters wait"
+
+
+def _place(entry: RunEntry | None) -> str:
+    return "no place" if entry is None else entry.place
+
+
+def _executing(entry: RunEntry | None, now: float) -> str:
+    """At which entry a run that executes stands, as far as it is on disk: a `freely` step is there when it has ended."""
+    # Cases: nothing is recorded; it waits for a person; a step that is on disk before it runs; one that tries again by
+    # itself, and waits or is at it; what comes after something that has ended.
+    if entry is None:
+        return "its run executes, and has recorded nothing yet"
+    since = f"for {human(now - entry.started_at)}"
+    if entry.kind == EntryKind.WAIT:
+        return f"its run waits to be steered, at {entry.place}, {since}"
+    step = (
+        f"{entry.kind} {entry.name} at {entry.place}"
+        if entry.name != entry.kind
+        else f"a {entry.kind} at {entry.place}"
+    )
+    if entry.status in (EntryStatus.DISPATCHED, EntryStatus.IN_DOUBT):
+        return f"its run executes {step}, attempt {entry.attempt}, {since}"
+    if entry.status == EntryStatus.RETRYING and entry.next_at is not None and entry.next_at > now:
+        return f"{step} failed in attempt {entry.attempt} and is tried again in {human(entry.next_at - now)}"
+    if entry.status == EntryStatus.RETRYING:
+        return f"its run executes {step}, attempt {entry.attempt + 1}"
+    after = entry.started_at if entry.ended_at is None else entry.ended_at
+    return f"its run executes what comes after {step}, for {human(now - after)}"
+
+
+def human(seconds: float) -> str:
+    """A length of time for people: two units at most."""
+    left = max(int(seconds), 0)
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
 
 
 def _sleeps_until(statements: Statements, run: int) -> float | None:

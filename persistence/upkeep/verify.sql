@@ -65,6 +65,42 @@ SELECT 1 FROM inputs WHERE run = :run AND finished_at IS NULL AND phase = 'stage
 -- name: verification.last_step
 SELECT kind, place, status, result, started_at FROM entries WHERE run = :run ORDER BY entry DESC LIMIT 1;
 
+-- name: verification.run
+-- The current one of a runtime, else the newest; or the one that is named.
+SELECT u.run, u.run_id FROM runs u JOIN runtimes r ON r.runtime = u.runtime
+WHERE r.runtime_id = :runtime_id AND (:run_id = '' OR u.run_id = :run_id)
+ORDER BY CASE WHEN u.run = r.run THEN 0 ELSE 1 END, u.run DESC LIMIT 1;
+
+-- name: verification.entries
+-- Without their content, unless it is asked for.
+SELECT entry, place, kind, name, repeat, status, attempt, version, arguments_digest, started_at, ended_at, next_at,
+       length(result), CASE WHEN :content = 1 THEN result END, CASE WHEN :content = 1 THEN error END
+FROM entries WHERE run = :run AND entry > :after ORDER BY entry LIMIT :count;
+
+-- name: verification.entry_of_now
+-- The oldest that is not over: side by side there may be several. Else the newest.
+SELECT entry, place, kind, name, repeat, status, attempt, version, arguments_digest, started_at, ended_at, next_at,
+       NULL, NULL, NULL
+FROM entries WHERE run = :run
+ORDER BY CASE WHEN status IN ('dispatched', 'in_doubt', 'retrying') THEN 0 ELSE 1 END,
+         CASE WHEN status IN ('dispatched', 'in_doubt', 'retrying') THEN entry ELSE -entry END LIMIT 1;
+
+-- name: verification.unfinished_runs
+SELECT u.run, r.runtime_id, r.kind, u.run_id, u.attempts, u.started_at, u.retry_at, r.held, e.place, e.name, e.started_at
+FROM runs u JOIN runtimes r ON r.runtime = u.runtime
+LEFT JOIN entries e ON e.entry = (SELECT max(l.entry) FROM entries l WHERE l.run = u.run)
+WHERE u.ended_at IS NULL AND u.run > :after ORDER BY u.run LIMIT :count;
+
+-- name: verification.versions
+SELECT version FROM entries WHERE run = :run GROUP BY version ORDER BY max(entry);
+
+-- name: verification.dead_letters
+-- Counted no further than asked, each part.
+SELECT (SELECT count(*) FROM (SELECT 1 FROM inputs i JOIN payloads p ON p.input = i.input
+                              WHERE i.runtime = :runtime AND i.phase = 'abandoned' LIMIT :count) AS letters)
+     + (SELECT count(*) FROM (SELECT 1 FROM sends s JOIN runs u ON u.run = s.run
+                              WHERE u.runtime = :runtime AND s.payload IS NOT NULL LIMIT :count) AS refused);
+
 -- name: verification.open_requests
 SELECT verb, created_at FROM requests WHERE runtime = :runtime AND done_at IS NULL ORDER BY request;
 

@@ -19,6 +19,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
 )
 from tenure.persistence.store import Store
+from tenure.persistence.upkeep import record
 
 PAGE: Final = 500
 """Rows that a read takes at a time."""
@@ -72,3 +73,32 @@ async def read_refused_sends(store: Store, runtime_id: LogicalRuntimeId) -> list
         found.extend(page)
         if len(page) < PAGE:
             return found
+
+
+async def read_entries(
+    store: Store, runtime_id: LogicalRuntimeId, run_id: str | None, *, content: bool
+) -> list[record.RunEntry]:
+    """See `Supervisor.entries`."""
+    found: list[record.RunEntry] = []
+    run = await store.read(partial(record.find_run, runtime_id=runtime_id, run_id=run_id))
+    if run is None:
+        return found
+    key, name = run
+    after, more = 0, True
+    while more:
+        read = partial(record.entries_after, run=key, run_id=name, after=after, content=content)
+        after, page = await store.read(read)
+        found.extend(page)
+        more = len(page) == record.PAGE
+    return found
+
+
+async def read_unfinished_runs(store: Store, version: str | None) -> list[record.UnfinishedRun]:
+    """See `Supervisor.unfinished_runs`."""
+    found: list[record.UnfinishedRun] = []
+    after, more = 0, True
+    while more:
+        after, page = await store.read(partial(record.unfinished_after, after=after))
+        found.extend(each for each in page if version is None or version in each.versions)
+        more = len(page) == record.PAGE
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tenure.persistence.facets.runs import sends
@@ -9,14 +10,18 @@ from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.values import check_runtime_id
 from tenure.persistence.store import Store
+from tenure.persistence.upkeep.explain import explain
+from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
 
 from .own_state import OwnState, read_own_state
 from .reading import (
     Backlog,
     read_backlog,
     read_dead_letters,
+    read_entries,
     read_refused_sends,
     read_session,
+    read_unfinished_runs,
 )
 from .unowned import UnownedRuntime, read_unowned
 
@@ -61,6 +66,36 @@ class StoreReads:
     async def refused_sends(self, runtime_id: str) -> list[sends.RefusedSend]:
         """The sends of a runtime that their targets refused, oldest first."""
         return await read_refused_sends(self.store, check_runtime_id(runtime_id))
+
+    @checked
+    async def entries(self, runtime_id: str, run_id: str | None = None, *, content: bool = False) -> list[RunEntry]:
+        """What a run has recorded, in its order: the current run of a runtime, else its newest, unless one is named.
+
+        Args:
+            runtime_id: Which runtime.
+            run_id: Which run of it.
+            content: Read results and errors too.
+
+        Raises:
+            NotFound: No such runtime, or it has no such run.
+        """
+        return await read_entries(self.store, check_runtime_id(runtime_id), run_id, content=content)
+
+    async def unfinished_runs(self, behaviour_version: str | None = None) -> list[UnfinishedRun]:
+        """The runs of the whole store that have begun and have not ended; those of which a version has recorded something."""
+        return await read_unfinished_runs(self.store, behaviour_version)
+
+    @checked
+    async def why(self, runtime_id: str) -> dict[str, Any]:
+        """Why a runtime does not run, or at which entry its run stands: the facts that ``tenure why --json`` prints.
+
+        A ``freely`` step is there when it has ended: of one that executes, what stands before it is told.
+
+        Raises:
+            NotFound: No such runtime.
+        """
+        read = partial(explain, runtime_id=check_runtime_id(runtime_id), now=self.store.seams.wall_clock())
+        return await self.store.read(read)
 
     async def unowned(self) -> list[UnownedRuntime]:
         """The runtimes with work that no living host owns, by id: as a rule those of kinds that have no behaviour anywhere.

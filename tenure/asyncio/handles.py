@@ -13,6 +13,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
+from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
 from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import (
     Outcome,
@@ -294,6 +295,18 @@ class Supervisor:
     async def refused_sends(self, runtime_id: str) -> list[RefusedSend]:
         """See `tenure.Supervisor.refused_sends`."""
         return await self._portal.call(self._supervisor.refused_sends, runtime_id)
+
+    async def entries(self, runtime_id: str, run_id: str | None = None, *, content: bool = False) -> list[RunEntry]:
+        """See `tenure.Supervisor.entries`."""
+        return await self._portal.call(partial(self._supervisor.entries, runtime_id, run_id, content=content))
+
+    async def unfinished_runs(self, behaviour_version: str | None = None) -> list[UnfinishedRun]:
+        """See `tenure.Supervisor.unfinished_runs`."""
+        return await self._portal.call(partial(self._supervisor.unfinished_runs, behaviour_version))
+
+    async def why(self, runtime_id: str) -> dict[str, Any]:
+        """See `tenure.Supervisor.why`."""
+        return await self._portal.call(partial(self._supervisor.why, runtime_id))
 
     async def unowned(self) -> list[UnownedRuntime]:
         """See `tenure.Supervisor.unowned`."""

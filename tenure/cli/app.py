@@ -10,6 +10,7 @@ from . import (
     cut_log,
     explanation,
     inspection,
+    records,
     vacuum,
     verbs,
 )
@@ -30,6 +31,8 @@ command(app, "verify")(inspection.verify)
 command(app, "vacuum")(vacuum.vacuum)
 command(app, "cut-log")(cut_log.cut_log)
 command(app, "why")(explanation.why)
+command(app, "steps")(records.steps)
+command(app, "runs")(records.runs)
 command(app, "tail")(explanation.tail)
 command(app, "dead-letters")(inspection.dead_letters)
 command(app, "hosts")(content.hosts)

@@ -13,6 +13,7 @@ import io
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from json import dumps
 from typing import Final, cast, final
 
@@ -24,6 +25,9 @@ from rich.text import Text
 from tenure.errors import Error
 
 from .exits import as_json
+
+_TIMES: Final = ("_at", "_until", "_since")
+"""How the names of times end; in JSON they are unix seconds."""
 
 _UNFOLDED: Final = 100_000
 
@@ -46,7 +50,7 @@ class Output:
         table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
         for name, value in facts.items():
             # A text of several lines keeps them: each stands behind the column of names.
-            table.add_row(name.replace("_", " "), Text("\n".join(map(_visible, _cell(value).split("\n")))))
+            table.add_row(name.replace("_", " "), Text("\n".join(map(_visible, _cell(value, name).split("\n")))))
         self._print(table)
 
     def rows(self, title: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -59,7 +63,7 @@ class Output:
         for column in columns:
             table.add_column(column.replace("_", " "), overflow="fold")
         for row in found:
-            table.add_row(*(Text(_visible(_cell(row.get(column)))) for column in columns))
+            table.add_row(*(Text(_visible(_cell(row.get(column), column))) for column in columns))
         self._print(table)
 
     def line(self, facts: Mapping[str, object]) -> None:
@@ -68,7 +72,7 @@ class Output:
             text = _safe_json(msgspec.json.encode(facts))
         else:
             text = "  ".join(
-                f"{name.replace('_', ' ')} {_visible(_cell(value))}"
+                f"{name.replace('_', ' ')} {_visible(_cell(value, name))}"
                 for name, value in facts.items()
                 if value is not None
             )
@@ -97,15 +101,25 @@ class Output:
         sys.stdout.writelines(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, column: str = "") -> str:
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value)
-        return ", ".join(f"{name} {_cell(item)}" for name, item in items.items())
+        return ", ".join(f"{name} {_cell(item, str(name))}" for name, item in items.items())
+    if isinstance(value, float) and column.endswith(_TIMES):
+        return _time(value)
     if isinstance(value, list | tuple):
         return ", ".join(_cell(item) for item in cast("Sequence[object]", value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)
+
+
+def _time(at: float) -> str:
+    """A stored time as people read it, in UTC; one that no calendar has, as it is stored."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return str(at)
 
 
 def _visible(text: str) -> str:
