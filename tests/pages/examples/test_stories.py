@@ -28,7 +28,7 @@ def test_without_a_store_an_example_makes_a_folder_and_names_it(
     assert folder.parent == tmp_path
 
 
-@pytest.mark.parametrize("name", ["spawn_supervised.py", "crash_recovery.py", "approvals.py"])
+@pytest.mark.parametrize("name", ["spawn_supervised.py", "crash_recovery.py", "approvals.py", "deploys.py"])
 def test_a_story_is_not_told_over_an_old_one(name: str, tmp_path: Path) -> None:
     (tmp_path / "a.db").touch()
     with start(name, "--db", tmp_path / "a.db") as process:
@@ -62,6 +62,12 @@ def test_an_answer_comes_after_a_restart_and_nothing_is_paid_twice(tmp_path: Pat
     told = re.sub(r"step pay at main/\d+ ", "step pay at main/N ", told)
 
     assert told == Path(__file__).with_name("approvals.txt").read_text(encoding="utf-8")
+
+
+def test_what_a_deploy_finds_unfinished_goes_on_or_is_held_and_nothing_is_charged_twice(tmp_path: Path) -> None:
+    told = after_folder(tell("deploys.py", "--db", tmp_path / "a.db"), tmp_path)
+
+    assert told == Path(__file__).with_name("deploys.txt").read_text(encoding="utf-8")
 
 
 def test_an_asyncio_program_talks_to_its_agents(tmp_path: Path) -> None:
