@@ -165,21 +165,26 @@ async def test_a_supervisor_says_at_which_entry_a_run_stands(autojump_clock: Moc
             with pytest.raises(NotFound):
                 await supervisor.entries("tools", "no such run")
             assert await supervisor.entries("fails") == []
+
+            assert told == {
+                "tools": "its run executes step pay at main/3, attempt 1, for 1 min 30 s",
+                "waits": "its run waits to be steered, at main/1, for 1 min 30 s",
+                "sleeps": "its run sleeps, at main/1",
+                "executes": "its run executes, and has recorded nothing yet",
+                "tries": "step flaky at main/1 failed in attempt 1 and is tried again in 8 min 30 s",
+                "fails": "nothing waits in its inbox; 1 dead letter waits to be retried",
+                "after": "its run executes what comes after step look at main/1, for 1 min 30 s",
+            }
+            assert (entry["place"], entry["attempt"], entry["version"], entry["status"]) == (
+                "main/3",
+                1,
+                "7",
+                "dispatched",
+            )
+            assert [each.result for each in entries] == ["hidden found", entries[1].result, None]
+            assert unfinished == ["tools"]
             scope.cancel()
             await trio.sleep_forever()
-
-    assert told == {
-        "tools": "its run executes step pay at main/3, attempt 1, for 1 min 30 s",
-        "waits": "its run waits to be steered, at main/1, for 1 min 30 s",
-        "sleeps": "its run sleeps, at main/1",
-        "executes": "its run executes, and has recorded nothing yet",
-        "tries": "step flaky at main/1 failed in attempt 1 and is tried again in 8 min 30 s",
-        "fails": "nothing waits in its inbox; 1 dead letter waits to be retried",
-        "after": "its run executes what comes after step look at main/1, for 1 min 30 s",
-    }
-    assert (entry["place"], entry["attempt"], entry["version"], entry["status"]) == ("main/3", 1, "7", "dispatched")
-    assert [each.result for each in entries] == ["hidden found", entries[1].result, None]
-    assert unfinished == ["tools"]
 
 
 @pytest.mark.parametrize(

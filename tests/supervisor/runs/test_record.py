@@ -35,7 +35,8 @@ def entry(place: str, name: str = "step", arguments: str = "a", **more: Any) -> 
 
 
 def asked(name: str = "step", arguments: str = "a", **more: Any) -> Asked:
-    return Asked(**({"kind": EntryKind.STEP, "name": name, "arguments": digest(arguments)} | more))
+    fields: dict[str, Any] = {"kind": EntryKind.STEP, "name": name, "arguments": digest(arguments)}
+    return Asked(**(fields | more))
 
 
 def record(*entries: RecordedEntry, version: str = "1", take_recorded: bool = False) -> Record:
