@@ -89,7 +89,7 @@ class StoreReads:
     async def why(self, runtime_id: str) -> dict[str, Any]:
         """Why a runtime does not run, or at which entry its run stands: the facts that ``tenure why --json`` prints.
 
-        A ``freely`` step is there when it has ended: of one that executes, what stands before it is told.
+        A ``freely`` step is on disk when it has ended: while it executes, the answer names the entry before it.
 
         Raises:
             NotFound: No such runtime.

@@ -92,7 +92,7 @@ class AcceptInput(Change):
         supersession_key: Inputs of this kind and key that still wait may be replaced by it.
         correlation_id: What it answers.
         policy: What is decided about it; None takes the default of its kind, and the lane as given.
-        fitted: Version of the behaviour whose payload class took it, ``""`` for one without; None where nobody could check.
+        fitted: Version of the behaviour whose payload class took it, ``""`` for one without; None where it was not checked.
     """
 
     ingress = True
