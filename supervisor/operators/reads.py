@@ -81,6 +81,7 @@ class StoreReads:
         """
         return await read_entries(self.store, check_runtime_id(runtime_id), run_id, content=content)
 
+    @checked
     async def unfinished_runs(self, behaviour_version: str | None = None) -> list[UnfinishedRun]:
         """The runs of the whole store that have begun and have not ended; those of which a version has recorded something."""
         return await read_unfinished_runs(self.store, behaviour_version)

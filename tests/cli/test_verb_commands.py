@@ -270,8 +270,8 @@ def test_why_tells_the_first_reason_that_holds(path: Path) -> None:
         await until(path, "backing", lambda run: run["retry_at"] is not None)
         told = {name: await beside("why", path, name) for name in names}
         assert {name: each["because"] for name, each in told.items()} == {
-            "busy": "its run is executing, or waits to be steered",
-            "asleep": "its run sleeps",
+            "busy": "its run executes, and has recorded nothing yet",
+            "asleep": "its run sleeps, at main/1",
             "backing": "its run has failed and waits to be tried again",
             "empty": "nothing waits in its inbox",
             "drained": "it is retired, and has nothing left to drain",
