@@ -168,9 +168,14 @@ class Supervisor(StoreReads):
             InvalidInput, PayloadTooLarge, LimitReached: A name, a value or their number does not fit.
         """
         change = own_state_change(self.store.limits, check_runtime_id(runtime_id), values, delete, expected)
-        facts = self._host.owned.find(change.runtime_id)
-        commit = self._host.actors.of(facts).channel.commit if facts else partial(write_unowned, self.store)
-        revision: int = (await commit(change)).values[0]
+        host = self._host
+        while (facts := host.owned.find(change.runtime_id)) is None:
+            try:
+                return await write_unowned(self.store, change)
+            except RuntimeOwned:
+                if not host.owned.owns(change.runtime_id):
+                    raise  # else it came here meanwhile
+        revision: int = (await host.actors.of(facts).channel.commit(change)).values[0]
         return revision
 
     def statistics(self) -> SupervisorStatistics:

@@ -9,7 +9,7 @@ from typing import Any, final
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput, NotFound, PayloadTooLarge, RuntimeOwned, StaleFence
-from tenure.persistence.commits.commit import Commit, CommitResult
+from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.facets.state.own_state import WriteOwnState
@@ -65,11 +65,13 @@ def own_state_change(
     return WriteOwnState(runtime_id=runtime_id, values=tuple(written.items()), expected=expected)
 
 
-async def write_unowned(store: Store, change: WriteOwnState) -> CommitResult:
+async def write_unowned(store: Store, change: WriteOwnState) -> int:
     """Write the state of a runtime that this host does not own. Raises `RuntimeOwned` where another living host does."""
     try:
-        return await store.commit(Commit(runtime_id=change.runtime_id, fence_token=None, changes=(change,)))
+        result = await store.commit(Commit(runtime_id=change.runtime_id, fence_token=None, changes=(change,)))
     except StaleFence as exc:
         holding = await store.read(partial(ownership.find_holding, runtime_id=change.runtime_id))
         holder = None if holding is None else holding.holder
         raise RuntimeOwned(runtime_id=change.runtime_id, holder=holder or "") from exc
+    revision: int = result.values[0]
+    return revision

@@ -22,7 +22,7 @@ from tenure.errors import (
     RuntimeOwned,
     StateConflict,
 )
-from tests.kit.hosting import consumed, cut_off, host, peek
+from tests.kit.hosting import Gate, consumed, cut_off, host, peek
 
 Acts = Callable[[tenure.Run], Awaitable[None]]
 
@@ -518,6 +518,24 @@ async def test_the_state_of_a_runtime_that_no_host_has_is_written_by_any(
     async with host(database, {}) as other:
         await other.set_execution_state("alice", {"a": 2})
         assert (await other.execution_state("alice")).values == {"a": 2}
+
+
+async def test_a_runtime_that_comes_to_this_host_meanwhile_is_written_under_its_new_token(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async with host(database, {"kind": trio.sleep}) as supervisor:
+        await supervisor.spawn("alice", "kind")
+    gate = Gate()
+    async with host(database, {"kind": trio.sleep}, gate=gate) as supervisor, trio.open_nursery() as nursery:
+        gate.shut()
+        nursery.start_soon(supervisor.spawn, "alice", "kind")
+        await wait_all_tasks_blocked()
+        nursery.start_soon(supervisor.set_execution_state, "alice", {"a": 1})
+        await wait_all_tasks_blocked()
+        gate.open()
+
+    async with host(database, {}) as supervisor:
+        assert (await supervisor.execution_state("alice")).values == {"a": 1}
 
 
 async def test_reset_and_stop_keep_the_state(database: Path, autojump_clock: MockClock) -> None:
