@@ -29,10 +29,8 @@ from .contracts.queue import QueueContract
 from .contracts.runtimes import RuntimeContract
 from .contracts.sessions import SessionsContract
 from .contracts.state import StateContract
+from .engines.choice import door_to
 from .engines.engine import Statements
-from .engines.sqlite.engine import SqliteEngine
-from .engines.statements import load_statements
-from .engines.target import MEMORY, path_of
 from .facets.catalog import FACETS
 from .facets.pruning import Pruned
 from .model.arguments import checked
@@ -306,9 +304,9 @@ async def open_store(
     """
     limits = limits or Limits()
     seams = seams or Seams()
-    path = path_of(target)
-    durability = _durability_of(path, durability)
-    engine = SqliteEngine(path, load_statements(), durability, limits, seams)
+    door = door_to(target, limits, seams)
+    durability = _durability_of(door.strongest, durability)
+    engine = door.engine(durability)
     executor = seams.writer_executor()
     try:
         # A cancelled opening would leave a thread behind that holds the lock; the opening is bounded by `busy_s`.
@@ -327,13 +325,12 @@ async def open_store(
     body.reraise()
 
 
-def _durability_of(path: str, asked: DurabilityClass | str | None) -> DurabilityClass:
-    natural = DurabilityClass.MEMORY if path == MEMORY else DurabilityClass.DISK
+def _durability_of(strongest: DurabilityClass, asked: DurabilityClass | str | None) -> DurabilityClass:
     try:
-        durability = natural if asked is None else DurabilityClass(asked)
+        durability = strongest if asked is None else DurabilityClass(asked)
     except ValueError as exc:
         classes = ", ".join(DurabilityClass)
         raise InvalidInput(detail=f"{asked!r} is none of {classes}", field="durability") from exc
-    if not natural.covers(durability):
-        raise WeakDurability(asked=durability, given=natural)
+    if not strongest.covers(durability):
+        raise WeakDurability(asked=durability, given=strongest)
     return durability

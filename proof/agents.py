@@ -37,7 +37,7 @@ from .facets import (
     promises,
 )
 from .invariants import (
-    LIMITS,
+    WAL_PAGES,
     WholeState,
     open_real,
 )
@@ -108,7 +108,7 @@ async def _listen(run: Run) -> None:
 
 def open_host(machine: Machine, world: World) -> AbstractAsyncContextManager[Supervisor]:
     """A supervisor on a machine."""
-    return open_supervisor(machine.path(), behaviours=world.behaviours(), limits=LIMITS, seams=machine.seams())
+    return open_supervisor(machine.path(), behaviours=world.behaviours(), seams=machine.seams(wal_pages=WAL_PAGES))
 
 
 @final

@@ -10,7 +10,6 @@ from attrs import field, frozen
 
 from tenure.errors import NotFound
 from tenure.persistence.model.values import DurabilityClass
-from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, open_store
 from tenure.testing.history import History
 from tenure.testing.invariants import Invariant, Reopening
@@ -24,7 +23,7 @@ from .watching import (
     statements,
 )
 
-LIMITS: Final = Limits(wal_pages=60)
+WAL_PAGES: Final = 60
 """So few pages that a scenario of some hundred commits checkpoints often."""
 
 LAST_GROUPS: Final = 1
@@ -119,7 +118,7 @@ def open_real(
     machine: Machine, durability: DurabilityClass = DurabilityClass.DISK
 ) -> AbstractAsyncContextManager[Store]:
     """Open the real store on a machine."""
-    return open_store(machine.path(), seams=machine.seams(), limits=LIMITS, durability=durability)
+    return open_store(machine.path(), seams=machine.seams(wal_pages=WAL_PAGES), durability=durability)
 
 
 def store_check(durability: DurabilityClass = DurabilityClass.DISK, *, again: float = 0.5) -> Reopening[Store]:

@@ -34,8 +34,11 @@ from tenure.testing.images import RANDOM_CUTS, Cut, crash
 from tenure.testing.machine import Machine, Room, Start
 from tenure.testing.neighbours import Neighbours
 
-LIMITS: Final = Limits(busy_s=0.03, wal_pages=25)
-"""So few pages that a life of some groups checkpoints, and so little patience that a refused open costs nothing."""
+LIMITS: Final = Limits(busy_s=0.03)
+"""So little patience that a refused open costs nothing."""
+
+WAL_PAGES: Final = 25
+"""So few pages that a life of some groups checkpoints."""
 
 RUNTIME: Final = LogicalRuntimeId("ada")
 LIVES: Final = 4
@@ -147,7 +150,7 @@ async def _template(room: Room, memory: Path) -> Disk:
     """A disk with a store that was made and closed."""
     disk = Disk()
     with Machine(disk, room=room, seed="template", memory=memory) as machine:
-        async with open_store(machine.path(), seams=machine.seams(), limits=LIMITS) as store:
+        async with open_store(machine.path(), seams=machine.seams(wal_pages=WAL_PAGES), limits=LIMITS) as store:
             await _own(store)
     return crash(disk, Cut.EVERYTHING, random.Random(0))
 
@@ -237,7 +240,7 @@ class Trial:
         entered = False
         for _ in range(_TRIES):
             try:
-                async with open_store(machine.path(), seams=machine.seams(), limits=LIMITS) as store:
+                async with open_store(machine.path(), seams=machine.seams(wal_pages=WAL_PAGES), limits=LIMITS) as store:
                     entered = True
                     await self._work(store)
             except Error as exc:

@@ -73,6 +73,7 @@ from .persistence.contracts.types import (
     TranscriptRewriteCommit as TranscriptRewriteCommit,
     VacuumReport as VacuumReport,
 )
+from .persistence.engines.sqlite.options import SqliteOptions as SqliteOptions
 from .persistence.facets.pruning import Pruned as Pruned
 from .persistence.model.entries import Repeat as Repeat
 from .persistence.model.envelope import (
@@ -216,6 +217,7 @@ __all__ = [
     "SessionRelation",
     "SessionSnapshot",
     "SlotPolicy",
+    "SqliteOptions",
     "StepInDoubt",
     "Store",
     "StoredEvent",

@@ -15,7 +15,7 @@ from typing import Any, Final, final
 import apsw
 from attrs import frozen
 
-from tenure.persistence.seams.limits import Limits
+from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.store import open_store
 
 from .report import Timing
@@ -75,7 +75,7 @@ def replay(template: Path, recording: Recording, group: int) -> Timing:
     connection.pragma("journal_mode", "WAL")
     connection.pragma("synchronous", "FULL")
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # as the engine: no statement is prepared twice
-    connection.wal_autocheckpoint(Limits().wal_pages)
+    connection.wal_autocheckpoint(SqliteOptions().wal_pages)
     execute = connection.execute
     latencies: list[float] = []
     began = perf_counter()

@@ -33,7 +33,6 @@ class Limits:
         waiting_bytes: Payload bytes in them.
         busy_s: Seconds to wait for another process's write lock before `Contended`.
         verdict_s: Seconds that a cancelled waiter still waits for the verdict on a commit that was taken.
-        wal_pages: Pages in the write-ahead log after which the writer checkpoints.
         read_connections: Connections that read beside the writer.
         passivate_s: Seconds after which an actor that nobody uses is dropped.
         lease_s: How long a host's lease holds; a host that renewed nothing for so long is judged lapsed (design §4).
@@ -56,7 +55,6 @@ class Limits:
     waiting_bytes: int = field(default=64 * 1024 * 1024, validator=count())
     busy_s: float = field(default=5.0, validator=seconds(zero=True))
     verdict_s: float = field(default=30.0, validator=seconds())
-    wal_pages: int = field(default=1_000, validator=count())
     read_connections: int = field(default=2, validator=count())
     query_connections: int = field(default=4, validator=count())
     query_rows: int = field(default=100_000, validator=count())

@@ -1,6 +1,6 @@
 """Everything the store takes from the outside world, in one value.
 
-Threads, clocks, randomness, identifiers, files, locks and the SQLite VFS are constructor arguments, so that a whole host
+Threads, clocks, randomness, identifiers, files and locks are constructor arguments, so that a whole host
 can run on a virtual clock, on one thread, over a disk that forgets (design §3, "Seams"). No verb takes a clock.
 """
 
@@ -32,6 +32,7 @@ from .locks import (
     OsLocks,
 )
 from .nursery import is_for_others
+from .options import EngineOptions
 
 
 def boot_clock() -> float:
@@ -74,9 +75,7 @@ class Seams:
         wall_clock: Unix time in seconds; what is stored.
         boot_clock: Seconds since boot, suspension included; leases are judged by it.
         random: Source of jitter and of the random bits of identifiers.
-        vfs: Name of a registered SQLite VFS, None for SQLite's own.
-        one_connection: Keep one connection, with ``locking_mode=EXCLUSIVE``; reads run on it between groups. A memory VFS
-            has no shared memory and needs this.
+        engine: What only one engine has: `SqliteOptions`, for one. None for its defaults.
         files: File operations outside SQLite.
         locks: OS locks on files beside the database.
         identity: Who this process is.
@@ -88,8 +87,7 @@ class Seams:
     wall_clock: Callable[[], float] = time.time
     boot_clock: Callable[[], float] = boot_clock
     random: random.Random = field(factory=random.SystemRandom, repr=False)
-    vfs: str | None = None
-    one_connection: bool = False
+    engine: EngineOptions | None = None
     files: Files = field(factory=OsFiles)
     locks: Locks = field(factory=OsLocks)
     identity: HostIdentity = field(factory=HostIdentity.of_this_process)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import trio
 
-from tenure.persistence.engines.sqlite.copies.backup import Copier
-from tenure.persistence.engines.sqlite.copies.copying import Copy
-from tenure.persistence.engines.target import new_path_of, path_of
+from tenure.persistence.engines.choice import door_to, text_of_target
+from tenure.persistence.engines.engine import Copy, Copying
 from tenure.persistence.seams.executors import run_to_the_end
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -36,8 +34,7 @@ async def back_up(
 
     Cancellation: at any time; nothing is left of the copy. Atomic: the target is whole, or not there.
     """
-    copier = _copier(limits, seams)
-    return await _run(copier, lambda: copier.backup(path_of(source), new_path_of(target)), seams)
+    return await _run(door_to(source, limits, seams).back_up(text_of_target(target)), seams)
 
 
 async def restore(
@@ -72,23 +69,16 @@ async def restore(
 
     Cancellation: at any time; nothing is left of the store. Atomic: the target is whole, or not there.
     """
-    copier = _copier(limits, seams)
-    return await _run(
-        copier, lambda: copier.restore(path_of(backup), new_path_of(target), run_unfinished=run_unfinished), seams
-    )
+    door = door_to(target, limits, seams)
+    return await _run(door.restore(text_of_target(backup), run_unfinished=run_unfinished), seams)
 
 
-def _copier(limits: Limits | None, seams: Seams | None) -> Copier:
-    seams = seams or Seams()
-    return Copier(seams.files, seams.locks, (limits or Limits()).busy_s, seams.random)
-
-
-async def _run(copier: Copier, function: Callable[[], Copy], seams: Seams | None) -> Copy:
+async def _run(copying: Copying, seams: Seams | None) -> Copy:
     executor = (seams or Seams()).reader_executor()
     try:
-        return await executor.run(function)
+        return await executor.run(copying.copy)
     except trio.Cancelled:
-        copier.stop()
+        copying.stop()
         await run_to_the_end(executor, lambda: None)  # behind the copy, which cleans up what it left
         raise
     finally:

@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import final
 
-from attrs import frozen
-
-from tenure.errors import CannotOpen, StoreBroken
-from tenure.persistence.engines.engine import UnknownOutcome
-from tenure.persistence.engines.sqlite.engine import SqliteEngine
-from tenure.persistence.engines.sqlite.preflight import mapped_os_errors
-from tenure.persistence.engines.statements import load_statements
-from tenure.persistence.engines.target import path_of
-from tenure.persistence.model.values import DurabilityClass
+from tenure.errors import StoreBroken
+from tenure.persistence.engines.choice import door_to
+from tenure.persistence.engines.engine import Door, LogCut, UnknownOutcome
 from tenure.persistence.seams.executors import run_to_the_end
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-
-from .look import check_store
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class LogCut:
-    """What was done.
-
-    Attributes:
-        cut: Whether the log was damaged, and is cut off; else nothing was changed.
-        last_fence_token: The last token that was minted; raised by 2**32 where the log was cut, so that no token that was
-            minted in the part that is lost is minted again.
-    """
-
-    cut: bool
-    last_fence_token: int
 
 
 async def cut_log(
@@ -53,29 +29,17 @@ async def cut_log(
 
     Cancellation: none; it is bounded by the log. Atomic: a crash in the middle is gone on from by the next open.
     """
-    path = path_of(target)
-    limits, seams = limits or Limits(), seams or Seams()
-    engine = SqliteEngine(path, load_statements(), DurabilityClass.DISK, limits, seams, cut_damage=True)
+    seams = seams or Seams()
+    door = door_to(target, limits, seams)
     executor = seams.writer_executor()
     try:
-        return await run_to_the_end(executor, lambda: _cut(path, engine, seams))
+        return await run_to_the_end(executor, lambda: _cut(door))
     finally:
         executor.close()
 
 
-def _cut(path: str, engine: SqliteEngine, seams: Seams) -> LogCut:
+def _cut(door: Door) -> LogCut:
     try:
-        with mapped_os_errors(path):
-            check_store(path, seams)
-        connection = engine.open()
-        try:
-            if not engine.alone:
-                detail = "hosts have it open; a log that they go on in is not damaged"
-                raise CannotOpen(path=path, detail=detail)
-            row = connection.one("ownership.last_token")
-        finally:
-            connection.close(checkpoint=False)
-            engine.close()
+        return door.cut_log()
     except UnknownOutcome as exc:
         raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=str(exc)) from exc
-    return LogCut(cut=engine.has_cut, last_fence_token=row[0] if row else 0)

@@ -1,8 +1,7 @@
 """Looking into a store from outside: beside hosts that run, or without any.
 
-Whoever looks holds the store's lock as a host does, so that nobody can be alone and replace the log under it; it registers no
-host, takes nothing over and commits nothing. Where nobody else has the store open it does what every open does before it reads
-(design §3): it writes the log that a dead host left anew, and clears its mark.
+A look registers no host, takes nothing over and commits nothing. What it must do to the files before it reads is the engine's
+(`Look` in `tenure.persistence.engines.engine`).
 """
 
 from __future__ import annotations
@@ -12,26 +11,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar, final
 
-from tenure.errors import CannotOpen, Internal, NotADatabase, StoreBroken
+from tenure.errors import Internal, StoreBroken
+from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.engine import (
     ReadConnection,
     Statements,
     UnknownOutcome,
 )
-from tenure.persistence.engines.sqlite.engine import SqliteEngine
-from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
-from tenure.persistence.engines.sqlite.files.mounts import check_file_system
-from tenure.persistence.engines.sqlite.preflight import (
-    check_names,
-    check_path,
-    mapped_os_errors,
-)
-from tenure.persistence.engines.statements import load_statements
-from tenure.persistence.engines.target import (
-    MEMORY,
-    path_of,
-)
-from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.executors import (
     Executor,
     run_to_the_end,
@@ -91,24 +77,16 @@ async def look_into(
         StoreBroken: An I/O error.
         InvalidInput, Unsupported: No path of a store.
     """
-    path = path_of(target)
-    limits, seams = limits or Limits(), seams or Seams()
+    seams = seams or Seams()
+    door = door_to(target, limits, seams).look()
     executor = seams.reader_executor()
-    files = DatabaseFiles(path, seams.files, seams.locks, shared=not seams.one_connection, vfs=seams.vfs)
-    statements = load_statements()
-    engine = SqliteEngine(path, statements, DurabilityClass.DISK, limits, seams)
 
     def open_it() -> tuple[ReadConnection, bool]:
         try:
-            with mapped_os_errors(path):
-                check_store(path, seams)
-                files.prepare()
-                alone = files.alone
-                connection = engine.open_look(files)
+            return door.open()
         except UnknownOutcome as exc:
             detail = f"it could not be opened: {exc}"
             raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
-        return connection, alone
 
     try:
         connection, alone = await run_to_the_end(executor, open_it)
@@ -117,17 +95,5 @@ async def look_into(
         finally:
             await run_to_the_end(executor, connection.close)
     finally:
-        await run_to_the_end(executor, files.close)
+        await run_to_the_end(executor, door.close)
         executor.close()
-
-
-def check_store(path: str, seams: Seams) -> None:
-    """Look at what stands under a path before anything is opened there, as an open of a host does; it must be a store."""
-    if path == MEMORY or not seams.files.exists(path):
-        raise CannotOpen(path=path, detail="there is no such file")
-    if seams.vfs is None:
-        check_file_system(path)
-        check_names(path)
-    check_path(path, seams.files, seams.vfs)
-    if seams.files.size(path) == 0:
-        raise NotADatabase(path=path, detail="it is empty")

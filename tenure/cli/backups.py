@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import click
 
-from tenure.persistence.engines.sqlite.copies.copying import Copy
+from tenure.persistence.engines.engine import Copy
 from tenure.persistence.upkeep.backup import (
     back_up,
     restore as restore_store,

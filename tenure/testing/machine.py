@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import attrs
 import trio
 from attrs import frozen
 
+from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.seams.executors import InlineExecutor
 from tenure.persistence.seams.identity import HostIdentity
 from tenure.persistence.seams.seams import Seams
@@ -72,6 +73,10 @@ class Start:
         )
 
 
+WAL_PAGES: Final = SqliteOptions().wal_pages
+"""Pages in the log after which a store checkpoints, where none are asked for."""
+
+
 @final
 class Machine:
     """One process on one computer, with its disk.
@@ -129,7 +134,7 @@ class Machine:
         """Seconds since this machine booted."""
         return self.start.boot_s + trio.current_time() - self._trio_start_s
 
-    def seams(self) -> Seams:
+    def seams(self, *, wal_pages: int = WAL_PAGES) -> Seams:
         """What a store takes to live here: inline executors, everything seeded; one connection where there is no memory."""
         return Seams(
             writer_executor=InlineExecutor,
@@ -138,8 +143,7 @@ class Machine:
             wall_clock=self.wall_clock,
             boot_clock=self.boot_clock,
             random=self.random,
-            vfs=self.vfs_name,
-            one_connection=self._one_connection,
+            engine=SqliteOptions(vfs=self.vfs_name, one_connection=self._one_connection, wal_pages=wal_pages),
             files=MemoryFiles(self._room.mounts),
             locks=self.locks,
             identity=HostIdentity(

@@ -44,7 +44,7 @@ class RecordingVfs(apsw.VFS):
     """A VFS whose files live on the disks of a `Mounts`, registered while it is open.
 
     Attributes:
-        vfs_name: The name for `Seams.vfs` and for ``apsw.Connection(vfs=...)``.
+        vfs_name: The name for `SqliteOptions.vfs` and for ``apsw.Connection(vfs=...)``.
     """
 
     def __init__(self, mounts: Mounts) -> None:

@@ -43,6 +43,8 @@ ROOMS = {
         "engines/sqlite/files",
         "engines/sqlite",
         "engines/sqlite/copies",
+        "engines/sqlite/door",
+        "engines/choice",
         "commits",
         "facets/records",
         "facets/journal",

@@ -190,10 +190,9 @@ class HeldCheckpoints:
 
 async def test_what_is_on_disk_does_not_wait_for_a_checkpoint_to_be_acknowledged(tmp_path: Path) -> None:
     executor = HeldCheckpoints()
-    seams = tenure.Seams(writer_executor=lambda: executor)
-    limits = tenure.Limits(wal_pages=1)
+    seams = tenure.Seams(writer_executor=lambda: executor, engine=tenure.SqliteOptions(wal_pages=1))
 
-    async with tenure.open_store(tmp_path / "hot.db", limits=limits, seams=seams) as store:
+    async with tenure.open_store(tmp_path / "hot.db", seams=seams) as store:
         new_id = store.seams.new_id
         take = TakeOwnership(
             runtime_id=LogicalRuntimeId("a"), kind="agent", epoch=new_id(), session_id=SessionId(new_id())

@@ -20,7 +20,7 @@ READ_ERROR = apsw.SQLITE_IOERR_READ
 
 
 class FaultyVfs(apsw.VFS):
-    """Registered while it is open; `vfs_name` goes into `Seams.vfs`."""
+    """Registered while it is open; `vfs_name` goes into `SqliteOptions.vfs`."""
 
     _numbers: ClassVar[itertools.count[int]] = itertools.count()
 

@@ -15,6 +15,7 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.facets.inbox.inputs import (
     AcceptInput,
     CancelInput,
@@ -40,7 +41,7 @@ MODES = ("file", "memory", "one connection")
 class OpenMode:
     """Opens the store of one engine mode; in ``memory`` it is a new one each time.
 
-    Arguments are those of `open_store`, and those of `Seams`.
+    Arguments are those of `open_store`, of `Seams` and of `SqliteOptions`.
     """
 
     def __init__(self, mode: str, path: Path) -> None:
@@ -50,7 +51,9 @@ class OpenMode:
     def __call__(self, **changes: Any) -> AbstractAsyncContextManager[Store]:
         of_store = {name: changes.pop(name) for name in ("durability", "limits") if name in changes}
         seams = changes.pop("seams", Seams())
-        seams = evolve(seams, one_connection=self.mode == "one connection", **changes)
+        of_engine = {name: changes.pop(name) for name in ("vfs", "wal_pages") if name in changes}
+        options = SqliteOptions(one_connection=self.mode == "one connection", **of_engine)
+        seams = evolve(seams, engine=options, **changes)
         target = ":memory:" if self.mode == "memory" else self.path
         return open_store(target, seams=seams, **of_store)
 

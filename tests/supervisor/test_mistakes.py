@@ -31,7 +31,7 @@ from tests.kit.hosting import (
         (tenure.Limits, {"step_threads": 0}),
         (tenure.Limits, {"run_steps": "x"}),
         (tenure.Limits, {"payload_bytes": 1.5}),
-        (tenure.Limits, {"wal_pages": True}),
+        (tenure.SqliteOptions, {"wal_pages": True}),
         (tenure.Limits, {"lease_s": 0}),
         (tenure.Limits, {"busy_s": -1}),
         (tenure.Limits, {"poll_s": float("nan")}),

@@ -257,7 +257,7 @@ def test_a_group_that_lands_in_two_transactions_is_seen(monkeypatch: pytest.Monk
         tx.savepoints = True  # else a group that is tried again would find itself in the database
         result = commit_one(self, tx, commit)
         self._connection.commit()
-        self._connection.begin(synced=True)
+        self._connection.begin_unnumbered()
         return result
 
     monkeypatch.setattr(GroupRunner, "_commit", commit_twice)

@@ -23,7 +23,6 @@ from tenure.persistence.engines.engine import (
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.hosts import HostLocks, NoOtherHosts
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system
-from tenure.persistence.engines.target import MEMORY
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -38,11 +37,13 @@ from .migrations import (
     claim,
     migrate,
 )
+from .options import sqlite_options
 from .preflight import (
     check_names,
     check_sqlite_version,
     mapped_os_errors,
 )
+from .target import MEMORY
 from .tokens import raise_tokens
 from .writer import SYNCHRONOUS, Writer
 
@@ -78,7 +79,8 @@ class SqliteEngine:
         self._durability = durability
         self._limits = limits
         self._seams = seams
-        self.shared = path != MEMORY and not seams.one_connection
+        self._options = sqlite_options(seams)
+        self.shared = path != MEMORY and not self._options.one_connection
         self.authority_key = None if path == MEMORY else f"sqlite:{os.path.realpath(path)}"
         self._files: DatabaseFiles | None = None
         if path != MEMORY:
@@ -87,7 +89,7 @@ class SqliteEngine:
                 seams.files,
                 seams.locks,
                 shared=self.shared,
-                vfs=seams.vfs,
+                vfs=self._options.vfs,
                 busy_s=limits.busy_s,
                 cut_damage=cut_damage,
             )
@@ -137,7 +139,15 @@ class SqliteEngine:
         except BaseException:
             self.close()
             raise
-        return Writer(connection, self._statements, self._durability, self._limits, self._seams.wall_clock, self._files)
+        return Writer(
+            connection,
+            self._statements,
+            self._durability,
+            self._limits,
+            self._options,
+            self._seams.wall_clock,
+            self._files,
+        )
 
     def _make_ready(self, connection: apsw.Connection) -> None:
         # Whatever an open commits is synced in every class before a group is written: else a torn tail looks like damage.
@@ -153,7 +163,7 @@ class SqliteEngine:
 
     def open_reader(self) -> ReadConnection | None:
         """See `Engine.open_reader`."""
-        if self._path == MEMORY or self._seams.one_connection:
+        if self._path == MEMORY or self._options.one_connection:
             return None
         self._check_unmoved()  # a new connection finds its files by name
         return self._open_reader(None)
@@ -186,7 +196,7 @@ class SqliteEngine:
 
     def open_query(self) -> QueryConnectionOfItsOwn | None:
         """See `Engine.open_query`."""
-        if self._path == MEMORY or self._seams.one_connection:
+        if self._path == MEMORY or self._options.one_connection:
             return None
         self._check_unmoved()
         connection = self._connect(apsw.SQLITE_OPEN_READONLY)
@@ -211,7 +221,7 @@ class SqliteEngine:
 
     def _prepare(self, files: DatabaseFiles) -> None:
         with mapped_os_errors(self._path):
-            if self._seams.vfs is None:  # another VFS need not be on this system's files at all
+            if self._options.vfs is None:  # another VFS need not be on this system's files at all
                 check_file_system(self._path)
                 check_names(self._path)
             files.prepare()
@@ -220,7 +230,7 @@ class SqliteEngine:
 
     def _connect(self, flags: int) -> apsw.Connection:
         with mapped_errors("open", self._path):
-            connection = apsw.Connection(self._path, flags, self._seams.vfs, _STATEMENT_CACHE)
+            connection = apsw.Connection(self._path, flags, self._options.vfs, _STATEMENT_CACHE)
             connection.set_busy_timeout(int(self._limits.busy_s * 1000))
             # A close never checkpoints: after a failed fsync it would write what it cannot know to be true.
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -234,7 +244,7 @@ class SqliteEngine:
     def _configure(self, connection: apsw.Connection) -> None:
         in_memory = self._path == MEMORY
         with mapped_errors("open", self._path, connection):
-            if self._seams.one_connection and not in_memory:
+            if self._options.one_connection and not in_memory:
                 connection.pragma("locking_mode", "EXCLUSIVE")
             if connection.readonly("main"):
                 raise CannotOpen(path=self._path, detail="the file may be read but not written")

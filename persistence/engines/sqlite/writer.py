@@ -23,6 +23,7 @@ from tenure.persistence.seams.seams import read_clock
 from .connections import Connection
 from .errors import STATEMENT_ERRORS, close_quietly, is_full, map_statement_error
 from .keys import Keys
+from .options import SqliteOptions
 from .user_queries import run_query
 
 SYNCHRONOUS: Final = {DurabilityClass.DISK: "FULL", DurabilityClass.OS: "NORMAL", DurabilityClass.MEMORY: "OFF"}
@@ -39,6 +40,7 @@ class Writer(Connection):
         statements: Mapping[str, str],
         durability: DurabilityClass,
         limits: Limits,
+        options: SqliteOptions,
         wall_clock: Callable[[], float],
         files: DatabaseFiles | None,
     ) -> None:
@@ -49,7 +51,7 @@ class Writer(Connection):
         self._files = files  # a database in memory has none
         self._durability = durability
         self._synced_now = durability is DurabilityClass.DISK
-        self._log = LogUpkeep(connection, limits.wal_pages)
+        self._log = LogUpkeep(connection, options.wal_pages)
         self._keys = Keys(connection, statements)
 
     def write(self, name: str, /, **parameters: SqlValue) -> None:

@@ -12,7 +12,6 @@ from tenure.errors import InvalidInput
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.inbox.inputs import CancelInput
 from tenure.persistence.model.values import InputId
-from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store
 from tests.kit.faulty_vfs import FaultyVfs
 from tests.kit.stores import (
@@ -62,7 +61,7 @@ async def test_readers_in_the_way_of_a_new_log_do_not_make_every_group_a_checkpo
     tmp_path: Path, vfs: FaultyVfs
 ) -> None:
     open_mode = OpenMode("file", tmp_path / "agents.db")
-    async with open_mode(vfs=vfs.vfs_name, limits=Limits(wal_pages=40)) as store:
+    async with open_mode(vfs=vfs.vfs_name, wal_pages=40) as store:
         await own(store)
         reader = apsw.Connection(str(open_mode.path))
         vfs.calls.clear()

@@ -19,8 +19,10 @@ from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
 )
+from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, ground_of, open_store
 from tests.kit.faulty_vfs import (
     FULL,
@@ -202,7 +204,7 @@ async def test_whoever_was_left_out_of_a_replay_is_not_in_doubt(open_file: OpenM
 
 
 async def test_a_failed_checkpoint_acknowledges_its_group_and_then_stops(open_file: OpenMode, vfs: FaultyVfs) -> None:
-    async with open_file(vfs=vfs.vfs_name, limits=Limits(wal_pages=1)) as store:
+    async with open_file(vfs=vfs.vfs_name, wal_pages=1) as store:
         await own(store)
         await trio.testing.wait_all_tasks_blocked()
         await on_writer(store, lambda _: None)  # behind the checkpoint that follows the first group
@@ -280,7 +282,7 @@ async def test_a_disk_that_is_really_full_loses_nothing_and_works_again_with_roo
     path = small_disk / "agents.db"
     kept: list[str] = []
     refused_at = 0
-    async with open_store(path, limits=Limits(wal_pages=1_000_000)) as store:
+    async with open_store(path, seams=Seams(engine=SqliteOptions(wal_pages=1_000_000))) as store:
         await own(store)
         for n in range(200):
             outcomes = await settle_all(

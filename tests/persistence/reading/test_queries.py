@@ -8,7 +8,9 @@ import pytest
 import trio
 
 from tenure.errors import Closed, InvalidInput, LimitReached, StoreBroken
+from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, ground_of, open_store
 from tests.kit.faulty_vfs import (
     SYNC_ERROR,
@@ -108,7 +110,7 @@ async def test_a_cancelled_query_is_stopped_and_the_connection_works_on(store: S
 
 async def test_a_half_read_query_leaves_no_read_transaction_behind(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
-    async with open_store(path, limits=Limits(wal_pages=20, query_rows=1)) as store:
+    async with open_store(path, limits=Limits(query_rows=1), seams=Seams(engine=SqliteOptions(wal_pages=20))) as store:
         await own(store)
         async with store.read_connection() as connection:
             for n in range(80):

@@ -10,8 +10,8 @@ import trio
 
 from tenure.errors import Internal, NotFound
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.seams.executors import InlineExecutor
-from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, open_store
 from tests.kit.stores import (
@@ -66,7 +66,7 @@ async def test_what_a_read_raises_leaves_as_it_is_and_the_connection_works_on(st
 
 async def test_no_read_transaction_outlives_its_call_so_that_the_log_is_recycled(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
-    async with open_store(path, limits=Limits(wal_pages=20)) as store:
+    async with open_store(path, seams=Seams(engine=SqliteOptions(wal_pages=20))) as store:
         await own(store)
         for n in range(80):
             await store.commit(message(store, f"m-{n}"))

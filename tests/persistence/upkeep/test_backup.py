@@ -12,7 +12,8 @@ import trio
 
 from tenure.errors import CannotOpen, Corrupt, DiskFull, Error, InvalidInput, NotADatabase, SchemaMismatch, StoreLocked
 from tenure.persistence.engines.sqlite.copies import copying as sqlite_copying
-from tenure.persistence.seams.limits import Limits
+from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.backup import (
     back_up,
@@ -63,7 +64,7 @@ async def test_a_backup_while_commits_go_on_is_consistent(tmp_path: Path, monkey
     monkeypatch.setattr(sqlite_copying, "_STEP_PAGES", 1)
     path = tmp_path / "a.db"
     await fill(path)
-    async with open_store(path, limits=Limits(wal_pages=1)) as store:
+    async with open_store(path, seams=Seams(engine=SqliteOptions(wal_pages=1))) as store:
         await store.commit(message(store, "big", payload=b'"' + b"x" * 6_000_000 + b'"'))
 
         async def go_on(task_status: trio.TaskStatus[None]) -> None:

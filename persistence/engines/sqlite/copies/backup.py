@@ -12,6 +12,7 @@ from typing import final
 import apsw
 
 from tenure.errors import StoreLocked
+from tenure.persistence.engines.engine import Copy
 from tenure.persistence.engines.sqlite.errors import close_quietly
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system
@@ -21,7 +22,6 @@ from tenure.persistence.seams.files import Files
 from tenure.persistence.seams.locks import Locks
 
 from .copying import (
-    Copy,
     check_source,
     check_target,
     connect,

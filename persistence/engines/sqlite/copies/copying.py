@@ -11,7 +11,7 @@ import apsw
 from attrs import frozen
 
 from tenure.errors import CannotOpen, Contended, Corrupt, StoreLocked
-from tenure.persistence.engines.engine import UnknownOutcome
+from tenure.persistence.engines.engine import Copy, UnknownOutcome
 from tenure.persistence.engines.sqlite.errors import mapped_errors
 from tenure.persistence.engines.sqlite.migrations import check_known
 from tenure.persistence.engines.sqlite.preflight import COPY_SUFFIX, check_names, check_path, mapped_os_errors
@@ -20,28 +20,6 @@ from tenure.persistence.seams.files import Files, folder_of
 
 _STEP_PAGES: Final = 2_000
 _LEFT: Final = ("", "-journal", "-wal", "-shm")
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class Copy:
-    """What was copied.
-
-    Attributes:
-        path: The new file.
-        size: Its length in bytes.
-        schema_version: Version of the schema.
-        last_fence_token: The last token that was minted; in a restored store, raised by `tokens.TOKEN_RAISE`.
-        rows: Rows by table.
-        held: Runtimes that a restore held, because a run of theirs was unfinished; none in a backup.
-    """
-
-    path: str
-    size: int
-    schema_version: int
-    last_fence_token: int
-    rows: Mapping[str, int]
-    held: int = 0
 
 
 @final

@@ -1,0 +1,47 @@
+"""Which engine a target leads to: the one place where a scheme is looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from tenure.errors import InvalidInput, Unsupported
+from tenure.persistence.model.arguments import is_a
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
+
+from .engine import Door, MakeDoor
+from .sqlite.door import SqliteDoor
+
+NO_SCHEME: Final = ""
+"""A path, or ``:memory:``."""
+
+ENGINES: Final[Mapping[str, MakeDoor]] = {NO_SCHEME: SqliteDoor, "sqlite": SqliteDoor}
+"""By the scheme of a URL."""
+
+
+def door_to(target: str | os.PathLike[str], limits: Limits | None = None, seams: Seams | None = None) -> Door:
+    """The door to the store that a target names; nothing is touched. Defaults for None.
+
+    Raises:
+        Unsupported: A URL that this version has no engine for.
+        InvalidInput: Not a target; or options that the engine does not have.
+    """
+    text = text_of_target(target)
+    scheme, separator, _ = text.partition("://")
+    make = ENGINES.get(scheme if separator else NO_SCHEME)
+    if make is None:
+        raise Unsupported(what=f"the engine of {scheme}://")
+    return make(text, Limits() if limits is None else limits, Seams() if seams is None else seams)
+
+
+def text_of_target(target: str | os.PathLike[str]) -> str:
+    """A target as text. Raises `InvalidInput`."""
+    try:
+        text = os.fspath(target)
+    except TypeError as exc:
+        raise InvalidInput(detail=str(exc), field="target") from exc
+    if not is_a(text, str):
+        raise InvalidInput(detail="a path is text, and not bytes", field="target")
+    return text

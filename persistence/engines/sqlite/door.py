@@ -1,0 +1,95 @@
+"""What a path leads to: one SQLite store, to be opened, looked into or copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+from tenure.errors import CannotOpen
+from tenure.persistence.engines.engine import Copy, LogCut
+from tenure.persistence.engines.sqlite.copies.backup import Copier
+from tenure.persistence.engines.statements import load_statements
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
+
+from .engine import SqliteEngine
+from .looking import SqliteLook, check_store
+from .options import sqlite_options
+from .preflight import mapped_os_errors
+from .target import MEMORY, new_path_of, path_of
+
+
+@final
+class SqliteDoor:
+    """See `Door`."""
+
+    def __init__(self, target: str, limits: Limits, seams: Seams) -> None:
+        """Raises `InvalidInput` where the target is not a path, or the options are another engine's."""
+        self._target = target
+        self._path = path_of(target)
+        self._options = sqlite_options(seams)
+        self._limits = limits
+        self._seams = seams
+
+    @property
+    def strongest(self) -> DurabilityClass:
+        """See `Door.strongest`."""
+        return DurabilityClass.MEMORY if self._path == MEMORY else DurabilityClass.DISK
+
+    def engine(self, durability: DurabilityClass) -> SqliteEngine:
+        """See `Door.engine`."""
+        return SqliteEngine(self._path, load_statements(), durability, self._limits, self._seams)
+
+    def look(self) -> SqliteLook:
+        """See `Door.look`."""
+        return SqliteLook(self._path, self.engine(DurabilityClass.DISK), self._seams)
+
+    def back_up(self, target: str, /) -> SqliteCopying:
+        """See `Door.back_up`."""
+        copier, made = self._copier(), new_path_of(target)
+        return SqliteCopying(copier, lambda: copier.backup(self._path, made))
+
+    def restore(self, backup: str, /, *, run_unfinished: bool) -> SqliteCopying:
+        """See `Door.restore`."""
+        copier, brought, made = self._copier(), path_of(backup), new_path_of(self._target)
+        return SqliteCopying(copier, lambda: copier.restore(brought, made, run_unfinished=run_unfinished))
+
+    def cut_log(self) -> LogCut:
+        """See `Door.cut_log`."""
+        engine = SqliteEngine(
+            self._path, load_statements(), DurabilityClass.DISK, self._limits, self._seams, cut_damage=True
+        )
+        with mapped_os_errors(self._path):
+            check_store(self._path, self._seams.files, self._options.vfs)
+        connection = engine.open()
+        try:
+            if not engine.alone:
+                detail = "hosts have it open; a log that they go on in is not damaged"
+                raise CannotOpen(path=self._path, detail=detail)
+            row = connection.one("ownership.last_token")
+        finally:
+            connection.close(checkpoint=False)
+            engine.close()
+        return LogCut(cut=engine.has_cut, last_fence_token=row[0] if row else 0)
+
+    def _copier(self) -> Copier:
+        return Copier(self._seams.files, self._seams.locks, self._limits.busy_s, self._seams.random)
+
+
+@final
+class SqliteCopying:
+    """See `Copying`."""
+
+    def __init__(self, copier: Copier, make: Callable[[], Copy]) -> None:
+        """Make nothing yet."""
+        self._copier = copier
+        self._make = make
+
+    def copy(self) -> Copy:
+        """See `Copying.copy`."""
+        return self._make()
+
+    def stop(self) -> None:
+        """See `Copying.stop`."""
+        self._copier.stop()

@@ -1,0 +1,60 @@
+"""Looking into a SQLite store from outside.
+
+A look holds the store's lock as a host does, so that nobody can be alone and replace the log under it. Where no host has the
+store open it does what every open does before it reads (design §3): it writes the log that a dead host left anew, and clears
+its mark.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from tenure.errors import CannotOpen, NotADatabase
+from tenure.persistence.engines.engine import ReadConnection
+from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
+from tenure.persistence.engines.sqlite.files.mounts import check_file_system
+from tenure.persistence.seams.files import Files
+from tenure.persistence.seams.seams import Seams
+
+from .engine import SqliteEngine
+from .options import sqlite_options
+from .preflight import check_names, check_path, mapped_os_errors
+from .target import MEMORY
+
+
+@final
+class SqliteLook:
+    """See `Look`."""
+
+    def __init__(self, path: str, engine: SqliteEngine, seams: Seams) -> None:
+        """Touch nothing yet."""
+        options = sqlite_options(seams)
+        self._path = path
+        self._engine = engine
+        self._vfs = options.vfs
+        self._files = seams.files
+        self._held = DatabaseFiles(path, seams.files, seams.locks, shared=not options.one_connection, vfs=options.vfs)
+
+    def open(self) -> tuple[ReadConnection, bool]:
+        """See `Look.open`."""
+        with mapped_os_errors(self._path):
+            check_store(self._path, self._files, self._vfs)
+            self._held.prepare()
+            alone = self._held.alone
+            return self._engine.open_look(self._held), alone
+
+    def close(self) -> None:
+        """See `Look.close`."""
+        self._held.close()
+
+
+def check_store(path: str, files: Files, vfs: str | None) -> None:
+    """Look at what stands under a path before anything is opened there, as an open of a host does; it must be a store."""
+    if path == MEMORY or not files.exists(path):
+        raise CannotOpen(path=path, detail="there is no such file")
+    if vfs is None:
+        check_file_system(path)
+        check_names(path)
+    check_path(path, files, vfs)
+    if files.size(path) == 0:
+        raise NotADatabase(path=path, detail="it is empty")
