@@ -50,6 +50,7 @@ from .writing.closing import (
 )
 from .writing.ground import Ground
 from .writing.group import GroupRunner
+from .writing.inside import Inside
 from .writing.writer import (
     Writer,
     WriterStatistics,
@@ -78,6 +79,7 @@ class Store:
         self._readers = Readers(opened.engine, opened.connection, executor, seams.reader_executor, limits, self._writer)
         closing = Closing(self._writer, self._readers, opened, executor, seams)
         self._ground = Ground(opened, self._writer, self._readers, closing, limits=limits, seams=seams)
+        self._inside = Inside(opened.connection, runner, self._writer, executor)
         self.runtimes = RuntimeContract(self._ground)
         self.operations = OperationsContract(self)
         self.credentials = CredentialsContract(self, opened.engine.authority_key)
@@ -263,6 +265,12 @@ class Store:
 def ground_of(store: Store) -> Ground:
     """What the house asks of a store, and users do not."""
     return store._ground  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - users see what they may call
+
+
+def inside_of(store: Store) -> Inside:
+    """The inside of an open store, for tests and the proof alone."""
+    # No verb of a store: this is the only way to it.
+    return store._inside  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 @guarded

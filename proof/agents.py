@@ -17,6 +17,7 @@ from attrs import field, frozen
 from tenure.errors import DiskFull
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.store import inside_of
 from tenure.supervisor.opening import open_supervisor
 from tenure.supervisor.runs.behaviour import Behaviour
 from tenure.supervisor.runs.run import Run
@@ -42,8 +43,6 @@ from .invariants import (
     open_real,
 )
 from .watching import (
-    database,
-    statements,
     watch,
 )
 
@@ -206,17 +205,16 @@ async def _recover(machine: Machine, world: World, history: History, crash_after
 
 
 def _unfinished(supervisor: Supervisor) -> bool:
-    db = database(supervisor.store)
-    return bool(db.execute("SELECT 1 FROM inputs WHERE finished_at IS NULL LIMIT 1").fetchall())
+    return bool(inside_of(supervisor.store).rows("SELECT 1 FROM inputs WHERE finished_at IS NULL LIMIT 1"))
 
 
 async def _compare(supervisor: Supervisor, world: World, history: History) -> None:
-    db = database(supervisor.store)
-    check(Rows(db=db, statements=statements(supervisor.store), history=history))
-    rows: Any = db.execute(
+    inside = inside_of(supervisor.store)
+    check(Rows(inside=inside, history=history))
+    rows = inside.rows(
         "SELECT idempotency_key, phase FROM inputs JOIN runtimes USING (runtime) WHERE runtime_id = ? ORDER BY admission",
-        (WORKER,),
-    ).fetchall()
+        WORKER,
+    )
     ended = {int(key.removeprefix("task-")): phase for key, phase in rows}
     lost = set(history.acknowledged("task")) - set(ended)
     assert not lost, f"tasks {lost} were accepted and are lost"
@@ -236,6 +234,5 @@ async def _compare(supervisor: Supervisor, world: World, history: History) -> No
 
 
 async def _conversation(supervisor: Supervisor, runtime_id: str) -> list[Any]:
-    db = database(supervisor.store)
-    known: Any = db.execute("SELECT runtime FROM runtimes WHERE runtime_id = ?", (runtime_id,)).fetchall()
+    known = inside_of(supervisor.store).rows("SELECT runtime FROM runtimes WHERE runtime_id = ?", runtime_id)
     return await supervisor.read_session(runtime_id) if known else []

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 from attrs import field, frozen
 
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.writing.inside import Inside
 from tenure.testing.history import History
-
-if TYPE_CHECKING:
-    import apsw
 
 Promised = Sequence[tuple[str, Any]]
 
@@ -23,18 +21,21 @@ class Rows:
     """A store after a crash, as a facet looks at it.
 
     Attributes:
-        db: For SQL over everything.
-        statements: For the facet's own reads.
+        inside: For SQL over everything.
         history: What was promised.
     """
 
-    db: apsw.Connection
-    statements: Statements
+    inside: Inside
     history: History
+
+    @property
+    def statements(self) -> Statements:
+        """For the facet's own reads."""
+        return self.inside.statements
 
     def of(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """Rows of a query."""
-        return self.db.execute(sql, bindings).fetchall()
+        return self.inside.rows(sql, *bindings)
 
     def none(self, sql: str, what: str) -> None:
         """Raise if the query finds anything."""

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from tenure.errors import NotFound
 from tenure.persistence.model.values import DurabilityClass
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store, inside_of, open_store
 from tenure.testing.history import History
 from tenure.testing.invariants import Invariant, Reopening
 from tenure.testing.machine import Machine
@@ -18,9 +18,7 @@ from tenure.testing.machine import Machine
 from .facet import Rows
 from .facets import check
 from .watching import (
-    database,
     state_of,
-    statements,
 )
 
 WAL_PAGES: Final = 60
@@ -47,12 +45,12 @@ class WholeState:
         self._check_groups(store, history, state)
         seen = self._seen.setdefault(history, set())
         if state not in seen:
-            check(Rows(db=database(store), statements=statements(store), history=history))
+            check(Rows(inside=inside_of(store), history=history))
             seen.add(state)
         return state
 
     def _check_groups(self, store: Store, history: History, state: bytes) -> None:
-        hosts: Any = database(store).execute("SELECT incarnation, group_number FROM hosts").fetchall()
+        hosts = inside_of(store).rows("SELECT incarnation, group_number FROM hosts")
         landed: dict[str, int] = dict(hosts)
         for incarnation, group in _last_of_each(history.acknowledged("group")).items():
             assert incarnation in landed, f"host {incarnation} and its {group} groups were acknowledged and are lost"

@@ -6,8 +6,9 @@ It looks below the public verbs on purpose. A promise is checked against all row
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -27,16 +28,14 @@ from tenure.persistence.facets.records import (
 )
 from tenure.persistence.facets.runs import entries, runs
 from tenure.persistence.facets.state import state
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, inside_of
 from tenure.persistence.writing.group import (
     GroupBroken,
-    GroupRunner,
     Outcome,
 )
+from tenure.persistence.writing.inside import Inside
+from tenure.persistence.writing.writer import CarryOut
 from tenure.testing.history import Witness
-
-if TYPE_CHECKING:
-    import apsw
 
 Promises = Callable[[Change, Any], Sequence[tuple[str, Any]]]
 """What is promised by the answer to a change: subjects and values for the witness."""
@@ -62,23 +61,13 @@ _MAY_WRITE_NOTHING: Final = (
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def database(store: Store) -> apsw.Connection:
-    """The connection that writes; on a machine of the kit everything runs on one thread."""
-    return cast("apsw.Connection", cast("Any", store)._opened.connection._db)  # noqa: SLF001 - see the module
-
-
-def statements(store: Store) -> Statements:
-    """The named statements, on the connection that writes."""
-    return cast("Statements", cast("Any", store)._opened.connection)  # noqa: SLF001 - see the module
-
-
 def state_of(store: Store) -> bytes:
     """A digest of every row of the store but those of its hosts."""
-    db = database(store)
+    inside = inside_of(store)
     digest = hashlib.blake2b(digest_size=16)
-    for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall():
+    for (table,) in inside.rows("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"):
         if table != _OF_HOSTS:
-            digest.update(_encode((table, db.execute(f'SELECT * FROM "{table}"').fetchall())))  # noqa: S608 - from the schema
+            digest.update(_encode((table, inside.rows(f'SELECT * FROM "{table}"'))))  # noqa: S608 - from the schema
     return digest.digest()
 
 
@@ -91,12 +80,11 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
         promises: What an answer promises.
         landed: Collects the types of changes that landed.
     """
-    runner: GroupRunner = cast("Any", store)._writer._runner  # noqa: SLF001 - see the module
-    carry_out = runner.run
+    inside = inside_of(store)
     left = [b""]
 
-    def run(group: int, commits: Sequence[Commit]) -> list[Outcome]:
-        name = (runner.host.incarnation, group)
+    def run(carry_out: CarryOut, group: int, commits: Sequence[Commit]) -> list[Outcome]:
+        name = (inside.incarnation, group)
         witness.attempted("group", name)
         empty = all(isinstance(change, _MAY_WRITE_NOTHING) for commit in commits for change in commit.changes)
         if empty:
@@ -107,7 +95,7 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
             if any(exc.in_doubt):
                 witness.in_doubt("group", name)
             raise
-        check_records(runner, statements(store))
+        check_records(inside)
         written = [
             (commit, outcome)
             for commit, outcome in zip(commits, outcomes, strict=True)
@@ -123,10 +111,10 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
             witness.noted("state", (*name, left[0]))
         return outcomes
 
-    runner.run = run  # type: ignore[method-assign]
+    inside.observe(lambda carry_out: partial(run, carry_out))
 
 
-def check_records(runner: GroupRunner, stored: Statements) -> None:
+def check_records(inside: Inside) -> None:
     """What the writer keeps in hand from group to group is what is stored."""
     find: dict[str, Callable[[Statements, Any], object]] = {
         runtimes.RECORD: runtimes.find,
@@ -134,8 +122,8 @@ def check_records(runner: GroupRunner, stored: Statements) -> None:
         run_records.RECORD: run_records.find,
         streams.RECORD: streams.find,
     }
-    for (kind, key), record in cast("Any", runner)._records.found.items():  # noqa: SLF001 - see the module
-        assert find[kind](stored, key) == record, f"the {kind} {key} in hand is not what is stored"
+    for (kind, key), record in cast("Mapping[tuple[str, Any], object]", inside.kept).items():
+        assert find[kind](inside.statements, key) == record, f"the {kind} {key} in hand is not what is stored"
 
 
 def _tell(commit: Commit, result: CommitResult, witness: Witness, promises: Promises) -> None:

@@ -176,6 +176,13 @@ class WriteConnection(Reading, Querying, Protocol):
         """
         ...
 
+    def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
+        """Execute any SQL of the engine, unnamed and unchecked; its rows. For tests and the proof (`writing.inside`).
+
+        Raises what the driver raises: there are values that an engine cannot store.
+        """
+        ...
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open: some errors end it."""

@@ -109,6 +109,7 @@ class GroupRunner:
     Attributes:
         host: The row that groups are written under.
         renewed_at: Boot clock when the last group that landed wrote the lease.
+        records: What is cached from group to group.
         rejoined: Set where the host was judged dead and has a new row since; whoever reads it takes it away.
     """
 
@@ -130,7 +131,7 @@ class GroupRunner:
         }
         self.host = host
         self._registry = registry
-        self._records = Records()
+        self.records = Records()
         self._durability = durability
         self._limits = limits
         self._boot_clock = seams.boot_clock
@@ -225,13 +226,13 @@ class GroupRunner:
             begun = self._connection.begin(
                 StartingGroup(self.host.host, group, [commits[index] for index in waiting], synced=synced)
             )
-            self._records.begin_group(begun.version)
+            self.records.begin_group(begun.version)
             if not begun.alive:
                 self._check_lost()
                 raise Closed(what="store")  # noqa: TRY301 - one way out for whatever ends the whole try
             tx = Transaction(
                 self._connection,
-                self._records,
+                self.records,
                 host=self.host.host,
                 group=group,
                 now=begun.now,
@@ -245,7 +246,7 @@ class GroupRunner:
                 written = written or (isinstance(outcome, CommitResult) and outcome.written)
             current = None
             if written:
-                self._records.end_group(self._connection.commit())
+                self.records.end_group(self._connection.commit())
                 self.renewed_at = renewed_at
             else:
                 # Only refusals and repeats: there is nothing to put on disk, and no group of this number.
@@ -317,7 +318,7 @@ class GroupRunner:
         return self._durability
 
     def _roll_back(self) -> None:
-        self._records.clear()  # first: whatever was changed in hand is not on disk
+        self.records.clear()  # first: whatever was changed in hand is not on disk
         self._connection.rollback()
 
     def _undo(self) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, final
 
 import trio
@@ -62,6 +62,10 @@ class WriterStatistics:
     log_pages: int
 
 
+CarryOut = Callable[[int, Sequence[Commit]], list[Outcome]]
+"""Carries out the group of a number; see `GroupRunner.run`."""
+
+
 @final
 class Writer:
     """Takes what waits, commits it as a group, tells everybody. One task runs it.
@@ -73,12 +77,14 @@ class Writer:
         broken_event: Set with it, and at an orderly end.
         host: The row of the group that was heard of last.
         renewed_at: Boot clock of that host's last renewal.
+        carry_out: Carries out one group, on the executor. What watches groups puts itself around it.
         on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
     """
 
     def __init__(self, runner: GroupRunner, executor: Executor, limits: Limits, connection: WriteConnection) -> None:
         """Bind the writer to what carries groups out; `run` must then be started once."""
         self._runner = runner
+        self.carry_out: CarryOut = runner.run
         self._executor = executor
         self._connection = connection
         self.limits = limits
@@ -255,7 +261,7 @@ class Writer:
         # when its outcomes arrive, and not by this task a turn of the loop later: a lone commit would wait for that turn.
         with trio.CancelScope(shield=True) as self._shield:
             await self._executor.run(
-                lambda: capture(self._runner.run, group, commits), functools.partial(self._arrived, group, batch)
+                lambda: capture(self.carry_out, group, commits), functools.partial(self._arrived, group, batch)
             )
         if self._taken:
             self._stop("the store was closed before the verdict", in_doubt=batch)

@@ -6,7 +6,7 @@ groups and never on close.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, final
 
@@ -75,6 +75,10 @@ class Writer(Connection):
     def key(self, table: str, /) -> int:
         """See `WriteConnection.key`."""
         return self._keys.next(table)
+
+    def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
+        """See `WriteConnection.raw`."""
+        return self._db.execute(sql, tuple(parameters)).fetchall()
 
     @property
     def in_transaction(self) -> bool:

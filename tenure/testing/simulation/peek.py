@@ -6,16 +6,13 @@ is read here is what is committed, on the host's own connection, and nothing of 
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-import apsw
-
+from tenure.persistence.store import inside_of
 from tenure.supervisor.supervisor import Supervisor
 
 
 def rows(supervisor: Supervisor, sql: str, *parameters: str | int) -> list[tuple[Any, ...]]:
     """Every row of a query."""
-    # The store gives raw SQL to nobody; a simulation must not ask by the ways that it judges.
-    opened: Any = supervisor.store._opened  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    connection = cast("apsw.Connection", opened.connection._db)  # noqa: SLF001
-    return connection.execute(sql, parameters).fetchall()
+    # A simulation must not ask by the ways that it judges.
+    return inside_of(supervisor.store).rows(sql, *parameters)

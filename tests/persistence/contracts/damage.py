@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import apsw
 
 from tenure import Store
 from tenure.errors import Error
-from tenure.persistence.commits.transaction import Records
 from tenure.persistence.engines.sqlite.migrations import schema_files
+from tenure.persistence.store import inside_of
 
 Rows = dict[str, list[tuple[Any, ...]]]
 Calls = dict[str, Callable[[], Awaitable[Any]]]
@@ -41,24 +41,7 @@ async def execute(store: Store, sql: str, *parameters: Any) -> list[tuple[Any, .
 
 async def batch(store: Store, statements: list[tuple[str, tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
     """Run several statements in one go; the rows of the last."""
-    executor: Any = vars(store)["_executor"]
-    opened: Any = vars(store)["_opened"]
-    writing: object = vars(store)["_writer"]
-    runner: object = vars(writing)["_runner"]
-    records = cast("Records", vars(runner)["_records"])
-    writer: object = opened.connection
-    connection = cast("apsw.Connection", vars(writer)["_db"])
-
-    def run() -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = []
-        records.clear()  # as for another program's write: what is in hand is not believed any more
-        with connection:
-            for sql, parameters in statements:
-                found = list(connection.execute(sql, parameters))
-        return found
-
-    found: list[tuple[Any, ...]] = await executor.run(run)
-    return found
+    return await inside_of(store).write_past(statements)
 
 
 def junk(source: random.Random) -> tuple[str, Any]:

@@ -23,7 +23,7 @@ from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, ground_of, inside_of, open_store
 from tests.kit.faulty_vfs import (
     FULL,
     READ_ERROR,
@@ -48,8 +48,7 @@ BIG = b'"' + b"x" * 400_000 + b'"'
 
 async def on_writer(store: Store, use: Callable[[Any], object]) -> None:
     """Do something to the writer's own connection, on its thread."""
-    inside: Any = store
-    await inside._executor.run(lambda: use(inside._opened.connection._db))
+    await inside_of(store).run(lambda connection: use(vars(connection)["_db"]))
 
 
 async def leave_room(store: Store, pages: int) -> None:

@@ -15,7 +15,7 @@ from tenure.persistence.commits.transaction import (
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.inputs import CancelInput
 from tenure.persistence.model.values import InputId
-from tenure.persistence.store import Store, ground_of
+from tenure.persistence.store import Store, ground_of, inside_of
 from tests.kit.stores import (
     OpenMode,
     message,
@@ -37,10 +37,7 @@ def cancel(fence_token: int) -> Commit:
 
 
 def in_hand(store: Store) -> set[Any]:
-    writer: object = vars(store)["_writer"]
-    runner: object = vars(writer)["_runner"]
-    records: Records = vars(runner)["_records"]
-    return set(records.found)
+    return set(inside_of(store).kept)
 
 
 def test_what_another_has_written_is_not_in_hand_any_more() -> None:
