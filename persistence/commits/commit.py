@@ -6,7 +6,8 @@ frozen and carry no callbacks, so that a commit can be replayed, recorded and co
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, final
+from collections.abc import Iterable
+from typing import Any, ClassVar, TypeVar, final
 
 from attrs import frozen
 
@@ -39,6 +40,9 @@ class Change:
     def weight(self) -> int:
         """Payload bytes, as counted against `Limits.group_bytes`."""
         return 0
+
+
+C = TypeVar("C", bound=Change)
 
 
 @final
@@ -91,10 +95,29 @@ class CommitResult:
 
     Attributes:
         group: Number of the group it landed in, for `Store.verdict`.
-        values: One answer a change, in order; each change's docstring says what it is.
+        changes: What was answered: the changes of the commit in order; of a repeat the one that was found to be known.
+        values: Their answers, one each; a change's docstring says what its answer is.
         written: False where the commit was an exact repeat and nothing was written.
     """
 
     group: int
+    changes: tuple[Change, ...]
     values: tuple[Any, ...]
     written: bool = True
+
+    def answer(self, change: Change) -> Any:
+        """The answer to this very change, wherever it stands in the commit. Raises `LookupError`: it has none."""
+        for each, value in zip(self.changes, self.values, strict=True):
+            if each is change:
+                return value
+        message = f"{type(change).__name__} was not answered"
+        raise LookupError(message)
+
+    def answers(self, changes: Iterable[Change]) -> tuple[Any, ...]:
+        """The answers to these very changes, in their order. Raises as `answer`."""
+        return tuple([self.answer(each) for each in changes])
+
+    def of_kind(self, kind: type[C]) -> list[tuple[C, Any]]:
+        """Every change of a kind with its answer, in the order of the commit."""
+        answered = zip(self.changes, self.values, strict=True)
+        return [(change, value) for change, value in answered if isinstance(change, kind)]

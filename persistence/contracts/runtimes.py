@@ -9,12 +9,13 @@ the cancellation comes at the next checkpoint.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, final
+from typing import Final, final
 
 from tenure.errors import InvalidInput, InvalidSnapshot, ReadFailed, SessionKeyMismatch
 from tenure.persistence.commits.commit import (
     Change,
     Commit,
+    CommitResult,
 )
 from tenure.persistence.facets.conversation import snapshots
 from tenure.persistence.facets.conversation.snapshots import (
@@ -104,20 +105,21 @@ class RuntimeContract:
         """
         target, run = check_runtime_id(runtime_id), RunId(run_id)
         snapshot = decode_snapshot(session_delta.session_snapshot)
-        values = await self._write(
+        mint = MintReceipt(
+            runtime_id=target,
+            run_id=run,
+            boundary=RunApplyBoundary(boundary),
+            contributing_input_ids=tuple(InputId(each) for each in contributing_input_ids),
+            any_run=True,
+        )
+        result = await self._write(
             target,
             fence,
             WriteSnapshot(runtime_id=target, snapshot=snapshot),
-            MintReceipt(
-                runtime_id=target,
-                run_id=run,
-                boundary=RunApplyBoundary(boundary),
-                contributing_input_ids=tuple(InputId(each) for each in contributing_input_ids),
-                any_run=True,
-            ),
+            mint,
             PersistInputs(runtime_id=target, states=_states(input_updates), stamped_by=run),
         )
-        receipt: RunBoundaryReceipt = values[1]
+        receipt: RunBoundaryReceipt = result.answer(mint)
         return receipt
 
     async def atomic_apply(
@@ -260,7 +262,7 @@ class RuntimeContract:
         except InvalidSnapshot:
             expected = b""  # bytes that are no envelope are not what is stored
         change = ReplaceSnapshot(runtime_id=target, expected=expected, snapshot=replacement)
-        (replaced,) = await self._write(target, fence, change)
+        replaced: bool = (await self._write(target, fence, change)).answer(change)
         return bool(replaced)
 
     # Inputs
@@ -361,9 +363,8 @@ class RuntimeContract:
         target = check_runtime_id(runtime_id)
         return await self._store.read(lambda statements: lifecycle.find_record(statements, target))
 
-    async def _write(self, runtime_id: LogicalRuntimeId, fence: int | None, *changes: Change) -> tuple[Any, ...]:
-        result = await self._store.bring(Commit(runtime_id=runtime_id, fence_token=fence, changes=changes))
-        return result.values
+    async def _write(self, runtime_id: LogicalRuntimeId, fence: int | None, *changes: Change) -> CommitResult:
+        return await self._store.bring(Commit(runtime_id=runtime_id, fence_token=fence, changes=changes))
 
 
 def _states(given: Iterable[AnyInputState]) -> tuple[InputState, ...]:

@@ -305,12 +305,12 @@ class GroupRunner:
             if handler.replay is not None:
                 known = handler.replay(tx, change)
                 if known is not None:
-                    return CommitResult(group=tx.group, values=(known,), written=False)
+                    return CommitResult(group=tx.group, changes=(change,), values=(known,), written=False)
         for handler, change in pairs:
             if handler.check is not None:
                 handler.check(tx, change)
         values: tuple[Any, ...] = tuple([handler.apply(tx, change) for handler, change in pairs])
-        return CommitResult(group=tx.group, values=values)
+        return CommitResult(group=tx.group, changes=commit.changes, values=values)
 
     def _durability_of(self, *, synced: bool) -> DurabilityClass:
         if synced and self._durability is DurabilityClass.OS:

@@ -9,8 +9,9 @@ from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.commits.commit import CommitResult
 from tenure.persistence.facets.inbox.inputs import AcceptedInput
-from tenure.persistence.facets.runs.runs import InputEnded
-from tenure.persistence.facets.runs.sends import Sent
+from tenure.persistence.facets.inbox.receipts import MintReceipt
+from tenure.persistence.facets.runs.runs import ConsumeInput, InputEnded, RejectInput
+from tenure.persistence.facets.runs.sends import Send, Sent
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
@@ -75,24 +76,26 @@ class Publishing:
 
     def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
         """See `Publisher.run_committed`."""
-        receipt = next(value for value in result.values if isinstance(value, RunBoundaryReceipt))
-        for value in result.values:
-            if isinstance(value, Sent):
-                if value.refused is None:
-                    self._wake(value.target)
-                else:
-                    self._log.send_refused(actor.facts.runtime_id, value.target, value.refused)
-            elif isinstance(value, InputEnded):
-                rejected = value.phase is InputPhase.ABANDONED
-                outcome = Outcome(
-                    phase=value.phase,
-                    reason=AbandonReason.REJECTED if rejected else None,
-                    error=value.error,
-                    receipt=None if rejected else receipt,
-                )
-                self._tickets.settle(actor.facts.runtime_id, value.input_id, outcome)
-                if rejected:
-                    self._log.dead(actor.facts.runtime_id, [value.input_id], AbandonReason.REJECTED, value.error)
+        receipt: RunBoundaryReceipt
+        ((_, receipt),) = result.of_kind(MintReceipt)
+        sent: list[Sent] = [value for _, value in result.of_kind(Send)]
+        for value in sent:
+            if value.refused is None:
+                self._wake(value.target)
+            else:
+                self._log.send_refused(actor.facts.runtime_id, value.target, value.refused)
+        ended: list[InputEnded] = [value for kind in (ConsumeInput, RejectInput) for _, value in result.of_kind(kind)]
+        for each in ended:
+            rejected = each.phase is InputPhase.ABANDONED
+            outcome = Outcome(
+                phase=each.phase,
+                reason=AbandonReason.REJECTED if rejected else None,
+                error=each.error,
+                receipt=None if rejected else receipt,
+            )
+            self._tickets.settle(actor.facts.runtime_id, each.input_id, outcome)
+            if rejected:
+                self._log.dead(actor.facts.runtime_id, [each.input_id], AbandonReason.REJECTED, each.error)
 
     def inputs_consumed(
         self, actor: RuntimeActor, input_ids: tuple[InputId, ...], receipt: RunBoundaryReceipt, /

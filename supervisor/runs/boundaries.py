@@ -90,8 +90,9 @@ class Boundaries:
             flight, RunApplyBoundary.RUN_CHECKPOINT, self._batch.newcomers(), lambda: last, self._on_boundary
         )
         flight.begun = True
-        receipt: RunBoundaryReceipt = result.values[-len(last) - 1]
-        joined: tuple[BatchMember, ...] = result.values[-1]
+        receipt: RunBoundaryReceipt
+        ((_, receipt),) = result.of_kind(MintReceipt)
+        joined: tuple[BatchMember, ...] = result.answer(stage)
         return receipt, joined
 
     async def finish(self, last: Callable[[], list[Change]], on_settled: Callable[[Outcome], None]) -> None:

@@ -32,10 +32,12 @@ from tenure.persistence.commits.commit import (
     Change,
     CommitResult,
 )
+from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.runs.runs import (
     ChargeCrash,
     FailRun,
+    FinishRun,
     RunBegun,
     UnstageRun,
 )
@@ -303,18 +305,17 @@ class Execution:
     def _finished(self, actor: RuntimeActor, run: RunParts, outcome: Outcome) -> None:
         if not isinstance(outcome, CommitResult):
             return
-        answers = list(outcome.values)
-        verbs = [answers.pop() for decision in reversed(run.decisions) for _ in decision.changes][::-1]
-        consumed: tuple[InputId, ...] = answers.pop()
-        receipt: RunBoundaryReceipt = answers.pop()
+        receipt: RunBoundaryReceipt
+        consumed: tuple[InputId, ...]
+        ((_, receipt),) = outcome.of_kind(MintReceipt)
+        ((_, consumed),) = outcome.of_kind(FinishRun)
         actor.publish_run(LifecycleEvent.FINISH_RUN)
         if run.unseen:
             actor.facts.has_work = True  # queued again by this commit
         self._publisher.run_committed(actor, outcome)
         self._publisher.inputs_consumed(actor, consumed, receipt)
         for decision in run.decisions:
-            mine, verbs = verbs[: len(decision.changes)], verbs[len(decision.changes) :]
-            actor.publish_event(decision, tuple(mine))
+            actor.publish_event(decision, outcome.answers(decision.changes))
 
     def _failed(
         self, actor: RuntimeActor, policy: RestartPolicy, decision: Decision, failed: FailRun, outcome: Outcome

@@ -87,7 +87,7 @@ def seen_before_stored(patch: pytest.MonkeyPatch) -> None:
         changes = decide()
         if any(isinstance(change, entries.RecordEntry) for change in changes):
             self.submit(*changes)
-            return CommitResult(group=0, values=(None,) * len(changes))
+            return CommitResult(group=0, changes=tuple(changes), values=(None,) * len(changes))
         return await real(self, decide, on_settled)
 
     patch.setattr(CommitChannel, "decide_in_turn", commit)
