@@ -11,14 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar, final
 
-from tenure.errors import (
-    Closed,
-    Contended,
-    InvalidInput,
-    NotFound,
-    StoreBroken,
-    WeakDurability,
-)
+from tenure.errors import Closed, Contended, InvalidInput, NotFound, StoreBroken
 
 from .commits.commit import Commit, CommitResult
 from .commits.rows import OPTIONAL_NUMBER, check_row
@@ -34,7 +27,7 @@ from .engines.engine import Statements
 from .facets.catalog import FACETS
 from .facets.pruning import Pruned
 from .model.arguments import checked
-from .model.values import DurabilityClass, DurabilityTier
+from .model.values import DurabilityClass, DurabilityTier, chosen_class
 from .reading.readers import Readers
 from .reading.user_connection import QueryConnection
 from .seams.executors import Executor
@@ -43,18 +36,11 @@ from .seams.limits import Limits
 from .seams.nursery import background
 from .seams.seams import Seams
 from .upkeep.prune import prune
-from .writing.closing import (
-    Closing,
-    Opened,
-    open_when_free,
-)
+from .writing.closing import Closing, Opened, open_when_free
 from .writing.ground import Ground
 from .writing.group import GroupRunner
 from .writing.inside import Inside
-from .writing.writer import (
-    Writer,
-    WriterStatistics,
-)
+from .writing.writer import Writer, WriterStatistics
 
 T = TypeVar("T")
 
@@ -313,7 +299,7 @@ async def open_store(
     limits = limits or Limits()
     seams = seams or Seams()
     door = door_to(target, limits, seams)
-    durability = _durability_of(door.strongest, durability)
+    durability = chosen_class(durability, door.strongest)
     engine = door.engine(durability)
     executor = seams.writer_executor()
     try:
@@ -331,14 +317,3 @@ async def open_store(
         with body:
             await to_the_end(ground.close)
     body.reraise()
-
-
-def _durability_of(strongest: DurabilityClass, asked: DurabilityClass | str | None) -> DurabilityClass:
-    try:
-        durability = strongest if asked is None else DurabilityClass(asked)
-    except ValueError as exc:
-        classes = ", ".join(DurabilityClass)
-        raise InvalidInput(detail=f"{asked!r} is none of {classes}", field="durability") from exc
-    if not strongest.covers(durability):
-        raise WeakDurability(asked=durability, given=strongest)
-    return durability

@@ -10,7 +10,9 @@ from typing import Final, cast
 import trio
 
 from tenure.errors import Closed
-from tenure.persistence.model.arguments import check_seconds
+from tenure.persistence.model.numbers import (
+    check_seconds,
+)
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.interrupts import guarded
 from tenure.persistence.seams.limits import Limits

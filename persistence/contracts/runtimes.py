@@ -34,7 +34,9 @@ from tenure.persistence.facets.inbox.receipts import (
 )
 from tenure.persistence.facets.ownership import lifecycle
 from tenure.persistence.facets.ownership.lifecycle import PersistState
-from tenure.persistence.model.arguments import INT_LIMIT, checked
+from tenure.persistence.model.arguments import (
+    checked,
+)
 from tenure.persistence.model.envelope import (
     SessionSnapshot,
     decode_snapshot,
@@ -43,6 +45,9 @@ from tenure.persistence.model.envelope import (
 )
 from tenure.persistence.model.inputs.input_state import INPUT_RECORD_VERSION
 from tenure.persistence.model.lifecycles.lifecycle_record import decode_lifecycle_record
+from tenure.persistence.model.numbers import (
+    INT_LIMIT,
+)
 from tenure.persistence.model.values import check_runtime_id
 
 from .access import Bringing

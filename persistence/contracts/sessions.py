@@ -15,7 +15,9 @@ from tenure.persistence.facets.graph import nodes, reads
 from tenure.persistence.facets.graph.graph import CommitGraph, SaveSessionMeta, TombstoneNodes
 from tenure.persistence.facets.pruning import Prune, PrunedPage, PruneSort
 from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
-from tenure.persistence.model.arguments import checked, shown
+from tenure.persistence.model.arguments import (
+    checked,
+)
 from tenure.persistence.model.graph import (
     ActivePath,
     FullGraph,
@@ -30,6 +32,9 @@ from tenure.persistence.model.graph import (
     VacuumReport,
 )
 from tenure.persistence.model.graph_encoding import encode_commit, encode_session_meta
+from tenure.persistence.model.numbers import (
+    shown,
+)
 from tenure.persistence.model.queued_work import QueuedWorkBatch
 from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, SessionId
 

@@ -20,7 +20,9 @@ from tenure.persistence.facets.state.state import (
     SetValue,
     SweepExpired,
 )
-from tenure.persistence.model.arguments import INT_LIMIT, checked
+from tenure.persistence.model.arguments import (
+    checked,
+)
 from tenure.persistence.model.codec import decode, encode
 from tenure.persistence.model.events.journal import check_stream
 from tenure.persistence.model.execution import (
@@ -31,6 +33,9 @@ from tenure.persistence.model.execution import (
     check_tenant_id,
     encode_execution,
     ttl_seconds,
+)
+from tenure.persistence.model.numbers import (
+    INT_LIMIT,
 )
 from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
 

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from tenure.errors import InvalidInput, Unsupported
-from tenure.persistence.model.arguments import is_a
+from tenure.persistence.model.numbers import (
+    is_a,
+)
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
-from .engine import Door, MakeDoor
+from .door import (
+    Door,
+    MakeDoor,
+)
 from .sqlite.door import SqliteDoor
 
 NO_SCHEME: Final = ""

@@ -7,8 +7,8 @@ A group is one transaction. `WriteConnection.begin` is told all that an engine m
 who writes, how durable, and which runtimes. What ends a group early is one of four: an `Error` (known, nothing landed), `Again`
 (nothing landed, and the same group may land when it is tried once more), `UnknownOutcome` (the store stops), or a defect.
 
-A second engine is written against this module alone: a `Door`, registered by its scheme in `choice`, whose `engine` opens a
-`WriteConnection`; and against the named statements, which it may override.
+A second engine is written against this module and `door`, which has what stands before anything is open. It is registered by
+its scheme in `choice`, and may override named statements.
 """
 
 from __future__ import annotations
@@ -17,10 +17,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, final
 
 from attrs import frozen
-
-from tenure.persistence.model.values import DurabilityClass
-from tenure.persistence.seams.limits import Limits
-from tenure.persistence.seams.seams import Seams
 
 Row = tuple[Any, ...]
 SqlValue = None | int | float | str | bytes
@@ -330,97 +326,3 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give up locks."""
         ...
-
-
-class Look(Protocol):
-    """Looks into a store from outside, beside hosts or without any; registers no host and commits nothing."""
-
-    def open(self) -> tuple[ReadConnection, bool]:
-        """A connection, and whether no host had the store open when the look began. Raises what preflight finds."""
-        ...
-
-    def close(self) -> None:
-        """Give up locks."""
-        ...
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class Copy:
-    """What was copied.
-
-    Attributes:
-        path: The new file.
-        size: Its length in bytes.
-        schema_version: Version of the schema.
-        last_fence_token: The last token that was minted; raised in a restored store.
-        rows: Rows by table.
-        held: Runtimes that a restore held, because a run of theirs was unfinished; none in a backup.
-    """
-
-    path: str
-    size: int
-    schema_version: int
-    last_fence_token: int
-    rows: Mapping[str, int]
-    held: int = 0
-
-
-class Copying(Protocol):
-    """Copies a store, or makes a new one of a copy. `stop` may be called from another thread."""
-
-    def copy(self) -> Copy:
-        """Make it; whole, or nothing of it is left. What a copy that was stopped raises says nothing more."""
-        ...
-
-    def stop(self) -> None:
-        """Have `copy` end soon."""
-        ...
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class LogCut:
-    """What was done to a damaged log.
-
-    Attributes:
-        cut: Whether the log was damaged, and is cut off; else nothing was changed.
-        last_fence_token: The last token that was minted; raised by 2**32 where the log was cut, so that no token that was
-            minted in the part that is lost is minted again.
-    """
-
-    cut: bool
-    last_fence_token: int
-
-
-class Door(Protocol):
-    """What a target leads to before anything is open: one store of one engine. Making it touches nothing."""
-
-    @property
-    def strongest(self) -> DurabilityClass:
-        """The strongest class that a store there can have; its default, too."""
-        ...
-
-    def engine(self, durability: DurabilityClass) -> Engine:
-        """The engine of a host."""
-        ...
-
-    def look(self) -> Look:
-        """A look."""
-        ...
-
-    def back_up(self, target: str, /) -> Copying:
-        """A copy of this store into a new file. Raises `Unsupported` from an engine whose own tools do that."""
-        ...
-
-    def restore(self, backup: str, /, *, run_unfinished: bool) -> Copying:
-        """Make this store, which may not exist, of a copy. Raises `Unsupported` as `back_up`."""
-        ...
-
-    def cut_log(self) -> LogCut:
-        """Cut a damaged log off. Raises `Unsupported` from an engine that keeps its log itself; and what opening raises."""
-        ...
-
-
-MakeDoor = Callable[[str, Limits, Seams], Door]
-"""Makes the door to a target of one engine."""

@@ -23,10 +23,10 @@ from types import FunctionType, NoneType, UnionType
 from typing import Any, Final, Literal, NewType, TypeVar
 
 import attrs
-from attrs import Attribute
 
 from tenure.errors import InvalidInput
 
+from .numbers import INT_LIMIT, shown
 from .texts import text_of
 
 ID_LIMIT: Final = 500
@@ -353,71 +353,3 @@ def _stored_int(value: Any, field: str) -> Any:
 
 def _invalid(value: object, wanted: str, field: str) -> InvalidInput:
     return InvalidInput(detail=f"{shown(value)} is not {wanted}", field=field)
-
-
-# Numbers that users choose, and values for messages
-
-Validator = Callable[[Any, "Attribute[Any]", Any], None]
-
-INT_LIMIT: Final = 2**63
-"""What a stored whole number stays below; engines store 64 bits, signed."""
-
-_SHOWN: Final = 80
-_SHORT: Final = (str, int, float, bool, type(None))
-
-
-def shown(value: object) -> str:
-    """A value for a message, short; of a class that could override `repr` only the name of the class."""
-    if type(value) not in _SHORT:
-        return f"a {type(value).__name__}"
-    if type(value) is int and abs(value) >= INT_LIMIT:
-        return "a whole number of more than 64 bits"  # its digits may be more than Python writes out
-    text = repr(value[:_SHOWN] if isinstance(value, str) else value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def is_a(value: object, kind: type[Any]) -> bool:
-    """Whether a value is what its annotation says; for values from programs that no type checker has read."""
-    return isinstance(value, kind)
-
-
-def check_seconds(value: object, name: str, *, zero: bool) -> None:
-    """Raises `InvalidInput` for what is no length of time; infinity is one, zero only where it is said."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not (value > 0 or (zero and value == 0)):
-        raise InvalidInput(
-            detail=f"{shown(value)} is not a number of seconds {'from' if zero else 'above'} 0", field=name
-        )
-
-
-def check_count(value: object, name: str) -> None:
-    """Raises `InvalidInput` for what is not a whole number from 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidInput(detail=f"{shown(value)} is not a whole number from 1", field=name)
-
-
-def seconds(*, zero: bool = False) -> Validator:
-    """The validator of an attrs field: see `check_seconds`."""
-
-    def check(_: object, attribute: Attribute[Any], value: object) -> None:
-        check_seconds(value, attribute.name, zero=zero)
-
-    return check
-
-
-def count() -> Validator:
-    """The validator of an attrs field: see `check_count`."""
-
-    def check(_: object, attribute: Attribute[Any], value: object) -> None:
-        check_count(value, attribute.name)
-
-    return check
-
-
-def share() -> Validator:
-    """The validator of an attrs field: a number from 0 to 1."""
-
-    def check(_: object, attribute: Attribute[Any], value: object) -> None:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-            raise InvalidInput(detail=f"{shown(value)} is not a number from 0 to 1", field=attribute.name)
-
-    return check

@@ -20,7 +20,9 @@ import msgspec
 
 from tenure.errors import Corrupt, InvalidInput
 
-from .arguments import shown
+from .numbers import (
+    shown,
+)
 from .texts import text_of
 
 _decoder: Final = msgspec.json.Decoder()

@@ -12,7 +12,9 @@ from typing import Final, final
 
 from tenure.errors import InvalidInput
 
-from .arguments import is_a
+from .numbers import (
+    is_a,
+)
 
 MAIN: Final = "main"
 """The branch that the behaviour itself is."""

@@ -14,8 +14,12 @@ from attrs import field, frozen
 
 from tenure.errors import Corrupt, InvalidInput
 
-from .arguments import INT_LIMIT, is_a, shown
 from .codec import encode
+from .numbers import (
+    INT_LIMIT,
+    is_a,
+    shown,
+)
 from .values import check_name
 
 ExecutionId = NewType("ExecutionId", str)

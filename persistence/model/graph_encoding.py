@@ -10,7 +10,9 @@ from attrs import evolve, field, fields, frozen
 
 from tenure.errors import Corrupt, InvalidInput
 
-from .arguments import INT_LIMIT, check_value
+from .arguments import (
+    check_value,
+)
 from .codec import decode, encode, is_object
 from .digests import seal
 from .graph import (
@@ -25,6 +27,9 @@ from .graph import (
     SessionRelation,
     TokenLedgerEntry,
     TokenUsage,
+)
+from .numbers import (
+    INT_LIMIT,
 )
 from .queued_work import EncodedBatch, QueuedWorkCompletion, encode_batch
 from .values import check_name

@@ -10,7 +10,9 @@ from attrs import field, frozen
 
 from tenure.errors import Corrupt, InvalidInput
 
-from .arguments import INT_LIMIT
+from .numbers import (
+    INT_LIMIT,
+)
 from .values import SessionId, check_name
 
 NAME_LIMIT: Final = 500

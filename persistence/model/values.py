@@ -7,9 +7,11 @@ from typing import NewType, final
 
 import attrs
 
-from tenure.errors import InvalidInput
+from tenure.errors import InvalidInput, WeakDurability
 
-from .arguments import is_a
+from .numbers import (
+    is_a,
+)
 
 __all__ = [
     "RUNTIME_ID_LIMIT",
@@ -200,6 +202,23 @@ class DurabilityClass(StrEnum):
         """
         weakest_first = tuple(DurabilityClass)
         return weakest_first.index(self) >= weakest_first.index(other)
+
+
+def chosen_class(asked: DurabilityClass | str | None, strongest: DurabilityClass) -> DurabilityClass:
+    """The class that a store gets: what was asked, or the strongest that it can have.
+
+    Raises:
+        InvalidInput: There is no such class.
+        WeakDurability: It is stronger than that.
+    """
+    try:
+        durability = strongest if asked is None else DurabilityClass(asked)
+    except ValueError as exc:
+        classes = ", ".join(DurabilityClass)
+        raise InvalidInput(detail=f"{asked!r} is none of {classes}", field="durability") from exc
+    if not strongest.covers(durability):
+        raise WeakDurability(asked=durability, given=strongest)
+    return durability
 
 
 @final

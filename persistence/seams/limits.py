@@ -7,7 +7,7 @@ from typing import final
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.arguments import (
+from tenure.persistence.model.numbers import (
     count,
     seconds,
 )

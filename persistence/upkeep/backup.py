@@ -7,7 +7,10 @@ import os
 import trio
 
 from tenure.persistence.engines.choice import door_to, text_of_target
-from tenure.persistence.engines.engine import Copy, Copying
+from tenure.persistence.engines.door import (
+    Copy,
+    Copying,
+)
 from tenure.persistence.seams.executors import run_to_the_end
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams

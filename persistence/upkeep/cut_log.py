@@ -6,7 +6,13 @@ import os
 
 from tenure.errors import StoreBroken
 from tenure.persistence.engines.choice import door_to
-from tenure.persistence.engines.engine import Door, LogCut, UnknownOutcome
+from tenure.persistence.engines.door import (
+    Door,
+    LogCut,
+)
+from tenure.persistence.engines.engine import (
+    UnknownOutcome,
+)
 from tenure.persistence.seams.executors import run_to_the_end
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams

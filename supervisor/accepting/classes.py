@@ -20,8 +20,10 @@ from cattrs.v import format_exception
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model import codec
-from tenure.persistence.model.arguments import shown
 from tenure.persistence.model.codec import dump_model, is_model
+from tenure.persistence.model.numbers import (
+    shown,
+)
 from tenure.persistence.model.texts import named, text_of
 
 Extra = Literal["ignore", "forbid"]

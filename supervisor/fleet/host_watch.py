@@ -20,7 +20,7 @@ from attrs import frozen
 from tenure.errors import Closed, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox import arrivals
 from tenure.persistence.facets.ownership import (
     requests,
 )
@@ -63,14 +63,14 @@ class Written:
     """What other hosts wrote since the last look, as far as it matters here.
 
     Attributes:
-        newest_input: The newest input there is.
+        mark: Behind every input that was there.
         arrived: Runtimes of this host, or of no living host, with newer inputs; and whether one of these steers.
         requests: What this host has to carry out.
         outcomes: Of inputs that tickets wait for, or why they cannot be read.
     """
 
-    newest_input: int
-    arrived: tuple[inputs.Arrival, ...]
+    mark: arrivals.Mark
+    arrived: tuple[arrivals.Arrival, ...]
     requests: tuple[StoredRequest, ...]
     outcomes: tuple[Ended, ...]
 
@@ -106,14 +106,14 @@ class HostWatch:
         self._seen: OtherHosts | None = None
         self._sightings: Sightings = {}
         self._looked_at = 0.0
-        self._newest_input = 0
+        self._mark = arrivals.NOTHING_YET
         self._ground.on_rejoined(self._rejoined)
 
     async def start(self) -> None:
         """Take over what is there to be taken, and begin to watch."""
         self._looked_at = self._store.seams.boot_clock()
         # Read before anything is taken over: whatever is accepted elsewhere later is newer.
-        self._newest_input = await self._store.read(inputs.newest)
+        self._mark = await self._store.read(arrivals.mark)
         if self._store.shared:
             self._tasks.start_soon(self._watch)
         await self._takeovers.recover()
@@ -225,8 +225,8 @@ class HostWatch:
 
     async def _read_news(self) -> None:
         waiting = [key for key in self._doubts.waiting() if not self._owned.owns(key[0])]
-        written = await self._store.read(partial(_read_news, self._ground.host, self._newest_input, waiting))
-        self._newest_input = written.newest_input
+        written = await self._store.read(partial(_read_news, self._ground.host, self._mark, waiting))
+        self._mark = written.mark
         for arrival in written.arrived:
             with self._mending.net(arrival.runtime_id):
                 self._doubts.doubt(
@@ -254,12 +254,10 @@ class HostWatch:
         self._news.stir()
 
 
-def _read_news(host: int, after: int, waiting: list[TicketKey], statements: Statements) -> Written:
-    newest = inputs.newest(statements)
+def _read_news(host: int, since: arrivals.Mark, waiting: list[TicketKey], statements: Statements) -> Written:
     return Written(
-        newest_input=newest,
-        # Fewer than there were: some were pruned, and their numbers may come again.
-        arrived=inputs.arrived(statements, host, after if newest >= after else 0),
+        mark=arrivals.mark(statements),
+        arrived=arrivals.arrived(statements, host, since),
         requests=tuple(requests.waiting_for(statements, host)),
         outcomes=tuple(ended(statements, waiting)),
     )

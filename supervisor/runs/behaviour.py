@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.arguments import (
+from tenure.persistence.model.numbers import (
     check_count,
     is_a,
     seconds,

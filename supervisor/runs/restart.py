@@ -14,7 +14,7 @@ import msgspec
 from attrs import field, frozen
 
 from tenure.errors import Corrupt, StepFailed
-from tenure.persistence.model.arguments import (
+from tenure.persistence.model.numbers import (
     count,
     seconds,
     share,

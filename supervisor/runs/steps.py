@@ -19,7 +19,6 @@ from tenure.persistence.facets.runs.entries import (
     SettleEntry,
 )
 from tenure.persistence.facets.runs.runs import AcquitRun
-from tenure.persistence.model.arguments import count, seconds
 from tenure.persistence.model.codec import (
     decode,
     digest,
@@ -29,6 +28,10 @@ from tenure.persistence.model.entries import (
     EntryKind,
     EntryStatus,
     Repeat,
+)
+from tenure.persistence.model.numbers import (
+    count,
+    seconds,
 )
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import check_step_name

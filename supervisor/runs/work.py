@@ -8,8 +8,10 @@ from functools import partial
 from typing import Any, Final, TypeVar, Unpack, overload
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.arguments import check_count
 from tenure.persistence.model.entries import Repeat
+from tenure.persistence.model.numbers import (
+    check_count,
+)
 from tenure.persistence.model.values import check_step_name
 
 from .parallel import Parallel

@@ -5,7 +5,9 @@ from __future__ import annotations
 import attrs
 import click
 
-from tenure.persistence.engines.engine import Copy
+from tenure.persistence.engines.door import (
+    Copy,
+)
 from tenure.persistence.upkeep.backup import (
     back_up,
     restore as restore_store,

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import final
 
 from tenure.errors import CannotOpen
-from tenure.persistence.engines.engine import Copy, LogCut
+from tenure.persistence.engines.door import (
+    Copy,
+    LogCut,
+)
 from tenure.persistence.engines.sqlite.copies.backup import Copier
 from tenure.persistence.engines.statements import load_statements
 from tenure.persistence.model.values import DurabilityClass

@@ -7,7 +7,9 @@ from typing import final
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.arguments import count
+from tenure.persistence.model.numbers import (
+    count,
+)
 from tenure.persistence.seams.options import EngineOptions
 from tenure.persistence.seams.seams import Seams
 

@@ -23,7 +23,6 @@ from tenure.persistence.commits.rows import (
     OPTIONAL_TEXT,
     check_row,
     member,
-    sound,
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
@@ -370,34 +369,6 @@ def payload_of_key(statements: Statements, runtime_id: LogicalRuntimeId, idempot
     check_row(row, (bytes,), "payload", idempotency_key)
     payload: bytes = row[0]
     return payload
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class Arrival:
-    """A runtime whose inbox holds something new.
-
-    Attributes:
-        runtime_id: Which runtime.
-        steers: Whether some of it was sent to steer.
-        waits: Whether some of it is in no run yet.
-    """
-
-    runtime_id: LogicalRuntimeId
-    steers: bool
-    waits: bool
-
-
-def newest(statements: Statements) -> int:
-    """Key of the newest input of the store, 0 for none."""
-    row = statements.one("inputs.newest")
-    return row[0] or 0 if row else 0
-
-
-def arrived(statements: Statements, host: int, after: int) -> tuple[Arrival, ...]:
-    """Runtimes of a host, or of no host that lives, with unfinished inputs newer than `after`."""
-    rows = sound(statements.readable("inputs.arrived", host=host, after=after), (str, int, int))
-    return tuple(Arrival(runtime_id=name, steers=bool(steers), waits=bool(waits)) for name, steers, waits in rows)
 
 
 @final

@@ -129,17 +129,6 @@ UPDATE inputs SET run = NULL, joined = NULL WHERE run = :run AND finished_at IS 
 -- name: inputs.any_unfinished
 SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL LIMIT 1;
 
--- name: inputs.newest
-SELECT max(input) FROM inputs;
-
--- name: inputs.arrived
--- Whose inboxes hold something newer than this input: of this host, or of no host that lives.
-SELECT r.runtime_id, max(CASE WHEN i.lane = 'steer' THEN 1 ELSE 0 END), max(CASE WHEN i.run IS NULL THEN 1 ELSE 0 END)
-FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN hosts h ON h.host = r.owner
-WHERE i.input > :after AND i.finished_at IS NULL
-  AND (r.owner = :host OR r.owner IS NULL OR h.lost_at IS NOT NULL)
-GROUP BY r.runtime_id;
-
 -- name: inputs.outcome
 SELECT i.phase, i.reason, i.error, i.attempts, i.boundary, u.run_id, r.state
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN runs u ON u.run = i.run

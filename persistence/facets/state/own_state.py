@@ -22,8 +22,10 @@ from tenure.persistence.commits.rows import OPTIONAL_BYTES, Types, check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import run_records, runtimes
-from tenure.persistence.model.arguments import INT_LIMIT
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
+from tenure.persistence.model.numbers import (
+    INT_LIMIT,
+)
 from tenure.persistence.model.values import LogicalRuntimeId, RunId, RuntimeState
 
 RECORD: Final = "own value"

@@ -17,8 +17,10 @@ from cattrs.errors import BaseValidationError
 from cattrs.preconf.json import make_converter
 
 from tenure.errors import Corrupt, InvalidInput, Unsupported
-from tenure.persistence.model.arguments import INT_LIMIT
 from tenure.persistence.model.codec import decode, encode, is_object
+from tenure.persistence.model.numbers import (
+    INT_LIMIT,
+)
 from tenure.persistence.model.texts import text_of
 
 from .journal import (

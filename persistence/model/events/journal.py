@@ -8,9 +8,11 @@ import msgspec
 from attrs import field, frozen
 
 from tenure.errors import Corrupt, InvalidInput
-from tenure.persistence.model.arguments import shown
 from tenure.persistence.model.codec import decode, encode
 from tenure.persistence.model.digests import seal
+from tenure.persistence.model.numbers import (
+    shown,
+)
 from tenure.persistence.model.values import check_name
 
 StreamId = NewType("StreamId", str)

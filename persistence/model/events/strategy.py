@@ -10,8 +10,10 @@ import msgspec
 from attrs import frozen
 
 from tenure.errors import Corrupt, InvalidInput
-from tenure.persistence.model.arguments import INT_LIMIT
 from tenure.persistence.model.codec import decode, encode, is_object
+from tenure.persistence.model.numbers import (
+    INT_LIMIT,
+)
 
 from .journal import FactRef, fact_key, hash_of_key
 

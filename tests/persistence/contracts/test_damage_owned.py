@@ -19,7 +19,7 @@ from tenure.errors import Corrupt, CounterOverflow, Error, Internal, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox import arrivals, inputs
 from tenure.persistence.facets.ownership import (
     lifecycle,
     ownership,
@@ -141,7 +141,7 @@ def looks(store: Store) -> Calls:
         "list": read(store, list_runtimes),
         "ids": read(store, runtime_ids),
         "requests": read(store, requests.waiting_for, ground_of(store).host),
-        "arrived": read(store, inputs.arrived, ground_of(store).host, 0),
+        "arrived": read(store, arrivals.arrived, ground_of(store).host, arrivals.NOTHING_YET),
         "unfinished": read(store, unfinished, ""),
     }
 
@@ -304,7 +304,7 @@ def shared(store: Store) -> Calls:
         "others": read(store, other_hosts, ground_of(store).host),
         "mark lost": partial(store.commit, Commit(changes=(ownership.MarkLost(host=99, counter=3),))),
         "renew": partial(store.commit, Commit(changes=(ownership.RenewLease(),))),
-        "newest input": read(store, inputs.newest),
+        "mark": read(store, arrivals.mark),
         "prune": partial(store.prune, 9e9),
     }
 

@@ -12,7 +12,9 @@ from typing import final
 import apsw
 
 from tenure.errors import StoreLocked
-from tenure.persistence.engines.engine import Copy
+from tenure.persistence.engines.door import (
+    Copy,
+)
 from tenure.persistence.engines.sqlite.errors import close_quietly
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system

@@ -11,7 +11,12 @@ import apsw
 from attrs import frozen
 
 from tenure.errors import CannotOpen, Contended, Corrupt, StoreLocked
-from tenure.persistence.engines.engine import Copy, UnknownOutcome
+from tenure.persistence.engines.door import (
+    Copy,
+)
+from tenure.persistence.engines.engine import (
+    UnknownOutcome,
+)
 from tenure.persistence.engines.sqlite.errors import mapped_errors
 from tenure.persistence.engines.sqlite.migrations import check_known
 from tenure.persistence.engines.sqlite.preflight import COPY_SUFFIX, check_names, check_path, mapped_os_errors
