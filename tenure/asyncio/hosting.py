@@ -74,7 +74,7 @@ async def open_supervisor(
         drain_s=drain_s,
     )
     host = _Host(opened)
-    body = _Body()
+    body = Body()
     with _sigterm_interrupts(host.loop, body):
         supervisor = await host.start()
         host.ended.add_done_callback(body.interrupt)
@@ -82,18 +82,18 @@ async def open_supervisor(
             body.enter()
             yield Supervisor(host.portal, supervisor)
         except BaseException as exc:
-            own = not body.was_interrupted_by(exc)
+            own = not await body.leave(exc)
             await host.close(drain=not own)
             if own:
                 raise
         else:
-            body.was_interrupted_by(None)
+            await body.leave(None)
             await host.close(drain=True)
         host.reraise()
 
 
 @contextmanager
-def _sigterm_interrupts(loop: asyncio.AbstractEventLoop, body: _Body) -> Generator[None]:
+def _sigterm_interrupts(loop: asyncio.AbstractEventLoop, body: Body) -> Generator[None]:
     """SIGTERM ends the body, also where it comes before it or while the host closes."""
     if not may_handle_sigterm():
         yield
@@ -206,7 +206,7 @@ class _Host:
 
 
 @final
-class _Body:
+class Body:
     """The task of the body, and the one way to cancel it without being taken for somebody else's cancel.
 
     As `asyncio.timeout` does: a cancel of ours is taken back with `uncancel`, and is ours where none other is left.
@@ -238,10 +238,19 @@ class _Body:
             self._interrupted = True
             self._task.cancel()
 
-    def was_interrupted_by(self, error: BaseException | None) -> bool:
-        """Leave the body, by this exception or by none. Whether it was our cancel and no other that ended it."""
+    async def leave(self, error: BaseException | None) -> bool:
+        """Leave the body, by this exception or by none. Whether it was our cancel and no other that ended it.
+
+        A cancel of ours that has not come yet does not come any more: a call that delivered its result keeps one for the
+        next await, and taking the cancel back does not take that back before Python 3.13.
+        """
         self._left = True
         if not self._interrupted:
             return False
         left = self._task.uncancel()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if self._task.cancelling() > self._cancelling:
+                cancel_at_next_await()  # another's, which the close hears of
         return isinstance(error, asyncio.CancelledError) and left <= self._cancelling

@@ -14,6 +14,8 @@ import trio
 
 import tenure
 import tenure.asyncio
+from tenure.asyncio.hosting import Body
+from tenure.asyncio.portal import cancel_at_next_await
 from tenure.errors import Closed, KindMismatch, NotADatabase, NotFound, RunEnded, StepFailed, StoreBroken, UnknownKind
 from tenure.persistence.store import ground_of
 
@@ -550,3 +552,31 @@ def test_a_run_is_over_for_asyncio_too_when_it_is_over() -> None:
                 kept[0].send("bob", 1)
 
     run(main)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_an_interrupt_that_a_finished_call_keeps_for_the_next_await_ends_with_the_body(*, cancelled: bool) -> None:
+    ends: list[str] = []
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        body = Body()
+        body.enter()
+        asyncio.get_running_loop().call_soon(body.interrupt)
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            cancel_at_next_await()  # as a call does whose commit was taken
+        if cancelled:
+            task.cancel()
+        assert not await body.leave(None)
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+        else:
+            ends.append("went on")
+
+    asyncio.run(main())
+    assert ends == ["cancelled" if cancelled else "went on"]
