@@ -42,8 +42,8 @@ def vfs() -> Generator[FaultyVfs]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Generator[Path]:
-    """A file system of its own with 512 KiB, where we may mount one: a new store just does not fit."""
-    yield from mounted(tmp_path / "small", "512k")
+    """A file system of its own with 576 KiB, where we may mount one: a new store just does not fit."""
+    yield from mounted(tmp_path / "small", "576k")
 
 
 @pytest.fixture
