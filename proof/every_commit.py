@@ -64,6 +64,7 @@ from .inbox_story import (
 )
 from .invariants import open_real
 from .journal_story import everyday_journal, tell_journals, tell_state
+from .queue_story import everyday_queue, tell_queue
 from .watching import watch
 
 KIND = "story"
@@ -94,6 +95,7 @@ class EveryCommit:
             story = Story(store, machine, witness)
             await story.journals()
             await story.graphs()
+            await story.queue()
             await story.old_times()
             await story.runtimes_begin()
             await story.runs_of_every_kind()
@@ -133,6 +135,10 @@ class Story:
         await tell_graphs(self._store, self._retried)
         await self._own("gia", SessionId("talk of gia"))
         await tell_graph_of_runtime(self._store, self._retried, "talk of gia", self._tokens["gia"])
+
+    async def queue(self) -> None:
+        """Queued work, and the claims on it."""
+        await tell_queue(self._store, self._retried)
 
     async def old_times(self) -> None:
         """A life that ended long ago, and is pruned: two runs, inputs without one, and words that were taken back."""
@@ -290,6 +296,7 @@ class Story:
         await self._finish(name, run_id)
         await everyday_journal(self._store, self._retried, day, self._random.randrange(9_000))
         await everyday_graph(self._store, self._retried, day, self._random.randrange(6_000))
+        await everyday_queue(self._store, self._retried, day, self._random.randrange(3_000))
 
     # The words of the story
 

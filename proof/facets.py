@@ -26,6 +26,7 @@ from tenure.persistence.facets.ownership import (
     ownership,
     requests,
 )
+from tenure.persistence.facets.queue import queue
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
@@ -41,6 +42,7 @@ from . import (
     journals,
     owners,
     pruned,
+    queued,
     talk,
     work,
 )
@@ -139,6 +141,18 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
     ),
     FacetProof(name="checkpoints", check=graphs.check_blobs),
     FacetProof(name="turns"),  # what was pruned is old; the story has nothing so old
+    FacetProof(
+        name="queue",
+        promises={
+            queue.EnqueueBatch: queued.queued,
+            queue.ClaimBatches: queued.claimed,
+            queue.RenewClaim: queued.renewed,
+            queue.CompleteClaim: queued.completed,
+            queue.AbandonClaim: queued.abandoned,
+            queue.CancelBatch: queued.cancelled,
+        },
+        check=queued.check_queue,
+    ),
     FacetProof(name="pruning", check=pruned.check_pruned),  # what it counts is gone, and nothing can be asked of it
 )
 """Every facet of the catalogue."""

@@ -22,6 +22,7 @@ from tenure.persistence.facets import pruning
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.journal import facts, streams
 from tenure.persistence.facets.ownership import ownership
+from tenure.persistence.facets.queue import queue
 from tenure.persistence.facets.records import (
     run_records,
     runtimes,
@@ -53,6 +54,10 @@ _MAY_WRITE_NOTHING: Final = (
     entries.CatchEntry,
     facts.PruneFacts,
     facts.SaveFact,
+    queue.EnqueueBatch,
+    queue.ClaimBatches,
+    queue.AbandonClaim,
+    queue.CancelBatch,
     state.SaveExecution,
     state.SweepExpired,
 )

@@ -16,11 +16,14 @@ SELECT c.claim, c.session_id, c.claim_id, c.owner_id, c.lease_token, c.fencing_t
     CASE WHEN h.host IS NULL OR h.closed_at IS NOT NULL OR h.lost_at IS NOT NULL THEN 0 ELSE 1 END
 FROM queue_claims c LEFT JOIN hosts h ON h.host = c.host WHERE c.session_id = :session_id ORDER BY c.claim;
 
--- name: claims.after
+-- name: claims.keys
+SELECT claim FROM queue_claims WHERE claim > :after ORDER BY claim LIMIT :count;
+
+-- name: claims.by_key
 SELECT c.claim, c.session_id, c.claim_id, c.owner_id, c.lease_token, c.fencing_token, c.host, c.ttl_ms, c.renewals, c.claimed_at,
     c.expires_at, c.batches, c.digest, c.scheme,
     CASE WHEN h.host IS NULL OR h.closed_at IS NOT NULL OR h.lost_at IS NOT NULL THEN 0 ELSE 1 END
-FROM queue_claims c LEFT JOIN hosts h ON h.host = c.host WHERE c.claim > :after ORDER BY c.claim LIMIT :count;
+FROM queue_claims c LEFT JOIN hosts h ON h.host = c.host WHERE c.claim = :claim;
 
 -- name: claims.renew
 UPDATE queue_claims SET host = :host, ttl_ms = :ttl_ms, renewals = :renewals, expires_at = :expires_at, digest = :digest,

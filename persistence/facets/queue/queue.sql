@@ -58,10 +58,8 @@ DELETE FROM queue_batches WHERE session_id = :session_id AND claim = :claim;
 -- name: queue.keys_of_claim
 SELECT batch FROM queue_batches WHERE session_id = :session_id AND claim = :claim ORDER BY batch;
 
--- name: queue.after
-SELECT batch, session_id, source_key, claim, delayed_until, fence, delivery, slot, merge_key, available_at, enqueued_at, digest,
-    scheme, payloads
-FROM queue_batches WHERE batch > :after ORDER BY batch LIMIT :count;
+-- name: queue.keys
+SELECT batch FROM queue_batches WHERE batch > :after ORDER BY batch LIMIT :count;
 
 -- name: queue.last_key
 SELECT coalesce(max(batch), 0) FROM queue_batches;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from tenure.errors import Corrupt
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.queued_work import QueuedWorkBatch
 
@@ -21,7 +22,12 @@ def list_pending(
     statements: Statements, session_id: str, lapsed: Collection[Mark]
 ) -> tuple[tuple[QueuedWorkBatch, ...], tuple[StoredClaim, ...]]:
     """The batches of a session that no claim holds, and the claims that hold. Raises `Corrupt`."""
-    held = tuple([each for each in claims.of_session(statements, session_id) if each.holds(lapsed)])
-    keys = {each.claim for each in held}
+    every = claims.of_session(statements, session_id)
+    keys = {each.claim for each in every}
     found = batches.of_session(statements, session_id)
-    return tuple([each.batch for each in found if each.claim not in keys]), held
+    for each in found:
+        if each.claim is not None and each.claim not in keys:
+            raise Corrupt(record=batches.RECORD, key=each.batch.batch_id, detail="the claim on it is not there")
+    held = tuple([each for each in every if each.holds(lapsed)])
+    holding = {each.claim for each in held}
+    return tuple([each.batch for each in found if each.claim not in holding]), held

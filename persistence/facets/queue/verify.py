@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from tenure.errors import ReadFailed
-from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.journal.verify import Problem
 
 from . import batches, claims
@@ -25,24 +25,26 @@ def verify_queue_rows(statements: Statements) -> list[Problem]:
 
 def verify_batches(statements: Statements, after: int, count: int) -> tuple[int | None, list[Problem]]:
     """A page of batches: where the next begins, None at the end; and what is wrong."""
-    rows = statements.readable("queue.after", after=after, count=count)
+    rows = statements.readable("queue.keys", after=after, count=count)
     problems = [
-        problem for row in rows for problem in _failing(batches.RECORD, row[0], partial(batches.decode_row, row))
+        problem for (key,) in rows for problem in _failing(batches.RECORD, key, partial(batches.find, statements, key))
     ]
     return (rows[-1][0] if rows else None), problems
 
 
 def verify_claims(statements: Statements, after: int, count: int) -> tuple[int | None, list[Problem]]:
     """A page of claims: where the next begins, None at the end; and what is wrong."""
-    rows = statements.readable("claims.after", after=after, count=count)
+    rows = statements.readable("claims.keys", after=after, count=count)
     problems = [
-        problem for row in rows for problem in _failing(claims.RECORD, row[0], partial(_claim, statements, row))
+        problem for (key,) in rows for problem in _failing(claims.RECORD, key, partial(_claim, statements, key))
     ]
     return (rows[-1][0] if rows else None), problems
 
 
-def _claim(statements: Statements, row: Row) -> None:
-    claims.check_batches(statements, claims.decode_row(row))
+def _claim(statements: Statements, key: int) -> None:
+    row = statements.one("claims.by_key", claim=key)
+    if row is not None:
+        claims.check_batches(statements, claims.decode_row(row))
 
 
 def _failing(record: str, key: object, read: Callable[[], Any]) -> Iterator[Problem]:

@@ -66,6 +66,8 @@ from tests.persistence.contracts.owned import (
 )
 from tests.persistence.contracts.test_damage import TABLES as CONTRACT_TABLES
 from tests.persistence.contracts.test_journal_damage import TABLES as JOURNAL_TABLES
+from tests.persistence.contracts.test_queue_damage import TABLES as QUEUE_TABLES
+from tests.persistence.contracts.test_sessions_damage import TABLES as SESSION_TABLES
 
 ROUNDS = {"memory": 2, "file": 1}
 
@@ -102,7 +104,8 @@ OTHER_HOST = (
 
 
 def test_no_table_is_forgotten() -> None:
-    assert set(SCHEMA) == set(TABLES) | set(CONTRACT_TABLES) | set(JOURNAL_TABLES) | OF_ALL
+    others = (CONTRACT_TABLES, JOURNAL_TABLES, QUEUE_TABLES, SESSION_TABLES)
+    assert set(SCHEMA) == set(TABLES).union(OF_ALL, *others)
 
 
 def read(

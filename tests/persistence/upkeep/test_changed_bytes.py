@@ -20,11 +20,18 @@ import tenure
 from tenure import MachineLifecycleBindingFacts, MachineLifecycleCommit, RuntimeState, Store
 from tenure.persistence.model.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
-from tenure.persistence.upkeep.verify_store import verify_journals, verify_rows, verify_sessions, verify_state
+from tenure.persistence.upkeep.verify_store import (
+    verify_journals,
+    verify_queue,
+    verify_rows,
+    verify_sessions,
+    verify_state,
+)
 from tests.persistence.contracts.builders import consumed, delta, queued, rewrite, snapshot
 from tests.persistence.contracts.damage import SCHEMA, execute
 from tests.persistence.contracts.owned import Owner, live
 from tests.persistence.contracts.test_journal_damage import fill
+from tests.persistence.contracts.test_queue_damage import fill_queue
 from tests.persistence.contracts.test_sessions_damage import fill_graphs
 
 ROWS = 10_000 if os.environ.get("TENURE_BYTES") == "whole" else 2
@@ -147,6 +154,7 @@ NOT_FOUND: dict[str, str] = {
     "inputs.input": "of an input whose payload was let go; nothing names it",
     "inputs.run": "another run of the same runtime; of a consumed input the receipt must be there",
     "inputs.supersession_key": "which inputs that still wait a later one may replace",
+    "queue_batches.fence": "how often it was claimed; each claim has a token of its own besides",
     "quarantines.runtime": "one that is there: the mark is lifted by the next snapshot",
     "runs.run_id": "of a run that has recorded nothing",
     "runs.state_base": "an earlier one, or a later one that there is: what a run sees where it enters again",
@@ -189,6 +197,7 @@ async def _filled(path: Path) -> AsyncGenerator[Store]:
         await _bring(store)
         await fill(store)
         await fill_graphs(store)
+        await fill_queue(store)
         yield store
 
 
@@ -202,7 +211,7 @@ async def _found(store: Store) -> list[str]:
     ]
     if await store.read(count_runtimes) != len(ids):
         found.append("a runtime without a name")
-    for part in (verify_rows, verify_sessions, verify_journals, verify_state):
+    for part in (verify_rows, verify_sessions, verify_queue, verify_journals, verify_state):
         found += [f"{problem.record} {problem.key}: {problem.detail}" for problem in (await part(store)).problems]
     return found
 

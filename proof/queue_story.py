@@ -1,0 +1,67 @@
+"""Queued work, as a part of the scenario with every kind of commit."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tenure.persistence.model.queued_work import (
+    DeliveryPolicy,
+    MergeKey,
+    QueuedWorkBatchDraft,
+    QueuedWorkClaimBoundary,
+    QueuedWorkKind,
+    QueuedWorkPayload,
+    SlotPolicy,
+)
+from tenure.persistence.store import Store
+
+Retried = Callable[..., Awaitable[Any]]
+"""Calls a verb again where the disk was full."""
+
+KEPT = "kept"
+"""How the source key of a batch begins that the story leaves in the queue."""
+
+DESK = "desk"
+TTL_MS = 60_000
+IDLE = QueuedWorkClaimBoundary.IDLE
+
+
+def _draft(key: str, size: int = 10, *, join: bool = False, at_ms: int = 0) -> QueuedWorkBatchDraft:
+    return QueuedWorkBatchDraft(
+        session_id=DESK,
+        delivery_policy=DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+        slot_policy=SlotPolicy.JOIN if join else SlotPolicy.EXCLUSIVE,
+        payloads=(QueuedWorkPayload(kind=QueuedWorkKind.TURN_INPUT, body=key.encode() + b"." * size),),
+        source_key=key,
+        merge_key=MergeKey.group("g") if join else MergeKey.never(),
+        available_at_ms=at_ms,
+    )
+
+
+async def tell_queue(store: Store, retried: Retried) -> None:
+    """Work that is claimed, renewed, done, given back, claimed again and cancelled."""
+    queue = store.queue
+    for key in ("one", "two"):
+        await retried(queue.enqueue_queued_work, _draft(key, join=True))
+    await retried(queue.enqueue_queued_work, _draft("one"))  # known: nothing is written
+    await retried(queue.enqueue_queued_work, _draft("unwanted"))
+    await retried(queue.enqueue_queued_work, _draft(f"{KEPT} for later", at_ms=2**52))
+    claim = await retried(queue.claim_ready_queued_work, DESK, "ann", IDLE, TTL_MS, 5)
+    await retried(queue.abandon_queued_work_claim, claim)
+    claim = await retried(queue.claim_ready_queued_work, DESK, "ben", IDLE, TTL_MS, 5)
+    claim = await retried(queue.renew_queued_work_claim, claim, 2 * TTL_MS)
+    await retried(queue.complete_queued_work_claim, claim.completion())
+    (unwanted, _) = await retried(queue.list_pending_queued_work, DESK)
+    await retried(queue.cancel_queued_work_batch, DESK, unwanted.batch_id)
+    await retried(queue.enqueue_queued_work, _draft(f"{KEPT} by its claim"))
+    await retried(queue.claim_ready_queued_work, DESK, "cat", IDLE, TTL_MS, 5)
+
+
+async def everyday_queue(store: Store, retried: Retried, day: int, size: int) -> None:
+    """Work that stays, and work that is done past it."""
+    queue = store.queue
+    await retried(queue.enqueue_queued_work, _draft(f"{KEPT} day {day}", size))
+    batch = await retried(queue.enqueue_queued_work, _draft(f"day {day}", size))
+    claim = await retried(queue.claim_ready_queued_work_by_batch_ids, DESK, "dan", IDLE, TTL_MS, [batch.batch_id])
+    await retried(queue.complete_queued_work_claim, claim.completion())

@@ -1,0 +1,76 @@
+"""Queued work: what was acknowledged is queued until it is done, is done once, and its place is never given again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenure.persistence.facets.queue import batches, queue
+from tenure.persistence.facets.queue.claims import StoredClaim
+from tenure.persistence.facets.queue.verify import verify_batches, verify_claims, verify_queue_rows
+from tenure.persistence.model.queued_work import QueuedWorkBatch, key_of_batch
+
+from .facet import (
+    Promised,
+    Rows,
+)
+from .queue_story import KEPT
+
+
+def queued(_change: queue.EnqueueBatch, answer: QueuedWorkBatch) -> Promised:
+    """Its place is taken for ever; it is there, where the story does not carry it out."""
+    promised: list[tuple[str, Any]] = [("place", answer.enqueue_seq)]
+    return promised + ([("queued", answer)] if (answer.source_key or "").startswith(KEPT) else [])
+
+
+def claimed(_change: queue.ClaimBatches, answer: queue.ClaimAnswer) -> Promised:
+    """Its batches were claimed so often, or more often, or are gone."""
+    if answer.claim is None:
+        return []
+    return [("fence", (answer.claim.batches[0].enqueue_seq, answer.claim.fencing_token))]
+
+
+def renewed(_change: queue.RenewClaim, answer: StoredClaim) -> Promised:
+    """It was renewed so often, or more often, or has ended."""
+    return [("renewed", answer.mark)]
+
+
+def completed(change: queue.CompleteClaim, _answer: None) -> Promised:
+    """Its batches never come back."""
+    return [("done", key_of_batch(batch_id)) for batch_id in change.completion.batch_ids]
+
+
+def abandoned(change: queue.AbandonClaim, _answer: bool) -> Promised:  # noqa: FBT001 - as a change answers
+    """It never holds again."""
+    return [("ended", change.completion.claim_id)]
+
+
+def cancelled(change: queue.CancelBatch, answer: queue.CancelAnswer) -> Promised:
+    """It never comes back, where the cancel won."""
+    return [("done", change.batch)] if answer.batch is not None else []
+
+
+def check_queue(rows: Rows) -> None:
+    """Batches and claims are whole, and have everything that was acknowledged."""
+    problems: list[Any] = verify_queue_rows(rows.statements)
+    for page in (verify_batches, verify_claims):
+        at: int | None = 0
+        while at is not None:
+            at, found = page(rows.statements, at, 500)
+            problems += found
+    assert not problems, problems
+    last, _ = batches.last_key(rows.statements)
+    assert all(place <= last for place in rows.history.acknowledged("place")), "a place would be given again"
+    for batch in rows.history.acknowledged("queued"):
+        found_batch = batches.find(rows.statements, batch.enqueue_seq)
+        assert found_batch is not None, f"batch {batch.batch_id} is lost"
+        assert found_batch.batch == batch, f"batch {batch.batch_id} is another"
+    fences = dict(rows.of("SELECT batch, fence FROM queue_batches"))
+    for key, fence in rows.history.acknowledged("fence"):
+        assert fences.get(key, fence) >= fence, f"the fence of batch {key} went back"
+    for key in rows.history.acknowledged("done"):
+        assert key not in fences, f"batch {key} is back"
+    renewals = dict(rows.of("SELECT claim_id, renewals FROM queue_claims"))
+    for claim_id, count in rows.history.acknowledged("renewed"):
+        assert renewals.get(claim_id, count) >= count, f"claim {claim_id} lost a renewal"
+    for claim_id in rows.history.acknowledged("ended"):
+        assert claim_id not in renewals, f"claim {claim_id} is back"
