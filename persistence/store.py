@@ -15,6 +15,7 @@ from tenure.errors import Closed, Contended, InvalidInput, NotFound, StoreBroken
 
 from .commits.commit import Commit, CommitResult
 from .commits.rows import OPTIONAL_NUMBER, check_row
+from .contracts.attachments import AttachmentsContract
 from .contracts.credentials import CredentialsContract
 from .contracts.journal import JournalContract
 from .contracts.operations import OperationsContract
@@ -73,6 +74,7 @@ class Store:
         self.state = StateContract(self)
         self.queue = QueueContract(self._ground)
         self.sessions = SessionsContract(self, self.queue, self._ground)
+        self.attachments = AttachmentsContract(self._ground)
 
     @property
     def name(self) -> str:

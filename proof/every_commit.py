@@ -52,6 +52,7 @@ from tenure.persistence.store import Store
 from tenure.testing.history import Witness
 from tenure.testing.machine import Machine
 
+from .attachment_story import everyday_attachment, tell_attachments
 from .contract_story import (
     take_words_back,
     tell_contracts,
@@ -137,8 +138,9 @@ class Story:
         await tell_graph_of_runtime(self._store, self._retried, "talk of gia", self._tokens["gia"])
 
     async def queue(self) -> None:
-        """Queued work, and the claims on it."""
+        """Queued work with the claims on it, and attachments."""
         await tell_queue(self._store, self._retried)
+        await tell_attachments(self._store, self._retried)
 
     async def old_times(self) -> None:
         """A life that ended long ago, and is pruned: two runs, inputs without one, and words that were taken back."""
@@ -297,6 +299,7 @@ class Story:
         await everyday_journal(self._store, self._retried, day, self._random.randrange(9_000))
         await everyday_graph(self._store, self._retried, day, self._random.randrange(6_000))
         await everyday_queue(self._store, self._retried, day, self._random.randrange(3_000))
+        await everyday_attachment(self._store, self._retried, day, self._random.randrange(3_000))
 
     # The words of the story
 

@@ -13,6 +13,7 @@ from tenure.persistence.facets import (
     credentials,
     operations,
 )
+from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.graph import graph
 from tenure.persistence.facets.inbox import (
@@ -36,6 +37,7 @@ from tenure.persistence.facets.runs import (
 from tenure.persistence.facets.state import own_state, state
 
 from . import (
+    attached,
     chains,
     graphs,
     inbox,
@@ -152,6 +154,14 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
             queue.CancelBatch: queued.cancelled,
         },
         check=queued.check_queue,
+    ),
+    FacetProof(
+        name="attachments",
+        promises={
+            attachments.StampAttachments: attached.stamped,
+            attachments.ForgetAttachment: attached.forgotten,
+        },
+        check=attached.check_attachments,
     ),
     FacetProof(name="pruning", check=pruned.check_pruned),  # what it counts is gone, and nothing can be asked of it
 )

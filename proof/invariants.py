@@ -15,6 +15,7 @@ from tenure.testing.history import History
 from tenure.testing.invariants import Invariant, Reopening
 from tenure.testing.machine import Machine
 
+from .attached import AttachedBytes
 from .facet import Rows
 from .facets import check
 from .watching import (
@@ -121,5 +122,5 @@ def open_real(
 
 def store_check(durability: DurabilityClass = DurabilityClass.DISK, *, again: float = 0.5) -> Reopening[Store]:
     """The check of a store with everything that its facets promise; `again` as in `Reopening`."""
-    invariants: list[Invariant[Store]] = [WholeState(), Verdicts()]
+    invariants: list[Invariant[Store]] = [WholeState(), Verdicts(), AttachedBytes()]
     return Reopening(open_store=lambda machine: open_real(machine, durability), invariants=invariants, again=again)

@@ -19,6 +19,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets import pruning
+from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.journal import facts, streams
 from tenure.persistence.facets.ownership import ownership
@@ -54,6 +55,11 @@ _MAY_WRITE_NOTHING: Final = (
     entries.CatchEntry,
     facts.PruneFacts,
     facts.SaveFact,
+    attachments.StampAttachments,
+    attachments.ForgetAttachment,
+    attachments.ForgetOrphans,
+    attachments.BeginRemoval,
+    attachments.EndRemoval,
     queue.EnqueueBatch,
     queue.ClaimBatches,
     queue.AbandonClaim,

@@ -15,12 +15,16 @@ from tenure.persistence.model.inputs.policies import (
     Routing as Routing,
 )
 
+from .persistence.contracts.attachments import SessionScopedAttachmentStore as SessionScopedAttachmentStore
 from .persistence.contracts.event_log import EventLog as EventLog
 from .persistence.contracts.operation_registry import OperationRegistry as OperationRegistry
 from .persistence.contracts.runtime_persistence import RuntimePersistence as RuntimePersistence
 from .persistence.contracts.types import (
     ActivePath as ActivePath,
     AgentFrame as AgentFrame,
+    AttachmentIntent as AttachmentIntent,
+    AttachmentManifest as AttachmentManifest,
+    AttachmentManifestEntry as AttachmentManifestEntry,
     CheckpointPart as CheckpointPart,
     DeliveryPolicy as DeliveryPolicy,
     ExecutionId as ExecutionId,
@@ -42,6 +46,7 @@ from .persistence.contracts.types import (
     MergeKey as MergeKey,
     MergeKind as MergeKind,
     NodeId as NodeId,
+    NoopAttachmentManifest as NoopAttachmentManifest,
     PersistedOpsSnapshot as PersistedOpsSnapshot,
     PersistedSessionRead as PersistedSessionRead,
     PolicyDecision as PolicyDecision,
@@ -134,6 +139,9 @@ __all__ = [
     "AcceptTerms",
     "ActivePath",
     "AgentFrame",
+    "AttachmentIntent",
+    "AttachmentManifest",
+    "AttachmentManifestEntry",
     "Backlog",
     "Behaviour",
     "CheckpointPart",
@@ -171,6 +179,7 @@ __all__ = [
     "MergeKey",
     "MergeKind",
     "NodeId",
+    "NoopAttachmentManifest",
     "OperationRegistry",
     "Outcome",
     "OwnState",
@@ -215,6 +224,7 @@ __all__ = [
     "SessionNodeRecord",
     "SessionReadScope",
     "SessionRelation",
+    "SessionScopedAttachmentStore",
     "SessionSnapshot",
     "SlotPolicy",
     "SqliteOptions",

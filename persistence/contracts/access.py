@@ -9,7 +9,7 @@ from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
 )
-from tenure.persistence.engines.engine import HostProofs, Statements
+from tenure.persistence.engines.engine import Blobs, HostProofs, Statements
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -50,6 +50,20 @@ class HostAccess(Access, Protocol):
     @property
     def proofs(self) -> HostProofs:
         """See `Ground.proofs`."""
+        ...
+
+
+class BlobAccess(HostAccess, Protocol):
+    """The ground of a store, for what has bytes beside the database."""
+
+    @property
+    def incarnation(self) -> str:
+        """See `Ground.incarnation`."""
+        ...
+
+    @property
+    def blobs(self) -> Blobs:
+        """See `Ground.blobs`."""
         ...
 
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from tenure.persistence.model.attachments import (
+    AttachmentIntent,
+    AttachmentManifest,
+    AttachmentManifestEntry,
+    NoopAttachmentManifest,
+)
 from tenure.persistence.model.envelope import (
     SessionDelta,
     SessionSnapshot,
@@ -82,6 +88,9 @@ from tenure.persistence.model.values import (
 __all__ = [
     "ActivePath",
     "AgentFrame",
+    "AttachmentIntent",
+    "AttachmentManifest",
+    "AttachmentManifestEntry",
     "CheckpointPart",
     "DeliveryPolicy",
     "ExecutionId",
@@ -106,6 +115,7 @@ __all__ = [
     "MergeKey",
     "MergeKind",
     "NodeId",
+    "NoopAttachmentManifest",
     "PersistedOpsSnapshot",
     "PersistedSessionRead",
     "PolicyDecision",

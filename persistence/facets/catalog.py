@@ -11,6 +11,7 @@ from . import (
     operations,
     pruning,
 )
+from .attachments import attachments
 from .conversation import (
     sessions,
     snapshots,
@@ -67,5 +68,6 @@ FACETS: Final[tuple[Facet, ...]] = (
     turns.FACET,
     own_state.FACET,
     queue.FACET,
+    attachments.FACET,
     pruning.FACET,
 )

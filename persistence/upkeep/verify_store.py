@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeVar, final
 from attrs import frozen
 
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.attachments.verify import verify_attachments as verify_attachment_page
 from tenure.persistence.facets.graph.verify import verify_blobs, verify_graph_rows, verify_session_page
 from tenure.persistence.facets.journal.verify import (
     Problem,
@@ -55,7 +56,7 @@ class PartVerification:
     """What verifying one part of a store came to.
 
     Attributes:
-        part: ``rows``, ``sessions``, ``queue``, ``journal`` or ``state``.
+        part: ``rows``, ``sessions``, ``queue``, ``attachments``, ``journal`` or ``state``.
         streams: Streams that were walked, with all their events.
         problems: What is wrong.
     """
@@ -110,6 +111,11 @@ async def verify_queue(store: Reads) -> PartVerification:
     problems += await _pages(store, partial(verify_batches, count=PAGE), 0)
     problems += await _pages(store, partial(verify_claims, count=PAGE), 0)
     return _part("queue", 0, problems)
+
+
+async def verify_attachments(store: Reads) -> PartVerification:
+    """Read every row of an attachment. It writes nothing, and hosts may be running."""
+    return _part("attachments", 0, await _pages(store, partial(verify_attachment_page, count=PAGE), 0))
 
 
 async def verify_rows(store: Reads) -> PartVerification:

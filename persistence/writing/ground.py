@@ -12,7 +12,7 @@ import trio
 
 from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
-from tenure.persistence.engines.engine import HostProofs, Statements
+from tenure.persistence.engines.engine import Blobs, HostProofs, Statements
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.reading.readers import Readers
 from tenure.persistence.seams.limits import Limits
@@ -55,6 +55,16 @@ class Ground:
     def shared(self) -> bool:
         """See `Store.shared`."""
         return self._opened.engine.shared
+
+    @property
+    def incarnation(self) -> str:
+        """This host's name; a new one after another host has judged it dead."""
+        return self._writer.host.incarnation
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where the bytes of attachments stand."""
+        return self._opened.engine.blobs
 
     @property
     def proofs(self) -> HostProofs:

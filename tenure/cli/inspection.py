@@ -34,6 +34,7 @@ from tenure.persistence.upkeep.verify import (
 )
 from tenure.persistence.upkeep.verify_store import (
     PartVerification,
+    verify_attachments,
     verify_journals,
     verify_queue,
     verify_rows,
@@ -91,7 +92,17 @@ async def verify(output: Output, target: str, runtime: str | None) -> int | None
         found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]
         nameless = await look.read(count_runtimes) - len(wanted) if runtime is None else 0
         parts = (
-            [await part(look) for part in (verify_rows, verify_sessions, verify_queue, verify_journals, verify_state)]
+            [
+                await part(look)
+                for part in (
+                    verify_rows,
+                    verify_sessions,
+                    verify_queue,
+                    verify_attachments,
+                    verify_journals,
+                    verify_state,
+                )
+            ]
             if runtime is None
             else []
         )

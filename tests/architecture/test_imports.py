@@ -55,6 +55,7 @@ ROOMS = {
         "facets/ownership",
         "facets/graph",
         "facets/queue",
+        "facets/attachments",
         "facets",
         "reading",
         "writing",

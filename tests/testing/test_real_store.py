@@ -69,8 +69,8 @@ MAY_BE_SURVIVED = {FaultKind.DISK_FULL, FaultKind.SHORT_WRITE, FaultKind.FOLDER_
 """What a scenario goes on from: a full disk is a known outcome, and the folder is synced again behind the incarnation."""
 
 
-KINDS = [kind for kind in FaultKind if kind is not FaultKind.RENAME_ERROR]
-"""What can go wrong: a store gives no file the name of another one."""
+KINDS = list(FaultKind)
+"""What can go wrong."""
 
 
 def _nothing(_self: object) -> None:

@@ -14,6 +14,7 @@ import apsw
 
 from tenure.errors import CannotOpen, WeakDurability
 from tenure.persistence.engines.engine import (
+    Blobs,
     HostProofs,
     QueryConnectionOfItsOwn,
     ReadConnection,
@@ -27,6 +28,7 @@ from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
+from .blobs import FolderBlobs, MemoryBlobs
 from .connections import Query, Reader
 from .errors import (
     close_quietly,
@@ -82,6 +84,7 @@ class SqliteEngine:
         self._options = sqlite_options(seams)
         self.shared = path != MEMORY and not self._options.one_connection
         self.authority_key = None if path == MEMORY else f"sqlite:{os.path.realpath(path)}"
+        self.blobs: Blobs = MemoryBlobs() if path == MEMORY else FolderBlobs(f"{path}-attachments", seams.files)
         self._files: DatabaseFiles | None = None
         if path != MEMORY:
             self._files = DatabaseFiles(

@@ -90,8 +90,8 @@ TABLES = {
 }
 """What one runtime has of each table."""
 
-OF_ALL = {"store", "hosts", "oauth_flow"}
-"""Tables of the store itself; `oauth_flow` stands in test_damage.py."""
+OF_ALL = {"store", "hosts", "oauth_flow", "attachments", "attachment_removals"}
+"""Tables of the store itself; `oauth_flow` stands in test_damage.py, attachments in test_attachments.py."""
 
 BEGINS = ("enter again", "begin", "begin more")
 LOOKS = ("list", "ids", "requests", "arrived")

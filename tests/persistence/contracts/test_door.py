@@ -6,6 +6,7 @@ sweep from then on. ``TENURE_DOOR=whole`` runs every variation; without it a see
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 import random
@@ -20,6 +21,7 @@ import tenure
 from tenure import (
     ActivePath,
     AgentFrame,
+    AttachmentIntent,
     CheckpointPart,
     DeliveryPolicy,
     ExecutionSnapshot,
@@ -54,6 +56,7 @@ from tenure import (
     TokenUsage,
 )
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
+from tenure.persistence.contracts.attachments import AttachmentsContract
 from tenure.persistence.contracts.credentials import CredentialsContract
 from tenure.persistence.contracts.journal import JournalContract
 from tenure.persistence.contracts.operations import OperationsContract
@@ -62,7 +65,13 @@ from tenure.persistence.contracts.runtimes import RuntimeContract
 from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.values import InputPhase, RunApplyBoundary
-from tenure.persistence.upkeep.verify_store import verify_journals, verify_queue, verify_sessions, verify_state
+from tenure.persistence.upkeep.verify_store import (
+    verify_attachments,
+    verify_journals,
+    verify_queue,
+    verify_sessions,
+    verify_state,
+)
 from tests.kit.hostile import variations, verbs_of
 from tests.persistence.contracts.builders import delta, envelope, receipt, rewrite, snapshot
 
@@ -104,6 +113,8 @@ EXECUTION = ExecutionSnapshot(
     step_outputs={"a": 1},
     variables={"b": [2]},
 )
+
+REPORT = hashlib.sha256(b"report").hexdigest()
 
 CLAIMING = {
     "session_id": "g",
@@ -275,6 +286,16 @@ CALLS: dict[str, dict[str, Any]] = {
     "sessions.tombstone_nodes": {"session_id": "g", "ids": ["x"]},
     "sessions.vacuum": {"session_id": "g"},
     "sessions.gc_unreachable": {},
+    "attachments.bind": {"session_id": "g"},
+    "attachments.record_intent": {"intent": AttachmentIntent(attachment_id=REPORT, session_id="g", canonical_uri="u")},
+    "attachments.put": {"session_id": "g", "data": b"report", "canonical_uri": "u"},
+    "attachments.put_file": {"session_id": "g", "path": "nowhere", "canonical_uri": "u"},
+    "attachments.get": {"session_id": "g", "attachment_id": REPORT},
+    "attachments.get_file": {"session_id": "g", "attachment_id": REPORT, "path": "/nowhere/else"},
+    "attachments.commit_refs": {"session_id": "g", "attachment_ids": [REPORT]},
+    "attachments.list_uncommitted": {"older_than_epoch_ms": 2**60},
+    "attachments.forget": {"session_id": "g", "attachment_id": REPORT},
+    "attachments.collect": {"older_than_epoch_ms": 2**60},
     "queue.enqueue_queued_work": {
         "batch": QueuedWorkBatchDraft(
             session_id="g",
@@ -315,6 +336,12 @@ AFTER: dict[str, str] = {
     "sessions.load_node": "sessions.commit_runtime_state",
     "sessions.load_session_meta": "sessions.save_session_meta",
     "sessions.tombstone_nodes": "sessions.commit_runtime_state",
+    "attachments.get": "attachments.put",
+    "attachments.get_file": "attachments.put",
+    "attachments.commit_refs": "attachments.put",
+    "attachments.list_uncommitted": "attachments.put",
+    "attachments.forget": "attachments.put",
+    "attachments.collect": "attachments.put",
     "queue.claim_ready_queued_work": "queue.enqueue_queued_work",
     "queue.claim_ready_queued_work_by_batch_ids": "queue.enqueue_queued_work",
     "queue.cancel_queued_work_batch": "queue.enqueue_queued_work",
@@ -344,6 +371,7 @@ KINDS: dict[str, type[Any]] = {
     "state": StateContract,
     "sessions": SessionsContract,
     "queue": QueueContract,
+    "attachments": AttachmentsContract,
 }
 
 
@@ -412,14 +440,17 @@ async def read_all(store: Store) -> list[str]:
     await store.credentials.load_auth_oauth_flow_snapshot()
     wrong += [
         repr(each)
-        for part in (verify_journals, verify_state, verify_sessions, verify_queue)
+        for part in (verify_journals, verify_state, verify_sessions, verify_queue, verify_attachments)
         for each in (await part(store)).problems
     ]
     return wrong
 
 
 @pytest.mark.parametrize("verb", CALLS)
-async def test_a_hostile_argument_is_the_callers_error_or_is_read_back(verb: str) -> None:
+async def test_a_hostile_argument_is_the_callers_error_or_is_read_back(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a text may be taken for the name of a file
     every = [each for each in variations(good_call(verb)) if each[0] not in OWN_ERRORS]
     taken = every if WHOLE else random.Random(verb).sample(every, min(SHARE, len(every)))
     wrong: list[str] = []

@@ -21,6 +21,7 @@ from tenure import MachineLifecycleBindingFacts, MachineLifecycleCommit, Runtime
 from tenure.persistence.model.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import (
+    verify_attachments,
     verify_journals,
     verify_queue,
     verify_rows,
@@ -30,6 +31,7 @@ from tenure.persistence.upkeep.verify_store import (
 from tests.persistence.contracts.builders import consumed, delta, queued, rewrite, snapshot
 from tests.persistence.contracts.damage import SCHEMA, execute
 from tests.persistence.contracts.owned import Owner, live
+from tests.persistence.contracts.test_attachments import fill_attachments
 from tests.persistence.contracts.test_journal_damage import fill
 from tests.persistence.contracts.test_queue_damage import fill_queue
 from tests.persistence.contracts.test_sessions_damage import fill_graphs
@@ -47,6 +49,8 @@ REQUEST = "a verb on its way to an owner, who refuses what it does not know; it 
 NOT_FOUND: dict[str, str] = {
     **dict.fromkeys(
         [
+            "attachments.attachment",
+            "attachment_removals.removal",
             "branches.branch",
             "checkpoint_parts.part",
             "events.event",
@@ -154,6 +158,8 @@ NOT_FOUND: dict[str, str] = {
     "inputs.input": "of an input whose payload was let go; nothing names it",
     "inputs.run": "another run of the same runtime; of a consumed input the receipt must be there",
     "inputs.supersession_key": "which inputs that still wait a later one may replace",
+    "attachment_removals.attachment_id": "bytes that no row names: a removal of others lets a writer wait while its host lives",
+    "attachment_removals.host": "of a host that is gone the removal has ended, of another it ends with that one",
     "queue_batches.fence": "how often it was claimed; each claim has a token of its own besides",
     "quarantines.runtime": "one that is there: the mark is lifted by the next snapshot",
     "runs.run_id": "of a run that has recorded nothing",
@@ -198,6 +204,7 @@ async def _filled(path: Path) -> AsyncGenerator[Store]:
         await fill(store)
         await fill_graphs(store)
         await fill_queue(store)
+        await fill_attachments(store)
         yield store
 
 
@@ -211,7 +218,7 @@ async def _found(store: Store) -> list[str]:
     ]
     if await store.read(count_runtimes) != len(ids):
         found.append("a runtime without a name")
-    for part in (verify_rows, verify_sessions, verify_queue, verify_journals, verify_state):
+    for part in (verify_rows, verify_sessions, verify_queue, verify_attachments, verify_journals, verify_state):
         found += [f"{problem.record} {problem.key}: {problem.detail}" for problem in (await part(store)).problems]
     return found
 

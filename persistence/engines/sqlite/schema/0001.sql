@@ -575,3 +575,25 @@ CREATE TABLE queue_claims (
     scheme INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX queue_claims_of_session ON queue_claims (session_id);
+
+-- Attachments: their bytes stand in a folder beside the database, under their digest.
+
+CREATE TABLE attachments (
+    attachment INTEGER PRIMARY KEY,
+    session_id TEXT NOT NULL,
+    attachment_id TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    host INTEGER NOT NULL,
+    intent_at INTEGER NOT NULL,
+    committed_at INTEGER,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+CREATE UNIQUE INDEX attachments_by_id ON attachments (attachment_id, session_id);
+CREATE INDEX attachments_uncommitted ON attachments (intent_at) WHERE committed_at IS NULL;
+
+CREATE TABLE attachment_removals (
+    removal INTEGER PRIMARY KEY,
+    attachment_id TEXT NOT NULL UNIQUE,
+    host INTEGER NOT NULL
+);

@@ -1,0 +1,1 @@
+"""Attachments: files of sessions, and what is known of each."""

@@ -1,0 +1,289 @@
+"""`store.attachments`: files of sessions, stored once by content, and the account that is kept of them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import trio
+
+import tenure
+from tenure import AttachmentIntent, AttachmentManifest, NoopAttachmentManifest, Seams, Store
+from tenure.errors import CannotOpen, Contended, Corrupt, InvalidInput, NotFound
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.contracts.attachments import CHUNK
+from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval, RecordIntent, StampAttachments
+from tenure.persistence.upkeep.verify_store import verify_attachments
+from tests.persistence.contracts.damage import execute
+
+NEVER = 2**62
+"""A time that everything is older than."""
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Clock:
+    """A wall clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def fill_attachments(store: Store) -> None:
+    """A row in each table: one that is committed, one that is meant, and bytes that are being removed."""
+    await store.attachments.put("s", b"meant", "file:meant")
+    await store.attachments.commit_refs("s", [await store.attachments.put("s", b"kept", "file:kept")])
+    await store.commit(Commit(changes=(BeginRemoval(attachment_id=digest(b"another")),)))
+
+
+async def test_bytes_come_back_under_their_digest(store: Store) -> None:
+    for data in (b"", b"report", b"x" * (CHUNK + 1)):
+        attachment_id = await store.attachments.put("s", data)
+
+        assert attachment_id == digest(data)
+        assert await store.attachments.get("s", attachment_id) == data
+
+
+async def test_a_session_reads_only_what_is_its_own(store: Store) -> None:
+    attachment_id = await store.attachments.put("s", b"report")
+
+    with pytest.raises(NotFound):
+        await store.attachments.get("t", attachment_id)
+    await store.attachments.put("t", b"report")
+    await store.attachments.forget("s", attachment_id)
+    await store.attachments.forget("s", attachment_id)
+
+    with pytest.raises(NotFound):
+        await store.attachments.get("s", attachment_id)
+    assert await store.attachments.get("t", attachment_id) == b"report"
+
+
+async def test_what_was_put_is_only_meant_until_it_is_committed(tmp_path: Path) -> None:
+    clock = Clock()
+    async with tenure.open_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
+        one = await store.attachments.put("s", b"one", "file:one")
+        clock.now += 1
+        two = await store.attachments.put("s", b"two")
+
+        assert [entry.attachment_id for entry in await store.attachments.list_uncommitted(NEVER)] == [one, two]
+        assert [entry.canonical_uri for entry in await store.attachments.list_uncommitted(1_000_000)] == ["file:one"]
+        await store.attachments.commit_refs("s", [one, "0" * 64])
+        await store.attachments.commit_refs("t", [two])
+        await store.attachments.commit_refs("s", [])
+        assert [entry.attachment_id for entry in await store.attachments.list_uncommitted(NEVER)] == [two]
+
+
+async def test_an_intent_that_is_recorded_again_is_younger_and_stays_committed(tmp_path: Path) -> None:
+    clock = Clock()
+    async with tenure.open_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
+        meant = AttachmentIntent(attachment_id=digest(b"meant"), session_id="s")
+        await store.attachments.record_intent(meant)
+        kept = await store.attachments.put("s", b"kept")
+        await store.attachments.commit_refs("s", [kept])
+        clock.now += 10
+
+        await store.attachments.record_intent(meant)
+        await store.attachments.put("s", b"kept")
+
+        assert [entry.intent_at_epoch_ms for entry in await store.attachments.list_uncommitted(NEVER)] == [1_010_000]
+        assert await store.attachments.list_uncommitted(1_009_999) == ()
+    assert not (await _collected(tmp_path, NEVER)).endswith(kept)
+
+
+async def _collected(tmp_path: Path, before: int) -> str:
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        await store.attachments.collect(before)
+        return " ".join([entry.attachment_id for entry in await store.attachments.list_uncommitted(NEVER)])
+
+
+async def test_the_first_stamp_stays(tmp_path: Path) -> None:
+    clock = Clock()
+    async with tenure.open_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
+        kept = await store.attachments.put("s", b"kept")
+        await store.attachments.commit_refs("s", [kept])
+        clock.now += 10
+        await store.attachments.commit_refs("s", [kept])
+
+        assert await execute(store, "SELECT committed_at FROM attachments") == [(1_000_000,)]
+
+
+async def test_an_intent_without_its_bytes_is_not_found(store: Store) -> None:
+    meant = AttachmentIntent(attachment_id=digest(b"meant"), session_id="s")
+    await store.attachments.record_intent(meant)
+
+    with pytest.raises(NotFound):
+        await store.attachments.get("s", meant.attachment_id)
+    with pytest.raises(InvalidInput):
+        await store.attachments.record_intent(AttachmentIntent(attachment_id="no digest", session_id="s"))
+
+
+async def test_an_attachment_is_stamped_with_a_commit_or_not_at_all(store: Store) -> None:
+    kept = await store.attachments.put("s", b"kept")
+    stamp = StampAttachments(session_id="s", attachment_ids=(kept,))
+    being_removed = digest(b"another")
+    await store.commit(Commit(changes=(BeginRemoval(attachment_id=being_removed),)))
+    refused = RecordIntent(intent=AttachmentIntent(attachment_id=being_removed, session_id="s"))
+
+    with pytest.raises(Contended):
+        await store.commit(Commit(changes=(stamp, refused)))
+
+    assert len(await store.attachments.list_uncommitted(NEVER)) == 1
+    await store.commit(Commit(changes=(stamp,)))
+    assert await store.attachments.list_uncommitted(NEVER) == ()
+
+
+# Files
+
+
+async def test_a_file_goes_in_and_out_in_parts(store: Store, tmp_path: Path) -> None:
+    data = bytes(range(256)) * (CHUNK // 128) + b"end"
+    (tmp_path / "in").write_bytes(data)
+
+    attachment_id = await store.attachments.put_file("s", str(tmp_path / "in"))
+    await store.attachments.get_file("s", attachment_id, str(tmp_path / "out"))
+
+    assert (tmp_path / "out").read_bytes() == data
+    with pytest.raises(CannotOpen):
+        await store.attachments.get_file("s", attachment_id, str(tmp_path / "out"))
+    assert (tmp_path / "out").read_bytes() == data, "what was there stays"
+    with pytest.raises(CannotOpen):
+        await store.attachments.put_file("s", str(tmp_path / "nowhere"))
+
+
+async def test_bytes_are_stored_once_for_all_sessions_and_survive_the_store(tmp_path: Path) -> None:
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        for session in ("s", "t"):
+            attachment_id = await store.attachments.put(session, b"report")
+            await store.attachments.commit_refs(session, [attachment_id])
+        assert [each.name for each in (tmp_path / "a.db-attachments").iterdir()] == [attachment_id]
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        assert await store.attachments.get("t", attachment_id) == b"report"
+
+
+@pytest.mark.parametrize("changed", [b"repOrt", b"report and more", None], ids=["changed", "longer", "gone"])
+async def test_bytes_that_are_not_what_their_id_says_are_corrupt(tmp_path: Path, changed: bytes | None) -> None:
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        attachment_id = await store.attachments.put("s", b"report")
+        await store.attachments.commit_refs("s", [attachment_id])
+        path = tmp_path / "a.db-attachments" / attachment_id
+        path.unlink() if changed is None else path.write_bytes(changed)
+
+        with pytest.raises(Corrupt):
+            await store.attachments.get("s", attachment_id)
+        with pytest.raises(Corrupt):
+            await store.attachments.get_file("s", attachment_id, str(tmp_path / "out"))
+        assert not (tmp_path / "out").exists()
+
+
+# Orphans
+
+
+async def test_an_orphan_is_what_is_old_and_whose_host_has_gone(tmp_path: Path) -> None:
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        orphan = await store.attachments.put("s", b"orphan")
+        kept = await store.attachments.put("s", b"kept")
+        await store.attachments.commit_refs("s", [kept])
+        assert await store.attachments.collect(NEVER) == 0, "its host lives: age alone proves nothing"
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        assert await store.attachments.collect(0) == 0, "it is young"
+        assert await store.attachments.collect(NEVER) == 1
+
+        with pytest.raises(NotFound):
+            await store.attachments.get("s", orphan)
+        assert await store.attachments.get("s", kept) == b"kept"
+        assert [each.name for each in (tmp_path / "a.db-attachments").iterdir()] == [kept]
+
+
+async def test_bytes_that_a_session_still_has_are_not_collected(store: Store) -> None:
+    for session in ("s", "t"):
+        attachment_id = await store.attachments.put(session, b"report")
+    await store.attachments.forget("s", attachment_id)
+
+    assert await store.attachments.collect(NEVER) == 0
+    await store.attachments.forget("t", attachment_id)
+    assert await store.attachments.collect(NEVER) == 1
+    assert await store.attachments.put("s", b"report") == attachment_id
+    assert await store.attachments.get("s", attachment_id) == b"report"
+
+
+async def test_a_writer_waits_for_a_removal_of_the_same_bytes(store: Store) -> None:
+    begin = BeginRemoval(attachment_id=digest(b"report"))
+    assert (await store.commit(Commit(changes=(begin,)))).values == (True,)
+    assert (await store.commit(Commit(changes=(begin,)))).values == (False,), "one remover at a time"
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.attachments.put, "s", b"report")
+        with pytest.raises(Contended):
+            await store.attachments.record_intent(AttachmentIntent(attachment_id=begin.attachment_id, session_id="s"))
+        await store.commit(Commit(changes=(EndRemoval(attachment_id=begin.attachment_id),)))
+
+    assert await store.attachments.get("s", begin.attachment_id) == b"report"
+    assert (await store.commit(Commit(changes=(begin,)))).values == (False,), "a session has them"
+
+
+async def test_a_removal_ends_with_its_host(tmp_path: Path) -> None:
+    begin = BeginRemoval(attachment_id=digest(b"report"))
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        await store.commit(Commit(changes=(begin,)))
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        assert await store.attachments.get("s", await store.attachments.put("s", b"report")) == b"report"
+
+
+async def test_what_a_killed_host_had_begun_to_write_goes_with_a_collect(tmp_path: Path) -> None:
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        store.blobs.begin("of-a-host-that-is-gone.1")
+        store.blobs.begin(f"{store.incarnation}.2")
+
+        await store.attachments.collect(NEVER)
+
+        assert store.blobs.unfinished() == [f"{store.incarnation}.2"]
+
+
+# The rest
+
+
+async def test_a_bound_store_is_that_of_its_session(store: Store, tmp_path: Path) -> None:
+    bound = store.attachments.bind("s")
+    (tmp_path / "in").write_bytes(b"file")
+
+    report, file = await bound.put(b"report", "file:report"), await bound.put_file(str(tmp_path / "in"))
+    await bound.commit_refs([report])
+    await bound.get_file(file, str(tmp_path / "out"))
+
+    assert bound.session_id == "s"
+    assert await bound.get(report) == await store.attachments.get("s", report) == b"report"
+    assert [entry.attachment_id for entry in await store.attachments.list_uncommitted(NEVER)] == [file]
+    await bound.delete(report)
+    with pytest.raises(NotFound):
+        await bound.get(report)
+
+
+async def test_a_manifest_may_keep_nothing(store: Store) -> None:
+    manifests: list[AttachmentManifest] = [NoopAttachmentManifest(), store.attachments]
+    listed: list[int] = []
+    for manifest in manifests:
+        await manifest.record_intent(AttachmentIntent(attachment_id=digest(b"a"), session_id="s"))
+        listed.append(len(await manifest.list_uncommitted(NEVER)))
+        await manifest.commit_refs("s", (digest(b"a"),))
+        await manifest.forget("s", digest(b"a"))
+
+    assert listed == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "column", ["session_id", "attachment_id", "uri", "host", "intent_at", "committed_at", "digest"]
+)
+async def test_a_changed_row_is_found(store: Store, column: str) -> None:
+    attachment_id = await store.attachments.put("s", b"a")
+    await store.attachments.commit_refs("s", [attachment_id])
+    assert (await verify_attachments(store)).is_sound
+
+    await execute(store, f"UPDATE attachments SET {column} = 7")
+
+    assert not (await verify_attachments(store)).is_sound
