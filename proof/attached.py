@@ -60,7 +60,7 @@ class AttachedBytes:
     async def ask(self, store: Store, _history: History) -> list[str]:
         """See `Invariant.ask`. Returns the ids."""
         rows = database(store).execute("SELECT DISTINCT attachment_id FROM attachments WHERE committed_at IS NOT NULL")
-        found = sorted([name for (name,) in rows.fetchall()])
+        found: list[str] = sorted([str(name) for (name,) in rows.fetchall()])
         for name in found:
             data = store.blobs.read(name, 0, WHOLE)
             assert data is not None, f"the bytes of {name} are lost"

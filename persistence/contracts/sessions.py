@@ -11,6 +11,7 @@ from attrs import evolve
 from tenure.errors import QueuedWorkClaimExpired, UnsupportedReadScope
 from tenure.persistence.commits.commit import Change, Commit, CommitResult
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.attachments.attachments import StampAttachments
 from tenure.persistence.facets.graph import nodes, reads
 from tenure.persistence.facets.graph.graph import CommitGraph, SaveSessionMeta, TombstoneNodes
 from tenure.persistence.facets.pruning import Prune, PrunedPage, PruneSort
@@ -110,7 +111,7 @@ class SessionsContract:
 
         A commit with a turn id that has landed before writes nothing and returns the first result, also after the head has
         moved on. Its content is compared: nodes, leaf, config, frames, checkpoint, usage, the batches that are done and
-        those to queue; not the expected revision, no times, and not which claim the batches were done under.
+        those to queue, and the attachments; not the expected revision, no times, and not under which claim batches were done.
 
         Raises:
             StaleFence, RuntimeDestroyed: Of the runtime that the session belongs to.
@@ -129,12 +130,14 @@ class SessionsContract:
                 raise QueuedWorkClaimExpired(session_id=encoded.session_id, claim_id=claim.claim_id)
         completed = [CompleteClaim(completion=claim) for claim in encoded.claims]
         enqueued = [EnqueueBatch(draft=batch) for batch in encoded.batches]
+        stamps = [StampAttachments(session_id=encoded.session_id, attachment_ids=encoded.attachments)]
+        changes = (*completed, *enqueued, *(stamps if encoded.attachments else ()))
         graph = CommitGraph(commit=encoded, fence=fence)
-        landed = await self._write(encoded.session_id, graph, *completed, *enqueued, fence=fence)
+        landed = await self._write(encoded.session_id, graph, *changes, fence=fence)
         result: RuntimeCommitResult = landed.values[0]
         if not landed.written:
             return result
-        batches: tuple[QueuedWorkBatch, ...] = landed.values[1 + len(completed) :]
+        batches: tuple[QueuedWorkBatch, ...] = landed.values[1 + len(completed) :][: len(enqueued)]
         return evolve(result, enqueued_batch_ids=tuple([batch.batch_id for batch in batches]))
 
     async def save_session_meta(self, meta: SessionMeta, *, fence: int | None = None) -> None:

@@ -234,6 +234,7 @@ class RuntimeCommit:
         usage_deltas: Added to the ledger.
         completed_queue_claims: Claims on queued work of the session, each with all of its batches: they are done with this.
         enqueued_queue_batches: Work of the session to queue.
+        committed_attachment_ids: Attachments of the session that are committed with this; unknown ones are passed over.
         turn_id: The stamp: the same turn with the same content returns the first result, whatever happened since.
     """
 
@@ -248,6 +249,7 @@ class RuntimeCommit:
     usage_deltas: tuple[TokenLedgerEntry, ...] = ()
     completed_queue_claims: tuple[QueuedWorkCompletion, ...] = ()
     enqueued_queue_batches: tuple[QueuedWorkBatchDraft, ...] = ()
+    committed_attachment_ids: tuple[str, ...] = ()
     turn_id: str | None = None
 
 

@@ -106,6 +106,7 @@ class EncodedCommit:
     usage: tuple[TokenLedgerEntry, ...]
     claims: tuple[QueuedWorkCompletion, ...]
     batches: tuple[EncodedBatch, ...]
+    attachments: tuple[str, ...]
     turn_id: str | None
     content: bytes
 
@@ -155,6 +156,7 @@ def encode_commit(commit: RuntimeCommit) -> EncodedCommit:
         usage=tuple([_check_usage(entry) for entry in commit.usage_deltas]),
         claims=commit.completed_queue_claims,
         batches=tuple([_of_session(encode_batch(draft), commit) for draft in commit.enqueued_queue_batches]),
+        attachments=commit.committed_attachment_ids,
         turn_id=_name(commit.turn_id, "turn_id"),
         content=b"",
     )
@@ -187,6 +189,7 @@ def _content(commit: EncodedCommit) -> bytes:
                 [(entry.source, entry.model, counts_of(entry.usage)) for entry in commit.usage],
                 sorted([batch_id for claim in commit.claims for batch_id in claim.batch_ids]),
                 [(each.source_key, each.delivery, each.slot, each.merge, each.payloads) for each in commit.batches],
+                sorted(set(commit.attachments)),
             )
         )
     ).digest()

@@ -56,7 +56,7 @@ DELETE FROM queue_batches WHERE batch = :batch;
 DELETE FROM queue_batches WHERE session_id = :session_id AND claim = :claim;
 
 -- name: queue.keys_of_claim
-SELECT batch FROM queue_batches WHERE session_id = :session_id AND claim = :claim ORDER BY batch;
+SELECT batch FROM queue_batches WHERE session_id = :session_id AND claim = :claim ORDER BY delayed_until, batch;
 
 -- name: queue.keys
 SELECT batch FROM queue_batches WHERE batch > :after ORDER BY batch LIMIT :count;

@@ -5,12 +5,21 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
 import tenure
-from tenure import AttachmentIntent, AttachmentManifest, NoopAttachmentManifest, Seams, Store
-from tenure.errors import CannotOpen, Contended, Corrupt, InvalidInput, NotFound
+from tenure import AttachmentIntent, AttachmentManifest, NoopAttachmentManifest, RuntimeCommit, Seams, Store
+from tenure.errors import (
+    CannotOpen,
+    Contended,
+    Corrupt,
+    HeadRevisionConflict,
+    InvalidInput,
+    NotFound,
+    TurnCommitConflict,
+)
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.contracts.attachments import CHUNK
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval, RecordIntent, StampAttachments
@@ -136,6 +145,21 @@ async def test_an_attachment_is_stamped_with_a_commit_or_not_at_all(store: Store
     assert len(await store.attachments.list_uncommitted(NEVER)) == 1
     await store.commit(Commit(changes=(stamp,)))
     assert await store.attachments.list_uncommitted(NEVER) == ()
+
+
+async def test_a_turn_commits_its_attachments_or_nothing(store: Store) -> None:
+    kept = await store.attachments.put("s", b"kept")
+    turn = RuntimeCommit(session_id="s", expected_head_revision=0, committed_attachment_ids=(kept,), turn_id="t")
+
+    with pytest.raises(HeadRevisionConflict):
+        await store.sessions.commit_runtime_state(attrs.evolve(turn, expected_head_revision=7))
+    assert len(await store.attachments.list_uncommitted(NEVER)) == 1
+    first = await store.sessions.commit_runtime_state(turn)
+
+    assert await store.attachments.list_uncommitted(NEVER) == ()
+    assert await store.sessions.commit_runtime_state(turn) == first
+    with pytest.raises(TurnCommitConflict):
+        await store.sessions.commit_runtime_state(attrs.evolve(turn, committed_attachment_ids=()))
 
 
 # Files
