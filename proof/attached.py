@@ -9,7 +9,7 @@ from attrs import frozen
 
 from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.attachments.verify import verify_attachments
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 from tenure.testing.history import History
 
 from .facet import (
@@ -62,7 +62,7 @@ class AttachedBytes:
         rows = database(store).execute("SELECT DISTINCT attachment_id FROM attachments WHERE committed_at IS NOT NULL")
         found: list[str] = sorted([str(name) for (name,) in rows.fetchall()])
         for name in found:
-            data = store.blobs.read(name, 0, WHOLE)
+            data = ground_of(store).blobs.read(name, 0, WHOLE)
             assert data is not None, f"the bytes of {name} are lost"
             assert hashlib.sha256(data).hexdigest() == name, f"the bytes of {name} are others"
         return found

@@ -14,7 +14,8 @@ import trio
 
 from tenure.errors import CannotOpen, Contended, Corrupt, DiskFull, Error, InvalidInput, NotFound, PayloadTooLarge
 from tenure.persistence.commits.commit import Change, Commit
-from tenure.persistence.engines.engine import Blobs, Statements
+from tenure.persistence.engines.blobs import Blobs
+from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.attachments.attachments import (
     BeginRemoval,

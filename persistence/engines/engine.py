@@ -18,6 +18,8 @@ from typing import Any, Protocol, final
 
 from attrs import frozen
 
+from .blobs import Blobs
+
 Row = tuple[Any, ...]
 SqlValue = None | int | float | str | bytes
 QueryParameters = Sequence[SqlValue] | Mapping[str, SqlValue]
@@ -274,46 +276,6 @@ class HostProofs(Protocol):
 
     def let_go(self, incarnation: str, /) -> None:
         """Give up and remove a proof that is held or was seized; does nothing for others."""
-        ...
-
-
-class Blobs(Protocol):
-    """Where the bytes of attachments stand. Blocking; each raises `CannotOpen`, `DiskFull` or `UnknownOutcome`."""
-
-    def begin(self, made: str, /) -> None:
-        """Begin to write bytes whose digest is not known yet, under a name of the caller's."""
-        ...
-
-    def write(self, made: str, offset: int, data: bytes, /) -> None:
-        """Write a part of them."""
-        ...
-
-    def keep(self, made: str, digest: str, /) -> None:
-        """Put them on disk and give them their digest as a name; on disk too when this returns."""
-        ...
-
-    def drop(self, made: str, /) -> None:
-        """Let go of what was begun and not kept; does nothing for others, and raises nothing."""
-        ...
-
-    def read(self, digest: str, offset: int, amount: int, /) -> bytes | None:
-        """The bytes there, fewer where they end before; None where there are none under this digest."""
-        ...
-
-    def exists(self, digest: str, /) -> bool:
-        """Whether there are bytes under this digest."""
-        ...
-
-    def remove(self, digest: str, /) -> None:
-        """Remove them; on disk when this returns. Does nothing where there are none."""
-        ...
-
-    def names(self) -> list[str]:
-        """Every digest."""
-        ...
-
-    def unfinished(self) -> list[str]:
-        """The names of what was begun and neither kept nor dropped."""
         ...
 
 

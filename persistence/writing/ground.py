@@ -12,7 +12,8 @@ import trio
 
 from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
-from tenure.persistence.engines.engine import Blobs, HostProofs, Statements
+from tenure.persistence.engines.blobs import Blobs
+from tenure.persistence.engines.engine import HostProofs, Statements
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.reading.readers import Readers
 from tenure.persistence.seams.limits import Limits

@@ -13,8 +13,8 @@ from typing import final
 import apsw
 
 from tenure.errors import CannotOpen, WeakDurability
+from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import (
-    Blobs,
     HostProofs,
     QueryConnectionOfItsOwn,
     ReadConnection,

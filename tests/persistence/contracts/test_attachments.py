@@ -23,6 +23,7 @@ from tenure.errors import (
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.contracts.attachments import CHUNK
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval, RecordIntent, StampAttachments
+from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_attachments
 from tests.persistence.contracts.damage import execute
 
@@ -261,12 +262,12 @@ async def test_a_removal_ends_with_its_host(tmp_path: Path) -> None:
 
 async def test_what_a_killed_host_had_begun_to_write_goes_with_a_collect(tmp_path: Path) -> None:
     async with tenure.open_store(tmp_path / "a.db") as store:
-        store.blobs.begin("of-a-host-that-is-gone.1")
-        store.blobs.begin(f"{store.incarnation}.2")
+        ground_of(store).blobs.begin("of-a-host-that-is-gone.1")
+        ground_of(store).blobs.begin(f"{store.incarnation}.2")
 
         await store.attachments.collect(NEVER)
 
-        assert store.blobs.unfinished() == [f"{store.incarnation}.2"]
+        assert ground_of(store).blobs.unfinished() == [f"{store.incarnation}.2"]
 
 
 # The rest

@@ -20,6 +20,7 @@ import tenure
 from tenure import MergeKey, QueuedWorkClaim, QueuedWorkClaimBoundary, Seams, Store
 from tenure.errors import Error, InvalidTransition, QueuedWorkClaimExpired
 from tenure.persistence.model.queued_work import name_of_batch
+from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_queue
 from tests.persistence.contracts.test_model import REFUSED
 from tests.persistence.contracts.test_queue import Clock, draft, texts
@@ -214,7 +215,7 @@ class QueueMachine(RuleBasedStateMachine):
         return answer
 
     async def call(self, store: Store, verb: Callable[[], Awaitable[Any]]) -> Any:
-        refused = store.submit(REFUSED) if self.in_company else None
+        refused = ground_of(store).submit(REFUSED) if self.in_company else None
         try:
             return await verb()
         finally:

@@ -1,0 +1,45 @@
+"""Where the bytes of attachments stand: beside the database, under their digest."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Blobs(Protocol):
+    """Where the bytes of attachments stand. Blocking; each raises `CannotOpen`, `DiskFull` or `UnknownOutcome`."""
+
+    def begin(self, made: str, /) -> None:
+        """Begin to write bytes whose digest is not known yet, under a name of the caller's."""
+        ...
+
+    def write(self, made: str, offset: int, data: bytes, /) -> None:
+        """Write a part of them."""
+        ...
+
+    def keep(self, made: str, digest: str, /) -> None:
+        """Put them on disk and give them their digest as a name; on disk too when this returns."""
+        ...
+
+    def drop(self, made: str, /) -> None:
+        """Let go of what was begun and not kept; does nothing for others, and raises nothing."""
+        ...
+
+    def read(self, digest: str, offset: int, amount: int, /) -> bytes | None:
+        """The bytes there, fewer where they end before; None where there are none under this digest."""
+        ...
+
+    def exists(self, digest: str, /) -> bool:
+        """Whether there are bytes under this digest."""
+        ...
+
+    def remove(self, digest: str, /) -> None:
+        """Remove them; on disk when this returns. Does nothing where there are none."""
+        ...
+
+    def names(self) -> list[str]:
+        """Every digest."""
+        ...
+
+    def unfinished(self) -> list[str]:
+        """The names of what was begun and neither kept nor dropped."""
+        ...
