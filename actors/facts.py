@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import define
+from attrs import define, frozen
 
 from tenure.persistence.facets.ownership.ownership import Ownership
+from tenure.persistence.facets.runs.runs import BeginRun
 from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunId,
     RuntimeState,
 )
+from tenure.persistence.model.versions import Offer
 
 
 @final
@@ -69,6 +71,24 @@ class RuntimeFacts:
     def why_held(self) -> str | None:
         """Why no run may start, stored or not, or None."""
         return self.held or self.blocked
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Begins:
+    """How a runtime begins its runs.
+
+    Attributes:
+        batch: Most inputs of one.
+        offers: The versions of its behaviour that the host has.
+    """
+
+    batch: int
+    offers: tuple[Offer, ...]
+
+    def change(self, runtime_id: LogicalRuntimeId, run_id: RunId) -> BeginRun:
+        """What begins the next run, under this id where it is a new one."""
+        return BeginRun(runtime_id=runtime_id, run_id=run_id, batch=self.batch, offers=self.offers)
 
 
 def facts_of(ownership: Ownership) -> RuntimeFacts:

@@ -29,8 +29,8 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import find_holding
+from tenure.persistence.facets.records.versions import RunLeft
 from tenure.persistence.facets.runs.runs import (
-    BeginRun,
     NothingBegun,
     RunBegun,
 )
@@ -58,7 +58,7 @@ from .decisions import (
     decide,
     may_begin,
 )
-from .facts import RuntimeFacts
+from .facts import Begins, RuntimeFacts
 from .listener import Listener
 from .published import Published
 from .resting import Resting
@@ -87,7 +87,7 @@ class RuntimeActor(Published):
         self,
         store: Store,
         facts: RuntimeFacts,
-        batch: int,
+        begins: Begins,
         execute: Callable[[RuntimeActor, RunBegun], Awaitable[None]],
         listener: Listener,
         start_soon: Callable[[Callable[[], Awaitable[None]]], None],
@@ -107,7 +107,7 @@ class RuntimeActor(Published):
         self._heard = self._read = 0
         self.closed = trio.Event()
         self._store = store
-        self._batch = batch
+        self._begins = begins
         self._execute = execute
         self._start_soon = start_soon
         worker.ended, worker.lingers = self._worker_ended, self._worker_lingers
@@ -365,8 +365,7 @@ class RuntimeActor(Published):
             self.publish_blocked(LINGERS, "its behaviour was cancelled, and cleans up under a shield")
 
     async def _begin(self) -> RunBegun | None:
-        run_id = RunId(self._store.seams.new_id())
-        change = BeginRun(runtime_id=self.facts.runtime_id, run_id=run_id, batch=self._batch)
+        change = self._begins.change(self.facts.runtime_id, RunId(self._store.seams.new_id()))
         try:
             result = await self.channel.commit_in_turn(change, on_settled=self._begun)
         except (StaleFence, StoreBroken, Closed) as exc:
@@ -376,13 +375,16 @@ class RuntimeActor(Published):
             # Its rows cannot be read or written: this runtime is blocked, and no other (design §5).
             self.publish_blocked("cannot begin a run", str(exc))
             return None
-        begun: RunBegun | NothingBegun = result.values[0]
+        begun: RunBegun | NothingBegun | RunLeft = result.values[0]
         return begun if isinstance(begun, RunBegun) else None
 
     def _begun(self, outcome: Outcome) -> None:
         if not isinstance(outcome, CommitResult):
             return
-        begun: RunBegun | NothingBegun = outcome.values[0]
+        begun: RunBegun | NothingBegun | RunLeft = outcome.values[0]
+        if isinstance(begun, RunLeft):
+            self.lose(Closed(what=f"ownership of runtime {self.facts.runtime_id}"))  # a younger version has its run
+            return
         if isinstance(begun, RunBegun):
             self.facts.run_id = begun.run_id
             self.facts.has_work = self.facts.has_work or begun.more

@@ -28,6 +28,7 @@ from tenure.persistence.facets.ownership import (
     ownership,
     requests,
 )
+from tenure.persistence.facets.records import versions
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
@@ -174,6 +175,7 @@ class Story:
         run_id = await self._begin("ada")
         await self._step("ada", run_id, "look", "main/1", result=b'"seen"')
         await self._write(entries.CatchEntry(runtime_id=_id("ada"), run_id=run_id, place="main/1"))  # it did not fail
+        await self._write(versions.RegisterVersions(versions=(("agent", "1"), ("agent", "2"))))
         await self._write(restarting.AmendRun(runtime_id=_id("ada"), take_recorded=True))
         for place in ("main/2", "main/3"):
             await self._step("ada", run_id, "pay", place, result=None)

@@ -28,6 +28,7 @@ from tenure.persistence.facets.ownership import (
     requests,
 )
 from tenure.persistence.facets.queue import queue
+from tenure.persistence.facets.records import versions
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
@@ -61,6 +62,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         check=owners.check_tokens,
     ),
     FacetProof(name="runtimes", check=work.check_runtimes),
+    FacetProof(name="versions", promises={versions.RegisterVersions: work.versions_known}, check=work.check_versions),
     FacetProof(
         name="lifecycle",
         promises={lifecycle.WriteLifecycle: owners.written, lifecycle.PersistState: owners.written},

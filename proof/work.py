@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tenure.persistence.facets.records import versions
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
@@ -33,6 +34,18 @@ def check_runtimes(rows: Rows) -> None:
         "SELECT runtime_id FROM runtimes WHERE session IS NOT NULL AND session NOT IN (SELECT session FROM sessions)",
         "a runtime without its session",
     )
+
+
+def versions_known(change: versions.RegisterVersions, _answer: None) -> Promised:
+    """The store has heard of them."""
+    return [("version", each) for each in change.versions]
+
+
+def check_versions(rows: Rows) -> None:
+    """What was heard of stays known, in its order."""
+    known = set(rows.of("SELECT kind, version FROM versions"))
+    for version in rows.history.acknowledged("version"):
+        assert version in known, f"version {version} was registered and is lost"
 
 
 def finished(change: runs.FinishRun, answer: Sequence[InputId]) -> Promised:

@@ -6,7 +6,6 @@ The order in which they are made here is the order in which they build on one an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import final
 
 import trio
@@ -32,7 +31,7 @@ from .hosting.owned import Owned
 from .hosting.takeovers import Takeovers
 from .hosting.tasks import Tasks
 from .operators.log import HostLog
-from .runs.behaviour import Behaviour
+from .runs.behaviour import Behaviours
 from .runs.execution import Execution
 
 
@@ -57,10 +56,10 @@ class Host:
         ingress: Takes inputs.
     """
 
-    def __init__(self, store: Store, behaviours: Mapping[str, Behaviour], nursery: trio.Nursery) -> None:
+    def __init__(self, store: Store, behaviours: Behaviours, nursery: trio.Nursery) -> None:
         """Own nothing yet; tasks will run in `nursery`."""
         self.store = store
-        self.behaviours = dict(behaviours)
+        self.behaviours = behaviours
         self.log = HostLog()
         self.tasks = Tasks(nursery, self.log)
         self.owned = Owned(store)

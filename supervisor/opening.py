@@ -21,13 +21,13 @@ from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store
 
 from .host import Host
+from .operators.unowned import register_versions
 from .process_signals import (
     forked_children_start_afresh,
     sigterm_ends_normally,
 )
 from .runs.behaviour import (
-    Behaviour,
-    BehaviourFunction,
+    Given,
     as_behaviours,
 )
 from .supervisor import Supervisor, host_of
@@ -40,7 +40,8 @@ DRAIN_S: Final = 10.0
 async def open_supervisor(
     target: str | os.PathLike[str],
     *,
-    behaviours: Mapping[str, Behaviour | BehaviourFunction],
+    behaviours: Mapping[str, Given],
+    version: str = "",
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
     seams: Seams | None = None,
@@ -50,7 +51,9 @@ async def open_supervisor(
 
     Args:
         target: See `open_store`.
-        behaviours: By kind. A stored kind without one stays unowned.
+        behaviours: By kind. A stored kind without one stays unowned. Several versions of a kind stand in a tuple: the first
+            is for what begins, and each unfinished run stays with its own.
+        version: Of every behaviour that has none.
         durability: See `open_store`.
         limits: See `open_store`.
         seams: See `open_store`.
@@ -66,7 +69,7 @@ async def open_supervisor(
     nothing. What was accepted stays in the inbox. SIGTERM ends the body and is a normal exit, also where it comes before
     or after it, where this runs in the main thread and the program has set no handler.
     """
-    known = as_behaviours(behaviours)
+    known = as_behaviours(behaviours, version)
     check_seconds(drain_s, "drain_s", zero=True)
     with forked_children_start_afresh(), sigterm_ends_normally() as sigterm:
         async with open_store(target, durability=durability, limits=limits, seams=seams) as store:
@@ -78,6 +81,7 @@ async def open_supervisor(
                 tasks.start_soon(host.actors.passivate_idle)
                 try:
                     with body:
+                        await register_versions(store, known.versions)
                         await host.watch.start()
                         # From here on, and not before: a body that is never entered is an error by itself. Where SIGTERM has
                         # come already, the body ends at its first checkpoint.

@@ -36,7 +36,7 @@ from .handles.runtime import Runtime
 from .host import Host
 from .operators.own_state import own_state_change, write_unowned
 from .operators.reads import StoreReads
-from .runs.behaviour import Behaviour
+from .runs.behaviour import Behaviours
 from .statistics import (
     SupervisorStatistics,
     statistics_of,
@@ -51,9 +51,9 @@ class Supervisor(StoreReads):
         store: The store beneath, for reads and for facets of one's own.
     """
 
-    def __init__(self, store: Store, behaviours: Mapping[str, Behaviour], nursery: trio.Nursery) -> None:
+    def __init__(self, store: Store, behaviours: Behaviours, nursery: trio.Nursery) -> None:
         """Own nothing yet; tasks will run in `nursery`."""
-        super().__init__(store)
+        super().__init__(store, behaviours.all_offers)
         self._host = Host(store, behaviours, nursery)
 
     @checked

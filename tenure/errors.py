@@ -35,6 +35,7 @@ deciding or rebuilding anything. A conflict that needs a reload first is therefo
     │   │   ├── RuntimeOwned
     │   │   ├── RuntimeDestroyed
     │   │   ├── KindMismatch
+    │   │   ├── OlderVersion
     │   │   ├── InvalidTransition
     │   │   ├── NotAccepting
     │   │   ├── PayloadTooLarge
@@ -104,6 +105,7 @@ __all__ = [
     "NotADatabase",
     "NotAccepting",
     "NotFound",
+    "OlderVersion",
     "OperationRejected",
     "PayloadTooLarge",
     "QueuedWorkClaimExpired",
@@ -609,6 +611,28 @@ class KindMismatch(WriteFailed):
     runtime_id: str
     stored: str
     given: str
+
+
+@final
+class OlderVersion(WriteFailed):
+    """A younger version of the behaviour has recorded the run of this runtime: what it recorded, an older one cannot read.
+
+    Nobody's mistake where a deploy is rolled out or back. A host that has the version takes the runtime over;
+    `resume(version=...)` moves the run, also back. `StepMismatch` is a behaviour that does something else than is
+    recorded; `KindMismatch` is another kind of behaviour.
+
+    Fields: the runtime, the version that its run stands at, and those that the host has.
+    """
+
+    retryable = False
+    message = (
+        "the run of runtime {runtime_id!r} was recorded by version {recorded!r}, and this host has older ones alone: "
+        "{offered}; resume(version=...) moves it"
+    )
+
+    runtime_id: str
+    recorded: str
+    offered: str
 
 
 @final

@@ -32,6 +32,7 @@ from .queue import queue
 from .records import (
     chain,
     runtimes,
+    versions,
 )
 from .runs import (
     dead_letters,
@@ -45,6 +46,7 @@ from .state import own_state, state
 FACETS: Final[tuple[Facet, ...]] = (
     ownership.FACET,
     runtimes.FACET,
+    versions.FACET,
     lifecycle.FACET,
     inputs.FACET,
     runs.FACET,

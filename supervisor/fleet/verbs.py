@@ -148,6 +148,7 @@ class Resume(_Silent):
     renamed: tuple[tuple[str, str], ...] = ()
     forget: tuple[str, ...] = ()
     repeat_never: bool = False
+    version: str | None = None
 
     async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
         """See `Verb.perform`."""
@@ -158,7 +159,7 @@ class Resume(_Silent):
         return (*self._amend(runtime_id), Hold(runtime_id=runtime_id, reason=None))
 
     def _amend(self, runtime_id: LogicalRuntimeId) -> tuple[Change, ...]:
-        if not (self.restart_run or self.take_recorded or self.renamed or self.forget):
+        if not (self.restart_run or self.take_recorded or self.renamed or self.forget or self.version is not None):
             return ()
         return (
             AmendRun(
@@ -168,6 +169,7 @@ class Resume(_Silent):
                 forget=self.forget,
                 restart=self.restart_run,
                 repeat_never=self.repeat_never,
+                version=self.version,
             ),
         )
 
@@ -242,6 +244,7 @@ class Retry:
 
     input_id: InputId
     fresh: bool = False
+    version: str | None = None
 
     async def perform(self, actor: RuntimeActor, done: Done | None = None) -> Retried:
         """See `Verb.perform`."""
@@ -258,7 +261,7 @@ class Retry:
         return msgspec.convert(value, Retried, from_attributes=True)
 
     def _change(self, runtime_id: LogicalRuntimeId) -> Change:
-        return RetryDeadLetter(runtime_id=runtime_id, input_id=self.input_id, fresh=self.fresh)
+        return RetryDeadLetter(runtime_id=runtime_id, input_id=self.input_id, fresh=self.fresh, version=self.version)
 
 
 @final

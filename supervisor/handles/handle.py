@@ -80,7 +80,7 @@ class Handle(ABC):
         """
         return await self._perform(Cancel(input_id=None if input_id is None else InputId(input_id)))
 
-    async def retry(self, input_id: str, *, fresh: bool = False) -> tuple[InputId, ...]:
+    async def retry(self, input_id: str, *, fresh: bool = False, version: str | None = None) -> tuple[InputId, ...]:
         """Queue a dead letter again, with the batch that was abandoned together; durable when this returns.
 
         Its run is reopened: the same run id, the recorded steps kept, attempts from 0. A refused send is sent again, under
@@ -89,6 +89,7 @@ class Handle(ABC):
         Args:
             input_id: Which dead letter; `Supervisor.dead_letters` lists them.
             fresh: Begin a new run as `resume` does with `restart_run`; nothing to a refused send.
+            version: Which version of the behaviour goes on with the run; it may be an older one. None: the one that did.
 
         Returns:
             What is queued again, in admission order; `Supervisor.ticket` finds the tickets, those of a send with its target.
@@ -100,7 +101,7 @@ class Handle(ABC):
             PayloadTooLarge: The send is over the limit still.
             InvalidTransition: It is not abandoned.
         """
-        return (await self._perform(Retry(input_id=InputId(input_id), fresh=fresh))).input_ids
+        return (await self._perform(Retry(input_id=InputId(input_id), fresh=fresh, version=version))).input_ids
 
     async def drop(self, input_id: str) -> None:
         """Let a dead letter go: its payload is gone, its key stays known; durable when this returns.
@@ -119,6 +120,7 @@ class Handle(ABC):
         renamed: Mapping[str, str] | None = None,
         forget: Iterable[str] = (),
         repeat_never: bool = False,
+        version: str | None = None,
     ) -> None:
         """Clear the held mark and forgive what led to it; durable when this returns.
 
@@ -132,10 +134,12 @@ class Handle(ABC):
             renamed: Entries by name or place, each with its new name: ``{"charge": "charge_card"}``.
             forget: Entries by name or place that are taken out of the record. Those after them in their branch move up.
             repeat_never: Forget also what must not be done twice. It will be.
+            version: Which version of the behaviour goes on with the run; it may be an older one. A host that has it takes the
+                runtime over.
 
         Raises:
             InvalidTransition: While a run executes that is to be changed: it was resumed already.
-            NotFound: No such entry.
+            NotFound: No such entry, or no such version was ever registered.
             InvalidInput: `forget` names what must not be done twice, without `repeat_never`.
         """
         verb = Resume(
@@ -144,6 +148,7 @@ class Handle(ABC):
             renamed=tuple((renamed or {}).items()),
             forget=(forget,) if isinstance(forget, str) else tuple(forget),
             repeat_never=repeat_never,
+            version=version,
         )
         await self._perform(verb)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import final
 from weakref import WeakValueDictionary
@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import trio
 from trio_util import periodic
 
-from tenure.actors.facts import RuntimeFacts
+from tenure.actors.facts import Begins, RuntimeFacts
 from tenure.actors.listener import Listener
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.actors.worker import Worker
@@ -18,7 +18,7 @@ from tenure.errors import RuntimeDestroyed
 from tenure.persistence.facets.runs.runs import RunBegun
 from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.store import Store
-from tenure.supervisor.runs.behaviour import Behaviour
+from tenure.supervisor.runs.behaviour import Behaviours
 
 from .mending import Mending
 from .owned import Owned
@@ -35,7 +35,7 @@ class Actors:
     def __init__(
         self,
         store: Store,
-        behaviours: Mapping[str, Behaviour],
+        behaviours: Behaviours,
         owned: Owned,
         execute: Callable[[RuntimeActor, RunBegun], Awaitable[None]],
         listener: Listener,
@@ -71,8 +71,9 @@ class Actors:
         defect = partial(self._mending.distrust, facts.runtime_id)
         start_soon = partial(self._tasks.start_soon, defect=defect)
         worker = self._workers.setdefault(facts.runtime_id, Worker(start_soon))
-        batch = self._behaviours[facts.kind].batch
-        actor = RuntimeActor(self._store, facts, batch, self._execute, self._listener, start_soon, worker)
+        behaviours = self._behaviours
+        begins = Begins(batch=behaviours[facts.kind].batch, offers=behaviours.offers(facts.kind))
+        actor = RuntimeActor(self._store, facts, begins, self._execute, self._listener, start_soon, worker)
         self._owned.activate(actor)
         if facts.has_work:
             start_soon(actor.begin)

@@ -6,14 +6,13 @@ runs the runtime from. Only a spawn creates a runtime, hears of a refusal, and b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import final
 
 import trio
 
 from tenure.actors.facts import RuntimeFacts, facts_of
-from tenure.errors import Closed, Error, ReadFailed, RuntimeDestroyed, RuntimeOwned, StoreBroken
+from tenure.errors import Closed, Error, OlderVersion, ReadFailed, RuntimeDestroyed, RuntimeOwned, StoreBroken
 from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
@@ -35,7 +34,7 @@ from tenure.persistence.writing.group import Outcome as CommitOutcome
 from tenure.supervisor.accepting.doubts import Doubts
 from tenure.supervisor.operators.log import HostLog
 from tenure.supervisor.operators.unowned import unfinished
-from tenure.supervisor.runs.behaviour import Behaviour
+from tenure.supervisor.runs.behaviour import Behaviours
 from tenure.supervisor.runs.restart import wait_left
 
 from .actors import Actors
@@ -54,7 +53,7 @@ class Takeovers:
         self,
         *,
         store: Store,
-        behaviours: Mapping[str, Behaviour],
+        behaviours: Behaviours,
         owned: Owned,
         actors: Actors,
         doubts: Doubts,
@@ -93,9 +92,9 @@ class Takeovers:
     async def recover(self) -> None:
         """Take over every runtime of a known kind that was left with work; a run on trial then waits for its turn."""
         after = ""
-        while page := await self._store.read(partial(unfinished, after=after)):
+        while page := await self._store.read(partial(unfinished, offers=self._behaviours.all_offers, after=after)):
             after = page[-1].runtime_id
-            known = [found for found in page if found.kind in self._behaviours]
+            known = [found for found in page if found.reason is None]
             await together(*(partial(self.take_quietly, found.runtime_id, found.kind) for found in known))
 
     def leave_over(self, *, hurry: bool = False) -> None:
@@ -134,6 +133,7 @@ class Takeovers:
                 session_id=SessionId(seams.new_id()),
                 max_crashes=self._behaviours[kind].restart.max_crashes,
                 revive=revive,
+                offers=self._behaviours.offers(kind),
             )
             await ground_of(self._store).publish(Commit(changes=(change,)), self._landed)
             return self._owned.facts(runtime_id)
@@ -154,8 +154,8 @@ class Takeovers:
         except NOT_NOW as exc:
             self.leave_over()
             self._log.takeover_failed(runtime_id, exc, again=True)
-        except (RuntimeOwned, RuntimeDestroyed):
-            return  # another host was faster
+        except (RuntimeOwned, RuntimeDestroyed, OlderVersion):
+            return  # another host was faster, or is younger
         except Error as exc:  # damaged, say: then its work is not ours, and blocks no other's
             self._log.takeover_failed(runtime_id, exc, again=False)
         except BaseException as exc:

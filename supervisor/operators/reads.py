@@ -23,7 +23,7 @@ from .reading import (
     read_session,
     read_unfinished_runs,
 )
-from .unowned import UnownedRuntime, read_unowned
+from .unowned import Offers, UnownedRuntime, read_unowned
 
 
 class StoreReads:
@@ -33,9 +33,10 @@ class StoreReads:
         store: The store beneath.
     """
 
-    def __init__(self, store: Store) -> None:
-        """Read this store."""
+    def __init__(self, store: Store, offers: Offers) -> None:
+        """Read this store, for a host that has these versions of behaviours."""
         self.store = store
+        self._offers = offers
 
     @checked
     async def read_session(self, runtime_id: str) -> list[Any]:
@@ -101,9 +102,10 @@ class StoreReads:
     async def unowned(self) -> list[UnownedRuntime]:
         """The runtimes with work that no living host owns, by id: as a rule those of kinds that have no behaviour anywhere.
 
-        One of a kind that this host knows is taken over at the next renewal, and then stands here no longer.
+        `UnownedRuntime.reason` says why this host does not take one: for a ``kind`` that it does not know, or a ``version``
+        that is younger than those it has. Where the reason is None it does so at its next renewal.
         """
-        return await read_unowned(self.store)
+        return await read_unowned(self.store, self._offers)
 
     async def backlog(self) -> Backlog:
         """What waits in the whole store, for any host: it walks every unfinished input."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.numbers import (
@@ -15,6 +15,7 @@ from tenure.persistence.model.numbers import (
     is_a,
     seconds,
 )
+from tenure.persistence.model.versions import VERSION_LIMIT, Offer
 from tenure.supervisor.accepting.classes import Classes, DecodeHook, EncodeHook, Extra, check_extra
 from tenure.supervisor.accepting.payloads import PayloadType
 
@@ -44,6 +45,8 @@ class Behaviour:
         decode: Called with a class and a JSON value, where it is not known how to make an instance of that class.
         version: Stored with each entry of a run's record. What this version recorded must match exactly; of what another one
             recorded, or where no version is given, the arguments of what has ended are not compared.
+        moves: Whether it takes runs of other versions whose last attempt failed, where it stands first of its kind. A run
+            that was moved by a person stays.
         restart: What follows a failure.
         replay_s: How long a step that must not be done twice waits for recorded entries that are not reached, before that is
             a mismatch.
@@ -58,6 +61,7 @@ class Behaviour:
     encode: EncodeHook | None = field(default=None, kw_only=True)
     decode: DecodeHook | None = field(default=None, kw_only=True)
     version: str = field(default="", kw_only=True)
+    moves: bool = field(default=False, kw_only=True)
     restart: RestartPolicy = field(factory=RestartPolicy, kw_only=True)
     replay_s: float = field(default=60.0, kw_only=True, validator=seconds(zero=True))
     in_doubt: InDoubtHook | None = field(default=None, kw_only=True)
@@ -67,6 +71,7 @@ class Behaviour:
     def __attrs_post_init__(self) -> None:
         """Raises `InvalidInput` for what cannot execute runs."""
         check_count(self.batch, "batch")
+        check_version(self.version)
         if not is_a(self.restart, RestartPolicy):
             raise InvalidInput(detail=f"{self.restart!r} is not a RestartPolicy", field="restart")
         if not _is_async(self.function):
@@ -98,14 +103,88 @@ class Kinds:
         return tuple([(kind, each.version) for kind, each in self.all.items() if each.takes(data)])
 
 
-def as_behaviours(given: Mapping[str, Behaviour | BehaviourFunction]) -> dict[str, Behaviour]:
-    """Kinds with their behaviours; a bare function gets the defaults. Raises `InvalidInput`."""
+Given = Behaviour | BehaviourFunction | Sequence[Behaviour | BehaviourFunction]
+"""What is said of one kind: its behaviour, or several of different versions, the one for what begins first."""
+
+
+def check_version(version: str) -> str:
+    """Return a version, checked; empty for none. Raises `InvalidInput`."""
+    if not is_a(version, str) or len(version) > VERSION_LIMIT or "\0" in version:
+        detail = f"a version is a text of at most {VERSION_LIMIT} characters without NUL"
+        raise InvalidInput(detail=detail, field="version")
+    return version
+
+
+@final
+class Behaviours(Mapping[str, Behaviour]):
+    """The behaviours of a host, by kind: of each kind the one for what begins. `of` finds the others."""
+
+    def __init__(self, kinds: Mapping[str, tuple[Behaviour, ...]]) -> None:
+        """Of these, the one for what begins first in each kind."""
+        self._kinds = dict(kinds)
+        self._offers = {
+            kind: tuple([Offer(version=each.version, moves=each.moves) for each in known])
+            for kind, known in kinds.items()
+        }
+
+    def __getitem__(self, kind: str) -> Behaviour:
+        return self._kinds[kind][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def of(self, kind: str, version: str) -> Behaviour:
+        """The behaviour of a version that was offered."""
+        return next(each for each in self._kinds[kind] if each.version == version)
+
+    def offers(self, kind: str) -> tuple[Offer, ...]:
+        """What this host has of a kind."""
+        return self._offers[kind]
+
+    @property
+    def all_offers(self) -> Mapping[str, tuple[Offer, ...]]:
+        """What this host has of every kind."""
+        return self._offers
+
+    @property
+    def versions(self) -> tuple[tuple[str, str], ...]:
+        """All that have a version, each with its kind, the oldest of a kind first."""
+        return tuple(
+            [(kind, each.version) for kind, known in self._kinds.items() for each in reversed(known) if each.version]
+        )
+
+    def each(self, change: Callable[[str, Behaviour], Behaviour]) -> Behaviours:
+        """The same with every behaviour changed."""
+        return Behaviours({kind: tuple([change(kind, each) for each in known]) for kind, known in self._kinds.items()})
+
+
+def as_behaviours(given: Mapping[str, Given], version: str = "") -> Behaviours:
+    """Kinds with their behaviours; a bare function gets the defaults, and `version`. Raises `InvalidInput`."""
+    if isinstance(given, Behaviours):
+        return given
     if not is_a(given, Mapping):
         raise InvalidInput(detail="behaviours are a mapping of kinds: {'reader': reader}", field="behaviours")
+    check_version(version)
     for kind in given:
         if not is_a(kind, str) or not kind:
             raise InvalidInput(detail=f"{kind!r} is not a name of a kind", field="behaviours")
-    return {kind: each if isinstance(each, Behaviour) else Behaviour(each) for kind, each in given.items()}
+    return Behaviours({kind: _of_kind(kind, each, version) for kind, each in given.items()})
+
+
+def _of_kind(kind: str, given: Given, version: str) -> tuple[Behaviour, ...]:
+    several: Sequence[Behaviour | BehaviourFunction] = (
+        [given] if isinstance(given, Behaviour) or callable(given) else given
+    )
+    known = [each if isinstance(each, Behaviour) else Behaviour(each) for each in several]
+    known = [each if each.version else evolve(each, version=version) for each in known]
+    names = [each.version for each in known]
+    if not known or (len(known) > 1 and (len({*names}) < len(names) or not all(names))):
+        detail = f"kind {kind!r} has {len(known)} behaviours: of several, each has a version that no other has"
+        raise InvalidInput(detail=detail, field="behaviours")
+    return tuple(known)
 
 
 def _is_async(function: Any) -> bool:

@@ -9,7 +9,7 @@ cancelled from outside, and the verb that did it has committed why.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol, TypeVar, cast, final
@@ -62,8 +62,8 @@ from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.operators.log import HostLog
 
 from .attention import NeedsAttention
-from .behaviour import Behaviour, Kinds
-from .entering import Entering
+from .behaviour import Behaviour, Behaviours, Kinds
+from .entering import Entering, is_cut
 from .journal import (
     Journal,
     empty_journal,
@@ -110,7 +110,7 @@ class Execution:
     def __init__(
         self,
         store: Store,
-        behaviours: Mapping[str, Behaviour],
+        behaviours: Behaviours,
         steps: Executor,
         publisher: Publisher,
         log: HostLog,
@@ -130,7 +130,7 @@ class Execution:
 
         A behaviour that raises KeyboardInterrupt or SystemExit ends the host with it.
         """
-        behaviour = self._behaviours[actor.facts.kind]
+        behaviour = self._behaviours.of(actor.facts.kind, begun.version)
         try:
             await self._execute(actor, begun, behaviour)
         except Exception as exc:  # noqa: BLE001 - a defect of ours, on the way from the run to its record
@@ -140,8 +140,10 @@ class Execution:
         try:
             await self._run(actor, begun, behaviour)
         except BaseException as exc:
-            if issubclass(type(exc), trio.Cancelled) and trio.current_effective_deadline() == -math.inf:
-                raise  # from outside; a Cancelled without a cancelled scope around us is the behaviour's own mistake
+            if is_cut(exc) and trio.current_effective_deadline() == -math.inf:
+                # From outside, out of a nursery in a group; a Cancelled without a cancelled scope around us is the
+                # behaviour's own mistake.
+                raise
             ends_process = find_leaf(exc, (KeyboardInterrupt, SystemExit))
             if ends_process is not None:
                 if not (isinstance(ends_process, KeyboardInterrupt) and came_by_signal(ends_process)):

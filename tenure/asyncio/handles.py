@@ -111,9 +111,9 @@ class _Verbs:
         """See `tenure.Runtime.reset`."""
         await self._portal.call(partial(self._handle.reset, clear_session=clear_session))
 
-    async def retry(self, input_id: str, *, fresh: bool = False) -> tuple[InputId, ...]:
+    async def retry(self, input_id: str, *, fresh: bool = False, version: str | None = None) -> tuple[InputId, ...]:
         """See `tenure.Runtime.retry`."""
-        return await self._portal.call(partial(self._handle.retry, input_id, fresh=fresh))
+        return await self._portal.call(partial(self._handle.retry, input_id, fresh=fresh, version=version))
 
     async def drop(self, input_id: str) -> None:
         """See `tenure.Runtime.drop`."""
@@ -143,6 +143,7 @@ class _Verbs:
         renamed: Mapping[str, str] | None = None,
         forget: Iterable[str] = (),
         repeat_never: bool = False,
+        version: str | None = None,
     ) -> None:
         """See `tenure.Runtime.resume`."""
 
@@ -153,6 +154,7 @@ class _Verbs:
                 renamed=renamed,
                 forget=forget,
                 repeat_never=repeat_never,
+                version=version,
             )
 
         await self._portal.call(resume)

@@ -23,8 +23,7 @@ from tenure.persistence.seams.seams import Seams
 from tenure.supervisor import opening
 from tenure.supervisor.process_signals import may_handle_sigterm
 from tenure.supervisor.runs.behaviour import (
-    Behaviour,
-    BehaviourFunction,
+    Given,
 )
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor, host_of
 
@@ -46,7 +45,8 @@ THREAD: Final = "tenure-supervisor"
 async def open_supervisor(
     target: str | os.PathLike[str],
     *,
-    behaviours: Mapping[str, Behaviour | BehaviourFunction],
+    behaviours: Mapping[str, Given],
+    version: str = "",
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
     seams: Seams | None = None,
@@ -68,6 +68,7 @@ async def open_supervisor(
         opening.open_supervisor,
         target,
         behaviours=behaviours,
+        version=version,
         durability=durability,
         limits=limits,
         seams=seams,

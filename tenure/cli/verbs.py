@@ -95,10 +95,11 @@ async def destroy(output: Output, target: str, runtime: str, *, yes: bool) -> No
 @click.option("--renamed", nargs=2, multiple=True, metavar="OLD NEW", help="An entry has another name from now on.")
 @click.option("--forget", multiple=True, metavar="ENTRY", help="Take an entry out of the record, by name or place.")
 @click.option("--repeat-never", is_flag=True, help="Forget also what must not be done twice. Needs --yes.")
+@click.option("--version", metavar="VERSION", help="Let this version of its behaviour go on, also an older one.")
 @click.option("--yes", is_flag=True, help="Yes, do it twice.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def resume(
+async def resume(  # noqa: PLR0913 - one for each option
     output: Output,
     target: str,
     runtime: str,
@@ -108,6 +109,7 @@ async def resume(
     renamed: tuple[tuple[str, str], ...],
     forget: tuple[str, ...],
     repeat_never: bool,
+    version: str | None,
     yes: bool,
 ) -> None:
     """Let the held RUNTIME run again, perhaps with another record of its run."""
@@ -121,6 +123,7 @@ async def resume(
             renamed=dict(renamed),
             forget=forget,
             repeat_never=repeat_never,
+            version=version,
         )
 
     await carry_out(output, target, runtime, "resume", resume)
@@ -135,12 +138,15 @@ async def cancel(output: Output, target: str, runtime: str, input_id: str | None
 
 
 @click.option("--fresh", is_flag=True, help="Begin a new run; what must not be done twice is carried over.")
+@click.option("--version", metavar="VERSION", help="Let this version of its behaviour go on, also an older one.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
 @click.argument("input_id")
-async def retry(output: Output, target: str, runtime: str, input_id: str, *, fresh: bool) -> None:
+async def retry(output: Output, target: str, runtime: str, input_id: str, *, fresh: bool, version: str | None) -> None:
     """Queue the dead letter INPUT_ID of RUNTIME again, or send it again."""
-    await carry_out(output, target, runtime, "retry", lambda handle: handle.retry(input_id, fresh=fresh))
+    await carry_out(
+        output, target, runtime, "retry", lambda handle: handle.retry(input_id, fresh=fresh, version=version)
+    )
 
 
 @click.argument("target", type=click.Path())

@@ -22,7 +22,7 @@ PROMISED = """
     SnapshotSuperseded ContinuityViolation DuplicateReceipt HeadRevisionConflict TurnCommitConflict
     QueuedWorkClaimExpired SessionBindingMismatch UnsupportedReadScope SchemaMismatch CursorConflict
     CounterOverflow IdempotencyConflict StaleFence RuntimeOwned RuntimeDestroyed UnknownKind
-    KindMismatch InvalidSnapshot InvalidTransition NotAccepting InvalidInput PayloadTooLarge
+    KindMismatch OlderVersion InvalidSnapshot InvalidTransition NotAccepting InvalidInput PayloadTooLarge
     InboxFull StepMismatch OperationRejected FeedGap DiskFull StoreBroken Contended Closed
 """
 # What a caller may catch them as; every other concrete class is a WriteFailed.

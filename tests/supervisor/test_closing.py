@@ -16,6 +16,7 @@ from tenure.errors import Closed, StoreBroken
 from tenure.persistence.store import ground_of
 from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
+    cut_off,
     forever,
     host,
     peek,
@@ -92,3 +93,22 @@ async def test_each_who_waits_gets_an_error_of_its_own_with_no_traceback_of_othe
 
     assert len(met) == len({id(exc) for exc in met}) == 40
     assert max(len(traceback.extract_tb(exc.__traceback__)) for exc in met) < 10
+
+
+async def test_a_host_that_ends_counts_no_attempt_of_a_run_with_a_nursery(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def side_by_side(run: tenure.Run) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            await run.gather(trio.sleep_forever, trio.sleep_forever)
+
+    async def begin(supervisor: tenure.Supervisor) -> None:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.accept(1, idempotency_key="once")
+        await trio.testing.wait_all_tasks_blocked()
+
+    # Whether the run or its actor hears of the end first is for trio to choose.
+    for _ in range(10):
+        await cut_off(tmp_path / "a.db", {"k": side_by_side}, begin)
+        assert peek(tmp_path / "a.db", "SELECT attempts, error FROM runs") == [[0, None]]

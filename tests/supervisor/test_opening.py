@@ -74,7 +74,7 @@ async def test_a_stored_kind_without_a_behaviour_stays_as_it_is(
         with pytest.raises(NotFound):
             supervisor.runtime("alice")
         assert await supervisor.unowned() == [
-            tenure.UnownedRuntime(runtime_id=tenure.LogicalRuntimeId("alice"), kind="kind")
+            tenure.UnownedRuntime(runtime_id=tenure.LogicalRuntimeId("alice"), kind="kind", reason="kind")
         ]
     assert peek(database, "SELECT phase FROM inputs") in ([["queued"]], [["staged"]])
     async with host(database, {"kind": nothing}) as supervisor:

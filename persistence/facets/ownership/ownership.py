@@ -33,6 +33,7 @@ from tenure.persistence.facets.inbox import (
 from tenure.persistence.facets.records import (
     run_records,
     runtimes,
+    versions,
 )
 from tenure.persistence.model.lifecycles.lifecycle import (
     LifecycleEvent,
@@ -46,6 +47,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
     SessionId,
 )
+from tenure.persistence.model.versions import UNVERSIONED, Offer
 
 MAX_CRASHES: Final = 5
 """Crashes in a row that hold a runtime, where nothing else is said (design §6)."""
@@ -65,6 +67,7 @@ class TakeOwnership(Change):
         session_id: Session of a new runtime.
         max_crashes: Crashes in a row, this one included, that hold the runtime.
         revive: Bring a stopped runtime back to life. Only a spawn does; who comes for a request or an input owns it stopped.
+        offers: The versions of the behaviour that the host has. Refused with `OlderVersion` where none goes on with its run.
     """
 
     ingress = True  # it is what makes a token, so it cannot carry one
@@ -77,6 +80,7 @@ class TakeOwnership(Change):
     session_id: SessionId
     max_crashes: int = MAX_CRASHES
     revive: bool = False
+    offers: tuple[Offer, ...] = UNVERSIONED
 
 
 @final
@@ -218,6 +222,7 @@ def _check(tx: Transaction, record: runtimes.RuntimeRecord, change: TakeOwnershi
         holder = runtimes.living_holder(tx, record.owner)
         if holder is not None:
             raise RuntimeOwned(runtime_id=change.runtime_id, holder=holder)
+    versions.check_takes(tx, change.runtime_id, change.kind, record.runtime, record.run, change.offers)
 
 
 def _charge_crash(tx: Transaction, record: runtimes.RuntimeRecord, max_crashes: int) -> bool:

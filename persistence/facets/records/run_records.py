@@ -37,6 +37,7 @@ class RunRecord:
 
     `error` is that of the last attempt that failed, and is kept until the run ends well.
     `ways`: how a person has said that it goes on, in words (`restarting`).
+    `version`: see `RunVersion`.
     `boundaries` is no column: it is the sequence of the run's last receipt.
     """
 
@@ -49,6 +50,7 @@ class RunRecord:
     retry_at: float | None
     error: str | None = None
     ways: str = ""
+    version: str = ""
 
 
 def load(tx: Transaction, run: int) -> RunRecord:
@@ -69,7 +71,7 @@ def _decode(row: Row) -> RunRecord:
     return RunRecord(*row)
 
 
-_TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER, OPTIONAL_TEXT, str)
+_TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER, OPTIONAL_TEXT, str, str)
 
 
 def find_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord | None:
@@ -86,10 +88,12 @@ def open_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord:
     return load(tx, tx.insert("runs.insert", run_id=run_id, runtime=runtime, now=tx.now))
 
 
-def begin(tx: Transaction, runtime: int, run_id: RunId, base: int | None, base_count: int) -> RunRecord:
+def begin(tx: Transaction, runtime: int, run_id: RunId, base: int | None, base_count: int, version: str) -> RunRecord:
     """A new run over a conversation that has this head now."""
-    run = tx.insert("runs.begin", run_id=run_id, runtime=runtime, base=base, base_count=base_count, now=tx.now)
-    return tx.record(RECORD, run, lambda _, __: RunRecord(run, run_id, 0, base, base_count, 0, None))
+    run = tx.insert(
+        "runs.begin", run_id=run_id, runtime=runtime, base=base, base_count=base_count, now=tx.now, version=version
+    )
+    return tx.record(RECORD, run, lambda _, __: RunRecord(run, run_id, 0, base, base_count, 0, None, version=version))
 
 
 def delete(tx: Transaction, record: RunRecord) -> None:
@@ -121,6 +125,7 @@ def save(tx: Transaction, record: RunRecord) -> None:
             retry_at=record.retry_at,
             error=record.error,
             ways=record.ways,
+            version=record.version,
         )
 
     tx.write_later(RECORD, record.run, write)
@@ -153,6 +158,7 @@ def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> No
             error=record.error,
             outcome=outcome,
             now=tx.now,
+            version=record.version,
         )
         tx.drop(RECORD, run)
 

@@ -42,7 +42,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 
-from . import restarting, sends
+from . import entries, restarting, sends
 
 FINISHED: Final = "finished"
 """Outcome of a run that ended well: its other members are consumed, so it is never entered again."""
@@ -60,11 +60,13 @@ class RetryDeadLetter(Change):
         runtime_id: Whose inbox, or whose send.
         input_id: Which input.
         fresh: Begin a new run; nothing to a send.
+        version: Which version of the behaviour goes on with the run; None changes nothing.
     """
 
     runtime_id: LogicalRuntimeId
     input_id: InputId
     fresh: bool = False
+    version: str | None = None
 
 
 @final
@@ -133,6 +135,8 @@ def _retry(tx: Transaction, change: RetryDeadLetter) -> Retried:
         run_records.forgive(tx, found.run)
         if found.run != record.run:
             run_records.reopen(tx, found.run)
+        if change.version is not None:
+            restarting.move(tx, record.kind, found.run, change.version)
         if change.fresh:
             restarting.want(tx, found.run, restarting.RESTART)
         rows = tx.all("dead_letters.requeue_batch", run=found.run, reason=found.reason, line=line, now=tx.now)
@@ -167,6 +171,8 @@ class DeadLetter:
         attempts: How many runs over it failed.
         payload: Encoded.
         target: The receiver of a refused send; None for an input of the runtime itself.
+        in_doubt: Steps of its run that are not to be done twice, were dispatched, and have no end: they may have run. Each
+            with its name and place.
     """
 
     input_id: InputId
@@ -176,6 +182,7 @@ class DeadLetter:
     attempts: int
     payload: bytes
     target: LogicalRuntimeId | None = None
+    in_doubt: tuple[str, ...] = ()
 
 
 def of_runtime(
@@ -183,12 +190,14 @@ def of_runtime(
 ) -> tuple[DeadLetter, ...]:
     """At most `count` dead letters whose id comes behind `after`, by id. Raises `Corrupt`."""
     rows = statements.all("dead_letters.page", runtime_id=runtime_id, after=after, count=count)
-    return tuple([_decode(row) for row in rows])
+    return tuple([_decode(statements, row) for row in rows])
 
 
-def _decode(row: Row) -> DeadLetter:
-    check_row(row, (str, str, str, OPTIONAL_TEXT, int, bytes, OPTIONAL_TEXT, bytes, int), "dead letter", row[0])
-    input_id, kind, reason, error, attempts, payload, target, payload_digest, scheme = row
+def _decode(statements: Statements, row: Row) -> DeadLetter:
+    check_row(
+        row, (str, str, str, OPTIONAL_TEXT, int, bytes, OPTIONAL_TEXT, bytes, int, OPTIONAL_INT), "dead letter", row[0]
+    )
+    input_id, kind, reason, error, attempts, payload, target, payload_digest, scheme, run = row
     check_digest(digest(payload), payload_digest, scheme, "dead letter", input_id)
     return DeadLetter(
         input_id=input_id,
@@ -198,6 +207,9 @@ def _decode(row: Row) -> DeadLetter:
         attempts=attempts,
         payload=payload,
         target=target,
+        in_doubt=tuple(
+            [] if run is None else [f"{name} at {place}" for place, name in entries.doubtful(statements, run)]
+        ),
     )
 
 

@@ -27,6 +27,7 @@ from tenure.persistence.commits.rows import (
     Types,
     check_row,
     member,
+    sound,
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
@@ -106,6 +107,9 @@ def _record(tx: Transaction, change: RecordEntry) -> None:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     if change.result is not None:
         _check_size(tx, change.result)
+    if change.version and run.version != change.version:
+        run.version = change.version
+        run_records.save(tx, run)
     tx.write(
         "entries.record",
         run=run.run,
@@ -360,9 +364,9 @@ def _settle(tx: Transaction, change: SettleEntry) -> None:
         raise _not_in_doubt(change.place)
 
 
-def doubtful(tx: Transaction, run: int) -> list[tuple[str, str]]:
+def doubtful(statements: Statements, run: int) -> list[tuple[str, str]]:
     """The steps of a run, each with place and name, that were dispatched and have no end: they may have run."""
-    return [(place, name) for place, name in tx.all("entries.doubtful", run=run)]
+    return [(place, name) for place, name in sound(statements.all("entries.doubtful", run=run), (str, str))]
 
 
 def carry(tx: Transaction, run: int, into: int) -> int:

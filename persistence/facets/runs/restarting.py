@@ -24,8 +24,10 @@ from tenure.persistence.facets.records import (
     chain,
     run_records,
     runtimes,
+    versions,
 )
 from tenure.persistence.facets.state import own_state
+from tenure.persistence.model import versions as versions_model
 from tenure.persistence.model.entries import (
     EntryKind,
     Repeat,
@@ -53,6 +55,14 @@ def want(tx: Transaction, run: int, *words: str) -> None:
     run_records.save(tx, record)
 
 
+def move(tx: Transaction, kind: str | None, run: int, version: str) -> None:
+    """Let a version go on with a run, also an older one. Raises `NotFound` for one that the store has not heard of."""
+    versions.check_known(tx, kind, version)
+    record = run_records.load(tx, run)
+    record.version = version
+    want(tx, run, versions_model.STAYS)
+
+
 def wanted(tx: Transaction, run: int) -> bool:
     """Whether a run is to be restarted."""
     return RESTART in run_records.load(tx, run).ways.split()
@@ -69,7 +79,9 @@ def restart(tx: Transaction, record: runtimes.RuntimeRecord, run_id: RunId) -> b
     own_state.take_back(tx, record.runtime, old.run)
     record.run, record.crashes, carried = None, 0, 0
     if tx.one("restarting.any", run=old.run) is not None:
-        new = run_records.begin(tx, record.runtime, run_id, base, base_count)
+        new = run_records.begin(tx, record.runtime, run_id, base, base_count, old.version)
+        if versions_model.STAYS in old.ways.split():
+            want(tx, new.run, versions_model.STAYS)
         tx.write("restarting.rebind", run=old.run, into=new.run)
         if not repeats:
             carried = entries.carry(tx, old.run, new.run)
@@ -174,6 +186,7 @@ class AmendRun(Change):
         forget: Names or places of entries that are taken out; those after them in their branch move up.
         restart: Let its batch begin a new run when it is entered next. What must not be done twice is carried over.
         repeat_never: Forget also what must not be done twice: it will be.
+        version: Which version of the behaviour goes on with it; None changes nothing. It may be an older one.
     """
 
     runtime_id: LogicalRuntimeId
@@ -182,14 +195,17 @@ class AmendRun(Change):
     forget: tuple[str, ...] = ()
     restart: bool = False
     repeat_never: bool = False
+    version: str | None = None
 
 
 def _amend(tx: Transaction, change: AmendRun) -> None:
     record = runtimes.load(tx, change.runtime_id)
     if record.run is None:
-        if change.renamed or change.forget:
+        if change.renamed or change.forget or change.version is not None:
             raise NotFound(what="run", key=change.runtime_id)
         return
+    if change.version is not None:
+        move(tx, record.kind, record.run, change.version)
     for old, new in change.renamed:
         rename(tx, record.run, old, new)
     for each in change.forget:

@@ -25,6 +25,7 @@ from tenure.persistence.facets.inbox import (
 from tenure.persistence.facets.records import (
     run_records,
     runtimes,
+    versions,
 )
 from tenure.persistence.model.lifecycles.lifecycle import Standing, runs_inputs
 from tenure.persistence.model.values import (
@@ -34,6 +35,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunId,
 )
+from tenure.persistence.model.versions import UNVERSIONED, Offer
 
 from . import restarting
 
@@ -59,17 +61,20 @@ class InputEnded:
 class BeginRun(Change):
     """Stage a batch: that of the interrupted or failed run if there is one, else the oldest queued inputs.
 
-    Answer: `RunBegun`, or `NothingBegun` where nothing waits or the runtime is held.
+    Answer: `RunBegun`; `NothingBegun` where nothing waits or the runtime is held; or `RunLeft` where none of these versions
+    can go on with the run: its runtime is given up then.
 
     Attributes:
         runtime_id: Whose inbox.
         run_id: Id of a new run; not used where a run enters again.
         batch: Most inputs of a new run.
+        offers: The versions of the behaviour that the host has; the first is for what begins.
     """
 
     runtime_id: LogicalRuntimeId
     run_id: RunId
     batch: int
+    offers: tuple[Offer, ...] = UNVERSIONED
 
 
 @final
@@ -88,6 +93,7 @@ class RunBegun:
         more: Whether inputs may wait behind this batch; False spares the owner a commit that would find none.
         abandoned: What could not be staged for the last time, and so has ended.
         take_recorded: Whether a person has said that it goes on with what is recorded, whatever its arguments are now.
+        version: Which version of the behaviour executes it.
     """
 
     run: int
@@ -100,6 +106,7 @@ class RunBegun:
     more: bool
     abandoned: tuple[InputEnded, ...] = ()
     take_recorded: bool = False
+    version: str = ""
 
 
 @final
@@ -114,19 +121,22 @@ class NothingBegun:
     abandoned: tuple[InputEnded, ...] = ()
 
 
-def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun:
+def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versions.RunLeft:
     record = runtimes.load(tx, change.runtime_id)
     if record.held is not None or not runs_inputs(Standing(state=record.state)):
         return NothingBegun()  # a store verb may have stopped it, and its owner not have heard of it
     if record.run is not None or _next_reopened(tx, record):
+        run = run_records.load(tx, record.run or 0)
+        if (offer := versions.goes_on(tx, record.kind, run, change.offers)) is None:
+            return versions.leave(tx, record, run)
         again = not restarting.wanted(tx, record.run or 0) or restarting.restart(tx, record, change.run_id)
         if record.run is not None:
-            return _enter_again(tx, record.runtime, record.run, again=again)
+            return _enter_again(tx, record.runtime, record.run, again=again, version=offer.version)
     abandoned: list[InputEnded] = []
     while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
         session = sessions.own(tx, record)
         base, base_count = (None, 0) if session is None else (session.head, session.message_count)
-        run = run_records.begin(tx, record.runtime, change.run_id, base, base_count)
+        run = run_records.begin(tx, record.runtime, change.run_id, base, base_count, change.offers[0].version)
         try:
             batch = batches.stage(tx, record.runtime, run.run, change.batch)
         except Corrupt as exc:
@@ -137,7 +147,9 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun:
             continue
         record.run = run.run
         runtimes.save_progress(tx, record)
-        return _begun(run, batch, again=False, more=waiting > len(batch), abandoned=tuple(abandoned))
+        return _begun(
+            run, batch, again=False, more=waiting > len(batch), version=run.version, abandoned=tuple(abandoned)
+        )
     return NothingBegun(abandoned=tuple(abandoned))
 
 
@@ -152,13 +164,13 @@ def _next_reopened(tx: Transaction, record: runtimes.RuntimeRecord) -> bool:
     return True
 
 
-def _enter_again(tx: Transaction, runtime: int, key: int, *, again: bool) -> RunBegun:
+def _enter_again(tx: Transaction, runtime: int, key: int, *, again: bool, version: str) -> RunBegun:
     run = run_records.load(tx, key)
     run.retry_at = None
     run_records.save(tx, run)
     batch = batches.restage(tx, key)
     more = batches.count_waiting(tx, runtime, 1) > 0 or tx.one("runs.oldest_reopened", runtime=runtime) is not None
-    return _begun(run, batch, again=again, more=more)
+    return _begun(run, batch, again=again, more=more, version=version)
 
 
 def _begun(
@@ -167,6 +179,7 @@ def _begun(
     *,
     again: bool,
     more: bool,
+    version: str,
     abandoned: tuple[InputEnded, ...] = (),
 ) -> RunBegun:
     return RunBegun(
@@ -180,6 +193,7 @@ def _begun(
         more=more,
         abandoned=abandoned,
         take_recorded=restarting.TAKE_RECORDED in run.ways.split(),
+        version=version,
     )
 
 

@@ -7,27 +7,31 @@ WHERE r.runtime = :runtime;
 
 -- name: runs.begin
 -- It sees the runtime's own state as it is now, whenever it is entered.
-INSERT INTO runs (run, run_id, runtime, attempts, base, base_count, started_at, state_base)
+INSERT INTO runs (run, run_id, runtime, attempts, base, base_count, started_at, state_base, version)
 VALUES (:key, :run_id, :runtime, 0, :base, :base_count, :now,
-        coalesce((SELECT o.revision FROM own_states o WHERE o.runtime = :runtime), 0));
+        coalesce((SELECT o.revision FROM own_states o WHERE o.runtime = :runtime), 0), :version);
 
 -- name: runs.load
 -- Its boundaries are its receipts, dense from 1: counted where a run is taken in hand, and not kept a second time.
 SELECT run, run_id, attempts, base, base_count,
-       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways
+       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways,
+       version
 FROM runs WHERE run = :run;
 
 -- name: runs.update
-UPDATE runs SET attempts = :attempts, retry_at = :retry_at, error = :error, ways = :ways WHERE run = :run;
+UPDATE runs SET attempts = :attempts, retry_at = :retry_at, error = :error, ways = :ways,
+                version = :version
+WHERE run = :run;
 
 -- name: runs.end
 UPDATE runs SET attempts = :attempts, error = :error, outcome = :outcome, ended_at = :now,
-                retry_at = NULL
+                retry_at = NULL, version = :version
 WHERE run = :run;
 
 -- name: runs.by_id
 SELECT run, run_id, attempts, base, base_count,
-       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways
+       (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways,
+       version
 FROM runs
 WHERE run_id = :run_id AND runtime = :runtime;
 

@@ -90,7 +90,7 @@ TABLES = {
 }
 """What one runtime has of each table."""
 
-OF_ALL = {"store", "hosts", "oauth_flow", "attachments", "attachment_removals"}
+OF_ALL = {"store", "hosts", "oauth_flow", "versions", "attachments", "attachment_removals"}
 """Tables of the store itself; `oauth_flow` stands in test_damage.py, attachments in test_attachments.py."""
 
 BEGINS = ("enter again", "begin", "begin more")
@@ -145,7 +145,7 @@ def looks(store: Store) -> Calls:
         "ids": read(store, runtime_ids),
         "requests": read(store, requests.waiting_for, ground_of(store).host),
         "arrived": read(store, arrivals.arrived, ground_of(store).host, arrivals.NOTHING_YET),
-        "unfinished": read(store, unfinished, ""),
+        "unfinished": read(store, unfinished, {}, ""),
     }
 
 

@@ -13,14 +13,14 @@ import trio
 
 import tenure
 from tenure.persistence.seams.executors import InlineExecutor
-from tenure.supervisor.runs.behaviour import BehaviourFunction
+from tenure.supervisor.runs.behaviour import Given
 
 EPOCH = 1_800_000_000.0
 
 ALONE = tenure.Limits(lease_s=1e6, renew_s=1e5, poll_s=1e5)
 """Hours of virtual time without a renewal of the lease in each of its seconds: nobody else is on the file."""
 
-Behaviours = Mapping[str, tenure.Behaviour | BehaviourFunction]
+Behaviours = Mapping[str, Given]
 OpenHost = Callable[[Behaviours], AbstractAsyncContextManager[tenure.Supervisor]]
 
 

@@ -155,3 +155,27 @@ async def test_abandoned_inputs_and_refused_sends_are_listed_together(
             (b"2", "nobody"),
         }
         assert [letter.input_id for letter in letters] == sorted(letter.input_id for letter in letters)
+
+
+@pytest.mark.parametrize("repeat", ["never", "keyed"])
+@pytest.mark.parametrize("verb", ["cancel", "stop"])
+async def test_a_dead_letter_names_the_steps_of_its_run_that_may_have_run(
+    verb: str, repeat: str, autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    begun = trio.Event()
+
+    async def pay(amount: int, key: str = "") -> None:
+        begun.set()
+        await trio.sleep_forever()
+
+    async def act(run: tenure.Run) -> None:
+        await run.step("look", str, 1, repeat="never")
+        await run.step("pay", pay, 5, repeat=repeat)
+
+    async with open_host({"k": act}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await runtime.accept(1)
+        await begun.wait()
+        await (runtime.cancel() if verb == "cancel" else runtime.stop())
+        (letter,) = await supervisor.dead_letters("a")
+        assert letter.in_doubt == ("pay at main/2",)

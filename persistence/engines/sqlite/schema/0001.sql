@@ -180,13 +180,23 @@ CREATE TABLE runs (
     outcome TEXT,
     error TEXT,
     ways TEXT NOT NULL DEFAULT '',
-    state_base INTEGER NOT NULL DEFAULT 0
+    state_base INTEGER NOT NULL DEFAULT 0,
+    version TEXT NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
 CREATE INDEX runs_reopened ON runs (runtime) WHERE reopened_at IS NOT NULL;
 -- Those that see their runtime's own state as it was once, and may be entered again.
 CREATE INDEX runs_seeing ON runs (runtime, state_base)
     WHERE state_base > 0 AND (outcome IS NULL OR outcome NOT IN ('finished', 'restarted'));
+
+-- Versions of behaviours, in the order in which the store heard of them.
+CREATE TABLE versions (
+    version_key INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    version TEXT NOT NULL,
+    registered_at REAL NOT NULL
+);
+CREATE UNIQUE INDEX versions_by_name ON versions (kind, version);
 
 CREATE TABLE inputs (
     input INTEGER PRIMARY KEY,

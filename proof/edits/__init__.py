@@ -1,0 +1,1 @@
+"""The proof of edits: ``python -m proof.edits`` (docs/testing.md)."""
