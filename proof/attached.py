@@ -9,14 +9,13 @@ from attrs import frozen
 
 from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.attachments.verify import verify_attachments
-from tenure.persistence.store import Store, ground_of
+from tenure.persistence.store import Store, ground_of, inside_of
 from tenure.testing.history import History
 
 from .facet import (
     Promised,
     Rows,
 )
-from .watching import database
 
 WHOLE = 1 << 30
 
@@ -59,8 +58,8 @@ class AttachedBytes:
 
     async def ask(self, store: Store, _history: History) -> list[str]:
         """See `Invariant.ask`. Returns the ids."""
-        rows = database(store).execute("SELECT DISTINCT attachment_id FROM attachments WHERE committed_at IS NOT NULL")
-        found: list[str] = sorted([str(name) for (name,) in rows.fetchall()])
+        rows = inside_of(store).rows("SELECT DISTINCT attachment_id FROM attachments WHERE committed_at IS NOT NULL")
+        found: list[str] = sorted([str(name) for (name,) in rows])
         for name in found:
             data = ground_of(store).blobs.read(name, 0, WHOLE)
             assert data is not None, f"the bytes of {name} are lost"
