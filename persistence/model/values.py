@@ -86,7 +86,8 @@ def check_name(value: str, what: str, field: str, limit: int) -> None:
     if "\0" in value:
         raise InvalidInput(detail=f"{what} has no NUL character", field=field)
     try:
-        value.isascii() or value.encode()
+        if not value.isascii():
+            value.encode()
     except UnicodeEncodeError as exc:
         raise InvalidInput(detail=f"{what} has no lone surrogate", field=field) from exc
 

@@ -102,6 +102,7 @@ async def test_leaving_writes_what_is_pending_also_where_the_body_raises(store: 
 async def test_what_a_cancelled_log_could_not_write_in_time_is_said(
     store: Store, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    notes: list[str] = []
     with trio.CancelScope() as scope:
         try:
             async with store.journal.open("flow", fold, {}, strategy="manual") as log:
@@ -110,7 +111,7 @@ async def test_what_a_cancelled_log_could_not_write_in_time_is_said(
                 scope.cancel()
                 await trio.sleep_forever()
         except trio.Cancelled as exc:
-            notes = exc.__notes__
+            notes += exc.__notes__
             raise
 
     assert notes == ["2 events of the log flow that were pending are not written"]
