@@ -59,7 +59,7 @@ from .contract_story import (
     tell_contracts,
 )
 from .facets import promises
-from .graph_story import everyday_graph, tell_graph_of_runtime, tell_graphs
+from .graph_story import everyday_graph, tell_graph_of_runtime, tell_graphs, tell_passing_turn
 from .inbox_story import (
     accept_under_policies,
     work_on_jobs,
@@ -162,6 +162,7 @@ class Story:
         await take_words_back(self._store, self._retried)
         await trio.sleep(1)
         await self._retried(self._store.prune, 0)
+        await tell_passing_turn(self._store, self._retried)
 
     async def runtimes_begin(self) -> None:
         """Three runtimes are owned."""

@@ -16,6 +16,7 @@ from tenure.persistence.facets import (
 from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.graph import graph
+from tenure.persistence.facets.graph.prune import PruneTurns
 from tenure.persistence.facets.inbox import (
     input_records,
     inputs,
@@ -144,7 +145,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
         check=graphs.check_graphs,
     ),
     FacetProof(name="checkpoints", check=graphs.check_blobs),
-    FacetProof(name="turns"),  # what was pruned is old; the story has nothing so old
+    FacetProof(name="turns", promises={PruneTurns: graphs.turn_pruned}, check=graphs.check_turns),
     FacetProof(
         name="queue",
         promises={

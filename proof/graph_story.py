@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.graph.prune import PruneTurns, old_turns
 from tenure.persistence.model.graph import (
     AgentFrame,
     CheckpointPart,
@@ -28,10 +30,15 @@ from tenure.persistence.model.queued_work import (
 from tenure.persistence.model.values import SessionId
 from tenure.persistence.store import Store
 
+from .graphs import PASSING
+
 Retried = Callable[..., Awaitable[Any]]
 """Calls a verb again where the disk was full."""
 
 SESSION = SessionId("forest")
+
+FAR = 1e12
+"""A time that is later than any here."""
 
 
 def _node(node_id: str, parent: str | None = None, size: int = 10) -> SessionNodeRecord:
@@ -106,6 +113,17 @@ async def tell_graph_of_runtime(store: Store, retried: Retried, session_id: str,
         nodes=(SessionNodeRecord(node_id="of a runtime", payload=b'"of a runtime"'),),
     )
     await retried(_call, store.sessions.commit_runtime_state, found, token)
+
+
+async def tell_passing_turn(store: Store, retried: Retried) -> None:
+    """A turn that is forgotten, as a prune does when its thirty days are over."""
+    await retried(
+        store.sessions.commit_runtime_state,
+        RuntimeCommit(session_id=SessionId("passing"), expected_head_revision=0, turn_id=PASSING),
+    )
+    turns = await store.read(partial(old_turns, after=0, before=FAR, count=100))
+    forget = PruneTurns(turns=turns[-1:], before=FAR)  # the newest
+    await retried(store.commit, Commit(changes=(forget,)))
 
 
 async def _call(verb: Callable[..., Awaitable[Any]], commit: RuntimeCommit, token: int) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any, Final
 
 from tenure.persistence.facets.graph import graph, reads
+from tenure.persistence.facets.graph.prune import PruneTurns
 from tenure.persistence.facets.graph.verify import verify_blobs, verify_graph_rows, verify_session_page
 from tenure.persistence.model.graph import FullGraph, RuntimeCommitResult
 from tenure.persistence.model.graph_encoding import decode_result
@@ -19,6 +20,9 @@ from .facet import (
 BRIEF: Final = "brief"
 """A node whose id begins so is given a tombstone by the story itself: it may have gone."""
 
+PASSING: Final = "passing"
+"""A turn that the story itself prunes: it may have gone."""
+
 
 def committed(change: graph.CommitGraph, answer: RuntimeCommitResult) -> Promised:
     """The head has this revision or a later one; nodes and turn are there, and the ledger has what was used."""
@@ -29,7 +33,7 @@ def committed(change: graph.CommitGraph, answer: RuntimeCommitResult) -> Promise
         for node in commit.nodes
         if not node.node_id.startswith(BRIEF)
     ]
-    if commit.turn_id is not None:
+    if commit.turn_id not in (None, PASSING):
         promised.append(("turn", (commit.session_id, commit.turn_id, commit.content)))
         promised += [("usage", (commit.turn_id, entry.usage.input_tokens)) for entry in commit.usage]
     return promised
@@ -43,6 +47,17 @@ def meta_saved(change: graph.SaveSessionMeta, _answer: None) -> Promised:
 def hidden(change: graph.TombstoneNodes, _answer: int) -> Promised:
     """The nodes can be read no more."""
     return [("hidden", (change.session_id, node_id)) for node_id in change.node_ids]
+
+
+def turn_pruned(_change: PruneTurns, _answer: int) -> Promised:
+    """The turn is forgotten."""
+    return [("turn pruned", PASSING)]
+
+
+def check_turns(rows: Rows) -> None:
+    """What was pruned does not come back."""
+    for turn_id in rows.history.acknowledged("turn pruned"):
+        rows.none(f"SELECT turn FROM turns WHERE turn_id = '{turn_id}'", "a turn that was pruned is there")  # noqa: S608 - ours
 
 
 def check_graphs(rows: Rows) -> None:
