@@ -63,7 +63,7 @@ class Written:
     """What other hosts wrote since the last look, as far as it matters here.
 
     Attributes:
-        mark: Behind every input that was there.
+        mark: After every input that was there.
         arrived: Runtimes of this host, or of no living host, with newer inputs; and whether one of these steers.
         requests: What this host has to carry out.
         outcomes: Of inputs that tickets wait for, or why they cannot be read.

@@ -18,6 +18,8 @@ import pytest
 
 import tenure
 from tenure import MachineLifecycleBindingFacts, MachineLifecycleCommit, RuntimeState, Store
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.records.versions import RegisterVersions
 from tenure.persistence.model.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import (
@@ -164,6 +166,11 @@ NOT_FOUND: dict[str, str] = {
     "quarantines.runtime": "one that is there: the mark is lifted by the next snapshot",
     "runs.run_id": "of a run that has recorded nothing",
     "runs.state_base": "an earlier one, or a later one that there is: what a run sees where it enters again",
+    "runs.version": "which version recorded last: a host that has no such one goes on by its first that is not older",
+    "versions.version_key": "how old a version is beside the others of its kind: who goes on with a run, and nothing of it",
+    "versions.kind": "a version that no host has heard of is registered anew",
+    "versions.version": "as its kind",
+    "versions.registered_at": TIME,
     "runs.base": "of another branch of the same conversation, or a message that was let go",
     "runtimes.fence_token": "a lower one; its owner is refused, and the next token is minted above all. A higher one is found",
     "runtimes.kind": "a kind that has no behaviour is not run, and another one is `KindMismatch`",
@@ -194,6 +201,7 @@ async def _bring(store: Store) -> None:
     envelope = await store.runtimes.load_session_snapshot("dave")
     assert envelope is not None
     assert await store.runtimes.clear_session_snapshot_if_current("dave", envelope)
+    await store.commit(Commit(changes=(RegisterVersions(versions=(("agent", "1"), ("agent", "2"))),)))
 
 
 @asynccontextmanager
