@@ -256,15 +256,15 @@ class OwnerModel:
             return None
         if runtime.run is None:
             # The clock stands still: what was reopened comes back in the order in which the runs were made.
-            reopened = [run for run in runtime.runs.values() if run.reopened and self.waits(runtime, run)]
+            reopened = self.reopened(runtime)
             if reopened:
                 reopened[0].reopened = False
                 runtime.run = reopened[0].run_id
         if runtime.run is not None:
             for each in runtime.batch(runtime.run):
                 each.phase = "staged" if each.phase == "queued" else each.phase
-            return self.begun(runtime, again=True, more=True)
-        waiting = [each for each in runtime.open() if each.phase == "queued" and each.run is None]
+            return self.begun(runtime, again=True, more=bool(self.waiting(runtime)) or bool(self.reopened(runtime)))
+        waiting = self.waiting(runtime)
         if not waiting:
             return None
         batch = [each for each in waiting if each.lane == "queue"][:count] or waiting[:count]
@@ -273,6 +273,12 @@ class OwnerModel:
         for each in batch:
             each.phase, each.run = "staged", run_id
         return self.begun(runtime, again=False, more=len(waiting) > len(batch))
+
+    def waiting(self, runtime: Runtime) -> list[Input]:
+        return [each for each in runtime.open() if each.phase == "queued" and each.run is None]
+
+    def reopened(self, runtime: Runtime) -> list[Run]:
+        return [run for run in runtime.runs.values() if run.reopened and self.waits(runtime, run)]
 
     def waits(self, runtime: Runtime, run: Run) -> bool:
         return any(each.unfinished for each in runtime.batch(run.run_id))
