@@ -13,6 +13,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import InvalidInput, NotFound
+from tenure.supervisor.runs.behaviour import as_behaviours
 from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     CutOff,
@@ -242,7 +243,9 @@ async def test_whoever_waits_for_an_input_that_the_repair_at_a_takeover_ends_is_
     behaviours: dict[str, Any] = {}
     async with host(database, behaviours) as supervisor:
         ticket = await supervisor.ticket("alice", input_id=given[0].input_id)
-        host_of(supervisor).behaviours["kind"] = tenure.Behaviour(echo)
+        learnt = as_behaviours({"kind": echo})
+        for part in ("_kinds", "_offers"):  # the host hears of the kind only now, so that the ticket is there before
+            vars(host_of(supervisor).behaviours)[part].update(vars(learnt)[part])
         await supervisor.spawn("alice", "kind")
 
         with trio.fail_after(ANSWERED_S), pytest.raises(NotFound):

@@ -15,7 +15,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.commits.facet import Handler
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.engines.sqlite import engine as sqlite
+from tenure.persistence.engines.sqlite import writer
 from tenure.persistence.facets.inbox import (
     batches,
     receipts,
@@ -108,7 +108,7 @@ def waiter_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_fsync(patch: pytest.MonkeyPatch) -> None:
-    pragmas: dict[DurabilityClass, str] = vars(sqlite)["_SYNCHRONOUS"]
+    pragmas: Any = writer.SYNCHRONOUS
     patch.setitem(pragmas, DurabilityClass.DISK, "NORMAL")
 
 
