@@ -194,10 +194,11 @@ def _result(statements: Statements, run: int, entry: RecordedEntry, apart: Apart
     if row is None:
         raise Corrupt(record="entry", key=key, detail="it is gone")
     check_row(row, (bytes, bytes, int), "entry", key)
-    result, kept, scheme = row
+    result: bytes = row[0]
+    _, kept, scheme = row
     whole = seal_of(entry.name, entry.arguments_digest, entry.call_key, result, entry.error)
     check_digest(whole, kept, scheme, "entry", key)
-    return result  # type: ignore[no-any-return]  # `check_row` has seen that it is bytes
+    return result
 
 
 def of_run(statements: Statements, run: int) -> list[RecordedEntry]:

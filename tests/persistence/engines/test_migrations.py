@@ -128,8 +128,10 @@ async def test_tables_and_indexes_that_others_added_are_theirs(tmp_path: Path) -
     _execute(path, "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)")
     _execute(path, "CREATE INDEX mine ON inputs (phase)")
 
+    before = schema_of(path)
     for way in (_open, _look, _back_up):
         await way(path)
+    assert schema_of(path) == before
 
 
 async def test_a_store_that_has_no_tables_yet_is_no_backup_and_not_to_be_looked_into(tmp_path: Path) -> None:

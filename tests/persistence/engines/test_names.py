@@ -122,6 +122,7 @@ async def test_a_name_that_is_put_back_is_as_good_as_never_moved(tmp_path: Path)
         beside(path, "-aside").rename(beside(path, "-lock"))
         await _open(path)
         await store.commit(message(store, "m-1"))
+        assert await landed(store, "m-1") == ["m-1"]
 
 
 # --- The lock of a host
