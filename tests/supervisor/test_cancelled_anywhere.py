@@ -88,6 +88,7 @@ async def a_dead_letter(runtime: tenure.Runtime) -> str:
 
 
 async def a_held_mark(runtime: tenure.Runtime) -> None:
+    RUNS.clear()
     await runtime.accept("once")
     await runtime.wait_held()
 
@@ -122,16 +123,12 @@ async def was_reset(_supervisor: tenure.Supervisor, runtime: tenure.Runtime, _ne
     return runtime.generation == 1
 
 
-async def was_resumed(_supervisor: tenure.Supervisor, runtime: tenure.Runtime, _need: Any) -> bool:
-    await trio.lowlevel.checkpoint()
-    return runtime.held is None
-
-
 async def was_dropped(supervisor: tenure.Supervisor, runtime: tenure.Runtime, _need: Any) -> bool:
     return not await supervisor.dead_letters(runtime.runtime_id)
 
 
-async def was_retried(supervisor: tenure.Supervisor, runtime: tenure.Runtime, need: Any) -> bool:
+async def ran_again(supervisor: tenure.Supervisor, runtime: tenure.Runtime, need: Any) -> bool:
+    # Not by its mark: the run that a resume lets begin fails, and holds the runtime again within a few turns.
     await trio.testing.wait_all_tasks_blocked()
     return len(RUNS) == 2
 
@@ -158,11 +155,11 @@ CASES = {
     ),
     "recycle": Case(prepare=retired, verb=lambda s, r, n: r.recycle(), happened=in_state("idle", "attached")),
     "destroy": Case(prepare=no_need, verb=lambda s, r, n: r.destroy(), happened=in_state("destroyed")),
-    "resume": Case(kind="held", prepare=a_held_mark, verb=lambda s, r, n: r.resume(), happened=was_resumed),
+    "resume": Case(kind="held", prepare=a_held_mark, verb=lambda s, r, n: r.resume(), happened=ran_again),
     "cancel an input": Case(
         kind="busy", prepare=a_run_and_an_input, verb=lambda s, r, n: r.cancel(n), happened=was_cancelled
     ),
-    "retry": Case(kind="dead", prepare=a_dead_letter, verb=lambda s, r, n: r.retry(n), happened=was_retried),
+    "retry": Case(kind="dead", prepare=a_dead_letter, verb=lambda s, r, n: r.retry(n), happened=ran_again),
     "drop": Case(kind="dead", prepare=a_dead_letter, verb=lambda s, r, n: r.drop(n), happened=was_dropped),
 }
 
