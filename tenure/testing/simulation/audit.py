@@ -73,7 +73,7 @@ def audit(
     runs = rows(supervisor, _RUNS)
     found = rows(supervisor, _INPUTS)
     _audit_inputs(found, model, policies)
-    _audit_order(found)
+    audit_order(found, runs)
     _audit_runs(runs, model, opening=opening)
     _audit_steps(supervisor, model)
     _audit_ends(supervisor, runs, found, model)
@@ -134,12 +134,18 @@ def _audit_history(history: str, phase: str, where: str) -> None:
     expect(not ends or (len(ends) == 1 and lines[-1][2] == ends[0]), f"{where} ended more than once: {history}")
 
 
-def _audit_order(found: list[tuple[Any, ...]]) -> None:
-    """Runs of one runtime take what was queued in the order of admission."""
+def audit_order(found: list[tuple[Any, ...]], runs: list[tuple[Any, ...]]) -> None:
+    """Runs of a runtime take what was queued in the order of admission. A restart goes on with the batch of the run before."""
+    began: dict[tuple[str, int], int] = {}
+    before: dict[str, tuple[int, str | None]] = {}
+    for runtime_id, _, run, _, outcome, *_ in sorted(runs, key=lambda row: row[2]):
+        previous, end = before.get(runtime_id, (run, None))
+        began[runtime_id, run] = began[runtime_id, previous] if end == "restarted" else run
+        before[runtime_id] = run, outcome
     spans: dict[tuple[str, int], list[int]] = defaultdict(list)
     for runtime_id, _, _, _, _, _, _, _, lane, admission, joined, _, run, *_ in found:
         if lane == "queue" and joined is None and run is not None:
-            spans[runtime_id, run].append(admission)
+            spans[runtime_id, began[runtime_id, run]].append(admission)
     last: dict[str, int] = {}
     for (runtime_id, run), span in sorted(spans.items()):
         expect(min(span) > last.get(runtime_id, 0), f"run {run} of {runtime_id} overtook an older input")
