@@ -307,10 +307,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked; the exit code is 1 where a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m proof.names", description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="take every so-manieth case only (1)")
+    parser.add_argument("--first", type=int, default=0, help="begin with this one (0)")
     parser.add_argument("--pairs", type=int, default=1500, help="so many cases with two or three damages, drawn (1500)")
     parser.add_argument("--seed", type=int, default=0, help="what is drawn follows from it (0)")
     asked = parser.parse_args(arguments)
-    chosen = list(cases(asked.pairs, asked.seed))[:: asked.every]
+    chosen = list(cases(asked.pairs, asked.seed))[asked.first :: asked.every]
     try:
         heard = sweep(chosen, _say)
     except NotKept as exc:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
+
+from tests.kit.processor import ProcessorTime
+from tests.kit.shares import TURN, TURN_NAME, WHOLE
 
 # A commit waits for the disk, and another process may hold the machine: no example has a deadline.
 # What failed is printed as a line that repeats it.
@@ -22,9 +28,28 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+os.environ[TURN_NAME] = str(TURN)  # for processes that run a part of the tests, also where midnight lies between
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What a session needs: a place for compiled modules, and who counts its seconds."""
+    config.pluginmanager.register(ProcessorTime(), "processor-time")
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        # Many tests start processes, and each would compile every module again: most of what it costs. The checkout is spared.
+        folder = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="tenure-compiled-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_report_header() -> str:
+    """Which shares of the long proofs this run takes."""
+    return "shares: every case" if WHOLE else f"shares: of turn {TURN}; {TURN_NAME}={TURN} takes the same again"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What a test has logged goes to another process where tests run side by side: text without a form in UTF-8 is escaped."""
     report = yield
     report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    if report.failed and not WHOLE:
+        report.sections.append(("shares", f"{TURN_NAME}={TURN} takes the shares of this turn again"))
     return report

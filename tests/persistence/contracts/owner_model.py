@@ -10,7 +10,6 @@ from tenure.errors import (
     IdempotencyConflict,
     InboxFull,
     InvalidTransition,
-    KindMismatch,
     NotAccepting,
     NotFound,
     RuntimeDestroyed,
@@ -63,7 +62,6 @@ class Run:
 class Runtime:
     """Everything of one runtime."""
 
-    kind: str = "k"
     state: str = "idle"
     token: int = 0
     generation: int = 0
@@ -140,8 +138,6 @@ class OwnerModel:
             runtime = self.runtimes[name] = Runtime()
         if runtime.state == "destroyed":
             raise Refused(RuntimeDestroyed)
-        if runtime.kind != "k":
-            raise Refused(KindMismatch)
         if runtime.owner not in {None, host} and runtime.owner not in self.lost:
             raise Refused(RuntimeOwned)
         in_flight = bool(runtime.staged())
@@ -174,9 +170,7 @@ class OwnerModel:
 
     # Inboxes
 
-    def accept(self, name: str, new: Input, *, bound: bool = True, kind: str | None = None) -> Any:
-        if kind is not None and kind != self.runtimes.setdefault(name, Runtime(kind=kind)).kind:
-            raise Refused(KindMismatch)
+    def accept(self, name: str, new: Input, *, bound: bool = True) -> Any:
         runtime = self.known(name)
         if runtime.state == "destroyed":
             raise Refused(RuntimeDestroyed)

@@ -15,27 +15,23 @@ from proof.kills import (
     run,
 )
 from tenure.persistence.engines.sqlite.migrations import migrate
+from tests.kit.shares import TURN, share
 
 pytestmark = pytest.mark.process
 
 
-def test_a_few_kills(tmp_path: Path) -> None:
-    report = run(6, 1, tmp_path, points=("random", "committed", "step", "commit"))
+@pytest.mark.slow
+def test_a_few_kills_at_points_that_take_turns(tmp_path: Path) -> None:
+    points = share(POINTS, 6)
+    report = run(len(points) + 1, TURN, tmp_path, points=points)
 
-    assert report.kills.total() == 6
+    assert set(report.kills) == set(points)
     assert report.executed
 
 
 @pytest.mark.slow
-def test_many_kills_at_every_point(tmp_path: Path) -> None:
-    report = run(len(POINTS), 2, tmp_path)
-
-    assert set(report.kills) == set(POINTS)
-
-
-@pytest.mark.slow
 def test_the_command_kills_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--kills", "2"]) == 0
+    assert main(["--kills", "1"]) == 0
     assert "nothing lost, doubled or stuck" in capsys.readouterr().out
 
 

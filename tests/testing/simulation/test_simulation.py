@@ -13,11 +13,13 @@ from proof.simulate import (
 from proof.simulated_agents import torment
 from tenure.errors import NotAccepting
 from tenure.testing.simulation import Client, Given, Hardship, PromiseBroken, Simulation, SimulationFailure
+from tests.kit.shares import share
 
 CALM = Hardship(deaths=0, timed_deaths=0, orderly_ends=1, full=0)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", share(range(8), 4))
 def test_a_tormented_host_keeps_its_promises(seed: int) -> None:
     report = torment(seed, hours=0.4).run(seed)
 
@@ -28,7 +30,7 @@ def test_a_tormented_host_keeps_its_promises(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1_000, 1_030))
+@pytest.mark.parametrize("seed", share(range(1_000, 1_030), 15))
 def test_a_tormented_host_keeps_its_promises_for_long(seed: int) -> None:
     report = torment(seed, hours=2).run(seed)
 

@@ -1,0 +1,31 @@
+"""Shares of long proofs: the suite takes some of their cases, others each day, and every case within so many days.
+
+Which ones follows from the *turn*, a number that is printed at the head of the run and beside each failure; it is the number
+of the day. ``TENURE_TURN=738000`` takes the shares of that turn again, ``TENURE_SHARES=whole`` every case.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterable
+from typing import TypeVar
+
+Case = TypeVar("Case")
+
+TURN_NAME = "TENURE_TURN"
+"""The variable that names a turn."""
+
+TURN = int(os.environ.get(TURN_NAME) or dt.datetime.now(dt.UTC).toordinal())
+"""The turn of this run."""
+
+WHOLE = os.environ.get("TENURE_SHARES") == "whole"
+"""Whether every case is taken."""
+
+
+def share(cases: Iterable[Case], one_in: int, turn: int = TURN) -> list[Case]:
+    """One of so many cases, at least one; so many turns in a row take each of them."""
+    every = list(cases)
+    if WHOLE or not every:
+        return every
+    return [every[place] for place in range(turn % min(one_in, len(every)), len(every), one_in)]
