@@ -116,7 +116,7 @@ from .supervisor.handles.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.handles.runtime import Runtime as Runtime
 from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.operators.own_state import OwnState as OwnState
-from .supervisor.operators.reading import Backlog as Backlog
+from .supervisor.operators.reading import Backlog as Backlog, SessionNode as SessionNode
 from .supervisor.operators.unowned import UnownedRuntime as UnownedRuntime
 from .supervisor.runs.behaviour import Behaviour as Behaviour
 from .supervisor.runs.restart import RestartPolicy as RestartPolicy
@@ -221,6 +221,7 @@ __all__ = [
     "SessionGraph",
     "SessionId",
     "SessionMeta",
+    "SessionNode",
     "SessionNodeRecord",
     "SessionReadScope",
     "SessionRelation",

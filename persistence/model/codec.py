@@ -168,6 +168,14 @@ def decode(data: bytes, record: str, key: str) -> Any:
         raise Corrupt(record=record, key=key, detail=str(exc)) from exc
 
 
+def message_of(data: bytes) -> Any:
+    """A message as who appended it gave it: what its JSON says, or, where it is no JSON, the bytes."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.DecodeError:
+        return data
+
+
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
     """Whether decoded JSON is an object."""
     return isinstance(value, dict)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final, final
 
-from attrs import frozen
+from attrs import field, frozen
 
-from tenure.errors import NotFound
+from tenure.errors import InvalidInput, NotFound
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.runs import (
     dead_letters,
     sends,
 )
-from tenure.persistence.model.codec import decode
+from tenure.persistence.model.codec import message_of
 from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
+    RunId,
 )
 from tenure.persistence.store import Store
 from tenure.persistence.upkeep import record
@@ -45,12 +46,55 @@ async def read_backlog(store: Store) -> Backlog:
     return Backlog(inputs=waiting, oldest_at=oldest_at)
 
 
+@final
+@frozen(kw_only=True, slots=True)
+class SessionNode:
+    """One message of a conversation, with what is known of it.
+
+    Attributes:
+        number: Its place in the conversation, from 1; `after` of the next read is the last one's.
+        node_id: Its id, for the verbs of `Store.sessions`.
+        message: As it was appended: JSON decoded, and bytes that are no JSON as they are.
+        created_at: When it was stored, unix seconds.
+        run_id: The run that appended it; None where none did, or that run was pruned.
+    """
+
+    number: int
+    node_id: str
+    message: Any = field(repr=False)
+    created_at: float
+    run_id: RunId | None
+
+
 async def read_session(store: Store, runtime_id: LogicalRuntimeId) -> list[Any]:
     """See `Supervisor.read_session`."""
     path = await store.read(partial(sessions.path_of_runtime, runtime_id=runtime_id))
     if path is None:
         raise NotFound(what="runtime", key=runtime_id)
-    return [decode(message, "message", f"{runtime_id}/{at}") for at, message in enumerate(path, 1)]
+    return [message_of(message) for message in path]
+
+
+async def read_session_nodes(
+    store: Store, runtime_id: LogicalRuntimeId, after: int, limit: int | None
+) -> list[SessionNode]:
+    """See `Supervisor.read_session`."""
+    if after < 0:
+        raise InvalidInput(detail=f"{after} is below 0", field="after")
+    if limit is not None and limit < 1:
+        raise InvalidInput(detail=f"{limit} is below 1", field="limit")
+    path = await store.read(partial(sessions.page_of_runtime, runtime_id=runtime_id, after=after, limit=limit))
+    if path is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    return [
+        SessionNode(
+            number=node.number,
+            node_id=node.node_id,
+            message=message_of(node.payload),
+            created_at=node.created_at,
+            run_id=node.run_id,
+        )
+        for node in path
+    ]
 
 
 async def read_dead_letters(store: Store, runtime_id: LogicalRuntimeId) -> list[dead_letters.DeadLetter]:

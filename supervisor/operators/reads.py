@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 from tenure.persistence.facets.runs import sends
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
@@ -16,11 +16,13 @@ from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
 from .own_state import OwnState, read_own_state
 from .reading import (
     Backlog,
+    SessionNode,
     read_backlog,
     read_dead_letters,
     read_entries,
     read_refused_sends,
     read_session,
+    read_session_nodes,
     read_unfinished_runs,
 )
 from .unowned import Offers, UnownedRuntime, read_unowned
@@ -38,15 +40,34 @@ class StoreReads:
         self.store = store
         self._offers = offers
 
+    @overload
+    async def read_session(self, runtime_id: str) -> list[Any]: ...
+    @overload
+    async def read_session(self, runtime_id: str, *, after: int, limit: int | None = None) -> list[SessionNode]: ...
+    @overload
+    async def read_session(self, runtime_id: str, *, limit: int) -> list[SessionNode]: ...
     @checked
-    async def read_session(self, runtime_id: str) -> list[Any]:
-        """The whole conversation of a runtime, decoded, first message to last.
+    async def read_session(
+        self, runtime_id: str, *, after: int | None = None, limit: int | None = None
+    ) -> list[Any] | list[SessionNode]:
+        """The conversation of a runtime, first message to last.
+
+        Without a limit: every message, as it was appended; bytes that are no JSON are bytes. With `after` or `limit`: a page of
+        it, each message with its number, its time and its run.
+
+        Args:
+            runtime_id: Which runtime.
+            after: Only what comes after this number; 0 is the beginning.
+            limit: At most so many.
 
         Raises:
             NotFound: No such runtime.
-            Corrupt: A message is not JSON.
+            InvalidInput: `after` is below 0, or `limit` below 1.
+            Corrupt: A message is not what its digest says, or is missing.
         """
-        return await read_session(self.store, check_runtime_id(runtime_id))
+        if after is None and limit is None:
+            return await read_session(self.store, check_runtime_id(runtime_id))
+        return await read_session_nodes(self.store, check_runtime_id(runtime_id), after or 0, limit)
 
     @checked
     async def execution_state(self, runtime_id: str) -> OwnState:

@@ -7,10 +7,7 @@ from typing import Any, final
 
 from tenure.persistence.facets.conversation.sessions import path_to
 from tenure.persistence.facets.runs.runs import RunBegun
-from tenure.persistence.model.codec import (
-    decode,
-    encode,
-)
+from tenure.persistence.model.codec import encode, message_of
 from tenure.persistence.store import Store
 
 from .entering import Entering
@@ -66,13 +63,14 @@ class RunSession:
         ]
 
     async def messages(self) -> list[Any]:
-        """The path decoded, first to last, with what this run appended. Reads the whole conversation.
+        """The path, first to last, with what this run appended. Reads the whole conversation.
+
+        JSON is decoded, and bytes that are no JSON are bytes.
 
         Raises:
-            Corrupt: A message is not JSON.
             RunEnded: The run is over.
         """
-        return [decode(message, "message", str(at)) for at, message in enumerate(await self.raw_messages(), 1)]
+        return [message_of(message) for message in await self.raw_messages()]
 
     def _seen(self) -> list[bytes]:
         branch, seen = self._entering.branch, list[bytes]()

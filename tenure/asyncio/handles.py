@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar, Unpack, final
+from typing import Any, TypeVar, Unpack, final, overload
 
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.facets.runs.sends import RefusedSend
@@ -22,7 +22,7 @@ from tenure.supervisor.accepting.tickets import (
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
 from tenure.supervisor.operators.own_state import OwnState
-from tenure.supervisor.operators.reading import Backlog
+from tenure.supervisor.operators.reading import Backlog, SessionNode
 from tenure.supervisor.operators.unowned import UnownedRuntime
 from tenure.supervisor.runs.verdicts import Verdict
 from tenure.supervisor.statistics import SupervisorStatistics
@@ -272,9 +272,19 @@ class Supervisor:
 
         return Ticket(self._portal, await self._portal.call(ticket))
 
-    async def read_session(self, runtime_id: str) -> list[Any]:
+    @overload
+    async def read_session(self, runtime_id: str) -> list[Any]: ...
+    @overload
+    async def read_session(self, runtime_id: str, *, after: int, limit: int | None = None) -> list[SessionNode]: ...
+    @overload
+    async def read_session(self, runtime_id: str, *, limit: int) -> list[SessionNode]: ...
+    async def read_session(
+        self, runtime_id: str, *, after: int | None = None, limit: int | None = None
+    ) -> list[Any] | list[SessionNode]:
         """See `tenure.Supervisor.read_session`."""
-        return await self._portal.call(self._supervisor.read_session, runtime_id)
+        bounds = {name: value for name, value in (("after", after), ("limit", limit)) if value is not None}
+        read: Callable[..., Awaitable[list[Any]]] = self._supervisor.read_session
+        return await self._portal.call(partial(read, runtime_id, **bounds))
 
     async def execution_state(self, runtime_id: str) -> OwnState:
         """See `tenure.Supervisor.execution_state`."""

@@ -19,7 +19,10 @@ from tenure.persistence.commits.facet import (
     Handler,
 )
 from tenure.persistence.commits.rows import (
+    NUMBER,
+    OPTIONAL_BYTES,
     OPTIONAL_INT,
+    OPTIONAL_TEXT,
     Types,
     check_row,
 )
@@ -34,6 +37,7 @@ from tenure.persistence.model.envelope import (
     EMPTY_DIGEST,
     extend_digest,
 )
+from tenure.persistence.model.graph import OWN_NODES
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunId,
@@ -242,6 +246,66 @@ def path_of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> lis
     check_row((head, count), (OPTIONAL_INT, int), "session", runtime_id)
     check_owner(runtime, own, runtime_id)
     return path_to(statements, head, count)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class PathNode:
+    """One node of the active path of a runtime's session.
+
+    Attributes:
+        number: Its place on the path, from 1.
+        node_id: Its id, for the verbs of `Store.sessions`.
+        payload: The message, as it is stored.
+        created_at: When it was stored, unix seconds.
+        run_id: The run that appended it; None where none did, or that run was pruned.
+    """
+
+    number: int
+    node_id: str
+    payload: bytes
+    created_at: float
+    run_id: RunId | None
+
+
+_PATH_NODE: Final[Types] = (int, int, bytes, int, OPTIONAL_TEXT, NUMBER, OPTIONAL_TEXT, OPTIONAL_BYTES)
+
+
+def page_of_runtime(
+    statements: Statements, runtime_id: LogicalRuntimeId, after: int, limit: int | None
+) -> list[PathNode] | None:
+    """The nodes of the active path after a number; None where there is no such runtime or it has no session.
+
+    Raises:
+        Corrupt: A message is not bytes, or not what its digest says, or one is missing.
+    """
+    row = statements.one("sessions.of_runtime", runtime_id=runtime_id)
+    if row is None:
+        return None
+    _, head, count, runtime, own = row
+    check_row((head, count), (OPTIONAL_INT, int), "session", runtime_id)
+    check_owner(runtime, own, runtime_id)
+    until = count if limit is None else min(after + limit, count)
+    if until <= after:
+        return []
+    rows = statements.all("sessions.path_page", head=head, after=after, until=until)
+    found: list[PathNode] = []
+    digest = EMPTY_DIGEST
+    for at, row in enumerate(rows, 1 if after == 0 else after):
+        check_row(row, _PATH_NODE, "message", f"{runtime_id}/{at}")
+        node, number, stored, scheme, node_id, created_at, run_id, payload = row
+        if number != at:
+            raise Corrupt(record="session", key=runtime_id, detail=f"message {at} is missing")
+        if number > after:
+            _check_message(digest, payload, stored, scheme, f"{runtime_id}/{number}")
+            name = f"{OWN_NODES}{node}" if node_id is None else node_id
+            found.append(PathNode(number=number, node_id=name, payload=payload, created_at=created_at, run_id=run_id))
+        digest = stored
+    if len(found) != until - after:
+        raise Corrupt(
+            record="session", key=runtime_id, detail=f"{len(found)} messages are there, and not {until - after}"
+        )
+    return found
 
 
 def appended_by_run(statements: Statements, run: int) -> list[tuple[int, bytes]]:

@@ -29,6 +29,19 @@ WITH RECURSIVE path (node, parent, position) AS (
 )
 SELECT n.payload, n.digest, n.scheme FROM path p JOIN nodes n ON n.node = p.node ORDER BY p.position;
 
+-- name: sessions.path_page
+-- A part of the active path, walked from its head to the node before it, which is there for its digest.
+WITH RECURSIVE path (node, parent, position) AS (
+    SELECT node, parent, position FROM nodes WHERE node = :head
+    UNION ALL
+    SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent AND n.position < p.position
+    WHERE p.position > :after
+)
+SELECT n.node, n.position, n.digest, n.scheme, n.node_id, n.created_at, u.run_id,
+       CASE WHEN n.position > :after THEN n.payload END
+FROM path p JOIN nodes n ON n.node = p.node LEFT JOIN runs u ON u.run = n.run
+WHERE p.position BETWEEN :after AND :until ORDER BY p.position;
+
 -- name: sessions.appended_by_run
 -- With the digest that each was chained to: None where it is the first, or the one before it was let go.
 SELECT n.boundary, n.payload, n.digest, n.scheme, n.parent, p.digest

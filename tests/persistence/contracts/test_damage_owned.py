@@ -125,6 +125,7 @@ def reads(owner: Owner) -> Calls:
     return {
         "journal": read(store, journal, name),
         "path": read(store, sessions.path_of_runtime, name),
+        "page of the path": read(store, sessions.page_of_runtime, name, 0, None),
         "dead letters": read(store, dead_letters.of_runtime, name, InputId(""), 10),
         "refused sends": read(store, sends.refused, name, 0, 10),
         "outcome": read(store, stored_outcome, name, InputId(owner.named("first"))),
