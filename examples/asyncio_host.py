@@ -80,8 +80,8 @@ async def respond(supervisor: tenure.asyncio.Supervisor, request: Request) -> tu
     try:
         if request.method == "GET":
             return "200 OK", await supervisor.read_session(request.agent)
-        agent = await supervisor.spawn(request.agent, "chat")
-        ticket = await agent.accept(request.body, idempotency_key=request.key)
+        # The agent may be new, or belong to another process on this file: this accepts for it all the same.
+        ticket = await supervisor.accept(request.agent, request.body, kind="chat", idempotency_key=request.key)
         # From here on the message is safe, whatever becomes of this connection.
         async with asyncio.timeout(REPLY_S):
             outcome = await ticket.wait_outcome()

@@ -23,6 +23,7 @@ from tenure.persistence.facets.inbox import (
     inputs,
     receipts,
 )
+from tenure.persistence.facets.inbox.newcomers import Newcomer
 from tenure.persistence.facets.ownership import (
     lifecycle,
     ownership,
@@ -168,6 +169,8 @@ class Story:
         """Three runtimes are owned."""
         for name in ("ada", "bob", "cyd"):
             await self._own(name)
+        await self._accept("newt", "first", key="k-new", kind=KIND)  # made by it, and no host's
+        await self._accept("newt", "second", kind=KIND)
 
     async def runs_of_every_kind(self) -> None:
         """A run with steps, checkpoints, a steering input and sends; a batch whose members end apart."""
@@ -330,8 +333,11 @@ class Story:
         (owned,) = await self._write(take)
         self._tokens[name] = owned.fence_token
 
-    async def _accept(self, name: str, text: str, key: str | None = None, lane: Lane = Lane.QUEUE) -> InputId:
+    async def _accept(
+        self, name: str, text: str, key: str | None = None, lane: Lane = Lane.QUEUE, kind: str | None = None
+    ) -> InputId:
         payload = text.encode()
+        newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self._new_id()))
         change = inputs.AcceptInput(
             runtime_id=_id(name),
             input_id=InputId(self._new_id()),
@@ -339,6 +345,7 @@ class Story:
             idempotency_key=key,
             payload=payload,
             payload_digest=hashlib.sha256(payload).digest(),
+            newcomer=newcomer,
         )
         (accepted,) = await self._write(change)
         input_id: InputId = accepted.input_id

@@ -23,7 +23,9 @@ def accepted(change: inputs.AcceptInput, answer: inputs.AcceptedInput) -> Promis
     """The input is there, with its key and content; a known key promised it before."""
     if answer.deduplicated:
         return []
+    made = () if change.newcomer is None else [("of kind", (change.runtime_id, change.newcomer.kind))]
     return [
+        *made,
         ("input", (change.runtime_id, answer.input_id, change.idempotency_key, change.payload_digest)),
         *(("replaced", (change.runtime_id, each, answer.input_id)) for each in answer.replaced),
         *([("ended input", (change.runtime_id, answer.input_id, answer.phase))] if is_terminal(answer.phase) else []),
@@ -39,6 +41,9 @@ def check_inputs(rows: Rows) -> None:
         )
     }
     pruned = pruned_runtimes(rows)
+    kinds = dict(rows.of("SELECT runtime_id, kind FROM runtimes"))
+    for runtime_id, kind in rows.history.acknowledged("of kind"):
+        assert kinds.get(runtime_id) == kind, f"runtime {runtime_id} was made of kind {kind}: {kinds.get(runtime_id)}"
     for runtime_id, input_id, key, digest in rows.history.acknowledged("input"):
         found = known.get((runtime_id, input_id))
         if found is None and runtime_id in pruned and key is None:

@@ -19,7 +19,7 @@ from tenure.errors import (
 )
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.ownership import ownership
-from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.arguments import check_key, check_value, checked
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     InputId,
@@ -112,13 +112,29 @@ class Supervisor(StoreReads):
             raise NotFound(what="runtime", key=checked)
         return ForeignRuntime(checked, found.kind or "", host.requests, host.news, host.ingress)
 
-    async def accept(self, runtime_id: str, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
+    async def accept(
+        self, runtime_id: str, payload: object, *, kind: str | None = None, **terms: Unpack[AcceptTerms]
+    ) -> Ticket:
         """Put one input into the inbox of any runtime of the store, here or on another host; see `Runtime.accept`.
 
+        With a `kind` a runtime that is not there is made in the commit that accepts the input. This host needs no behaviour
+        of that kind: it owns nothing by this, and a host that has the behaviour takes the runtime over at once. Any number of
+        processes may accept for one runtime, also its first input.
+
+        Args:
+            runtime_id: Whose inbox.
+            payload: See `Runtime.accept`. Where this host has no behaviour of the kind, whatever has JSON form.
+            kind: Names the behaviour of a runtime that may not be there yet; compared with that of one that is.
+            **terms: See `AcceptTerms`.
+
         Raises:
-            NotFound: No such runtime.
+            NotFound: No such runtime, and no `kind` is given.
+            KindMismatch: The runtime is of another kind. Nothing is written.
         """
-        return await (await self.find(runtime_id)).accept(payload, **terms)
+        if kind is None:
+            return await (await self.find(runtime_id)).accept(payload, **terms)
+        named, checked_id = check_key(kind, "kind"), check_runtime_id(check_value(runtime_id, str, "runtime_id"))
+        return await self._host.ingress.accept(checked_id, named or "", payload, terms, make=True)
 
     @checked
     async def ticket(

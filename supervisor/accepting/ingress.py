@@ -12,6 +12,7 @@ from copy import copy
 from functools import partial
 from typing import Protocol, final
 
+from attrs import evolve
 from outcome import Error as Failed, Outcome as Captured, Value
 
 from tenure.errors import Error
@@ -23,9 +24,10 @@ from tenure.persistence.facets.inbox.inputs import (
     AcceptedInput,
     AcceptInput,
 )
+from tenure.persistence.facets.inbox.newcomers import Newcomer
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.texts import as_defect
-from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.model.values import LogicalRuntimeId, SessionId
 from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
@@ -76,17 +78,21 @@ class Ingress:
         self._distrust = distrust
         self._closed: Error | None = None
 
-    async def accept(self, runtime_id: LogicalRuntimeId, kind: str, payload: object, terms: AcceptTerms) -> Ticket:
-        """Put one input into the inbox of a runtime of this kind; see `Runtime.accept`."""
+    async def accept(
+        self, runtime_id: LogicalRuntimeId, kind: str, payload: object, terms: AcceptTerms, *, make: bool = False
+    ) -> Ticket:
+        """Put one input into the inbox of a runtime of this kind, made in the same commit if `make`; see `Runtime.accept`."""
         if self._closed is not None:
             raise copy(self._closed)
         behaviour, seams = self._behaviours.get(kind), self._store.seams
+        # Without a behaviour no one here can say whether it fits.
+        data = encode(payload, "payload") if behaviour is None else behaviour.payload_type.encode(payload)
+        change = accept_change(seams, runtime_id, data, **terms)
+        if make:
+            change = evolve(change, newcomer=Newcomer(kind=kind, session_id=SessionId(seams.new_id())))
         if behaviour is None:
-            # No one here can say whether it fits.
-            return await self._accept(accept_change(seams, runtime_id, encode(payload, "payload"), **terms))
-        payload_type = behaviour.payload_type
-        change = accept_change(seams, runtime_id, payload_type.encode(payload), **terms)
-        return await accept_or_find(self._store, payload_type, change, self._accept)
+            return await self._accept(change)
+        return await accept_or_find(self._store, behaviour.payload_type, change, self._accept)
 
     async def _accept(self, change: AcceptInput) -> Ticket:
         tickets: list[Captured[Ticket]] = []

@@ -241,11 +241,13 @@ class Supervisor:
 
         return Runtime(self._portal, await self._portal.call(spawn))
 
-    async def accept(self, runtime_id: str, payload: object, **terms: Unpack[AcceptTerms]) -> Ticket:
+    async def accept(
+        self, runtime_id: str, payload: object, *, kind: str | None = None, **terms: Unpack[AcceptTerms]
+    ) -> Ticket:
         """See `tenure.Supervisor.accept`."""
 
         async def accept() -> TrioTicket:
-            return await self._supervisor.accept(runtime_id, payload, **terms)
+            return await self._supervisor.accept(runtime_id, payload, kind=kind, **terms)
 
         return Ticket(self._portal, await self._portal.call(accept))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack, final
 
 import click
 
@@ -25,6 +25,7 @@ from tenure.supervisor.runs.verdicts import (
     Ran,
     Verdict,
 )
+from tenure.supervisor.supervisor import Supervisor
 
 from .exits import REFUSED
 from .output import Output
@@ -32,12 +33,29 @@ from .output import Output
 Verb = Callable[[Handle], Awaitable[object]]
 
 
+@final
+class _Terms(TypedDict):
+    """The options of accept and steer."""
+
+    kind: NotRequired[str | None]
+    key: str | None
+    answers: str | None
+    wait: bool
+
+
 @asynccontextmanager
-async def handle_of(target: str, runtime: str) -> AsyncGenerator[Runtime | ForeignRuntime]:
-    """The handle of a runtime of a store that is there and of this version; nothing is made and nothing migrated."""
+async def host_of(target: str) -> AsyncGenerator[Supervisor]:
+    """A host without behaviours on a store that is there and of this version; nothing is made and nothing migrated."""
     async with look_into(target):
         pass
     async with open_supervisor(target, behaviours={}, drain_s=0) as supervisor:
+        yield supervisor
+
+
+@asynccontextmanager
+async def handle_of(target: str, runtime: str) -> AsyncGenerator[Runtime | ForeignRuntime]:
+    """The handle of a runtime of such a store."""
+    async with host_of(target) as supervisor:
         yield await supervisor.find(runtime)
 
 
@@ -172,17 +190,16 @@ async def settle_step(
     await carry_out(output, target, runtime, "settle_step", lambda handle: handle.settle_step(place, verdict))
 
 
+@click.option("--kind", metavar="KIND", help="Make RUNTIME, of this kind, where it is not there yet.")
 @click.option("--key", metavar="TEXT", help="Idempotency key: the same again is taken once.")
 @click.option("--answers", metavar="ID", help="What it answers (correlation id).")
 @click.option("--wait", is_flag=True, help="Wait until it has ended; ends with 1 where it was not consumed.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
 @click.argument("payload", metavar="JSON")
-async def accept(
-    output: Output, target: str, runtime: str, payload: str, *, key: str | None, answers: str | None, wait: bool
-) -> int | None:
+async def accept(output: Output, target: str, runtime: str, payload: str, **terms: Unpack[_Terms]) -> int | None:
     """Put the payload JSON into the inbox of RUNTIME; it is on disk when this ends."""
-    return await _accept(output, target, runtime, payload, Lane.QUEUE, key, answers, wait=wait)
+    return await _accept(output, target, runtime, payload, Lane.QUEUE, **terms)
 
 
 @click.option("--key", metavar="TEXT", help="Idempotency key: the same again is taken once.")
@@ -191,27 +208,19 @@ async def accept(
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
 @click.argument("payload", metavar="JSON")
-async def steer(
-    output: Output, target: str, runtime: str, payload: str, *, key: str | None, answers: str | None, wait: bool
-) -> int | None:
+async def steer(output: Output, target: str, runtime: str, payload: str, **terms: Unpack[_Terms]) -> int | None:
     """Send the payload JSON to the run that RUNTIME executes, at its next checkpoint: an answer, an approval."""
-    return await _accept(output, target, runtime, payload, Lane.STEER, key, answers, wait=wait)
+    return await _accept(output, target, runtime, payload, Lane.STEER, **terms)
 
 
 async def _accept(
-    output: Output,
-    target: str,
-    runtime: str,
-    payload: str,
-    lane: Lane,
-    key: str | None,
-    answers: str | None,
-    *,
-    wait: bool,
+    output: Output, target: str, runtime: str, payload: str, lane: Lane, **terms: Unpack[_Terms]
 ) -> int | None:
-    data = _json(payload, "payload")
-    async with handle_of(target, runtime) as handle:
-        ticket = await handle.accept(data, lane=lane, idempotency_key=key, correlation_id=answers)
+    data, kind, wait = _json(payload, "payload"), terms.get("kind"), terms["wait"]
+    async with host_of(target) as supervisor:
+        ticket = await supervisor.accept(
+            runtime, data, kind=kind, lane=lane, idempotency_key=terms["key"], correlation_id=terms["answers"]
+        )
         outcome = await ticket.wait_outcome() if wait else ticket.outcome
     facts: dict[str, object] = {
         "runtime_id": runtime,

@@ -65,6 +65,21 @@ def test_an_input_from_a_shell_is_taken_and_its_end_is_waited_for(path: Path) ->
     trio.run(main)
 
 
+def test_an_agent_is_made_from_a_shell_by_its_first_input(path: Path) -> None:
+    alone(path)
+    assert call("accept", path, "newt", "1", "--json").exit_code == NOT_THERE
+
+    given = answer("accept", path, "newt", "1", "--kind", "kind")
+
+    assert [(each["runtime_id"], each["kind"]) for each in answer("list", path)] == [
+        ("alice", "kind"),
+        ("newt", "kind"),
+    ]
+    assert [each["input_id"] for each in answer("inbox", path, "newt")] == [given["input_id"]]
+    refused = call("accept", path, "newt", "1", "--kind", "other", "--json")
+    assert (refused.exit_code, json.loads(refused.stderr)["error"]) == (REFUSED, "KindMismatch")
+
+
 def test_an_approval_is_given_from_a_shell(path: Path) -> None:
     async def main() -> None:
         with trio.fail_after(60):

@@ -38,7 +38,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "supervisor.spawn": {"runtime_id": "a", "kind": "kind", "wait": False},
     "supervisor.runtime": {"runtime_id": "a"},
     "supervisor.find": {"runtime_id": "a"},
-    "supervisor.accept": {"runtime_id": "a", "payload": {"n": [1]}, **TERMS},
+    "supervisor.accept": {"runtime_id": "a", "payload": {"n": [1]}, "kind": "kind", **TERMS},
     "supervisor.ticket": {"runtime_id": "a", "input_id": "i", "idempotency_key": None},
     "supervisor.read_session": {"runtime_id": "a"},
     "supervisor.entries": {"runtime_id": "a", "run_id": "r", "content": True},

@@ -42,6 +42,9 @@ BROKEN_SUFFIX: Final = "-broken"
 BESIDE: Final = ("-wal", "-shm", "-journal", "-lock", COPY_SUFFIX, CUT_SUFFIX, BROKEN_SUFFIX)
 """How the names end that SQLite or this engine opens beside a database."""
 
+_LONGEST_END: Final = len("-host-00000000-0000-0000-0000-000000000000")
+"""How many bytes the longest name beside a database adds to its own."""
+
 _KINDS: Final = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 HEADER: Final = b"SQLite format 3\x00"
@@ -82,9 +85,10 @@ def check_names(path: str) -> None:
     What was planted there would be written through, waited on, or shared with whoever has its other name.
 
     Raises:
-        CannotOpen: A link, also one that leads nowhere; a file with several names, by another one of which it would be opened
-            with another log; a folder, a pipe or a device.
+        CannotOpen: A name that leaves no room for those beside it; a link, also one that leads nowhere; a file with several
+            names, by another one of which it would be opened with another log; a folder, a pipe or a device.
     """
+    _check_length(path)
     for name in (path, *(path + end for end in BESIDE)):
         try:
             found = os.lstat(name)  # the path is a plain string, and may be that of a simulation
@@ -100,6 +104,17 @@ def check_names(path: str) -> None:
             which = "the file" if name == path else name
             detail = f"{which} has {found.st_nlink} names (hard links), each with a log of its own"
             raise CannotOpen(path=path, detail=detail)
+
+
+def _check_length(path: str) -> None:
+    folder, name = os.path.split(path)
+    try:
+        allowed = os.pathconf(folder, "PC_NAME_MAX") - _LONGEST_END
+    except OSError:
+        return  # a folder that is not there, or of a simulation, is named when the file is opened
+    if len(os.fsencode(name)) > allowed:
+        detail = f"its name has more than {allowed} bytes, which leaves no room for the names beside it; choose a shorter one"
+        raise CannotOpen(path=path, detail=detail)
 
 
 def _content(path: str, files: Files) -> int:

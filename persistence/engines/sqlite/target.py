@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 from tenure.errors import InvalidInput
+from tenure.persistence.engines.sqlite.preflight import BESIDE
 
 MEMORY: Final = ":memory:"
 
@@ -17,7 +18,7 @@ def path_of(text: str) -> str:
     have its own.
 
     Raises:
-        InvalidInput: No path.
+        InvalidInput: No path, one that SQLite cannot be given, or the name of a file that stands beside a store.
     """
     scheme, separator, rest = text.partition("://")
     if separator:
@@ -26,7 +27,23 @@ def path_of(text: str) -> str:
         text = rest.removeprefix("/") or MEMORY
     if not text or "\0" in text:
         raise InvalidInput(detail="a path is not empty and has no NUL character", field="target")
-    return text if text == MEMORY else os.path.realpath(text)
+    if text == MEMORY:
+        return text
+    path = os.path.realpath(text)
+    _check_path(path)
+    return path
+
+
+def _check_path(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidInput(detail="a path is text in UTF-8; rename the file or its folder", field="target") from exc
+    for end in BESIDE:
+        # Empty, it would be taken for a new store, and overwrite the log of the store beside which it stands.
+        if path.endswith(end):
+            detail = f"a name that ends with {end} is that of a file beside a store; choose another name"
+            raise InvalidInput(detail=detail, field="target")
 
 
 def new_path_of(text: str) -> str:
@@ -35,4 +52,8 @@ def new_path_of(text: str) -> str:
     if path == MEMORY:
         raise InvalidInput(detail="a copy is a file", field="target")
     folder, name = os.path.split(text.partition("://")[2].removeprefix("/") if "://" in text else text)
-    return f"{os.path.realpath(folder)}/{name}" if name else path
+    if not name:
+        return path
+    new_path = f"{os.path.realpath(folder)}/{name}"
+    _check_path(new_path)
+    return new_path

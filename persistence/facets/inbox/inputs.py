@@ -57,7 +57,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 
-from . import receipts
+from . import newcomers, receipts
 
 RESERVED_KEYS: Final = "tenure:"
 """Idempotency keys that begin so are derived by tenure itself; a user's key may not."""
@@ -92,6 +92,7 @@ class AcceptInput(Change):
         correlation_id: What it answers.
         policy: What is decided about it; None takes the default of its kind, and the lane as given.
         fitted: Version of the behaviour whose payload class took it, ``""`` for one without; None where it was not checked.
+        newcomer: What the runtime is, where it is made in this commit if it is not there; None refuses with `NotFound`.
     """
 
     ingress = True
@@ -110,6 +111,7 @@ class AcceptInput(Change):
     correlation_id: str | None = None
     policy: PolicyDecision | None = None
     fitted: str | None = None
+    newcomer: newcomers.Newcomer | None = None
 
     @property
     def decision(self) -> PolicyDecision:
@@ -155,7 +157,9 @@ class AcceptedInput:
 
 
 def _replay(tx: Transaction, change: AcceptInput) -> AcceptedInput | None:
-    record = runtimes.load(tx, change.runtime_id)
+    record = newcomers.find(tx, change.runtime_id, change.newcomer)
+    if record is None:
+        return None
     if record.state is RuntimeState.DESTROYED:
         raise RuntimeDestroyed(runtime_id=change.runtime_id)
     if change.idempotency_key is None:
@@ -172,7 +176,7 @@ def _replay(tx: Transaction, change: AcceptInput) -> AcceptedInput | None:
 
 
 def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
-    record = runtimes.load(tx, change.runtime_id)
+    record = _target(tx, change)
     if len(change.payload) > tx.limits.payload_bytes:
         raise PayloadTooLarge(size=len(change.payload), limit=tx.limits.payload_bytes)
     if not accepts_input(Standing(state=record.state)):
@@ -209,6 +213,16 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
     if change.is_plain and not change.decision.consumes_on_accept:
         return AcceptedInput(input_id=change.input_id, phase=InputPhase.QUEUED)
     return _admit_with_policy(tx, record, change, key)
+
+
+def _target(tx: Transaction, change: AcceptInput) -> runtimes.RuntimeRecord:
+    if change.newcomer is None:
+        return runtimes.load(tx, change.runtime_id)
+    record = newcomers.find(tx, change.runtime_id, change.newcomer)
+    if record is None:
+        return newcomers.make(tx, change.runtime_id, change.newcomer)
+    newcomers.give_kind(tx, record, change.newcomer)
+    return record
 
 
 def _admit_with_policy(tx: Transaction, record: runtimes.RuntimeRecord, change: AcceptInput, key: int) -> AcceptedInput:

@@ -10,6 +10,7 @@ from tenure.errors import (
     IdempotencyConflict,
     InboxFull,
     InvalidTransition,
+    KindMismatch,
     NotAccepting,
     NotFound,
     RuntimeDestroyed,
@@ -62,6 +63,7 @@ class Run:
 class Runtime:
     """Everything of one runtime."""
 
+    kind: str = "k"
     state: str = "idle"
     token: int = 0
     generation: int = 0
@@ -138,6 +140,8 @@ class OwnerModel:
             runtime = self.runtimes[name] = Runtime()
         if runtime.state == "destroyed":
             raise Refused(RuntimeDestroyed)
+        if runtime.kind != "k":
+            raise Refused(KindMismatch)
         if runtime.owner not in {None, host} and runtime.owner not in self.lost:
             raise Refused(RuntimeOwned)
         in_flight = bool(runtime.staged())
@@ -170,7 +174,9 @@ class OwnerModel:
 
     # Inboxes
 
-    def accept(self, name: str, new: Input, *, bound: bool = True) -> Any:
+    def accept(self, name: str, new: Input, *, bound: bool = True, kind: str | None = None) -> Any:
+        if kind is not None and kind != self.runtimes.setdefault(name, Runtime(kind=kind)).kind:
+            raise Refused(KindMismatch)
         runtime = self.known(name)
         if runtime.state == "destroyed":
             raise Refused(RuntimeDestroyed)

@@ -31,6 +31,7 @@ from tenure.persistence.facets.inbox import (
     batches,
     inputs,
 )
+from tenure.persistence.facets.inbox.newcomers import Newcomer
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.facets.ownership.lifecycle import (
     Hold,
@@ -60,7 +61,10 @@ from tests.persistence.contracts.owner_model import (
     Runtime,
 )
 
-NAMES = ("alice", "bob")
+OWNED = ("alice", "bob")
+NAMES = (*OWNED, "newt")
+"""The last one is there once an accept has made it, or a host has."""
+
 LIMITS = Limits(inbox_inputs=INBOX, lease_s=9_000, renew_s=3_000)
 INPUTS = tuple(f"i{number}" for number in range(6))
 names = st.sampled_from(NAMES)
@@ -232,7 +236,7 @@ class OwnerMachine(RuleBasedStateMachine):
         self.model = OwnerModel()
         self.waiting: list[Waiting] = []
         self.count = 0
-        for name in NAMES:
+        for name in OWNED:
             self.own(name, "A")
 
     def teardown(self) -> None:
@@ -435,9 +439,13 @@ class OwnerMachine(RuleBasedStateMachine):
         payload=st.sampled_from((b"1", b"2")),
         lane=st.sampled_from((Lane.QUEUE, Lane.QUEUE, Lane.STEER)),
         host=st.sampled_from("AB"),
+        kind=st.sampled_from((None, None, "k", "k", "other")),
     )
-    def accept(self, name: str, key: str | None, payload: bytes, lane: Lane, host: str) -> None:
+    def accept(
+        self, name: str, key: str | None, payload: bytes, lane: Lane, host: str, kind: str | None = None
+    ) -> None:
         input_id = self.new("i")
+        newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self.new("talk")))
         change = inputs.AcceptInput(
             runtime_id=LogicalRuntimeId(name),
             input_id=InputId(input_id),
@@ -445,9 +453,10 @@ class OwnerMachine(RuleBasedStateMachine):
             idempotency_key=key,
             payload=payload,
             payload_digest=digest(payload),
+            newcomer=newcomer,
         )
         made = Input(input_id=input_id, payload=payload, key=key, lane=lane)
-        self.write(host, "accept", (change,), lambda model: model.accept(name, copy.copy(made)))
+        self.write(host, "accept", (change,), lambda model: model.accept(name, copy.copy(made), kind=kind))
 
     def some_input(self, data: Any, name: str, *, run: str | None = None, dead: bool = False) -> InputId:
         """Mostly a member of this run, or a dead letter; else any input, or none."""

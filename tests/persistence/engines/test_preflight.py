@@ -30,9 +30,9 @@ from tenure.errors import (
 )
 from tenure.persistence.engines.sqlite.files import mounts as sqlite_mounts
 from tenure.persistence.engines.sqlite.files.mounts import file_system_of, parse_darwin, parse_linux
-from tenure.persistence.engines.sqlite.preflight import check_sqlite_version
+from tenure.persistence.engines.sqlite.preflight import BESIDE, check_sqlite_version
 from tenure.persistence.store import Store, open_store
-from tenure.persistence.upkeep.backup import back_up
+from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
 from tests.kit.faulty_vfs import (
     FULL,
@@ -280,6 +280,35 @@ async def test_a_relative_path_stays_the_same_file_wherever_the_process_goes(
 )
 async def test_a_target_that_names_no_store_is_refused(target: str, expected: type[Error]) -> None:
     assert isinstance(await refusal(target), expected)
+
+
+@pytest.mark.parametrize("end", BESIDE)
+async def test_a_name_of_a_file_beside_a_store_is_no_name_of_a_store(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "agents.db"
+    await fill(path)
+    beside = path.with_name(path.name + end)
+
+    assert isinstance(await refusal(beside), InvalidInput)
+    for copying in (back_up(path, beside), restore(path, beside)):
+        with pytest.raises(InvalidInput, match="choose another name"):
+            await copying
+
+    async with open_store(path) as store:
+        assert await landed(store, "m-1") == ["m-1"]
+
+
+async def test_a_path_that_sqlite_cannot_be_given_is_refused_and_makes_nothing(tmp_path: Path) -> None:
+    assert isinstance(await refusal(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.db")), InvalidInput)
+    assert not everything(tmp_path)
+
+
+async def test_a_name_that_leaves_no_room_for_those_beside_it_is_refused_and_makes_nothing(tmp_path: Path) -> None:
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX") - len("-host-") - 36
+    await fill(tmp_path / ("x" * longest))
+    (tmp_path / "folder").mkdir()
+
+    assert isinstance(await refusal(tmp_path / "folder" / ("x" * (longest + 1))), CannotOpen)
+    assert not everything(tmp_path / "folder")
 
 
 async def test_more_than_memory_can_give_is_weak_durability() -> None:
