@@ -218,7 +218,7 @@ class Store:
 
         Cancellation: between two commits, or as that of `commit`.
         """
-        return await prune(self, self.seams.wall_clock(), older_than_s, dead_letters=dead_letters)
+        return Pruned(**await prune(self, self.seams.wall_clock(), older_than_s, dead_letters=dead_letters))
 
     async def health_check(self) -> None:
         """Return if the store can be read.

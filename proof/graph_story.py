@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tenure.persistence.commits.commit import Commit
-from tenure.persistence.facets.graph.prune import PruneTurns, old_turns
+from tenure.persistence.facets.graph.prune import PruneTurns, turns_before
 from tenure.persistence.model.graph import (
     AgentFrame,
     CheckpointPart,
@@ -121,7 +121,7 @@ async def tell_passing_turn(store: Store, retried: Retried) -> None:
         store.sessions.commit_runtime_state,
         RuntimeCommit(session_id=SessionId("passing"), expected_head_revision=0, turn_id=PASSING),
     )
-    turns = await store.read(partial(old_turns, after=0, before=FAR, count=100))
+    turns = await store.read(partial(turns_before, before=FAR, after=0, count=100))
     forget = PruneTurns(turns=turns[-1:], before=FAR)  # the newest
     await retried(store.commit, Commit(changes=(forget,)))
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, final
 
-from attrs import frozen
+from attrs import field, frozen
+
+from tenure.persistence.engines.engine import Statements
 
 from .commit import Change
 from .transaction import Transaction
+from .upkept import Problem, Pruning, Subject, Walk
 
 
 @final
@@ -31,7 +34,24 @@ class Handler:
 @final
 @frozen(kw_only=True, slots=True)
 class Facet:
-    """One facet: its name (also of its SQL file) and the handlers of its changes."""
+    """One facet. Whoever walks over all that is stored asks each facet of the catalogue, and names none.
+
+    Attributes:
+        name: Its name, also of its SQL file.
+        handlers: How its changes are carried out.
+        part: Under which name `verify` reports what belongs to no runtime alone.
+        verify: What is walked for that part.
+        streams: How many streams there are, which `verify` says of their part.
+        verify_runtime: What is wrong with its rows of one runtime.
+        show: What `show` says of a runtime, by the name it stands under; objects under one name are one object.
+        prune: What of it is over at some time, in the order in which it goes.
+    """
 
     name: str
     handlers: Mapping[type[Change], Handler]
+    part: str = ""
+    verify: tuple[Walk, ...] = ()
+    streams: Callable[[Statements], int] | None = None
+    verify_runtime: Callable[[Statements, Subject], Iterator[Problem]] | None = None
+    show: Mapping[str, Callable[[Statements, Subject], Any]] = field(factory=dict[str, Any])
+    prune: tuple[Pruning, ...] = ()

@@ -10,11 +10,12 @@ from attrs import evolve
 
 from tenure.errors import QueuedWorkClaimExpired, UnsupportedReadScope
 from tenure.persistence.commits.commit import Change, Commit, CommitResult
+from tenure.persistence.commits.upkept import PrunedPage
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.attachments.attachments import StampAttachments
 from tenure.persistence.facets.graph import nodes, reads
 from tenure.persistence.facets.graph.graph import CommitGraph, SaveSessionMeta, TombstoneNodes
-from tenure.persistence.facets.pruning import Prune, PrunedPage, PruneSort
+from tenure.persistence.facets.pruning import Prune, PruneSort
 from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
 from tenure.persistence.model.arguments import (
     checked,

@@ -1,4 +1,4 @@
-"""Every facet there is: the one registration of each."""
+"""Every facet there is: the one registration of each, room by room."""
 
 from __future__ import annotations
 
@@ -6,70 +6,31 @@ from typing import Final
 
 from tenure.persistence.commits.facet import Facet
 
-from . import (
-    credentials,
-    operations,
-    pruning,
-)
-from .attachments import attachments
-from .conversation import (
-    sessions,
-    snapshots,
-)
-from .graph import checkpoints, graph, prune as turns
-from .inbox import (
-    input_records,
-    inputs,
-    receipts,
-)
-from .journal import facts, journal
-from .ownership import (
-    lifecycle,
-    ownership,
-    requests,
-)
-from .queue import queue
-from .records import (
-    chain,
-    runtimes,
-    versions,
-)
-from .runs import (
-    dead_letters,
-    entries,
-    restarting,
-    runs,
-    sends,
-)
-from .state import own_state, state
+from . import credentials, operations, pruning
+from .attachments import registration as attachments
+from .conversation import registration as conversation
+from .graph import registration as graph
+from .inbox import registration as inbox
+from .journal import registration as journal
+from .ownership import registration as ownership
+from .queue import registration as queue
+from .records import registration as records
+from .runs import registration as runs
+from .state import registration as state
 
 FACETS: Final[tuple[Facet, ...]] = (
-    ownership.FACET,
-    runtimes.FACET,
-    versions.FACET,
-    lifecycle.FACET,
-    inputs.FACET,
-    runs.FACET,
-    receipts.FACET,
-    sessions.FACET,
-    entries.FACET,
-    restarting.FACET,
-    sends.FACET,
-    chain.FACET,
-    snapshots.FACET,
-    input_records.FACET,
-    dead_letters.FACET,
+    *ownership.FACETS,
+    *records.FACETS,
+    *inbox.FACETS,
+    *runs.FACETS,
+    *conversation.FACETS,
+    pruning.FACET,
     operations.FACET,
     credentials.FACET,
-    requests.FACET,
-    journal.FACET,
-    facts.FACET,
-    state.FACET,
-    graph.FACET,
-    checkpoints.FACET,
-    turns.FACET,
-    own_state.FACET,
-    queue.FACET,
-    attachments.FACET,
-    pruning.FACET,
+    *graph.FACETS,
+    *queue.FACETS,
+    *attachments.FACETS,
+    *journal.FACETS,
+    *state.FACETS,
 )
+"""In the order in which they are verified, pruned and shown."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, final
 
 from attrs import field, frozen
@@ -20,6 +21,7 @@ from tenure.persistence.commits.facet import (
     Handler,
 )
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.commits.upkept import failing, once
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.digests import check_digest
@@ -118,4 +120,6 @@ def find(statements: Statements) -> bytes | None:
 FACET: Final = Facet(
     name="credentials",
     handlers={PersistFlow: Handler(apply=_persist), UpdateFlow: Handler(apply=_update, replay=_compute)},
+    part="rows",
+    verify=(once(lambda statements: list(failing("credentials", "oauth", partial(find, statements)))),),
 )

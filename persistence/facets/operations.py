@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Final, final
 
 from attrs import field, frozen
 
+from tenure.errors import ReadFailed
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import (
     Facet,
     Handler,
 )
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.commits.upkept import Problem, Subject, failing
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.operations import (
@@ -87,7 +91,22 @@ def find(statements: Statements, runtime_id: LogicalRuntimeId) -> PersistedOpsSn
     return found
 
 
+def _check(statements: Statements, subject: Subject) -> Iterator[Problem]:
+    yield from failing("operations", subject.runtime_id, partial(find, statements, subject.runtime_id))
+
+
+def _show(statements: Statements, subject: Subject) -> dict[str, str] | None:
+    """The status of each operation by its id; None where there are none."""
+    try:
+        found = find(statements, subject.runtime_id)
+    except ReadFailed as exc:
+        return {"error": str(exc)}
+    return None if found is None else {each.operation_id: each.status for each in found.operations}
+
+
 FACET: Final = Facet(
     name="operations",
     handlers={PersistOperations: Handler(apply=_persist), DeleteOperations: Handler(apply=_delete)},
+    verify_runtime=_check,
+    show={"operations": _show},
 )

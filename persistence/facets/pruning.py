@@ -11,9 +11,10 @@ leaves its row behind, without its payload, so that the key stays known. What is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from typing import Final, final
 
 from attrs import define, frozen
@@ -30,6 +31,7 @@ from tenure.persistence.commits.rows import (
     check_row,
 )
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.commits.upkept import Ages, PrunedPage, Pruning
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.values import LogicalRuntimeId
 
@@ -112,20 +114,6 @@ class Pruned:
     state_values: int = 0
     turns: int = 0
     parts: int = 0
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class PrunedPage:
-    """What came of a `Prune`.
-
-    Attributes:
-        counts: How many of what were deleted, by the names of `Pruned`.
-        judged: How many of its keys were looked at; the rest is for another commit, so that this one stays short.
-    """
-
-    counts: Mapping[str, int]
-    judged: int
 
 
 @final
@@ -284,4 +272,37 @@ def _prune_input(tx: Transaction, change: Prune, key: int, pruned: Counter[str])
         pruned["keys"] += tx.run("pruning.delete_input", input=key)
 
 
-FACET: Final = Facet(name="pruning", handlers={Prune: Handler(apply=_prune)})
+def _candidates(statements: Statements, after: int, count: int, ages: Ages, *, sort: PruneSort) -> tuple[int, ...]:
+    wanted: dict[str, int | float] = {"after": after, "before": ages.before, "count": count}
+    if sort is PruneSort.INPUTS:
+        wanted |= {"keys_before": ages.keys_before, "dead_letters": int(ages.dead_letters)}
+    return tuple([row[0] for row in statements.all(f"pruning.old_{sort}", **wanted)])
+
+
+def _judged(keys: tuple[int, ...], ages: Ages, *, sort: PruneSort) -> Prune:
+    return Prune(sort=sort, keys=keys, before=ages.before, keys_before=ages.keys_before, dead_letters=ages.dead_letters)
+
+
+_COUNTS: Final = {
+    PruneSort.RECEIPTS: ("receipts", "links"),
+    PruneSort.RUNS: ("steps", "sends", "payloads_of_keys", "inputs", "runs"),
+    PruneSort.INPUTS: ("inputs", "payloads_of_keys", "keys"),
+    PruneSort.NODES: ("nodes",),
+}
+
+FACET: Final = Facet(
+    name="pruning",
+    handlers={Prune: Handler(apply=_prune)},
+    prune=tuple(
+        [
+            Pruning(
+                counts=counts,
+                look=partial(_candidates, sort=sort),
+                change=partial(_judged, sort=sort),
+                page=lambda _keys, answer: answer,
+            )
+            for sort, counts in _COUNTS.items()
+        ]
+    ),
+)
+"""Receipts go first, because a run goes with the last of its receipts; then inputs that no run has, then left messages."""

@@ -1,6 +1,3 @@
--- name: verification.runs
-SELECT run FROM runs WHERE runtime = :runtime ORDER BY run;
-
 -- name: verification.schemes
 -- Of links and conversations; that of any other row is looked at where the row is read.
 SELECT 'receipt', scheme, receipt FROM receipts WHERE runtime = :runtime

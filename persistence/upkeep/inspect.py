@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from collections.abc import Sequence
+from typing import Any, Final, cast, final
 
 from attrs import frozen
 
-from tenure.errors import NotFound, ReadFailed
+from tenure.errors import NotFound
+from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import (
     OPTIONAL_TEXT,
     Types,
     sound,
 )
+from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets import operations
-from tenure.persistence.facets.graph.show import graph_of
-from tenure.persistence.facets.journal.show import streams_of
-from tenure.persistence.facets.state.show import execution_of, own_state_of
+from tenure.persistence.facets.catalog import FACETS
 from tenure.persistence.model.values import LogicalRuntimeId
 
 PAGE: Final = 500
@@ -67,8 +67,10 @@ def list_runtimes(statements: Statements, after: str = "", count: int = PAGE) ->
     ]
 
 
-def show_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[str, Any]:
-    """Everything about one runtime that is not its content, as a JSON object.
+def show_runtime(
+    statements: Statements, runtime_id: LogicalRuntimeId, facets: Sequence[Facet] = FACETS
+) -> dict[str, Any]:
+    """Everything about one runtime that is not its content, as a JSON object; with what each facet shows.
 
     Raises:
         NotFound: There is no such runtime.
@@ -81,7 +83,7 @@ def show_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[s
     incarnation, host_name, pid, session_id, revision, count, digest, run_id, attempts, retry_at, error, since = row[
         11:
     ]
-    return {
+    shown: dict[str, Any] = {
         "runtime_id": runtime_id,
         "kind": kind,
         "state": state,
@@ -102,22 +104,21 @@ def show_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[s
             "message_count": count,
             "revision": digest.hex() if isinstance(digest, bytes) else None,
             "quarantined_since": since,
-            **graph_of(statements, session_id),
         },
         "run": None
         if run_id is None
         else {"run_id": run_id, "failed_attempts": attempts, "retry_at": retry_at, "error": error},
         "inputs": {str(phase): number for phase, number in statements.all("verification.counts", runtime=key[0])},
-        "operations": _operations(statements, runtime_id),
-        "streams": streams_of(statements, key[0]),
-        "execution": execution_of(statements, runtime_id),
-        "state_kept": own_state_of(statements, runtime_id),
     }
+    _add(shown, statements, Subject(runtime=key[0], runtime_id=runtime_id, session_id=session_id), facets)
+    return shown
 
 
-def _operations(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[str, str] | None:
-    try:
-        found = operations.find(statements, runtime_id)
-    except ReadFailed as exc:
-        return {"error": str(exc)}
-    return None if found is None else {each.operation_id: each.status for each in found.operations}
+def _add(shown: dict[str, Any], statements: Statements, subject: Subject, facets: Sequence[Facet]) -> None:
+    for facet in facets:
+        for name, read in facet.show.items():
+            earlier, found = shown.get(name), read(statements, subject)
+            if isinstance(earlier, dict) and isinstance(found, dict):
+                cast("dict[str, Any]", earlier).update(cast("dict[str, Any]", found))
+            elif name not in shown:
+                shown[name] = found

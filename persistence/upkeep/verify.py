@@ -7,25 +7,25 @@ caller brought without a conversation, or one whose messages have been vacuumed,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, final
 
 import msgspec
 from attrs import field, frozen
 
 from tenure.errors import Error, NotFound, ReadFailed
+from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import sound
+from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import (
     Row,
     Statements,
 )
-from tenure.persistence.facets import operations
-from tenure.persistence.facets.conversation import snapshots
+from tenure.persistence.facets.catalog import FACETS
 from tenure.persistence.facets.inbox import (
     input_records,
     receipts,
 )
-from tenure.persistence.facets.ownership import lifecycle
 from tenure.persistence.facets.pruning import (
     Anchor,
     find_anchor,
@@ -39,7 +39,6 @@ from tenure.persistence.model.envelope import (
     EMPTY_DIGEST,
     extend_digest,
 )
-from tenure.persistence.model.lifecycles.lifecycle_record import decode_lifecycle_record
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunBoundaryReceipt,
@@ -139,8 +138,12 @@ def count_runtimes(statements: Statements) -> int:
     return row[0] if row else 0
 
 
-def verify_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> Verification:
+def verify_runtime(
+    statements: Statements, runtime_id: LogicalRuntimeId, facets: Sequence[Facet] = FACETS
+) -> Verification:
     """Verify everything that is stored of one runtime. It writes nothing, and the host may be running.
+
+    The chain with its messages and inputs, the rows against one another, and what each facet says of its own.
 
     Raises:
         NotFound: There is no such runtime.
@@ -154,7 +157,7 @@ def verify_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> Veri
     _check_chain(walk, links, anchor, row[1], row[2])
     digests = _check_nodes(walk)
     _check_receipts(walk, links, digests)
-    inputs = _check_records(walk)
+    inputs = _check_records(walk, facets)
     brought = sum(isinstance(each.content, RunBoundaryReceipt) for each in links)
     return Verification(
         runtime_id=runtime_id,
@@ -259,28 +262,18 @@ def _check_receipts(walk: _Walk, links: list[_Link], digests: set[tuple[int, byt
             walk.open_point("receipt", key, "no stored messages lead to its digest")
 
 
-def _check_records(walk: _Walk) -> int:
+def _check_records(walk: _Walk, facets: Sequence[Facet]) -> int:
     inputs = input_records.of_runtime(walk.statements, walk.runtime_id)
     for found in inputs:
         if isinstance(found, Error):
             walk.problem("input", getattr(found, "key", ""), str(found))
     for input_id, boundary in walk.statements.all("verification.unproven", runtime=walk.runtime):
         walk.problem("input", input_id, f"it was consumed at boundary {boundary}, which has no receipt")
-    for record, read in (
-        ("session", lambda: snapshots.find(walk.statements, walk.runtime_id)),
-        ("operations", lambda: operations.find(walk.statements, walk.runtime_id)),
-        ("lifecycle record", lambda: _decode_lifecycle(walk)),
-    ):
-        try:
-            read()
-        except ReadFailed as exc:
-            walk.problem(record, walk.runtime_id, str(exc))
-    for odd in cross_check.of_runtime(walk.statements, walk.runtime, walk.runtime_id):
+    for odd in cross_check.of_runtime(walk.statements, walk.runtime):
         walk.problem(*odd)
+    subject = Subject(runtime=walk.runtime, runtime_id=walk.runtime_id)
+    for facet in facets:
+        if facet.verify_runtime is not None:
+            for problem in facet.verify_runtime(walk.statements, subject):
+                walk.problem(*problem)
     return len(inputs)
-
-
-def _decode_lifecycle(walk: _Walk) -> None:
-    data = lifecycle.find_record(walk.statements, walk.runtime_id)
-    if data is not None:
-        decode_lifecycle_record(data, walk.runtime_id)

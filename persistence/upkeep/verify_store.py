@@ -1,45 +1,25 @@
-"""Verification of what belongs to no runtime alone: sessions as graphs, journals, facts and execution state."""
+"""Verification of what belongs to no runtime alone: each facet says what is walked (`Facet.verify`), by parts."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final, Protocol, TypeVar, final
+from typing import Any, Final, Protocol, TypeVar, final
 
 from attrs import frozen
 
+from tenure.persistence.commits.facet import Facet
+from tenure.persistence.commits.upkept import Problem, Walk
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.attachments.verify import verify_attachments as verify_attachment_page
-from tenure.persistence.facets.graph.verify import verify_blobs, verify_graph_rows, verify_session_page
-from tenure.persistence.facets.journal.verify import (
-    Problem,
-    verify_facts,
-    verify_references,
-    verify_stream,
-)
-from tenure.persistence.facets.queue.verify import verify_batches, verify_claims, verify_queue_rows
-from tenure.persistence.facets.state.verify import (
-    verify_clock,
-    verify_executions,
-    verify_own_states,
-    verify_own_values,
-    verify_own_writes,
-    verify_values,
-)
-from tenure.persistence.model.events.journal import StreamId
+from tenure.persistence.facets.catalog import FACETS
 
 from . import cross_check
 from .verify import Finding
 
 T = TypeVar("T")
 
-PAGE: Final = 200
-"""Rows that are read at a time, so that no view of the store lasts long."""
-
-SESSIONS_AT_ONCE: Final = 10
-"""Sessions that are read at a time, each as a whole."""
-
-Page = Callable[..., tuple[T | None, list[Problem]]]
+ROWS: Final = "rows"
+"""The part for rows against one another."""
 
 
 class Reads(Protocol):
@@ -53,7 +33,7 @@ class Reads(Protocol):
 @final
 @frozen(kw_only=True, slots=True)
 class PartVerification:
-    """What verifying one part of a store came to.
+    """What verifying one part of a store found.
 
     Attributes:
         part: ``rows``, ``sessions``, ``queue``, ``attachments``, ``journal`` or ``state``.
@@ -71,72 +51,42 @@ class PartVerification:
         return not self.problems
 
 
-async def verify_journals(store: Reads) -> PartVerification:
-    """Walk every stream, log, snapshot and fact. It writes nothing, and hosts may be running."""
-    problems = await store.read(verify_references)
-    count, after = 0, ""
-    while ids := await store.read(partial(_ids, after=after)):
-        for stream_id in ids:
-            count += 1
-            at: int | None = 0
-            while at is not None:
-                at, found = await store.read(partial(verify_stream, stream_id=StreamId(stream_id), after=at))
-                problems += found
-        after = ids[-1]
-    problems += await _pages(store, partial(verify_facts, count=PAGE), 0)
-    return _part("journal", count, problems)
+def parts_of(facets: Sequence[Facet] = FACETS) -> tuple[str, ...]:
+    """The parts of a store: its rows against one another, then what facets say, in their order."""
+    return tuple(dict.fromkeys([ROWS, *[facet.part for facet in facets if facet.verify]]))
 
 
-async def verify_state(store: Reads) -> PartVerification:
-    """Read every snapshot, value of working memory and state of a runtime. It writes nothing, and hosts may be running."""
-    problems = await store.read(verify_clock)
-    problems += await _pages(store, partial(verify_executions, count=PAGE), "")
-    problems += await _pages(store, partial(verify_values, count=PAGE), "")
-    for page in (verify_own_values, verify_own_writes, verify_own_states):
-        problems += await _pages(store, partial(page, count=PAGE), 0)
-    return _part("state", 0, problems)
+async def verify_part(store: Reads, part: str, facets: Sequence[Facet] = FACETS) -> PartVerification:
+    """Walk one part of a store, a page at a time. It writes nothing, and hosts may be running.
 
-
-async def verify_sessions(store: Reads) -> PartVerification:
-    """Read every session with all its branches, turns and parts. It writes nothing, and hosts may be running."""
-    problems = await store.read(verify_graph_rows)
-    problems += await _pages(store, partial(verify_session_page, count=SESSIONS_AT_ONCE), 0)
-    problems += await _pages(store, partial(verify_blobs, count=PAGE), 0)
-    return _part("sessions", 0, problems)
-
-
-async def verify_queue(store: Reads) -> PartVerification:
-    """Read every batch of queued work and every claim. It writes nothing, and hosts may be running."""
-    problems = await store.read(verify_queue_rows)
-    problems += await _pages(store, partial(verify_batches, count=PAGE), 0)
-    problems += await _pages(store, partial(verify_claims, count=PAGE), 0)
-    return _part("queue", 0, problems)
-
-
-async def verify_attachments(store: Reads) -> PartVerification:
-    """Read every row of an attachment. It writes nothing, and hosts may be running."""
-    return _part("attachments", 0, await _pages(store, partial(verify_attachment_page, count=PAGE), 0))
-
-
-async def verify_rows(store: Reads) -> PartVerification:
-    """Look for rows that name one that is not there, and for counters that fell back. It writes nothing."""
-    return _part("rows", 0, await store.read(lambda statements: list(cross_check.of_store(statements))))
-
-
-def _ids(statements: Statements, after: str) -> list[str]:
-    rows = statements.readable("journal.list", after=after, count=PAGE)
-    return [row[0] for row in rows if isinstance(row[0], str)]
-
-
-async def _pages(store: Reads, page: Page[T], after: T) -> list[Problem]:
+    `rows` looks for rows that name one that is not there, and for counters that fell back.
+    """
     problems: list[Problem] = []
-    at: T | None = after
+    streams = 0
+    if part == ROWS:
+        problems += await store.read(lambda statements: list(cross_check.of_store(statements)))
+    for facet in facets:
+        if facet.part == part:
+            streams += 0 if facet.streams is None else await store.read(facet.streams)
+            for walk in facet.verify:
+                problems += await _walk(store, walk)
+    found = [Finding(record=record, key=key, detail=detail) for record, key, detail in problems]
+    return PartVerification(part=part, streams=streams, problems=tuple(found))
+
+
+async def verify_parts(store: Reads, facets: Sequence[Facet] = FACETS) -> list[PartVerification]:
+    """Walk every part of a store."""
+    return [await verify_part(store, part, facets) for part in parts_of(facets)]
+
+
+async def _walk(store: Reads, walk: Walk) -> list[Problem]:
+    problems: list[Problem] = []
+    at: Any = walk.start
     while at is not None:
-        at, found = await store.read(partial(page, after=at))
+        at, found = await store.read(partial(_page, walk, at))
         problems += found
     return problems
 
 
-def _part(part: str, streams: int, problems: list[Problem]) -> PartVerification:
-    found = [Finding(record=record, key=key, detail=detail) for record, key, detail in problems]
-    return PartVerification(part=part, streams=streams, problems=tuple(found))
+def _page(walk: Walk, after: Any, statements: Statements) -> tuple[Any, list[Problem]]:
+    return walk.page(statements, after, walk.count)

@@ -34,12 +34,7 @@ from tenure.persistence.upkeep.verify import (
 )
 from tenure.persistence.upkeep.verify_store import (
     PartVerification,
-    verify_attachments,
-    verify_journals,
-    verify_queue,
-    verify_rows,
-    verify_sessions,
-    verify_state,
+    verify_parts,
 )
 
 from .exits import REFUSED
@@ -91,21 +86,7 @@ async def verify(output: Output, target: str, runtime: str | None) -> int | None
         wanted = await _ids(look) if runtime is None else [check_runtime_id(runtime)]
         found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]
         nameless = await look.read(count_runtimes) - len(wanted) if runtime is None else 0
-        parts = (
-            [
-                await part(look)
-                for part in (
-                    verify_rows,
-                    verify_sessions,
-                    verify_queue,
-                    verify_attachments,
-                    verify_journals,
-                    verify_state,
-                )
-            ]
-            if runtime is None
-            else []
-        )
+        parts = await verify_parts(look) if runtime is None else []
     lines = [_line(each) for each in found] + ([_nameless(nameless)] if nameless > 0 else [])
     lines += [_part(each) for each in parts if each.streams or each.problems]
     output.rows("Verified", _VERIFIED, lines)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tenure.errors import ReadFailed
+from tenure.persistence.commits.upkept import Problem
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.journal.verify import Problem
 
 from . import attachments
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from tenure.errors import ReadFailed
+from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.graph_encoding import counts_of
 
 from . import ledger, nodes
 
 
-def graph_of(statements: Statements, session_id: str) -> dict[str, Any]:
+def graph_of(statements: Statements, subject: Subject) -> dict[str, Any]:
     """Branches, what was left behind, turns, parts by size and tokens by source and model; no content."""
+    session_id = subject.session_id
+    if session_id is None:
+        return {}
     try:
         found = nodes.find_session(statements, session_id)
         if found is None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from tenure.errors import ReadFailed
+from tenure.persistence.commits.upkept import Problem, failing
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.journal.verify import Problem
 from tenure.persistence.model.digests import check_scheme
 from tenure.persistence.model.graph import FullGraph
 from tenure.persistence.model.graph_encoding import decode_result
 
 from . import about, checkpoints, reads
+
+SESSIONS_AT_ONCE: Final = 10
+"""Sessions that are read at a time, each as a whole."""
 
 SHOWN: Final = 100
 """Nodes that no read finds, that are named."""
@@ -28,7 +30,7 @@ def verify_session_page(statements: Statements, after: int, count: int) -> tuple
     problems: list[Problem] = []
     for session, session_id, scheme in rows:
         if isinstance(session_id, str):
-            problems += _failing("session", session_id, partial(check_scheme, scheme, "session", session_id))
+            problems += failing("session", session_id, partial(check_scheme, scheme, "session", session_id))
             problems += _session(statements, session, session_id)
         else:
             problems.append(("session", str(session), "its id is no text"))
@@ -36,15 +38,13 @@ def verify_session_page(statements: Statements, after: int, count: int) -> tuple
 
 
 def _session(statements: Statements, session: int, session_id: str) -> Iterator[Problem]:
-    yield from _failing(
-        "session", session_id, partial(reads.read_session, statements, session, session_id, FullGraph())
-    )
-    yield from _failing("session meta", session_id, partial(about.find_meta, statements, session, session_id))
+    yield from failing("session", session_id, partial(reads.read_session, statements, session, session_id, FullGraph()))
+    yield from failing("session meta", session_id, partial(about.find_meta, statements, session, session_id))
     after = 0
     while rows := statements.readable("graph_check.turns", session=session, after=after, count=TURNS_AT_ONCE):
         for turn, turn_id in rows:
             if isinstance(turn_id, str):
-                yield from _failing("turn", turn_id, partial(_turn, statements, session, session_id, turn_id))
+                yield from failing("turn", turn_id, partial(_turn, statements, session, session_id, turn_id))
             else:
                 yield "turn", str(turn), "its id is no text"
         after = rows[-1][0]
@@ -62,7 +62,7 @@ def verify_blobs(statements: Statements, after: int, count: int) -> tuple[int | 
     problems = [
         problem
         for (blob,) in rows
-        for problem in _failing("blob", blob, partial(checkpoints.check_blob, statements, blob))
+        for problem in failing("blob", blob, partial(checkpoints.check_blob, statements, blob))
     ]
     return (rows[-1][0] if rows else None), problems
 
@@ -75,10 +75,3 @@ def verify_graph_rows(statements: Statements) -> list[Problem]:
         *[(str(record), str(key), "it names a row that is not there, or another session's") for record, key in strays],
         *[("node", str(row[0]), "neither the head nor a branch leads to it") for row in lost],
     ]
-
-
-def _failing(record: str, key: object, read: Callable[[], Any]) -> Iterator[Problem]:
-    try:
-        read()
-    except ReadFailed as exc:
-        yield getattr(exc, "record", record), getattr(exc, "key", str(key)), str(exc)

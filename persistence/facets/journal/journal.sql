@@ -71,6 +71,9 @@ SELECT 1 FROM streams WHERE stream_id = :stream_id;
 -- name: journal.list
 SELECT stream_id FROM streams WHERE stream_id > :after ORDER BY stream_id LIMIT :count;
 
+-- name: journal.count_streams
+SELECT count(*) FROM streams WHERE stream_id IS NOT NULL;
+
 -- name: journal.of_runtime
 SELECT stream_id, cursor FROM streams WHERE runtime = :runtime AND stream_id IS NOT NULL ORDER BY stream_id;
 

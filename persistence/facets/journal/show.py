@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import Statements
 
 
-def streams_of(statements: Statements, runtime: int) -> dict[str, int]:
+def streams_of(statements: Statements, subject: Subject) -> dict[str, int]:
     """The streams that are bound to a runtime, with their cursors."""
-    return {str(stream): cursor for stream, cursor in statements.readable("journal.of_runtime", runtime=runtime)}
+    rows = statements.readable("journal.of_runtime", runtime=subject.runtime)
+    return {str(stream): cursor for stream, cursor in rows}

@@ -5,17 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tenure.errors import ReadFailed
+from tenure.persistence.commits.upkept import Problem
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.events.event_types import decode_log
 from tenure.persistence.model.events.journal import StreamId, decode_value
 
 from . import facts, journal, streams
 
-Problem = tuple[str, str, str]
-"""Record, key, and what is wrong with it; never its content."""
-
 MISSING_SHOWN = 100
 """References without a fact, or events without a stream, that are named."""
+
+
+def verify_streams(
+    statements: Statements, after: tuple[str, int | None], count: int
+) -> tuple[tuple[str, int | None] | None, list[Problem]]:
+    """A page of all streams, each with its events: where the next begins, None at the end; and what is wrong."""
+    stream_id, at = after
+    if at is None:  # that stream is done: the next one whose id can be read
+        rows = statements.readable("journal.list", after=stream_id, count=count)
+        found = next((row[0] for row in rows if isinstance(row[0], str)), None)
+        if found is None:
+            return None, []
+        stream_id, at = found, 0
+    at, problems = verify_stream(statements, StreamId(stream_id), at)
+    return (stream_id, at), problems
+
+
+def count_streams(statements: Statements) -> int:
+    """How many streams there are."""
+    row = statements.one("journal.count_streams")
+    return row[0] if row else 0
 
 
 def verify_stream(statements: Statements, stream_id: StreamId, after: int) -> tuple[int | None, list[Problem]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from tenure.errors import ReadFailed
+from tenure.persistence.commits.upkept import Problem, failing
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.journal.verify import Problem
 
 from . import batches, claims
 
@@ -18,7 +16,7 @@ SHOWN: Final = 100
 
 def verify_queue_rows(statements: Statements) -> list[Problem]:
     """The counter of batches, and batches whose claim is not there."""
-    problems = list(_failing("queue counter", "last_batch", partial(batches.last_key, statements)))
+    problems = list(failing("queue counter", "last_batch", partial(batches.last_key, statements)))
     lost = statements.readable("queue.strays", count=SHOWN)
     return problems + [(batches.RECORD, str(row[0]), "the claim on it is not there") for row in lost]
 
@@ -27,7 +25,7 @@ def verify_batches(statements: Statements, after: int, count: int) -> tuple[int 
     """A page of batches: where the next begins, None at the end; and what is wrong."""
     rows = statements.readable("queue.keys", after=after, count=count)
     problems = [
-        problem for (key,) in rows for problem in _failing(batches.RECORD, key, partial(batches.find, statements, key))
+        problem for (key,) in rows for problem in failing(batches.RECORD, key, partial(batches.find, statements, key))
     ]
     return (rows[-1][0] if rows else None), problems
 
@@ -35,9 +33,7 @@ def verify_batches(statements: Statements, after: int, count: int) -> tuple[int 
 def verify_claims(statements: Statements, after: int, count: int) -> tuple[int | None, list[Problem]]:
     """A page of claims: where the next begins, None at the end; and what is wrong."""
     rows = statements.readable("claims.keys", after=after, count=count)
-    problems = [
-        problem for (key,) in rows for problem in _failing(claims.RECORD, key, partial(_claim, statements, key))
-    ]
+    problems = [problem for (key,) in rows for problem in failing(claims.RECORD, key, partial(_claim, statements, key))]
     return (rows[-1][0] if rows else None), problems
 
 
@@ -45,10 +41,3 @@ def _claim(statements: Statements, key: int) -> None:
     row = statements.one("claims.by_key", claim=key)
     if row is not None:
         claims.check_batches(statements, claims.decode_row(row))
-
-
-def _failing(record: str, key: object, read: Callable[[], Any]) -> Iterator[Problem]:
-    try:
-        read()
-    except ReadFailed as exc:
-        yield getattr(exc, "record", record), getattr(exc, "key", str(key)), str(exc)

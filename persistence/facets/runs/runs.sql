@@ -53,3 +53,6 @@ UPDATE runs SET reopened_at = NULL WHERE run = :run;
 -- name: runs.delete
 -- One that never began: its batch could not be staged.
 DELETE FROM runs WHERE run = :run;
+
+-- name: runs.of_runtime
+SELECT run FROM runs WHERE runtime = :runtime ORDER BY run;

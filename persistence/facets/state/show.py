@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from tenure.errors import ReadFailed
+from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.execution import ranges_of
-from tenure.persistence.model.values import LogicalRuntimeId
 
 from . import own_state, state
 
 
-def execution_of(statements: Statements, execution_id: str) -> dict[str, object] | None:
-    """Snapshot and keys of an execution, counted and without their content; None where there are none."""
+def execution_of(statements: Statements, subject: Subject) -> dict[str, object] | None:
+    """Snapshot and keys of the execution with a runtime's id, counted and without content; None where there are none."""
+    execution_id: str = subject.runtime_id
     keys = expiring = 0
     for first, behind in ranges_of(execution_id):
         row = statements.one("state.show", first=first, behind=behind) or (0, 0)
@@ -26,10 +27,10 @@ def execution_of(statements: Statements, execution_id: str) -> dict[str, object]
     return {"snapshot": found, "keys": keys, "expiring": expiring}
 
 
-def own_state_of(statements: Statements, runtime_id: LogicalRuntimeId) -> dict[str, object] | None:
+def own_state_of(statements: Statements, subject: Subject) -> dict[str, object] | None:
     """What a runtime keeps between its runs, counted and without its content; None where that is nothing."""
     try:
-        found = own_state.find_head(statements, runtime_id)
+        found = own_state.find_head(statements, subject.runtime_id)
     except ReadFailed as exc:
         return {"error": str(exc)}
     return None if found is None else {"revision": found[0], "names": found[1]}

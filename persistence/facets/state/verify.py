@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tenure.errors import ReadFailed
+from tenure.persistence.commits.upkept import Problem
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.facets.journal.verify import Problem
 
 from . import own_state, state
 

@@ -12,7 +12,7 @@ import pytest
 
 import tenure
 from tenure import FullGraph, PersistedSessionRead
-from tenure.persistence.upkeep.verify_store import verify_sessions
+from tenure.persistence.upkeep.verify_store import verify_part
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "persistence" / "facets"
@@ -32,7 +32,7 @@ def run(db: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 async def look(db: Path) -> PersistedSessionRead:
     async with tenure.open_store(db) as store:
-        assert (await verify_sessions(store)).is_sound
+        assert (await verify_part(store, "sessions")).is_sound
         assert (await store.sessions.vacuum()).removed_node_count == 0
         found = await store.sessions.load_session("reading", FullGraph())
     assert found is not None

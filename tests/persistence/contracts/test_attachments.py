@@ -24,7 +24,7 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.contracts.attachments import CHUNK
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval, RecordIntent, StampAttachments
 from tenure.persistence.store import ground_of
-from tenure.persistence.upkeep.verify_store import verify_attachments
+from tenure.persistence.upkeep.verify_store import verify_part
 from tests.persistence.contracts.damage import execute
 
 NEVER = 2**62
@@ -307,8 +307,8 @@ async def test_a_manifest_may_keep_nothing(store: Store) -> None:
 async def test_a_changed_row_is_found(store: Store, column: str) -> None:
     attachment_id = await store.attachments.put("s", b"a")
     await store.attachments.commit_refs("s", [attachment_id])
-    assert (await verify_attachments(store)).is_sound
+    assert (await verify_part(store, "attachments")).is_sound
 
     await execute(store, f"UPDATE attachments SET {column} = 7")
 
-    assert not (await verify_attachments(store)).is_sound
+    assert not (await verify_part(store, "attachments")).is_sound

@@ -9,7 +9,7 @@ import pytest
 
 from tenure import ExecutionSnapshot, ExecutionState, Fact, Store
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
-from tenure.persistence.upkeep.verify_store import verify_journals, verify_state
+from tenure.persistence.upkeep.verify_store import verify_part
 from tests.persistence.contracts.damage import SCHEMA, damage, every_junk, execute
 
 TABLES = {
@@ -87,7 +87,7 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store: Store, tabl
         await damage(store, table, column, key_sql, expression, value)
 
         found = await answers(store, "a")
-        verified = [await verify_journals(store), await verify_state(store)]
+        verified = [await verify_part(store, "journal"), await verify_part(store, "state")]
         neighbour = await answers(store, "b")
 
         graves = [verb for verb, answer in found.items() if isinstance(answer, Internal | StoreBroken)]
@@ -121,7 +121,7 @@ async def test_an_event_that_is_gone_is_missed(store: Store, removed: int) -> No
     await execute(store, "DELETE FROM events WHERE sequence = ? AND stream = 1", removed)
 
     found = await answers(store, "a")
-    problems = (await verify_journals(store)).problems
+    problems = (await verify_part(store, "journal")).problems
 
     assert isinstance(found["stream"], ReadFailed)
     assert [each.key for each in problems] == [f"a:{removed}"]
@@ -132,7 +132,7 @@ async def test_verify_names_every_event_that_is_wrong(store: Store) -> None:
     await store.journal.append("a", list(range(1_200)))
     await execute(store, "UPDATE events SET payload = x'37' WHERE sequence IN (3, 700, 1200)")
 
-    found = await verify_journals(store)
+    found = await verify_part(store, "journal")
 
     assert [each.key for each in found.problems] == ["a:3", "a:700", "a:1200"]
     assert found.streams == 1
@@ -142,6 +142,6 @@ async def test_verify_names_a_reference_without_its_fact(store: Store) -> None:
     await fill(store)
     await execute(store, "DELETE FROM facts WHERE fact_key = 't:a'")
 
-    problems = (await verify_journals(store)).problems
+    problems = (await verify_part(store, "journal")).problems
 
     assert {each.record for each in problems} == {"reference"}

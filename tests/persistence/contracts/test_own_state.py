@@ -12,7 +12,7 @@ from tenure import RunApplyBoundary, RunId, Store
 from tenure.errors import Corrupt, InvalidTransition, StaleFence
 from tenure.persistence.facets.runs import restarting
 from tenure.persistence.facets.state import own_state
-from tenure.persistence.upkeep.verify_store import verify_rows, verify_state
+from tenure.persistence.upkeep.verify_store import verify_part
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owned import Owner
 
@@ -102,8 +102,8 @@ class Life:
         assert now is not None
         assert now.values == self.oracle.seen_at(len(self.oracle.writes))
         assert now.revision == len(self.oracle.writes) + own_state.NOTHING_YET
-        assert not (await verify_state(self.store)).problems
-        assert not (await verify_rows(self.store)).problems
+        assert not (await verify_part(self.store, "state")).problems
+        assert not (await verify_part(self.store, "rows")).problems
 
     def draw(self) -> dict[str, bytes | None]:
         names = self.source.sample(NAMES, self.source.randrange(1, 3))
@@ -222,7 +222,7 @@ async def test_a_value_that_was_changed_is_corrupt_where_it_is_read(store: Store
 
     with pytest.raises(Corrupt):
         await store.read(lambda statements: own_state.find(statements, owner.runtime_id))
-    assert (await verify_state(store)).problems
+    assert (await verify_part(store, "state")).problems
 
 
 def test_a_run_id_is_part_of_no_value() -> None:

@@ -18,7 +18,7 @@ from tenure import (
     Store,
 )
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
-from tenure.persistence.upkeep.verify_store import verify_queue
+from tenure.persistence.upkeep.verify_store import verify_part
 from tests.persistence.contracts.damage import SCHEMA, damage, every_junk, execute
 from tests.persistence.contracts.test_journal_damage import restore, texts
 
@@ -85,7 +85,7 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store: Store, tabl
         await damage(store, table, column, TABLES[table], expression, value)
 
         found = await answers(store, "a")
-        sound = (await verify_queue(store)).is_sound
+        sound = (await verify_part(store, "queue")).is_sound
         neighbour = await answers(store, "b")
 
         graves = [verb for verb, answer in found.items() if isinstance(answer, Internal | StoreBroken)]
@@ -108,11 +108,11 @@ async def test_a_row_that_is_gone_is_missed(store: Store, table: str) -> None:
     await fill_queue(store)
     await execute(store, f"DELETE FROM {table} WHERE {TABLES[table]}")
 
-    assert not (await verify_queue(store)).is_sound
+    assert not (await verify_part(store, "queue")).is_sound
 
 
 async def test_a_claim_whose_batch_is_gone_is_missed(store: Store) -> None:
     await fill_queue(store)
     await execute(store, "DELETE FROM queue_batches WHERE batch = 1")
 
-    assert not (await verify_queue(store)).is_sound
+    assert not (await verify_part(store, "queue")).is_sound

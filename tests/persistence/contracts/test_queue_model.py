@@ -21,7 +21,7 @@ from tenure import MergeKey, QueuedWorkClaim, QueuedWorkClaimBoundary, Seams, St
 from tenure.errors import Error, InvalidTransition, QueuedWorkClaimExpired
 from tenure.persistence.model.queued_work import name_of_batch
 from tenure.persistence.store import ground_of
-from tenure.persistence.upkeep.verify_store import verify_queue
+from tenure.persistence.upkeep.verify_store import verify_part
 from tests.persistence.contracts.test_model import REFUSED
 from tests.persistence.contracts.test_queue import Clock, draft, texts
 
@@ -188,7 +188,7 @@ class QueueMachine(RuleBasedStateMachine):
         if not hasattr(self, "hosts"):
             return
         try:
-            problems = self.hosts.run(verify_queue, self.hosts.stores[0]).problems
+            problems = self.hosts.run(verify_part, self.hosts.stores[0], "queue").problems
             assert not problems, problems
         finally:
             self.hosts.close()

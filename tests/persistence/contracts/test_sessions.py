@@ -57,7 +57,7 @@ from tenure.persistence.model.queued_work import (
     SlotPolicy,
 )
 from tenure.persistence.upkeep.inspect import show_runtime
-from tenure.persistence.upkeep.verify_store import verify_sessions
+from tenure.persistence.upkeep.verify_store import verify_part
 from tests.persistence.contracts.builders import delta, envelope
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owned import Owner
@@ -471,7 +471,7 @@ async def test_maintenance_works_beside_commits(store: Store) -> None:
         nursery.start_soon(maintain)
 
     assert (await load(store)).head_revision == 40
-    assert (await verify_sessions(store)).is_sound
+    assert (await verify_part(store, "sessions")).is_sound
 
 
 # Tombstones

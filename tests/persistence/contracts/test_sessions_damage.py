@@ -21,7 +21,7 @@ from tenure import (
     TokenUsage,
 )
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
-from tenure.persistence.upkeep.verify_store import verify_rows, verify_sessions
+from tenure.persistence.upkeep.verify_store import verify_part
 from tests.persistence.contracts.damage import SCHEMA, damage, every_junk, execute
 from tests.persistence.contracts.test_journal_damage import restore, texts
 
@@ -121,7 +121,7 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store: Store, tabl
         await damage(store, table, column, key_sql, expression, value)
 
         found = await answers(store, "a")
-        sound = (await verify_sessions(store)).is_sound and (await verify_rows(store)).is_sound
+        sound = (await verify_part(store, "sessions")).is_sound and (await verify_part(store, "rows")).is_sound
         neighbour = await answers(store, "b")
 
         graves = [verb for verb, answer in found.items() if isinstance(answer, Internal | StoreBroken)]
@@ -143,7 +143,7 @@ async def test_a_row_that_is_gone_is_missed(store: Store, table: str) -> None:
     where, key = TABLES[table]
     await execute(store, f"DELETE FROM {table} WHERE {where} = ?", key)
 
-    assert not (await verify_sessions(store)).is_sound
+    assert not (await verify_part(store, "sessions")).is_sound
     assert not isinstance((await answers(store, "b"))["full graph"], Error)
 
 
@@ -152,4 +152,4 @@ async def test_a_node_that_was_moved_to_another_session_is_read_in_neither(store
     await execute(store, "UPDATE branches SET session = 2, node = 3 WHERE session = 2")
 
     assert isinstance((await answers(store, "b"))["full graph"], ReadFailed)
-    assert not (await verify_sessions(store)).is_sound
+    assert not (await verify_part(store, "sessions")).is_sound

@@ -40,7 +40,7 @@ from tenure.errors import (
     TurnCommitConflict,
 )
 from tenure.persistence.store import ground_of
-from tenure.persistence.upkeep.verify_store import verify_rows, verify_sessions
+from tenure.persistence.upkeep.verify_store import verify_part
 from tests.persistence.contracts.test_model import REFUSED, Host
 
 TALK, FREE = "talk", "free"
@@ -232,8 +232,8 @@ class GraphMachine(RuleBasedStateMachine):
         if not hasattr(self, "host"):
             return
         try:
-            for verify in (verify_sessions, verify_rows):
-                problems = self.host.run(verify, self.store).problems
+            for part in ("sessions", "rows"):
+                problems = self.host.run(verify_part, self.store, part).problems
                 assert not problems, problems
         finally:
             self.host.close()

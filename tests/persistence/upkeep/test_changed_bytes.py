@@ -22,14 +22,7 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.records.versions import RegisterVersions
 from tenure.persistence.model.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
-from tenure.persistence.upkeep.verify_store import (
-    verify_attachments,
-    verify_journals,
-    verify_queue,
-    verify_rows,
-    verify_sessions,
-    verify_state,
-)
+from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.persistence.contracts.builders import consumed, delta, queued, rewrite, snapshot
 from tests.persistence.contracts.damage import SCHEMA, execute
 from tests.persistence.contracts.owned import Owner, live
@@ -226,8 +219,8 @@ async def _found(store: Store) -> list[str]:
     ]
     if await store.read(count_runtimes) != len(ids):
         found.append("a runtime without a name")
-    for part in (verify_rows, verify_sessions, verify_queue, verify_attachments, verify_journals, verify_state):
-        found += [f"{problem.record} {problem.key}: {problem.detail}" for problem in (await part(store)).problems]
+    for part in await verify_parts(store):
+        found += [f"{problem.record} {problem.key}: {problem.detail}" for problem in part.problems]
     return found
 
 

@@ -13,6 +13,7 @@ import pytest
 import tenure
 from tenure import InputId, Limits, LogicalRuntimeId, RunId, Seams, Store
 from tenure.errors import IdempotencyConflict, InvalidInput
+from tenure.persistence.commits.upkept import PAGE
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.pruning import Pruned
@@ -23,7 +24,6 @@ from tenure.persistence.facets.runs import (
 from tenure.persistence.model.entries import EntryStatus
 from tenure.persistence.upkeep.prune import (
     KEYS_KEPT_S,
-    PAGE,
 )
 from tenure.persistence.upkeep.verify import (
     Verification,

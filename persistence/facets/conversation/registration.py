@@ -1,0 +1,26 @@
+"""The facets of conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from attrs import evolve
+
+from tenure.persistence.commits.facet import Facet
+from tenure.persistence.commits.upkept import Problem, Subject, failing
+from tenure.persistence.engines.engine import Statements
+
+from . import sessions, snapshots
+
+
+def _snapshot(statements: Statements, subject: Subject) -> Iterator[Problem]:
+    yield from failing("session", subject.runtime_id, partial(snapshots.find, statements, subject.runtime_id))
+
+
+FACETS: Final[tuple[Facet, ...]] = (
+    sessions.FACET,
+    evolve(snapshots.FACET, verify_runtime=_snapshot),
+)
+"""As the catalogue takes them."""

@@ -1,0 +1,16 @@
+"""The facets of the inbox, and of receipts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenure.persistence.commits.facet import Facet
+
+from . import input_records, inputs, receipts
+
+FACETS: Final[tuple[Facet, ...]] = (
+    inputs.FACET,
+    receipts.FACET,
+    input_records.FACET,
+)
+"""As the catalogue takes them."""

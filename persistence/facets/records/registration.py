@@ -1,0 +1,27 @@
+"""The facets of what nearly every commit has at hand: runtimes, versions, the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from attrs import evolve
+
+from tenure.persistence.commits.facet import Facet
+from tenure.persistence.commits.upkept import Problem, Subject, failing
+from tenure.persistence.engines.engine import Statements
+
+from . import chain, runtimes, versions
+
+
+def _runtime(statements: Statements, subject: Subject) -> Iterator[Problem]:
+    yield from failing("runtime", subject.runtime_id, partial(runtimes.find, statements, subject.runtime_id))
+
+
+FACETS: Final[tuple[Facet, ...]] = (
+    evolve(runtimes.FACET, verify_runtime=_runtime),
+    versions.FACET,
+    chain.FACET,
+)
+"""As the catalogue takes them."""
