@@ -87,7 +87,7 @@ class World:
         """The agents in this world."""
         return {WORKER: Behaviour(self._work, in_doubt=self.find_out), PEER: Behaviour(_listen, batch=4)}
 
-    async def _work(self, run: Run) -> None:
+    async def _work(self, run: Run) -> str:
         task = run.inputs[0].payload["task"]
         run.session.append([task, await run.step("look", self.look, task, repeat="freely")])
         run.state.set("seen", [*await run.state.get("seen", []), task])
@@ -98,6 +98,7 @@ class World:
         run.session.append([task, await run.step("pay", self.pay, task, repeat="never")])
         run.send(PEER, {"task": task})
         run.state.set("paid", [*await run.state.get("paid", []), task])
+        return f"done {task}"
 
 
 async def _listen(run: Run) -> None:
@@ -227,6 +228,9 @@ async def _compare(supervisor: Supervisor, world: World, history: History) -> No
     said = [[task, f"{what} {task}"] for task in ended for what in ("seen", "paid") if (what, task) != ("paid", DEAD)]
     assert await _conversation(supervisor, WORKER) == said, "the worker's conversation is another"
     assert await _conversation(supervisor, PEER) == done, "the peer heard something else than was sent"
+    for task in done:
+        outcome = await (await supervisor.ticket(WORKER, idempotency_key=f"task-{task}")).wait_outcome()
+        assert outcome.result == f"done {task}", f"task {task} came to {outcome.result!r}"
     if ended:
         kept = (await supervisor.execution_state(WORKER)).values
         wanted = {name: tasks for name, tasks in (("seen", list(ended)), ("paid", done)) if tasks}

@@ -34,6 +34,7 @@ from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
     restarting,
+    results,
     runs,
     sends,
 )
@@ -199,12 +200,13 @@ class Story:
         await self._own("late")
         await self._write(dead_letters.RetryDeadLetter(runtime_id=_id("ada"), input_id=late.input_id))
         await self._write(dead_letters.DropDeadLetter(runtime_id=_id("ada"), input_id=never.input_id))
-        first, second, _ = [await self._accept("cyd", f"part {number}") for number in range(3)]
-        run_id = await self._begin("cyd", batch=3)
+        first, second, third, _ = [await self._accept("cyd", f"part {number}") for number in range(4)]
+        run_id = await self._begin("cyd", batch=4)
         await self._write(runs.RejectInput(runtime_id=_id("cyd"), run_id=run_id, input_id=first, error="no"))
         await self._write(
             self._receipt("cyd", run_id, RunApplyBoundary.RUN_CHECKPOINT),
             runs.ConsumeInput(runtime_id=_id("cyd"), run_id=run_id, input_id=second),
+            results.AnswerInput(runtime_id=_id("cyd"), run_id=run_id, input_id=third, result=b'"apart"'),
         )
         await self._finish("cyd", run_id)
 
@@ -408,6 +410,7 @@ class Story:
         await self._write(
             own_state.SettleOwnState(runtime_id=_id(name), run_id=run_id),
             self._receipt(name, run_id, RunApplyBoundary.RUN_START),
+            results.StoreResult(runtime_id=_id(name), run_id=run_id, result=f'"of {run_id}"'.encode()),
             runs.FinishRun(runtime_id=_id(name), run_id=run_id),
         )
 

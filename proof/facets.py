@@ -33,6 +33,7 @@ from tenure.persistence.facets.records import versions
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
+    results,
     runs,
     sends,
 )
@@ -89,6 +90,11 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
     FacetProof(name="sessions", promises={sessions.AppendMessages: talk.appended}, check=talk.check_sessions),
     FacetProof(name="entries", promises={entries.RecordEntry: work.recorded}, check=work.check_entries),
     FacetProof(name="sends", promises={sends.Send: work.sent}, check=work.check_sends),
+    FacetProof(
+        name="results",
+        promises={results.StoreResult: work.came_to, results.AnswerInput: work.answered},
+        check=work.check_results,
+    ),
     FacetProof(name="chain", check=chains.check_chains),
     FacetProof(name="snapshots", check=talk.check_snapshots),
     FacetProof(name="input_records", promises={input_records.PersistInputs: inbox.persisted}),

@@ -8,6 +8,7 @@ from tenure.persistence.facets.records import versions
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
+    results,
     runs,
     sends,
 )
@@ -60,6 +61,36 @@ def input_ended(change: runs.RejectInput | runs.ConsumeInput, answer: runs.Input
     """A consumed input stays so; an abandoned one may be retried."""
     consumed = answer.phase is InputPhase.CONSUMED
     return [("ended input", (change.runtime_id, change.input_id, InputPhase.CONSUMED))] if consumed else []
+
+
+def answered(change: results.AnswerInput, _answer: runs.InputEnded) -> Promised:
+    """The input is consumed, and has its own result."""
+    return [
+        ("ended input", (change.runtime_id, change.input_id, InputPhase.CONSUMED)),
+        ("own result", (change.runtime_id, change.input_id, change.result)),
+    ]
+
+
+def came_to(change: results.StoreResult, _answer: None) -> Promised:
+    """The run has its result."""
+    return [("result", (change.runtime_id, change.run_id, change.result))]
+
+
+def check_results(rows: Rows) -> None:
+    """Results are there as they were given, as long as their runs are."""
+    gone = pruned_runtimes(rows)
+    for runtime_id, input_id, result in rows.history.acknowledged("own result"):
+        found = results.find(rows.statements, runtime_id, input_id)
+        assert found == result or (found is None and runtime_id in gone), f"the answer to {input_id} is another"
+    known = dict(
+        rows.of(
+            "SELECT u.run_id, a.result FROM results a JOIN runs u ON u.run = a.run WHERE a.input = 0 ORDER BY a.boundary"
+        )
+    )
+    for runtime_id, run_id, result in rows.history.acknowledged("result"):
+        found = known.get(run_id)
+        assert found == result or (found is None and runtime_id in gone), f"the result of run {run_id} is another"
+    rows.none("SELECT result_key FROM results WHERE run NOT IN (SELECT run FROM runs)", "a result without its run")
 
 
 def begun(change: runs.BeginRun, answer: runs.RunBegun | runs.NothingBegun) -> Promised:

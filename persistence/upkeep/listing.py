@@ -18,8 +18,10 @@ from tenure.persistence.commits.rows import (
     check_row,
     sound,
 )
-from tenure.persistence.engines.engine import Statements
-from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.facets.runs import results
+from tenure.persistence.model.inputs.input_state import correlation_of
+from tenure.persistence.model.values import InputId, LogicalRuntimeId
 
 PAGE: Final = 500
 """Rows that are listed at a time."""
@@ -37,6 +39,9 @@ _INPUT: Final[Types] = (
     NUMBER,
     OPTIONAL_TEXT,
     OPTIONAL_BYTES,
+    OPTIONAL_TEXT,
+    OPTIONAL_NUMBER,
+    OPTIONAL_TEXT,
 )
 
 _HOST: Final[Types] = (
@@ -56,7 +61,7 @@ _HOST: Final[Types] = (
 @final
 @frozen(kw_only=True, slots=True)
 class InboxLine:
-    """One unfinished input.
+    """One input.
 
     Attributes:
         admission: Its place in the order of the inbox.
@@ -71,6 +76,10 @@ class InboxLine:
         created_at: When it was accepted, unix seconds.
         error: The last error of a run over it, or None.
         payload: Encoded.
+        reason: Why it was abandoned, or None.
+        finished_at: When it ended, unix seconds, or None.
+        correlation_id: What it answers, or None.
+        result: What it came to, encoded, or None.
     """
 
     admission: int
@@ -85,6 +94,10 @@ class InboxLine:
     created_at: float
     error: str | None
     payload: bytes | None = field(repr=False)
+    reason: str | None
+    finished_at: float | None
+    correlation_id: str | None
+    result: bytes | None = field(default=None, repr=False)
 
 
 @final
@@ -117,8 +130,10 @@ class HostLine:
     runtimes: int
 
 
-def list_inbox(statements: Statements, runtime_id: LogicalRuntimeId, after: int = -1) -> list[InboxLine]:
-    """A page of the unfinished inputs of a runtime, in their order, behind an admission.
+def list_inbox(
+    statements: Statements, runtime_id: LogicalRuntimeId, after: int = -1, *, ended: bool = False
+) -> list[InboxLine]:
+    """A page of the inputs of a runtime, in their order, behind an admission: the unfinished, or all of them.
 
     Raises:
         NotFound: There is no such runtime.
@@ -126,10 +141,19 @@ def list_inbox(statements: Statements, runtime_id: LogicalRuntimeId, after: int 
     """
     if statements.one("verification.runtime", runtime_id=runtime_id) is None:
         raise NotFound(what="runtime", key=runtime_id)
-    rows = statements.all("listing.inbox", runtime_id=runtime_id, after=after, count=PAGE)
-    for row in rows:
-        check_row(row, _INPUT, "input", row[1])
-    return [InboxLine(**dict(zip(_names(InboxLine), row, strict=True))) for row in rows]
+    name = "listing.inputs" if ended else "listing.inbox"
+    rows = statements.all(name, runtime_id=runtime_id, after=after, count=PAGE)
+    return [_input(statements, runtime_id, row) for row in rows]
+
+
+def _input(statements: Statements, runtime_id: LogicalRuntimeId, row: Row) -> InboxLine:
+    check_row(row, _INPUT, "input", row[1])
+    *facts, extra = row
+    line = InboxLine(
+        **dict(zip(_names(InboxLine)[: len(facts)], facts, strict=True)),
+        correlation_id=correlation_of(extra, row[1]),
+    )
+    return attrs.evolve(line, result=results.find(statements, runtime_id, InputId(line.input_id)))
 
 
 def list_hosts(statements: Statements, after: int = -1) -> list[HostLine]:

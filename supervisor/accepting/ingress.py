@@ -12,6 +12,7 @@ from copy import copy
 from functools import partial
 from typing import Protocol, final
 
+import trio
 from attrs import evolve
 from outcome import Error as Failed, Outcome as Captured, Value
 
@@ -38,7 +39,7 @@ from .terms import (
     AcceptTerms,
     accept_change,
 )
-from .tickets import Ticket
+from .tickets import Ticket, learn
 
 
 class Accepting(Protocol):
@@ -97,7 +98,13 @@ class Ingress:
     async def _accept(self, change: AcceptInput) -> Ticket:
         tickets: list[Captured[Ticket]] = []
         await ground_of(self._store).publish(Commit(changes=(change,)), partial(self._settled, change, tickets))
-        return tickets[0].unwrap()
+        ticket = tickets[0].unwrap()
+        if ticket.deduplicated:
+            with trio.move_on_after(
+                self._store.limits.verdict_s, shield=True
+            ):  # the ticket is returned, also where cancelled
+                await learn(ticket)
+        return ticket
 
     def close(self, error: Error) -> None:
         """Take nothing more; what has not been submitted is refused with this error."""

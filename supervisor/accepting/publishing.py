@@ -10,6 +10,7 @@ from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.commits.commit import CommitResult
 from tenure.persistence.facets.inbox.inputs import AcceptedInput
 from tenure.persistence.facets.inbox.receipts import MintReceipt
+from tenure.persistence.facets.runs.results import AnswerInput
 from tenure.persistence.facets.runs.runs import ConsumeInput, InputEnded, RejectInput
 from tenure.persistence.facets.runs.sends import Send, Sent
 from tenure.persistence.model.values import (
@@ -25,6 +26,7 @@ from .tickets import (
     Outcome,
     Ticket,
     Tickets,
+    decoded,
 )
 
 
@@ -84,7 +86,9 @@ class Publishing:
                 self._wake(value.target)
             else:
                 self._log.send_refused(actor.facts.runtime_id, value.target, value.refused)
-        ended: list[InputEnded] = [value for kind in (ConsumeInput, RejectInput) for _, value in result.of_kind(kind)]
+        ended: list[InputEnded] = [
+            value for kind in (ConsumeInput, AnswerInput, RejectInput) for _, value in result.of_kind(kind)
+        ]
         for each in ended:
             rejected = each.phase is InputPhase.ABANDONED
             outcome = Outcome(
@@ -92,17 +96,23 @@ class Publishing:
                 reason=AbandonReason.REJECTED if rejected else None,
                 error=each.error,
                 receipt=None if rejected else receipt,
+                result=decoded(each.result, each.input_id),
             )
             self._tickets.settle(actor.facts.runtime_id, each.input_id, outcome)
             if rejected:
                 self._log.dead(actor.facts.runtime_id, [each.input_id], AbandonReason.REJECTED, each.error)
 
     def inputs_consumed(
-        self, actor: RuntimeActor, input_ids: tuple[InputId, ...], receipt: RunBoundaryReceipt, /
+        self,
+        actor: RuntimeActor,
+        input_ids: tuple[InputId, ...],
+        receipt: RunBoundaryReceipt,
+        result: bytes | None,
+        /,
     ) -> None:
         """See `Publisher.inputs_consumed`."""
         for input_id in input_ids:
-            outcome = Outcome(phase=InputPhase.CONSUMED, receipt=receipt)
+            outcome = Outcome(phase=InputPhase.CONSUMED, receipt=receipt, result=decoded(result, input_id))
             self._tickets.settle(actor.facts.runtime_id, input_id, outcome)
 
     def inputs_exhausted(self, actor: RuntimeActor, input_ids: tuple[InputId, ...], error: str, /) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from copy import copy
 from functools import partial
-from typing import final
+from typing import Any, final
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 from tenure.errors import Error, NotFound
 from tenure.persistence.engines.engine import Statements
@@ -17,6 +18,8 @@ from tenure.persistence.facets.inbox import (
     inputs,
     receipts,
 )
+from tenure.persistence.facets.runs import results
+from tenure.persistence.model.codec import decode
 from tenure.persistence.model.inputs.phases import is_terminal
 from tenure.persistence.model.values import (
     InputId,
@@ -37,12 +40,14 @@ class Outcome:
         reason: Why it was abandoned, or None.
         error: The last error of a run over it, for people, or None.
         receipt: The receipt of the boundary that consumed it, or None.
+        result: What its behaviour returned, or answered with `Run.answer`, as a JSON value; None where that was nothing.
     """
 
     phase: InputPhase
     reason: str | None = None
     error: str | None = None
     receipt: RunBoundaryReceipt | None = None
+    result: Any = field(default=None, repr=False)
 
 
 @final
@@ -68,10 +73,14 @@ class Fate:
             if self._event is not None:
                 self._event.set()
 
-    async def wait(self) -> Outcome | Error:
-        """Wait until it is settled."""
+    async def learn(self) -> None:
+        """Read the outcome of an input that had ended before."""
         if self.outcome is None and self._read is not None:
             self.settle(await self._read())
+
+    async def wait(self) -> Outcome | Error:
+        """Wait until it is settled."""
+        await self.learn()
         if self.outcome is None:
             if self._event is None:
                 self._event = trio.Event()
@@ -123,6 +132,12 @@ class Ticket:
         return outcome
 
 
+async def learn(ticket: Ticket) -> None:
+    """Let a ticket know the outcome of an input that had ended before; where it cannot be read, the wait for it says why."""
+    with suppress(Error):
+        await ticket._fate.learn()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the fate is this module's
+
+
 def stored_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_id: InputId) -> Outcome | None:
     """How an input ended, with its receipt, or None where it has not ended. Raises `NotFound`."""
     stored = inputs.find_outcome(statements, runtime_id, input_id)
@@ -130,10 +145,16 @@ def stored_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_i
         raise NotFound(what="input", key=input_id)
     if not is_terminal(stored.phase):
         return None
-    receipt = None
+    receipt, result = None, None
     if stored.run_id is not None and stored.boundary is not None:
         receipt = receipts.find(statements, runtime_id, stored.run_id, stored.boundary)
-    return Outcome(phase=stored.phase, reason=stored.reason, error=stored.error, receipt=receipt)
+        result = decoded(results.find(statements, runtime_id, input_id), input_id)
+    return Outcome(phase=stored.phase, reason=stored.reason, error=stored.error, receipt=receipt, result=result)
+
+
+def decoded(result: bytes | None, input_id: InputId) -> Any:
+    """A stored result as a JSON value; None where there is none. Raises `Corrupt`."""
+    return None if result is None else decode(result, "result", input_id)
 
 
 @final

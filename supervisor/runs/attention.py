@@ -1,4 +1,4 @@
-"""What of a run a person must look at: its runtime is held."""
+"""Ends of an attempt that no further attempt can mend: a person must look, or what it returned cannot be stored."""
 
 from __future__ import annotations
 
@@ -22,3 +22,7 @@ class NeedsAttention(Exception):
         super().__init__(detail)
         self.doubt = doubt
         self.reason = reason
+
+
+class Unstorable(Exception):
+    """What the behaviour returned has no JSON form, or is too large: another attempt would do all of it for nothing."""

@@ -9,6 +9,7 @@ from typing import final
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.inbox.batches import BatchMember
 from tenure.persistence.facets.runs.runs import RunBegun
+from tenure.persistence.model.numbers import is_a
 from tenure.persistence.model.texts import storable
 from tenure.persistence.model.values import (
     HeldReason,
@@ -31,7 +32,7 @@ class Batch:
     Attributes:
         inputs: The former, less those whose payload does not fit the behaviour; they are rejected.
         contributing: The ids of everything that the behaviour was given so far.
-        rejected: What is rejected and not on disk yet, with its error.
+        ended: What is rejected, with its error, or answered, with its encoded result, and not on disk yet.
     """
 
     def __init__(self, begun: RunBegun, payload_type: PayloadType) -> None:
@@ -41,7 +42,7 @@ class Batch:
         self._over = {each.input_id for each in begun.inputs if each.phase is not InputPhase.STAGED}
         self._joined: defaultdict[int | None, list[BatchMember]] = defaultdict(list)
         self._named = 0
-        self.rejected: dict[InputId, str] = {}
+        self.ended: dict[InputId, str | bytes] = {}
         self.contributing: list[InputId] = []
         for each in begun.inputs:
             self._joined[each.joined].append(each)
@@ -62,7 +63,7 @@ class Batch:
             except InvalidInput as exc:
                 if member.fitted is not None and member.phase is InputPhase.STAGED:
                     raise self._misfit(member, exc.detail) from exc
-                self.reject(member.input_id, str(exc))
+                self.end(member.input_id, str(exc))
         return tuple(fitting)
 
     def _misfit(self, member: BatchMember, detail: str) -> NeedsAttention:
@@ -86,20 +87,20 @@ class Batch:
         """What the behaviour was given since the last boundary."""
         return tuple(self.contributing[self._named :])
 
-    def check(self, rejected: RunInput) -> InputId:
+    def check(self, member: RunInput, field: str) -> InputId:
         """The id of a member of the batch. Raises `InvalidInput` for anything else."""
-        if rejected.input_id not in self._members:
-            raise InvalidInput(detail=f"{rejected.input_id} is not an input of this run", field="rejected")
-        return rejected.input_id
+        if not is_a(member, RunInput) or member.input_id not in self._members:
+            raise InvalidInput(detail="it is not an input of this run", field=field)
+        return member.input_id
 
-    def reject(self, input_id: InputId, error: str) -> None:
-        """Abandon a member with the next boundary, where it has not ended."""
+    def end(self, input_id: InputId, how: str | bytes) -> None:
+        """End a member with the next boundary, where it has not ended: abandoned with an error, or consumed with a result."""
         if input_id not in self._over:
-            self.rejected.setdefault(input_id, storable(error))
+            self.ended.setdefault(input_id, how if isinstance(how, bytes) else storable(how))
 
     def landed(self, ended: Iterable[InputId] = ()) -> None:
         """A boundary is on disk, and with it the end of these."""
         self._named = len(self.contributing)
         for input_id in ended:
             self._over.add(input_id)
-            self.rejected.pop(input_id, None)
+            self.ended.pop(input_id, None)

@@ -25,7 +25,8 @@ from .verdicts import InDoubtHook
 if TYPE_CHECKING:
     from .run import Run
 
-BehaviourFunction = Callable[["Run"], Awaitable[None]]
+BehaviourFunction = Callable[["Run"], Awaitable[Any]]
+"""What it returns is the result of the inputs that its run consumes."""
 
 
 @final
@@ -34,7 +35,9 @@ class Behaviour:
     """A function that executes runs, and how it wants them.
 
     Attributes:
-        function: Called with each run; returning ends the run well, raising fails the attempt.
+        function: Called with each run; returning ends the run well, raising fails the attempt. What it returns is stored as
+            the result of what the run consumes: a JSON value, or what the classes of the behaviour make one of. A result that
+            cannot be stored abandons the batch, as after a last attempt.
         batch: Most inputs that one run takes.
         payload: A class (attrs, dataclass, pydantic model, or what cattrs can structure) that payloads are made into; None
             leaves them JSON values. A payload that does not fit is refused at accept, and rejected by itself where a peer

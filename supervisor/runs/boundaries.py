@@ -1,4 +1,4 @@
-"""The boundaries of one run: what was appended, sent and rejected lands, with a receipt (design §7, §8)."""
+"""The boundaries of one run: what was appended, sent, rejected and answered lands, with a receipt (design §7, §8)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.batches import BatchMember
 from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.runs.entries import RecordedEntry
+from tenure.persistence.facets.runs.results import AnswerInput
 from tenure.persistence.facets.runs.runs import (
     RejectInput,
     StageSteered,
@@ -95,8 +96,8 @@ class Boundaries:
         joined: tuple[BatchMember, ...] = result.answer(stage)
         return receipt, joined
 
-    async def finish(self, last: Callable[[], list[Change]], on_settled: Callable[[Outcome], None]) -> None:
-        """Commit the end of the run. Raises `StepMismatch` where something that is recorded of it is not reached."""
+    def check_end(self) -> None:
+        """Raises what keeps the run from ending: `StepMismatch` where something that is recorded of it is not reached."""
         entering = self._entering
         if entering.fault is not None:
             raise entering.fault
@@ -104,6 +105,9 @@ class Boundaries:
             entering.record.end(self._main)
         except Differs as exc:
             raise entering.mismatch(exc) from exc
+
+    async def finish(self, last: Callable[[], list[Change]], on_settled: Callable[[Outcome], None]) -> None:
+        """Commit the end of the run."""
         boundary = RunApplyBoundary.RUN_START
         await self._commit(None, boundary, self._batch.contributing, last, on_settled)
 
@@ -129,7 +133,7 @@ class Boundaries:
             main.sent[self._sent :] = [(target, b"null") for target, _ in recorded.sent]
             main.written.clear()
             self._state.landed(recorded.written)
-        self._flush_rejected()
+        self._flush_ended()
         self._landed(len(session.appended), len(main.sent))
         return recorded.receipt, self._batch.joined_at(recorded.receipt.sequence)
 
@@ -149,23 +153,33 @@ class Boundaries:
             contributing_input_ids=tuple(contributing),
         )
         standing = entering.standing_on(self._main) if flight is None else flight.standing
-        self._flush_rejected()
+        self._flush_ended()
         written = self._state.buffered()
         changes = [*standing.changes(entering), *self._buffered(written), receipt]
         if flight is None and self._state.has_written:
             changes.insert(-1, own_state.SettleOwnState(runtime_id=entering.runtime_id, run_id=entering.run_id))
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
-        buffered = len(self._session.appended), len(self._main.sent), tuple(self._batch.rejected)
+        buffered = len(self._session.appended), len(self._main.sent), tuple(self._batch.ended)
+        changes += self._answered()
         result = await entering.commit(lambda: [*changes, *last()], on_settled)
         self._landed(*buffered)
         self._state.landed(written)
         standing.landed()
         return result
 
-    def _flush_rejected(self) -> None:
-        for input_id, error in self._main.rejected:
-            self._batch.reject(input_id, error)
-        self._main.rejected.clear()
+    def _flush_ended(self) -> None:
+        for input_id, how in self._main.ended:
+            self._batch.end(input_id, how)
+        self._main.ended.clear()
+
+    def _answered(self) -> list[Change]:
+        """Stand after the receipt of the boundary at which they are consumed."""
+        runtime_id, run_id = self._entering.runtime_id, self._entering.run_id
+        return [
+            AnswerInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, result=how)
+            for input_id, how in self._batch.ended.items()
+            if isinstance(how, bytes)
+        ]
 
     def _buffered(self, written: own_state.Written) -> list[Change]:
         runtime_id, run_id = self._entering.runtime_id, self._entering.run_id
@@ -187,19 +201,20 @@ class Boundaries:
             for index, (target, payload) in enumerate(self._main.sent[self._sent :], self._sent + 1)
         ]
         changes += [
-            RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=error)
-            for input_id, error in self._batch.rejected.items()
+            RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=how)
+            for input_id, how in self._batch.ended.items()
+            if isinstance(how, str)
         ]
         if written:
             values = tuple(written.items())
             changes.append(own_state.WriteOwnState(runtime_id=runtime_id, run_id=run_id, values=values))
         return changes
 
-    def _landed(self, appended: int, sent: int, rejected: tuple[InputId, ...] = ()) -> None:
+    def _landed(self, appended: int, sent: int, ended: tuple[InputId, ...] = ()) -> None:
         self._boundaries += 1
         self._session.landed = appended
         self._sent = sent
-        self._batch.landed(rejected)
+        self._batch.landed(ended)
 
 
 def asks(kind: EntryKind) -> Asked:

@@ -34,6 +34,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.ownership.lifecycle import Hold
+from tenure.persistence.facets.runs.results import StoreResult
 from tenure.persistence.facets.runs.runs import (
     ChargeCrash,
     FailRun,
@@ -61,7 +62,7 @@ from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.operators.log import HostLog
 
-from .attention import NeedsAttention
+from .attention import NeedsAttention, Unstorable
 from .behaviour import Behaviour, Behaviours, Kinds
 from .entering import Entering, is_cut
 from .journal import (
@@ -93,9 +94,14 @@ class Publisher(Protocol):
         ...
 
     def inputs_consumed(
-        self, actor: RuntimeActor, input_ids: tuple[InputId, ...], receipt: RunBoundaryReceipt, /
+        self,
+        actor: RuntimeActor,
+        input_ids: tuple[InputId, ...],
+        receipt: RunBoundaryReceipt,
+        result: bytes | None,
+        /,
     ) -> None:
-        """Inputs are consumed."""
+        """Inputs are consumed, with this result for each of them."""
         ...
 
     def inputs_exhausted(self, actor: RuntimeActor, input_ids: tuple[InputId, ...], error: str, /) -> None:
@@ -165,9 +171,10 @@ class Execution:
         with _defects():
             parts = RunParts(entering, begun, journal, steps, kinds, on_boundary)
             run = Run(parts)
+        returned: object = None
         try:
             if run.inputs:  # else none of them fits the behaviour, and all are rejected
-                await unprotected(behaviour.function, run)
+                returned = await unprotected(behaviour.function, run)
         except Exception as exc:
             if entering.fault is None or entering.fault is exc:
                 raise
@@ -175,7 +182,7 @@ class Execution:
         finally:
             parts.end()
         with _defects():
-            await parts.finish(partial(self._finished, actor, parts))
+            await parts.finish(returned, partial(self._finished, actor, parts))
 
     async def _load_journal(self, begun: RunBegun) -> Journal:
         if not begun.again:
@@ -279,6 +286,7 @@ class Execution:
             failures=actor.facts.failures,
             now=seams.wall_clock(),
             source=seams.random,
+            last=find_leaf(error, (Unstorable,)) is not None,
         )
         summary, trace = describe(error), last_frames(error)
         failed = FailRun(
@@ -315,7 +323,8 @@ class Execution:
         if run.unseen:
             actor.facts.has_work = True  # queued again by this commit
         self._publisher.run_committed(actor, outcome)
-        self._publisher.inputs_consumed(actor, consumed, receipt)
+        stored = outcome.of_kind(StoreResult)
+        self._publisher.inputs_consumed(actor, consumed, receipt, stored[0][0].result if stored else None)
         for decision in run.decisions:
             actor.publish_event(decision, outcome.answers(decision.changes))
 
@@ -337,7 +346,7 @@ def _defects() -> Generator[None]:
     """What is not an error of the library is a defect of it where no code of the user runs."""
     try:
         yield
-    except (Error, NeedsAttention):  # the latter was raised before, and the behaviour has swallowed it
+    except (Error, Unstorable, NeedsAttention):  # the last was raised before, and the behaviour has swallowed it
         raise
     except Exception as exc:
         raise as_defect(exc) from exc

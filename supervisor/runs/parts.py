@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import final
 
 from tenure.actors.decisions import Decision
-from tenure.errors import RunEnded
+from tenure.errors import InvalidInput, PayloadTooLarge, RunEnded
 from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets.runs.results import StoreResult
 from tenure.persistence.facets.runs.runs import (
     FinishRun,
     RunBegun,
@@ -15,6 +16,7 @@ from tenure.persistence.facets.runs.runs import (
 from tenure.persistence.model.values import InputId
 from tenure.persistence.writing.group import Outcome
 
+from .attention import Unstorable
 from .batch import Batch
 from .behaviour import Kinds
 from .boundaries import Boundaries
@@ -68,6 +70,7 @@ class RunParts:
         self.steering = Steering(entering, self._boundaries, self.batch)
         self.verbs = OwnVerbs(entering)
         self._ended = False
+        self._result: tuple[StoreResult, ...] = ()
 
     def check_open(self) -> None:
         """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
@@ -80,8 +83,15 @@ class RunParts:
         """From now on every use of the run is `RunEnded`."""
         self._ended = True
 
-    async def finish(self, on_settled: Callable[[Outcome], None]) -> None:
-        """Commit the end of the run: what was appended, sent and rejected, the receipt, the batch consumed, own verbs."""
+    async def finish(self, returned: object, on_settled: Callable[[Outcome], None]) -> None:
+        """Commit the end of the run: what was appended, sent, rejected and answered, the receipt, the batch, own verbs.
+
+        Raises:
+            Unstorable: What the behaviour returned cannot be stored.
+        """
+        self._boundaries.check_end()
+        if returned is not None:
+            self._store_result(returned)
         await self._boundaries.finish(self._last, on_settled)
 
     @property
@@ -97,4 +107,13 @@ class RunParts:
     def _last(self) -> list[Change]:
         # Called in the turn of the final commit: no verb from outside lands in between.
         finish = FinishRun(runtime_id=self.entering.runtime_id, run_id=self.begun.run_id, unseen=self.unseen)
-        return [finish, *self.verbs.changes()]
+        return [*self._result, finish, *self.verbs.changes()]
+
+    def _store_result(self, returned: object) -> None:
+        try:
+            result = self.steps.encode_result(returned)
+        except (InvalidInput, PayloadTooLarge) as exc:
+            message = f"what the behaviour returned cannot be stored: {exc}"
+            raise Unstorable(message) from exc
+        change = StoreResult(runtime_id=self.entering.runtime_id, run_id=self.begun.run_id, result=result)
+        self._result = (change,)

@@ -110,8 +110,9 @@ class Branch:
         failed: Steps whose error it was given, and that nothing recorded stands on yet.
         late: What the next commit of the branch records beside its own entry: what a scope cut off, and ends that were no
             commit of their own.
-        appended: Messages, in order; likewise `sent` and `rejected`. Those of an inner branch join those of the branch around
+        appended: Messages, in order; likewise `sent` and `ended`. Those of an inner branch join those of the branch around
             it when it has ended.
+        ended: Inputs that it rejected, each with its error, or answered, each with its encoded result.
         written: Values that it set in the runtime's own state, encoded, and None for what it deleted; likewise.
         writers: Which of the branches beside it has written a name; shared with them, None where there are none.
         drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
@@ -126,7 +127,7 @@ class Branch:
     late: dict[str, RecordEntry] = field(factory=dict[str, RecordEntry])
     appended: list[bytes] = field(factory=list[bytes])
     sent: list[tuple[LogicalRuntimeId, bytes]] = field(factory=list[tuple[LogicalRuntimeId, bytes]])
-    rejected: list[tuple[InputId, str]] = field(factory=list[tuple[InputId, str]])
+    ended: list[tuple[InputId, str | bytes]] = field(factory=list[tuple[InputId, "str | bytes"]])
     written: dict[str, bytes | None] = field(factory=dict[str, "bytes | None"])
     writers: dict[str, str] | None = None
     drawn: list[float] = field(factory=list[float])
@@ -153,7 +154,7 @@ class Branch:
         if keeps:
             self.appended += inner.appended
             self.sent += inner.sent
-            self.rejected += inner.rejected
+            self.ended += inner.ended
             self.written.update(inner.written)
 
 

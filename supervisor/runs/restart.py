@@ -78,7 +78,9 @@ class Decision:
     held: str | None
 
 
-def decide(policy: RestartPolicy, *, attempts: int, failures: str, now: float, source: random.Random) -> Decision:
+def decide(
+    policy: RestartPolicy, *, attempts: int, failures: str, now: float, source: random.Random, last: bool = False
+) -> Decision:
     """Decide on the failure that has just happened.
 
     Args:
@@ -87,6 +89,7 @@ def decide(policy: RestartPolicy, *, attempts: int, failures: str, now: float, s
         failures: Times of the runtime's earlier failures, as stored.
         now: Unix seconds.
         source: Randomness of the jitter.
+        last: Whether another attempt would end in the same way.
 
     Raises:
         Corrupt: The earlier failures cannot be read.
@@ -94,7 +97,7 @@ def decide(policy: RestartPolicy, *, attempts: int, failures: str, now: float, s
     # A time that lies ahead was stored before the clock was set back: it counts as of now, and not until then.
     recent = [*(min(time, now) for time in _times(failures) if time > now - policy.period_s), now]
     retry_at: float | None = None
-    if attempts + 1 < policy.max_attempts:
+    if attempts + 1 < policy.max_attempts and not last:
         wait_s = _wait(policy, attempts)
         retry_at = now + wait_s * (1 - policy.jitter * source.random())
     return Decision(

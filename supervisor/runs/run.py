@@ -148,7 +148,26 @@ class Run(Work):
             RunEnded: The run is over.
         """
         self._check_open()
-        self._entering.branch.rejected.append((self._parts.batch.check(rejected), error))
+        self._entering.branch.ended.append((self._parts.batch.check(rejected, "rejected"), error))
+
+    def answer(self, answered: RunInput, result: object) -> None:
+        """Consume one member of the batch, with this as its result and no other. Lands with the next boundary.
+
+        Its ticket has the result as `Outcome.result`. The other members get what the behaviour returns. What joined to steer
+        the run is a member too. The first answer, or rejection, of one that has not ended counts.
+
+        Args:
+            answered: The member.
+            result: A JSON value, or what the behaviour's classes make one of.
+
+        Raises:
+            InvalidInput: Not a member of this run; or no JSON form.
+            PayloadTooLarge: The result is over `Limits.payload_bytes`.
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        encoded = self._steps.encode_result(result)
+        self._entering.branch.ended.append((self._parts.batch.check(answered, "answered"), encoded))
 
     def retire(self) -> None:
         """Retire this runtime with the end of this run; a run that fails drops it. Raises `InvalidTransition`."""

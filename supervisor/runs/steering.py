@@ -58,9 +58,11 @@ class Steering:
         entering = self._entering
         entering.only_main("a checkpoint")
         asked = asks(EntryKind.CHECKPOINT)
+        branch = entering.branch
         consumed = [
             ConsumeInput(runtime_id=entering.runtime_id, run_id=entering.run_id, input_id=each.input_id)
             for each in consume
+            if each.input_id not in self._batch.ended and each.input_id not in dict(branch.ended)
         ]
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:

@@ -282,7 +282,7 @@ class Steps:
         return entering.fault
 
     async def _settle(self, flight: Flight, verdict: Ran) -> bytes:
-        entering, result = self._entering, self._encode(verdict.result)
+        entering, result = self._entering, self.encode_result(verdict.result)
         await flight.write(
             SettleEntry(
                 runtime_id=entering.runtime_id,
@@ -332,7 +332,7 @@ class Steps:
         """The result, as it is recorded and as the behaviour gets it: always through JSON, as from its record."""
         with trio.CancelScope() as scope:
             given = await self._call(asked.name, flight, function, scope, terms.timeout_s)
-            result = self._encode(given if returned is None else self._classes.plain(given))
+            result = self.encode_result(given if returned is None else self._classes.plain(given))
             value = decode(result, "step", self._entering.run_id)
             if returned is None:
                 return result, value
@@ -367,7 +367,8 @@ class Steps:
         with self._actor.resting.rest(wait_s):
             await self._store.seams.sleep_until(at, at_most_s=wait_s)
 
-    def _encode(self, result: object) -> bytes:
+    def encode_result(self, result: object) -> bytes:
+        """A result as it is stored. Raises `InvalidInput`, `PayloadTooLarge`."""
         encoded, limit = self._classes.encode(result, "result"), self._store.limits.payload_bytes
         if len(encoded) > limit:
             raise PayloadTooLarge(size=len(encoded), limit=limit)

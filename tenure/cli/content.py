@@ -22,31 +22,45 @@ from tenure.persistence.upkeep.look import Look, look_into
 from .output import Output
 
 _INBOX: Final = ("input_id", "lane", "phase", "kind", "attempts", "size", "idempotency_key", "error")
+_ENDED: Final = (
+    "input_id",
+    "lane",
+    "phase",
+    "reason",
+    "kind",
+    "attempts",
+    "correlation_id",
+    "idempotency_key",
+    "error",
+)
 _MESSAGES: Final = ("number", "message")
 _STATE: Final = ("name", "value")
 _HOSTS: Final = ("incarnation", "host_name", "pid", "state", "runtimes", "durability", "opened_at")
 
 
-@click.option("--content", is_flag=True, help="The payloads too.")
+@click.option("--all", "ended", is_flag=True, help="Those that have ended too, with how.")
+@click.option("--content", is_flag=True, help="The payloads, and what the inputs came to.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def inbox(output: Output, target: str, runtime: str, *, content: bool) -> None:
+async def inbox(output: Output, target: str, runtime: str, *, ended: bool, content: bool) -> None:
     """List the unfinished inputs of RUNTIME in the store TARGET, in their order."""
     wanted = check_runtime_id(runtime)
     found: list[InboxLine] = []
     async with look_into(target) as look:
         while True:
-            page = await look.read(partial(list_inbox, runtime_id=wanted, after=found[-1].admission if found else -1))
+            after = found[-1].admission if found else -1
+            page = await look.read(partial(list_inbox, runtime_id=wanted, after=after, ended=ended))
             found += page
             if not page:
                 break
-    lines = [{**attrs.asdict(each), "payload": _shown(each.payload)} for each in found]
+    lines = [{**attrs.asdict(each), "payload": _shown(each.payload), "result": _shown(each.result)} for each in found]
     for line in lines:
         if not content:
-            del line["payload"]
+            del line["payload"], line["result"]
         if not output.json:  # where an error was raised is for JSON
             line["error"] = str(line["error"] or "").partition("\n")[0]
-    output.rows("Inbox", (*_INBOX, "payload") if content else _INBOX, lines)
+    columns = _ENDED if ended else _INBOX
+    output.rows("Inbox", (*columns, "payload", "result") if content else columns, lines)
 
 
 @click.argument("target", type=click.Path())

@@ -229,6 +229,7 @@ async def _accept(
         "phase": None if outcome is None else outcome.phase,
         "reason": None if outcome is None else outcome.reason,
         "error": None if outcome is None else outcome.error,
+        "result": None if outcome is None else outcome.result,
     }
     output.facts("Accepted", facts)
     return REFUSED if wait and outcome is not None and outcome.phase != InputPhase.CONSUMED else None

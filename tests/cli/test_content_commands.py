@@ -112,6 +112,26 @@ def test_an_input_waits_in_the_inbox_where_no_host_runs(path: Path) -> None:
     assert "secret" in call("inbox", path, "alice", "--content").stdout
 
 
+def test_what_inputs_came_to_is_listed_with_those_that_have_ended(path: Path) -> None:
+    async def main() -> None:
+        async def answers(run: tenure.Run) -> dict[str, str]:
+            return {"secret": "result"}
+
+        async with tenure.open_supervisor(path, behaviours={"kind": answers}) as supervisor:
+            runtime = await supervisor.spawn("alice", "kind")
+            await (await runtime.accept("go", correlation_id="c-1")).wait_outcome()
+            asked = await trio.to_thread.run_sync(lambda: call("accept", path, "alice", '"x"', "--wait", "--json"))
+            assert json.loads(asked.stdout)["result"] == {"secret": "result"}
+
+    trio.run(main)
+
+    assert answer("inbox", path, "alice") == []
+    first, second = answer("inbox", path, "alice", "--all", "--content")
+    assert (first["phase"], first["correlation_id"], first["result"]) == ("consumed", "c-1", {"secret": "result"})
+    assert second["result"] == {"secret": "result"}
+    assert "secret" not in call("inbox", path, "alice", "--all").stdout
+
+
 def test_an_inbox_of_many_pages_is_listed_whole(path: Path) -> None:
     async def body(supervisor: tenure.Supervisor) -> None:
         runtime = await supervisor.spawn("alice", "asleep")

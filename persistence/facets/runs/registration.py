@@ -13,7 +13,7 @@ from tenure.persistence.commits.upkept import PAGE, Problem, Subject, failing
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.values import InputId
 
-from . import dead_letters, entries, restarting, runs, sends
+from . import dead_letters, entries, restarting, results, runs, sends
 
 
 def _entries(statements: Statements, subject: Subject) -> Iterator[Problem]:
@@ -27,6 +27,11 @@ def _sends(statements: Statements, subject: Subject) -> Iterator[Problem]:
     yield from failing("refused send", subject.runtime_id, partial(_walk_refused, statements, subject))
 
 
+def _results(statements: Statements, subject: Subject) -> Iterator[Problem]:
+    for (run,) in statements.all("runs.of_runtime", runtime=subject.runtime):
+        yield from failing("result", f"of run {run}", partial(results.of_run, statements, run))
+
+
 def _walk_refused(statements: Statements, subject: Subject) -> None:
     after = InputId("")
     while page := sends.refused(statements, subject.runtime_id, after, PAGE):
@@ -38,6 +43,7 @@ FACETS: Final[tuple[Facet, ...]] = (
     evolve(entries.FACET, verify_runtime=_entries),
     restarting.FACET,
     evolve(sends.FACET, verify_runtime=_sends),
+    evolve(results.FACET, verify_runtime=_results),
     dead_letters.FACET,
 )
 """As the catalogue takes them."""

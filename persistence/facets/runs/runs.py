@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tenure.errors import Corrupt, NotFound
 from tenure.persistence.commits.commit import Change
@@ -49,11 +49,13 @@ class InputEnded:
         input_id: Which input.
         phase: ``consumed`` or ``abandoned``.
         error: Why it was rejected, or None.
+        result: What it came to, encoded, or None.
     """
 
     input_id: InputId
     phase: InputPhase
     error: str | None = None
+    result: bytes | None = field(default=None, repr=False)
 
 
 @final
@@ -300,10 +302,7 @@ def _reject(tx: Transaction, change: RejectInput) -> InputEnded:
 @final
 @frozen(kw_only=True, slots=True)
 class ConsumeInput(Change):
-    """Consume one member of the current run's batch at the checkpoint whose receipt stands before this.
-
-    Answer: `InputEnded`. Refused with `NotFound` where the run has no such unfinished input.
-    """
+    """Consume one member of the current run's batch at the checkpoint whose receipt stands before this; as `RejectInput`."""
 
     runtime_id: LogicalRuntimeId
     run_id: RunId

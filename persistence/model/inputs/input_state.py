@@ -8,7 +8,7 @@ from typing import Final, final
 import msgspec
 from attrs import field, frozen
 
-from tenure.errors import InvalidInput
+from tenure.errors import Corrupt, InvalidInput
 from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import check_nesting, digest
 from tenure.persistence.model.digests import seal
@@ -136,6 +136,23 @@ class InputExtra:
     correlation_id: str | None = None
     policy: PolicyDecision | None = None
     reconstruction_source: ReconstructionSource | None = None
+
+
+def correlation_of(extra: str | None, key: str) -> str | None:
+    """What an input answers, as it is stored beside it. Raises `Corrupt`."""
+    if extra is None:
+        return None
+    try:
+        return msgspec.json.decode(extra, type=_Correlation).correlation_id
+    except (msgspec.MsgspecError, UnicodeEncodeError) as exc:
+        raise Corrupt(record="input", key=key, detail="what stands beside it cannot be read") from exc
+
+
+@final
+class _Correlation(msgspec.Struct):
+    """Of `InputExtra` what is asked for most."""
+
+    correlation_id: str | None = None
 
 
 def encode_extra(extra: InputExtra) -> str | None:

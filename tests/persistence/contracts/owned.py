@@ -22,6 +22,7 @@ from tenure.persistence.facets.ownership import (
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
+    results,
     runs,
     sends,
 )
@@ -135,6 +136,17 @@ class Owner:
     def finish(self, run: str) -> Change:
         return runs.FinishRun(runtime_id=self.runtime_id, run_id=RunId(self.named(run)))
 
+    def result(self, run: str, result: bytes) -> Change:
+        return results.StoreResult(runtime_id=self.runtime_id, run_id=RunId(self.named(run)), result=result)
+
+    def answered(self, run: str, name: str, result: bytes) -> Change:
+        return results.AnswerInput(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            input_id=InputId(self.named(name)),
+            result=result,
+        )
+
     def keep(self, run: str, **values: bytes | None) -> Change:
         return own_state.WriteOwnState(
             runtime_id=self.runtime_id, run_id=RunId(self.named(run)), values=tuple(values.items())
@@ -194,6 +206,15 @@ class Owner:
             await self.begin(dead)
             await self.write(self.fail(dead))
         await self.write(self.drop("dropped"))
+        for name in ("told", "told too"):
+            await self.accept(name, idempotency_key=name)
+        await self.begin("told", batch=2)
+        await self.write(
+            self.receipt("told", RunApplyBoundary.RUN_START),
+            self.answered("told", "told too", b'"apart"'),
+            self.result("told", b'"together"'),
+            self.finish("told"),
+        )
         for request in ("asked", "answered"):
             await self.write(self.ask(request))
         await self.write(self.answer("answered"))

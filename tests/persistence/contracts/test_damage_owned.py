@@ -82,6 +82,7 @@ TABLES = {
     "links": "runtime = {alice}",
     "entries": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
     "sends": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
+    "results": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
     "requests": "runtime = {alice}",
     "anchors": "runtime = {alice}",
     "own_states": "runtime = {alice}",
@@ -129,6 +130,8 @@ def reads(owner: Owner) -> Calls:
         "dead letters": read(store, dead_letters.of_runtime, name, InputId(""), 10),
         "refused sends": read(store, sends.refused, name, 0, 10),
         "outcome": read(store, stored_outcome, name, InputId(owner.named("first"))),
+        "result": read(store, stored_outcome, name, InputId(owner.named("told"))),
+        "result apart": read(store, stored_outcome, name, InputId(owner.named("told too"))),
         "outcome of a dead one": read(store, stored_outcome, name, InputId(owner.named("dead"))),
         "key": read(store, inputs.find_by_key, name, "key"),
         "holding": read(store, ownership.find_holding, name),
@@ -242,7 +245,7 @@ def fits(value: Any, declared: Any) -> bool:
     if isinstance(declared, types.UnionType):
         return any(fits(value, each) for each in declared.__args__)
     plain = getattr(declared, "__supertype__", declared)
-    return not isinstance(plain, type) or isinstance(value, plain)
+    return plain is Any or not isinstance(plain, type) or isinstance(value, plain)
 
 
 def names(owner: Owner, answer: Any) -> bool:

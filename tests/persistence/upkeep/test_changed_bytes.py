@@ -58,6 +58,7 @@ NOT_FOUND: dict[str, str] = {
             "own_writes.own_write",
             "receipts.receipt",
             "requests.request",
+            "results.result_key",
             "sends.send",
             "state_values.entry",
             "token_usage.entry",

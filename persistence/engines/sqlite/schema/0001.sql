@@ -310,6 +310,19 @@ CREATE UNIQUE INDEX sends_by_index ON sends (run, send_index);
 -- Dead letters: what was refused, until it is retried or dropped.
 CREATE INDEX sends_refused ON sends (input_id) WHERE payload IS NOT NULL;
 
+-- What inputs came to: of an input of its own, or with 0 of all that the run consumed at that boundary.
+
+CREATE TABLE results (
+    result_key INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    boundary INTEGER NOT NULL,
+    input INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    result BLOB NOT NULL
+);
+CREATE UNIQUE INDEX results_of_run ON results (run, boundary, input);
+
 -- Receipts: links of a chain that are no receipt.
 
 CREATE TABLE links (
