@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import final
+from typing import Final, final
 
 from attrs import frozen
 
@@ -13,6 +13,7 @@ from tenure.persistence.store import Store, ground_of, inside_of
 from tenure.testing.history import History
 
 from .facet import (
+    FacetProof,
     Promised,
     Rows,
 )
@@ -65,3 +66,22 @@ class AttachedBytes:
             assert data is not None, f"the bytes of {name} are lost"
             assert hashlib.sha256(data).hexdigest() == name, f"the bytes of {name} are others"
         return found
+
+
+PROOFS: Final = (
+    FacetProof(
+        name="attachments",
+        promises={
+            attachments.StampAttachments: stamped,
+            attachments.ForgetAttachment: forgotten,
+        },
+        check=check_attachments,
+        quiet=(
+            attachments.StampAttachments,
+            attachments.ForgetAttachment,
+            attachments.ForgetOrphans,
+            attachments.BeginRemoval,
+            attachments.EndRemoval,
+        ),
+    ),
+)

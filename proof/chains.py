@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.inbox import receipts
@@ -11,6 +11,7 @@ from tenure.persistence.facets.records.runtimes import CHAIN_START
 from tenure.persistence.model.values import RunBoundaryReceipt
 
 from .facet import (
+    FacetProof,
     Promised,
     Rows,
 )
@@ -66,3 +67,13 @@ def check_chains(rows: Rows) -> None:
             last = chain.next_head(last, link_at)
             assert last == stored, f"link {position} of {runtime_id} is not what was chained"
         assert last == head, f"the chain of {runtime_id} does not lead to its head"
+
+
+PROOFS: Final = (
+    FacetProof(
+        name="receipts",
+        promises={receipts.MintReceipt: receipt, receipts.BringReceipt: receipt},
+        check=check_receipts,
+    ),
+    FacetProof(name="chain", check=check_chains),
+)

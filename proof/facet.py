@@ -56,8 +56,10 @@ class FacetProof:
         name: The facet.
         promises: For each of its changes what the answer promises: subjects and values.
         check: Raises if a promise is broken or rows contradict each other.
+        quiet: Of its changes those that may write nothing.
     """
 
     name: str
     promises: Mapping[type[Change], Callable[[Any, Any], Promised]] = field(factory=dict[type[Change], Any])
     check: Callable[[Rows], None] = _nothing
+    quiet: tuple[type[Change], ...] = ()

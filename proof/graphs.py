@@ -13,6 +13,7 @@ from tenure.persistence.model.graph_encoding import decode_result
 from tenure.persistence.model.queued_work import name_of_batch
 
 from .facet import (
+    FacetProof,
     Promised,
     Rows,
 )
@@ -115,3 +116,18 @@ def check_blobs(rows: Rows) -> None:
     while at is not None:
         at, problems = verify_blobs(rows.statements, at, 500)
         assert not problems, problems
+
+
+PROOFS: Final = (
+    FacetProof(
+        name="graph",
+        promises={
+            graph.CommitGraph: committed,
+            graph.SaveSessionMeta: meta_saved,
+            graph.TombstoneNodes: hidden,
+        },
+        check=check_graphs,
+    ),
+    FacetProof(name="checkpoints", check=check_blobs),
+    FacetProof(name="turns", promises={PruneTurns: turn_pruned}, check=check_turns),
+)

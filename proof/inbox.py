@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Final
 
 from tenure.persistence.facets.inbox import (
     input_records,
@@ -13,6 +14,7 @@ from tenure.persistence.model.inputs.phases import is_terminal
 from tenure.persistence.model.values import InputPhase
 
 from .facet import (
+    FacetProof,
     Promised,
     Rows,
 )
@@ -129,3 +131,14 @@ def persisted(change: input_records.PersistInputs, _answer: None) -> Promised:
         for each in change.states
         if each.phase is InputPhase.CONSUMED
     ]
+
+
+PROOFS: Final = (
+    FacetProof(name="inputs", promises={inputs.AcceptInput: accepted}, check=check_inputs),
+    FacetProof(name="input_records", promises={input_records.PersistInputs: persisted}),
+    FacetProof(
+        name="dead_letters",
+        promises={dead_letters.RetryDeadLetter: retried, dead_letters.DropDeadLetter: dropped},
+        check=check_dropped,
+    ),
+)

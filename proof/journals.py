@@ -18,6 +18,7 @@ from tenure.persistence.facets.state.verify import (
 from tenure.persistence.model.events.journal import StreamId
 
 from .facet import (
+    FacetProof,
     Promised,
     Rows,
 )
@@ -156,3 +157,24 @@ def check_own_states(rows: Rows) -> None:
         "SELECT w.own_write FROM own_writes w JOIN runs u USING (run) WHERE u.outcome = 'finished'",
         "a run has ended, and its writes are still noted",
     )
+
+
+PROOFS: Final = (
+    FacetProof(
+        name="journal",
+        promises={
+            journal.AppendEvents: appended,
+            journal.SaveStreamSnapshot: snapshot_kept,
+            journal.SaveLog: log_saved,
+        },
+        check=check_journal,
+    ),
+    FacetProof(name="facts", check=check_facts, quiet=(facts.PruneFacts, facts.SaveFact)),
+    FacetProof(
+        name="state",
+        promises={state.SaveExecution: execution_saved, state.SetValue: value_set},
+        check=check_state,
+        quiet=(state.SaveExecution, state.SweepExpired),
+    ),
+    FacetProof(name="own_state", promises={own_state.WriteOwnState: kept}, check=check_own_states),
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tenure.persistence.facets.ownership import (
     lifecycle,
@@ -12,6 +12,7 @@ from tenure.persistence.facets.ownership import (
 from tenure.persistence.model.values import RuntimeState
 
 from .facet import (
+    FacetProof,
     Promised,
     Rows,
 )
@@ -83,3 +84,27 @@ def check_requests(rows: Rows) -> None:
     assert not lost, f"requests {lost} are lost"
     for request_id, answer in rows.history.acknowledged("answer"):
         assert known[request_id] == answer, f"request {request_id} was answered {answer} and has {known[request_id]}"
+
+
+PROOFS: Final = (
+    FacetProof(
+        name="ownership",
+        promises={ownership.TakeOwnership: token, ownership.RenewToken: token},
+        check=check_tokens,
+        quiet=(ownership.RenewLease, ownership.MarkLost, ownership.CloseHost),
+    ),
+    FacetProof(
+        name="lifecycle",
+        promises={lifecycle.WriteLifecycle: written, lifecycle.PersistState: written},
+        check=check_lifecycle,
+    ),
+    FacetProof(
+        name="requests",
+        promises={
+            requests.RequestLifecycle: requested,
+            requests.FinishRequest: finished,
+            requests.AnswerRequest: answered,
+        },
+        check=check_requests,
+    ),
+)

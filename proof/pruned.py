@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .facet import Rows
+from typing import Final
+
+from tenure.persistence.facets import pruning
+
+from .facet import FacetProof, Rows
 
 
 def pruned_runtimes(rows: Rows) -> set[str]:
@@ -32,3 +36,6 @@ def check_pruned(rows: Rows) -> None:
         " AND parent NOT IN (SELECT node FROM nodes)",
         "a conversation lost a message",
     )
+
+
+PROOFS: Final = (FacetProof(name="pruning", check=check_pruned, quiet=(pruning.Prune,)),)

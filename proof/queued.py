@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tenure.persistence.facets.queue import batches, queue
 from tenure.persistence.facets.queue.claims import StoredClaim
@@ -10,6 +10,7 @@ from tenure.persistence.facets.queue.verify import verify_batches, verify_claims
 from tenure.persistence.model.queued_work import QueuedWorkBatch, key_of_batch
 
 from .facet import (
+    FacetProof,
     Promised,
     Rows,
 )
@@ -74,3 +75,20 @@ def check_queue(rows: Rows) -> None:
         assert renewals.get(claim_id, count) >= count, f"claim {claim_id} lost a renewal"
     for claim_id in rows.history.acknowledged("ended"):
         assert claim_id not in renewals, f"claim {claim_id} is back"
+
+
+PROOFS: Final = (
+    FacetProof(
+        name="queue",
+        promises={
+            queue.EnqueueBatch: queued,
+            queue.ClaimBatches: claimed,
+            queue.RenewClaim: renewed,
+            queue.CompleteClaim: completed,
+            queue.AbandonClaim: abandoned,
+            queue.CancelBatch: cancelled,
+        },
+        check=check_queue,
+        quiet=(queue.EnqueueBatch, queue.ClaimBatches, queue.AbandonClaim, queue.CancelBatch),
+    ),
+)

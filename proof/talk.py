@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets import (
@@ -22,6 +22,7 @@ from tenure.persistence.model.envelope import (
 from tenure.persistence.model.values import LogicalRuntimeId
 
 from .facet import (
+    FacetProof,
     Promised,
     Rows,
 )
@@ -105,3 +106,22 @@ def check_credentials(rows: Rows) -> None:
     assert credentials.find(rows.statements) is not None or not rows.history.acknowledged("credentials"), (
         "the credentials were acknowledged and are lost"
     )
+
+
+PROOFS: Final = (
+    FacetProof(name="sessions", promises={sessions.AppendMessages: appended}, check=check_sessions),
+    FacetProof(name="snapshots", check=check_snapshots),
+    FacetProof(
+        name="operations",
+        promises={
+            operations.PersistOperations: operations_kept,
+            operations.DeleteOperations: operations_gone,
+        },
+        check=check_operations,
+    ),
+    FacetProof(
+        name="credentials",
+        promises={credentials.PersistFlow: flow_kept, credentials.UpdateFlow: flow_kept},
+        check=check_credentials,
+    ),
+)

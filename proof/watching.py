@@ -18,18 +18,12 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets import pruning
-from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.facets.journal import facts, streams
-from tenure.persistence.facets.ownership import ownership
-from tenure.persistence.facets.queue import queue
+from tenure.persistence.facets.journal import streams
 from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
-from tenure.persistence.facets.runs import entries, runs
-from tenure.persistence.facets.state import state
 from tenure.persistence.store import Store, inside_of
 from tenure.persistence.writing.group import (
     GroupBroken,
@@ -39,35 +33,12 @@ from tenure.persistence.writing.inside import Inside
 from tenure.persistence.writing.writer import CarryOut
 from tenure.testing.history import Witness
 
+from .facets import QUIET
+
 Promises = Callable[[Change, Any], Sequence[tuple[str, Any]]]
 """What is promised by the answer to a change: subjects and values for the witness."""
 
 _OF_HOSTS: Final = "hosts"  # every open writes there, so it is no part of what a group left
-
-_MAY_WRITE_NOTHING: Final = (
-    ownership.RenewLease,
-    ownership.MarkLost,
-    ownership.CloseHost,
-    pruning.Prune,
-    runs.AcquitRun,
-    runs.BeginRun,
-    runs.UnstageRun,
-    entries.CatchEntry,
-    facts.PruneFacts,
-    facts.SaveFact,
-    attachments.StampAttachments,
-    attachments.ForgetAttachment,
-    attachments.ForgetOrphans,
-    attachments.BeginRemoval,
-    attachments.EndRemoval,
-    queue.EnqueueBatch,
-    queue.ClaimBatches,
-    queue.AbandonClaim,
-    queue.CancelBatch,
-    state.SaveExecution,
-    state.SweepExpired,
-)
-"""Of these a group may leave all rows but those of its host as they were."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -97,7 +68,7 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
     def run(carry_out: CarryOut, group: int, commits: Sequence[Commit]) -> list[Outcome]:
         name = (inside.incarnation, group)
         witness.attempted("group", name)
-        empty = all(isinstance(change, _MAY_WRITE_NOTHING) for commit in commits for change in commit.changes)
+        empty = all(isinstance(change, QUIET) for commit in commits for change in commit.changes)
         if empty:
             witness.noted("empty", name)
         try:

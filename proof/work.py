@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from tenure.persistence.facets.records import versions
 from tenure.persistence.facets.runs import (
@@ -18,6 +19,7 @@ from tenure.persistence.model.values import (
 )
 
 from .facet import (
+    FacetProof,
     Promised,
     Rows,
 )
@@ -172,3 +174,30 @@ def check_sends(rows: Rows) -> None:
         " (SELECT 1 FROM receipts c WHERE c.run = s.run AND c.sequence = s.boundary)",
         "a send before its boundary",
     )
+
+
+PROOFS: Final = (
+    FacetProof(name="runtimes", check=check_runtimes),
+    FacetProof(name="versions", promises={versions.RegisterVersions: versions_known}, check=check_versions),
+    FacetProof(name="restarting"),
+    FacetProof(
+        name="runs",
+        promises={
+            runs.BeginRun: begun,
+            runs.FinishRun: finished,
+            runs.ConsumeInput: input_ended,
+            runs.RejectInput: input_ended,
+        },
+        check=check_runs,
+        quiet=(runs.AcquitRun, runs.BeginRun, runs.UnstageRun),
+    ),
+    FacetProof(
+        name="entries", promises={entries.RecordEntry: recorded}, check=check_entries, quiet=(entries.CatchEntry,)
+    ),
+    FacetProof(name="sends", promises={sends.Send: sent}, check=check_sends),
+    FacetProof(
+        name="results",
+        promises={results.StoreResult: came_to, results.AnswerInput: answered},
+        check=check_results,
+    ),
+)
