@@ -24,8 +24,11 @@ from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.architecture.tree import ROOT, imports, python_files, within
 from tests.persistence.contracts.owned import Owner
 
-CROSSING = {"persistence/upkeep/verify.py": {"inbox", "pruning", "records.chain", "records.runtimes"}}
-"""One question that several facets answer together: the chain of a runtime, with its messages and inputs."""
+CROSSING = {
+    "persistence/upkeep/verify.py": {"inbox", "pruning", "records.chain", "records.runtimes"},
+    "persistence/upkeep/listing.py": {"runs"},
+}
+"""One question that several facets answer together: the chain of a runtime with its inputs; an input with its result."""
 
 TOY = "toy"
 
