@@ -5,25 +5,18 @@ A test compares it with the catalogue of facets: whoever adds a change adds it h
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import suppress
-from typing import Any, final
+from typing import final
 
 import trio
 from attrs import field, frozen
 
-from tenure.errors import DiskFull, InvalidTransition
 from tenure.persistence.commits.commit import (
     Change,
-    Commit,
-    CommitResult,
 )
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.inbox import (
     inputs,
-    receipts,
 )
-from tenure.persistence.facets.inbox.newcomers import Newcomer
 from tenure.persistence.facets.ownership import (
     lifecycle,
     ownership,
@@ -33,25 +26,19 @@ from tenure.persistence.facets.records import versions
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
+    interrupted,
     restarting,
     results,
     runs,
-    sends,
 )
-from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.values import (
     AbandonReason,
     DurabilityClass,
-    HeldReason,
-    InputId,
     Lane,
-    LogicalRuntimeId,
     RunApplyBoundary,
-    RunId,
     RuntimeState,
     SessionId,
 )
-from tenure.persistence.store import Store
 from tenure.testing.history import Witness
 from tenure.testing.machine import Machine
 
@@ -69,10 +56,9 @@ from .inbox_story import (
 from .invariants import open_real
 from .journal_story import everyday_journal, tell_journals, tell_state
 from .queue_story import everyday_queue, tell_queue
+from .story_words import KIND, Words, id_of
 from .watching import watch
 
-KIND = "story"
-TRIES_WHEN_FULL = 3
 NOBODY = 1_000_000
 """Key of a host that there is not."""
 
@@ -117,16 +103,8 @@ class EveryCommit:
 
 
 @final
-class Story:
+class Story(Words):
     """Commits, one after the other and in groups."""
-
-    def __init__(self, store: Store, machine: Machine, witness: Witness) -> None:
-        """Write to this store."""
-        self._store = store
-        self._witness = witness
-        self._random = machine.random
-        self._tokens: dict[str, int] = {}
-        self._count = 0
 
     async def journals(self) -> None:
         """Journals and execution state, some of a runtime; what nothing refers to is pruned with the old times."""
@@ -154,13 +132,13 @@ class Story:
             await self._step("old", run_id, "look", "main/1", result=b'"seen"')
             message = f'"{name}"'.encode()
             await self._write(
-                sessions.AppendMessages(runtime_id=_id("old"), messages=(message,), run_id=run_id),
+                sessions.AppendMessages(runtime_id=id_of("old"), messages=(message,), run_id=run_id),
                 self._receipt("old", run_id, RunApplyBoundary.RUN_CHECKPOINT),
             )
             await self._finish("old", run_id)
         unwanted = await self._accept("old", "unwanted", key="k-unwanted")
-        await self._write(inputs.CancelInput(runtime_id=_id("old"), input_id=unwanted))
-        await self._write(dead_letters.DropDeadLetter(runtime_id=_id("old"), input_id=unwanted))
+        await self._write(inputs.CancelInput(runtime_id=id_of("old"), input_id=unwanted))
+        await self._write(dead_letters.DropDeadLetter(runtime_id=id_of("old"), input_id=unwanted))
         await take_words_back(self._store, self._retried)
         await trio.sleep(1)
         await self._retried(self._store.prune, 0)
@@ -179,34 +157,34 @@ class Story:
         await self._accept("ada", "first", key="k-1")  # known: nothing is written
         run_id = await self._begin("ada")
         await self._step("ada", run_id, "look", "main/1", result=b'"seen"')
-        await self._write(entries.CatchEntry(runtime_id=_id("ada"), run_id=run_id, place="main/1"))  # it did not fail
+        await self._write(entries.CatchEntry(runtime_id=id_of("ada"), run_id=run_id, place="main/1"))  # it did not fail
         await self._write(versions.RegisterVersions(versions=(("agent", "1"), ("agent", "2"))))
-        await self._write(restarting.AmendRun(runtime_id=_id("ada"), take_recorded=True))
+        await self._write(restarting.AmendRun(runtime_id=id_of("ada"), take_recorded=True))
         for place in ("main/2", "main/3"):
             await self._step("ada", run_id, "pay", place, result=None)
             await self._settle("ada", run_id, place, ran=place == "main/2")
         await self._accept("ada", "listen", lane=Lane.STEER)
         late, never = self._send("ada", run_id, 2, "late"), self._send("ada", run_id, 3, "nobody")
         await self._write(
-            sessions.AppendMessages(runtime_id=_id("ada"), messages=(b'"hello"', b'"world"'), run_id=run_id),
+            sessions.AppendMessages(runtime_id=id_of("ada"), messages=(b'"hello"', b'"world"'), run_id=run_id),
             self._send("ada", run_id, 1, "bob"),
             late,
             never,
             self._keep("ada", run_id, seen=b"1", gone=None),
             self._receipt("ada", run_id, RunApplyBoundary.RUN_CHECKPOINT),
-            runs.StageSteered(runtime_id=_id("ada"), run_id=run_id),
+            runs.StageSteered(runtime_id=id_of("ada"), run_id=run_id),
         )
         await self._finish("ada", run_id)
         await self._own("late")
-        await self._write(dead_letters.RetryDeadLetter(runtime_id=_id("ada"), input_id=late.input_id))
-        await self._write(dead_letters.DropDeadLetter(runtime_id=_id("ada"), input_id=never.input_id))
+        await self._write(dead_letters.RetryDeadLetter(runtime_id=id_of("ada"), input_id=late.input_id))
+        await self._write(dead_letters.DropDeadLetter(runtime_id=id_of("ada"), input_id=never.input_id))
         first, second, third, _ = [await self._accept("cyd", f"part {number}") for number in range(4)]
         run_id = await self._begin("cyd", batch=4)
-        await self._write(runs.RejectInput(runtime_id=_id("cyd"), run_id=run_id, input_id=first, error="no"))
+        await self._write(runs.RejectInput(runtime_id=id_of("cyd"), run_id=run_id, input_id=first, error="no"))
         await self._write(
             self._receipt("cyd", run_id, RunApplyBoundary.RUN_CHECKPOINT),
-            runs.ConsumeInput(runtime_id=_id("cyd"), run_id=run_id, input_id=second),
-            results.AnswerInput(runtime_id=_id("cyd"), run_id=run_id, input_id=third, result=b'"apart"'),
+            runs.ConsumeInput(runtime_id=id_of("cyd"), run_id=run_id, input_id=second),
+            results.AnswerInput(runtime_id=id_of("cyd"), run_id=run_id, input_id=third, result=b'"apart"'),
         )
         await self._finish("cyd", run_id)
 
@@ -216,60 +194,60 @@ class Story:
         tried = self._keep("bob", run_id, day=b'"of a run that is restarted"', tried=b"1")
         await self._write(tried, self._receipt("bob", run_id, RunApplyBoundary.RUN_CHECKPOINT))
         await self._fail("bob", run_id, retry_at=1.0)
-        await self._write(restarting.AmendRun(runtime_id=_id("bob"), restart=True))
+        await self._write(restarting.AmendRun(runtime_id=id_of("bob"), restart=True))
         run_id = await self._begin("bob")
         dead = await self._fail("bob", run_id, retry_at=None)
-        await self._write(dead_letters.RetryDeadLetter(runtime_id=_id("bob"), input_id=dead))
+        await self._write(dead_letters.RetryDeadLetter(runtime_id=id_of("bob"), input_id=dead))
         await self._begin("bob")
         await self._fail("bob", run_id, retry_at=None)
-        await self._write(dead_letters.DropDeadLetter(runtime_id=_id("bob"), input_id=dead))
+        await self._write(dead_letters.DropDeadLetter(runtime_id=id_of("bob"), input_id=dead))
         await self._accept("bob", "again")
         await self._begin("bob")
-        await self._write(runs.UnstageRun(runtime_id=_id("bob")))
+        await self._write(interrupted.UnstageRun(runtime_id=id_of("bob")))
         begun = await self._begin("bob")
-        await self._write(runs.ChargeCrash(runtime_id=_id("bob"), max_crashes=5))
+        await self._write(interrupted.ChargeCrash(runtime_id=id_of("bob"), max_crashes=5))
         await self._begin("bob")
-        await self._write(runs.AcquitRun(runtime_id=_id("bob"), run_id=begun))
-        await self._write(runs.DropRun(runtime_id=_id("bob"), reason=None))
+        await self._write(interrupted.AcquitRun(runtime_id=id_of("bob"), run_id=begun))
+        await self._write(runs.DropRun(runtime_id=id_of("bob"), reason=None))
         await self._begin("bob")
-        await self._write(runs.DropRun(runtime_id=_id("bob"), reason=AbandonReason.CANCELLED))
+        await self._write(runs.DropRun(runtime_id=id_of("bob"), reason=AbandonReason.CANCELLED))
         unwanted = await self._accept("bob", "unwanted")
-        await self._write(inputs.CancelInput(runtime_id=_id("bob"), input_id=unwanted))
+        await self._write(inputs.CancelInput(runtime_id=id_of("bob"), input_id=unwanted))
 
     async def lives_and_owners(self) -> None:
         """Held and resumed, reset, released and taken again, stopped, destroyed; leases."""
-        await self._write(lifecycle.Hold(runtime_id=_id("cyd"), reason="crash_loop", detail="of a test"))
-        await self._write(lifecycle.Hold(runtime_id=_id("cyd"), reason=None))
+        await self._write(lifecycle.Hold(runtime_id=id_of("cyd"), reason="crash_loop", detail="of a test"))
+        await self._write(lifecycle.Hold(runtime_id=id_of("cyd"), reason=None))
         await self._accept("ada", "never read")
         reset = lifecycle.WriteLifecycle(
-            runtime_id=_id("ada"),
+            runtime_id=id_of("ada"),
             state=RuntimeState.IDLE,
             abandon=AbandonReason.RESET,
             end_run=True,
             next_generation=True,
             clear_session=True,
         )
-        _, self._tokens["ada"] = await self._write(reset, ownership.RenewToken(runtime_id=_id("ada")))
-        await self._write(ownership.ReleaseOwnership(runtime_id=_id("bob")))
+        _, self._tokens["ada"] = await self._write(reset, ownership.RenewToken(runtime_id=id_of("ada")))
+        await self._write(ownership.ReleaseOwnership(runtime_id=id_of("bob")))
         await self._own("bob")
         await self._write(ownership.MarkLost(host=NOBODY, counter=None))
         await self._write(ownership.RenewLease())
         asked = self._new_id()
         await self._write(
-            requests.RequestLifecycle(runtime_id=_id("cyd"), request_id=asked, verb="hold", arguments="{}")
+            requests.RequestLifecycle(runtime_id=id_of("cyd"), request_id=asked, verb="hold", arguments="{}")
         )
-        await self._write(requests.FinishRequest(runtime_id=_id("cyd"), request_id=asked, answer="null"))
+        await self._write(requests.FinishRequest(runtime_id=id_of("cyd"), request_id=asked, answer="null"))
         asked, unwanted = self._new_id(), await self._accept("cyd", "unwanted")
         await self._write(
-            requests.RequestLifecycle(runtime_id=_id("cyd"), request_id=asked, verb="cancel", arguments="{}")
+            requests.RequestLifecycle(runtime_id=id_of("cyd"), request_id=asked, verb="cancel", arguments="{}")
         )
-        cancel = inputs.CancelInput(runtime_id=_id("cyd"), input_id=unwanted)
-        await self._write(requests.AnswerRequest(runtime_id=_id("cyd"), request_id=asked, change=cancel))
+        cancel = inputs.CancelInput(runtime_id=id_of("cyd"), input_id=unwanted)
+        await self._write(requests.AnswerRequest(runtime_id=id_of("cyd"), request_id=asked, change=cancel))
         await self._own("eve")
         await self._accept("eve", "too late")
         await self._write(
             lifecycle.WriteLifecycle(
-                runtime_id=_id("eve"), state=RuntimeState.DESTROYED, abandon=AbandonReason.DESTROYED, end_run=True
+                runtime_id=id_of("eve"), state=RuntimeState.DESTROYED, abandon=AbandonReason.DESTROYED, end_run=True
             )
         )
 
@@ -298,7 +276,7 @@ class Story:
         await self._step(name, run_id, "work", "main/1", result=b'"%d"' % day)
         message = b'"of day %d %s"' % (day, b"y" * self._random.randrange(900))
         await self._write(
-            sessions.AppendMessages(runtime_id=_id(name), messages=(message,), run_id=run_id),
+            sessions.AppendMessages(runtime_id=id_of(name), messages=(message,), run_id=run_id),
             self._keep(name, run_id, day=message, **{f"day {day}": b"%d" % day, f"day {day - 3}": None}),
             self._receipt(name, run_id, RunApplyBoundary.RUN_CHECKPOINT),
         )
@@ -308,133 +286,3 @@ class Story:
         await everyday_graph(self._store, self._retried, day, self._random.randrange(6_000))
         await everyday_queue(self._store, self._retried, day, self._random.randrange(3_000))
         await everyday_attachment(self._store, self._retried, day, self._random.randrange(3_000))
-
-    # The words of the story
-
-    async def _write(self, *changes: Change) -> tuple[Any, ...]:
-        guarded = [change for change in changes if not change.ingress]
-        runtime_id: LogicalRuntimeId | None = getattr(guarded[0], "runtime_id", None) if guarded else None
-        token = None if runtime_id is None else self._tokens.get(runtime_id)
-        commit = Commit(runtime_id=runtime_id, fence_token=token, changes=changes)
-        result: CommitResult = await self._retried(self._store.commit, commit)
-        return result.values
-
-    async def _retried(self, verb: Any, *arguments: Any) -> Any:
-        # As an actor does: nothing landed, and there may be room again.
-        for _ in range(TRIES_WHEN_FULL):
-            try:
-                return await verb(*arguments)
-            except DiskFull:
-                await trio.sleep(1)
-        return await verb(*arguments)
-
-    async def _own(self, name: str, session_id: SessionId | None = None) -> None:
-        take = ownership.TakeOwnership(
-            runtime_id=_id(name), kind=KIND, epoch=self._new_id(), session_id=session_id or SessionId(self._new_id())
-        )
-        (owned,) = await self._write(take)
-        self._tokens[name] = owned.fence_token
-
-    async def _accept(
-        self, name: str, text: str, key: str | None = None, lane: Lane = Lane.QUEUE, kind: str | None = None
-    ) -> InputId:
-        payload = text.encode()
-        newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self._new_id()))
-        change = inputs.AcceptInput(
-            runtime_id=_id(name),
-            input_id=InputId(self._new_id()),
-            lane=lane,
-            idempotency_key=key,
-            payload=payload,
-            payload_digest=hashlib.sha256(payload).digest(),
-            newcomer=newcomer,
-        )
-        (accepted,) = await self._write(change)
-        input_id: InputId = accepted.input_id
-        return input_id
-
-    async def _refused(self, name: str) -> None:
-        # Its first change writes and its second is refused: the savepoint takes the first one back.
-        message = b'"must not be there"'
-        self._witness.refused("message", (name, hashlib.sha256(message).digest()))
-        refused = Commit(
-            runtime_id=_id(name),
-            fence_token=self._tokens[name],
-            changes=(
-                sessions.AppendMessages(runtime_id=_id(name), messages=(message,)),
-                runs.FinishRun(runtime_id=_id(name), run_id=RunId("no such run")),
-            ),
-        )
-        with suppress(InvalidTransition, DiskFull):
-            await self._store.commit(refused)
-            raise AssertionError("a commit of a run that is not there landed")
-
-    async def _begin(self, name: str, batch: int = 1) -> RunId:
-        (begun,) = await self._write(runs.BeginRun(runtime_id=_id(name), run_id=RunId(self._new_id()), batch=batch))
-        run_id: RunId = begun.run_id
-        return run_id
-
-    async def _step(self, name: str, run_id: RunId, step: str, place: str, result: bytes | None) -> None:
-        in_doubt = result is None
-        await self._write(
-            entries.RecordEntry(
-                runtime_id=_id(name),
-                run_id=run_id,
-                place=place,
-                kind=entries.EntryKind.STEP,
-                name=step,
-                arguments_digest=bytes(32),
-                version="1",
-                repeat=entries.Repeat.NEVER if in_doubt else entries.Repeat.FREELY,
-                status=entries.EntryStatus.DISPATCHED if in_doubt else entries.EntryStatus.SUCCEEDED,
-                result=result,
-                started_at=0.0,
-                ended_at=None if in_doubt else 1.0,
-            )
-        )
-
-    async def _settle(self, name: str, run_id: RunId, place: str, *, ran: bool) -> None:
-        """The runtime is held for a step in doubt, until somebody says whether it ran."""
-        doubt = entries.DoubtEntries(runtime_id=_id(name), run_id=run_id)
-        await self._write(doubt, lifecycle.Hold(runtime_id=_id(name), reason=HeldReason.NEEDS_ATTENTION))
-        settle = entries.SettleEntry(runtime_id=_id(name), place=place, ran=ran, result=b'"paid"')
-        await self._write(settle, lifecycle.Hold(runtime_id=_id(name), reason=None))
-
-    async def _fail(self, name: str, run_id: RunId, retry_at: float | None) -> InputId:
-        (abandoned,) = await self._write(
-            runs.FailRun(runtime_id=_id(name), run_id=run_id, error="broken", retry_at=retry_at, failures="[]")
-        )
-        return abandoned[0] if abandoned else InputId("")
-
-    async def _finish(self, name: str, run_id: RunId) -> None:
-        await self._write(
-            own_state.SettleOwnState(runtime_id=_id(name), run_id=run_id),
-            self._receipt(name, run_id, RunApplyBoundary.RUN_START),
-            results.StoreResult(runtime_id=_id(name), run_id=run_id, result=f'"of {run_id}"'.encode()),
-            runs.FinishRun(runtime_id=_id(name), run_id=run_id),
-        )
-
-    def _receipt(self, name: str, run_id: RunId, boundary: RunApplyBoundary) -> Change:
-        return receipts.MintReceipt(runtime_id=_id(name), run_id=run_id, boundary=boundary, contributing_input_ids=())
-
-    def _keep(self, name: str, run_id: RunId | None, **values: bytes | None) -> Change:
-        return own_state.WriteOwnState(runtime_id=_id(name), run_id=run_id, values=tuple(values.items()))
-
-    def _send(self, name: str, run_id: RunId, index: int, target: str) -> sends.Send:
-        payload = f'"from {name}"'.encode()
-        return sends.Send(
-            runtime_id=_id(name),
-            run_id=run_id,
-            index=index,
-            target=_id(target),
-            input_id=InputId(self._new_id()),
-            payload=payload,
-            payload_digest=hashlib.sha256(payload).digest(),
-        )
-
-    def _new_id(self) -> str:
-        return self._store.seams.new_id()
-
-
-def _id(name: str) -> LogicalRuntimeId:
-    return LogicalRuntimeId(name)

@@ -22,7 +22,8 @@ from attrs import frozen
 from tenure.errors import Contended, Error, StoreLocked
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.inbox.inputs import AcceptInput, find_by_key
+from tenure.persistence.facets.inbox.inputs import AcceptInput
+from tenure.persistence.facets.inbox.outcomes import find_by_key
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId

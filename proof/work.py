@@ -9,6 +9,7 @@ from tenure.persistence.facets.records import versions
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
+    interrupted,
     results,
     runs,
     sends,
@@ -189,7 +190,7 @@ PROOFS: Final = (
             runs.RejectInput: input_ended,
         },
         check=check_runs,
-        quiet=(runs.AcquitRun, runs.BeginRun, runs.UnstageRun),
+        quiet=(interrupted.AcquitRun, runs.BeginRun, interrupted.UnstageRun),
     ),
     FacetProof(
         name="entries", promises={entries.RecordEntry: recorded}, check=check_entries, quiet=(entries.CatchEntry,)

@@ -17,7 +17,7 @@ from tenure.errors import (
     RuntimeOwned,
     UnknownKind,
 )
-from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox import outcomes
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.model.arguments import check_key, check_value, checked
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
@@ -151,7 +151,7 @@ class Supervisor(StoreReads):
             raise InvalidInput(detail="give either an input id or an idempotency key")
         found = None if input_id is None else InputId(input_id)
         if found is None and idempotency_key is not None:
-            read = partial(inputs.find_by_key, runtime_id=checked, idempotency_key=idempotency_key)
+            read = partial(outcomes.find_by_key, runtime_id=checked, idempotency_key=idempotency_key)
             found = await self.store.read(read)
         if found is None:
             raise NotFound(what="input", key=str(idempotency_key))

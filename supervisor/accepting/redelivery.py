@@ -13,7 +13,8 @@ from typing import TypeVar
 from attrs import evolve
 
 from tenure.errors import IdempotencyConflict
-from tenure.persistence.facets.inbox.inputs import AcceptInput, payload_of_key
+from tenure.persistence.facets.inbox.inputs import AcceptInput
+from tenure.persistence.facets.inbox.outcomes import payload_of_key
 from tenure.persistence.model.codec import digest
 from tenure.persistence.store import Store
 

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from tenure.errors import Error, NotFound
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import (
-    inputs,
+    outcomes,
     receipts,
 )
 from tenure.persistence.facets.runs import results
@@ -140,7 +140,7 @@ async def learn(ticket: Ticket) -> None:
 
 def stored_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_id: InputId) -> Outcome | None:
     """How an input ended, with its receipt, or None where it has not ended. Raises `NotFound`."""
-    stored = inputs.find_outcome(statements, runtime_id, input_id)
+    stored = outcomes.find_outcome(statements, runtime_id, input_id)
     if stored is None:
         raise NotFound(what="input", key=input_id)
     if not is_terminal(stored.phase):

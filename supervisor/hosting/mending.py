@@ -17,7 +17,7 @@ import trio
 from tenure.actors.facts import RuntimeFacts
 from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit
-from tenure.persistence.facets.runs.runs import ChargeCrash
+from tenure.persistence.facets.runs.interrupted import ChargeCrash
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.reading.patience import NOT_NOW

@@ -34,14 +34,9 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.ownership.lifecycle import Hold
+from tenure.persistence.facets.runs.interrupted import ChargeCrash, UnstageRun
 from tenure.persistence.facets.runs.results import StoreResult
-from tenure.persistence.facets.runs.runs import (
-    ChargeCrash,
-    FailRun,
-    FinishRun,
-    RunBegun,
-    UnstageRun,
-)
+from tenure.persistence.facets.runs.runs import FailRun, FinishRun, RunBegun
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.texts import (
     as_defect,

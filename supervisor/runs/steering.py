@@ -7,10 +7,8 @@ from functools import partial
 from typing import final
 
 from tenure.persistence.facets.inbox.batches import BatchMember
-from tenure.persistence.facets.runs.runs import (
-    AcquitRun,
-    ConsumeInput,
-)
+from tenure.persistence.facets.runs.interrupted import AcquitRun
+from tenure.persistence.facets.runs.runs import ConsumeInput
 from tenure.persistence.model.entries import (
     EntryKind,
     EntryStatus,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, Literal, TypedDict, final
+from typing import Any, final
 
 import trio
-from attrs import field, frozen
 
 from tenure.errors import InvalidInput, LimitReached, PayloadTooLarge, RunEnded, StepFailed
 from tenure.persistence.facets.ownership.ownership import RenewLease
@@ -18,7 +16,7 @@ from tenure.persistence.facets.runs.entries import (
     RecordedEntry,
     SettleEntry,
 )
-from tenure.persistence.facets.runs.runs import AcquitRun
+from tenure.persistence.facets.runs.interrupted import AcquitRun
 from tenure.persistence.model.codec import (
     decode,
     digest,
@@ -29,11 +27,6 @@ from tenure.persistence.model.entries import (
     EntryStatus,
     Repeat,
 )
-from tenure.persistence.model.numbers import (
-    count,
-    seconds,
-)
-from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import check_step_name
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import unprotected
@@ -54,6 +47,7 @@ from .record import (
 )
 from .restart import describe
 from .results import Results
+from .step_terms import DEFAULT_TERMS, StepTerms, fails_step, tries_again
 from .verdicts import (
     DidNotRun,
     Ran,
@@ -61,73 +55,6 @@ from .verdicts import (
 )
 
 Function = Callable[..., Awaitable[Any] | Any]
-
-PASSES: Final = (trio.Cancelled, KeyboardInterrupt, SystemExit, GeneratorExit)
-"""What comes out of a step as it is, also in a group; all else is a failed step."""
-
-LAST: Final = (PayloadTooLarge, InvalidInput)
-"""Errors that another attempt would meet again."""
-
-
-def _optional_seconds(_: object, attribute: Any, value: float | None) -> None:
-    if value is not None and not (math.isfinite(value) and value > 0):
-        raise InvalidInput(detail=f"{value} is not a number of seconds above 0", field=attribute.name)
-
-
-class Terms(TypedDict, total=False):
-    """How a step is tried; each has a default.
-
-    Attributes:
-        attempts: Most attempts of the step within one attempt of the run; 1. A ``never`` step has one.
-        backoff_s: Wait after its first failed attempt; 1.0. Doubles with each further one. On disk with the failure.
-        backoff_limit_s: Longest wait; 60.0.
-        timeout_s: Longest time of one attempt; None. A thread is given up and its result dropped.
-        retry_on: Errors after which it is tried again; `Exception`. Never after a result that cannot be stored.
-        on_timeout: What a ``never`` step that takes too long is: ``in_doubt``, which holds the runtime, or ``failed``.
-        compare: Whether the arguments are compared with the recorded ones; True.
-    """
-
-    attempts: int
-    backoff_s: float
-    backoff_limit_s: float
-    timeout_s: float | None
-    retry_on: tuple[type[BaseException], ...]
-    on_timeout: Literal["in_doubt", "failed"]
-    compare: bool
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class StepTerms:
-    """As `Terms`, with its defaults. Raises `InvalidInput` for what makes no sense."""
-
-    attempts: int = field(default=1, validator=count())
-    backoff_s: float = field(default=1.0, validator=seconds(zero=True))
-    backoff_limit_s: float = field(default=60.0, validator=seconds(zero=True))
-    timeout_s: float | None = field(default=None, validator=_optional_seconds)
-    retry_on: tuple[type[BaseException], ...] = (Exception,)
-    on_timeout: Literal["in_doubt", "failed"] = "in_doubt"
-    compare: bool = True
-
-    def __attrs_post_init__(self) -> None:
-        """Raises `InvalidInput`."""
-        if self.on_timeout not in ("in_doubt", "failed"):
-            raise InvalidInput(detail=f"a timeout is in_doubt or failed, not {self.on_timeout!r}", field="on_timeout")
-
-    def backoff(self, attempt: int) -> float:
-        """Seconds between a failed attempt and the next."""
-        return float(min(self.backoff_s * 2.0 ** min(attempt - 1, 60), self.backoff_limit_s))
-
-
-DEFAULT_TERMS: Final = StepTerms()
-
-
-def read_terms(given: Terms) -> StepTerms:
-    """The terms of a step, with the defaults of those that are not given. Raises `InvalidInput`."""
-    try:
-        return StepTerms(**given) if given else DEFAULT_TERMS
-    except TypeError as exc:
-        raise InvalidInput(detail=str(exc), field="terms") from exc
 
 
 @final
@@ -319,7 +246,7 @@ class Steps:
                 if type(exc) is LimitReached and exc.what == GIVEN_UP:  # asked past what an object says of its class
                     await self._hold_unstarted(asked, flight, exc)
                     raise
-                if not _tries_again(exc, flight.attempt, terms):
+                if not tries_again(exc, flight.attempt, terms):
                     raise await self._failed(asked, flight, exc) from exc
                 await self._back_off(flight, exc, terms)
                 continue
@@ -415,18 +342,6 @@ class Steps:
         """No step body starts on a lapsed lease (design §4): the token must be found good again first."""
         while self._ground.lease_lapsed():
             await self._actor.channel.commit_in_turn(RenewLease())
-
-
-def fails_step(error: BaseException) -> bool:
-    """Whether what a step raised is its failure; else it ends more than the step: the run, or the process (design §19)."""
-    return not any(issubclass(type(each), PASSES) for each in leaves(error))
-
-
-def _tries_again(error: BaseException, attempt: int, terms: StepTerms) -> bool:
-    if attempt >= terms.attempts:
-        return False
-    kinds = [type(each) for each in leaves(error)]
-    return not any(issubclass(kind, LAST) for kind in kinds) and all(issubclass(kind, terms.retry_on) for kind in kinds)
 
 
 def is_async(function: Function) -> bool:

@@ -15,7 +15,8 @@ from tenure.persistence.model.numbers import (
 from tenure.persistence.model.values import check_step_name
 
 from .parallel import Parallel
-from .steps import Steps, Terms, read_terms
+from .step_terms import Terms, read_terms
+from .steps import Steps
 
 T = TypeVar("T")
 T1 = TypeVar("T1")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.tree import AROUND, HOUSE, ROOT, python_files
 
-LINES = 440
+LINES = 400
 CATALOGUES = {"tenure/errors.py"}
 """Read by looking up, not from the top: one tree of many small classes may be long."""
 

@@ -19,13 +19,12 @@ from tenure.persistence.commits.facet import (
     Handler,
 )
 from tenure.persistence.commits.rows import (
-    OPTIONAL_INT,
     OPTIONAL_TEXT,
     check_row,
     member,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.engines.engine import Row
 from tenure.persistence.facets.records import (
     run_records,
     runtimes,
@@ -36,7 +35,6 @@ from tenure.persistence.model.inputs.input_state import (
     seal_input,
     source_type,
 )
-from tenure.persistence.model.inputs.phases import is_terminal
 from tenure.persistence.model.inputs.policies import (
     DEFAULT_POLICIES,
     InputDurability,
@@ -324,65 +322,6 @@ def in_order(rows: list[Row]) -> tuple[InputId, ...]:
 
 def _admission(row: Row) -> float:
     return row[1] if isinstance(row[1], int) else math.inf
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class InputOutcome:
-    """Where an input stands, as stored.
-
-    Attributes:
-        phase: Its phase.
-        reason: Why it was abandoned, where it was.
-        error: The last error of a run over it, where one failed.
-        attempts: How many runs over it failed.
-        run_id: The run that has or had it.
-        boundary: Sequence of the receipt in that run that consumed it.
-    """
-
-    phase: InputPhase
-    reason: str | None
-    error: str | None
-    attempts: int
-    run_id: RunId | None
-    boundary: int | None
-
-
-def find_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_id: InputId) -> InputOutcome | None:
-    """Where an input stands, or None where the runtime has no such input. Raises `Corrupt`."""
-    row = statements.one("inputs.outcome", runtime_id=runtime_id, input_id=input_id)
-    if row is None:
-        return None
-    check_row(row, (str, OPTIONAL_TEXT, OPTIONAL_TEXT, int, OPTIONAL_INT, OPTIONAL_TEXT, str), "input", input_id)
-    phase, reason, error, attempts, boundary, run_id, state = row
-    found = member(InputPhase, phase, "input", input_id)
-    if state == RuntimeState.DESTROYED and not is_terminal(found):
-        # A store verb wrote the tombstone, and said nothing of this input: it never runs, and whoever waits may know.
-        found, reason = InputPhase.ABANDONED, AbandonReason.DESTROYED
-    return InputOutcome(
-        phase=found,
-        reason=reason,
-        error=error,
-        attempts=attempts,
-        run_id=run_id,
-        boundary=boundary,
-    )
-
-
-def find_by_key(statements: Statements, runtime_id: LogicalRuntimeId, idempotency_key: str) -> InputId | None:
-    """The input that a key names, or None."""
-    row = statements.one("inputs.id_of_key", runtime_id=runtime_id, idempotency_key=idempotency_key)
-    return None if row is None else InputId(row[0])
-
-
-def payload_of_key(statements: Statements, runtime_id: LogicalRuntimeId, idempotency_key: str | None) -> bytes | None:
-    """The payload of the input that a key names; None where there is none, or where it was let go. Raises `Corrupt`."""
-    row = statements.one("inputs.payload_of_key", runtime_id=runtime_id, idempotency_key=idempotency_key)
-    if row is None:
-        return None
-    check_row(row, (bytes,), "payload", idempotency_key)
-    payload: bytes = row[0]
-    return payload
 
 
 @final

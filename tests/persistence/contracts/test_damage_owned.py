@@ -19,7 +19,7 @@ from tenure.errors import Corrupt, CounterOverflow, Error, Internal, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.facets.inbox import arrivals, inputs
+from tenure.persistence.facets.inbox import arrivals, inputs, outcomes
 from tenure.persistence.facets.ownership import (
     lifecycle,
     ownership,
@@ -29,6 +29,7 @@ from tenure.persistence.facets.records.runtimes import LAST_TOKEN
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
+    interrupted,
     restarting,
     runs,
     sends,
@@ -133,7 +134,7 @@ def reads(owner: Owner) -> Calls:
         "result": read(store, stored_outcome, name, InputId(owner.named("told"))),
         "result apart": read(store, stored_outcome, name, InputId(owner.named("told too"))),
         "outcome of a dead one": read(store, stored_outcome, name, InputId(owner.named("dead"))),
-        "key": read(store, inputs.find_by_key, name, "key"),
+        "key": read(store, outcomes.find_by_key, name, "key"),
         "holding": read(store, ownership.find_holding, name),
         "own state": read(store, own_state.find, name),
         "show": read(store, show_runtime, name),
@@ -180,7 +181,7 @@ def writes(owner: Owner, peer: str) -> Calls:
         "reject": partial(
             write, runs.RejectInput(runtime_id=name, run_id=known, input_id=InputId(owner.named("one")), error="no")
         ),
-        "acquit": partial(write, runs.AcquitRun(runtime_id=name, run_id=known)),
+        "acquit": partial(write, interrupted.AcquitRun(runtime_id=name, run_id=known)),
         "keep": partial(write, own_state.WriteOwnState(runtime_id=name, values=(("kept", b"4"), ("gone", None)))),
         "finish": partial(
             write, owner.settle("run"), owner.receipt("run", RunApplyBoundary.RUN_START), owner.finish("run")
@@ -189,8 +190,8 @@ def writes(owner: Owner, peer: str) -> Calls:
         "begin": partial(owner.begin, "next", 9),
         "keep and fail": partial(write, owner.keep("dead", kept=b"5"), owner.receipt("dead")),
         "fail": partial(write, owner.fail("dead", 1.0)),
-        "charge": partial(write, runs.ChargeCrash(runtime_id=name, max_crashes=9)),
-        "unstage": partial(write, runs.UnstageRun(runtime_id=name)),
+        "charge": partial(write, interrupted.ChargeCrash(runtime_id=name, max_crashes=9)),
+        "unstage": partial(write, interrupted.UnstageRun(runtime_id=name)),
         "amend": partial(write, restarting.AmendRun(runtime_id=name, take_recorded=True)),
         "restart": partial(write, restarting.AmendRun(runtime_id=name, restart=True)),
         "begin anew": partial(owner.begin, "anew"),

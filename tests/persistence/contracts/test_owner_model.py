@@ -40,6 +40,7 @@ from tenure.persistence.facets.ownership.lifecycle import (
 )
 from tenure.persistence.facets.runs import (
     entries,
+    interrupted,
     runs,
 )
 from tenure.persistence.facets.runs.dead_letters import (
@@ -594,11 +595,11 @@ class OwnerMachine(RuleBasedStateMachine):
     def interrupt(self, name: str, verb: str, which: str) -> None:
         run_id, runtime_id = self.run_of(name), LogicalRuntimeId(name)
         changes: dict[str, Change] = {
-            "unstage": runs.UnstageRun(runtime_id=runtime_id),
+            "unstage": interrupted.UnstageRun(runtime_id=runtime_id),
             "drop": runs.DropRun(runtime_id=runtime_id, reason=None),
             "cancel": runs.DropRun(runtime_id=runtime_id, reason=AbandonReason.CANCELLED),
-            "charge": runs.ChargeCrash(runtime_id=runtime_id, max_crashes=MAX_CRASHES),
-            "acquit": runs.AcquitRun(runtime_id=runtime_id, run_id=run_id),
+            "charge": interrupted.ChargeCrash(runtime_id=runtime_id, max_crashes=MAX_CRASHES),
+            "acquit": interrupted.AcquitRun(runtime_id=runtime_id, run_id=run_id),
         }
 
         def model(model: OwnerModel) -> Any:

@@ -12,7 +12,7 @@ from tenure import AbandonReason, InputId, InputPhase, InputState, RunId, Store
 from tenure.errors import InvalidTransition, NotFound
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.ownership import lifecycle
-from tenure.persistence.facets.runs import runs
+from tenure.persistence.facets.runs import interrupted, runs
 from tenure.persistence.model.inputs.phases import ARROWS, InputEvent, is_terminal
 from tenure.persistence.model.values import (
     InputKind,
@@ -48,7 +48,7 @@ async def fail(owner: Owner) -> Any:
 
 
 async def interrupt(owner: Owner) -> Any:
-    return await owner.write(runs.UnstageRun(runtime_id=owner.runtime_id))
+    return await owner.write(interrupted.UnstageRun(runtime_id=owner.runtime_id))
 
 
 async def reject(owner: Owner) -> Any:

@@ -29,7 +29,7 @@ from tenure.persistence.commits.commit import (
     Change,
     Commit,
 )
-from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox import outcomes
 from tenure.persistence.facets.inbox.inputs import (
     AcceptedInput,
     AcceptInput,
@@ -502,6 +502,6 @@ async def test_a_batch_that_cannot_be_staged_starves_nobody(alice: Alice) -> Non
     assert [each.input_id for each in begun.inputs] == ["good"]
     await alice.finish(begun)
     assert await alice.begin() is None
-    outcome = await alice.store.read(partial(inputs.find_outcome, runtime_id=ALICE, input_id=InputId("bad")))
+    outcome = await alice.store.read(partial(outcomes.find_outcome, runtime_id=ALICE, input_id=InputId("bad")))
     assert outcome is not None
     assert (outcome.phase, outcome.reason) == ("abandoned", "max_attempts_exhausted")

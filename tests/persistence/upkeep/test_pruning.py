@@ -15,7 +15,7 @@ from tenure import InputId, Limits, LogicalRuntimeId, RunId, Seams, Store
 from tenure.errors import IdempotencyConflict, InvalidInput
 from tenure.persistence.commits.upkept import PAGE
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox import outcomes
 from tenure.persistence.facets.pruning import Pruned
 from tenure.persistence.facets.runs import (
     dead_letters,
@@ -316,7 +316,7 @@ async def test_a_ticket_of_a_pruned_input_has_its_outcome_and_no_receipt(store: 
     await store.prune(0)
 
     found = await store.read(
-        partial(inputs.find_outcome, runtime_id=LogicalRuntimeId("alice"), input_id=InputId("alice one"))
+        partial(outcomes.find_outcome, runtime_id=LogicalRuntimeId("alice"), input_id=InputId("alice one"))
     )
     assert found is not None
     assert (found.phase, found.run_id, found.boundary) == ("consumed", None, None)

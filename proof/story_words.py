@@ -1,0 +1,188 @@
+"""The words of a story: each writes one commit of a runtime, as its owner would."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from typing import Any
+
+import trio
+
+from tenure.errors import DiskFull, InvalidTransition
+from tenure.persistence.commits.commit import (
+    Change,
+    Commit,
+    CommitResult,
+)
+from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.inbox import (
+    inputs,
+    receipts,
+)
+from tenure.persistence.facets.inbox.newcomers import Newcomer
+from tenure.persistence.facets.ownership import (
+    lifecycle,
+    ownership,
+)
+from tenure.persistence.facets.runs import (
+    entries,
+    results,
+    runs,
+    sends,
+)
+from tenure.persistence.facets.state import own_state
+from tenure.persistence.model.values import (
+    HeldReason,
+    InputId,
+    Lane,
+    LogicalRuntimeId,
+    RunApplyBoundary,
+    RunId,
+    SessionId,
+)
+from tenure.persistence.store import Store
+from tenure.testing.history import Witness
+from tenure.testing.machine import Machine
+
+KIND = "story"
+TRIES_WHEN_FULL = 3
+
+
+class Words:
+    """Commits of runtimes whose tokens are remembered."""
+
+    def __init__(self, store: Store, machine: Machine, witness: Witness) -> None:
+        """Write to this store."""
+        self._store = store
+        self._witness = witness
+        self._random = machine.random
+        self._tokens: dict[str, int] = {}
+
+    async def _write(self, *changes: Change) -> tuple[Any, ...]:
+        guarded = [change for change in changes if not change.ingress]
+        runtime_id: LogicalRuntimeId | None = getattr(guarded[0], "runtime_id", None) if guarded else None
+        token = None if runtime_id is None else self._tokens.get(runtime_id)
+        commit = Commit(runtime_id=runtime_id, fence_token=token, changes=changes)
+        result: CommitResult = await self._retried(self._store.commit, commit)
+        return result.values
+
+    async def _retried(self, verb: Any, *arguments: Any) -> Any:
+        # As an actor does: nothing landed, and there may be room again.
+        for _ in range(TRIES_WHEN_FULL):
+            try:
+                return await verb(*arguments)
+            except DiskFull:
+                await trio.sleep(1)
+        return await verb(*arguments)
+
+    async def _own(self, name: str, session_id: SessionId | None = None) -> None:
+        take = ownership.TakeOwnership(
+            runtime_id=id_of(name), kind=KIND, epoch=self._new_id(), session_id=session_id or SessionId(self._new_id())
+        )
+        (owned,) = await self._write(take)
+        self._tokens[name] = owned.fence_token
+
+    async def _accept(
+        self, name: str, text: str, key: str | None = None, lane: Lane = Lane.QUEUE, kind: str | None = None
+    ) -> InputId:
+        payload = text.encode()
+        newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self._new_id()))
+        change = inputs.AcceptInput(
+            runtime_id=id_of(name),
+            input_id=InputId(self._new_id()),
+            lane=lane,
+            idempotency_key=key,
+            payload=payload,
+            payload_digest=hashlib.sha256(payload).digest(),
+            newcomer=newcomer,
+        )
+        (accepted,) = await self._write(change)
+        input_id: InputId = accepted.input_id
+        return input_id
+
+    async def _refused(self, name: str) -> None:
+        # Its first change writes and its second is refused: the savepoint takes the first one back.
+        message = b'"must not be there"'
+        self._witness.refused("message", (name, hashlib.sha256(message).digest()))
+        refused = Commit(
+            runtime_id=id_of(name),
+            fence_token=self._tokens[name],
+            changes=(
+                sessions.AppendMessages(runtime_id=id_of(name), messages=(message,)),
+                runs.FinishRun(runtime_id=id_of(name), run_id=RunId("no such run")),
+            ),
+        )
+        with suppress(InvalidTransition, DiskFull):
+            await self._store.commit(refused)
+            raise AssertionError("a commit of a run that is not there landed")
+
+    async def _begin(self, name: str, batch: int = 1) -> RunId:
+        (begun,) = await self._write(runs.BeginRun(runtime_id=id_of(name), run_id=RunId(self._new_id()), batch=batch))
+        run_id: RunId = begun.run_id
+        return run_id
+
+    async def _step(self, name: str, run_id: RunId, step: str, place: str, result: bytes | None) -> None:
+        in_doubt = result is None
+        await self._write(
+            entries.RecordEntry(
+                runtime_id=id_of(name),
+                run_id=run_id,
+                place=place,
+                kind=entries.EntryKind.STEP,
+                name=step,
+                arguments_digest=bytes(32),
+                version="1",
+                repeat=entries.Repeat.NEVER if in_doubt else entries.Repeat.FREELY,
+                status=entries.EntryStatus.DISPATCHED if in_doubt else entries.EntryStatus.SUCCEEDED,
+                result=result,
+                started_at=0.0,
+                ended_at=None if in_doubt else 1.0,
+            )
+        )
+
+    async def _settle(self, name: str, run_id: RunId, place: str, *, ran: bool) -> None:
+        """The runtime is held for a step in doubt, until somebody says whether it ran."""
+        doubt = entries.DoubtEntries(runtime_id=id_of(name), run_id=run_id)
+        await self._write(doubt, lifecycle.Hold(runtime_id=id_of(name), reason=HeldReason.NEEDS_ATTENTION))
+        settle = entries.SettleEntry(runtime_id=id_of(name), place=place, ran=ran, result=b'"paid"')
+        await self._write(settle, lifecycle.Hold(runtime_id=id_of(name), reason=None))
+
+    async def _fail(self, name: str, run_id: RunId, retry_at: float | None) -> InputId:
+        (abandoned,) = await self._write(
+            runs.FailRun(runtime_id=id_of(name), run_id=run_id, error="broken", retry_at=retry_at, failures="[]")
+        )
+        return abandoned[0] if abandoned else InputId("")
+
+    async def _finish(self, name: str, run_id: RunId) -> None:
+        await self._write(
+            own_state.SettleOwnState(runtime_id=id_of(name), run_id=run_id),
+            self._receipt(name, run_id, RunApplyBoundary.RUN_START),
+            results.StoreResult(runtime_id=id_of(name), run_id=run_id, result=f'"of {run_id}"'.encode()),
+            runs.FinishRun(runtime_id=id_of(name), run_id=run_id),
+        )
+
+    def _receipt(self, name: str, run_id: RunId, boundary: RunApplyBoundary) -> Change:
+        return receipts.MintReceipt(runtime_id=id_of(name), run_id=run_id, boundary=boundary, contributing_input_ids=())
+
+    def _keep(self, name: str, run_id: RunId | None, **values: bytes | None) -> Change:
+        return own_state.WriteOwnState(runtime_id=id_of(name), run_id=run_id, values=tuple(values.items()))
+
+    def _send(self, name: str, run_id: RunId, index: int, target: str) -> sends.Send:
+        payload = f'"from {name}"'.encode()
+        return sends.Send(
+            runtime_id=id_of(name),
+            run_id=run_id,
+            index=index,
+            target=id_of(target),
+            input_id=InputId(self._new_id()),
+            payload=payload,
+            payload_digest=hashlib.sha256(payload).digest(),
+        )
+
+    def _new_id(self) -> str:
+        return self._store.seams.new_id()
+
+
+def id_of(name: str) -> LogicalRuntimeId:
+    """The id of a runtime."""
+    return LogicalRuntimeId(name)

@@ -1,0 +1,97 @@
+"""How a step is tried: its terms, and what its failure is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, Literal, TypedDict, final
+
+import trio
+from attrs import field, frozen
+
+from tenure.errors import InvalidInput, PayloadTooLarge
+from tenure.persistence.model.numbers import (
+    count,
+    seconds,
+)
+from tenure.persistence.model.texts import leaves
+
+PASSES: Final = (trio.Cancelled, KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What comes out of a step as it is, also in a group; all else is a failed step."""
+
+
+LAST: Final = (PayloadTooLarge, InvalidInput)
+"""Errors that another attempt would meet again."""
+
+
+def _optional_seconds(_: object, attribute: Any, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InvalidInput(detail=f"{value} is not a number of seconds above 0", field=attribute.name)
+
+
+class Terms(TypedDict, total=False):
+    """How a step is tried; each has a default.
+
+    Attributes:
+        attempts: Most attempts of the step within one attempt of the run; 1. A ``never`` step has one.
+        backoff_s: Wait after its first failed attempt; 1.0. Doubles with each further one. On disk with the failure.
+        backoff_limit_s: Longest wait; 60.0.
+        timeout_s: Longest time of one attempt; None. A thread is given up and its result dropped.
+        retry_on: Errors after which it is tried again; `Exception`. Never after a result that cannot be stored.
+        on_timeout: What a ``never`` step that takes too long is: ``in_doubt``, which holds the runtime, or ``failed``.
+        compare: Whether the arguments are compared with the recorded ones; True.
+    """
+
+    attempts: int
+    backoff_s: float
+    backoff_limit_s: float
+    timeout_s: float | None
+    retry_on: tuple[type[BaseException], ...]
+    on_timeout: Literal["in_doubt", "failed"]
+    compare: bool
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StepTerms:
+    """As `Terms`, with its defaults. Raises `InvalidInput` for what makes no sense."""
+
+    attempts: int = field(default=1, validator=count())
+    backoff_s: float = field(default=1.0, validator=seconds(zero=True))
+    backoff_limit_s: float = field(default=60.0, validator=seconds(zero=True))
+    timeout_s: float | None = field(default=None, validator=_optional_seconds)
+    retry_on: tuple[type[BaseException], ...] = (Exception,)
+    on_timeout: Literal["in_doubt", "failed"] = "in_doubt"
+    compare: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        """Raises `InvalidInput`."""
+        if self.on_timeout not in ("in_doubt", "failed"):
+            raise InvalidInput(detail=f"a timeout is in_doubt or failed, not {self.on_timeout!r}", field="on_timeout")
+
+    def backoff(self, attempt: int) -> float:
+        """Seconds between a failed attempt and the next."""
+        return float(min(self.backoff_s * 2.0 ** min(attempt - 1, 60), self.backoff_limit_s))
+
+
+DEFAULT_TERMS: Final = StepTerms()
+
+
+def read_terms(given: Terms) -> StepTerms:
+    """The terms of a step, with the defaults of those that are not given. Raises `InvalidInput`."""
+    try:
+        return StepTerms(**given) if given else DEFAULT_TERMS
+    except TypeError as exc:
+        raise InvalidInput(detail=str(exc), field="terms") from exc
+
+
+def fails_step(error: BaseException) -> bool:
+    """Whether what a step raised is its failure; else it ends more than the step: the run, or the process (design §19)."""
+    return not any(issubclass(type(each), PASSES) for each in leaves(error))
+
+
+def tries_again(error: BaseException, attempt: int, terms: StepTerms) -> bool:
+    """Whether a step is tried again after this attempt: never after what another attempt would meet again."""
+    if attempt >= terms.attempts:
+        return False
+    kinds = [type(each) for each in leaves(error)]
+    return not any(issubclass(kind, LAST) for kind in kinds) and all(issubclass(kind, terms.retry_on) for kind in kinds)
