@@ -8,8 +8,8 @@ written. `ReadFailed` means that something is there but cannot be given. What st
 failed read nor damage). What stands directly under `Error` is a call that should not have been
 made.
 
-`retryable` on a class says: the same call, unchanged, may succeed later, without anybody repairing,
-deciding or rebuilding anything. A conflict that needs a reload first is therefore not retryable.
+`retryable` on a class says: the same call, unchanged, may succeed later, with nothing repaired,
+decided or rebuilt before. A conflict that needs a reload first is therefore not retryable.
 
     Error (abstract)
     ├── StoreError (abstract)
@@ -77,64 +77,6 @@ from typing import TYPE_CHECKING, ClassVar, dataclass_transform, final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "CannotOpen",
-    "Closed",
-    "Contended",
-    "ContinuityViolation",
-    "Corrupt",
-    "CounterOverflow",
-    "CursorConflict",
-    "DiskFull",
-    "DuplicateReceipt",
-    "Error",
-    "FactConflict",
-    "FeedGap",
-    "HeadRevisionConflict",
-    "IdempotencyConflict",
-    "InboxFull",
-    "Internal",
-    "InvalidInput",
-    "InvalidSnapshot",
-    "InvalidTransition",
-    "KindMismatch",
-    "LimitReached",
-    "NetworkFileSystem",
-    "NoThread",
-    "NodeConflict",
-    "NotADatabase",
-    "NotAccepting",
-    "NotFound",
-    "OlderVersion",
-    "OperationRejected",
-    "PayloadTooLarge",
-    "QueuedWorkClaimExpired",
-    "ReadFailed",
-    "ReceiptConflict",
-    "RunEnded",
-    "RuntimeDestroyed",
-    "RuntimeOwned",
-    "SchemaMismatch",
-    "SessionBindingMismatch",
-    "SessionKeyMismatch",
-    "SnapshotSuperseded",
-    "StaleFence",
-    "StateConflict",
-    "StepFailed",
-    "StepMismatch",
-    "StoreBroken",
-    "StoreError",
-    "StoreLocked",
-    "TranscriptRevisionConflict",
-    "TurnCommitConflict",
-    "UnknownKind",
-    "UnsafeSqlite",
-    "Unsupported",
-    "UnsupportedReadScope",
-    "WeakDurability",
-    "WriteFailed",
-]
-
 
 @dataclass_transform(kw_only_default=True)
 class Error(Exception):
@@ -145,11 +87,11 @@ class Error(Exception):
     notes, and drop traceback and cause, as those of every exception do.
 
     Attributes:
-        retryable: The same call, unchanged, may succeed later. Concrete classes alone have it.
+        retryable: The same call, unchanged, may succeed later.
         message: The text for people, a format string over the fields. Concrete classes alone have it.
     """
 
-    retryable: ClassVar[bool]
+    retryable: ClassVar[bool] = False
     message: ClassVar[str]
     __signature__: ClassVar[Signature]
 
@@ -160,7 +102,7 @@ class Error(Exception):
             TypeError: The class is abstract, a field is missing, or there is no such field.
         """
         kind = type(self)
-        if not hasattr(kind, "retryable"):
+        if not hasattr(kind, "message"):
             text = f"{kind.__name__} is abstract; raise one of the classes below it"
             raise TypeError(text)
         bound = signature(kind).bind(**fields)
@@ -210,7 +152,7 @@ class StoreError(Error):
 class WriteFailed(StoreError):
     """A commit was refused or failed, and nothing of it was written. Abstract.
 
-    Its neighbours in the same group may well have landed. An outcome that nobody knows is never
+    Its neighbours in the same group may well have landed. An outcome that cannot be known is never
     this, but `StoreBroken` with `in_doubt`.
     """
 
@@ -235,9 +177,7 @@ class SessionKeyMismatch(WriteFailed):
     Fields: the session of the key (expected) and that of the snapshot (actual).
     """
 
-    retryable = False
     message = "the snapshot belongs to session {actual!r}, not to {expected!r}; store it under its own session"
-
     expected: str
     actual: str
 
@@ -252,9 +192,7 @@ class SessionBindingMismatch(WriteFailed):
     Fields: the session that is bound, None where none is, and the one that was to be touched.
     """
 
-    retryable = False
     message = "session {attempted!r} belongs elsewhere and the one bound here is {bound!r}; bind another one"
-
     bound: str | None
     attempted: str
 
@@ -263,18 +201,16 @@ class SessionBindingMismatch(WriteFailed):
 class TranscriptRevisionConflict(WriteFailed):
     """A rewrite started from a transcript revision that is no longer the stored one.
 
-    Somebody else wrote first. Load the snapshot and rewrite that. `HeadRevisionConflict` is the same event for the
+    Another writer came first. Load the snapshot and rewrite that. `HeadRevisionConflict` is the same event for the
     node graph, whose revision is an integer.
 
     Fields: the revision the rewrite started from and the stored one, None when none is.
     """
 
-    retryable = False
     message = (
         "the rewrite starts from revision {expected!r} but the stored one is {actual!r}; load the snapshot "
         "and rewrite that"
     )
-
     expected: str
     actual: str | None
 
@@ -289,17 +225,15 @@ class SnapshotSuperseded(WriteFailed):
     Fields: the runtime whose stored conversation is ahead.
     """
 
-    retryable = False
     message = (
         "the stored conversation of runtime {runtime_id!r} is ahead of this snapshot; load it and go on from there"
     )
-
     runtime_id: str
 
 
 @final
 class ContinuityViolation(WriteFailed):
-    """The snapshot does not continue the stored conversation: it is shorter or tells another story.
+    """The snapshot does not continue the stored conversation: it is shorter, or another story.
 
     The caller's side: append to what is stored, or say replace or rewrite where that is meant. `SnapshotSuperseded`
     is an older copy of the same story.
@@ -307,19 +241,17 @@ class ContinuityViolation(WriteFailed):
     Fields: the runtime and where the two histories part.
     """
 
-    retryable = False
     message = (
         "the snapshot does not continue the conversation of runtime {runtime_id!r}: {detail}; append to what "
         "is stored or replace it explicitly"
     )
-
     runtime_id: str
     detail: str
 
 
 @final
 class InvalidSnapshot(WriteFailed):
-    """The given bytes are no snapshot envelope, or one that contradicts itself.
+    """The given bytes are not a snapshot envelope, or contradict themselves.
 
     The caller's side: encode it with the envelope. Bytes that were already stored and cannot be decoded are
     `Corrupt`.
@@ -327,9 +259,7 @@ class InvalidSnapshot(WriteFailed):
     Fields: what is wrong with the bytes.
     """
 
-    retryable = False
     message = "the bytes are not a valid session snapshot: {detail}; encode it as an envelope"
-
     detail: str
 
 
@@ -337,15 +267,13 @@ class InvalidSnapshot(WriteFailed):
 class HeadRevisionConflict(WriteFailed):
     """The commit expected another head revision of the session than the stored one.
 
-    Somebody else moved the head. Not retryable as it stands: load the session, build the commit again on its head,
+    Another writer moved the head. Not retryable as it stands: load the session, build the commit again on its head,
     and send that. `TurnCommitConflict` is about a turn's stamp, not the head.
 
     Fields: the session, the revision the commit was built on and the stored one.
     """
 
-    retryable = False
     message = "session {session_id!r} is at head revision {actual}, not {expected}; load it and build the commit again"
-
     session_id: str
     expected: int
     actual: int
@@ -355,15 +283,11 @@ class HeadRevisionConflict(WriteFailed):
 class TurnCommitConflict(WriteFailed):
     """The turn was committed before, with other content.
 
-    The caller's side: one turn id stands for one content. Use a new turn id for new content. The same content is no
+    The caller's side: one turn id stands for one content. Use a new turn id for new content. The same content is not an
     error and returns the first result. `IdempotencyConflict` is its twin for inputs.
-
-    Fields: the session and the turn.
     """
 
-    retryable = False
     message = "turn {turn_id!r} of session {session_id!r} was committed with other content; use a new turn id"
-
     session_id: str
     turn_id: str
 
@@ -379,9 +303,7 @@ class NodeConflict(WriteFailed):
     Fields: the session, the node and which of the two it was.
     """
 
-    retryable = False
     message = "node {node_id!r} of session {session_id!r}: {detail}; choose another id, or move the head first"
-
     session_id: str
     node_id: str
     detail: str
@@ -400,12 +322,10 @@ class DuplicateReceipt(WriteFailed):
     Fields: the key of the stored receipt.
     """
 
-    retryable = False
     message = (
         "run {run_id!r} of runtime {runtime_id!r} already has receipt {sequence}; load the stored one instead"
         " of writing it again"
     )
-
     runtime_id: str
     run_id: str
     sequence: int
@@ -421,11 +341,9 @@ class ReceiptConflict(WriteFailed):
     Fields: the run and the field that contradicts.
     """
 
-    retryable = False
     message = (
         "the receipt for run {run_id!r} of runtime {runtime_id!r} is wrong: {detail}; derive it from what is committed"
     )
-
     runtime_id: str
     run_id: str
     detail: str
@@ -444,11 +362,9 @@ class QueuedWorkClaimExpired(WriteFailed):
     Fields: the session and the claim that no longer holds.
     """
 
-    retryable = False
     message = (
         "claim {claim_id!r} on queued work of session {session_id!r} no longer holds; stop this work and claim again"
     )
-
     session_id: str
     claim_id: str
 
@@ -457,15 +373,13 @@ class QueuedWorkClaimExpired(WriteFailed):
 class CursorConflict(WriteFailed):
     """An append expected the stream to end elsewhere.
 
-    Somebody else appended first. Read the tail, then append at the new cursor. `HeadRevisionConflict` is the same
+    Another writer appended first. Read the tail, then append at the new cursor. `HeadRevisionConflict` is the same
     event for a session.
 
     Fields: the stream, the cursor the append expected and the stored one.
     """
 
-    retryable = False
     message = "stream {stream!r} is at cursor {actual}, not {expected}; read what was added and append after it"
-
     stream: str
     expected: int
     actual: int
@@ -475,20 +389,19 @@ class CursorConflict(WriteFailed):
 class StateConflict(WriteFailed):
     """A write of a runtime's own state expected another revision of it.
 
-    Somebody else wrote first: a run, or another caller. Read the state with `Supervisor.execution_state`, decide again, and
+    Another writer came first: a run, or another caller. Read the state with `Supervisor.execution_state`, decide again, and
     write under its revision. `CursorConflict` is the same event for a stream.
 
     Fields: the runtime, the revision the write expected and the stored one.
     """
 
-    retryable = False
     message = "the state of runtime {runtime_id!r} is at revision {actual}, not {expected}; read it and write again"
-
     runtime_id: str
     expected: int
     actual: int
 
 
+@final
 class FactConflict(WriteFailed):
     """The hash of a fact is that of another value already.
 
@@ -498,9 +411,7 @@ class FactConflict(WriteFailed):
     Fields: the hash; bytes in hex.
     """
 
-    retryable = False
     message = "the hash {hash!r} is that of another fact; compute hashes over the content"
-
     hash: str
 
 
@@ -508,15 +419,11 @@ class FactConflict(WriteFailed):
 class CounterOverflow(WriteFailed):
     """A stored counter is at its last value and would wrap.
 
-    Nobody's mistake and not to be waited out: a wrapped token or sequence would let old writers in again, so the
+    No caller's mistake, and not to be waited out: a wrapped token or sequence would let old writers in again, so the
     store refuses for good. Move to a new store. `LimitReached` is a limit that may be raised.
-
-    Fields: the counter.
     """
 
-    retryable = False
     message = "the counter {counter!r} is exhausted and never wraps; move to a new store"
-
     counter: str
 
 
@@ -527,15 +434,11 @@ class CounterOverflow(WriteFailed):
 class IdempotencyConflict(WriteFailed):
     """The idempotency key was used before in this runtime, with another payload.
 
-    The caller's side: one key stands for one message. Use a new key. The same payload is no error and returns the
+    The caller's side: one key stands for one message. Use a new key. The same payload is not an error and returns the
     first ticket. `TurnCommitConflict` is its twin for turns.
-
-    Fields: the runtime and the key.
     """
 
-    retryable = False
     message = "idempotency key {key!r} of runtime {runtime_id!r} was used with another payload; use a new key"
-
     runtime_id: str
     key: str
 
@@ -552,12 +455,10 @@ class StaleFence(WriteFailed):
     None stands for no token: never minted (expected), or not presented (actual).
     """
 
-    retryable = False
     message = (
         "runtime {runtime_id!r} is written under fence token {expected}, not {actual}; stop writing, another "
         "owner or life has begun"
     )
-
     runtime_id: str
     expected: int | None
     actual: int | None
@@ -567,7 +468,7 @@ class StaleFence(WriteFailed):
 class RuntimeOwned(WriteFailed):
     """Another living host owns the runtime.
 
-    Nobody's mistake. Wait until it lets go (`spawn(..., wait=True)`) or ask that host. `StoreLocked` is about the
+    No caller's mistake. Wait until it lets go (`spawn(..., wait=True)`) or ask that host. `StoreLocked` is about the
     whole file, `StaleFence` about a writer that was replaced.
 
     Fields: the runtime and the host that owns it.
@@ -575,7 +476,6 @@ class RuntimeOwned(WriteFailed):
 
     retryable = True
     message = "runtime {runtime_id!r} is owned by host {holder!r}; wait or ask that host"
-
     runtime_id: str
     holder: str
 
@@ -585,13 +485,9 @@ class RuntimeDestroyed(WriteFailed):
     """The runtime was destroyed, and its id never comes back.
 
     The caller's side: use another id. `NotFound` is an id that never was, `NotAccepting` a state that may end.
-
-    Fields: the runtime.
     """
 
-    retryable = False
     message = "runtime {runtime_id!r} was destroyed and its id never comes back; use another id"
-
     runtime_id: str
 
 
@@ -605,9 +501,7 @@ class KindMismatch(WriteFailed):
     Fields: the runtime, its stored kind and the one given.
     """
 
-    retryable = False
     message = "runtime {runtime_id!r} is of kind {stored!r}, not {given!r}; use the stored kind or another id"
-
     runtime_id: str
     stored: str
     given: str
@@ -617,19 +511,17 @@ class KindMismatch(WriteFailed):
 class OlderVersion(WriteFailed):
     """A younger version of the behaviour has recorded the run of this runtime: what it recorded, an older one cannot read.
 
-    Nobody's mistake where a deploy is rolled out or back. A host that has the version takes the runtime over;
+    No caller's mistake where a deploy is rolled out or back. A host that has the version takes the runtime over;
     `resume(version=...)` moves the run, also back. `StepMismatch` is a behaviour that does something else than is
     recorded; `KindMismatch` is another kind of behaviour.
 
     Fields: the runtime, the version that its run stands at, and those that the host has.
     """
 
-    retryable = False
     message = (
         "the run of runtime {runtime_id!r} was recorded by version {recorded!r}, and this host has older ones alone: "
         "{offered}; resume(version=...) moves it"
     )
-
     runtime_id: str
     recorded: str
     offered: str
@@ -645,11 +537,9 @@ class InvalidTransition(WriteFailed):
     Fields: the runtime, the state it (or its input) is in and the event that was refused.
     """
 
-    retryable = False
     message = (
         "{event!s} is not possible for {runtime_id!r} while it is {state!s}; nothing changed, look at its state first"
     )
-
     runtime_id: str
     state: str
     event: str
@@ -665,9 +555,7 @@ class NotAccepting(WriteFailed):
     Fields: the runtime and its state.
     """
 
-    retryable = False
     message = "runtime {runtime_id!r} is {state!s} and takes no new input; reset, recycle or spawn it first"
-
     runtime_id: str
     state: str
 
@@ -685,9 +573,7 @@ class PayloadTooLarge(WriteFailed):
     Fields: both sizes in bytes.
     """
 
-    retryable = False
     message = "the payload has {size} bytes and the limit is {limit}; send a reference or raise the limit"
-
     size: int
     limit: int
 
@@ -696,7 +582,7 @@ class PayloadTooLarge(WriteFailed):
 class InboxFull(WriteFailed):
     """The runtime has as many unfinished inputs as it may have.
 
-    Nobody's mistake: it works slower than it is written to. Wait until it has worked some off. `LimitReached` does
+    No caller's mistake: it works slower than it is written to. Wait until it has worked some off. `LimitReached` does
     not pass by itself.
 
     Fields: the runtime and its limit of unfinished inputs.
@@ -704,7 +590,6 @@ class InboxFull(WriteFailed):
 
     retryable = True
     message = "the inbox of runtime {runtime_id!r} holds {limit} unfinished inputs; wait until some are finished"
-
     runtime_id: str
     limit: int
 
@@ -718,9 +603,7 @@ class LimitReached(WriteFailed):
     Fields: the limit and its value.
     """
 
-    retryable = False
     message = "the limit of {limit} {what} is reached; do less at once or raise the limit"
-
     what: str
     limit: int
 
@@ -735,9 +618,7 @@ class OperationRejected(WriteFailed):
     Fields: the operation and why it was refused.
     """
 
-    retryable = False
     message = "operation {operation_id!r} refused the action: {detail}; look at its status first"
-
     operation_id: str
     detail: str
 
@@ -761,7 +642,7 @@ class DiskFull(WriteFailed):
 class Contended(WriteFailed):
     """Another process held the write lock longer than this one was willing to wait.
 
-    Nobody's mistake, and nothing was written: send the same commit again. `StoreLocked` is a lock that is held for
+    No caller's mistake, and nothing was written: send the same commit again. `StoreLocked` is a lock that is held for
     as long as a host lives.
 
     Fields: which lock was waited for, and for how long.
@@ -769,7 +650,6 @@ class Contended(WriteFailed):
 
     retryable = True
     message = "the store was busy and nothing was written: {detail}; retry"
-
     detail: str
 
 
@@ -786,9 +666,7 @@ class Corrupt(ReadFailed):
     Fields: the sort of record, its key and what is wrong; never its content.
     """
 
-    retryable = False
     message = "the stored {record} {key!r} is damaged: {detail}; repair it or restore a backup"
-
     record: str
     key: str
     detail: str
@@ -804,9 +682,7 @@ class SchemaMismatch(ReadFailed):
     Fields: the record, the version this library reads and the stored one, None when none is.
     """
 
-    retryable = False
     message = "{what} has version {actual} and this release reads {expected}; use a release that fits the file"
-
     what: str
     expected: int | str
     actual: int | str | None
@@ -817,13 +693,9 @@ class UnsupportedReadScope(ReadFailed):
     """The store cannot read a session in the scope that was asked for.
 
     The caller's side: ask for another scope. `Unsupported` is a whole verb that is not there.
-
-    Fields: the scope.
     """
 
-    retryable = False
     message = "the read scope {scope!r} is not supported; ask for another one"
-
     scope: str
 
 
@@ -831,15 +703,13 @@ class UnsupportedReadScope(ReadFailed):
 class FeedGap(ReadFailed):
     """The completion feed no longer holds the entries after the requested cursor.
 
-    The reader fell behind the feed's window. Read the operations themselves, then follow the feed from its oldest
+    The reader was slower than the feed. Read the operations themselves, then follow the feed from its oldest
     entry. `NotFound` is a feed that is not there.
 
     Fields: the requested cursor and the oldest sequence that is still there.
     """
 
-    retryable = False
     message = "the feed after {requested} is gone and starts at {oldest}; read the operations and follow on from there"
-
     requested: int
     oldest: int
 
@@ -851,15 +721,13 @@ class FeedGap(ReadFailed):
 class NotFound(StoreError):
     """Nothing with this key is stored.
 
-    A plain answer, and nobody's mistake by itself. `Corrupt` is something that is there and cannot be read;
+    A plain answer, and by itself no mistake. `Corrupt` is something that is there and cannot be read;
     `RuntimeDestroyed` a runtime that was there.
 
     Fields: the sort of thing and the key that was looked up.
     """
 
-    retryable = False
     message = "there is no {what} {key!r}; check the key"
-
     what: str
     key: str
 
@@ -874,9 +742,7 @@ class Unsupported(StoreError):
     Fields: what is not supported.
     """
 
-    retryable = False
     message = "{what} is not supported here; choose another way"
-
     what: str
 
 
@@ -890,9 +756,7 @@ class Internal(StoreError):
     Fields: which rule was broken.
     """
 
-    retryable = False
     message = "a defect in tenure: {detail}; please report it"
-
     detail: str
 
 
@@ -907,10 +771,7 @@ class StoreBroken(StoreError):
     Fields: the group whose outcome is the commit's, None when no group had taken it.
     """
 
-    retryable = False
-
     message = "the store of incarnation {incarnation!r} is broken: {detail}; reopen it, {outcome}"
-
     incarnation: str
     group: int | None
     in_doubt: bool
@@ -925,7 +786,7 @@ class StoreBroken(StoreError):
 class StoreLocked(StoreError):
     """Another host has the store open in a way that leaves no room for this one.
 
-    Nobody's mistake: close the other host, or open again when it has ended. `Contended` is a lock of moments in an
+    No caller's mistake: close the other host, or open again when it has ended. `Contended` is a lock of moments in an
     open store, `RuntimeOwned` is one runtime.
 
     Fields: the file and the host that has it, as far as that is known.
@@ -933,7 +794,6 @@ class StoreLocked(StoreError):
 
     retryable = True
     message = "the store {path!r} is in use by {holder!r}; close that host first"
-
     path: str
     holder: str
 
@@ -943,14 +803,12 @@ class CannotOpen(StoreError):
     """The system does not let the file be opened: a missing folder, no permission, a read-only disk.
 
     The installation's side: nothing was touched. Correct the path or its permissions. `NotADatabase` is a file that
-    was opened and is not ours, `StoreLocked` one that somebody else has.
+    was opened and is not ours, `StoreLocked` one that another host has.
 
     Fields: the file and what stands in the way.
     """
 
-    retryable = False
     message = "{path!r} cannot be opened: {detail}; correct the path or its permissions"
-
     path: str
     detail: str
 
@@ -968,13 +826,12 @@ class NoThread(StoreError):
 
     retryable = True
     message = "no thread could be started for {what}, and nothing happened; retry, or raise the limit of threads"
-
     what: str
 
 
 @final
 class NotADatabase(StoreError):
-    """The file is no database, or one that this library did not make.
+    """The file is not a database, or one that this library did not make.
 
     The caller's side: check the path. `SchemaMismatch` is a file of ours in another version, `Corrupt` a file of
     ours that is damaged.
@@ -982,9 +839,7 @@ class NotADatabase(StoreError):
     Fields: the file and what was found in it.
     """
 
-    retryable = False
     message = "{path!r} is not a tenure store: {detail}; check the path"
-
     path: str
     detail: str
 
@@ -999,9 +854,7 @@ class WeakDurability(StoreError):
     Fields: the durability class asked for and the one that can be given.
     """
 
-    retryable = False
     message = "durability {asked!s} was asked for and only {given!s} can be given; ask for less or move the file"
-
     asked: str
     given: str
 
@@ -1015,9 +868,7 @@ class UnsafeSqlite(StoreError):
     Fields: the version found.
     """
 
-    retryable = False
     message = "SQLite {version} is not safe for this store; install a newer one"
-
     version: str
 
 
@@ -1031,9 +882,7 @@ class NetworkFileSystem(StoreError):
     Fields: the path and the kind of its file system.
     """
 
-    retryable = False
     message = "{path!r} is on a network file system ({kind}); use a local disk or PostgreSQL"
-
     path: str
     kind: str
 
@@ -1051,10 +900,7 @@ class InvalidInput(Error):
     Fields: what is wrong, and with which argument where it is one.
     """
 
-    retryable = False
-
     message = "{where} is not valid: {detail}; correct it and call again"
-
     detail: str
     field: str | None = None
 
@@ -1069,13 +915,9 @@ class UnknownKind(Error):
 
     The host's side: give the supervisor a behaviour of that name. `KindMismatch` is a kind that is known and is not
     this runtime's.
-
-    Fields: the kind.
     """
 
-    retryable = False
     message = "no behaviour is registered for kind {kind!r}; pass one to the supervisor"
-
     kind: str
 
 
@@ -1090,12 +932,10 @@ class StepMismatch(Error):
     Fields: the run, the step or checkpoint, and both sides; None where a side has nothing.
     """
 
-    retryable = False
     message = (
         "run {run_id!r} of runtime {runtime_id!r} did {given!r} at {name!r} where {recorded!r} is recorded; "
         "make the behaviour deterministic or resume with restart_run=True"
     )
-
     runtime_id: str
     run_id: str
     name: str
@@ -1109,13 +949,9 @@ class RunEnded(Error):
 
     The behaviour's side: some task outlived it. Let all work end before the behaviour does. `Closed` is a whole
     supervisor, store or channel that has ended.
-
-    Fields: the run.
     """
 
-    retryable = False
     message = "run {run_id!r} has ended and can no longer be used; finish all work inside it"
-
     run_id: str
 
 
@@ -1129,9 +965,7 @@ class StepFailed(Error):
     Fields: the step and what it raised.
     """
 
-    retryable = False
     message = "step {name!r} of run {run_id!r} failed: {detail}; handle it or let the run fail"
-
     run_id: str
     name: str
     detail: str
@@ -1143,11 +977,7 @@ class Closed(Error):
 
     Not a failure: everything acknowledged is on disk. Open it again, then ask again. `StoreBroken` is an end out of
     order.
-
-    Fields: what is closed.
     """
 
-    retryable = False
     message = "the {what} is closed; open it again first"
-
     what: str
