@@ -30,6 +30,7 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import find_holding
 from tenure.persistence.facets.records.versions import RunLeft
+from tenure.persistence.facets.runs.deadlines import DropLateRun
 from tenure.persistence.facets.runs.runs import (
     NothingBegun,
     RunBegun,
@@ -145,9 +146,9 @@ class RuntimeActor(Published):
         """Mark the runtime held, or resume it with None, after other changes of the same commit."""
         await self._in_turn(partial(self._hold, reason, detail, first))
 
-    async def cancel_run(self, change: Change) -> bool:
-        """End the current run and abandon its batch, by a change that answers as `DropRun`. Returns whether there was one."""
-        return await self._in_turn(partial(self._cancel_run, change))
+    async def drop_run(self, change: Change, reason: AbandonReason) -> tuple[InputId, ...]:
+        """End the current run and abandon its batch, by a change that answers as `DropRun`. Returns what was abandoned."""
+        return await self._in_turn(partial(self._drop_run, change, reason))
 
     async def cancel_input(self, input_id: InputId, change: Change) -> bool:
         """Abandon one queued input, by a change that answers as `CancelInput`.
@@ -316,16 +317,18 @@ class RuntimeActor(Published):
         hold = Hold(runtime_id=self.facts.runtime_id, reason=reason, detail=detail)
         await self.channel.commit(*first, hold, on_settled=once_landed(publish))
 
-    async def _cancel_run(self, change: Change) -> bool:
+    async def _drop_run(self, change: Change, reason: AbandonReason) -> tuple[InputId, ...]:
         def publish(answers: tuple[Any, ...]) -> None:
+            if isinstance(change, DropLateRun) and not answers[0]:
+                return  # it goes on
             if self.facts.standing.state is RuntimeState.RUNNING:
                 self.publish_run(LifecycleEvent.CANCEL_RUN)
             self.facts.not_before = None
             self.worker.stop()
-            self.listener.abandoned(self.facts.runtime_id, answers[0], AbandonReason.CANCELLED)
+            self.listener.abandoned(self.facts.runtime_id, answers[0], reason)
 
-        result = await self.channel.commit(change, on_settled=once_landed(publish))
-        return bool(result.values[0])
+        answers = (await self.channel.commit(change, on_settled=once_landed(publish))).values
+        return tuple(answers[0])
 
     async def _cancel_input(self, input_id: InputId, change: Change) -> bool:
         def publish(answers: tuple[Any, ...]) -> None:

@@ -25,6 +25,7 @@ from tenure.persistence.facets.ownership import (
 from tenure.persistence.facets.records import versions
 from tenure.persistence.facets.runs import (
     dead_letters,
+    deadlines,
     entries,
     interrupted,
     restarting,
@@ -90,6 +91,7 @@ class EveryCommit:
             await story.runtimes_begin()
             await story.runs_of_every_kind()
             await story.runs_that_end_badly()
+            await story.late_inputs()
             await story.lives_and_owners()
             await story.policies()
         # Closed in order; the next host finds its rows.
@@ -213,6 +215,23 @@ class Story(Words):
         await self._write(runs.DropRun(runtime_id=id_of("bob"), reason=AbandonReason.CANCELLED))
         unwanted = await self._accept("bob", "unwanted")
         await self._write(inputs.CancelInput(runtime_id=id_of("bob"), input_id=unwanted))
+
+    async def late_inputs(self) -> None:
+        """One that waits, a member of a batch, and all that a run has, past their deadlines."""
+        await self._own("lea")
+        await self._accept("lea", "never begun", deadline_s=1)
+        await trio.sleep(2)
+        await self._write(deadlines.ExpireInputs(runtime_id=id_of("lea")))
+        await self._accept("lea", "a member", deadline_s=1)
+        await self._accept("lea", "the other", deadline_s=3)
+        run_id = await self._begin("lea", batch=2)
+        await trio.sleep(2)
+        await self._write(
+            deadlines.ExpireMembers(runtime_id=id_of("lea"), run_id=run_id),
+            self._receipt("lea", run_id, RunApplyBoundary.RUN_CHECKPOINT),
+        )
+        await trio.sleep(2)
+        await self._write(deadlines.DropLateRun(runtime_id=id_of("lea")))
 
     async def lives_and_owners(self) -> None:
         """Held and resumed, reset, released and taken again, stopped, destroyed; leases."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from tenure.persistence.facets.inbox import (
     input_records,
     inputs,
 )
-from tenure.persistence.facets.runs import dead_letters
+from tenure.persistence.facets.runs import dead_letters, deadlines
+from tenure.persistence.facets.runs.deadlines import LATE
 from tenure.persistence.model.inputs.phases import is_terminal
-from tenure.persistence.model.values import InputPhase
+from tenure.persistence.model.values import InputId, InputPhase
 
 from .facet import (
     FacetProof,
@@ -124,6 +126,28 @@ def check_dropped(rows: Rows) -> None:
         assert there, f"the send {input_id} was retried and is not with {target}"
 
 
+def expired(
+    change: deadlines.ExpireInputs | deadlines.ExpireMembers | deadlines.DropLateRun, answer: Sequence[InputId]
+) -> Promised:
+    """They are abandoned for their deadlines."""
+    return [("late", (change.runtime_id, each)) for each in answer]
+
+
+def check_expired(rows: Rows) -> None:
+    """What was late stays abandoned; nothing is late that had no deadline, or not yet."""
+    for runtime_id, input_id in rows.history.acknowledged("late"):
+        stored = rows.of(
+            "SELECT phase, reason FROM inputs JOIN runtimes USING (runtime) WHERE runtime_id = ? AND input_id = ?",
+            runtime_id,
+            input_id,
+        )
+        assert stored == [("abandoned", LATE)], f"input {input_id} of {runtime_id} was late: {stored}"
+    rows.none(
+        "SELECT input_id FROM inputs WHERE reason = 'deadline_exceeded' AND (deadline IS NULL OR deadline > finished_at)",
+        "an input was abandoned before its deadline",
+    )
+
+
 def persisted(change: input_records.PersistInputs, _answer: None) -> Promised:
     """What ended so stays so."""
     return [
@@ -140,5 +164,14 @@ PROOFS: Final = (
         name="dead_letters",
         promises={dead_letters.RetryDeadLetter: retried, dead_letters.DropDeadLetter: dropped},
         check=check_dropped,
+    ),
+    FacetProof(
+        name="deadlines",
+        promises={
+            deadlines.ExpireInputs: expired,
+            deadlines.ExpireMembers: expired,
+            deadlines.DropLateRun: expired,
+        },
+        check=check_expired,
     ),
 )

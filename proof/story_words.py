@@ -83,7 +83,13 @@ class Words:
         self._tokens[name] = owned.fence_token
 
     async def _accept(
-        self, name: str, text: str, key: str | None = None, lane: Lane = Lane.QUEUE, kind: str | None = None
+        self,
+        name: str,
+        text: str,
+        key: str | None = None,
+        lane: Lane = Lane.QUEUE,
+        kind: str | None = None,
+        deadline_s: float | None = None,
     ) -> InputId:
         payload = text.encode()
         newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self._new_id()))
@@ -95,6 +101,7 @@ class Words:
             payload=payload,
             payload_digest=hashlib.sha256(payload).digest(),
             newcomer=newcomer,
+            deadline_s=deadline_s,
         )
         (accepted,) = await self._write(change)
         input_id: InputId = accepted.input_id

@@ -25,6 +25,7 @@ from .fleet.news import News
 from .fleet.requests import Requests
 from .hosting.actors import Actors
 from .hosting.bell import Bell
+from .hosting.deadlines import Deadlines
 from .hosting.hearing import Hearing
 from .hosting.mending import Mending
 from .hosting.owned import Owned
@@ -100,6 +101,7 @@ class Host:
             mending=self.mending,
             tasks=self.tasks,
         )
+        self.deadlines = Deadlines(store, self.owned, self.actors, publishing, self.mending, self.log)
         self.watch = HostWatch(
             store=store,
             owned=self.owned,
@@ -108,6 +110,7 @@ class Host:
             news=self.news,
             doubts=self._doubts,
             mending=self.mending,
+            deadlines=self.deadlines,
             tasks=self.tasks,
             log=self.log,
         )
@@ -126,6 +129,8 @@ class Host:
         self._step_executor.close()
 
     def _arrived(self, change: AcceptInput, accepted: AcceptedInput) -> None:
+        if change.deadline_s is not None:
+            self.deadlines.hear()
         if not self.owned.owns(change.runtime_id):
             self.news.stir()  # its ticket waits for what another host writes
         if accepted.phase is InputPhase.QUEUED and not accepted.deduplicated:

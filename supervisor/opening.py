@@ -79,6 +79,7 @@ async def open_supervisor(
                 tasks = host.tasks
                 tasks.start_soon(partial(_watch_store, host))
                 tasks.start_soon(host.actors.passivate_idle)
+                tasks.start_soon(host.deadlines.watch)
                 try:
                     with body:
                         await register_versions(store, known.versions)

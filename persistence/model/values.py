@@ -143,6 +143,7 @@ class AbandonReason(StrEnum):
     CANCELLED = "cancelled"
     MAX_ATTEMPTS_EXHAUSTED = "max_attempts_exhausted"
     REJECTED = "rejected"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
 
 
 @final

@@ -37,6 +37,7 @@ _INPUT: Final[Types] = (
     int,
     OPTIONAL_INT,
     NUMBER,
+    OPTIONAL_NUMBER,
     OPTIONAL_TEXT,
     OPTIONAL_BYTES,
     OPTIONAL_TEXT,
@@ -74,6 +75,7 @@ class InboxLine:
         attempts: How many runs over it failed.
         size: Bytes of its payload.
         created_at: When it was accepted, unix seconds.
+        deadline_at: When it is abandoned unless it is done, unix seconds, or None.
         error: The last error of a run over it, or None.
         payload: Encoded.
         reason: Why it was abandoned, or None.
@@ -92,6 +94,7 @@ class InboxLine:
     attempts: int
     size: int | None
     created_at: float
+    deadline_at: float | None
     error: str | None
     payload: bytes | None = field(repr=False)
     reason: str | None

@@ -10,6 +10,7 @@ from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.commits.commit import CommitResult
 from tenure.persistence.facets.inbox.inputs import AcceptedInput
 from tenure.persistence.facets.inbox.receipts import MintReceipt
+from tenure.persistence.facets.runs.deadlines import LATE, ExpireMembers
 from tenure.persistence.facets.runs.results import AnswerInput
 from tenure.persistence.facets.runs.runs import ConsumeInput, InputEnded, RejectInput
 from tenure.persistence.facets.runs.sends import Send, Sent
@@ -86,6 +87,9 @@ class Publishing:
                 self._wake(value.target)
             else:
                 self._log.send_refused(actor.facts.runtime_id, value.target, value.refused)
+        for _, late in result.of_kind(ExpireMembers):
+            self.abandoned(actor.facts.runtime_id, late, LATE)
+            self._log.dead(actor.facts.runtime_id, late, LATE, None)
         ended: list[InputEnded] = [
             value for kind in (ConsumeInput, AnswerInput, RejectInput) for _, value in result.of_kind(kind)
         ]

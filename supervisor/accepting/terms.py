@@ -19,6 +19,7 @@ from tenure.persistence.model.inputs.policies import (
     PolicyDecision,
     Routing,
 )
+from tenure.persistence.model.numbers import check_seconds
 from tenure.persistence.model.values import (
     InputId,
     Lane,
@@ -44,6 +45,9 @@ class AcceptTerms(TypedDict, total=False):
             ``steer``), `consume_point` (``on_run_complete``, or ``on_accept`` for an input that no run sees), and the two
             marks for readers, `record_transcript` and `emit_operator_content`. Nothing else of it can be chosen here.
         correlation_id: What it answers; stored and shown. 1 to 500 characters.
+        deadline_s: Seconds from its accept after which it is abandoned with ``deadline_exceeded`` unless it is done. One that
+            waits is abandoned then; a member of a batch at the next boundary of its run; where it is all that is left of its
+            batch, the run is cancelled. A known key keeps the deadline of the first.
     """
 
     idempotency_key: str | None
@@ -52,9 +56,10 @@ class AcceptTerms(TypedDict, total=False):
     durability: InputDurability | str
     policy: PolicyDecision | None
     correlation_id: str | None
+    deadline_s: float | None
 
 
-def accept_change(
+def accept_change(  # noqa: PLR0913 - one for each term
     seams: Seams,
     runtime_id: LogicalRuntimeId,
     data: bytes,
@@ -65,6 +70,7 @@ def accept_change(
     durability: InputDurability | str = InputDurability.DURABLE,
     policy: PolicyDecision | None = None,
     correlation_id: str | None = None,
+    deadline_s: float | None = None,
 ) -> AcceptInput:
     """The change that puts an encoded payload into an inbox, under a fresh input id and on these terms; see `AcceptTerms`.
 
@@ -93,7 +99,16 @@ def accept_change(
         supersession_key=supersession_key,
         correlation_id=correlation_id,
         policy=decided,
+        deadline_s=_seconds(deadline_s),
     )
+
+
+def _seconds(given: float | None) -> float | None:
+    if given is None:
+        return None
+    seconds: float = check_value(given, float, "deadline_s")
+    check_seconds(seconds, "deadline_s", zero=False)
+    return seconds
 
 
 def _durability(given: InputDurability | str) -> InputDurability:

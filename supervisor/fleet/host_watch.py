@@ -44,6 +44,7 @@ from tenure.supervisor.accepting.doubts import (
     TicketKey,
     ended,
 )
+from tenure.supervisor.hosting.deadlines import Deadlines
 from tenure.supervisor.hosting.mending import Mending
 from tenure.supervisor.hosting.owned import Owned
 from tenure.supervisor.hosting.takeovers import Takeovers
@@ -79,7 +80,7 @@ class Written:
 class HostWatch:
     """Looks at the other hosts for as long as the supervisor lives."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each part of the host that hears of what it sees
         self,
         *,
         store: Store,
@@ -89,6 +90,7 @@ class HostWatch:
         news: News,
         doubts: Doubts,
         mending: Mending,
+        deadlines: Deadlines,
         tasks: Tasks,
         log: HostLog,
     ) -> None:
@@ -101,6 +103,7 @@ class HostWatch:
         self._news = news
         self._doubts = doubts
         self._mending = mending
+        self._deadlines = deadlines
         self._tasks = tasks
         self._log = log
         self._seen: OtherHosts | None = None
@@ -164,6 +167,7 @@ class HostWatch:
             if self._takeovers.begin_left():
                 if not await self._safely(self._takeovers.recover):
                     self._takeovers.leave_over()  # the next renewal tries again
+                self._deadlines.hear()
                 self._news.stir()  # requests for what is ours from now on
 
     async def _safely(self, look: Callable[[], Awaitable[None]]) -> bool:
@@ -227,6 +231,8 @@ class HostWatch:
         waiting = [key for key in self._doubts.waiting() if not self._owned.owns(key[0])]
         written = await self._store.read(partial(_read_news, self._ground.host, self._mark, waiting))
         self._mark = written.mark
+        if written.arrived:
+            self._deadlines.hear()
         for arrival in written.arrived:
             with self._mending.net(arrival.runtime_id):
                 self._doubts.doubt(

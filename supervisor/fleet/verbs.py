@@ -219,7 +219,9 @@ class Cancel:
     async def perform(self, actor: RuntimeActor, done: Done | None = None) -> bool:
         """See `Verb.perform`."""
         change = _answered(self._change(actor.facts.runtime_id), done)
-        return await (actor.cancel_run(change) if self.input_id is None else actor.cancel_input(self.input_id, change))
+        if self.input_id is not None:
+            return await actor.cancel_input(self.input_id, change)
+        return bool(await actor.drop_run(change, AbandonReason.CANCELLED))
 
     def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
         """See `Verb.changes`."""

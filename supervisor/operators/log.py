@@ -80,7 +80,8 @@ class HostLog:
         """Inputs are dead letters: abandoned, although no one asked for it."""
         for input_id in input_ids:
             self.dead_letters += 1
-            text = f"runtime {runtime_id!r}: input {input_id} is a dead letter, {reason}: {_first_line(error)}"
+            why = reason if error is None else f"{reason}: {_first_line(error)}"
+            text = f"runtime {runtime_id!r}: input {input_id} is a dead letter, {why}"
             _write(RUNS, logging.ERROR, text, runtime_id=runtime_id, input_id=input_id)
 
     def send_refused(self, runtime_id: LogicalRuntimeId, target: LogicalRuntimeId, why: str) -> None:

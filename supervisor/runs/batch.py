@@ -43,6 +43,7 @@ class Batch:
         self._joined: defaultdict[int | None, list[BatchMember]] = defaultdict(list)
         self._named = 0
         self.ended: dict[InputId, str | bytes] = {}
+        self._deadlines: dict[InputId, float] = {}
         self.contributing: list[InputId] = []
         for each in begun.inputs:
             self._joined[each.joined].append(each)
@@ -58,6 +59,8 @@ class Batch:
         fitting: list[RunInput] = []
         for member in members:
             self._members.add(member.input_id)
+            if member.deadline is not None:
+                self._deadlines[member.input_id] = member.deadline
             try:
                 fitting.append(read_input(member, self._payload_type))
             except InvalidInput as exc:
@@ -97,6 +100,14 @@ class Batch:
         """End a member with the next boundary, where it has not ended: abandoned with an error, or consumed with a result."""
         if input_id not in self._over:
             self.ended.setdefault(input_id, how if isinstance(how, bytes) else storable(how))
+
+    def may_be_late(self, now: float) -> bool:
+        """Whether the deadline of a member that has not ended has passed."""
+        return any(at <= now and input_id not in self._over for input_id, at in self._deadlines.items())
+
+    def is_late(self, input_id: InputId) -> bool:
+        """Whether a member has ended for its deadline: it cannot be consumed any more."""
+        return input_id in self._deadlines and input_id in self._over
 
     def landed(self, ended: Iterable[InputId] = ()) -> None:
         """A boundary is on disk, and with it the end of these."""

@@ -12,6 +12,7 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.batches import BatchMember
 from tenure.persistence.facets.inbox.receipts import MintReceipt
+from tenure.persistence.facets.runs.deadlines import ExpireMembers
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.facets.runs.results import AnswerInput
 from tenure.persistence.facets.runs.runs import (
@@ -86,7 +87,7 @@ class Boundaries:
         if entry is not None:
             return self._replay(entry)
         stage = StageSteered(runtime_id=entering.runtime_id, run_id=entering.run_id)
-        last: list[Change] = [flight.record(EntryStatus.SUCCEEDED), *more, stage]
+        last: list[Change] = [flight.record(EntryStatus.SUCCEEDED), *more, *self._late(), stage]
         result = await self._commit(
             flight, RunApplyBoundary.RUN_CHECKPOINT, self._batch.newcomers(), lambda: last, self._on_boundary
         )
@@ -161,11 +162,20 @@ class Boundaries:
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
         buffered = len(self._session.appended), len(self._main.sent), tuple(self._batch.ended)
         changes += self._answered()
+        if flight is None:
+            changes += self._late()  # before the end of the run consumes them, and after what was answered in time
         result = await entering.commit(lambda: [*changes, *last()], on_settled)
         self._landed(*buffered)
+        self._batch.landed(input_id for _, ended in result.of_kind(ExpireMembers) for input_id in ended)
         self._state.landed(written)
         standing.landed()
         return result
+
+    def _late(self) -> list[Change]:
+        entering = self._entering
+        if not self._batch.may_be_late(entering.store.seams.wall_clock()):
+            return []
+        return [ExpireMembers(runtime_id=entering.runtime_id, run_id=entering.run_id)]
 
     def _flush_ended(self) -> None:
         for input_id, how in self._main.ended:

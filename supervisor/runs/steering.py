@@ -60,7 +60,9 @@ class Steering:
         consumed = [
             ConsumeInput(runtime_id=entering.runtime_id, run_id=entering.run_id, input_id=each.input_id)
             for each in consume
-            if each.input_id not in self._batch.ended and each.input_id not in dict(branch.ended)
+            if each.input_id not in self._batch.ended
+            and each.input_id not in dict(branch.ended)
+            and not self._batch.is_late(each.input_id)
         ]
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:

@@ -21,7 +21,7 @@ from tenure.persistence.upkeep.look import Look, look_into
 
 from .output import Output
 
-_INBOX: Final = ("input_id", "lane", "phase", "kind", "attempts", "size", "idempotency_key", "error")
+_INBOX: Final = ("input_id", "lane", "phase", "kind", "attempts", "size", "idempotency_key", "deadline_at", "error")
 _ENDED: Final = (
     "input_id",
     "lane",

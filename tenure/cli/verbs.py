@@ -40,6 +40,7 @@ class _Terms(TypedDict):
     kind: NotRequired[str | None]
     key: str | None
     answers: str | None
+    deadline: float | None
     wait: bool
 
 
@@ -193,6 +194,9 @@ async def settle_step(
 @click.option("--kind", metavar="KIND", help="Make RUNTIME, of this kind, where it is not there yet.")
 @click.option("--key", metavar="TEXT", help="Idempotency key: the same again is taken once.")
 @click.option("--answers", metavar="ID", help="What it answers (correlation id).")
+@click.option(
+    "--deadline", type=float, metavar="SECONDS", help="Abandon it unless it is done so many seconds from now."
+)
 @click.option("--wait", is_flag=True, help="Wait until it has ended; ends with 1 where it was not consumed.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
@@ -204,6 +208,9 @@ async def accept(output: Output, target: str, runtime: str, payload: str, **term
 
 @click.option("--key", metavar="TEXT", help="Idempotency key: the same again is taken once.")
 @click.option("--answers", metavar="ID", help="What it answers (correlation id).")
+@click.option(
+    "--deadline", type=float, metavar="SECONDS", help="Abandon it unless it is done so many seconds from now."
+)
 @click.option("--wait", is_flag=True, help="Wait until it has ended; ends with 1 where it was not consumed.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
@@ -219,7 +226,13 @@ async def _accept(
     data, kind, wait = _json(payload, "payload"), terms.get("kind"), terms["wait"]
     async with host_of(target) as supervisor:
         ticket = await supervisor.accept(
-            runtime, data, kind=kind, lane=lane, idempotency_key=terms["key"], correlation_id=terms["answers"]
+            runtime,
+            data,
+            kind=kind,
+            lane=lane,
+            idempotency_key=terms["key"],
+            correlation_id=terms["answers"],
+            deadline_s=terms["deadline"],
         )
         outcome = await ticket.wait_outcome() if wait else ticket.outcome
     facts: dict[str, object] = {

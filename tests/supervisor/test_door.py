@@ -32,6 +32,7 @@ TERMS: dict[str, Any] = {
     "durability": "durable",
     "policy": None,
     "correlation_id": "answers",
+    "deadline_s": 5.0,
 }
 
 CALLS: dict[str, dict[str, Any]] = {

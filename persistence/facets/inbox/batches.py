@@ -14,6 +14,7 @@ from tenure.errors import Corrupt
 from tenure.persistence.commits.rows import (
     OPTIONAL_BYTES,
     OPTIONAL_INT,
+    OPTIONAL_NUMBER,
     OPTIONAL_TEXT,
     Types,
     check_row,
@@ -53,6 +54,7 @@ class BatchMember:
         phase: Staged, or how it has ended in this run already.
         joined: Sequence of the checkpoint at which it joined the run to steer it; None for the batch itself.
         fitted: Version of the behaviour whose payload class took it when it came, or None.
+        deadline: When it ends with the next boundary unless it is done, unix seconds, or None.
         payload: Encoded.
     """
 
@@ -64,6 +66,7 @@ class BatchMember:
     phase: InputPhase
     joined: int | None
     fitted: str | None
+    deadline: float | None
     payload: bytes
 
 
@@ -82,7 +85,7 @@ def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[BatchMem
 
 def stage_steered(tx: Transaction, runtime: int, run: int, boundary: int) -> tuple[BatchMember, ...]:
     """Let what waits to steer join the run at this checkpoint."""
-    if tx.one("inputs.any_steering", runtime=runtime) is None:
+    if tx.one("inputs.any_steering", runtime=runtime, now=tx.now) is None:
         return ()
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "joined")
     tx.write("inputs.stage_steered", runtime=runtime, run=run, joined=boundary, line=line, now=tx.now)
@@ -103,7 +106,7 @@ def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
 
 def _member(row: Row) -> BatchMember:
     check_row(row, _TYPES, "input", row[0])
-    input_id, kind, source, key, attempts, phase, joined, fitted, payload, payload_digest = row
+    input_id, kind, source, key, attempts, phase, joined, fitted, deadline, payload, payload_digest = row
     found = member(InputPhase, phase, "input", input_id)
     # Of what has ended the payload may have been let go.
     if not is_terminal(found) and (payload is None or digest(payload) != payload_digest):
@@ -117,11 +120,15 @@ def _member(row: Row) -> BatchMember:
         phase=found,
         joined=joined,
         fitted=fitted,
+        deadline=deadline,
         payload=payload or b"null",
     )
 
 
-_TYPES: Final[Types] = (str, str, str, OPTIONAL_TEXT, int, str, OPTIONAL_INT, OPTIONAL_TEXT, OPTIONAL_BYTES, bytes)
+_TYPES: Final[Types] = (
+    *(str, str, str, OPTIONAL_TEXT, int, str, OPTIONAL_INT, OPTIONAL_TEXT),
+    *(OPTIONAL_NUMBER, OPTIONAL_BYTES, bytes),
+)
 
 
 def readmit(tx: Transaction, runtime: int, run: int, error: str) -> tuple[InputId, ...]:
@@ -144,7 +151,7 @@ def readmit(tx: Transaction, runtime: int, run: int, error: str) -> tuple[InputI
 
 def count_waiting(tx: Transaction, runtime: int, most: int) -> int:
     """How many inputs a new run could choose from, counted up to `most`."""
-    row = tx.one("inputs.count_waiting", runtime=runtime, count=most)
+    row = tx.one("inputs.count_waiting", runtime=runtime, count=most, now=tx.now)
     count: int = row[0] if row else 0
     return count
 

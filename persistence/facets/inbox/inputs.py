@@ -90,6 +90,7 @@ class AcceptInput(Change):
         correlation_id: What it answers.
         policy: What is decided about it; None takes the default of its kind, and the lane as given.
         fitted: Version of the behaviour whose payload class took it, ``""`` for one without; None where it was not checked.
+        deadline_s: Seconds from this commit after which it is abandoned unless it is done; None: never.
         newcomer: What the runtime is, where it is made in this commit if it is not there; None refuses with `NotFound`.
     """
 
@@ -109,6 +110,7 @@ class AcceptInput(Change):
     correlation_id: str | None = None
     policy: PolicyDecision | None = None
     fitted: str | None = None
+    deadline_s: float | None = None
     newcomer: newcomers.Newcomer | None = None
 
     @property
@@ -204,6 +206,7 @@ def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
         ),
         phase=InputPhase.QUEUED,
         fitted=change.fitted,
+        deadline=None if change.deadline_s is None else tx.now + change.deadline_s,
         history=history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED),
         now=tx.now,
     )

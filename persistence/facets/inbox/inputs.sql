@@ -11,13 +11,13 @@ SELECT count(*) FROM (SELECT 1 FROM inputs WHERE runtime = :runtime AND finished
 -- Admission is the row's own key: later inputs come later, and nothing else needs counting; but for what a store verb has
 -- written with a higher one, and waits.
 INSERT INTO inputs (input, input_id, runtime, generation, admission, kind, lane, durability, source, idempotency_key,
-                    payload_digest, seal, phase, attempts, fitted, created_at, updated_at, history)
+                    payload_digest, seal, phase, attempts, fitted, deadline, created_at, updated_at, history)
 VALUES (:key, :input_id, :runtime, :generation,
         (SELECT CASE WHEN max(w.admission) IS NULL OR max(w.admission) < :key THEN :key
                      WHEN max(w.admission) < 9223372036854775807 THEN max(w.admission) + 1 ELSE max(w.admission) END
          FROM inputs w WHERE w.runtime = :runtime AND w.finished_at IS NULL),
         :kind, :lane, :durability,
-        :source, :idempotency_key, :payload_digest, :seal, :phase, 0, :fitted, :now, :now, :history);
+        :source, :idempotency_key, :payload_digest, :seal, :phase, 0, :fitted, :deadline, :now, :now, :history);
 
 -- name: inputs.insert_payload
 INSERT INTO payloads (input, payload) VALUES (:input, :payload);
@@ -26,14 +26,16 @@ INSERT INTO payloads (input, payload) VALUES (:input, :payload);
 UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
 WHERE input IN (SELECT input FROM inputs
                 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'queue' AND run IS NULL
+                  AND (deadline IS NULL OR deadline > :now)
                 ORDER BY admission LIMIT :count)
-RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted,
+RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline,
           (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission;
 
 -- name: inputs.count_waiting
 -- In any lane, counted no further than asked: one more than a batch tells whether the inbox is empty behind it.
 SELECT count(*) FROM (SELECT 1 FROM inputs
                       WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND run IS NULL
+                        AND (deadline IS NULL OR deadline > :now)
                       ORDER BY admission LIMIT :count) AS waiting;
 
 -- name: inputs.stage_steered
@@ -41,11 +43,13 @@ SELECT count(*) FROM (SELECT 1 FROM inputs
 UPDATE inputs SET phase = 'staged', run = :run, joined = :joined, updated_at = :now, history = history || :line
 WHERE input IN (SELECT input FROM inputs
                 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'steer' AND run IS NULL
+                  AND (deadline IS NULL OR deadline > :now)
                 ORDER BY admission);
 
 -- name: inputs.any_steering
 SELECT 1 FROM inputs
 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'steer' AND run IS NULL
+  AND (deadline IS NULL OR deadline > :now)
 ORDER BY admission LIMIT 1;
 
 -- name: inputs.stage_oldest_of_any_lane
@@ -53,8 +57,9 @@ ORDER BY admission LIMIT 1;
 UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
 WHERE input IN (SELECT input FROM inputs
                 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND run IS NULL
+                  AND (deadline IS NULL OR deadline > :now)
                 ORDER BY admission LIMIT :count)
-RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted,
+RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline,
           (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission;
 
 -- name: inputs.restage
@@ -63,13 +68,15 @@ WHERE run = :run AND finished_at IS NULL AND phase = 'queued';
 
 -- name: inputs.batch
 -- Every member of a run's batch, also those that it has consumed or rejected.
-SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, i.fitted, p.payload, i.payload_digest
+SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, i.fitted, i.deadline, p.payload,
+       i.payload_digest
 FROM inputs i LEFT JOIN payloads p ON p.input = i.input
 WHERE i.run = :run ORDER BY i.admission;
 
 -- name: inputs.joined
 -- What joined a run at one checkpoint; a run that waits for years has many others.
-SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, i.fitted, p.payload, i.payload_digest
+SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, i.fitted, i.deadline, p.payload,
+       i.payload_digest
 FROM inputs i LEFT JOIN payloads p ON p.input = i.input
 WHERE i.run = :run AND i.joined = :joined ORDER BY i.admission;
 

@@ -13,7 +13,7 @@ from tenure.persistence.commits.upkept import PAGE, Problem, Subject, failing
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.values import InputId
 
-from . import dead_letters, entries, restarting, results, runs, sends
+from . import dead_letters, deadlines, entries, restarting, results, runs, sends
 
 
 def _entries(statements: Statements, subject: Subject) -> Iterator[Problem]:
@@ -45,5 +45,6 @@ FACETS: Final[tuple[Facet, ...]] = (
     evolve(sends.FACET, verify_runtime=_sends),
     evolve(results.FACET, verify_runtime=_results),
     dead_letters.FACET,
+    deadlines.FACET,
 )
 """As the catalogue takes them."""

@@ -350,7 +350,8 @@ class DropRun(Change):
     reason: AbandonReason | None
 
 
-def _drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
+def drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
+    """End the current run inside another facet's commit; see `DropRun`."""
     record = runtimes.load(tx, change.runtime_id)
     if record.run is None:
         return ()
@@ -376,7 +377,7 @@ FACET: Final = Facet(
         RejectInput: Handler(apply=_reject),
         ConsumeInput: Handler(apply=_consume),
         StageSteered: Handler(apply=_stage_steered),
-        DropRun: Handler(apply=_drop),
+        DropRun: Handler(apply=drop),
         **interrupted.HANDLERS,
     },
 )

@@ -21,6 +21,7 @@ from tenure.errors import (
 from tests.persistence.contracts.model import Refused
 
 INBOX = 5
+LATE = "deadline_exceeded"
 MAX_CRASHES = 2
 
 
@@ -39,6 +40,7 @@ class Input:
     joined: int | None = None
     boundary: int | None = None
     pruned: bool = False
+    deadline: float | None = None
 
     @property
     def unfinished(self) -> bool:
@@ -54,7 +56,7 @@ class Run:
     attempts: int = 0
     boundaries: int = 0
     outcome: str | None = None
-    reopened: bool = False
+    reopened: float | None = None
     entries: dict[str, tuple[str, bytes | None]] = attrs.field(factory=dict[Any, Any])
     sends: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
 
@@ -107,6 +109,7 @@ class OwnerModel:
         self.runtimes: dict[str, Runtime] = {}
         self.last_token = 0
         self.lost: set[str] = set()
+        self.now = 1_000.0
 
     def mint(self) -> int:
         self.last_token += 1
@@ -226,9 +229,9 @@ class OwnerModel:
         if again and run is not None:
             run.attempts = 0
             if run.run_id != runtime.run:
-                run.reopened, run.outcome = True, None
+                run.reopened, run.outcome = self.now, None
         for each in batch:
-            each.phase, each.reason, each.attempts = "queued", None, 0
+            each.phase, each.reason, each.attempts, each.deadline = "queued", None, 0, None
             if not again:
                 each.run = each.joined = None
         return tuple(each.input_id for each in batch)
@@ -255,16 +258,35 @@ class OwnerModel:
             return
         self.dead(runtime, input_id).pruned = True
 
+    # Deadlines
+
+    def late(self, given: Input) -> bool:
+        return given.deadline is not None and given.deadline <= self.now
+
+    def expire(self, runtime: Runtime) -> tuple[str, ...]:
+        return runtime.abandon([each for each in runtime.open() if self.late(each) and each.run is None], LATE)
+
+    def expire_members(self, runtime: Runtime, run: Run) -> tuple[str, ...]:
+        return runtime.abandon(
+            [each for each in runtime.batch(run.run_id) if self.late(each) and each.unfinished], LATE
+        )
+
+    def drop_late(self, runtime: Runtime) -> tuple[str, ...]:
+        left = [each for each in runtime.batch(runtime.run) if each.unfinished]
+        if not left or not all(map(self.late, left)):
+            return ()
+        dropped: tuple[str, ...] = self.drop_run(runtime, LATE)
+        return dropped
+
     # Runs
 
     def begin(self, runtime: Runtime, run_id: str, count: int) -> Any:
         if runtime.held is not None:
             return None
         if runtime.run is None:
-            # The clock stands still: what was reopened comes back in the order in which the runs were made.
             reopened = self.reopened(runtime)
             if reopened:
-                reopened[0].reopened = False
+                reopened[0].reopened = None
                 runtime.run = reopened[0].run_id
         if runtime.run is not None:
             for each in runtime.batch(runtime.run):
@@ -281,10 +303,13 @@ class OwnerModel:
         return self.begun(runtime, again=False, more=len(waiting) > len(batch))
 
     def waiting(self, runtime: Runtime) -> list[Input]:
-        return [each for each in runtime.open() if each.phase == "queued" and each.run is None]
+        return [each for each in runtime.open() if each.phase == "queued" and each.run is None and not self.late(each)]
 
     def reopened(self, runtime: Runtime) -> list[Run]:
-        return [run for run in runtime.runs.values() if run.reopened and self.waits(runtime, run)]
+        waiting = [run for run in runtime.runs.values() if run.reopened is not None and self.waits(runtime, run)]
+        return sorted(
+            waiting, key=lambda run: run.reopened or 0.0
+        )  # those of one time in the order in which they were made
 
     def waits(self, runtime: Runtime, run: Run) -> bool:
         return any(each.unfinished for each in runtime.batch(run.run_id))
@@ -314,7 +339,7 @@ class OwnerModel:
         return accepted
 
     def steer(self, runtime: Runtime, run: Run) -> tuple[str, ...]:
-        joining = [each for each in runtime.open() if each.lane == "steer" and each.run is None]
+        joining = [each for each in self.waiting(runtime) if each.lane == "steer"]
         for each in joining:
             each.phase, each.run, each.joined = "staged", run.run_id, run.boundaries
         return tuple(each.input_id for each in joining)

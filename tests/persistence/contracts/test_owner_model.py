@@ -39,6 +39,7 @@ from tenure.persistence.facets.ownership.lifecycle import (
     WriteLifecycle,
 )
 from tenure.persistence.facets.runs import (
+    deadlines,
     entries,
     interrupted,
     runs,
@@ -183,6 +184,7 @@ class Hosts:
 
     def __init__(self, target: str, count: int) -> None:
         self.count = count
+        self.now = 1_000.0
         self.stores: dict[str, Store] = {}
         self._ready = threading.Event()
         self._thread = threading.Thread(target=trio.run, args=(self._serve, target))
@@ -190,7 +192,7 @@ class Hosts:
         self._ready.wait()
 
     async def _serve(self, target: str) -> None:
-        seams = Seams(wall_clock=lambda: 1_000.0)
+        seams = Seams(wall_clock=lambda: self.now)
         try:
             async with tenure.open_store(target, durability="memory", limits=LIMITS, seams=seams) as self.stores["A"]:
                 if self.count == 1:
@@ -379,9 +381,13 @@ class OwnerMachine(RuleBasedStateMachine):
             return
 
         def model(model: OwnerModel) -> None:
-            model.runtimes[name].owner = None
+            runtime = model.runtimes[name]
+            if runtime.staged() and runtime.owner not in {None, host}:
+                model.charge(runtime)  # of a lost host: afterwards nobody can tell
+            runtime.owner = None
 
-        change = ownership.ReleaseOwnership(runtime_id=LogicalRuntimeId(name))
+        host = host if host in self.hosts.stores else "A"
+        change = ownership.ReleaseOwnership(runtime_id=LogicalRuntimeId(name), max_crashes=MAX_CRASHES)
         self.write(host, "release", (change,), model, (name, which))
 
     @rule(
@@ -441,9 +447,17 @@ class OwnerMachine(RuleBasedStateMachine):
         lane=st.sampled_from((Lane.QUEUE, Lane.QUEUE, Lane.STEER)),
         host=st.sampled_from("AB"),
         kind=st.sampled_from((None, None, "k", "k", "other")),
+        deadline_s=st.sampled_from((None, None, None, 1.0, 2.0)),
     )
     def accept(
-        self, name: str, key: str | None, payload: bytes, lane: Lane, host: str, kind: str | None = None
+        self,
+        name: str,
+        key: str | None,
+        payload: bytes,
+        lane: Lane,
+        host: str,
+        kind: str | None = None,
+        deadline_s: float | None = None,
     ) -> None:
         input_id = self.new("i")
         newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self.new("talk")))
@@ -455,9 +469,37 @@ class OwnerMachine(RuleBasedStateMachine):
             payload=payload,
             payload_digest=digest(payload),
             newcomer=newcomer,
+            deadline_s=deadline_s,
         )
-        made = Input(input_id=input_id, payload=payload, key=key, lane=lane)
+        due = None if deadline_s is None else self.model.now + deadline_s
+        made = Input(input_id=input_id, payload=payload, key=key, lane=lane, deadline=due)
         self.write(host, "accept", (change,), lambda model: model.accept(name, copy.copy(made), kind=kind))
+
+    @rule()
+    def a_second_passes(self) -> None:
+        self.flush(grouped=True)
+        self.model.now += 1.0
+        self.hosts.now = self.model.now
+
+    @rule(name=names, host=st.sampled_from("AB"))
+    def expire(self, name: str, host: str) -> None:
+        change = deadlines.ExpireInputs(runtime_id=LogicalRuntimeId(name))
+        self.write(host, "expire", (change,), lambda model: model.expire(model.known(name)))
+
+    @rule(name=names, what=st.sampled_from(("members", "run")), which=tokens)
+    def expire_in_flight(self, name: str, what: str, which: str) -> None:
+        run_id, runtime_id = self.run_of(name), LogicalRuntimeId(name)
+        if what == "run":
+            drop = deadlines.DropLateRun(runtime_id=runtime_id)
+            self.write("A", what, (drop,), lambda model: model.drop_late(model.runtimes[name]), (name, which))
+            return
+
+        def members(model: OwnerModel) -> Any:
+            runtime = model.runtimes[name]
+            return model.expire_members(runtime, model.current(runtime, run_id))
+
+        change = deadlines.ExpireMembers(runtime_id=runtime_id, run_id=run_id)
+        self.write("A", what, (change,), members, (name, which))
 
     def some_input(self, data: Any, name: str, *, run: str | None = None, dead: bool = False) -> InputId:
         """Mostly a member of this run, or a dead letter; else any input, or none."""

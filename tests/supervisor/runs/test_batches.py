@@ -299,7 +299,7 @@ async def test_what_a_steered_run_stores_and_reads_at_a_checkpoint_does_not_grow
             (longest,) = (await connection.query("SELECT max(length(input_ids)) FROM receipts"))[0]
             statements = load_statements()
             for name, values, way in (
-                ("inputs.any_steering", {"runtime": 1}, "inputs_steering"),
+                ("inputs.any_steering", {"runtime": 1, "now": 0.0}, "inputs_steering"),
                 ("inputs.joined", {"run": 1, "joined": 1}, "joined=?"),
             ):
                 plan = await connection.query(f"EXPLAIN QUERY PLAN {statements[name]}", values)

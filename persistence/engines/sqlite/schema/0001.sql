@@ -228,10 +228,13 @@ CREATE TABLE inputs (
     successor TEXT,
     -- Version of the behaviour whose payload class took it when it came; NULL: no host with that behaviour has seen it.
     fitted TEXT,
+    -- When it is abandoned unless it is done, unix seconds; NULL: never.
+    deadline REAL,
     pruned_at REAL,
     extra TEXT,
     history TEXT NOT NULL
 );
+CREATE INDEX inputs_by_deadline ON inputs (deadline) WHERE finished_at IS NULL AND deadline IS NOT NULL;
 CREATE UNIQUE INDEX inputs_by_id ON inputs (input_id, runtime);
 CREATE UNIQUE INDEX inputs_by_key ON inputs (runtime, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX inputs_open ON inputs (runtime, admission) WHERE finished_at IS NULL;
