@@ -184,6 +184,7 @@ class Words:
             input_id=InputId(self._new_id()),
             payload=payload,
             payload_digest=hashlib.sha256(payload).digest(),
+            terms=sends.SendTerms(lane=Lane.QUEUE if index % 2 else Lane.STEER, correlation_id="of the story"),
         )
 
     def _new_id(self) -> str:

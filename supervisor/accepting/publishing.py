@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import final
+from typing import Protocol, final
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
@@ -18,6 +18,7 @@ from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
     InputPhase,
+    Lane,
     LogicalRuntimeId,
     RunBoundaryReceipt,
 )
@@ -31,6 +32,14 @@ from .tickets import (
 )
 
 
+class Wake(Protocol):
+    """Lets a runtime look into its inbox."""
+
+    def __call__(self, runtime_id: LogicalRuntimeId, /, *, steered: bool = False) -> None:
+        """Something has come; `steered` where it was sent to steer."""
+        ...
+
+
 @final
 class Publishing:
     """See `Publisher` and `Listener`."""
@@ -38,7 +47,7 @@ class Publishing:
     def __init__(
         self,
         tickets: Tickets,
-        wake: Callable[[LogicalRuntimeId], None],
+        wake: Wake,
         ended: Callable[[RuntimeActor], None],
         log: HostLog,
         distrust: Callable[[LogicalRuntimeId, BaseException], None],
@@ -81,10 +90,10 @@ class Publishing:
         """See `Publisher.run_committed`."""
         receipt: RunBoundaryReceipt
         ((_, receipt),) = result.of_kind(MintReceipt)
-        sent: list[Sent] = [value for _, value in result.of_kind(Send)]
-        for value in sent:
+        sent: list[tuple[Send, Sent]] = result.of_kind(Send)
+        for change, value in sent:
             if value.refused is None:
-                self._wake(value.target)
+                self._wake(value.target, steered=change.terms.lane is Lane.STEER)
             else:
                 self._log.send_refused(actor.facts.runtime_id, value.target, value.refused)
         for _, late in result.of_kind(ExpireMembers):

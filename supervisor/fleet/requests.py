@@ -250,7 +250,8 @@ class Requests:
 
     def _wake(self, runtime_id: LogicalRuntimeId, answer: object) -> None:
         """What a retry has queued, here or with the target of a send, waits for a run."""
-        self._takeovers.wake(answer.runtime_id if isinstance(answer, Retried) else runtime_id)
+        queued_at = answer.runtime_id if isinstance(answer, Retried) else runtime_id
+        self._takeovers.wake(queued_at, steered=queued_at != runtime_id)  # the lane of a send is its own
 
     # Carrying out
 
@@ -267,7 +268,7 @@ class Requests:
         if isinstance(verb, Reread):
             self._doubts.doubt(facts.runtime_id)  # what it ended, tickets here have not heard of
         if isinstance(answer, Retried):
-            self._takeovers.wake(answer.runtime_id)
+            self._wake(facts.runtime_id, answer)
         return answer
 
     async def _carry_out(self, request: StoredRequest) -> None:

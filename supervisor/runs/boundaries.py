@@ -30,6 +30,7 @@ from tenure.persistence.model.values import (
     InputId,
     RunApplyBoundary,
     RunBoundaryReceipt,
+    SessionId,
 )
 from tenure.persistence.writing.group import Outcome
 
@@ -43,6 +44,7 @@ from .journal import Journal
 from .record import (
     Asked,
     Differs,
+    Message,
 )
 from .session import RunSession
 from .state import RunState
@@ -116,7 +118,7 @@ class Boundaries:
         recorded, session, main = self._journal.boundaries[self._boundaries], self._session, self._main
         if self._entering.record.compares(entry):
             appended = tuple(session.appended[session.landed :])
-            sent = tuple((target, digest(payload)) for target, payload in main.sent[self._sent :])
+            sent = tuple((each.target, digest(each.payload), each.terms) for each in main.sent[self._sent :])
             written = self._state.buffered()
             compared = (
                 ("appended", recorded.appended, appended),
@@ -131,7 +133,7 @@ class Boundaries:
         else:
             # Of another version, or where a person has said so: what stands is taken.
             session.appended[session.landed :] = recorded.appended
-            main.sent[self._sent :] = [(target, b"null") for target, _ in recorded.sent]
+            main.sent[self._sent :] = [Message(target, b"null", terms) for target, _, terms in recorded.sent]
             main.written.clear()
             self._state.landed(recorded.written)
         self._flush_ended()
@@ -202,13 +204,15 @@ class Boundaries:
                 runtime_id=runtime_id,
                 run_id=run_id,
                 index=index,
-                target=target,
+                target=each.target,
                 input_id=InputId(self._entering.store.seams.new_id()),
-                payload=payload,
-                payload_digest=digest(payload),
-                fits=self._kinds.fits(payload),
+                payload=each.payload,
+                payload_digest=digest(each.payload),
+                fits=self._kinds.fits(each.payload),
+                terms=each.terms,
+                session_id=None if each.terms.kind is None else SessionId(self._entering.store.seams.new_id()),
             )
-            for index, (target, payload) in enumerate(self._main.sent[self._sent :], self._sent + 1)
+            for index, each in enumerate(self._main.sent[self._sent :], self._sent + 1)
         ]
         changes += [
             RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=how)

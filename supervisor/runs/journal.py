@@ -29,13 +29,13 @@ class Boundary:
     Attributes:
         receipt: As stored.
         appended: Messages, in order.
-        sent: Target and payload digest of each send, in order.
+        sent: Target, payload digest and terms of each send, in order.
         written: What it set and deleted in the runtime's own state.
     """
 
     receipt: RunBoundaryReceipt
     appended: tuple[bytes, ...]
-    sent: tuple[tuple[LogicalRuntimeId, bytes], ...]
+    sent: tuple[tuple[LogicalRuntimeId, bytes, sends.SendTerms], ...]
     written: own_state.Written
 
 
@@ -63,9 +63,9 @@ def load_journal(statements: Statements, run: int) -> Journal:
     appended: defaultdict[int, list[bytes]] = defaultdict(list)
     for boundary, message in sessions.appended_by_run(statements, run):
         appended[boundary].append(message)
-    sent: defaultdict[int, list[tuple[LogicalRuntimeId, bytes]]] = defaultdict(list)
+    sent: defaultdict[int, list[tuple[LogicalRuntimeId, bytes, sends.SendTerms]]] = defaultdict(list)
     for send in sends.of_run(statements, run):
-        sent[send.boundary].append((send.target, send.payload_digest))
+        sent[send.boundary].append((send.target, send.payload_digest, send.terms))
     written = own_state.written_by(statements, run)
     return Journal(
         boundaries=tuple(

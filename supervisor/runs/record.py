@@ -25,6 +25,7 @@ from attrs import define, field, frozen
 
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.entries import RecordedEntry, RecordEntry
+from tenure.persistence.facets.runs.sends import PLAIN, SendTerms
 from tenure.persistence.model.entries import (
     CARRIED,
     MAIN,
@@ -98,6 +99,22 @@ class Found:
 
 
 @final
+@frozen(slots=True)
+class Message:
+    """What a behaviour sends.
+
+    Attributes:
+        target: The receiver.
+        payload: Encoded.
+        terms: On what terms.
+    """
+
+    target: LogicalRuntimeId
+    payload: bytes
+    terms: SendTerms = PLAIN
+
+
+@final
 @define(eq=False, slots=True)
 class Branch:
     """One branch of a run, in one entering: the behaviour itself, or one side of `gather`, `map` or `first`.
@@ -126,7 +143,7 @@ class Branch:
     failed: set[str] = field(factory=set[str])
     late: dict[str, RecordEntry] = field(factory=dict[str, RecordEntry])
     appended: list[bytes] = field(factory=list[bytes])
-    sent: list[tuple[LogicalRuntimeId, bytes]] = field(factory=list[tuple[LogicalRuntimeId, bytes]])
+    sent: list[Message] = field(factory=list["Message"])
     ended: list[tuple[InputId, str | bytes]] = field(factory=list[tuple[InputId, "str | bytes"]])
     written: dict[str, bytes | None] = field(factory=dict[str, "bytes | None"])
     writers: dict[str, str] | None = None

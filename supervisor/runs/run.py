@@ -17,9 +17,11 @@ from uuid import UUID
 import trio
 
 from tenure.errors import InvalidInput
+from tenure.persistence.facets.runs.sends import PLAIN
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
+    Lane,
     RunBoundaryReceipt,
     RunId,
     check_runtime_id,
@@ -27,7 +29,9 @@ from tenure.persistence.model.values import (
 )
 
 from .parts import RunParts
+from .record import Message
 from .run_input import RunInput
+from .terms import send_terms
 from .work import Work
 
 T = TypeVar("T")
@@ -125,17 +129,37 @@ class Run(Work):
 
     # What lands with the next boundary
 
-    def send(self, target: str, payload: object) -> None:
+    def send(
+        self,
+        target: str,
+        payload: object,
+        *,
+        lane: Lane | str = Lane.QUEUE,
+        correlation_id: str | None = None,
+        kind: str | None = None,
+    ) -> None:
         """Send a message to another runtime. It lands with the next boundary of this run, once, whatever happens.
 
         A target that cannot take it then does not fail this run: the message becomes a dead letter of this runtime.
 
+        Args:
+            target: The receiver.
+            payload: A JSON value.
+            lane: ``queue``, or ``steer`` for the run that the target executes: it joins at that run's next checkpoint.
+            correlation_id: What it answers: `RunInput.correlation_id` at the receiver. 1 to 500 characters.
+            kind: Makes a target that is not there, of this kind. One of another kind is not given the message.
+
         Raises:
-            InvalidInput: No runtime id, or no JSON form; or a step with ``call=`` is in flight beside it.
+            InvalidInput: No runtime id, no JSON form, no such lane or key; or a step with ``call=`` is in flight beside it.
             RunEnded: The run is over.
         """
         self._check_open()
-        message = check_runtime_id(target), encode(payload, "payload")
+        terms = (
+            PLAIN
+            if lane is Lane.QUEUE and correlation_id is None and kind is None
+            else send_terms(lane, correlation_id, kind)
+        )
+        message = Message(check_runtime_id(target), encode(payload, "payload"), terms)
         self._entering.buffers("a message").sent.append(message)
 
     def reject(self, rejected: RunInput, error: str) -> None:

@@ -28,6 +28,7 @@ class RunInput:
         source: Where it came from, e.g. ``{"type": "peer", "runtime_id": ...}``.
         idempotency_key: Its key, or None.
         attempts: How many runs over it failed.
+        correlation_id: What it answers, or None: of an accept or a send.
         phase: ``staged``, or ``consumed`` or ``abandoned`` where this run ended it before it was interrupted.
     """
 
@@ -37,6 +38,7 @@ class RunInput:
     source: Any
     idempotency_key: str | None
     attempts: int
+    correlation_id: str | None
     phase: InputPhase
 
 
@@ -49,5 +51,6 @@ def read_input(member: BatchMember, payload_type: PayloadType) -> RunInput:
         source=decode(member.source.encode(), "source", member.input_id),
         idempotency_key=member.idempotency_key,
         attempts=member.attempts,
+        correlation_id=member.correlation_id,
         phase=member.phase,
     )

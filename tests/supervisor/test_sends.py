@@ -172,3 +172,94 @@ async def test_a_send_wakes_a_runtime_that_an_earlier_host_has_left(
             await trio.testing.wait_all_tasks_blocked()
 
         assert await supervisor.read_session("bob") == ["wake up"]
+
+
+async def test_a_child_that_answers_in_the_steer_lane_is_heard_by_the_run_that_waits(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def parent(run: tenure.Run) -> list[Any]:
+        run.send("child", "work")
+        return [(each.payload, each.correlation_id) for each in await run.wait_steered()]
+
+    async def child(run: tenure.Run) -> None:
+        run.send("parent", "done", lane="steer", correlation_id="c-1")
+
+    async with host(target, {"parent": parent, "child": child}) as supervisor:
+        await supervisor.spawn("child", "child")
+        runtime = await supervisor.spawn("parent", "parent")
+        ticket = await runtime.accept("go")
+
+        assert (await ticket.wait_outcome()).result == [["done", "c-1"]]
+
+
+async def test_a_send_with_a_kind_makes_its_target(target: Path | str, autojump_clock: trio.testing.MockClock) -> None:
+    async def sender(run: tenure.Run) -> None:
+        run.send("bob", "hello", kind="echo")
+        run.send("alice", "no", kind="echo")
+
+    async with host(target, {"sender": sender, "echo": echo}) as supervisor:
+        await consumed(await supervisor.spawn("alice", "sender"), "go")
+        while not await supervisor.read_session("bob"):
+            await trio.testing.wait_all_tasks_blocked()
+
+        assert await supervisor.read_session("bob") == ["hello"]
+        [refused] = await supervisor.refused_sends("alice")
+        assert refused.target == "alice"
+        assert "kind" in refused.refused
+
+
+async def test_a_refused_send_is_sent_again_on_its_terms(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    heard: list[Any] = []
+
+    async def sender(run: tenure.Run) -> None:
+        if run.inputs[0].payload == "go":
+            run.send("bob", "hello", lane="steer", correlation_id="c-1")
+
+    async def waits(run: tenure.Run) -> None:
+        heard.extend((each.payload, each.correlation_id) for each in await run.wait_steered())
+
+    async with host(target, {"sender": sender, "waits": waits}) as supervisor:
+        alice = await supervisor.spawn("alice", "sender")
+        await consumed(alice, "go")
+        [refused] = await supervisor.refused_sends("alice")
+        bob = await supervisor.spawn("bob", "waits")
+        ticket = await bob.accept("begin")
+        await trio.testing.wait_all_tasks_blocked()
+        await alice.retry(refused.input_id)
+        await ticket.wait_outcome()
+
+    assert heard == [("hello", "c-1")]
+
+
+async def test_a_replay_that_sends_on_other_terms_is_a_mismatch(
+    database: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def sender(run: tenure.Run) -> None:
+        run.send("bob", 1, correlation_id=f"attempt {run.attempts}")
+        await run.checkpoint()
+        raise ValueError
+
+    behaviour = tenure.Behaviour(sender, restart=QUICK, version="1")
+    async with host(database, {"sender": behaviour, "echo": echo}) as supervisor:
+        await supervisor.spawn("bob", "echo")
+        alice = await supervisor.spawn("alice", "sender")
+        await alice.accept("go")
+
+        assert await alice.wait_held() == "step mismatch"
+
+
+@pytest.mark.parametrize("terms", [{"lane": "fast"}, {"correlation_id": ""}, {"kind": "a\0b"}, {"kind": 7}])
+async def test_terms_of_a_send_that_there_are_not_are_refused_where_it_is_sent(
+    terms: dict[str, Any], autojump_clock: trio.testing.MockClock
+) -> None:
+    async def sender(run: tenure.Run) -> str:
+        with pytest.raises(tenure.errors.InvalidInput):
+            run.send("bob", 1, **terms)
+        return "refused"
+
+    async with host(":memory:", {"sender": sender}) as supervisor:
+        ticket = await (await supervisor.spawn("alice", "sender")).accept("go")
+
+        assert (await ticket.wait_outcome()).result == "refused"

@@ -23,6 +23,7 @@ from tenure.persistence.commits.rows import (
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row
 from tenure.persistence.model.codec import digest
+from tenure.persistence.model.inputs.input_state import correlation_of
 from tenure.persistence.model.inputs.phases import is_terminal
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -55,6 +56,7 @@ class BatchMember:
         joined: Sequence of the checkpoint at which it joined the run to steer it; None for the batch itself.
         fitted: Version of the behaviour whose payload class took it when it came, or None.
         deadline: When it ends with the next boundary unless it is done, unix seconds, or None.
+        correlation_id: What it answers, or None.
         payload: Encoded.
     """
 
@@ -67,6 +69,7 @@ class BatchMember:
     joined: int | None
     fitted: str | None
     deadline: float | None
+    correlation_id: str | None
     payload: bytes
 
 
@@ -106,7 +109,7 @@ def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
 
 def _member(row: Row) -> BatchMember:
     check_row(row, _TYPES, "input", row[0])
-    input_id, kind, source, key, attempts, phase, joined, fitted, deadline, payload, payload_digest = row
+    input_id, kind, source, key, attempts, phase, joined, fitted, deadline, extra, payload, payload_digest = row
     found = member(InputPhase, phase, "input", input_id)
     # Of what has ended the payload may have been let go.
     if not is_terminal(found) and (payload is None or digest(payload) != payload_digest):
@@ -121,13 +124,14 @@ def _member(row: Row) -> BatchMember:
         joined=joined,
         fitted=fitted,
         deadline=deadline,
+        correlation_id=None if extra is None else correlation_of(extra, input_id),
         payload=payload or b"null",
     )
 
 
 _TYPES: Final[Types] = (
     *(str, str, str, OPTIONAL_TEXT, int, str, OPTIONAL_INT, OPTIONAL_TEXT),
-    *(OPTIONAL_NUMBER, OPTIONAL_BYTES, bytes),
+    *(OPTIONAL_NUMBER, OPTIONAL_TEXT, OPTIONAL_BYTES, bytes),
 )
 
 

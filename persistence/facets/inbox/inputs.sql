@@ -28,7 +28,7 @@ WHERE input IN (SELECT input FROM inputs
                 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'queue' AND run IS NULL
                   AND (deadline IS NULL OR deadline > :now)
                 ORDER BY admission LIMIT :count)
-RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline,
+RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
           (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission;
 
 -- name: inputs.count_waiting
@@ -59,7 +59,7 @@ WHERE input IN (SELECT input FROM inputs
                 WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND run IS NULL
                   AND (deadline IS NULL OR deadline > :now)
                 ORDER BY admission LIMIT :count)
-RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline,
+RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
           (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission;
 
 -- name: inputs.restage
@@ -68,14 +68,14 @@ WHERE run = :run AND finished_at IS NULL AND phase = 'queued';
 
 -- name: inputs.batch
 -- Every member of a run's batch, also those that it has consumed or rejected.
-SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, i.fitted, i.deadline, p.payload,
+SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, i.fitted, i.deadline, i.extra, p.payload,
        i.payload_digest
 FROM inputs i LEFT JOIN payloads p ON p.input = i.input
 WHERE i.run = :run ORDER BY i.admission;
 
 -- name: inputs.joined
 -- What joined a run at one checkpoint; a run that waits for years has many others.
-SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, i.fitted, i.deadline, p.payload,
+SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, i.fitted, i.deadline, i.extra, p.payload,
        i.payload_digest
 FROM inputs i LEFT JOIN payloads p ON p.input = i.input
 WHERE i.run = :run AND i.joined = :joined ORDER BY i.admission;

@@ -15,6 +15,7 @@ from attrs import frozen
 from tenure.errors import (
     Corrupt,
     IdempotencyConflict,
+    KindMismatch,
     NotAccepting,
     NotFound,
     PayloadTooLarge,
@@ -31,18 +32,54 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox import inputs, newcomers
 from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.values import (
     InputId,
     InputKind,
+    Lane,
     LogicalRuntimeId,
     RunId,
+    SessionId,
 )
 
 _encode = msgspec.json.Encoder().encode
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class SendTerms:
+    """On what terms a message is sent.
+
+    Attributes:
+        lane: Queue, or steer for the run that the target executes.
+        correlation_id: What it answers, or None.
+        kind: Of which kind a target is made that is not there; None refuses the message then.
+    """
+
+    lane: Lane = Lane.QUEUE
+    correlation_id: str | None = None
+    kind: str | None = None
+
+    def stored(self) -> str | None:
+        """As text; None where nothing is said, as in most."""
+        return None if self == PLAIN else _encode([self.lane, self.correlation_id, self.kind]).decode()
+
+
+PLAIN: Final = SendTerms()
+"""Where nothing is said."""
+
+
+def _read_terms(stored: str | None, key: object) -> SendTerms:
+    if stored is None:
+        return PLAIN
+    try:
+        lane, correlation_id, kind = msgspec.json.decode(stored, type=tuple[Lane, str | None, str | None])
+    except (msgspec.MsgspecError, UnicodeEncodeError) as exc:
+        raise Corrupt(record="send", key=str(key), detail="its terms cannot be read") from exc
+    return SendTerms(lane=lane, correlation_id=correlation_id, kind=kind)
 
 
 @final
@@ -59,6 +96,8 @@ class Send(Change):
         payload: Encoded.
         payload_digest: SHA-256 of the payload.
         fits: Kinds whose payload class takes it, each with the version of its behaviour.
+        terms: On what terms.
+        session_id: Session of a target that is made with it.
     """
 
     runtime_id: LogicalRuntimeId
@@ -69,6 +108,8 @@ class Send(Change):
     payload: bytes
     payload_digest: bytes
     fits: tuple[tuple[str, str], ...] = ()
+    terms: SendTerms = PLAIN
+    session_id: SessionId | None = None
 
     @property
     def reaches(self) -> LogicalRuntimeId:
@@ -105,10 +146,10 @@ def derived_key(run_id: RunId, index: int) -> str:
 def _send(tx: Transaction, change: Send) -> Sent:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     refused: str | None = None
+    terms = change.terms.stored()
     try:
         input_id = _admit(tx, change)
-    except (NotFound, NotAccepting, RuntimeDestroyed, PayloadTooLarge, Corrupt, IdempotencyConflict) as exc:
-        # The last two: damage at the target, which is not the sender's to suffer.
+    except REFUSALS as exc:
         input_id, refused = None, str(exc)
     kept = None if refused is None else change.input_id
     tx.write(
@@ -118,7 +159,8 @@ def _send(tx: Transaction, change: Send) -> Sent:
         boundary=run.boundaries + 1,
         target=change.target,
         payload_digest=change.payload_digest,
-        seal=_seal(change.run_id, change.index, run.boundaries + 1, change.target, change.payload_digest, kept),
+        seal=_seal(change.run_id, change.index, run.boundaries + 1, change.target, change.payload_digest, kept, terms),
+        terms=terms,
         refused=refused,
         input_id=kept,
         payload=None if refused is None else change.payload,
@@ -127,13 +169,34 @@ def _send(tx: Transaction, change: Send) -> Sent:
     return Sent(target=change.target, input_id=input_id, refused=refused)
 
 
-def _seal(run_id: str, index: int, boundary: int, target: str, payload_digest: bytes, input_id: str | None) -> bytes:
-    """Who was sent what, and as what it is kept where it was refused."""
-    return seal(run_id, index, boundary, target, payload_digest, input_id)
+REFUSALS: Final = (
+    NotFound,
+    NotAccepting,
+    RuntimeDestroyed,
+    PayloadTooLarge,
+    KindMismatch,
+    # Damage at the target, which is not the sender's to suffer.
+    Corrupt,
+    IdempotencyConflict,
+)
+"""Why a target does not take a message."""
+
+
+def _seal(
+    run_id: str,
+    index: int,
+    boundary: int,
+    target: str,
+    payload_digest: bytes,
+    input_id: str | None,
+    terms: str | None,
+) -> bytes:
+    """Who was sent what, on what terms, and as what it is kept where it was refused."""
+    return seal(run_id, index, boundary, target, payload_digest, input_id, terms)
 
 
 def _admit(tx: Transaction, send: Send) -> InputId:
-    target = runtimes.load(tx, send.target) if send.fits else None
+    kind = send.terms.kind if send.terms.kind is not None else _kind_of(tx, send)
     accept = inputs.AcceptInput(
         runtime_id=send.target,
         input_id=send.input_id,
@@ -143,13 +206,27 @@ def _admit(tx: Transaction, send: Send) -> InputId:
         payload=send.payload,
         payload_digest=send.payload_digest,
         bound_by_inbox=False,
-        fitted=None if target is None else dict(send.fits).get(target.kind or ""),
+        lane=send.terms.lane,
+        correlation_id=send.terms.correlation_id,
+        fitted=None if kind is None else dict(send.fits).get(kind),
+        newcomer=newcomer_of(send.terms, send.session_id),
     )
     return inputs.admit(tx, accept).input_id
 
 
+def newcomer_of(terms: SendTerms, session_id: SessionId | None) -> newcomers.Newcomer | None:
+    """What the target is made as where it is not there; None refuses it then."""
+    if terms.kind is None or session_id is None:
+        return None
+    return newcomers.Newcomer(kind=terms.kind, session_id=session_id)
+
+
+def _kind_of(tx: Transaction, send: Send) -> str | None:
+    return runtimes.load(tx, send.target).kind if send.fits else None
+
+
 def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, input_id: InputId) -> Sent | None:
-    """Send a refused message again, under its key; None where the runtime has no such dead letter.
+    """Send a refused message again, under its key and on its terms; None where the runtime has no such dead letter.
 
     Raises:
         NotFound: The target is not there.
@@ -158,10 +235,10 @@ def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, inpu
     row = tx.one("sends.find_refused", runtime=runtime, input_id=input_id)
     if row is None:
         return None
-    check_row(row, (int, str, int, str, bytes, bytes, int, bytes, int), "refused send", input_id)
-    key, run_id, index, target, payload, payload_digest, boundary, sealed, scheme = row
+    check_row(row, (int, str, int, str, bytes, bytes, int, bytes, int, OPTIONAL_TEXT), "refused send", input_id)
+    key, run_id, index, target, payload, payload_digest, boundary, sealed, scheme, terms = row
     check_digest(digest(payload), payload_digest, scheme, "refused send", input_id)
-    whole = _seal(run_id, index, boundary, target, payload_digest, input_id)
+    whole = _seal(run_id, index, boundary, target, payload_digest, input_id, terms)
     check_digest(whole, sealed, scheme, "refused send", input_id)
     send = Send(
         runtime_id=runtime_id,
@@ -171,6 +248,8 @@ def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, inpu
         input_id=input_id,
         payload=payload,
         payload_digest=payload_digest,
+        terms=_read_terms(terms, input_id),
+        session_id=SessionId(input_id),  # drawn once, and no session has it
     )
     became = _admit(tx, send)
     tx.write("sends.landed", send=key)
@@ -196,6 +275,7 @@ class RecordedSend:
         target: The receiver.
         payload_digest: SHA-256 of the payload.
         refused: Why it was refused, or None.
+        terms: On what terms.
     """
 
     index: int
@@ -203,6 +283,7 @@ class RecordedSend:
     target: LogicalRuntimeId
     payload_digest: bytes
     refused: str | None
+    terms: SendTerms
 
 
 def of_run(statements: Statements, run: int) -> list[RecordedSend]:
@@ -211,11 +292,19 @@ def of_run(statements: Statements, run: int) -> list[RecordedSend]:
 
 
 def _recorded(row: Row) -> RecordedSend:
-    check_row(row, (int, int, str, bytes, OPTIONAL_TEXT, OPTIONAL_TEXT, str, bytes, int), "send", row[0])
-    index, boundary, target, payload_digest, why, input_id, run_id, sealed, scheme = row
-    whole = _seal(run_id, index, boundary, target, payload_digest, input_id)
+    types = (int, int, str, bytes, OPTIONAL_TEXT, OPTIONAL_TEXT, str, bytes, int, OPTIONAL_TEXT)
+    check_row(row, types, "send", row[0])
+    index, boundary, target, payload_digest, why, input_id, run_id, sealed, scheme, terms = row
+    whole = _seal(run_id, index, boundary, target, payload_digest, input_id, terms)
     check_digest(whole, sealed, scheme, "send", f"{run_id}:{index}")
-    return RecordedSend(index=index, boundary=boundary, target=target, payload_digest=payload_digest, refused=why)
+    return RecordedSend(
+        index=index,
+        boundary=boundary,
+        target=target,
+        payload_digest=payload_digest,
+        refused=why,
+        terms=_read_terms(terms, f"{run_id}:{index}"),
+    )
 
 
 @final
@@ -249,10 +338,10 @@ def refused(
 
 
 def _refused(row: Row) -> RefusedSend:
-    check_row(row, (str, str, int, str, str, bytes, bytes, int, bytes, int), "refused send", row[0])
-    input_id, run_id, index, target, why, payload, payload_digest, boundary, sealed, scheme = row
+    check_row(row, (str, str, int, str, str, bytes, bytes, int, bytes, int, OPTIONAL_TEXT), "refused send", row[0])
+    input_id, run_id, index, target, why, payload, payload_digest, boundary, sealed, scheme, terms = row
     check_digest(digest(payload), payload_digest, scheme, "refused send", input_id)
-    whole = _seal(run_id, index, boundary, target, payload_digest, input_id)
+    whole = _seal(run_id, index, boundary, target, payload_digest, input_id, terms)
     check_digest(whole, sealed, scheme, "refused send", input_id)
     return RefusedSend(input_id=input_id, run_id=run_id, index=index, target=target, refused=why, payload=payload)
 

@@ -1,19 +1,19 @@
 -- name: sends.insert
 -- What was refused keeps the input id and the payload, to be sent again.
-INSERT INTO sends (run, send_index, boundary, target, payload_digest, seal, refused, input_id, payload, created_at)
-VALUES (:run, :send_index, :boundary, :target, :payload_digest, :seal, :refused, :input_id, :payload, :now);
+INSERT INTO sends (run, send_index, boundary, target, payload_digest, seal, refused, input_id, terms, payload, created_at)
+VALUES (:run, :send_index, :boundary, :target, :payload_digest, :seal, :refused, :input_id, :terms, :payload, :now);
 
 -- name: sends.of_run
-SELECT s.send_index, s.boundary, s.target, s.payload_digest, s.refused, s.input_id, u.run_id, s.seal, s.scheme
+SELECT s.send_index, s.boundary, s.target, s.payload_digest, s.refused, s.input_id, u.run_id, s.seal, s.scheme, s.terms
 FROM sends s JOIN runs u ON u.run = s.run WHERE s.run = :run ORDER BY s.send_index;
 
 -- name: sends.refused
-SELECT s.input_id, u.run_id, s.send_index, s.target, s.refused, s.payload, s.payload_digest, s.boundary, s.seal, s.scheme
+SELECT s.input_id, u.run_id, s.send_index, s.target, s.refused, s.payload, s.payload_digest, s.boundary, s.seal, s.scheme, s.terms
 FROM sends s JOIN runs u ON u.run = s.run JOIN runtimes r ON r.runtime = u.runtime
 WHERE r.runtime_id = :runtime_id AND s.payload IS NOT NULL AND s.input_id > :after ORDER BY s.input_id LIMIT :count;
 
 -- name: sends.find_refused
-SELECT s.send, u.run_id, s.send_index, s.target, s.payload, s.payload_digest, s.boundary, s.seal, s.scheme
+SELECT s.send, u.run_id, s.send_index, s.target, s.payload, s.payload_digest, s.boundary, s.seal, s.scheme, s.terms
 FROM sends s JOIN runs u ON u.run = s.run
 WHERE u.runtime = :runtime AND s.input_id = :input_id AND s.payload IS NOT NULL;
 

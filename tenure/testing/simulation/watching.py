@@ -107,7 +107,7 @@ class Watcher:
             fact.attempts = fact.attempts[0], fact.attempts[1] + 1  # its end may be refused, which is a failure too
             fact.appended = tuple(run.session.appended)
             # What it sent is known to the run alone.
-            fact.sent = tuple((str(target), payload) for target, payload in run._entering.record.main.sent)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            fact.sent = tuple((str(each.target), each.payload) for each in run._entering.record.main.sent)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     def _entered(self, place: Place, run: tenure.Run, fact: RunFact) -> None:
         inputs = ",".join(each.input_id[-6:] for each in run.inputs)

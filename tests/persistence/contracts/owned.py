@@ -123,6 +123,7 @@ class Owner:
             input_id=InputId(self.named(f"sent {index}")),
             payload=b'"hello"',
             payload_digest=digest(b'"hello"'),
+            terms=sends.SendTerms(correlation_id=f"answers {index}"),
         )
 
     def receipt(self, run: str, boundary: RunApplyBoundary = RunApplyBoundary.RUN_CHECKPOINT) -> Change:

@@ -306,6 +306,8 @@ CREATE TABLE sends (
     scheme INTEGER NOT NULL DEFAULT 1,
     refused TEXT,
     input_id TEXT,
+    -- Lane, correlation id and kind of the target, where the sender said something of them.
+    terms TEXT,
     payload BLOB,
     created_at REAL NOT NULL
 );
