@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 import tenure
-from tenure.persistence.seams.files import OsFiles
+from tenure.persistence.engines.sqlite.system.files import OsFiles
 from tenure.supervisor.handles.runtime import Runtime
 
 from .report import Timing

@@ -1,6 +1,6 @@
 """Everything the store takes from the outside world, in one value.
 
-Threads, clocks, randomness, identifiers, files and locks are constructor arguments, so that a whole host
+Threads, clocks, randomness, identifiers and the engine's options are constructor arguments, so that a whole host
 can run on a virtual clock, on one thread, over a disk that forgets (design §3, "Seams"). No verb takes a clock.
 """
 
@@ -22,15 +22,7 @@ from .executors import (
     Executor,
     ThreadExecutor,
 )
-from .files import (
-    Files,
-    OsFiles,
-)
 from .identity import HostIdentity
-from .locks import (
-    Locks,
-    OsLocks,
-)
 from .nursery import is_for_others
 from .options import EngineOptions
 
@@ -76,8 +68,6 @@ class Seams:
         boot_clock: Seconds since boot, suspension included; leases are judged by it.
         random: Source of jitter and of the random bits of identifiers.
         engine: What only one engine has: `SqliteOptions`, for one. None for its defaults.
-        files: File operations outside SQLite.
-        locks: OS locks on files beside the database.
         identity: Who this process is.
     """
 
@@ -88,8 +78,6 @@ class Seams:
     boot_clock: Callable[[], float] = boot_clock
     random: random.Random = field(factory=random.SystemRandom, repr=False)
     engine: EngineOptions | None = None
-    files: Files = field(factory=OsFiles)
-    locks: Locks = field(factory=OsLocks)
     identity: HostIdentity = field(factory=HostIdentity.of_this_process)
 
     def new_id(self) -> str:

@@ -134,6 +134,11 @@ class Machine:
         """Seconds since this machine booted."""
         return self.start.boot_s + trio.current_time() - self._trio_start_s
 
+    @property
+    def files(self) -> MemoryFiles:
+        """The files outside SQLite, on this machine's disk."""
+        return MemoryFiles(self._room.mounts)
+
     def seams(self, *, wal_pages: int = WAL_PAGES) -> Seams:
         """What a store takes to live here: inline executors, everything seeded; one connection where there is no memory."""
         return Seams(
@@ -143,9 +148,13 @@ class Machine:
             wall_clock=self.wall_clock,
             boot_clock=self.boot_clock,
             random=self.random,
-            engine=SqliteOptions(vfs=self.vfs_name, one_connection=self._one_connection, wal_pages=wal_pages),
-            files=MemoryFiles(self._room.mounts),
-            locks=self.locks,
+            engine=SqliteOptions(
+                vfs=self.vfs_name,
+                one_connection=self._one_connection,
+                wal_pages=wal_pages,
+                files=self.files,
+                locks=self.locks,
+            ),
             identity=HostIdentity(
                 host_name="machine",
                 boot_id=f"boot-{self.start.boot}",

@@ -13,7 +13,7 @@ from .mounts import Mounts
 
 @final
 class MemoryFiles:
-    """The file operations of the store (`tenure.persistence.seams.files.Files`), in memory."""
+    """The file operations of the store (`tenure.persistence.engines.sqlite.system.files.Files`), in memory."""
 
     def __init__(self, mounts: Mounts) -> None:
         """Reach every disk that is mounted there."""
@@ -139,7 +139,7 @@ class MemoryFiles:
 
 @final
 class MemoryLocks:
-    """The locks of one machine (`tenure.persistence.seams.locks.Locks`); a crash frees them all."""
+    """The locks of one machine (`tenure.persistence.engines.sqlite.system.locks.Locks`); a crash frees them all."""
 
     def __init__(self) -> None:
         """Nobody holds anything."""

@@ -38,6 +38,7 @@ ROOMS = {
         "seams",
         "engines",
         "engines/sqlite/errors",
+        "engines/sqlite/system",
         "engines/sqlite/preflight",
         "engines/sqlite/log",
         "engines/sqlite/files",

@@ -16,13 +16,14 @@ import attrs
 import trio
 
 import tenure
+from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.engines.sqlite.system.locks import (
+    Lock,
+    OsLocks,
+)
 from tenure.persistence.seams.executors import (
     Heard,
     InlineExecutor,
-)
-from tenure.persistence.seams.locks import (
-    Lock,
-    OsLocks,
 )
 from tenure.persistence.seams.seams import Seams
 
@@ -140,7 +141,7 @@ class Host:
             step_executor=gated,
             wall_clock=lambda: 1_700_000_000.0 + trio.current_time(),
             boot_clock=self.boot_clock,
-            locks=self.locks,
+            engine=SqliteOptions(locks=self.locks),
         )
 
 

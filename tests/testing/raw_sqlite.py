@@ -36,7 +36,7 @@ class Store:
     def __init__(self, machine: Machine, options: Options) -> None:
         """Open as tenure does: rescue the log, connect, commit something of its own."""
         self._options = options
-        path, files = machine.path(), machine.seams().files
+        path, files = machine.path(), machine.files
         folder, log, fresh = machine.path("").rstrip("/"), f"{path}-wal", f"{path}-wal-fresh"
         if not files.exists(path):
             files.write(path, b"")

@@ -97,7 +97,7 @@ def test_a_short_write_leaves_its_first_bytes_and_says_that_the_disk_is_full() -
 @pytest.mark.parametrize("kind", list(FaultKind))
 def test_every_kind_of_fault_strikes_something(kind: FaultKind) -> None:
     async def scenario(machine: Machine, witness: Witness) -> None:
-        files = machine.seams().files
+        files = machine.files
         first, second, root = machine.path("a"), machine.path("b"), machine.path("")
         files.write(first, b"1")
         files.write(first, b"2")

@@ -33,11 +33,11 @@ def test_nobody_holds_a_lock_after_a_crash() -> None:
     async def main(room: Room) -> None:
         with Machine(Disk(), room=room, seed="s") as machine:
             path = machine.path("agents.db-lock")
-            assert machine.seams().locks.acquire(path, exclusive=True) is not None
-            assert machine.seams().locks.acquire(path, exclusive=True) is None
+            assert machine.locks.acquire(path, exclusive=True) is not None
+            assert machine.locks.acquire(path, exclusive=True) is None
             later = machine.crashed(Cut.KILL)
 
-            assert later.seams().locks.acquire(path, exclusive=True) is not None
+            assert later.locks.acquire(path, exclusive=True) is not None
 
     run_seeded(main, 0)
 
@@ -45,13 +45,13 @@ def test_nobody_holds_a_lock_after_a_crash() -> None:
 def test_a_crashed_machine_runs_on_without_touching_the_one_that_came_of_it() -> None:
     async def main(room: Room) -> None:
         with Machine(Disk(), room=room, seed="s") as machine:
-            files, path = machine.seams().files, machine.path("a")
+            files, path = machine.files, machine.path("a")
             files.write(path, b"1")
             later = machine.crashed(Cut.KILL)
             files.write(path, b"2")
             files.sync(path)
 
-            assert later.seams().files.read(later.path("a")) == b"1"
+            assert later.files.read(later.path("a")) == b"1"
             assert files.read(path) == b"2"
 
     run_seeded(main, 0)

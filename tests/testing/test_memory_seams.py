@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 
-from tenure.persistence.seams.files import (
+from tenure.persistence.engines.sqlite.system.files import (
     Files,
     OsFiles,
 )
-from tenure.persistence.seams.locks import (
+from tenure.persistence.engines.sqlite.system.locks import (
     Locks,
     OsLocks,
 )

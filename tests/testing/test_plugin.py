@@ -20,7 +20,7 @@ def test_right(power_cut):
 
 def test_small(power_cut):
     async def scenario(machine, witness):
-        files = machine.seams().files
+        files = machine.files
         for name in "abc":
             files.write(machine.path(name), b"1")
 

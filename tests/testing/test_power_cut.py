@@ -140,7 +140,7 @@ def test_a_saved_image_holds_what_is_unsynced_after_a_kill(tmp_path: Path) -> No
 
 def test_a_saved_image_is_as_the_crash_left_it_and_not_as_the_check_did(tmp_path: Path) -> None:
     async def spoil(machine: Machine, history: History) -> None:
-        machine.seams().files.write(machine.path("spoiled"), b"")
+        machine.files.write(machine.path("spoiled"), b"")
         raise AssertionError
 
     with pytest.raises(PowerCutFailure) as caught:
@@ -152,11 +152,11 @@ def test_a_saved_image_is_as_the_crash_left_it_and_not_as_the_check_did(tmp_path
 
 def test_a_value_that_cannot_be_pickled_is_said_and_hides_no_failure(tmp_path: Path) -> None:
     async def scenario(machine: Machine, witness: Witness) -> None:
-        machine.seams().files.write(machine.path("a"), b"1")
+        machine.files.write(machine.path("a"), b"1")
         witness.acknowledged("lambda", lambda: None)
 
     async def check(machine: Machine, history: History) -> None:
-        assert not history.acknowledged("lambda") or machine.seams().files.exists(machine.path("a"))
+        assert not history.acknowledged("lambda") or machine.files.exists(machine.path("a"))
 
     with pytest.raises(PowerCutFailure, match="Not saved") as caught:
         PowerCut(scenario=scenario, check=check, save_to=tmp_path).run()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
-from tenure.persistence.seams.files import Files, folder_of
+from tenure.persistence.engines.sqlite.system.files import Files, folder_of
 
 from .preflight import mapped_os_errors
 

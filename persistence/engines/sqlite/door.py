@@ -64,7 +64,7 @@ class SqliteDoor:
             self._path, load_statements(), DurabilityClass.DISK, self._limits, self._seams, cut_damage=True
         )
         with mapped_os_errors(self._path):
-            check_store(self._path, self._seams.files, self._options.vfs)
+            check_store(self._path, self._options.files, self._options.vfs)
         connection = engine.open()
         try:
             if not engine.alone:
@@ -77,7 +77,7 @@ class SqliteDoor:
         return LogCut(cut=engine.has_cut, last_fence_token=row[0] if row else 0)
 
     def _copier(self) -> Copier:
-        return Copier(self._seams.files, self._seams.locks, self._limits.busy_s, self._seams.random)
+        return Copier(self._options.files, self._options.locks, self._limits.busy_s, self._seams.random)
 
 
 @final

@@ -84,13 +84,13 @@ class SqliteEngine:
         self._options = sqlite_options(seams)
         self.shared = path != MEMORY and not self._options.one_connection
         self.authority_key = None if path == MEMORY else f"sqlite:{os.path.realpath(path)}"
-        self.blobs: Blobs = MemoryBlobs() if path == MEMORY else FolderBlobs(f"{path}-attachments", seams.files)
+        self.blobs: Blobs = MemoryBlobs() if path == MEMORY else FolderBlobs(f"{path}-attachments", self._options.files)
         self._files: DatabaseFiles | None = None
         if path != MEMORY:
             self._files = DatabaseFiles(
                 path,
-                seams.files,
-                seams.locks,
+                self._options.files,
+                self._options.locks,
                 shared=self.shared,
                 vfs=self._options.vfs,
                 busy_s=limits.busy_s,
@@ -98,7 +98,7 @@ class SqliteEngine:
             )
         self._host_locks = None
         if self.shared and self._files is not None:
-            self._host_locks = HostLocks(path, seams.files, seams.locks, self._files)
+            self._host_locks = HostLocks(path, self._options.files, self._options.locks, self._files)
 
     @property
     def hosts(self) -> HostProofs:

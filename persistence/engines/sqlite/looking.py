@@ -13,7 +13,7 @@ from tenure.errors import CannotOpen, NotADatabase
 from tenure.persistence.engines.engine import ReadConnection
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system
-from tenure.persistence.seams.files import Files
+from tenure.persistence.engines.sqlite.system.files import Files
 from tenure.persistence.seams.seams import Seams
 
 from .engine import SqliteEngine
@@ -32,8 +32,10 @@ class SqliteLook:
         self._path = path
         self._engine = engine
         self._vfs = options.vfs
-        self._files = seams.files
-        self._held = DatabaseFiles(path, seams.files, seams.locks, shared=not options.one_connection, vfs=options.vfs)
+        self._files = options.files
+        self._held = DatabaseFiles(
+            path, options.files, options.locks, shared=not options.one_connection, vfs=options.vfs
+        )
 
     def open(self) -> tuple[ReadConnection, bool]:
         """See `Look.open`."""

@@ -7,6 +7,8 @@ from typing import final
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
+from tenure.persistence.engines.sqlite.system.files import Files, OsFiles
+from tenure.persistence.engines.sqlite.system.locks import Locks, OsLocks
 from tenure.persistence.model.numbers import (
     count,
 )
@@ -24,11 +26,15 @@ class SqliteOptions(EngineOptions):
         vfs: Name of a registered SQLite VFS, None for SQLite's own.
         one_connection: Keep one connection, with ``locking_mode=EXCLUSIVE``; reads run on it between groups. A memory VFS
             has no shared memory and needs this.
+        files: File operations outside SQLite.
+        locks: OS locks on files beside the database.
     """
 
     wal_pages: int = field(default=1_000, validator=count())
     vfs: str | None = None
     one_connection: bool = False
+    files: Files = field(factory=OsFiles)
+    locks: Locks = field(factory=OsLocks)
 
 
 def sqlite_options(seams: Seams) -> SqliteOptions:

@@ -17,7 +17,7 @@ import apsw
 
 from tenure.errors import CannotOpen, Corrupt, DiskFull, NotADatabase, StoreLocked, UnsafeSqlite
 from tenure.persistence.engines.engine import UnknownOutcome
-from tenure.persistence.seams.files import (
+from tenure.persistence.engines.sqlite.system.files import (
     Files,
     folder_of,
 )

@@ -11,8 +11,8 @@ from attrs import frozen
 import tenure
 from tenure.errors import InvalidInput, Unsupported
 from tenure.persistence.engines.choice import ENGINES, door_to
+from tenure.persistence.engines.sqlite.system.files import OsFiles
 from tenure.persistence.model.values import DurabilityClass
-from tenure.persistence.seams.files import OsFiles
 from tenure.persistence.seams.options import EngineOptions
 from tenure.persistence.upkeep.backup import back_up
 from tenure.persistence.upkeep.cut_log import cut_log

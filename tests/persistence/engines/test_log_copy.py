@@ -14,7 +14,8 @@ import trio
 import tenure
 from tenure.errors import CannotOpen, Corrupt, DiskFull, StoreBroken, StoreLocked
 from tenure.persistence.engines.sqlite.log.copy import Finding, LogCopy
-from tenure.persistence.seams.files import Files, OsFiles
+from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.engines.sqlite.system.files import Files, OsFiles
 from tenure.persistence.store import open_store
 from tests.kit.stores import landed, message
 from tests.persistence.engines.test_log_damage import FRAME, Killed, killed, offset_of, opens
@@ -143,7 +144,7 @@ async def test_wherever_writing_the_log_again_fails_the_next_open_has_everything
     failed = 0
     for works in range(14):
         one = left.copy(tmp_path / f"one {works}")
-        seams = tenure.Seams(files=cast("Files", FailingFiles(works, code)))
+        seams = tenure.Seams(engine=SqliteOptions(files=cast("Files", FailingFiles(works, code))))
         try:
             async with open_store(one.path, seams=seams):
                 pass

@@ -16,8 +16,8 @@ import tenure
 from tenure.errors import CannotOpen, StoreBroken
 from tenure.persistence.engines.sqlite.files.names import Names, check_alone, check_joins
 from tenure.persistence.engines.sqlite.preflight import BESIDE, COPY_SUFFIX, is_connected
-from tenure.persistence.seams.files import OsFiles, is_settled
-from tenure.persistence.seams.locks import OsLocks
+from tenure.persistence.engines.sqlite.system.files import OsFiles, is_settled
+from tenure.persistence.engines.sqlite.system.locks import OsLocks
 from tenure.persistence.store import ground_of, open_store
 from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into

@@ -11,11 +11,12 @@ import pytest
 
 import tenure
 from tenure.errors import CannotOpen, DiskFull, Error, InvalidInput, NotADatabase, StoreBroken
-from tenure.persistence.seams.files import (
+from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.engines.sqlite.system.files import (
     Files,
     OsFiles,
 )
-from tenure.persistence.seams.locks import OsLocks
+from tenure.persistence.engines.sqlite.system.locks import OsLocks
 from tenure.persistence.upkeep.look import look_into
 
 
@@ -56,7 +57,7 @@ async def test_a_disk_that_cannot_take_the_log_is_told_by_a_typed_error(
     log.write_bytes(left)  # as if the host had been killed
 
     with pytest.raises(error):
-        await look(path, tenure.Seams(files=cast("Files", FailingFiles(code))))
+        await look(path, tenure.Seams(engine=SqliteOptions(files=cast("Files", FailingFiles(code)))))
 
 
 async def test_by_whatever_name_it_is_reached_the_store_is_locked_under_its_own(path: Path) -> None:

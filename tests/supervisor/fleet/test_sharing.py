@@ -14,6 +14,8 @@ from trio.testing import MockClock
 
 from tenure.errors import Closed, Contended, RuntimeOwned, StaleFence, StoreLocked
 from tenure.persistence.commits.commit import Commit
+from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.engines.sqlite.system.files import Files, OsFiles
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import (
     CloseHost,
@@ -26,7 +28,6 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     SessionId,
 )
-from tenure.persistence.seams.files import Files, OsFiles
 from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.writing.host_row import (
     OtherHost,
@@ -50,7 +51,8 @@ def database(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def opened(database: Path, host: Host | None = None, files: Files | None = None) -> AsyncGenerator[Store]:
-    seams = attrs.evolve((host or Host()).seams, files=files or OsFiles())
+    host = host or Host()
+    seams = attrs.evolve(host.seams, engine=SqliteOptions(locks=host.locks, files=files or OsFiles()))
     async with open_store(database, limits=LIMITS, seams=seams) as store:
         yield store
 
@@ -155,7 +157,7 @@ async def test_only_an_open_that_is_alone_writes_the_log_again_and_marks_all_oth
 async def test_an_open_waits_for_another_one_that_has_the_file_for_itself_for_a_moment(
     database: Path, autojump_clock: MockClock
 ) -> None:
-    lock = Host().seams.locks.acquire(f"{database}-lock", exclusive=True)
+    lock = Host().locks.acquire(f"{database}-lock", exclusive=True)
     assert lock is not None
     with pytest.raises(StoreLocked):
         async with opened(database):

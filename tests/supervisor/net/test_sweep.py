@@ -364,9 +364,7 @@ PLACES: dict[str, type[Place]] = {
 
 DISK = "the ground of the store: what it raises is an I/O error, and stops the store as one (the fault sweep)"
 NOT_HERE: dict[str, str] = {
-    "Seams.files": DISK,
     "Seams.identity": "read once, while the host opens",
-    "Seams.locks": DISK,
     "Seams.reader_executor": DISK,
     "Seams.step_executor": "runs what `Run.step.function` raises",
     "Seams.writer_executor": DISK,

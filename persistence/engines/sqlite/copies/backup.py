@@ -19,9 +19,9 @@ from tenure.persistence.engines.sqlite.errors import close_quietly
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system
 from tenure.persistence.engines.sqlite.preflight import check_names, check_sqlite_version
+from tenure.persistence.engines.sqlite.system.files import Files
+from tenure.persistence.engines.sqlite.system.locks import Locks
 from tenure.persistence.engines.sqlite.tokens import raise_tokens
-from tenure.persistence.seams.files import Files
-from tenure.persistence.seams.locks import Locks
 
 from .copying import (
     check_source,

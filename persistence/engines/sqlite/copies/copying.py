@@ -20,8 +20,8 @@ from tenure.persistence.engines.engine import (
 from tenure.persistence.engines.sqlite.errors import mapped_errors
 from tenure.persistence.engines.sqlite.migrations import check_known
 from tenure.persistence.engines.sqlite.preflight import COPY_SUFFIX, check_names, check_path, mapped_os_errors
+from tenure.persistence.engines.sqlite.system.files import Files, folder_of
 from tenure.persistence.engines.sqlite.tokens import last_token
-from tenure.persistence.seams.files import Files, folder_of
 
 _STEP_PAGES: Final = 2_000
 _LEFT: Final = ("", "-journal", "-wal", "-shm")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final, final
 
 from tenure.persistence.engines.sqlite.preflight import mapped_os_errors
-from tenure.persistence.seams.files import (
+from tenure.persistence.engines.sqlite.system.files import (
     Files,
     folder_of,
 )
-from tenure.persistence.seams.locks import (
+from tenure.persistence.engines.sqlite.system.locks import (
     Lock,
     Locks,
 )

@@ -18,7 +18,7 @@ from attrs import frozen
 from tenure.errors import CannotOpen, StoreLocked
 from tenure.persistence.engines.sqlite.errors import close_quietly
 from tenure.persistence.engines.sqlite.preflight import read_head
-from tenure.persistence.seams.files import Files
+from tenure.persistence.engines.sqlite.system.files import Files
 
 WAL_VERSION: Final = 2
 """What stands twice in the header of a database that has a log."""

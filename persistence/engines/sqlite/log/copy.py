@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final, final
 
 from tenure.persistence.engines.sqlite.preflight import COPY_SUFFIX
-from tenure.persistence.seams.files import Files, folder_of
+from tenure.persistence.engines.sqlite.system.files import Files, folder_of
 
 from .format import (
     HEADER_BYTES,

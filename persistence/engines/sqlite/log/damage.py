@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import final
 
-from tenure.persistence.seams.files import Files
+from tenure.persistence.engines.sqlite.system.files import Files
 
 from .format import (
     FRAME_HEADER_BYTES,

@@ -1,0 +1,1 @@
+"""What a SQLite store takes from the system: files outside SQLite, and locks on them."""
