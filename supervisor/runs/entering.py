@@ -56,6 +56,8 @@ class Entering:
         record: What is recorded, and how much of it is reached.
         fault: The first mismatch or doubt that was raised; it decides the run's end even where the behaviour swallows it.
         executing: Functions of steps that execute at this moment.
+        executed: How many have begun.
+        read: Errors that the behaviour was given from the record, each with the place of its entry.
         calls: Steps with a call id that are in flight.
     """
 
@@ -71,12 +73,23 @@ class Entering:
         self.version = version
         self.fault: Exception | None = None
         self.executing = 0
+        self.executed = 0
+        self.read: list[tuple[Exception, str]] = []
         self.calls = 0
         self._replay_s = replay_s
         self._late_calls: dict[str, RecordEntry] = {}
         self._broken: Exception | None = None
         self._moved = trio.Event()
         self._watched = 0  # how many wait for it
+
+    def echoed(self, error: BaseException) -> str | None:
+        """The place of an error that this attempt only came to again: it read it from the record, and executed nothing itself.
+
+        Each further attempt would end the same (design §19).
+        """
+        if self.executed:
+            return None
+        return next((place for leaf in leaves(error) for given, place in self.read if given is leaf), None)
 
     # Branches
 

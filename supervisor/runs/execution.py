@@ -138,8 +138,12 @@ class Execution:
             await self._charge_defect(actor, begun, behaviour, exc)
 
     async def _execute(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
+        entering: Entering | None = None
         try:
-            await self._run(actor, begun, behaviour)
+            journal = await self._load_journal(begun)
+            record = Record(journal.entries, behaviour.version, take_recorded=begun.take_recorded)
+            entering = Entering(self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s)
+            await self._run(actor, begun, behaviour, journal, entering)
         except BaseException as exc:
             if is_cut(exc) and trio.current_effective_deadline() == -math.inf:
                 # From outside, out of a nursery in a group; a Cancelled without a cancelled scope around us is the
@@ -153,12 +157,12 @@ class Execution:
             elif (defect := find_leaf(exc, (Internal,))) is not None and actor.executes(begun.run_id):
                 await self._charge_defect(actor, begun, behaviour, defect)
             else:
-                await self._end_badly(actor, begun, behaviour, exc)
+                echoed = None if entering is None else entering.echoed(exc)
+                await self._end_badly(actor, begun, behaviour, exc, echoed)
 
-    async def _run(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
-        journal = await self._load_journal(begun)
-        record = Record(journal.entries, behaviour.version, take_recorded=begun.take_recorded)
-        entering = Entering(self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s)
+    async def _run(
+        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, journal: Journal, entering: Entering
+    ) -> None:
         results = Results(self._store, begun.run, journal.entries)
         steps = Steps(entering, self._step_executor, behaviour, results)
         on_boundary = partial(self._checkpointed, actor)
@@ -190,7 +194,7 @@ class Execution:
             raise NeedsAttention(message) from exc
 
     async def _end_badly(
-        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException
+        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException, echoed: str | None
     ) -> None:
         lost = find_leaf(error, (StaleFence, StoreBroken, Closed))
         # A stale fence of another runtime, which the behaviour let through, is a failure like any other.
@@ -206,7 +210,7 @@ class Execution:
             elif find_leaf(error, (StepMismatch,)) is not None:
                 await self._hold(actor, HeldReason.STEP_MISMATCH, error)
             else:
-                await self._fail(actor, begun, behaviour, error)
+                await self._fail(actor, begun, behaviour, error, echoed)
         except (StaleFence, StoreBroken, Closed) as exc:
             actor.close(exc)
         except InvalidTransition:
@@ -273,7 +277,9 @@ class Execution:
         except Error as exc:
             actor.publish_unended(str(exc))
 
-    async def _fail(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException) -> None:
+    async def _fail(
+        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException, echoed: str | None
+    ) -> None:
         seams = self._store.seams
         decision = decide(
             behaviour.restart,
@@ -281,7 +287,7 @@ class Execution:
             failures=actor.facts.failures,
             now=seams.wall_clock(),
             source=seams.random,
-            last=find_leaf(error, (Unstorable,)) is not None,
+            last=echoed is not None or find_leaf(error, (Unstorable,)) is not None,  # the next would end the same
         )
         summary, trace = describe(error), last_frames(error)
         failed = FailRun(
@@ -292,6 +298,7 @@ class Execution:
             failures=decision.failures,
             held=decision.held,
             held_detail=summary,
+            echoed=echoed,
         )
         await actor.channel.commit_in_turn(
             failed, on_settled=partial(self._failed, actor, behaviour.restart, decision, failed)

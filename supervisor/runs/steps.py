@@ -158,7 +158,9 @@ class Steps:
         if entry.status is EntryStatus.SUCCEEDED:
             return await self._read(entry)
         if has_ended(entry):
-            raise StepFailed(run_id=self._entering.run_id, name=entry.name, detail=entry.error or "")
+            error = StepFailed(run_id=self._entering.run_id, name=entry.name, detail=entry.error or "")
+            self._entering.read.append((error, entry.place))
+            raise error
         if entry.repeat is Repeat.NEVER:
             verdict = await self._ask(entry, decode(encoded, "arguments", entry.name))
             if isinstance(verdict, Ran):
@@ -316,6 +318,7 @@ class Steps:
             if timeout_s is not None:
                 scope.relative_deadline = timeout_s
             self._entering.executing += 1
+            self._entering.executed += 1
             try:
                 with self._entering.within(None):
                     if is_async(function):

@@ -17,6 +17,10 @@ DELETE FROM entries WHERE run = :run AND place = :place AND status IN ('in_doubt
 -- name: entries.catch
 UPDATE entries SET status = 'caught' WHERE run = :run AND place = :place AND status = 'failed';
 
+-- name: entries.forget_caught
+-- What fails and may be repeated is an entry no longer: it runs when it is asked for again.
+UPDATE entries SET status = 'failed' WHERE run = :run AND place = :place AND status = 'caught' AND repeat = 'freely';
+
 -- name: entries.doubt
 -- A hold lists all doubts of its run.
 UPDATE entries SET status = 'in_doubt'

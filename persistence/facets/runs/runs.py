@@ -149,16 +149,14 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
             continue
         record.run = run.run
         runtimes.save_progress(tx, record)
-        return _begun(
-            run, batch, again=False, more=waiting > len(batch), version=run.version, abandoned=tuple(abandoned)
-        )
+        more, ended = waiting > len(batch), tuple(abandoned)
+        return _begun(run, batch, again=False, more=more, version=run.version, abandoned=ended)
     return NothingBegun(abandoned=tuple(abandoned))
 
 
 def _next_reopened(tx: Transaction, record: runtimes.RuntimeRecord) -> bool:
     """Make the longest waiting run that a retry has reopened the current one."""
-    row = tx.one("runs.oldest_reopened", runtime=record.runtime)
-    if row is None:
+    if (row := tx.one("runs.oldest_reopened", runtime=record.runtime)) is None:
         return False
     tx.write("runs.entered", run=row[0])
     record.run = row[0]
@@ -246,6 +244,7 @@ class FailRun(Change):
         failures: Times of the failures of the current period, as JSON, this one included.
         held: Reason to hold the runtime with this failure (budget used up), or None.
         held_detail: More about that, for people.
+        echoed: Place of a recorded error that this attempt only came to again. A retry forgets it, where that may be repeated.
     """
 
     runtime_id: LogicalRuntimeId
@@ -255,6 +254,7 @@ class FailRun(Change):
     failures: str
     held: str | None = None
     held_detail: str | None = None
+    echoed: str | None = None
 
 
 def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
@@ -272,6 +272,8 @@ def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
         run.retry_at = change.retry_at
         run_records.save(tx, run)
         return ()
+    if change.echoed:
+        tx.write("entries.forget_caught", run=run.run, place=change.echoed)
     abandoned = batches.exhaust(tx, run.run, change.error, AbandonReason.MAX_ATTEMPTS_EXHAUSTED)
     run_records.end(tx, run.run, outcome="failed", error=change.error)
     record.run = None

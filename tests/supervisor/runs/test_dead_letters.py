@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 import tenure
-from tenure.errors import InvalidTransition, NotAccepting, NotFound
+from tenure.errors import InvalidTransition, NotAccepting, NotFound, StepFailed
 from tenure.persistence.facets.runs.sends import derived_key
 from tests.supervisor.runs.conftest import OpenHost
 
@@ -179,3 +179,35 @@ async def test_a_dead_letter_names_the_steps_of_its_run_that_may_have_run(
         await (runtime.cancel() if verb == "cancel" else runtime.stop())
         (letter,) = await supervisor.dead_letters("a")
         assert letter.in_doubt == ("pay at main/2",)
+
+
+@pytest.mark.parametrize("repeat", ["never", "freely"])
+async def test_an_attempt_that_only_hears_a_recorded_error_again_is_the_last(repeat: str, open_host: OpenHost) -> None:
+    attempts: list[int] = []
+    calls: list[str] = []
+
+    def ask() -> None:
+        calls.append("asked")
+        raise ConnectionError("of a test")
+
+    async def act(run: tenure.Run) -> None:
+        attempts.append(run.attempts)
+        try:
+            await run.step("ask", ask, repeat=repeat)
+        except StepFailed:
+            await run.checkpoint()  # what is recorded stands on the error from here on
+            raise
+
+    policy = tenure.RestartPolicy(max_attempts=9, backoff_s=0.001)
+    async with open_host({"k": tenure.Behaviour(act, restart=policy)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        ticket = await runtime.accept(1)
+        assert (await ticket.wait_outcome()).phase == "abandoned"
+        assert attempts == [0, 1]
+        assert calls == ["asked"]
+
+        # A retry forgets the error of what may be repeated, and of nothing else.
+        await runtime.retry(ticket.input_id)
+        again = await supervisor.ticket("a", input_id=ticket.input_id)
+        assert (await again.wait_outcome()).phase == "abandoned"
+        assert len(calls) == (2 if repeat == "freely" else 1)
