@@ -89,7 +89,8 @@ class Neighbours:
         except _IN_THE_WAY as exc:
             self.acts.append(f"  in the way: {exc}")
         except apsw.Error as exc:
-            self.trouble = self.trouble or exc
+            if not self._careful():  # else it has read a log that tenure's own open writes back
+                self.trouble = self.trouble or exc
         finally:
             self._acting = False
 
@@ -176,7 +177,7 @@ class Neighbours:
         try:
             self._read(connection)
         except BaseException:
-            connection.close()
+            self._close(connection, checkpoint=not self._careful())
             raise
         return connection
 
