@@ -16,14 +16,16 @@ from tenure.persistence.model.values import LogicalRuntimeId
 class Mark:
     """A place in the order in which inputs landed. What stands in it is the engine's; it is compared and handed back.
 
-    On SQLite it is the key of the last input: keys are given by the one connection that writes, in the order of its commits. An
-    engine whose commits land in another order than their keys overrides ``arrivals.mark`` and ``arrivals.since``.
+    On SQLite it is the key of the last input, with its id: the one connection that writes gives keys, in the order of its
+    commits, and come again when the last inputs are pruned. An engine whose commits land in another order than their keys
+    overrides ``arrivals.mark`` and ``arrivals.since``.
     """
 
     place: SqlValue
+    name: SqlValue
 
 
-NOTHING_YET: Mark = Mark(place=0)
+NOTHING_YET: Mark = Mark(place=0, name="")
 """Before every input."""
 
 
@@ -44,15 +46,15 @@ class Arrival:
 
 
 def mark(statements: Statements) -> Mark:
-    """Behind everything that has landed."""
+    """After everything that has landed."""
     row = statements.one("arrivals.mark")
-    return NOTHING_YET if row is None else Mark(place=row[0])
+    return NOTHING_YET if row is None else Mark(place=row[0], name=row[1])
 
 
 def arrived(statements: Statements, host: int, since: Mark) -> tuple[Arrival, ...]:
     """Runtimes of a host, or of no host that lives, with unfinished inputs that landed after a mark.
 
-    Where fewer are there than at the mark, some were pruned and their keys may come again: then all are new.
+    Where the input at the mark was pruned, all are new: keys may have come again.
     """
-    rows = sound(statements.readable("arrivals.since", host=host, place=since.place), (str, int, int))
+    rows = sound(statements.readable("arrivals.since", host=host, place=since.place, name=since.name), (str, int, int))
     return tuple([Arrival(runtime_id=name, steers=bool(steers), waits=bool(waits)) for name, steers, waits in rows])

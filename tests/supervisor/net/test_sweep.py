@@ -366,6 +366,8 @@ DISK = "the ground of the store: what it raises is an I/O error, and stops the s
 NOT_HERE: dict[str, str] = {
     "Seams.identity": "read once, while the host opens",
     "Seams.reader_executor": DISK,
+    "SqliteOptions.files": DISK,
+    "SqliteOptions.locks": DISK,
     "Seams.step_executor": "runs what `Run.step.function` raises",
     "Seams.writer_executor": DISK,
     "EventTypes.add.cls": "called in the caller's task",
