@@ -27,7 +27,7 @@ class Limits:
         step_slot_s: Seconds after which a sync step lends its place to a runtime that waits with none, and runs on beside it.
         given_up: Sync steps whose run has ended without them and that hold a thread still. Beyond it no sync step begins,
             and none lends its place.
-        run_steps: Recorded steps of one run.
+        run_steps: Recorded entries of one run; at half a line is logged.
         state_names: Names that have a value in the own state of one runtime.
         waiting_commits: Commits that wait for the writer; `accept`, verbs and contracts wait for room, a run does not.
         waiting_bytes: Payload bytes in them.

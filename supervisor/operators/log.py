@@ -102,6 +102,11 @@ class HostLog:
         text = f"runtime {runtime_id!r}: a defect in tenure, {_first_line(named(error))}; please report it"
         _write(RUNS, logging.ERROR, text, error, runtime_id=runtime_id)
 
+    def record_half_full(self, runtime_id: LogicalRuntimeId, run_id: RunId, limit: int) -> None:
+        """The record of a run has reached half of `Limits.run_steps`, beyond which it can ask for nothing more."""
+        text = f"runtime {runtime_id!r}: a run has recorded half of the {limit} entries that one run may have"
+        _write(RUNS, logging.WARNING, text, runtime_id=runtime_id, run_id=run_id)
+
     def step_given_up(self, step: StepThread) -> None:
         """A sync step was given up: its run has ended, and its thread runs on."""
         text = f"{_whose(step)} was given up after {step.seconds:.1f} s: its run has ended and its thread has not"

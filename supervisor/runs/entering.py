@@ -62,9 +62,26 @@ class Entering:
     """
 
     def __init__(
-        self, store: Store, actor: RuntimeActor, run_id: RunId, record: Record, version: str, replay_s: float
+        self,
+        store: Store,
+        actor: RuntimeActor,
+        run_id: RunId,
+        record: Record,
+        version: str,
+        replay_s: float,
+        on_half: Callable[[int], None],
     ) -> None:
-        """Nothing is asked for yet; `replay_s` bounds the waits for recorded entries that are not reached."""
+        """Nothing is asked for yet.
+
+        Args:
+            store: Where it is recorded.
+            actor: Of the runtime.
+            run_id: Of the run.
+            record: What is recorded of it.
+            version: The behaviour's, or "".
+            replay_s: Bounds the waits for recorded entries that are not reached.
+            on_half: Called with the bound, once, when the record reaches half of `Limits.run_steps`.
+        """
         self.store = store
         self.actor = actor
         self.run_id = run_id
@@ -77,6 +94,7 @@ class Entering:
         self.read: list[tuple[Exception, str]] = []
         self.calls = 0
         self._replay_s = replay_s
+        self._on_half = on_half
         self._late_calls: dict[str, RecordEntry] = {}
         self._broken: Exception | None = None
         self._moved = trio.Event()
@@ -141,6 +159,8 @@ class Entering:
             found = self.record.ask(branch, asked)
         except Differs as exc:
             raise self.mismatch(exc) from exc
+        if found.entry is None and self.record.asked == limit // 2:
+            self._on_half(limit)
         self.poke()
         return branch, found
 

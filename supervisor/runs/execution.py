@@ -142,7 +142,10 @@ class Execution:
         try:
             journal = await self._load_journal(begun)
             record = Record(journal.entries, behaviour.version, take_recorded=begun.take_recorded)
-            entering = Entering(self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s)
+            on_half = partial(self._log.record_half_full, actor.facts.runtime_id, begun.run_id)
+            entering = Entering(
+                self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, on_half
+            )
             await self._run(actor, begun, behaviour, journal, entering)
         except BaseException as exc:
             if is_cut(exc) and trio.current_effective_deadline() == -math.inf:

@@ -418,6 +418,25 @@ async def test_a_run_has_a_limit_of_steps(
         assert (await ticket.wait_outcome()).phase == "consumed"
 
 
+async def test_half_of_the_limit_is_logged_once_however_often_the_run_is_entered(
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def behaviour(run: tenure.Run) -> None:
+        for n in range(5):
+            await run.step("work", str, n, repeat="freely")
+        if run.attempts == 0:
+            raise ConnectionError("of a test")
+
+    kind = tenure.Behaviour(behaviour, restart=tenure.RestartPolicy(backoff_s=0.001))
+    async with open_host({"k": kind}) as supervisor:
+        monkeypatch.setattr(supervisor.store, "limits", tenure.Limits(run_steps=8))
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        assert (await ticket.wait_outcome()).phase == "consumed"
+
+    (line,) = [record for record in caplog.records if "half of the 8 entries" in record.message]
+    assert (line.name, line.levelname) == ("tenure.runs", "WARNING")
+
+
 async def test_a_run_that_is_used_after_its_end_says_so(autojump_clock: MockClock, open_host: OpenHost) -> None:
     kept: list[tenure.Run] = []
 
