@@ -158,7 +158,7 @@ class Boundaries:
         standing = entering.standing_on(self._main) if flight is None else flight.standing
         self._flush_ended()
         written = self._state.buffered()
-        changes = [*standing.changes(entering), *self._buffered(written), receipt]
+        changes = [*standing.changes(entering.runtime_id, entering.run_id), *self._buffered(written), receipt]
         if flight is None and self._state.has_written:
             changes.insert(-1, own_state.SettleOwnState(runtime_id=entering.runtime_id, run_id=entering.run_id))
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.

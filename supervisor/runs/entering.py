@@ -19,10 +19,7 @@ from tenure.persistence.commits.commit import (
     Change,
     CommitResult,
 )
-from tenure.persistence.facets.runs.entries import (
-    CatchEntry,
-    RecordEntry,
-)
+from tenure.persistence.facets.runs.entries import RecordEntry
 from tenure.persistence.model.entries import (
     EntryStatus,
     branch_of,
@@ -40,6 +37,7 @@ from .record import (
     Record,
     list_entries,
 )
+from .standing import Standing
 
 _BRANCH: Final[ContextVar[tuple[Record, Branch | None] | None]] = ContextVar("tenure.branch", default=None)
 """The record and the branch that a task works in; no branch inside a step."""
@@ -280,7 +278,7 @@ class Entering:
 
     async def write(self, standing: Standing, *changes: Change) -> None:
         """Commit changes of an entry, and what it stands on."""
-        beside = standing.changes(self)
+        beside = standing.changes(self.runtime_id, self.run_id)
         await self.commit(lambda: (*changes, *beside))
         standing.landed()
 
@@ -299,45 +297,6 @@ class Entering:
             return decide()
 
         return await self.actor.channel.decide_in_turn(decide_if_open, on_settled)
-
-
-@final
-class Standing:
-    """What an entry stands on: errors that its branch was given, and what was cut off before it."""
-
-    def __init__(
-        self,
-        branch: Branch,
-        failed: set[str],
-        late: dict[str, RecordEntry],
-        late_calls: dict[str, RecordEntry],
-        all_calls: dict[str, RecordEntry],
-    ) -> None:
-        """As it was when the entry was asked for."""
-        self._branch = branch
-        self._failed = failed
-        self._late = late
-        self._late_calls = late_calls
-        self._all_calls = all_calls
-
-    def changes(self, entering: Entering) -> tuple[Change, ...]:
-        """What of it is not on disk yet."""
-        caught = [
-            CatchEntry(runtime_id=entering.runtime_id, run_id=entering.run_id, place=place)
-            for place in sorted(self._failed)
-        ]
-        return (*caught, *self._late.values(), *self._late_calls.values())
-
-    def landed(self) -> None:
-        """It is on disk."""
-        self._branch.failed -= self._failed
-        for place in self._late:
-            self._branch.late.pop(place, None)
-        for place in self._late_calls:
-            self._all_calls.pop(place, None)
-        self._failed.clear()
-        self._late.clear()
-        self._late_calls.clear()
 
 
 @final

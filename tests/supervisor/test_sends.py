@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 import tenure
+from tenure.errors import InvalidInput
 from tests.kit.hosting import (
     consumed,
     echo,
@@ -255,7 +256,7 @@ async def test_terms_of_a_send_that_there_are_not_are_refused_where_it_is_sent(
     terms: dict[str, Any], autojump_clock: trio.testing.MockClock
 ) -> None:
     async def sender(run: tenure.Run) -> str:
-        with pytest.raises(tenure.errors.InvalidInput):
+        with pytest.raises(InvalidInput):
             run.send("bob", 1, **terms)
         return "refused"
 
