@@ -89,6 +89,7 @@ class World:
 
     async def _work(self, run: Run) -> str:
         task = run.inputs[0].payload["task"]
+        await _draft(run)
         run.session.append([task, await run.step("look", self.look, task, repeat="freely")])
         run.state.set("seen", [*await run.state.get("seen", []), task])
         await run.checkpoint()
@@ -99,6 +100,16 @@ class World:
         run.send(PEER, {"task": task})
         run.state.set("paid", [*await run.state.get("paid", []), task])
         return f"done {task}"
+
+
+async def _draft(run: Run) -> None:
+    """Say what is not kept: a branch that is left, and what is rewritten and taken back."""
+    start = run.session.count
+    run.session.append("a draft")
+    await run.session.fork(start)
+    run.session.append("another")
+    await run.session.rewrite(["a third"], keep=start)
+    await run.session.pop()
 
 
 async def _listen(run: Run) -> None:

@@ -56,6 +56,7 @@ from .inbox_story import (
 )
 from .invariants import open_real
 from .journal_story import everyday_journal, tell_journals, tell_state
+from .move_story import say_and_pop, talk_and_move
 from .queue_story import everyday_queue, tell_queue
 from .story_words import KIND, Words, id_of
 from .watching import watch
@@ -168,7 +169,7 @@ class Story(Words):
         await self._accept("ada", "listen", lane=Lane.STEER)
         late, never = self._send("ada", run_id, 2, "late"), self._send("ada", run_id, 3, "nobody")
         await self._write(
-            sessions.AppendMessages(runtime_id=id_of("ada"), messages=(b'"hello"', b'"world"'), run_id=run_id),
+            *talk_and_move("ada", run_id),
             self._send("ada", run_id, 1, "bob"),
             late,
             never,
@@ -194,7 +195,8 @@ class Story(Words):
         """Failed, dropped, interrupted, charged with a crash; dead letters that are retried and dropped."""
         run_id = await self._begin("bob")
         tried = self._keep("bob", run_id, day=b'"of a run that is restarted"', tried=b"1")
-        await self._write(tried, self._receipt("bob", run_id, RunApplyBoundary.RUN_CHECKPOINT))
+        said = say_and_pop("bob", run_id)
+        await self._write(*said, tried, self._receipt("bob", run_id, RunApplyBoundary.RUN_CHECKPOINT))
         await self._fail("bob", run_id, retry_at=1.0)
         await self._write(restarting.AmendRun(runtime_id=id_of("bob"), restart=True))
         run_id = await self._begin("bob")

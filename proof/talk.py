@@ -11,6 +11,7 @@ from tenure.persistence.facets import (
     operations,
 )
 from tenure.persistence.facets.conversation import (
+    moves,
     sessions,
     snapshots,
 )
@@ -31,6 +32,33 @@ from .facet import (
 def appended(change: sessions.AppendMessages, _answer: int) -> Promised:
     """These messages are there."""
     return [("message", (change.runtime_id, hashlib.sha256(each).digest())) for each in change.messages]
+
+
+def moved(change: moves.MoveHead, _answer: None) -> Promised:
+    """The run has moved the head so, and brought these messages."""
+    messages = [("message", (change.runtime_id, hashlib.sha256(each).digest())) for each in change.messages]
+    return [*messages, ("move", (change.run_id, change.move.place, change.move.path))]
+
+
+def check_moves(rows: Rows) -> None:
+    """Every move can be read and landed with a boundary of its run; none that was acknowledged of a run is lost."""
+    of_run: dict[str, set[Any]] = {}
+    for run, run_id, base_count in rows.of("SELECT run, run_id, base_count FROM runs"):
+        found = moves.of_run(rows.statements, run)
+        assert all(move.path.kept <= base_count for _, move in found), f"run {run_id} keeps more than it began with"
+        of_run[run_id] = {(move.place, move.path) for _, move in found}
+    rows.none("SELECT move FROM session_moves WHERE run NOT IN (SELECT run FROM runs)", "a move of no run")
+    rows.none(
+        "SELECT m.move FROM session_moves m JOIN runs u USING (run) WHERE u.pruned_at IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM receipts c WHERE c.run = m.run AND c.sequence = m.boundary)",
+        "a move without the receipt of its boundary",
+    )
+    lost = [
+        (run_id, place)
+        for run_id, place, path in rows.history.acknowledged("move")
+        if run_id in of_run and (place, path) not in of_run[run_id]
+    ]
+    assert not lost, f"acknowledged moves are lost: {lost}"
 
 
 def check_sessions(rows: Rows) -> None:
@@ -110,6 +138,7 @@ def check_credentials(rows: Rows) -> None:
 
 PROOFS: Final = (
     FacetProof(name="sessions", promises={sessions.AppendMessages: appended}, check=check_sessions),
+    FacetProof(name="moves", promises={moves.MoveHead: moved}, check=check_moves),
     FacetProof(name="snapshots", check=check_snapshots),
     FacetProof(
         name="operations",

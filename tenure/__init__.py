@@ -122,7 +122,7 @@ from .supervisor.runs.behaviour import Behaviour as Behaviour
 from .supervisor.runs.restart import RestartPolicy as RestartPolicy
 from .supervisor.runs.run import Run as Run
 from .supervisor.runs.run_input import RunInput as RunInput
-from .supervisor.runs.session import RunSession as RunSession
+from .supervisor.runs.session import RunSession as RunSession, SessionBranch as SessionBranch
 from .supervisor.runs.state import RunState as RunState
 from .supervisor.runs.verdicts import (
     DidNotRun as DidNotRun,
@@ -216,6 +216,7 @@ __all__ = [
     "RuntimePersistence",
     "RuntimeState",
     "Seams",
+    "SessionBranch",
     "SessionCheckpoint",
     "SessionDelta",
     "SessionGraph",

@@ -249,6 +249,7 @@ def _prune_run(tx: Transaction, change: Prune, run: int, pruned: Counter[str]) -
     tx.write("pruning.delete_results", run=run)
     tx.write("pruning.free_nodes", run=run)
     own_state.forget_run(tx, run)
+    tx.write("moves.forget_run", run=run)
     tx.write("pruning.delete_payloads", run=run)
     pruned["payloads_of_keys"] += tx.run("pruning.keep_keys", run=run, now=tx.now)
     pruned["inputs"] += tx.run("pruning.delete_inputs", run=run)

@@ -39,6 +39,10 @@ class EntryKind(StrEnum):
     MAP = "map"
     FIRST = "first"
     PATCH = "patch"
+    POP = "pop"
+    REWRITE = "rewrite"
+    FORK = "fork"
+    ATTACH = "attach"
 
 
 @final

@@ -85,6 +85,8 @@ WHERE NOT EXISTS (SELECT 1 FROM runs u WHERE u.run = a.run)
 UNION ALL
 SELECT 'entry', s.entry FROM entries s LEFT JOIN runs u ON u.run = s.run WHERE u.run IS NULL
 UNION ALL
+SELECT 'session move', m.move FROM session_moves m LEFT JOIN runs u ON u.run = m.run WHERE u.run IS NULL
+UNION ALL
 SELECT 'session', s.session FROM sessions s LEFT JOIN runtimes t ON t.runtime = s.runtime
 WHERE s.runtime IS NOT NULL AND t.runtime IS NULL
 UNION ALL

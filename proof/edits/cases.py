@@ -85,6 +85,7 @@ def behaviour(world: World, program: Program, version: str) -> tenure.Behaviour:
 
     async def act(run: tenure.Run) -> None:
         world.seen.clear()
+        world.left = None
         await world.play(run, program)
 
     return tenure.Behaviour(act, version=version, restart=POLICY)
@@ -197,11 +198,13 @@ async def check(case: Case, file: Path) -> str:
     with trio.fail_after(LONGEST_S):
         async with _host(file, {"k": given}, seed=3) as supervisor:
             came = await _goes_on(supervisor)
+            world.said = await supervisor.read_session("a")
             _judge(case, came, world, program)
             if came != HELD:
                 return came
             if case.way != BACK:
                 came = await _go_out(case, supervisor)
+                world.said = await supervisor.read_session("a")
         if case.way == BACK:
             came = await _go_back(case, file, world)
             program = case.recorded.program
@@ -209,6 +212,8 @@ async def check(case: Case, file: Path) -> str:
     world.judge()
     if came == CONSUMED:
         world.judge_end(program)
+        if case.way == RESTART:
+            world.judge_said(program)
     return f"{HELD}, {case.way}: {came}"
 
 
@@ -226,6 +231,8 @@ def _judge(case: Case, came: str, world: World, program: Program) -> None:
         raise Broken(message)
     if came == CONSUMED:
         world.judge_end(program)
+        if case.version == "1":  # under another one what stands is taken
+            world.judge_said(program)
 
 
 def _judge_way(case: Case, came: str) -> None:

@@ -22,6 +22,7 @@ from .programs import (
     Seat,
     Sleep,
     Step,
+    Talk,
     at_path,
     seats,
     step,
@@ -99,6 +100,9 @@ def _changes(seat: Seat) -> Iterator[tuple[str, Change]]:
             yield "a branch more", _instead(kind((*item.branches, (step("extra1"),))))
             yield "a branch less", _instead(kind(item.branches[:-1]))
             yield "branches swapped", _instead(kind(item.branches[::-1]))
+        case Talk():
+            yield "another move", _instead(Talk("pop" if item.move != "pop" else "rewrite", item.number or 1))
+            yield ARGUMENTS, _instead(Talk(item.move, item.number + 1))
         case Sleep():
             yield ARGUMENTS, _instead(Sleep(item.seconds + 1.0))
         case _:

@@ -94,10 +94,24 @@ class Sleep:
     seconds: float
 
 
+@final
+@frozen(slots=True)
+class Talk:
+    """A message, and then a move of the conversation.
+
+    Attributes:
+        move: ``pop``, ``rewrite``, ``fork``, or ``back`` for a fork to the branch that was left last.
+        number: How many, or where.
+    """
+
+    move: str
+    number: int
+
+
 FOREVER: Final = Sleep(1e6)
 """A sleep that only ever is cut off; a branch of `First` that has it loses."""
 
-Item = Step | Gather | First | Map | Calls | Cut | Checkpoint | Sleep
+Item = Step | Gather | First | Map | Calls | Cut | Checkpoint | Sleep | Talk
 Program = tuple[Item, ...]
 
 Change = Callable[["Program", int], "Program"]
@@ -117,6 +131,17 @@ PROGRAMS: Final[dict[str, Program]] = {
         Checkpoint(),
         step("look2"),
         Sleep(5.0),
+        step("pay2", NEVER),
+    ),
+    "conversation": (
+        Talk("fork", 0),
+        step("pay1", NEVER),
+        Talk("rewrite", 1),
+        Checkpoint(),
+        Talk("pop", 1),
+        step("look1"),
+        Talk("back", 0),
+        Talk("pop", 2),
         step("pay2", NEVER),
     ),
     "gather": (
@@ -210,6 +235,32 @@ def _seats(program: Program, branch: str, path: tuple[int, ...], number: _Counte
                 yield Seat(path=here, item=item, place=place_of_call(call), loses=loses)
             case _:
                 yield Seat(path=here, item=item, place=place_of(branch, number.next()), loses=loses)
+
+
+def conversation_of(program: Program) -> list[str]:
+    """What is said when a program has come to its end, from an empty conversation."""
+    said, left = list[str](), list[str]()
+    for item in program:
+        if isinstance(item, Talk):
+            said, left = _talked(item, [*said, message_of(item)], left)
+    return said
+
+
+def message_of(item: Talk) -> str:
+    """What it says before its move."""
+    return f"{item.move} {item.number}"
+
+
+def _talked(item: Talk, said: list[str], left: list[str]) -> tuple[list[str], list[str]]:
+    match item.move:
+        case "pop":
+            return said[: max(len(said) - item.number, 0)], left
+        case "rewrite":
+            return [*said[: item.number], "rewritten"], left
+        case "fork":
+            return said[: item.number], said
+        case _:
+            return left, said
 
 
 def _is_certain(item: First) -> bool:

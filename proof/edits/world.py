@@ -22,6 +22,9 @@ from .programs import (
     Program,
     Sleep,
     Step,
+    Talk,
+    conversation_of,
+    message_of,
     work_of,
 )
 
@@ -48,6 +51,8 @@ class World:
         stop_at: At which of them something happens; 0 for none.
         how: What.
         stopped: Set when it has.
+        left: The branch of the conversation that this entering has left last.
+        said: The conversation at the end.
         allowed: Work that a person has allowed to be done again.
     """
 
@@ -63,6 +68,8 @@ class World:
         self.allowed: set[str] = set()
         self.broken: list[str] = []
         self.seen: dict[str, object] = {}
+        self.left: tenure.SessionBranch | None = None
+        self.said: list[object] = []
 
     def copy(self) -> World:
         """The same, for another way on from here: nothing stops it."""
@@ -87,8 +94,23 @@ class World:
                 await self._step(run, item)
             case Map():
                 await self._map(run, item)
+            case Talk():
+                await self._talk(run, item)
             case _:
                 await self._several(run, item)
+
+    async def _talk(self, run: tenure.Run, item: Talk) -> None:
+        session = run.session
+        session.append(message_of(item))
+        match item.move:
+            case "pop":
+                await session.pop(item.number)
+            case "rewrite":
+                await session.rewrite(["rewritten"], keep=min(item.number, session.count))
+            case "fork":
+                self.left = await session.fork(min(item.number, session.count))
+            case _:
+                self.left = await session.fork(0 if self.left is None else self.left)
 
     async def _several(self, run: tenure.Run, item: Gather | First | Calls | Cut) -> None:
         match item:
@@ -166,6 +188,12 @@ class World:
         """Nothing was done twice that must not be. Raises `Broken`."""
         if self.broken:
             raise Broken(self.broken[0])
+
+    def judge_said(self, program: Program) -> None:
+        """The conversation is that of the program. Raises `Broken`."""
+        if self.said != conversation_of(program):
+            message = f"the conversation is {self.said}, and not {conversation_of(program)}"
+            raise Broken(message)
 
     def judge_end(self, program: Program) -> None:
         """Everything that the program asks for was done, and each result is that of its work. Raises `Broken`."""

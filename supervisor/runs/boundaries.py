@@ -122,6 +122,7 @@ class Boundaries:
             written = self._state.buffered()
             compared = (
                 ("appended", recorded.appended, appended),
+                ("moved in the session", recorded.moved, tuple(session.moves[session.moves_landed :])),
                 ("sent", recorded.sent, sent),
                 ("written to the state", recorded.written, written),
             )
@@ -133,11 +134,12 @@ class Boundaries:
         else:
             # Of another version, or where a person has said so: what stands is taken.
             session.appended[session.landed :] = recorded.appended
+            session.moves[session.moves_landed :] = recorded.moved
             main.sent[self._sent :] = [Message(target, b"null", terms) for target, _, terms in recorded.sent]
             main.written.clear()
             self._state.landed(recorded.written)
         self._flush_ended()
-        self._landed(len(session.appended), len(main.sent))
+        self._landed(len(session.appended), len(session.moves), len(main.sent))
         return recorded.receipt, self._batch.joined_at(recorded.receipt.sequence)
 
     async def _commit(
@@ -162,7 +164,8 @@ class Boundaries:
         if flight is None and self._state.has_written:
             changes.insert(-1, own_state.SettleOwnState(runtime_id=entering.runtime_id, run_id=entering.run_id))
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
-        buffered = len(self._session.appended), len(self._main.sent), tuple(self._batch.ended)
+        session, sent = self._session, len(self._main.sent)
+        buffered = len(session.appended), len(session.moves), sent, tuple(self._batch.ended)
         changes += self._answered()
         if flight is None:
             changes += self._late()  # before the end of the run consumes them, and after what was answered in time
@@ -196,8 +199,10 @@ class Boundaries:
     def _buffered(self, written: own_state.Written) -> list[Change]:
         runtime_id, run_id = self._entering.runtime_id, self._entering.run_id
         changes: list[Change] = []
-        messages = tuple(self._session.appended[self._session.landed :])
-        if messages:
+        session = self._session
+        if len(session.moves) > session.moves_landed:
+            changes += session.buffered()
+        elif messages := tuple(session.appended[session.landed :]):
             changes.append(AppendMessages(runtime_id=runtime_id, messages=messages, run_id=run_id))
         changes += [
             Send(
@@ -224,9 +229,10 @@ class Boundaries:
             changes.append(own_state.WriteOwnState(runtime_id=runtime_id, run_id=run_id, values=values))
         return changes
 
-    def _landed(self, appended: int, sent: int, ended: tuple[InputId, ...] = ()) -> None:
+    def _landed(self, appended: int, moves: int, sent: int, ended: tuple[InputId, ...] = ()) -> None:
         self._boundaries += 1
         self._session.landed = appended
+        self._session.moves_landed = moves
         self._sent = sent
         self._batch.landed(ended)
 

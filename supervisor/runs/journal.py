@@ -8,7 +8,8 @@ from typing import final
 from attrs import frozen
 
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.conversation import moves, sessions
+from tenure.persistence.facets.conversation.moves import Move
 from tenure.persistence.facets.inbox import receipts
 from tenure.persistence.facets.runs import (
     entries,
@@ -29,12 +30,14 @@ class Boundary:
     Attributes:
         receipt: As stored.
         appended: Messages, in order.
+        moved: How the head of the session was moved otherwise, in order.
         sent: Target, payload digest and terms of each send, in order.
         written: What it set and deleted in the runtime's own state.
     """
 
     receipt: RunBoundaryReceipt
     appended: tuple[bytes, ...]
+    moved: tuple[Move, ...]
     sent: tuple[tuple[LogicalRuntimeId, bytes, sends.SendTerms], ...]
     written: own_state.Written
 
@@ -63,6 +66,9 @@ def load_journal(statements: Statements, run: int) -> Journal:
     appended: defaultdict[int, list[bytes]] = defaultdict(list)
     for boundary, message in sessions.appended_by_run(statements, run):
         appended[boundary].append(message)
+    moved: defaultdict[int, list[Move]] = defaultdict(list)
+    for boundary, move in moves.of_run(statements, run):
+        moved[boundary].append(move)
     sent: defaultdict[int, list[tuple[LogicalRuntimeId, bytes, sends.SendTerms]]] = defaultdict(list)
     for send in sends.of_run(statements, run):
         sent[send.boundary].append((send.target, send.payload_digest, send.terms))
@@ -72,6 +78,7 @@ def load_journal(statements: Statements, run: int) -> Journal:
             Boundary(
                 receipt=receipt,
                 appended=tuple(appended[receipt.sequence]),
+                moved=tuple(moved[receipt.sequence]),
                 sent=tuple(sent[receipt.sequence]),
                 written=written.get(receipt.sequence, {}),
             )

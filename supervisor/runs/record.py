@@ -43,6 +43,9 @@ from tenure.persistence.model.values import InputId, LogicalRuntimeId
 COUNTED: Final = frozenset({EntryKind.GATHER, EntryKind.FIRST})
 """Kinds whose number of branches is compared under every version."""
 
+OF_SESSION: Final = frozenset({EntryKind.POP, EntryKind.REWRITE, EntryKind.FORK, EntryKind.ATTACH})
+"""Kinds that a run asks of its session."""
+
 ENDED: Final = frozenset({EntryStatus.SUCCEEDED, EntryStatus.CAUGHT, EntryStatus.CANCELLED})
 """How far an entry has come that executes nothing any more. So does a failed one that never repeats."""
 
@@ -381,4 +384,6 @@ def _describe(entry: RecordedEntry) -> str:
 def _text(kind: EntryKind, name: str, repeat: Repeat, arguments: bytes) -> str:
     if kind is EntryKind.STEP:
         return f"step {name}, {repeat}, with arguments {arguments.hex()[:16]}"
-    return f"a {kind}" if name == str(kind) else f"{kind} {name} with arguments {arguments.hex()[:16]}"
+    if name == str(kind) and kind not in OF_SESSION:
+        return f"a {kind}"
+    return f"{f'a {kind}' if name == str(kind) else f'{kind} {name}'} with arguments {arguments.hex()[:16]}"

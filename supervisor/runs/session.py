@@ -1,27 +1,59 @@
-"""The conversation of a run, as its behaviour sees it."""
+"""The conversation of a run, as its behaviour sees it.
+
+Theory of operation. A run sees a path: messages of the base that it began with, and those that it has appended. What moves the
+path otherwise (`pop`, `rewrite`, `fork`) is an entry of the run's record, compared when the run enters again. Both are kept in
+memory and land with the next boundary, in the order in which the behaviour asked for them. Nothing is read of where the head
+stands now: the base does not change, so a run that enters again sees the same path at the same place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, final
 
-from tenure.persistence.facets.conversation.sessions import path_to
+from tenure.errors import InvalidInput
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets.conversation.moves import Move, MoveHead
+from tenure.persistence.facets.conversation.sessions import AppendMessages, path_to
 from tenure.persistence.facets.runs.runs import RunBegun
-from tenure.persistence.model.codec import encode, message_of
+from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.codec import digest, encode, message_of
+from tenure.persistence.model.entries import EntryKind
+from tenure.persistence.model.paths import RunPath
 from tenure.persistence.store import Store
 
 from .entering import Entering
+from .session_entries import enter
+
+
+@final
+class SessionBranch:
+    """A path that `RunSession.fork` has left: `fork` goes there again, in the same run."""
+
+    __slots__ = ("path", "session")
+
+    def __init__(self, session: RunSession, path: RunPath) -> None:
+        """Made by `RunSession.fork`."""
+        self.session = session
+        self.path = path
+
+    @property
+    def count(self) -> int:
+        """How many messages are on it."""
+        return self.path.count
 
 
 @final
 class RunSession:
-    """What stood when the run began, and what the run appends.
+    """What stood when the run began, and what the run made of it.
 
     In a branch of `gather`, `map` or `first`: what the branch appends, after what stood when it began.
 
     Attributes:
         appended: What this run appended so far, in order; without that of branches that have not ended.
         landed: How many of these are on disk.
+        moves: How it has moved the path otherwise, in order.
+        moves_landed: How many of these are on disk.
     """
 
     def __init__(self, store: Store, begun: RunBegun, entering: Entering, check_open: Callable[[], None]) -> None:
@@ -33,11 +65,13 @@ class RunSession:
         self._base_count = begun.base_count
         self.appended: list[bytes] = entering.record.main.appended
         self.landed = 0
+        self.moves: list[Move] = []
+        self.moves_landed = 0
 
     @property
     def count(self) -> int:
         """Messages on the path, with those that this run appended so far."""
-        return self._base_count + len(self._seen())
+        return self._path().count + len(self._inner())
 
     def append(self, message: object) -> None:
         """Append a message: bytes as they are, anything else as JSON. It lands with the next boundary of the run.
@@ -50,6 +84,81 @@ class RunSession:
         encoded = message if isinstance(message, bytes) else encode(message, "message")
         self._entering.buffers("a message").appended.append(encoded)
 
+    @checked
+    async def pop(self, count: int = 1) -> list[Any]:
+        """Take back the last messages, and return them, the oldest first. Lands with the next boundary of the run.
+
+        They are hidden from every read then, and `prune` deletes them; but what a branch of the session stands on stays.
+
+        Args:
+            count: How many; where there are fewer, all of them.
+
+        Raises:
+            InvalidInput: `count` is below 1; or it is asked for in a branch, in a step, or beside a step with ``call=``.
+            StepMismatch: The run did something else here before. Holds the runtime.
+            RunEnded: The run is over.
+        """
+        if count < 1:
+            raise InvalidInput(detail=f"{count} is below 1", field="count")
+        async with self._entry(EntryKind.POP, [count]) as place:
+            path = self._path()
+            messages = await self._read(path)
+            left = path.first(max(path.count - count, 0))
+            self._move(place, EntryKind.POP, left)
+        return [message_of(message) for message in messages[left.count :]]
+
+    @checked
+    async def rewrite(self, messages: Iterable[object], *, keep: int = 0, reason: str | None = None) -> None:
+        """Put messages in the place of what is said so far, as a compaction does. Lands with the next boundary of the run.
+
+        What was there is hidden from every read then, as after `pop`. A snapshot of the session names the rewrite.
+
+        Args:
+            messages: The new ones, each as in `append`.
+            keep: How many of the first messages stay before them.
+            reason: Why, for people.
+
+        Raises:
+            InvalidInput: There are fewer messages than `keep`; a message has no JSON form; or as for `pop`.
+            StepMismatch, RunEnded: As for `pop`.
+        """
+        encoded = [message if isinstance(message, bytes) else encode(message, "message") for message in messages]
+        arguments = [keep, *[digest(message).hex() for message in encoded]]
+        self._check_number(keep, "keep")
+        async with self._entry(EntryKind.REWRITE, arguments) as place:
+            start = len(self.appended)
+            path = self._path().first(keep).extended(start, start + len(encoded))
+            self.appended += encoded
+            self._move(place, EntryKind.REWRITE, path, added=len(encoded), reason=reason)
+
+    @checked
+    async def fork(self, at: int | SessionBranch) -> SessionBranch:
+        """Leave the conversation as a branch, and go on from another place. Lands with the next boundary of the run.
+
+        The branch stays in the session, where `Store.sessions` reads it, until its nodes get a tombstone.
+
+        Args:
+            at: The number of the message to go on from, 0 for none of them; or a branch that this run has left before.
+
+        Returns:
+            What was left: `fork` of it goes there again.
+
+        Raises:
+            InvalidInput: There are fewer messages; the branch is another run's; or as for `pop`.
+            StepMismatch, RunEnded: As for `pop`.
+        """
+        if isinstance(at, SessionBranch):
+            if at.session is not self:
+                raise InvalidInput(detail="it is a branch that another run has left", field="at")
+            path = at.path
+        else:
+            self._check_number(at, "at")
+            path = self._path().first(at)
+        left = self._path()
+        async with self._entry(EntryKind.FORK, [path.kept, path.own]) as place:
+            self._move(place, EntryKind.FORK, path)
+        return SessionBranch(self, left)
+
     async def raw_messages(self) -> list[bytes]:
         """The path as bytes, first to last, with what this run appended. Reads the whole conversation.
 
@@ -57,10 +166,7 @@ class RunSession:
             RunEnded: The run is over.
         """
         self._check_open()
-        return [
-            *await self._store.read(lambda statements: path_to(statements, self._base, self._base_count)),
-            *self._seen(),
-        ]
+        return [*await self._read(self._path()), *self._inner()]
 
     async def messages(self) -> list[Any]:
         """The path, first to last, with what this run appended. Reads the whole conversation.
@@ -72,9 +178,62 @@ class RunSession:
         """
         return [message_of(message) for message in await self.raw_messages()]
 
-    def _seen(self) -> list[bytes]:
+    # The boundaries'
+
+    def buffered(self) -> Iterator[Change]:
+        """What the next boundary writes, in order."""
+        runtime_id, run_id = self._entering.runtime_id, self._entering.run_id
+        start, before = self.landed, self.moves[self.moves_landed - 1] if self.moves_landed else None
+        for move in self.moves[self.moves_landed :]:
+            end = move.appended - move.added
+            if end > start:
+                yield AppendMessages(runtime_id=runtime_id, messages=tuple(self.appended[start:end]), run_id=run_id)
+            start = move.appended
+            yield MoveHead(
+                runtime_id=runtime_id,
+                run_id=run_id,
+                move=move,
+                count=self._after(before, end).count,
+                messages=tuple(self.appended[end:start]),
+            )
+            before = move
+        if len(self.appended) > start:
+            yield AppendMessages(runtime_id=runtime_id, messages=tuple(self.appended[start:]), run_id=run_id)
+
+    # Inside
+
+    def _path(self) -> RunPath:
+        """The path of the run itself, without what a branch of it that has not ended has appended."""
+        return self._after(self.moves[-1] if self.moves else None, len(self.appended))
+
+    def _after(self, move: Move | None, appended: int) -> RunPath:
+        if move is None:
+            return RunPath(self._base_count).extended(0, appended)
+        return move.path.extended(move.appended, appended)
+
+    async def _read(self, path: RunPath) -> list[bytes]:
+        base = await self._store.read(lambda statements: path_to(statements, self._base, self._base_count))
+        return [*base[: path.kept], *path.own_messages(self.appended)]
+
+    def _inner(self) -> list[bytes]:
         branch, seen = self._entering.branch, list[bytes]()
         while branch.around is not None:
             seen = [*branch.appended, *seen]
             branch = branch.around
-        return [*branch.appended, *seen]
+        return seen
+
+    def _entry(self, kind: EntryKind, arguments: list[Any]) -> Any:
+        self._check_open()
+        self._entering.only_main(f"a {kind} of the session")
+        self._entering.buffers(f"a {kind} of the session")
+        return enter(self._entering, kind, digest(encode(arguments, "arguments")))
+
+    def _move(self, place: str, kind: EntryKind, path: RunPath, *, added: int = 0, reason: str | None = None) -> None:
+        self.moves.append(
+            Move(place=place, kind=kind, path=path, appended=len(self.appended), added=added, reason=reason)
+        )
+
+    def _check_number(self, number: int, field: str) -> None:
+        count = self._path().count
+        if not 0 <= number <= count:
+            raise InvalidInput(detail=f"{number} of {count} messages", field=field)

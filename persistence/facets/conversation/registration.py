@@ -12,15 +12,21 @@ from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.upkept import Problem, Subject, failing
 from tenure.persistence.engines.engine import Statements
 
-from . import sessions, snapshots
+from . import moves, sessions, snapshots
 
 
 def _snapshot(statements: Statements, subject: Subject) -> Iterator[Problem]:
     yield from failing("session", subject.runtime_id, partial(snapshots.find, statements, subject.runtime_id))
 
 
+def _moves(statements: Statements, subject: Subject) -> Iterator[Problem]:
+    for (run,) in statements.all("runs.of_runtime", runtime=subject.runtime):
+        yield from failing("session move", f"of run {run}", partial(moves.of_run, statements, run))
+
+
 FACETS: Final[tuple[Facet, ...]] = (
     sessions.FACET,
+    evolve(moves.FACET, verify_runtime=_moves),
     evolve(snapshots.FACET, verify_runtime=_snapshot),
 )
 """As the catalogue takes them."""

@@ -32,7 +32,7 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
-from tenure.persistence.model.digests import check_digest, seal
+from tenure.persistence.model.digests import check_digest
 from tenure.persistence.model.envelope import (
     EMPTY_DIGEST,
     extend_digest,
@@ -201,12 +201,6 @@ def _update(tx: Transaction, record: SessionRecord) -> None:
         message_count=record.message_count,
         digest=record.digest,
     )
-
-
-def leave_branch(tx: Transaction, record: SessionRecord, node: int | None) -> None:
-    """Remember that a branch ends at a node, which the head is about to leave, or never led to."""
-    if node is not None and tx.one("sessions.branch", session=record.session, node=node) is None:
-        tx.insert("sessions.leave_branch", session=record.session, node=node, digest=seal(record.session, node))
 
 
 def path_to(statements: Statements, head: int | None, count: int) -> list[bytes]:

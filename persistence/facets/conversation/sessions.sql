@@ -46,9 +46,3 @@ WHERE p.position BETWEEN :after AND :until ORDER BY p.position;
 -- With the digest that each was chained to: None where it is the first, or the one before it was let go.
 SELECT n.boundary, n.payload, n.digest, n.scheme, n.parent, p.digest
 FROM nodes n LEFT JOIN nodes p ON p.node = n.parent WHERE n.run = :run ORDER BY n.node;
-
--- name: sessions.branch
-SELECT branch FROM branches WHERE session = :session AND node = :node;
-
--- name: sessions.leave_branch
-INSERT INTO branches (branch, session, node, digest) VALUES (:key, :session, :node, :digest);

@@ -6,9 +6,8 @@ the common beginning, branches there, moves the head, and leaves the rest behind
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from typing import Final, final
 
-import msgspec
 from attrs import frozen
 
 from tenure.errors import (
@@ -31,7 +30,7 @@ from tenure.persistence.commits.rows import (
     check_row,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import (
     chain,
     runtimes,
@@ -42,12 +41,10 @@ from tenure.persistence.model.continuity import (
     StoredPath,
     judge,
 )
-from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.envelope import (
     EMPTY_DIGEST,
     SessionSnapshot,
     TranscriptRewriteCommit,
-    encode_meta,
     identity,
 )
 from tenure.persistence.model.values import (
@@ -55,10 +52,8 @@ from tenure.persistence.model.values import (
     SessionId,
 )
 
-from . import sessions
+from . import rewrites, sessions
 from .sessions import SessionRecord
-
-Rewrites = tuple[TranscriptRewriteCommit, ...]
 
 
 @final
@@ -149,7 +144,7 @@ def _check_rewrite(
         raise InvalidSnapshot(
             detail=f"its revision is {snapshot.revision}, and the rewrite leads to {rewrite.revision}"
         )
-    known, _ = _extras(tx, session)
+    known, _ = rewrites.extras(tx, session)
     if snapshot.rewrites not in (known, (*known, rewrite)):
         raise InvalidSnapshot(detail="its rewrites are not those that are stored, with or without this one")
 
@@ -157,7 +152,7 @@ def _check_rewrite(
 def _check_continuity(
     tx: Transaction, runtime_id: LogicalRuntimeId, session: SessionRecord, snapshot: SessionSnapshot
 ) -> None:
-    known, _ = _extras(tx, session)
+    known, _ = rewrites.extras(tx, session)
     stored = StoredPath(
         session_id=session.session_id, message_count=session.message_count, digest=session.digest, rewrites=known
     )
@@ -208,22 +203,7 @@ def _by_id(tx: Transaction, record: RuntimeRecord, session_id: SessionId) -> Ses
 
 
 def _holds_anything(tx: Transaction, session: SessionRecord) -> bool:
-    return session.message_count > 0 or bool(_extras(tx, session)[0])
-
-
-def _extras(tx: Transaction, session: SessionRecord) -> tuple[Rewrites, dict[str, Any] | None]:
-    row = tx.one("snapshots.load", session=session.session)
-    return ((), None) if row is None else _decode_extras(session.session_id, row)
-
-
-def _decode_extras(session_id: str, row: Row) -> tuple[Rewrites, dict[str, Any]]:
-    rewrites, meta, digest, scheme = row
-    check_row((rewrites, meta), (bytes, bytes), "session snapshot", session_id)
-    check_digest(seal(session_id, rewrites, meta), digest, scheme, "session snapshot", session_id)
-    try:
-        return msgspec.json.decode(rewrites, type=Rewrites), msgspec.json.decode(meta, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as exc:
-        raise Corrupt(record="session snapshot", key=session_id, detail=type(exc).__name__) from exc
+    return session.message_count > 0 or bool(rewrites.extras(tx, session)[0])
 
 
 def _compare(tx: Transaction, change: ReplaceSnapshot) -> bool | None:
@@ -232,10 +212,10 @@ def _compare(tx: Transaction, change: ReplaceSnapshot) -> bool | None:
     session = None if record is None else sessions.own(tx, record)
     if session is None:
         return False
-    rewrites, meta = _extras(tx, session)
+    known, meta = rewrites.extras(tx, session)
     if meta is None and session.head is None:
         return False
-    return None if identity(session.session_id, session.digest, rewrites, meta or {}) == change.expected else False
+    return None if identity(session.session_id, session.digest, known, meta or {}) == change.expected else False
 
 
 def _check_replacement(tx: Transaction, change: ReplaceSnapshot) -> None:
@@ -250,13 +230,13 @@ def _write(tx: Transaction, change: WriteSnapshot) -> None:
     record = runtimes.load_or_create(tx, change.runtime_id)
     session = _target(tx, record, change.snapshot.session_id) or _create(tx, record, change.snapshot.session_id)
     _bind(tx, record, session)
-    rewrites = change.snapshot.rewrites
-    if change.rewrite is not None and rewrites == _extras(tx, session)[0]:
-        rewrites = (*rewrites, change.rewrite)  # the same edit a second time is another rewrite
+    known = change.snapshot.rewrites
+    if change.rewrite is not None and known == rewrites.extras(tx, session)[0]:
+        known = (*known, change.rewrite)  # the same edit a second time is another rewrite
     branched = _move(tx, session, change.snapshot)
     if branched or change.rewrite is not None:
         chain.add(tx, record, chain.LinkEvent.REWRITE, session.digest.hex())
-    _save_extras(tx, session, rewrites, change.snapshot.meta)
+    rewrites.save(tx, session, known, change.snapshot.meta)
     tx.write("snapshots.lift_quarantine", runtime=record.runtime)
 
 
@@ -275,7 +255,7 @@ def _replace(tx: Transaction, change: ReplaceSnapshot) -> bool:
     _bind(tx, record, own)
     _move(tx, own, change.snapshot)
     chain.add(tx, record, chain.LinkEvent.REWRITE, own.digest.hex())
-    _save_extras(tx, own, change.snapshot.rewrites, change.snapshot.meta)
+    rewrites.save(tx, own, change.snapshot.rewrites, change.snapshot.meta)
     tx.write("snapshots.lift_quarantine", runtime=record.runtime)
     return True
 
@@ -288,7 +268,7 @@ def _clear(tx: Transaction, change: ClearSnapshot) -> bool:
 
 def _empty(tx: Transaction, record: RuntimeRecord) -> bool:
     session = sessions.own(tx, record)
-    if session is None or (session.head is None and _extras(tx, session)[1] is None):
+    if session is None or (session.head is None and rewrites.extras(tx, session)[1] is None):
         return False
     _leave(tx, session)
     chain.add(tx, record, chain.LinkEvent.CLEAR)
@@ -341,17 +321,6 @@ def _move(tx: Transaction, session: SessionRecord, snapshot: SessionSnapshot) ->
     return True
 
 
-def _save_extras(tx: Transaction, session: SessionRecord, rewrites: Rewrites, meta: dict[str, Any]) -> None:
-    extras = msgspec.json.encode(rewrites), encode_meta(meta)
-    tx.write(
-        "snapshots.save",
-        session=session.session,
-        rewrites=extras[0],
-        meta=extras[1],
-        digest=seal(session.session_id, *extras),
-    )
-
-
 # Reads
 
 
@@ -369,7 +338,7 @@ def find(statements: Statements, runtime_id: LogicalRuntimeId) -> SessionSnapsho
     sessions.check_owner(runtime, own, runtime_id)
     if head is None and has_extras is None:
         return None
-    known, about = ((), {}) if has_extras is None else _decode_extras(session_id, tuple(extras))
+    known, about = ((), {}) if has_extras is None else rewrites.decode(session_id, tuple(extras))
     messages = tuple(sessions.path_to(statements, head, count))
     snapshot = SessionSnapshot(session_id=session_id, messages=messages, rewrites=known, meta=about)
     if (len(messages), snapshot.digest) != (count, digest):

@@ -14,7 +14,7 @@ from tenure.errors import HeadRevisionConflict, NodeConflict, PayloadTooLarge
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.conversation import branches, sessions
 from tenure.persistence.facets.conversation.sessions import SessionRecord
 from tenure.persistence.facets.journal.streams import check_bound
 from tenure.persistence.model.envelope import EMPTY_DIGEST, extend_digest
@@ -127,11 +127,11 @@ def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> No
     parents = {place.parent for place in made.values()}
     for place in made.values():
         if place.node not in parents and place.node != leaf.node:
-            sessions.leave_branch(tx, record, place.node)
+            branches.end_at(tx, record, place.node)
     for parent in (parents - own - {None, record.head}) | ({leaf.node} - own):
-        tx.write("nodes.drop_branch", session=record.session, node=parent)
+        branches.drop(tx, record, parent)
     if record.head not in parents and not _leads_to(tx, record, leaf, made, own):
-        _leave(tx, record, record.head, record.message_count)
+        branches.leave(tx, record, record.head, record.message_count)
     record.head = leaf.node or None
     record.message_count, record.digest = leaf.position, leaf.digest
     record.revision += 1
@@ -197,14 +197,7 @@ def _leads_to(tx: Transaction, record: SessionRecord, leaf: Place, made: dict[st
             break
         at = by_key[at.parent]
     start = at.parent if at.node in own else at.node
-    row = tx.one("nodes.at", leaf=start, position=record.message_count)
-    return row is not None and row[0] == record.head
-
-
-def _leave(tx: Transaction, record: SessionRecord, node: int | None, position: int) -> None:
-    """Let a branch end at a node, unless another one goes on from there."""
-    if node not in {row[1] for row in tx.all("nodes.above", session=record.session, position=position)}:
-        sessions.leave_branch(tx, record, node)
+    return branches.is_on(tx, start, record.head, record.message_count)
 
 
 # Meta
@@ -232,8 +225,7 @@ def _check_tombstones(tx: Transaction, change: TombstoneNodes) -> None:
         place = nodes.find_place(tx, record.session, node_id)
         if place is None or place.position > record.message_count:
             continue
-        row = tx.one("nodes.at", leaf=record.head, position=place.position)
-        if row is not None and row[0] == place.node:
+        if branches.is_on(tx, record.head, place.node, place.position):
             raise NodeConflict(session_id=change.session_id, node_id=node_id, detail="it is on the active path")
 
 
@@ -251,16 +243,15 @@ def _tombstone(tx: Transaction, change: TombstoneNodes) -> int:
 
 def _hide(tx: Transaction, record: SessionRecord, place: Place) -> int:
     """Hide a node with all that stands on it, and let its parent be the end of what is left of the branch."""
-    rows = tx.all("nodes.above", session=record.session, position=place.position)
+    rows = branches.above(tx, record, place.position)
     through = {tip for tip, node, _ in rows if node == place.node}
     gone = {node for tip, node, _ in rows if tip in through} | {place.node}
     for node in sorted(gone):
         tx.write("nodes.tombstone", node=node, now=tx.now)
     for tip in through:
-        tx.write("nodes.drop_branch", session=record.session, node=tip)
-    row = tx.one("nodes.at", leaf=record.head, position=place.position - 1)
-    if row is None or row[0] != place.parent:
-        _leave(tx, record, place.parent, place.position - 1)
+        branches.drop(tx, record, tip)
+    if not branches.is_on(tx, record.head, place.parent, place.position - 1):
+        branches.leave(tx, record, place.parent, place.position - 1)
     return len(gone)
 
 

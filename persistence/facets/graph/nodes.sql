@@ -14,16 +14,6 @@ WHERE node = :node AND session = :session AND node_id IS NULL;
 INSERT INTO nodes (node, session, parent, position, digest, created_at, node_id, written_at, about, seal, payload)
 VALUES (:key, :session, :parent, :position, :digest, :now, :node_id, :written_at, :about, :seal, :payload);
 
--- name: nodes.at
--- The node at a place of the path that ends at another node.
-WITH RECURSIVE path (node, parent, position) AS (
-    SELECT node, parent, position FROM nodes WHERE node = :leaf
-    UNION ALL
-    SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent AND n.position < p.position
-    WHERE p.position > :position
-)
-SELECT node FROM path WHERE position = :position;
-
 -- name: nodes.one
 SELECT n.node, n.session, n.parent, n.position, n.digest, n.scheme, n.created_at, n.tombstoned_at, n.node_id, n.written_at,
        n.about, n.seal, n.payload, p.digest, p.node_id
@@ -53,20 +43,6 @@ FROM seen s JOIN nodes n ON n.node = s.node ORDER BY n.node;
 
 -- name: nodes.branches
 SELECT branch, node, digest, scheme FROM branches WHERE session = :session ORDER BY branch;
-
--- name: nodes.drop_branch
-DELETE FROM branches WHERE session = :session AND node = :node;
-
--- name: nodes.above
--- Of every branch that reaches so far: what of it stands at a place and beyond.
-WITH RECURSIVE back (tip, node, parent, position) AS (
-    SELECT n.node, n.node, n.parent, n.position FROM branches b JOIN nodes n ON n.node = b.node
-    WHERE b.session = :session AND n.position >= :position
-    UNION ALL
-    SELECT b.tip, n.node, n.parent, n.position FROM back b JOIN nodes n ON n.node = b.parent AND n.position < b.position
-    WHERE b.position > :position
-)
-SELECT tip, node, position FROM back ORDER BY tip, position;
 
 -- name: nodes.tombstone
 UPDATE nodes SET tombstoned_at = :now WHERE node = :node AND tombstoned_at IS NULL;

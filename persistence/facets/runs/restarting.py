@@ -19,7 +19,7 @@ from tenure.persistence.commits.facet import (
     Handler,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.conversation import moves, sessions
 from tenure.persistence.facets.records import (
     chain,
     run_records,
@@ -35,7 +35,6 @@ from tenure.persistence.model.entries import (
     place_of,
     stands_in,
 )
-from tenure.persistence.model.envelope import EMPTY_DIGEST
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunId,
@@ -96,14 +95,7 @@ def _go_back(tx: Transaction, record: runtimes.RuntimeRecord, old: run_records.R
     if record.session is None:
         return None, 0
     session = sessions.load(tx, record.session)
-    appended, last = tx.one("restarting.appended", run=old.run) or (0, None)
-    if appended and (session.head, session.message_count) == (last, old.base_count + appended):
-        row = None if old.base is None else tx.one("restarting.digest", node=old.base)
-        sessions.leave_branch(tx, session, session.head)
-        session.head, session.message_count = old.base, old.base_count
-        session.digest = EMPTY_DIGEST if row is None else row[0]
-        session.revision += 1
-        sessions.save(tx, session)
+    if moves.go_back(tx, session, old):
         chain.add(tx, record, chain.LinkEvent.REWRITE, session.digest.hex())
     return session.head, session.message_count
 

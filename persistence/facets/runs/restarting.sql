@@ -13,12 +13,6 @@ DELETE FROM entries WHERE run = :run AND place = :place;
 -- name: restarting.move
 UPDATE entries SET place = :into WHERE run = :run AND place = :place;
 
--- name: restarting.appended
-SELECT count(*), max(node) FROM nodes WHERE run = :run;
-
--- name: restarting.digest
-SELECT digest FROM nodes WHERE node = :node;
-
 -- name: restarting.rebind
 -- What had joined to steer the run lies in the inbox again, and joins the new one.
 UPDATE inputs SET run = CASE WHEN joined IS NULL THEN CAST(:into AS BIGINT) ELSE NULL END, joined = NULL

@@ -9,7 +9,7 @@ from tenure.persistence.commits.commit import (
     Change,
     Commit,
 )
-from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.conversation import moves, sessions
 from tenure.persistence.facets.inbox import (
     inputs,
     receipts,
@@ -28,6 +28,8 @@ from tenure.persistence.facets.runs import (
 )
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import digest
+from tenure.persistence.model.entries import EntryKind
+from tenure.persistence.model.paths import RunPath
 from tenure.persistence.model.values import (
     AbandonReason,
     InputKind,
@@ -85,12 +87,12 @@ class Owner:
     async def step(
         self, run: str, name: str, status: entries.EntryStatus, result: bytes | None = None, place: str = "main/1"
     ) -> None:
-        await self.write(self.entry(run, entries.EntryKind.STEP, name, status, result, place, entries.Repeat.NEVER))
+        await self.write(self.entry(run, EntryKind.STEP, name, status, result, place, entries.Repeat.NEVER))
 
     def entry(
         self,
         run: str,
-        kind: entries.EntryKind,
+        kind: EntryKind,
         name: str,
         status: entries.EntryStatus,
         result: bytes | None,
@@ -113,6 +115,15 @@ class Owner:
 
     def append(self, run: str, *messages: bytes) -> Change:
         return sessions.AppendMessages(runtime_id=self.runtime_id, messages=messages, run_id=RunId(self.named(run)))
+
+    def move(self, run: str, kind: EntryKind, count: int, appended: int, path: RunPath) -> Change:
+        """Of `count` messages, `appended` of them of this run."""
+        return moves.MoveHead(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            move=moves.Move(place="main/1", kind=kind, path=path, appended=appended),
+            count=count,
+        )
 
     def send(self, run: str, index: int, target: str) -> Change:
         return sends.Send(
@@ -227,13 +238,12 @@ class Owner:
         await self.step("run", "looked", entries.EntryStatus.SUCCEEDED, b'"seen"')
         await self.write(
             self.append("run", b'"hello"', b'"world"'),
+            self.move("run", EntryKind.FORK, 3, 2, RunPath(1, ((0, 1),))),
             self.keep("run", kept=b'"value"', gone=None),
             self.send("run", 1, "peer"),
             self.send("run", 2, "nobody"),
             self.receipt("run"),
-            self.entry(
-                "run", entries.EntryKind.CHECKPOINT, "checkpoint", entries.EntryStatus.SUCCEEDED, None, "main/2"
-            ),
+            self.entry("run", EntryKind.CHECKPOINT, "checkpoint", entries.EntryStatus.SUCCEEDED, None, "main/2"),
         )
         await self.step("run", "paid", entries.EntryStatus.DISPATCHED, place="main/3")
         await self.accept("steering", lane=Lane.STEER)

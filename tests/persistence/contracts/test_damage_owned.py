@@ -35,6 +35,8 @@ from tenure.persistence.facets.runs import (
     sends,
 )
 from tenure.persistence.facets.state import own_state
+from tenure.persistence.model.entries import EntryKind
+from tenure.persistence.model.paths import RunPath
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.inspect import (
     list_runtimes,
@@ -86,6 +88,7 @@ TABLES = {
     "results": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
     "requests": "runtime = {alice}",
     "anchors": "runtime = {alice}",
+    "session_moves": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
     "own_states": "runtime = {alice}",
     "own_values": "runtime = {alice}",
     "own_writes": "runtime = {alice}",
@@ -178,6 +181,7 @@ def writes(owner: Owner, peer: str) -> Calls:
             owner.receipt("run"),
             runs.StageSteered(runtime_id=name, run_id=known),
         ),
+        "move": partial(write, owner.move("run", EntryKind.POP, 3, 3, RunPath(1, ((0, 1),))), owner.receipt("run")),
         "reject": partial(
             write, runs.RejectInput(runtime_id=name, run_id=known, input_id=InputId(owner.named("one")), error="no")
         ),

@@ -60,6 +60,7 @@ NOT_FOUND: dict[str, str] = {
             "requests.request",
             "results.result_key",
             "sends.send",
+            "session_moves.move",
             "state_values.entry",
             "token_usage.entry",
             "turns.turn",

@@ -522,6 +522,25 @@ CREATE TABLE state_clock (
     scheme INTEGER NOT NULL DEFAULT 1
 );
 
+-- Where a run has moved the head of its session otherwise than by appending: the path as the run sees it, and the node that
+-- the head stood on then. `appended` and `added` count messages of the run: all until then, and those of the move itself.
+
+CREATE TABLE session_moves (
+    move INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    boundary INTEGER NOT NULL,
+    place TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('pop', 'rewrite', 'fork')),
+    appended INTEGER NOT NULL,
+    added INTEGER NOT NULL,
+    kept INTEGER NOT NULL,
+    own TEXT NOT NULL,
+    node INTEGER,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX session_moves_by_run ON session_moves (run, move);
+
 -- Own state: what a runtime keeps between its runs. A write has the revision of its commit; a value that a later one has
 -- replaced stays while a run may see it, and `own_writes` says which boundary of which run wrote a revision until that run ends.
 
