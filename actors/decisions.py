@@ -146,6 +146,7 @@ def may_begin(facts: RuntimeFacts) -> bool:
         and facts.not_before is None
         and facts.has_work
         and not facts.on_trial
+        and not facts.on_hold
         and runs_inputs(facts.standing)
     )
 

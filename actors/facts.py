@@ -39,6 +39,7 @@ class RuntimeFacts:
         not_before: When a failed run may be tried again, by the clock of trio, or None.
         has_work: Whether an unfinished input may be waiting.
         on_trial: Whether its run was in flight at two crashes in a row, and now waits for its turn to be tried alone.
+        on_hold: Whether a person kept it from beginning a run, when it last would have.
     """
 
     runtime_id: LogicalRuntimeId
@@ -56,6 +57,7 @@ class RuntimeFacts:
     not_before: float | None = None
     has_work: bool
     on_trial: bool = False
+    on_hold: bool = False
 
     @property
     def is_destroyed(self) -> bool:

@@ -36,6 +36,10 @@ class Listener(Protocol):
         """The runtime is held, or blocked in this host."""
         ...
 
+    def kept(self, runtime_id: LogicalRuntimeId, /) -> None:
+        """A run would have begun, and a person's hold keeps it from that."""
+        ...
+
     def closed(self, actor: RuntimeActor, /) -> None:
         """An actor has ended. Raises nothing."""
         ...

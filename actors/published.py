@@ -82,6 +82,11 @@ class Published(ABC):
         if self.held.value not in (None, before):
             self.listener.held(self.facts)
 
+    def publish_kept(self) -> None:
+        """A run would have begun, and a person's hold keeps it from that until it ends."""
+        self.facts.on_hold = True
+        self.listener.kept(self.facts.runtime_id)
+
     def publish_charged(self, crashes: int, most: int, detail: str) -> None:
         """A defect of ours is charged to the run as a crash: it begins again after a while, or the runtime is held."""
         self.publish_run(LifecycleEvent.FAIL_RUN)

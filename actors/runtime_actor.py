@@ -327,16 +327,14 @@ class RuntimeActor(Published):
             self.worker.stop()
             self.listener.abandoned(self.facts.runtime_id, answers[0], reason)
 
-        answers = (await self.channel.commit(change, on_settled=once_landed(publish))).values
-        return tuple(answers[0])
+        return tuple((await self.channel.commit(change, on_settled=once_landed(publish))).values[0])
 
     async def _cancel_input(self, input_id: InputId, change: Change) -> bool:
         def publish(answers: tuple[Any, ...]) -> None:
             if answers[0]:
                 self.listener.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
 
-        result = await self.channel.commit(change, on_settled=once_landed(publish))
-        return bool(result.values[0])
+        return bool((await self.channel.commit(change, on_settled=once_landed(publish))).values[0])
 
     # Runs, one after another
 
@@ -392,6 +390,8 @@ class RuntimeActor(Published):
             self.facts.run_id = begun.run_id
             self.facts.has_work = self.facts.has_work or begun.more
             self.publish_run(LifecycleEvent.BEGIN_RUN)
+        elif begun.on_hold:
+            self.publish_kept()
         if begun.abandoned:
             self.listener.unstageable(self.facts.runtime_id, begun.abandoned)
 

@@ -22,7 +22,7 @@ from tenure.persistence.facets.ownership import (
     ownership,
     requests,
 )
-from tenure.persistence.facets.records import versions
+from tenure.persistence.facets.records import holds, versions
 from tenure.persistence.facets.runs import (
     dead_letters,
     deadlines,
@@ -239,6 +239,11 @@ class Story(Words):
         """Held and resumed, reset, released and taken again, stopped, destroyed; leases."""
         await self._write(lifecycle.Hold(runtime_id=id_of("cyd"), reason="crash_loop", detail="of a test"))
         await self._write(lifecycle.Hold(runtime_id=id_of("cyd"), reason=None))
+        await self._accept("cyd", "waits in a hold", deadline_s=1_000)
+        await self._write(holds.PlaceHold(runtime_id=id_of("nobody yet"), note="before it comes"))
+        await self._write(holds.PlaceHold(kind=KIND, note="of a kind"))
+        await trio.sleep(1)
+        await self._write(holds.EndHold(kind=KIND))
         await self._accept("ada", "never read")
         reset = lifecycle.WriteLifecycle(
             runtime_id=id_of("ada"),

@@ -21,6 +21,7 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.journal import streams
 from tenure.persistence.facets.records import (
+    holds,
     run_records,
     runtimes,
 )
@@ -100,6 +101,7 @@ def check_records(inside: Inside) -> None:
     """What the writer keeps in hand from group to group is what is stored."""
     find: dict[str, Callable[[Statements, Any], object]] = {
         runtimes.RECORD: runtimes.find,
+        holds.RECORD: holds.find,
         sessions.RECORD: sessions.find,
         run_records.RECORD: run_records.find,
         streams.RECORD: streams.find,

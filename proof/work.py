@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tenure.persistence.facets.records import versions
+from tenure.persistence.facets.records import holds, versions
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
@@ -50,6 +50,28 @@ def check_versions(rows: Rows) -> None:
     known = set(rows.of("SELECT kind, version FROM versions"))
     for version in rows.history.acknowledged("version"):
         assert version in known, f"version {version} was registered and is lost"
+
+
+def placed(change: holds.PlaceHold, _answer: object) -> Promised:
+    """It is on hold; the story ends the holds of kinds, and no other."""
+    return [] if change.runtime_id is None else [("on hold", change.runtime_id)]
+
+
+def hold_ended(change: holds.EndHold, _answer: object) -> Promised:
+    """It is not on hold any more."""
+    return [("hold ended", (change.runtime_id, change.kind))]
+
+
+def check_holds(rows: Rows) -> None:
+    """What is on hold stays so until it is resumed, and is not afterwards; the rows say what they are of."""
+    problems = holds.verify(rows.statements)
+    assert not problems, problems
+    found = holds.on_hold(rows.statements)
+    for runtime_id in rows.history.acknowledged("on hold"):
+        assert runtime_id in found.runtimes, f"the hold of {runtime_id} is lost"
+    for runtime_id, kind in rows.history.acknowledged("hold ended"):
+        assert runtime_id not in found.runtimes, f"the hold of {runtime_id} is back"
+        assert kind not in found.kinds, f"the hold of kind {kind} is back"
 
 
 def finished(change: runs.FinishRun, answer: Sequence[InputId]) -> Promised:
@@ -179,6 +201,7 @@ def check_sends(rows: Rows) -> None:
 
 PROOFS: Final = (
     FacetProof(name="runtimes", check=check_runtimes),
+    FacetProof(name="holds", promises={holds.PlaceHold: placed, holds.EndHold: hold_ended}, check=check_holds),
     FacetProof(name="versions", promises={versions.RegisterVersions: versions_known}, check=check_versions),
     FacetProof(name="restarting"),
     FacetProof(

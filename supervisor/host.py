@@ -12,7 +12,7 @@ import trio
 
 from tenure.errors import Closed, Error
 from tenure.persistence.facets.inbox.inputs import AcceptedInput, AcceptInput
-from tenure.persistence.model.values import InputPhase, Lane
+from tenure.persistence.model.values import InputPhase, Lane, LogicalRuntimeId
 from tenure.persistence.seams.step_threads import StepThreads
 from tenure.persistence.store import Store, ground_of
 
@@ -27,6 +27,7 @@ from .hosting.actors import Actors
 from .hosting.bell import Bell
 from .hosting.deadlines import Deadlines
 from .hosting.hearing import Hearing
+from .hosting.holds import Holds
 from .hosting.mending import Mending
 from .hosting.owned import Owned
 from .hosting.takeovers import Takeovers
@@ -68,7 +69,7 @@ class Host:
         self._doubts = Doubts(store, self.tickets, self.tasks.start_soon)
         bell = Bell()
         self.mending = Mending(store, self.behaviours, self.owned, self.tasks, self.log, bell)
-        publishing = Publishing(self.tickets, bell.wake, self.owned.ended, self.log, self.mending.distrust)
+        publishing = Publishing(self.tickets, bell.wake, self.owned.ended, self._kept, self.log, self.mending.distrust)
         self.step_threads = StepThreads(store.limits)
         self.step_threads.on_given_up = self.log.step_given_up
         self.step_threads.on_full = self.log.steps_wait
@@ -102,6 +103,7 @@ class Host:
             tasks=self.tasks,
         )
         self.deadlines = Deadlines(store, self.owned, self.actors, publishing, self.mending, self.log)
+        self.holds = Holds(store, self.owned, self.actors, self.deadlines, self.mending)
         self.watch = HostWatch(
             store=store,
             owned=self.owned,
@@ -111,6 +113,7 @@ class Host:
             doubts=self._doubts,
             mending=self.mending,
             deadlines=self.deadlines,
+            holds=self.holds,
             tasks=self.tasks,
             log=self.log,
         )
@@ -127,6 +130,10 @@ class Host:
         self.ingress.close(error)
         self.tickets.close(error)
         self._step_executor.close()
+
+    def _kept(self, runtime_id: LogicalRuntimeId) -> None:
+        self.holds.keep(runtime_id)
+        self.news.stir()  # the hold may have ended elsewhere since: the next look reads what is on hold now
 
     def _arrived(self, change: AcceptInput, accepted: AcceptedInput) -> None:
         if change.deadline_s is not None:

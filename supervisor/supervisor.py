@@ -24,6 +24,7 @@ from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     InputId,
     InputPhase,
+    LogicalRuntimeId,
     RuntimeState,
     check_runtime_id,
 )
@@ -34,6 +35,7 @@ from .accepting.tickets import Ticket
 from .handles.foreign import ForeignRuntime
 from .handles.runtime import Runtime
 from .host import Host
+from .hosting.holds import check_note
 from .operators.own_state import own_state_change, write_unowned
 from .operators.reads import StoreReads
 from .runs.behaviour import Behaviours
@@ -110,7 +112,7 @@ class Supervisor(StoreReads):
         found = await self.store.read(partial(ownership.find_holding, runtime_id=checked))
         if found is None:
             raise NotFound(what="runtime", key=checked)
-        return ForeignRuntime(checked, found.kind or "", host.requests, host.news, host.ingress)
+        return ForeignRuntime(checked, found.kind or "", host.requests, host.news, host.ingress, host.holds)
 
     async def accept(
         self, runtime_id: str, payload: object, *, kind: str | None = None, **terms: Unpack[AcceptTerms]
@@ -194,6 +196,39 @@ class Supervisor(StoreReads):
         revision: int = (await host.actors.of(facts).channel.commit(change)).values[0]
         return revision
 
+    @checked
+    async def hold(self, runtime_id: str | None = None, *, kind: str | None = None, note: str = "") -> bool:
+        """Keep a runtime, or every runtime of a kind, from beginning anything; on disk when this returns.
+
+        It holds on every host, and for runtimes that come later. Nothing is abandoned, accept works as ever, a run that
+        executes goes on, and deadlines wait. `resume` ends it.
+
+        Args:
+            runtime_id: Which runtime, by an id that need not be there yet.
+            kind: Or which kind.
+            note: Why, for people; ``tenure why`` says it. At most 1,000 characters.
+
+        Returns:
+            Whether it was not on hold; else the first hold stays as it is.
+
+        Raises:
+            InvalidInput: Neither or both are given, or one that cannot be.
+            RuntimeDestroyed: It never comes back.
+        """
+        return await self._host.holds.place(*_one_of(runtime_id, kind), check_note(note))
+
+    @checked
+    async def resume(self, runtime_id: str | None = None, *, kind: str | None = None) -> bool:
+        """End the hold of a runtime, or of a kind, and no other; on disk when this returns. Whether there was one.
+
+        Deadlines of what is unfinished are moved by as long as it lasted. What held a runtime beside it (the hold of its kind,
+        the mark that `Runtime.resume` clears) holds on.
+
+        Raises:
+            InvalidInput: Neither or both are given, or one that cannot be.
+        """
+        return await self._host.holds.end(*_one_of(runtime_id, kind))
+
     def statistics(self) -> SupervisorStatistics:
         """What this host is doing now, and what has happened since it was opened."""
         host = self._host
@@ -211,7 +246,14 @@ class Supervisor(StoreReads):
             await self._host.actors.of(facts).apply(LifecycleEvent.ATTACH)
 
     def _handle(self, facts: RuntimeFacts) -> Runtime:
-        return Runtime(facts, self._host.actors, self._host.requests, self._host.ingress)
+        host = self._host
+        return Runtime(facts, host.actors, host.requests, host.ingress, host.holds)
+
+
+def _one_of(runtime_id: str | None, kind: str | None) -> tuple[LogicalRuntimeId | None, str | None]:
+    if (runtime_id is None) is (kind is None):
+        raise InvalidInput(detail="give either a runtime id or a kind", field="runtime_id")
+    return None if runtime_id is None else check_runtime_id(runtime_id), check_key(kind, "kind")
 
 
 def host_of(supervisor: Supervisor) -> Host:

@@ -21,6 +21,7 @@ from tenure.persistence.engines.engine import (
     Row,
     Statements,
 )
+from tenure.persistence.facets.records import holds
 from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
@@ -75,12 +76,14 @@ def explain(
     letters: int = (statements.one("verification.dead_letters", runtime=key, count=LETTERS) or (0,))[0]
     wake_at = None if run is None else _sleeps_until(statements, run)
     count: int = (statements.one("verification.open_inputs", runtime=key) or (0,))[0]
+    kept = holds.of_runtime(statements, runtime_id, kind)
     owned = incarnation is not None and gone_at is None and not no_host
     # The first that holds keeps it from running, whatever else there is.
     cases: tuple[tuple[bool, str], ...] = (
         (state == RuntimeState.DESTROYED, "it was destroyed, and never comes back"),
         (state == RuntimeState.STOPPED, "it is stopped until it is spawned again"),
         (held is not None, f"it is held until a person resumes it: {held}"),
+        (bool(kept), f"a person keeps it on hold: {'; '.join(_hold(each, now) for each in kept)}"),
         (not count and run is None and state == RuntimeState.RETIRED, "it is retired, and has nothing left to drain"),
         (not count and run is None and letters > 0, f"nothing waits in its inbox; {_letters(letters)} to be retried"),
         (not count and run is None, "nothing waits in its inbox"),
@@ -95,6 +98,7 @@ def explain(
         "state": state,
         "kind": kind,
         "held": None if held is None else {"reason": held, "detail": detail},
+        "on_hold": kept,
         "owner": {"incarnation": incarnation, "host": host_name, "pid": pid} if owned else None,
         "run": None
         if run_id is None
@@ -111,6 +115,11 @@ def explain(
         "oldest_input": _oldest(statements, key, now),
         "open_requests": [verb for verb, _ in statements.all("verification.open_requests", runtime=key)],
     }
+
+
+def _hold(hold: dict[str, Any], now: float) -> str:
+    note = f", {hold['note']}" if hold["note"] else ""
+    return f"the {hold['of']}, for {human(now - hold['since'])}{note}"
 
 
 def _letters(count: int) -> str:

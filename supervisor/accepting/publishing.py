@@ -49,19 +49,21 @@ class Publishing:
         tickets: Tickets,
         wake: Wake,
         ended: Callable[[RuntimeActor], None],
+        kept: Callable[[LogicalRuntimeId], None],
         log: HostLog,
         distrust: Callable[[LogicalRuntimeId, BaseException], None],
     ) -> None:
         """Bind to the tickets, and to who hears the rest.
 
-        `wake` lets a runtime look into its inbox; `ended` hears of actors that have ended; `distrust` of mistakes of ours in
-        publishing one.
+        `wake` lets a runtime look into its inbox; `ended` hears of actors that have ended; `kept` of runtimes that a hold keeps
+        from beginning; `distrust` of mistakes of ours in publishing one.
         """
         self._tickets = tickets
         self._wake = wake
         self._log = log
         self.defect = distrust  # see `Listener.defect`
         self.closed = ended  # see `Listener.closed`
+        self.kept = kept  # see `Listener.kept`
 
     def held(self, facts: RuntimeFacts, /) -> None:
         """See `Listener.held`."""

@@ -26,6 +26,7 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.facets.ownership.requests import StoredRequest
+from tenure.persistence.facets.records.holds import OnHold, on_hold
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.store import Store, ground_of
@@ -45,6 +46,7 @@ from tenure.supervisor.accepting.doubts import (
     ended,
 )
 from tenure.supervisor.hosting.deadlines import Deadlines
+from tenure.supervisor.hosting.holds import Holds
 from tenure.supervisor.hosting.mending import Mending
 from tenure.supervisor.hosting.owned import Owned
 from tenure.supervisor.hosting.takeovers import Takeovers
@@ -66,12 +68,14 @@ class Written:
     Attributes:
         mark: After every input that was there.
         arrived: Runtimes of this host, or of no living host, with newer inputs; and whether one of these steers.
+        on_hold: What people keep from beginning.
         requests: What this host has to carry out.
         outcomes: Of inputs that tickets wait for, or why they cannot be read.
     """
 
     mark: arrivals.Mark
     arrived: tuple[arrivals.Arrival, ...]
+    on_hold: OnHold
     requests: tuple[StoredRequest, ...]
     outcomes: tuple[Ended, ...]
 
@@ -91,6 +95,7 @@ class HostWatch:
         doubts: Doubts,
         mending: Mending,
         deadlines: Deadlines,
+        holds: Holds,
         tasks: Tasks,
         log: HostLog,
     ) -> None:
@@ -104,6 +109,7 @@ class HostWatch:
         self._doubts = doubts
         self._mending = mending
         self._deadlines = deadlines
+        self._holds = holds
         self._tasks = tasks
         self._log = log
         self._seen: OtherHosts | None = None
@@ -233,6 +239,7 @@ class HostWatch:
         self._mark = written.mark
         if written.arrived:
             self._deadlines.hear()
+        self._holds.hear(written.on_hold)
         for arrival in written.arrived:
             with self._mending.net(arrival.runtime_id):
                 self._doubts.doubt(
@@ -264,6 +271,7 @@ def _read_news(host: int, since: arrivals.Mark, waiting: list[TicketKey], statem
     return Written(
         mark=arrivals.mark(statements),
         arrived=arrivals.arrived(statements, host, since),
+        on_hold=on_hold(statements),
         requests=tuple(requests.waiting_for(statements, host)),
         outcomes=tuple(ended(statements, waiting)),
     )

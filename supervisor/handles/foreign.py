@@ -19,6 +19,7 @@ from tenure.supervisor.accepting.tickets import Ticket
 from tenure.supervisor.fleet.news import News
 from tenure.supervisor.fleet.requests import Requests
 from tenure.supervisor.fleet.verbs import Verb
+from tenure.supervisor.hosting.holds import Holds
 
 from .handle import (
     Handle,
@@ -41,9 +42,10 @@ class ForeignRuntime(Handle):
     """
 
     def __init__(
-        self, runtime_id: LogicalRuntimeId, kind: str, requests: Requests, news: News, ingress: Ingress
+        self, runtime_id: LogicalRuntimeId, kind: str, requests: Requests, news: News, ingress: Ingress, holds: Holds
     ) -> None:
         """Made by `Supervisor.find`."""
+        super().__init__(runtime_id, holds)
         self.runtime_id = runtime_id
         self.kind = kind
         self._requests = requests

@@ -11,6 +11,7 @@ from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     InputId,
+    LogicalRuntimeId,
     RuntimeState,
 )
 from tenure.supervisor.fleet.verbs import (
@@ -22,6 +23,7 @@ from tenure.supervisor.fleet.verbs import (
     Verb,
     settle,
 )
+from tenure.supervisor.hosting.holds import Holds, check_note
 from tenure.supervisor.runs.verdicts import Verdict
 
 T = TypeVar("T")
@@ -42,6 +44,22 @@ class Handle(ABC):
     Cancellation: before its commit, or its request, is taken nothing happened; afterwards it is carried out, and a runtime of
     one's own returns the answer and delivers the cancellation at the next checkpoint.
     """
+
+    def __init__(self, runtime_id: LogicalRuntimeId, holds: Holds) -> None:
+        """Of this runtime."""
+        self._of, self._holds = runtime_id, holds
+
+    async def hold(self, note: str = "") -> bool:
+        """Keep it from beginning anything, until `resume(hold=True)`; on disk when this returns. Whether it was not on hold.
+
+        Nothing is abandoned, and accept works as ever; a run that executes goes on. Deadlines of its inputs wait, and are moved
+        by as long as the hold lasts. The mark of a runtime that is `held` is another thing, and stays as it is.
+
+        Raises:
+            RuntimeDestroyed: It never comes back.
+            InvalidInput: The note has more than 1,000 characters.
+        """
+        return await self._holds.place(self._of, None, check_note(note))
 
     async def retire(self) -> None:
         """Accept nothing new and drain what is there; durable when this returns. Raises `InvalidTransition`."""
@@ -121,8 +139,9 @@ class Handle(ABC):
         forget: Iterable[str] = (),
         repeat_never: bool = False,
         version: str | None = None,
+        hold: bool = False,
     ) -> None:
-        """Clear the held mark and forgive what led to it; durable when this returns.
+        """Clear the held mark and forgive what led to it; durable when this returns. Or end the hold of a person.
 
         Entries are named by their name, or by their place as the error of the hold gives it.
 
@@ -136,12 +155,20 @@ class Handle(ABC):
             repeat_never: Forget also what must not be done twice. It will be.
             version: Which version of the behaviour goes on with the run; it may be an older one. A host that has it takes the
                 runtime over.
+            hold: End the hold that `hold` has placed on this runtime, and leave the held mark alone. The hold of a kind ends
+                with `Supervisor.resume(kind=)`.
 
         Raises:
             InvalidTransition: While a run executes that is to be changed: it was resumed already.
             NotFound: No such entry, or no such version was ever registered.
-            InvalidInput: `forget` names what must not be done twice, without `repeat_never`.
+            InvalidInput: `forget` names what must not be done twice, without `repeat_never`; or something else is asked beside
+                `hold`.
         """
+        if hold:
+            if restart_run or take_recorded or renamed or tuple(forget) or repeat_never or version is not None:
+                raise InvalidInput(detail="the end of a hold changes no run: resume twice", field="hold")
+            await self._holds.end(self._of, None)
+            return
         verb = Resume(
             restart_run=restart_run,
             take_recorded=take_recorded,

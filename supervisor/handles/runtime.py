@@ -19,6 +19,7 @@ from tenure.supervisor.accepting.tickets import Ticket
 from tenure.supervisor.fleet.requests import Requests
 from tenure.supervisor.fleet.verbs import Verb
 from tenure.supervisor.hosting.actors import Actors
+from tenure.supervisor.hosting.holds import Holds
 
 from .handle import (
     Handle,
@@ -32,8 +33,9 @@ T = TypeVar("T")
 class Runtime(Handle):
     """One runtime that this supervisor owns. Handles are cheap; two handles of one runtime are the same."""
 
-    def __init__(self, facts: RuntimeFacts, actors: Actors, requests: Requests, ingress: Ingress) -> None:
+    def __init__(self, facts: RuntimeFacts, actors: Actors, requests: Requests, ingress: Ingress, holds: Holds) -> None:
         """Made by `Supervisor.spawn`."""
+        super().__init__(facts.runtime_id, holds)
         self._facts = facts
         self._actors = actors
         self._requests = requests

@@ -119,6 +119,10 @@ class _Verbs:
         """See `tenure.Runtime.drop`."""
         await self._portal.call(partial(self._handle.drop, input_id))
 
+    async def hold(self, note: str = "") -> bool:
+        """See `tenure.Runtime.hold`."""
+        return await self._portal.call(partial(self._handle.hold, note))
+
     async def stop(self) -> None:
         """See `tenure.Runtime.stop`."""
         await self._portal.call(self._handle.stop)
@@ -144,6 +148,7 @@ class _Verbs:
         forget: Iterable[str] = (),
         repeat_never: bool = False,
         version: str | None = None,
+        hold: bool = False,
     ) -> None:
         """See `tenure.Runtime.resume`."""
 
@@ -155,6 +160,7 @@ class _Verbs:
                 forget=forget,
                 repeat_never=repeat_never,
                 version=version,
+                hold=hold,
             )
 
         await self._portal.call(resume)
@@ -329,6 +335,14 @@ class Supervisor:
     async def backlog(self) -> Backlog:
         """See `tenure.Supervisor.backlog`."""
         return await self._portal.call(self._supervisor.backlog)
+
+    async def hold(self, runtime_id: str | None = None, *, kind: str | None = None, note: str = "") -> bool:
+        """See `tenure.Supervisor.hold`."""
+        return await self._portal.call(partial(self._supervisor.hold, runtime_id, kind=kind, note=note))
+
+    async def resume(self, runtime_id: str | None = None, *, kind: str | None = None) -> bool:
+        """See `tenure.Supervisor.resume`."""
+        return await self._portal.call(partial(self._supervisor.resume, runtime_id, kind=kind))
 
     async def statistics(self) -> SupervisorStatistics:
         """See `tenure.Supervisor.statistics`."""

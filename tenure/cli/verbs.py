@@ -115,13 +115,15 @@ async def destroy(output: Output, target: str, runtime: str, *, yes: bool) -> No
 @click.option("--forget", multiple=True, metavar="ENTRY", help="Take an entry out of the record, by name or place.")
 @click.option("--repeat-never", is_flag=True, help="Forget also what must not be done twice. Needs --yes.")
 @click.option("--version", metavar="VERSION", help="Let this version of its behaviour go on, also an older one.")
+@click.option("--hold", is_flag=True, help="End the hold of RUNTIME, and leave the held mark alone.")
+@click.option("--kind", metavar="KIND", help="End the hold of this kind; without RUNTIME.")
 @click.option("--yes", is_flag=True, help="Yes, do it twice.")
 @click.argument("target", type=click.Path())
-@click.argument("runtime")
+@click.argument("runtime", required=False)
 async def resume(  # noqa: PLR0913 - one for each option
     output: Output,
     target: str,
-    runtime: str,
+    runtime: str | None,
     *,
     restart_run: bool,
     take_recorded: bool,
@@ -129,9 +131,16 @@ async def resume(  # noqa: PLR0913 - one for each option
     forget: tuple[str, ...],
     repeat_never: bool,
     version: str | None,
+    hold: bool,
+    kind: str | None,
     yes: bool,
 ) -> None:
-    """Let the held RUNTIME run again, perhaps with another record of its run."""
+    """Let the held RUNTIME run again, perhaps with another record of its run; or end the hold of a person."""
+    if kind is not None or runtime is None:
+        async with host_of(target) as supervisor:
+            ended = await supervisor.resume(runtime, kind=kind)
+        output.facts("Done", {"kind": kind, "verb": "resume", "done": ended})
+        return
     if repeat_never and not yes:
         raise InvalidInput(detail="what must not be done twice would be done again; say --yes", field="--yes")
 
@@ -143,9 +152,21 @@ async def resume(  # noqa: PLR0913 - one for each option
             forget=forget,
             repeat_never=repeat_never,
             version=version,
+            hold=hold,
         )
 
     await carry_out(output, target, runtime, "resume", resume)
+
+
+@click.option("--kind", metavar="KIND", help="Every runtime of this kind, also those that come later; without RUNTIME.")
+@click.option("--note", metavar="TEXT", default="", help="Why; `tenure why` says it.")
+@click.argument("target", type=click.Path())
+@click.argument("runtime", required=False)
+async def hold(output: Output, target: str, runtime: str | None, *, kind: str | None, note: str) -> None:
+    """Keep RUNTIME, which may come later, or a kind from beginning anything, until it is resumed with --hold or --kind."""
+    async with host_of(target) as supervisor:
+        placed = await supervisor.hold(runtime, kind=kind, note=note)
+    output.facts("Done", {"runtime_id": runtime, "kind": kind, "verb": "hold", "done": True, "was_on_hold": not placed})
 
 
 @click.argument("target", type=click.Path())

@@ -9,10 +9,10 @@ from typing import Final
 from attrs import evolve
 
 from tenure.persistence.commits.facet import Facet
-from tenure.persistence.commits.upkept import Problem, Subject, failing
+from tenure.persistence.commits.upkept import Problem, Subject, failing, once
 from tenure.persistence.engines.engine import Statements
 
-from . import chain, runtimes, versions
+from . import chain, holds, runtimes, versions
 
 
 def _runtime(statements: Statements, subject: Subject) -> Iterator[Problem]:
@@ -22,6 +22,7 @@ def _runtime(statements: Statements, subject: Subject) -> Iterator[Problem]:
 FACETS: Final[tuple[Facet, ...]] = (
     evolve(runtimes.FACET, verify_runtime=_runtime),
     versions.FACET,
+    evolve(holds.FACET, part="holds", verify=(once(holds.verify),), show={"on_hold": holds.show}),
     chain.FACET,
 )
 """As the catalogue takes them."""

@@ -2,7 +2,8 @@
 
 Cases: an input that waits, and that no run has, is abandoned by whichever host sees it, for it is judged by what is stored; no
 run takes it from its deadline on. A member of a batch beside others ends with the next boundary of its run. Where nothing else
-of the batch is left, the run is dropped, also one that waits to be tried again.
+of the batch is left, the run is dropped, also one that waits to be tried again. While a person keeps a runtime on hold, none of
+its deadlines passes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tenure.persistence.commits.rows import sound
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox.inputs import history_line, in_order
-from tenure.persistence.facets.records import run_records, runtimes
+from tenure.persistence.facets.records import holds, run_records, runtimes
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
@@ -49,6 +50,8 @@ class ExpireInputs(Change):
 
 def _expire(tx: Transaction, change: ExpireInputs) -> tuple[InputId, ...]:
     record = runtimes.load(tx, change.runtime_id)
+    if holds.keeps(tx, record.runtime_id, record.kind):
+        return ()
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, LATE)
     return in_order(tx.all("deadlines.expire", runtime=record.runtime, reason=LATE, line=line, now=tx.now))
 
@@ -66,7 +69,9 @@ class ExpireMembers(Change):
 
 
 def _expire_members(tx: Transaction, change: ExpireMembers) -> tuple[InputId, ...]:
-    run = run_records.current(tx, change.runtime_id, change.run_id)
+    run, record = run_records.current(tx, change.runtime_id, change.run_id), runtimes.load(tx, change.runtime_id)
+    if holds.keeps(tx, record.runtime_id, record.kind):
+        return ()
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, LATE)
     return in_order(tx.all("deadlines.expire_members", run=run.run, reason=LATE, line=line, now=tx.now))
 
@@ -81,7 +86,9 @@ class DropLateRun(Change):
 
 def _drop_late(tx: Transaction, change: DropLateRun) -> tuple[InputId, ...]:
     record = runtimes.load(tx, change.runtime_id)
-    if record.run is None or tx.one("deadlines.all_late", run=record.run, now=tx.now) is None:
+    if record.run is None or holds.keeps(tx, record.runtime_id, record.kind):
+        return ()
+    if tx.one("deadlines.all_late", run=record.run, now=tx.now) is None:
         return ()
     return runs.drop(tx, runs.DropRun(runtime_id=change.runtime_id, reason=LATE))
 

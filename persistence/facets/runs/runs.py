@@ -23,6 +23,7 @@ from tenure.persistence.facets.inbox import (
     inputs,
 )
 from tenure.persistence.facets.records import (
+    holds,
     run_records,
     runtimes,
     versions,
@@ -118,15 +119,19 @@ class NothingBegun:
 
     Attributes:
         abandoned: As in `RunBegun`.
+        on_hold: Whether a person keeps it from beginning anything.
     """
 
     abandoned: tuple[InputEnded, ...] = ()
+    on_hold: bool = False
 
 
 def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versions.RunLeft:
     record = runtimes.load(tx, change.runtime_id)
     if record.held is not None or not runs_inputs(Standing(state=record.state)):
         return NothingBegun()  # a store verb may have stopped it, and its owner not have heard of it
+    if holds.keeps(tx, record.runtime_id, record.kind):
+        return NothingBegun(on_hold=True)
     if record.run is not None or _next_reopened(tx, record):
         run = run_records.load(tx, record.run or 0)
         if (offer := versions.goes_on(tx, record.kind, run, change.offers)) is None:

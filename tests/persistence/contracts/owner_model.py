@@ -41,6 +41,7 @@ class Input:
     boundary: int | None = None
     pruned: bool = False
     deadline: float | None = None
+    created: float = 0.0
 
     @property
     def unfinished(self) -> bool:
@@ -110,6 +111,7 @@ class OwnerModel:
         self.last_token = 0
         self.lost: set[str] = set()
         self.now = 1_000.0
+        self.holds: dict[tuple[str | None, str | None], float] = {}
 
     def mint(self) -> int:
         self.last_token += 1
@@ -258,20 +260,53 @@ class OwnerModel:
             return
         self.dead(runtime, input_id).pruned = True
 
+    # Holds
+
+    def place(self, name: str | None, kind: str | None) -> bool:
+        if name in self.runtimes and self.runtimes[name].state == "destroyed":
+            raise Refused(RuntimeDestroyed)
+        new = (name, kind) not in self.holds
+        self.holds.setdefault((name, kind), self.now)
+        return new
+
+    def end_hold(self, name: str | None, kind: str | None) -> bool:
+        since = self.holds.pop((name, kind), None)
+        for its_name, runtime in self.runtimes.items():
+            if since is not None and (its_name == name or runtime.kind == kind):
+                until = min(self.of_it(its_name), default=self.now)
+                for each in runtime.open():
+                    if each.deadline is not None:
+                        each.deadline += max(until - max(since, each.created), 0.0)
+        return since is not None
+
+    def of_it(self, name: str) -> list[float]:
+        found = (self.holds.get((name, None)), self.holds.get((None, self.runtimes[name].kind)))
+        return [each for each in found if each is not None]
+
     # Deadlines
 
     def late(self, given: Input) -> bool:
         return given.deadline is not None and given.deadline <= self.now
 
-    def expire(self, runtime: Runtime) -> tuple[str, ...]:
+    def expire(self, name: str) -> tuple[str, ...]:
+        runtime = self.known(name)
+        if self.of_it(name):
+            return ()
         return runtime.abandon([each for each in runtime.open() if self.late(each) and each.run is None], LATE)
 
-    def expire_members(self, runtime: Runtime, run: Run) -> tuple[str, ...]:
+    def expire_members(self, name: str, run_id: str) -> tuple[str, ...]:
+        runtime = self.runtimes[name]
+        run = self.current(runtime, run_id)
+        if self.of_it(name):
+            return ()
         return runtime.abandon(
             [each for each in runtime.batch(run.run_id) if self.late(each) and each.unfinished], LATE
         )
 
-    def drop_late(self, runtime: Runtime) -> tuple[str, ...]:
+    def drop_late(self, name: str) -> tuple[str, ...]:
+        runtime = self.runtimes[name]
+        if self.of_it(name):
+            return ()
         left = [each for each in runtime.batch(runtime.run) if each.unfinished]
         if not left or not all(map(self.late, left)):
             return ()
@@ -280,8 +315,9 @@ class OwnerModel:
 
     # Runs
 
-    def begin(self, runtime: Runtime, run_id: str, count: int) -> Any:
-        if runtime.held is not None:
+    def begin(self, name: str, run_id: str, count: int) -> Any:
+        runtime = self.runtimes[name]
+        if runtime.held is not None or self.of_it(name):
             return None
         if runtime.run is None:
             reopened = self.reopened(runtime)

@@ -38,6 +38,7 @@ from tenure.persistence.facets.ownership.lifecycle import (
     LifecycleWritten,
     WriteLifecycle,
 )
+from tenure.persistence.facets.records.holds import EndHold, PlaceHold
 from tenure.persistence.facets.runs import (
     deadlines,
     entries,
@@ -77,7 +78,8 @@ seldom = st.sampled_from((*(False,) * 7, True))
 TABLES = {
     "runtime": "SELECT state, generation, fence_token, held, crashes FROM runtimes WHERE runtime_id = ?",
     "inputs": (
-        "SELECT i.input_id, phase, reason, i.attempts, u.run_id, joined, boundary, i.pruned_at IS NOT NULL, p.payload"
+        "SELECT i.input_id, phase, reason, i.attempts, u.run_id, joined, boundary, i.pruned_at IS NOT NULL, p.payload,"
+        " i.deadline"
         " FROM inputs i JOIN runtimes t USING (runtime) LEFT JOIN runs u ON u.run = i.run LEFT JOIN payloads p USING (input)"
         " WHERE t.runtime_id = ? ORDER BY i.admission"
     ),
@@ -116,7 +118,7 @@ def expected(runtime: Runtime) -> dict[str, list[tuple[Any, ...]]]:
         "inputs": [
             (
                 *(each.input_id, each.phase, each.reason, each.attempts, each.run, each.joined, each.boundary),
-                *(int(each.pruned), None if each.pruned else each.payload),
+                *(int(each.pruned), None if each.pruned else each.payload, each.deadline),
             )
             for each in runtime.inputs
         ],
@@ -327,6 +329,8 @@ class OwnerMachine(RuleBasedStateMachine):
         runtime = self.model.runtimes.get(name)
         if runtime is None:
             self.own(name, "A")
+        elif self.model.of_it(name):
+            return
         elif runtime.run is None and runtime.held is None and runtime.state == "idle":
             if not runtime.open():
                 self.accept(name, None, b"1", Lane.QUEUE, "A")
@@ -472,7 +476,7 @@ class OwnerMachine(RuleBasedStateMachine):
             deadline_s=deadline_s,
         )
         due = None if deadline_s is None else self.model.now + deadline_s
-        made = Input(input_id=input_id, payload=payload, key=key, lane=lane, deadline=due)
+        made = Input(input_id=input_id, payload=payload, key=key, lane=lane, deadline=due, created=self.model.now)
         self.write(host, "accept", (change,), lambda model: model.accept(name, copy.copy(made), kind=kind))
 
     @rule()
@@ -481,25 +485,35 @@ class OwnerMachine(RuleBasedStateMachine):
         self.model.now += 1.0
         self.hosts.now = self.model.now
 
+    @rule(name=st.sampled_from((*NAMES, None, None)), host=st.sampled_from("AB"), sure=seldom)
+    def place_hold(self, name: str | None, host: str, *, sure: bool) -> None:
+        if sure:
+            kind = "k" if name is None else None
+            change = PlaceHold(runtime_id=None if name is None else LogicalRuntimeId(name), kind=kind)
+            self.write(host, "place a hold", (change,), lambda model: model.place(name, kind))
+
+    @rule(host=st.sampled_from("AB"), data=st.data())
+    @precondition(lambda self: self.model.holds)
+    def end_hold(self, host: str, data: Any) -> None:
+        name, kind = data.draw(st.sampled_from(sorted(self.model.holds, key=str)))
+        change = EndHold(runtime_id=None if name is None else LogicalRuntimeId(name), kind=kind)
+        self.write(host, "end a hold", (change,), lambda model: model.end_hold(name, kind))
+
     @rule(name=names, host=st.sampled_from("AB"))
     def expire(self, name: str, host: str) -> None:
         change = deadlines.ExpireInputs(runtime_id=LogicalRuntimeId(name))
-        self.write(host, "expire", (change,), lambda model: model.expire(model.known(name)))
+        self.write(host, "expire", (change,), lambda model: model.expire(name))
 
     @rule(name=names, what=st.sampled_from(("members", "run")), which=tokens)
     def expire_in_flight(self, name: str, what: str, which: str) -> None:
         run_id, runtime_id = self.run_of(name), LogicalRuntimeId(name)
         if what == "run":
             drop = deadlines.DropLateRun(runtime_id=runtime_id)
-            self.write("A", what, (drop,), lambda model: model.drop_late(model.runtimes[name]), (name, which))
+            self.write("A", what, (drop,), lambda model: model.drop_late(name), (name, which))
             return
 
-        def members(model: OwnerModel) -> Any:
-            runtime = model.runtimes[name]
-            return model.expire_members(runtime, model.current(runtime, run_id))
-
         change = deadlines.ExpireMembers(runtime_id=runtime_id, run_id=run_id)
-        self.write("A", what, (change,), members, (name, which))
+        self.write("A", what, (change,), lambda model: model.expire_members(name, run_id), (name, which))
 
     def some_input(self, data: Any, name: str, *, run: str | None = None, dead: bool = False) -> InputId:
         """Mostly a member of this run, or a dead letter; else any input, or none."""
@@ -544,9 +558,7 @@ class OwnerMachine(RuleBasedStateMachine):
     def begin(self, name: str, count: int, which: str, host: str) -> None:
         run_id = self.new("run")
         change = runs.BeginRun(runtime_id=LogicalRuntimeId(name), run_id=RunId(run_id), batch=count)
-        self.write(
-            host, "begin", (change,), lambda model: model.begin(model.runtimes[name], run_id, count), (name, which)
-        )
+        self.write(host, "begin", (change,), lambda model: model.begin(name, run_id, count), (name, which))
 
     @rule(
         name=names,

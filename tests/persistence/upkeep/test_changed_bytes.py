@@ -17,8 +17,9 @@ import apsw
 import pytest
 
 import tenure
-from tenure import MachineLifecycleBindingFacts, MachineLifecycleCommit, RuntimeState, Store
+from tenure import LogicalRuntimeId, MachineLifecycleBindingFacts, MachineLifecycleCommit, RuntimeState, Store
 from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.records.holds import PlaceHold
 from tenure.persistence.facets.records.versions import RegisterVersions
 from tenure.persistence.model.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
@@ -151,6 +152,12 @@ NOT_FOUND: dict[str, str] = {
     "fact_references.stream": "a stream that is there: a fact with a reference stays",
     "hosts.group_number": "a higher one; one below a receipt of the host is found",
     "inputs.fitted": "whether a payload that fits its class no more is held for, or a dead letter",
+    "inputs.deadline": "when what is unfinished is abandoned; a hold moves it",
+    "holds.hold": PLACE,
+    "holds.runtime_id": "which id a person keeps from beginning; it may be of a runtime that comes later",
+    "holds.kind": "as its runtime id",
+    "holds.note": WORDS,
+    "holds.since": TIME,
     "inputs.extra": "correlation id and policy, for readers; one that is no JSON is found",
     "inputs.input": "of an input whose payload was let go; nothing names it",
     "inputs.run": "another run of the same runtime; of a consumed input the receipt must be there",
@@ -196,6 +203,9 @@ async def _bring(store: Store) -> None:
     envelope = await store.runtimes.load_session_snapshot("dave")
     assert envelope is not None
     assert await store.runtimes.clear_session_snapshot_if_current("dave", envelope)
+    await store.commit(
+        Commit(changes=(PlaceHold(runtime_id=LogicalRuntimeId("later"), note="why"), PlaceHold(kind="k")))
+    )
     await store.commit(Commit(changes=(RegisterVersions(versions=(("agent", "1"), ("agent", "2"))),)))
 
 

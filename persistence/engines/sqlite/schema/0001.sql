@@ -189,6 +189,17 @@ CREATE INDEX runs_reopened ON runs (runtime) WHERE reopened_at IS NOT NULL;
 CREATE INDEX runs_seeing ON runs (runtime, state_base)
     WHERE state_base > 0 AND (outcome IS NULL OR outcome NOT IN ('finished', 'restarted'));
 
+-- What people keep from beginning anything: one runtime, by an id that may come later, or one kind.
+CREATE TABLE holds (
+    hold INTEGER PRIMARY KEY,
+    runtime_id TEXT,
+    kind TEXT,
+    note TEXT NOT NULL,
+    since REAL NOT NULL
+);
+CREATE UNIQUE INDEX holds_of_runtime ON holds (runtime_id) WHERE runtime_id IS NOT NULL;
+CREATE UNIQUE INDEX holds_of_kind ON holds (kind) WHERE kind IS NOT NULL;
+
 -- Versions of behaviours, in the order in which the store heard of them.
 CREATE TABLE versions (
     version_key INTEGER PRIMARY KEY,
