@@ -35,6 +35,7 @@ from tenure.persistence.commits.upkept import Ages, PrunedPage, Pruning
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.values import LogicalRuntimeId
 
+from .conversation import node_floor
 from .records import run_records
 from .records.runtimes import CHAIN_START
 from .state import own_state
@@ -154,6 +155,7 @@ def _prune(tx: Transaction, change: Prune) -> PrunedPage:
                 with _spared():
                     _prune_input(tx, change, key, pruned)
         case PruneSort.NODES:
+            node_floor.keep(tx, change.keys)
             # Children first: a node never stands without its parent.
             for key in reversed(change.keys):
                 pruned["nodes"] += tx.run("pruning.delete_node", node=key, before=change.before)

@@ -102,7 +102,8 @@ def _changes(seat: Seat) -> Iterator[tuple[str, Change]]:
             yield "branches swapped", _instead(kind(item.branches[::-1]))
         case Talk():
             yield "another move", _instead(Talk("pop" if item.move != "pop" else "rewrite", item.number or 1))
-            yield ARGUMENTS, _instead(Talk(item.move, item.number + 1))
+            if item.move != "back":  # which has none
+                yield ARGUMENTS, _instead(Talk(item.move, item.number + 1))
         case Sleep():
             yield ARGUMENTS, _instead(Sleep(item.seconds + 1.0))
         case _:

@@ -12,11 +12,16 @@ from typing import Final, cast, final
 
 import apsw
 
-from tenure.errors import CounterOverflow
+from tenure.errors import Corrupt, CounterOverflow
+from tenure.persistence.engines.engine import Row
+from tenure.persistence.model.digests import check_digest, seal
 
 from .errors import STATEMENT_ERRORS, map_statement_error
 
 LAST_KEY: Final = 2**63 - 1
+
+FLOORS: Final = {"nodes": "node_floor.find"}
+"""Tables whose keys are never given again, also where their rows were deleted: the statement that reads the last of those."""
 
 _INSERT: Final = re.compile(r"INSERT INTO (\w+) \(\w+, ")
 
@@ -28,6 +33,15 @@ def table_of(sql: str) -> str:
         message = f"not an insert that names its key column first and gives it :key: {sql}"
         raise ValueError(message)
     return found[1]
+
+
+def floor_of(row: Row) -> int:
+    """The highest key of deleted rows, as it is stored. Raises `Corrupt`."""
+    last, digest, scheme = row
+    if type(last) is not int:
+        raise Corrupt(record="floor", key="of nodes", detail="it is no number")
+    check_digest(seal(last), digest, scheme, "floor", "of nodes")
+    return last
 
 
 @final
@@ -80,6 +94,8 @@ class Keys:
         sql = f"SELECT coalesce(max(rowid), 0) FROM {table}"  # noqa: S608 - the name of a table of ours
         try:
             ((last,),) = self._db.execute(sql).fetchall()
+            floor = self._statements.get(FLOORS.get(table, ""))
+            row = None if floor is None else self._db.execute(floor).fetchone()
         except STATEMENT_ERRORS as exc:
             raise map_statement_error(exc, f"the keys of {table}", self._db) from exc
-        return cast("int", last)
+        return cast("int", last) if row is None else max(cast("int", last), floor_of(row))

@@ -9,10 +9,10 @@ from typing import Final
 from attrs import evolve
 
 from tenure.persistence.commits.facet import Facet
-from tenure.persistence.commits.upkept import Problem, Subject, failing
+from tenure.persistence.commits.upkept import Problem, Subject, failing, once
 from tenure.persistence.engines.engine import Statements
 
-from . import moves, sessions, snapshots
+from . import moves, node_floor, sessions, snapshots
 
 
 def _snapshot(statements: Statements, subject: Subject) -> Iterator[Problem]:
@@ -25,7 +25,7 @@ def _moves(statements: Statements, subject: Subject) -> Iterator[Problem]:
 
 
 FACETS: Final[tuple[Facet, ...]] = (
-    sessions.FACET,
+    evolve(sessions.FACET, part="sessions", verify=(once(node_floor.verify),)),
     evolve(moves.FACET, verify_runtime=_moves),
     evolve(snapshots.FACET, verify_runtime=_snapshot),
 )

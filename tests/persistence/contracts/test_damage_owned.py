@@ -95,7 +95,7 @@ TABLES = {
 }
 """What one runtime has of each table."""
 
-OF_ALL = {"store", "hosts", "oauth_flow", "versions", "holds", "attachments", "attachment_removals"}
+OF_ALL = {"node_floor", "store", "hosts", "oauth_flow", "versions", "holds", "attachments", "attachment_removals"}
 """Tables of the store itself; `oauth_flow` stands in test_damage.py, attachments in test_attachments.py."""
 
 BEGINS = ("enter again", "begin", "begin more")

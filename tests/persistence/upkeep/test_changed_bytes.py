@@ -203,6 +203,7 @@ async def _bring(store: Store) -> None:
     envelope = await store.runtimes.load_session_snapshot("dave")
     assert envelope is not None
     assert await store.runtimes.clear_session_snapshot_if_current("dave", envelope)
+    assert (await store.sessions.vacuum()).removed_node_count  # the newest nodes of all: that is remembered
     await store.commit(
         Commit(changes=(PlaceHold(runtime_id=LogicalRuntimeId("later"), note="why"), PlaceHold(kind="k")))
     )

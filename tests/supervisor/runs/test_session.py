@@ -414,3 +414,24 @@ async def test_a_pop_on_the_other_side_of_an_append_holds_the_runtime(
         await trio.sleep(1)
         assert alice.held == HeldReason.STEP_MISMATCH
         assert await supervisor.read_session("alice") == ["a"]
+
+
+async def test_the_id_of_a_message_that_is_gone_is_never_given_again(database: Path, autojump_clock: MockClock) -> None:
+    ids: list[str] = []
+
+    async def act(run: tenure.Run) -> None:
+        if run.inputs[0].payload == "pop":
+            await run.session.pop()
+        else:
+            run.session.append(run.inputs[0].payload)
+
+    for _ in range(2):
+        async with host(database, {"kind": act}) as supervisor:
+            alice = await supervisor.spawn("alice", "kind")
+            await consumed(alice, "word")
+            ids.append((await supervisor.read_session("alice", after=0))[0].node_id)
+            await consumed(alice, "pop")
+            await trio.sleep(1)
+            assert (await supervisor.store.prune(0)).nodes == 1
+
+    assert len(set(ids)) == 2

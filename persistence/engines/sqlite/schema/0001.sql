@@ -82,6 +82,15 @@ CREATE INDEX nodes_of_run ON nodes (run, boundary) WHERE run IS NOT NULL;
 CREATE UNIQUE INDEX nodes_by_id ON nodes (session, node_id) WHERE node_id IS NOT NULL;
 CREATE INDEX nodes_left ON nodes (session, node) WHERE tombstoned_at IS NOT NULL;
 
+-- The highest node that was ever deleted: a node without an id is named by its key, which is given once.
+
+CREATE TABLE node_floor (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    last_node INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+
 -- Graphs: where the branches end that the head does not lead to. A conversation that only grows has no row here.
 
 CREATE TABLE branches (
