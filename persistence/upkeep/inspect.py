@@ -17,12 +17,15 @@ from tenure.persistence.commits.rows import (
 from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.catalog import FACETS
-from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
 
 PAGE: Final = 500
 """Runtimes that are listed at a time."""
 
-_LINE: Final[Types] = (str, OPTIONAL_TEXT, str, int, int, OPTIONAL_TEXT, OPTIONAL_TEXT)
+COUNTED: Final = 1_000
+"""How far the unfinished inputs of a runtime are counted in a list."""
+
+_LINE: Final[Types] = (str, OPTIONAL_TEXT, str, int, int, OPTIONAL_TEXT, OPTIONAL_TEXT, int, int)
 
 
 @final
@@ -38,6 +41,8 @@ class RuntimeLine:
         fence_token: The token last minted for it; 0 for none.
         held: Why no run starts, or None.
         owner: Incarnation of the host that has it, or None.
+        on_hold: Whether a person keeps it, or its kind, from beginning anything.
+        inputs: How many inputs are unfinished, counted up to `COUNTED`.
     """
 
     runtime_id: LogicalRuntimeId
@@ -47,10 +52,43 @@ class RuntimeLine:
     fence_token: int
     held: str | None
     owner: str | None
+    on_hold: bool
+    inputs: int
 
 
-def list_runtimes(statements: Statements, after: str = "", count: int = PAGE) -> list[RuntimeLine]:
-    """A page of all runtimes, by id, behind `after`; one whose row is no text hides no other."""
+@final
+@frozen(kw_only=True, slots=True)
+class Wanted:
+    """Which runtimes are listed; without anything all of them.
+
+    Attributes:
+        kind: Those of this kind.
+        state: Those in this state, as it is stored.
+        held: Those that are held, or on hold.
+    """
+
+    kind: str | None = None
+    state: RuntimeState | None = None
+    held: bool = False
+
+
+EVERY: Final = Wanted()
+"""All of them."""
+
+
+def list_runtimes(
+    statements: Statements, after: str = "", count: int = PAGE, wanted: Wanted = EVERY
+) -> list[RuntimeLine]:
+    """A page of the runtimes that are wanted, by id, behind `after`; one whose row is no text hides no other."""
+    rows = statements.readable(
+        "runtimes.list",
+        after=after,
+        count=count,
+        most=COUNTED,
+        kind=wanted.kind,
+        state=wanted.state,
+        held=int(wanted.held),
+    )
     return [
         RuntimeLine(
             runtime_id=runtime_id,
@@ -60,10 +98,10 @@ def list_runtimes(statements: Statements, after: str = "", count: int = PAGE) ->
             fence_token=token,
             held=held,
             owner=owner,
+            on_hold=bool(on_hold),
+            inputs=inputs,
         )
-        for runtime_id, kind, state, generation, token, held, owner in sound(
-            statements.readable("runtimes.list", after=after, count=count), _LINE
-        )
+        for runtime_id, kind, state, generation, token, held, owner, on_hold, inputs in sound(rows, _LINE)
     ]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Final
 
 import attrs
 import click
 
+from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.runs.dead_letters import (
     DeadLetter,
     of_runtime,
@@ -15,10 +17,13 @@ from tenure.persistence.facets.runs.dead_letters import (
 from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
+    RuntimeState,
     check_runtime_id,
 )
 from tenure.persistence.upkeep.inspect import (
     PAGE,
+    RuntimeLine,
+    Wanted,
     list_runtimes,
     show_runtime,
 )
@@ -40,7 +45,8 @@ from tenure.persistence.upkeep.verify_store import (
 from .exits import REFUSED
 from .output import Output
 
-_LISTED: Final = ("runtime_id", "kind", "state", "held", "generation", "fence_token", "owner")
+_LISTED: Final = ("runtime_id", "kind", "state", "held", "on_hold", "inputs", "generation", "fence_token", "owner")
+_STORED: Final = [each.value for each in RuntimeState if each not in (RuntimeState.ATTACHED, RuntimeState.RUNNING)]
 _LETTERS: Final = ("runtime_id", "input_id", "reason", "target", "attempts", "bytes", "error")
 _VERIFIED: Final = (
     "runtime_id",
@@ -55,16 +61,28 @@ _VERIFIED: Final = (
 )
 
 
+@click.option("--held", is_flag=True, help="Those that are held, or that a person keeps on hold.")
+@click.option("--kind", metavar="KIND", help="Those of this kind.")
+@click.option("--state", type=click.Choice(_STORED), help="Those in this state, as it is stored.")
+@click.option("--after", metavar="RUNTIME", default="", help="Those with a higher id than this one: the next page.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="COUNT", help="At most so many.")
 @click.argument("target", type=click.Path())
-async def list_all(output: Output, target: str) -> None:
-    """List the runtimes of the store TARGET, by id."""
+async def list_all(
+    output: Output, target: str, *, held: bool, kind: str | None, state: str | None, after: str, limit: int | None
+) -> None:
+    """List the runtimes of the store TARGET, by id, each with how many of its inputs are unfinished."""
+    wanted = Wanted(kind=kind, state=None if state is None else RuntimeState(state), held=held)
+    lines: list[dict[str, object]] = []
+    left = math.inf if limit is None else limit
     async with look_into(target) as look:
-        lines: list[dict[str, object]] = []
-        after = ""
-        while page := await look.read(partial(list_runtimes, after=after)):
+        while left and (page := await look.read(partial(_page, after, min(left, PAGE), wanted))):
             lines += [attrs.asdict(line) for line in page]
-            after = page[-1].runtime_id
+            left, after = left - len(page), page[-1].runtime_id
     output.rows("Runtimes", _LISTED, lines)
+
+
+def _page(after: str, count: float, wanted: Wanted, statements: Statements) -> list[RuntimeLine]:
+    return list_runtimes(statements, after, int(count), wanted)
 
 
 @click.argument("target", type=click.Path())

@@ -13,7 +13,10 @@ from click.testing import CliRunner, Result
 
 import tenure
 from tenure.cli.app import app
-from tenure.cli.exits import DAMAGED, DONE, NOT_THERE, REFUSED
+from tenure.cli.exits import DAMAGED, DONE, NOT_THERE, REFUSED, WRONG_USE
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.ownership.lifecycle import Hold
+from tenure.persistence.model.values import LogicalRuntimeId
 from tests.persistence.contracts.builders import (
     consumed,
     delta,
@@ -52,6 +55,46 @@ def test_runtimes_are_listed_by_id(path: Path) -> None:
         ("bob", "idle"),
     ]
     assert "alice" in call("list", path).stdout
+
+
+def test_runtimes_are_chosen_and_counted_and_come_in_pages(tmp_path: Path) -> None:
+    path = tmp_path / "many.db"
+
+    async def fill_many() -> None:
+        async with tenure.open_supervisor(path, behaviours={}) as supervisor:
+            for number in range(7):
+                for _ in range(number % 3):
+                    await supervisor.accept(f"even {number}", 1, kind="chat" if number % 2 else "mail")
+            await supervisor.store.runtimes.persist_runtime_state("gone", "destroyed")
+            await supervisor.hold(kind="mail")
+            await supervisor.hold("even 1")
+            mark = Hold(runtime_id=LogicalRuntimeId("even 5"), reason="crash loop")
+            await supervisor.store.commit(Commit(runtime_id=LogicalRuntimeId("even 5"), changes=(mark,)))
+
+    def ids(*arguments: object) -> list[str]:
+        result = call("list", path, "--json", *arguments)
+        assert result.exit_code == DONE, result.stderr
+        return [each["runtime_id"] for each in json.loads(result.stdout)]
+
+    trio.run(fill_many)
+    every = ["even 1", "even 2", "even 4", "even 5", "gone"]
+    assert ids() == every
+    assert ids("--held") == ["even 1", "even 2", "even 4", "even 5"]
+    assert ids("--kind", "chat") == ["even 1", "even 5"]
+    assert ids("--kind", "chat", "--held", "--after", "even 1") == ["even 5"]
+    assert ids("--state", "destroyed") == ["gone"]
+    assert ids("--limit", 2) + ids("--limit", 2, "--after", "even 2") + ids("--after", "even 5") == every
+    assert ids("--kind", "nothing") == []
+    listed = {each["runtime_id"]: each for each in json.loads(call("list", path, "--json").stdout)}
+    assert {name: (each["inputs"], each["on_hold"], each["held"]) for name, each in listed.items()} == {
+        "even 1": (1, True, None),
+        "even 2": (2, True, None),
+        "even 4": (1, True, None),
+        "even 5": (2, False, "crash loop"),
+        "gone": (0, False, None),
+    }
+    for wrong in (("--limit", 0), ("--state", "asleep")):
+        assert call("list", path, *wrong).exit_code == WRONG_USE
 
 
 def test_a_runtime_is_shown_without_its_content(path: Path) -> None:

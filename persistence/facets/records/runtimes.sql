@@ -22,6 +22,14 @@ UPDATE runtimes SET run = :run, crashes = :crashes, boundaries = :boundaries, ch
 WHERE runtime = :runtime;
 
 -- name: runtimes.list
-SELECT r.runtime_id, r.kind, r.state, r.generation, r.fence_token, r.held, h.incarnation
+-- Of what is unfinished the index of open inputs is counted, no further than asked.
+SELECT r.runtime_id, r.kind, r.state, r.generation, r.fence_token, r.held, h.incarnation,
+       CASE WHEN EXISTS (SELECT 1 FROM holds o WHERE o.runtime_id = r.runtime_id OR o.kind = r.kind) THEN 1 ELSE 0 END,
+       (SELECT count(*) FROM (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL
+                              LIMIT :most) AS unfinished)
 FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
-WHERE r.runtime_id > :after ORDER BY r.runtime_id LIMIT :count;
+WHERE r.runtime_id > :after AND (CAST(:kind AS TEXT) IS NULL OR r.kind = :kind)
+  AND (CAST(:state AS TEXT) IS NULL OR r.state = :state)
+  AND (:held = 0 OR r.held IS NOT NULL
+       OR EXISTS (SELECT 1 FROM holds o WHERE o.runtime_id = r.runtime_id OR o.kind = r.kind))
+ORDER BY r.runtime_id LIMIT :count;
