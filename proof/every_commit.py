@@ -155,7 +155,7 @@ class Story(Words):
         await self._accept("newt", "second", kind=KIND)
 
     async def runs_of_every_kind(self) -> None:
-        """A run with steps, checkpoints, a steering input and sends; a batch whose members end apart."""
+        """A run with steps, checkpoints, a steering input and sends; a batch whose members end apart, and that goes on."""
         await self._accept("ada", "first", key="k-1")
         await self._accept("ada", "first", key="k-1")  # known: nothing is written
         run_id = await self._begin("ada")
@@ -189,6 +189,9 @@ class Story(Words):
             runs.ConsumeInput(runtime_id=id_of("cyd"), run_id=run_id, input_id=second),
             results.AnswerInput(runtime_id=id_of("cyd"), run_id=run_id, input_id=third, result=b'"apart"'),
         )
+        await self._finish("cyd", run_id, self._again("cyd", run_id))
+        run_id = await self._begin("cyd")
+        await self._step("cyd", run_id, "look", "main/1", result=b'"seen again"')
         await self._finish("cyd", run_id)
 
     async def runs_that_end_badly(self) -> None:

@@ -25,6 +25,7 @@ from tenure.persistence.facets.ownership import (
     ownership,
 )
 from tenure.persistence.facets.runs import (
+    again,
     entries,
     results,
     runs,
@@ -160,12 +161,24 @@ class Words:
         )
         return abandoned[0] if abandoned else InputId("")
 
-    async def _finish(self, name: str, run_id: RunId) -> None:
+    async def _finish(self, name: str, run_id: RunId, *goes_on: Change) -> None:
         await self._write(
             own_state.SettleOwnState(runtime_id=id_of(name), run_id=run_id),
             self._receipt(name, run_id, RunApplyBoundary.RUN_START),
             results.StoreResult(runtime_id=id_of(name), run_id=run_id, result=f'"of {run_id}"'.encode()),
             runs.FinishRun(runtime_id=id_of(name), run_id=run_id),
+            *goes_on,
+        )
+
+    def _again(self, name: str, run_id: RunId) -> Change:
+        payload = f'"after {run_id}"'.encode()
+        return again.RunAgain(
+            runtime_id=id_of(name),
+            run_id=run_id,
+            next_run_id=RunId(self._new_id()),
+            input_id=InputId(self._new_id()),
+            payload=payload,
+            payload_digest=hashlib.sha256(payload).digest(),
         )
 
     def _receipt(self, name: str, run_id: RunId, boundary: RunApplyBoundary) -> Change:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.records import holds, versions
 from tenure.persistence.facets.runs import (
+    again,
     dead_letters,
     entries,
     interrupted,
@@ -147,6 +149,32 @@ def check_runs(rows: Rows) -> None:
     )
 
 
+def went_on(change: again.RunAgain, _answer: inputs.AcceptedInput) -> Promised:
+    """The next run is known, over what the run before gave it."""
+    key = again.derived_key(change.run_id)
+    return [
+        ("run", (change.runtime_id, change.next_run_id)),
+        ("again", (change.runtime_id, key, change.input_id, change.payload_digest)),
+    ]
+
+
+def check_again(rows: Rows) -> None:
+    """A run that went on has ended, and what it went on with is there once."""
+    for runtime_id, key, *wanted in rows.history.acknowledged("again"):
+        found = rows.of(
+            "SELECT input_id, payload_digest FROM inputs JOIN runtimes USING (runtime)"
+            " WHERE runtime_id = ? AND idempotency_key = ?",
+            runtime_id,
+            key,
+        )
+        assert found == [tuple(wanted)], f"what {key} goes on with is lost"
+    rows.none(
+        "SELECT i.idempotency_key FROM inputs i JOIN runs u ON i.idempotency_key = 'tenure:again:' || u.run_id"
+        " AND u.runtime = i.runtime WHERE u.outcome IS NULL OR u.outcome <> 'finished'",
+        "a run has gone on and has not ended",
+    )
+
+
 def recorded(change: entries.RecordEntry, _answer: None) -> Promised:
     """A result that was given is there."""
     if change.status is not entries.EntryStatus.SUCCEEDED:
@@ -215,6 +243,7 @@ PROOFS: Final = (
         check=check_runs,
         quiet=(interrupted.AcquitRun, runs.BeginRun, interrupted.UnstageRun),
     ),
+    FacetProof(name="again", promises={again.RunAgain: went_on}, check=check_again),
     FacetProof(
         name="entries", promises={entries.RecordEntry: recorded}, check=check_entries, quiet=(entries.CatchEntry,)
     ),

@@ -118,6 +118,7 @@ from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.operators.own_state import OwnState as OwnState
 from .supervisor.operators.reading import Backlog as Backlog, SessionNode as SessionNode
 from .supervisor.operators.unowned import UnownedRuntime as UnownedRuntime
+from .supervisor.runs.again import Again as Again
 from .supervisor.runs.behaviour import Behaviour as Behaviour
 from .supervisor.runs.restart import RestartPolicy as RestartPolicy
 from .supervisor.runs.run import Run as Run
@@ -138,6 +139,7 @@ __all__ = [
     "AbandonReason",
     "AcceptTerms",
     "ActivePath",
+    "Again",
     "AgentFrame",
     "AttachmentIntent",
     "AttachmentManifest",

@@ -22,6 +22,7 @@ from tenure.persistence.engines.engine import (
     Statements,
 )
 from tenure.persistence.facets.records import holds
+from tenure.persistence.facets.runs.again import goes_on_after
 from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
@@ -104,6 +105,7 @@ def explain(
         if run_id is None
         else {
             "run_id": run_id,
+            "goes_on_after": None if run is None else goes_on_after(statements, run),
             "failed_attempts": attempts,
             "last_error": error,
             "retry_at": retry_at,

@@ -25,4 +25,4 @@ class NeedsAttention(Exception):
 
 
 class Unstorable(Exception):
-    """What the behaviour returned has no JSON form, or is too large: another attempt would do all of it for nothing."""
+    """What the behaviour returned cannot be stored, or is not what it asked for: another attempt would do all for nothing."""

@@ -99,7 +99,7 @@ class Entering:
         self._watched = 0  # how many wait for it
 
     def echoed(self, error: BaseException) -> str | None:
-        """The place of an error that this attempt only came to again: it read it from the record, and executed nothing itself.
+        """The place of an error that this attempt only read from the record again, having executed nothing itself; or None.
 
         Each further attempt would end the same (design §19).
         """

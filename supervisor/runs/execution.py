@@ -34,6 +34,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.ownership.lifecycle import Hold
+from tenure.persistence.facets.runs.again import RunAgain
 from tenure.persistence.facets.runs.interrupted import ChargeCrash, UnstageRun
 from tenure.persistence.facets.runs.results import StoreResult
 from tenure.persistence.facets.runs.runs import FailRun, FinishRun, RunBegun
@@ -325,8 +326,8 @@ class Execution:
         ((_, receipt),) = outcome.of_kind(MintReceipt)
         ((_, consumed),) = outcome.of_kind(FinishRun)
         actor.publish_run(LifecycleEvent.FINISH_RUN)
-        if run.unseen:
-            actor.facts.has_work = True  # queued again by this commit
+        if run.unseen or outcome.of_kind(RunAgain):
+            actor.facts.has_work = True  # queued by this commit
         self._publisher.run_committed(actor, outcome)
         stored = outcome.of_kind(StoreResult)
         self._publisher.inputs_consumed(actor, consumed, receipt, stored[0][0].result if stored else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
-from tenure.actors.decisions import Decision, decide
+from tenure.actors.decisions import ENDS_RUN, Decision, decide
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, transition
 
@@ -29,6 +29,11 @@ class OwnVerbs:
         """Ask for one more. Raises `InvalidTransition` where it is refused by now."""
         self._decided([*self._events, event])
         self._events.append(event)
+
+    @property
+    def ends_run(self) -> bool:
+        """Whether one of them abandons whatever its runtime would go on with."""
+        return any(event in ENDS_RUN for event in self._events)
 
     def changes(self) -> list[Change]:
         """The changes that carry them out, decided in the turn of the final commit."""

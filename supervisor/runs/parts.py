@@ -16,6 +16,7 @@ from tenure.persistence.facets.runs.runs import (
 from tenure.persistence.model.values import InputId
 from tenure.persistence.writing.group import Outcome
 
+from .again import GoingOn
 from .attention import Unstorable
 from .batch import Batch
 from .behaviour import Kinds
@@ -46,6 +47,7 @@ class RunParts:
         batch: Its inputs.
         steering: What joins it, at its checkpoints.
         verbs: The lifecycle events that it asks for.
+        going_on: Whether it goes on in a new run, and with what.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class RunParts:
         self.steering = Steering(entering, self._boundaries, self.batch)
         self.verbs = OwnVerbs(entering)
         self._ended = False
-        self._result: tuple[StoreResult, ...] = ()
+        self.going_on = GoingOn(entering, kinds)
+        self._came_to: tuple[StoreResult, ...] = ()
+        self._again: tuple[Change, ...] = ()
 
     def check_open(self) -> None:
         """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
@@ -87,10 +91,13 @@ class RunParts:
         """Commit the end of the run: what was appended, sent, rejected and answered, the receipt, the batch, own verbs.
 
         Raises:
-            Unstorable: What the behaviour returned cannot be stored.
+            Unstorable: What the behaviour returned cannot be stored, or says that it both goes on and does not.
         """
         self._boundaries.check_end()
-        if returned is not None:
+        again = self.going_on.change(returned, ends_runtime=self.verbs.ends_run)
+        if again is not None:
+            self._again = (again,)
+        elif returned is not None:
             self._store_result(returned)
         await self._boundaries.finish(self._last, on_settled)
 
@@ -107,7 +114,7 @@ class RunParts:
     def _last(self) -> list[Change]:
         # Called in the turn of the final commit: no verb from outside lands in between.
         finish = FinishRun(runtime_id=self.entering.runtime_id, run_id=self.begun.run_id, unseen=self.unseen)
-        return [*self._result, finish, *self.verbs.changes()]
+        return [*self._came_to, finish, *self._again, *self.verbs.changes()]
 
     def _store_result(self, returned: object) -> None:
         try:
@@ -116,4 +123,4 @@ class RunParts:
             message = f"what the behaviour returned cannot be stored: {exc}"
             raise Unstorable(message) from exc
         change = StoreResult(runtime_id=self.entering.runtime_id, run_id=self.begun.run_id, result=result)
-        self._result = (change,)
+        self._came_to = (change,)

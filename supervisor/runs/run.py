@@ -28,6 +28,7 @@ from tenure.persistence.model.values import (
     check_step_name,
 )
 
+from .again import Again
 from .parts import RunParts
 from .record import Message
 from .run_input import RunInput
@@ -192,6 +193,25 @@ class Run(Work):
         self._check_open()
         encoded = self._steps.encode_result(result)
         self._entering.branch.ended.append((self._parts.batch.check(answered, "answered"), encoded))
+
+    def again(self, payload: object) -> Again:
+        """End this run and go on in a new one: ``return run.again(payload)``, and nothing else.
+
+        For agents that live long: each run has its own record, bounded by `Limits.run_steps`. The commit that ends this
+        run begins the next one, over this payload alone, before everything that waits in the inbox, also where the runtime
+        was retired meanwhile. It sees the conversation and the state as they stand then, and is of the first version of
+        its behaviour. What this run was given is consumed, without a result but for what `answer` gave.
+
+        Args:
+            payload: A JSON value, or an instance of the behaviour's payload class.
+
+        Raises:
+            InvalidInput: It does not fit the payload class, or has no JSON form; or it is asked for in a branch or a step.
+            PayloadTooLarge: It is over `Limits.payload_bytes`.
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        return self._parts.going_on.again(payload)
 
     def retire(self) -> None:
         """Retire this runtime with the end of this run; a run that fails drops it. Raises `InvalidTransition`."""

@@ -175,11 +175,11 @@ def _replay(tx: Transaction, change: AcceptInput) -> AcceptedInput | None:
     return AcceptedInput(input_id=input_id, phase=found, reason=reason, deduplicated=True)
 
 
-def _accept(tx: Transaction, change: AcceptInput) -> AcceptedInput:
+def _accept(tx: Transaction, change: AcceptInput, *, own: bool = False) -> AcceptedInput:
     record = _target(tx, change)
     if len(change.payload) > tx.limits.payload_bytes:
         raise PayloadTooLarge(size=len(change.payload), limit=tx.limits.payload_bytes)
-    if not accepts_input(Standing(state=record.state)):
+    if not own and not accepts_input(Standing(state=record.state)):
         raise NotAccepting(runtime_id=change.runtime_id, state=record.state)
     _take_room(tx, record, bound=change.bound_by_inbox)
     key = tx.insert(
@@ -299,6 +299,11 @@ def admit(tx: Transaction, change: AcceptInput) -> AcceptedInput:
     if known is None:
         _check(tx, change)
     return known or _accept(tx, change)
+
+
+def admit_own(tx: Transaction, change: AcceptInput) -> AcceptedInput:
+    """Accept what a run of this runtime gives it: also where that is retired, and takes nothing from outside."""
+    return _replay(tx, change) or _accept(tx, change, own=True)
 
 
 def abandon_all(tx: Transaction, runtime: int, reason: AbandonReason) -> tuple[InputId, ...]:

@@ -13,7 +13,7 @@ from tenure.persistence.commits.upkept import PAGE, Problem, Subject, failing
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.values import InputId
 
-from . import dead_letters, deadlines, entries, restarting, results, runs, sends
+from . import again, dead_letters, deadlines, entries, restarting, results, runs, sends
 
 
 def _entries(statements: Statements, subject: Subject) -> Iterator[Problem]:
@@ -40,6 +40,7 @@ def _walk_refused(statements: Statements, subject: Subject) -> None:
 
 FACETS: Final[tuple[Facet, ...]] = (
     runs.FACET,
+    again.FACET,
     evolve(entries.FACET, verify_runtime=_entries),
     restarting.FACET,
     evolve(sends.FACET, verify_runtime=_sends),

@@ -20,6 +20,7 @@ from tenure.persistence.facets.ownership import (
     requests,
 )
 from tenure.persistence.facets.runs import (
+    again,
     dead_letters,
     entries,
     results,
@@ -147,6 +148,16 @@ class Owner:
 
     def finish(self, run: str) -> Change:
         return runs.FinishRun(runtime_id=self.runtime_id, run_id=RunId(self.named(run)))
+
+    def again(self, run: str, after: str = "after") -> Change:
+        return again.RunAgain(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            next_run_id=RunId(self.named(after)),
+            input_id=InputId(self.named(f"goes on {after}")),
+            payload=b'"on"',
+            payload_digest=digest(b'"on"'),
+        )
 
     def result(self, run: str, result: bytes) -> Change:
         return results.StoreResult(runtime_id=self.runtime_id, run_id=RunId(self.named(run)), result=result)

@@ -400,6 +400,16 @@ class OwnerModel:
         run.outcome, runtime.run, runtime.crashes = "finished", None, 0
         return tuple(each.input_id for each in consumed)
 
+    def go_on(self, name: str, run: Run, after: str, input_id: str) -> Any:
+        runtime = self.runtimes[name]
+        new = Input(input_id=input_id, payload=b'"on"', key=f"tenure:again:{run.run_id}")
+        known = next((each for each in runtime.inputs if each.key == new.key), None)
+        if known is None:
+            runtime.inputs.append(new)
+        new.run = runtime.run = after
+        runtime.runs[after] = Run(run_id=after, base_count=len(runtime.messages))
+        return new.input_id, "queued", None, False
+
     def fail(self, runtime: Runtime, run: Run, *, last: bool, held: str | None) -> tuple[str, ...]:
         run.attempts += 1
         runtime.held, runtime.crashes = held, 0

@@ -563,7 +563,7 @@ class OwnerMachine(RuleBasedStateMachine):
     @rule(
         name=names,
         right=mostly,
-        ending=st.sampled_from(("finish", "finish", "fail", "last", "held")),
+        ending=st.sampled_from(("finish", "finish", "go on", "fail", "last", "held")),
         unseen=st.sampled_from(("none", "none", "all", "a stranger")),
         which=tokens,
     )
@@ -571,6 +571,7 @@ class OwnerMachine(RuleBasedStateMachine):
         run_id, owner = self.run_of(name, right=right), LogicalRuntimeId(name)
         known = self.model.runtimes.get(name, Runtime())
         joined = [each.input_id for each in known.batch(run_id) if each.joined is not None]
+        after, given = RunId(self.new("run")), InputId(self.new("given"))
         left = {"none": (), "all": tuple(map(InputId, joined)), "a stranger": (InputId("no such input"),)}[unseen]
 
         def model(model: OwnerModel) -> Any:
@@ -578,6 +579,8 @@ class OwnerMachine(RuleBasedStateMachine):
             run = model.current(runtime, run_id)
             if ending == "finish":
                 return model.finish(runtime, run, left)
+            if ending == "go on":
+                return model.finish(runtime, run, left), model.go_on(name, run, after, given)
             return model.fail(runtime, run, last=ending == "last", held="budget" if ending == "held" else None)
 
         change: Change = runs.FailRun(
@@ -588,10 +591,14 @@ class OwnerMachine(RuleBasedStateMachine):
             failures="[]",
             held="budget" if ending == "held" else None,
         )
-        if ending != "finish":
+        if ending not in {"finish", "go on"}:
             self.write("A", ending, (change,), model, (name, which))
             return
         receipt, finish = self.receipt(name, run_id), runs.FinishRun(runtime_id=owner, run_id=run_id, unseen=left)
+        if ending == "go on":
+            again = attrs.evolve(self.owner(name).again(""), run_id=run_id, next_run_id=after, input_id=given)  # type: ignore[misc]
+            self.write("A", ending, (receipt, finish, again), lambda each: (..., *model(each)), (name, which))
+            return
         # Only the answer of the second is compared: a receipt has much that is the store's own.
         self.write("A", ending, (receipt, finish), lambda each: (..., model(each)), (name, which))
 
