@@ -17,9 +17,9 @@ from .commits.commit import Commit, CommitResult
 from .commits.rows import OPTIONAL_NUMBER, check_row
 from .contracts.attachments import AttachmentsContract
 from .contracts.credentials import CredentialsContract
-from .contracts.journal import JournalContract
+from .contracts.journals.journal import JournalContract
 from .contracts.operations import OperationsContract
-from .contracts.queue import QueueContract
+from .contracts.queued.queue import QueueContract
 from .contracts.runtimes import RuntimeContract
 from .contracts.sessions import SessionsContract
 from .contracts.state import StateContract

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final, final
 
 from tenure.errors import CannotOpen, DiskFull, StoreBroken
+from tenure.testing.drive.faults import FaultKind
 from tenure.testing.fault_sweep import (
     FaultFailure,
     FaultSweep,
 )
-from tenure.testing.faults import FaultKind
 from tenure.testing.power_cut import (
     PowerCut,
     PowerCutFailure,

@@ -28,8 +28,8 @@ from tenure.supervisor.runs.verdicts import (
     Verdict,
 )
 from tenure.supervisor.supervisor import Supervisor
+from tenure.testing.drive.images import Cut
 from tenure.testing.history import History, Witness
-from tenure.testing.images import Cut
 from tenure.testing.machine import Machine
 
 from .facet import Rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tenure.persistence.model.envelope import (
+from tenure.persistence.model.conversation.envelope import (
     SessionDelta,
     SessionSnapshot,
     TranscriptRewriteCommit,

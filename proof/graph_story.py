@@ -8,7 +8,7 @@ from typing import Any
 
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.graph.prune import PruneTurns, turns_before
-from tenure.persistence.model.graph import (
+from tenure.persistence.model.conversation.graph import (
     AgentFrame,
     CheckpointPart,
     RuntimeCommit,

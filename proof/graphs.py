@@ -8,8 +8,11 @@ from typing import Any, Final
 from tenure.persistence.facets.graph import graph, reads
 from tenure.persistence.facets.graph.prune import PruneTurns
 from tenure.persistence.facets.graph.verify import verify_blobs, verify_graph_rows, verify_session_page
-from tenure.persistence.model.graph import FullGraph, RuntimeCommitResult
-from tenure.persistence.model.graph_encoding import decode_result
+from tenure.persistence.model.conversation.graph import (
+    FullGraph,
+    RuntimeCommitResult,
+)
+from tenure.persistence.model.conversation.graph_encoding import decode_result
 from tenure.persistence.model.queued_work import name_of_batch
 
 from .facet import (

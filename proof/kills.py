@@ -26,7 +26,7 @@ from typing import Any, Final, final
 import apsw
 from attrs import define, field, frozen
 
-from tenure.persistence.engines.sqlite.migrations import migrate
+from tenure.persistence.engines.sqlite.opening.migrations import migrate
 
 from .kill_host import (
     LEDGER,

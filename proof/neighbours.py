@@ -30,8 +30,12 @@ from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, open_store
 from tenure.testing.determinism import run_seeded
-from tenure.testing.disk import Disk
-from tenure.testing.images import RANDOM_CUTS, Cut, crash
+from tenure.testing.drive.disk import Disk
+from tenure.testing.drive.images import (
+    RANDOM_CUTS,
+    Cut,
+    crash,
+)
 from tenure.testing.machine import Machine, Room, Start
 from tenure.testing.neighbours import Neighbours
 

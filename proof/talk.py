@@ -16,7 +16,7 @@ from tenure.persistence.facets.conversation import (
     snapshots,
 )
 from tenure.persistence.facets.ownership import lifecycle
-from tenure.persistence.model.envelope import (
+from tenure.persistence.model.conversation.envelope import (
     EMPTY_DIGEST,
     extend_digest,
 )

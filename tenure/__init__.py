@@ -16,7 +16,7 @@ from tenure.persistence.model.inputs.policies import (
 )
 
 from .persistence.contracts.attachments import SessionScopedAttachmentStore as SessionScopedAttachmentStore
-from .persistence.contracts.event_log import EventLog as EventLog
+from .persistence.contracts.journals.event_log import EventLog as EventLog
 from .persistence.contracts.operation_registry import OperationRegistry as OperationRegistry
 from .persistence.contracts.runtime_persistence import RuntimePersistence as RuntimePersistence
 from .persistence.contracts.types import (
@@ -80,11 +80,11 @@ from .persistence.contracts.types import (
 )
 from .persistence.engines.sqlite.options import SqliteOptions as SqliteOptions
 from .persistence.facets.pruning import Pruned as Pruned
-from .persistence.model.entries import Repeat as Repeat
-from .persistence.model.envelope import (
+from .persistence.model.conversation.envelope import (
     decode_snapshot as decode_snapshot,
     encode_snapshot as encode_snapshot,
 )
+from .persistence.model.entries import Repeat as Repeat
 from .persistence.model.values import (
     AbandonReason as AbandonReason,
     DurabilityClass as DurabilityClass,

@@ -8,7 +8,7 @@ from typing import Final
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.graph import checkpoints
 from tenure.persistence.facets.graph.checkpoints import CollectBlobs
-from tenure.persistence.model.graph import GcReport
+from tenure.persistence.model.conversation.graph import GcReport
 
 from .access import Access
 

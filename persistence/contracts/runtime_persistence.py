@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from tenure.errors import SessionBindingMismatch
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.graph import (
+from tenure.persistence.model.conversation.graph import (
     GcReport,
     NodeId,
     PersistedSessionRead,
@@ -26,7 +26,7 @@ from tenure.persistence.model.queued_work import (
 )
 from tenure.persistence.model.values import DurabilityTier, SessionId
 
-from .queue import QueueContract
+from .queued.queue import QueueContract
 
 if TYPE_CHECKING:
     from .sessions import SessionsContract

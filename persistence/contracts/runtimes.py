@@ -37,7 +37,7 @@ from tenure.persistence.facets.ownership.lifecycle import PersistState
 from tenure.persistence.model.arguments import (
     checked,
 )
-from tenure.persistence.model.envelope import (
+from tenure.persistence.model.conversation.envelope import (
     SessionSnapshot,
     decode_snapshot,
     encode_snapshot,

@@ -20,7 +20,7 @@ from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
 from tenure.persistence.model.arguments import (
     checked,
 )
-from tenure.persistence.model.graph import (
+from tenure.persistence.model.conversation.graph import (
     ActivePath,
     FullGraph,
     GcReport,
@@ -33,7 +33,10 @@ from tenure.persistence.model.graph import (
     SessionReadScope,
     VacuumReport,
 )
-from tenure.persistence.model.graph_encoding import encode_commit, encode_session_meta
+from tenure.persistence.model.conversation.graph_encoding import (
+    encode_commit,
+    encode_session_meta,
+)
 from tenure.persistence.model.numbers import (
     shown,
 )
@@ -42,7 +45,7 @@ from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, Se
 
 from .access import Backend, Bringing
 from .collecting import collect_unreachable
-from .queue import QueueContract
+from .queued.queue import QueueContract
 from .runtime_persistence import RuntimePersistence
 
 PAGE: Final = 200

@@ -8,24 +8,12 @@ from tenure.persistence.model.attachments import (
     AttachmentManifestEntry,
     NoopAttachmentManifest,
 )
-from tenure.persistence.model.envelope import (
+from tenure.persistence.model.conversation.envelope import (
     SessionDelta,
     SessionSnapshot,
     TranscriptRewriteCommit,
 )
-from tenure.persistence.model.events.journal import (
-    Fact,
-    FactRef,
-    JournalSnapshot,
-    StoredEvent,
-)
-from tenure.persistence.model.execution import (
-    ExecutionId,
-    ExecutionSnapshot,
-    ExecutionState,
-    TenantId,
-)
-from tenure.persistence.model.graph import (
+from tenure.persistence.model.conversation.graph import (
     ActivePath,
     AgentFrame,
     CheckpointPart,
@@ -44,6 +32,18 @@ from tenure.persistence.model.graph import (
     TokenLedgerEntry,
     TokenUsage,
     VacuumReport,
+)
+from tenure.persistence.model.events.journal import (
+    Fact,
+    FactRef,
+    JournalSnapshot,
+    StoredEvent,
+)
+from tenure.persistence.model.execution import (
+    ExecutionId,
+    ExecutionSnapshot,
+    ExecutionState,
+    TenantId,
 )
 from tenure.persistence.model.inputs.input_state import (
     InputState,

@@ -11,8 +11,8 @@ from functools import partial
 
 from tenure.persistence.commits.upkept import Problem, failing
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.conversation.envelope import EMPTY_DIGEST
 from tenure.persistence.model.digests import check_scheme
-from tenure.persistence.model.envelope import EMPTY_DIGEST
 
 
 def of_runtime(statements: Statements, runtime: int) -> Iterator[Problem]:

@@ -35,7 +35,7 @@ from tenure.persistence.facets.records.chain import (
     next_head,
 )
 from tenure.persistence.facets.records.runtimes import CHAIN_START
-from tenure.persistence.model.envelope import (
+from tenure.persistence.model.conversation.envelope import (
     EMPTY_DIGEST,
     extend_digest,
 )

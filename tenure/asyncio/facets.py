@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial, wraps
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, final
 
-from tenure.persistence.contracts.event_log import EventLog as TrioEventLog
-from tenure.persistence.contracts.event_reader import EventReader
-from tenure.persistence.contracts.journal import JournalContract
-from tenure.persistence.contracts.queue import QueueContract
+from tenure.persistence.contracts.journals.event_log import EventLog as TrioEventLog
+from tenure.persistence.contracts.journals.event_reader import EventReader
+from tenure.persistence.contracts.journals.journal import JournalContract
+from tenure.persistence.contracts.queued.queue import QueueContract
 from tenure.persistence.contracts.runtime_persistence import RuntimePersistence
 from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract

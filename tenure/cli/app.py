@@ -5,16 +5,18 @@ from __future__ import annotations
 import click
 
 from . import (
-    backups,
     content,
-    cut_log,
     explanation,
     inspection,
     records,
-    vacuum,
     verbs,
 )
 from .command import command
+from .upkeep import (
+    backups,
+    cut_log,
+    vacuum,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from .drive.faults import (
+    Fault as Fault,
+    FaultKind as FaultKind,
+)
+from .drive.images import (
+    Cut as Cut,
+    ImageId as ImageId,
+)
+from .drive.operations import Drive as Drive
 from .fault_sweep import (
     FaultFailure as FaultFailure,
     FaultSweep as FaultSweep,
     FaultSweepReport as FaultSweepReport,
 )
-from .faults import (
-    Fault as Fault,
-    FaultKind as FaultKind,
-)
 from .history import (
     History as History,
     Witness as Witness,
-)
-from .images import (
-    Cut as Cut,
-    ImageId as ImageId,
 )
 from .invariants import (
     AnswerChanged as AnswerChanged,
@@ -25,7 +26,6 @@ from .invariants import (
     Reopening as Reopening,
 )
 from .machine import Machine as Machine
-from .operations import Drive as Drive
 from .power_cut import (
     PowerCut as PowerCut,
     PowerCutFailure as PowerCutFailure,

@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 import trio
 import trio.testing
 
-from tenure.persistence.engines.sqlite.migrations import schema_files, tables_made_by
+from tenure.persistence.engines.sqlite.opening.migrations import (
+    schema_files,
+    tables_made_by,
+)
 
+from .drive.mounts import Mounts
+from .drive.recording_vfs import RecordingVfs
 from .machine import Room
-from .mounts import Mounts
-from .recording_vfs import RecordingVfs
 
 T = TypeVar("T")
 

@@ -17,28 +17,28 @@ import trio
 from attrs import field, frozen
 
 from .determinism import run_seeded
-from .disk import Disk
-from .faults import (
+from .drive.disk import Disk
+from .drive.faults import (
     Fault,
     FaultInjector,
     FaultKind,
 )
+from .drive.images import (
+    Cut,
+    crash,
+)
+from .drive.operations import Drive
+from .drive.recording import Recording
 from .history import (
     Event,
     History,
     Witness,
-)
-from .images import (
-    Cut,
-    crash,
 )
 from .machine import (
     Machine,
     Room,
     Start,
 )
-from .operations import Drive
-from .recording import Recording
 from .scenario import (
     HANG_S,
     Check,

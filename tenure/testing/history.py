@@ -8,7 +8,7 @@ from typing import Any, final
 
 from attrs import frozen
 
-from .disk import Disk
+from .drive.disk import Disk
 
 
 @final

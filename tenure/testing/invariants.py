@@ -8,12 +8,12 @@ from typing import Any, Generic, Protocol, TypeVar, final
 
 from attrs import frozen
 
-from .disk import Disk
-from .history import History
-from .images import (
+from .drive.disk import Disk
+from .drive.images import (
     RANDOM_CUTS,
     Cut,
 )
+from .history import History
 from .machine import Machine
 
 S = TypeVar("S")

@@ -15,17 +15,17 @@ from tenure.persistence.seams.executors import InlineExecutor
 from tenure.persistence.seams.identity import HostIdentity
 from tenure.persistence.seams.seams import Seams
 
-from .disk import Disk
-from .images import (
+from .drive.disk import Disk
+from .drive.images import (
     Cut,
     crash,
 )
-from .memory_seams import (
+from .drive.memory_seams import (
     MemoryFiles,
     MemoryLocks,
 )
-from .mounts import Mounts
-from .recording import Recording
+from .drive.mounts import Mounts
+from .drive.recording import Recording
 
 FIRST_START_S = 1_722_470_400.0
 """Unix time at which the first machine of a simulation starts: 2024-08-01."""

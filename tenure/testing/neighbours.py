@@ -19,7 +19,7 @@ from typing import Final, final
 
 import apsw
 
-from .operations import Operation
+from .drive.operations import Operation
 
 MOST: Final = 3
 """So many connections at once."""
@@ -36,7 +36,7 @@ _IN_THE_WAY: Final = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
 
 @final
 class Neighbours:
-    """Connections beside a machine, and the end of its process (`tenure.testing.disk.Faults`).
+    """Connections beside a machine, and the end of its process (`tenure.testing.drive.disk.Faults`).
 
     Attributes:
         dead: Whether the machine's process has ended.

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .mounts import Mounts
-from .recording_vfs import (
+from .drive.mounts import Mounts
+from .drive.recording_vfs import (
     RecordingVfs,
     examine,
 )

@@ -19,24 +19,24 @@ import trio
 from attrs import field, frozen
 
 from .determinism import run_seeded
-from .disk import Disk
-from .history import (
-    EventKind,
-    History,
-)
-from .images import (
+from .drive.disk import Disk
+from .drive.images import (
     Cut,
     Image,
     ImageId,
     images,
+)
+from .drive.operations import Drive
+from .drive.recording import Recording
+from .history import (
+    EventKind,
+    History,
 )
 from .machine import (
     Machine,
     Room,
     Start,
 )
-from .operations import Drive
-from .recording import Recording
 from .saved_image import SavedImage
 from .scenario import (
     HANG_S,

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_tenure import FEW, MANY
 
-from .operations import Drive
+from .drive.operations import Drive
 from .power_cut import (
     PowerCut,
     PowerCutReport,

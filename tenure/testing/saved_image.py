@@ -13,9 +13,9 @@ from typing import final
 
 from attrs import frozen
 
-from .disk import Disk
+from .drive.disk import Disk
+from .drive.images import ImageId
 from .history import History
-from .images import ImageId
 from .machine import Start
 
 _EXACT = "image.pickle"

@@ -7,7 +7,9 @@ from typing import Final, Protocol
 
 import trio
 
-from .disk import Disk
+from .drive.disk import Disk
+from .drive.operations import Drive
+from .drive.recording import Recording
 from .history import (
     History,
     Witness,
@@ -17,8 +19,6 @@ from .machine import (
     Room,
     Start,
 )
-from .operations import Drive
-from .recording import Recording
 
 HANG_S: Final = 100_000.0
 """Virtual time after which a scenario or a check that waits for nothing is given up."""

@@ -15,8 +15,8 @@ import tenure.asyncio
 from tenure import FullGraph, RuntimeCommit, SessionNodeRecord
 from tenure.asyncio.facets import BoundSession, Journal, Queue, Sessions, State
 from tenure.errors import CursorConflict, NotFound, SessionBindingMismatch
-from tenure.persistence.contracts.journal import JournalContract
-from tenure.persistence.contracts.queue import QueueContract
+from tenure.persistence.contracts.journals.journal import JournalContract
+from tenure.persistence.contracts.queued.queue import QueueContract
 from tenure.persistence.contracts.runtime_persistence import RuntimePersistence
 from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract

@@ -5,11 +5,21 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from tenure.testing.disk import Disk, Survivors
-from tenure.testing.disk_file import DiskFile
-from tenure.testing.faults import Fault, FaultInjector, FaultKind
-from tenure.testing.images import Cut, crash
-from tenure.testing.operations import (
+from tenure.testing.drive.disk import (
+    Disk,
+    Survivors,
+)
+from tenure.testing.drive.disk_file import DiskFile
+from tenure.testing.drive.faults import (
+    Fault,
+    FaultInjector,
+    FaultKind,
+)
+from tenure.testing.drive.images import (
+    Cut,
+    crash,
+)
+from tenure.testing.drive.operations import (
     ALL_SECTORS,
     NO_SECTORS,
     Drive,

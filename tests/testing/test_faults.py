@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tenure.testing import AnswerChanged, Cut, FaultFailure, FaultKind, FaultSweep, Witness
-from tenure.testing.disk import Disk
-from tenure.testing.faults import Fault, FaultInjector
+from tenure.testing.drive.disk import Disk
+from tenure.testing.drive.faults import (
+    Fault,
+    FaultInjector,
+)
 from tenure.testing.machine import Machine
 from tests.testing.raw_sqlite import (
     Options,

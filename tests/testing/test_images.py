@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tenure.testing.disk import Disk
+from tenure.testing.drive.disk import Disk
+from tenure.testing.drive.images import (
+    Cut,
+    Image,
+    ImageId,
+    images,
+)
+from tenure.testing.drive.recording import Recording
 from tenure.testing.history import Witness
-from tenure.testing.images import Cut, Image, ImageId, images
-from tenure.testing.recording import Recording
 
 
 @pytest.fixture

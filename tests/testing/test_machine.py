@@ -9,7 +9,7 @@ import trio
 
 from tenure.testing import Cut, History, Machine, PowerCut, Witness
 from tenure.testing.determinism import run_seeded
-from tenure.testing.disk import Disk
+from tenure.testing.drive.disk import Disk
 from tenure.testing.machine import Room
 
 

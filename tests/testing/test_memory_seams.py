@@ -15,10 +15,16 @@ from tenure.persistence.engines.sqlite.system.locks import (
     Locks,
     OsLocks,
 )
-from tenure.testing.disk import Disk
-from tenure.testing.images import Cut, crash
-from tenure.testing.memory_seams import MemoryFiles, MemoryLocks
-from tenure.testing.mounts import Mounts
+from tenure.testing.drive.disk import Disk
+from tenure.testing.drive.images import (
+    Cut,
+    crash,
+)
+from tenure.testing.drive.memory_seams import (
+    MemoryFiles,
+    MemoryLocks,
+)
+from tenure.testing.drive.mounts import Mounts
 
 
 class Place:

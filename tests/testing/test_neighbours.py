@@ -14,10 +14,10 @@ import pytest
 from proof.neighbours import BesideNeighbours, NeighboursFailure
 from tenure.persistence.engines.sqlite.log.copy import LogCopy
 from tenure.persistence.engines.sqlite.log.rewrite import LogRewrite
-from tenure.testing.disk import Disk
-from tenure.testing.mounts import Mounts
+from tenure.testing.drive.disk import Disk
+from tenure.testing.drive.mounts import Mounts
+from tenure.testing.drive.recording_vfs import RecordingVfs
 from tenure.testing.neighbours import Neighbours
-from tenure.testing.recording_vfs import RecordingVfs
 
 SOWN = 3_000
 """Most images until a sown mistake is seen."""

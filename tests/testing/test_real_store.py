@@ -48,8 +48,8 @@ from tenure.testing import (
     Reopening,
     Witness,
 )
-from tenure.testing.faults import FaultInjector
-from tenure.testing.memory_seams import MemoryFiles
+from tenure.testing.drive.faults import FaultInjector
+from tenure.testing.drive.memory_seams import MemoryFiles
 from tenure.testing.power_cut_fixture import PowerCutFixture
 
 

@@ -7,11 +7,23 @@ from collections.abc import Iterator
 import apsw
 import pytest
 
-from tenure.testing.disk import Disk
-from tenure.testing.faults import Fault, FaultInjector, FaultKind
-from tenure.testing.mounts import Mounts
-from tenure.testing.operations import Create, Drive, SyncFolder, Write
-from tenure.testing.recording_vfs import RecordingVfs, examine
+from tenure.testing.drive.disk import Disk
+from tenure.testing.drive.faults import (
+    Fault,
+    FaultInjector,
+    FaultKind,
+)
+from tenure.testing.drive.mounts import Mounts
+from tenure.testing.drive.operations import (
+    Create,
+    Drive,
+    SyncFolder,
+    Write,
+)
+from tenure.testing.drive.recording_vfs import (
+    RecordingVfs,
+    examine,
+)
 
 
 @pytest.fixture

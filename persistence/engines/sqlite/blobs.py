@@ -9,7 +9,7 @@ from typing import Final, final
 
 from tenure.persistence.engines.sqlite.system.files import Files, folder_of
 
-from .preflight import mapped_os_errors
+from .opening.preflight import mapped_os_errors
 
 _MADE: Final = "made-"
 """How the names begin of files that are being written."""

@@ -18,9 +18,13 @@ from tenure.persistence.seams.seams import Seams
 
 from .engine import SqliteEngine
 from .looking import SqliteLook, check_store
+from .opening.preflight import mapped_os_errors
+from .opening.target import (
+    MEMORY,
+    new_path_of,
+    path_of,
+)
 from .options import sqlite_options
-from .preflight import mapped_os_errors
-from .target import MEMORY, new_path_of, path_of
 
 
 @final

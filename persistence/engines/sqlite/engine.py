@@ -34,18 +34,18 @@ from .errors import (
     close_quietly,
     mapped_errors,
 )
-from .migrations import (
+from .opening.migrations import (
     check_current,
     claim,
     migrate,
 )
-from .options import sqlite_options
-from .preflight import (
+from .opening.preflight import (
     check_names,
     check_sqlite_version,
     mapped_os_errors,
 )
-from .target import MEMORY
+from .opening.target import MEMORY
+from .options import sqlite_options
 from .tokens import raise_tokens
 from .writer import SYNCHRONOUS, Writer
 

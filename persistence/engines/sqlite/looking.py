@@ -17,9 +17,13 @@ from tenure.persistence.engines.sqlite.system.files import Files
 from tenure.persistence.seams.seams import Seams
 
 from .engine import SqliteEngine
+from .opening.preflight import (
+    check_names,
+    check_path,
+    mapped_os_errors,
+)
+from .opening.target import MEMORY
 from .options import sqlite_options
-from .preflight import check_names, check_path, mapped_os_errors
-from .target import MEMORY
 
 
 @final

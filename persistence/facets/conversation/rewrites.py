@@ -10,8 +10,11 @@ from tenure.errors import Corrupt
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row
+from tenure.persistence.model.conversation.envelope import (
+    TranscriptRewriteCommit,
+    encode_meta,
+)
 from tenure.persistence.model.digests import check_digest, seal
-from tenure.persistence.model.envelope import TranscriptRewriteCommit, encode_meta
 
 from .sessions import SessionRecord
 

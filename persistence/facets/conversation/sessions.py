@@ -32,12 +32,12 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
-from tenure.persistence.model.digests import check_digest
-from tenure.persistence.model.envelope import (
+from tenure.persistence.model.conversation.envelope import (
     EMPTY_DIGEST,
     extend_digest,
 )
-from tenure.persistence.model.graph import OWN_NODES
+from tenure.persistence.model.conversation.graph import OWN_NODES
+from tenure.persistence.model.digests import check_digest
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunId,

@@ -36,12 +36,12 @@ from tenure.persistence.facets.records import (
     runtimes,
 )
 from tenure.persistence.facets.records.runtimes import RuntimeRecord
-from tenure.persistence.model.continuity import (
+from tenure.persistence.model.conversation.continuity import (
     Continuity,
     StoredPath,
     judge,
 )
-from tenure.persistence.model.envelope import (
+from tenure.persistence.model.conversation.envelope import (
     EMPTY_DIGEST,
     SessionSnapshot,
     TranscriptRewriteCommit,
@@ -86,7 +86,7 @@ class ReplaceSnapshot(Change):
 
     Attributes:
         runtime_id: Whose session.
-        expected: Identity of the snapshot that must be stored, see `tenure.persistence.model.envelope.identity`.
+        expected: Identity of the snapshot that must be stored, see `tenure.persistence.model.conversation.envelope.identity`.
         snapshot: The new path, of whatever history; None clears the path and puts the runtime under quarantine.
     """
 

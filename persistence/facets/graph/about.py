@@ -12,14 +12,18 @@ from tenure.persistence.commits.rows import OPTIONAL_TEXT, check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.codec import decode
-from tenure.persistence.model.digests import check_digest, seal
-from tenure.persistence.model.graph import AgentFrame, RuntimeCommitResult, SessionMeta
-from tenure.persistence.model.graph_encoding import (
+from tenure.persistence.model.conversation.graph import (
+    AgentFrame,
+    RuntimeCommitResult,
+    SessionMeta,
+)
+from tenure.persistence.model.conversation.graph_encoding import (
     EncodedCommit,
     decode_result,
     decode_session_meta,
     encode_result,
 )
+from tenure.persistence.model.digests import check_digest, seal
 
 TURN: Final = "turn"
 

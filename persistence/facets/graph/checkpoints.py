@@ -18,9 +18,16 @@ from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.codec import decode
+from tenure.persistence.model.conversation.graph import (
+    CheckpointPart,
+    SessionCheckpoint,
+)
+from tenure.persistence.model.conversation.graph_encoding import (
+    EncodedCheckpoint,
+    EncodedPart,
+    checkpoint_ref,
+)
 from tenure.persistence.model.digests import check_digest, seal
-from tenure.persistence.model.graph import CheckpointPart, SessionCheckpoint
-from tenure.persistence.model.graph_encoding import EncodedCheckpoint, EncodedPart, checkpoint_ref
 
 RECORD: Final = "checkpoint"
 

@@ -17,9 +17,16 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.conversation import branches, sessions
 from tenure.persistence.facets.conversation.sessions import SessionRecord
 from tenure.persistence.facets.journal.streams import check_bound
-from tenure.persistence.model.envelope import EMPTY_DIGEST, extend_digest
-from tenure.persistence.model.graph import RuntimeCommitResult
-from tenure.persistence.model.graph_encoding import EncodedCommit, EncodedNode, node_seal
+from tenure.persistence.model.conversation.envelope import (
+    EMPTY_DIGEST,
+    extend_digest,
+)
+from tenure.persistence.model.conversation.graph import RuntimeCommitResult
+from tenure.persistence.model.conversation.graph_encoding import (
+    EncodedCommit,
+    EncodedNode,
+    node_seal,
+)
 from tenure.persistence.model.values import SessionId
 
 from . import about, checkpoints, ledger, nodes

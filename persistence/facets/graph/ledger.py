@@ -9,9 +9,15 @@ from tenure.errors import Corrupt, CounterOverflow
 from tenure.persistence.commits.rows import Types, check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.model.conversation.graph import (
+    TokenLedgerEntry,
+    TokenUsage,
+)
+from tenure.persistence.model.conversation.graph_encoding import (
+    COUNTERS,
+    counts_of,
+)
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
-from tenure.persistence.model.graph import TokenLedgerEntry, TokenUsage
-from tenure.persistence.model.graph_encoding import COUNTERS, counts_of
 from tenure.persistence.model.numbers import (
     INT_LIMIT,
 )

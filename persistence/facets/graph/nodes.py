@@ -23,10 +23,19 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.conversation.sessions import SessionRecord
+from tenure.persistence.model.conversation.envelope import (
+    EMPTY_DIGEST,
+    extend_digest,
+)
+from tenure.persistence.model.conversation.graph import (
+    OWN_NODES,
+    SessionNodeRecord,
+)
+from tenure.persistence.model.conversation.graph_encoding import (
+    decode_about,
+    node_seal,
+)
 from tenure.persistence.model.digests import check_digest, seal
-from tenure.persistence.model.envelope import EMPTY_DIGEST, extend_digest
-from tenure.persistence.model.graph import OWN_NODES, SessionNodeRecord
-from tenure.persistence.model.graph_encoding import decode_about, node_seal
 
 OWN_KIND: Final = "message"
 """What a message of a runtime is as a node."""

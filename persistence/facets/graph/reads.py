@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.model.graph import (
+from tenure.persistence.model.conversation.graph import (
     ActivePath,
     FullGraph,
     PersistedSessionRead,

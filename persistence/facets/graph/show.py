@@ -7,7 +7,7 @@ from typing import Any
 from tenure.errors import ReadFailed
 from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.model.graph_encoding import counts_of
+from tenure.persistence.model.conversation.graph_encoding import counts_of
 
 from . import ledger, nodes
 

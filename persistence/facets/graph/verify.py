@@ -8,9 +8,9 @@ from typing import Final
 
 from tenure.persistence.commits.upkept import Problem, failing
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.conversation.graph import FullGraph
+from tenure.persistence.model.conversation.graph_encoding import decode_result
 from tenure.persistence.model.digests import check_scheme
-from tenure.persistence.model.graph import FullGraph
-from tenure.persistence.model.graph_encoding import decode_result
 
 from . import about, checkpoints, reads
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar, final
 import trio
 
 import tenure
-from tenure.testing.images import Cut
+from tenure.testing.drive.images import Cut
 from tenure.testing.machine import Machine
 
 from .weather import Weather

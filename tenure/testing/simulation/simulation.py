@@ -18,9 +18,9 @@ from tenure.supervisor.runs.behaviour import (
 )
 from tenure.supervisor.runs.restart import describe
 from tenure.testing.determinism import run_seeded
-from tenure.testing.disk import Disk
+from tenure.testing.drive.disk import Disk
+from tenure.testing.drive.operations import Drive
 from tenure.testing.machine import Machine, Room
-from tenure.testing.operations import Drive
 
 from .world import (
     Hardship,

@@ -9,7 +9,7 @@ from typing import Final, final
 
 import trio
 
-from tenure.testing.operations import Operation
+from tenure.testing.drive.operations import Operation
 
 SHORT_WRITES: Final = 0.3
 """Share of the writes to a full disk that come to a stop in the middle."""
@@ -17,7 +17,7 @@ SHORT_WRITES: Final = 0.3
 
 @final
 class Weather:
-    """Makes the disk of one host suffer (`tenure.testing.disk.Faults`).
+    """Makes the disk of one host suffer (`tenure.testing.drive.disk.Faults`).
 
     Attributes:
         io_error: Chance of an I/O error at each operation.

@@ -13,7 +13,7 @@ from trio_util import AsyncValue
 
 import tenure
 from tenure.errors import CannotOpen, DiskFull, NotFound, StoreBroken
-from tenure.testing.images import Cut
+from tenure.testing.drive.images import Cut
 from tenure.testing.machine import Machine
 
 from .audit import (

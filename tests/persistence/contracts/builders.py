@@ -16,7 +16,10 @@ from tenure import (
     SessionSnapshot,
     TranscriptRewriteCommit,
 )
-from tenure.persistence.model.envelope import decode_snapshot, encode_snapshot
+from tenure.persistence.model.conversation.envelope import (
+    decode_snapshot,
+    encode_snapshot,
+)
 
 
 def snapshot(

@@ -11,7 +11,7 @@ import apsw
 
 from tenure import Store
 from tenure.errors import Error
-from tenure.persistence.engines.sqlite.migrations import schema_files
+from tenure.persistence.engines.sqlite.opening.migrations import schema_files
 from tenure.persistence.store import inside_of
 
 Rows = dict[str, list[tuple[Any, ...]]]

@@ -58,9 +58,9 @@ from tenure import (
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
 from tenure.persistence.contracts.attachments import AttachmentsContract
 from tenure.persistence.contracts.credentials import CredentialsContract
-from tenure.persistence.contracts.journal import JournalContract
+from tenure.persistence.contracts.journals.journal import JournalContract
 from tenure.persistence.contracts.operations import OperationsContract
-from tenure.persistence.contracts.queue import QueueContract
+from tenure.persistence.contracts.queued.queue import QueueContract
 from tenure.persistence.contracts.runtimes import RuntimeContract
 from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract

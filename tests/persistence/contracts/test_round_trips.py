@@ -38,7 +38,7 @@ from tenure import (
     encode_snapshot,
 )
 from tenure.errors import Corrupt, InvalidInput, InvalidSnapshot, SchemaMismatch, SessionBindingMismatch
-from tenure.persistence.model.envelope import EMPTY_DIGEST
+from tenure.persistence.model.conversation.envelope import EMPTY_DIGEST
 from tenure.persistence.model.lifecycles.lifecycle_record import decode_lifecycle_record
 from tests.persistence.contracts.builders import delta, queued, rewrite, snapshot
 

@@ -15,7 +15,11 @@ import trio
 import tenure
 from tenure.errors import CannotOpen, StoreBroken
 from tenure.persistence.engines.sqlite.files.names import Names, check_alone, check_joins
-from tenure.persistence.engines.sqlite.preflight import BESIDE, COPY_SUFFIX, is_connected
+from tenure.persistence.engines.sqlite.opening.preflight import (
+    BESIDE,
+    COPY_SUFFIX,
+    is_connected,
+)
 from tenure.persistence.engines.sqlite.system.files import OsFiles, is_settled
 from tenure.persistence.engines.sqlite.system.locks import OsLocks
 from tenure.persistence.store import ground_of, open_store

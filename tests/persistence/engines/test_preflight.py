@@ -30,7 +30,10 @@ from tenure.errors import (
 )
 from tenure.persistence.engines.sqlite.files import mounts as sqlite_mounts
 from tenure.persistence.engines.sqlite.files.mounts import file_system_of, parse_darwin, parse_linux
-from tenure.persistence.engines.sqlite.preflight import BESIDE, check_sqlite_version
+from tenure.persistence.engines.sqlite.opening.preflight import (
+    BESIDE,
+    check_sqlite_version,
+)
 from tenure.persistence.store import Store, open_store
 from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into

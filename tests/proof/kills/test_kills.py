@@ -14,7 +14,7 @@ from proof.kills import (
     main,
     run,
 )
-from tenure.persistence.engines.sqlite.migrations import migrate
+from tenure.persistence.engines.sqlite.opening.migrations import migrate
 from tests.kit.shares import TURN, share
 
 pytestmark = pytest.mark.process

@@ -12,9 +12,9 @@ import tenure
 from tenure.errors import CannotOpen, DiskFull, Error, StoreBroken
 from tenure.testing import Cut, Machine
 from tenure.testing.determinism import run_seeded
-from tenure.testing.disk import Disk
+from tenure.testing.drive.disk import Disk
+from tenure.testing.drive.operations import Operation
 from tenure.testing.machine import Room
-from tenure.testing.operations import Operation
 
 
 class Strike:

@@ -18,7 +18,10 @@ from tenure.persistence.engines.door import (
 from tenure.persistence.engines.sqlite.errors import close_quietly
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system
-from tenure.persistence.engines.sqlite.preflight import check_names, check_sqlite_version
+from tenure.persistence.engines.sqlite.opening.preflight import (
+    check_names,
+    check_sqlite_version,
+)
 from tenure.persistence.engines.sqlite.system.files import Files
 from tenure.persistence.engines.sqlite.system.locks import Locks
 from tenure.persistence.engines.sqlite.tokens import raise_tokens

@@ -18,8 +18,13 @@ from tenure.persistence.engines.engine import (
     UnknownOutcome,
 )
 from tenure.persistence.engines.sqlite.errors import mapped_errors
-from tenure.persistence.engines.sqlite.migrations import check_known
-from tenure.persistence.engines.sqlite.preflight import COPY_SUFFIX, check_names, check_path, mapped_os_errors
+from tenure.persistence.engines.sqlite.opening.migrations import check_known
+from tenure.persistence.engines.sqlite.opening.preflight import (
+    COPY_SUFFIX,
+    check_names,
+    check_path,
+    mapped_os_errors,
+)
 from tenure.persistence.engines.sqlite.system.files import Files, folder_of
 from tenure.persistence.engines.sqlite.tokens import last_token
 

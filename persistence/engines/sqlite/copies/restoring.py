@@ -13,7 +13,7 @@ import apsw
 
 from tenure.errors import InvalidInput
 from tenure.persistence.engines.sqlite.files.names import has_log
-from tenure.persistence.engines.sqlite.preflight import is_connected
+from tenure.persistence.engines.sqlite.opening.preflight import is_connected
 from tenure.persistence.engines.sqlite.system.files import Files
 from tenure.persistence.model.values import HeldReason
 

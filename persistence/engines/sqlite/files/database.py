@@ -10,7 +10,12 @@ import apsw
 from tenure.errors import CannotOpen, StoreLocked
 from tenure.persistence.engines.engine import UnknownOutcome
 from tenure.persistence.engines.sqlite.log.rewrite import LogRewrite
-from tenure.persistence.engines.sqlite.preflight import BROKEN_SUFFIX, CUT_SUFFIX, check_path, is_connected
+from tenure.persistence.engines.sqlite.opening.preflight import (
+    BROKEN_SUFFIX,
+    CUT_SUFFIX,
+    check_path,
+    is_connected,
+)
 from tenure.persistence.engines.sqlite.system.files import (
     Files,
     folder_of,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
-from tenure.persistence.engines.sqlite.preflight import mapped_os_errors
+from tenure.persistence.engines.sqlite.opening.preflight import mapped_os_errors
 from tenure.persistence.engines.sqlite.system.files import (
     Files,
     folder_of,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tenure.errors import CannotOpen, NetworkFileSystem
-from tenure.persistence.engines.sqlite.preflight import BESIDE
+from tenure.persistence.engines.sqlite.opening.preflight import BESIDE
 
 LINUX_TABLE: Final = Path("/proc/self/mounts")
 

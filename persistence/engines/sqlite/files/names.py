@@ -17,7 +17,7 @@ from attrs import frozen
 
 from tenure.errors import CannotOpen, StoreLocked
 from tenure.persistence.engines.sqlite.errors import close_quietly
-from tenure.persistence.engines.sqlite.preflight import read_head
+from tenure.persistence.engines.sqlite.opening.preflight import read_head
 from tenure.persistence.engines.sqlite.system.files import Files
 
 WAL_VERSION: Final = 2

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, final
 
-from tenure.persistence.engines.sqlite.preflight import COPY_SUFFIX
+from tenure.persistence.engines.sqlite.opening.preflight import COPY_SUFFIX
 from tenure.persistence.engines.sqlite.system.files import Files, folder_of
 
 from .format import (

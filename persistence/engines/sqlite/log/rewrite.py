@@ -27,7 +27,7 @@ from attrs import frozen
 
 from tenure.errors import CannotOpen, Contended, Corrupt, StoreLocked
 from tenure.persistence.engines.sqlite.errors import mapped_errors
-from tenure.persistence.engines.sqlite.preflight import CUT_SUFFIX
+from tenure.persistence.engines.sqlite.opening.preflight import CUT_SUFFIX
 from tenure.persistence.engines.sqlite.system.files import Files, folder_of
 from tenure.persistence.model.values import DurabilityClass
 

@@ -23,6 +23,7 @@ from attrs import field, frozen
 
 from tenure.errors import Closed, CursorConflict, InvalidInput, NotFound, PayloadTooLarge
 from tenure.persistence.commits.commit import Change, Commit
+from tenure.persistence.contracts.access import Backend
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.journal import facts, journal
 from tenure.persistence.facets.journal.journal import AppendEvents, EventPage, SaveStreamSnapshot
@@ -43,7 +44,6 @@ from tenure.persistence.model.events.journal import (
 )
 from tenure.persistence.model.events.strategy import Rehydration, Strategy
 
-from .access import Backend
 from .following import Following
 
 S = TypeVar("S")

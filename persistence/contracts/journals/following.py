@@ -10,10 +10,9 @@ from typing import final
 
 import trio
 
+from tenure.persistence.contracts.access import Backend
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.model.events.journal import StreamId
-
-from .access import Backend
 
 Life = tuple[int, float]
 """Tells a stream from one of the same id that was made after it was deleted."""

@@ -17,14 +17,13 @@ import apsw
 
 from tenure.errors import CannotOpen, Corrupt, DiskFull, NotADatabase, StoreLocked, UnsafeSqlite
 from tenure.persistence.engines.engine import UnknownOutcome
+from tenure.persistence.engines.sqlite.errors import (
+    NO_ROOM,
+    mapped_errors,
+)
 from tenure.persistence.engines.sqlite.system.files import (
     Files,
     folder_of,
-)
-
-from .errors import (
-    NO_ROOM,
-    mapped_errors,
 )
 
 APPLICATION_ID: Final = 0x54454E55

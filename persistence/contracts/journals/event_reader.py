@@ -12,12 +12,15 @@ from typing import Self, final
 import trio
 
 from tenure.errors import NotFound
+from tenure.persistence.contracts.access import Access
 from tenure.persistence.facets.journal import journal
 from tenure.persistence.model.events.event_types import EventTypes, decode_event
 from tenure.persistence.model.events.journal import EncodedEvent, StoredEvent, StreamId
 
-from .access import Access
-from .following import Following, Life
+from .following import (
+    Following,
+    Life,
+)
 
 
 @final

@@ -5,9 +5,8 @@ from __future__ import annotations
 import attrs
 import click
 
+from tenure.cli.output import Output
 from tenure.persistence.upkeep.cut_log import cut_log as cut_damaged_log
-
-from .output import Output
 
 
 @click.option("--yes", is_flag=True, required=True, help="Lose what was written behind the damage.")

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from tenure.errors import InvalidInput
 from tenure.persistence.commits.commit import Change, Commit
+from tenure.persistence.contracts.access import HostAccess
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.facets.queue import reads
@@ -39,7 +40,6 @@ from tenure.persistence.model.queued_work import (
 from tenure.persistence.model.values import SessionId, check_name
 from tenure.persistence.writing.host_row import OtherHost, other_hosts
 
-from .access import HostAccess
 from .claim_watch import ClaimWatch
 
 LONGEST_TTL_MS: Final = 2**53

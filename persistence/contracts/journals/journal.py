@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, final
 
 from tenure.errors import CursorConflict, InvalidInput, NotFound, PayloadTooLarge
 from tenure.persistence.commits.commit import Change, Commit
+from tenure.persistence.contracts.access import Backend
 from tenure.persistence.facets.journal import facts as stored_facts, journal
 from tenure.persistence.facets.journal.facts import SaveFact
 from tenure.persistence.facets.journal.journal import (
@@ -47,8 +48,12 @@ from tenure.persistence.model.events.strategy import (
 )
 from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
 
-from .access import Backend
-from .event_log import EventLog, Terms, check_terms, open_log
+from .event_log import (
+    EventLog,
+    Terms,
+    check_terms,
+    open_log,
+)
 from .event_reader import EventReader
 from .following import Following
 

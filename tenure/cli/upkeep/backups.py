@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import click
 
+from tenure.cli.output import Output
 from tenure.persistence.engines.door import (
     Copy,
 )
@@ -12,8 +13,6 @@ from tenure.persistence.upkeep.backup import (
     back_up,
     restore as restore_store,
 )
-
-from .output import Output
 
 
 @click.argument("target", type=click.Path())

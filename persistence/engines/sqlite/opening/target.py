@@ -6,7 +6,8 @@ import os
 from typing import Final
 
 from tenure.errors import InvalidInput
-from tenure.persistence.engines.sqlite.preflight import BESIDE
+
+from .preflight import BESIDE
 
 MEMORY: Final = ":memory:"
 

@@ -7,11 +7,12 @@ from typing import final
 
 from attrs import frozen
 
-from .disk import Disk
-from .history import (
+from tenure.testing.history import (
     Event,
     History,
 )
+
+from .disk import Disk
 from .operations import (
     Create,
     FailedSync,

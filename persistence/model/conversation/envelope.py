@@ -15,10 +15,12 @@ import msgspec
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput, InvalidSnapshot
-
-from .arguments import check_value
-from .codec import check_nesting, encode
-from .values import SessionId
+from tenure.persistence.model.arguments import check_value
+from tenure.persistence.model.codec import (
+    check_nesting,
+    encode,
+)
+from tenure.persistence.model.values import SessionId
 
 ENVELOPE_VERSION: Final = 1
 """Version of the envelope; another one is refused."""

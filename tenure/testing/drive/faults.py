@@ -80,7 +80,7 @@ class Fault:
 
 @final
 class FaultInjector:
-    """Makes a disk suffer one fault (`tenure.testing.disk.Faults`).
+    """Makes a disk suffer one fault (`tenure.testing.drive.disk.Faults`).
 
     Attributes:
         fault: Which.

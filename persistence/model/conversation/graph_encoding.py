@@ -9,12 +9,21 @@ import msgspec
 from attrs import evolve, field, fields, frozen
 
 from tenure.errors import Corrupt, InvalidInput
-
-from .arguments import (
-    check_value,
+from tenure.persistence.model.arguments import check_value
+from tenure.persistence.model.codec import (
+    decode,
+    encode,
+    is_object,
 )
-from .codec import decode, encode, is_object
-from .digests import seal
+from tenure.persistence.model.digests import seal
+from tenure.persistence.model.numbers import INT_LIMIT
+from tenure.persistence.model.queued_work import (
+    EncodedBatch,
+    QueuedWorkCompletion,
+    encode_batch,
+)
+from tenure.persistence.model.values import check_name
+
 from .graph import (
     OWN_NODES,
     AgentFrame,
@@ -28,11 +37,6 @@ from .graph import (
     TokenLedgerEntry,
     TokenUsage,
 )
-from .numbers import (
-    INT_LIMIT,
-)
-from .queued_work import EncodedBatch, QueuedWorkCompletion, encode_batch
-from .values import check_name
 
 NAME_LIMIT: Final = 500
 """Most characters of a node's id, a frame's, a turn's, a part's name, a source and a model."""

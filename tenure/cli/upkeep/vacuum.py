@@ -5,10 +5,9 @@ from __future__ import annotations
 import attrs
 import click
 
+from tenure.cli.output import Output
 from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.look import look_into
-
-from .output import Output
 
 _DAY_S = 86_400.0
 

@@ -1,0 +1,1 @@
+"""Journals: append-only streams of events, logs of typed events, and following them."""

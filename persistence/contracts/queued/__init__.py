@@ -1,0 +1,1 @@
+"""Queued work, and who waits for a claim on it."""

@@ -1,0 +1,1 @@
+"""What an open looks at first: the path, the library, the version of the schema."""

@@ -1,0 +1,1 @@
+"""What a conversation is: its graph, its digests, its envelope."""

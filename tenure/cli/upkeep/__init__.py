@@ -1,0 +1,1 @@
+"""Commands for the file itself: backups, a cut log, room."""
