@@ -16,6 +16,8 @@ from tenure.persistence.model.values import (
 )
 from tenure.persistence.model.versions import Offer
 
+from .slots import Slots
+
 
 @final
 @define(kw_only=True, slots=True)
@@ -38,6 +40,7 @@ class RuntimeFacts:
         run_id: The run that was begun last and has not ended, or None.
         not_before: When a failed run may be tried again, by the clock of trio, or None.
         has_work: Whether an unfinished input may be waiting.
+        has_begun: Whether the run that it begins next has begun before, and so does not wait for a slot after new ones.
         on_trial: Whether its run was in flight at two crashes in a row, and now waits for its turn to be tried alone.
         on_hold: Whether a person kept it from beginning a run, when it last would have.
     """
@@ -58,6 +61,7 @@ class RuntimeFacts:
     has_work: bool
     on_trial: bool = False
     on_hold: bool = False
+    has_begun: bool = False
 
     @property
     def is_destroyed(self) -> bool:
@@ -83,10 +87,12 @@ class Begins:
     Attributes:
         batch: Most inputs of one.
         offers: The versions of its behaviour that the host has.
+        slots: How many of the kind execute at the same time; None for any number.
     """
 
     batch: int
     offers: tuple[Offer, ...]
+    slots: Slots | None = None
 
     def change(self, runtime_id: LogicalRuntimeId, run_id: RunId) -> BeginRun:
         """What begins the next run, under this id where it is a new one."""
@@ -106,6 +112,7 @@ def facts_of(ownership: Ownership) -> RuntimeFacts:
         held_detail=ownership.held_detail,
         failures=ownership.failures,
         has_work=ownership.has_work,
+        has_begun=ownership.in_flight,
         on_trial=ownership.in_flight and ownership.crashes > 1 and ownership.held is None,
     )
 

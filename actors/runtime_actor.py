@@ -23,18 +23,12 @@ from typing import Any, TypeVar, final
 import trio
 
 from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NoThread, StaleFence, StoreBroken
-from tenure.persistence.commits.commit import (
-    Change,
-    CommitResult,
-)
+from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import find_holding
 from tenure.persistence.facets.records.versions import RunLeft
 from tenure.persistence.facets.runs.deadlines import DropLateRun
-from tenure.persistence.facets.runs.runs import (
-    NothingBegun,
-    RunBegun,
-)
+from tenure.persistence.facets.runs.runs import NothingBegun, RunBegun
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, durable
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
@@ -47,11 +41,7 @@ from tenure.persistence.seams.nursery import first
 from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
 
-from .commit_channel import (
-    RETRY_S,
-    CommitChannel,
-    once_landed,
-)
+from .commit_channel import RETRY_S, CommitChannel, once_landed
 from .decisions import (
     Decision,
     catch_up,
@@ -64,10 +54,7 @@ from .listener import Listener
 from .published import Published
 from .resting import Resting
 from .watched import Watched
-from .worker import (
-    LINGERS,
-    Worker,
-)
+from .worker import LINGERS, Worker
 
 T = TypeVar("T")
 
@@ -80,6 +67,7 @@ class RuntimeActor(Published):
         working: Whether it works the inbox off now, run after run, or its last run has not ended.
         resting: Which tasks of its run wait durably now.
         channel: The way of its commits.
+        slot: That of its run at the slots of its kind; None where any number executes.
         steered: Counts the accepts that steer; a run that waits for one watches it.
         closed: Set when the actor has ended.
     """
@@ -103,6 +91,7 @@ class RuntimeActor(Published):
         self.working = worker.busy
         self.resting = Resting()
         self.channel = CommitChannel(store, facts, listener.defect)
+        self.slot = None if begins.slots is None else begins.slots.slot()
         self.steered = Watched(0)
         # States that store verbs wrote past this actor, and those of them that it has read.
         self._heard = self._read = 0
@@ -341,20 +330,28 @@ class RuntimeActor(Published):
     def _may_run(self) -> bool:
         facts = self.facts
         if facts.not_before is not None and facts.not_before <= trio.current_time():
-            facts.not_before, facts.has_work = None, True
+            facts.not_before, facts.has_work, facts.has_begun = None, True, True
         return self._closed is None and not self._draining and may_begin(facts)
 
     async def _work(self) -> None:
         """Run after run until nothing waits, or the worker is stopped."""
         while self._may_run() and not self.worker.stopped:
-            self.facts.has_work = False  # whatever comes from here on sets it again
-            try:
-                begun = await self._begin()
-            except BaseException:
-                self.facts.has_work = True  # the begin was withdrawn, or is not understood
-                raise
-            if begun is not None:
-                await self._execute(self, begun)
+            if self.slot is None:
+                await self._begin_and_execute()
+                continue
+            async with self.slot.held(begun=self.facts.has_begun):
+                if self._may_run():  # else it was held, retired or emptied meanwhile
+                    await self._begin_and_execute()
+
+    async def _begin_and_execute(self) -> None:
+        self.facts.has_work = False  # whatever comes from here on sets it again
+        try:
+            begun = await self._begin()
+        except BaseException:
+            self.facts.has_work = True  # the begin was withdrawn, or is not understood
+            raise
+        if begun is not None:
+            await self._execute(self, begun)
 
     def _worker_ended(self) -> None:
         if self.facts.blocked == LINGERS:
@@ -387,7 +384,7 @@ class RuntimeActor(Published):
             self.lose(Closed(what=f"ownership of runtime {self.facts.runtime_id}"))  # a younger version has its run
             return
         if isinstance(begun, RunBegun):
-            self.facts.run_id = begun.run_id
+            self.facts.run_id, self.facts.has_begun = begun.run_id, False
             self.facts.has_work = self.facts.has_work or begun.more
             self.publish_run(LifecycleEvent.BEGIN_RUN)
         elif begun.on_hold:

@@ -8,6 +8,7 @@ from typing import final
 from attrs import frozen
 
 from tenure.actors.facts import RuntimeFacts
+from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.model.values import RuntimeState
 from tenure.persistence.seams.step_threads import StepThread, StepThreads
 from tenure.persistence.writing.writer import WriterStatistics
@@ -25,6 +26,7 @@ class SupervisorStatistics:
         active: Those of them that have an actor; the others are passivated.
         running: Those of them that execute a run.
         held: Those of them that are held, or blocked in this host.
+        waiting_for_slot: Those of them whose run waits until fewer of its kind execute; see `Behaviour.max_running`.
         backing_off: Those of them whose failed run waits for its next attempt.
         failed_attempts: Attempts that failed since the host was opened.
         dead_letters: Inputs that were abandoned since then although no one had asked for it.
@@ -46,6 +48,7 @@ class SupervisorStatistics:
     active: int
     running: int
     held: int
+    waiting_for_slot: int
     backing_off: int
     failed_attempts: int
     dead_letters: int
@@ -64,15 +67,20 @@ class SupervisorStatistics:
 
 
 def statistics_of(
-    owned: Sequence[RuntimeFacts], active: int, writer: WriterStatistics, log: HostLog, threads: StepThreads
+    owned: Sequence[RuntimeFacts],
+    actors: Sequence[RuntimeActor],
+    writer: WriterStatistics,
+    log: HostLog,
+    threads: StepThreads,
 ) -> SupervisorStatistics:
     """The numbers, of what a host knows anyway."""
     held = threads.threads()
     return SupervisorStatistics(
         runtimes=len(owned),
-        active=active,
+        active=len(actors),
         running=sum(facts.standing.state is RuntimeState.RUNNING for facts in owned),
         held=sum(facts.why_held is not None for facts in owned),
+        waiting_for_slot=sum(actor.slot is not None and actor.slot.waits for actor in actors),
         backing_off=sum(facts.not_before is not None for facts in owned),
         failed_attempts=log.failed_attempts,
         dead_letters=log.dead_letters,

@@ -232,8 +232,16 @@ class Supervisor(StoreReads):
     def statistics(self) -> SupervisorStatistics:
         """What this host is doing now, and what has happened since it was opened."""
         host = self._host
-        active = len(host.owned.actors)
-        return statistics_of(host.owned.all, active, self.store.statistics(), host.log, host.step_threads)
+        return statistics_of(host.owned.all, host.owned.actors, self.store.statistics(), host.log, host.step_threads)
+
+    async def why(self, runtime_id: str) -> dict[str, Any]:
+        """See `StoreReads.why`; of a runtime of this host, also whether its run waits for a slot (`Behaviour.max_running`)."""
+        told = await super().why(runtime_id)
+        actor = self._host.owned.actor(LogicalRuntimeId(runtime_id))
+        slot = None if actor is None or actor.facts.why_held is not None else actor.slot
+        if slot is not None and slot.waits:
+            told["because"] = slot.why
+        return told
 
     async def _revive(self, facts: RuntimeFacts) -> None:
         """Revive a stopped runtime of this host, as it is stored by now."""

@@ -13,6 +13,7 @@ from trio_util import periodic
 from tenure.actors.facts import Begins, RuntimeFacts
 from tenure.actors.listener import Listener
 from tenure.actors.runtime_actor import RuntimeActor
+from tenure.actors.slots import Slots
 from tenure.actors.worker import Worker
 from tenure.errors import RuntimeDestroyed
 from tenure.persistence.facets.runs.runs import RunBegun
@@ -50,6 +51,11 @@ class Actors:
         self._listener = listener
         self._tasks = tasks
         self._mending = mending
+        self._slots = {
+            kind: Slots(behaviour.max_running)
+            for kind, behaviour in behaviours.items()
+            if behaviour.max_running is not None
+        }
         # Of the actors that live, and of those before them whose behaviours still clean up.
         self._workers: WeakValueDictionary[LogicalRuntimeId, Worker] = WeakValueDictionary()
 
@@ -71,8 +77,10 @@ class Actors:
         defect = partial(self._mending.distrust, facts.runtime_id)
         start_soon = partial(self._tasks.start_soon, defect=defect)
         worker = self._workers.setdefault(facts.runtime_id, Worker(start_soon))
-        behaviours = self._behaviours
-        begins = Begins(batch=behaviours[facts.kind].batch, offers=behaviours.offers(facts.kind))
+        kind = facts.kind
+        begins = Begins(
+            batch=self._behaviours[kind].batch, offers=self._behaviours.offers(kind), slots=self._slots.get(kind)
+        )
         actor = RuntimeActor(self._store, facts, begins, self._execute, self._listener, start_soon, worker)
         self._owned.activate(actor)
         if facts.has_work:

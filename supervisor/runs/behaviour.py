@@ -39,6 +39,9 @@ class Behaviour:
             the result of what the run consumes: a JSON value, or what the classes of the behaviour make one of. A result that
             cannot be stored abandons the batch, as after a last attempt.
         batch: Most inputs that one run takes.
+        max_running: Most runs of the kind that execute in this host at the same time; None for all. One that rests (sleeps,
+            waits, or waits for the next attempt of a step) does not count, and gets its turn before new ones when that is
+            over. Of several behaviours of one kind, the first one says it for all of them, as it does `batch`.
         payload: A class (attrs, dataclass, pydantic model, or what cattrs can structure) that payloads are made into; None
             leaves them JSON values. A payload that does not fit is refused at accept, and rejected by itself where a peer
             sent it. What fitted when it came and does not fit now holds the runtime: a deploy has changed the class.
@@ -59,6 +62,7 @@ class Behaviour:
 
     function: BehaviourFunction
     batch: int = field(default=1, kw_only=True)
+    max_running: int | None = field(default=None, kw_only=True)
     payload: type[Any] | None = field(default=None, kw_only=True)
     extra: Extra = field(default="ignore", kw_only=True)
     encode: EncodeHook | None = field(default=None, kw_only=True)
@@ -74,6 +78,8 @@ class Behaviour:
     def __attrs_post_init__(self) -> None:
         """Raises `InvalidInput` for what cannot execute runs."""
         check_count(self.batch, "batch")
+        if self.max_running is not None:
+            check_count(self.max_running, "max_running")
         check_version(self.version)
         if not is_a(self.restart, RestartPolicy):
             raise InvalidInput(detail=f"{self.restart!r} is not a RestartPolicy", field="restart")

@@ -6,6 +6,7 @@ ends it. In which branch it stands, a context variable says: tasks that a branch
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -29,6 +30,7 @@ from tenure.persistence.model.values import RunId
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 
+from .occupancy import Occupancy
 from .record import (
     Asked,
     Branch,
@@ -57,6 +59,7 @@ class Entering:
         executed: How many have begun.
         read: Errors that the behaviour was given from the record, each with the place of its entry.
         calls: Steps with a call id that are in flight.
+        occupancy: What of the run executes, and its slot.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Entering:
         self.executed = 0
         self.read: list[tuple[Exception, str]] = []
         self.calls = 0
+        self.occupancy = Occupancy(actor.slot)
         self._replay_s = replay_s
         self._on_half = on_half
         self._late_calls: dict[str, RecordEntry] = {}
@@ -170,6 +174,7 @@ class Entering:
             branch.in_flight = f"{asked.kind} {asked.name}"
         else:
             self.calls += 1
+            self.occupancy.call_begins(branch)
         try:
             yield flight
         except BaseException as exc:
@@ -182,6 +187,7 @@ class Entering:
                 branch.in_flight = None
             else:
                 self.calls -= 1
+                self.occupancy.call_ended(branch)
 
     def mismatch(self, found: Differs) -> StepMismatch:
         """The error of a run that does something else than its record says."""
@@ -262,6 +268,13 @@ class Entering:
                 raise self.mismatch(differs())
 
     @asynccontextmanager
+    async def rest(self, seconds: float = math.inf) -> AsyncGenerator[None]:
+        """Wait durably inside; without an end for a person. While all of the run does so, its slot is another's."""
+        async with self.occupancy.rest():
+            with self.actor.resting.rest(seconds):
+                yield
+
+    @asynccontextmanager
     async def move_on_after(self, seconds: float) -> AsyncGenerator[trio.CancelScope]:
         """See `Run.move_on_after`."""
         with trio.move_on_after(seconds) as scope:
@@ -269,6 +282,7 @@ class Entering:
         branch = self.branch
         if scope.cancelled_caught and (branch.late or self._late_calls):
             await self.write(self.standing_on(branch))
+            await self.occupancy.hold()
 
     # Committing
 

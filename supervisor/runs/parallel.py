@@ -27,6 +27,7 @@ from .entering import (
     Entering,
     Flight,
 )
+from .occupancy import Fork
 from .record import (
     Asked,
     Branch,
@@ -68,9 +69,10 @@ class Parallel:
                 branch.inner(branch_of(found.place, number), writers=writers) for number in range(1, len(functions) + 1)
             ]
             ends: list[_End] = [_End() for _ in inner]
+            fork = entering.occupancy.fork(len(functions))
             async with trio.open_nursery() as nursery:  # owned by this gather
                 for number, each in enumerate(functions):
-                    nursery.start_soon(self._run, inner[number], each, ends, number)
+                    nursery.start_soon(self._run, inner[number], each, ends, number, fork)
         return self._joined(branch, inner, ends)
 
     async def first(self, functions: Sequence[Side]) -> Any:
@@ -148,16 +150,24 @@ class Parallel:
             else:
                 waiting.append(number)
 
+        workers = len(waiting) if limit is None else min(limit, len(waiting))
+        fork = self._entering.occupancy.fork(workers)
+
         async def work() -> None:
-            while waiting:
-                number = waiting.popleft()
-                await self._run(inner[number], functions[number], ends, number)
+            try:
+                while waiting:
+                    number = waiting.popleft()
+                    await self._run(inner[number], functions[number], ends, number)
+            finally:
+                fork.ended()
 
         async with trio.open_nursery() as nursery:  # owned by this map
-            for _ in range(len(waiting) if limit is None else min(limit, len(waiting))):
+            for _ in range(workers):
                 nursery.start_soon(work)
 
-    async def _run(self, branch: Branch, function: Side, ends: list[_End], number: int) -> None:
+    async def _run(
+        self, branch: Branch, function: Side, ends: list[_End], number: int, fork: Fork | None = None
+    ) -> None:
         """One branch to its end: what it returned or raised, unless it was cancelled."""
         entering = self._entering
         try:
@@ -170,13 +180,17 @@ class Parallel:
         except Exception as exc:  # noqa: BLE001 - it is raised when all have ended
             entering.has_raised(branch, exc)
             ends[number] = _End(error=exc)
+        finally:
+            if fork is not None:
+                fork.ended()
 
     async def _race(self, inner: Sequence[Branch], functions: Sequence[Side]) -> tuple[int, list[_End]]:
         ends: list[_End] = [_End() for _ in inner]
         order: list[int] = []
+        fork = self._entering.occupancy.fork(len(functions))
 
         async def run(number: int, scope: trio.CancelScope) -> None:
-            await self._run(inner[number], functions[number], ends, number)
+            await self._run(inner[number], functions[number], ends, number, fork)
             order.append(number)
             scope.cancel()
 

@@ -93,7 +93,7 @@ class Steering:
                     await entering.wait_for_scope(asked, found)
                 # A replayed checkpoint has looked into the inbox of long ago: more may be recorded, or lie there by now.
                 if found.entry is None and not self._joined:
-                    with actor.resting.rest():
+                    async with entering.rest():
                         await actor.steered.wait_value(partial(operator.ne, seen))
         return self.take()
 

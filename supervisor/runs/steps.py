@@ -144,7 +144,7 @@ class Steps:
                 if wake_at > clock():
                     acquit = AcquitRun(runtime_id=entering.runtime_id, run_id=entering.run_id)
                     await entering.commit(lambda: (acquit,))
-            with self._actor.resting.rest(seconds_):
+            async with entering.rest(seconds_):
                 await self._store.seams.sleep_until(wake_at, at_most_s=seconds_)
 
     # What is recorded
@@ -232,7 +232,9 @@ class Steps:
         flight.attempt = entry.attempt + 1
         clock = self._store.seams.wall_clock
         at = entry.next_at if entry.next_at is not None else clock()
-        await self._store.seams.sleep_until(at, at_most_s=max(at - (entry.ended_at or at), 0.0))
+        wait_s = max(at - (entry.ended_at or at), 0.0)
+        async with self._entering.rest(wait_s):
+            await self._store.seams.sleep_until(at, at_most_s=wait_s)
 
     # Execution
 
@@ -293,7 +295,7 @@ class Steps:
         at = self._store.seams.wall_clock() + wait_s
         await flight.write(flight.record(EntryStatus.RETRYING, error=describe(error), next_at=at))
         flight.attempt += 1
-        with self._actor.resting.rest(wait_s):
+        async with self._entering.rest(wait_s):
             await self._store.seams.sleep_until(at, at_most_s=wait_s)
 
     def encode_result(self, result: object) -> bytes:
@@ -312,6 +314,7 @@ class Steps:
         timeout_s: float | None,
     ) -> Any:
         while True:
+            await self._entering.occupancy.hold()
             await self._hold_lease()
             if not self._actor.executes(self._entering.run_id):
                 raise RunEnded(run_id=self._entering.run_id)

@@ -225,6 +225,38 @@ def test_a_step_under_on_loop_runs_on_the_programs_own_loop_with_its_key() -> No
     assert seen == [True, True]
 
 
+def test_no_more_runs_of_a_kind_execute_steps_on_the_loop_than_it_says() -> None:
+    now = most = 0
+
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        @tenure.asyncio.on_loop
+        async def work() -> None:
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            await gate.wait()
+            now -= 1
+
+        async def act(run: tenure.Run) -> None:
+            await run.step("work", work, repeat="freely")
+
+        bounded = tenure.Behaviour(act, max_running=2)
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"k": bounded}) as supervisor:
+            tickets = [await (await supervisor.spawn(name, "k")).accept(1) for name in "abcde"]
+            await until(lambda: now == 2)
+            while (await supervisor.statistics()).waiting_for_slot < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            gate.set()
+            for ticket in tickets:
+                await ticket.wait_outcome()
+
+    run(main)
+
+    assert most == 2
+
+
 @pytest.mark.parametrize("arguments", [(), ("one",)], ids=["does not fit", "raises"])
 def test_what_an_asyncio_step_raises_comes_out_of_the_step(arguments: tuple[str, ...]) -> None:
     caught: list[str] = []
