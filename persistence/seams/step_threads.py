@@ -13,10 +13,12 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Generic, TypeGuard, TypeVar, final
 
 import trio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from tenure.errors import LimitReached
 
@@ -63,13 +65,13 @@ class StepWork(Generic[T]):
 @final
 @frozen(kw_only=True, slots=True)
 class StepThread:
-    """One sync step that holds a thread.
+    """One sync step that holds a thread, or an async one that was given up.
 
     Attributes:
         runtime_id: Whose step.
         run_id: Of which run.
         name: Name of the step.
-        seconds: For how long it has held the thread.
+        seconds: For how long it has held the thread, or was given up.
         given_up: Whether its run has ended without it: it holds no slot any more.
         lent: Whether another step has its slot, since it held one for `Limits.step_slot_s` while others waited.
     """
@@ -92,6 +94,8 @@ class _Held:
     given_up: bool = False
     lent: bool = False
     ended: bool = False
+    over: trio.Event = field(factory=trio.Event)
+    token: trio.lowlevel.TrioToken = field(factory=trio.lowlevel.current_trio_token)
 
     def seen_at(self, now: float) -> StepThread:
         work = self.work
@@ -173,6 +177,19 @@ class StepThreads:
         now = trio.current_time()
         return tuple(each.seen_at(now) for each in sorted(self._seen(), key=lambda each: each.since))
 
+    async def wait_over(self, work: StepWork[Any]) -> None:
+        """Wait until no thread runs this call any more."""
+        for held in [each for each in self._seen() if each.work is work]:
+            await held.over.wait()
+
+    def leave(self, work: StepWork[Any]) -> Callable[[], None]:
+        """Count an async step that goes on although its run does not wait for it; call what is returned at its end."""
+        held = _Held(work, trio.current_time(), asked=True, began=True)
+        with self._lock:
+            self._held.add(held)
+        self._give_up(held)
+        return partial(self._end, held)
+
     def close(self) -> None:
         """Nothing to close: trio owns the threads."""
 
@@ -235,11 +252,14 @@ class StepThreads:
         with self._lock:
             held.ended = True
             self._held.discard(held)
+        with suppress(trio.RunFinishedError):  # the loop is gone, and with it everyone who could wait
+            held.token.run_sync_soon(held.over.set)
 
     def _give_up(self, held: _Held) -> None:
         with self._lock:
             if not held.asked:  # it still waited for a thread
                 self._held.discard(held)
+                held.over.set()
             if held.ended or not held.asked:
                 return
             held.given_up = True

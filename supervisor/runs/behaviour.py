@@ -56,6 +56,8 @@ class Behaviour:
         restart: What follows a failure.
         replay_s: How long a step that must not be done twice waits for recorded entries that are not reached, before that is
             a mismatch.
+        grace_s: Seconds between the cancellation of an async step that has a `timeout_s` and the time when it is given up: it
+            runs on without its run, and counts to `Limits.given_up`.
         in_doubt: Asked about a step that must not run twice and may have run; None, or an answer of None, holds the runtime
             until a person says.
     """
@@ -71,6 +73,7 @@ class Behaviour:
     moves: bool = field(default=False, kw_only=True)
     restart: RestartPolicy = field(factory=RestartPolicy, kw_only=True)
     replay_s: float = field(default=60.0, kw_only=True, validator=seconds(zero=True))
+    grace_s: float = field(default=5.0, kw_only=True, validator=seconds(zero=True))
     in_doubt: InDoubtHook | None = field(default=None, kw_only=True)
     classes: Classes = field(init=False, repr=False, eq=False)
     payload_type: PayloadType = field(init=False, repr=False, eq=False)

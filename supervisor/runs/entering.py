@@ -7,7 +7,7 @@ ends it. In which branch it stands, a context variable says: tasks that a branch
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Final, final
@@ -324,6 +324,7 @@ class Flight:
         call_key: The key of a step that is keyed.
         attempt: Which attempt.
         standing: What it stands on.
+        over: Waits until what an attempt has left running is over; None where none can have.
     """
 
     def __init__(self, entering: Entering, branch: Branch, asked: Asked, found: Found) -> None:
@@ -336,6 +337,7 @@ class Flight:
         self.begun = False
         self.call_key = None if found.entry is None else found.entry.call_key
         self.attempt = 1
+        self.over: Callable[[], Awaitable[None]] | None = None
         self.standing = entering.standing_on(branch)
         self._drawn = tuple(branch.drawn)
         if asked.call is None:

@@ -35,9 +35,11 @@ class Terms(TypedDict, total=False):
         attempts: Most attempts of the step within one attempt of the run; 1. A ``never`` step has one.
         backoff_s: Wait after its first failed attempt; 1.0. Doubles with each further one. On disk with the failure.
         backoff_limit_s: Longest wait; 60.0.
-        timeout_s: Longest time of one attempt; None. A thread is given up and its result dropped.
+        timeout_s: Longest time of one attempt; None. A thread is given up and its result dropped; an async function is
+            cancelled, and given up `Behaviour.grace_s` later.
         retry_on: Errors after which it is tried again; `Exception`. Never after a result that cannot be stored.
         on_timeout: What a ``never`` step that takes too long is: ``in_doubt``, which holds the runtime, or ``failed``.
+        overlap: Whether an attempt may begin while the function of the one before, which was given up, still runs; False.
         compare: Whether the arguments are compared with the recorded ones; True.
     """
 
@@ -47,6 +49,7 @@ class Terms(TypedDict, total=False):
     timeout_s: float | None
     retry_on: tuple[type[BaseException], ...]
     on_timeout: Literal["in_doubt", "failed"]
+    overlap: bool
     compare: bool
 
 
@@ -61,6 +64,7 @@ class StepTerms:
     timeout_s: float | None = field(default=None, validator=_optional_seconds)
     retry_on: tuple[type[BaseException], ...] = (Exception,)
     on_timeout: Literal["in_doubt", "failed"] = "in_doubt"
+    overlap: bool = False
     compare: bool = True
 
     def __attrs_post_init__(self) -> None:

@@ -30,12 +30,13 @@ from tenure.persistence.model.entries import (
 from tenure.persistence.model.values import check_step_name
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import unprotected
-from tenure.persistence.seams.step_threads import GIVEN_UP, StepWork
+from tenure.persistence.seams.step_threads import GIVEN_UP, StepThreads, StepWork
 from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.classes import Misfit, name_of
 
 from .attention import NeedsAttention
 from .behaviour import Behaviour
+from .bounded import BoundedCall, leave_behind, until_over
 from .entering import (
     Entering,
     Flight,
@@ -253,6 +254,8 @@ class Steps:
                 if not tries_again(exc, flight.attempt, terms):
                     raise await self._failed(asked, flight, exc) from exc
                 await self._back_off(flight, exc, terms)
+                if flight.over is not None and not terms.overlap:
+                    await flight.over()
                 continue
             await flight.write(flight.record(EntryStatus.SUCCEEDED, result=result))
             return value
@@ -325,13 +328,25 @@ class Steps:
             try:
                 with self._entering.within(None):
                     if is_async(function):
+                        if timeout_s is not None:
+                            return await self._call_bounded(name, flight, function)
                         flight.begun = True
                         return await unprotected(function)
-                    started, result = await self._executor.run(self._work(name, flight, function))
+                    work = self._work(name, flight, function)
+                    if timeout_s is not None:
+                        flight.over = partial(until_over, self._executor, work)
+                    started, result = await self._executor.run(work)
                     if started:
                         return result
             finally:
                 self._entering.executing -= 1
+
+    async def _call_bounded(self, name: str, flight: Flight, function: Function) -> Any:
+        if isinstance(self._executor, StepThreads):
+            self._executor.check_room()
+        call, work = BoundedCall(function), self._work(name, flight, function)
+        flight.begun, flight.over = True, call.over.wait
+        return await call.wait(self._behaviour.grace_s, partial(leave_behind, self._executor, work))
 
     def _work(self, name: str, flight: Flight, function: Function) -> StepWork[tuple[bool, Any]]:
         start = partial(self._start, flight, function)

@@ -35,7 +35,8 @@ def on_loop(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
         RuntimeError: When it is called elsewhere than in a behaviour of `tenure.asyncio.open_supervisor`.
 
     Cancellation: where its run is cancelled, by a stop or at the end of the host, so is the asyncio task, and its end is
-    waited for. A function that swallows the cancellation keeps the host waiting.
+    waited for. A function that swallows the cancellation keeps the host waiting; one that has a `timeout_s` is given up
+    `Behaviour.grace_s` later.
     """
 
     @functools.wraps(function)

@@ -1,0 +1,86 @@
+"""Async steps that have a bound: each runs in a task of its own, so that one that ignores its cancellation can be left behind.
+
+Trio ends no task from outside: who cancels one waits for its end. A step with `timeout_s` is not waited for any longer than
+the grace of its behaviour. What is left behind is counted with the threads that are, and bounded by `Limits.given_up`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, final
+
+import outcome
+import trio
+
+from tenure.persistence.seams.interrupts import unprotected
+from tenure.persistence.seams.step_threads import StepThreads, StepWork
+
+_NONE: Final = outcome.Error(trio.ClosedResourceError("the loop ended under the step"))
+
+
+@final
+class BoundedCall:
+    """One call of an async function, which may outlive who waits for it.
+
+    Attributes:
+        over: Set when the function has ended.
+    """
+
+    def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
+        """Begin nothing yet."""
+        self.over = trio.Event()
+        self._function = function
+        self._scope = trio.CancelScope()
+        self._answer: outcome.Outcome[Any] = _NONE
+        self._on_end: Callable[[], object] | None = None
+
+    async def wait(self, grace_s: float, leave: Callable[[], Callable[[], object]]) -> Any:
+        """Run the function, and return or raise what it does.
+
+        Args:
+            grace_s: Seconds between its cancellation and the time when it is left behind.
+            leave: Called when it is; what that returns is called at its end.
+
+        Cancellation: the function's scope is cancelled and its end is waited for; what it returns all the same is taken.
+        """
+        trio.lowlevel.spawn_system_task(self._run, name=self._function, context=contextvars.copy_context())
+        try:
+            await self.over.wait()
+        except trio.Cancelled:
+            self._scope.cancel()
+            with trio.move_on_after(grace_s, shield=True):
+                await self.over.wait()
+            if not self.over.is_set():
+                self._on_end = leave()
+            if self._answer is _NONE:
+                raise
+        return self._answer.unwrap()
+
+    async def _run(self) -> None:
+        try:
+            with self._scope:
+                self._answer = outcome.Value(await unprotected(self._function))
+        except trio.Cancelled:
+            raise  # the loop ends
+        except BaseException as exc:  # noqa: BLE001 - for who waits for it
+            self._answer = outcome.Error(exc)
+        finally:
+            self.over.set()
+            if self._on_end is not None:
+                self._on_end()
+
+
+def leave_behind(executor: object, work: StepWork[Any]) -> Callable[[], object]:
+    """Count a step that goes on without its run among those that were given up; call what is returned at its end."""
+    return executor.leave(work) if isinstance(executor, StepThreads) else _nothing
+
+
+async def until_over(executor: object, work: StepWork[Any]) -> None:
+    """Wait until no thread runs a step any more. Without threads there is none that outlives its attempt."""
+    if isinstance(executor, StepThreads):
+        await executor.wait_over(work)
+
+
+def _nothing() -> None:
+    """Nothing is counted."""
