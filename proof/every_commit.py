@@ -57,7 +57,7 @@ from .inbox_story import (
 from .invariants import open_real
 from .journal_story import everyday_journal, tell_journals, tell_state
 from .move_story import say_and_pop, talk_and_move
-from .queue_story import everyday_queue, tell_queue
+from .queue_story import everyday_queue, tell_queue, tell_serving
 from .story_words import KIND, Words, id_of
 from .watching import watch
 
@@ -124,6 +124,7 @@ class Story(Words):
     async def queue(self) -> None:
         """Queued work with the claims on it, and attachments."""
         await tell_queue(self._store, self._retried)
+        await tell_serving(self._store, self._retried)
         await tell_attachments(self._store, self._retried)
 
     async def old_times(self) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from attrs import evolve
+
+from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.model.queued_work import (
     DeliveryPolicy,
     MergeKey,
@@ -14,7 +18,7 @@ from tenure.persistence.model.queued_work import (
     QueuedWorkPayload,
     SlotPolicy,
 )
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, ground_of
 
 Retried = Callable[..., Awaitable[Any]]
 """Calls a verb again where the disk was full."""
@@ -23,6 +27,8 @@ KEPT = "kept"
 """How the source key of a batch begins that the story leaves in the queue."""
 
 DESK = "desk"
+BENCH = "bench"
+RATE = "of the story"
 TTL_MS = 60_000
 IDLE = QueuedWorkClaimBoundary.IDLE
 
@@ -56,6 +62,44 @@ async def tell_queue(store: Store, retried: Retried) -> None:
     await retried(queue.cancel_queued_work_batch, DESK, unwanted.batch_id)
     await retried(queue.enqueue_queued_work, _draft(f"{KEPT} by its claim"))
     await retried(queue.claim_ready_queued_work, DESK, "cat", IDLE, TTL_MS, 5)
+
+
+def _work(key: str, at_bench: str = BENCH) -> QueuedWorkBatchDraft:
+    return evolve(_draft(key), session_id=at_bench)
+
+
+def _next(session_id: str = BENCH) -> ServeNext:
+    return ServeNext(
+        session_id=session_id,
+        owner_id="worker",
+        ttl_ms=TTL_MS,
+        count=4,
+        per_session=1,
+        max_crashes=9,
+        rate=RATE,
+    )
+
+
+async def tell_serving(store: Store, retried: Retried) -> None:
+    """Work for workers, under a rate: done, given back, failed and tried again, and dead."""
+    serving = Serving(ground_of(store))
+    await retried(serving.set_rate, RATE, 100, TTL_MS)
+    for key in ("done", "failing", f"{KEPT} dead"):
+        await retried(store.queue.enqueue_queued_work, _work(key))
+    served = await retried(serving.claim, _next())
+    await retried(serving.give_back, served.claim)
+    served = await retried(serving.claim, _next())
+    await retried(serving.complete, served.claim)
+    for attempt in range(2):
+        served = await retried(serving.claim, _next())
+        await retried(serving.fail, served.claim, f"no {attempt}", 3600.0)
+        await retried(store.queue.retry_queued_work_batch, BENCH, served.claim.batches[0].batch_id)
+    served = await retried(serving.claim, _next())
+    await retried(serving.complete, served.claim)
+    served = await retried(serving.claim, _next())
+    await retried(serving.fail, served.claim, "never", None)
+    await retried(store.queue.enqueue_queued_work, _work(f"{KEPT} in work", f"{BENCH} 2"))
+    await retried(serving.claim, _next(f"{BENCH} 2"))
 
 
 async def everyday_queue(store: Store, retried: Retried, day: int, size: int) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tenure.persistence.facets.queue import batches, queue
+from tenure.persistence.facets.queue import batches, failures, queue, rates, serving
 from tenure.persistence.facets.queue.claims import StoredClaim
-from tenure.persistence.facets.queue.verify import verify_batches, verify_claims, verify_queue_rows
+from tenure.persistence.facets.queue.verify import verify_batches, verify_claims, verify_failures, verify_queue_rows
 from tenure.persistence.model.queued_work import QueuedWorkBatch, key_of_batch
 
 from .facet import (
@@ -50,10 +50,55 @@ def cancelled(change: queue.CancelBatch, answer: queue.CancelAnswer) -> Promised
     return [("done", change.batch)] if answer.batch is not None else []
 
 
+def served(change: serving.ServeNext, answer: serving.Served) -> Promised:
+    """As `claimed`; and its start counts for the rate."""
+    if answer.claim is None:
+        return []
+    promised: list[tuple[str, Any]] = [("fence", (answer.claim.batches[0].enqueue_seq, answer.claim.fencing_token))]
+    return promised if change.rate is None else [*promised, ("start", change.rate)]
+
+
+def failed(change: serving.FailClaim, _answer: None) -> Promised:
+    """Its claim never holds again; for the last time, it is dead until a person wants it otherwise."""
+    ended: list[tuple[str, Any]] = [("ended", change.completion.claim_id)]
+    keys = [key_of_batch(batch_id) for batch_id in change.completion.batch_ids]
+    return ended if change.wait_ms is not None else [*ended, *[("dead", key) for key in keys]]
+
+
+def retried(_change: serving.RetryBatch, _answer: QueuedWorkBatch | None) -> Promised:
+    """Nothing that a later failure would not take back."""
+    return []
+
+
+def rate_set(change: rates.SetRate, _answer: None) -> Promised:
+    """It holds from now on."""
+    return [("rate", (change.name, change.starts, change.per_ms))]
+
+
+def check_serving(rows: Rows) -> None:
+    """What is dead stays so, and every start that was acknowledged counts."""
+    for key in rows.history.acknowledged("dead"):
+        failure = failures.find(rows.statements, key)
+        assert failure is not None, f"batch {key} was dead"
+        assert failure.retry_at is None, f"batch {key} was dead"
+    known = dict(
+        rows.of(
+            "SELECT r.name, coalesce(max(s.place), 0) FROM queue_rates r LEFT JOIN queue_starts s USING (rate) GROUP BY 1"
+        )
+    )
+    starts = rows.history.acknowledged("start")
+    for name in set(starts):
+        assert known.get(name, 0) >= starts.count(name), f"a start of the rate {name} is lost"
+    for name, count, per_ms in rows.history.acknowledged("rate"):
+        stored = rates.find(rows.statements, name)
+        assert stored is not None, f"the rate {name} is lost"
+        assert (stored.starts, stored.per_ms) == (count, per_ms), f"the rate {name} is another"
+
+
 def check_queue(rows: Rows) -> None:
     """Batches and claims are whole, and have everything that was acknowledged."""
     problems: list[Any] = verify_queue_rows(rows.statements)
-    for page in (verify_batches, verify_claims):
+    for page in (verify_batches, verify_claims, verify_failures):
         at: int | None = 0
         while at is not None:
             at, found = page(rows.statements, at, 500)
@@ -90,5 +135,16 @@ PROOFS: Final = (
         },
         check=check_queue,
         quiet=(queue.EnqueueBatch, queue.ClaimBatches, queue.AbandonClaim, queue.CancelBatch),
+    ),
+    FacetProof(
+        name="serving",
+        promises={
+            serving.ServeNext: served,
+            serving.FailClaim: failed,
+            serving.RetryBatch: retried,
+            rates.SetRate: rate_set,
+        },
+        check=check_serving,
+        quiet=(serving.ServeNext, serving.RetryBatch),
     ),
 )

@@ -128,6 +128,7 @@ class Host:
         error: Error = failure if isinstance(failure, Error) else Closed(what="supervisor")
         self.owned.close(error)
         self.ingress.close(error)
+        ground_of(self.store).queue_bell.ring()
         self.tickets.close(error)
         self._step_executor.close()
 

@@ -55,6 +55,7 @@ from .persistence.contracts.types import (
     QueuedWorkClaim as QueuedWorkClaim,
     QueuedWorkClaimBoundary as QueuedWorkClaimBoundary,
     QueuedWorkCompletion as QueuedWorkCompletion,
+    QueuedWorkFailure as QueuedWorkFailure,
     QueuedWorkItem as QueuedWorkItem,
     QueuedWorkKind as QueuedWorkKind,
     QueuedWorkPayload as QueuedWorkPayload,
@@ -132,6 +133,7 @@ from .supervisor.runs.verdicts import (
     StepInDoubt as StepInDoubt,
     Verdict as Verdict,
 )
+from .supervisor.serving.terms import QueuedWork as QueuedWork
 from .supervisor.statistics import SupervisorStatistics as SupervisorStatistics
 from .supervisor.supervisor import Supervisor as Supervisor
 
@@ -190,11 +192,13 @@ __all__ = [
     "PolicyDecision",
     "Pruned",
     "QueueMode",
+    "QueuedWork",
     "QueuedWorkBatch",
     "QueuedWorkBatchDraft",
     "QueuedWorkClaim",
     "QueuedWorkClaimBoundary",
     "QueuedWorkCompletion",
+    "QueuedWorkFailure",
     "QueuedWorkItem",
     "QueuedWorkKind",
     "QueuedWorkPayload",

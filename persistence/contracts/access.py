@@ -14,6 +14,7 @@ from tenure.persistence.engines.engine import HostProofs, Statements
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
+from tenure.persistence.writing.queue_bell import QueueBell
 
 T = TypeVar("T")
 
@@ -33,6 +34,8 @@ class Access(Protocol):
 class Bringing(Access, Protocol):
     """The ground of a store: its owners hear what a contract brings past them."""
 
+    queue_bell: QueueBell
+
     async def bring(self, commit: Commit, /) -> CommitResult:
         """See `Ground.bring`."""
         ...
@@ -42,6 +45,7 @@ class HostAccess(Access, Protocol):
     """The ground of a store, for what is judged by the hosts that live."""
 
     seams: Seams
+    queue_bell: QueueBell
 
     @property
     def host(self) -> int:

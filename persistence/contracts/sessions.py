@@ -139,6 +139,8 @@ class SessionsContract:
         graph = CommitGraph(commit=encoded, fence=fence)
         landed = await self._write(encoded.session_id, graph, *changes, fence=fence)
         result: RuntimeCommitResult = landed.values[0]
+        if completed or enqueued:
+            self._ground.queue_bell.ring()
         if not landed.written:
             return result
         batches: tuple[QueuedWorkBatch, ...] = landed.values[1 + len(completed) :][: len(enqueued)]

@@ -23,6 +23,9 @@ CLAIMED_AT_ONCE: Final = 512
 
 LAST_BATCH: Final = 2**63 - 1
 
+NEVER_MS: Final = 2**63 - 1
+"""The time that a dead batch waits for."""
+
 _BATCH: Final = "qwb:"
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
@@ -228,6 +231,35 @@ class QueuedWorkClaim:
             lease_token=self.lease_token,
             batch_ids=tuple([batch.batch_id for batch in self.batches]),
         )
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class QueuedWorkFailure:
+    """What is stored of a batch whose work failed under `Supervisor.serve_queue`, until it is done or cancelled.
+
+    Attributes:
+        session_id: Whose work it is.
+        batch_id: The batch.
+        attempts: Attempts that failed.
+        crashes: Attempts whose worker died.
+        failed_at_ms: When the last one failed, unix milliseconds.
+        retry_at_ms: When the next one is due, unix milliseconds; None: it is dead.
+        error: Why the last one failed.
+    """
+
+    session_id: SessionId
+    batch_id: str
+    attempts: int
+    crashes: int
+    failed_at_ms: int
+    retry_at_ms: int | None
+    error: str
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it is not tried again by itself."""
+        return self.retry_at_ms is None
 
 
 # As it is stored

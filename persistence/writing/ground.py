@@ -24,6 +24,7 @@ from .closing import Closing, Opened
 from .group import Outcome
 from .host_row import Rejoined
 from .pending import Pending
+from .queue_bell import QueueBell
 from .writer import Writer
 
 T = TypeVar("T")
@@ -31,7 +32,11 @@ T = TypeVar("T")
 
 @final
 class Ground:
-    """Writes, and looks after the host's row, for what is built on a store."""
+    """Writes, and looks after the host's row, for what is built on a store.
+
+    Attributes:
+        queue_bell: Rings where there may be queued work to claim.
+    """
 
     def __init__(
         self, opened: Opened, writer: Writer, readers: Readers, closing: Closing, *, limits: Limits, seams: Seams
@@ -39,6 +44,7 @@ class Ground:
         """Bind to what is open."""
         self.limits = limits
         self.seams = seams
+        self.queue_bell = QueueBell()
         self._opened = opened
         self._writer = writer
         self._readers = readers

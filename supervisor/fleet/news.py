@@ -41,6 +41,7 @@ class News:
         """The news are read: those who wait read again."""
         self._came.set()
         self._came = trio.Event()
+        ground_of(self._store).queue_bell.ring()  # some of it may be queued work
 
     def settle(self) -> None:
         """The news are being read: what stirs from now on asks for the next look."""

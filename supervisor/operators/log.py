@@ -25,6 +25,7 @@ from tenure.persistence.seams.step_threads import StepThread
 ROOT: Final = "tenure"
 RUNS: Final = "tenure.runs"
 HOSTS: Final = "tenure.hosts"
+QUEUE: Final = "tenure.queue"
 STORE: Final = "tenure.store"
 
 NAMED: Final = 5
@@ -42,6 +43,7 @@ class HostLog:
         failed_takeovers: Runtimes that could not be taken over, each time it was tried.
         lost_hosts: Other hosts that this one judged dead or lapsed.
         longest_block_s: Most seconds that the loop stood still at one time.
+        failed_work: Attempts at queued work that failed.
         defects: Mistakes of ours that ended a run or a task of one runtime.
     """
 
@@ -53,6 +55,7 @@ class HostLog:
         self.failed_takeovers = 0
         self.lost_hosts = 0
         self.longest_block_s = 0.0
+        self.failed_work = 0
         self.defects = 0
         self._failed_look: str | None = None
         root = logging.getLogger(ROOT)
@@ -106,6 +109,34 @@ class HostLog:
         """The record of a run has reached half of `Limits.run_steps`, beyond which it can ask for nothing more."""
         text = f"runtime {runtime_id!r}: a run has recorded half of the {limit} entries that one run may have"
         _write(RUNS, logging.WARNING, text, runtime_id=runtime_id, run_id=run_id)
+
+    # Of queued work
+
+    def work_failed(
+        self, session_id: str, batch_ids: Sequence[str], attempt: int, error: BaseException, wait_s: float | None
+    ) -> None:
+        """Queued work failed; `wait_s` until its next attempt, None where it is dead now."""
+        self.failed_work += 1
+        what_next = "it is dead" if wait_s is None else f"the next attempt comes in {wait_s:.1f} s"
+        _write(
+            QUEUE,
+            logging.WARNING if wait_s is not None else logging.ERROR,
+            f"session {session_id!r}: attempt {attempt} at {', '.join(batch_ids)} failed, {what_next}",
+            error,
+            session_id=session_id,
+        )
+
+    def work_lost(self, session_id: str, batch_ids: Sequence[str]) -> None:
+        """A claim was taken over while its work went on here."""
+        text = (
+            f"session {session_id!r}: the claim on {', '.join(batch_ids)} was taken over, and its work is stopped here"
+        )
+        _write(QUEUE, logging.WARNING, text, session_id=session_id)
+
+    def session_unreadable(self, session_id: str, error: BaseException) -> None:
+        """A session with queued work is damaged, and is passed over."""
+        text = f"session {session_id!r}: its queued work cannot be read and is passed over: {named(error)}"
+        _write(QUEUE, logging.ERROR, text, session_id=session_id)
 
     def step_given_up(self, step: StepThread) -> None:
         """A sync step was given up: its run has ended, and its thread runs on."""

@@ -86,7 +86,7 @@ class Behaviour:
         check_version(self.version)
         if not is_a(self.restart, RestartPolicy):
             raise InvalidInput(detail=f"{self.restart!r} is not a RestartPolicy", field="restart")
-        if not _is_async(self.function):
+        if not is_async(self.function):
             raise InvalidInput(detail=f"{self.function!r} is not an async function; write async def", field="function")
         check_extra(self.extra, self.payload)
         for name, hook in (("encode", self.encode), ("decode", self.decode)):
@@ -199,7 +199,7 @@ def _of_kind(kind: str, given: Given, version: str) -> tuple[Behaviour, ...]:
     return tuple(known)
 
 
-def _is_async(function: Any) -> bool:
+def is_async(function: Any) -> bool:
     """Whether calling it can give something to await. A lambda may, and so may what is not written in Python."""
     while isinstance(function, partial):
         function = function.func

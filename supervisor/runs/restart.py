@@ -96,15 +96,25 @@ def decide(
     """
     # A time that lies ahead was stored before the clock was set back: it counts as of now, and not until then.
     recent = [*(min(time, now) for time in _times(failures) if time > now - policy.period_s), now]
-    retry_at: float | None = None
-    if attempts + 1 < policy.max_attempts and not last:
-        wait_s = _wait(policy, attempts)
-        retry_at = now + wait_s * (1 - policy.jitter * source.random())
+    wait_s = None if last else next_wait(policy, attempts=attempts, source=source)
     return Decision(
-        retry_at=retry_at,
+        retry_at=None if wait_s is None else now + wait_s,
         failures=msgspec.json.encode(recent[-min(policy.budget, FAILURES) :]).decode(),
         held=HeldReason.BUDGET_USED_UP if len(recent) >= min(policy.budget, FAILURES) else None,
     )
+
+
+def next_wait(policy: RestartPolicy, *, attempts: int, source: random.Random) -> float | None:
+    """Seconds until the next attempt after a failed one; None where that was the last.
+
+    Args:
+        policy: The rules.
+        attempts: Failed attempts before this one.
+        source: Randomness of the jitter.
+    """
+    if attempts + 1 >= policy.max_attempts:
+        return None
+    return _wait(policy, attempts) * (1 - policy.jitter * source.random())
 
 
 def wait_left(policy: RestartPolicy, retry_at: float, now: float) -> float:

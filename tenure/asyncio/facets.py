@@ -210,6 +210,8 @@ class Queue(_Front[QueueContract]):
     abandon_queued_work_claim = _verb(QueueContract.abandon_queued_work_claim)
     complete_queued_work_claim = _verb(QueueContract.complete_queued_work_claim)
     cancel_queued_work_batch = _verb(QueueContract.cancel_queued_work_batch)
+    retry_queued_work_batch = _verb(QueueContract.retry_queued_work_batch)
+    list_failed_queued_work = _verb(QueueContract.list_failed_queued_work)
     list_queued_work = _verb(QueueContract.list_queued_work)
     list_pending_queued_work = _verb(QueueContract.list_pending_queued_work)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, Unpack, final, overload
 
@@ -12,6 +12,7 @@ from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
     RuntimeState,
+    SessionId,
 )
 from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
 from tenure.supervisor.accepting.terms import AcceptTerms
@@ -24,12 +25,15 @@ from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
 from tenure.supervisor.operators.own_state import OwnState
 from tenure.supervisor.operators.reading import Backlog, SessionNode
 from tenure.supervisor.operators.unowned import UnownedRuntime
+from tenure.supervisor.runs.restart import RestartPolicy
 from tenure.supervisor.runs.verdicts import Verdict
+from tenure.supervisor.serving.terms import QueuedWork
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
 from .facets import Journal, Queue, Sessions, State
 from .portal import Portal
+from .steps import on_loop
 
 T = TypeVar("T")
 
@@ -327,6 +331,32 @@ class Supervisor:
     async def why(self, runtime_id: str) -> dict[str, Any]:
         """See `tenure.Supervisor.why`."""
         return await self._portal.call(partial(self._supervisor.why, runtime_id))
+
+    async def serve_queue(
+        self,
+        sessions: str | Sequence[SessionId | str],
+        handler: Callable[[QueuedWork], Coroutine[Any, Any, object]],
+        *,
+        concurrency: int = 8,
+        rate: tuple[int, float] | None = None,
+        per_session: int = 1,
+        max_batches: int = 64,
+        restart: RestartPolicy | None = None,
+        drain_s: float = 0.0,
+    ) -> None:
+        """See `tenure.Supervisor.serve_queue`: make it a task. The handler is an asyncio function and runs on this loop."""
+        serve = partial(
+            self._supervisor.serve_queue,
+            sessions,
+            on_loop(handler),
+            concurrency=concurrency,
+            rate=rate,
+            per_session=per_session,
+            max_batches=max_batches,
+            restart=restart,
+            drain_s=drain_s,
+        )
+        await self._portal.call(serve)
 
     async def unowned(self) -> list[UnownedRuntime]:
         """See `tenure.Supervisor.unowned`."""

@@ -72,6 +72,7 @@ ROOMS = {
         "operators",
         "accepting",
         "runs",
+        "serving",
         "hosting",
         "fleet",
         "handles",

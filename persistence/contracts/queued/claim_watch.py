@@ -44,6 +44,12 @@ class ClaimWatch:
         now = self._clock()
         return frozenset([mark for mark, each in sightings.items() if now - each.first_seen >= each.ttl_s])
 
+    def next_lapse_s(self) -> float | None:
+        """Seconds until the next claim stood still for as long as it holds; None where none is seen that has not."""
+        now = self._clock()
+        lapses = [each.first_seen + each.ttl_s - now for seen in self._seen.values() for each in seen.values()]
+        return min([lapse for lapse in lapses if lapse > 0], default=None)
+
     def note(self, session_id: str, claims: Iterable[StoredClaim]) -> None:
         """Take down the claims of a session as they were just seen."""
         before = self._seen.pop(session_id, {})

@@ -25,6 +25,7 @@ from tenure.persistence.facets.queue.queue import (
     EnqueueBatch,
     RenewClaim,
 )
+from tenure.persistence.facets.queue.serving import RetryBatch
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.queued_work import (
     CLAIMED_AT_ONCE,
@@ -34,6 +35,7 @@ from tenure.persistence.model.queued_work import (
     QueuedWorkClaim,
     QueuedWorkClaimBoundary,
     QueuedWorkCompletion,
+    QueuedWorkFailure,
     encode_batch,
     key_of_batch,
 )
@@ -83,6 +85,7 @@ class QueueContract:
             PayloadTooLarge: Its payloads are larger than `Limits.payload_bytes`.
         """
         queued: QueuedWorkBatch = await self._write(EnqueueBatch(draft=encode_batch(batch)))
+        self._store.queue_bell.ring()
         return queued
 
     async def claim_ready_queued_work(
@@ -149,6 +152,7 @@ class QueueContract:
     async def abandon_queued_work_claim(self, claim: QueuedWorkClaim) -> None:
         """Give a claim back: its batches may be claimed again. One that has ended already is left as it is."""
         await self._write(AbandonClaim(completion=claim.completion()))
+        self._store.queue_bell.ring()
 
     async def complete_queued_work_claim(self, completion: QueuedWorkCompletion) -> None:
         """Delete the batches of a claim: they are done. A turn does it with its own commit, see `RuntimeCommit`.
@@ -157,6 +161,7 @@ class QueueContract:
             QueuedWorkClaimExpired: The claim has ended, or has other batches; nothing changed.
         """
         await self._write(CompleteClaim(completion=completion))
+        self._store.queue_bell.ring()
 
     async def cancel_queued_work_batch(self, session_id: SessionId | str, batch_id: str) -> QueuedWorkBatch | None:
         """Delete a batch that no claim holds, and return it. None: it is claimed, done, or was never there.
@@ -167,7 +172,26 @@ class QueueContract:
         if key is None:
             return None
         answer = await self._judged(session_id, CancelBatch(session_id=session_id, batch=key), _cancelled)
+        if answer.batch is not None:
+            self._store.queue_bell.ring()
         return answer.batch
+
+    async def retry_queued_work_batch(self, session_id: SessionId | str, batch_id: str) -> QueuedWorkBatch | None:
+        """Let a batch that failed stand in the queue again, at its own place and with no failure counted.
+
+        For one that is dead, and for one that waits for its next attempt. None: it is claimed, has not failed, or was never
+        there. A dead one that nobody wants goes by `cancel_queued_work_batch`.
+        """
+        key = key_of_batch(batch_id)
+        retried: QueuedWorkBatch | None = None
+        if key is not None:
+            retried = await self._write(RetryBatch(session_id=session_id, batch=key))
+            self._store.queue_bell.ring()
+        return retried
+
+    async def list_failed_queued_work(self, session_id: SessionId | str) -> tuple[QueuedWorkFailure, ...]:
+        """The batches of a session whose work failed and is not done: dead, waiting or tried again. Raises `Corrupt`."""
+        return await self._store.read(partial(reads.list_failed, session_id=session_id))
 
     async def list_queued_work(self, session_id: SessionId | str) -> tuple[QueuedWorkBatch, ...]:
         """Every batch of a session in the order of the queue, claimed and delayed ones included. Raises `Corrupt`."""

@@ -228,12 +228,13 @@ def _check(tx: Transaction, record: runtimes.RuntimeRecord, change: TakeOwnershi
 def _charge_crash(tx: Transaction, record: runtimes.RuntimeRecord, max_crashes: int) -> bool:
     """Charge the run in flight with the crash of its owner, if that is what ended it; whether there is such a run."""
     in_flight = record.run is not None and batches.any_staged(tx, record.run)
-    if in_flight and record.owner != tx.host and _crashed(tx, record.owner):
+    if in_flight and record.owner != tx.host and crashed(tx, record.owner):
         runtimes.charge_crash(tx, record, max_crashes)
     return in_flight
 
 
-def _crashed(tx: Transaction, owner: int | None) -> bool:
+def crashed(tx: Transaction, owner: int | None) -> bool:
+    """Whether a host died under its work, on the boot of this one."""
     # A host that closed let go in order; one that lapsed was frozen and may wake; another boot means that the machine went
     # down. None of that was the doing of a run.
     return owner is not None and tx.one("ownership.crashed", host=tx.host, lost=owner) is not None

@@ -57,14 +57,19 @@ class StoredBatch:
     Attributes:
         batch: What was queued.
         claim: Key of the claim on it, or None.
-        delayed: Whether it waits for its time.
+        delayed_until: What it waits for, unix milliseconds; None: it stands in the queue.
         fence: How often it was claimed.
     """
 
     batch: QueuedWorkBatch
     claim: int | None
-    delayed: bool
+    delayed_until: int | None
     fence: int
+
+    @property
+    def delayed(self) -> bool:
+        """Whether it waits for its time."""
+        return self.delayed_until is not None
 
 
 def check_target(tx: Transaction, session_id: str) -> None:
@@ -172,11 +177,14 @@ def decode_row(row: Row) -> StoredBatch:
         payloads=payloads,
     )
     check_digest(_digest(key, draft, enqueued_at), digest, scheme, RECORD, name)
-    if delayed_until not in (None, available_at) or (claim is not None and delayed_until is not None) or fence < 0:
+    # One that was claimed before may wait for its next attempt; `verify` compares that with its failure.
+    if (
+        (fence == 0 and delayed_until not in (None, available_at))
+        or (claim is not None and delayed_until is not None)
+        or fence < 0
+    ):
         raise Corrupt(record=RECORD, key=name, detail="where it stands in the queue contradicts what was queued")
-    return StoredBatch(
-        batch=_made(key, draft, enqueued_at), claim=claim, delayed=delayed_until is not None, fence=fence
-    )
+    return StoredBatch(batch=_made(key, draft, enqueued_at), claim=claim, delayed_until=delayed_until, fence=fence)
 
 
 def _made(key: int, draft: EncodedBatch, enqueued_at: int) -> QueuedWorkBatch:

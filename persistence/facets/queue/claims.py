@@ -117,7 +117,9 @@ def give_back(tx: Transaction, claim: StoredClaim) -> None:
 
 
 def complete(tx: Transaction, claim: StoredClaim) -> None:
-    """End a claim together with its batches."""
+    """End a claim together with its batches, and with what is stored of their failures."""
+    if claim.fencing_token > 1 or len(claim.batches) > 1:  # else its one batch was claimed for the first time
+        tx.write("failures.delete_of_claim", session_id=claim.session_id, claim=claim.claim)
     tx.write("queue.delete_of_claim", session_id=claim.session_id, claim=claim.claim)
     tx.write("claims.delete", claim=claim.claim)
 

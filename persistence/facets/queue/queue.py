@@ -6,37 +6,38 @@ its own. So a commit of any kind may carry them: a turn completes what it has cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from attrs import field, frozen
 
 from tenure.errors import Corrupt, PayloadTooLarge, QueuedWorkClaimExpired
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
-from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.graph.about import ENQUEUED
-from tenure.persistence.facets.state import state
-from tenure.persistence.model.digests import seal
 from tenure.persistence.model.queued_work import (
-    DeliveryPolicy,
     EncodedBatch,
-    MergeKind,
     QueuedWorkBatch,
     QueuedWorkClaim,
     QueuedWorkClaimBoundary,
     QueuedWorkCompletion,
-    SlotPolicy,
     key_of_batch,
-    name_of_batch,
 )
 
-from . import batches, claims
+from . import batches, choosing, claims
 from .claims import StoredClaim
 
 Mark = tuple[str, int]
 """Id of a claim, and how often it was renewed: what an observer knows it by."""
+
+
+class NamesClaim(Protocol):
+    """A change of a claim that must hold."""
+
+    @property
+    def completion(self) -> QueuedWorkCompletion:
+        """The claim, as its holder names it."""
+        ...
 
 
 @final
@@ -167,128 +168,26 @@ def _enqueue(tx: Transaction, change: EnqueueBatch) -> QueuedWorkBatch:
 # Claims
 
 
-@final
-@frozen(slots=True)
-class _Candidate:
-    key: int
-    delivery: str
-    slot: str
-    merge: str
-
-
 def _claim(tx: Transaction, change: ClaimBatches) -> ClaimAnswer:
-    _let_come(tx, change.session_id)
+    choosing.let_come(tx, change.session_id)
     found = claims.of_session(tx, change.session_id)
     free = [claim for claim in found if not claim.holds(change.lapsed)]
     held = [claim for claim in found if claim not in free]
-    chosen = _choose(_candidates(tx, change, free), change)
-    if not chosen:
+    candidates = choosing.candidates(
+        tx, change.session_id, free, first=change.keys[0] if change.keys else 0, count=change.count
+    )
+    chosen = choosing.choose(candidates, change.boundary)
+    if not chosen or (change.keys is not None and tuple(chosen) != change.keys):
         return ClaimAnswer(claim=None, seen=tuple(held))
     for claim in free:
-        if not chosen.isdisjoint(claim.batches):
+        if not set(chosen).isdisjoint(claim.batches):
             claims.check_batches(tx, claim)
             claims.give_back(tx, claim)
-    made, taken = _take(tx, change, sorted(chosen))
-    return ClaimAnswer(claim=claimed(made, taken), seen=(*held, made))
+    made, taken = choosing.take(tx, change.session_id, chosen, owner_id=change.owner_id, ttl_ms=change.ttl_ms)
+    return ClaimAnswer(claim=choosing.claimed(made, taken), seen=(*held, made))
 
 
-def _let_come(tx: Transaction, session_id: str) -> None:
-    """Let the batches that waited for their time stand in the queue; the store's clock never goes back (design §13)."""
-    row = tx.one("queue.delayed", session_id=session_id)
-    if row is None:
-        return
-    check_row(row, (int,), batches.RECORD, session_id)
-    now = state.high_water(tx) or 0.0
-    if row[0] <= int(max(now, tx.now) * 1000):
-        tx.write("queue.let_come", session_id=session_id, now_ms=int(state.raise_mark(tx, tx.now) * 1000))
-
-
-def _candidates(tx: Transaction, change: ClaimBatches, free: Sequence[StoredClaim]) -> list[_Candidate]:
-    """What may be claimed, in the order of the queue; from the first that is asked for on, and no more than is asked for."""
-    first = change.keys[0] if change.keys else 0
-    rows = tx.all("queue.ready", session_id=change.session_id, first=first, count=change.count)
-    for claim in free:
-        rows += tx.all(
-            "queue.of_claim", session_id=change.session_id, claim=claim.claim, first=first, count=change.count
-        )
-    for row in rows:
-        check_row(row, (int, str, str, str), batches.RECORD, name_of_batch(row[0]))
-    return [_Candidate(*row) for row in sorted(rows)[: change.count]]
-
-
-def _choose(candidates: Sequence[_Candidate], change: ClaimBatches) -> set[int]:
-    """The batches of one claim: the head and, where it joins, those right behind it that join it."""
-    if not candidates:
-        return set()
-    head = candidates[0]
-    within_turn = change.boundary is QueuedWorkClaimBoundary.ACTIVE_TURN_CHECKPOINT
-    if within_turn and head.delivery != DeliveryPolicy.EARLIEST_SAFE_BOUNDARY.value:
-        return set()
-    chosen = [head.key]
-    if head.slot == SlotPolicy.JOIN.value and head.merge != MergeKind.NEVER.value:
-        for each in candidates[1:]:
-            if (each.slot, each.delivery, each.merge) != (head.slot, head.delivery, head.merge):
-                break
-            chosen.append(each.key)
-    if change.keys is not None and tuple(chosen) != change.keys:
-        return set()
-    return set(chosen)
-
-
-def _take(
-    tx: Transaction, change: ClaimBatches, keys: Sequence[int]
-) -> tuple[StoredClaim, tuple[QueuedWorkBatch, ...]]:
-    taken = [batches.load(tx, key) for key in keys]
-    for each in taken:
-        _check_due(tx, each.batch)
-    fence = taken[0].fence + 1
-    claim_id = f"qwc:{keys[0]}:{fence}"
-    now_ms = int(tx.now * 1000)
-    made = claims.insert(
-        tx,
-        StoredClaim(
-            claim=0,
-            session_id=change.session_id,
-            claim_id=claim_id,
-            owner_id=change.owner_id,
-            lease_token=seal(change.session_id, change.owner_id, claim_id, tx.now, tx.host, tx.group).hex(),
-            fencing_token=fence,
-            host=tx.host,
-            ttl_ms=change.ttl_ms,
-            renewals=0,
-            claimed_at=now_ms,
-            expires_at=now_ms + change.ttl_ms,
-            batches=tuple(keys),
-            host_lives=True,
-        ),
-    )
-    for key in keys:
-        tx.write("queue.take", claim=made.claim, batch=key)
-    return made, tuple([each.batch for each in taken])
-
-
-def _check_due(tx: Transaction, batch: QueuedWorkBatch) -> None:
-    if batch.available_at_ms <= batch.enqueued_at_ms:
-        return
-    if batch.available_at_ms > int(max(state.high_water(tx) or 0.0, tx.now) * 1000):
-        raise Corrupt(record=batches.RECORD, key=batch.batch_id, detail="it stands in the queue before its time")
-
-
-def claimed(claim: StoredClaim, taken: tuple[QueuedWorkBatch, ...]) -> QueuedWorkClaim:
-    """A claim, as its holder gets it."""
-    return QueuedWorkClaim(
-        session_id=claim.session_id,
-        claim_id=claim.claim_id,
-        owner_id=claim.owner_id,
-        lease_token=claim.lease_token,
-        fencing_token=claim.fencing_token,
-        claimed_at_epoch_ms=claim.claimed_at,
-        expires_at_epoch_ms=claim.expires_at,
-        batches=taken,
-    )
-
-
-def _held(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim | None:
+def held(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim | None:
     """The claim that is named, where it still holds all the batches that are named, and no others."""
     claim = claims.find(tx, completion.claim_id)
     if claim is None or (claim.session_id, claim.lease_token) != (completion.session_id, completion.lease_token):
@@ -298,31 +197,29 @@ def _held(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim | No
     return claim if len(keys) == len(claim.batches) and set(keys) == set(claim.batches) else None
 
 
-def _check_held(tx: Transaction, change: RenewClaim | CompleteClaim) -> None:
-    if _held(tx, change.completion) is None:
-        raise _expired(change.completion)
+def must_hold(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim:
+    """As `held`. Raises `QueuedWorkClaimExpired`: also where this very commit has ended it."""
+    claim = held(tx, completion)
+    if claim is None:
+        raise QueuedWorkClaimExpired(session_id=completion.session_id, claim_id=completion.claim_id)
+    return claim
 
 
-def _expired(completion: QueuedWorkCompletion) -> QueuedWorkClaimExpired:
-    return QueuedWorkClaimExpired(session_id=completion.session_id, claim_id=completion.claim_id)
+def check_held(tx: Transaction, change: NamesClaim) -> None:
+    """Refuse a change of a claim that does not hold. Raises `QueuedWorkClaimExpired`."""
+    must_hold(tx, change.completion)
 
 
 def _renew(tx: Transaction, change: RenewClaim) -> StoredClaim:
-    claim = _held(tx, change.completion)
-    if claim is None:  # completed by this very commit
-        raise _expired(change.completion)
-    return claims.renew(tx, claim, change.ttl_ms)
+    return claims.renew(tx, must_hold(tx, change.completion), change.ttl_ms)
 
 
 def _complete(tx: Transaction, change: CompleteClaim) -> None:
-    claim = _held(tx, change.completion)
-    if claim is None:  # named twice by this commit
-        raise _expired(change.completion)
-    claims.complete(tx, claim)
+    claims.complete(tx, must_hold(tx, change.completion))
 
 
 def _abandon(tx: Transaction, change: AbandonClaim) -> bool:
-    claim = _held(tx, change.completion)
+    claim = held(tx, change.completion)
     if claim is not None:
         claims.give_back(tx, claim)
     return claim is not None
@@ -341,6 +238,8 @@ def _cancel(tx: Transaction, change: CancelBatch) -> CancelAnswer:
         if claim in seen:
             return CancelAnswer(batch=None, seen=seen)
         claims.give_back(tx, claim)
+    if stored.fence:
+        tx.write("failures.delete", batch=change.batch)
     tx.write("queue.delete", batch=change.batch)
     return CancelAnswer(batch=stored.batch, seen=seen)
 
@@ -350,8 +249,8 @@ FACET: Final = Facet(
     handlers={
         EnqueueBatch: Handler(apply=_enqueue, check=_check_enqueue),
         ClaimBatches: Handler(apply=_claim),
-        RenewClaim: Handler(apply=_renew, check=_check_held),
-        CompleteClaim: Handler(apply=_complete, check=_check_held),
+        RenewClaim: Handler(apply=_renew, check=check_held),
+        CompleteClaim: Handler(apply=_complete, check=check_held),
         AbandonClaim: Handler(apply=_abandon),
         CancelBatch: Handler(apply=_cancel),
     },

@@ -307,6 +307,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "queue.abandon_queued_work_claim": {"claim": CLAIM},
     "queue.complete_queued_work_claim": {"completion": CLAIM.completion()},
     "queue.cancel_queued_work_batch": {"session_id": "g", "batch_id": "qwb:1"},
+    "queue.retry_queued_work_batch": {"session_id": "g", "batch_id": "qwb:1"},
+    "queue.list_failed_queued_work": {"session_id": "g"},
     "queue.list_queued_work": {"session_id": "g"},
     "queue.list_pending_queued_work": {"session_id": "g"},
 }
@@ -340,6 +342,8 @@ AFTER: dict[str, str] = {
     "queue.claim_ready_queued_work_by_batch_ids": "queue.enqueue_queued_work",
     "queue.cancel_queued_work_batch": "queue.enqueue_queued_work",
     "queue.list_queued_work": "queue.enqueue_queued_work",
+    "queue.retry_queued_work_batch": "queue.enqueue_queued_work",
+    "queue.list_failed_queued_work": "queue.enqueue_queued_work",
     "queue.list_pending_queued_work": "queue.enqueue_queued_work",
     "state.get": "state.set",
     "state.exists": "state.set",

@@ -18,17 +18,31 @@ from tenure import (
     Store,
 )
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
+from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.facets.queue.serving import ServeNext
+from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
 from tests.persistence.contracts.damage import SCHEMA, damage, every_junk, execute
 from tests.persistence.contracts.test_journal_damage import restore, texts
 
-TABLES = {"queue_batches": "batch = 1", "queue_claims": "claim = 1", "queue_counter": "singleton = 1"}
+TABLES = {
+    "queue_batches": "batch = 1",
+    "queue_claims": "claim = 1",
+    "queue_counter": "singleton = 1",
+    "queue_failures": "batch = 7",
+    "queue_rates": "rate = 1",
+    "queue_starts": "rate = 1",
+}
 
 NAMES = {
     ("queue_batches", "batch"),
     ("queue_batches", "session_id"),
     ("queue_batches", "source_key"),
     ("queue_batches", "claim"),
+    ("queue_failures", "session_id"),
+    ("queue_rates", "name"),
+    ("queue_rates", "rate"),
+    ("queue_starts", "rate"),
 }
 """What is found by another name, or by none, is not there; every other change of an answer is an error of reading."""
 
@@ -48,12 +62,26 @@ def _draft(name: str, key: str, at_ms: int = 0) -> QueuedWorkBatchDraft:
 
 
 async def fill_queue(store: Store) -> None:
-    """Two sessions, each with a batch that is claimed, one that waits and one that is delayed."""
+    """Two sessions, each with a batch that is claimed, one that waits and one that is delayed; and two with a failed one."""
     for name in ("a", "b"):
         for key, at_ms in (("claimed", 0), ("waits", 0), ("delayed", 2**52)):
             await store.queue.enqueue_queued_work(_draft(name, key, at_ms))
         held = await store.queue.claim_ready_queued_work(name, "w", QueuedWorkClaimBoundary.IDLE, 2**40, 1)
         assert held is not None
+    for name in ("a", "b"):
+        serving = Serving(ground_of(store))
+        await serving.set_rate(name, 1, 2**50)
+        for key in ("failing", "ready"):
+            await store.queue.enqueue_queued_work(_draft(f"{name} bench", key))
+        served = await serving.claim(_next(name))
+        assert served.claim is not None
+        await serving.fail(served.claim, "no", 2**30)
+
+
+def _next(name: str) -> ServeNext:
+    return ServeNext(
+        session_id=f"{name} bench", owner_id="w", ttl_ms=2**40, count=1, per_session=2, max_crashes=5, rate=name
+    )
 
 
 async def answers(store: Store, name: str) -> dict[str, Any]:
@@ -66,6 +94,8 @@ async def answers(store: Store, name: str) -> dict[str, Any]:
         "known": lambda: queue.enqueue_queued_work(_draft(name, "claimed")),
         "claimed": lambda: queue.claim_ready_queued_work_by_batch_ids(name, "w", boundary, 1, [own]),
         "cancel": lambda: queue.cancel_queued_work_batch(name, own),
+        "failed": lambda: queue.list_failed_queued_work(f"{name} bench"),
+        "serve": lambda: Serving(ground_of(store)).claim(_next(name)),  # the rate lets it claim nothing
     }
     found: dict[str, Any] = {}
     for verb, call in calls.items():

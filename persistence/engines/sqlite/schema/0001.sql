@@ -643,6 +643,41 @@ CREATE TABLE queue_claims (
 );
 CREATE INDEX queue_claims_of_session ON queue_claims (session_id);
 
+-- A batch that failed has a row here until it is gone; without a time to try again it is dead.
+
+CREATE TABLE queue_failures (
+    batch INTEGER PRIMARY KEY,
+    session_id TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    crashes INTEGER NOT NULL,
+    failed_at INTEGER NOT NULL,
+    retry_at INTEGER,
+    error TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX queue_failures_of_session ON queue_failures (session_id);
+
+-- A rate holds over all hosts: each start within its time has a row.
+
+CREATE TABLE queue_rates (
+    rate INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    starts INTEGER NOT NULL,
+    per_ms INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+
+CREATE TABLE queue_starts (
+    rate INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (rate, place)
+);
+
 -- Attachments: their bytes stand in a folder beside the database, under their digest.
 
 CREATE TABLE attachments (

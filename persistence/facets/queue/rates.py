@@ -1,0 +1,140 @@
+"""How often work may begin, over all hosts: a rate under a name, and a row for each start within its time (design §10).
+
+At most `starts` begin in any `per_ms`: a further one waits until the start so many places before it is that old. It is judged
+by the wall clock that every host of the store shares; starts that lie ahead were stored before that was set back, and count as
+of now.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import frozen
+
+from tenure.errors import Corrupt
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.rows import check_row
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Row, SqlValue, Statements
+from tenure.persistence.model.digests import SHA_256, check_digest, seal
+
+RECORD: Final = "rate"
+STARTS: Final = 10_000
+"""Most starts of a rate: each that counts has a row."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class SetRate(Change):
+    """Store a rate, in place of what it was. Answer: None."""
+
+    ingress = True
+
+    name: str
+    starts: int
+    per_ms: int
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class StoredRate:
+    """A rate as it is stored: its key, its name, and most starts in a time."""
+
+    rate: int
+    name: str
+    starts: int
+    per_ms: int
+
+
+def set_rate(tx: Transaction, change: SetRate) -> None:
+    """Carry out `SetRate`."""
+    found = find(tx, change.name)
+    if found is not None and (found.starts, found.per_ms) == (change.starts, change.per_ms):
+        return
+    digest = seal(change.name, change.starts, change.per_ms)
+    if found is None:
+        tx.insert("rates.insert", name=change.name, starts=change.starts, per_ms=change.per_ms, digest=digest)
+    else:
+        tx.write(
+            "rates.update",
+            rate=found.rate,
+            starts=change.starts,
+            per_ms=change.per_ms,
+            digest=digest,
+            scheme=SHA_256,
+        )
+
+
+def find(statements: Statements, name: str) -> StoredRate | None:
+    """A rate, or None. Raises `Corrupt`."""
+    row = statements.one("rates.by_name", name=name)
+    return None if row is None else _decode(row)
+
+
+def load(statements: Statements, rate: int) -> StoredRate | None:
+    """A rate by its key, or None. Raises `Corrupt`."""
+    row = statements.one("rates.by_key", rate=rate)
+    return None if row is None else _decode(row)
+
+
+def wait_until(tx: Transaction, rate: StoredRate) -> int | None:
+    """When the next start may be, unix milliseconds; None: now."""
+    now_ms = int(tx.now * 1000)
+    for place, _ in _starts(tx, rate.rate, "rates.ahead", now_ms=now_ms):
+        tx.write("rates.set_start", **_start(rate.rate, place, now_ms))
+    oldest = tx.one("rates.start", rate=rate.rate, place=_last(tx, rate.rate) - rate.starts + 1)
+    if oldest is None:
+        return None
+    started_at = _decode_start(oldest, rate.rate)[1]
+    return started_at + rate.per_ms if started_at + rate.per_ms > now_ms else None
+
+
+def start(tx: Transaction, rate: StoredRate) -> None:
+    """Count a start, and forget those that no longer count."""
+    now_ms = int(tx.now * 1000)
+    place = _last(tx, rate.rate) + 1
+    tx.write("rates.insert_start", **_start(rate.rate, place, now_ms))
+    tx.write("rates.forget", rate=rate.rate, place=place - rate.starts, before=now_ms - rate.per_ms)
+
+
+def check_starts(statements: Statements, rate: int) -> None:
+    """Read a rate and its starts: none is missing between the first and the last. Raises `Corrupt`."""
+    load(statements, rate)
+    places = [place for place, _ in _starts(statements, rate, "rates.all_starts")]
+    if places and places != list(range(places[0], places[0] + len(places))):
+        raise Corrupt(record=RECORD, key=str(rate), detail="a start is missing")
+
+
+def _last(statements: Statements, rate: int) -> int:
+    row = statements.one("rates.last", rate=rate)
+    if row is None or type(row[0]) is not int:
+        raise Corrupt(record=RECORD, key=str(rate), detail="the place of a start has another form")
+    return int(row[0])
+
+
+def _starts(statements: Statements, rate: int, name: str, **bindings: int) -> list[tuple[int, int]]:
+    return [_decode_start(row, rate) for row in statements.all(name, rate=rate, **bindings)]
+
+
+def _decode(row: Row) -> StoredRate:
+    check_row(row, (int, str, int, int, bytes, int), RECORD, row[1])
+    found = StoredRate(rate=row[0], name=row[1], starts=row[2], per_ms=row[3])
+    check_digest(seal(found.name, found.starts, found.per_ms), row[4], row[5], RECORD, found.name)
+    return found
+
+
+def _decode_start(row: Row, rate: int) -> tuple[int, int]:
+    check_row(row, (int, int, bytes, int), RECORD, rate)
+    place, started_at, digest, scheme = row
+    check_digest(seal(rate, place, started_at), digest, scheme, RECORD, rate)
+    return place, started_at
+
+
+def _start(rate: int, place: int, at_ms: int) -> dict[str, SqlValue]:
+    return {
+        "rate": rate,
+        "place": place,
+        "started_at": at_ms,
+        "digest": seal(rate, place, at_ms),
+        "scheme": SHA_256,
+    }

@@ -1,0 +1,43 @@
+-- name: rates.insert
+INSERT INTO queue_rates (rate, name, starts, per_ms, digest) VALUES (:key, :name, :starts, :per_ms, :digest);
+
+-- name: rates.update
+UPDATE queue_rates SET starts = :starts, per_ms = :per_ms, digest = :digest, scheme = :scheme WHERE rate = :rate;
+
+-- name: rates.by_name
+SELECT rate, name, starts, per_ms, digest, scheme FROM queue_rates WHERE name = :name;
+
+-- name: rates.by_key
+SELECT rate, name, starts, per_ms, digest, scheme FROM queue_rates WHERE rate = :rate;
+
+-- name: rates.keys
+SELECT rate FROM queue_rates ORDER BY rate;
+
+-- name: rates.strays
+-- How many starts have no rate.
+SELECT count(*) FROM queue_starts s LEFT JOIN queue_rates r ON r.rate = s.rate WHERE r.rate IS NULL;
+
+-- name: rates.last
+SELECT coalesce(max(place), 0) FROM queue_starts WHERE rate = :rate;
+
+-- name: rates.start
+SELECT place, started_at, digest, scheme FROM queue_starts WHERE rate = :rate AND place = :place;
+
+-- name: rates.all_starts
+SELECT place, started_at, digest, scheme FROM queue_starts WHERE rate = :rate ORDER BY place;
+
+-- name: rates.ahead
+-- The last start is the latest: only where it lies ahead may others.
+SELECT place, started_at, digest, scheme FROM queue_starts
+WHERE rate = :rate AND started_at > :now_ms
+  AND (SELECT l.started_at FROM queue_starts l WHERE l.rate = :rate ORDER BY l.place DESC LIMIT 1) > :now_ms
+ORDER BY place;
+
+-- name: rates.insert_start
+INSERT INTO queue_starts (rate, place, started_at, digest, scheme) VALUES (:rate, :place, :started_at, :digest, :scheme);
+
+-- name: rates.set_start
+UPDATE queue_starts SET started_at = :started_at, digest = :digest, scheme = :scheme WHERE rate = :rate AND place = :place;
+
+-- name: rates.forget
+DELETE FROM queue_starts WHERE rate = :rate AND place <= :place AND started_at <= :before;

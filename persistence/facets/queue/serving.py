@@ -1,0 +1,203 @@
+"""What workers write: claims that keep the order of a session and a rate, failures, and what a person tries again (design §10).
+
+Order of a claim for a worker. Claims that no longer hold end, and where their host died each of their batches is charged with
+a crash. What is claimed or waits for its next attempt keeps its place: where a session has as many of them as may be worked on
+at once, nothing is claimed. A batch that has failed is claimed alone, so that it takes no other down. Then the rate is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import field, frozen
+
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import Facet, Handler
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.facets.ownership import ownership
+from tenure.persistence.model.queued_work import (
+    QueuedWorkBatch,
+    QueuedWorkClaim,
+    QueuedWorkClaimBoundary,
+    QueuedWorkCompletion,
+)
+
+from . import batches, choosing, claims, failures, rates
+from .claims import StoredClaim
+from .failures import StoredFailure
+from .queue import Mark, check_held, must_hold
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class ServeNext(Change):
+    """Claim the next batches of a session for a worker. Answer: `Served`.
+
+    Attributes:
+        session_id: Whose.
+        owner_id: Who claims, for people.
+        ttl_ms: How long the claim holds without a renewal.
+        count: Most batches.
+        per_session: How many claims of the session are worked on at once, over all hosts.
+        max_crashes: Crashes after which a batch is dead.
+        rate: Name of the rate that it counts under, or None.
+        lapsed: Claims whose renewals stood still for as long as they hold.
+    """
+
+    ingress = True
+
+    session_id: str
+    owner_id: str
+    ttl_ms: int
+    count: int
+    per_session: int
+    max_crashes: int
+    rate: str | None = None
+    lapsed: frozenset[Mark] = frozenset()
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Served:
+    """What came of `ServeNext`.
+
+    Attributes:
+        claim: What was claimed, or None.
+        seen: The claims on work of the session that hold, for the observer.
+        attempts: Attempts of what was claimed that failed before.
+        crashes: Those whose worker died.
+        rate_until: When the rate lets the next begin, unix milliseconds, where that was in the way.
+    """
+
+    claim: QueuedWorkClaim | None = None
+    seen: tuple[StoredClaim, ...] = field(default=(), repr=False)
+    attempts: int = 0
+    crashes: int = 0
+    rate_until: int | None = None
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FailClaim(Change):
+    """End a claim whose work failed: each batch waits for its next attempt, or is dead.
+
+    Answer: None. Refused with `QueuedWorkClaimExpired`.
+
+    Attributes:
+        completion: The claim.
+        error: Why, for people.
+        wait_ms: Until the next attempt; None: there is none.
+    """
+
+    ingress = True
+
+    completion: QueuedWorkCompletion
+    error: str
+    wait_ms: int | None
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class RetryBatch(Change):
+    """Let a batch that failed stand in the queue again, as if it never had. Answer: the `QueuedWorkBatch`, or None."""
+
+    ingress = True
+
+    session_id: str
+    batch: int
+
+
+def _serve(tx: Transaction, change: ServeNext) -> Served:
+    session_id = change.session_id
+    choosing.let_come(tx, session_id)
+    failed = failures.of_session(tx, session_id)
+    if failed:
+        failures.let_come(tx, failed)
+    found = claims.of_session(tx, session_id)
+    holding = tuple([claim for claim in found if claim.holds(change.lapsed)])
+    for claim in found:
+        if claim not in holding:
+            _end_interrupted(tx, claim, failed, change.max_crashes)
+            failed = failures.of_session(tx, session_id)
+    now_ms = int(tx.now * 1000)
+    if len(holding) + sum([each.waits(now_ms) for each in failed.values()]) >= change.per_session:
+        return Served(seen=holding)
+    chosen = _choose(tx, change, failed)
+    if not chosen:
+        return Served(seen=holding)
+    rate = None if change.rate is None else rates.find(tx, change.rate)
+    if rate is not None:
+        rate_until = rates.wait_until(tx, rate)
+        if rate_until is not None:
+            return Served(seen=holding, rate_until=rate_until)
+        rates.start(tx, rate)
+    made, taken = choosing.take(tx, session_id, chosen, owner_id=change.owner_id, ttl_ms=change.ttl_ms)
+    before = failed.get(chosen[0])
+    return Served(
+        claim=choosing.claimed(made, taken),
+        seen=(*holding, made),
+        attempts=before.attempts if before else 0,
+        crashes=before.crashes if before else 0,
+    )
+
+
+def _end_interrupted(tx: Transaction, claim: StoredClaim, failed: dict[int, StoredFailure], max_crashes: int) -> None:
+    """Give a claim back whose holder is gone. Only a host that died is charged: as for a run, see `ownership`."""
+    claims.check_batches(tx, claim)
+    claims.give_back(tx, claim)
+    if claim.host == tx.host or not ownership.crashed(tx, claim.host):
+        return
+    for key in claim.batches:
+        failures.charge_crash(tx, failed.get(key), key, claim.session_id, max_crashes)
+
+
+def _choose(tx: Transaction, change: ServeNext, failed: dict[int, StoredFailure]) -> list[int]:
+    found = choosing.candidates(tx, change.session_id, (), first=0, count=change.count)
+    chosen = choosing.choose(found, QueuedWorkClaimBoundary.IDLE)
+    for place, key in enumerate(chosen):
+        if key in failed:
+            return chosen[: max(place, 1)]
+    return chosen
+
+
+def _fail(tx: Transaction, change: FailClaim) -> None:
+    claim = must_hold(tx, change.completion)
+    failed = failures.of_session(tx, claim.session_id)
+    claims.give_back(tx, claim)
+    now_ms = int(tx.now * 1000)
+    for key in claim.batches:
+        before = failed.get(key)
+        failures.put(
+            tx,
+            StoredFailure(
+                batch=key,
+                session_id=claim.session_id,
+                attempts=1 + (before.attempts if before else 0),
+                crashes=before.crashes if before else 0,
+                failed_at=now_ms,
+                retry_at=None if change.wait_ms is None else now_ms + change.wait_ms,
+                error=change.error,
+            ),
+        )
+
+
+def _retry(tx: Transaction, change: RetryBatch) -> QueuedWorkBatch | None:
+    stored = batches.find(tx, change.batch)
+    if stored is None or stored.batch.session_id != change.session_id or stored.claim is not None:
+        return None
+    if failures.find(tx, change.batch) is None:
+        return None
+    tx.write("failures.delete", batch=change.batch)
+    tx.write("queue.come", batch=change.batch)
+    return stored.batch
+
+
+FACET: Final = Facet(
+    name="serving",
+    handlers={
+        ServeNext: Handler(apply=_serve),
+        FailClaim: Handler(apply=_fail, check=check_held),
+        RetryBatch: Handler(apply=_retry),
+        rates.SetRate: Handler(apply=rates.set_rate),
+    },
+)

@@ -1,0 +1,180 @@
+"""One claim and its work: the handler, the claim renewed while it runs, and the commit that ends it.
+
+Cases at the end of a handler: it returned, and its batches are done, unless a turn of its own has completed them; it raised,
+and the attempt is counted; it asked the process to end, which counts as well; it was cancelled with its worker, and the claim
+is given back with nothing counted; its claim was taken over, and it is stopped and nothing of it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final, final
+
+import trio
+from attrs import define, field
+
+from tenure.errors import Error, QueuedWorkClaimExpired, StoreBroken
+from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.model.queued_work import QueuedWorkClaim
+from tenure.persistence.model.texts import leaves
+from tenure.persistence.reading.patience import NOT_NOW
+from tenure.persistence.seams.interrupts import unprotected
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.nursery import is_for_others
+from tenure.persistence.seams.seams import Seams
+from tenure.supervisor.operators.log import HostLog
+from tenure.supervisor.runs.restart import describe, next_wait
+
+from .terms import QueuedWork, ServingTerms
+
+AGAIN_S: Final = 0.25
+"""First wait after a commit for which there was no way; doubles up to `AGAIN_LIMIT_S`."""
+
+AGAIN_LIMIT_S: Final = 5.0
+
+
+@final
+@define(eq=False, slots=True)
+class Held:
+    """A claim that is worked on here.
+
+    Attributes:
+        claim: The claim.
+        since: When it was made or renewed last, on trio's clock.
+        scope: Around its handler.
+        lost: Whether another has it by now.
+    """
+
+    claim: QueuedWorkClaim
+    since: float
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    lost: bool = False
+
+
+@final
+class Working:
+    """Carries out claims, and keeps them meanwhile."""
+
+    def __init__(self, serving: Serving, terms: ServingTerms, limits: Limits, seams: Seams, log: HostLog) -> None:
+        """Nothing is claimed yet."""
+        self._serving = serving
+        self._terms = terms
+        self._limits = limits
+        self._random = seams.random
+        self._log = log
+        self._held: set[Held] = set()
+
+    @property
+    def ttl_ms(self) -> int:
+        """How long a claim holds without a renewal: as long as the lease of a host."""
+        return int(self._limits.lease_s * 1000)
+
+    async def carry_out(self, work: QueuedWork) -> None:
+        """Run the handler over claimed work, and write what came of it.
+
+        Raises:
+            StoreBroken: The store has stopped.
+            SystemExit, KeyboardInterrupt: The handler raised it.
+
+        Cancellation: the handler's; then the claim is given back, within a bound.
+        """
+        held = Held(work.claim, trio.current_time())
+        self._held.add(held)
+        try:
+            failure: BaseException | None = None
+            with held.scope:
+                failure = await self._call(work)
+            if held.scope.cancelled_caught or held.lost:
+                self._log.work_lost(str(work.session_id), work.claim.completion().batch_ids)
+            elif failure is None:
+                await self._write(lambda: self._serving.complete(work.claim))
+            else:
+                await self._fail(work, failure)
+        finally:
+            self._held.discard(held)
+
+    async def _call(self, work: QueuedWork) -> BaseException | None:
+        """Call the handler. Returns what it raised, where that is an attempt that failed."""
+        try:
+            await unprotected(self._terms.handler, work)
+        except BaseException as exc:
+            if not is_for_others(exc):
+                return exc
+            if any(isinstance(each, SystemExit) for each in leaves(exc)):
+                await self._fail(work, exc)
+            else:
+                await self.give_back(work)
+            raise
+        return None
+
+    async def give_back(self, work: QueuedWork) -> None:
+        """Give a claim back, with no attempt counted."""
+        await self._write(lambda: self._serving.give_back(work.claim))
+
+    async def _fail(self, work: QueuedWork, error: BaseException) -> None:
+        wait_s = next_wait(self._terms.restart, attempts=work.attempt - 1, source=self._random)
+        await self._write(lambda: self._serving.fail(work.claim, describe(error), wait_s))
+        self._log.work_failed(str(work.session_id), work.claim.completion().batch_ids, work.attempt, error, wait_s)
+
+    async def _write(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write what came of a claim, and again over what says that nothing landed.
+
+        A claim that has ended changes nothing: a turn has completed it, or another has it. A cancelled commit is withdrawn and
+        written once more under a shield, for as long as a verdict is waited for: what was worked out is not thrown away.
+        """
+        delay_s = AGAIN_S
+        while not await self._try(write):
+            await trio.sleep(delay_s)  # a cancellation ends it here, and the claim ends with this host
+            delay_s = min(delay_s * 2, AGAIN_LIMIT_S)
+
+    async def _try(self, write: Callable[[], Awaitable[None]]) -> bool:
+        """Write once; False: there was no way to now."""
+        try:
+            await write()
+        except QueuedWorkClaimExpired:
+            return True
+        except NOT_NOW:
+            return False
+        except trio.Cancelled:
+            with trio.move_on_after(self._limits.verdict_s, shield=True), suppress(QueuedWorkClaimExpired, *NOT_NOW):
+                await write()
+            raise
+        return True
+
+    # Renewal
+
+    async def keep(self) -> None:
+        """Renew every claim here in time, for as long as it is worked on."""
+        while True:
+            await trio.sleep(self._limits.renew_s / 2)
+            old = trio.current_time() - self._limits.renew_s / 2
+            due = [held for held in self._held if held.since <= old]
+            if due:
+                async with trio.open_nursery() as nursery:  # owned by this round; all of it shares a group
+                    for held in due:
+                        nursery.start_soon(self._renew, held)
+
+    async def _renew(self, held: Held) -> None:
+        try:
+            await self._serving.renew(held.claim, self.ttl_ms)
+        except QueuedWorkClaimExpired:
+            await self._expired(held)
+        except NOT_NOW:
+            return  # the next round is in time
+        except StoreBroken:
+            raise
+        except Error:
+            self._lose(held)  # its rows are damaged: what it writes would be refused as well
+        else:
+            held.since = trio.current_time()
+
+    async def _expired(self, held: Held) -> None:
+        """Stop a handler whose work another has; one that has completed it by a turn of its own goes on."""
+        if held in self._held and await self._serving.is_queued(held.claim):
+            self._lose(held)
+        self._held.discard(held)
+
+    def _lose(self, held: Held) -> None:
+        held.lost = True
+        held.scope.cancel()

@@ -1,0 +1,87 @@
+"""Three processes serve one queue and are killed: the order of each session and the rate hold, and all of it is done."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+import tenure
+from tests.kit.serving import draft, put
+
+ROOT = Path(__file__).parents[3]
+HOST = ROOT / "tests" / "kit" / "serving_host.py"
+SESSIONS = 6
+EACH = 5
+STARTS, PER_S = 5, 1.0
+KILLS = 4
+
+
+@pytest.mark.slow
+async def test_processes_that_are_killed_keep_the_order_and_the_rate_and_do_all_of_it(tmp_path: Path) -> None:
+    source, path = random.Random(14), tmp_path / "a.db"
+    said: list[str] = []
+
+    async def start() -> trio.Process:
+        command = [sys.executable, str(HOST), str(path), "0.05", str(STARTS), str(PER_S)]
+        return await trio.lowlevel.open_process(
+            command, stdout=subprocess.PIPE, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}
+        )
+
+    async def read(process: trio.Process) -> None:
+        assert process.stdout is not None
+        text = b""
+        async for part in process.stdout:
+            text += part
+            *lines, text = text.split(b"\n")
+            said.extend(line.decode() for line in lines)
+
+    async with tenure.open_store(path) as store:
+        for n in range(SESSIONS):
+            await put(store, *[draft(f"w{n}.{place}", session=f"w{n}") for place in range(EACH)])
+        with trio.fail_after(120):
+            async with trio.open_nursery() as nursery:
+                hosts = [await start() for _ in range(3)]
+                try:
+                    for host in hosts:
+                        nursery.start_soon(read, host)
+                    for _ in range(KILLS):
+                        await trio.sleep(0.5 + source.random())
+                        killed = hosts.pop(source.randrange(3))
+                        killed.kill()
+                        await killed.wait()
+                        hosts.append(await start())
+                        nursery.start_soon(read, hosts[-1])
+                    for n in range(SESSIONS):
+                        await emptied(store, f"w{n}")
+                    starts = await stored_starts(store)
+                finally:
+                    for host in hosts:
+                        host.kill()
+                        await host.wait()
+
+    done = [line.split()[1] for line in said if line.startswith("done ")]
+    began = [line.split()[1] for line in said if line.startswith("began ")]
+    assert {*done} <= {*began}
+    assert len({*began}) == SESSIONS * EACH
+    assert len(began) - len({*began}) <= KILLS * 8, "only what a killed host had in work is begun again"
+    assert len(starts) >= STARTS
+    gaps = [later - at for at, later in zip(starts, starts[STARTS:], strict=False)]
+    assert all(gap >= PER_S * 1000 for gap in gaps), gaps
+
+
+async def emptied(store: tenure.Store, session: str) -> None:
+    """Wait until a session has no work left."""
+    while await store.queue.list_queued_work(session):  # noqa: ASYNC110 - other processes do it, and ring nothing here
+        await trio.sleep(0.1)
+
+
+async def stored_starts(store: tenure.Store) -> list[int]:
+    """The times at which work began that count for the rate, as they are stored, in order."""
+    async with store.read_connection() as connection:
+        rows = await connection.query("SELECT started_at FROM queue_starts ORDER BY place")
+    return [int(row[0]) for row in rows]
