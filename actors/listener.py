@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from tenure.persistence.facets.runs.runs import InputEnded
+from tenure.persistence.facets.inbox.batches import InputEnded
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,

@@ -24,6 +24,7 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.records import holds, versions
 from tenure.persistence.facets.runs import (
+    asks,
     dead_letters,
     deadlines,
     entries,
@@ -91,6 +92,7 @@ class EveryCommit:
             await story.old_times()
             await story.runtimes_begin()
             await story.runs_of_every_kind()
+            await story.questions()
             await story.runs_that_end_badly()
             await story.late_inputs()
             await story.lives_and_owners()
@@ -194,6 +196,25 @@ class Story(Words):
         run_id = await self._begin("cyd")
         await self._step("cyd", run_id, "look", "main/1", result=b'"seen again"')
         await self._finish("cyd", run_id)
+
+    async def questions(self) -> None:
+        """One that is answered, one that comes too late, and one that is given up."""
+        for name in ("ask", "tell"):
+            await self._own(name)
+        await self._accept("ask", "go")
+        run_id = await self._begin("ask")
+        await self._write(
+            self._question("ask", run_id, "main/1", "tell"),
+            self._receipt("ask", run_id, RunApplyBoundary.RUN_CHECKPOINT),
+        )
+        for place in ("main/2", "main/3.2/1"):
+            await self._write(self._question("ask", run_id, place, "tell"))
+        await self._finish("tell", await self._begin("tell"))
+        for place, late in (("main/1", False), ("main/2", True)):
+            entry = self._waiting("ask", run_id, place, "tell")
+            await self._write(asks.EndAsk(runtime_id=id_of("ask"), run_id=run_id, entry=entry, late=late))
+        await self._write(asks.GiveUpAsks(runtime_id=id_of("ask"), run_id=run_id, branches=("main/3.2",)))
+        await self._finish("ask", run_id)
 
     async def runs_that_end_badly(self) -> None:
         """Failed, dropped, interrupted, charged with a crash; dead letters that are retried and dropped."""

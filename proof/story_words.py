@@ -26,6 +26,7 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.runs import (
     again,
+    asks,
     entries,
     results,
     runs,
@@ -198,6 +199,33 @@ class Words:
             payload=payload,
             payload_digest=hashlib.sha256(payload).digest(),
             terms=sends.SendTerms(lane=Lane.QUEUE if index % 2 else Lane.STEER, correlation_id="of the story"),
+        )
+
+    def _question(self, name: str, run_id: RunId, place: str, target: str) -> asks.Ask:
+        payload = f'"from {name}"'.encode()
+        return asks.Ask(
+            runtime_id=id_of(name),
+            run_id=run_id,
+            target=id_of(target),
+            input_id=InputId(self._new_id()),
+            response_id=InputId(self._new_id()),
+            payload=payload,
+            payload_digest=hashlib.sha256(payload).digest(),
+            terms=sends.SendTerms(correlation_id="of the story"),
+            entry=self._waiting(name, run_id, place, target),
+        )
+
+    def _waiting(self, name: str, run_id: RunId, place: str, target: str) -> entries.RecordEntry:
+        return entries.RecordEntry(
+            runtime_id=id_of(name),
+            run_id=run_id,
+            place=place,
+            kind=entries.EntryKind.ASK,
+            name=target,
+            arguments_digest=bytes(32),
+            version="1",
+            status=entries.EntryStatus.DISPATCHED,
+            started_at=0.0,
         )
 
     def _new_id(self) -> str:

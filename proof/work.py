@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox import batches, inputs
 from tenure.persistence.facets.records import holds, versions
 from tenure.persistence.facets.runs import (
     again,
+    asked as asked_rows,
+    asks,
     dead_letters,
     entries,
     interrupted,
@@ -84,13 +86,13 @@ def finished(change: runs.FinishRun, answer: Sequence[InputId]) -> Promised:
     ]
 
 
-def input_ended(change: runs.RejectInput | runs.ConsumeInput, answer: runs.InputEnded) -> Promised:
+def input_ended(change: runs.RejectInput | runs.ConsumeInput, answer: batches.InputEnded) -> Promised:
     """A consumed input stays so; an abandoned one may be retried."""
     consumed = answer.phase is InputPhase.CONSUMED
     return [("ended input", (change.runtime_id, change.input_id, InputPhase.CONSUMED))] if consumed else []
 
 
-def answered(change: results.AnswerInput, _answer: runs.InputEnded) -> Promised:
+def answered(change: results.AnswerInput, _answer: batches.InputEnded) -> Promised:
     """The input is consumed, and has its own result."""
     return [
         ("ended input", (change.runtime_id, change.input_id, InputPhase.CONSUMED)),
@@ -118,6 +120,41 @@ def check_results(rows: Rows) -> None:
         found = known.get(run_id)
         assert found == result or (found is None and runtime_id in gone), f"the result of run {run_id} is another"
     rows.none("SELECT result_key FROM results WHERE run NOT IN (SELECT run FROM runs)", "a result without its run")
+
+
+def asked(change: asks.Ask, answer: asked_rows.Answer | None) -> Promised:
+    """The question is with its target."""
+    return [] if answer is not None else [("asked", (change.target, change.input_id))]
+
+
+def ask_ended(change: asks.EndAsk, answer: asked_rows.Answer | None) -> Promised:
+    """An answer that was given stays."""
+    if answer is None or answer.status != asked_rows.ANSWERED:
+        return []
+    return [("entry", (change.runtime_id, change.run_id, change.entry.place, change.entry.name, answer.result))]
+
+
+def check_asks(rows: Rows) -> None:
+    """No question is lost, and none that has ended waits for its answer."""
+    known = {*rows.of("SELECT runtime_id, input_id FROM inputs JOIN runtimes USING (runtime)")}
+    gone = pruned_runtimes(rows)
+    for target, input_id in rows.history.acknowledged("asked"):
+        assert (target, input_id) in known or target in gone, f"the question {input_id} to {target} is lost"
+    rows.none(
+        "SELECT a.ask FROM asks a LEFT JOIN inputs i ON i.input = a.input"
+        " WHERE a.ended_at IS NULL AND (i.input IS NULL OR i.finished_at IS NOT NULL)",
+        "what was asked has ended, and who asked has not heard",
+    )
+    rows.none(
+        "SELECT a.ask FROM asks a JOIN runs u ON u.run = a.run WHERE a.status = 'answered' AND u.ended_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM inputs r WHERE r.input_id = a.response_id AND r.runtime = u.runtime)",
+        "an answer that did not come back",
+    )
+    rows.none(
+        "SELECT runtime_id FROM runtimes r WHERE asked <>"
+        " (SELECT count(*) FROM asks a WHERE a.target = r.runtime AND a.ended_at IS NULL) AND asked = 0",
+        "a runtime that does not know that it was asked",
+    )
 
 
 def begun(change: runs.BeginRun, answer: runs.RunBegun | runs.NothingBegun) -> Promised:
@@ -248,6 +285,7 @@ PROOFS: Final = (
         name="entries", promises={entries.RecordEntry: recorded}, check=check_entries, quiet=(entries.CatchEntry,)
     ),
     FacetProof(name="sends", promises={sends.Send: sent}, check=check_sends),
+    FacetProof(name="asks", promises={asks.Ask: asked, asks.EndAsk: ask_ended}, check=check_asks),
     FacetProof(
         name="results",
         promises={results.StoreResult: came_to, results.AnswerInput: answered},

@@ -69,7 +69,9 @@ class Host:
         self._doubts = Doubts(store, self.tickets, self.tasks.start_soon)
         bell = Bell()
         self.mending = Mending(store, self.behaviours, self.owned, self.tasks, self.log, bell)
-        publishing = Publishing(self.tickets, bell.wake, self.owned.ended, self._kept, self.log, self.mending.distrust)
+        publishing = Publishing(
+            self.tickets, bell.wake, self.owned.ended, self._kept, self.log, self.mending.distrust, self._stir
+        )
         self.step_threads = StepThreads(store.limits)
         self.step_threads.on_given_up = self.log.step_given_up
         self.step_threads.on_full = self.log.steps_wait
@@ -135,6 +137,9 @@ class Host:
     def _kept(self, runtime_id: LogicalRuntimeId) -> None:
         self.holds.keep(runtime_id)
         self.news.stir()  # the hold may have ended elsewhere since: the next look reads what is on hold now
+
+    def _stir(self) -> None:
+        self.news.stir()
 
     def _arrived(self, change: AcceptInput, accepted: AcceptedInput) -> None:
         if change.deadline_s is not None:

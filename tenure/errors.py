@@ -65,6 +65,8 @@ decided or rebuilt before. A conflict that needs a reload first is therefore not
     ├── StepMismatch
     ├── RunEnded
     ├── StepFailed
+    ├── AskFailed
+    ├── AskCycle
     └── Closed
 """
 
@@ -969,6 +971,39 @@ class StepFailed(Error):
     run_id: str
     name: str
     detail: str
+
+
+@final
+class AskFailed(Error):
+    """What a run asked of another runtime has no answer.
+
+    The asked side: `reason` says how it ended, and `outcome`, where it has one, is that of the asked input. The run may
+    handle it or let it fail; it is recorded, and raised again where the run enters again. `AskCycle` was never asked.
+
+    Fields: who was asked; ``abandoned``, ``rejected``, ``refused``, ``erased`` or ``late``; the outcome of the asked input,
+    or None; whether a run had taken it, so that some of it may have been done; what is said of it, for people.
+    """
+
+    message = "{target!r} gave no answer, {reason}: {detail}; handle it or let the run fail"
+    target: str
+    reason: str
+    outcome: object = None
+    begun: bool = False
+    detail: str = ""
+
+
+@final
+class AskCycle(Error):
+    """A run asked a runtime that waits for it already, over however many others: each would wait for ever.
+
+    The caller's side: let one of them send in place of asking. Nothing was asked. `AskFailed` is an ask that came to no answer.
+
+    Fields: who was asked, and the runtimes from there on that wait, the last of them for who asked.
+    """
+
+    message = "asking {target!r} closes a circle of waits over {chain}; send in place of asking"
+    target: str
+    chain: tuple[str, ...]
 
 
 @final

@@ -8,6 +8,7 @@ from typing import Any, final
 from attrs import field, frozen
 
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.values import LogicalRuntimeId
 
 from .commit import Change
 from .transaction import Transaction
@@ -44,6 +45,7 @@ class Facet:
         streams: How many streams there are, which `verify` says of their part.
         verify_runtime: What is wrong with its rows of one runtime.
         show: What `show` says of a runtime, by the name it stands under; objects under one name are one object.
+        settle: Called at the end of a commit of a runtime that others wait for (`Transaction.asked`).
         prune: What of it is over at some time, in the order in which it goes.
     """
 
@@ -54,4 +56,5 @@ class Facet:
     streams: Callable[[Statements], int] | None = None
     verify_runtime: Callable[[Statements, Subject], Iterator[Problem]] | None = None
     show: Mapping[str, Callable[[Statements, Subject], Any]] = field(factory=dict[str, Any])
+    settle: Callable[[Transaction, LogicalRuntimeId], None] | None = None
     prune: tuple[Pruning, ...] = ()

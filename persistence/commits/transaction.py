@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar, final
 
 from tenure.persistence.engines.engine import WriteConnection
-from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.model.values import DurabilityClass, LogicalRuntimeId
 from tenure.persistence.seams.limits import Limits
 
 K = TypeVar("K", bound=Hashable)
@@ -60,6 +60,7 @@ class Transaction:
         savepoints: Whether each commit of the group has a savepoint of its own.
         room: By runtime, how many inputs surely still fit into its inbox; kept for the whole group.
         notes: What the handlers of one commit leave for one another.
+        asked: Runtimes of one commit that others wait for.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Transaction:
         "_dirty",
         "_records",
         "all",
+        "asked",
         "durability",
         "group",
         "host",
@@ -111,6 +113,7 @@ class Transaction:
         self.savepoints = savepoints
         self.room: dict[int, int] = {}
         self.notes: dict[str, Any] = {}
+        self.asked: set[LogicalRuntimeId] = set()
         self._records = records
         self._asked: list[Hashable] = []
         self._dirty: dict[Hashable, Callable[[], None]] = {}
@@ -159,3 +162,5 @@ class Transaction:
         self._dirty.clear()
         if self.notes:
             self.notes.clear()
+        if self.asked:
+            self.asked.clear()

@@ -249,6 +249,7 @@ def _prune_run(tx: Transaction, change: Prune, run: int, pruned: Counter[str]) -
     pruned["steps"] += tx.run("pruning.delete_entries", run=run)
     pruned["sends"] += tx.run("pruning.delete_sends", run=run)
     tx.write("pruning.delete_results", run=run)
+    tx.write("pruning.delete_asks", run=run)
     tx.write("pruning.free_nodes", run=run)
     own_state.forget_run(tx, run)
     tx.write("moves.forget_run", run=run)

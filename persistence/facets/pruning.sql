@@ -71,6 +71,9 @@ DELETE FROM entries WHERE run = :run;
 -- name: pruning.delete_sends
 DELETE FROM sends WHERE run = :run;
 
+-- name: pruning.delete_asks
+DELETE FROM asks WHERE run = :run;
+
 -- name: pruning.delete_results
 DELETE FROM results WHERE run = :run;
 

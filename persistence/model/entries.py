@@ -43,6 +43,7 @@ class EntryKind(StrEnum):
     REWRITE = "rewrite"
     FORK = "fork"
     ATTACH = "attach"
+    ASK = "ask"
 
 
 @final

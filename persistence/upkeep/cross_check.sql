@@ -79,6 +79,9 @@ SELECT 'link', l.link FROM links l LEFT JOIN runtimes t ON t.runtime = l.runtime
 UNION ALL
 SELECT 'send', s.send FROM sends s LEFT JOIN runs u ON u.run = s.run WHERE u.run IS NULL
 UNION ALL
+SELECT 'ask', a.ask FROM asks a
+WHERE NOT EXISTS (SELECT 1 FROM runs u WHERE u.run = a.run) OR NOT EXISTS (SELECT 1 FROM runtimes t WHERE t.runtime = a.target)
+UNION ALL
 SELECT 'result', a.result_key FROM results a
 WHERE NOT EXISTS (SELECT 1 FROM runs u WHERE u.run = a.run)
    OR (a.input <> 0 AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.input = a.input AND i.run = a.run))

@@ -8,7 +8,7 @@ from typing import Any, Final, final
 import msgspec
 from attrs import frozen
 
-from tenure.errors import NotFound
+from tenure.errors import Corrupt, NotFound
 from tenure.persistence.commits.rows import (
     NUMBER,
     OPTIONAL_INT,
@@ -30,6 +30,9 @@ from tenure.persistence.model.values import (
 )
 
 from .record import RunEntry, described, entry_of_now
+
+LONGEST_CHAIN: Final = 20
+"""Waits for one another that are followed."""
 
 LETTERS: Final = 1_000
 """How far dead letters are counted, in each of two places."""
@@ -53,7 +56,12 @@ _WHY: Final[Types] = (
 
 
 def explain(
-    statements: Statements, runtime_id: LogicalRuntimeId, now: float, *, no_host: bool = False
+    statements: Statements,
+    runtime_id: LogicalRuntimeId,
+    now: float,
+    *,
+    no_host: bool = False,
+    after: tuple[LogicalRuntimeId, ...] = (),
 ) -> dict[str, Any]:
     """Say why a runtime does not run, in one sentence with the facts behind it, as a JSON object.
 
@@ -62,6 +70,7 @@ def explain(
         runtime_id: Which runtime.
         now: Unix seconds.
         no_host: Whether it is known that no host lives, though one that was killed is still written as the owner.
+        after: Runtimes whose wait led here.
 
     Raises:
         NotFound: There is no such runtime.
@@ -79,6 +88,7 @@ def explain(
     count: int = (statements.one("verification.open_inputs", runtime=key) or (0,))[0]
     kept = holds.of_runtime(statements, runtime_id, kind)
     owned = incarnation is not None and gone_at is None and not no_host
+    waits = "" if not staged else _asks(statements, (*after, runtime_id), now, no_host=no_host)
     # The first that holds keeps it from running, whatever else there is.
     cases: tuple[tuple[bool, str], ...] = (
         (state == RuntimeState.DESTROYED, "it was destroyed, and never comes back"),
@@ -91,6 +101,7 @@ def explain(
         (not owned, "no living host has it"),
         (retry_at is not None and retry_at > now, "its run has failed and waits to be tried again"),
         (staged and wake_at is not None and wake_at > now, f"its run sleeps, at {_place(entry)}"),
+        (bool(waits), waits),
         (staged, _executing(entry, now)),
     )
     return {
@@ -122,6 +133,23 @@ def explain(
 def _hold(hold: dict[str, Any], now: float) -> str:
     note = f", {hold['note']}" if hold["note"] else ""
     return f"the {hold['of']}, for {human(now - hold['since'])}{note}"
+
+
+def _asks(statements: Statements, chain: tuple[LogicalRuntimeId, ...], now: float, *, no_host: bool) -> str:
+    """For whom the run of the last of a chain waits, and what that one does: to the end of the chain."""
+    row = statements.one("asks.waited_for", runtime_id=chain[-1])
+    if row is None:
+        return ""
+    check_row(row, (str, str, NUMBER), "ask", chain[-1])
+    place, other, since = row
+    waits = f"its run waits for the answer of {other}, at {place}, for {human(now - since)}"
+    if other in chain or len(chain) >= LONGEST_CHAIN:
+        return waits
+    try:
+        why = explain(statements, LogicalRuntimeId(other), now, no_host=no_host, after=chain)["because"]
+    except (NotFound, Corrupt) as exc:
+        why = str(exc)
+    return f"{waits}; {other}: {why}"
 
 
 def _letters(count: int) -> str:

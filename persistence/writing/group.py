@@ -129,6 +129,7 @@ class GroupRunner:
         self._handlers: Mapping[type[Change], Handler] = {
             change: handler for facet in facets for change, handler in facet.handlers.items()
         }
+        self._settles = [facet.settle for facet in facets if facet.settle is not None]
         self.host = host
         self._registry = registry
         self.records = Records()
@@ -279,6 +280,8 @@ class GroupRunner:
             connection.savepoint()
         try:
             result = self._apply(tx, commit)
+            if tx.asked:
+                self._settle(tx)
             tx.flush()
         except (DiskFull, UnknownOutcome):
             raise
@@ -296,6 +299,11 @@ class GroupRunner:
         if tx.savepoints:
             connection.release()
         return result
+
+    def _settle(self, tx: Transaction) -> None:
+        for runtime_id in sorted(tx.asked):
+            for settle in self._settles:
+                settle(tx, runtime_id)
 
     def _apply(self, tx: Transaction, commit: Commit) -> CommitResult:
         # The order of checks is law: fence, replay, expected revisions and claims, writes (design §3).

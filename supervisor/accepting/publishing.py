@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, final
+from typing import Final, Protocol, final
+
+import trio
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
+from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import CommitResult
+from tenure.persistence.facets.inbox.batches import InputEnded
 from tenure.persistence.facets.inbox.inputs import AcceptedInput
 from tenure.persistence.facets.inbox.receipts import MintReceipt
+from tenure.persistence.facets.runs.asked import Answer
+from tenure.persistence.facets.runs.asks import Ask
 from tenure.persistence.facets.runs.deadlines import LATE, ExpireMembers
 from tenure.persistence.facets.runs.results import AnswerInput
-from tenure.persistence.facets.runs.runs import ConsumeInput, InputEnded, RejectInput
+from tenure.persistence.facets.runs.runs import ConsumeInput, RejectInput
 from tenure.persistence.facets.runs.sends import Send, Sent
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -30,6 +36,9 @@ from .tickets import (
     Tickets,
     decoded,
 )
+
+ASK_AGAIN_S: Final = 1.0
+"""Seconds after which an ask looks again whose asked input cannot be read."""
 
 
 class Wake(Protocol):
@@ -52,12 +61,15 @@ class Publishing:
         kept: Callable[[LogicalRuntimeId], None],
         log: HostLog,
         distrust: Callable[[LogicalRuntimeId, BaseException], None],
+        stir: Callable[[], None],
     ) -> None:
         """Bind to the tickets, and to who hears the rest.
 
         `wake` lets a runtime look into its inbox; `ended` hears of actors that have ended; `kept` of runtimes that a hold keeps
-        from beginning; `distrust` of mistakes of ours in publishing one.
+        from beginning; `distrust` of mistakes of ours in publishing one;
+        `stir` has the news read, where something is waited for that another host writes.
         """
+        self._stir = stir
         self._tickets = tickets
         self._wake = wake
         self._log = log
@@ -92,6 +104,7 @@ class Publishing:
         """See `Publisher.run_committed`."""
         receipt: RunBoundaryReceipt
         ((_, receipt),) = result.of_kind(MintReceipt)
+        self.asked(result)
         sent: list[tuple[Send, Sent]] = result.of_kind(Send)
         for change, value in sent:
             if value.refused is None:
@@ -116,6 +129,26 @@ class Publishing:
             self._tickets.settle(actor.facts.runtime_id, each.input_id, outcome)
             if rejected:
                 self._log.dead(actor.facts.runtime_id, [each.input_id], AbandonReason.REJECTED, each.error)
+
+    def asked(self, result: CommitResult, /) -> None:
+        """See `Peers.asked`."""
+        asked: list[tuple[Ask, Answer | None]] = result.of_kind(Ask)
+        for change, answer in asked:
+            if answer is None:
+                self._wake(change.target, steered=change.terms.lane is Lane.STEER)
+
+    async def wait_ended(self, runtime_id: LogicalRuntimeId, input_id: InputId, /) -> None:
+        """See `Peers.wait_ended`."""
+        # Issued before it is read: an end that is published in between finds it.
+        ticket = self._tickets.issue(runtime_id, input_id, InputPhase.QUEUED, deduplicated=True)
+        try:
+            if await self._tickets.find_outcome(runtime_id, input_id) is None:
+                self._stir()
+                await ticket.wait_outcome()
+        except (StoreBroken, Closed):
+            raise
+        except Error:
+            await trio.sleep(ASK_AGAIN_S)  # gone, or damaged: the commit that asks for the answer says what
 
     def inputs_consumed(
         self,

@@ -79,6 +79,19 @@ class Boundaries:
         self._boundaries = 0
         self._sent = 0  # how many sends are on disk
 
+    async def land(self, flight: Flight, *last: Change) -> CommitResult:
+        """Land what stands buffered with another entry than a checkpoint, which `last` records."""
+        boundary = RunApplyBoundary.RUN_CHECKPOINT
+        return await self._commit(flight, boundary, self._batch.newcomers(), lambda: [*last], self._on_boundary)
+
+    def pass_by(self, entry: RecordedEntry) -> None:
+        """Replay the boundary of another entry than a checkpoint. Raises `StepMismatch`."""
+        self._replay(entry)
+
+    def fits(self, payload: bytes) -> tuple[tuple[str, str], ...]:
+        """The kinds that take an encoded payload, each with the version of its behaviour."""
+        return self._kinds.fits(payload)
+
     async def checkpoint(self, flight: Flight, *more: Change) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
         """Commit a checkpoint that is asked for, or replay it: its receipt, and what joined at it.
 

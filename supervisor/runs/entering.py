@@ -60,6 +60,7 @@ class Entering:
         read: Errors that the behaviour was given from the record, each with the place of its entry.
         calls: Steps with a call id that are in flight.
         occupancy: What of the run executes, and its slot.
+        asks: How often something was asked of another runtime.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Entering:
         self.read: list[tuple[Exception, str]] = []
         self.calls = 0
         self.occupancy = Occupancy(actor.slot)
+        self.asks = 0
         self._replay_s = replay_s
         self._on_half = on_half
         self._late_calls: dict[str, RecordEntry] = {}
@@ -290,11 +292,12 @@ class Entering:
         """What an entry that is asked for now stands on: it is on disk with the first commit of that entry."""
         return Standing(branch, set(branch.failed), dict(branch.late), dict(self._late_calls), self._late_calls)
 
-    async def write(self, standing: Standing, *changes: Change) -> None:
+    async def write(self, standing: Standing, *changes: Change) -> CommitResult:
         """Commit changes of an entry, and what it stands on."""
         beside = standing.changes(self.runtime_id, self.run_id)
-        await self.commit(lambda: (*changes, *beside))
+        result = await self.commit(lambda: (*changes, *beside))
         standing.landed()
+        return result
 
     async def commit(
         self, decide: Callable[[], Sequence[Change]], on_settled: Callable[[Outcome], None] | None = None
@@ -383,9 +386,9 @@ class Flight:
         )
         return self.record(EntryStatus.CANCELLED, error="cut off after it had begun" if begun else None)
 
-    async def write(self, *changes: Change) -> None:
+    async def write(self, *changes: Change) -> CommitResult:
         """Commit changes of the entry."""
-        await self._entering.write(self.standing, *changes)
+        return await self._entering.write(self.standing, *changes)
 
 
 def is_cut(error: BaseException) -> bool:

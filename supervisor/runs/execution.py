@@ -58,6 +58,7 @@ from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.operators.log import HostLog
 
+from .asking import Peers
 from .attention import NeedsAttention, Unstorable
 from .behaviour import Behaviour, Behaviours, Kinds
 from .entering import Entering, is_cut
@@ -82,7 +83,7 @@ from .steps import Steps
 E = TypeVar("E", bound=BaseException)
 
 
-class Publisher(Protocol):
+class Publisher(Peers, Protocol):
     """Hears how a run ended, when its commit has landed."""
 
     def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
@@ -172,7 +173,7 @@ class Execution:
         on_boundary = partial(self._checkpointed, actor)
         kinds = Kinds(own=behaviour.payload_type, all=self._payload_types)
         with _defects():
-            parts = RunParts(entering, begun, journal, steps, kinds, on_boundary)
+            parts = RunParts(entering, begun, journal, steps, kinds, on_boundary, self._publisher)
             run = Run(parts)
         returned: object = None
         try:

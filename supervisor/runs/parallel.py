@@ -9,6 +9,7 @@ from typing import Any, final
 import trio
 
 from tenure.errors import LimitReached
+from tenure.persistence.facets.runs.asks import GiveUpAsks
 from tenure.persistence.model.codec import (
     decode,
     digest,
@@ -212,10 +213,17 @@ class Parallel:
         ended = flight.record(EntryStatus.SUCCEEDED, result=encode(winner, "result"))
         if end.error is None:
             flight.standing = self._entering.standing_on(branch)
-            await flight.write(ended)
+            await flight.write(ended, *self._give_up_asks(inner, winner))
         else:
             # Its error is the end of this; where the attempt ends with it, all enter again.
             branch.late[flight.place] = ended
+
+    def _give_up_asks(self, inner: Sequence[Branch], winner: int) -> tuple[GiveUpAsks, ...]:
+        entering = self._entering
+        if not entering.asks:
+            return ()
+        lost = tuple([each.path for number, each in enumerate(inner) if number != winner])
+        return (GiveUpAsks(runtime_id=entering.runtime_id, run_id=entering.run_id, branches=lost),)
 
     def _pass_over(self, inner: Sequence[Branch], winner: int) -> None:
         for number, each in enumerate(inner):

@@ -17,6 +17,7 @@ from tenure.persistence.model.values import InputId
 from tenure.persistence.writing.group import Outcome
 
 from .again import GoingOn
+from .asking import Asking, Peers
 from .attention import Unstorable
 from .batch import Batch
 from .behaviour import Kinds
@@ -45,6 +46,7 @@ class RunParts:
         session: Its conversation.
         state: What its runtime keeps.
         batch: Its inputs.
+        asking: What it asks of others.
         steering: What joins it, at its checkpoints.
         verbs: The lifecycle events that it asks for.
         going_on: Whether it goes on in a new run, and with what.
@@ -58,6 +60,7 @@ class RunParts:
         steps: Steps,
         kinds: Kinds,
         on_boundary: Callable[[Outcome], None],
+        peers: Peers,
     ) -> None:
         """Begin; `on_boundary` hears of each checkpoint that has landed."""
         self.begun = begun
@@ -69,6 +72,7 @@ class RunParts:
         self.state = RunState(entering, begun.run, self.check_open)
         self.batch = Batch(begun, kinds.own)
         self._boundaries = Boundaries(entering, journal, self.batch, self.session, kinds, self.state, on_boundary)
+        self.asking = Asking(entering, self._boundaries, begun.run, peers)
         self.steering = Steering(entering, self._boundaries, self.batch)
         self.verbs = OwnVerbs(entering)
         self._ended = False

@@ -11,7 +11,7 @@ import math
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from random import Random
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 from uuid import UUID
 
 import trio
@@ -32,7 +32,7 @@ from .again import Again
 from .parts import RunParts
 from .record import Message
 from .run_input import RunInput
-from .terms import send_terms
+from .terms import check_seconds, send_terms
 from .work import Work
 
 T = TypeVar("T")
@@ -162,6 +162,44 @@ class Run(Work):
         )
         message = Message(check_runtime_id(target), encode(payload, "payload"), terms)
         self._entering.buffers("a message").sent.append(message)
+
+    async def ask(
+        self,
+        target: str,
+        payload: object,
+        kind: str | None = None,
+        *,
+        lane: Lane | str = Lane.QUEUE,
+        correlation_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Any:
+        """Ask another runtime, and wait for the result of what it is asked: what its behaviour returns, or answers.
+
+        The question, the wait, and what was appended, sent, rejected and answered before land in one commit; in a branch the
+        question and the wait alone. The answer comes back with the commit that ends the asked input. Both survive restarts
+        of either side: one question, one answer. What the run asks again where it enters again is answered from its record.
+
+        Args:
+            target: Who is asked; not this runtime itself.
+            payload: A JSON value.
+            kind: Makes a target that is not there, of this kind.
+            lane: ``queue``, or ``steer`` for the run that the target executes, which gives the answer by `answer`.
+            correlation_id: `RunInput.correlation_id` at the target.
+            timeout_s: Longest wait, from the question on, also over restarts. Where it is over, the question is abandoned if no
+                run has taken it; an answer that comes later is not seen.
+
+        Raises:
+            AskFailed: The question was abandoned, rejected, refused or erased, or its answer came too late.
+            AskCycle: The target waits for this runtime already.
+            StepMismatch: The run asked otherwise before. Holds the runtime.
+            InvalidInput: An argument does not fit; or another entry of this branch is in flight.
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        if timeout_s is not None:
+            check_seconds(timeout_s, "timeout_s")
+        terms = send_terms(lane, correlation_id, kind)
+        return await self._parts.asking.ask(check_runtime_id(target), encode(payload, "payload"), terms, timeout_s)
 
     def reject(self, rejected: RunInput, error: str) -> None:
         """Abandon one member of the batch with ``rejected``, and spare the rest. Lands with the next boundary.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
+from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.sends import SendTerms
 from tenure.persistence.model.arguments import check_key, check_value
+from tenure.persistence.model.numbers import is_a, shown
 from tenure.persistence.model.values import Lane
 
 
@@ -16,3 +20,9 @@ def send_terms(lane: Lane | str, correlation_id: str | None, kind: str | None) -
         correlation_id=check_key(correlation_id, "correlation_id"),
         kind=kind,
     )
+
+
+def check_seconds(given: float, field: str) -> None:
+    """Raises `InvalidInput` for what is not a finite number of seconds from 0."""
+    if not (is_a(given, float) or is_a(given, int)) or not (math.isfinite(given) and given >= 0):
+        raise InvalidInput(detail=f"{shown(given)} is not a number of seconds from 0", field=field)

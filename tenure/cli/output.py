@@ -87,6 +87,10 @@ class Output:
             line = f"tenure: {type(error).__name__}: {_visible(' '.join(str(error).split()))}"
         sys.stderr.write(f"{line}\n")
 
+    def document(self, value: object) -> None:
+        """Print one value as JSON, with or without ``--json``."""
+        self._print_json(value)
+
     def _print_json(self, value: object) -> None:
         text = _safe_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
         sys.stdout.write(f"{text}\n")

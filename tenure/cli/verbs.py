@@ -227,6 +227,25 @@ async def accept(output: Output, target: str, runtime: str, payload: str, **term
     return await _accept(output, target, runtime, payload, Lane.QUEUE, **terms)
 
 
+@click.option("--kind", metavar="KIND", help="Make RUNTIME, of this kind, where it is not there yet.")
+@click.option("--key", metavar="TEXT", help="Idempotency key: the same again is taken once, and has the same result.")
+@click.argument("target", type=click.Path())
+@click.argument("runtime")
+@click.argument("payload", metavar="JSON")
+async def ask(
+    output: Output, target: str, runtime: str, payload: str, *, kind: str | None, key: str | None
+) -> int | None:
+    """Put the payload JSON into the inbox of RUNTIME, wait until it has ended, and print its result as JSON."""
+    async with host_of(target) as supervisor:
+        ticket = await supervisor.accept(runtime, _json(payload, "payload"), kind=kind, idempotency_key=key)
+        outcome = await ticket.wait_outcome()
+    if outcome.phase != InputPhase.CONSUMED:
+        output.facts("No answer", {"phase": outcome.phase, "reason": outcome.reason, "error": outcome.error})
+        return REFUSED
+    output.document(outcome.result)
+    return None
+
+
 @click.option("--key", metavar="TEXT", help="Idempotency key: the same again is taken once.")
 @click.option("--answers", metavar="ID", help="What it answers (correlation id).")
 @click.option(

@@ -123,6 +123,9 @@ def test_what_inputs_came_to_is_listed_with_those_that_have_ended(path: Path) ->
             asked = await trio.to_thread.run_sync(lambda: call("accept", path, "alice", '"x"', "--wait", "--json"))
             assert json.loads(asked.stdout)["result"] == {"secret": "result"}
 
+            asked = await trio.to_thread.run_sync(lambda: call("ask", path, "bob", '"x"', "--kind", "kind"))
+            assert json.loads(asked.stdout) == {"secret": "result"}
+
     trio.run(main)
 
     assert answer("inbox", path, "alice") == []

@@ -40,7 +40,7 @@ STORE_WIDE = {
     "Unsupported",
     "WeakDurability",
 }
-MISUSE = {"Closed", "InvalidInput", "RunEnded", "StepFailed", "StepMismatch", "UnknownKind"}
+MISUSE = {"AskCycle", "AskFailed", "Closed", "InvalidInput", "RunEnded", "StepFailed", "StepMismatch", "UnknownKind"}
 
 
 def subclasses(cls: type[Error]) -> list[type[Error]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tenure.errors import Corrupt
 from tenure.persistence.commits.rows import (
@@ -71,6 +71,24 @@ class BatchMember:
     deadline: float | None
     correlation_id: str | None
     payload: bytes
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class InputEnded:
+    """One input has ended before its run, or without one.
+
+    Attributes:
+        input_id: Which input.
+        phase: ``consumed`` or ``abandoned``.
+        error: Why it was rejected, or None.
+        result: What it came to, encoded, or None.
+    """
+
+    input_id: InputId
+    phase: InputPhase
+    error: str | None = None
+    result: bytes | None = field(default=None, repr=False)
 
 
 def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[BatchMember, ...]:

@@ -71,7 +71,7 @@ WHERE run = :run AND finished_at IS NULL AND phase = 'queued';
 SELECT i.input_id, i.kind, i.source, i.idempotency_key, i.attempts, i.phase, i.joined, i.fitted, i.deadline, i.extra, p.payload,
        i.payload_digest
 FROM inputs i LEFT JOIN payloads p ON p.input = i.input
-WHERE i.run = :run ORDER BY i.admission;
+WHERE i.run = :run AND (i.joined IS NULL OR i.joined > 0) ORDER BY i.admission;
 
 -- name: inputs.joined
 -- What joined a run at one checkpoint; a run that waits for years has many others.

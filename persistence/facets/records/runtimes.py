@@ -62,6 +62,7 @@ class RuntimeRecord:
     boundaries: int
     chain: bytes
     record_version: int
+    asked: int = 0
 
 
 def find(statements: Statements, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
@@ -98,6 +99,7 @@ _TYPES: Final[Types] = (
     int,
     bytes,
     int,
+    int,
 )
 
 
@@ -106,6 +108,8 @@ def load(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:
     record = tx.record(RECORD, runtime_id, find)
     if record is None:
         raise NotFound(what="runtime", key=runtime_id)
+    if record.asked:
+        tx.asked.add(runtime_id)
     return record
 
 
@@ -231,7 +235,10 @@ def runtime_id_is_new(tx: Transaction, runtime_id: LogicalRuntimeId) -> bool:
 
 def find_in_hand(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
     """The record that this commit has in hand, or None where there is none."""
-    return tx.record(RECORD, runtime_id, find)
+    record = tx.record(RECORD, runtime_id, find)
+    if record is not None and record.asked:
+        tx.asked.add(runtime_id)
+    return record
 
 
 def check_fence(tx: Transaction, commit: Commit) -> None:

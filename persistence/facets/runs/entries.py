@@ -104,9 +104,14 @@ class RecordEntry(Change):
 
 
 def _record(tx: Transaction, change: RecordEntry) -> None:
-    run = run_records.current(tx, change.runtime_id, change.run_id)
     if change.result is not None:
         _check_size(tx, change.result)
+    write(tx, change)
+
+
+def write(tx: Transaction, change: RecordEntry) -> None:
+    """Record an entry inside the commit of another facet."""
+    run = run_records.current(tx, change.runtime_id, change.run_id)
     if change.version and run.version != change.version:
         run.version = change.version
         run_records.save(tx, run)

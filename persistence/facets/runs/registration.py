@@ -13,7 +13,7 @@ from tenure.persistence.commits.upkept import PAGE, Problem, Subject, failing
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.values import InputId
 
-from . import again, dead_letters, deadlines, entries, restarting, results, runs, sends
+from . import again, asked, asks, dead_letters, deadlines, entries, restarting, results, runs, sends
 
 
 def _entries(statements: Statements, subject: Subject) -> Iterator[Problem]:
@@ -32,6 +32,11 @@ def _results(statements: Statements, subject: Subject) -> Iterator[Problem]:
         yield from failing("result", f"of run {run}", partial(results.of_run, statements, run))
 
 
+def _asks(statements: Statements, subject: Subject) -> Iterator[Problem]:
+    for (run,) in statements.all("runs.of_runtime", runtime=subject.runtime):
+        yield from failing("ask", f"of run {run}", partial(asked.of_run, statements, run))
+
+
 def _walk_refused(statements: Statements, subject: Subject) -> None:
     after = InputId("")
     while page := sends.refused(statements, subject.runtime_id, after, PAGE):
@@ -45,6 +50,7 @@ FACETS: Final[tuple[Facet, ...]] = (
     restarting.FACET,
     evolve(sends.FACET, verify_runtime=_sends),
     evolve(results.FACET, verify_runtime=_results),
+    evolve(asks.FACET, verify_runtime=_asks),
     dead_letters.FACET,
     deadlines.FACET,
 )

@@ -40,7 +40,7 @@ from tenure.persistence.model.values import (
     RunId,
 )
 
-from . import entries
+from . import asked, entries
 
 TAKE_RECORDED: Final = "take_recorded"
 RESTART: Final = "restart"
@@ -84,6 +84,7 @@ def restart(tx: Transaction, record: runtimes.RuntimeRecord, run_id: RunId) -> b
         tx.write("restarting.rebind", run=old.run, into=new.run)
         if not repeats:
             carried = entries.carry(tx, old.run, new.run)
+            asked.carry(tx, old.run, new.run)
         record.run = new.run
     run_records.end(tx, old.run, outcome="restarted")
     runtimes.save_progress(tx, record)
@@ -131,6 +132,7 @@ def forget(tx: Transaction, run: int, which: str, *, repeat_never: bool) -> None
         )
     for place, *_ in gone:
         tx.write("restarting.forget", run=run, place=place)
+        tx.write("asks.forget", run=run, place=place)
     # From the last one on: each moves what stands after it.
     for place in sorted(found, key=lambda place: (parse_place(place) or ("", 0))[1], reverse=True):
         _move_up(tx, run, place)
@@ -150,6 +152,7 @@ def _move_up(tx: Transaction, run: int, gone: str) -> None:
                 after.append((own, place, f"{place_of(branch, own - 1)}{rest}"))
     for _, place, into in sorted(after):
         tx.write("restarting.move", run=run, place=place, into=into)
+        tx.write("asks.move", run=run, place=place, into=into)
 
 
 def _split(tail: str) -> tuple[int, str]:

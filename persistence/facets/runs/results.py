@@ -21,8 +21,6 @@ from tenure.persistence.facets.records import run_records
 from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.values import InputId, InputPhase, LogicalRuntimeId, RunId
 
-from .runs import InputEnded
-
 RECORD: Final = "result"
 
 OF_ALL: Final = 0
@@ -88,14 +86,14 @@ def _store(tx: Transaction, change: StoreResult) -> None:
     _insert(tx, run, OF_ALL, change.result)
 
 
-def _answer(tx: Transaction, change: AnswerInput) -> InputEnded:
+def _answer(tx: Transaction, change: AnswerInput) -> batches.InputEnded:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     row = tx.one("results.member", run=run.run, input_id=change.input_id)
     if row is None or not batches.consume_one(tx, run.run, run.boundaries, change.input_id):
         raise NotFound(what="input of this run", key=change.input_id)
     check_row(row, (int,), "input", change.input_id)
     _insert(tx, run, row[0], change.result)
-    return InputEnded(input_id=change.input_id, phase=InputPhase.CONSUMED, result=change.result)
+    return batches.InputEnded(input_id=change.input_id, phase=InputPhase.CONSUMED, result=change.result)
 
 
 def _insert(tx: Transaction, run: run_records.RunRecord, input_key: int, result: bytes) -> None:

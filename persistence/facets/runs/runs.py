@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from tenure.errors import Corrupt, NotFound
 from tenure.persistence.commits.commit import Change
@@ -39,24 +39,6 @@ from tenure.persistence.model.values import (
 from tenure.persistence.model.versions import UNVERSIONED, Offer
 
 from . import interrupted, restarting
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class InputEnded:
-    """One input has ended before its run, or without one.
-
-    Attributes:
-        input_id: Which input.
-        phase: ``consumed`` or ``abandoned``.
-        error: Why it was rejected, or None.
-        result: What it came to, encoded, or None.
-    """
-
-    input_id: InputId
-    phase: InputPhase
-    error: str | None = None
-    result: bytes | None = field(default=None, repr=False)
 
 
 @final
@@ -107,7 +89,7 @@ class RunBegun:
     base: int | None
     base_count: int
     more: bool
-    abandoned: tuple[InputEnded, ...] = ()
+    abandoned: tuple[batches.InputEnded, ...] = ()
     take_recorded: bool = False
     version: str = ""
 
@@ -122,7 +104,7 @@ class NothingBegun:
         on_hold: Whether a person keeps it from beginning anything.
     """
 
-    abandoned: tuple[InputEnded, ...] = ()
+    abandoned: tuple[batches.InputEnded, ...] = ()
     on_hold: bool = False
 
 
@@ -139,7 +121,7 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
         again = not restarting.wanted(tx, record.run or 0) or restarting.restart(tx, record, change.run_id)
         if record.run is not None:
             return _enter_again(tx, record.runtime, record.run, again=again, version=offer.version)
-    abandoned: list[InputEnded] = []
+    abandoned: list[batches.InputEnded] = []
     while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
         session = sessions.own(tx, record)
         base, base_count = (None, 0) if session is None else (session.head, session.message_count)
@@ -149,7 +131,9 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
         except Corrupt as exc:
             # Out of the way, so that it starves nobody; after its last attempt it is a dead letter. The loop ends there.
             given_up = batches.readmit(tx, record.runtime, run.run, str(exc))
-            abandoned += [InputEnded(input_id=each, phase=InputPhase.ABANDONED, error=str(exc)) for each in given_up]
+            abandoned += [
+                batches.InputEnded(input_id=each, phase=InputPhase.ABANDONED, error=str(exc)) for each in given_up
+            ]
             run_records.delete(tx, run)
             continue
         record.run = run.run
@@ -185,7 +169,7 @@ def _begun(
     again: bool,
     more: bool,
     version: str,
-    abandoned: tuple[InputEnded, ...] = (),
+    abandoned: tuple[batches.InputEnded, ...] = (),
 ) -> RunBegun:
     return RunBegun(
         run=run.run,
@@ -299,11 +283,11 @@ class RejectInput(Change):
     error: str
 
 
-def _reject(tx: Transaction, change: RejectInput) -> InputEnded:
+def _reject(tx: Transaction, change: RejectInput) -> batches.InputEnded:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     if not batches.reject(tx, run.run, change.input_id, change.error):
         raise NotFound(what="input of this run", key=change.input_id)
-    return InputEnded(input_id=change.input_id, phase=InputPhase.ABANDONED, error=change.error)
+    return batches.InputEnded(input_id=change.input_id, phase=InputPhase.ABANDONED, error=change.error)
 
 
 @final
@@ -316,11 +300,11 @@ class ConsumeInput(Change):
     input_id: InputId
 
 
-def _consume(tx: Transaction, change: ConsumeInput) -> InputEnded:
+def _consume(tx: Transaction, change: ConsumeInput) -> batches.InputEnded:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     if not batches.consume_one(tx, run.run, run.boundaries, change.input_id):
         raise NotFound(what="input of this run", key=change.input_id)
-    return InputEnded(input_id=change.input_id, phase=InputPhase.CONSUMED)
+    return batches.InputEnded(input_id=change.input_id, phase=InputPhase.CONSUMED)
 
 
 @final

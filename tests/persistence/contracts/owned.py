@@ -21,6 +21,7 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.runs import (
     again,
+    asks,
     dead_letters,
     entries,
     results,
@@ -170,6 +171,37 @@ class Owner:
             result=result,
         )
 
+    def asked(self, run: str, name: str, place: str, target: str | None = None) -> Change:
+        return asks.Ask(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            target=LogicalRuntimeId(target or self.named("oracle")),
+            input_id=InputId(self.named(name)),
+            response_id=InputId(self.named(f"answer to {name}")),
+            payload=b'"question"',
+            payload_digest=digest(b'"question"'),
+            terms=sends.SendTerms(correlation_id=name, kind=None if target else KIND),
+            session_id=SessionId(f"of {self.named('oracle')}"),
+            entry=self._asking(run, place, entries.EntryStatus.DISPATCHED),
+        )
+
+    def gave_up(self, run: str, place: str) -> Change:
+        entry = self._asking(run, place, entries.EntryStatus.SUCCEEDED)
+        return asks.EndAsk(runtime_id=self.runtime_id, run_id=RunId(self.named(run)), entry=entry, late=True)
+
+    def _asking(self, run: str, place: str, status: entries.EntryStatus) -> entries.RecordEntry:
+        return entries.RecordEntry(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            place=place,
+            kind=entries.EntryKind.ASK,
+            name="peer",
+            arguments_digest=digest(b"[]"),
+            version="1",
+            status=status,
+            started_at=1.0,
+        )
+
     def keep(self, run: str, **values: bytes | None) -> Change:
         return own_state.WriteOwnState(
             runtime_id=self.runtime_id, run_id=RunId(self.named(run)), values=tuple(values.items())
@@ -256,6 +288,9 @@ class Owner:
             self.receipt("run"),
             self.entry("run", EntryKind.CHECKPOINT, "checkpoint", entries.EntryStatus.SUCCEEDED, None, "main/2"),
         )
+        await self.write(self.asked("run", "in time", "main/4"))
+        await self.write(self.asked("run", "too late", "main/5"))
+        await self.write(self.gave_up("run", "main/5"))
         await self.step("run", "paid", entries.EntryStatus.DISPATCHED, place="main/3")
         await self.accept("steering", lane=Lane.STEER)
 

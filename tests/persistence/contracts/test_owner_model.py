@@ -158,7 +158,7 @@ def plain(answer: Any) -> Any:
             told = answer.run_id, answer.again, answer.attempts, batch, answer.base_count, answer.more
         case runs.NothingBegun():
             told = None
-        case runs.InputEnded():
+        case batches.InputEnded():
             told = answer.input_id, answer.phase
         case LifecycleWritten():
             told = answer.generation, answer.abandoned

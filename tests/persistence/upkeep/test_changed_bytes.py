@@ -58,6 +58,7 @@ NOT_FOUND: dict[str, str] = {
             "own_values.own_value",
             "own_writes.own_write",
             "receipts.receipt",
+            "asks.ask",
             "requests.request",
             "results.result_key",
             "sends.send",
@@ -72,6 +73,8 @@ NOT_FOUND: dict[str, str] = {
     **dict.fromkeys(
         [
             "anchors.pruned_at",
+            "asks.asked_at",
+            "asks.ended_at",
             "execution_snapshots.saved_at",
             "facts.stored_at",
             "inputs.finished_at",
@@ -111,6 +114,7 @@ NOT_FOUND: dict[str, str] = {
             "runs.attempts",
             "runs.outcome",
             "entries.attempt",
+            "runtimes.asked",
             "runtimes.crashes",
             "runtimes.epoch",
             "runtimes.failures",
@@ -179,6 +183,8 @@ NOT_FOUND: dict[str, str] = {
     "runtimes.run": "a run of the same runtime that has not ended",
     "runtimes.runtime_id": "of a runtime that has no receipt, no input and no binding",
     "sessions.session_id": "of a conversation that has neither rewrites nor meta",
+    "asks.place": "as entries.place",
+    "asks.run": "as entries.run",
     "entries.place": "where in its run it stands; a restart carries entries over, so that it is not in the seal",
     "entries.run": "a run that is there; a restart carries entries over, so that it is not in the seal",
     "store.last_fence_token": "a higher one skips tokens; one below a token that is given out is found",

@@ -45,6 +45,8 @@ CREATE TABLE runtimes (
     failures TEXT NOT NULL,
     boundaries INTEGER NOT NULL,
     chain BLOB NOT NULL,
+    -- How many runs wait for an input of it.
+    asked INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL,
     updated_at REAL NOT NULL
 );
@@ -347,6 +349,29 @@ CREATE TABLE results (
     result BLOB NOT NULL
 );
 CREATE UNIQUE INDEX results_of_run ON results (run, boundary, input);
+
+-- Asks: which run waits for what an input of another runtime comes to.
+
+CREATE TABLE asks (
+    ask INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    place TEXT NOT NULL,
+    target INTEGER NOT NULL,
+    input INTEGER NOT NULL,
+    response_id TEXT NOT NULL,
+    correlation_id TEXT,
+    status TEXT,
+    phase TEXT,
+    reason TEXT,
+    error TEXT,
+    begun INTEGER,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    asked_at REAL NOT NULL,
+    ended_at REAL
+);
+CREATE UNIQUE INDEX asks_of_run ON asks (run, place);
+CREATE INDEX asks_open ON asks (target) WHERE ended_at IS NULL;
 
 -- Receipts: links of a chain that are no receipt.
 
