@@ -41,13 +41,17 @@ from .handles import (
     Ticket as Ticket,
 )
 from .hosting import open_supervisor as open_supervisor
+from .lifespan import lifespan as lifespan
 from .steps import on_loop as on_loop
+from .store import Store as Store
 
 __all__ = [
     "ForeignRuntime",
     "Runtime",
+    "Store",
     "Supervisor",
     "Ticket",
+    "lifespan",
     "on_loop",
     "open_supervisor",
 ]

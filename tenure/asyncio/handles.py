@@ -34,6 +34,7 @@ from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 from .facets import Journal, Queue, Sessions, State
 from .portal import Portal
 from .steps import on_loop
+from .store import Store
 
 T = TypeVar("T")
 
@@ -238,6 +239,7 @@ class Supervisor:
         """Bind the supervisor to the way to it."""
         self._portal = portal
         self._supervisor = supervisor
+        self.store = Store(portal, supervisor.store)
         self.journal = Journal(portal, supervisor.store.journal)
         self.state = State(portal, supervisor.store.state)
         self.queue = Queue(portal, supervisor.store.queue)

@@ -55,6 +55,54 @@ async def until(true: Callable[[], bool]) -> None:
 # --- Verbs
 
 
+@pytest.mark.parametrize(
+    ("name", "here_alone"),
+    [("Supervisor", "in_trio"), ("Runtime", ""), ("ForeignRuntime", ""), ("Ticket", ""), ("Store", "")],
+)
+def test_the_front_has_every_verb_of_the_trio_one_with_the_same_arguments(name: str, here_alone: str) -> None:
+    twin, front = getattr(tenure, name), getattr(tenure.asyncio, name)
+    facets = {"attachments", "credentials", "journal", "operations", "queue", "runtimes", "sessions", "state"}
+    inside = {"commit", "read", "read_connection", "shutdown"} if name == "Store" else set[str]()  # of the trio thread
+
+    def verbs(kind: type) -> dict[str, Any]:
+        return {each: getattr(kind, each) for each in dir(kind) if not each.startswith("_")}
+
+    there, here = verbs(twin), verbs(front)
+    assert there.keys() - inside - facets <= here.keys()
+    assert {*here_alone.split()} <= here.keys()
+    for verb in there.keys() & here.keys():
+        if callable(there[verb]):
+            wanted, given = (inspect.signature(each[verb]).parameters for each in (there, here))
+            assert [*wanted] == [*given], verb
+            assert [each.default for each in wanted.values()] == [each.default for each in given.values()], verb
+
+
+def test_the_store_answers_through_the_front(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as supervisor:
+            store = supervisor.store
+            await (await supervisor.accept("alice", 1, kind="note")).wait_outcome()
+            await store.health_check()
+            assert (store.name, store.shared, store.durability_tier, store.broken) == ("sqlite", True, "durable", None)
+            assert await store.verdict(store.incarnation, 1) is True
+            assert (await store.prune(0)).inputs == 1
+            assert (await store.statistics()).commits > 0
+            waiting = asyncio.create_task(store.wait_broken())
+
+            async def pull(inner: tenure.Supervisor) -> None:
+                await trio.lowlevel.checkpoint()
+                ground_of(inner.store).stop_in_doubt("pulled")
+
+            await supervisor.in_trio(pull)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                assert "pulled" in (await waiting).detail
+
+    with pytest.raises(StoreBroken):
+        run(main)
+
+
 def test_the_verbs_are_awaited_from_asyncio(tmp_path: Path) -> None:
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as supervisor:

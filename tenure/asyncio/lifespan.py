@@ -1,0 +1,76 @@
+"""The lifespan of a web application: it begins with a supervisor, and a supervisor that fails ends the server with it.
+
+A server goes on serving when the lifespan of its application fails behind the start: every request would get an error for
+ever, and whoever watches the process would see nothing. So the server is asked to end, by the signal with which its operator
+would do it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+
+from tenure.errors import Error
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.limits import Limits
+from tenure.supervisor import opening
+from tenure.supervisor.runs.behaviour import Given
+
+from .handles import Supervisor
+from .hosting import open_supervisor
+
+Lifespan = Callable[[object], AbstractAsyncContextManager[dict[str, Supervisor]]]
+"""What Starlette, FastAPI and their like take as `lifespan`; they put what it gives into ``request.state``."""
+
+
+def lifespan(
+    target: str | os.PathLike[str],
+    *,
+    behaviours: Mapping[str, Given],
+    version: str = "",
+    durability: DurabilityClass | str | None = None,
+    limits: Limits | None = None,
+    drain_s: float = opening.DRAIN_S,
+) -> Lifespan:
+    """The lifespan of an application, around `open_supervisor`.
+
+        app = Starlette(routes=..., lifespan=tenure.asyncio.lifespan("agents.db", behaviours={"chat": chat}))
+
+    Requests find the supervisor as ``request.state.supervisor``. A store that stops, or a supervisor that fails, while the
+    application serves, sends SIGTERM to this process: the server finishes what it has and ends, uvicorn by that signal and so
+    not with exit code 0. What `open_supervisor` raises at the start leaves as it is, and the server does not start.
+
+    Args:
+        target: See `open_supervisor`.
+        behaviours: See `open_supervisor`; empty for a web process beside workers, which accepts with ``kind=``.
+        version: See `open_supervisor`.
+        durability: See `open_supervisor`.
+        limits: See `open_supervisor`.
+        drain_s: See `open_supervisor`.
+    """
+    opened = partial(
+        open_supervisor,
+        target,
+        behaviours=behaviours,
+        version=version,
+        durability=durability,
+        limits=limits,
+        drain_s=drain_s,
+    )
+
+    @asynccontextmanager
+    async def hosted(_application: object) -> AsyncGenerator[dict[str, Supervisor]]:
+        serves = False
+        try:
+            async with opened() as supervisor:
+                serves = True
+                yield {"supervisor": supervisor}
+        except Error:
+            if serves:
+                os.kill(os.getpid(), signal.SIGTERM)
+            raise
+
+    return hosted

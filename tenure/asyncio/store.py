@@ -1,0 +1,83 @@
+"""The store of a supervisor from asyncio: what its trio twin says of itself, and what it does as a whole."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import final
+
+from tenure.errors import StoreBroken
+from tenure.persistence.facets.pruning import Pruned
+from tenure.persistence.model.values import DurabilityTier
+from tenure.persistence.store import Store as TrioStore
+from tenure.persistence.writing.writer import WriterStatistics
+
+from .portal import Portal
+
+
+@final
+class Store:
+    """See `tenure.Store`. Its facets stand on the supervisor: `Supervisor.sessions`, `queue`, `journal`, `state`."""
+
+    def __init__(self, portal: Portal, store: TrioStore) -> None:
+        """Made by `open_supervisor`."""
+        self._portal = portal
+        self._store = store
+
+    @property
+    def name(self) -> str:
+        """Names the engine."""
+        return self._store.name
+
+    @property
+    def requires_network(self) -> bool:
+        """Whether it needs one."""
+        return self._store.requires_network
+
+    @property
+    def supports_air_gapped(self) -> bool:
+        """Whether it works without one."""
+        return self._store.supports_air_gapped
+
+    @property
+    def incarnation(self) -> str:
+        """This host, as its groups name it."""
+        return self._store.incarnation
+
+    @property
+    def shared(self) -> bool:
+        """Whether other hosts may have it open."""
+        return self._store.shared
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """Whether what is acknowledged is there again in another process."""
+        return self._store.durability_tier
+
+    @property
+    def broken(self) -> StoreBroken | None:
+        """Why it has stopped, or None."""
+        return self._store.broken
+
+    async def wait_broken(self) -> StoreBroken:
+        """See `tenure.Store.wait_broken`."""
+        return await self._portal.call(self._store.wait_broken)
+
+    async def health_check(self) -> None:
+        """See `tenure.Store.health_check`. Also raises `Closed` where the supervisor was closed."""
+        await self._portal.call(self._store.health_check)
+
+    async def verdict(self, incarnation: str, group: int) -> bool:
+        """See `tenure.Store.verdict`."""
+        return await self._portal.call(self._store.verdict, incarnation, group)
+
+    async def prune(self, older_than_s: float, *, dead_letters: bool = False) -> Pruned:
+        """See `tenure.Store.prune`."""
+        return await self._portal.call(partial(self._store.prune, older_than_s, dead_letters=dead_letters))
+
+    async def statistics(self) -> WriterStatistics:
+        """See `tenure.Store.statistics`."""
+
+        async def statistics() -> WriterStatistics:
+            return self._store.statistics()
+
+        return await self._portal.call(statistics)
