@@ -106,7 +106,7 @@ def shop(seed: int) -> Simulation:
     return Simulation(behaviours=behaviours(world), workload=workload, check=check, hours=0.5)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_shop_lives_through_whatever_a_seed_brings(seed: int) -> None:
     shop(seed).run(seed)
 
@@ -156,6 +156,6 @@ async def reopen(machine: Machine, history: History) -> None:
 
 
 def test_no_crash_of_the_scene_costs_a_customer_anything() -> None:
-    report = PowerCut(scenario=open_scene, check=reopen, budget=100).run()
+    report = PowerCut(scenario=open_scene, check=reopen, budget=60).run()
 
-    assert report.images == 100
+    assert report.images == 60

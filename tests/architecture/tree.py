@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import attrs
@@ -49,8 +50,13 @@ def module_name(path: Path) -> str:
     return ".".join(("tenure", *parts) if parts[0] in FLOORS else parts)
 
 
-def imports(path: Path, text: str) -> Iterator[Import]:
+@cache
+def imports(path: Path, text: str) -> tuple[Import, ...]:
     """Every import of a file, wherever it stands, also in functions and under TYPE_CHECKING."""
+    return tuple(_imports(path, text))
+
+
+def _imports(path: Path, text: str) -> Iterator[Import]:
     # Single-dot imports are resolved from the package that the file stands in.
     package = module_name(path.parent / "__init__.py").split(".")
     for node in ast.walk(ast.parse(text)):

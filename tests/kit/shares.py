@@ -29,3 +29,8 @@ def share(cases: Iterable[Case], one_in: int, turn: int = TURN) -> list[Case]:
     if WHOLE or not every:
         return every
     return [every[place] for place in range(turn % min(one_in, len(every)), len(every), one_in)]
+
+
+def examples(whole: int) -> int:
+    """How many examples Hypothesis makes of a property whose whole are so many; it draws others in each run."""
+    return whole if WHOLE else max(whole // 4, 5)

@@ -21,6 +21,7 @@ from tests.kit.hosting import (
     peek,
 )
 from tests.kit.processes import running
+from tests.kit.shares import share
 
 pytestmark = pytest.mark.process
 
@@ -46,7 +47,7 @@ def accept_until_killed(database: Path, enough: int) -> list[int]:
         return acknowledged + [int(line) for line in child.stdout if line.endswith("\n")]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", share(range(6), 6))
 async def test_every_input_that_was_acknowledged_before_a_kill_is_there_after_it(database: Path, seed: int) -> None:
     acknowledged = accept_until_killed(database, random.Random(seed).randrange(20, 200))
     async with tenure.open_supervisor(database, behaviours={"kind": echo}) as supervisor:

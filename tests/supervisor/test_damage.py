@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,12 @@ from tests.kit.hosting import (
     LONGEST_S,
     virtual_seams,
 )
+from tests.kit.shares import share
 from tests.persistence.contracts.damage import (
     SCHEMA,
     every_junk,
-    junk,
     outcome,
+    spoilt,
 )
 from tests.persistence.contracts.owned import (
     KIND,
@@ -93,7 +94,7 @@ def write(path: Path, sql: str, *parameters: Any) -> None:
         connection.close()
 
 
-def damaged(template: Path, tmp_path: Path, table: str, column: str, spoilt: tuple[str, Any]) -> Path:
+def damaged(template: Path, tmp_path: Path, table: str, column: str, junk: Sequence[Any]) -> Path:
     copy = tmp_path / "agents.db"
     for old in tmp_path.glob("agents.db*"):
         old.unlink()
@@ -103,7 +104,7 @@ def damaged(template: Path, tmp_path: Path, table: str, column: str, spoilt: tup
         name = "alice" if table in TABLES else "alice''s contract"
         alice = f"(SELECT runtime FROM runtimes WHERE runtime_id = '{name}')"
         where = OF_ONE[table].format(alice=alice).replace("talk-alice", "talk-alice''s contract")
-    write(copy, f"UPDATE {table} SET {column} = {spoilt[0]} WHERE {where}", spoilt[1])
+    write(copy, f"UPDATE {table} SET {column} = {junk[0]} WHERE {where}", junk[1])
     return copy
 
 
@@ -159,34 +160,31 @@ async def typed(supervisor: tenure.Supervisor) -> list[Any]:
 async def test_a_damaged_row_blocks_its_runtime_and_no_other(
     template: Path, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
 ) -> None:
-    source = random.Random(table)
-    for column in SCHEMA[table]:
-        for _ in range(ROUNDS):
-            spoilt = junk(source)
-            path = damaged(template, tmp_path, table, column, spoilt)
-            async with unsynced(path) as supervisor:
-                bob = await supervisor.spawn("bob", KIND)
-                done = await (await bob.accept({"text": "new"})).wait_outcome()
-                assert done.phase == "consumed", (table, column, spoilt, done)
-                await trio.sleep(300)  # whatever is tried again
-                wrong = await typed(supervisor)
-                assert not wrong, (table, column, spoilt, wrong)
-                assert (await (await bob.accept({"text": "more"})).wait_outcome()).phase == "consumed"
+    for column, *junk in share(spoilt(table, random.Random(table), ROUNDS), 7):
+        path = damaged(template, tmp_path, table, column, junk)
+        async with unsynced(path) as supervisor:
+            bob = await supervisor.spawn("bob", KIND)
+            done = await (await bob.accept({"text": "new"})).wait_outcome()
+            assert done.phase == "consumed", (table, column, junk, done)
+            await trio.sleep(300)  # whatever is tried again
+            wrong = await typed(supervisor)
+            assert not wrong, (table, column, junk, wrong)
+            assert (await (await bob.accept({"text": "more"})).wait_outcome()).phase == "consumed"
 
 
 @pytest.mark.parametrize("table", ["store", "hosts", "oauth_flow"])
 async def test_a_damaged_row_of_the_store_is_one_typed_error(
     template: Path, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
 ) -> None:
-    for column in SCHEMA[table]:
-        for spoilt in every_junk(random.Random(column)):
-            path = damaged(template, tmp_path, table, column, spoilt)
-            try:
-                async with unsynced(path) as supervisor:
-                    bob = await supervisor.spawn("bob", KIND)
-                    done = await (await bob.accept({"text": "new"})).wait_outcome()
-                    assert done.phase == "consumed", (table, column, spoilt)
-            except Corrupt:
-                continue
-            except Error as exc:
-                raise AssertionError((table, column, spoilt)) from exc
+    every = [(column, *junk) for column in SCHEMA[table] for junk in every_junk(random.Random(column))]
+    for column, *junk in share(every, 8):
+        path = damaged(template, tmp_path, table, column, junk)
+        try:
+            async with unsynced(path) as supervisor:
+                bob = await supervisor.spawn("bob", KIND)
+                done = await (await bob.accept({"text": "new"})).wait_outcome()
+                assert done.phase == "consumed", (table, column, junk)
+        except Corrupt:
+            continue
+        except Error as exc:
+            raise AssertionError((table, column, junk)) from exc

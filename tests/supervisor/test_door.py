@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
-import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,9 +18,8 @@ import tenure
 import tenure.asyncio
 from tenure.errors import Error, Internal, StoreBroken
 from tests.kit.hostile import variations, verbs_of
+from tests.kit.shares import share
 
-WHOLE = os.environ.get("TENURE_DOOR") == "whole"
-SHARE = 60
 GRAVE = (Internal, StoreBroken)
 
 TERMS: dict[str, Any] = {
@@ -80,8 +77,7 @@ async def wrong_answer(call: Callable[[], Any]) -> str | None:
 def calls_of(verb: str, supervisor: Any, runtime: Any) -> list[tuple[str, Callable[[], Any]]]:
     """Hostile calls of a verb, each under a name that says what is changed in it."""
     whose, name = verb.split(".")
-    every = list(variations(CALLS[verb]))
-    taken = every if WHOLE else random.Random(verb).sample(every, min(SHARE, len(every)))
+    taken = share(variations(CALLS[verb]), 6)
     called = getattr({"supervisor": supervisor, "runtime": runtime}[whose], name)
     return [(said, partial(called, **arguments)) for said, arguments in taken]
 

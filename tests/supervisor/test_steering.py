@@ -200,7 +200,7 @@ async def test_what_was_handed_out_before_a_restart_is_consumed_and_what_was_not
             seen.append([entry.payload for entry in await run.wait_steered()])
             await run.sleep(10.0)
             await run.checkpoint()
-            await run.sleep(1_000.0)
+            await run.sleep(60.0)
 
     async def body(supervisor: tenure.Supervisor) -> None:
         runtime = await started(supervisor)

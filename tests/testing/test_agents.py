@@ -14,14 +14,16 @@ from tenure.errors import CannotOpen, DiskFull, StoreBroken
 from tenure.supervisor.runs.run import Run
 from tenure.testing import FaultKind, FaultSweep, PowerCut, PowerCutFailure
 from tenure.testing.power_cut_fixture import PowerCutFixture
+from tests.kit.shares import share
 
 
 def test_a_host_that_lost_its_power_brings_every_task_to_the_end_it_would_have_had(power_cut: PowerCutFixture) -> None:
-    power_cut(Agents(), AgentsCheck(), images=120)
+    power_cut(Agents(), AgentsCheck(), images=50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "kind", [FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.SHORT_WRITE, FaultKind.SYNC_TORN]
+    "kind", share([FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.SHORT_WRITE, FaultKind.SYNC_TORN], 3)
 )
 def test_a_host_whose_disk_failed_brings_every_task_to_its_end_afterwards(kind: FaultKind) -> None:
     sweep = FaultSweep(

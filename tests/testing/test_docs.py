@@ -24,7 +24,7 @@ def test_the_example_of_the_page_finds_every_greeting(tmp_path: Path) -> None:
     plugins = ["-p", "pytest_tenure", "-p", "no:cacheprovider"]
 
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *plugins, "--power-cut-images=60", "test_greeting.py"],
+        [sys.executable, "-m", "pytest", *plugins, "--power-cut-images=30", "test_greeting.py"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
         capture_output=True,
@@ -34,7 +34,7 @@ def test_the_example_of_the_page_finds_every_greeting(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stdout
-    assert "test_no_greeting_is_lost: 60 images" in done.stdout
+    assert "test_no_greeting_is_lost: 30 images" in done.stdout
 
 
 def test_the_example_of_the_page_has_ten_lines() -> None:

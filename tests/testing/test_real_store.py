@@ -4,6 +4,7 @@
 # The bugs are sown where the store does it right.
 from __future__ import annotations
 
+import itertools
 import re
 from contextlib import suppress
 from itertools import count
@@ -51,6 +52,7 @@ from tenure.testing import (
 from tenure.testing.drive.faults import FaultInjector
 from tenure.testing.drive.memory_seams import MemoryFiles
 from tenure.testing.power_cut_fixture import PowerCutFixture
+from tests.kit.shares import share
 
 
 def cut(images: int = 400) -> PowerCutReport:
@@ -84,7 +86,7 @@ def _nothing(_self: object) -> None:
 
 
 def test_disk_loses_nothing_that_it_acknowledged_and_leaves_nothing_half(power_cut: PowerCutFixture) -> None:
-    power_cut(EveryCommit(), store_check(), images=600)
+    power_cut(EveryCommit(), store_check(), images=150)
 
 
 def test_the_scenario_commits_every_kind_of_change_that_exists() -> None:
@@ -102,8 +104,8 @@ def test_every_facet_says_what_must_hold_after_a_power_cut() -> None:
     assert sorted(proof.name for proof in PROOFS) == sorted(facet.name for facet in FACETS)
 
 
-@pytest.mark.parametrize("times", [1, 10_000])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "times"), share(itertools.product(KINDS, [1, 10_000]), 5))
 def test_after_an_io_error_every_acknowledgement_holds_and_every_doubt_has_a_verdict(
     kind: FaultKind, times: int
 ) -> None:
@@ -136,7 +138,8 @@ def test_no_file_is_ever_given_the_name_of_another_but_an_attachment_that_of_its
         assert re.fullmatch("[0-9a-f]{64}", target.name)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", share(KINDS, 4))
 def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind: FaultKind) -> None:
     many = kind in {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
     report = FaultSweep(
@@ -164,10 +167,10 @@ def test_os_loses_nothing_when_only_processes_are_killed() -> None:
         if machine.start.boot == 1:  # no power cut yet
             await everything(machine, history)
 
-    PowerCut(scenario=EveryCommit(days=3, durability=DurabilityClass.OS), check=check, budget=400).run()
+    PowerCut(scenario=EveryCommit(days=3, durability=DurabilityClass.OS), check=check, budget=100).run()
 
 
-@pytest.mark.parametrize("nth", range(1, 6))
+@pytest.mark.parametrize("nth", share(range(1, 6), 3))
 def test_a_power_cut_behind_a_folder_that_could_not_be_synced_loses_nothing(nth: int) -> None:
     # SQLite ignores what came of its own sync of the folder: the name of the log may not be on disk.
     async def scenario(machine: Machine, witness: Witness) -> None:

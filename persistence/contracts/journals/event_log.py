@@ -186,8 +186,7 @@ class EventLog(Generic[S]):
         """Fold the state from the snapshot and the events behind it; begin a stream that is not there."""
         while True:
             found = await self._store.read(self._find)
-            # Its own copy: a fold may change it in place, and it is begun with again where another has begun the stream.
-            self.state, self.stored, self._snapshot_at = copy.deepcopy(self._terms.initial), 0, 0
+            self.state, self.stored, self._snapshot_at = self._initial(), 0, 0
             self._pending, self._facts = [], {}
             if found.snapshot is not None and found.snapshot.cursor <= (found.head or 0):
                 self.state = self._terms.decode(found.snapshot.snapshot)
@@ -255,6 +254,13 @@ class EventLog(Generic[S]):
         self.state = state
         self._pending += encoded
         self._facts |= found
+
+    def _initial(self) -> S:
+        """A copy of it: a fold may change it in place, and it is begun with again where another has begun the stream."""
+        try:
+            return copy.deepcopy(self._terms.initial)
+        except Exception as exc:  # the caller's own object, in the caller's task
+            raise InvalidInput(detail="it cannot be copied", field="initial") from exc
 
     async def _values(self, events: Sequence[tuple[int, EncodedEvent, float]]) -> dict[str, Any]:
         keys = {key for _, event, _ in events for _, key, _ in event.references}

@@ -59,6 +59,11 @@ def junk(source: random.Random) -> tuple[str, Any]:
     )
 
 
+def spoilt(table: str, source: random.Random, rounds: int) -> list[tuple[str, str, Any]]:
+    """So many values of junk for each column of a table: the column, an SQL expression and its parameter."""
+    return [(column, *junk(source)) for column in SCHEMA[table] for _ in range(rounds)]
+
+
 def every_junk(source: random.Random) -> list[tuple[str, Any]]:
     """One of each sort, for a column of a table that the whole store hangs on."""
     return [

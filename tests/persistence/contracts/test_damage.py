@@ -27,6 +27,7 @@ from tenure.persistence.model.operations import (
     OperationKind,
 )
 from tenure.persistence.upkeep.verify import verify_runtime
+from tests.kit.shares import share
 from tests.persistence.contracts.builders import (
     consumed,
     delta,
@@ -42,10 +43,10 @@ from tests.persistence.contracts.damage import (
     damage,
     every_junk,
     execute,
-    junk,
     outcome,
     restore,
     save,
+    spoilt,
 )
 
 ROUNDS = 2
@@ -138,12 +139,10 @@ async def test_damage_is_a_typed_error_and_blocks_one_runtime_alone(tmp_path: Pa
         where = TABLES[table].format(alice=alice)
         assert await execute(store, f"SELECT 1 FROM {table} WHERE {where}"), "nothing would be damaged"
         saved = await save(store)
-        for column in SCHEMA[table]:
-            for _ in range(ROUNDS):
-                expression, value = junk(source)
-                await damage(store, table, column, where, expression, value)
-                await _expect_typed_errors(store, f"{table}.{column} = {expression} {value!r}")
-                await restore(store, saved)
+        for column, expression, value in share(spoilt(table, source, ROUNDS), 4):
+            await damage(store, table, column, where, expression, value)
+            await _expect_typed_errors(store, f"{table}.{column} = {expression} {value!r}")
+            await restore(store, saved)
 
 
 async def _stored(store: Store) -> bytes:

@@ -51,6 +51,7 @@ from tenure.persistence.writing.host_row import other_hosts
 from tenure.supervisor.accepting.tickets import stored_outcome
 from tenure.supervisor.operators.unowned import unfinished
 from tenure.supervisor.runs.journal import load_journal
+from tests.kit.shares import share
 from tests.persistence.contracts.damage import (
     SCHEMA,
     Calls,
@@ -58,10 +59,10 @@ from tests.persistence.contracts.damage import (
     damage,
     every_junk,
     execute,
-    junk,
     outcome,
     restore,
     save,
+    spoilt,
 )
 from tests.persistence.contracts.owned import (
     Owner,
@@ -292,14 +293,12 @@ async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(
         (key,) = (await execute(store, "SELECT runtime FROM runtimes WHERE runtime_id = 'alice'"))[0]
         where = TABLES[table].format(alice=key)
         assert await execute(store, f"SELECT 1 FROM {table} WHERE {where}"), "nothing would be damaged"
-        for column in SCHEMA[table]:
-            for _ in range(ROUNDS[kind]):
-                expression, value = junk(source)
-                await damage(store, table, column, where, expression, value)
-                wrong = {"alice": await untyped_errors(alice, "bob"), "bob": await failures(bob, "alice")}
-                assert not any(wrong.values()), (f"{table}.{column} = {expression} {value!r}", wrong)
-                assert store.broken is None
-                await restore(store, saved)
+        for column, expression, value in share(spoilt(table, source, ROUNDS[kind]), 6):
+            await damage(store, table, column, where, expression, value)
+            wrong = {"alice": await untyped_errors(alice, "bob"), "bob": await failures(bob, "alice")}
+            assert not any(wrong.values()), (f"{table}.{column} = {expression} {value!r}", wrong)
+            assert store.broken is None
+            await restore(store, saved)
 
 
 async def test_a_conversation_that_goes_in_a_circle_is_corrupt_and_not_walked_for_ever() -> None:
@@ -338,7 +337,7 @@ async def test_a_damaged_row_of_the_store_is_a_typed_error_and_mints_no_token_tw
     async with tenure.open_store(":memory:") as store:
         alice, bob, saved = await world(store)
         tokens = {token for (token,) in await execute(store, "SELECT fence_token FROM runtimes")}
-        for expression, value in every_junk(random.Random(column)):
+        for expression, value in share(every_junk(random.Random(column)), 4):
             await damage(store, "store", column, "TRUE", expression, value)
             what = f"store.{column} = {expression} {value!r}"
             for call in (bob.own, alice.own, alice.reset):
@@ -365,7 +364,7 @@ async def test_the_last_token_is_minted_once_and_then_none() -> None:
 
 @pytest.mark.parametrize("column", SCHEMA["hosts"])
 async def test_a_damaged_row_of_ones_own_host_is_a_typed_error(tmp_path: Path, column: str) -> None:
-    for expression, value in every_junk(random.Random(column)):
+    for expression, value in share(every_junk(random.Random(column)), 4):
         (tmp_path / "agents.db").unlink(missing_ok=True)
         with suppress(Corrupt):  # its row cannot be closed in order: it is found dead by its lock
             async with tenure.open_store(tmp_path / "agents.db", durability="memory") as store:
@@ -383,7 +382,7 @@ async def test_a_damaged_row_of_ones_own_host_is_a_typed_error(tmp_path: Path, c
 async def test_a_damaged_row_of_another_host_is_nobody_elses_matter(column: str) -> None:
     async with tenure.open_store(":memory:") as store:
         _, bob, saved = await world(store)
-        for expression, value in every_junk(random.Random(column)):
+        for expression, value in share(every_junk(random.Random(column)), 4):
             await damage(store, "hosts", column, "incarnation = 'other'", expression, value)
             what = f"hosts.{column} = {expression} {value!r}"
             assert not await typed(shared(store)), what

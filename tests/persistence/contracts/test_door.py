@@ -1,15 +1,13 @@
 """The door: whatever a caller passes to a verb of a facet, it gets a typed error of its own, or reads back what it wrote.
 
 The verbs and their arguments are found by their signatures. A verb that is added needs a good call in `CALLS`, and is in the
-sweep from then on. ``TENURE_DOOR=whole`` runs every variation; without it a seeded share of them.
+sweep from then on. ``TENURE_SHARES=whole`` runs every variation, each turn a share of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-import os
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,11 +65,8 @@ from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.values import InputPhase, RunApplyBoundary
 from tenure.persistence.upkeep.verify_store import ROWS, verify_parts
 from tests.kit.hostile import variations, verbs_of
+from tests.kit.shares import share
 from tests.persistence.contracts.builders import delta, envelope, receipt, rewrite, snapshot
-
-WHOLE = os.environ.get("TENURE_DOOR") == "whole"
-SHARE = 120
-"""Variations of one verb, where not the whole is asked for."""
 
 INPUT = InputState(
     input_id=InputId("i1"),
@@ -446,7 +441,7 @@ async def test_a_hostile_argument_is_the_callers_error_or_is_read_back(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a text may be taken for the name of a file
     every = [each for each in variations(good_call(verb)) if each[0] not in OWN_ERRORS]
-    taken = every if WHOLE else random.Random(verb).sample(every, min(SHARE, len(every)))
+    taken = share(every, 6)
     wrong: list[str] = []
     async with tenure.open_store(":memory:") as store:
         if verb in AFTER:

@@ -10,6 +10,7 @@ import pytest
 from tenure import ExecutionSnapshot, ExecutionState, Fact, Store
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.shares import share
 from tests.persistence.contracts.damage import SCHEMA, damage, every_junk, execute
 
 TABLES = {
@@ -77,18 +78,18 @@ async def answers(store: Store, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[".".join(each) for each in COLUMNS])
-async def test_a_damaged_value_is_said_and_hides_no_neighbour(store: Store, table: str, column: str) -> None:
-    await fill(store)
-    whole, other = await answers(store, "a"), await answers(store, "b")
+async def test_a_damaged_value_is_said_and_hides_no_neighbour(store_of_turn: Store, table: str, column: str) -> None:
+    await fill(store_of_turn)
+    whole, other = await answers(store_of_turn, "a"), await answers(store_of_turn, "b")
     where, key = TABLES[table]
     key_sql = f"{where} = {key!r}"
-    saved = await execute(store, f"SELECT * FROM {table}")
-    for expression, value in every_junk(random.Random(f"{table}.{column}")):
-        await damage(store, table, column, key_sql, expression, value)
+    saved = await execute(store_of_turn, f"SELECT * FROM {table}")
+    for expression, value in share(every_junk(random.Random(f"{table}.{column}")), 4):
+        await damage(store_of_turn, table, column, key_sql, expression, value)
 
-        found = await answers(store, "a")
-        verified = [await verify_part(store, "journal"), await verify_part(store, "state")]
-        neighbour = await answers(store, "b")
+        found = await answers(store_of_turn, "a")
+        verified = [await verify_part(store_of_turn, "journal"), await verify_part(store_of_turn, "state")]
+        neighbour = await answers(store_of_turn, "b")
 
         graves = [verb for verb, answer in found.items() if isinstance(answer, Internal | StoreBroken)]
         assert not graves, (graves, value)
@@ -99,9 +100,9 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store: Store, tabl
         assert not silent or (table, column) in NAMES, (silent, value)
         if len(silent) < len(changed):
             assert not all(each.is_sound for each in verified), (changed, value)
-        await restore(store, table, saved)
+        await restore(store_of_turn, table, saved)
 
-    assert texts(await answers(store, "a")) == texts(whole)
+    assert texts(await answers(store_of_turn, "a")) == texts(whole)
 
 
 def texts(found: dict[str, Any]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from tenure import ExecutionSnapshot, ExecutionState, Fact, Store, Strategy
 from tenure.errors import CursorConflict, Error, FactConflict, InvalidInput, InvalidTransition, NotFound
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.shares import examples
 from tests.persistence.contracts.test_model import REFUSED, Host
 
 STREAMS = ("a", "b")
@@ -312,5 +313,5 @@ class JournalMachine(RuleBasedStateMachine):
         )
 
 
-JournalMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20)
+JournalMachine.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=20)
 TestJournals = JournalMachine.TestCase

@@ -50,6 +50,7 @@ from tenure.persistence.upkeep.verify import (
     runtime_ids,
     verify_runtime,
 )
+from tests.kit.shares import examples
 from tests.persistence.contracts.model import (
     Model,
     Refused,
@@ -370,5 +371,5 @@ def bare(state: InputState) -> InputState:
     return attrs.evolve(state, admission_sequence=None, recovery_lane=None, created_at=None, updated_at=None)
 
 
-ContractMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20)
+ContractMachine.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=20)
 TestContract = ContractMachine.TestCase

@@ -54,6 +54,7 @@ from tenure.persistence.facets.state.own_state import WriteOwnState
 from tenure.persistence.model.codec import digest
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify import verify_runtime
+from tests.kit.shares import examples
 from tests.persistence.contracts.model import Refused
 from tests.persistence.contracts.owned import Owner
 from tests.persistence.contracts.owner_model import (
@@ -771,5 +772,5 @@ class OwnerMachine(RuleBasedStateMachine):
             self.flush(grouped=True)
 
 
-OwnerMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
+OwnerMachine.TestCase.settings = settings(max_examples=examples(80), stateful_step_count=40)
 TestOwners = OwnerMachine.TestCase

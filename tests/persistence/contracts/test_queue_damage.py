@@ -22,6 +22,7 @@ from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.shares import share
 from tests.persistence.contracts.damage import SCHEMA, damage, every_junk, execute
 from tests.persistence.contracts.test_journal_damage import restore, texts
 
@@ -107,16 +108,16 @@ async def answers(store: Store, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[".".join(each) for each in COLUMNS])
-async def test_a_damaged_value_is_said_and_hides_no_neighbour(store: Store, table: str, column: str) -> None:
-    await fill_queue(store)
-    whole, other = await answers(store, "a"), await answers(store, "b")
-    saved = {each: await execute(store, f"SELECT * FROM {each}") for each in TABLES}
-    for expression, value in every_junk(random.Random(f"{table}.{column}")):
-        await damage(store, table, column, TABLES[table], expression, value)
+async def test_a_damaged_value_is_said_and_hides_no_neighbour(store_of_turn: Store, table: str, column: str) -> None:
+    await fill_queue(store_of_turn)
+    whole, other = await answers(store_of_turn, "a"), await answers(store_of_turn, "b")
+    saved = {each: await execute(store_of_turn, f"SELECT * FROM {each}") for each in TABLES}
+    for expression, value in share(every_junk(random.Random(f"{table}.{column}")), 4):
+        await damage(store_of_turn, table, column, TABLES[table], expression, value)
 
-        found = await answers(store, "a")
-        sound = (await verify_part(store, "queue")).is_sound
-        neighbour = await answers(store, "b")
+        found = await answers(store_of_turn, "a")
+        sound = (await verify_part(store_of_turn, "queue")).is_sound
+        neighbour = await answers(store_of_turn, "b")
 
         graves = [verb for verb, answer in found.items() if isinstance(answer, Internal | StoreBroken)]
         assert not graves, (graves, value, [repr(found[verb]) for verb in graves])
@@ -128,9 +129,9 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store: Store, tabl
         if changed:
             assert not sound, (changed, value)
         for each, rows in saved.items():
-            await restore(store, each, rows)
+            await restore(store_of_turn, each, rows)
 
-    assert texts(await answers(store, "a")) == texts(whole)
+    assert texts(await answers(store_of_turn, "a")) == texts(whole)
 
 
 @pytest.mark.parametrize("table", ["queue_claims", "queue_counter"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -20,7 +21,9 @@ KILLS = 6
 
 async def start(path: Path, work_s: float) -> trio.Process:
     command = [sys.executable, str(WORKER), str(path), "s", str(work_s)]
-    return await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    return await trio.lowlevel.open_process(
+        command, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
 
 
 async def read(process: trio.Process, said: list[str]) -> None:

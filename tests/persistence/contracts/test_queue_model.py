@@ -22,6 +22,7 @@ from tenure.errors import Error, InvalidTransition, QueuedWorkClaimExpired
 from tenure.persistence.model.queued_work import name_of_batch
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.shares import examples
 from tests.persistence.contracts.test_model import REFUSED
 from tests.persistence.contracts.test_queue import Clock, draft, texts
 
@@ -341,5 +342,5 @@ class QueueMachine(RuleBasedStateMachine):
         }
 
 
-QueueMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
+QueueMachine.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=30)
 TestQueue = QueueMachine.TestCase

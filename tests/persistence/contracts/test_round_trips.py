@@ -40,6 +40,7 @@ from tenure import (
 from tenure.errors import Corrupt, InvalidInput, InvalidSnapshot, SchemaMismatch, SessionBindingMismatch
 from tenure.persistence.model.conversation.envelope import EMPTY_DIGEST
 from tenure.persistence.model.lifecycles.lifecycle_record import decode_lifecycle_record
+from tests.kit.shares import examples
 from tests.persistence.contracts.builders import delta, queued, rewrite, snapshot
 
 texts = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=20)
@@ -122,7 +123,7 @@ def comparable(state: InputState, stored: InputState) -> InputState:
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(state=inputs)
 def test_an_input_that_is_acknowledged_is_read_back_equal(state: InputState) -> None:
     async def write_and_read() -> StoredInputState | None:
@@ -138,7 +139,7 @@ def test_an_input_that_is_acknowledged_is_read_back_equal(state: InputState) -> 
     assert found.state == comparable(state, found.state)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(binding=bindings, state=st.sampled_from(RuntimeState))
 def test_a_binding_that_is_acknowledged_is_read_back_equal(
     binding: MachineLifecycleBindingFacts, state: RuntimeState
@@ -153,7 +154,7 @@ def test_a_binding_that_is_acknowledged_is_read_back_equal(
     assert decode_lifecycle_record(data, "r").binding == binding
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(given_snapshot=snapshots, run=ids.map(RunId), contributing=st.lists(ids.map(InputId), max_size=3))
 def test_a_conversation_and_its_receipt_are_read_back_equal(
     given_snapshot: SessionSnapshot, run: RunId, contributing: list[InputId]

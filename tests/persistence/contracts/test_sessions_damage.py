@@ -22,6 +22,7 @@ from tenure import (
 )
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.shares import share
 from tests.persistence.contracts.damage import SCHEMA, damage, every_junk, execute
 from tests.persistence.contracts.test_journal_damage import restore, texts
 
@@ -111,18 +112,20 @@ async def answers(store: Store, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[".".join(each) for each in COLUMNS])
-async def test_a_damaged_value_is_said_and_hides_no_neighbour(store: Store, table: str, column: str) -> None:
-    await fill_graphs(store)
-    whole, other = await answers(store, "a"), await answers(store, "b")
+async def test_a_damaged_value_is_said_and_hides_no_neighbour(store_of_turn: Store, table: str, column: str) -> None:
+    await fill_graphs(store_of_turn)
+    whole, other = await answers(store_of_turn, "a"), await answers(store_of_turn, "b")
     where, key = TABLES[table]
     key_sql = f"{where} = {key!r}"
-    saved = await execute(store, f"SELECT * FROM {table}")
-    for expression, value in every_junk(random.Random(f"{table}.{column}")):
-        await damage(store, table, column, key_sql, expression, value)
+    saved = await execute(store_of_turn, f"SELECT * FROM {table}")
+    for expression, value in share(every_junk(random.Random(f"{table}.{column}")), 4):
+        await damage(store_of_turn, table, column, key_sql, expression, value)
 
-        found = await answers(store, "a")
-        sound = (await verify_part(store, "sessions")).is_sound and (await verify_part(store, "rows")).is_sound
-        neighbour = await answers(store, "b")
+        found = await answers(store_of_turn, "a")
+        sound = (await verify_part(store_of_turn, "sessions")).is_sound and (
+            await verify_part(store_of_turn, "rows")
+        ).is_sound
+        neighbour = await answers(store_of_turn, "b")
 
         graves = [verb for verb, answer in found.items() if isinstance(answer, Internal | StoreBroken)]
         assert not graves, (graves, value, [repr(found[verb]) for verb in graves])
@@ -132,9 +135,9 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store: Store, tabl
         assert not silent or (table, column) in NAMES, (silent, value, [repr(found[verb])[:300] for verb in silent])
         if len(silent) < len(changed):
             assert not sound, (changed, value)
-        await restore(store, table, saved)
+        await restore(store_of_turn, table, saved)
 
-    assert texts(await answers(store, "a")) == texts(whole)
+    assert texts(await answers(store_of_turn, "a")) == texts(whole)
 
 
 @pytest.mark.parametrize("table", ["nodes", "branches", "blobs", "checkpoint_parts", "checkpoints"])

@@ -41,6 +41,7 @@ from tenure.errors import (
 )
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.shares import examples
 from tests.persistence.contracts.test_model import REFUSED, Host
 
 TALK, FREE = "talk", "free"
@@ -429,5 +430,5 @@ def snapshot(payloads: list[bytes]) -> SessionSnapshot:
     return SessionSnapshot(session_id=SessionId(TALK), messages=tuple(payloads))
 
 
-GraphMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
+GraphMachine.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=25)
 TestGraphs = GraphMachine.TestCase

@@ -14,6 +14,7 @@ import trio
 from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify import runtime_ids, verify_runtime
+from tests.kit.shares import share
 from tests.kit.stores import landed, own
 
 ROOT = Path(__file__).parents[3]
@@ -102,7 +103,10 @@ async def check(path: Path, lives: dict[str, list[str]]) -> None:
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("reading", "kill"),
-    [("SELECT count(*) FROM hosts", True), ("BEGIN; SELECT count(*) FROM hosts", True), ("BEGIN; SELECT 1", False)],
+    share(
+        [("SELECT count(*) FROM hosts", True), ("BEGIN; SELECT count(*) FROM hosts", True), ("BEGIN; SELECT 1", False)],
+        3,
+    ),
 )
 async def test_a_reader_that_is_held_over_kills_and_restarts_harms_nothing(
     tmp_path: Path, reading: str, *, kill: bool

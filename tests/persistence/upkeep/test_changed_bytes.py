@@ -1,12 +1,11 @@
 """`verify` finds a change of any stored byte, but for a list of columns, each with its reason.
 
 The test walks the schema: a table or a column that is added is in it, and must be found or be given a reason here.
-``TENURE_BYTES=whole`` changes every row; without it two rows of each column are changed.
+``TENURE_SHARES=whole`` changes every row, each turn one row of each column.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -24,6 +23,7 @@ from tenure.persistence.facets.records.versions import RegisterVersions
 from tenure.persistence.model.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
+from tests.kit.shares import share
 from tests.persistence.contracts.builders import consumed, delta, queued, rewrite, snapshot
 from tests.persistence.contracts.damage import SCHEMA, execute
 from tests.persistence.contracts.owned import Owner, live
@@ -31,8 +31,6 @@ from tests.persistence.contracts.test_attachments import fill_attachments
 from tests.persistence.contracts.test_journal_damage import fill
 from tests.persistence.contracts.test_queue_damage import fill_queue
 from tests.persistence.contracts.test_sessions_damage import fill_graphs
-
-ROWS = 10_000 if os.environ.get("TENURE_BYTES") == "whole" else 2
 
 PLACE = "the row's own place; nothing names it"
 TIME = "when it was, for people and for pruning"
@@ -262,7 +260,7 @@ async def _unseen(store: Store, table: str, column: str, key: str) -> list[str]:
     """Changes of this column that `verify` does not find."""
     rows = await execute(store, f"SELECT {key}, {column} FROM {table} WHERE length({column}) > 0 ORDER BY {key} DESC")
     unseen: list[str] = []
-    for name, value in rows[:ROWS]:
+    for name, value in share(rows, len(rows)):
         changed = _changed(value)
         try:
             await execute(store, f"UPDATE {table} SET {column} = ? WHERE {key} = ?", changed, name)

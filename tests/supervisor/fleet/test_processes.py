@@ -12,6 +12,7 @@ import trio
 import tenure
 from tenure.errors import Contended
 from tests.kit.children import child
+from tests.kit.shares import share
 
 pytestmark = pytest.mark.process
 
@@ -102,7 +103,7 @@ async def test_a_host_that_is_frozen_inside_a_transaction_holds_the_file_and_los
         await host.close()
 
 
-@pytest.mark.parametrize("commit", [1, 2, 3, 4])
+@pytest.mark.parametrize("commit", share([1, 2, 3, 4], 4))
 async def test_a_host_that_is_killed_while_it_takes_over_leaves_everything_to_the_next(
     database: Path, commit: int
 ) -> None:

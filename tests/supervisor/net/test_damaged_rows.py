@@ -7,7 +7,6 @@ each column in turn, as a disk or another program might, and each time the host 
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -26,10 +25,10 @@ from tests.kit.hosting import (
     host,
     nothing,
 )
+from tests.kit.shares import share
 
-WHOLE = os.environ.get("TENURE_NET") == "whole"
-SHARE = 40
-"""Columns with junk, where not the whole is asked for."""
+SHARE = 25
+"""Columns with junk in one turn."""
 
 JUNK: tuple[Any, ...] = (None, -1, 2**63 - 1, 1e308, "", "junk", "\x7f[{", {"blob": "ff00"})
 
@@ -142,4 +141,4 @@ def chosen(writer: Writer) -> list[tuple[str, str, Any]]:
         for (column,) in writer.run(f"SELECT name FROM pragma_table_info('{table}') WHERE pk = 0")
         for junk in JUNK
     ]
-    return everything if WHOLE else random.Random(0).sample(everything, SHARE)
+    return share(random.Random(0).sample(everything, len(everything)), len(everything) // SHARE)

@@ -1,8 +1,8 @@
 """Exceptions in everything a user hands over: at most what used it ends, and never the host.
 
 What can be handed over is found by the signatures of the public names. A name that is added needs a place in `PLACES`, or
-a reason in `NOT_HERE`, and is in the sweep from then on. ``TENURE_NET=whole`` runs every error at every place; without it a
-seeded share. Errors that ask the process to end (KeyboardInterrupt, SystemExit) are left out: they do.
+a reason in `NOT_HERE`, and is in the sweep from then on. ``TENURE_SHARES=whole`` runs every error at every place, each turn a
+share of them. Errors that ask the process to end (KeyboardInterrupt, SystemExit) are left out: they do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import inspect
 import itertools
 import logging
-import os
 import random
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -32,10 +31,7 @@ from tests.kit.hosting import (
     nothing,
     virtual_seams,
 )
-
-WHOLE = os.environ.get("TENURE_NET") == "whole"
-SHARE = 5
-"""Errors tried at one place, where not the whole is asked for."""
+from tests.kit.shares import share
 
 
 class NoText(Exception):
@@ -417,11 +413,7 @@ def test_whatever_a_user_can_hand_over_is_in_the_sweep_or_has_a_reason() -> None
 
 
 def chosen() -> list[tuple[str, str]]:
-    everything = list(itertools.product(PLACES, ERRORS))
-    if WHOLE:
-        return everything
-    source = random.Random(0)
-    return [(place, error) for place in PLACES for error in source.sample(list(ERRORS), SHARE)]
+    return share(itertools.product(PLACES, ERRORS), 6)
 
 
 @asynccontextmanager

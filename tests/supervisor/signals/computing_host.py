@@ -32,7 +32,11 @@ async def in_step(run: tenure.Run) -> None:
 
 
 async def main(database: str, kind: str) -> None:
-    behaviours = {"computes": computes, "raises": raises, "in_step": in_step}
+    few = tenure.RestartPolicy(max_crashes=2)  # the fewer, the fewer processes show it
+    behaviours = {
+        name: tenure.Behaviour(function, restart=few)
+        for name, function in (("computes", computes), ("raises", raises), ("in_step", in_step))
+    }
     async with tenure.open_supervisor(database, behaviours=behaviours) as supervisor:
         runtime = await supervisor.spawn("a", kind)
         await runtime.accept("go", idempotency_key="go")

@@ -52,17 +52,14 @@ def where(request: pytest.FixtureRequest) -> str:
     return param
 
 
-@pytest.fixture(autouse=True)
-def _virtual(autojump_clock: trio.testing.MockClock) -> None:
-    """Every test here runs on virtual time."""
-
-
 def queued(input_id: str, payload: bytes = b'"stored"', **fields: Any) -> InputState:
     return InputState(input_id=tenure.InputId(input_id), payload=payload, **fields)
 
 
 @pytest.mark.parametrize("state", ["stopped", "destroyed"])
-async def test_a_stored_end_drops_the_run_and_nothing_begins_after_it(where: str, state: str, tmp_path: Path) -> None:
+async def test_a_stored_end_drops_the_run_and_nothing_begins_after_it(
+    where: str, state: str, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
     began: list[Any] = []
     refused: list[Exception] = []
 
@@ -105,7 +102,9 @@ async def test_a_stored_end_drops_the_run_and_nothing_begins_after_it(where: str
 
 
 @pytest.mark.parametrize("where", [HERE, MEMORY])
-async def test_a_spawn_right_after_a_store_verb_of_this_process_sees_what_it_wrote(where: str, tmp_path: Path) -> None:
+async def test_a_spawn_right_after_a_store_verb_of_this_process_sees_what_it_wrote(
+    where: str, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
     async with owner_and_writer(where, tmp_path, {"kind": echo}) as (owner, store):
         for runtime_id in ("gone", "stopped"):
             runtime = await owner.spawn(runtime_id, "kind")
@@ -119,7 +118,9 @@ async def test_a_spawn_right_after_a_store_verb_of_this_process_sees_what_it_wro
                 assert await store.runtimes.load_runtime_state(runtime_id) == "idle"
 
 
-async def test_a_stored_retirement_lets_the_run_end_and_takes_nothing_more(where: str, tmp_path: Path) -> None:
+async def test_a_stored_retirement_lets_the_run_end_and_takes_nothing_more(
+    where: str, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
     go_on = trio.Event()
 
     async def waiting(_: tenure.Run) -> None:
@@ -146,7 +147,9 @@ async def test_a_stored_retirement_lets_the_run_end_and_takes_nothing_more(where
             assert (await (await runtime.accept("fourth")).wait_outcome()).phase == "consumed"
 
 
-async def test_an_input_that_a_store_verb_ends_answers_its_ticket(where: str, tmp_path: Path) -> None:
+async def test_an_input_that_a_store_verb_ends_answers_its_ticket(
+    where: str, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
     async with owner_and_writer(where, tmp_path, {"kind": forever}) as (owner, store):
         runtime = await owner.spawn("r", "kind")
         await runtime.accept("first")
@@ -161,7 +164,9 @@ async def test_an_input_that_a_store_verb_ends_answers_its_ticket(where: str, tm
         assert (outcome.phase, outcome.reason) == ("abandoned", "cancelled")
 
 
-async def test_an_input_that_a_store_verb_brings_is_run(where: str, tmp_path: Path) -> None:
+async def test_an_input_that_a_store_verb_brings_is_run(
+    where: str, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
     async with owner_and_writer(where, tmp_path, {"kind": echo}) as (owner, store):
         runtime = await owner.spawn("r", "kind")
         await store.runtimes.persist_input_state("r", queued("x", phase="queued"), fence=runtime.fence_token)
@@ -172,7 +177,9 @@ async def test_an_input_that_a_store_verb_brings_is_run(where: str, tmp_path: Pa
         assert await owner.read_session("r") == ["stored"]
 
 
-async def test_state_and_inputs_that_come_in_one_commit_are_heard_of_together(where: str, tmp_path: Path) -> None:
+async def test_state_and_inputs_that_come_in_one_commit_are_heard_of_together(
+    where: str, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
     async with owner_and_writer(where, tmp_path, {"kind": forever}) as (owner, store):
         runtime = await owner.spawn("r", "kind")
         await runtime.accept("first")
@@ -192,7 +199,7 @@ async def test_state_and_inputs_that_come_in_one_commit_are_heard_of_together(wh
     ("verb", "state"), [("retire", "retired"), ("stop", "stopped"), ("reset", "idle"), ("destroy", "destroyed")]
 )
 async def test_a_verb_on_a_runtime_that_only_store_verbs_made_can_be_read_back(
-    verb: str, state: str, target: Path | str
+    verb: str, state: str, target: Path | str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with host(target, {"kind": nothing}) as supervisor:
         runtimes = supervisor.store.runtimes
@@ -204,7 +211,9 @@ async def test_a_verb_on_a_runtime_that_only_store_verbs_made_can_be_read_back(
         assert await runtimes.load_runtime_state("r") == state
 
 
-async def test_what_is_stored_as_initializing_becomes_idle_by_a_spawn_and_keeps_its_inputs(target: Path | str) -> None:
+async def test_what_is_stored_as_initializing_becomes_idle_by_a_spawn_and_keeps_its_inputs(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
     async with host(target, {"kind": echo}) as supervisor:
         runtimes = supervisor.store.runtimes
         await runtimes.atomic_lifecycle_commit("r", "initializing", (queued("x", phase="queued"),))
@@ -218,7 +227,9 @@ async def test_what_is_stored_as_initializing_becomes_idle_by_a_spawn_and_keeps_
         assert await runtimes.load_runtime_state("r") == "idle"
 
 
-async def test_an_accept_does_not_jump_ahead_of_what_was_stored_with_a_higher_admission(target: Path | str) -> None:
+async def test_an_accept_does_not_jump_ahead_of_what_was_stored_with_a_higher_admission(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
     last = 2**63 - 1
     async with host(target, {"kind": echo}) as supervisor:
         for runtime_id, admission in (("near", 1_000), ("far", last)):
@@ -235,7 +246,9 @@ async def test_an_accept_does_not_jump_ahead_of_what_was_stored_with_a_higher_ad
                 assert await supervisor.read_session(runtime_id) == ["stored", "first", "second"]
 
 
-async def test_a_waiter_for_an_input_of_a_runtime_that_store_verbs_destroyed_is_answered(target: Path | str) -> None:
+async def test_a_waiter_for_an_input_of_a_runtime_that_store_verbs_destroyed_is_answered(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
     async with host(target, {}) as supervisor:
         runtimes = supervisor.store.runtimes
         await runtimes.persist_input_state("r", queued("x", phase="queued"))

@@ -16,7 +16,7 @@ from proof.simulated_agents import torment
 from tenure.testing.determinism import run_seeded
 from tenure.testing.machine import Room
 
-HOURS = 0.2
+HOURS = 0.05
 
 
 def order_of_turns(seed: int) -> list[int]:

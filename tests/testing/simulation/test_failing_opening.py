@@ -15,6 +15,7 @@ from tenure.testing.determinism import run_seeded
 from tenure.testing.drive.disk import Disk
 from tenure.testing.drive.operations import Operation
 from tenure.testing.machine import Room
+from tests.kit.shares import share
 
 
 class Strike:
@@ -52,7 +53,7 @@ def test_a_disk_that_fails_at_any_operation_of_opening_is_a_typed_error(code: in
     met: set[type[Error]] = set()
 
     async def main(room: Room) -> None:
-        for at in range(1, 500):
+        for at in share(range(1, 500), 3):
             disk = Disk()
             with Machine(disk, room=room, seed=f"{at}") as machine:
                 if not first:
@@ -80,7 +81,7 @@ def test_a_disk_that_fails_while_runtimes_are_taken_over_is_a_typed_error(code: 
     met: set[type[Error]] = set()
 
     async def main(room: Room) -> None:
-        for at in range(1, 60):
+        for at in share(range(1, 60), 5):
             disk = Disk()
             with Machine(disk, room=room, seed=f"{at}") as machine:
                 async with open_waiting(machine) as supervisor:

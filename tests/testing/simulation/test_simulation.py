@@ -53,7 +53,7 @@ def test_a_users_own_behaviour_and_workload_come_through() -> None:
     async def workload(client: Client) -> None:
         await client.spawn("counter", "counter")
         given: list[Given] = []
-        for number in range(30):
+        for number in range(10):
             given.append(await client.accept("counter", number))
             await client.sleep(60)
         for each in given:
@@ -63,12 +63,12 @@ def test_a_users_own_behaviour_and_workload_come_through() -> None:
             await client.accept("counter", 1)
 
     async def check(client: Client) -> None:
-        assert await client.ask("path", read) == [number * number for number in range(30)]
+        assert await client.ask("path", read) == [number * number for number in range(10)]
 
     async def read(supervisor: tenure.Supervisor) -> list[int]:
         return await supervisor.read_session("counter")
 
-    simulation = Simulation(behaviours={"counter": count}, workload=workload, check=check, hours=0.5)
+    simulation = Simulation(behaviours={"counter": count}, workload=workload, check=check, hours=0.2)
     reports = [simulation.run(seed) for seed in range(4)]
 
     assert sum(report.deaths for report in reports)
@@ -111,7 +111,7 @@ def test_what_never_comes_to_its_end_is_stuck() -> None:
 def test_the_command_line_tells_what_it_did_and_how_to_see_a_failure_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["--seeds", "2", "--hours", "0.1", "--jobs", "1"]) == 0
+    assert main(["--seeds", "2", "--of", f"{__name__}:sound", "--jobs", "1"]) == 0
     assert "2 seeds, 0 failed" in capsys.readouterr().out
 
     assert main(["--seed", "9", "--of", f"{__name__}:doomed"]) == 1
@@ -124,6 +124,12 @@ async def fail(client: Client) -> None:
     raise AssertionError("doomed")
 
 
+async def succeed(client: Client) -> None:
+    await client.spawn("counter", "counter")
+    assert (await client.outcome(await client.accept("counter", 3))).phase == "consumed"
+
+
+sound = Simulation(behaviours={"counter": count}, workload=succeed, hours=0.01, hardship=CALM)
 doomed = Simulation(behaviours={"counter": count}, workload=fail, hours=0.01, hardship=CALM)
 
 
