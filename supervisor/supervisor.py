@@ -261,7 +261,7 @@ class Supervisor(StoreReads):
 
         A handler that returns has done its batches. One that commits a turn with ``work.claim.completion()`` in it has done
         them with that turn, all or nothing. One that raises has failed an attempt: its batches keep their place and are tried
-        again as `restart` says, each alone, and after the last attempt they are dead. Dead work is in nobody's way; it is
+        again as `restart` says, each alone, and after the last attempt they are dead. Dead work holds up no other; it is
         listed by `store.queue.list_failed_queued_work` and by ``tenure queue``, goes on by
         `store.queue.retry_queued_work_batch`, and goes away by `store.queue.cancel_queued_work_batch`. A batch over which
         workers died `RestartPolicy.max_crashes` times is dead too.
@@ -271,7 +271,7 @@ class Supervisor(StoreReads):
             handler: An async function, called with one `QueuedWork` at a time, often at once.
             concurrency: Most calls of the handler at once in this host.
             rate: Most calls that begin in a time, over all hosts and across restarts: ``(100, 60.0)`` for a hundred a minute,
-                failed attempts included. It is stored for this very text, or list, and whoever began last has set it; at most
+                failed attempts included. It is stored for this very text, or list, and who began last has set it; at most
                 10,000 in at most 366 days. It goes by the wall clock.
             per_session: Most claims of one session at once, over all hosts that serve it.
             max_batches: Most batches that join in one call; 512 at the most.

@@ -1,7 +1,8 @@
 """Holds by people, as a host keeps to them: what they keep from beginning waits, and goes on when they end (design §20).
 
-The commit that would begin a run asks for a hold, so nothing begins behind one, whoever placed it. A runtime that was kept from
-it is noted here, and looked at again when a hold ends in this process, or, with the news of other hosts, anywhere.
+The commit that would begin a run asks for a hold, so nothing begins after one, from whichever process it was placed. A
+runtime that was kept from it is noted here, and looked at again when a hold ends in this process, or, with the news of other
+hosts, anywhere.
 """
 
 from __future__ import annotations

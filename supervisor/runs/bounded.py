@@ -1,7 +1,7 @@
-"""Async steps that have a bound: each runs in a task of its own, so that one that ignores its cancellation can be left behind.
+"""Async steps that have a bound: each runs in a task apart, so that one that ignores its cancellation can be left.
 
 Trio ends no task from outside: who cancels one waits for its end. A step with `timeout_s` is not waited for any longer than
-the grace of its behaviour. What is left behind is counted with the threads that are, and bounded by `Limits.given_up`.
+the grace of its behaviour. What is left is counted with the threads that are, and bounded by `Limits.given_up`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class BoundedCall:
         """Run the function, and return or raise what it does.
 
         Args:
-            grace_s: Seconds between its cancellation and the time when it is left behind.
+            grace_s: Seconds between its cancellation and the time when it is left.
             leave: Called when it is; what that returns is called at its end.
 
         Cancellation: the function's scope is cancelled and its end is waited for; what it returns all the same is taken.

@@ -30,7 +30,7 @@ class Occupancy:
         self._branches: dict[str, Branch] = {}
 
     def fork(self, count: int) -> Fork:
-        """So many sides in the place of one; to be told of each that has ended."""
+        """So many sides in the place of one; what is returned counts those that have ended."""
         self._sides += max(count, 1) - 1
         return Fork(self, count)
 

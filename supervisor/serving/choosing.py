@@ -84,7 +84,7 @@ class Choosing:
     # What they ask
 
     async def next_head(self) -> Head:
-        """Wait until there is a session to take, and take it. Raises as `Store.read`, but waits where there is no way to read.
+        """Wait until there is a session to take, and take it. Raises as `Store.read`, but waits where it cannot read.
 
         Cancellation: nothing was taken.
         """

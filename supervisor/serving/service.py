@@ -2,7 +2,7 @@
 
 Theory of operation. One task waits for a free place and then for the session whose head has waited longest, and starts a worker
 in that place. The worker claims, which is one commit that also asks for the order of the session and for the rate; carries the
-work out; and ends. Workers stand in a scope of their own, so that a cancelled service may let them come to their end first.
+work out; and ends. Workers stand in a scope of their own, so that a cancelled service may let them end first.
 """
 
 from __future__ import annotations

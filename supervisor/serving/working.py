@@ -1,6 +1,6 @@
 """One claim and its work: the handler, the claim renewed while it runs, and the commit that ends it.
 
-Cases at the end of a handler: it returned, and its batches are done, unless a turn of its own has completed them; it raised,
+Cases at the end of a handler: it returned, and its batches are done, unless its own turn has completed them; it raised,
 and the attempt is counted; it asked the process to end, which counts as well; it was cancelled with its worker, and the claim
 is given back with nothing counted; its claim was taken over, and it is stopped and nothing of it is written.
 """
@@ -170,7 +170,7 @@ class Working:
             held.since = trio.current_time()
 
     async def _expired(self, held: Held) -> None:
-        """Stop a handler whose work another has; one that has completed it by a turn of its own goes on."""
+        """Stop a handler whose work another has; one that has completed it by its own turn goes on."""
         if held in self._held and await self._serving.is_queued(held.claim):
             self._lose(held)
         self._held.discard(held)

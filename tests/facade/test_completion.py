@@ -7,7 +7,7 @@ import pytest
 import tenure
 
 HANDLE = """
-accept cancel destroy drop recycle reset resume retire retry settle_step stop wait_held wait_resumed wait_state
+accept cancel destroy drop hold recycle reset resume retire retry settle_step stop wait_held wait_resumed wait_state
 """
 
 OFFERED: dict[type, str] = {
