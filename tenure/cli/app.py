@@ -8,6 +8,7 @@ from . import (
     content,
     explanation,
     inspection,
+    queued,
     records,
     verbs,
 )
@@ -39,6 +40,7 @@ command(app, "tail")(explanation.tail)
 command(app, "dead-letters")(inspection.dead_letters)
 command(app, "hosts")(content.hosts)
 command(app, "inbox")(content.inbox)
+command(app, "queue")(queued.queue)
 command(app, "messages")(content.messages)
 command(app, "state")(content.state)
 command(app, "accept")(verbs.accept)

@@ -13,7 +13,7 @@ import tenure
 from tenure.persistence.store import ground_of
 from tests.persistence.contracts.test_queue import draft, put
 
-__all__ = ["Noting", "draft", "put", "queue", "served", "serving"]
+__all__ = ["Noting", "draft", "failed", "put", "queue", "served", "serving"]
 
 
 async def queue(supervisor: tenure.Supervisor, *texts: str, session: str = "s") -> list[str]:
@@ -87,3 +87,14 @@ async def served(supervisor: tenure.Supervisor, *sessions: str) -> None:
                 break
             with trio.move_on_after(10.0):
                 await rung.wait()
+
+
+async def failed(supervisor: tenure.Supervisor, session: str) -> None:
+    """Wait until work of a session has failed."""
+    bell = ground_of(supervisor.store).queue_bell
+    while True:
+        rung = bell.next
+        if await supervisor.store.queue.list_failed_queued_work(session):
+            return
+        with trio.move_on_after(10.0):
+            await rung.wait()

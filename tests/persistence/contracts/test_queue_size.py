@@ -60,7 +60,24 @@ async def test_a_claim_reads_a_handful_of_rows_of_a_hundred_thousand(tmp_path: P
 
 @pytest.mark.parametrize(
     "name",
-    ["queue.ready", "queue.of_claim", "queue.delayed", "queue.let_come", "queue.keys_of_claim", "claims.of_session"],
+    [
+        *(
+            "queue.ready",
+            "queue.of_claim",
+            "queue.delayed",
+            "queue.let_come",
+            "queue.keys_of_claim",
+            "claims.of_session",
+        ),
+        *(
+            "failures.of_session",
+            "failures.delete_of_claim",
+            "heads.of_session",
+            "rates.by_name",
+            "rates.last",
+            "rates.start",
+        ),
+    ],
 )
 async def test_every_statement_of_a_claim_goes_by_an_index(name: str) -> None:
     async with tenure.open_store(":memory:") as store:
@@ -70,6 +87,9 @@ async def test_every_statement_of_a_claim_goes_by_an_index(name: str) -> None:
             for row in database(store).execute(f"EXPLAIN QUERY PLAN {sql}", dict.fromkeys(_names(sql))).fetchall()
         ]
 
+        plan = [
+            line for line in plan if line not in {"SCAN CONSTANT ROW", "SCAN o"}
+        ]  # the one row that the heads are joined to
         assert not [line for line in plan if line.startswith("SCAN") or "TEMP B-TREE" in line], plan
 
 
