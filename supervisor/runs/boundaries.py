@@ -92,8 +92,12 @@ class Boundaries:
         """The kinds that take an encoded payload, each with the version of its behaviour."""
         return self._kinds.fits(payload)
 
-    async def checkpoint(self, flight: Flight, *more: Change) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
+    async def checkpoint(
+        self, flight: Flight, *more: Change, result: bytes | None = None
+    ) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
         """Commit a checkpoint that is asked for, or replay it: its receipt, and what joined at it.
+
+        Its entry keeps `result`.
 
         Raises:
             StepMismatch: What is replayed differs from what is stored.
@@ -102,14 +106,14 @@ class Boundaries:
         if entry is not None:
             return self._replay(entry)
         stage = StageSteered(runtime_id=entering.runtime_id, run_id=entering.run_id)
-        last: list[Change] = [flight.record(EntryStatus.SUCCEEDED), *more, *self._late(), stage]
-        result = await self._commit(
+        last: list[Change] = [flight.record(EntryStatus.SUCCEEDED, result=result), *more, *self._late(), stage]
+        landed = await self._commit(
             flight, RunApplyBoundary.RUN_CHECKPOINT, self._batch.newcomers(), lambda: last, self._on_boundary
         )
         flight.begun = True
         receipt: RunBoundaryReceipt
-        ((_, receipt),) = result.of_kind(MintReceipt)
-        joined: tuple[BatchMember, ...] = result.answer(stage)
+        ((_, receipt),) = landed.of_kind(MintReceipt)
+        joined: tuple[BatchMember, ...] = landed.answer(stage)
         return receipt, joined
 
     def check_end(self) -> None:

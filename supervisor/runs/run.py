@@ -7,7 +7,6 @@ same order between its steps; where it does not, `StepMismatch` holds the runtim
 
 from __future__ import annotations
 
-import math
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from random import Random
@@ -16,8 +15,8 @@ from uuid import UUID
 
 import trio
 
-from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.sends import PLAIN
+from tenure.persistence.model.arguments import check_key
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
@@ -109,7 +108,7 @@ class Run(Work):
         self._check_open()
         return UUID(int=self.random.getrandbits(128), version=4)
 
-    async def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float, *, steerable: bool = False) -> None:
         """Sleep until a time that is on disk before the sleep begins: over crashes and restarts it is slept once.
 
         The time is one of the wall clock. Where that is set while the run sleeps, nothing changes; where it was set back before
@@ -117,6 +116,8 @@ class Run(Work):
 
         Args:
             seconds: Not negative, and finite: an endless wait is `wait_steered`.
+            steerable: End early where something that was sent to steer has joined, which `steered` and `wait_steered` then
+                give, or where the runtime retires.
 
         Raises:
             StepMismatch: The run slept otherwise before. Holds the runtime.
@@ -124,8 +125,10 @@ class Run(Work):
             RunEnded: The run is over.
         """
         self._check_open()
-        if not (math.isfinite(seconds) and seconds >= 0):
-            raise InvalidInput(detail=f"{seconds} is not a number of seconds from 0", field="seconds")
+        check_seconds(seconds, "seconds")
+        if steerable:
+            await self._parts.steering.sleep(seconds)
+            return
         await self._steps.sleep(seconds)
 
     # What lands with the next boundary
@@ -282,15 +285,37 @@ class Run(Work):
         self._check_open()
         return await self._parts.steering.checkpoint(consume)
 
-    async def wait_steered(self) -> tuple[RunInput, ...]:
+    async def wait_steered(
+        self, timeout_s: float | None = None, correlation_id: str | None = None
+    ) -> tuple[RunInput, ...]:
         """Wait until something is sent to steer this run, let it join at a checkpoint, and return what joined.
 
         What has joined at a `checkpoint` since the last of these waits is returned at once. The wait survives a restart:
         the run enters again and waits on. What has joined stays with the run, is part of its batch, and joins at the same
         checkpoint again in a replay. What has joined and is never handed out is queued again when the run ends.
+
+        Args:
+            timeout_s: Longest wait; the time at which it gives up is on disk before it begins. None waits without end.
+            correlation_id: Only what answers this; what else has joined stays for another wait, or `steered`.
+
+        Returns:
+            What joined; empty where the time was over and nothing was stored by then, or where the runtime retires and nothing
+            can come any more (`retiring`).
+
+        Raises:
+            StepMismatch: The run waited otherwise before. Holds the runtime.
+            InvalidInput: An argument does not fit.
+            RunEnded: The run is over.
         """
         self._check_open()
-        return await self._parts.steering.wait()
+        if timeout_s is not None:
+            check_seconds(timeout_s, "timeout_s")
+        return await self._parts.steering.wait(timeout_s, check_key(correlation_id, "correlation_id"))
+
+    @property
+    def retiring(self) -> bool:
+        """Whether a wait of this run has ended because its runtime retires: nothing that steers it comes any more."""
+        return self._parts.steering.retiring
 
     def steered(self) -> tuple[RunInput, ...]:
         """What has joined at a checkpoint since this or `wait_steered` was last asked; does not wait, and may be empty.

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import final
+from typing import Final, final
+
+import trio
+from attrs import frozen
 
 from tenure.persistence.facets.inbox.batches import BatchMember
+from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.facets.runs.interrupted import AcquitRun
 from tenure.persistence.facets.runs.runs import ConsumeInput
+from tenure.persistence.model.codec import decode, digest, encode
 from tenure.persistence.model.entries import (
     EntryKind,
     EntryStatus,
 )
+from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import (
     InputId,
     RunBoundaryReceipt,
+    RuntimeState,
 )
 
 from .attention import NeedsAttention
@@ -25,13 +34,56 @@ from .boundaries import (
     asks,
 )
 from .entering import Entering
-from .record import was_cut_before_it_began
+from .record import Asked, was_cut_before_it_began
 from .run_input import RunInput
+
+LATE: Final = "late"
+RETIRING: Final = "retiring"
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class _End:
+    """How a wait ends where nothing comes.
+
+    Attributes:
+        until: When it gives up, unix seconds, or None.
+        why: Why it ends with this look, whether something has come or not; empty where it goes on.
+    """
+
+    until: float | None = None
+    why: str = ""
+
+    def stored(self) -> bytes | None:
+        """As the entry of the look keeps it; None where there is nothing to say, as in most."""
+        return None if self == _End() else encode([self.until, self.why], "result")
+
+
+def _read_end(entry: RecordedEntry) -> _End:
+    if entry.result is None:
+        return _End()
+    until, why = decode(entry.result, "wait", entry.place)
+    return _End(until=until, why=why)
+
+
+def _asked(timeout_s: float | None, correlation_id: str | None) -> Asked:
+    if timeout_s is None and correlation_id is None:
+        return asks(EntryKind.WAIT)
+    arguments = digest(encode([timeout_s, correlation_id], "arguments"))
+    return Asked(kind=EntryKind.WAIT, name=str(EntryKind.WAIT), arguments=arguments)
+
+
+def _is_retiring(standing: Standing) -> bool:
+    return standing.retiring or standing.state is RuntimeState.RETIRED
 
 
 @final
 class Steering:
-    """Lets what was sent to steer join one run, and hands it out."""
+    """Lets what was sent to steer join one run, and hands it out.
+
+    Attributes:
+        retiring: Whether a wait of this run has ended because its runtime retires.
+    """
 
     def __init__(self, entering: Entering, boundaries: Boundaries, batch: Batch) -> None:
         """Nothing has joined yet."""
@@ -39,6 +91,8 @@ class Steering:
         self._boundaries = boundaries
         self._batch = batch
         self._joined: list[RunInput] = []
+        self._clock = entering.store.seams.wall_clock
+        self.retiring = False
 
     @property
     def unseen(self) -> tuple[InputId, ...]:
@@ -76,26 +130,69 @@ class Steering:
         self._join(joined)
         return receipt
 
-    async def wait(self) -> tuple[RunInput, ...]:
+    async def wait(self, timeout_s: float | None, correlation_id: str | None) -> tuple[RunInput, ...]:
         """See `Run.wait_steered`."""
+        await self._wait(timeout_s, correlation_id)
+        taken = self._matching(correlation_id)
+        self._joined = [each for each in self._joined if each not in taken]
+        self._batch.hand_out(taken)
+        return taken
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Run.sleep`: one that ends with what joins, and leaves it there."""
+        await self._wait(seconds, None)
+
+    async def _wait(self, timeout_s: float | None, correlation_id: str | None) -> None:
         entering, actor = self._entering, self._entering.actor
         entering.only_main("a wait for what steers")
         acquit = AcquitRun(runtime_id=entering.runtime_id, run_id=entering.run_id)
-        asked = asks(EntryKind.WAIT)
-        while not self._joined:
+        asked = _asked(timeout_s, correlation_id)
+        end = _End()
+        while not self._matching(correlation_id) and not end.why:
             seen = actor.steered.value
             branch, found = entering.ask(asked)
             with entering.in_flight(branch, asked, found) as flight:
-                if found.entry is None or not was_cut_before_it_began(found.entry):
-                    _, joined = await self._boundaries.checkpoint(flight, acquit)
+                entry = found.entry
+                end = self._next_end(end.until, timeout_s) if entry is None else _read_end(entry)
+                if entry is None or not was_cut_before_it_began(entry):
+                    _, joined = await self._boundaries.checkpoint(flight, acquit, result=end.stored())
                     self._join(joined)
-                if found.entry is not None and found.entry.status is EntryStatus.CANCELLED:
+                if entry is not None and entry.status is EntryStatus.CANCELLED:
                     await entering.wait_for_scope(asked, found)
                 # A replayed checkpoint has looked into the inbox of long ago: more may be recorded, or lie there by now.
-                if found.entry is None and not self._joined:
-                    async with entering.rest():
-                        await actor.steered.wait_value(partial(operator.ne, seen))
-        return self.take()
+                if entry is None and not self._matching(correlation_id) and not end.why:
+                    left = math.inf if end.until is None else max(end.until - self._clock(), 0.0)
+                    async with entering.rest(left):
+                        await self._woken(seen, end.until)
+        self.retiring = self.retiring or end.why == RETIRING
+
+    def _matching(self, correlation_id: str | None) -> tuple[RunInput, ...]:
+        if correlation_id is None:
+            return tuple(self._joined)
+        return tuple([each for each in self._joined if each.correlation_id == correlation_id])
+
+    def _next_end(self, until: float | None, timeout_s: float | None) -> _End:
+        """When the wait gives up, and whether it does so now unless something has come: on disk with its next look."""
+        if until is None and timeout_s is not None:
+            until = self._clock() + timeout_s
+        if _is_retiring(self._entering.actor.standing.value):
+            return _End(until=until, why=RETIRING)
+        return _End(until=until, why=LATE if until is not None and self._clock() >= until else "")
+
+    async def _woken(self, seen: int, until: float | None) -> None:
+        """Wait until something may have come, nothing can come any more, or the time is over."""
+        actor, seams = self._entering.actor, self._entering.store.seams
+        async with trio.open_nursery() as nursery:  # owned by this wait
+
+            async def wake(wait: Callable[[], Awaitable[object]]) -> None:
+                await wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(wake, partial(actor.steered.wait_value, partial(operator.ne, seen)))
+            nursery.start_soon(wake, partial(actor.standing.wait_value, _is_retiring))
+            if until is not None:
+                left = max(until - self._clock(), 0.0)
+                nursery.start_soon(wake, partial(seams.sleep_until, until, at_most_s=left))
 
     def _join(self, members: tuple[BatchMember, ...]) -> None:
         try:

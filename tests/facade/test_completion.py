@@ -18,8 +18,8 @@ OFFERED: dict[type, str] = {
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
     tenure.ForeignRuntime: HANDLE,
     tenure.Run: """
-        again answer ask checkpoint destroy first gather map move_on_after now patched random reject reset retire send sleep
-        steered step stop uuid wait_steered
+        again answer ask checkpoint destroy first gather map move_on_after now patched random reject reset retire
+        retiring send sleep steered step stop uuid wait_steered
     """,
     tenure.Store: """
         broken commit durability_tier health_check incarnation name prune read read_connection requires_network shared shutdown
