@@ -28,6 +28,7 @@ from tenure.persistence.commits.facet import (
 )
 from tenure.persistence.commits.rows import (
     OPTIONAL_TEXT,
+    Types,
     check_row,
 )
 from tenure.persistence.commits.transaction import Transaction
@@ -80,6 +81,15 @@ def _read_terms(stored: str | None, key: object) -> SendTerms:
     except (msgspec.MsgspecError, UnicodeEncodeError) as exc:
         raise Corrupt(record="send", key=str(key), detail="its terms cannot be read") from exc
     return SendTerms(lane=lane, correlation_id=correlation_id, kind=kind)
+
+
+def _read_fits(stored: str | None, key: object) -> tuple[tuple[str, str], ...]:
+    if stored is None:
+        return ()
+    try:
+        return msgspec.json.decode(stored, type=tuple[tuple[str, str], ...])
+    except (msgspec.MsgspecError, UnicodeEncodeError) as exc:
+        raise Corrupt(record="send", key=str(key), detail="which kinds took it cannot be read") from exc
 
 
 @final
@@ -161,6 +171,7 @@ def _send(tx: Transaction, change: Send) -> Sent:
         payload_digest=change.payload_digest,
         seal=_seal(change.run_id, change.index, run.boundaries + 1, change.target, change.payload_digest, kept, terms),
         terms=terms,
+        fits=None if refused is None or not change.fits else _encode(change.fits).decode(),
         refused=refused,
         input_id=kept,
         payload=None if refused is None else change.payload,
@@ -225,8 +236,13 @@ def _kind_of(tx: Transaction, send: Send) -> str | None:
     return runtimes.load(tx, send.target).kind if send.fits else None
 
 
+_REFUSED: Final[Types] = (int, str, int, str, bytes, bytes, int, bytes, int, OPTIONAL_TEXT, OPTIONAL_TEXT)
+
+
 def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, input_id: InputId) -> Sent | None:
     """Send a refused message again, under its key and on its terms; None where the runtime has no such dead letter.
+
+    It fits its target as far as it did when it was sent: a class that takes it no more holds that, and rejects nothing.
 
     Raises:
         NotFound: The target is not there.
@@ -235,8 +251,8 @@ def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, inpu
     row = tx.one("sends.find_refused", runtime=runtime, input_id=input_id)
     if row is None:
         return None
-    check_row(row, (int, str, int, str, bytes, bytes, int, bytes, int, OPTIONAL_TEXT), "refused send", input_id)
-    key, run_id, index, target, payload, payload_digest, boundary, sealed, scheme, terms = row
+    check_row(row, _REFUSED, "refused send", input_id)
+    key, run_id, index, target, payload, payload_digest, boundary, sealed, scheme, terms, fits = row
     check_digest(digest(payload), payload_digest, scheme, "refused send", input_id)
     whole = _seal(run_id, index, boundary, target, payload_digest, input_id, terms)
     check_digest(whole, sealed, scheme, "refused send", input_id)
@@ -248,6 +264,7 @@ def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, inpu
         input_id=input_id,
         payload=payload,
         payload_digest=payload_digest,
+        fits=_read_fits(fits, input_id),
         terms=_read_terms(terms, input_id),
         session_id=SessionId(input_id),  # drawn once, and no session has it
     )

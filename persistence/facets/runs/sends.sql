@@ -1,7 +1,9 @@
 -- name: sends.insert
--- What was refused keeps the input id and the payload, to be sent again.
-INSERT INTO sends (run, send_index, boundary, target, payload_digest, seal, refused, input_id, terms, payload, created_at)
-VALUES (:run, :send_index, :boundary, :target, :payload_digest, :seal, :refused, :input_id, :terms, :payload, :now);
+-- What was refused keeps the input id, the payload and what took it, to be sent again.
+INSERT INTO sends (run, send_index, boundary, target, payload_digest, seal, refused, input_id, terms, fits, payload,
+                   created_at)
+VALUES (:run, :send_index, :boundary, :target, :payload_digest, :seal, :refused, :input_id, :terms, :fits, :payload,
+        :now);
 
 -- name: sends.of_run
 SELECT s.send_index, s.boundary, s.target, s.payload_digest, s.refused, s.input_id, u.run_id, s.seal, s.scheme, s.terms
@@ -13,12 +15,12 @@ FROM sends s JOIN runs u ON u.run = s.run JOIN runtimes r ON r.runtime = u.runti
 WHERE r.runtime_id = :runtime_id AND s.payload IS NOT NULL AND s.input_id > :after ORDER BY s.input_id LIMIT :count;
 
 -- name: sends.find_refused
-SELECT s.send, u.run_id, s.send_index, s.target, s.payload, s.payload_digest, s.boundary, s.seal, s.scheme, s.terms
+SELECT s.send, u.run_id, s.send_index, s.target, s.payload, s.payload_digest, s.boundary, s.seal, s.scheme, s.terms, s.fits
 FROM sends s JOIN runs u ON u.run = s.run
 WHERE u.runtime = :runtime AND s.input_id = :input_id AND s.payload IS NOT NULL;
 
 -- name: sends.landed
-UPDATE sends SET refused = NULL, payload = NULL WHERE send = :send;
+UPDATE sends SET refused = NULL, payload = NULL, fits = NULL WHERE send = :send;
 
 -- name: sends.drop_payload
-UPDATE sends SET payload = NULL WHERE send = :send;
+UPDATE sends SET payload = NULL, fits = NULL WHERE send = :send;

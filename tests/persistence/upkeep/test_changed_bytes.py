@@ -153,6 +153,7 @@ NOT_FOUND: dict[str, str] = {
     "fact_references.source": "a fact with a reference stays; which sort it is changes nothing",
     "fact_references.stream": "a stream that is there: a fact with a reference stays",
     "hosts.group_number": "a higher one; one below a receipt of the host is found",
+    "sends.fits": "whether a payload that fits its class no more is held for, or a dead letter, once it is sent again",
     "inputs.fitted": "whether a payload that fits its class no more is held for, or a dead letter",
     "inputs.deadline": "when what is unfinished is abandoned; a hold moves it",
     "holds.hold": PLACE,

@@ -238,3 +238,32 @@ async def test_without_a_class_another_payload_of_a_key_is_a_conflict(
 def test_an_answer_to_unknown_fields_that_there_is_not_is_refused(extra: Any) -> None:
     with pytest.raises(InvalidInput, match="extra"):
         tenure.Behaviour(plain, extra=extra)
+
+
+async def test_a_message_that_fitted_when_it_was_sent_and_refused_waits_for_its_class_when_it_is_sent_again(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    seen: list[str] = []
+
+    async def shop(run: tenure.Run) -> None:
+        seen.extend(each.payload.item for each in run.inputs)
+
+    old = tenure.Behaviour(shop, payload=Order, version="1")
+    async with deployed(open_host, old) as supervisor:
+        await (await supervisor.spawn("s", "sender")).accept([{"item": "tea"}, {"item": "milk"}])
+        await wait_all_tasks_blocked()
+        refused = await supervisor.refused_sends("s")
+        assert len(refused) == 2
+
+    async with deployed(open_host, tenure.Behaviour(never_called, payload=OrderWithPrice, version="2")) as supervisor:
+        runtime = await supervisor.spawn("a", "shop")
+        peer = await supervisor.spawn("s", "sender")
+        for each in sorted(refused, key=lambda send: send.index):
+            await peer.retry(each.input_id)
+        assert await runtime.wait_held() == "payload does not fit"
+        assert await supervisor.dead_letters("a") == []
+
+    async with deployed(open_host, old) as supervisor:
+        await (await supervisor.spawn("a", "shop")).resume()
+        await wait_all_tasks_blocked()
+        assert seen == ["tea", "milk"]

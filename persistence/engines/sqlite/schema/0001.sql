@@ -330,6 +330,8 @@ CREATE TABLE sends (
     input_id TEXT,
     -- Lane, correlation id and kind of the target, where the sender said something of them.
     terms TEXT,
+    -- Of what was refused: kinds whose payload class took it when it was sent, each with its version.
+    fits TEXT,
     payload BLOB,
     created_at REAL NOT NULL
 );
