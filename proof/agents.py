@@ -7,6 +7,7 @@ that never crashed would have: each exactly once, in order.
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Final, final
@@ -91,6 +92,7 @@ class World:
         task = run.inputs[0].payload["task"]
         await _draft(run)
         run.session.append([task, await run.step("look", self.look, task, repeat="freely")])
+        await run.session.attach(_report(task))
         run.state.set("seen", [*await run.state.get("seen", []), task])
         await run.checkpoint()
         if run.attempts < FAILURES.get(task, 0):
@@ -100,6 +102,10 @@ class World:
         run.send(PEER, {"task": task})
         run.state.set("paid", [*await run.state.get("paid", []), task])
         return f"done {task}"
+
+
+def _report(task: int) -> bytes:
+    return f"report {task}".encode()
 
 
 async def _draft(run: Run) -> None:
@@ -243,6 +249,11 @@ async def _compare(supervisor: Supervisor, world: World, history: History) -> No
         outcome = await (await supervisor.ticket(WORKER, idempotency_key=f"task-{task}")).wait_outcome()
         assert outcome.result == f"done {task}", f"task {task} came to {outcome.result!r}"
     if ended:
+        session_id, files = await supervisor.session_id(WORKER), supervisor.store.attachments
+        for task in ended:
+            attachment_id = hashlib.sha256(_report(task)).hexdigest()
+            assert await files.get(session_id, attachment_id) == _report(task), f"the report of {task} is another"
+            assert await files.is_committed(session_id, attachment_id), f"the report of {task} is not committed"
         kept = (await supervisor.execution_state(WORKER)).values
         wanted = {name: tasks for name, tasks in (("seen", list(ended)), ("paid", done)) if tasks}
         assert kept == wanted, f"the worker keeps {kept}, and not {wanted}"

@@ -98,6 +98,23 @@ class AttachmentsContract:
         """
         return await self._put(session_id, canonical_uri, partial(_chunks_of, path))
 
+    async def id_of(self, data: bytes | Path) -> str:
+        """The id that these bytes have, or those of a file: their SHA-256 in hex. Stores nothing. Raises `CannotOpen`."""
+        digest = hashlib.sha256()
+        if isinstance(data, bytes):
+            await self._in_thread(partial(digest.update, data))
+        else:
+            chunks = _chunks_of(str(data))
+            while chunk := await self._in_thread(partial(next, chunks, b"")):
+                await self._in_thread(partial(digest.update, chunk))
+        return digest.hexdigest()
+
+    async def is_committed(self, session_id: SessionId | str, attachment_id: str) -> bool:
+        """Whether a session has an attachment that was stamped. Raises `Corrupt`."""
+        find = partial(attachments.find, session_id=session_id, attachment_id=attachment_id)
+        stored = await self._store.read(find)
+        return stored is not None and stored.entry.committed_at_epoch_ms is not None
+
     async def get(self, session_id: SessionId | str, attachment_id: str) -> bytes:
         """The bytes of an attachment.
 

@@ -191,7 +191,8 @@ def _ways(edit: Edit, version: str) -> Iterator[str]:
 async def check(case: Case, file: Path) -> str:
     """Let the second version go on, and a person after it, and judge; what it came to. Raises `Broken`."""
     for each in case.recorded.file.parent.glob(f"{case.recorded.file.name}*"):
-        shutil.copy(each, file.with_name(each.name.replace(case.recorded.file.name, file.name)))
+        copy = shutil.copytree if each.is_dir() else shutil.copy  # the folder of attachments, or a file
+        copy(each, file.with_name(each.name.replace(case.recorded.file.name, file.name)))
     world = case.recorded.world.copy()
     program = case.edit.program
     given: list[Behaviour] = [behaviour(world, program, case.version)]

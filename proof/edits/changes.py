@@ -11,6 +11,7 @@ from .programs import (
     FREELY,
     KEYED,
     NEVER,
+    Attach,
     Calls,
     Change,
     Checkpoint,
@@ -100,14 +101,22 @@ def _changes(seat: Seat) -> Iterator[tuple[str, Change]]:
             yield "a branch more", _instead(kind((*item.branches, (step("extra1"),))))
             yield "a branch less", _instead(kind(item.branches[:-1]))
             yield "branches swapped", _instead(kind(item.branches[::-1]))
-        case Talk():
-            yield "another move", _instead(Talk("pop" if item.move != "pop" else "rewrite", item.number or 1))
-            if item.move != "back":  # which has none
-                yield ARGUMENTS, _instead(Talk(item.move, item.number + 1))
+        case Sleep() | Talk() | Attach():
+            yield from _simple(item)
+        case _:
+            pass
+
+
+def _simple(item: Sleep | Talk | Attach) -> Iterator[tuple[str, Change]]:
+    match item:
+        case Attach():
+            yield ARGUMENTS, _instead(Attach("other bytes"))
         case Sleep():
             yield ARGUMENTS, _instead(Sleep(item.seconds + 1.0))
         case _:
-            pass
+            yield "another move", _instead(Talk("pop" if item.move != "pop" else "rewrite", item.number or 1))
+            if item.move != "back":  # which has none
+                yield ARGUMENTS, _instead(Talk(item.move, item.number + 1))
 
 
 def must_be_held(edit: Edit, recorded: frozenset[str], *, same_version: bool) -> bool:

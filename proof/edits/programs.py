@@ -108,10 +108,18 @@ class Talk:
     number: int
 
 
+@final
+@frozen(slots=True)
+class Attach:
+    """A file of the session."""
+
+    data: str
+
+
 FOREVER: Final = Sleep(1e6)
 """A sleep that only ever is cut off; a branch of `First` that has it loses."""
 
-Item = Step | Gather | First | Map | Calls | Cut | Checkpoint | Sleep | Talk
+Item = Step | Gather | First | Map | Calls | Cut | Checkpoint | Sleep | Talk | Attach
 Program = tuple[Item, ...]
 
 Change = Callable[["Program", int], "Program"]
@@ -137,6 +145,7 @@ PROGRAMS: Final[dict[str, Program]] = {
         Talk("fork", 0),
         step("pay1", NEVER),
         Talk("rewrite", 1),
+        Attach("report"),
         Checkpoint(),
         Talk("pop", 1),
         step("look1"),

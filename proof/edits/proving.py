@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ def prove(
                 if len(broken) >= most_broken:
                     break
             for each in Path(folder).glob(f"{file.name}*"):
-                each.unlink()
+                shutil.rmtree(each) if each.is_dir() else each.unlink()
     return Report(recorded=len(recorded), came=came, broken=tuple(broken))
 
 

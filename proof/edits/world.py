@@ -12,6 +12,7 @@ import tenure
 from .programs import (
     KEYED,
     NEVER,
+    Attach,
     Calls,
     Checkpoint,
     Cut,
@@ -96,6 +97,8 @@ class World:
                 await self._map(run, item)
             case Talk():
                 await self._talk(run, item)
+            case Attach():
+                await run.session.attach(item.data.encode())
             case _:
                 await self._several(run, item)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, overload
 
+from tenure.persistence.facets.conversation.sessions import id_of_runtime
 from tenure.persistence.facets.runs import sends
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.values import check_runtime_id
+from tenure.persistence.model.values import SessionId, check_runtime_id
 from tenure.persistence.store import Store
 from tenure.persistence.upkeep.explain import explain
 from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
@@ -68,6 +69,15 @@ class StoreReads:
         if after is None and limit is None:
             return await read_session(self.store, check_runtime_id(runtime_id))
         return await read_session_nodes(self.store, check_runtime_id(runtime_id), after or 0, limit)
+
+    @checked
+    async def session_id(self, runtime_id: str) -> SessionId:
+        """The id of the session that a runtime works on, for the verbs of `Store.sessions` and `Store.attachments`.
+
+        Raises:
+            NotFound: No such runtime, or it has no session.
+        """
+        return await self.store.read(partial(id_of_runtime, runtime_id=check_runtime_id(runtime_id)))
 
     @checked
     async def execution_state(self, runtime_id: str) -> OwnState:

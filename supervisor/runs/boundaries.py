@@ -183,6 +183,7 @@ class Boundaries:
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
         session, sent = self._session, len(self._main.sent)
         buffered = len(session.appended), len(session.moves), sent, tuple(self._batch.ended)
+        attached = len(self._main.attached)
         changes += self._answered()
         if flight is None:
             changes += self._late()  # before the end of the run consumes them, and after what was answered in time
@@ -190,6 +191,7 @@ class Boundaries:
         self._landed(*buffered)
         self._batch.landed(input_id for _, ended in result.of_kind(ExpireMembers) for input_id in ended)
         self._state.landed(written)
+        del self._main.attached[:attached]
         standing.landed()
         return result
 
@@ -236,6 +238,8 @@ class Boundaries:
             )
             for index, each in enumerate(self._main.sent[self._sent :], self._sent + 1)
         ]
+        if self._main.attached:
+            changes.append(session.stamps(self._main.attached))
         changes += [
             RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=how)
             for input_id, how in self._batch.ended.items()

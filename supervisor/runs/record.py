@@ -133,6 +133,7 @@ class Branch:
         appended: Messages, in order; likewise `sent` and `ended`. Those of an inner branch join those of the branch around
             it when it has ended.
         ended: Inputs that it rejected, each with its error, or answered, each with its encoded result.
+        attached: Ids of attachments whose bytes are on disk; likewise.
         written: Values that it set in the runtime's own state, encoded, and None for what it deleted; likewise.
         writers: Which of the branches beside it has written a name; shared with them, None where there are none.
         drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
@@ -148,6 +149,7 @@ class Branch:
     appended: list[bytes] = field(factory=list[bytes])
     sent: list[Message] = field(factory=list["Message"])
     ended: list[tuple[InputId, str | bytes]] = field(factory=list[tuple[InputId, "str | bytes"]])
+    attached: list[str] = field(factory=list[str])
     written: dict[str, bytes | None] = field(factory=dict[str, "bytes | None"])
     writers: dict[str, str] | None = None
     drawn: list[float] = field(factory=list[float])
@@ -175,6 +177,7 @@ class Branch:
             self.appended += inner.appended
             self.sent += inner.sent
             self.ended += inner.ended
+            self.attached += inner.attached
             self.written.update(inner.written)
 
 

@@ -9,12 +9,15 @@ stands now: the base does not change, so a run that enters again sees the same p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any, final
 
 from tenure.errors import InvalidInput
 from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets.attachments.attachments import StampAttachments
 from tenure.persistence.facets.conversation.moves import Move, MoveHead
-from tenure.persistence.facets.conversation.sessions import AppendMessages, path_to
+from tenure.persistence.facets.conversation.sessions import AppendMessages, id_of_runtime, path_to
 from tenure.persistence.facets.runs.runs import RunBegun
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.codec import digest, encode, message_of
@@ -23,7 +26,7 @@ from tenure.persistence.model.paths import RunPath
 from tenure.persistence.store import Store
 
 from .entering import Entering
-from .session_entries import enter
+from .session_entries import enter, reserved
 
 
 @final
@@ -67,6 +70,7 @@ class RunSession:
         self.landed = 0
         self.moves: list[Move] = []
         self.moves_landed = 0
+        self._session_id = ""
 
     @property
     def count(self) -> int:
@@ -159,6 +163,41 @@ class RunSession:
             self._move(place, EntryKind.FORK, path)
         return SessionBranch(self, left)
 
+    @checked
+    async def attach(self, data: bytes | Path, canonical_uri: str = "") -> str:
+        """Attach a file to the session, and return its id. Its bytes are on disk then; it is committed with the next boundary.
+
+        The same bytes are stored once. A run that fails before that boundary leaves what `Store.attachments.collect` takes when
+        its host has gone.
+
+        Args:
+            data: The bytes; or the path of a file, of which a few megabytes are in memory at a time.
+            canonical_uri: Where it comes from, for people.
+
+        Raises:
+            CannotOpen: The file cannot be read.
+            InvalidInput: Something else of the branch is in flight; it is asked for in a step; or the file changed meanwhile.
+            StepMismatch: The run attached another one here before. Holds the runtime.
+            DiskFull: There is no room.
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        if not isinstance(data, bytes | Path):  # pyright: ignore[reportUnnecessaryIsInstance] - a text is no path here
+            raise InvalidInput(detail="it is bytes, or the path of a file", field="data")
+        branch, files = self._entering.buffers("an attachment"), self._store.attachments
+        with reserved(branch, "attach"):
+            attachment_id = await files.id_of(data)
+        arguments = digest(encode([attachment_id, canonical_uri], "arguments"))
+        async with enter(self._entering, EntryKind.ATTACH, arguments):
+            session_id = await self._find_session()
+            if not await files.is_committed(session_id, attachment_id):
+                put = files.put if isinstance(data, bytes) else files.put_file
+                given: Any = data if isinstance(data, bytes) else str(data)
+                if await put(session_id, given, canonical_uri) != attachment_id:
+                    raise InvalidInput(detail="the file changed while it was read", field="data")
+            branch.attached.append(attachment_id)
+        return attachment_id
+
     async def raw_messages(self) -> list[bytes]:
         """The path as bytes, first to last, with what this run appended. Reads the whole conversation.
 
@@ -200,7 +239,17 @@ class RunSession:
         if len(self.appended) > start:
             yield AppendMessages(runtime_id=runtime_id, messages=tuple(self.appended[start:]), run_id=run_id)
 
+    def stamps(self, attached: list[str]) -> Change:
+        """What commits attachments. Of one that was committed before, the first stamp stays: so a replay leaves them here."""
+        return StampAttachments(session_id=self._session_id, attachment_ids=tuple(attached))
+
     # Inside
+
+    async def _find_session(self) -> str:
+        if not self._session_id:
+            find = partial(id_of_runtime, runtime_id=self._entering.runtime_id)
+            self._session_id = await self._store.read(find)
+        return self._session_id
 
     def _path(self) -> RunPath:
         """The path of the run itself, without what a branch of it that has not ended has appended."""

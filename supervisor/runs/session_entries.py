@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
+from tenure.errors import InvalidInput
 from tenure.persistence.model.entries import EntryKind, EntryStatus
 
 from .entering import Entering
-from .record import Asked
+from .record import Asked, Branch
+
+
+@contextmanager
+def reserved(branch: Branch, what: str) -> Generator[None]:
+    """Hold a branch while what it asks for is made ready. Raises `InvalidInput` where something of it is in flight."""
+    if branch.in_flight is not None:
+        raise InvalidInput(
+            detail=f"{what} is asked for while {branch.in_flight} is in flight in the same branch", field="call"
+        )
+    branch.in_flight = what
+    try:
+        yield
+    finally:
+        branch.in_flight = None
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Sessions, queued work, journals and execution state from asyncio: each verb is the trio one's, called through the portal."""
+"""What a store keeps besides runtimes, from asyncio: each verb is the trio one's, called through the portal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial, wraps
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, final
 
+from tenure.persistence.contracts.attachments import AttachmentsContract, SessionScopedAttachmentStore
 from tenure.persistence.contracts.journals.event_log import EventLog as TrioEventLog
 from tenure.persistence.contracts.journals.event_reader import EventReader
 from tenure.persistence.contracts.journals.journal import JournalContract
@@ -214,6 +215,44 @@ class Queue(_Front[QueueContract]):
     list_failed_queued_work = _verb(QueueContract.list_failed_queued_work)
     list_queued_work = _verb(QueueContract.list_queued_work)
     list_pending_queued_work = _verb(QueueContract.list_pending_queued_work)
+
+
+@final
+class BoundAttachments(_Front[SessionScopedAttachmentStore]):
+    """The verbs of one session's attachments for an asyncio program; made by `Attachments.bind`."""
+
+    put = _verb(SessionScopedAttachmentStore.put)
+    put_file = _verb(SessionScopedAttachmentStore.put_file)
+    get = _verb(SessionScopedAttachmentStore.get)
+    get_file = _verb(SessionScopedAttachmentStore.get_file)
+    commit_refs = _verb(SessionScopedAttachmentStore.commit_refs)
+    delete = _verb(SessionScopedAttachmentStore.delete)
+
+    @property
+    def session_id(self) -> str:
+        """Which session."""
+        return self.behind.session_id
+
+
+@final
+class Attachments(_Front[AttachmentsContract]):
+    """`tenure.Store.attachments` for an asyncio program; `Supervisor.attachments`. `put_file` and `get_file` stream."""
+
+    record_intent = _verb(AttachmentsContract.record_intent)
+    put = _verb(AttachmentsContract.put)
+    put_file = _verb(AttachmentsContract.put_file)
+    id_of = _verb(AttachmentsContract.id_of)
+    is_committed = _verb(AttachmentsContract.is_committed)
+    get = _verb(AttachmentsContract.get)
+    get_file = _verb(AttachmentsContract.get_file)
+    commit_refs = _verb(AttachmentsContract.commit_refs)
+    list_uncommitted = _verb(AttachmentsContract.list_uncommitted)
+    forget = _verb(AttachmentsContract.forget)
+    collect = _verb(AttachmentsContract.collect)
+
+    def bind(self, session_id: str) -> BoundAttachments:
+        """The verbs of one session."""
+        return BoundAttachments(self.portal, self.behind.bind(session_id))
 
 
 @final

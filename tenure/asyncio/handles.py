@@ -31,7 +31,7 @@ from tenure.supervisor.serving.terms import QueuedWork
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
-from .facets import Journal, Queue, Sessions, State
+from .facets import Attachments, Journal, Queue, Sessions, State
 from .portal import Portal
 from .steps import on_loop
 from .store import Store
@@ -244,6 +244,7 @@ class Supervisor:
         self.state = State(portal, supervisor.store.state)
         self.queue = Queue(portal, supervisor.store.queue)
         self.sessions = Sessions(portal, supervisor.store.sessions)
+        self.attachments = Attachments(portal, supervisor.store.attachments)
 
     async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
         """See `tenure.Supervisor.spawn`."""
@@ -299,6 +300,10 @@ class Supervisor:
         bounds = {name: value for name, value in (("after", after), ("limit", limit)) if value is not None}
         read: Callable[..., Awaitable[list[Any]]] = self._supervisor.read_session
         return await self._portal.call(partial(read, runtime_id, **bounds))
+
+    async def session_id(self, runtime_id: str) -> SessionId:
+        """See `tenure.Supervisor.session_id`."""
+        return await self._portal.call(self._supervisor.session_id, runtime_id)
 
     async def execution_state(self, runtime_id: str) -> OwnState:
         """See `tenure.Supervisor.execution_state`."""

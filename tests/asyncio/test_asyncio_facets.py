@@ -13,8 +13,9 @@ import pytest
 import tenure
 import tenure.asyncio
 from tenure import FullGraph, RuntimeCommit, SessionNodeRecord
-from tenure.asyncio.facets import BoundSession, Journal, Queue, Sessions, State
+from tenure.asyncio.facets import Attachments, BoundAttachments, BoundSession, Journal, Queue, Sessions, State
 from tenure.errors import CursorConflict, NotFound, SessionBindingMismatch
+from tenure.persistence.contracts.attachments import AttachmentsContract, SessionScopedAttachmentStore
 from tenure.persistence.contracts.journals.journal import JournalContract
 from tenure.persistence.contracts.queued.queue import QueueContract
 from tenure.persistence.contracts.runtime_persistence import RuntimePersistence
@@ -41,6 +42,8 @@ def verbs(kind: type[Any]) -> set[str]:
         (State, StateContract),
         (Sessions, SessionsContract),
         (BoundSession, RuntimePersistence),
+        (Attachments, AttachmentsContract),
+        (BoundAttachments, SessionScopedAttachmentStore),
         (Queue, QueueContract),
     ],
 )
@@ -77,6 +80,24 @@ def test_a_session_is_written_and_read_from_asyncio(tmp_path: Path) -> None:
             assert read.graph.nodes == (node,)
             with pytest.raises(SessionBindingMismatch):
                 await talk.commit_runtime_state(RuntimeCommit(session_id="other", expected_head_revision=0))
+
+    run(main)
+
+
+def test_a_file_is_attached_and_fetched_from_asyncio(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"report" * 1_000)
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
+            files = supervisor.attachments.bind("talk")
+            attachment_id = await files.put_file(str(tmp_path / "in"))
+            await files.commit_refs([attachment_id])
+            await supervisor.attachments.get_file("talk", attachment_id, str(tmp_path / "out"))
+            assert (tmp_path / "out").read_bytes() == await files.get(attachment_id)
+            assert await supervisor.attachments.is_committed("talk", attachment_id)
+            assert files.session_id == "talk"
+            with pytest.raises(NotFound):
+                await supervisor.attachments.get("other", attachment_id)
 
     run(main)
 

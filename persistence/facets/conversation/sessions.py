@@ -12,7 +12,7 @@ from typing import Final, final
 
 from attrs import define, frozen
 
-from tenure.errors import Corrupt, HeadRevisionConflict, PayloadTooLarge, SessionBindingMismatch
+from tenure.errors import Corrupt, HeadRevisionConflict, NotFound, PayloadTooLarge, SessionBindingMismatch
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import (
     Facet,
@@ -225,6 +225,16 @@ def _check_message(before: bytes, payload: object, stored: object, scheme: objec
     digest = extend_digest(before, payload)
     check_digest(digest, stored, scheme, "message", key)
     return digest
+
+
+def id_of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> SessionId:
+    """The id of a runtime's session. Raises `NotFound`, `Corrupt`."""
+    row = statements.one("sessions.id_of_runtime", runtime_id=runtime_id)
+    if row is None:
+        raise NotFound(what="session of runtime", key=runtime_id)
+    check_row(row[:1], (str,), "session", runtime_id)
+    check_owner(row[1], row[2], runtime_id)
+    return SessionId(row[0])
 
 
 def path_of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> list[bytes] | None:

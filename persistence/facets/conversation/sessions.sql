@@ -12,6 +12,10 @@ SELECT session, session_id, runtime, revision, head, message_count, digest FROM 
 UPDATE sessions SET revision = :revision, head = :head, message_count = :message_count, digest = :digest
 WHERE session = :session;
 
+-- name: sessions.id_of_runtime
+SELECT s.session_id, s.runtime, r.runtime FROM sessions s JOIN runtimes r ON r.session = s.session
+WHERE r.runtime_id = :runtime_id;
+
 -- name: sessions.of_runtime
 SELECT s.session, s.head, s.message_count, s.runtime, r.runtime FROM sessions s JOIN runtimes r ON r.session = s.session
 WHERE r.runtime_id = :runtime_id;

@@ -36,9 +36,7 @@ async def say(run: tenure.Run) -> None:
 
 async def graph_of(supervisor: tenure.Supervisor, runtime_id: str = "alice") -> tenure.PersistedSessionRead:
     """The same conversation, as the verbs of `Store.sessions` read it."""
-    snapshot = await supervisor.store.runtimes.load_session_snapshot(runtime_id)
-    assert snapshot is not None
-    session_id = tenure.decode_snapshot(snapshot).session_id
+    session_id = await supervisor.session_id(runtime_id)
     found = await supervisor.store.sessions.load_session(session_id, tenure.FullGraph())
     assert found is not None
     return found

@@ -39,9 +39,7 @@ async def test_a_page_says_number_time_and_run_of_each_message(database: Path, a
 
         assert [(node.number, node.message, node.run_id) for node in page] == [(2, 1, runs[1]), (3, 2, runs[2])]
         assert all(node.created_at >= EPOCH for node in page)
-        snapshot = await supervisor.store.runtimes.load_session_snapshot("alice")
-        assert snapshot is not None
-        found = await supervisor.store.sessions.load_node(tenure.decode_snapshot(snapshot).session_id, page[0].node_id)
+        found = await supervisor.store.sessions.load_node(await supervisor.session_id("alice"), page[0].node_id)
         assert found is not None
         assert found.payload == b"1"
         numbers = [node.number for node in await supervisor.read_session("alice", limit=2)]
