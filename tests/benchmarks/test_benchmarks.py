@@ -53,3 +53,14 @@ def test_commits_replays_transcripts_one_runtime_a_conversation(tmp_path: Path) 
     replayed = found["transcripts_inputs"]
     assert isinstance(replayed, dict)
     assert replayed["conversations"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_file_of_64_mib_takes_no_more_than_8_mib_of_memory(tmp_path: Path) -> None:
+    found = run("attachments.py", "--folder", str(tmp_path), "--mib", "64")
+
+    assert found["mib"] == 64
+    more = found["more_mib"]
+    assert isinstance(more, float)
+    assert more < 8
