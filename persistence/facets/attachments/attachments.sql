@@ -9,6 +9,12 @@ WHERE attachment = :attachment;
 -- name: attachments.keys
 SELECT attachment FROM attachments WHERE attachment > :after ORDER BY attachment LIMIT :count;
 
+-- name: attachments.counts
+SELECT count(committed_at), count(*) - count(committed_at) FROM attachments WHERE session_id = :session_id;
+
+-- name: attachments.newest
+SELECT attachment FROM attachments WHERE session_id = :session_id ORDER BY attachment DESC LIMIT :count;
+
 -- name: attachments.insert
 INSERT INTO attachments (attachment, session_id, attachment_id, uri, host, intent_at, digest)
 VALUES (:key, :session_id, :attachment_id, :uri, :host, :intent_at, :digest);

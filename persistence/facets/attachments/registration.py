@@ -10,9 +10,15 @@ from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.upkept import Walk
 
 from . import attachments
+from .show import attachments_of
 from .verify import verify_attachments
 
 FACETS: Final[tuple[Facet, ...]] = (
-    evolve(attachments.FACET, part="attachments", verify=(Walk(page=verify_attachments),)),
+    evolve(
+        attachments.FACET,
+        part="attachments",
+        verify=(Walk(page=verify_attachments),),
+        show={"attachments": attachments_of},
+    ),
 )
 """As the catalogue takes them."""

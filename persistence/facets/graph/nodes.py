@@ -111,10 +111,11 @@ def id_of(statements: Statements, node: int | None) -> str | None:
     if row is None:
         raise Corrupt(record="node", key=str(node), detail="it is named and has no row")
     check_row(row[:-2], _NODE, "node", node)
-    return _name(node, row[8])
+    return name_of(node, row[8])
 
 
-def _name(node: int, node_id: str | None) -> str:
+def name_of(node: int, node_id: str | None) -> str:
+    """The id of a node, which the store gives where it has none."""
     return f"{OWN_NODES}{node}" if node_id is None else node_id
 
 
@@ -129,7 +130,7 @@ def find_node(statements: Statements, session: int, session_id: str, node_id: st
     *own, before, parent_id = row
     if place.parent is not None and not isinstance(before, bytes):
         raise Corrupt(record="node", key=node_id, detail="its parent is missing")
-    parent = None if place.parent is None else _name(place.parent, parent_id)
+    parent = None if place.parent is None else name_of(place.parent, parent_id)
     return _record(tuple(own), session, session_id, parent, before or EMPTY_DIGEST)
 
 
@@ -185,7 +186,7 @@ def _check_head(session: SessionRecord, known: dict[int | None, tuple[str | None
 def _record(row: Row, session: int, session_id: str, parent: str | None, before: bytes) -> SessionNodeRecord:
     check_row(row, _NODE, "node", row[0])
     node, owner, _, _, digest, scheme, created_at, tombstoned_at, node_id, written_at, about, own_seal, payload = row
-    name = _name(node, node_id)
+    name = name_of(node, node_id)
     check_digest(extend_digest(before, payload), digest, scheme, "node", name)
     if owner != session or tombstoned_at is not None:
         raise Corrupt(record="node", key=name, detail="it is another session's, or was left behind")

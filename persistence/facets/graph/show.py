@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tenure.errors import ReadFailed
 from tenure.persistence.commits.upkept import Subject
@@ -11,9 +11,12 @@ from tenure.persistence.model.conversation.graph_encoding import counts_of
 
 from . import ledger, nodes
 
+SHOWN: Final = 20
+"""Branches that are listed, the newest first."""
+
 
 def graph_of(statements: Statements, subject: Subject) -> dict[str, Any]:
-    """Branches, what was left behind, turns, parts by size and tokens by source and model; no content."""
+    """Branches with their ends, what was left behind, turns, parts by size and tokens by source and model; no content."""
     session_id = subject.session_id
     if session_id is None:
         return {}
@@ -27,6 +30,10 @@ def graph_of(statements: Statements, subject: Subject) -> dict[str, Any]:
     branches, left, turns = statements.one("graph_show.counts", session=found[0]) or (0, 0, 0)
     return {
         "branches": branches,
+        "branch_ends": [
+            {"node_id": nodes.name_of(node, node_id), "messages": position}
+            for node, node_id, position in statements.readable("graph_show.branches", session=found[0], count=SHOWN)
+        ],
         "left_behind": left,
         "turns": turns,
         "checkpoint_parts": {

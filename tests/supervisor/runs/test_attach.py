@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import tenure
 from tenure.errors import CannotOpen, InvalidInput, NotFound
 from tenure.persistence.model.values import HeldReason
+from tenure.persistence.upkeep.inspect import show_runtime
 from tests.kit.hosting import consumed, cut_off, host, peek
 
 DATA = b"a report" * 1_000
@@ -165,3 +167,25 @@ async def test_what_cannot_be_attached_is_refused(database: Path, tmp_path: Path
         await consumed(await supervisor.spawn("alice", "kind"), "go")
 
     assert refused == ["CannotOpen", "InvalidInput", "InvalidInput", "InvalidInput"]
+
+
+async def test_branches_and_attachments_of_a_session_are_shown_without_their_content(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async def act(run: tenure.Run) -> None:
+        run.session.append("tried")
+        await run.session.fork(0)
+        run.session.append("kept")
+        await run.session.attach(DATA, "file:secret")
+
+    async with host(database, {"kind": act}) as supervisor:
+        await consumed(await supervisor.spawn("alice", "kind"), "go")
+        shown = await supervisor.store.read(partial(show_runtime, runtime_id=tenure.LogicalRuntimeId("alice")))
+
+    assert shown is not None
+    assert shown["session"]["branches"] == 1
+    assert shown["session"]["branch_ends"] == [{"node_id": "tenure:1", "messages": 1}]
+    files = shown["attachments"]
+    assert (files["committed"], files["uncommitted"]) == (1, 0)
+    assert [each["attachment_id"] for each in files["newest"]] == [ID]
+    assert "secret" not in str(shown)
