@@ -178,7 +178,7 @@ class RunSession:
             CannotOpen: The file cannot be read.
             InvalidInput: Something else of the branch is in flight; it is asked for in a step; or the file changed meanwhile.
             StepMismatch: The run attached another one here before. Holds the runtime.
-            DiskFull: There is no room.
+            DiskFull: The disk is full.
             RunEnded: The run is over.
         """
         self._check_open()
