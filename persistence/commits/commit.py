@@ -21,7 +21,7 @@ class Change:
 
     Attributes:
         ingress: Carries no fence and is checked against its target's stored state instead (accept, send, enqueue).
-        may_create: Its runtime need not exist: contract verbs speak of runtimes that nobody has spawned.
+        may_create: Its runtime need not exist: contract verbs speak of runtimes that were never spawned.
         always_synced: Its group is fsynced in class ``os`` too (tokens, ownership, tombstones).
         moves: Its runtime gets another owner or another token.
     """

@@ -35,7 +35,7 @@ class Handler:
 @final
 @frozen(kw_only=True, slots=True)
 class Facet:
-    """One facet. Whoever walks over all that is stored asks each facet of the catalogue, and names none.
+    """One facet. A walk over all that is stored asks each facet of the catalogue, and names none.
 
     Attributes:
         name: Its name, also of its SQL file.

@@ -18,20 +18,20 @@ RECORDS_KEPT: Final = 1_536
 
 @final
 class Records:
-    """The records in hand: rows that nearly every commit needs, as the last group left them.
+    """The cached records: rows that nearly every commit needs, as the last group left them.
 
-    A record is loaded once and changed together with its row. It holds for as long as nobody else has written the database,
-    which the connection tells behind BEGIN, when nobody else can. Whoever changes such a row by a statement of its own drops
-    the record (`Transaction.drop`).
+    A record is loaded once and changed together with its row. It holds until another connection commits; that is checked after
+    BEGIN, when no other connection can write. A statement that changes such a row past its record drops the record
+    (`Transaction.drop`).
     """
 
     def __init__(self) -> None:
-        """Nothing is in hand."""
+        """Nothing is cached."""
         self.found: dict[Hashable, Any] = {}
         self._version: int | None = None
 
     def begin_group(self, version: int) -> None:
-        """Keep what is in hand if the database is as the last group left it; `version` is that of the connection."""
+        """Keep what is cached if the database is as the last group left it; `version` is that of the connection."""
         if version != self._version or len(self.found) > RECORDS_KEPT:
             self.found.clear()
 
@@ -40,13 +40,13 @@ class Records:
         self._version = version
 
     def clear(self) -> None:
-        """The group was rolled back, or whatever is in hand may have changed behind it."""
+        """The group was rolled back, or what is cached may have changed since."""
         self.found.clear()
 
 
 @final
 class Transaction:
-    """Named statements, the facts of the group, and the records in hand.
+    """Named statements, the facts of the group, and the cached records.
 
     A record (a runtime, a session, a run) is changed in memory and written once, when the commit's changes have all been
     applied. A commit that fails drops the records that it asked for with its savepoint.
@@ -57,7 +57,7 @@ class Transaction:
         now: The store's wall clock when the group began, unix seconds.
         durability: Class of the group, for receipts.
         limits: The store's limits.
-        savepoints: Whether each commit of the group has a savepoint of its own.
+        savepoints: Whether each commit of the group has its own savepoint.
         room: By runtime, how many inputs surely still fit into its inbox; kept for the whole group.
         notes: What the handlers of one commit leave for one another.
         asked: Runtimes of one commit that others wait for.
@@ -119,7 +119,7 @@ class Transaction:
         self._dirty: dict[Hashable, Callable[[], None]] = {}
 
     def record(self, kind: str, key: K, load: Callable[[Transaction, K], T]) -> T:
-        """The record of a kind under `key`, loaded where it is not in hand. One that is not there is asked for again."""
+        """The record of a kind under `key`, loaded where it is not cached. One that is not there is asked for again."""
         place = (kind, key)
         self._asked.append(place)
         found: T | None = self._records.found.get(place)
@@ -130,7 +130,7 @@ class Transaction:
         return found
 
     def drop(self, kind: str, key: Hashable) -> None:
-        """Let go of a record whose row was written, or deleted, by a statement of its own."""
+        """Let go of a record whose row was written, or deleted, past that record."""
         self._records.found.pop((kind, key), None)
 
     def drop_all(self) -> None:
@@ -152,7 +152,7 @@ class Transaction:
         self._end()
 
     def forget(self) -> None:
-        """Drop pending writes and whatever this commit had in hand: it failed."""
+        """Drop pending writes and whatever this commit had cached: it failed."""
         for place in self._asked:
             self._records.found.pop(place, None)
         self._end()

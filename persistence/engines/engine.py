@@ -3,7 +3,7 @@
 An engine gives transactions, savepoints, named statements and an error map; facets know nothing below it (design §16, §23).
 Every method here is sync and runs on the executor that owns the connection.
 
-A group is one transaction. `WriteConnection.begin` is told all that an engine may need to know before the first statement:
+A group is one transaction. `WriteConnection.begin` gets all that an engine may need to know before the first statement:
 who writes, how durable, and which runtimes. What ends a group early is one of four: an `Error` (known, nothing landed), `Again`
 (nothing landed, and the same group may land when it is tried once more), `UnknownOutcome` (the store stops), or a defect.
 
@@ -203,7 +203,7 @@ class WriteConnection(Reading, Querying, Protocol):
         ...
 
     def begin_unnumbered(self) -> None:
-        """Open a transaction that is no group, and always fsynced: a host registers itself. Raises as `begin`."""
+        """Open a transaction that is not a group, and always fsynced: a host registers itself. Raises as `begin`."""
         ...
 
     def commit(self) -> int:
@@ -214,7 +214,7 @@ class WriteConnection(Reading, Querying, Protocol):
         Raises:
             DiskFull: Nothing landed; the transaction may be open.
             Again: Nothing landed; the transaction is over.
-            UnknownOutcome: Nobody can say what is on disk.
+            UnknownOutcome: What is on disk cannot be known.
         """
         ...
 

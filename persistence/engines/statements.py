@@ -1,7 +1,7 @@
 """Named SQL, loaded from files.
 
 A file holds statements, each under a line ``-- name: facet.verb``; further comment lines say why. Parameters are written
-``:name``. An engine may override a statement by name in a file of its own (design §16).
+``:name``. An engine may override a statement by name in its own file (design §16).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Patience: a read that the process has no thread or no file descriptor for is no answer, and is tried again."""
+"""Patience: a read that the process has no thread or no file descriptor for is not an answer, and is tried again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOT_NOW: Final = (Contended, DiskFull, CannotOpen, NoThread)
 
 
 async def patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """Read, and again for as long as there is no way to. For whoever cannot go on without; raises what `read` raises else.
+    """Read, and again for as long as there is no way to. Raises what `read` raises else.
 
     Cancellation: ends the wait and changes nothing.
     """

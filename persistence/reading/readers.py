@@ -1,6 +1,6 @@
 """Reads beside the writer.
 
-A read runs on a connection of its own, in one consistent view that ends with the call, and sees everything that was
+A read runs on its own connection, in one consistent view that ends with the call, and sees everything that was
 acknowledged before it began. Where the engine has no second connection (``:memory:``, one-connection mode) it runs on the
 writer's executor, between groups.
 """
@@ -72,7 +72,7 @@ class View:
         return self._open().readable(name, **parameters)
 
     def end(self) -> None:
-        """Whoever kept the view beyond its call gets an error, and never another connection's turn."""
+        """A view that is kept beyond its call raises, and never another connection's turn."""
         self._statements = None
 
     def _open(self) -> Statements:
@@ -176,7 +176,7 @@ class Readers:
         return self._shared if opened is None else _Reader(opened[1], opened[0])
 
     async def _open(self, open_connection: Callable[[], C | None]) -> tuple[Executor, C] | None:
-        """A connection with a thread of its own, which `close` closes; None where the writer's is shared."""
+        """A connection with its own thread, which `close` closes; None where the writer's is shared."""
         if self._closed is not None:
             raise copy(self._closed)
         executor = self._make_executor()

@@ -52,7 +52,7 @@ class QueryConnection:
     async def query(self, sql: str, parameters: QueryParameters = ()) -> list[Row]:
         """Run a query and return all its rows, which are those of one moment and hold what was acknowledged before.
 
-        No read transaction is left behind. In a store in memory, or with one connection, the query runs between groups, and
+        No read transaction is left open. In a store in memory, or with one connection, the query runs between groups, and
         the writer waits for it.
 
         Args:

@@ -1,4 +1,4 @@
-"""Where blocking work runs: a thread of its own, or inline.
+"""Where blocking work runs: its own thread, or inline.
 
 A trio thread is borrowed for one call and given back; SQLite wants one connection used by one thread at a time, and the
 writer wants one hop a batch. So an executor here is one thread that lives as long as its owner, fed by a queue. Under a
@@ -33,7 +33,7 @@ class Executor(Protocol):
         """Run one function and return what it returns, or raise what it raises; `NoThread` where it could not begin.
 
         `heard` is called on the trio thread with what the function returned, as soon as that is there: a turn of the loop
-        before this call comes back. It is not called where the function raised or nobody waits any longer; what it raises is
+        before this call comes back. It is not called where the function raised or no caller waits any longer; what it raises is
         raised here.
 
         Cancellation: the wait ends with `trio.Cancelled` and the function runs on to its end, unseen. Who may not lose

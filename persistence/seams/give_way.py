@@ -27,7 +27,7 @@ class GiveWay(trio.abc.Instrument):
     """Makes one trio loop rest while it is busy and work is out.
 
     Attributes:
-        working: How many pieces of work are out; counted by whoever gives them out.
+        working: How many pieces of work are out; counted where they are given out.
         rested_at: When the loop last rested, on Python's performance counter.
     """
 

@@ -19,9 +19,9 @@ class HostIdentity:
 
     Attributes:
         host_name: Name of the machine.
-        boot_id: Changes with every boot; a run that was cut off by a reboot is no crash of its own (design §6).
+        boot_id: Changes with every boot; a run that was cut off by a reboot is not a crash (design §6).
         pid: Process id.
-        process_start: When the process started, in the system's own ticks; tells a reused pid apart.
+        process_start: When the process started, in the system's own ticks; sets a reused pid apart.
     """
 
     host_name: str

@@ -20,7 +20,7 @@ class Limits:
 
     Attributes:
         payload_bytes: One payload, message or result, encoded.
-        group_bytes: Payload bytes in one group; a larger commit is a group of its own.
+        group_bytes: Payload bytes in one group; a larger commit is a group by itself.
         group_commits: Commits in one group.
         inbox_inputs: Unfinished inputs of one runtime; binds accept, never sends.
         step_threads: Sync steps that run at once in one host, each in a thread; more wait.
@@ -34,7 +34,7 @@ class Limits:
         busy_s: Seconds to wait for another process's write lock before `Contended`.
         verdict_s: Seconds that a cancelled waiter still waits for the verdict on a commit that was taken.
         read_connections: Connections that read beside the writer.
-        passivate_s: Seconds after which an actor that nobody uses is dropped.
+        passivate_s: Seconds after which an actor that is not used is dropped.
         lease_s: How long a host's lease holds; a host that renewed nothing for so long is judged lapsed (design §4).
         renew_s: Most seconds between two renewals of a host.
         query_connections: Connections of `Store.read_connection` at one time; more wait.

@@ -35,7 +35,7 @@ class Body:
 
     @property
     def left_normally(self) -> bool:
-        """Whether the body came to its end."""
+        """Whether the body has ended."""
         return self.error is None
 
     def __enter__(self) -> None:

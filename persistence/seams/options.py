@@ -1,4 +1,4 @@
-"""What only one engine has: a value of a type of its own, which no other engine takes."""
+"""What only one engine has: a value whose type no other engine takes."""
 
 from __future__ import annotations
 

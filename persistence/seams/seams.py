@@ -28,13 +28,13 @@ from .options import EngineOptions
 
 
 def boot_clock() -> float:
-    """Seconds since the machine booted, counting the time it was suspended where the system tells it."""
+    """Seconds since the machine booted, counting the time it was suspended where the system counts it."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
 
 def uuid7(wall_clock: Callable[[], float], source: random.Random) -> str:
-    """A UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits, so that new ids sort behind older ones."""
+    """A UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits, so that new ids sort after older ones."""
     milliseconds = int(wall_clock() * 1000) & ((1 << 48) - 1)
     bits = source.getrandbits(74)  # asked for once: with the system's randomness each call enters the kernel
     high, low = bits >> 62, bits & ((1 << 62) - 1)
@@ -43,7 +43,7 @@ def uuid7(wall_clock: Callable[[], float], source: random.Random) -> str:
 
 
 def read_clock(clock: Callable[[], float]) -> float:
-    """What a clock shows; it may be a user's. Raises `Internal` where that is no time: nothing has begun."""
+    """What a clock shows; it may be a user's. Raises `Internal` where that is not a time: nothing has begun."""
     try:
         now = float(clock())
         if math.isfinite(now):
@@ -61,7 +61,7 @@ class Seams:
     """What a store and the floors above it are built from.
 
     Attributes:
-        writer_executor: Makes the executor that runs groups: a thread of its own, or inline for simulation.
+        writer_executor: Makes the executor that runs groups: its own thread, or inline for simulation.
         reader_executor: Makes an executor for each connection that reads.
         step_executor: Makes the executor that runs the sync steps of behaviours; None for `Limits.step_threads` threads.
         wall_clock: Unix time in seconds; what is stored.

@@ -121,7 +121,7 @@ class Closing:
     async def serve(self) -> None:
         """Run the writer, and close everything when the store breaks.
 
-        Cancellation: none; `close` ends it, within a bound. Whoever waits for a commit needs the writer to the last.
+        Cancellation: none; `close` ends it, within a bound. A caller that waits for a commit needs the writer to the last.
         """
         with trio.CancelScope(shield=True):
             await self._writer.run()
@@ -132,7 +132,7 @@ class Closing:
         """Commit what was submitted and close this host's row; nothing more can be submitted.
 
         Raises:
-            StoreBroken: The disk failed meanwhile, or earlier and nobody was told.
+            StoreBroken: The disk failed meanwhile, or earlier and no caller heard of it.
 
         Cancellation: at any time; `close` goes on from there.
         """
@@ -149,7 +149,7 @@ class Closing:
             raise self._broken
 
     async def close(self) -> None:
-        """Settle whoever still waits, and close everything; for the most part bounded by `CLOSE_S`. Twice is allowed.
+        """Settle what still waits, and close everything; for the most part bounded by `CLOSE_S`. Twice is allowed.
 
         Raises:
             StoreBroken: The disk failed while it closed; everything acknowledged is in the log.

@@ -1,6 +1,6 @@
 """The ground of a store: what the house asks of an open store, and users do not.
 
-Users hold a `Store`; whoever builds on it inside this library takes its ground with `ground_of`.
+Users hold a `Store`; code of this library that builds on it takes its ground with `ground_of`.
 """
 
 from __future__ import annotations
@@ -170,5 +170,5 @@ class Ground:
         await self._closing.drain()
 
     async def close(self) -> None:
-        """Settle whoever still waits, and close everything; see `Closing.close`."""
+        """Settle what still waits, and close everything; see `Closing.close`."""
         await self._closing.close()

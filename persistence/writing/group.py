@@ -1,11 +1,11 @@
 """One group: commits that share one transaction and one fsync.
 
 Everything here is sync and runs on the writer's executor. A group begins by writing its number where the host is still
-alive; its commits follow one another; one COMMIT ends it; only then may anybody be told. What each commit came to is
+alive; its commits follow one another; one COMMIT ends it; only then may a caller be answered. The outcome of each commit is
 returned, never raised, so that no commit can take its neighbours with it.
 
 A commit lands whole or not at all. One that is refused before it wrote anything needs nothing to be undone, and nearly all
-refusals are of that sort; so a group is first tried without savepoints. Where a commit fails behind a write of its own, the
+refusals are of that sort; so a group is first tried without savepoints. Where a commit fails after it has written, the
 group is rolled back and carried out again with a savepoint for each commit. Both give the same answers (design §3, fast path);
 savepoints for every commit cost 4 of the 50 µs that it takes in a group of 64.
 """
@@ -69,12 +69,12 @@ class _HostLost(Exception):
 
 @final
 class _NeedsSavepoints(Exception):
-    """A commit failed behind a write of its own, and there is no savepoint to go back to."""
+    """A commit failed after it had written, and there is no savepoint to go back to."""
 
 
 @final
 class GroupBroken(Exception):
-    """Nobody knows whether the group landed.
+    """Whether the group landed is not known.
 
     Attributes:
         in_doubt: For each commit of the group, whether it may have landed. One that was refused in its savepoint, or left
@@ -104,13 +104,13 @@ class _Failed:
 class GroupRunner:
     """Carries out groups on the one connection that writes.
 
-    Whatever `run` raises, nobody may be acknowledged.
+    Whatever `run` raises, no commit may be acknowledged.
 
     Attributes:
         host: The row that groups are written under.
         renewed_at: Boot clock when the last group that landed wrote the lease.
         records: What is cached from group to group.
-        rejoined: Set where the host was judged dead and has a new row since; whoever reads it takes it away.
+        rejoined: Set where the host was judged dead and has a new row since; reading it takes it away.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class GroupRunner:
         self.rejoined: Rejoined | None = None
 
     def run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
-        """Carry out one group and say what each commit came to; nothing is on disk before this returns.
+        """Carry out one group and return the outcome of each commit; nothing is on disk before this returns.
 
         Where this host was judged dead meanwhile, the group lands under a new row: commits of runtimes that another host
         took over are refused for their tokens, and all others are as good as they were.

@@ -1,15 +1,15 @@
 """Hosts: the row under which a store writes, and what proves that its host lives (design §4).
 
 A host writes its group number and its lease into its row with every group. The number is also its renewal counter: it rises
-with each group that lands, and a group lands at least every `Limits.renew_s` seconds. Beside the row a host holds a proof of
-life of its own (on SQLite an OS lock), which it begins before the row can be seen. So another host can tell three cases:
+with each group that lands, and a group lands at least every `Limits.renew_s` seconds. Beside the row a host holds its own proof
+of life (on SQLite an OS lock), which it begins before the row can be seen. So another host sees three cases:
 
 - the proof can be seized: the host is dead, wherever it ran, and is marked lost at once;
 - the proof is held and the counter rises: it lives, and what it owns is its own;
 - the proof is held and the counter stood still for one lease on the observer's own clock: frozen, and judged lapsed.
 
 A row that was marked lost never comes back. A frozen host that wakes finds it out with its next group, registers under a new
-row, takes along what nobody took from it in the meantime, and hears which runtimes it lost.
+row, takes along what no other host took from it in the meantime, and hears which runtimes it lost.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class HostRegistry:
     def join(self, *, alone: bool) -> HostKey:
         """Commit a first row; `alone`: no other host has the store open, so that all others are marked lost.
 
-        Before any question is answered: with a group of our own behind them, the groups that were found in the log can no
+        Before any question is answered: with a group of our own after them, the groups that were found in the log can no
         longer be there at one reading and gone at the next (design §3, verdicts).
         """
         return self._register(alone=alone, lost=None).host
@@ -92,7 +92,7 @@ class HostRegistry:
     def rejoin(self, lost: HostKey) -> Rejoined:
         """Commit a new row in place of a lost one and take along what still names the lost one as its owner.
 
-        Tokens stay: nobody has written those runtimes since. Raises `Contended` and `DiskFull`, and nothing happened.
+        Tokens stay: no host has written those runtimes since. Raises `Contended` and `DiskFull`, and nothing happened.
         """
         try:
             rejoined = self._register(alone=False, lost=lost)
@@ -172,7 +172,7 @@ class OtherHost:
 @final
 @frozen(kw_only=True, slots=True)
 class OtherHosts:
-    """The other hosts at one moment. Two that differ tell that another host wrote in between.
+    """The other hosts at one moment. Two that differ mean that another host wrote in between.
 
     Attributes:
         newest: Key of the newest row, also of hosts that came and went unseen.
@@ -217,7 +217,7 @@ def sight(before: Sightings, living: Iterable[OtherHost], *, now: float, slept: 
         before: What was noted at the last look.
         living: The hosts.
         now: The observer's boot clock.
-        slept: The observer itself was away longer than it may be since its last look: what it missed is nobody's fault, and
+        slept: The observer itself was away longer than it may be since its last look: what it missed is not a host's fault, and
             every host begins anew.
     """
     noted: dict[int, Sighting] = {}

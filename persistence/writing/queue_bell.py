@@ -9,7 +9,7 @@ import trio
 
 @final
 class QueueBell:
-    """Rings for whoever waits for work. It says that something may be there, and never what."""
+    """Rings for those who wait for work. It says that something may be there, and never what."""
 
     def __init__(self) -> None:
         """Not rung yet."""

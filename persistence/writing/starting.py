@@ -1,4 +1,4 @@
-"""What the engine is told of a group before its first statement."""
+"""What the engine gets to know of a group before its first statement."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The writer: the one path by which anything reaches the disk.
 
 Theory of operation. Callers submit commits in their order; one task takes what waits, has it carried out as a group on the
-executor, and tells every caller in one go. There is no timer that waits for more: while one group is on its way to the disk,
+executor, and answers every caller in one go. No timer waits for more: while one group is on its way to the disk,
 the next one gathers by itself.
 
 A commit is *waiting*, then *taken*, then *settled* (`pending`); how many may wait has a limit (`room`). When the outcome of a
@@ -68,12 +68,12 @@ CarryOut = Callable[[int, Sequence[Commit]], list[Outcome]]
 
 @final
 class Writer:
-    """Takes what waits, commits it as a group, tells everybody. One task runs it.
+    """Takes what waits, commits it as a group, answers every caller. One task runs it.
 
     Attributes:
         limits: The store's limits.
         broken: Why the store has stopped, or None.
-        broke_unheard: Whether it stopped behind a group's answers, and nobody was told so far.
+        broke_unheard: Whether it stopped after a group's answers, and no caller knows yet.
         broken_event: Set with it, and at an orderly end.
         host: The row of the group that was heard of last.
         renewed_at: Boot clock of that host's last renewal.
@@ -115,7 +115,7 @@ class Writer:
         """Queue a commit after all that were submitted before. Sync, never blocks, and takes a place even where all are taken.
 
         `on_settled` is called with the outcome on the trio thread, in the order of commits, before the waiting task runs:
-        there the owner of the state publishes it. It may not raise: that stops the store behind the group.
+        there the owner of the state publishes it. It may not raise: that stops the store after the group.
 
         Raises:
             StoreBroken: The store has stopped; this commit did not land.
@@ -174,7 +174,7 @@ class Writer:
     async def run(self) -> None:
         """Serve until `close` was called and everything that was submitted is settled, or until the store breaks.
 
-        Cancellation: whoever runs this shields it; a cancelled writer would leave its callers without an answer.
+        Cancellation: the caller shields it; a cancelled writer would leave its callers without an answer.
         """
         try:
             while self.broken is None:
@@ -240,7 +240,7 @@ class Writer:
         return pending
 
     def _take(self) -> list[Pending]:
-        """Take what waits, up to the limits of a group; a commit that alone is over them is a group of its own."""
+        """Take what waits, up to the limits of a group; a commit that alone is over them is a group by itself."""
         batch: list[Pending] = []
         size = 0
         while self._queue and len(batch) < self.limits.group_commits:

@@ -1,4 +1,4 @@
-"""The prose is plain English: nine turns of phrase that make it hard stand in no docstring of these floors."""
+"""The prose is plain English: nine turns of phrase that make it hard stand in no docstring of these rooms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from tests.architecture.tree import ROOT, python_files
 
 HARD = re.compile(
-    r"\b(nobody|somebody|whoever|tells?|told|behind|of its own|comes? to|came to|in hand|is no(?! (longer|more|one)\b) \w+)\b",
+    r"\b(nobody|somebody|whoever|tells?|told|behind|of its own|comes? to|came to|in hand"
+    r"|(?<!there )is no(?! (longer|more|one)\b) \w+)\b",
     re.IGNORECASE,
 )
 """The turns of phrase. "Come to" is hard where it means "amount to"; `PLAIN` has the places where something arrives."""
@@ -20,7 +21,24 @@ PLAIN = (
     "came to this host",
 )
 
-FILES = [path.as_posix() for path in python_files("actors", "supervisor")]
+ROOMS = (
+    "commits",
+    "reading",
+    "seams",
+    "writing",
+    "engines/engine",
+    "engines/door",
+    "engines/choice",
+    "engines/statements",
+    "engines/blobs",
+)
+"""Of `persistence/`, so far."""
+
+FILES = [
+    path.as_posix()
+    for path in python_files("actors", "supervisor", "persistence")
+    if path.parts[0] != "persistence" or path.as_posix().startswith(tuple([f"persistence/{room}" for room in ROOMS]))
+]
 
 
 def docstrings(source: str) -> list[str]:
