@@ -12,6 +12,7 @@ from typing import Final, final
 
 import trio
 
+from tenure.errors import Closed, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.runs.deadlines import (
@@ -24,6 +25,7 @@ from tenure.persistence.facets.runs.deadlines import (
 )
 from tenure.persistence.model.values import InputId
 from tenure.persistence.reading.patience import NOT_NOW
+from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.store import Store, ground_of
 from tenure.supervisor.accepting.publishing import Publishing
 from tenure.supervisor.operators.log import HostLog
@@ -63,6 +65,13 @@ class Deadlines:
             try:
                 wait_s = await self._look()
             except NOT_NOW:
+                wait_s = LOOK_S
+            except (StoreBroken, Closed):
+                raise
+            except BaseException as exc:
+                if is_for_others(exc):
+                    raise
+                self._log.look_failed(exc)
                 wait_s = LOOK_S
             with trio.move_on_after(wait_s):
                 await self._came.wait()
