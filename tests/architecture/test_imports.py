@@ -168,6 +168,7 @@ def closure(path: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_imports_go_down_only() -> None:
     faults = [
         f"{path}:{used.line} {used.target} {wrong}"

@@ -108,6 +108,7 @@ def test_every_command_takes_json_and_has_a_help() -> None:
         assert f"`tenure {name} " in (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), name
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_program_ends_with_its_code() -> None:
     done = subprocess.run(

@@ -191,6 +191,7 @@ trio.run(main)
     assert done.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_step_in_doubt_is_settled_from_outside(path: Path) -> None:
     kill_a_host_in_a_step(path)
 
@@ -287,6 +288,7 @@ def test_why_tells_the_first_reason_that_holds(path: Path) -> None:
     assert answer("why", path, "busy")["because"] == "no living host has it"
 
 
+@pytest.mark.slow
 def test_tail_prints_the_newest_of_the_chain_and_follows_what_lands(path: Path) -> None:
     async def two(supervisor: tenure.Supervisor) -> None:
         runtime = await supervisor.spawn("alice", "keep")
@@ -331,6 +333,7 @@ def readable(stream: Any, timeout_s: float) -> bool:
     return bool(select.select([stream], [], [], timeout_s)[0])
 
 
+@pytest.mark.slow
 def test_why_does_not_take_a_killed_host_for_a_living_one(path: Path) -> None:
     kill_a_host_in_a_step(path)
 

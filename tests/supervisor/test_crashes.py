@@ -47,6 +47,7 @@ def accept_until_killed(database: Path, enough: int) -> list[int]:
         return acknowledged + [int(line) for line in child.stdout if line.endswith("\n")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", share(range(6), 6))
 async def test_every_input_that_was_acknowledged_before_a_kill_is_there_after_it(database: Path, seed: int) -> None:
     acknowledged = accept_until_killed(database, random.Random(seed).randrange(20, 200))
@@ -61,6 +62,7 @@ async def test_every_input_that_was_acknowledged_before_a_kill_is_there_after_it
     assert sorted(found) in (acknowledged, [*acknowledged, len(acknowledged)])
 
 
+@pytest.mark.slow
 async def test_a_run_that_kills_its_host_is_held_at_the_fifth_crash_and_the_innocent_get_through(
     database: Path,
 ) -> None:
@@ -102,6 +104,7 @@ async def test_a_run_that_kills_its_host_is_held_at_the_fifth_crash_and_the_inno
     assert peek(database, "SELECT max(crashes) FROM runtimes") == [[0]]
 
 
+@pytest.mark.slow
 async def test_runs_on_trial_start_one_after_another_however_many_a_host_spawns_at_once(database: Path) -> None:
     for _ in range(2):
         assert run_host(database, "crash")[0] == -signal.SIGKILL

@@ -158,6 +158,7 @@ async def test_backoff_goes_on_over_a_restart(database: Path, autojump_clock: tr
     assert retry_at == pytest.approx(EPOCH + failing.began[1], abs=0.01)
 
 
+@pytest.mark.slow
 async def test_a_budget_that_is_used_up_holds_the_runtime_until_a_person_resumes_it(
     target: Path | str, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -182,6 +183,7 @@ async def test_a_budget_that_is_used_up_holds_the_runtime_until_a_person_resumes
         assert await supervisor.read_session("alice") == ["first", "second"]
 
 
+@pytest.mark.slow
 async def test_held_stays_held_over_a_restart_and_spawn_shows_why(
     database: Path, autojump_clock: trio.testing.MockClock
 ) -> None:

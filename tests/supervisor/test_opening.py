@@ -43,6 +43,7 @@ async def test_what_was_left_goes_on_at_the_next_open_without_a_spawn(
         assert supervisor.statistics().runtimes == 3  # who has no work is not brought back
 
 
+@pytest.mark.slow
 async def test_many_runtimes_come_back(database: Path, autojump_clock: trio.testing.MockClock) -> None:
     count = 520  # more than a page of recovery
 

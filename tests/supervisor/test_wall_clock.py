@@ -77,6 +77,7 @@ async def test_a_backoff_ends_in_its_time_although_the_clock_was_set(
         assert trio.current_time() - began >= BACKOFF_S - 0.01
 
 
+@pytest.mark.slow
 async def test_a_sleep_over_a_restart_lasts_at_most_as_long_as_was_asked_although_the_clock_was_set_back(
     database: Path, autojump_clock: MockClock
 ) -> None:

@@ -17,6 +17,7 @@ from tenure.testing.power_cut_fixture import PowerCutFixture
 from tests.kit.shares import share
 
 
+@pytest.mark.slow
 def test_a_host_that_lost_its_power_brings_every_task_to_the_end_it_would_have_had(power_cut: PowerCutFixture) -> None:
     power_cut(Agents(), AgentsCheck(), images=50)
 
@@ -33,6 +34,7 @@ def test_a_host_whose_disk_failed_brings_every_task_to_its_end_afterwards(kind: 
     assert sweep.run().faults[kind] >= 1
 
 
+@pytest.mark.slow
 def test_a_payment_that_is_repeated_freely_is_seen_to_be_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     step = Run.step
 

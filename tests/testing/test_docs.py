@@ -16,6 +16,7 @@ PAGE = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 OWN, TEST = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_example_of_the_page_finds_every_greeting(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")

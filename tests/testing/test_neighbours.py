@@ -24,6 +24,7 @@ SOWN = 3_000
 """Most images until a sown mistake is seen."""
 
 
+@pytest.mark.slow
 def test_whatever_neighbours_do_at_any_operation_nothing_is_lost_or_damaged() -> None:
     report = BesideNeighbours(images=100, seed=TURN).run()
 

@@ -59,6 +59,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_failing_image_is_saved_and_opened_again_by_the_command_it_prints(folder: Path) -> None:
     first = pytest_in(folder, "test_it.py")
@@ -79,6 +80,7 @@ def test_a_failing_image_is_saved_and_opened_again_by_the_command_it_prints(fold
     assert "1 failed" not in shown.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_options_say_how_much_is_tried(folder: Path) -> None:
     few = pytest_in(folder, "test_it.py::test_right", "--power-cut-images=12", "--power-cut-seed=8")
@@ -92,6 +94,7 @@ def test_the_options_say_how_much_is_tried(folder: Path) -> None:
     assert 20 < int(many.stdout.split("test_small: ")[1].split()[0]) < 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_folder_of_ones_own_holds_the_failing_image(folder: Path) -> None:
     pytest_in(folder, "test_it.py::test_wrong", f"--power-cut-folder={folder / 'mine'}")

@@ -85,6 +85,7 @@ def _nothing(_self: object) -> None:
 # What holds
 
 
+@pytest.mark.slow
 def test_disk_loses_nothing_that_it_acknowledged_and_leaves_nothing_half(power_cut: PowerCutFixture) -> None:
     power_cut(EveryCommit(), store_check(), images=150)
 

@@ -40,6 +40,7 @@ def blocks() -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_blocks_run_from_front_to_back_and_print_what_stands_behind_them(tmp_path: Path) -> None:
     programs, promised = zip(*blocks(), strict=True)

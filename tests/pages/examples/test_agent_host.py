@@ -123,6 +123,7 @@ def test_a_host_that_is_killed_at_random_points_writes_the_report_of_one_that_ne
     assert kills == KILLS
 
 
+@pytest.mark.slow
 def test_one_kill_changes_nothing(source: Path, undisturbed: bytes, tmp_path: Path) -> None:
     database = tmp_path / "agents.db"
 
@@ -130,6 +131,7 @@ def test_one_kill_changes_nothing(source: Path, undisturbed: bytes, tmp_path: Pa
     assert finish(source, database) == undisturbed
 
 
+@pytest.mark.slow
 def test_a_host_that_was_done_gives_the_same_report_again_from_disk(
     source: Path, undisturbed: bytes, tmp_path: Path
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_host_that_was_done_gives_the_same_report_again_from_disk(
     assert acknowledged(database) == inputs
 
 
+@pytest.mark.slow
 def test_a_part_of_the_source_can_be_read_first(source: Path, undisturbed: bytes, tmp_path: Path) -> None:
     database = tmp_path / "agents.db"
     part = run_host(source, database, "--limit", "5", "--agents", "2")
@@ -151,6 +154,7 @@ def test_a_part_of_the_source_can_be_read_first(source: Path, undisturbed: bytes
     assert finish(source, database) == undisturbed
 
 
+@pytest.mark.slow
 def test_another_source_under_the_same_database_is_refused(source: Path, tmp_path: Path) -> None:
     database = tmp_path / "agents.db"
     other = tmp_path / "other"

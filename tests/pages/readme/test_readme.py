@@ -34,6 +34,7 @@ def run_in(folder: Path, program: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_example_run_twice_prints_what_the_readme_says(tmp_path: Path) -> None:
     [program] = blocks("python")

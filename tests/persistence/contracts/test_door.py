@@ -435,6 +435,7 @@ async def read_all(store: Store) -> list[str]:
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", CALLS)
 async def test_a_hostile_argument_is_the_callers_error_or_is_read_back(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import attrs
+import pytest
 import trio
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -773,4 +774,4 @@ class OwnerMachine(RuleBasedStateMachine):
 
 
 OwnerMachine.TestCase.settings = settings(max_examples=examples(80), stateful_step_count=40)
-TestOwners = OwnerMachine.TestCase
+TestOwners = pytest.mark.slow(OwnerMachine.TestCase)

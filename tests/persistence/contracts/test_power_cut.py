@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trio
 
 import tenure
@@ -161,6 +162,7 @@ class WholeSteps:
         return found
 
 
+@pytest.mark.slow
 def test_no_commit_of_the_contract_is_lost_or_half_there() -> None:
     expected = trio.run(rehearse)
     assert all(before != after for before, after in itertools.pairwise(expected)), "a step shows nothing"

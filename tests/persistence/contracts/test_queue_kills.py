@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import trio
 
 import tenure
@@ -54,6 +55,7 @@ async def test_what_a_killed_process_held_is_claimed_at_once(tmp_path: Path) -> 
             assert held.fencing_token == 2, "its lease of a minute was not waited for"
 
 
+@pytest.mark.slow
 async def test_processes_that_are_killed_do_every_batch_once(tmp_path: Path) -> None:
     source, path = random.Random(14), tmp_path / "a.db"
     async with tenure.open_store(path) as store:

@@ -123,6 +123,7 @@ def comparable(state: InputState, stored: InputState) -> InputState:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(200))
 @given(state=inputs)
 def test_an_input_that_is_acknowledged_is_read_back_equal(state: InputState) -> None:
@@ -154,6 +155,7 @@ def test_a_binding_that_is_acknowledged_is_read_back_equal(
     assert decode_lifecycle_record(data, "r").binding == binding
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(50))
 @given(given_snapshot=snapshots, run=ids.map(RunId), contributing=st.lists(ids.map(InputId), max_size=3))
 def test_a_conversation_and_its_receipt_are_read_back_equal(

@@ -332,6 +332,7 @@ def fill(folder: Path) -> None:
             ballast.write(bytes(512))
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_quota_is_a_full_disk_and_its_outcome_is_known(tmp_path: Path) -> None:
     result = subprocess.run(

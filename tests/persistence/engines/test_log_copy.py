@@ -105,6 +105,7 @@ async def test_beside_a_program_that_read_the_torn_log_nothing_is_written_back_a
     assert await opens(left) == left.keys
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_beside_a_program_that_read_the_whole_log_an_open_that_was_killed_is_gone_on_from(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"

@@ -101,6 +101,7 @@ async def test_a_bit_that_turned_in_the_middle_of_the_log_is_damage_and_changes_
         assert one.log.read_bytes() == before
 
 
+@pytest.mark.slow
 async def test_whatever_turns_in_a_log_no_message_before_the_last_two_groups_is_lost_in_silence(tmp_path: Path) -> None:
     left = await killed(tmp_path)
     source = random.Random(11)

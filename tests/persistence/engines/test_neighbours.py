@@ -100,6 +100,7 @@ async def check(path: Path, lives: dict[str, list[str]]) -> None:
         assert tell(reader, "PRAGMA integrity_check") == "[('ok',)]"
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("reading", "kill"),
@@ -135,6 +136,7 @@ async def test_a_reader_that_closes_while_a_host_works_leaves_it_its_log(tmp_pat
     await check(path, lives)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_a_reader_that_checkpoints_between_two_hosts_harms_nothing(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"

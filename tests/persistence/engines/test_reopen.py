@@ -166,6 +166,7 @@ trio.run(main)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_what_a_killed_process_acknowledged_is_there(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
@@ -221,6 +222,7 @@ trio.run(main)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_two_processes_on_one_file_both_land_everything(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"

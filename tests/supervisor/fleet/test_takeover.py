@@ -24,6 +24,7 @@ from tests.kit.worlds import (
 # --- Who owns
 
 
+@pytest.mark.slow
 async def test_spawn_of_what_another_host_owns_names_it_and_with_wait_waits_for_it(
     database: Path, autojump_clock: MockClock
 ) -> None:

@@ -267,6 +267,7 @@ def test_a_hook_that_is_no_function_is_refused(name: str) -> None:
         tenure.Behaviour(nothing, **{name: 1})  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_pydantic_is_not_imported_for_who_does_not_use_it() -> None:
     code = (
         "import sys, tenure, dataclasses\n"

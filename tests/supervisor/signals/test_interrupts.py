@@ -45,6 +45,7 @@ def interrupted(database: Path, kind: str) -> str:
     return first + rest
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("kind", ["computes", "in_step"])
 def test_ctrl_c_while_a_behaviour_computes_is_no_crash_however_often(kind: str, tmp_path: Path) -> None:
@@ -53,6 +54,7 @@ def test_ctrl_c_while_a_behaviour_computes_is_no_crash_however_often(kind: str, 
     assert [interrupted(database, kind) for _ in range(3)] == ["computing\ninterrupted\n"] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_behaviour_that_raises_keyboard_interrupt_by_itself_is_charged_with_a_crash(tmp_path: Path) -> None:
     database = tmp_path / "agents.db"
@@ -60,6 +62,7 @@ def test_a_behaviour_that_raises_keyboard_interrupt_by_itself_is_charged_with_a_
     assert [interrupted(database, "raises") for _ in range(3)] == ["interrupted\n"] * 2 + ["held\n"]
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize(("front", "every", "least"), [("trio", 160, 6), ("asyncio", 30, 2)])
 def test_ctrl_c_at_places_all_over_the_library_does_no_harm(front: str, every: int, least: int, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import tenure
 from tests.supervisor.signals.scripts import ROOT, run_script
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_sigterm_lets_the_run_come_to_its_end_and_leaves_the_rest_in_the_inbox(tmp_path: Path) -> None:
     database = tmp_path / "agents.db"
@@ -48,6 +49,7 @@ async def what_is_left(database: Path) -> tuple[list[object], int]:
         return await supervisor.read_session("a"), left[0]
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("front", ["trio", "asyncio"])
 def test_sigterm_at_any_work_of_the_disk_is_a_normal_exit_also_while_a_host_opens_or_closes(

@@ -47,6 +47,7 @@ async def leave_a_log(machine: Machine) -> None:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_disk_that_fails_at_any_operation_of_opening_is_a_typed_error(code: int, *, first: bool) -> None:
@@ -76,6 +77,7 @@ async def wait_for_ever(run: tenure.Run) -> None:
     await trio.sleep_forever()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 def test_a_disk_that_fails_while_runtimes_are_taken_over_is_a_typed_error(code: int) -> None:
     met: set[type[Error]] = set()

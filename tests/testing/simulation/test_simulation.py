@@ -49,6 +49,7 @@ async def square(number: int) -> int:
     return number * number
 
 
+@pytest.mark.slow
 def test_a_users_own_behaviour_and_workload_come_through() -> None:
     async def workload(client: Client) -> None:
         await client.spawn("counter", "counter")
