@@ -182,7 +182,7 @@ def seal_input(
         source,
         idempotency_key,
         payload_digest,
-        float(created_at),
+        float(created_at) + 0.0,  # SQLite keeps no -0.0
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import trio
 from attrs import evolve
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 import tenure
 from tenure import (
@@ -126,6 +126,7 @@ def comparable(state: InputState, stored: InputState) -> InputState:
 @pytest.mark.slow
 @settings(max_examples=examples(200))
 @given(state=inputs)
+@example(state=InputState(input_id=InputId("i"), payload=b"1", phase=InputPhase.QUEUED, created_at=-0.0))
 def test_an_input_that_is_acknowledged_is_read_back_equal(state: InputState) -> None:
     async def write_and_read() -> StoredInputState | None:
         async with tenure.open_store(":memory:") as store:
