@@ -67,6 +67,7 @@ class RuntimeActor(Published):
         working: Whether it works the inbox off now, run after run, or its last run has not ended.
         resting: Which tasks of its run wait durably now.
         channel: The way of its commits.
+        at_work: Says what its run does at a time, where one executes; in memory alone.
         slot: That of its run at the slots of its kind; None where any number executes.
         steered: Counts the accepts that steer; a run that waits for one watches it.
         closed: Set when the actor has ended.
@@ -91,6 +92,7 @@ class RuntimeActor(Published):
         self.working = worker.busy
         self.resting = Resting()
         self.channel = CommitChannel(store, facts, listener.defect)
+        self.at_work: Callable[[float], str | None] | None = None
         self.slot = None if begins.slots is None else begins.slots.slot()
         self.steered = Watched(0)
         # States that store verbs wrote past this actor, and those of them that it has read.

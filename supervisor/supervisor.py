@@ -306,9 +306,15 @@ class Supervisor(StoreReads):
         return statistics_of(host.owned.all, host.owned.actors, self.store.statistics(), host.log, host.step_threads)
 
     async def why(self, runtime_id: str) -> dict[str, Any]:
-        """See `StoreReads.why`; of a runtime of this host, also whether its run waits for a slot (`Behaviour.max_running`)."""
+        """See `StoreReads.why`; of a runtime of this host, also what its run does now that is not on disk.
+
+        That is: a step that executes, ``freely`` ones too; a step that waits until what is recorded is reached; whether the
+        run waits for a slot (`Behaviour.max_running`).
+        """
         told = await super().why(runtime_id)
         actor = self._host.owned.actor(LogicalRuntimeId(runtime_id))
+        if actor is not None and actor.facts.why_held is None and actor.at_work is not None:
+            told["because"] = actor.at_work(self.store.seams.wall_clock()) or told["because"]
         slot = None if actor is None or actor.facts.why_held is not None else actor.slot
         if slot is not None and slot.waits:
             told["because"] = slot.why

@@ -55,12 +55,11 @@ class Entering:
     Attributes:
         record: What is recorded, and how much of it is reached.
         fault: The first mismatch or doubt that was raised; it decides the run's end even where the behaviour swallows it.
-        executing: Functions of steps that execute at this moment.
-        executed: How many have begun.
+        executing: Functions of steps that execute at this moment; `executed`: how many have begun.
         read: Errors that the behaviour was given from the record, each with the place of its entry.
         calls: Steps with a call id that are in flight.
         occupancy: What of the run executes, and its slot.
-        asks: How often something was asked of another runtime.
+        asks: How often something was asked of another runtime; `flights`: what is in flight, by place.
     """
 
     def __init__(
@@ -97,6 +96,7 @@ class Entering:
         self.calls = 0
         self.occupancy = Occupancy(actor.slot)
         self.asks = 0
+        self.flights: dict[str, Flight] = {}
         self._replay_s = replay_s
         self._on_half = on_half
         self._late_calls: dict[str, RecordEntry] = {}
@@ -177,6 +177,7 @@ class Entering:
         else:
             self.calls += 1
             self.occupancy.call_begins(branch)
+        self.flights[found.place] = flight
         try:
             yield flight
         except BaseException as exc:
@@ -185,6 +186,7 @@ class Entering:
                 late[found.place] = flight.cut()
             raise
         finally:
+            del self.flights[found.place]
             if asked.call is None:
                 branch.in_flight = None
             else:
@@ -323,7 +325,9 @@ class Flight:
     Attributes:
         branch: In which branch.
         found: Where it stands, and what is recorded of it.
+        asked: What was asked for.
         begun: Whether its function has begun; said where a scope cuts it off.
+        waits: Whether it waits until the record is reached.
         call_key: The key of a step that is keyed.
         attempt: Which attempt.
         standing: What it stands on.
@@ -333,11 +337,11 @@ class Flight:
     def __init__(self, entering: Entering, branch: Branch, asked: Asked, found: Found) -> None:
         """Begun now."""
         self._entering = entering
-        self._asked = asked
+        self.asked = asked
         self.branch = branch
         self.found = found
         self.place = found.place
-        self.begun = False
+        self.begun = self.waits = False
         self.call_key = None if found.entry is None else found.entry.call_key
         self.attempt = 1
         self.over: Callable[[], Awaitable[None]] | None = None
@@ -362,10 +366,10 @@ class Flight:
             runtime_id=entering.runtime_id,
             run_id=entering.run_id,
             place=self.place,
-            kind=self._asked.kind,
-            name=self._asked.name,
-            repeat=self._asked.repeat,
-            arguments_digest=self._asked.arguments,
+            kind=self.asked.kind,
+            name=self.asked.name,
+            repeat=self.asked.repeat,
+            arguments_digest=self.asked.arguments,
             call_key=self.call_key,
             status=status,
             attempt=self.attempt,

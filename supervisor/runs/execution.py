@@ -59,6 +59,7 @@ from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.operators.log import HostLog
 
 from .asking import Peers
+from .at_work import at_work
 from .attention import NeedsAttention, Unstorable
 from .behaviour import Behaviour, Behaviours, Kinds
 from .entering import Entering, is_cut
@@ -175,6 +176,7 @@ class Execution:
         with _defects():
             parts = RunParts(entering, begun, journal, steps, kinds, on_boundary, self._publisher)
             run = Run(parts)
+        actor.at_work = partial(at_work, entering)
         returned: object = None
         try:
             if run.inputs:  # else none of them fits the behaviour, and all are rejected
@@ -184,6 +186,7 @@ class Execution:
                 raise
             raise entering.fault from exc  # whatever the behaviour has made of it
         finally:
+            actor.at_work = None
             parts.end()
         with _defects():
             await parts.finish(returned, partial(self._finished, actor, parts))

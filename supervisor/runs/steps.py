@@ -106,7 +106,9 @@ class Steps:
             if found.entry is None:
                 tried = self._entering.record.tried(found.place, asked)
                 if repeat is not Repeat.FREELY:
+                    flight.waits = True
                     await self._entering.admit(asked, found)
+                    flight.waits = False
                     await self._dispatch(flight, repeat)
                 elif tried is not None:
                     await self._wait_for_next(flight, tried)

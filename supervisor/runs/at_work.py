@@ -1,0 +1,32 @@
+"""What a run does at this moment, for people: what is in memory alone, and stands in no record yet."""
+
+from __future__ import annotations
+
+from tenure.persistence.model.entries import EntryKind
+from tenure.persistence.upkeep.explain import human
+
+from .entering import Entering, Flight
+from .record import list_entries
+
+
+def at_work(entering: Entering, now: float) -> str | None:
+    """The step that a run executes, or that waits until the record is reached; None where it does neither.
+
+    Side by side there may be several: one that waits goes before those that execute, and the oldest before the others.
+    """
+    steps = [each for each in entering.flights.values() if each.asked.kind is EntryKind.STEP]
+    if not steps:
+        return None
+    first = min(steps, key=lambda flight: (not flight.waits, flight.started_at))
+    text = f"{_named(entering, first)}, for {human(now - first.started_at)}"
+    if first.waits:
+        return (
+            f"its run waits with {text}: recorded, and not reached: {list_entries(entering.record.unreached.values())}"
+        )
+    others = f", and {len(steps) - 1} more beside it" if len(steps) > 1 else ""
+    return f"its run executes {text}{others}"
+
+
+def _named(entering: Entering, flight: Flight) -> str:
+    version = f", version {entering.version}" if entering.version else ""
+    return f"step {flight.asked.name} at {flight.place}, attempt {flight.attempt}{version}"
