@@ -13,7 +13,7 @@ accept cancel destroy drop hold recycle reset resume retire retry settle_step st
 OFFERED: dict[type, str] = {
     tenure.Supervisor: """
         accept backlog dead_letters entries execution_state find hold read_session refused_sends resume runtime serve_queue
-        set_execution_state spawn statistics ticket unfinished_runs unowned why
+        session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
     """,
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
     tenure.ForeignRuntime: HANDLE,
