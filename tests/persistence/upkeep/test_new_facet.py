@@ -27,8 +27,10 @@ from tests.persistence.contracts.owned import Owner
 CROSSING = {
     "persistence/upkeep/verify.py": {"inbox", "pruning", "records.chain", "records.runtimes"},
     "persistence/upkeep/listing.py": {"runs"},
+    "persistence/upkeep/explain.py": {"records", "runs.again"},
 }
-"""One question that several facets answer together: the chain of a runtime with its inputs; an input with its result."""
+"""One question that several facets answer together: the chain of a runtime with its inputs; an input with its result; why a
+runtime does not go on."""
 
 TOY = "toy"
 
