@@ -88,14 +88,14 @@ def _line(row: Row) -> BatchStanding:
         standing = Standing.DELAYED
     else:
         standing = Standing.DEAD if retry_at is None else Standing.RETRYING
-    waits = standing in (Standing.DELAYED, Standing.RETRYING)
+    until = delayed_until if standing in (Standing.DELAYED, Standing.RETRYING) else None
     return BatchStanding(
         session_id=session_id,
         batch_id=name_of_batch(key),
         standing=standing,
         owner=owner,
         claimed_since=None if claimed_at is None else claimed_at / 1000,
-        waits_until=delayed_until / 1000 if waits else None,
+        waits_until=None if until is None else until / 1000,
         enqueued_at=enqueued_at / 1000,
         attempts=attempts or 0,
         crashes=crashes or 0,

@@ -14,6 +14,9 @@ from trio.testing import MockClock
 import tenure
 from tenure import FullGraph, QueuedWorkClaimBoundary, RestartPolicy, RuntimeCommit, SessionNodeRecord
 from tenure.errors import InvalidInput
+from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.facets.queue.serving import ServeNext
+from tenure.persistence.store import ground_of
 from tests.kit import worlds
 from tests.kit.hosting import host
 from tests.kit.serving import Noting, draft, put, queue, served, serving, texts_of
@@ -64,6 +67,19 @@ async def test_a_session_is_worked_on_in_order_and_sessions_side_by_side(
         assert noting.most == 3
         assert [text for text in noting.begun if text[0] == "a"] == ["a0", "a1", "a2"]
         assert noting.at[-1] - began == pytest.approx(2.0)
+
+
+async def test_two_workers_that_see_the_same_head_get_one_claim(database: Path, autojump_clock: MockClock) -> None:
+    """What keeps the order is the commit of the claim: a look may be old."""
+    async with host(database, {}) as supervisor:
+        await queue(supervisor, "one", "two")
+        worker = Serving(ground_of(supervisor.store))
+        change = ServeNext(session_id="s", owner_id="w", ttl_ms=60_000, count=1, per_session=1, max_crashes=5)
+        first = await worker.claim(change)
+        second = await worker.claim(change)
+
+        assert first.claim is not None
+        assert second.claim is None
 
 
 async def test_several_of_one_session_at_once_where_that_is_asked_for(
