@@ -46,7 +46,7 @@ class Serving:
             now_ms=int(self._store.seams.wall_clock() * 1000), per_session=per_session, lapsed=self._watch.lapsed
         )
         found = await self._store.read(partial(_look, sessions=sessions, how=how))
-        for session_id, claims in found.held.items():
+        for session_id, claims in found.seen.items():
             self._watch.note(session_id, claims)
         return found
 

@@ -54,13 +54,13 @@ class Heads:
     Attributes:
         ready: Sessions with work to claim, the one that has waited longest first.
         due_ms: When the next batch is due, unix milliseconds, or None.
-        held: The claims that hold, by session, for the observer.
+        seen: Every claim, by session, for the observer.
         unreadable: Sessions that are damaged, and why.
     """
 
     ready: tuple[Head, ...] = ()
     due_ms: int | None = None
-    held: dict[SessionId, tuple[StoredClaim, ...]] = field(factory=dict["SessionId", "tuple[StoredClaim, ...]"])
+    seen: dict[SessionId, tuple[StoredClaim, ...]] = field(factory=dict["SessionId", "tuple[StoredClaim, ...]"])
     unreadable: tuple[tuple[SessionId, ReadFailed], ...] = ()
 
 
@@ -96,14 +96,14 @@ def look(statements: Statements, sessions: Iterable[SessionId], how: Look) -> He
     """Look at the heads of these sessions. A damaged one hides no other."""
     ready: list[Head] = []
     due: list[int] = []
-    held: dict[SessionId, tuple[StoredClaim, ...]] = {}
+    seen: dict[SessionId, tuple[StoredClaim, ...]] = {}
     unreadable: list[tuple[SessionId, ReadFailed]] = []
     for session_id in sessions:
         try:
-            _look_at(statements, session_id, how, ready, due, held)
+            _look_at(statements, session_id, how, ready, due, seen)
         except ReadFailed as exc:
             unreadable.append((session_id, exc))
-    return Heads(ready=tuple(sorted(ready)), due_ms=min(due, default=None), held=held, unreadable=tuple(unreadable))
+    return Heads(ready=tuple(sorted(ready)), due_ms=min(due, default=None), seen=seen, unreadable=tuple(unreadable))
 
 
 def _look_at(
@@ -112,7 +112,7 @@ def _look_at(
     how: Look,
     ready: list[Head],
     due: list[int],
-    held: dict[SessionId, tuple[StoredClaim, ...]],
+    seen: dict[SessionId, tuple[StoredClaim, ...]],
 ) -> None:
     row = statements.one("heads.of_session", session_id=session_id, now_ms=how.now_ms)
     if row is None:
@@ -129,7 +129,7 @@ def _look_at(
     if claimed:
         found = claims.of_session(statements, session_id)
         holding = tuple([each for each in found if each.holds(how.lapsed(session_id))])
-        held[session_id] = holding
+        seen[session_id] = tuple(found)  # lapsed ones too: forgotten, they would begin to be watched anew
         left = [each for each in found if each not in holding]
         suspect = suspect or bool(left)  # charged at the next claim
         places += [_place_of(statements, each) for each in left]

@@ -435,6 +435,21 @@ async def test_those_over_which_a_worker_died_are_not_worked_on_at_the_same_time
     assert noting.most == 2, "one of those that are suspect, and the fresh one"
 
 
+async def test_a_claim_that_no_one_renews_is_taken_over_after_its_time(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    noting = Noting()
+    async with host(database, {}) as supervisor:
+        await queue(supervisor, "by hand")
+        claim = await supervisor.store.queue.claim_ready_queued_work("s", "me", QueuedWorkClaimBoundary.IDLE, 20_000, 1)
+        assert claim is not None
+        began = trio.current_time()
+        async with serving(supervisor, noting):
+            await served(supervisor)
+
+        assert noting.at[0] - began == pytest.approx(20.0, abs=2.0)
+
+
 async def test_what_another_claims_by_hand_keeps_the_place_of_its_session(
     database: Path, autojump_clock: MockClock
 ) -> None:
