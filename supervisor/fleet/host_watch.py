@@ -53,6 +53,7 @@ from tenure.supervisor.hosting.takeovers import Takeovers
 from tenure.supervisor.hosting.tasks import Tasks
 from tenure.supervisor.operators.log import HostLog
 
+from .loop_watch import LoopWatch
 from .news import News
 from .requests import Requests
 
@@ -116,6 +117,7 @@ class HostWatch:
         self._sightings: Sightings = {}
         self._looked_at = 0.0
         self._mark = arrivals.NOTHING_YET
+        self._loop_watch = LoopWatch(LATE_S, log.loop_blocks)
         self._ground.on_rejoined(self._rejoined)
 
     async def start(self) -> None:
@@ -148,10 +150,16 @@ class HostWatch:
     # The two tasks
 
     async def _watch(self) -> None:
-        while True:
-            await self._nap(self._store.limits.poll_s)
-            if not await self._safely(self._look):
-                self._news.stir()  # the next look tries again, and reads what this one did not
+        self._loop_watch = loop_watch = LoopWatch(LATE_S, self._log.loop_blocks)
+        if self._store.seams.step_executor is None:  # else this host has no threads, and its clock is no real one
+            loop_watch.start()
+        try:
+            while True:
+                await self._nap(self._store.limits.poll_s)
+                if not await self._safely(self._look):
+                    self._news.stir()  # the next look tries again, and reads what this one did not
+        finally:
+            loop_watch.close()
 
     async def _nap(self, seconds: float) -> None:
         """Sleep, and say so where the loop came back late: then code of a behaviour has blocked it, or the process stood still.
@@ -159,12 +167,13 @@ class HostWatch:
         Judged by both clocks: a virtual one jumps, and beside a virtual one the real one goes on.
         """
         began, real_began = trio.current_time(), time.perf_counter()
+        self._loop_watch.beat(seconds)
         await trio.sleep(seconds)
         late_s = min(trio.current_time() - began, time.perf_counter() - real_began) - seconds
         if late_s >= LATE_S:
             # Asked now and not before each nap: a run that blocked cannot have ended, since its end is a commit.
             running = [each.runtime_id for each in self._owned.all if each.run_id is not None]
-            self._log.loop_blocked(late_s, running)
+            self._log.loop_blocked(late_s, running, self._loop_watch.found)
 
     async def _take_over_what_is_left(self) -> None:
         while True:

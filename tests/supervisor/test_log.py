@@ -177,7 +177,7 @@ async def test_the_backlog_tells_what_waits_and_since_when(database: Path, autoj
 @pytest.mark.process
 async def test_a_behaviour_that_blocks_the_loop_is_named(tmp_path: Path, lines: pytest.LogCaptureFixture) -> None:
     async def blocks(run: tenure.Run) -> None:
-        time.sleep(1.2)  # noqa: ASYNC251 - that is its mistake
+        time.sleep(1.8)  # noqa: ASYNC251 - that is its mistake
 
     async with tenure.open_supervisor(tmp_path / "agents.db", behaviours={"k": blocks}) as opened:
         await consumed(await opened.spawn("blocking", "k"), "go")
@@ -185,6 +185,8 @@ async def test_a_behaviour_that_blocks_the_loop_is_named(tmp_path: Path, lines: 
             while not opened.statistics().longest_block_s:  # noqa: ASYNC110 - a number has no event
                 await trio.sleep(0.001)
 
-    (line,) = [line for line in lines.messages if "stood still" in line]
-    assert "'blocking'" in line
-    assert told(lines) == [("tenure.hosts", "WARNING")]
+    place = f"blocks in test_log.py:{blocks.__code__.co_firstlineno + 1}"
+    said = [line for line in lines.messages if place in line]  # on a busy machine the loop may be late by itself too
+    assert any("the loop has not run" in line for line in said)  # while it lasted
+    assert any("stood still" in line and "'blocking'" in line for line in said)
+    assert {*told(lines)} == {("tenure.hosts", "WARNING")}

@@ -1,0 +1,84 @@
+"""Where a loop stands that stands still: found by a thread beside it, while it lasts.
+
+Blocking code keeps every task from running, ours too; only a thread sees it then. It looks at what the loop's thread executes,
+and names the line of the user's code that it came to last from ours or trio's.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Final, final
+
+from tenure.errors import NoThread
+from tenure.persistence.seams.executors import start_thread
+
+LOOK_S: Final = 0.25
+"""Seconds between two looks at the loop."""
+
+THREAD: Final = "tenure-loop-watch"
+"""Name of the thread."""
+
+_OURS: Final = ("tenure.", "trio.", "outcome.", "supervisor.", "actors.", "persistence.")
+
+
+@final
+class LoopWatch:
+    """Watches the loop of the thread that makes it.
+
+    Attributes:
+        found: Where it stood when it was last late: function, file and line; empty where it was not.
+    """
+
+    def __init__(self, late_s: float, heard: Callable[[float, str], None]) -> None:
+        """`heard` is told, from the thread, of each time that the loop is late by `late_s`: for how long by then, and where."""
+        self._late_s = late_s
+        self._heard = heard
+        self._loop = threading.get_ident()
+        self._due = time.perf_counter()
+        self._told = 0.0
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.found = ""
+
+    def start(self) -> None:
+        """Begin to look; without a thread to be had nothing is found out while it lasts."""
+        thread = threading.Thread(target=self._watch, name=THREAD, daemon=True)
+        with suppress(NoThread):
+            start_thread(thread.start, THREAD)
+            self._thread = thread
+
+    def close(self) -> None:
+        """Look no more; the thread has ended when this returns."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()  # it waits for nothing but this
+
+    def beat(self, seconds: float) -> None:
+        """The loop runs, and is to be heard of again after so many seconds."""
+        self._due = time.perf_counter() + seconds
+
+    def _watch(self) -> None:
+        while not self._closed.wait(LOOK_S):
+            due = self._due
+            late_s = time.perf_counter() - due
+            if late_s < self._late_s or due == self._told:
+                continue
+            frame = sys._current_frames().get(self._loop)  # noqa: SLF001 - documented, for debuggers
+            self._told, self.found = due, "" if frame is None else place_of(frame)
+            self._heard(late_s, self.found)
+
+
+def place_of(innermost: FrameType) -> str:
+    """The line of the user's code that a thread came to last from ours or trio's; else that of the innermost frame."""
+    frame: FrameType | None = innermost
+    users = innermost
+    while frame is not None and not str(frame.f_globals.get("__name__")).startswith(_OURS):
+        users, frame = frame, frame.f_back
+    code = users.f_code
+    return f"{code.co_qualname} in {Path(code.co_filename).name}:{users.f_lineno}"
