@@ -49,6 +49,7 @@ from .watching import (
 
 WORKER: Final = "worker"
 PEER: Final = "peer"
+ORACLE: Final = "oracle"
 FAILURES: Final = {1: 1, 3: 9}
 """By task, how often its behaviour raises; more often than a run has attempts makes it a dead letter."""
 
@@ -86,7 +87,11 @@ class World:
 
     def behaviours(self) -> dict[str, Behaviour]:
         """The agents in this world."""
-        return {WORKER: Behaviour(self._work, in_doubt=self.find_out), PEER: Behaviour(_listen, batch=4)}
+        return {
+            WORKER: Behaviour(self._work, in_doubt=self.find_out),
+            PEER: Behaviour(_listen, batch=4),
+            ORACLE: Behaviour(_tell),
+        }
 
     async def _work(self, run: Run) -> str:
         task = run.inputs[0].payload["task"]
@@ -99,6 +104,8 @@ class World:
             message = f"attempt {run.attempts} at task {task}"
             raise RuntimeError(message)
         run.session.append([task, await run.step("pay", self.pay, task, repeat="never")])
+        told = await run.ask(ORACLE, task, ORACLE)
+        assert told == f"told {task}", f"the oracle told {told!r} of task {task}"
         run.send(PEER, {"task": task})
         run.state.set("paid", [*await run.state.get("paid", []), task])
         return f"done {task}"
@@ -116,6 +123,10 @@ async def _draft(run: Run) -> None:
     run.session.append("another")
     await run.session.rewrite(["a third"], keep=start)
     await run.session.pop()
+
+
+async def _tell(run: Run) -> str:
+    return f"told {run.inputs[0].payload}"
 
 
 async def _listen(run: Run) -> None:
@@ -230,7 +241,8 @@ async def _compare(supervisor: Supervisor, world: World, history: History) -> No
     inside = inside_of(supervisor.store)
     check(Rows(inside=inside, history=history))
     rows = inside.rows(
-        "SELECT idempotency_key, phase FROM inputs JOIN runtimes USING (runtime) WHERE runtime_id = ? ORDER BY admission",
+        "SELECT idempotency_key, phase FROM inputs JOIN runtimes USING (runtime)"
+        " WHERE runtime_id = ? AND idempotency_key IS NOT NULL ORDER BY admission",
         WORKER,
     )
     ended = {int(key.removeprefix("task-")): phase for key, phase in rows}
@@ -245,6 +257,15 @@ async def _compare(supervisor: Supervisor, world: World, history: History) -> No
     said = [[task, f"{what} {task}"] for task in ended for what in ("seen", "paid") if (what, task) != ("paid", DEAD)]
     assert await _conversation(supervisor, WORKER) == said, "the worker's conversation is another"
     assert await _conversation(supervisor, PEER) == done, "the peer heard something else than was sent"
+    asked = [
+        int(payload)
+        for (payload,) in inside.rows(
+            "SELECT p.payload FROM inputs i JOIN payloads p USING (input) JOIN runtimes r USING (runtime)"
+            " WHERE r.runtime_id = ? ORDER BY i.admission",
+            ORACLE,
+        )
+    ]
+    assert sorted(asked) == sorted(done), f"the oracle was asked {asked}, and done is {done}"
     for task in done:
         outcome = await (await supervisor.ticket(WORKER, idempotency_key=f"task-{task}")).wait_outcome()
         assert outcome.result == f"done {task}", f"task {task} came to {outcome.result!r}"
