@@ -61,6 +61,8 @@ class RunFact:
         failed_in: The life in which it failed last and has not entered since, or None.
         not_before: Unix time before which it may not enter again, with so many failures.
         failures: How many.
+        executed: Whether a step was executed since it entered last.
+        echoed: Whether it failed last by an error that it read from its record, and executed nothing: that is its last attempt.
         returned: Whether its behaviour came to its end.
         named: Inputs that it asked to consume at a checkpoint.
         appended: Messages at its end.
@@ -72,6 +74,8 @@ class RunFact:
     failed_in: int | None = None
     not_before: float = 0.0
     failures: int = -1
+    executed: bool = False
+    echoed: bool = False
     returned: bool = False
     named: set[str] = field(factory=set[str])
     appended: tuple[bytes, ...] = ()

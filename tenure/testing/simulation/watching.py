@@ -122,7 +122,7 @@ class Watcher:
         expect(not early, f"{where} entered at {place.wall_clock()}, before {fact.not_before}")
         fact.attempts = run.attempts, run.attempts
         fact.failed_in = None
-        fact.returned = False
+        fact.executed = fact.echoed = fact.returned = False
         for given in run.inputs:
             ended = given.phase != "staged" and given.input_id not in fact.named
             expect(not ended or given.phase == "abandoned", f"{where} entered over {given.phase} {given.input_id}")
@@ -134,6 +134,7 @@ class Watcher:
             return  # held, not counted
         least, most = fact.attempts
         fact.attempts = least, most + 1
+        fact.echoed = not fact.executed and find_leaf(error, (errors.StepFailed,)) is not None
         if find_leaf(error, (errors.Error,)) is None:
             # Errors of tenure itself may mean that the run was dropped, or its host is done for.
             fact.failed_in = place.number
@@ -150,7 +151,7 @@ class Watcher:
             used[f"{name} {_digest(arguments)}"] += 1
             key = run.runtime_id, scope, name, _digest(arguments), used[f"{name} {_digest(arguments)}"]
             seen = self._model.steps.setdefault(key, StepFact())
-            watched = self._step_function(place, seen, str(repeat), " ".join(map(str, key)), function)
+            watched = self._step_function(place, fact, seen, str(repeat), " ".join(map(str, key)), function)
             result: Any = await real_step(name, watched, *arguments, repeat=repeat)
             if not place.dead:
                 self._judge(place, partial(self._step_seen, place, run, key, seen, encode(result, "result")))
@@ -181,10 +182,11 @@ class Watcher:
         return [("step", step), ("checkpoint", checkpoint), ("sleep", sleep), *verbs]
 
     def _step_function(
-        self, place: Place, seen: StepFact, repeat: str, name: str, function: Callable[..., Any]
+        self, place: Place, fact: RunFact, seen: StepFact, repeat: str, name: str, function: Callable[..., Any]
     ) -> Callable[..., Any]:
         def begin(keywords: dict[str, Any]) -> None:
             seen.executed += 1
+            fact.executed = True
             self._trace.note(f"step {name}: executed, {repeat}, for the {seen.executed}. time")
             self._judge(place, partial(self._step_executed, seen, repeat, name, keywords))
 
