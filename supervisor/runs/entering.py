@@ -224,13 +224,17 @@ class Entering:
         """Wait until every recorded entry is reached: as long as one is not, this may be the same under another name.
 
         Raises:
-            StepMismatch: They were not reached in `replay_s`.
+            StepMismatch: They were not reached in `replay_s`; or the same is recorded, and was given to another.
             Exception: What a branch raised before it had reached them; the attempt fails with it.
         """
         await self._wait(
             lambda: not self.record.unreached,
             lambda: Differs(found.place, list_entries(self.record.unreached.values()), str(asked)),
         )
+        try:
+            self.record.check_new(found.place, asked)
+        except Differs as exc:
+            raise self.mismatch(exc) from exc
 
     async def wait_for_scope(self, asked: Asked, found: Found) -> None:
         """Execute nothing: a scope of the behaviour cut this off before, and will again. Raises `StepMismatch`."""

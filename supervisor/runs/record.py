@@ -203,6 +203,7 @@ class Record:
         self._tried: dict[str, RecordedEntry] = {}
         self._carried: defaultdict[tuple[EntryKind, str, bytes], deque[RecordedEntry]] = defaultdict(deque)
         self._places: defaultdict[tuple[EntryKind, str, bytes], set[str]] | None = None
+        self._given_to_others: dict[tuple[EntryKind, str, bytes], RecordedEntry] = {}
         self._last: dict[str, int] = {}
         self._calls: set[str] = set()
         for entry in entries:
@@ -307,6 +308,13 @@ class Record:
             return
         if self.compares(entry) or (has_ended(entry) and not self._take_recorded and self._is_shifted(place, asked)):
             raise Differs(place, _describe(entry), str(asked))
+        self._given_to_others[entry.kind, entry.name, entry.arguments_digest] = entry
+
+    def check_new(self, place: str, asked: Asked) -> None:
+        """Raises `Differs` for what is done already: its result was given to one with other arguments, at its place."""
+        done = self._given_to_others.get((asked.kind, asked.name, asked.arguments))
+        if done is not None and asked.compare:
+            raise Differs(place, f"{_describe(done)} at {done.place}", str(asked))
 
     def compares(self, entry: RecordedEntry) -> bool:
         """Whether the arguments of an entry must be those that are recorded, wherever else they may stand."""

@@ -414,3 +414,24 @@ async def test_a_failing_step_is_tried_again_and_costs_the_run_no_attempt(
         ticket = await (await supervisor.spawn("a", "k")).accept(1)
         assert (await ticket.wait_outcome()).phase == "consumed"
         assert [round(later - earlier) for earlier, later in pairwise(times)] == [2, 4]
+
+
+@pytest.mark.parametrize("repeat", ["never", "keyed"])
+@pytest.mark.parametrize("take_recorded", [False, True], ids=["at once", "with what is recorded"])
+async def test_a_step_of_the_same_name_before_the_last_recorded_one_does_not_push_that_one_to_a_second_time(
+    autojump_clock: MockClock, open_host: OpenHost, repeat: str, *, take_recorded: bool
+) -> None:
+    # The new one is given what is recorded there, as one whose arguments have changed; the old one then finds nothing at its place.
+    world = World()
+    work = "pay" if repeat == "never" else "mail"
+    await record(open_host, world, ((f"tool:{work}", repeat, "old", ""),), "1")
+
+    second = ((f"tool:{work}", repeat, "new", ""), (f"tool:{work}", repeat, "old", ""))
+    async with open_host({"k": behaviour(world, second, version="2")}) as supervisor:
+        came = await goes_on(supervisor)
+        if came == "held" and take_recorded:
+            await supervisor.runtime("a").resume(take_recorded=True)
+            came = await goes_on(supervisor)
+        assert came == "held"
+    assert world.done[f"{work} old"] == 1
+    world.judge()
