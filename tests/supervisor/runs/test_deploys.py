@@ -421,7 +421,7 @@ async def test_a_failing_step_is_tried_again_and_costs_the_run_no_attempt(
 async def test_a_step_of_the_same_name_before_the_last_recorded_one_does_not_push_that_one_to_a_second_time(
     autojump_clock: MockClock, open_host: OpenHost, repeat: str, *, take_recorded: bool
 ) -> None:
-    # The new one is given what is recorded there, as one whose arguments have changed; the old one then finds nothing at its place.
+    # The new one is given what is recorded there, as one with changed arguments; the old one then finds nothing at its place.
     world = World()
     work = "pay" if repeat == "never" else "mail"
     await record(open_host, world, ((f"tool:{work}", repeat, "old", ""),), "1")

@@ -1,0 +1,1 @@
+"""Deploys, roll-outs and roll-backs while runs are unfinished, seed after seed: nothing done twice, nothing stuck."""

@@ -1,0 +1,29 @@
+"""The proof of roll-outs: seed after seed, each in a file of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tenure.testing.determinism import run_seeded
+
+from .fleet import play
+from .world import Broken
+
+
+def prove(seeds: Iterable[int]) -> Iterator[tuple[int, str, str | None]]:
+    """Play seeds: of each what it came to, and how it broke a promise or None."""
+    for seed in seeds:
+        with tempfile.TemporaryDirectory(prefix="tenure-rollouts-") as folder:
+            file = Path(folder) / "agents.db"
+            try:
+                yield seed, run_seeded(lambda _room, seed=seed, file=file: play(seed, file), seed), None
+            except* Broken as group:
+                yield seed, "", str(_leaf(group))
+
+
+def _leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,76 @@
+"""The proof of roll-outs: a share of its seeds, and the mistakes that turn one red."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from proof.rollouts.__main__ import main
+from proof.rollouts.proving import prove
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.facets.runs import entries
+from tenure.persistence.model.entries import EntryStatus, Repeat
+from tenure.supervisor.runs.entering import Entering, Flight
+from tenure.supervisor.runs.record import Asked, Found
+from tenure.supervisor.runs.steps import Steps
+
+SHARE = (6, 46)
+"""Seeds with holds and doubts, of which the suite plays these."""
+
+
+@pytest.mark.parametrize("seed", SHARE)
+def test_deploys_and_roll_backs_do_nothing_twice_and_leave_nothing_stuck(seed: int) -> None:
+    assert [how for _, _, how in prove([seed])] == [None]
+
+
+@pytest.mark.slow
+def test_the_command_says_what_came_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "1"]) == 0
+    assert "1 seeds, 0 broke a promise" in capsys.readouterr().out
+
+
+# Sown mistakes: each turns a seed red.
+
+
+def guard_off(patch: pytest.MonkeyPatch) -> None:
+    async def admit(self: Entering, asked: Asked, found: Found) -> None:
+        """Wait for nothing."""
+
+    patch.setattr(Entering, "admit", admit)
+
+
+def dispatch_not_recorded(patch: pytest.MonkeyPatch) -> None:
+    async def dispatch(self: Steps, flight: Flight, repeat: Repeat) -> None:
+        flight.call_key = flight.call_key or self._store.seams.new_id()  # pyright: ignore[reportPrivateUsage]
+
+    patch.setattr(Steps, "_dispatch", dispatch)
+
+
+def restart_keeps_results_only(patch: pytest.MonkeyPatch) -> None:
+    carry = entries.carry
+
+    def keep_results(tx: Transaction, run: int, into: int) -> int:
+        for entry in entries.of_run(tx, run):
+            if entry.status is not EntryStatus.SUCCEEDED:
+                tx.write("restarting.forget", run=run, place=entry.place)
+        return carry(tx, run, into)
+
+    patch.setattr(entries, "carry", keep_results)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "seed", "words"),
+    [
+        (guard_off, 46, "was done"),
+        (dispatch_not_recorded, 46, "never repeats"),
+        (restart_keeps_results_only, 46, "never repeats"),
+    ],
+)
+def test_a_mistake_in_the_real_code_turns_a_seed_red(
+    mistake: Callable[[pytest.MonkeyPatch], None], seed: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistake(monkeypatch)
+    ((_, _, how),) = prove([seed])
+    assert how is not None
+    assert words in how
