@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tenure.persistence.model.texts import leaves
 from tenure.testing.determinism import run_seeded
 
 from .fleet import play
@@ -20,10 +21,4 @@ def prove(seeds: Iterable[int]) -> Iterator[tuple[int, str, str | None]]:
             try:
                 yield seed, run_seeded(lambda _room, seed=seed, file=file: play(seed, file), seed), None
             except* Broken as group:
-                yield seed, "", str(_leaf(group))
-
-
-def _leaf(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+                yield seed, "", str(next(iter(leaves(group))))
