@@ -16,15 +16,9 @@ import trio
 
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import InvalidInput, LimitReached, RunEnded, StepMismatch
-from tenure.persistence.commits.commit import (
-    Change,
-    CommitResult,
-)
+from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.entries import RecordEntry
-from tenure.persistence.model.entries import (
-    EntryStatus,
-    branch_of,
-)
+from tenure.persistence.model.entries import EntryStatus, branch_of
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import RunId
 from tenure.persistence.store import Store
