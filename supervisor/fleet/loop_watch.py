@@ -1,7 +1,7 @@
 """Where a loop stands that stands still: found by a thread beside it, while it lasts.
 
 Blocking code keeps every task from running, ours too; only a thread sees it then. It looks at what the loop's thread executes,
-and names the line of the user's code that it came to last from ours or trio's.
+and names the line of the user's code from which it went into ours or trio's.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class LoopWatch:
     """
 
     def __init__(self, late_s: float, heard: Callable[[float, str], None]) -> None:
-        """`heard` is told, from the thread, of each time that the loop is late by `late_s`: for how long by then, and where."""
+        """`heard` is called, from the thread, each time that the loop is late by `late_s`: for how long by then, and where."""
         self._late_s = late_s
         self._heard = heard
         self._loop = threading.get_ident()
         self._due = time.perf_counter()
-        self._told = 0.0
+        self._reported = 0.0
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self.found = ""
@@ -67,15 +67,15 @@ class LoopWatch:
         while not self._closed.wait(LOOK_S):
             due = self._due
             late_s = time.perf_counter() - due
-            if late_s < self._late_s or due == self._told:
+            if late_s < self._late_s or due == self._reported:
                 continue
             frame = sys._current_frames().get(self._loop)  # noqa: SLF001 - documented, for debuggers
-            self._told, self.found = due, "" if frame is None else place_of(frame)
+            self._reported, self.found = due, "" if frame is None else place_of(frame)
             self._heard(late_s, self.found)
 
 
 def place_of(innermost: FrameType) -> str:
-    """The line of the user's code that a thread came to last from ours or trio's; else that of the innermost frame."""
+    """The line of the user's code from which a thread went into ours or trio's; else that of the innermost frame."""
     frame: FrameType | None = innermost
     users = innermost
     while frame is not None and not str(frame.f_globals.get("__name__")).startswith(_OURS):
