@@ -21,13 +21,13 @@ from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.store import inside_of
 from tenure.supervisor.opening import open_supervisor
 from tenure.supervisor.runs.behaviour import Behaviour
-from tenure.supervisor.runs.run import Run
-from tenure.supervisor.runs.verdicts import (
+from tenure.supervisor.runs.recording.verdicts import (
     DidNotRun,
     Ran,
     StepInDoubt,
     Verdict,
 )
+from tenure.supervisor.runs.run import Run
 from tenure.supervisor.supervisor import Supervisor
 from tenure.testing.drive.images import Cut
 from tenure.testing.history import History, Witness

@@ -17,7 +17,6 @@ from tenure.persistence.model.lifecycles.lifecycle_record import (
     MachineLifecycleCommit,
     MachineLifecycleSnapshot,
 )
-from tenure.persistence.model.operations import PersistedOpsSnapshot
 from tenure.persistence.model.values import (
     InputId,
     InputPhase,
@@ -27,6 +26,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
     SessionId,
 )
+from tenure.persistence.model.work.operations import PersistedOpsSnapshot
 from tenure.persistence.store import Store
 
 

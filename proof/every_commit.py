@@ -24,7 +24,6 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.records import holds, versions
 from tenure.persistence.facets.runs import (
-    asks,
     dead_letters,
     deadlines,
     entries,
@@ -33,6 +32,7 @@ from tenure.persistence.facets.runs import (
     results,
     runs,
 )
+from tenure.persistence.facets.runs.asking import asks
 from tenure.persistence.model.values import (
     AbandonReason,
     DurabilityClass,

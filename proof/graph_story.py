@@ -18,7 +18,8 @@ from tenure.persistence.model.conversation.graph import (
     TokenLedgerEntry,
     TokenUsage,
 )
-from tenure.persistence.model.queued_work import (
+from tenure.persistence.model.values import SessionId
+from tenure.persistence.model.work.queued_work import (
     DeliveryPolicy,
     QueuedWorkBatchDraft,
     QueuedWorkClaimBoundary,
@@ -27,7 +28,6 @@ from tenure.persistence.model.queued_work import (
     QueuedWorkPayload,
     SlotPolicy,
 )
-from tenure.persistence.model.values import SessionId
 from tenure.persistence.store import Store
 
 from .graphs import PASSING

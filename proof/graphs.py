@@ -13,7 +13,7 @@ from tenure.persistence.model.conversation.graph import (
     RuntimeCommitResult,
 )
 from tenure.persistence.model.conversation.graph_encoding import decode_result
-from tenure.persistence.model.queued_work import name_of_batch
+from tenure.persistence.model.work.queued_work import name_of_batch
 
 from .facet import (
     FacetProof,

@@ -8,7 +8,10 @@ from typing import Any
 import trio
 
 from tenure.persistence.model.events.journal import Fact
-from tenure.persistence.model.execution import ExecutionSnapshot, ExecutionState
+from tenure.persistence.model.work.execution import (
+    ExecutionSnapshot,
+    ExecutionState,
+)
 from tenure.persistence.store import Store
 
 Retried = Callable[..., Awaitable[Any]]

@@ -26,12 +26,12 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.runs import (
     again,
-    asks,
     entries,
     results,
     runs,
     sends,
 )
+from tenure.persistence.facets.runs.asking import asks
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.values import (
     HeldReason,

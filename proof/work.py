@@ -9,14 +9,16 @@ from tenure.persistence.facets.inbox import batches, inputs
 from tenure.persistence.facets.records import holds, versions
 from tenure.persistence.facets.runs import (
     again,
-    asked as asked_rows,
-    asks,
     dead_letters,
     entries,
     interrupted,
     results,
     runs,
     sends,
+)
+from tenure.persistence.facets.runs.asking import (
+    asked as asked_rows,
+    asks,
 )
 from tenure.persistence.model.values import (
     InputId,

@@ -40,7 +40,7 @@ from .hosting.holds import check_note
 from .operators.own_state import own_state_change, write_unowned
 from .operators.reads import StoreReads
 from .runs.behaviour import Behaviours
-from .runs.restart import RestartPolicy
+from .runs.recording.restart import RestartPolicy
 from .serving.service import QueueService
 from .serving.terms import QueuedWork, checked_terms
 from .statistics import (

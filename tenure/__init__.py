@@ -121,18 +121,21 @@ from .supervisor.operators.reading import Backlog as Backlog, SessionNode as Ses
 from .supervisor.operators.unowned import UnownedRuntime as UnownedRuntime
 from .supervisor.runs.again import Again as Again
 from .supervisor.runs.behaviour import Behaviour as Behaviour
-from .supervisor.runs.restart import RestartPolicy as RestartPolicy
-from .supervisor.runs.run import Run as Run
-from .supervisor.runs.run_input import RunInput as RunInput
-from .supervisor.runs.session import RunSession as RunSession, SessionBranch as SessionBranch
-from .supervisor.runs.state import RunState as RunState
-from .supervisor.runs.verdicts import (
+from .supervisor.runs.inputs.run_input import RunInput as RunInput
+from .supervisor.runs.keeping.session import (
+    RunSession as RunSession,
+    SessionBranch as SessionBranch,
+)
+from .supervisor.runs.keeping.state import RunState as RunState
+from .supervisor.runs.recording.restart import RestartPolicy as RestartPolicy
+from .supervisor.runs.recording.verdicts import (
     DidNotRun as DidNotRun,
     InDoubtHook as InDoubtHook,
     Ran as Ran,
     StepInDoubt as StepInDoubt,
     Verdict as Verdict,
 )
+from .supervisor.runs.run import Run as Run
 from .supervisor.serving.terms import QueuedWork as QueuedWork
 from .supervisor.statistics import SupervisorStatistics as SupervisorStatistics
 from .supervisor.supervisor import Supervisor as Supervisor

@@ -14,7 +14,8 @@ from attrs import evolve
 
 from tenure.errors import Closed, FeedGap, NotFound, OperationRejected
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.operations import (
+from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.model.work.operations import (
     MAX_COMPLETED,
     CompletionEntry,
     Operation,
@@ -25,7 +26,6 @@ from tenure.persistence.model.operations import (
     advance,
     recovered,
 )
-from tenure.persistence.model.values import LogicalRuntimeId
 
 from .operations import OperationsContract
 

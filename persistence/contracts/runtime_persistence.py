@@ -18,13 +18,13 @@ from tenure.persistence.model.conversation.graph import (
     SessionReadScope,
     VacuumReport,
 )
-from tenure.persistence.model.queued_work import (
+from tenure.persistence.model.values import DurabilityTier, SessionId
+from tenure.persistence.model.work.queued_work import (
     QueuedWorkBatch,
     QueuedWorkBatchDraft,
     QueuedWorkClaim,
     QueuedWorkClaimBoundary,
 )
-from tenure.persistence.model.values import DurabilityTier, SessionId
 
 from .queued.queue import QueueContract
 

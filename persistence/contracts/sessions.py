@@ -40,8 +40,8 @@ from tenure.persistence.model.conversation.graph_encoding import (
 from tenure.persistence.model.numbers import (
     shown,
 )
-from tenure.persistence.model.queued_work import QueuedWorkBatch
 from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, SessionId
+from tenure.persistence.model.work.queued_work import QueuedWorkBatch
 
 from .access import Backend, Bringing
 from .collecting import collect_unreachable

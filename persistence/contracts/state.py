@@ -25,7 +25,11 @@ from tenure.persistence.model.arguments import (
 )
 from tenure.persistence.model.codec import decode, encode
 from tenure.persistence.model.events.journal import check_stream
-from tenure.persistence.model.execution import (
+from tenure.persistence.model.numbers import (
+    INT_LIMIT,
+)
+from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
+from tenure.persistence.model.work.execution import (
     ExecutionId,
     ExecutionSnapshot,
     check_execution_id,
@@ -34,10 +38,6 @@ from tenure.persistence.model.execution import (
     encode_execution,
     ttl_seconds,
 )
-from tenure.persistence.model.numbers import (
-    INT_LIMIT,
-)
-from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
 
 from .access import Backend
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from tenure.persistence.model.attachments import (
-    AttachmentIntent,
-    AttachmentManifest,
-    AttachmentManifestEntry,
-    NoopAttachmentManifest,
-)
 from tenure.persistence.model.conversation.envelope import (
     SessionDelta,
     SessionSnapshot,
@@ -39,12 +33,6 @@ from tenure.persistence.model.events.journal import (
     JournalSnapshot,
     StoredEvent,
 )
-from tenure.persistence.model.execution import (
-    ExecutionId,
-    ExecutionSnapshot,
-    ExecutionState,
-    TenantId,
-)
 from tenure.persistence.model.inputs.input_state import (
     InputState,
     InputStatePersistenceRecord,
@@ -59,8 +47,30 @@ from tenure.persistence.model.lifecycles.lifecycle_record import (
     MachineLifecycleSnapshot,
     MachineLifecycleStoreRecord,
 )
-from tenure.persistence.model.operations import PersistedOpsSnapshot
-from tenure.persistence.model.queued_work import (
+from tenure.persistence.model.values import (
+    InputId,
+    Lane,
+    LogicalRuntimeId,
+    RunApplyBoundary,
+    RunBoundaryReceipt,
+    RunId,
+    RuntimeState,
+    SessionId,
+)
+from tenure.persistence.model.work.attachments import (
+    AttachmentIntent,
+    AttachmentManifest,
+    AttachmentManifestEntry,
+    NoopAttachmentManifest,
+)
+from tenure.persistence.model.work.execution import (
+    ExecutionId,
+    ExecutionSnapshot,
+    ExecutionState,
+    TenantId,
+)
+from tenure.persistence.model.work.operations import PersistedOpsSnapshot
+from tenure.persistence.model.work.queued_work import (
     DeliveryPolicy,
     MergeKey,
     MergeKind,
@@ -74,16 +84,6 @@ from tenure.persistence.model.queued_work import (
     QueuedWorkKind,
     QueuedWorkPayload,
     SlotPolicy,
-)
-from tenure.persistence.model.values import (
-    InputId,
-    Lane,
-    LogicalRuntimeId,
-    RunApplyBoundary,
-    RunBoundaryReceipt,
-    RunId,
-    RuntimeState,
-    SessionId,
 )
 
 __all__ = [

@@ -14,8 +14,8 @@ from tenure.persistence.commits.commit import CommitResult
 from tenure.persistence.facets.inbox.batches import InputEnded
 from tenure.persistence.facets.inbox.inputs import AcceptedInput
 from tenure.persistence.facets.inbox.receipts import MintReceipt
-from tenure.persistence.facets.runs.asked import Answer
-from tenure.persistence.facets.runs.asks import Ask
+from tenure.persistence.facets.runs.asking.asked import Answer
+from tenure.persistence.facets.runs.asking.asks import Ask
 from tenure.persistence.facets.runs.deadlines import LATE, ExpireMembers
 from tenure.persistence.facets.runs.results import AnswerInput
 from tenure.persistence.facets.runs.runs import ConsumeInput, RejectInput

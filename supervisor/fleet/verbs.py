@@ -41,7 +41,7 @@ from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
 )
-from tenure.supervisor.runs.verdicts import (
+from tenure.supervisor.runs.recording.verdicts import (
     Ran,
     Verdict,
     check_verdict,

@@ -24,7 +24,7 @@ from tenure.supervisor.fleet.verbs import (
     settle,
 )
 from tenure.supervisor.hosting.holds import Holds, check_note
-from tenure.supervisor.runs.verdicts import Verdict
+from tenure.supervisor.runs.recording.verdicts import Verdict
 
 T = TypeVar("T")
 

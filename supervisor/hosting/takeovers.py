@@ -35,7 +35,7 @@ from tenure.supervisor.accepting.doubts import Doubts
 from tenure.supervisor.operators.log import HostLog
 from tenure.supervisor.operators.unowned import unfinished
 from tenure.supervisor.runs.behaviour import Behaviours
-from tenure.supervisor.runs.restart import wait_left
+from tenure.supervisor.runs.recording.restart import wait_left
 
 from .actors import Actors
 from .bell import Bell

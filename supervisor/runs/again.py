@@ -11,9 +11,9 @@ from tenure.persistence.facets.runs.again import RunAgain
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import InputId, RunId
 
-from .attention import Unstorable
 from .behaviour import Kinds
-from .entering import Entering
+from .recording.attention import Unstorable
+from .recording.entering import Entering
 
 
 @final

@@ -11,7 +11,10 @@ import trio
 
 from tenure.errors import AskCycle, AskFailed, Corrupt
 from tenure.persistence.commits.commit import CommitResult
-from tenure.persistence.facets.runs import asked as asked_rows, asks
+from tenure.persistence.facets.runs.asking import (
+    asked as asked_rows,
+    asks,
+)
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.facets.runs.interrupted import AcquitRun
 from tenure.persistence.facets.runs.sends import SendTerms
@@ -22,8 +25,15 @@ from tenure.persistence.writing.group import Outcome as Settled
 from tenure.supervisor.accepting.tickets import Outcome
 
 from .boundaries import Boundaries
-from .entering import Entering, Flight
-from .record import Asked, has_ended, was_cut_before_it_began
+from .recording.entering import (
+    Entering,
+    Flight,
+)
+from .recording.record import (
+    Asked,
+    has_ended,
+    was_cut_before_it_began,
+)
 
 LOOK_S: Final = 1.0
 """Seconds between two looks for an answer that should be there."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.upkeep.explain import human
 
-from .entering import Entering, Flight
-from .record import list_entries
+from .recording.entering import (
+    Entering,
+    Flight,
+)
+from .recording.record import list_entries
 
 
 def at_work(entering: Entering, now: float) -> str | None:

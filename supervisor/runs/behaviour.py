@@ -19,8 +19,8 @@ from tenure.persistence.model.versions import VERSION_LIMIT, Offer
 from tenure.supervisor.accepting.classes import Classes, DecodeHook, EncodeHook, Extra, check_extra
 from tenure.supervisor.accepting.payloads import PayloadType
 
-from .restart import RestartPolicy
-from .verdicts import InDoubtHook
+from .recording.restart import RestartPolicy
+from .recording.verdicts import InDoubtHook
 
 if TYPE_CHECKING:
     from .run import Run

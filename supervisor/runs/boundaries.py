@@ -34,20 +34,20 @@ from tenure.persistence.model.values import (
 )
 from tenure.persistence.writing.group import Outcome
 
-from .batch import Batch
 from .behaviour import Kinds
-from .entering import (
+from .inputs.batch import Batch
+from .keeping.journal import Journal
+from .keeping.session import RunSession
+from .keeping.state import RunState
+from .recording.entering import (
     Entering,
     Flight,
 )
-from .journal import Journal
-from .record import (
+from .recording.record import (
     Asked,
     Differs,
     Message,
 )
-from .session import RunSession
-from .state import RunState
 
 NOTHING: Final = digest(b"[]")
 """The digest of no arguments."""

@@ -60,24 +60,30 @@ from tenure.supervisor.operators.log import HostLog
 
 from .asking import Peers
 from .at_work import at_work
-from .attention import NeedsAttention, Unstorable
 from .behaviour import Behaviour, Behaviours, Kinds
-from .entering import Entering, is_cut
-from .journal import (
+from .keeping.journal import (
     Journal,
     empty_journal,
     load_journal,
 )
 from .parts import RunParts
-from .record import Record
-from .restart import (
+from .recording.attention import (
+    NeedsAttention,
+    Unstorable,
+)
+from .recording.entering import (
+    Entering,
+    is_cut,
+)
+from .recording.record import Record
+from .recording.restart import (
     Decision,
     RestartPolicy,
     decide,
     describe,
     wait_left,
 )
-from .results import Results
+from .recording.results import Results
 from .run import Run
 from .steps import Steps
 

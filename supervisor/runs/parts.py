@@ -18,17 +18,17 @@ from tenure.persistence.writing.group import Outcome
 
 from .again import GoingOn
 from .asking import Asking, Peers
-from .attention import Unstorable
-from .batch import Batch
 from .behaviour import Kinds
 from .boundaries import Boundaries
-from .chance import Chance
-from .entering import Entering
-from .journal import Journal
-from .own_verbs import OwnVerbs
-from .parallel import Parallel
-from .session import RunSession
-from .state import RunState
+from .inputs.batch import Batch
+from .keeping.journal import Journal
+from .keeping.session import RunSession
+from .keeping.state import RunState
+from .recording.attention import Unstorable
+from .recording.chance import Chance
+from .recording.entering import Entering
+from .recording.own_verbs import OwnVerbs
+from .recording.parallel import Parallel
 from .steering import Steering
 from .steps import Steps
 

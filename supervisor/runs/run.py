@@ -28,10 +28,13 @@ from tenure.persistence.model.values import (
 )
 
 from .again import Again
+from .inputs.run_input import RunInput
+from .keeping.terms import (
+    check_seconds,
+    send_terms,
+)
 from .parts import RunParts
-from .record import Message
-from .run_input import RunInput
-from .terms import check_seconds, send_terms
+from .recording.record import Message
 from .work import Work
 
 T = TypeVar("T")

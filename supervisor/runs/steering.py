@@ -27,15 +27,18 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 
-from .attention import NeedsAttention
-from .batch import Batch
 from .boundaries import (
     Boundaries,
     asks,
 )
-from .entering import Entering
-from .record import Asked, was_cut_before_it_began
-from .run_input import RunInput
+from .inputs.batch import Batch
+from .inputs.run_input import RunInput
+from .recording.attention import NeedsAttention
+from .recording.entering import Entering
+from .recording.record import (
+    Asked,
+    was_cut_before_it_began,
+)
 
 LATE: Final = "late"
 RETIRING: Final = "retiring"

@@ -34,22 +34,27 @@ from tenure.persistence.seams.step_threads import GIVEN_UP, StepThreads, StepWor
 from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.classes import Misfit, name_of
 
-from .attention import NeedsAttention
 from .behaviour import Behaviour
 from .bounded import BoundedCall, leave_behind, until_over
-from .entering import (
+from .recording.attention import NeedsAttention
+from .recording.entering import (
     Entering,
     Flight,
 )
-from .record import (
+from .recording.record import (
     Asked,
     Differs,
     has_ended,
 )
-from .restart import describe
-from .results import Results
-from .step_terms import DEFAULT_TERMS, StepTerms, fails_step, tries_again
-from .verdicts import (
+from .recording.restart import describe
+from .recording.results import Results
+from .recording.step_terms import (
+    DEFAULT_TERMS,
+    StepTerms,
+    fails_step,
+    tries_again,
+)
+from .recording.verdicts import (
     DidNotRun,
     Ran,
     StepInDoubt,

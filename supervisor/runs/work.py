@@ -14,8 +14,11 @@ from tenure.persistence.model.numbers import (
 )
 from tenure.persistence.model.values import check_step_name
 
-from .parallel import Parallel
-from .step_terms import Terms, read_terms
+from .recording.parallel import Parallel
+from .recording.step_terms import (
+    Terms,
+    read_terms,
+)
 from .steps import Steps
 
 T = TypeVar("T")

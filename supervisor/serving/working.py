@@ -16,15 +16,18 @@ from attrs import define, field
 
 from tenure.errors import Error, QueuedWorkClaimExpired, StoreBroken
 from tenure.persistence.contracts.queued.serving import Serving
-from tenure.persistence.model.queued_work import QueuedWorkClaim
 from tenure.persistence.model.texts import leaves
+from tenure.persistence.model.work.queued_work import QueuedWorkClaim
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.seams.seams import Seams
 from tenure.supervisor.operators.log import HostLog
-from tenure.supervisor.runs.restart import describe, next_wait
+from tenure.supervisor.runs.recording.restart import (
+    describe,
+    next_wait,
+)
 
 from .terms import QueuedWork, ServingTerms
 

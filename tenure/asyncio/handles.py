@@ -25,8 +25,8 @@ from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
 from tenure.supervisor.operators.own_state import OwnState
 from tenure.supervisor.operators.reading import Backlog, SessionNode
 from tenure.supervisor.operators.unowned import UnownedRuntime
-from tenure.supervisor.runs.restart import RestartPolicy
-from tenure.supervisor.runs.verdicts import Verdict
+from tenure.supervisor.runs.recording.restart import RestartPolicy
+from tenure.supervisor.runs.recording.verdicts import Verdict
 from tenure.supervisor.serving.terms import QueuedWork
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor

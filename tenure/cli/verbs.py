@@ -20,7 +20,7 @@ from tenure.supervisor.handles.foreign import ForeignRuntime
 from tenure.supervisor.handles.handle import Handle
 from tenure.supervisor.handles.runtime import Runtime
 from tenure.supervisor.opening import open_supervisor
-from tenure.supervisor.runs.verdicts import (
+from tenure.supervisor.runs.recording.verdicts import (
     DidNotRun,
     Ran,
     Verdict,

@@ -35,6 +35,7 @@ ROOMS = {
         "model/inputs",
         "model/events",
         "model/lifecycles",
+        "model/work",
         "model/conversation",
         "seams",
         "engines",
@@ -71,6 +72,9 @@ ROOMS = {
     "supervisor": (
         "operators",
         "accepting",
+        "runs/recording",
+        "runs/inputs",
+        "runs/keeping",
         "runs",
         "serving",
         "hosting",
@@ -88,7 +92,7 @@ ROOMS = {
 A room is a folder, or one module where that is named; a module counts to the longest name that fits.
 """
 
-PURE = ("persistence/model/", "supervisor/runs/restart.py")
+PURE = ("persistence/model/", "supervisor/runs/recording/restart.py")
 """Values, tables and decisions: what they reach performs nothing."""
 
 IMPURE = (

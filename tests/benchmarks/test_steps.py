@@ -12,7 +12,10 @@ import pytest
 from trio.testing import MockClock
 
 import tenure
-from tenure.supervisor.runs.results import WINDOW_BYTES, WINDOW_COUNT
+from tenure.supervisor.runs.recording.results import (
+    WINDOW_BYTES,
+    WINDOW_COUNT,
+)
 from tests.supervisor.runs.conftest import ALONE, virtual_seams
 
 COMMITS = {"freely": 1, "keyed": 2, "never": 2}

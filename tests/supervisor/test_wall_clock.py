@@ -15,7 +15,7 @@ import trio
 from trio.testing import MockClock
 
 import tenure
-from tenure.supervisor.runs.restart import decide
+from tenure.supervisor.runs.recording.restart import decide
 from tests.kit.hosting import (
     LONGEST_S,
     CutOff,

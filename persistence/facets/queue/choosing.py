@@ -15,7 +15,7 @@ from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.state import state
 from tenure.persistence.model.digests import seal
-from tenure.persistence.model.queued_work import (
+from tenure.persistence.model.work.queued_work import (
     DeliveryPolicy,
     MergeKind,
     QueuedWorkBatch,

@@ -13,7 +13,20 @@ from tenure.persistence.commits.upkept import PAGE, Problem, Subject, failing
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.values import InputId
 
-from . import again, asked, asks, dead_letters, deadlines, entries, restarting, results, runs, sends
+from . import (
+    again,
+    dead_letters,
+    deadlines,
+    entries,
+    restarting,
+    results,
+    runs,
+    sends,
+)
+from .asking import (
+    asked,
+    asks,
+)
 
 
 def _entries(statements: Statements, subject: Subject) -> Iterator[Problem]:

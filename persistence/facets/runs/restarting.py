@@ -40,7 +40,8 @@ from tenure.persistence.model.values import (
     RunId,
 )
 
-from . import asked, entries
+from . import entries
+from .asking import asked
 
 TAKE_RECORDED: Final = "take_recorded"
 RESTART: Final = "restart"

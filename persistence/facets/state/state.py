@@ -19,7 +19,8 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.journal.streams import check_bound
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
-from tenure.persistence.model.execution import (
+from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.model.work.execution import (
     EncodedSnapshot,
     ExecutionId,
     ExecutionSnapshot,
@@ -28,7 +29,6 @@ from tenure.persistence.model.execution import (
     executions_of,
     ranges_of,
 )
-from tenure.persistence.model.values import LogicalRuntimeId
 
 SWEPT_WITH_A_SET: Final = 8
 """Expired values that each set with a time to live takes along, so that what expires does not pile up."""

@@ -16,7 +16,7 @@ from tenure.supervisor.runs.behaviour import (
     BehaviourFunction,
     as_behaviours,
 )
-from tenure.supervisor.runs.restart import describe
+from tenure.supervisor.runs.recording.restart import describe
 from tenure.testing.determinism import run_seeded
 from tenure.testing.drive.disk import Disk
 from tenure.testing.drive.operations import Drive

@@ -17,9 +17,9 @@ from attrs import evolve
 import tenure
 from tenure import errors
 from tenure.persistence.model.codec import digest, encode
-from tenure.supervisor.runs.attention import NeedsAttention
 from tenure.supervisor.runs.execution import find_leaf
-from tenure.supervisor.runs.restart import RestartPolicy
+from tenure.supervisor.runs.recording.attention import NeedsAttention
+from tenure.supervisor.runs.recording.restart import RestartPolicy
 
 from .model import (
     Model,

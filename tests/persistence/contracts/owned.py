@@ -21,13 +21,13 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.runs import (
     again,
-    asks,
     dead_letters,
     entries,
     results,
     runs,
     sends,
 )
+from tenure.persistence.facets.runs.asking import asks
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.entries import EntryKind

@@ -50,7 +50,7 @@ from tenure.persistence.upkeep.verify import (
 from tenure.persistence.writing.host_row import other_hosts
 from tenure.supervisor.accepting.tickets import stored_outcome
 from tenure.supervisor.operators.unowned import unfinished
-from tenure.supervisor.runs.journal import load_journal
+from tenure.supervisor.runs.keeping.journal import load_journal
 from tests.kit.shares import share
 from tests.persistence.contracts.damage import (
     SCHEMA,

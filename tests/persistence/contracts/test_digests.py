@@ -13,8 +13,8 @@ from tenure.errors import Corrupt, SchemaMismatch
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.runs import dead_letters, sends
-from tenure.persistence.model.operations import PersistedOpsSnapshot
-from tenure.supervisor.runs.journal import load_journal
+from tenure.persistence.model.work.operations import PersistedOpsSnapshot
+from tenure.supervisor.runs.keeping.journal import load_journal
 from tests.persistence.contracts.builders import delta, queued
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owned import Owner, live

@@ -26,7 +26,10 @@ from tenure import (
 from tenure.errors import InvalidInput, PayloadTooLarge, QueuedWorkClaimExpired, RuntimeDestroyed
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
-from tenure.persistence.model.queued_work import CLAIMED_AT_ONCE, encode_batch
+from tenure.persistence.model.work.queued_work import (
+    CLAIMED_AT_ONCE,
+    encode_batch,
+)
 from tenure.persistence.seams.limits import Limits
 
 IDLE = QueuedWorkClaimBoundary.IDLE

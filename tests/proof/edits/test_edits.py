@@ -14,8 +14,14 @@ from proof.edits.proving import prove
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.model.entries import EntryStatus, Repeat
-from tenure.supervisor.runs.entering import Entering, Flight
-from tenure.supervisor.runs.record import Asked, Found
+from tenure.supervisor.runs.recording.entering import (
+    Entering,
+    Flight,
+)
+from tenure.supervisor.runs.recording.record import (
+    Asked,
+    Found,
+)
 from tenure.supervisor.runs.steps import Steps
 
 SHARE = 1_000

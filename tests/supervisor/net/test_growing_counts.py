@@ -8,7 +8,7 @@ import random
 import pytest
 
 import tenure
-from tenure.supervisor.runs.restart import decide
+from tenure.supervisor.runs.recording.restart import decide
 
 
 @pytest.mark.parametrize("attempts", [0, 63, 64, 1_023, 1_024, 1_025, 100_000, 2**63 - 1])

@@ -10,7 +10,15 @@ import pytest
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.entries import EntryKind, EntryStatus, Repeat
-from tenure.supervisor.runs.record import Asked, Branch, Differs, Found, Record, has_ended, list_entries
+from tenure.supervisor.runs.recording.record import (
+    Asked,
+    Branch,
+    Differs,
+    Found,
+    Record,
+    has_ended,
+    list_entries,
+)
 
 
 def digest(arguments: str) -> bytes:

@@ -12,10 +12,9 @@ from tenure.errors import PayloadTooLarge
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.codec import decode, encode
-from tenure.persistence.model.execution import check_state_name
-
-from .entering import Entering
-from .record import Branch
+from tenure.persistence.model.work.execution import check_state_name
+from tenure.supervisor.runs.recording.entering import Entering
+from tenure.supervisor.runs.recording.record import Branch
 
 
 @final

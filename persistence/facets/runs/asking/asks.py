@@ -25,6 +25,13 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.inbox.inputs import history_line
 from tenure.persistence.facets.records import run_records, runtimes
+from tenure.persistence.facets.runs import entries
+from tenure.persistence.facets.runs.sends import (
+    PLAIN,
+    REFUSALS,
+    SendTerms,
+    newcomer_of,
+)
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -36,10 +43,20 @@ from tenure.persistence.model.values import (
     SessionId,
 )
 
-from . import entries
-from .asked import ANSWERED, CYCLE, LATE, RECORD, REFUSED, Answer, Asked, keep, over, read_ask, seal_ask
+from .asked import (
+    ANSWERED,
+    CYCLE,
+    LATE,
+    RECORD,
+    REFUSED,
+    Answer,
+    Asked,
+    keep,
+    over,
+    read_ask,
+    seal_ask,
+)
 from .responses import settle
-from .sends import PLAIN, REFUSALS, SendTerms, newcomer_of
 
 _encode = msgspec.json.Encoder().encode
 

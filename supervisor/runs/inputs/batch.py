@@ -17,8 +17,8 @@ from tenure.persistence.model.values import (
     InputPhase,
 )
 from tenure.supervisor.accepting.payloads import PayloadType
+from tenure.supervisor.runs.recording.attention import NeedsAttention
 
-from .attention import NeedsAttention
 from .run_input import (
     RunInput,
     read_input,

@@ -24,9 +24,12 @@ from tenure.persistence.model.codec import digest, encode, message_of
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.paths import RunPath
 from tenure.persistence.store import Store
+from tenure.supervisor.runs.recording.entering import Entering
 
-from .entering import Entering
-from .session_entries import enter, reserved
+from .session_entries import (
+    enter,
+    reserved,
+)
 
 
 @final

@@ -13,13 +13,22 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row
 from tenure.persistence.facets.inbox.inputs import history_line
 from tenure.persistence.facets.records import runtimes
+from tenure.persistence.facets.runs import results
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.inputs.input_state import InputExtra, encode_extra, seal_input
 from tenure.persistence.model.inputs.policies import InputDurability
 from tenure.persistence.model.values import AbandonReason, InputKind, InputPhase, Lane, LogicalRuntimeId, RuntimeState
 
-from . import results
-from .asked import ABANDONED, ANSWERED, ERASED, REJECTED, Answer, Asked, keep, read_ask
+from .asked import (
+    ABANDONED,
+    ANSWERED,
+    ERASED,
+    REJECTED,
+    Answer,
+    Asked,
+    keep,
+    read_ask,
+)
 
 NO_CHECKPOINT: Final = 0
 """In place of the checkpoint at which an input joined: it came back to an ask, and no run is given it."""

@@ -11,11 +11,10 @@ from tenure.errors import Corrupt
 from tenure.persistence.commits.rows import OPTIONAL_INT, OPTIONAL_TEXT, Types, check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.facets.runs import entries
 from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.entries import EntryStatus
 from tenure.persistence.model.values import InputId, LogicalRuntimeId
-
-from . import entries
 
 RECORD: Final = "ask"
 

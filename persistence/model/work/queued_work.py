@@ -9,11 +9,11 @@ import msgspec
 from attrs import field, frozen
 
 from tenure.errors import Corrupt, InvalidInput
-
-from .numbers import (
-    INT_LIMIT,
+from tenure.persistence.model.numbers import INT_LIMIT
+from tenure.persistence.model.values import (
+    SessionId,
+    check_name,
 )
-from .values import SessionId, check_name
 
 NAME_LIMIT: Final = 500
 """Most characters of a source key, of the name of a merge group and of an owner."""

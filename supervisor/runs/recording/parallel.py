@@ -9,7 +9,7 @@ from typing import Any, final
 import trio
 
 from tenure.errors import LimitReached
-from tenure.persistence.facets.runs.asks import GiveUpAsks
+from tenure.persistence.facets.runs.asking.asks import GiveUpAsks
 from tenure.persistence.model.codec import (
     decode,
     digest,

@@ -13,14 +13,13 @@ import msgspec
 from attrs import field, frozen
 
 from tenure.errors import Corrupt, InvalidInput
-
-from .codec import encode
-from .numbers import (
+from tenure.persistence.model.codec import encode
+from tenure.persistence.model.numbers import (
     INT_LIMIT,
     is_a,
     shown,
 )
-from .values import check_name
+from tenure.persistence.model.values import check_name
 
 ExecutionId = NewType("ExecutionId", str)
 """One execution: text of 1 to 200 characters. That of a runtime's own state is its runtime id."""

@@ -8,8 +8,7 @@ from typing import Final, Protocol, final
 from attrs import frozen
 
 from tenure.errors import InvalidInput
-
-from .values import SessionId
+from tenure.persistence.model.values import SessionId
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 

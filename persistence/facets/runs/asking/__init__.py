@@ -1,0 +1,1 @@
+"""Asking: what a run asks of another runtime, and the answer that it gets."""

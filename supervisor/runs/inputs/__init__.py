@@ -1,0 +1,1 @@
+"""The inputs of a run: its batch, and each of them."""
