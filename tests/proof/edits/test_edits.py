@@ -65,7 +65,7 @@ def test_it_sees_that_the_guard_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_sees_keys_that_are_made_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def get(self: Flight) -> str | None:
-        asked = self._asked  # pyright: ignore[reportPrivateUsage]
+        asked = self.asked  # pyright: ignore[reportPrivateUsage]
         return asked.name if asked.repeat is Repeat.KEYED else None
 
     def keep(self: Flight, value: str | None) -> None:
