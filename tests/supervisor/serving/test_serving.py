@@ -551,7 +551,7 @@ async def test_a_damaged_session_is_passed_over_and_holds_up_no_other(
         {"sessions": "a\0"},
         {"handler": texts_of},
     ],
-    ids=str,
+    ids=lambda terms: next(iter(terms)),
 )
 async def test_terms_that_make_no_sense_are_refused_at_the_door(
     database: Path, autojump_clock: MockClock, wrong: dict[str, object]
