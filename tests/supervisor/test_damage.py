@@ -15,7 +15,7 @@ import pytest
 import trio
 
 import tenure
-from tenure.errors import Corrupt, Error, Internal, StoreBroken
+from tenure.errors import AskFailed, Corrupt, Error, Internal, StoreBroken
 from tests.kit.hosting import (
     LONGEST_S,
     virtual_seams,
@@ -46,8 +46,8 @@ OF_ONE = {**CONTRACT_TABLES, **TABLES}
 
 
 async def work(run: tenure.Run) -> None:
-    """As `live` recorded it; the peer only listens."""
-    if run.runtime_id == "peer":
+    """As `live` recorded it; the peer only listens, and an oracle answers."""
+    if run.runtime_id == "peer" or run.runtime_id.endswith("oracle"):
         return
     await run.step("looked", str, repeat="never")
     run.session.append("hello")
@@ -56,6 +56,9 @@ async def work(run: tenure.Run) -> None:
     run.send("nobody", "hello")
     await run.checkpoint()
     await run.step("paid", str, repeat="never")
+    for name in ("in time", "too late"):
+        with suppress(AskFailed):
+            await run.ask(f"{run.runtime_id} oracle", "question", KIND, correlation_id=name)
 
 
 async def in_doubt(_doubt: tenure.StepInDoubt) -> tenure.Verdict:

@@ -182,21 +182,22 @@ class Owner:
             payload_digest=digest(b'"question"'),
             terms=sends.SendTerms(correlation_id=name, kind=None if target else KIND),
             session_id=SessionId(f"of {self.named('oracle')}"),
-            entry=self._asking(run, place, entries.EntryStatus.DISPATCHED),
+            entry=self._asking(run, name, place, entries.EntryStatus.DISPATCHED),
         )
 
-    def gave_up(self, run: str, place: str) -> Change:
-        entry = self._asking(run, place, entries.EntryStatus.SUCCEEDED)
+    def gave_up(self, run: str, name: str, place: str) -> Change:
+        entry = self._asking(run, name, place, entries.EntryStatus.SUCCEEDED)
         return asks.EndAsk(runtime_id=self.runtime_id, run_id=RunId(self.named(run)), entry=entry, late=True)
 
-    def _asking(self, run: str, place: str, status: entries.EntryStatus) -> entries.RecordEntry:
+    def _asking(self, run: str, name: str, place: str, status: entries.EntryStatus) -> entries.RecordEntry:
+        terms = sends.SendTerms(correlation_id=name, kind=KIND)
         return entries.RecordEntry(
             runtime_id=self.runtime_id,
             run_id=RunId(self.named(run)),
             place=place,
             kind=entries.EntryKind.ASK,
-            name="peer",
-            arguments_digest=digest(b"[]"),
+            name=self.named("oracle"),
+            arguments_digest=digest(b'"question"' + (terms.stored() or "").encode()),
             version="1",
             status=status,
             started_at=1.0,
@@ -290,7 +291,7 @@ class Owner:
         )
         await self.write(self.asked("run", "in time", "main/4"))
         await self.write(self.asked("run", "too late", "main/5"))
-        await self.write(self.gave_up("run", "main/5"))
+        await self.write(self.gave_up("run", "too late", "main/5"))
         await self.step("run", "paid", entries.EntryStatus.DISPATCHED, place="main/3")
         await self.accept("steering", lane=Lane.STEER)
 

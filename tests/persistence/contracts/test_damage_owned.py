@@ -172,7 +172,7 @@ def writes(owner: Owner, peer: str) -> Calls:
         "accept in place": partial(owner.accept, "instead", supersession_key="s"),
         "ask": partial(write, owner.ask("more")),
         "ask another": partial(write, owner.asked("run", "more asked", "main/6", peer)),
-        "give up": partial(write, owner.gave_up("run", "main/4")),
+        "give up": partial(write, owner.gave_up("run", "in time", "main/4")),
         "doubt": partial(write, doubt),
         "settle": partial(write, settle),
         "step": partial(owner.step, "run", "work", entries.EntryStatus.SUCCEEDED, b"1"),
