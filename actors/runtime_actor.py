@@ -164,9 +164,11 @@ class RuntimeActor(Published):
             await first(wait, self.closed.wait)
         finally:
             self._users -= 1
-        if not found:
-            raise self._why_closed()
-        return found[0]
+        if found:
+            return found[0]
+        if reached(watched.value):  # its end came in the same turn as the value
+            return watched.value
+        raise self._why_closed()
 
     # Its life
 

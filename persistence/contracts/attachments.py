@@ -26,6 +26,7 @@ from tenure.persistence.facets.attachments.attachments import (
     StampAttachments,
 )
 from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.numbers import is_a
 from tenure.persistence.model.values import SessionId
 from tenure.persistence.model.work.attachments import (
     AttachmentIntent,
@@ -103,7 +104,14 @@ class AttachmentsContract:
         return await self._put(session_id, canonical_uri, partial(_chunks_of, path))
 
     async def id_of(self, data: bytes | Path) -> str:
-        """The id that these bytes have, or those of a file: their SHA-256 in hex. Stores nothing. Raises `CannotOpen`."""
+        """The id that these bytes have, or those of a file: their SHA-256 in hex. Stores nothing.
+
+        Raises:
+            CannotOpen: The file cannot be read.
+            InvalidInput: Neither bytes nor a path.
+        """
+        if not (is_a(data, bytes) or is_a(data, Path)):
+            raise InvalidInput(detail="it is neither bytes nor a Path", field="data")
         digest = hashlib.sha256()
         if isinstance(data, bytes):
             await self._in_thread(partial(digest.update, data))

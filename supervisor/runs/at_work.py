@@ -17,7 +17,8 @@ def at_work(entering: Entering, now: float) -> str | None:
 
     Side by side there may be several: one that waits goes before those that execute, and the oldest before the others.
     """
-    steps = [each for each in entering.flights.values() if each.asked.kind is EntryKind.STEP]
+    in_flight = [each for each in entering.flights.values() if each.asked.kind is EntryKind.STEP]
+    steps = [each for each in in_flight if not each.rests]
     if not steps:
         return None
     first = min(steps, key=lambda flight: (not flight.waits, flight.started_at))

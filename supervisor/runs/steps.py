@@ -241,8 +241,13 @@ class Steps:
         clock = self._store.seams.wall_clock
         at = entry.next_at if entry.next_at is not None else clock()
         wait_s = max(at - (entry.ended_at or at), 0.0)
+        await self._sleep(flight, at, wait_s)
+
+    async def _sleep(self, flight: Flight, at: float, wait_s: float) -> None:
+        flight.rests = True
         async with self._entering.rest(wait_s):
             await self._store.seams.sleep_until(at, at_most_s=wait_s)
+        flight.rests = False
 
     # Execution
 
@@ -305,8 +310,7 @@ class Steps:
         at = self._store.seams.wall_clock() + wait_s
         await flight.write(flight.record(EntryStatus.RETRYING, error=describe(error), next_at=at))
         flight.attempt += 1
-        async with self._entering.rest(wait_s):
-            await self._store.seams.sleep_until(at, at_most_s=wait_s)
+        await self._sleep(flight, at, wait_s)
 
     def encode_result(self, result: object) -> bytes:
         """A result as it is stored. Raises `InvalidInput`, `PayloadTooLarge`."""

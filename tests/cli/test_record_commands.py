@@ -167,7 +167,7 @@ async def test_a_supervisor_says_at_which_entry_a_run_stands(autojump_clock: Moc
             assert await supervisor.entries("fails") == []
 
             assert told == {
-                "tools": "its run executes step pay at main/3, attempt 1, for 1 min 30 s",
+                "tools": "its run executes step pay at main/3, attempt 1, version 7, for 1 min 30 s",
                 "waits": "its run waits to be steered, at main/1, for 1 min 30 s",
                 "sleeps": "its run sleeps, at main/1",
                 "executes": "its run executes, and has recorded nothing yet",

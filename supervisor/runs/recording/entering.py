@@ -326,6 +326,7 @@ class Flight:
         asked: What was asked for.
         begun: Whether its function has begun; said where a scope cuts it off.
         waits: Whether it waits until the record is reached.
+        rests: Whether it waits for its next attempt.
         call_key: The key of a step that is keyed.
         attempt: Which attempt.
         standing: What it stands on.
@@ -339,7 +340,7 @@ class Flight:
         self.branch = branch
         self.found = found
         self.place = found.place
-        self.begun = self.waits = False
+        self.begun = self.waits = self.rests = False
         self.call_key = None if found.entry is None else found.entry.call_key
         self.attempt = 1
         self.over: Callable[[], Awaitable[None]] | None = None

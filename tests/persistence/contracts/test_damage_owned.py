@@ -304,7 +304,14 @@ async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(
 async def test_a_conversation_that_goes_in_a_circle_is_corrupt_and_not_walked_for_ever() -> None:
     async with tenure.open_store(":memory:") as store:
         alice, bob, _ = await world(store)
-        await damage(store, "nodes", "parent", "session = (SELECT max(session) FROM sessions)", "node", None)
+        await damage(
+            store,
+            "nodes",
+            "parent",
+            "session = (SELECT s.session FROM sessions s JOIN runtimes r ON r.runtime = s.runtime WHERE r.runtime_id = 'bob')",
+            "node",
+            None,
+        )
         assert not await untyped_errors(bob, "alice")
         await bob.own()
         for call in (reads(bob)["path"], partial(store.runtimes.load_session_snapshot, "bob")):

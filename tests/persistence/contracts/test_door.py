@@ -280,6 +280,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "attachments.put": {"session_id": "g", "data": b"report", "canonical_uri": "u"},
     "attachments.put_file": {"session_id": "g", "path": "nowhere", "canonical_uri": "u"},
     "attachments.get": {"session_id": "g", "attachment_id": REPORT},
+    "attachments.id_of": {"data": b"report"},
+    "attachments.is_committed": {"session_id": "g", "attachment_id": REPORT},
     "attachments.get_file": {"session_id": "g", "attachment_id": REPORT, "path": "/nowhere/else"},
     "attachments.commit_refs": {"session_id": "g", "attachment_ids": [REPORT]},
     "attachments.list_uncommitted": {"older_than_epoch_ms": 2**60},

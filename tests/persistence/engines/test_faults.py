@@ -281,6 +281,7 @@ async def test_a_disk_that_is_really_full_loses_nothing_and_works_again_with_roo
     path = small_disk / "agents.db"
     kept: list[str] = []
     refused_at = 0
+    await trio.run_process(["mount", "-o", "remount,size=704k", str(small_disk)])  # a new store, and little else
     async with open_store(path, seams=Seams(engine=SqliteOptions(wal_pages=1_000_000))) as store:
         await own(store)
         for n in range(200):

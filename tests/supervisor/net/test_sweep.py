@@ -368,6 +368,7 @@ NOT_HERE: dict[str, str] = {
     "Seams.writer_executor": DISK,
     "EventTypes.add.cls": "called in the caller's task",
     "open_supervisor.behaviours": "see Behaviour",
+    "Supervisor.serve_queue.handler": "what it raises ends its attempt: tests/supervisor/serving/test_serving.py",
 }
 
 CODE = (

@@ -44,10 +44,11 @@ async def test_a_read_that_gets_no_thread_is_refused_and_the_host_lives(database
         """Consume."""
 
     with trio.fail_after(30):
-        async with tenure.open_supervisor(database, behaviours={"kind": nothing}) as supervisor:
+        limits = tenure.Limits(read_connections=16)  # more than have a thread since it opened
+        async with tenure.open_supervisor(database, behaviours={"kind": nothing}, limits=limits) as supervisor:
             alice = await supervisor.spawn("alice", "kind")
             with no_thread():
-                async with trio.open_nursery() as nursery:  # one connection reads already: a second one needs a thread
+                async with trio.open_nursery() as nursery:  # those that read already have one: a further one needs it
                     refused = trio.Event()
 
                     async def read() -> None:
@@ -57,8 +58,8 @@ async def test_a_read_that_gets_no_thread_is_refused_and_the_host_lives(database
                             refused.set()
 
                     while not refused.is_set():
-                        nursery.start_soon(read)
-                        nursery.start_soon(read)
+                        for _ in range(16):
+                            nursery.start_soon(read)
                         await trio.lowlevel.checkpoint()
                 await trio.sleep(4 * supervisor.store.limits.poll_s)  # looks that get none either
 
