@@ -69,7 +69,7 @@ class LoopWatch:
             late_s = time.perf_counter() - due
             if late_s < self._late_s or due == self._reported:
                 continue
-            frame = sys._current_frames().get(self._loop)  # noqa: SLF001 - documented, for debuggers
+            frame = sys._current_frames().get(self._loop)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - documented, for debuggers
             self._reported, self.found = due, "" if frame is None else place_of(frame)
             self._heard(late_s, self.found)
 
