@@ -164,11 +164,9 @@ class RuntimeActor(Published):
             await first(wait, self.closed.wait)
         finally:
             self._users -= 1
-        if found:
-            return found[0]
-        if reached(watched.value):  # its end came in the same turn as the value
-            return watched.value
-        raise self._why_closed()
+        if not found and not reached(watched.value):  # its end may come in the same turn as the value
+            raise self._why_closed()
+        return found[0] if found else watched.value
 
     # Its life
 
