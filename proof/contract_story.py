@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tenure.persistence.model.contracts.operations import PersistedOpsSnapshot
 from tenure.persistence.model.conversation.envelope import (
     SessionDelta,
     SessionSnapshot,
@@ -26,7 +27,6 @@ from tenure.persistence.model.values import (
     RuntimeState,
     SessionId,
 )
-from tenure.persistence.model.work.operations import PersistedOpsSnapshot
 from tenure.persistence.store import Store
 
 

@@ -8,6 +8,15 @@ from typing import Any
 
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.graph.prune import PruneTurns, turns_before
+from tenure.persistence.model.contracts.queued_work import (
+    DeliveryPolicy,
+    QueuedWorkBatchDraft,
+    QueuedWorkClaimBoundary,
+    QueuedWorkCompletion,
+    QueuedWorkKind,
+    QueuedWorkPayload,
+    SlotPolicy,
+)
 from tenure.persistence.model.conversation.graph import (
     AgentFrame,
     CheckpointPart,
@@ -19,15 +28,6 @@ from tenure.persistence.model.conversation.graph import (
     TokenUsage,
 )
 from tenure.persistence.model.values import SessionId
-from tenure.persistence.model.work.queued_work import (
-    DeliveryPolicy,
-    QueuedWorkBatchDraft,
-    QueuedWorkClaimBoundary,
-    QueuedWorkCompletion,
-    QueuedWorkKind,
-    QueuedWorkPayload,
-    SlotPolicy,
-)
 from tenure.persistence.store import Store
 
 from .graphs import PASSING

@@ -8,12 +8,12 @@ from typing import Any, Final
 from tenure.persistence.facets.graph import graph, reads
 from tenure.persistence.facets.graph.prune import PruneTurns
 from tenure.persistence.facets.graph.verify import verify_blobs, verify_graph_rows, verify_session_page
+from tenure.persistence.model.contracts.queued_work import name_of_batch
 from tenure.persistence.model.conversation.graph import (
     FullGraph,
     RuntimeCommitResult,
 )
 from tenure.persistence.model.conversation.graph_encoding import decode_result
-from tenure.persistence.model.work.queued_work import name_of_batch
 
 from .facet import (
     FacetProof,

@@ -7,11 +7,11 @@ from typing import Any
 
 import trio
 
-from tenure.persistence.model.events.journal import Fact
-from tenure.persistence.model.work.execution import (
+from tenure.persistence.model.contracts.execution import (
     ExecutionSnapshot,
     ExecutionState,
 )
+from tenure.persistence.model.events.journal import Fact
 from tenure.persistence.store import Store
 
 Retried = Callable[..., Awaitable[Any]]

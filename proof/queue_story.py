@@ -9,7 +9,7 @@ from attrs import evolve
 
 from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.facets.queue.serving import ServeNext
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     DeliveryPolicy,
     MergeKey,
     QueuedWorkBatchDraft,

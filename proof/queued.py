@@ -7,7 +7,7 @@ from typing import Any, Final
 from tenure.persistence.facets.queue import batches, failures, queue, rates, serving
 from tenure.persistence.facets.queue.claims import StoredClaim
 from tenure.persistence.facets.queue.verify import verify_batches, verify_claims, verify_failures, verify_queue_rows
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     QueuedWorkBatch,
     key_of_batch,
 )

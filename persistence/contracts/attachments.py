@@ -26,13 +26,13 @@ from tenure.persistence.facets.attachments.attachments import (
     StampAttachments,
 )
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.numbers import is_a
-from tenure.persistence.model.values import SessionId
-from tenure.persistence.model.work.attachments import (
+from tenure.persistence.model.contracts.attachments import (
     AttachmentIntent,
     AttachmentManifestEntry,
     check_attachment_id,
 )
+from tenure.persistence.model.numbers import is_a
+from tenure.persistence.model.values import SessionId
 from tenure.persistence.writing.host_row import other_hosts
 
 from .access import BlobAccess

@@ -14,8 +14,7 @@ from attrs import evolve
 
 from tenure.errors import Closed, FeedGap, NotFound, OperationRejected
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.values import LogicalRuntimeId
-from tenure.persistence.model.work.operations import (
+from tenure.persistence.model.contracts.operations import (
     MAX_COMPLETED,
     CompletionEntry,
     Operation,
@@ -26,6 +25,7 @@ from tenure.persistence.model.work.operations import (
     advance,
     recovered,
 )
+from tenure.persistence.model.values import LogicalRuntimeId
 
 from .operations import OperationsContract
 

@@ -11,13 +11,13 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.facets import operations
 from tenure.persistence.facets.operations import DeleteOperations, PersistOperations
 from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.contracts.operations import (
+    PersistedOpsSnapshot,
+    encode_ops,
+)
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     check_runtime_id,
-)
-from tenure.persistence.model.work.operations import (
-    PersistedOpsSnapshot,
-    encode_ops,
 )
 
 from .access import Access

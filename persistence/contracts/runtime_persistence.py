@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, final
 
 from tenure.errors import SessionBindingMismatch
 from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.contracts.queued_work import (
+    QueuedWorkBatch,
+    QueuedWorkBatchDraft,
+    QueuedWorkClaim,
+    QueuedWorkClaimBoundary,
+)
 from tenure.persistence.model.conversation.graph import (
     GcReport,
     NodeId,
@@ -19,12 +25,6 @@ from tenure.persistence.model.conversation.graph import (
     VacuumReport,
 )
 from tenure.persistence.model.values import DurabilityTier, SessionId
-from tenure.persistence.model.work.queued_work import (
-    QueuedWorkBatch,
-    QueuedWorkBatchDraft,
-    QueuedWorkClaim,
-    QueuedWorkClaimBoundary,
-)
 
 from .queued.queue import QueueContract
 

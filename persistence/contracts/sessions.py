@@ -20,6 +20,7 @@ from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
 from tenure.persistence.model.arguments import (
     checked,
 )
+from tenure.persistence.model.contracts.queued_work import QueuedWorkBatch
 from tenure.persistence.model.conversation.graph import (
     ActivePath,
     FullGraph,
@@ -41,7 +42,6 @@ from tenure.persistence.model.numbers import (
     shown,
 )
 from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, SessionId
-from tenure.persistence.model.work.queued_work import QueuedWorkBatch
 
 from .access import Backend, Bringing
 from .collecting import collect_unreachable

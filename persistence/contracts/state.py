@@ -24,12 +24,7 @@ from tenure.persistence.model.arguments import (
     checked,
 )
 from tenure.persistence.model.codec import decode, encode
-from tenure.persistence.model.events.journal import check_stream
-from tenure.persistence.model.numbers import (
-    INT_LIMIT,
-)
-from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
-from tenure.persistence.model.work.execution import (
+from tenure.persistence.model.contracts.execution import (
     ExecutionId,
     ExecutionSnapshot,
     check_execution_id,
@@ -38,6 +33,11 @@ from tenure.persistence.model.work.execution import (
     encode_execution,
     ttl_seconds,
 )
+from tenure.persistence.model.events.journal import check_stream
+from tenure.persistence.model.numbers import (
+    INT_LIMIT,
+)
+from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
 
 from .access import Backend
 

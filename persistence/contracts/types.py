@@ -2,6 +2,34 @@
 
 from __future__ import annotations
 
+from tenure.persistence.model.contracts.attachments import (
+    AttachmentIntent,
+    AttachmentManifest,
+    AttachmentManifestEntry,
+    NoopAttachmentManifest,
+)
+from tenure.persistence.model.contracts.execution import (
+    ExecutionId,
+    ExecutionSnapshot,
+    ExecutionState,
+    TenantId,
+)
+from tenure.persistence.model.contracts.operations import PersistedOpsSnapshot
+from tenure.persistence.model.contracts.queued_work import (
+    DeliveryPolicy,
+    MergeKey,
+    MergeKind,
+    QueuedWorkBatch,
+    QueuedWorkBatchDraft,
+    QueuedWorkClaim,
+    QueuedWorkClaimBoundary,
+    QueuedWorkCompletion,
+    QueuedWorkFailure,
+    QueuedWorkItem,
+    QueuedWorkKind,
+    QueuedWorkPayload,
+    SlotPolicy,
+)
 from tenure.persistence.model.conversation.envelope import (
     SessionDelta,
     SessionSnapshot,
@@ -56,34 +84,6 @@ from tenure.persistence.model.values import (
     RunId,
     RuntimeState,
     SessionId,
-)
-from tenure.persistence.model.work.attachments import (
-    AttachmentIntent,
-    AttachmentManifest,
-    AttachmentManifestEntry,
-    NoopAttachmentManifest,
-)
-from tenure.persistence.model.work.execution import (
-    ExecutionId,
-    ExecutionSnapshot,
-    ExecutionState,
-    TenantId,
-)
-from tenure.persistence.model.work.operations import PersistedOpsSnapshot
-from tenure.persistence.model.work.queued_work import (
-    DeliveryPolicy,
-    MergeKey,
-    MergeKind,
-    QueuedWorkBatch,
-    QueuedWorkBatchDraft,
-    QueuedWorkClaim,
-    QueuedWorkClaimBoundary,
-    QueuedWorkCompletion,
-    QueuedWorkFailure,
-    QueuedWorkItem,
-    QueuedWorkKind,
-    QueuedWorkPayload,
-    SlotPolicy,
 )
 
 __all__ = [

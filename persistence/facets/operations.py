@@ -17,13 +17,13 @@ from tenure.persistence.commits.facet import (
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.commits.upkept import Problem, Subject, failing
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.model.digests import check_digest, seal
-from tenure.persistence.model.values import LogicalRuntimeId
-from tenure.persistence.model.work.operations import (
+from tenure.persistence.model.contracts.operations import (
     OPS_RECORD_VERSION,
     PersistedOpsSnapshot,
     decode_ops,
 )
+from tenure.persistence.model.digests import check_digest, seal
+from tenure.persistence.model.values import LogicalRuntimeId
 
 from .records import runtimes
 

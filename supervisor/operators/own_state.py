@@ -14,8 +14,8 @@ from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.facets.state.own_state import WriteOwnState
 from tenure.persistence.model.codec import decode, encode, is_object
+from tenure.persistence.model.contracts.execution import check_state_name
 from tenure.persistence.model.values import LogicalRuntimeId
-from tenure.persistence.model.work.execution import check_state_name
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store
 

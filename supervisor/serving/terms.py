@@ -10,14 +10,14 @@ from attrs import frozen
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.queue.rates import STARTS
 from tenure.persistence.model.arguments import check_value
-from tenure.persistence.model.digests import seal
-from tenure.persistence.model.numbers import check_count, check_seconds, is_a, shown
-from tenure.persistence.model.values import SessionId
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     CLAIMED_AT_ONCE,
     QueuedWorkBatch,
     QueuedWorkClaim,
 )
+from tenure.persistence.model.digests import seal
+from tenure.persistence.model.numbers import check_count, check_seconds, is_a, shown
+from tenure.persistence.model.values import SessionId
 from tenure.supervisor.runs.behaviour import is_async
 from tenure.supervisor.runs.recording.restart import RestartPolicy
 

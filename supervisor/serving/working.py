@@ -16,8 +16,8 @@ from attrs import define, field
 
 from tenure.errors import Error, QueuedWorkClaimExpired, StoreBroken
 from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.model.contracts.queued_work import QueuedWorkClaim
 from tenure.persistence.model.texts import leaves
-from tenure.persistence.model.work.queued_work import QueuedWorkClaim
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.limits import Limits

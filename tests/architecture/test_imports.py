@@ -35,7 +35,7 @@ ROOMS = {
         "model/inputs",
         "model/events",
         "model/lifecycles",
-        "model/work",
+        "model/contracts",
         "model/conversation",
         "seams",
         "engines",

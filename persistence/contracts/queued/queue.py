@@ -27,8 +27,7 @@ from tenure.persistence.facets.queue.queue import (
 )
 from tenure.persistence.facets.queue.serving import RetryBatch
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.values import SessionId, check_name
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     CLAIMED_AT_ONCE,
     NAME_LIMIT,
     QueuedWorkBatch,
@@ -40,6 +39,7 @@ from tenure.persistence.model.work.queued_work import (
     encode_batch,
     key_of_batch,
 )
+from tenure.persistence.model.values import SessionId, check_name
 from tenure.persistence.writing.host_row import OtherHost, other_hosts
 
 from .claim_watch import ClaimWatch

@@ -19,8 +19,8 @@ from tenure.persistence.facets.queue.heads import Heads, Look
 from tenure.persistence.facets.queue.queue import AbandonClaim, CompleteClaim, RenewClaim
 from tenure.persistence.facets.queue.rates import SetRate
 from tenure.persistence.facets.queue.serving import FailClaim, Served, ServeNext
+from tenure.persistence.model.contracts.queued_work import QueuedWorkClaim
 from tenure.persistence.model.values import SessionId
-from tenure.persistence.model.work.queued_work import QueuedWorkClaim
 from tenure.persistence.writing.queue_bell import QueueBell
 
 from .claim_watch import ClaimWatch

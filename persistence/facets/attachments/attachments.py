@@ -18,11 +18,11 @@ from tenure.persistence.commits.rows import OPTIONAL_INT, check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.queue.batches import check_target
-from tenure.persistence.model.digests import SHA_256, check_digest, seal
-from tenure.persistence.model.work.attachments import (
+from tenure.persistence.model.contracts.attachments import (
     AttachmentIntent,
     AttachmentManifestEntry,
 )
+from tenure.persistence.model.digests import SHA_256, check_digest, seal
 
 RECORD: Final = "attachment"
 

@@ -16,9 +16,7 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.graph import nodes
 from tenure.persistence.facets.records import runtimes
-from tenure.persistence.model.digests import SHA_256, check_digest, seal
-from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState, SessionId
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     LAST_BATCH,
     DeliveryPolicy,
     EncodedBatch,
@@ -28,6 +26,8 @@ from tenure.persistence.model.work.queued_work import (
     decode_merge_key,
     name_of_batch,
 )
+from tenure.persistence.model.digests import SHA_256, check_digest, seal
+from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState, SessionId
 
 RECORD: Final = "batch"
 

@@ -14,8 +14,7 @@ from tenure.errors import Corrupt
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.state import state
-from tenure.persistence.model.digests import seal
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     DeliveryPolicy,
     MergeKind,
     QueuedWorkBatch,
@@ -24,6 +23,7 @@ from tenure.persistence.model.work.queued_work import (
     SlotPolicy,
     name_of_batch,
 )
+from tenure.persistence.model.digests import seal
 
 from . import batches, claims
 from .claims import StoredClaim

@@ -14,11 +14,11 @@ from tenure.errors import Corrupt
 from tenure.persistence.commits.rows import OPTIONAL_INT, check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.model.digests import SHA_256, check_digest, seal
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     NEVER_MS,
     name_of_batch,
 )
+from tenure.persistence.model.digests import SHA_256, check_digest, seal
 
 RECORD: Final = "failure"
 

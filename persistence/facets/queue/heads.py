@@ -14,11 +14,11 @@ from tenure.errors import Corrupt, ReadFailed
 from tenure.persistence.commits.rows import OPTIONAL_INT, check_row
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.model.arguments import ID_LIMIT
-from tenure.persistence.model.values import SessionId
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     NEVER_MS,
     key_of_batch,
 )
+from tenure.persistence.model.values import SessionId
 
 from . import batches, claims
 from .claims import StoredClaim

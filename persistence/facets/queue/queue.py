@@ -15,7 +15,7 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.graph.about import ENQUEUED
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     EncodedBatch,
     QueuedWorkBatch,
     QueuedWorkClaim,

@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 from tenure.errors import Corrupt
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.model.values import SessionId
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     QueuedWorkBatch,
     QueuedWorkFailure,
     name_of_batch,
 )
+from tenure.persistence.model.values import SessionId
 
 from . import batches, claims, failures
 from .claims import StoredClaim

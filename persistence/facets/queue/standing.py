@@ -9,7 +9,7 @@ from attrs import frozen
 
 from tenure.persistence.commits.rows import OPTIONAL_INT, OPTIONAL_TEXT, sound
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.model.work.queued_work import name_of_batch
+from tenure.persistence.model.contracts.queued_work import name_of_batch
 
 _TYPES: Final = (
     *(int, str, OPTIONAL_TEXT, int, OPTIONAL_INT, int),

@@ -8,7 +8,7 @@ from typing import Final
 from tenure.errors import Corrupt
 from tenure.persistence.commits.upkept import Problem, failing
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.model.work.queued_work import name_of_batch
+from tenure.persistence.model.contracts.queued_work import name_of_batch
 
 from . import batches, claims, failures, rates
 

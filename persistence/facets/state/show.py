@@ -5,7 +5,7 @@ from __future__ import annotations
 from tenure.errors import ReadFailed
 from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.model.work.execution import ranges_of
+from tenure.persistence.model.contracts.execution import ranges_of
 
 from . import own_state, state
 

@@ -18,9 +18,7 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.journal.streams import check_bound
 from tenure.persistence.facets.records import runtimes
-from tenure.persistence.model.digests import SHA_256, check_digest, seal
-from tenure.persistence.model.values import LogicalRuntimeId
-from tenure.persistence.model.work.execution import (
+from tenure.persistence.model.contracts.execution import (
     EncodedSnapshot,
     ExecutionId,
     ExecutionSnapshot,
@@ -29,6 +27,8 @@ from tenure.persistence.model.work.execution import (
     executions_of,
     ranges_of,
 )
+from tenure.persistence.model.digests import SHA_256, check_digest, seal
+from tenure.persistence.model.values import LogicalRuntimeId
 
 SWEPT_WITH_A_SET: Final = 8
 """Expired values that each set with a time to live takes along, so that what expires does not pile up."""

@@ -11,11 +11,11 @@ from typing import Any, Final, NewType, final
 
 from attrs import field, frozen
 
-from tenure.persistence.model.values import SessionId
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     QueuedWorkBatchDraft,
     QueuedWorkCompletion,
 )
+from tenure.persistence.model.values import SessionId
 
 NodeId = NewType("NodeId", str)
 """One node of a session: text of 1 to 500 characters, chosen by whoever commits it."""

@@ -15,14 +15,14 @@ from tenure.persistence.model.codec import (
     encode,
     is_object,
 )
-from tenure.persistence.model.digests import seal
-from tenure.persistence.model.numbers import INT_LIMIT
-from tenure.persistence.model.values import check_name
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     EncodedBatch,
     QueuedWorkCompletion,
     encode_batch,
 )
+from tenure.persistence.model.digests import seal
+from tenure.persistence.model.numbers import INT_LIMIT
+from tenure.persistence.model.values import check_name
 
 from .graph import (
     OWN_NODES,

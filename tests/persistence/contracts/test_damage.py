@@ -22,7 +22,7 @@ from tenure import (
     encode_snapshot,
 )
 from tenure.errors import Error, Internal, ReceiptConflict, StoreBroken
-from tenure.persistence.model.work.operations import (
+from tenure.persistence.model.contracts.operations import (
     Operation,
     OperationKind,
 )

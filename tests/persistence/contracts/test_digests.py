@@ -13,7 +13,7 @@ from tenure.errors import Corrupt, SchemaMismatch
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.runs import dead_letters, sends
-from tenure.persistence.model.work.operations import PersistedOpsSnapshot
+from tenure.persistence.model.contracts.operations import PersistedOpsSnapshot
 from tenure.supervisor.runs.keeping.journal import load_journal
 from tests.persistence.contracts.builders import delta, queued
 from tests.persistence.contracts.damage import execute

@@ -41,7 +41,7 @@ from tenure.errors import Error, InvalidTransition
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.inbox.input_records import PersistInputs
 from tenure.persistence.facets.runs.runs import FinishRun
-from tenure.persistence.model.work.operations import (
+from tenure.persistence.model.contracts.operations import (
     Operation,
     OperationKind,
 )

@@ -9,7 +9,7 @@ import trio.testing
 
 from tenure import OperationRegistry, PersistedOpsSnapshot, Store
 from tenure.errors import Closed, Corrupt, FeedGap, NotFound, OperationRejected, SchemaMismatch, StaleFence, WriteFailed
-from tenure.persistence.model.work.operations import (
+from tenure.persistence.model.contracts.operations import (
     ARROWS,
     Operation,
     OperationEvent,

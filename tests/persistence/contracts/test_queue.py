@@ -26,7 +26,7 @@ from tenure import (
 from tenure.errors import InvalidInput, PayloadTooLarge, QueuedWorkClaimExpired, RuntimeDestroyed
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     CLAIMED_AT_ONCE,
     encode_batch,
 )

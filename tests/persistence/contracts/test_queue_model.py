@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import tenure
 from tenure import MergeKey, QueuedWorkClaim, QueuedWorkClaimBoundary, Seams, Store
 from tenure.errors import Error, InvalidTransition, QueuedWorkClaimExpired
-from tenure.persistence.model.work.queued_work import name_of_batch
+from tenure.persistence.model.contracts.queued_work import name_of_batch
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
 from tests.kit.shares import examples

@@ -47,7 +47,7 @@ from tenure.errors import (
 )
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.graph import checkpoints
-from tenure.persistence.model.work.queued_work import (
+from tenure.persistence.model.contracts.queued_work import (
     DeliveryPolicy,
     QueuedWorkBatchDraft,
     QueuedWorkClaim,

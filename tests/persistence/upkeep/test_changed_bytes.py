@@ -20,7 +20,7 @@ from tenure import LogicalRuntimeId, MachineLifecycleBindingFacts, MachineLifecy
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.records.holds import PlaceHold
 from tenure.persistence.facets.records.versions import RegisterVersions
-from tenure.persistence.model.work.operations import PersistedOpsSnapshot
+from tenure.persistence.model.contracts.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit.shares import share

@@ -1,1 +1,0 @@
-"""Work that is not a run: queued batches, operations, executions, and what is attached to it."""
