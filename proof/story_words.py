@@ -31,6 +31,7 @@ from tenure.persistence.facets.runs import (
     runs,
     sends,
 )
+from tenure.persistence.facets.runs.addressed import SendTerms
 from tenure.persistence.facets.runs.asking import asks
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.values import (
@@ -198,7 +199,7 @@ class Words:
             input_id=InputId(self._new_id()),
             payload=payload,
             payload_digest=hashlib.sha256(payload).digest(),
-            terms=sends.SendTerms(lane=Lane.QUEUE if index % 2 else Lane.STEER, correlation_id="of the story"),
+            terms=SendTerms(lane=Lane.QUEUE if index % 2 else Lane.STEER, correlation_id="of the story"),
         )
 
     def _question(self, name: str, run_id: RunId, place: str, target: str) -> asks.Ask:
@@ -211,7 +212,7 @@ class Words:
             response_id=InputId(self._new_id()),
             payload=payload,
             payload_digest=hashlib.sha256(payload).digest(),
-            terms=sends.SendTerms(correlation_id="of the story"),
+            terms=SendTerms(correlation_id="of the story"),
             entry=self._waiting(name, run_id, place, target),
         )
 

@@ -11,13 +11,13 @@ import trio
 
 from tenure.errors import AskCycle, AskFailed, Corrupt
 from tenure.persistence.commits.commit import CommitResult
+from tenure.persistence.facets.runs.addressed import SendTerms
 from tenure.persistence.facets.runs.asking import (
     asked as asked_rows,
     asks,
 )
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.facets.runs.interrupted import AcquitRun
-from tenure.persistence.facets.runs.sends import SendTerms
 from tenure.persistence.model.codec import decode, digest
 from tenure.persistence.model.entries import CARRIED, EntryKind, EntryStatus
 from tenure.persistence.model.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, SessionId

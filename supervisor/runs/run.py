@@ -15,7 +15,7 @@ from uuid import UUID
 
 import trio
 
-from tenure.persistence.facets.runs.sends import PLAIN
+from tenure.persistence.facets.runs.addressed import PLAIN
 from tenure.persistence.model.arguments import check_key
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent

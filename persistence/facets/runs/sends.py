@@ -14,14 +14,7 @@ from attrs import frozen
 
 from tenure.errors import (
     Corrupt,
-    IdempotencyConflict,
-    KindMismatch,
-    NotAccepting,
-    NotFound,
-    PayloadTooLarge,
-    RuntimeDestroyed,
 )
-from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import (
     Facet,
     Handler,
@@ -33,8 +26,9 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.facets.inbox import inputs, newcomers
-from tenure.persistence.facets.records import run_records, runtimes
+from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.records import run_records
+from tenure.persistence.facets.runs.addressed import PLAIN, REFUSALS, Addressed, SendTerms, address
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.values import (
@@ -47,30 +41,6 @@ from tenure.persistence.model.values import (
 )
 
 _encode = msgspec.json.Encoder().encode
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class SendTerms:
-    """On what terms a message is sent.
-
-    Attributes:
-        lane: Queue, or steer for the run that the target executes.
-        correlation_id: What it answers, or None.
-        kind: Of which kind a target is made that is not there; None refuses the message then.
-    """
-
-    lane: Lane = Lane.QUEUE
-    correlation_id: str | None = None
-    kind: str | None = None
-
-    def stored(self) -> str | None:
-        """As text; None where nothing is said, as in most."""
-        return None if self == PLAIN else _encode([self.lane, self.correlation_id, self.kind]).decode()
-
-
-PLAIN: Final = SendTerms()
-"""Where nothing is said."""
 
 
 def _read_terms(stored: str | None, key: object) -> SendTerms:
@@ -94,42 +64,14 @@ def _read_fits(stored: str | None, key: object) -> tuple[tuple[str, str], ...]:
 
 @final
 @frozen(kw_only=True, slots=True)
-class Send(Change):
+class Send(Addressed):
     """Send one message from the current run. Answer: `Sent`.
 
     Attributes:
-        runtime_id: The sender.
-        run_id: Its current run.
         index: Which send of the run, from 1.
-        target: The receiver.
-        input_id: Id of the input that it becomes.
-        payload: Encoded.
-        payload_digest: SHA-256 of the payload.
-        fits: Kinds whose payload class takes it, each with the version of its behaviour.
-        terms: On what terms.
-        session_id: Session of a target that is made with it.
     """
 
-    runtime_id: LogicalRuntimeId
-    run_id: RunId
     index: int
-    target: LogicalRuntimeId
-    input_id: InputId
-    payload: bytes
-    payload_digest: bytes
-    fits: tuple[tuple[str, str], ...] = ()
-    terms: SendTerms = PLAIN
-    session_id: SessionId | None = None
-
-    @property
-    def reaches(self) -> LogicalRuntimeId:
-        """See `Change.reaches`."""
-        return self.target
-
-    @property
-    def weight(self) -> int:
-        """See `Change.weight`."""
-        return len(self.payload)
 
 
 @final
@@ -158,7 +100,7 @@ def _send(tx: Transaction, change: Send) -> Sent:
     refused: str | None = None
     terms = change.terms.stored()
     try:
-        input_id = _admit(tx, change)
+        input_id = address(tx, change, InputKind.PEER_MESSAGE, derived_key(change.run_id, change.index))
     except REFUSALS as exc:
         input_id, refused = None, str(exc)
     kept = None if refused is None else change.input_id
@@ -180,19 +122,6 @@ def _send(tx: Transaction, change: Send) -> Sent:
     return Sent(target=change.target, input_id=input_id, refused=refused)
 
 
-REFUSALS: Final = (
-    NotFound,
-    NotAccepting,
-    RuntimeDestroyed,
-    PayloadTooLarge,
-    KindMismatch,
-    # Damage at the target, which is not the sender's to suffer.
-    Corrupt,
-    IdempotencyConflict,
-)
-"""Why a target does not take a message."""
-
-
 def _seal(
     run_id: str,
     index: int,
@@ -204,36 +133,6 @@ def _seal(
 ) -> bytes:
     """Who was sent what, on what terms, and as what it is kept where it was refused."""
     return seal(run_id, index, boundary, target, payload_digest, input_id, terms)
-
-
-def _admit(tx: Transaction, send: Send) -> InputId:
-    kind = send.terms.kind if send.terms.kind is not None else _kind_of(tx, send)
-    accept = inputs.AcceptInput(
-        runtime_id=send.target,
-        input_id=send.input_id,
-        kind=InputKind.PEER_MESSAGE,
-        source=_encode({"type": "peer", "runtime_id": send.runtime_id, "run_id": send.run_id}).decode(),
-        idempotency_key=derived_key(send.run_id, send.index),
-        payload=send.payload,
-        payload_digest=send.payload_digest,
-        bound_by_inbox=False,
-        lane=send.terms.lane,
-        correlation_id=send.terms.correlation_id,
-        fitted=None if kind is None else dict(send.fits).get(kind),
-        newcomer=newcomer_of(send.terms, send.session_id),
-    )
-    return inputs.admit(tx, accept).input_id
-
-
-def newcomer_of(terms: SendTerms, session_id: SessionId | None) -> newcomers.Newcomer | None:
-    """What the target is made as where it is not there; None refuses it then."""
-    if terms.kind is None or session_id is None:
-        return None
-    return newcomers.Newcomer(kind=terms.kind, session_id=session_id)
-
-
-def _kind_of(tx: Transaction, send: Send) -> str | None:
-    return runtimes.load(tx, send.target).kind if send.fits else None
 
 
 _REFUSED: Final[Types] = (int, str, int, str, bytes, bytes, int, bytes, int, OPTIONAL_TEXT, OPTIONAL_TEXT)
@@ -268,7 +167,7 @@ def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, inpu
         terms=_read_terms(terms, input_id),
         session_id=SessionId(input_id),  # drawn once, and no session has it
     )
-    became = _admit(tx, send)
+    became = address(tx, send, InputKind.PEER_MESSAGE, derived_key(send.run_id, send.index))
     tx.write("sends.landed", send=key)
     return Sent(target=target, input_id=became, refused=None)
 

@@ -15,6 +15,7 @@ from tenure.persistence.facets.runs import (
     entries,
     sends,
 )
+from tenure.persistence.facets.runs.addressed import SendTerms
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
@@ -38,7 +39,7 @@ class Boundary:
     receipt: RunBoundaryReceipt
     appended: tuple[bytes, ...]
     moved: tuple[Move, ...]
-    sent: tuple[tuple[LogicalRuntimeId, bytes, sends.SendTerms], ...]
+    sent: tuple[tuple[LogicalRuntimeId, bytes, SendTerms], ...]
     written: own_state.Written
 
 
@@ -69,7 +70,7 @@ def load_journal(statements: Statements, run: int) -> Journal:
     moved: defaultdict[int, list[Move]] = defaultdict(list)
     for boundary, move in moves.of_run(statements, run):
         moved[boundary].append(move)
-    sent: defaultdict[int, list[tuple[LogicalRuntimeId, bytes, sends.SendTerms]]] = defaultdict(list)
+    sent: defaultdict[int, list[tuple[LogicalRuntimeId, bytes, SendTerms]]] = defaultdict(list)
     for send in sends.of_run(statements, run):
         sent[send.boundary].append((send.target, send.payload_digest, send.terms))
     written = own_state.written_by(statements, run)

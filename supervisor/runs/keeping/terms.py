@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tenure.errors import InvalidInput
-from tenure.persistence.facets.runs.sends import SendTerms
+from tenure.persistence.facets.runs.addressed import SendTerms
 from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.numbers import is_a, shown
 from tenure.persistence.model.values import Lane

@@ -24,8 +24,8 @@ from typing import Final, final
 from attrs import define, field, frozen
 
 from tenure.errors import InvalidInput
+from tenure.persistence.facets.runs.addressed import PLAIN, SendTerms
 from tenure.persistence.facets.runs.entries import RecordedEntry, RecordEntry
-from tenure.persistence.facets.runs.sends import PLAIN, SendTerms
 from tenure.persistence.model.entries import (
     CARRIED,
     MAIN,

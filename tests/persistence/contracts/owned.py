@@ -27,6 +27,7 @@ from tenure.persistence.facets.runs import (
     runs,
     sends,
 )
+from tenure.persistence.facets.runs.addressed import SendTerms
 from tenure.persistence.facets.runs.asking import asks
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import digest
@@ -136,7 +137,7 @@ class Owner:
             input_id=InputId(self.named(f"sent {index}")),
             payload=b'"hello"',
             payload_digest=digest(b'"hello"'),
-            terms=sends.SendTerms(correlation_id=f"answers {index}"),
+            terms=SendTerms(correlation_id=f"answers {index}"),
         )
 
     def receipt(self, run: str, boundary: RunApplyBoundary = RunApplyBoundary.RUN_CHECKPOINT) -> Change:
@@ -180,7 +181,7 @@ class Owner:
             response_id=InputId(self.named(f"answer to {name}")),
             payload=b'"question"',
             payload_digest=digest(b'"question"'),
-            terms=sends.SendTerms(correlation_id=name, kind=None if target else KIND),
+            terms=SendTerms(correlation_id=name, kind=None if target else KIND),
             session_id=SessionId(f"of {self.named('oracle')}"),
             entry=self._asking(run, name, place, entries.EntryStatus.DISPATCHED),
         )
@@ -190,7 +191,7 @@ class Owner:
         return asks.EndAsk(runtime_id=self.runtime_id, run_id=RunId(self.named(run)), entry=entry, late=True)
 
     def _asking(self, run: str, name: str, place: str, status: entries.EntryStatus) -> entries.RecordEntry:
-        terms = sends.SendTerms(correlation_id=name, kind=KIND)
+        terms = SendTerms(correlation_id=name, kind=KIND)
         return entries.RecordEntry(
             runtime_id=self.runtime_id,
             run_id=RunId(self.named(run)),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final, final
 
 import msgspec
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from tenure.errors import Corrupt, NotFound
 from tenure.persistence.commits.commit import Change
@@ -26,12 +26,7 @@ from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.inbox.inputs import history_line
 from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.facets.runs import entries
-from tenure.persistence.facets.runs.sends import (
-    PLAIN,
-    REFUSALS,
-    SendTerms,
-    newcomer_of,
-)
+from tenure.persistence.facets.runs.addressed import REFUSALS, Addressed, address
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -40,7 +35,6 @@ from tenure.persistence.model.values import (
     InputPhase,
     LogicalRuntimeId,
     RunId,
-    SessionId,
 )
 
 from .asked import (
@@ -63,44 +57,16 @@ _encode = msgspec.json.Encoder().encode
 
 @final
 @frozen(kw_only=True, slots=True)
-class Ask(Change):
+class Ask(Addressed):
     """Ask another runtime, for the current run, and record that it waits. Answer: `Answer` where that is known, else None.
 
     Attributes:
-        runtime_id: Who asks.
-        run_id: Its current run.
-        target: Who is asked.
-        input_id: Id of the asked input.
         response_id: Id of the input that the answer will be.
-        payload: Encoded.
-        payload_digest: SHA-256 of the payload.
-        fits: Kinds whose payload class takes it, each with the version of its behaviour.
-        terms: On what terms.
-        session_id: Session of a target that is made with it.
         entry: The entry of the record, as it is while it waits.
     """
 
-    runtime_id: LogicalRuntimeId
-    run_id: RunId
-    target: LogicalRuntimeId
-    input_id: InputId
     response_id: InputId
-    payload: bytes = field(repr=False)
-    payload_digest: bytes
-    fits: tuple[tuple[str, str], ...] = ()
-    terms: SendTerms = PLAIN
-    session_id: SessionId | None = None
     entry: entries.RecordEntry
-
-    @property
-    def reaches(self) -> LogicalRuntimeId:
-        """See `Change.reaches`."""
-        return self.target
-
-    @property
-    def weight(self) -> int:
-        """See `Change.weight`."""
-        return len(self.payload)
 
 
 @final
@@ -147,7 +113,8 @@ def _ask(tx: Transaction, change: Ask) -> Answer | None:
     target: runtimes.RuntimeRecord | None = None
     if answer is None:
         try:
-            _admit(tx, change)
+            key = f"{inputs.RESERVED_KEYS}ask:{change.response_id}"
+            address(tx, change, InputKind.PEER_REQUEST, key)
             target = runtimes.load(tx, change.target)
         except REFUSALS as exc:
             answer = Answer(status=REFUSED, error=str(exc))
@@ -155,12 +122,12 @@ def _ask(tx: Transaction, change: Ask) -> Answer | None:
         entries.write(tx, over(change.entry, answer or Answer(status=REFUSED), tx.now))
         return answer
     entries.write(tx, change.entry)
-    key = tx.one("asks.input", runtime=target.runtime, input_id=change.input_id)
-    if key is None:
+    row = tx.one("asks.input", runtime=target.runtime, input_id=change.input_id)
+    if row is None:
         raise NotFound(what="input", key=change.input_id)
     correlation_id = change.terms.correlation_id
     sealed = seal_ask(
-        target=target.runtime, input=key[0], response_id=change.response_id, correlation_id=correlation_id, answer=None
+        target=target.runtime, input=row[0], response_id=change.response_id, correlation_id=correlation_id, answer=None
     )
     tx.insert(
         "asks.insert",
@@ -168,7 +135,7 @@ def _ask(tx: Transaction, change: Ask) -> Answer | None:
         place=change.entry.place,
         correlation_id=correlation_id,
         target=target.runtime,
-        input=key[0],
+        input=row[0],
         response_id=change.response_id,
         digest=sealed,
         now=tx.now,
@@ -176,28 +143,6 @@ def _ask(tx: Transaction, change: Ask) -> Answer | None:
     target.asked += 1
     tx.write("asks.count", runtime=target.runtime, asked=target.asked)
     return None
-
-
-def _admit(tx: Transaction, ask: Ask) -> None:
-    kind = ask.terms.kind
-    if kind is None and ask.fits:
-        kind = runtimes.load(tx, ask.target).kind
-    source = {"type": "peer", "runtime_id": ask.runtime_id, "run_id": ask.run_id}
-    accept = inputs.AcceptInput(
-        runtime_id=ask.target,
-        input_id=ask.input_id,
-        kind=InputKind.PEER_REQUEST,
-        lane=ask.terms.lane,
-        source=_encode(source).decode(),
-        idempotency_key=f"{inputs.RESERVED_KEYS}ask:{ask.response_id}",
-        payload=ask.payload,
-        payload_digest=ask.payload_digest,
-        bound_by_inbox=False,
-        correlation_id=ask.terms.correlation_id,
-        fitted=None if kind is None else dict(ask.fits).get(kind),
-        newcomer=newcomer_of(ask.terms, ask.session_id),
-    )
-    inputs.admit(tx, accept)
 
 
 def _circle(tx: Transaction, asker: runtimes.RuntimeRecord, change: Ask) -> Answer | None:

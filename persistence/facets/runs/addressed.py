@@ -1,0 +1,131 @@
+"""What a run addresses to another runtime, sends and asks alike: on what terms, and how it becomes an input there."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import msgspec
+from attrs import field, frozen
+
+from tenure.errors import (
+    Corrupt,
+    IdempotencyConflict,
+    KindMismatch,
+    NotAccepting,
+    NotFound,
+    PayloadTooLarge,
+    RuntimeDestroyed,
+)
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.facets.inbox import inputs, newcomers
+from tenure.persistence.facets.records import runtimes
+from tenure.persistence.model.values import (
+    InputId,
+    InputKind,
+    Lane,
+    LogicalRuntimeId,
+    RunId,
+    SessionId,
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class SendTerms:
+    """On what terms a message is sent.
+
+    Attributes:
+        lane: Queue, or steer for the run that the target executes.
+        correlation_id: What it answers, or None.
+        kind: Of which kind a target is made that is not there; None refuses the message then.
+    """
+
+    lane: Lane = Lane.QUEUE
+    correlation_id: str | None = None
+    kind: str | None = None
+
+    def stored(self) -> str | None:
+        """As text; None where nothing is said, as in most."""
+        return None if self == PLAIN else _encode([self.lane, self.correlation_id, self.kind]).decode()
+
+
+PLAIN: Final = SendTerms()
+"""Where nothing is said."""
+
+
+@frozen(kw_only=True, slots=True)
+class Addressed(Change):
+    """One message from the current run of a runtime to another.
+
+    Attributes:
+        runtime_id: Whose run.
+        run_id: Its current run.
+        target: The receiver.
+        input_id: Id of the input that it becomes.
+        payload: Encoded.
+        payload_digest: SHA-256 of the payload.
+        fits: Kinds whose payload class takes it, each with the version of its behaviour.
+        terms: On what terms.
+        session_id: Session of a target that is made with it.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    target: LogicalRuntimeId
+    input_id: InputId
+    payload: bytes = field(repr=False)
+    payload_digest: bytes
+    fits: tuple[tuple[str, str], ...] = ()
+    terms: SendTerms = PLAIN
+    session_id: SessionId | None = None
+
+    @property
+    def reaches(self) -> LogicalRuntimeId:
+        """See `Change.reaches`."""
+        return self.target
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return len(self.payload)
+
+
+REFUSALS: Final = (
+    NotFound,
+    NotAccepting,
+    RuntimeDestroyed,
+    PayloadTooLarge,
+    KindMismatch,
+    # Damage at the target, which is not the sender's to suffer.
+    Corrupt,
+    IdempotencyConflict,
+)
+"""Why a target does not take a message."""
+
+
+def address(tx: Transaction, message: Addressed, kind: InputKind, key: str) -> InputId:
+    """Make it an input of its target, under an idempotency key. Raises one of `REFUSALS` where the target does not take it."""
+    terms, of_kind = message.terms, message.terms.kind
+    if of_kind is None and message.fits:
+        of_kind = runtimes.load(tx, message.target).kind
+    newcomer: newcomers.Newcomer | None = None  # what the target is made as where it is not there
+    if terms.kind is not None and message.session_id is not None:
+        newcomer = newcomers.Newcomer(kind=terms.kind, session_id=message.session_id)
+    accept = inputs.AcceptInput(
+        runtime_id=message.target,
+        input_id=message.input_id,
+        kind=kind,
+        source=_encode({"type": "peer", "runtime_id": message.runtime_id, "run_id": message.run_id}).decode(),
+        idempotency_key=key,
+        payload=message.payload,
+        payload_digest=message.payload_digest,
+        bound_by_inbox=False,
+        lane=terms.lane,
+        correlation_id=terms.correlation_id,
+        fitted=None if of_kind is None else dict(message.fits).get(of_kind),
+        newcomer=newcomer,
+    )
+    return inputs.admit(tx, accept).input_id
