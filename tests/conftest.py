@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """What a session needs: a place for compiled modules, and who counts its seconds."""
     config.pluginmanager.register(ProcessorTime(), "processor-time")
     config.option.power_cut_seed = config.option.power_cut_seed or TURN
+    if WHOLE and config.getoption("timeout", None) is None:
+        config.option.timeout = 0
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         # Many tests start processes, and each would compile every module again: most of what it costs. The checkout is spared.
         folder = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="tenure-compiled-")

@@ -111,7 +111,7 @@ class AttachmentsContract:
             InvalidInput: Neither bytes nor a path.
         """
         if not (is_a(data, bytes) or is_a(data, Path)):
-            raise InvalidInput(detail="it is neither bytes nor a Path", field="data")
+            raise InvalidInput(detail="it is bytes, or the path of a file", field="data")
         digest = hashlib.sha256()
         if isinstance(data, bytes):
             await self._in_thread(partial(digest.update, data))

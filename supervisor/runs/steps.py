@@ -291,7 +291,10 @@ class Steps:
         raise TimeoutError(f"it took longer than {terms.timeout_s} s")
 
     async def _failed(self, asked: Asked, flight: Flight, error: BaseException) -> StepFailed:
-        failed = flight.record(EntryStatus.FAILED, error=describe(error))
+        # Recorded entries stand after it where a retry has forgotten its last error: it is caught from the start (R1).
+        caught = asked.repeat is Repeat.FREELY and self._entering.record.goes_on(flight.branch)
+        status = EntryStatus.CAUGHT if caught else EntryStatus.FAILED
+        failed = flight.record(status, error=describe(error))
         await flight.write(failed)
         flight.branch.failed.add(failed.place)
         # Not the exception itself: where the run enters again, there is only what is recorded of it.

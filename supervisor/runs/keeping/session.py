@@ -185,8 +185,6 @@ class RunSession:
             RunEnded: The run is over.
         """
         self._check_open()
-        if not isinstance(data, bytes | Path):  # pyright: ignore[reportUnnecessaryIsInstance] - a text is no path here
-            raise InvalidInput(detail="it is bytes, or the path of a file", field="data")
         branch, files = self._entering.buffers("an attachment"), self._store.attachments
         with reserved(branch, "attach"):
             attachment_id = await files.id_of(data)

@@ -362,11 +362,15 @@ class Record:
 
     def is_replay(self, branch: Branch | None) -> bool:
         """Whether something that is recorded of this branch, or of one around it, is not reached."""
+        return self.goes_on(branch) or any(place.startswith(CARRIED) for place in self.unreached)
+
+    def goes_on(self, branch: Branch | None) -> bool:
+        """Whether something is recorded that stands after what this branch has asked for last."""
         while branch is not None:
             if self._last.get(branch.path, 0) > branch.reached:
                 return True
             branch = branch.around
-        return any(place.startswith(CARRIED) for place in self.unreached)
+        return False
 
 
 def has_ended(entry: RecordedEntry) -> bool:

@@ -182,7 +182,9 @@ async def test_a_dead_letter_names_the_steps_of_its_run_that_may_have_run(
 
 
 @pytest.mark.parametrize("repeat", ["never", "freely"])
-async def test_an_attempt_that_only_hears_a_recorded_error_again_is_the_last(repeat: str, open_host: OpenHost) -> None:
+async def test_an_attempt_that_only_hears_a_recorded_error_again_is_the_last(
+    repeat: str, autojump_clock: MockClock, open_host: OpenHost
+) -> None:
     attempts: list[int] = []
     calls: list[str] = []
 
@@ -198,7 +200,7 @@ async def test_an_attempt_that_only_hears_a_recorded_error_again_is_the_last(rep
             await run.checkpoint()  # what is recorded stands on the error from here on
             raise
 
-    policy = tenure.RestartPolicy(max_attempts=9, backoff_s=0.001)
+    policy = tenure.RestartPolicy(max_attempts=9, budget=100)
     async with open_host({"k": tenure.Behaviour(act, restart=policy)}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         ticket = await runtime.accept(1)
