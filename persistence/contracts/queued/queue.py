@@ -203,8 +203,8 @@ class QueueContract:
         Delayed ones are among them, and those whose claim may be taken over.
         """
         lapsed = self._watch.lapsed(session_id)
-        pending, held = await self._store.read(partial(reads.list_pending, session_id=session_id, lapsed=lapsed))
-        self._watch.note(session_id, held)
+        pending, claims = await self._store.read(partial(reads.list_pending, session_id=session_id, lapsed=lapsed))
+        self._watch.note(session_id, claims)
         return pending
 
     async def _claim(self, change: ClaimBatches) -> QueuedWorkClaim | None:

@@ -131,7 +131,7 @@ class ClaimAnswer:
 
     Attributes:
         claim: What was claimed, or None.
-        seen: The claims on work of the session that hold, for the observer.
+        seen: The claims on work of the session, for the observer: those that lapsed too, or they would be watched anew.
     """
 
     claim: QueuedWorkClaim | None
@@ -141,7 +141,7 @@ class ClaimAnswer:
 @final
 @frozen(kw_only=True, slots=True)
 class CancelAnswer:
-    """What came of a cancellation: the batch where it won, and the claims that hold."""
+    """What came of a cancellation: the batch where it won, and the claims as in `ClaimAnswer`."""
 
     batch: QueuedWorkBatch | None
     seen: tuple[StoredClaim, ...] = field(repr=False)
@@ -172,19 +172,19 @@ def _claim(tx: Transaction, change: ClaimBatches) -> ClaimAnswer:
     choosing.let_come(tx, change.session_id)
     found = claims.of_session(tx, change.session_id)
     free = [claim for claim in found if not claim.holds(change.lapsed)]
-    held = [claim for claim in found if claim not in free]
     candidates = choosing.candidates(
         tx, change.session_id, free, first=change.keys[0] if change.keys else 0, count=change.count
     )
     chosen = choosing.choose(candidates, change.boundary)
     if not chosen or (change.keys is not None and tuple(chosen) != change.keys):
-        return ClaimAnswer(claim=None, seen=tuple(held))
-    for claim in free:
-        if not set(chosen).isdisjoint(claim.batches):
-            claims.check_batches(tx, claim)
-            claims.give_back(tx, claim)
+        return ClaimAnswer(claim=None, seen=tuple(found))
+    over = [claim for claim in free if not set(chosen).isdisjoint(claim.batches)]
+    for claim in over:
+        claims.check_batches(tx, claim)
+        claims.give_back(tx, claim)
+    left = [claim for claim in found if claim not in over]
     made, taken = choosing.take(tx, change.session_id, chosen, owner_id=change.owner_id, ttl_ms=change.ttl_ms)
-    return ClaimAnswer(claim=choosing.claimed(made, taken), seen=(*held, made))
+    return ClaimAnswer(claim=choosing.claimed(made, taken), seen=(*left, made))
 
 
 def held(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim | None:
@@ -227,21 +227,21 @@ def _abandon(tx: Transaction, change: AbandonClaim) -> bool:
 
 def _cancel(tx: Transaction, change: CancelBatch) -> CancelAnswer:
     found = claims.of_session(tx, change.session_id)
-    seen = tuple([claim for claim in found if claim.holds(change.lapsed)])
     stored = batches.find(tx, change.batch)
     if stored is None or stored.batch.session_id != change.session_id:
-        return CancelAnswer(batch=None, seen=seen)
+        return CancelAnswer(batch=None, seen=tuple(found))
     if stored.claim is not None:
         claim = next((claim for claim in found if claim.claim == stored.claim), None)
         if claim is None:
             raise Corrupt(record=batches.RECORD, key=stored.batch.batch_id, detail="the claim on it is not there")
-        if claim in seen:
-            return CancelAnswer(batch=None, seen=seen)
+        if claim.holds(change.lapsed):
+            return CancelAnswer(batch=None, seen=tuple(found))
         claims.give_back(tx, claim)
+        found.remove(claim)
     if stored.fence:
         tx.write("failures.delete", batch=change.batch)
     tx.write("queue.delete", batch=change.batch)
-    return CancelAnswer(batch=stored.batch, seen=seen)
+    return CancelAnswer(batch=stored.batch, seen=tuple(found))
 
 
 FACET: Final = Facet(

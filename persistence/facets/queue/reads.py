@@ -44,13 +44,12 @@ def list_failed(statements: Statements, session_id: str) -> tuple[QueuedWorkFail
 def list_pending(
     statements: Statements, session_id: str, lapsed: Collection[Mark]
 ) -> tuple[tuple[QueuedWorkBatch, ...], tuple[StoredClaim, ...]]:
-    """The batches of a session that no claim holds, and the claims that hold. Raises `Corrupt`."""
+    """The batches of a session that no claim holds, and its claims, also those that lapsed. Raises `Corrupt`."""
     every = claims.of_session(statements, session_id)
     keys = {each.claim for each in every}
     found = batches.of_session(statements, session_id)
     for each in found:
         if each.claim is not None and each.claim not in keys:
             raise Corrupt(record=batches.RECORD, key=each.batch.batch_id, detail="the claim on it is not there")
-    held = tuple([each for each in every if each.holds(lapsed)])
-    holding = {each.claim for each in held}
-    return tuple([each.batch for each in found if each.claim not in holding]), held
+    holding = {each.claim for each in every if each.holds(lapsed)}
+    return tuple([each.batch for each in found if each.claim not in holding]), tuple(every)

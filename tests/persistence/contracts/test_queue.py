@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
 from tenure.persistence.model.contracts.queued_work import (
     CLAIMED_AT_ONCE,
     encode_batch,
+    name_of_batch,
 )
 from tenure.persistence.seams.limits import Limits
 
@@ -455,6 +457,36 @@ async def test_a_claim_lapses_on_the_clock_of_whoever_looks_and_ends_when_it_is_
             await store.queue.renew_queued_work_claim(held, MINUTE_MS)
         assert len(await store.queue.list_queued_work("s")) == 2
         assert texts(await claim(store)) == ["two"], "the whole claim has ended"
+
+
+async def list_pending(store: Store) -> None:
+    assert len(await store.queue.list_pending_queued_work("s")) == 2
+
+
+async def claim_what_may_not_be_delivered(store: Store) -> None:
+    assert await claim(store, boundary=WITHIN_TURN) is None
+
+
+async def cancel_another(store: Store) -> None:
+    assert await store.queue.cancel_queued_work_batch("s", name_of_batch(99)) is None
+
+
+@pytest.mark.parametrize("look", [list_pending, claim_what_may_not_be_delivered, cancel_another])
+async def test_a_lapsed_claim_is_not_forgotten_by_a_look_that_leaves_it(
+    look: Callable[[Store], Awaitable[None]], tmp_path: Path
+) -> None:
+    clock = Clock()
+    async with tenure.open_store(tmp_path / "a.db", seams=Seams(boot_clock=clock)) as store:
+        await put(store, draft("one", early=False), draft("two"))
+        held = await must_claim(store, 1)
+        clock.now += 60
+
+        await look(store)
+        await look(store)
+
+        assert texts(await claim(store, 1)) == ["one"]
+        with pytest.raises(QueuedWorkClaimExpired):
+            await store.queue.complete_queued_work_claim(held.completion())
 
 
 async def test_a_lapsed_claim_that_nobody_took_is_completed(tmp_path: Path) -> None:
