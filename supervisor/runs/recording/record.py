@@ -276,8 +276,7 @@ class Record:
         # The n-th of equals, in the order of their first recording.
         if not self._carried:
             return None
-        waiting = self._carried.get((asked.kind, asked.name, asked.arguments))
-        if not waiting:
+        if not (waiting := self._carried.get((asked.kind, asked.name, asked.arguments))):
             return None
         if waiting[0].repeat is not asked.repeat:
             raise Differs(waiting[0].place, _describe(waiting[0]), str(asked))
@@ -291,8 +290,8 @@ class Record:
         entry = self._tried.get(place)
         if entry is None or entry.status is not EntryStatus.RETRYING:
             return None
-        same = (entry.kind, entry.name, entry.arguments_digest) == (asked.kind, asked.name, asked.arguments)
-        return entry if same else None
+        recorded = entry.kind, entry.name, entry.arguments_digest
+        return entry if recorded == (asked.kind, asked.name, asked.arguments) else None
 
     def drawn_before_next(self, branch: Branch) -> tuple[float, ...]:
         """The times that a branch was given before what it asks for next, as recorded."""
@@ -336,8 +335,7 @@ class Record:
         """Whether the end of a branch is recorded: something stands after it in a branch around it."""
         inner = branch
         while inner.around is not None:
-            place, _, _ = inner.path.rpartition(".")
-            parsed = parse_place(place)
+            parsed = parse_place(inner.path.rpartition(".")[0])
             if parsed is not None and self._last.get(inner.around.path, 0) > parsed[1]:
                 return not branch.open_ended
             inner = inner.around
@@ -345,8 +343,7 @@ class Record:
 
     def end(self, branch: Branch) -> None:
         """The branch returns. Raises `Differs` where something that is recorded of it is not reached."""
-        left = self.left_in(branch)
-        if left:
+        if left := self.left_in(branch):
             raise Differs(left[0].place, "; ".join([_describe(entry) for entry in left[:3]]), "the end")
 
     def left_in(self, branch: Branch) -> list[RecordedEntry]:
@@ -375,9 +372,7 @@ class Record:
 
 def has_ended(entry: RecordedEntry) -> bool:
     """Whether an entry executes nothing any more."""
-    if entry.status is EntryStatus.FAILED:
-        return entry.repeat is Repeat.NEVER
-    return entry.status in ENDED
+    return entry.repeat is Repeat.NEVER if entry.status is EntryStatus.FAILED else entry.status in ENDED
 
 
 def was_cut_before_it_began(entry: RecordedEntry) -> bool:
