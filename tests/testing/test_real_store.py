@@ -151,7 +151,7 @@ def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind:
         check=store_check(again=1.0),
         errors=(StoreBroken, DiskFull, CannotOpen),
         kinds=(kind,),
-        every=7 if many else 1,
+        every=23 if many else 1,
     ).run()
 
     if kind is FaultKind.RENAME_ERROR:
