@@ -22,12 +22,12 @@ from .behaviour import Kinds
 from .boundaries import Boundaries
 from .inputs.batch import Batch
 from .keeping.journal import Journal
+from .keeping.own_verbs import OwnVerbs
 from .keeping.session import RunSession
 from .keeping.state import RunState
 from .recording.attention import Unstorable
 from .recording.chance import Chance
 from .recording.entering import Entering
-from .recording.own_verbs import OwnVerbs
 from .recording.parallel import Parallel
 from .steering import Steering
 from .steps import Steps

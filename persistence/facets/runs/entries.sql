@@ -39,7 +39,7 @@ WHERE run = :run AND repeat <> 'freely' AND status IN ('in_doubt', 'dispatched')
 
 -- name: entries.carry
 -- A restarted run takes over what must not be done twice, in its order; it has no place there.
-UPDATE entries SET run = :into, place = '^' || place WHERE run = :run AND (kind = 'ask' OR (kind = 'step' AND repeat <> 'freely'));
+UPDATE entries SET run = :into, place = '^' || place WHERE run = :run AND (kind IN ('ask', 'send') OR (kind = 'step' AND repeat <> 'freely'));
 
 -- name: entries.outline
 -- A long result of a step stays where it is until it is reached; how long it is stands in the head of its row.

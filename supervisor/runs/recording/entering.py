@@ -24,16 +24,17 @@ from tenure.persistence.model.values import RunId
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 
+from .branch import Branch
 from .occupancy import Occupancy
 from .record import (
     Asked,
-    Branch,
     Differs,
     Found,
     Record,
     list_entries,
 )
 from .standing import Standing
+from .step_terms import is_cut
 
 _BRANCH: Final[ContextVar[tuple[Record, Branch | None] | None]] = ContextVar("tenure.branch", default=None)
 """The record and the branch that a task works in; no branch inside a step."""
@@ -240,17 +241,16 @@ class Entering:
             not_before=deadline,
         )
 
+    async def admit_messages(self, place: str, given: Callable[[], str]) -> None:
+        """Wait until the messages that a restart took over are reached: a new one may be one of them in other words.
+
+        Raises as `admit`.
+        """
+        left = self.record.messages_left
+        await self._wait(lambda: not left(), lambda: Differs(place, list_entries(left()), given()))
+
     async def _wait(
         self, reached: Callable[[], bool], differs: Callable[[], Differs], not_before: float = -1.0
-    ) -> None:
-        self._watched += 1
-        try:
-            await self._wait_watched(reached, differs, not_before)
-        finally:
-            self._watched -= 1
-
-    async def _wait_watched(
-        self, reached: Callable[[], bool], differs: Callable[[], Differs], not_before: float
     ) -> None:
         waited = 0.0
         while not reached():
@@ -260,8 +260,12 @@ class Entering:
                 self.fault = self._broken
                 raise self._broken
             began = trio.current_time()
-            with trio.move_on_after(LOOK_S):
-                await self._moved.wait()
+            self._watched += 1
+            try:
+                with trio.move_on_after(LOOK_S):
+                    await self._moved.wait()
+            finally:
+                self._watched -= 1
             passed = trio.current_time() - began
             # Not counted: time in which a step executes, and in which the loop was too late to reach anything.
             if not self.executing and passed < 2 * LOOK_S and (began >= not_before or not_before == float("inf")):
@@ -392,8 +396,3 @@ class Flight:
     async def write(self, *changes: Change) -> CommitResult:
         """Commit changes of the entry."""
         return await self._entering.write(self.standing, *changes)
-
-
-def is_cut(error: BaseException) -> bool:
-    """Whether this is a cancellation by trio, and nothing beside it."""
-    return all(issubclass(type(each), trio.Cancelled) for each in leaves(error))

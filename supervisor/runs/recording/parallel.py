@@ -24,6 +24,7 @@ from tenure.persistence.model.entries import (
 )
 from tenure.persistence.seams.interrupts import unprotected
 
+from .branch import Branch
 from .entering import (
     Entering,
     Flight,
@@ -31,7 +32,6 @@ from .entering import (
 from .occupancy import Fork
 from .record import (
     Asked,
-    Branch,
     Differs,
     has_ended,
 )

@@ -8,7 +8,7 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.runs.entries import CatchEntry, RecordEntry
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 
-from .record import Branch
+from .branch import Branch
 
 
 @final

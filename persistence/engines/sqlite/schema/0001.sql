@@ -333,6 +333,8 @@ CREATE TABLE sends (
     -- Of what was refused: kinds whose payload class took it when it was sent, each with its version.
     fits TEXT,
     payload BLOB,
+    -- A person has taken it out of the record of its run.
+    forgotten INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL
 );
 CREATE UNIQUE INDEX sends_by_index ON sends (run, send_index);
