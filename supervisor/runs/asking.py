@@ -25,10 +25,8 @@ from tenure.persistence.writing.group import Outcome as Settled
 from tenure.supervisor.accepting.tickets import Outcome
 
 from .boundaries import Boundaries
-from .recording.entering import (
-    Entering,
-    Flight,
-)
+from .recording.entering import Entering
+from .recording.flight import Flight
 from .recording.record import (
     Asked,
     has_ended,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.upkeep.explain import human
 
-from .recording.entering import (
-    Entering,
-    Flight,
-)
+from .recording.entering import Entering
+from .recording.flight import Flight
 from .recording.record import list_entries
 
 

@@ -40,10 +40,8 @@ from .keeping.journal import Journal
 from .keeping.session import RunSession
 from .keeping.state import RunState
 from .recording.branch import Message
-from .recording.entering import (
-    Entering,
-    Flight,
-)
+from .recording.entering import Entering
+from .recording.flight import Flight
 from .recording.record import (
     Asked,
     Differs,

@@ -117,7 +117,12 @@ class RunParts:
 
     def _last(self) -> list[Change]:
         # Called in the turn of the final commit: no verb from outside lands in between.
-        finish = FinishRun(runtime_id=self.entering.runtime_id, run_id=self.begun.run_id, unseen=self.unseen)
+        finish = FinishRun(
+            runtime_id=self.entering.runtime_id,
+            run_id=self.begun.run_id,
+            unseen=self.unseen,
+            in_doubt=self.entering.record.leaves_doubt,
+        )
         return [*self._came_to, finish, *self._again, *self.verbs.changes()]
 
     def _store_result(self, returned: object) -> None:

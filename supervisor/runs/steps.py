@@ -37,10 +37,8 @@ from tenure.supervisor.accepting.classes import Misfit, name_of
 from .behaviour import Behaviour
 from .bounded import BoundedCall, leave_behind, until_over
 from .recording.attention import NeedsAttention
-from .recording.entering import (
-    Entering,
-    Flight,
-)
+from .recording.entering import Entering
+from .recording.flight import Flight
 from .recording.record import (
     Asked,
     Differs,

@@ -34,8 +34,10 @@ UPDATE entries SET status = 'succeeded', result = :result, error = NULL, result_
 WHERE run = :run AND place = :place AND status IN ('in_doubt', :or_status);
 
 -- name: entries.doubtful
+-- So may a step have that was cut off after it had begun; one that has a key may run again.
 SELECT place, name FROM entries
-WHERE run = :run AND repeat <> 'freely' AND status IN ('in_doubt', 'dispatched') ORDER BY entry;
+WHERE run = :run AND ((repeat <> 'freely' AND status IN ('in_doubt', 'dispatched'))
+                      OR (repeat = 'never' AND status = 'cancelled' AND error IS NOT NULL)) ORDER BY entry;
 
 -- name: entries.carry
 -- A restarted run takes over what must not be done twice, in its order; it has no place there.

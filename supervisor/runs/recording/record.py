@@ -26,7 +26,7 @@ from attrs import frozen
 
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.addressed import content_digest
-from tenure.persistence.facets.runs.entries import RecordedEntry
+from tenure.persistence.facets.runs.entries import RecordedEntry, RecordEntry
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.entries import (
     CARRIED,
@@ -115,6 +115,7 @@ class Record:
         main: The behaviour's own branch.
         unreached: What was recorded and not reached yet, by place.
         marks: Recorded answers of patches, by name.
+        leaves_doubt: Whether a step that never repeats was cut off after it had begun.
     """
 
     def __init__(self, entries: Iterable[RecordedEntry], version: str, *, take_recorded: bool = False) -> None:
@@ -123,6 +124,7 @@ class Record:
         self.unreached: dict[str, RecordedEntry] = {}
         self.marks: dict[str, RecordedEntry] = {}
         self.asked = 0
+        self.leaves_doubt = False
         self._version = version
         self._take_recorded = take_recorded
         self._entries: dict[str, RecordedEntry] = {}
@@ -153,6 +155,7 @@ class Record:
                 branch, number = parsed
                 self._last[branch] = max(self._last.get(branch, 0), number)
         self.unreached[entry.place] = entry
+        self.leaves_doubt |= is_in_doubt(entry)
 
     # Asking
 
@@ -323,6 +326,11 @@ class Record:
 def has_ended(entry: RecordedEntry) -> bool:
     """Whether an entry executes nothing any more."""
     return entry.repeat is Repeat.NEVER if entry.status is EntryStatus.FAILED else entry.status in ENDED
+
+
+def is_in_doubt(entry: RecordedEntry | RecordEntry) -> bool:
+    """Whether a scope cut off a step that never repeats after it had begun: it may have run, and nothing holds its run."""
+    return entry.repeat is Repeat.NEVER and entry.status is EntryStatus.CANCELLED and entry.error is not None
 
 
 def was_cut_before_it_began(entry: RecordedEntry) -> bool:
