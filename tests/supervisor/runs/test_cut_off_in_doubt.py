@@ -1,4 +1,4 @@
-"""A step that never repeats and that a scope cuts off after it had begun: its run goes on, and says at its end that it may have run."""
+"""A step that never repeats, cut off by a scope after it had begun: its run goes on, and its end says that it may have run."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ async def test_other_content_goes_out_only_when_what_landed_is_reached_or_forgot
         assert f"{then} bob with arguments" in (runtime.held_detail or "")
         assert world.got == ["x"]
 
-        await runtime.resume(forget="bob")
+        await runtime.resume(forget=["bob"])
         assert await came_of(runtime, await supervisor.ticket("a", input_id=letter)) == "consumed"
         await settled(runtime)
         assert world.got == ["x", "in other words"]
@@ -221,7 +221,7 @@ async def test_a_send_that_is_forgotten_without_a_restart_leaves_its_number_to_i
         ticket = await supervisor.ticket("a", input_id=letter)
         assert await came_of(runtime, ticket) == "held"
 
-        await runtime.resume(forget="send/2")
+        await runtime.resume(forget=["send/2"])
         assert await came_of(runtime, ticket) == "consumed"
         await settled(runtime)
         assert world.got == ["x", "y", "y"]
@@ -249,7 +249,7 @@ async def test_a_loser_of_a_first_that_sends_what_had_landed_has_sent_nothing_ne
         _, letter = await begin(supervisor)
 
     async with open_host(world.kinds | {"lead": tenure.Behaviour(act, version="1")}) as supervisor:
-        runtime = supervisor.runtime("a")
+        runtime = await supervisor.spawn("a", "lead")
         assert await restart(supervisor, runtime, letter) == "consumed"
         await settled(runtime)
         assert world.got == ["x"]
