@@ -100,7 +100,13 @@ def retried(change: dead_letters.RetryDeadLetter, answer: dead_letters.Retried) 
 
 
 def check_dropped(rows: Rows) -> None:
-    """What was dropped did not come back."""
+    """What was dropped did not come back, and a run in doubt waits until it is dropped."""
+    dropped_ids = {*rows.history.acknowledged("dropped"), *rows.history.attempted("dropped")}
+    for runtime_id, run_id in rows.history.acknowledged("in doubt"):
+        (found,) = rows.of("SELECT in_doubt FROM runs WHERE run_id = ?", run_id)
+        assert found == (1,) or (runtime_id, run_id) in dropped_ids, f"run {run_id} is in doubt, and says so no more"
+        acknowledged = (runtime_id, run_id) in rows.history.acknowledged("dropped")
+        assert found == (0,) or not acknowledged, f"the doubt of run {run_id} was dropped and came back"
     for runtime_id, input_id in rows.history.acknowledged("dropped"):
         sent = rows.of("SELECT refused, payload FROM sends WHERE input_id = ?", input_id)
         if sent:

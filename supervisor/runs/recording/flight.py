@@ -99,7 +99,7 @@ class Flight:
 
     @property
     def is_answered(self) -> bool:
-        """Whether what it comes to is recorded already, so that no cut can change it."""
+        """Whether its end is recorded already, and no cut can change it."""
         entry = self.found.entry
         return (
             entry is not None

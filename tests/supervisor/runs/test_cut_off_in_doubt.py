@@ -162,7 +162,8 @@ async def test_a_step_whose_result_stands_recorded_is_not_cut_off_while_that_is_
             if len(entered) == 2:
                 scope.cancel()
             entered[-1] = await run.step("pay", lambda: "x" * 10_000, repeat="never")
-        await run.checkpoint()
+        if len(entered) > 1:
+            await run.checkpoint()
         if len(entered) < 3:
             raise ConnectionError("of a test")
 
