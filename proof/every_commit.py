@@ -36,6 +36,7 @@ from tenure.persistence.facets.runs.asking import asks
 from tenure.persistence.model.values import (
     AbandonReason,
     DurabilityClass,
+    InputId,
     Lane,
     RunApplyBoundary,
     RuntimeState,
