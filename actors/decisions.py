@@ -115,7 +115,9 @@ def catch_up(runtime_id: LogicalRuntimeId, standing: Standing, stored: RuntimeSt
             standing, retiring=retires, before=standing.before if retires else RuntimeState.ATTACHED
         )
     reason = abandons(event)
-    change = WriteLifecycle(runtime_id=runtime_id, state=to_store, abandon=reason, end_run=event in ENDS_RUN)
+    change = WriteLifecycle(
+        runtime_id=runtime_id, state=to_store, abandon=reason, end_run=event in ENDS_RUN, over=stored
+    )
     return Decision(event=event, after=standing_after, reason=reason, changes=(change,), epoch=epoch)
 
 

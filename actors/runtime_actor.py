@@ -31,12 +31,7 @@ from tenure.persistence.facets.runs.deadlines import DropLateRun
 from tenure.persistence.facets.runs.runs import NothingBegun, RunBegun
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, durable
 from tenure.persistence.model.texts import as_defect
-from tenure.persistence.model.values import (
-    AbandonReason,
-    InputId,
-    RunId,
-    RuntimeState,
-)
+from tenure.persistence.model.values import AbandonReason, InputId, RunId, RuntimeState
 from tenure.persistence.seams.nursery import first
 from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
@@ -228,9 +223,8 @@ class RuntimeActor(Published):
         self._users += 1
         try:
             self._check_open()
-            await ground_of(
-                self._store
-            ).wait_for_room()  # not in turn: what ends the run needs no room, and must not wait for it
+            # Not in turn: what ends the run needs no room, and must not wait for it.
+            await ground_of(self._store).wait_for_room()
             async with self.channel.turn:
                 self._check_open()
                 answer = await perform()
@@ -267,22 +261,25 @@ class RuntimeActor(Published):
 
     async def _commit_event(self, decision: Decision, also: tuple[Change, ...]) -> None:
         def publish(answers: tuple[Any, ...]) -> None:
-            self.publish_event(decision, answers[: len(decision.changes)])
+            if answers[0].done:
+                self.publish_event(decision, answers[: len(decision.changes)])
 
         await self.channel.commit(*decision.changes, *also, on_settled=once_landed(publish))
 
     async def _reread(self, also: tuple[Change, ...]) -> None:
-        facts, heard = self.facts, self._heard
-        holding = await self._store.read(partial(find_holding, runtime_id=facts.runtime_id))
-        decision = None
-        if holding is not None and holding.fence_token == facts.fence_token:  # else the next commit finds that out
-            decision = catch_up(facts.runtime_id, facts.standing, holding.state, self._store.seams.new_id())
-        if decision is not None:
+        heard = self._heard
+        while (decision := await self._find_past()) is not None:  # again: yet another state may have been written since
             await self._commit_event(decision, also)
-            self.facts.has_work = True  # the inbox is as the store verb has left it
-        elif also:
+            also, self.facts.has_work = (), True  # the inbox is as the store verb has left it
+        if also:
             await self.channel.commit(*also)
         self._read = heard
+
+    async def _find_past(self) -> Decision | None:
+        holding, facts = await self._store.read(partial(find_holding, runtime_id=self.facts.runtime_id)), self.facts
+        if holding is None or holding.fence_token != facts.fence_token:
+            return None  # the next commit finds that out
+        return catch_up(facts.runtime_id, facts.standing, holding.state, self._store.seams.new_id())
 
     async def _reread_patiently(self) -> None:
         while self._closed is None:

@@ -33,10 +33,10 @@ from tenure.persistence.facets.runs import (
     runs,
 )
 from tenure.persistence.facets.runs.asking import asks
+from tenure.persistence.facets.runs.children import OnEnd, Scope
 from tenure.persistence.model.values import (
     AbandonReason,
     DurabilityClass,
-    InputId,
     Lane,
     RunApplyBoundary,
     RuntimeState,
@@ -51,6 +51,7 @@ from .contract_story import (
     tell_contracts,
 )
 from .facets import promises
+from .families import spawn_all, spawn_of
 from .graph_story import everyday_graph, tell_graph_of_runtime, tell_graphs, tell_passing_turn
 from .inbox_story import (
     accept_under_policies,
@@ -94,6 +95,7 @@ class EveryCommit:
             await story.runtimes_begin()
             await story.runs_of_every_kind()
             await story.questions()
+            await story.families()
             await story.runs_that_end_badly()
             await story.late_inputs()
             await story.lives_and_owners()
@@ -215,16 +217,39 @@ class Story(Words):
             entry = self._waiting("ask", run_id, place, "tell")
             await self._write(asks.EndAsk(runtime_id=id_of("ask"), run_id=run_id, entry=entry, late=late))
         await self._write(asks.GiveUpAsks(runtime_id=id_of("ask"), run_id=run_id, branches=("main/3.2",)))
-        await self._finish("ask", run_id, in_doubt=True)
-        await self._write(dead_letters.DropDeadLetter(runtime_id=id_of("ask"), input_id=InputId(run_id)))
+        await self._finish("ask", run_id)
+
+    async def families(self) -> None:
+        """Children of every kind, one of them owned, that end with a run and with their parent; one is brought back."""
+        await self._own("fay")
+        for payload in ("go", "and again"):
+            await self._accept("fay", payload)
+        run_id = await self._begin("fay")
+        await spawn_all(self._write, "fay", run_id, KIND)
+        await self._own("halted")
+        await self._accept("halted", "never done")
+        await self._finish("fay", run_id)
+        ended = RuntimeState.STOPPED
+        await self._write(
+            lifecycle.WriteLifecycle(
+                runtime_id=id_of("halted"), state=ended, abandon=AbandonReason.STOPPED, end_run=True, over=ended
+            )
+        )
+        run_id = await self._begin("fay")
+        await self._write(spawn_of("fay", run_id, "main/1", "halted", KIND, Scope.RUN, OnEnd.STOP))
+        await self._fail("fay", run_id, retry_at=None)
+        await self._write(
+            lifecycle.WriteLifecycle(
+                runtime_id=id_of("fay"), state=RuntimeState.DESTROYED, abandon=AbandonReason.DESTROYED, end_run=True
+            )
+        )
 
     async def runs_that_end_badly(self) -> None:
         """Failed, dropped, interrupted, charged with a crash; dead letters that are retried and dropped."""
         run_id = await self._begin("bob")
         tried = self._keep("bob", run_id, day=b'"of a run that is restarted"', tried=b"1")
         said = say_and_pop("bob", run_id)
-        sent = self._send("bob", run_id, 1, "a runtime that is not there")
-        await self._write(*said, tried, sent, self._receipt("bob", run_id, RunApplyBoundary.RUN_CHECKPOINT))
+        await self._write(*said, tried, self._receipt("bob", run_id, RunApplyBoundary.RUN_CHECKPOINT))
         await self._fail("bob", run_id, retry_at=1.0)
         await self._write(restarting.AmendRun(runtime_id=id_of("bob"), restart=True))
         run_id = await self._begin("bob")

@@ -11,12 +11,13 @@ from typing import Any, Final
 from tenure.errors import Error
 from tenure.persistence.commits.commit import Change
 
-from . import attached, chains, graphs, inbox, journals, owners, pruned, queued, talk, work
+from . import attached, chains, families, graphs, inbox, journals, owners, pruned, queued, talk, work
 from .facet import FacetProof, Promised, Rows
 
 PROOFS: Final[tuple[FacetProof, ...]] = (
     *owners.PROOFS,
     *work.PROOFS,
+    *families.PROOFS,
     *inbox.PROOFS,
     *chains.PROOFS,
     *talk.PROOFS,

@@ -122,6 +122,7 @@ class Host:
         self.ingress = Ingress(store, self.behaviours, publishing.accepted, self._arrived, self.mending.distrust)
         hearing = Hearing(self.owned, self.actors, self.takeovers, self._doubts, self.mending, self.tasks)
         ground_of(store).on_brought(hearing.hear)
+        ground_of(store).on_past(hearing.hear_past)
 
     def close(self) -> None:
         """Answer everyone who still waits."""

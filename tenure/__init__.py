@@ -81,6 +81,7 @@ from .persistence.contracts.types import (
 )
 from .persistence.engines.sqlite.options import SqliteOptions as SqliteOptions
 from .persistence.facets.pruning import Pruned as Pruned
+from .persistence.facets.runs.children import Child as Child
 from .persistence.model.conversation.envelope import (
     decode_snapshot as decode_snapshot,
     encode_snapshot as encode_snapshot,
@@ -107,6 +108,7 @@ from .persistence.store import (
     Store as Store,
     open_store as open_store,
 )
+from .persistence.upkeep.inspect import RuntimeLine as RuntimeLine
 from .persistence.upkeep.record import RunEntry as RunEntry, UnfinishedRun as UnfinishedRun
 from .supervisor.accepting.terms import AcceptTerms as AcceptTerms
 from .supervisor.accepting.tickets import (
@@ -152,6 +154,7 @@ __all__ = [
     "Backlog",
     "Behaviour",
     "CheckpointPart",
+    "Child",
     "ConsumePoint",
     "DeliveryPolicy",
     "DidNotRun",
@@ -222,6 +225,7 @@ __all__ = [
     "Runtime",
     "RuntimeCommit",
     "RuntimeCommitResult",
+    "RuntimeLine",
     "RuntimePersistence",
     "RuntimeState",
     "Seams",

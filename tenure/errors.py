@@ -67,6 +67,7 @@ decided or rebuilt before. A conflict that needs a reload first is therefore not
     ├── StepFailed
     ├── AskFailed
     ├── AskCycle
+    ├── ChildExists
     └── Closed
 """
 
@@ -1004,6 +1005,20 @@ class AskCycle(Error):
     message = "asking {target!r} closes a circle of waits over {chain}; send in place of asking"
     target: str
     chain: tuple[str, ...]
+
+
+@final
+class ChildExists(Error):
+    """A run spawns a child under an id that is there, and is not that of a child of its runtime.
+
+    The caller's side: choose another id, or give None and let one be drawn. Nothing was spawned; it is recorded, and raised
+    again where the run enters again. `RuntimeOwned` is a runtime that another host has.
+
+    Fields: the id.
+    """
+
+    message = "{runtime_id!r} is there, and no child of this runtime; give None for an id that is drawn"
+    runtime_id: str
 
 
 @final

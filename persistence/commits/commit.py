@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar, final
 from attrs import frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
 
 
 @frozen(kw_only=True, slots=True)
@@ -98,12 +98,14 @@ class CommitResult:
         changes: What was answered: the changes of the commit in order; of a repeat the one that was found to be known.
         values: Their answers, one each; a change's docstring says what its answer is.
         written: False where the commit was an exact repeat and nothing was written.
+        past: Runtimes whose state it has written past their owner, each with that state.
     """
 
     group: int
     changes: tuple[Change, ...]
     values: tuple[Any, ...]
     written: bool = True
+    past: tuple[tuple[LogicalRuntimeId, RuntimeState], ...] = ()
 
     def answer(self, change: Change) -> Any:
         """The answer to this very change, wherever it stands in the commit. Raises `LookupError`: it has none."""

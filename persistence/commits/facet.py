@@ -45,6 +45,7 @@ class Facet:
         streams: How many streams there are, which `verify` says of their part.
         verify_runtime: What is wrong with its rows of one runtime.
         show: What `show` says of a runtime, by the name it stands under; objects under one name are one object.
+        follow: Called at the end of a commit that ended a run or a runtime that others end with (`Transaction.ended`).
         settle: Called at the end of a commit of a runtime that others wait for (`Transaction.asked`).
         prune: What of it is over at some time, in the order in which it goes.
     """
@@ -56,5 +57,6 @@ class Facet:
     streams: Callable[[Statements], int] | None = None
     verify_runtime: Callable[[Statements, Subject], Iterator[Problem]] | None = None
     show: Mapping[str, Callable[[Statements, Subject], Any]] = field(factory=dict[str, Any])
+    follow: Callable[[Transaction], None] | None = None
     settle: Callable[[Transaction, LogicalRuntimeId], None] | None = None
     prune: tuple[Pruning, ...] = ()

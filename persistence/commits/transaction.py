@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar, final
 
 from tenure.persistence.engines.engine import WriteConnection
-from tenure.persistence.model.values import DurabilityClass, LogicalRuntimeId
+from tenure.persistence.model.values import DurabilityClass, LogicalRuntimeId, RuntimeState
 from tenure.persistence.seams.limits import Limits
 
 K = TypeVar("K", bound=Hashable)
@@ -61,6 +61,8 @@ class Transaction:
         room: By runtime, how many inputs surely still fit into its inbox; kept for the whole group.
         notes: What the handlers of one commit leave for one another.
         asked: Runtimes of one commit that others wait for.
+        ended: Runs and runtimes that others may end with, and that one commit has ended: ``run`` or ``runtime``, and its key.
+        past: Runtimes whose state one commit has written past their owner, each with that state.
     """
 
     __slots__ = (
@@ -70,6 +72,7 @@ class Transaction:
         "all",
         "asked",
         "durability",
+        "ended",
         "group",
         "host",
         "insert",
@@ -78,6 +81,7 @@ class Transaction:
         "notes",
         "now",
         "one",
+        "past",
         "readable",
         "room",
         "run",
@@ -114,6 +118,8 @@ class Transaction:
         self.room: dict[int, int] = {}
         self.notes: dict[str, Any] = {}
         self.asked: set[LogicalRuntimeId] = set()
+        self.ended: list[tuple[str, int]] = []
+        self.past: list[tuple[LogicalRuntimeId, RuntimeState]] = []
         self._records = records
         self._asked: list[Hashable] = []
         self._dirty: dict[Hashable, Callable[[], None]] = {}
@@ -164,3 +170,6 @@ class Transaction:
             self.notes.clear()
         if self.asked:
             self.asked.clear()
+        if self.ended or self.past:
+            self.ended.clear()
+            self.past.clear()

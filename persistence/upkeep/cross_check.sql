@@ -82,6 +82,10 @@ UNION ALL
 SELECT 'ask', a.ask FROM asks a
 WHERE NOT EXISTS (SELECT 1 FROM runs u WHERE u.run = a.run) OR NOT EXISTS (SELECT 1 FROM runtimes t WHERE t.runtime = a.target)
 UNION ALL
+SELECT 'child', c.child_key FROM children c
+WHERE NOT EXISTS (SELECT 1 FROM runtimes t WHERE t.runtime = c.parent) OR NOT EXISTS (SELECT 1 FROM runtimes t WHERE t.runtime = c.child)
+   OR (c.run IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs u WHERE u.run = c.run))
+UNION ALL
 SELECT 'result', a.result_key FROM results a
 WHERE NOT EXISTS (SELECT 1 FROM runs u WHERE u.run = a.run)
    OR (a.input <> 0 AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.input = a.input AND i.run = a.run))

@@ -65,11 +65,13 @@ class Wanted:
         kind: Those of this kind.
         state: Those in this state, as it is stored.
         held: Those that are held, or on hold.
+        parent: The children of this runtime.
     """
 
     kind: str | None = None
     state: RuntimeState | None = None
     held: bool = False
+    parent: LogicalRuntimeId | None = None
 
 
 EVERY: Final = Wanted()
@@ -88,6 +90,7 @@ def list_runtimes(
         kind=wanted.kind,
         state=wanted.state,
         held=int(wanted.held),
+        parent=wanted.parent,
     )
     return [
         RuntimeLine(

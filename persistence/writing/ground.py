@@ -135,6 +135,10 @@ class Ground:
         """See `Store.read`."""
         return await self._readers.run(read)
 
+    def on_past(self, heard: Callable[[CommitResult], None]) -> None:
+        """Have `heard` called, on the trio thread, when a commit has landed that wrote runtimes past their owner (`past`)."""
+        self._writer.on_past = heard
+
     # What `open_store` calls
 
     async def keep_lease(self) -> None:

@@ -130,6 +130,7 @@ class GroupRunner:
             change: handler for facet in facets for change, handler in facet.handlers.items()
         }
         self._settles = [facet.settle for facet in facets if facet.settle is not None]
+        self._follows = [facet.follow for facet in facets if facet.follow is not None]
         self.host = host
         self._registry = registry
         self.records = Records()
@@ -280,8 +281,8 @@ class GroupRunner:
             connection.savepoint()
         try:
             result = self._apply(tx, commit)
-            if tx.asked:
-                self._settle(tx)
+            if tx.asked or tx.ended or tx.past:
+                result = self._settle(tx, result)
             tx.flush()
         except (DiskFull, UnknownOutcome):
             raise
@@ -300,10 +301,15 @@ class GroupRunner:
             connection.release()
         return result
 
-    def _settle(self, tx: Transaction) -> None:
+    def _settle(self, tx: Transaction, result: CommitResult) -> CommitResult:
+        """Do what follows at others from what this commit has ended: first it ends there, and then those hear who wait."""
+        if tx.ended:
+            for follow in self._follows:
+                follow(tx)
         for runtime_id in sorted(tx.asked):
             for settle in self._settles:
                 settle(tx, runtime_id)
+        return evolve(result, past=tuple(tx.past)) if tx.past else result
 
     def _apply(self, tx: Transaction, commit: Commit) -> CommitResult:
         # The order of checks is law: fence, replay, expected revisions and claims, writes (design §3).

@@ -79,6 +79,7 @@ class Writer:
         renewed_at: Boot clock of that host's last renewal.
         carry_out: Carries out one group, on the executor. What watches groups puts itself around it.
         on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
+        on_past: Called there with the result of a commit that has written runtimes past their owner, when it was settled.
     """
 
     def __init__(self, runner: GroupRunner, executor: Executor, limits: Limits, connection: WriteConnection) -> None:
@@ -105,6 +106,7 @@ class Writer:
         self.host = runner.host
         self.renewed_at = runner.renewed_at
         self.on_rejoined: Callable[[Rejoined], None] | None = None
+        self.on_past: Callable[[CommitResult], None] = _unheard
 
     @property
     def last_group(self) -> int:
@@ -299,6 +301,8 @@ class Writer:
         self._taken = []
         for pending, come_to in zip(batch, outcomes, strict=True):
             self._settle(pending, come_to)
+            if isinstance(come_to, CommitResult) and come_to.past:
+                self._hear_of_past(come_to)
 
     def _hear_of_host(self) -> None:
         # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between
@@ -312,6 +316,12 @@ class Writer:
                 except Exception as exc:  # noqa: BLE001 - whoever waits for this group gets its answer all the same
                     self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
         self.renewed_at = self._runner.renewed_at
+
+    def _hear_of_past(self, result: CommitResult) -> None:
+        try:
+            self.on_past(result)
+        except Exception as exc:  # noqa: BLE001 - as in `_settle`
+            self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
 
     def _settle(self, pending: Pending, outcome: Outcome) -> None:
         try:
@@ -338,6 +348,10 @@ class Writer:
     def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
         group = self._group + 1 if in_doubt else None
         return StoreBroken(incarnation=self._runner.host.incarnation, group=group, in_doubt=in_doubt, detail=detail)
+
+
+def _unheard(_result: CommitResult) -> None:
+    """No supervisor is open on this store."""
 
 
 def _nothing() -> None:

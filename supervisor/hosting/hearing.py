@@ -1,4 +1,4 @@
-"""Hearing: what store verbs of this process have written past the owner of a runtime, where that is this host."""
+"""Hearing: what this process has written past the owner of a runtime, where that is this host."""
 
 from __future__ import annotations
 
@@ -45,3 +45,14 @@ class Hearing:
                 self._takeovers.begin_for(commit.runtime_id)
             else:
                 self._actors.of(facts).hear(states[-1] if states else None)
+
+    def hear_past(self, result: CommitResult) -> None:
+        """A commit has written runtimes past their owner: children, as a rule. Raises nothing."""
+        if self._tasks.closed:
+            return
+        for runtime_id, state in result.past:
+            with self._mending.net(runtime_id):
+                self._doubts.doubt(runtime_id)  # of one that no host owns it has ended the inbox
+                facts = self._owned.find(runtime_id)
+                if facts is not None:
+                    self._actors.of(facts).hear(state)

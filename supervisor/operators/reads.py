@@ -14,6 +14,7 @@ from tenure.persistence.store import Store
 from tenure.persistence.upkeep.explain import explain
 from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
 
+from .listing import Listing
 from .own_state import OwnState, read_own_state
 from .reading import (
     Backlog,
@@ -29,7 +30,7 @@ from .reading import (
 from .unowned import Offers, UnownedRuntime, read_unowned
 
 
-class StoreReads:
+class StoreReads(Listing):
     """What a supervisor answers from the store alone.
 
     Attributes:
@@ -38,7 +39,7 @@ class StoreReads:
 
     def __init__(self, store: Store, offers: Offers) -> None:
         """Read this store, for a host that has these versions of behaviours."""
-        self.store = store
+        super().__init__(store)
         self._offers = offers
 
     @overload

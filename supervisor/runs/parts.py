@@ -20,14 +20,15 @@ from .again import GoingOn
 from .asking import Asking, Peers
 from .behaviour import Kinds
 from .boundaries import Boundaries
+from .children.spawning import Spawning
 from .inputs.batch import Batch
 from .keeping.journal import Journal
-from .keeping.own_verbs import OwnVerbs
 from .keeping.session import RunSession
 from .keeping.state import RunState
 from .recording.attention import Unstorable
 from .recording.chance import Chance
 from .recording.entering import Entering
+from .recording.own_verbs import OwnVerbs
 from .recording.parallel import Parallel
 from .steering import Steering
 from .steps import Steps
@@ -47,6 +48,7 @@ class RunParts:
         state: What its runtime keeps.
         batch: Its inputs.
         asking: What it asks of others.
+        spawning: The children that it spawns.
         steering: What joins it, at its checkpoints.
         verbs: The lifecycle events that it asks for.
         going_on: Whether it goes on in a new run, and with what.
@@ -73,6 +75,7 @@ class RunParts:
         self.batch = Batch(begun, kinds.own)
         self._boundaries = Boundaries(entering, journal, self.batch, self.session, kinds, self.state, on_boundary)
         self.asking = Asking(entering, self._boundaries, begun.run, peers)
+        self.spawning = Spawning(entering, self._boundaries)
         self.steering = Steering(entering, self._boundaries, self.batch)
         self.verbs = OwnVerbs(entering)
         self._ended = False
@@ -117,12 +120,7 @@ class RunParts:
 
     def _last(self) -> list[Change]:
         # Called in the turn of the final commit: no verb from outside lands in between.
-        finish = FinishRun(
-            runtime_id=self.entering.runtime_id,
-            run_id=self.begun.run_id,
-            unseen=self.unseen,
-            in_doubt=self.entering.record.leaves_doubt,
-        )
+        finish = FinishRun(runtime_id=self.entering.runtime_id, run_id=self.begun.run_id, unseen=self.unseen)
         return [*self._came_to, finish, *self._again, *self.verbs.changes()]
 
     def _store_result(self, returned: object) -> None:

@@ -16,11 +16,13 @@ from uuid import UUID
 import trio
 
 from tenure.persistence.facets.runs.addressed import PLAIN
+from tenure.persistence.facets.runs.children import Child, OnEnd, Scope
 from tenure.persistence.model.arguments import check_key
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     Lane,
+    LogicalRuntimeId,
     RunBoundaryReceipt,
     RunId,
     check_runtime_id,
@@ -34,7 +36,7 @@ from .keeping.terms import (
     send_terms,
 )
 from .parts import RunParts
-from .recording.branch import Message
+from .recording.record import Message
 from .work import Work
 
 T = TypeVar("T")
@@ -168,7 +170,6 @@ class Run(Work):
         )
         message = Message(check_runtime_id(target), encode(payload, "payload"), terms)
         self._entering.buffers("a message").sent.append(message)
-        self._entering.record.addressed(message)
 
     async def ask(
         self,
@@ -207,6 +208,47 @@ class Run(Work):
             check_seconds(timeout_s, "timeout_s")
         terms = send_terms(lane, correlation_id, kind)
         return await self._parts.asking.ask(check_runtime_id(target), encode(payload, "payload"), terms, timeout_s)
+
+    async def spawn(
+        self,
+        runtime_id: str | None,
+        kind: str,
+        scope: Scope | str = Scope.RUNTIME,
+        on_end: OnEnd | str = OnEnd.LEAVE,
+    ) -> LogicalRuntimeId:
+        """Make a runtime that is a child of this one, and return its id: for `send` and `ask`, here or on any host.
+
+        What was appended, sent, rejected and answered before lands in the same commit, in a branch what was sent in it. A
+        child of this runtime that is there already is taken as it is; one that is stopped lives again.
+
+        Args:
+            runtime_id: Of the child; None draws one, which is the same where the run enters again.
+            kind: Names its behaviour, which this host need not have.
+            scope: ``run``: it ends with this run, however that ends; a failed attempt, a restart and `again` are no end.
+                ``runtime``: it ends when this runtime is destroyed.
+            on_end: What becomes of it then: ``leave`` nothing, ``stop`` or ``destroy``, in the commit of that end.
+
+        Raises:
+            ChildExists: The id is that of another runtime, which is not a child of this one.
+            RuntimeDestroyed: It was a child, and never comes back.
+            KindMismatch: The child is of another kind.
+            StepMismatch: The run spawned otherwise before. Holds the runtime.
+            InvalidInput: An argument does not fit; or another entry of this branch is in flight.
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        return await self._parts.spawning.spawn(runtime_id, kind, scope, on_end)
+
+    async def children(self) -> tuple[Child, ...]:
+        """The children of this runtime, in the order in which they were spawned, also those that have ended.
+
+        It is the same where the run enters again: what this run spawns later is not there yet. The record has no entry of it.
+
+        Raises:
+            RunEnded: The run is over.
+        """
+        self._check_open()
+        return await self._parts.spawning.children()
 
     def reject(self, rejected: RunInput, error: str) -> None:
         """Abandon one member of the batch with ``rejected``, and spare the rest. Lands with the next boundary.

@@ -8,12 +8,7 @@ from typing import Any, TypeVar, Unpack, final, overload
 
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.facets.runs.sends import RefusedSend
-from tenure.persistence.model.values import (
-    InputId,
-    LogicalRuntimeId,
-    RuntimeState,
-    SessionId,
-)
+from tenure.persistence.model.values import InputId, LogicalRuntimeId, RuntimeState, SessionId
 from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
 from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import (
@@ -32,6 +27,7 @@ from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
 from .facets import Attachments, Journal, Queue, Sessions, State
+from .listing import Listing
 from .portal import Portal
 from .steps import on_loop
 from .store import Store
@@ -232,11 +228,12 @@ class ForeignRuntime(_Verbs):
 
 
 @final
-class Supervisor:
+class Supervisor(Listing):
     """Owns runtimes, from another thread; see `tenure.Supervisor`. Made by `open_supervisor`."""
 
     def __init__(self, portal: Portal, supervisor: TrioSupervisor) -> None:
         """Bind the supervisor to the way to it."""
+        super().__init__(portal, supervisor)
         self._portal = portal
         self._supervisor = supervisor
         self.store = Store(portal, supervisor.store)

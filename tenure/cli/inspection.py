@@ -64,14 +64,28 @@ _VERIFIED: Final = (
 @click.option("--held", is_flag=True, help="Those that are held, or that a person keeps on hold.")
 @click.option("--kind", metavar="KIND", help="Those of this kind.")
 @click.option("--state", type=click.Choice(_STORED), help="Those in this state, as it is stored.")
+@click.option("--parent", metavar="RUNTIME", help="The children of this runtime.")
 @click.option("--after", metavar="RUNTIME", default="", help="Those with a higher id than this one: the next page.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="COUNT", help="At most so many.")
 @click.argument("target", type=click.Path())
 async def list_all(
-    output: Output, target: str, *, held: bool, kind: str | None, state: str | None, after: str, limit: int | None
+    output: Output,
+    target: str,
+    *,
+    held: bool,
+    kind: str | None,
+    state: str | None,
+    parent: str | None,
+    after: str,
+    limit: int | None,
 ) -> None:
     """List the runtimes of the store TARGET, by id, each with how many of its inputs are unfinished."""
-    wanted = Wanted(kind=kind, state=None if state is None else RuntimeState(state), held=held)
+    wanted = Wanted(
+        kind=kind,
+        state=None if state is None else RuntimeState(state),
+        held=held,
+        parent=None if parent is None else check_runtime_id(parent),
+    )
     lines: list[dict[str, object]] = []
     left = math.inf if limit is None else limit
     async with look_into(target) as look:

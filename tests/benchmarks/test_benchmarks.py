@@ -29,7 +29,6 @@ def run(script: str, *arguments: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.turns(3)
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("script", BENCHMARKS)

@@ -12,14 +12,14 @@ accept cancel destroy drop hold recycle reset resume retire retry settle_step st
 
 OFFERED: dict[type, str] = {
     tenure.Supervisor: """
-        accept backlog dead_letters entries execution_state find hold read_session refused_sends resume runtime serve_queue
+        accept backlog dead_letters entries execution_state find hold list read_session refused_sends resume runtime serve_queue
         session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
     """,
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
     tenure.ForeignRuntime: HANDLE,
     tenure.Run: """
-        again answer ask checkpoint destroy first gather map move_on_after now patched random reject reset retire
-        retiring send sleep steered step stop uuid wait_steered
+        again answer ask checkpoint children destroy first gather map move_on_after now patched random reject reset retire
+        retiring send sleep spawn steered step stop uuid wait_steered
     """,
     tenure.Store: """
         broken commit durability_tier health_check incarnation name prune read read_connection requires_network shared shutdown

@@ -40,7 +40,17 @@ STORE_WIDE = {
     "Unsupported",
     "WeakDurability",
 }
-MISUSE = {"AskCycle", "AskFailed", "Closed", "InvalidInput", "RunEnded", "StepFailed", "StepMismatch", "UnknownKind"}
+MISUSE = {
+    "AskCycle",
+    "AskFailed",
+    "ChildExists",
+    "Closed",
+    "InvalidInput",
+    "RunEnded",
+    "StepFailed",
+    "StepMismatch",
+    "UnknownKind",
+}
 
 
 def subclasses(cls: type[Error]) -> list[type[Error]]:

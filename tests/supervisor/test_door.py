@@ -36,6 +36,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "supervisor.spawn": {"runtime_id": "a", "kind": "kind", "wait": False},
     "supervisor.runtime": {"runtime_id": "a"},
     "supervisor.find": {"runtime_id": "a"},
+    "supervisor.list": {"kind": "kind", "state": "idle", "held": True, "parent": "a", "after": "a", "limit": 3},
     "supervisor.accept": {"runtime_id": "a", "payload": {"n": [1]}, "kind": "kind", **TERMS},
     "supervisor.hold": {"runtime_id": "a", "kind": None, "note": "why"},
     "supervisor.resume": {"runtime_id": "a", "kind": None},

@@ -57,6 +57,7 @@ class WriteLifecycle(Change):
         end_run: Drop the current run, its counts and its timer.
         next_generation: Begin a new life: generation + 1 (reset).
         clear_session: Empty the conversation too.
+        over: The stored state that this follows, written past the owner; where another one is stored by now, nothing is done.
     """
 
     always_synced = True
@@ -67,6 +68,7 @@ class WriteLifecycle(Change):
     end_run: bool = False
     next_generation: bool = False
     clear_session: bool = False
+    over: RuntimeState | None = None
 
 
 @final
@@ -77,14 +79,19 @@ class LifecycleWritten:
     Attributes:
         generation: The life that goes on.
         abandoned: The inputs it abandoned, in admission order.
+        done: Whether anything was done; see `WriteLifecycle.over`.
     """
 
     generation: int
     abandoned: tuple[InputId, ...]
+    done: bool = True
 
 
-def _write_lifecycle(tx: Transaction, change: WriteLifecycle) -> LifecycleWritten:
+def write(tx: Transaction, change: WriteLifecycle) -> LifecycleWritten:
+    """Write it, also inside the commit of another facet."""
     record = runtimes.load(tx, change.runtime_id)
+    if change.over not in (None, record.state):
+        return LifecycleWritten(generation=record.generation, abandoned=(), done=False)
     if record.state is RuntimeState.DESTROYED and change.state is not RuntimeState.DESTROYED:
         # Decided on a state that was published, while a store verb wrote the tombstone.
         raise RuntimeDestroyed(runtime_id=change.runtime_id)
@@ -105,6 +112,7 @@ def _write_lifecycle(tx: Transaction, change: WriteLifecycle) -> LifecycleWritte
     record.record_version = LIFECYCLE_RECORD_VERSION
     if change.state is RuntimeState.DESTROYED:
         record.owner = None
+        tx.ended.append(("runtime", record.runtime))
     runtimes.save(tx, record)
     return LifecycleWritten(generation=record.generation, abandoned=abandoned)
 
@@ -162,12 +170,7 @@ def _check_state(tx: Transaction, change: PersistState) -> None:
 
 def _persist_state(tx: Transaction, change: PersistState) -> RuntimeState:
     record = runtimes.find_in_hand(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
-    record.state = durable_state(change.state, retiring=record.state is RuntimeState.RETIRED)
-    record.record_version = LIFECYCLE_RECORD_VERSION
-    runtimes.tell_owner(tx, record)
-    if record.state is RuntimeState.DESTROYED and runtimes.living_holder(tx, record.owner) is None:
-        record.owner = None  # else its owner ends the run and the inbox first, and lets go then
-    runtimes.save(tx, record)
+    write_past(tx, record, durable_state(change.state, retiring=record.state is RuntimeState.RETIRED))
     if change.binding is not None:
         facts = _encode(change.binding)
         tx.write(
@@ -178,6 +181,17 @@ def _persist_state(tx: Transaction, change: PersistState) -> RuntimeState:
             digest=seal(record.runtime_id, record.fence_token, facts),
         )
     return record.state
+
+
+def write_past(tx: Transaction, record: runtimes.RuntimeRecord, state: RuntimeState) -> None:
+    """Write a state past the owner of a runtime, which hears of it and does what follows."""
+    record.state = state
+    record.record_version = LIFECYCLE_RECORD_VERSION
+    runtimes.tell_owner(tx, record)
+    if state is RuntimeState.DESTROYED and runtimes.living_holder(tx, record.owner) is None:
+        record.owner = None  # else its owner ends the run and the inbox first, and lets go then
+        tx.ended.append(("runtime", record.runtime))
+    runtimes.save(tx, record)
 
 
 def find_record(statements: Statements, runtime_id: LogicalRuntimeId) -> bytes | None:
@@ -206,7 +220,7 @@ def find_record(statements: Statements, runtime_id: LogicalRuntimeId) -> bytes |
 FACET: Final = Facet(
     name="lifecycle",
     handlers={
-        WriteLifecycle: Handler(apply=_write_lifecycle),
+        WriteLifecycle: Handler(apply=write),
         Hold: Handler(apply=_hold),
         PersistState: Handler(apply=_persist_state, check=_check_state),
     },

@@ -39,6 +39,7 @@ class RunRecord:
     `ways`: how a person has said that it goes on, in words (`restarting`).
     `version`: see `RunVersion`.
     `boundaries` is no column: it is the sequence of the run's last receipt.
+    `children`: how many runtimes end with it; written by the facet `children`.
     """
 
     run: int
@@ -51,6 +52,7 @@ class RunRecord:
     error: str | None = None
     ways: str = ""
     version: str = ""
+    children: int = 0
 
 
 def load(tx: Transaction, run: int) -> RunRecord:
@@ -71,7 +73,7 @@ def _decode(row: Row) -> RunRecord:
     return RunRecord(*row)
 
 
-_TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER, OPTIONAL_TEXT, str, str)
+_TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER, OPTIONAL_TEXT, str, str, int)
 
 
 def find_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord | None:
@@ -145,10 +147,12 @@ def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> Run
     raise InvalidTransition(runtime_id=runtime_id, state=record.state, event=f"write of run {run_id}, which has ended")
 
 
-def end(tx: Transaction, run: int, outcome: str, error: str | None = None, *, in_doubt: bool = False) -> None:
-    """End a run; it stays as the proof of what it did, `in_doubt` as a dead letter too, and is in hand no longer."""
+def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> None:
+    """End a run; it stays as the proof of what it did, and is in hand no longer."""
     record = load(tx, run)
     record.error = error or record.error
+    if record.children:
+        tx.ended.append(("run", run))
 
     def write() -> None:
         tx.write(
@@ -159,7 +163,6 @@ def end(tx: Transaction, run: int, outcome: str, error: str | None = None, *, in
             outcome=outcome,
             now=tx.now,
             version=record.version,
-            in_doubt=int(in_doubt),
         )
         tx.drop(RECORD, run)
 

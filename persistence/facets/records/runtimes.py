@@ -277,12 +277,11 @@ REREAD: Final = "reread"
 
 def tell_owner(tx: Transaction, record: RuntimeRecord) -> None:
     """Have the owner hear of what this commit writes past it, where it is another host: by a request to read anew."""
-    if record.owner in (None, tx.host) or REREAD in tx.notes:
+    # Once a group: it is read when all of that is on disk.
+    request_id = f"{REREAD}:{tx.host}:{tx.group}:{record.runtime}"
+    if record.owner in (None, tx.host) or request_id in tx.notes:
         return
-    tx.notes[REREAD] = True
-    request_id = (
-        f"{REREAD}:{tx.host}:{tx.group}:{record.runtime}"  # once a group: it is read when all of that is on disk
-    )
+    tx.notes[request_id] = True
     tx.run("requests.tell", request_id=request_id, runtime=record.runtime, verb=REREAD, host=tx.host, now=tx.now)
 
 

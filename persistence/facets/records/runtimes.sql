@@ -30,6 +30,8 @@ SELECT r.runtime_id, r.kind, r.state, r.generation, r.fence_token, r.held, h.inc
 FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
 WHERE r.runtime_id > :after AND (CAST(:kind AS TEXT) IS NULL OR r.kind = :kind)
   AND (CAST(:state AS TEXT) IS NULL OR r.state = :state)
+  AND (CAST(:parent AS TEXT) IS NULL OR r.runtime IN (SELECT c.child FROM children c JOIN runtimes p ON p.runtime = c.parent
+                                                       WHERE p.runtime_id = :parent))
   AND (:held = 0 OR r.held IS NOT NULL
        OR EXISTS (SELECT 1 FROM holds o WHERE o.runtime_id = r.runtime_id OR o.kind = r.kind))
 ORDER BY r.runtime_id LIMIT :count;

@@ -21,6 +21,8 @@ from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.model.values import InputId, InputKind, LogicalRuntimeId, RunId, RuntimeState
 
+from . import children
+
 _encode = msgspec.json.Encoder().encode
 
 _KEYS: Final = f"{inputs.RESERVED_KEYS}again:"
@@ -85,6 +87,9 @@ def _again(tx: Transaction, change: RunAgain) -> inputs.AcceptedInput:
     tx.write("again.bind", runtime=record.runtime, input_id=change.input_id, run=run.run)
     record.run = run.run
     runtimes.save_progress(tx, record)
+    for what, key in [*tx.ended]:
+        if what == "run":
+            children.carry(tx, run_records.load(tx, key), run)
     return accepted
 
 

@@ -15,7 +15,7 @@ VALUES (:key, :run_id, :runtime, 0, :base, :base_count, :now,
 -- Its boundaries are its receipts, dense from 1: counted where a run is taken in hand, and not kept a second time.
 SELECT run, run_id, attempts, base, base_count,
        (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways,
-       version
+       version, children
 FROM runs WHERE run = :run;
 
 -- name: runs.update
@@ -25,13 +25,13 @@ WHERE run = :run;
 
 -- name: runs.end
 UPDATE runs SET attempts = :attempts, error = :error, outcome = :outcome, ended_at = :now,
-                retry_at = NULL, version = :version, in_doubt = :in_doubt
+                retry_at = NULL, version = :version
 WHERE run = :run;
 
 -- name: runs.by_id
 SELECT run, run_id, attempts, base, base_count,
        (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways,
-       version
+       version, children
 FROM runs
 WHERE run_id = :run_id AND runtime = :runtime;
 

@@ -14,7 +14,7 @@ from typing import final
 
 from tenure.actors.slots import Slot
 
-from .branch import Branch
+from .record import Branch
 
 
 @final

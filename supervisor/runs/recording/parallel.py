@@ -24,12 +24,14 @@ from tenure.persistence.model.entries import (
 )
 from tenure.persistence.seams.interrupts import unprotected
 
-from .branch import Branch
-from .entering import Entering
-from .flight import Flight
+from .entering import (
+    Entering,
+    Flight,
+)
 from .occupancy import Fork
 from .record import (
     Asked,
+    Branch,
     Differs,
     has_ended,
 )

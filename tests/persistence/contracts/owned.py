@@ -19,6 +19,7 @@ from tenure.persistence.facets.ownership import (
     ownership,
     requests,
 )
+from tenure.persistence.facets.ownership.spawning import Spawn
 from tenure.persistence.facets.runs import (
     again,
     dead_letters,
@@ -29,6 +30,7 @@ from tenure.persistence.facets.runs import (
 )
 from tenure.persistence.facets.runs.addressed import SendTerms
 from tenure.persistence.facets.runs.asking import asks
+from tenure.persistence.facets.runs.children import OnEnd, Scope
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.entries import EntryKind
@@ -204,6 +206,18 @@ class Owner:
             started_at=1.0,
         )
 
+    def spawned(self, run: str, name: str, place: str) -> Change:
+        return Spawn(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            child=LogicalRuntimeId(self.named(name)),
+            kind=KIND,
+            scope=Scope.RUN,
+            on_end=OnEnd.LEAVE,
+            session_id=SessionId(f"of {self.named(name)}"),
+            entry=self._asking(run, name, place, entries.EntryStatus.SUCCEEDED),
+        )
+
     def keep(self, run: str, **values: bytes | None) -> Change:
         return own_state.WriteOwnState(
             runtime_id=self.runtime_id, run_id=RunId(self.named(run)), values=tuple(values.items())
@@ -290,6 +304,7 @@ class Owner:
             self.receipt("run"),
             self.entry("run", EntryKind.CHECKPOINT, "checkpoint", entries.EntryStatus.SUCCEEDED, None, "main/2"),
         )
+        await self.write(self.spawned("run", "child", "main/6"))
         await self.write(self.asked("run", "in time", "main/4"))
         await self.write(self.asked("run", "too late", "main/5"))
         await self.write(self.gave_up("run", "too late", "main/5"))

@@ -87,6 +87,7 @@ TABLES = {
     "entries": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
     "sends": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
     "asks": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
+    "children": "parent = {alice}",
     "results": "run IN (SELECT run FROM runs WHERE runtime = {alice})",
     "requests": "runtime = {alice}",
     "anchors": "runtime = {alice}",
@@ -279,7 +280,6 @@ async def failures(owner: Owner, peer: str) -> list[Any]:
     return wrong
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("kind", ["memory", "file"])
 async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(

@@ -193,11 +193,10 @@ CREATE TABLE runs (
     ways TEXT NOT NULL DEFAULT '',
     state_base INTEGER NOT NULL DEFAULT 0,
     version TEXT NOT NULL DEFAULT '',
-    -- It ended, left no abandoned input, and a step that never repeats may have run: a dead letter until it is dropped.
-    in_doubt INTEGER NOT NULL DEFAULT 0
+    -- How many runtimes end with it.
+    children INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
-CREATE INDEX runs_in_doubt ON runs (runtime, run_id) WHERE in_doubt = 1;
 CREATE INDEX runs_reopened ON runs (runtime) WHERE reopened_at IS NOT NULL;
 -- Those that see their runtime's own state as it was once, and may be entered again.
 CREATE INDEX runs_seeing ON runs (runtime, state_base)
@@ -336,8 +335,6 @@ CREATE TABLE sends (
     -- Of what was refused: kinds whose payload class took it when it was sent, each with its version.
     fits TEXT,
     payload BLOB,
-    -- A person has taken it out of the record of its run.
-    forgotten INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL
 );
 CREATE UNIQUE INDEX sends_by_index ON sends (run, send_index);
@@ -379,6 +376,25 @@ CREATE TABLE asks (
 );
 CREATE UNIQUE INDEX asks_of_run ON asks (run, place);
 CREATE INDEX asks_open ON asks (target) WHERE ended_at IS NULL;
+
+-- Children: which runtimes a runtime has spawned, and what becomes of each with the end of a run, or of its parent.
+
+CREATE TABLE children (
+    child_key INTEGER PRIMARY KEY,
+    parent INTEGER NOT NULL,
+    child INTEGER NOT NULL,
+    -- The run that it ends with; NULL: it ends with its parent, or that run has ended.
+    run INTEGER,
+    scope TEXT NOT NULL CHECK (scope IN ('runtime', 'run')),
+    on_end TEXT NOT NULL CHECK (on_end IN ('leave', 'stop', 'destroy')),
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    spawned_at REAL NOT NULL,
+    ended_at REAL
+);
+CREATE UNIQUE INDEX children_by_child ON children (child);
+CREATE INDEX children_of_parent ON children (parent, child_key);
+CREATE INDEX children_of_run ON children (run) WHERE run IS NOT NULL;
 
 -- Receipts: links of a chain that are no receipt.
 

@@ -1,0 +1,68 @@
+"""The verb of a supervisor that lists runtimes. Alone in its class: beside it, no annotation could name a `list`."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from tenure.errors import InvalidInput
+from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.values import RuntimeState, check_runtime_id
+from tenure.persistence.store import Store
+from tenure.persistence.upkeep.inspect import PAGE, RuntimeLine, Wanted, list_runtimes
+
+
+class Listing:
+    """Lists what is stored.
+
+    Attributes:
+        store: The store beneath.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Of this store."""
+        self.store = store
+
+    @checked
+    async def list(
+        self,
+        *,
+        kind: str | None = None,
+        state: RuntimeState | None = None,
+        held: bool = False,
+        parent: str | None = None,
+        after: str = "",
+        limit: int | None = None,
+    ) -> tuple[RuntimeLine, ...]:
+        """The runtimes of the store, by id, here or on another host; those that every argument fits.
+
+        Args:
+            kind: Of this kind.
+            state: In this state, as it is stored.
+            held: Held, or on hold.
+            parent: Children of this runtime.
+            after: With a higher id than this one: the next page.
+            limit: At most so many; None for all.
+
+        Raises:
+            InvalidInput: `limit` is below 1, or a state is true only inside the process that owns a runtime.
+        """
+        wanted = Wanted(kind=kind, state=state, held=held, parent=None if parent is None else check_runtime_id(parent))
+        return await read_runtimes(self.store, wanted, after, limit)
+
+
+async def read_runtimes(store: Store, wanted: Wanted, after: str, limit: int | None) -> tuple[RuntimeLine, ...]:
+    """See `Supervisor.list`."""
+    if limit is not None and limit < 1:
+        raise InvalidInput(detail=f"{limit} is below 1", field="limit")
+    if wanted.state in (RuntimeState.ATTACHED, RuntimeState.RUNNING):
+        raise InvalidInput(detail=f"{wanted.state} is never stored; an idle runtime may be it", field="state")
+    found: list[RuntimeLine] = []
+    left = math.inf if limit is None else limit
+    while left:
+        read = partial(list_runtimes, after=after, count=int(min(left, PAGE)), wanted=wanted)
+        if not (page := await store.read(read)):
+            break
+        found += page
+        left, after = left - len(page), page[-1].runtime_id
+    return tuple(found)

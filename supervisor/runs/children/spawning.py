@@ -1,0 +1,114 @@
+"""Children of one run: spawned as entries of its record, and listed (design §20)."""
+
+from __future__ import annotations
+
+from typing import final
+
+import trio
+
+from tenure.errors import ChildExists, KindMismatch, RuntimeDestroyed
+from tenure.persistence.facets.ownership.spawning import DESTROYED, OF_KIND, Refused, Spawn, read_refused
+from tenure.persistence.facets.runs import children as rows
+from tenure.persistence.facets.runs.children import Child, OnEnd, Scope
+from tenure.persistence.facets.runs.entries import RecordedEntry
+from tenure.persistence.model.arguments import check_key, check_value
+from tenure.persistence.model.codec import decode, digest, encode
+from tenure.persistence.model.entries import CARRIED, EntryKind, EntryStatus
+from tenure.persistence.model.values import LogicalRuntimeId, SessionId, check_runtime_id
+from tenure.supervisor.runs.boundaries import Boundaries
+from tenure.supervisor.runs.recording.entering import Entering, Flight
+from tenure.supervisor.runs.recording.record import Asked, has_ended, was_cut_before_it_began
+
+
+@final
+class Spawning:
+    """Spawns for one run."""
+
+    def __init__(self, entering: Entering, boundaries: Boundaries) -> None:
+        """Nothing is spawned yet."""
+        self._entering = entering
+        self._boundaries = boundaries
+
+    async def spawn(
+        self, runtime_id: str | None, kind: str, scope: Scope | str, on_end: OnEnd | str
+    ) -> LogicalRuntimeId:
+        """See `Run.spawn`."""
+        entering = self._entering
+        wanted = None if runtime_id is None else check_runtime_id(check_value(runtime_id, str, "runtime_id"))
+        named = check_key(check_value(kind, str, "kind"), "kind") or ""
+        how = check_value(scope, Scope, "scope"), check_value(on_end, OnEnd, "on_end")
+        arguments = digest(encode([wanted, *how], "arguments"))
+        asked = Asked(kind=EntryKind.SPAWN, name=named, arguments=arguments)
+        branch, found = entering.ask(asked)
+        with entering.in_flight(branch, asked, found) as flight:
+            entry, in_main = found.entry, branch is entering.record.main
+            if entry is not None and has_ended(entry):
+                if in_main and not found.place.startswith(CARRIED) and not was_cut_before_it_began(entry):
+                    self._boundaries.pass_by(entry)
+                if entry.status is EntryStatus.CANCELLED:
+                    await entering.wait_for_scope(asked, found)
+                await trio.lowlevel.checkpoint()
+                return self._given(entry, named)
+            if any(place.startswith(CARRIED) for place in entering.record.unreached):
+                await entering.admit(asked, found)  # a restart: what was spawned before is found again first
+            return await self._begin(flight, wanted, named, *how, in_main=in_main)
+
+    async def children(self) -> tuple[Child, ...]:
+        """See `Run.children`."""
+        entering = self._entering
+        found = await entering.store.read(lambda statements: rows.of_runtime(statements, entering.runtime_id))
+        # What this run will spawn again is not there yet, for it.
+        later = {
+            _child_id(entry)
+            for entry in entering.record.unreached.values()
+            if entry.kind is EntryKind.SPAWN and entry.result is not None
+        }
+        return tuple([each for each in found if each.runtime_id not in later])
+
+    async def _begin(
+        self,
+        flight: Flight,
+        wanted: LogicalRuntimeId | None,
+        kind: str,
+        scope: Scope,
+        on_end: OnEnd,
+        *,
+        in_main: bool,
+    ) -> LogicalRuntimeId:
+        entering, seams = self._entering, self._entering.store.seams
+        child = LogicalRuntimeId(seams.new_id()) if wanted is None else wanted
+        change = Spawn(
+            runtime_id=entering.runtime_id,
+            run_id=entering.run_id,
+            child=child,
+            kind=kind,
+            scope=scope,
+            on_end=on_end,
+            session_id=SessionId(seams.new_id()),
+            entry=flight.record(EntryStatus.SUCCEEDED, result=encode(child, "result")),
+        )
+        landed = await (self._boundaries.land(flight, change) if in_main else flight.write(change))
+        flight.begun = True
+        refused: Refused | None = landed.answer(change)
+        if refused is not None:
+            raise _refusal(refused, kind)
+        return child
+
+    def _given(self, entry: RecordedEntry, kind: str) -> LogicalRuntimeId:
+        if entry.status is EntryStatus.SUCCEEDED:
+            return _child_id(entry)
+        error = _refusal(read_refused(entry.error, entry.place), kind)
+        self._entering.read.append((error, entry.place))
+        raise error
+
+
+def _child_id(entry: RecordedEntry) -> LogicalRuntimeId:
+    return LogicalRuntimeId(decode(entry.result or b"null", "spawn", entry.place))
+
+
+def _refusal(refused: Refused, kind: str) -> ChildExists | RuntimeDestroyed | KindMismatch:
+    if refused.why == DESTROYED:
+        return RuntimeDestroyed(runtime_id=refused.child)
+    if refused.why == OF_KIND:
+        return KindMismatch(runtime_id=refused.child, stored=refused.kind, given=kind)
+    return ChildExists(runtime_id=refused.child)
