@@ -134,7 +134,7 @@ class Run(Work):
         if steerable:
             await self._parts.steering.sleep(seconds)
             return
-        await self._steps.sleep(seconds)
+        await self._parts.steps.sleep(seconds)
 
     # What lands with the next boundary
 
@@ -278,7 +278,7 @@ class Run(Work):
             RunEnded: The run is over.
         """
         self._check_open()
-        encoded = self._steps.encode_result(result)
+        encoded = self._parts.steps.encode_result(result)
         self._entering.branch.ended.append((self._parts.batch.check(answered, "answered"), encoded))
 
     def again(self, payload: object) -> Again:
@@ -381,3 +381,8 @@ class Run(Work):
         self._check_open()
         self._entering.only_main(f"{event} of the runtime")
         self._parts.verbs.ask(event)
+
+
+def parts_of(run: Run) -> RunParts:
+    """What a run hands over to: for fronts of it that stand elsewhere."""
+    return run._parts  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - users see what they may call

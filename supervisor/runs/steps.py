@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, final
 
@@ -41,6 +41,7 @@ from .recording.entering import (
     Entering,
     Flight,
 )
+from .recording.parallel import Sides
 from .recording.record import (
     Asked,
     Differs,
@@ -130,9 +131,11 @@ class Steps:
             self._name = check_step_name(name)
         return name
 
-    def digest_of(self, *arguments: object) -> bytes:
-        """What the arguments of a step are known by. Raises `InvalidInput`."""
-        return digest(self._classes.encode([*arguments], "arguments"))
+    def sides(self, name: str, function: Function, items: Sequence[object], repeat: Repeat, terms: StepTerms) -> Sides:
+        """The steps of a map, each with what its item is known by. Raises `InvalidInput`."""
+        known_by = [digest(self._classes.encode([item], "arguments")).hex() for item in items]
+        steps = [partial(self.step, name, function, (item,), repeat, None, terms) for item in items]
+        return list(zip(known_by, steps, strict=True))
 
     async def sleep(self, seconds_: float) -> None:
         """See `Run.sleep`: the time to wake is on disk before the sleep begins."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from functools import partial
-from typing import Any, Final, TypeVar, Unpack, overload
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar, Unpack, overload
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.entries import Repeat
@@ -14,12 +13,12 @@ from tenure.persistence.model.numbers import (
 )
 from tenure.persistence.model.values import check_step_name
 
-from .recording.parallel import Parallel
+from .recording.parallel import Sides
 from .recording.step_terms import (
+    StepTerms,
     Terms,
     read_terms,
 )
-from .steps import Steps
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -32,12 +31,50 @@ Side = Callable[[], Awaitable[T]]
 """One side of `gather` or `first`."""
 
 
+class DoesSteps(Protocol):
+    """What does the steps of a run; `Steps` says more."""
+
+    async def step(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        arguments: tuple[object, ...],
+        repeat: Repeat,
+        call: str | None,
+        terms: StepTerms,
+    ) -> Any:
+        """See `Work.step`."""
+        ...
+
+    def sides(
+        self, name: str, function: Callable[..., Any], items: Sequence[object], repeat: Repeat, terms: StepTerms
+    ) -> Sides:
+        """The steps of a map. Raises `InvalidInput`."""
+        ...
+
+
+class DoesBranches(Protocol):
+    """What runs the branches of a run; `Parallel` says more."""
+
+    async def map(self, name: str, sides: Sides, repeat: Repeat, limit: int | None) -> list[Any]:
+        """See `Work.map`."""
+        ...
+
+    async def gather(self, functions: Sequence[Callable[[], Awaitable[Any]]]) -> tuple[Any, ...]:
+        """See `Work.gather`."""
+        ...
+
+    async def first(self, functions: Sequence[Callable[[], Awaitable[Any]]]) -> Any:
+        """See `Work.first`."""
+        ...
+
+
 class Work(ABC):
     """What of a run executes functions of its behaviour."""
 
     # Async functions first, and as coroutines and not as awaitables: else mypy takes a result with `Any` in it for either.
 
-    def __init__(self, steps: Steps, parallel: Parallel) -> None:
+    def __init__(self, steps: DoesSteps, parallel: DoesBranches) -> None:
         """Bind to the run."""
         self._steps = steps
         self._parallel = parallel
@@ -166,10 +203,8 @@ class Work(ABC):
         if limit is not None:
             check_count(limit, "limit")
 
-        given = list(items)
-        digests = [self._steps.digest_of(item).hex() for item in given]
-        sides = [partial(self._steps.step, name, function, (item,), how, None, read) for item in given]
-        return await self._parallel.map(check_step_name(name), sides, digests, how, limit)
+        sides = self._steps.sides(check_step_name(name), function, list(items), how, read)
+        return await self._parallel.map(name, sides, how, limit)
 
     @overload
     async def gather(self, f1: Side[T1], /) -> tuple[T1]: ...

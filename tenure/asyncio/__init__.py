@@ -8,7 +8,8 @@
         outcome = await ticket.wait_outcome()
 
 Behaviours stay as they are: what they await is their run. A step that is an asyncio function, because it uses an asyncio
-client, is marked with `on_loop` and runs on the program's own loop.
+client, is marked with `on_loop` and runs on the program's own loop. A behaviour that is an asyncio function itself, because it
+hands its run to an asyncio library, is marked with `behaviour`, and runs there as a whole.
 
 Theory of operation. The supervisor runs in a thread of its own, under `trio.run`. A verb is a call through a portal: it starts
 a trio task there and waits for its outcome in a future here. Nothing but verbs crosses, and nothing on the asyncio loop ever
@@ -26,7 +27,7 @@ Trio's guest mode, which runs both loops in one thread, was tried and is not use
   each: a verb without a commit took 0.1 to 0.6 ms here and 0.1 to 1.0 ms to a guest; an accept, on disk, 1.3 to 2.2 ms here
   and 1.4 to 5.0 ms there.
 
-What guest mode would give, asyncio objects in the hands of behaviours, is what `on_loop` is for.
+What guest mode would give, asyncio objects in the hands of behaviours, is what `on_loop` and `behaviour` are for.
 
 Cancellation keeps the law of `tenure` (a commit that was taken is waited for, its result is delivered, and the cancellation
 comes at the next await). What an error is called does not change, and no exception group is added.
@@ -34,6 +35,7 @@ comes at the next await). What an error is called does not change, and no except
 
 from __future__ import annotations
 
+from .behaviours import behaviour as behaviour
 from .handles import (
     ForeignRuntime as ForeignRuntime,
     Runtime as Runtime,
@@ -42,15 +44,18 @@ from .handles import (
 )
 from .hosting import open_supervisor as open_supervisor
 from .lifespan import lifespan as lifespan
+from .run import Run as Run
 from .steps import on_loop as on_loop
 from .store import Store as Store
 
 __all__ = [
     "ForeignRuntime",
+    "Run",
     "Runtime",
     "Store",
     "Supervisor",
     "Ticket",
+    "behaviour",
     "lifespan",
     "on_loop",
     "open_supervisor",

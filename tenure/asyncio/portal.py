@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import threading
 from collections.abc import Awaitable, Callable
 from copy import copy
+from functools import partial
 from typing import Any, Final, TypeVar, final
 
 import outcome
 import trio
 
-from tenure.errors import Closed, Error
+from tenure.errors import Closed
+from tenure.persistence.model.texts import leaves
 
 T = TypeVar("T")
 
 CLOSED: Final = "supervisor"
 """What `Closed` names where a verb comes too late."""
 
+_LOOK_S: Final = 1.0
+"""How often a call that waits for a moment looks whether the trio run is still there."""
+
 
 @final
 class Portal:
-    """The way into one trio run, good from `open` to `close`. Its calls may come from any thread with an asyncio loop."""
+    """The way into one trio run, good from `open` to `close`. Its calls may come from any thread with an asyncio loop.
 
-    def __init__(self) -> None:
-        """Closed until the trio run opens it."""
+    What is called there has the context variables of the caller.
+    """
+
+    def __init__(self, *, cut: Callable[[], BaseException] | None = None) -> None:
+        """Closed until the trio run opens it.
+
+        Args:
+            cut: What a call raises that was cancelled over there and not here; None: why the portal was closed.
+        """
         self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
-        self._why_closed: Error = Closed(what=CLOSED)
+        self._why_closed: BaseException = Closed(what=CLOSED)
+        self._cut = cut
 
     def open(self, nursery: trio.Nursery) -> None:
         """From the trio thread: calls run in this nursery from now on."""
         self._nursery = nursery
         self._token = trio.lowlevel.current_trio_token()
 
-    def close(self, error: Error) -> None:
+    def close(self, error: BaseException) -> None:
         """From the trio thread: refuse further calls. Those on their way go on, until the nursery is cancelled."""
         self._nursery = None
         self._why_closed = error
@@ -55,16 +70,54 @@ class Portal:
             token.run_sync_soon(call.start)
         except trio.RunFinishedError:
             raise copy(self._why_closed) from None
-        cancelled = await wait_shielded(call.answered, on_cancel=lambda: _in_trio(token, call.scope.cancel))
+        cancelled = await wait_shielded(call.answered, on_cancel=lambda: in_trio(token, call.scope.cancel))
         answer: outcome.Outcome[T] = call.answered.result()
-        if isinstance(answer, outcome.Error) and isinstance(answer.error, trio.Cancelled):
-            # Cases: our asker was cancelled, and nothing happened; the trio run has ended under the call.
+        if isinstance(answer, outcome.Error) and _is_cut(answer.error):
+            # Cases: our asker was cancelled, and nothing happened; the trio run, or the scope, has ended under the call.
             if cancelled:
                 raise asyncio.CancelledError
-            raise copy(self._why_closed)
+            raise copy(self._why_closed) if self._cut is None else self._cut()
         if cancelled:
             cancel_at_next_await()
         return answer.unwrap()
+
+    def call_now(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a sync function in the trio thread and wait for it, from another thread: for what reads or notes something.
+
+        The caller's loop stands still for that moment, which the trio thread spends on no disk.
+
+        Raises:
+            Closed: The trio run has ended, or the portal was closed before it.
+        """
+        answered: list[outcome.Outcome[T]] = []
+        done = threading.Event()
+        context = contextvars.copy_context()
+
+        def answer() -> None:
+            closed = self._nursery is None
+            answered.append(
+                outcome.Error(copy(self._why_closed))
+                if closed
+                else outcome.capture(partial(context.run, function), *arguments)
+            )
+            done.set()
+
+        token = self._token
+        try:
+            if token is None:
+                raise copy(self._why_closed)
+            token.run_sync_soon(answer)
+            while not done.wait(_LOOK_S):
+                token.run_sync_soon(_nothing)  # a trio run that has ended answers nothing any more
+        except trio.RunFinishedError:
+            if not done.is_set():
+                raise copy(self._why_closed) from None
+        return answered[0].unwrap()
+
+    def tell(self, function: Callable[[], object]) -> None:
+        """Have a function called in the trio thread, and wait for nothing. Where the trio run has ended, nothing is called."""
+        if self._token is not None:
+            in_trio(self._token, function)
 
     def spawn(self, task: Callable[[], Awaitable[None]]) -> bool:
         """From the trio thread: start the task of a call; False where the portal is closed."""
@@ -74,7 +127,7 @@ class Portal:
         return True
 
     @property
-    def why_closed(self) -> Error:
+    def why_closed(self) -> BaseException:
         """What a late call gets."""
         return self._why_closed
 
@@ -96,9 +149,10 @@ class _Call:
         self._loop = loop
         self._function = function
         self._arguments = arguments
+        self._context = contextvars.copy_context()
 
     def start(self) -> None:
-        if not self._portal.spawn(self._run):
+        if not self._context.run(self._portal.spawn, self._run):
             self._answer(outcome.Error(self._portal.why_closed))
 
     async def _run(self) -> None:
@@ -144,8 +198,17 @@ def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *a
             raise
 
 
-def _in_trio(token: trio.lowlevel.TrioToken, function: Callable[[], object]) -> None:
+def in_trio(token: trio.lowlevel.TrioToken, function: Callable[[], object]) -> None:
+    """Have a function called in the trio thread, from any thread; a trio run that has ended has nobody left who waits."""
     try:
         token.run_sync_soon(function)
     except trio.RunFinishedError:
         return  # then the answer is on its way
+
+
+def _is_cut(error: BaseException) -> bool:
+    return all(isinstance(each, trio.Cancelled) for each in leaves(error))
+
+
+def _nothing() -> None:
+    return

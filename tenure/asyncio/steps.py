@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, ParamSpec, TypeVar, final
 
@@ -41,16 +43,35 @@ def on_loop(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
 
     @functools.wraps(function)
     async def in_program(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            loop = LOOP.get()
-        except LookupError:
-            message = f"{function!r} is for the behaviours of a tenure.asyncio.open_supervisor"
-            raise RuntimeError(message) from None
-        call = _LoopCall(loop, functools.partial(function, *args, **kwargs))
-        result: T = await call.wait()
+        result: T = await run_on_loop(loop_of(function), functools.partial(function, *args, **kwargs))
         return result
 
+    _ON_LOOP.add(in_program)
     return in_program
+
+
+def is_on_loop(function: object) -> bool:
+    """Whether it was made by `on_loop`, also under `functools.partial`."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function in _ON_LOOP
+
+
+def loop_of(function: object) -> asyncio.AbstractEventLoop:
+    """The loop of the program around the trio run that calls this. Raises `RuntimeError` where there is none."""
+    try:
+        return LOOP.get()
+    except LookupError:
+        message = f"{function!r} is for the behaviours of a tenure.asyncio.open_supervisor"
+        raise RuntimeError(message) from None
+
+
+async def run_on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run an asyncio function in a task of the loop, with the context variables of the caller, and wait for its end."""
+    return await _LoopCall(loop, function).wait()
+
+
+_ON_LOOP: Final = weakref.WeakSet[Callable[..., Any]]()
 
 
 @final
@@ -62,6 +83,7 @@ class _LoopCall:
         self._function = function
         self._waiting = trio.lowlevel.current_task()
         self._token = trio.lowlevel.current_trio_token()
+        self._context = contextvars.copy_context()
         self._task: asyncio.Task[Any] | None = None
         self._raise_cancel: Callable[[], object] | None = None
 
@@ -79,7 +101,7 @@ class _LoopCall:
     # In the loop
 
     def _start(self) -> None:
-        self._task = self._loop.create_task(self._call())
+        self._task = self._loop.create_task(self._call(), context=self._context)
         self._task.add_done_callback(self._done)
 
     async def _call(self) -> Any:

@@ -14,7 +14,7 @@ import trio
 
 import tenure
 import tenure.asyncio
-from tenure.asyncio.hosting import Body
+from tenure.asyncio.body import Body
 from tenure.asyncio.portal import cancel_at_next_await
 from tenure.errors import Closed, KindMismatch, NotADatabase, NotFound, RunEnded, StepFailed, StoreBroken, UnknownKind
 from tenure.persistence.store import ground_of

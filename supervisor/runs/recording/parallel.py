@@ -38,6 +38,9 @@ from .record import (
 
 Side = Callable[[], Awaitable[Any]]
 
+Sides = Sequence[tuple[str, Side]]
+"""The steps of a map: what the arguments of each are known by, and the step."""
+
 
 @final
 class _End:
@@ -99,13 +102,12 @@ class Parallel:
     async def map(
         self,
         name: str,
-        sides: Sequence[Side],
-        digests: Sequence[str],
+        sides: Sides,
         repeat: Repeat,
         limit: int | None,
     ) -> list[Any]:
-        """See `Run.map`; each side is the step of one item, and each digest that of its arguments."""
-        entering = self._entering
+        """See `Run.map`."""
+        entering, digests = self._entering, [known_by for known_by, _ in sides]
         # Which items, in whatever order: an item is found by its digest.
         arguments = digest(encode(sorted(digests), "arguments"))
         asked = Asked(kind=EntryKind.MAP, name=name, repeat=repeat, arguments=arguments)
@@ -127,7 +129,7 @@ class Parallel:
                     entering.record.pass_over(branch_of(found.place, number))
             inner = [branch.inner(branch_of(found.place, number), open_ended=True) for number in numbers]
             ends = [_End() for _ in inner]
-            await self._items(inner, sides, ends, limit)
+            await self._items(inner, [side for _, side in sides], ends, limit)
         return list(self._joined(branch, inner, ends))
 
     # Inside

@@ -1,0 +1,208 @@
+"""From a behaviour on the asyncio loop to its run in the trio thread: through which portal, and within which scope."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar, final
+
+import trio
+
+from tenure.persistence.model.entries import Repeat
+from tenure.persistence.seams.nursery import background
+from tenure.supervisor.runs.recording.parallel import Sides
+from tenure.supervisor.runs.recording.step_terms import StepTerms
+from tenure.supervisor.runs.run import Run as TrioRun, parts_of
+from tenure.supervisor.runs.steps import is_async
+
+from .body import Body
+from .portal import Portal, in_loop, wait_shielded
+from .steps import is_on_loop, on_loop
+
+T = TypeVar("T")
+
+_PORTAL: Final = ContextVar[Portal]("tenure portal of a run")
+"""The way into the innermost scope that the asker stands in."""
+
+
+@contextmanager
+def entered(portal: Portal) -> Generator[None]:
+    """What is asked for inside goes through this portal."""
+    token = _PORTAL.set(portal)
+    try:
+        yield
+    finally:
+        _PORTAL.reset(token)
+
+
+async def ask(function: Callable[[], Awaitable[T]]) -> T:
+    """Have a trio function called in the scope that the caller stands in."""
+    return await _PORTAL.get().call(function)
+
+
+def ask_now(function: Callable[[], T]) -> T:
+    """Have a sync function called there."""
+    return _PORTAL.get().call_now(function)
+
+
+def on_this_loop(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a behaviour hands over, for the trio thread to call: an async function runs on the loop, a sync one as it is."""
+    return on_loop(function) if is_async(function) and not is_on_loop(function) else function
+
+
+@final
+class CrossedSteps:
+    """The steps of a run, asked for from the loop."""
+
+    def __init__(self, run: TrioRun) -> None:
+        """Bind to the run."""
+        self._run = run
+        self._steps = parts_of(run).steps
+
+    async def step(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        arguments: tuple[object, ...],
+        repeat: Repeat,
+        call: str | None,
+        terms: StepTerms,
+    ) -> Any:
+        """See `Run.step`."""
+
+        async def step() -> Any:
+            parts_of(self._run).check_open()
+            return await self._steps.step(name, on_this_loop(function), arguments, repeat, call, terms)
+
+        return await ask(step)
+
+    def sides(
+        self, name: str, function: Callable[..., Any], items: Sequence[object], repeat: Repeat, terms: StepTerms
+    ) -> Sides:
+        """The steps of a map."""
+        return self._steps.sides(name, on_this_loop(function), items, repeat, terms)
+
+
+@final
+class CrossedBranches:
+    """The branches of a run, asked for from the loop."""
+
+    def __init__(self, run: TrioRun) -> None:
+        """Bind to the run."""
+        self._parts = parts_of(run)
+
+    async def map(self, name: str, sides: Sides, repeat: Repeat, limit: int | None) -> list[Any]:
+        """See `Run.map`."""
+
+        async def work() -> list[Any]:
+            self._parts.check_open()
+            return await self._parts.parallel.map(name, sides, repeat, limit)
+
+        return await ask(work)
+
+    async def gather(self, functions: Sequence[Callable[[], Awaitable[Any]]]) -> tuple[Any, ...]:
+        """See `Run.gather`."""
+
+        async def work() -> tuple[Any, ...]:
+            self._parts.check_open()
+            return await self._parts.parallel.gather([on_this_loop(each) for each in functions])
+
+        return await ask(work)
+
+    async def first(self, functions: Sequence[Callable[[], Awaitable[Any]]]) -> Any:
+        """See `Run.first`."""
+
+        async def work() -> Any:
+            self._parts.check_open()
+            return await self._parts.parallel.first([on_this_loop(each) for each in functions])
+
+        return await ask(work)
+
+
+@final
+class Cut:
+    """The scope of `Run.move_on_after`.
+
+    Attributes:
+        cancelled_caught: Whether it has cut off what was inside.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was cut off."""
+        self.cancelled_caught = False
+
+
+@asynccontextmanager
+async def move_on_after(run: TrioRun, seconds: float) -> AsyncGenerator[Cut]:
+    """See `tenure.Run.move_on_after`: the scope stands in the trio thread, and what is asked for inside stands in it."""
+    scope = _Scope(run, seconds)
+    holder = asyncio.ensure_future(ask(scope.hold))
+    either: list[asyncio.Future[Any]] = [scope.ready, holder]
+    opened = asyncio.ensure_future(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
+    if await wait_shielded(opened, on_cancel=holder.cancel):
+        scope.leave()
+        await wait_shielded(holder, on_cancel=holder.cancel)
+        raise asyncio.CancelledError
+    if not scope.ready.done():
+        holder.result()
+    error: BaseException | None = None
+    scope.body.enter()
+    try:
+        with entered(scope.inner):
+            yield scope.cut
+    except BaseException as exc:  # noqa: BLE001 - raised again below, unless it is ours
+        error = exc
+    own = await scope.body.leave(error)
+    scope.leave()
+    cancelled = await wait_shielded(holder, on_cancel=holder.cancel)
+    if isinstance(error, asyncio.CancelledError) and not own:
+        # The scope may have cut off what was awaited before it came to interrupt the body itself.
+        cut_off = not holder.cancelled() and holder.exception() is None and holder.result()
+        own = cut_off and not scope.body.cancelled_by_others
+    if error is not None and not own:
+        raise error
+    if cancelled:
+        raise asyncio.CancelledError
+    scope.cut.cancelled_caught = holder.result()
+
+
+@final
+class _Scope:
+    """A scope in the trio thread, and what of it stands on the loop."""
+
+    def __init__(self, run: TrioRun, seconds: float) -> None:
+        self._run = run
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._portal = _PORTAL.get()
+        self._left = trio.Event()
+        self.ready: asyncio.Future[None] = self._loop.create_future()
+        self.body = Body()
+        self.cut = Cut()
+        self.inner = Portal(cut=asyncio.CancelledError)
+
+    async def hold(self) -> bool:
+        """In the trio thread: hold the scope open until the body has left it; whether it has cut that off."""
+        async with self._run.move_on_after(self._seconds) as scope, background() as calls:
+            self.inner.open(calls.nursery)
+            in_loop(self._loop, self._begin)
+            try:
+                await self._left.wait()
+            except trio.Cancelled:
+                in_loop(self._loop, self.body.interrupt)
+                with trio.CancelScope(shield=True):  # until then the body may ask for more, which is cut off at once
+                    await self._left.wait()
+                raise
+            finally:
+                self.inner.close(asyncio.CancelledError())
+        return scope.cancelled_caught
+
+    def leave(self) -> None:
+        """On the loop: the body has left."""
+        self._portal.tell(self._left.set)
+
+    def _begin(self) -> None:
+        if not self.ready.done():
+            self.ready.set_result(None)
