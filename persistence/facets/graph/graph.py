@@ -14,9 +14,10 @@ from tenure.errors import HeadRevisionConflict, NodeConflict, PayloadTooLarge
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.facets.conversation import branches, sessions
+from tenure.persistence.facets.conversation import branches, rewrites, sessions
 from tenure.persistence.facets.conversation.sessions import SessionRecord
 from tenure.persistence.facets.journal.streams import check_bound
+from tenure.persistence.facets.records import chain, runtimes
 from tenure.persistence.model.conversation.envelope import (
     EMPTY_DIGEST,
     extend_digest,
@@ -27,7 +28,7 @@ from tenure.persistence.model.conversation.graph_encoding import (
     EncodedNode,
     node_seal,
 )
-from tenure.persistence.model.values import SessionId
+from tenure.persistence.model.values import LogicalRuntimeId, SessionId
 
 from . import about, checkpoints, ledger, nodes
 from .nodes import Place
@@ -107,7 +108,9 @@ def _commit(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult:
     commit = change.commit
     record = _find_or_create(tx, commit.session_id, change.fence)
     about.save_config(tx, record.session, commit)
-    _append(tx, record, commit)
+    before = record.digest
+    if not _append(tx, record, commit):
+        _note_other_path(tx, record, before)
     if commit.checkpoint is not None:
         checkpoints.save(tx, record.session, commit.session_id, commit.checkpoint)
     ledger.add(tx, record.session, commit.session_id, commit.usage)
@@ -124,8 +127,16 @@ def _commit(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult:
     return result
 
 
-def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> None:
-    """Insert the nodes, and move the head; what it leaves is remembered as a branch."""
+def _note_other_path(tx: Transaction, record: SessionRecord, before: bytes) -> None:
+    """What moves the head otherwise than by an append is a rewrite of the snapshot, and a link of the runtime's chain."""
+    rewrites.note(tx, record, before, None, always=False)
+    found = nodes.find_session(tx, record.session_id)
+    if found is not None and found[1] is not None:
+        chain.add(tx, runtimes.load(tx, LogicalRuntimeId(found[1])), chain.LinkEvent.REWRITE, record.digest.hex())
+
+
+def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> bool:
+    """Insert the nodes, and move the head; what it leaves is remembered as a branch. Whether it goes on from the old path."""
     made: dict[str, Place] = {}
     for node in commit.nodes:
         made[node.node_id] = _insert(tx, record, node, made)
@@ -137,12 +148,14 @@ def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> No
             branches.end_at(tx, record, place.node)
     for parent in (parents - own - {None, record.head}) | ({leaf.node} - own):
         branches.drop(tx, record, parent)
-    if record.head not in parents and not _leads_to(tx, record, leaf, made, own):
+    goes_on = record.head is None or _leads_to(tx, record, leaf, made, own)
+    if record.head not in parents and not goes_on:
         branches.leave(tx, record, record.head, record.message_count)
     record.head = leaf.node or None
     record.message_count, record.digest = leaf.position, leaf.digest
     record.revision += 1
     sessions.save(tx, record)
+    return goes_on
 
 
 def _insert(tx: Transaction, record: SessionRecord, node: EncodedNode, made: dict[str, Place]) -> Place:

@@ -24,12 +24,15 @@ from tenure import (
     RuntimeCommit,
     Seams,
     SessionCheckpoint,
+    SessionDelta,
     SessionMeta,
     SessionNodeRecord,
     SessionRelation,
     Store,
     TokenLedgerEntry,
     TokenUsage,
+    decode_snapshot,
+    encode_snapshot,
 )
 from tenure.errors import (
     Corrupt,
@@ -58,7 +61,7 @@ from tenure.persistence.model.contracts.queued_work import (
 )
 from tenure.persistence.upkeep.inspect import show_runtime
 from tenure.persistence.upkeep.verify_store import verify_part
-from tests.persistence.contracts.builders import delta, envelope
+from tests.persistence.contracts.builders import delta, envelope, rewrite, snapshot, texts
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owned import Owner
 from tests.persistence.contracts.test_state import Clock
@@ -684,6 +687,35 @@ async def test_the_conversation_of_a_runtime_is_a_graph_and_its_path_the_snapsho
     await store.runtimes.commit_session_snapshot("alice", delta("one", "other", "more"))
     assert [each.payload for each in (await load(store)).graph.nodes] == [b"one", b"other", b"more"]
     assert len(await everything(store)) == 5
+
+
+@pytest.mark.parametrize("how", ["append", "leaf"])
+async def test_a_turn_that_goes_on_elsewhere_than_a_rewrite_led_to_is_itself_one_of_the_snapshot(
+    store: Store, how: str
+) -> None:
+    runtimes, before, after = store.runtimes, snapshot("one", "two"), snapshot("one", "edited")
+    await runtimes.commit_session_snapshot("alice", delta("one", "two"))
+    edited = SessionDelta(session_snapshot=encode_snapshot(after))
+    await runtimes.commit_session_transcript_rewrite_snapshot("alice", edited, rewrite(before, after))
+    read = await load(store)
+    first = read.graph.nodes[0].node_id
+
+    if how == "append":
+        await commit(store, read.head_revision, node("other", first, "other"))
+    else:
+        await commit(store, read.head_revision, leaf_node_id=first)
+
+    wanted = ["one", "other"] if how == "append" else ["one"]
+    loaded = await runtimes.load_session_snapshot("alice")
+    assert texts(loaded) == wanted
+    known = decode_snapshot(loaded or b"").rewrites
+    assert [(each.parent_revision, each.revision) for each in known] == [
+        (before.revision, after.revision),
+        (after.revision, snapshot(*wanted).revision),
+    ]
+    more = SessionDelta(session_snapshot=encode_snapshot(snapshot(*wanted, "more", rewrites=known)))
+    await runtimes.commit_session_snapshot("alice", more)
+    assert await runtimes.replace_session_snapshot_if_current("alice", more.session_snapshot, envelope("new"))
 
 
 async def test_a_branch_stays_where_a_snapshot_leaves_the_path_that_it_stands_on(store: Store) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -17,6 +19,7 @@ from tenure import (
     ActivePath,
     CheckpointPart,
     FullGraph,
+    LogicalRuntimeId,
     RuntimeCommit,
     RuntimeCommitResult,
     SessionCheckpoint,
@@ -27,6 +30,8 @@ from tenure import (
     Store,
     TokenLedgerEntry,
     TokenUsage,
+    TranscriptRewriteCommit,
+    decode_snapshot,
     encode_snapshot,
 )
 from tenure.errors import (
@@ -40,6 +45,7 @@ from tenure.errors import (
     TurnCommitConflict,
 )
 from tenure.persistence.store import ground_of
+from tenure.persistence.upkeep.verify import verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_part
 from tests.kit.shares import examples
 from tests.persistence.contracts.test_model import REFUSED, Host
@@ -236,6 +242,9 @@ class GraphMachine(RuleBasedStateMachine):
             for part in ("sessions", "rows"):
                 problems = self.host.run(verify_part, self.store, part).problems
                 assert not problems, problems
+            with suppress(NotFound):  # where no snapshot was ever written
+                runtime = self.host.run(self.store.read, partial(verify_runtime, runtime_id=LogicalRuntimeId("alice")))
+                assert not runtime.problems, runtime.problems
         finally:
             self.host.close()
             self.folder.cleanup()
@@ -363,8 +372,30 @@ class GraphMachine(RuleBasedStateMachine):
             model.graphs[TALK].has_snapshot = True
             model.graphs[TALK].move(wanted)
 
-        delta = SessionDelta(session_snapshot=encode_snapshot(snapshot(wanted)))
-        self.both(lambda: self.store.runtimes.commit_session_snapshot("alice", delta), model)
+        async def verb() -> None:
+            delta = SessionDelta(session_snapshot=encode_snapshot(snapshot(wanted, await self.rewrites())))
+            await self.store.runtimes.commit_session_snapshot("alice", delta)
+
+        self.both(verb, model)
+
+    async def rewrites(self) -> tuple[TranscriptRewriteCommit, ...]:
+        stored = await self.store.runtimes.load_session_snapshot("alice")
+        return () if stored is None else decode_snapshot(stored).rewrites
+
+    @rule(wanted=st.lists(messages, max_size=3))
+    def edit(self, wanted: list[bytes]) -> None:
+        graph = self.model.graphs[TALK]
+        if not graph.has_snapshot:
+            return
+        before = snapshot([graph.nodes[number].payload for number in graph.path(graph.leaf)])
+
+        async def verb() -> None:
+            known, after = await self.rewrites(), snapshot(wanted)
+            edit = TranscriptRewriteCommit(parent_revision=before.revision, revision=after.revision)
+            delta = SessionDelta(session_snapshot=encode_snapshot(snapshot(wanted, (*known, edit))))
+            await self.store.runtimes.commit_session_transcript_rewrite_snapshot("alice", delta, edit)
+
+        self.both(verb, lambda model: model.graphs[TALK].move(wanted))
 
     @rule(wanted=st.lists(messages, max_size=3))
     def replace(self, wanted: list[bytes]) -> None:
@@ -421,13 +452,16 @@ class GraphMachine(RuleBasedStateMachine):
             assert [node.payload for node in active.graph.nodes] == [
                 graph.nodes[number].payload for number in graph.path(graph.leaf)
             ]
+            if graph.has_snapshot:
+                stored = self.host.run(self.store.runtimes.load_session_snapshot, "alice")
+                assert decode_snapshot(stored).messages == tuple([node.payload for node in active.graph.nodes])
             assert {entry.source: entry.usage.input_tokens for entry in full.token_ledger} == graph.ledger
             parts = None if full.checkpoint is None else full.checkpoint.parts
             assert (None if parts is None else {name: part.body for name, part in parts.items()}) == graph.parts
 
 
-def snapshot(payloads: list[bytes]) -> SessionSnapshot:
-    return SessionSnapshot(session_id=SessionId(TALK), messages=tuple(payloads))
+def snapshot(payloads: list[bytes], rewrites: tuple[TranscriptRewriteCommit, ...] = ()) -> SessionSnapshot:
+    return SessionSnapshot(session_id=SessionId(TALK), messages=tuple(payloads), rewrites=rewrites)
 
 
 GraphMachine.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=25)
