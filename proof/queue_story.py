@@ -7,7 +7,10 @@ from typing import Any
 
 from attrs import evolve
 
+from tenure.persistence.commits.commit import Commit
 from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.facets.queue import rates
+from tenure.persistence.facets.queue.rates import PruneRates, SetRate
 from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.model.contracts.queued_work import (
     DeliveryPolicy,
@@ -28,7 +31,9 @@ KEPT = "kept"
 
 DESK = "desk"
 BENCH = "bench"
-RATE = "of the story"
+RATE = SetRate(name="of the story", starts=100, per_ms=60_000)
+PASSING = "passing"
+"""A rate that is pruned."""
 TTL_MS = 60_000
 IDLE = QueuedWorkClaimBoundary.IDLE
 
@@ -83,7 +88,8 @@ def _next(session_id: str = BENCH) -> ServeNext:
 async def tell_serving(store: Store, retried: Retried) -> None:
     """Work for workers, under a rate: done, given back, failed and tried again, and dead."""
     serving = Serving(ground_of(store))
-    await retried(serving.set_rate, RATE, 100, TTL_MS)
+    await retried(serving.set_rate, RATE)
+    await retried(serving.set_rate, evolve(RATE, name=PASSING))
     for key in ("done", "failing", f"{KEPT} dead"):
         await retried(store.queue.enqueue_queued_work, _work(key))
     served = await retried(serving.claim, _next())
@@ -100,6 +106,9 @@ async def tell_serving(store: Store, retried: Retried) -> None:
     await retried(serving.fail, served.claim, "never", None)
     await retried(store.queue.enqueue_queued_work, _work(f"{KEPT} in work", f"{BENCH} 2"))
     await retried(serving.claim, _next(f"{BENCH} 2"))
+    passing = await store.read(lambda statements: rates.find(statements, PASSING))
+    if passing is not None:
+        await retried(store.commit, Commit(changes=(PruneRates(rates=(passing.rate,), before=0.0),)))
 
 
 async def everyday_queue(store: Store, retried: Retried, day: int, size: int) -> None:

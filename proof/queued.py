@@ -17,7 +17,7 @@ from .facet import (
     Promised,
     Rows,
 )
-from .queue_story import KEPT
+from .queue_story import KEPT, PASSING
 
 
 def queued(_change: queue.EnqueueBatch, answer: QueuedWorkBatch) -> Promised:
@@ -58,7 +58,7 @@ def served(change: serving.ServeNext, answer: serving.Served) -> Promised:
     if answer.claim is None:
         return []
     promised: list[tuple[str, Any]] = [("fence", (answer.claim.batches[0].enqueue_seq, answer.claim.fencing_token))]
-    return promised if change.rate is None else [*promised, ("start", change.rate)]
+    return promised if change.rate is None else [*promised, ("start", change.rate.name)]
 
 
 def failed(change: serving.FailClaim, _answer: None) -> Promised:
@@ -74,8 +74,19 @@ def retried(_change: serving.RetryBatch, _answer: QueuedWorkBatch | None) -> Pro
 
 
 def rate_set(change: rates.SetRate, _answer: None) -> Promised:
-    """It holds from now on."""
-    return [("rate", (change.name, change.starts, change.per_ms))]
+    """It holds from now on, where the story does not prune it."""
+    return [] if change.name == PASSING else [("rate", (change.name, change.starts, change.per_ms))]
+
+
+def rates_pruned(_change: rates.PruneRates, answer: int) -> Promised:
+    """It is forgotten."""
+    return [("rate pruned", PASSING)] if answer else []
+
+
+def check_rates(rows: Rows) -> None:
+    """What was pruned does not come back."""
+    for name in rows.history.acknowledged("rate pruned"):
+        assert rates.find(rows.statements, name) is None, f"the rate {name} is back"
 
 
 def check_serving(rows: Rows) -> None:
@@ -145,9 +156,14 @@ PROOFS: Final = (
             serving.ServeNext: served,
             serving.FailClaim: failed,
             serving.RetryBatch: retried,
-            rates.SetRate: rate_set,
         },
         check=check_serving,
         quiet=(serving.ServeNext, serving.RetryBatch),
+    ),
+    FacetProof(
+        name="rates",
+        promises={rates.SetRate: rate_set, rates.PruneRates: rates_pruned},
+        check=check_rates,
+        quiet=(rates.PruneRates,),
     ),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, final
 
 from attrs import frozen
 
-from tenure.errors import ReadFailed
+from tenure.errors import Corrupt, ReadFailed
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.values import LogicalRuntimeId
 
@@ -114,6 +115,16 @@ class Pruning:
 def counted(name: str) -> Callable[[tuple[int, ...], int], PrunedPage]:
     """A page that is done with; its answer is how many rows went."""
     return lambda keys, answer: PrunedPage(counts={name: answer}, judged=len(keys))
+
+
+@contextmanager
+def spared() -> Generator[None]:
+    """Let a damaged row be: what is over of the others goes all the same. A damaged file is another matter, and raises."""
+    try:
+        yield
+    except Corrupt as exc:
+        if exc.record == "database":
+            raise
 
 
 def failing(record: str, key: object, read: Callable[[], Any]) -> Iterator[Problem]:

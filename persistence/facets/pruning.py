@@ -11,15 +11,12 @@ leaves its row behind, without its payload, so that the key stays known. What is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from typing import Final, final
 
 from attrs import define, frozen
 
-from tenure.errors import Corrupt
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import (
     Facet,
@@ -31,7 +28,7 @@ from tenure.persistence.commits.rows import (
     check_row,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.commits.upkept import Ages, PrunedPage, Pruning
+from tenure.persistence.commits.upkept import Ages, PrunedPage, Pruning, spared
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.values import LogicalRuntimeId
 
@@ -99,6 +96,7 @@ class Pruned:
         state_values: Values of working memory that had expired.
         turns: Stamps of turns.
         parts: Bytes of checkpoint parts that no session refers to.
+        rates: Rates of `serve_queue` under which nothing has begun lately.
     """
 
     receipts: int = 0
@@ -115,6 +113,7 @@ class Pruned:
     state_values: int = 0
     turns: int = 0
     parts: int = 0
+    rates: int = 0
 
 
 @final
@@ -152,7 +151,7 @@ def _prune(tx: Transaction, change: Prune) -> PrunedPage:
             judged = _prune_runs(tx, change, pruned)
         case PruneSort.INPUTS:
             for key in change.keys:
-                with _spared():
+                with spared():
                     _prune_input(tx, change, key, pruned)
         case PruneSort.NODES:
             node_floor.keep(tx, change.keys)
@@ -160,16 +159,6 @@ def _prune(tx: Transaction, change: Prune) -> PrunedPage:
             for key in reversed(change.keys):
                 pruned["nodes"] += tx.run("pruning.delete_node", node=key, before=change.before)
     return PrunedPage(counts=dict(pruned), judged=judged)
-
-
-@contextmanager
-def _spared() -> Generator[None]:
-    """Let a damaged row be. A damaged file is another matter, and ends the commit."""
-    try:
-        yield
-    except Corrupt as exc:
-        if exc.record == "database":
-            raise
 
 
 @final
@@ -184,7 +173,7 @@ class _Head:
 def _prune_receipts(tx: Transaction, change: Prune, pruned: Counter[str]) -> None:
     heads: dict[int, _Head] = {}
     for key in change.keys:
-        with _spared():  # what follows it in its chain does not go on from the head that we know
+        with spared():  # what follows it in its chain does not go on from the head that we know
             _prune_receipt(tx, change, key, heads, pruned)
     for runtime, head in heads.items():
         if head.position:
@@ -236,7 +225,7 @@ def _is_over(tx: Transaction, change: Prune, run: int) -> bool:
 
 def _prune_runs(tx: Transaction, change: Prune, pruned: Counter[str]) -> int:
     for judged, run in enumerate(change.keys, start=1):
-        with _spared():
+        with spared():
             _prune_run(tx, change, run, pruned)
         if pruned.total() >= ROWS_AT_ONCE:
             return judged

@@ -47,10 +47,10 @@ class QueueService:
         await together(lambda: self._run(task_status))
 
     async def _store_rate(self) -> None:
-        rate = self._terms.rate
+        rate = self._terms.stored_rate
         while rate is not None:
             try:
-                await self._serving.set_rate(self._terms.rate_name, rate[0], self._terms.rate_ms)
+                await self._serving.set_rate(rate)
             except NOT_NOW:
                 await trio.sleep(REST_S)
             else:
@@ -105,7 +105,7 @@ class QueueService:
             count=self._terms.max_batches,
             per_session=self._terms.per_session,
             max_crashes=self._terms.restart.max_crashes,
-            rate=self._terms.rate_name if self._terms.rate else None,
+            rate=self._terms.stored_rate,
         )
         served: Served | None = None
         try:

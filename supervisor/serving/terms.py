@@ -8,7 +8,7 @@ from typing import Any, Final, final
 from attrs import frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.facets.queue.rates import STARTS
+from tenure.persistence.facets.queue.rates import STARTS, SetRate
 from tenure.persistence.model.arguments import check_value
 from tenure.persistence.model.contracts.queued_work import (
     CLAIMED_AT_ONCE,
@@ -79,6 +79,13 @@ class ServingTerms:
     def rate_ms(self) -> int:
         """The time of the rate, milliseconds."""
         return 0 if self.rate is None else max(int(self.rate[1] * 1000), 1)
+
+    @property
+    def stored_rate(self) -> SetRate | None:
+        """The rate as it is stored, or None."""
+        if self.rate is None:
+            return None
+        return SetRate(name=self.rate_name, starts=self.rate[0], per_ms=self.rate_ms)
 
 
 def checked_terms(

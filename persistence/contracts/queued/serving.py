@@ -80,9 +80,9 @@ class Serving:
         await self._write(AbandonClaim(completion=claim.completion()))
         self.bell.ring()
 
-    async def set_rate(self, name: str, starts: int, per_ms: int) -> None:
+    async def set_rate(self, rate: SetRate) -> None:
         """Store a rate for all hosts."""
-        await self._write(SetRate(name=name, starts=starts, per_ms=per_ms))
+        await self._write(rate)
 
     async def is_queued(self, claim: QueuedWorkClaim) -> bool:
         """Whether a batch of a claim is still queued, under whatever claim."""

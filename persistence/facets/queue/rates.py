@@ -13,8 +13,10 @@ from attrs import frozen
 
 from tenure.errors import Corrupt
 from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.commits.upkept import Ages, Pruning, counted, spared
 from tenure.persistence.engines.engine import Row, SqlValue, Statements
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
 
@@ -69,6 +71,17 @@ def find(statements: Statements, name: str) -> StoredRate | None:
     """A rate, or None. Raises `Corrupt`."""
     row = statements.one("rates.by_name", name=name)
     return None if row is None else _decode(row)
+
+
+def find_or_set(tx: Transaction, wanted: SetRate) -> StoredRate:
+    """The rate of a name; as it is wanted where none is stored, which is where it was pruned. Raises `Corrupt`."""
+    found = find(tx, wanted.name)
+    if found is None:
+        set_rate(tx, wanted)
+        found = find(tx, wanted.name)
+    if found is None:
+        raise Corrupt(record=RECORD, key=wanted.name, detail="it was stored, and is not there")
+    return found
 
 
 def load(statements: Statements, rate: int) -> StoredRate | None:
@@ -138,3 +151,51 @@ def _start(rate: int, place: int, at_ms: int) -> dict[str, SqlValue]:
         "digest": seal(rate, place, at_ms),
         "scheme": SHA_256,
     }
+
+
+# Pruning: a rate under which nothing has begun for so long, and of whose starts none counts any more
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class PruneRates(Change):
+    """Delete those of some rates under which nothing has begun after a time, unix seconds. Answer: how many.
+
+    A service that still goes by one stores it again with its next claim: see `ServeNext`.
+    """
+
+    ingress = True  # judged again in the commit
+
+    rates: tuple[int, ...]
+    before: float
+
+
+def _idle(statements: Statements, after: int, count: int, ages: Ages) -> tuple[int, ...]:
+    bounds = {"before": int(ages.before * 1000), "now_ms": int(ages.now * 1000)}
+    return tuple([row[0] for row in statements.all("rates.idle", after=after, count=count, **bounds)])
+
+
+def _prune(tx: Transaction, change: PruneRates) -> int:
+    bounds = {"before": int(change.before * 1000), "now_ms": int(tx.now * 1000)}
+    gone = 0
+    for rate in change.rates:
+        with spared():
+            check_starts(tx, rate)
+            if tx.one("rates.is_idle", rate=rate, **bounds) is not None:
+                tx.write("rates.delete_starts", rate=rate)
+                gone += tx.run("rates.delete", rate=rate)
+    return gone
+
+
+FACET: Final = Facet(
+    name="rates",
+    handlers={SetRate: Handler(apply=set_rate), PruneRates: Handler(apply=_prune)},
+    prune=(
+        Pruning(
+            counts=("rates",),
+            look=_idle,
+            change=lambda keys, ages: PruneRates(rates=keys, before=ages.before),
+            page=counted("rates"),
+        ),
+    ),
+)

@@ -41,3 +41,21 @@ UPDATE queue_starts SET started_at = :started_at, digest = :digest, scheme = :sc
 
 -- name: rates.forget
 DELETE FROM queue_starts WHERE rate = :rate AND place <= :place AND started_at <= :before;
+
+-- name: rates.idle
+-- Rates under which nothing has begun after a time, and of whose starts none counts any more.
+SELECT r.rate FROM queue_rates r
+WHERE r.rate > :after AND NOT EXISTS (
+    SELECT 1 FROM queue_starts s WHERE s.rate = r.rate AND (s.started_at > :before OR s.started_at + r.per_ms > :now_ms))
+ORDER BY r.rate LIMIT :count;
+
+-- name: rates.is_idle
+SELECT r.rate FROM queue_rates r
+WHERE r.rate = :rate AND NOT EXISTS (
+    SELECT 1 FROM queue_starts s WHERE s.rate = r.rate AND (s.started_at > :before OR s.started_at + r.per_ms > :now_ms));
+
+-- name: rates.delete_starts
+DELETE FROM queue_starts WHERE rate = :rate;
+
+-- name: rates.delete
+DELETE FROM queue_rates WHERE rate = :rate;

@@ -9,7 +9,7 @@ from attrs import evolve
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.upkept import Walk, once
 
-from . import queue, serving
+from . import queue, rates, serving
 from .verify import verify_batches, verify_claims, verify_failures, verify_queue_rows
 
 FACETS: Final[tuple[Facet, ...]] = (
@@ -24,5 +24,6 @@ FACETS: Final[tuple[Facet, ...]] = (
         ),
     ),
     serving.FACET,
+    rates.FACET,
 )
 """As the catalogue takes them."""

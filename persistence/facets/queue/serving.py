@@ -40,7 +40,7 @@ class ServeNext(Change):
         count: Most batches.
         per_session: How many claims of the session are worked on at once, over all hosts.
         max_crashes: Crashes after which a batch is dead.
-        rate: Name of the rate that it counts under, or None.
+        rate: The rate that it counts under, or None. What is stored under its name holds; it is stored where nothing is.
         lapsed: Claims whose renewals stood still for as long as they hold.
     """
 
@@ -52,7 +52,7 @@ class ServeNext(Change):
     count: int
     per_session: int
     max_crashes: int
-    rate: str | None = None
+    rate: rates.SetRate | None = None
     lapsed: frozenset[Mark] = frozenset()
 
 
@@ -125,7 +125,7 @@ def _serve(tx: Transaction, change: ServeNext) -> Served:
     chosen = _choose(tx, change, failed)
     if not chosen:
         return Served(seen=holding)
-    rate = None if change.rate is None else rates.find(tx, change.rate)
+    rate = None if change.rate is None else rates.find_or_set(tx, change.rate)
     if rate is not None:
         rate_until = rates.wait_until(tx, rate)
         if rate_until is not None:
@@ -198,6 +198,5 @@ FACET: Final = Facet(
         ServeNext: Handler(apply=_serve),
         FailClaim: Handler(apply=_fail, check=check_held),
         RetryBatch: Handler(apply=_retry),
-        rates.SetRate: Handler(apply=rates.set_rate),
     },
 )

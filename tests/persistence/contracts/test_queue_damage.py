@@ -19,6 +19,7 @@ from tenure import (
 )
 from tenure.errors import Error, Internal, ReadFailed, StoreBroken
 from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.facets.queue.rates import SetRate
 from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
@@ -71,7 +72,7 @@ async def fill_queue(store: Store) -> None:
         assert held is not None
     for name in ("a", "b"):
         serving = Serving(ground_of(store))
-        await serving.set_rate(name, 1, 2**50)
+        await serving.set_rate(_rate(name))
         for key in ("failing", "ready"):
             await store.queue.enqueue_queued_work(_draft(f"{name} bench", key))
         served = await serving.claim(_next(name))
@@ -81,8 +82,12 @@ async def fill_queue(store: Store) -> None:
 
 def _next(name: str) -> ServeNext:
     return ServeNext(
-        session_id=f"{name} bench", owner_id="w", ttl_ms=2**40, count=1, per_session=2, max_crashes=5, rate=name
+        session_id=f"{name} bench", owner_id="w", ttl_ms=2**40, count=1, per_session=2, max_crashes=5, rate=_rate(name)
     )
+
+
+def _rate(name: str) -> SetRate:
+    return SetRate(name=name, starts=1, per_ms=2**50)
 
 
 async def answers(store: Store, name: str) -> dict[str, Any]:

@@ -290,6 +290,24 @@ async def test_the_rate_that_was_set_last_holds(database: Path, autojump_clock: 
         assert noting.at[-1] - noting.at[0] < 20.0
 
 
+async def test_a_rate_under_which_nothing_has_begun_for_long_goes_with_prune_and_is_stored_again_with_the_next_claim(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    noting = Noting()
+    async with host(database, {}) as supervisor:
+        await queue(supervisor, "one")
+        async with serving(supervisor, noting, rate=(1, 30.0)):
+            await served(supervisor)
+            assert (await supervisor.store.prune(0)).rates == 0, "its start still counts"
+            await trio.sleep(30.0)
+            assert (await supervisor.store.prune(60.0)).rates == 0
+            assert (await supervisor.store.prune(10.0)).rates == 1
+            await queue(supervisor, "two", "three")
+            await served(supervisor)
+
+        assert 29.0 <= noting.at[2] - noting.at[1] <= 40.0
+
+
 # A turn of its own
 
 
