@@ -37,6 +37,7 @@ from tenure.persistence.facets.runs.children import OnEnd, Scope
 from tenure.persistence.model.values import (
     AbandonReason,
     DurabilityClass,
+    InputId,
     Lane,
     RunApplyBoundary,
     RuntimeState,
@@ -217,7 +218,8 @@ class Story(Words):
             entry = self._waiting("ask", run_id, place, "tell")
             await self._write(asks.EndAsk(runtime_id=id_of("ask"), run_id=run_id, entry=entry, late=late))
         await self._write(asks.GiveUpAsks(runtime_id=id_of("ask"), run_id=run_id, branches=("main/3.2",)))
-        await self._finish("ask", run_id)
+        await self._finish("ask", run_id, in_doubt=True)
+        await self._write(dead_letters.DropDeadLetter(runtime_id=id_of("ask"), input_id=InputId(run_id)))
 
     async def families(self) -> None:
         """Children of every kind, one of them owned, that end with a run and with their parent; one is brought back."""
@@ -249,7 +251,8 @@ class Story(Words):
         run_id = await self._begin("bob")
         tried = self._keep("bob", run_id, day=b'"of a run that is restarted"', tried=b"1")
         said = say_and_pop("bob", run_id)
-        await self._write(*said, tried, self._receipt("bob", run_id, RunApplyBoundary.RUN_CHECKPOINT))
+        sent = self._send("bob", run_id, 1, "a runtime that is not there")
+        await self._write(*said, tried, sent, self._receipt("bob", run_id, RunApplyBoundary.RUN_CHECKPOINT))
         await self._fail("bob", run_id, retry_at=1.0)
         await self._write(restarting.AmendRun(runtime_id=id_of("bob"), restart=True))
         run_id = await self._begin("bob")

@@ -102,6 +102,10 @@ def retried(change: dead_letters.RetryDeadLetter, answer: dead_letters.Retried) 
 def check_dropped(rows: Rows) -> None:
     """What was dropped did not come back."""
     for runtime_id, input_id in rows.history.acknowledged("dropped"):
+        doubt = rows.of("SELECT in_doubt FROM runs WHERE run_id = ?", input_id)
+        if doubt:
+            assert doubt == [(0,)], f"the doubt of run {input_id} came back"
+            continue
         sent = rows.of("SELECT refused, payload FROM sends WHERE input_id = ?", input_id)
         if sent:
             assert sent[0][1] is None, f"the payload of the refused send {input_id} came back"

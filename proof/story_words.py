@@ -163,12 +163,12 @@ class Words:
         )
         return abandoned[0] if abandoned else InputId("")
 
-    async def _finish(self, name: str, run_id: RunId, *goes_on: Change) -> None:
+    async def _finish(self, name: str, run_id: RunId, *goes_on: Change, in_doubt: bool = False) -> None:
         await self._write(
             own_state.SettleOwnState(runtime_id=id_of(name), run_id=run_id),
             self._receipt(name, run_id, RunApplyBoundary.RUN_START),
             results.StoreResult(runtime_id=id_of(name), run_id=run_id, result=f'"of {run_id}"'.encode()),
-            runs.FinishRun(runtime_id=id_of(name), run_id=run_id),
+            runs.FinishRun(runtime_id=id_of(name), run_id=run_id, in_doubt=in_doubt),
             *goes_on,
         )
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.kit.processor import ProcessorTime
-from tests.kit.shares import TURN, TURN_NAME, WHOLE
+from tests.kit.shares import TURN, TURN_NAME, WHOLE, whose_turn
 
 # A commit waits for the disk, and another process may hold the machine: no example has a deadline.
 # What failed is printed as a line that repeats it.
@@ -41,6 +41,17 @@ def pytest_configure(config: pytest.Config) -> None:
         # Many tests start processes, and each would compile every module again: most of what it costs. The checkout is spared.
         folder = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="tenure-compiled-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests whose turn it is not, unless every case is asked for, or a test by its name."""
+    if WHOLE or any("::" in each for each in config.args):
+        return
+    marks = [item.get_closest_marker("turns") for item in items]
+    taken = whose_turn(None if mark is None else mark.args[0] for mark in marks)
+    config.hook.pytest_deselected(items=[item for item, is_taken in zip(items, taken, strict=True) if not is_taken])
+    items[:] = [item for item, is_taken in zip(items, taken, strict=True) if is_taken]
 
 
 def pytest_report_header() -> str:

@@ -39,7 +39,8 @@ WHERE u.run = :run AND (t.run IS NULL OR t.run <> u.run) AND u.reopened_at IS NU
   AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.run = u.run
                   AND (i.finished_at IS NULL OR i.finished_at >= :before
                        OR (i.phase = 'abandoned' AND i.pruned_at IS NULL AND :dead_letters = 0)))
-  AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.run = u.run AND s.payload IS NOT NULL AND :dead_letters = 0);
+  AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.run = u.run AND s.payload IS NOT NULL AND :dead_letters = 0)
+  AND (u.in_doubt = 0 OR :dead_letters = 1);
 
 -- name: pruning.has_receipts
 SELECT 1 FROM receipts WHERE run = :run LIMIT 1;

@@ -29,7 +29,7 @@ CALL_LIMIT: Final = 200
 
 @final
 class EntryKind(StrEnum):
-    """What a run can ask for that stands in its record."""
+    """What a run can ask for that stands in its record; a send stands there alone where a restart has taken it over."""
 
     STEP = "step"
     SLEEP = "sleep"
@@ -44,6 +44,7 @@ class EntryKind(StrEnum):
     FORK = "fork"
     ATTACH = "attach"
     ASK = "ask"
+    SEND = "send"
     SPAWN = "spawn"
 
 

@@ -35,7 +35,7 @@ LONGEST_CHAIN: Final = 20
 """Waits for one another that are followed."""
 
 LETTERS: Final = 1_000
-"""How far dead letters are counted, in each of two places."""
+"""How far dead letters are counted, in each of three places."""
 
 _WHY: Final[Types] = (
     str,

@@ -99,7 +99,8 @@ SELECT version FROM entries WHERE run = :run GROUP BY version ORDER BY max(entry
 SELECT (SELECT count(*) FROM (SELECT 1 FROM inputs i JOIN payloads p ON p.input = i.input
                               WHERE i.runtime = :runtime AND i.phase = 'abandoned' LIMIT :count) AS letters)
      + (SELECT count(*) FROM (SELECT 1 FROM sends s JOIN runs u ON u.run = s.run
-                              WHERE u.runtime = :runtime AND s.payload IS NOT NULL LIMIT :count) AS refused);
+                              WHERE u.runtime = :runtime AND s.payload IS NOT NULL LIMIT :count) AS refused)
+     + (SELECT count(*) FROM (SELECT 1 FROM runs WHERE runtime = :runtime AND in_doubt = 1 LIMIT :count) AS doubts);
 
 -- name: verification.open_requests
 SELECT verb, created_at FROM requests WHERE runtime = :runtime AND done_at IS NULL ORDER BY request;

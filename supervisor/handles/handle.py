@@ -117,12 +117,12 @@ class Handle(ABC):
             NotAccepting: The runtime, or the target of the send, is retired or stopped. Nothing is written.
             RuntimeDestroyed: The runtime, or the target of the send, never comes back.
             PayloadTooLarge: The send is over the limit still.
-            InvalidTransition: It is not abandoned.
+            InvalidTransition: It is not abandoned; or it is a run in doubt, which ended.
         """
         return (await self._perform(Retry(input_id=InputId(input_id), fresh=fresh, version=version))).input_ids
 
     async def drop(self, input_id: str) -> None:
-        """Let a dead letter go: its payload is gone, its key stays known; durable when this returns.
+        """Let a dead letter go: its payload is gone, its key stays known; durable when this returns. A run in doubt goes too.
 
         Raises:
             NotFound: No such dead letter.
@@ -147,11 +147,12 @@ class Handle(ABC):
 
         Args:
             restart_run: Begin a new run over the batch of the current one. Steps that are ``keyed`` or ``never`` go along,
-                whatever became of them, and are not done twice; the rest is repeated. The conversation goes back to where
-                the run found it.
+                whatever became of them, and are not done twice; so does what was sent or asked. The rest is repeated. The
+                conversation goes back to where the run found it.
             take_recorded: Go on with what is recorded, whatever its arguments are now.
             renamed: Entries by name or place, each with its new name: ``{"charge": "charge_card"}``.
-            forget: Entries by name or place that are taken out of the record. Those after them in their branch move up.
+            forget: Entries by name or place that are taken out of the record. Those after them in their branch move up. What
+                was sent goes by its target, or as ``send/3``; it is sent again where a restart asks for it.
             repeat_never: Forget also what must not be done twice. It will be.
             version: Which version of the behaviour goes on with the run; it may be an older one. A host that has it takes the
                 runtime over.

@@ -25,10 +25,8 @@ from tenure.persistence.writing.group import Outcome as Settled
 from tenure.supervisor.accepting.tickets import Outcome
 
 from .boundaries import Boundaries
-from .recording.entering import (
-    Entering,
-    Flight,
-)
+from .recording.entering import Entering
+from .recording.flight import Flight
 from .recording.record import (
     Asked,
     has_ended,
@@ -76,6 +74,10 @@ class Asking:
         with entering.in_flight(branch, asked, found) as flight:
             entry, in_main = found.entry, branch is entering.record.main
             if entry is None:
+                if entering.record.messages_left():
+                    flight.waits = True
+                    await entering.admit_messages(found.place, lambda: str(asked))
+                    flight.waits = False
                 until = None if timeout_s is None else self._clock() + timeout_s
                 return await self._begin(flight, target, payload, terms, until, in_main=in_main)
             if in_main and not found.place.startswith(CARRIED) and not was_cut_before_it_began(entry):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.upkeep.explain import human
 
-from .recording.entering import (
-    Entering,
-    Flight,
-)
+from .recording.entering import Entering
+from .recording.flight import Flight
 from .recording.record import list_entries
 
 
@@ -17,7 +15,7 @@ def at_work(entering: Entering, now: float) -> str | None:
 
     Side by side there may be several: one that waits goes before those that execute, and the oldest before the others.
     """
-    in_flight = [each for each in entering.flights.values() if each.asked.kind is EntryKind.STEP]
+    in_flight = [each for each in entering.flights.values() if each.waits or each.asked.kind is EntryKind.STEP]
     steps = [each for each in in_flight if not each.rests]
     if not steps:
         return None
@@ -33,4 +31,5 @@ def at_work(entering: Entering, now: float) -> str | None:
 
 def _named(entering: Entering, flight: Flight) -> str:
     version = f", version {entering.version}" if entering.version else ""
-    return f"step {flight.asked.name} at {flight.place}, attempt {flight.attempt}{version}"
+    kind, name = flight.asked.kind, flight.asked.name
+    return f"{kind if kind == name else f'{kind} {name}'} at {flight.place}, attempt {flight.attempt}{version}"

@@ -39,14 +39,13 @@ from .inputs.batch import Batch
 from .keeping.journal import Journal
 from .keeping.session import RunSession
 from .keeping.state import RunState
-from .recording.entering import (
-    Entering,
-    Flight,
-)
+from .recording.branch import Message
+from .recording.entering import Entering
+from .recording.flight import Flight
 from .recording.record import (
     Asked,
     Differs,
-    Message,
+    asked_by,
 )
 
 NOTHING: Final = digest(b"[]")
@@ -124,6 +123,8 @@ class Boundaries:
         try:
             entering.record.end(self._main)
         except Differs as exc:
+            self._main.sent[self._sent :] = entering.record.unsent(self._main.sent[self._sent :])
+            exc.given = "; ".join([each for each in (self._new(), exc.given) if each])
             raise entering.mismatch(exc) from exc
 
     async def finish(self, last: Callable[[], list[Change]], on_settled: Callable[[Outcome], None]) -> None:
@@ -133,6 +134,7 @@ class Boundaries:
 
     def _replay(self, entry: RecordedEntry) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
         recorded, session, main = self._journal.boundaries[self._boundaries], self._session, self._main
+        main.sent[self._sent :] = self._entering.record.unsent(main.sent[self._sent :])
         if self._entering.record.compares(entry):
             appended = tuple(session.appended[session.landed :])
             sent = tuple((each.target, digest(each.payload), each.terms) for each in main.sent[self._sent :])
@@ -168,6 +170,8 @@ class Boundaries:
         on_settled: Callable[[Outcome], None],
     ) -> CommitResult:
         entering = self._entering
+        if len(self._main.sent) > self._sent:
+            await self._settle_sent(flight)
         receipt = MintReceipt(
             runtime_id=entering.runtime_id,
             run_id=entering.run_id,
@@ -194,6 +198,20 @@ class Boundaries:
         del self._main.attached[:attached]
         standing.landed()
         return result
+
+    async def _settle_sent(self, flight: Flight | None) -> None:
+        """Leave out what a restart took over; what is new waits until all of that is reached."""
+        sent, seen = self._main.sent, self._sent
+        while seen < len(sent):  # more may be sent meanwhile, by another task of the behaviour
+            sent[seen:] = self._entering.record.unsent(sent[seen:])
+            seen = len(sent)
+            if seen > self._sent and flight is not None and self._entering.record.messages_left():
+                flight.waits = True
+                await self._entering.admit_messages(flight.place, self._new)
+                flight.waits = False
+
+    def _new(self) -> str:
+        return "; ".join([str(asked_by(each)) for each in self._main.sent[self._sent :]])
 
     def _late(self) -> list[Change]:
         entering = self._entering
@@ -227,7 +245,7 @@ class Boundaries:
             Send(
                 runtime_id=runtime_id,
                 run_id=run_id,
-                index=index,
+                index=index + self._journal.sends_forgotten,
                 target=each.target,
                 input_id=InputId(self._entering.store.seams.new_id()),
                 payload=each.payload,

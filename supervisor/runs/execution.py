@@ -71,10 +71,7 @@ from .recording.attention import (
     NeedsAttention,
     Unstorable,
 )
-from .recording.entering import (
-    Entering,
-    is_cut,
-)
+from .recording.entering import Entering
 from .recording.record import Record
 from .recording.restart import (
     Decision,
@@ -84,6 +81,7 @@ from .recording.restart import (
     wait_left,
 )
 from .recording.results import Results
+from .recording.step_terms import is_cut
 from .run import Run
 from .steps import Steps
 

@@ -23,12 +23,12 @@ from .boundaries import Boundaries
 from .children.spawning import Spawning
 from .inputs.batch import Batch
 from .keeping.journal import Journal
+from .keeping.own_verbs import OwnVerbs
 from .keeping.session import RunSession
 from .keeping.state import RunState
 from .recording.attention import Unstorable
 from .recording.chance import Chance
 from .recording.entering import Entering
-from .recording.own_verbs import OwnVerbs
 from .recording.parallel import Parallel
 from .steering import Steering
 from .steps import Steps
@@ -120,7 +120,12 @@ class RunParts:
 
     def _last(self) -> list[Change]:
         # Called in the turn of the final commit: no verb from outside lands in between.
-        finish = FinishRun(runtime_id=self.entering.runtime_id, run_id=self.begun.run_id, unseen=self.unseen)
+        finish = FinishRun(
+            runtime_id=self.entering.runtime_id,
+            run_id=self.begun.run_id,
+            unseen=self.unseen,
+            in_doubt=self.entering.record.leaves_doubt,
+        )
         return [*self._came_to, finish, *self._again, *self.verbs.changes()]
 
     def _store_result(self, returned: object) -> None:

@@ -36,7 +36,7 @@ from .keeping.terms import (
     send_terms,
 )
 from .parts import RunParts
-from .recording.record import Message
+from .recording.branch import Message
 from .work import Work
 
 T = TypeVar("T")
@@ -170,6 +170,7 @@ class Run(Work):
         )
         message = Message(check_runtime_id(target), encode(payload, "payload"), terms)
         self._entering.buffers("a message").sent.append(message)
+        self._entering.record.addressed(message)
 
     async def ask(
         self,

@@ -37,10 +37,8 @@ from tenure.supervisor.accepting.classes import Misfit, name_of
 from .behaviour import Behaviour
 from .bounded import BoundedCall, leave_behind, until_over
 from .recording.attention import NeedsAttention
-from .recording.entering import (
-    Entering,
-    Flight,
-)
+from .recording.entering import Entering
+from .recording.flight import Flight
 from .recording.parallel import Sides
 from .recording.record import (
     Asked,
@@ -238,6 +236,9 @@ class Steps:
         if repeat is Repeat.KEYED:
             flight.call_key = flight.call_key or self._store.seams.new_id()
         await flight.write(flight.record(EntryStatus.DISPATCHED, ended=False))
+        await (
+            trio.lowlevel.checkpoint_if_cancelled()
+        )  # its scope has ended meanwhile: it does not begin, and is not in doubt
 
     async def _wait_for_next(self, flight: Flight, entry: RecordedEntry) -> None:
         flight.attempt = entry.attempt + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.kit import shares
-from tests.kit.shares import share
+from tests.kit.shares import share, whose_turn
 
 
 @pytest.mark.parametrize(("cases", "one_in"), [(100, 7), (7, 7), (3, 7), (1, 7), (8, 1)])
@@ -19,6 +19,16 @@ def test_so_many_turns_in_a_row_take_every_case_and_each_takes_one(cases: int, o
 
 def test_of_nothing_nothing_is_taken() -> None:
     assert share([], 3) == []
+
+
+def test_of_tests_that_turns_share_each_turn_takes_some_and_so_many_take_all() -> None:
+    marks = [None, 3, 3, None, 2, 3, 3, 2]
+
+    taken = [whose_turn(marks, turn) for turn in range(40, 46)]
+
+    assert all(each[0] and each[3] for each in taken)
+    assert all(sum(each) in range(4, 6) for each in taken)
+    assert all(any(column) for column in zip(*taken[:3], strict=True))
 
 
 def test_the_whole_is_every_case(monkeypatch: pytest.MonkeyPatch) -> None:

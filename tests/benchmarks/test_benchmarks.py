@@ -29,6 +29,7 @@ def run(script: str, *arguments: str) -> dict[str, object]:
     return found
 
 
+@pytest.mark.turns(3)
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("script", BENCHMARKS)

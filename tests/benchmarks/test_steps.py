@@ -96,6 +96,7 @@ async def test_long_results_are_read_as_they_are_reached_and_short_ones_come_wit
     assert read_by == expected[size]
 
 
+@pytest.mark.slow
 async def test_a_run_enters_again_in_less_than_half_of_the_time_in_which_it_was_recorded(tmp_path: Path) -> None:
     """`benchmarks/steps.py` compares it with the reading of 10,000 entries; this finds what makes it many times more."""
     entered: list[float] = []

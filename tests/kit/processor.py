@@ -12,6 +12,9 @@ import pytest
 SLOW_S = 1.0
 """Who takes longer is marked slow."""
 
+COSTLIEST = 40
+"""How many files are printed, of those that take longer."""
+
 TAKEN = "processor_s"
 """The name of the figure in a report."""
 
@@ -50,12 +53,18 @@ class ProcessorTime:
             self._slow.add(report.nodeid)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """One line, and one for each test that lacks its mark."""
+        """One line, the files that take most of it, and one line for each test that lacks its mark."""
         slow_s = sum(self._taken[each] for each in self._slow)
         terminalreporter.write_line(
             f"seconds of the processor: {sum(self._taken.values()):.0f} in {len(self._taken)} tests, "
             f"{slow_s:.0f} of them in {len(self._slow)} marked slow"
         )
+        of_files: dict[str, float] = defaultdict(float)
+        for nodeid, taken in self._taken.items():
+            of_files[nodeid.partition("::")[0]] += taken
+        for name, taken in sorted(of_files.items(), key=lambda each: -each[1])[:COSTLIEST]:
+            if taken > SLOW_S:
+                terminalreporter.write_line(f"{taken:8.1f} s {name}")
         for nodeid, taken in sorted(self._taken.items(), key=lambda each: -each[1]):
             if taken > SLOW_S and nodeid not in self._slow:
                 terminalreporter.write_line(f"not marked slow: {taken:5.1f} s {nodeid}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections import Counter
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -29,6 +30,17 @@ def share(cases: Iterable[Case], one_in: int, turn: int = TURN) -> list[Case]:
     if WHOLE or not every:
         return every
     return [every[place] for place in range(turn % min(one_in, len(every)), len(every), one_in)]
+
+
+def whose_turn(one_in: Iterable[int | None], turn: int = TURN) -> list[bool]:
+    """Which of these tests a turn takes, each given by how many turns share it; None is always taken."""
+    counted: Counter[int] = Counter()
+    taken: list[bool] = []
+    for each in one_in:
+        taken.append(each is None or (counted[each] + turn) % each == 0)
+        if each is not None:
+            counted[each] += 1
+    return taken
 
 
 def examples(whole: int) -> int:

@@ -248,6 +248,7 @@ async def test_an_accept_that_is_cancelled_once_it_is_taken_delivers_its_ticket_
         assert (await runtime.accept("taken", idempotency_key="k")).input_id == ticket.input_id
 
 
+@pytest.mark.slow
 async def test_five_thousand_accepts_at_once_wait_in_accept_beyond_the_limit_and_a_cancelled_one_leaves_nothing(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

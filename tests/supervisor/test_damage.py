@@ -159,6 +159,7 @@ async def typed(supervisor: tenure.Supervisor) -> list[Any]:
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", OF_ONE)
 async def test_a_damaged_row_blocks_its_runtime_and_no_other(
     template: Path, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
@@ -175,6 +176,7 @@ async def test_a_damaged_row_blocks_its_runtime_and_no_other(
             assert (await (await bob.accept({"text": "more"})).wait_outcome()).phase == "consumed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["store", "hosts", "oauth_flow"])
 async def test_a_damaged_row_of_the_store_is_one_typed_error(
     template: Path, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock

@@ -120,6 +120,7 @@ def test_after_an_io_error_every_acknowledgement_holds_and_every_doubt_has_a_ver
         assert sum(report.errors.values()) == report.faults[kind], "an I/O error passed in silence"
 
 
+@pytest.mark.slow
 def test_no_file_is_ever_given_the_name_of_another_but_an_attachment_that_of_its_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -150,7 +151,7 @@ def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind:
         check=store_check(again=1.0),
         errors=(StoreBroken, DiskFull, CannotOpen),
         kinds=(kind,),
-        every=7 if many else 1,
+        every=23 if many else 1,
     ).run()
 
     if kind is FaultKind.RENAME_ERROR:
@@ -161,6 +162,7 @@ def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind:
         assert sum(report.errors.values()) == report.faults[kind], "an I/O error passed in silence"
 
 
+@pytest.mark.slow
 def test_os_loses_nothing_when_only_processes_are_killed() -> None:
     everything = store_check(DurabilityClass.OS, again=0)
 
@@ -171,6 +173,7 @@ def test_os_loses_nothing_when_only_processes_are_killed() -> None:
     PowerCut(scenario=EveryCommit(days=3, durability=DurabilityClass.OS), check=check, budget=100).run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nth", share(range(1, 6), 3))
 def test_a_power_cut_behind_a_folder_that_could_not_be_synced_loses_nothing(nth: int) -> None:
     # SQLite ignores what came of its own sync of the folder: the name of the log may not be on disk.
@@ -185,6 +188,8 @@ def test_a_power_cut_behind_a_folder_that_could_not_be_synced_loses_nothing(nth:
 # What it sees
 
 
+@pytest.mark.slow
+@pytest.mark.turns(4)
 def test_os_loses_acknowledged_commits_at_a_power_cut() -> None:
     # One crash each: a power cut behind a kill may lose the same.
     durability = DurabilityClass.OS
@@ -195,6 +200,8 @@ def test_os_loses_acknowledged_commits_at_a_power_cut() -> None:
     assert caught.value.image.cut is not Cut.KILL
 
 
+@pytest.mark.slow
+@pytest.mark.turns(4)
 def test_an_acknowledgement_before_the_fsync_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = EveryCommit(days=1)
 
@@ -207,6 +214,8 @@ def test_an_acknowledgement_before_the_fsync_is_seen(monkeypatch: pytest.MonkeyP
         PowerCut(scenario=hasty, check=store_check(), budget=400).run()
 
 
+@pytest.mark.slow
+@pytest.mark.turns(4)
 def test_a_statement_outside_its_savepoint_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Writer, "rollback_to_savepoint", Writer.release)
 
@@ -214,6 +223,8 @@ def test_a_statement_outside_its_savepoint_is_seen(monkeypatch: pytest.MonkeyPat
         cut()
 
 
+@pytest.mark.slow
+@pytest.mark.turns(4)
 def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     write, commit_one = Writer.write, GroupRunner._commit
     scenario, accepts = EveryCommit(days=6), count(1)
@@ -245,6 +256,8 @@ def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPa
         cut.run()
 
 
+@pytest.mark.slow
+@pytest.mark.turns(4)
 def test_a_verdict_before_the_incarnation_is_on_disk_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     register = HostRegistry._register
 
@@ -266,6 +279,8 @@ def test_a_verdict_before_the_incarnation_is_on_disk_is_seen(monkeypatch: pytest
     assert isinstance(caught.value.__cause__, AnswerChanged)
 
 
+@pytest.mark.slow
+@pytest.mark.turns(4)
 def test_a_log_that_is_not_written_again_after_a_failed_fsync_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DatabaseFiles, "_recover_log", _nothing)
 
@@ -275,6 +290,8 @@ def test_a_log_that_is_not_written_again_after_a_failed_fsync_is_seen(monkeypatc
     assert isinstance(caught.value.__cause__, AnswerChanged)
 
 
+@pytest.mark.slow
+@pytest.mark.turns(4)
 def test_a_group_that_lands_in_two_transactions_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     commit_one = GroupRunner._commit
 

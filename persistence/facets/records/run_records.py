@@ -147,8 +147,8 @@ def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> Run
     raise InvalidTransition(runtime_id=runtime_id, state=record.state, event=f"write of run {run_id}, which has ended")
 
 
-def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> None:
-    """End a run; it stays as the proof of what it did, and is in hand no longer."""
+def end(tx: Transaction, run: int, outcome: str, error: str | None = None, *, in_doubt: bool = False) -> None:
+    """End a run; it stays as the proof of what it did, `in_doubt` as a dead letter too, and is in hand no longer."""
     record = load(tx, run)
     record.error = error or record.error
     if record.children:
@@ -163,6 +163,7 @@ def end(tx: Transaction, run: int, outcome: str, error: str | None = None) -> No
             outcome=outcome,
             now=tx.now,
             version=record.version,
+            in_doubt=int(in_doubt),
         )
         tx.drop(RECORD, run)
 

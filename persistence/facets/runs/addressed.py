@@ -20,6 +20,7 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.inbox import inputs, newcomers
 from tenure.persistence.facets.records import runtimes
+from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import (
     InputId,
     InputKind,
@@ -54,6 +55,12 @@ class SendTerms:
 
 PLAIN: Final = SendTerms()
 """Where nothing is said."""
+
+
+def content_digest(payload_digest: bytes, terms: SendTerms) -> bytes:
+    """What a message is known by where a restart has taken it over: its payload, and the terms where there are any."""
+    stored = terms.stored()
+    return payload_digest if stored is None else digest(payload_digest + stored.encode())
 
 
 @frozen(kw_only=True, slots=True)

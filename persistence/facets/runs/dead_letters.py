@@ -44,6 +44,9 @@ from tenure.persistence.model.values import (
 
 from . import entries, restarting, sends
 
+IN_DOUBT: Final = "in_doubt"
+"""Reason of a dead letter that is a run which ended and abandoned nothing; its id is that of the run."""
+
 FINISHED: Final = "finished"
 """Outcome of a run that ended well: its other members are consumed, so it is never entered again."""
 
@@ -86,7 +89,7 @@ class Retried:
 @final
 @frozen(kw_only=True, slots=True)
 class DropDeadLetter(Change):
-    """Let an abandoned input or a refused send go: payload gone, key remembered. Answer: None."""
+    """Let an abandoned input or a refused send go: payload gone, key remembered; or the doubt of a run. Answer: None."""
 
     runtime_id: LogicalRuntimeId
     input_id: InputId
@@ -106,6 +109,8 @@ class _Abandoned:
 def _find(tx: Transaction, runtime_id: LogicalRuntimeId, input_id: InputId, event: InputEvent) -> _Abandoned:
     record = runtimes.load(tx, runtime_id)
     row = tx.one("dead_letters.find", runtime=record.runtime, input_id=input_id)
+    if row is None and tx.one("dead_letters.find_doubt", runtime=record.runtime, run_id=input_id) is not None:
+        raise InvalidTransition(runtime_id=runtime_id, state=IN_DOUBT, event=event)
     if row is None or row[4] is not None:
         raise NotFound(what="dead letter", key=input_id)
     key, phase, reason, run, _, outcome = row
@@ -148,7 +153,10 @@ def _retry(tx: Transaction, change: RetryDeadLetter) -> Retried:
 
 
 def _drop(tx: Transaction, change: DropDeadLetter) -> None:
-    if sends.drop(tx, runtimes.load(tx, change.runtime_id).runtime, change.input_id):
+    runtime = runtimes.load(tx, change.runtime_id).runtime
+    if sends.drop(tx, runtime, change.input_id):
+        return
+    if tx.run("dead_letters.drop_doubt", runtime=runtime, run_id=change.input_id):
         return
     found = _find(tx, change.runtime_id, change.input_id, InputEvent.ABANDON)
     tx.write("dead_letters.drop_payload", input=found.input)
@@ -161,22 +169,23 @@ def _drop(tx: Transaction, change: DropDeadLetter) -> None:
 @final
 @frozen(kw_only=True, slots=True)
 class DeadLetter:
-    """An abandoned input, or a send that was refused; kept until it is retried or dropped.
+    """An abandoned input, or a send that was refused; kept until it is retried or dropped. Or a run in doubt, until then.
 
     Attributes:
-        input_id: Which input; of a send, the input that it was to become.
-        kind: What sort of message.
-        reason: Why it was abandoned; ``refused`` for a send.
+        input_id: Which input; of a send, the input that it was to become; of a run in doubt, the id of the run.
+        kind: What sort of message; None of a run in doubt.
+        reason: Why it was abandoned; ``refused`` for a send; ``in_doubt`` for a run that ended, and abandoned nothing, after
+            a step that must not be done twice was cut off when it had begun. There is nothing to retry then.
         error: The last error of a run over it, or why the send was refused, or None.
         attempts: How many runs over it failed.
         payload: Encoded.
         target: The receiver of a refused send; None for an input of the runtime itself.
-        in_doubt: Steps of its run that are not to be done twice, were dispatched, and have no end: they may have run. Each
-            with its name and place.
+        in_doubt: Steps of its run that are not to be done twice, had begun, and have no end: they may have run. Each with its
+            name and place.
     """
 
     input_id: InputId
-    kind: InputKind
+    kind: InputKind | None
     reason: str
     error: str | None
     attempts: int
@@ -194,6 +203,18 @@ def of_runtime(
 
 
 def _decode(statements: Statements, row: Row) -> DeadLetter:
+    if row[2] == IN_DOUBT:
+        check_row((row[0], row[-1]), (str, int), "dead letter", row[0])
+        in_doubt = _in_doubt(statements, row[-1])
+        return DeadLetter(
+            input_id=row[0],
+            kind=None,
+            reason=IN_DOUBT,
+            error=f"cut off after it had begun: {', '.join(in_doubt)}",
+            attempts=0,
+            payload=b"null",
+            in_doubt=in_doubt,
+        )
     check_row(
         row, (str, str, str, OPTIONAL_TEXT, int, bytes, OPTIONAL_TEXT, bytes, int, OPTIONAL_INT), "dead letter", row[0]
     )
@@ -207,10 +228,12 @@ def _decode(statements: Statements, row: Row) -> DeadLetter:
         attempts=attempts,
         payload=payload,
         target=target,
-        in_doubt=tuple(
-            [] if run is None else [f"{name} at {place}" for place, name in entries.doubtful(statements, run)]
-        ),
+        in_doubt=() if run is None else _in_doubt(statements, run),
     )
+
+
+def _in_doubt(statements: Statements, run: int) -> tuple[str, ...]:
+    return tuple([f"{name} at {place}" for place, name in entries.doubtful(statements, run)])
 
 
 FACET: Final = Facet(

@@ -25,7 +25,7 @@ UPDATE inputs SET pruned_at = :now, updated_at = :now WHERE input = :input;
 DELETE FROM payloads WHERE input = :input;
 
 -- name: dead_letters.page
--- Abandoned inputs, and what the runtime sent and nobody took.
+-- Abandoned inputs, what the runtime sent and nobody took, and runs that ended in doubt.
 SELECT i.input_id, i.kind, i.reason, i.error, i.attempts, p.payload, NULL, i.payload_digest, i.scheme, i.run
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime JOIN payloads p ON p.input = i.input
 WHERE r.runtime_id = :runtime_id AND i.phase = 'abandoned' AND i.input_id > :after
@@ -33,4 +33,14 @@ UNION ALL
 SELECT s.input_id, 'peer_message', 'refused', s.refused, 0, s.payload, s.target, s.payload_digest, s.scheme, NULL
 FROM sends s JOIN runs u ON u.run = s.run JOIN runtimes r ON r.runtime = u.runtime
 WHERE r.runtime_id = :runtime_id AND s.payload IS NOT NULL AND s.input_id > :after
+UNION ALL
+SELECT u.run_id, '', 'in_doubt', NULL, 0, NULL, NULL, NULL, 1, u.run
+FROM runs u JOIN runtimes r ON r.runtime = u.runtime
+WHERE r.runtime_id = :runtime_id AND u.in_doubt = 1 AND u.run_id > :after
 ORDER BY 1 LIMIT :count;
+
+-- name: dead_letters.find_doubt
+SELECT 1 FROM runs WHERE runtime = :runtime AND run_id = :run_id AND in_doubt = 1;
+
+-- name: dead_letters.drop_doubt
+UPDATE runs SET in_doubt = 0 WHERE runtime = :runtime AND run_id = :run_id AND in_doubt = 1;

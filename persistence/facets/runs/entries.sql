@@ -34,12 +34,14 @@ UPDATE entries SET status = 'succeeded', result = :result, error = NULL, result_
 WHERE run = :run AND place = :place AND status IN ('in_doubt', :or_status);
 
 -- name: entries.doubtful
+-- So may a step have that was cut off after it had begun; one that has a key may run again.
 SELECT place, name FROM entries
-WHERE run = :run AND repeat <> 'freely' AND status IN ('in_doubt', 'dispatched') ORDER BY entry;
+WHERE run = :run AND ((repeat <> 'freely' AND status IN ('in_doubt', 'dispatched'))
+                      OR (repeat = 'never' AND status = 'cancelled' AND error IS NOT NULL)) ORDER BY entry;
 
 -- name: entries.carry
 -- A restarted run takes over what must not be done twice, in its order; it has no place there.
-UPDATE entries SET run = :into, place = '^' || place WHERE run = :run AND (kind IN ('ask', 'spawn') OR (kind = 'step' AND repeat <> 'freely'));
+UPDATE entries SET run = :into, place = '^' || place WHERE run = :run AND (kind IN ('ask', 'send', 'spawn') OR (kind = 'step' AND repeat <> 'freely'));
 
 -- name: entries.outline
 -- A long result of a step stays where it is until it is reached; how long it is stands in the head of its row.

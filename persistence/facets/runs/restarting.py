@@ -1,7 +1,8 @@
 """Ways out for a run whose behaviour does not do what it recorded (design §18).
 
 A run that is restarted leaves its id, and its place is taken by a new one over the same batch. What must not be done twice
-goes along, whatever became of it: a step that succeeded gives its result there, one that is in doubt is in doubt. The
+goes along, whatever became of it: a step that succeeded gives its result there, one that is in doubt is in doubt, and what was
+sent or asked is there. The
 conversation goes back to where the old run found it, and so does the runtime's own state; what that had appended stays in a
 branch that is left.
 """
@@ -40,7 +41,7 @@ from tenure.persistence.model.values import (
     RunId,
 )
 
-from . import children, entries
+from . import children, entries, sends
 from .asking import asked
 
 TAKE_RECORDED: Final = "take_recorded"
@@ -85,7 +86,7 @@ def restart(tx: Transaction, record: runtimes.RuntimeRecord, run_id: RunId) -> b
         tx.write("restarting.rebind", run=old.run, into=new.run)
         children.carry(tx, old, new)
         if not repeats:
-            carried = entries.carry(tx, old.run, new.run)
+            carried = entries.carry(tx, old.run, new.run) + sends.carry(tx, old.run, new.run, old.version)
             asked.carry(tx, old.run, new.run)
         record.run = new.run
     run_records.end(tx, old.run, outcome="restarted")
@@ -116,13 +117,15 @@ def rename(tx: Transaction, run: int, old: str, new: str) -> None:
 def forget(tx: Transaction, run: int, which: str, *, repeat_never: bool) -> None:
     """Take entries of this name, or at this place, out of the record; those after them in their branch move up.
 
+    So with what was sent to a target of this name.
+
     Raises:
         NotFound: There is none.
         InvalidInput: One must not be done twice, and nobody has said that it shall be.
     """
     rows = [(place, name, repeat, kind) for place, name, repeat, kind in tx.all("restarting.places", run=run)]
     found = [place for place, name, _, _ in rows if which in (place, name)]
-    if not found:
+    if not sends.forget(tx, run, which) and not found:
         raise NotFound(what="entry of the run", key=which)
     gone = [row for row in rows if row[0] in found or any(stands_in_entry(row[0], place) for place in found)]
     kept = [

@@ -38,7 +38,7 @@ from tenure.persistence.model.values import (
 )
 from tenure.persistence.model.versions import UNVERSIONED, Offer
 
-from . import interrupted, restarting
+from . import entries, interrupted, restarting
 
 
 @final
@@ -197,11 +197,13 @@ class FinishRun(Change):
         runtime_id: Whose.
         run_id: Which run; must be the current one.
         unseen: What joined to steer the run and was never handed out: it is queued again, for a later run.
+        in_doubt: Whether a step of it that never repeats was cut off after it had begun: the run is a dead letter too.
     """
 
     runtime_id: LogicalRuntimeId
     run_id: RunId
     unseen: tuple[InputId, ...] = ()
+    in_doubt: bool = False
 
 
 def _finish(tx: Transaction, change: FinishRun) -> tuple[InputId, ...]:
@@ -210,7 +212,7 @@ def _finish(tx: Transaction, change: FinishRun) -> tuple[InputId, ...]:
         batches.release(tx, run.run, input_id)
     consumed = batches.consume(tx, run.run, run.boundaries)
     run.error = None
-    run_records.end(tx, run.run, outcome="finished")
+    run_records.end(tx, run.run, outcome="finished", in_doubt=change.in_doubt)
     record = runtimes.load(tx, change.runtime_id)
     record.run = None
     record.crashes = 0
@@ -264,7 +266,8 @@ def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
     if change.echoed:
         tx.write("entries.forget_caught", run=run.run, place=change.echoed)
     abandoned = batches.exhaust(tx, run.run, change.error, AbandonReason.MAX_ATTEMPTS_EXHAUSTED)
-    run_records.end(tx, run.run, outcome="failed", error=change.error)
+    in_doubt = not abandoned and bool(entries.doubtful(tx, run.run))
+    run_records.end(tx, run.run, outcome="failed", error=change.error, in_doubt=in_doubt)
     record.run = None
     return abandoned
 
@@ -352,7 +355,8 @@ def drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
         batches.unbind(tx, record.run)
     else:
         abandoned = batches.abandon_run(tx, record.run, change.reason)
-    run_records.end(tx, record.run, outcome=change.reason or "restarted")
+    in_doubt = change.reason is not None and not abandoned and bool(entries.doubtful(tx, record.run))
+    run_records.end(tx, record.run, outcome=change.reason or "restarted", in_doubt=in_doubt)
     record.run = None
     record.crashes = 0
     runtimes.save_progress(tx, record)

@@ -25,7 +25,7 @@ WHERE run = :run;
 
 -- name: runs.end
 UPDATE runs SET attempts = :attempts, error = :error, outcome = :outcome, ended_at = :now,
-                retry_at = NULL, version = :version
+                retry_at = NULL, version = :version, in_doubt = :in_doubt
 WHERE run = :run;
 
 -- name: runs.by_id

@@ -20,6 +20,7 @@ from tenure.persistence.commits.facet import (
     Handler,
 )
 from tenure.persistence.commits.rows import (
+    NUMBER,
     OPTIONAL_TEXT,
     Types,
     check_row,
@@ -28,9 +29,18 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.records import run_records
-from tenure.persistence.facets.runs.addressed import PLAIN, REFUSALS, Addressed, SendTerms, address
+from tenure.persistence.facets.runs.addressed import (
+    PLAIN,
+    REFUSALS,
+    Addressed,
+    SendTerms,
+    address,
+    content_digest,
+)
+from tenure.persistence.facets.runs.entries import seal_of
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.digests import check_digest, seal
+from tenure.persistence.model.entries import CARRIED, EntryKind, EntryStatus, Repeat
 from tenure.persistence.model.values import (
     InputId,
     InputKind,
@@ -192,6 +202,8 @@ class RecordedSend:
         payload_digest: SHA-256 of the payload.
         refused: Why it was refused, or None.
         terms: On what terms.
+        forgotten: Whether a person has taken it out of the record.
+        sent_at: Unix seconds.
     """
 
     index: int
@@ -200,6 +212,8 @@ class RecordedSend:
     payload_digest: bytes
     refused: str | None
     terms: SendTerms
+    forgotten: bool
+    sent_at: float
 
 
 def of_run(statements: Statements, run: int) -> list[RecordedSend]:
@@ -208,9 +222,9 @@ def of_run(statements: Statements, run: int) -> list[RecordedSend]:
 
 
 def _recorded(row: Row) -> RecordedSend:
-    types = (int, int, str, bytes, OPTIONAL_TEXT, OPTIONAL_TEXT, str, bytes, int, OPTIONAL_TEXT)
+    types = (int, int, str, bytes, OPTIONAL_TEXT, OPTIONAL_TEXT, str, bytes, int, OPTIONAL_TEXT, int, NUMBER)
     check_row(row, types, "send", row[0])
-    index, boundary, target, payload_digest, why, input_id, run_id, sealed, scheme, terms = row
+    index, boundary, target, payload_digest, why, input_id, run_id, sealed, scheme, terms, forgotten, sent_at = row
     whole = _seal(run_id, index, boundary, target, payload_digest, input_id, terms)
     check_digest(whole, sealed, scheme, "send", f"{run_id}:{index}")
     return RecordedSend(
@@ -220,7 +234,43 @@ def _recorded(row: Row) -> RecordedSend:
         payload_digest=payload_digest,
         refused=why,
         terms=_read_terms(terms, f"{run_id}:{index}"),
+        forgotten=bool(forgotten),
+        sent_at=sent_at,
     )
+
+
+def carry(tx: Transaction, run: int, into: int, version: str) -> int:
+    """Give what a run has sent to the run that takes its place, each message as an entry; how many there are.
+
+    What was refused goes along too, as long as it waits to be sent again.
+    """
+    stands = {row[0] for row in tx.all("sends.that_stand", run=run)}
+    carried = [each for each in of_run(tx, run) if each.index in stands]
+    for send in carried:
+        arguments = content_digest(send.payload_digest, send.terms)
+        tx.write(
+            "sends.carry",
+            run=into,
+            place=f"{CARRIED}{_place(send.index)}",
+            kind=EntryKind.SEND,
+            target=send.target,
+            repeat=Repeat.FREELY,
+            arguments_digest=arguments,
+            status=EntryStatus.SUCCEEDED,
+            version=version,
+            result_digest=seal_of(send.target, arguments, None, None, None),
+            sent_at=send.sent_at,
+        )
+    return len(carried)
+
+
+def forget(tx: Transaction, run: int, which: str) -> int:
+    """Take what a run has sent to this target, or at this place, out of its record; how many there were."""
+    return tx.run("sends.forget", run=run, which=which, place=_place(""))
+
+
+def _place(index: int | str) -> str:
+    return f"{EntryKind.SEND}/{index}"
 
 
 @final

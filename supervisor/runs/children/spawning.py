@@ -16,7 +16,8 @@ from tenure.persistence.model.codec import decode, digest, encode
 from tenure.persistence.model.entries import CARRIED, EntryKind, EntryStatus
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId, check_runtime_id
 from tenure.supervisor.runs.boundaries import Boundaries
-from tenure.supervisor.runs.recording.entering import Entering, Flight
+from tenure.supervisor.runs.recording.entering import Entering
+from tenure.supervisor.runs.recording.flight import Flight
 from tenure.supervisor.runs.recording.record import Asked, has_ended, was_cut_before_it_began
 
 
@@ -49,8 +50,10 @@ class Spawning:
                     await entering.wait_for_scope(asked, found)
                 await trio.lowlevel.checkpoint()
                 return self._given(entry, named)
-            if any(place.startswith(CARRIED) for place in entering.record.unreached):
-                await entering.admit(asked, found)  # a restart: what was spawned before is found again first
+            if entering.record.messages_left():
+                flight.waits = True
+                await entering.admit_messages(found.place, lambda: str(asked))
+                flight.waits = False
             return await self._begin(flight, wanted, named, *how, in_main=in_main)
 
     async def children(self) -> tuple[Child, ...]:

@@ -51,10 +51,12 @@ class Journal:
     Attributes:
         boundaries: By sequence, the first at index 0.
         entries: In the order in which they were first recorded; long results of steps stand apart.
+        sends_forgotten: Sends that a person has taken out of the record. Their numbers are not given again.
     """
 
     boundaries: tuple[Boundary, ...] = ()
     entries: tuple[entries.RecordedEntry, ...] = ()
+    sends_forgotten: int = 0
 
 
 def empty_journal() -> Journal:
@@ -71,7 +73,11 @@ def load_journal(statements: Statements, run: int) -> Journal:
     for boundary, move in moves.of_run(statements, run):
         moved[boundary].append(move)
     sent: defaultdict[int, list[tuple[LogicalRuntimeId, bytes, SendTerms]]] = defaultdict(list)
+    forgotten = 0
     for send in sends.of_run(statements, run):
+        if send.forgotten:
+            forgotten += 1
+            continue
         sent[send.boundary].append((send.target, send.payload_digest, send.terms))
     written = own_state.written_by(statements, run)
     return Journal(
@@ -86,4 +92,5 @@ def load_journal(statements: Statements, run: int) -> Journal:
             for receipt in receipts.of_run(statements, run)
         ),
         entries=tuple(entries.outline(statements, run)),
+        sends_forgotten=forgotten,
     )

@@ -13,8 +13,8 @@ from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.codec import decode, encode
 from tenure.persistence.model.contracts.execution import check_state_name
+from tenure.supervisor.runs.recording.branch import Branch
 from tenure.supervisor.runs.recording.entering import Entering
-from tenure.supervisor.runs.recording.record import Branch
 
 
 @final

@@ -7,7 +7,7 @@ ends it. In which branch it stands, a context variable says: tasks that a branch
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Final, final
@@ -18,22 +18,24 @@ from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import InvalidInput, LimitReached, RunEnded, StepMismatch
 from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.entries import RecordEntry
-from tenure.persistence.model.entries import EntryStatus, branch_of
+from tenure.persistence.model.entries import branch_of
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import RunId
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 
+from .branch import Branch, Standing
+from .flight import Flight
 from .occupancy import Occupancy
 from .record import (
     Asked,
-    Branch,
     Differs,
     Found,
     Record,
+    is_in_doubt,
     list_entries,
 )
-from .standing import Standing
+from .step_terms import is_cut
 
 _BRANCH: Final[ContextVar[tuple[Record, Branch | None] | None]] = ContextVar("tenure.branch", default=None)
 """The record and the branch that a task works in; no branch inside a step."""
@@ -175,9 +177,10 @@ class Entering:
         try:
             yield flight
         except BaseException as exc:
-            if is_cut(exc):
+            if is_cut(exc) and not flight.is_answered:
                 late = branch.late if asked.call is None else self._late_calls
-                late[found.place] = flight.cut()
+                late[found.place] = cut = flight.cut()
+                self.record.leaves_doubt |= is_in_doubt(cut)
             raise
         finally:
             del self.flights[found.place]
@@ -240,17 +243,16 @@ class Entering:
             not_before=deadline,
         )
 
+    async def admit_messages(self, place: str, given: Callable[[], str]) -> None:
+        """Wait until the messages that a restart took over are reached: a new one may be one of them in other words.
+
+        Raises as `admit`.
+        """
+        left = self.record.messages_left
+        await self._wait(lambda: not left(), lambda: Differs(place, list_entries(left()), given()))
+
     async def _wait(
         self, reached: Callable[[], bool], differs: Callable[[], Differs], not_before: float = -1.0
-    ) -> None:
-        self._watched += 1
-        try:
-            await self._wait_watched(reached, differs, not_before)
-        finally:
-            self._watched -= 1
-
-    async def _wait_watched(
-        self, reached: Callable[[], bool], differs: Callable[[], Differs], not_before: float
     ) -> None:
         waited = 0.0
         while not reached():
@@ -260,8 +262,12 @@ class Entering:
                 self.fault = self._broken
                 raise self._broken
             began = trio.current_time()
-            with trio.move_on_after(LOOK_S):
-                await self._moved.wait()
+            self._watched += 1
+            try:
+                with trio.move_on_after(LOOK_S):
+                    await self._moved.wait()
+            finally:
+                self._watched -= 1
             passed = trio.current_time() - began
             # Not counted: time in which a step executes, and in which the loop was too late to reach anything.
             if not self.executing and passed < 2 * LOOK_S and (began >= not_before or not_before == float("inf")):
@@ -314,86 +320,3 @@ class Entering:
             return decide()
 
         return await self.actor.channel.decide_in_turn(decide_if_open, on_settled)
-
-
-@final
-class Flight:
-    """One entry in flight, as it will be recorded.
-
-    Attributes:
-        branch: In which branch.
-        found: Where it stands, and what is recorded of it.
-        asked: What was asked for.
-        begun: Whether its function has begun; said where a scope cuts it off.
-        waits: Whether it waits until the record is reached.
-        rests: Whether it waits for its next attempt.
-        call_key: The key of a step that is keyed.
-        attempt: Which attempt.
-        standing: What it stands on.
-        over: Waits until what an attempt has left running is over; None where none can have.
-    """
-
-    def __init__(self, entering: Entering, branch: Branch, asked: Asked, found: Found) -> None:
-        """Begun now."""
-        self._entering = entering
-        self.asked = asked
-        self.branch = branch
-        self.found = found
-        self.place = found.place
-        self.begun = self.waits = self.rests = False
-        self.call_key = None if found.entry is None else found.entry.call_key
-        self.attempt = 1
-        self.over: Callable[[], Awaitable[None]] | None = None
-        self.standing = entering.standing_on(branch)
-        self._drawn = tuple(branch.drawn)
-        if asked.call is None:
-            branch.drawn.clear()
-        self.started_at = entering.store.seams.wall_clock()
-
-    def record(
-        self,
-        status: EntryStatus,
-        *,
-        result: bytes | None = None,
-        error: str | None = None,
-        ended: bool = True,
-        next_at: float | None = None,
-    ) -> RecordEntry:
-        """The entry, as far as it has come."""
-        entering = self._entering
-        return RecordEntry(
-            runtime_id=entering.runtime_id,
-            run_id=entering.run_id,
-            place=self.place,
-            kind=self.asked.kind,
-            name=self.asked.name,
-            repeat=self.asked.repeat,
-            arguments_digest=self.asked.arguments,
-            call_key=self.call_key,
-            status=status,
-            attempt=self.attempt,
-            version=entering.version,
-            result=result,
-            error=error,
-            started_at=self.started_at,
-            ended_at=entering.store.seams.wall_clock() if ended else None,
-            next_at=next_at,
-            drawn=self._drawn,
-        )
-
-    def cut(self) -> RecordEntry:
-        """The entry, cut off by a scope of the behaviour."""
-        entry = self.found.entry
-        begun = self.begun or (
-            entry is not None and entry.status is not EntryStatus.SUCCEEDED and entry.error is not None
-        )
-        return self.record(EntryStatus.CANCELLED, error="cut off after it had begun" if begun else None)
-
-    async def write(self, *changes: Change) -> CommitResult:
-        """Commit changes of the entry."""
-        return await self._entering.write(self.standing, *changes)
-
-
-def is_cut(error: BaseException) -> bool:
-    """Whether this is a cancellation by trio, and nothing beside it."""
-    return all(issubclass(type(each), trio.Cancelled) for each in leaves(error))

@@ -14,7 +14,7 @@ from typing import final
 
 from tenure.actors.slots import Slot
 
-from .record import Branch
+from .branch import Branch
 
 
 @final

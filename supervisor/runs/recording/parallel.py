@@ -24,14 +24,12 @@ from tenure.persistence.model.entries import (
 )
 from tenure.persistence.seams.interrupts import unprotected
 
-from .entering import (
-    Entering,
-    Flight,
-)
+from .branch import Branch
+from .entering import Entering
+from .flight import Flight
 from .occupancy import Fork
 from .record import (
     Asked,
-    Branch,
     Differs,
     has_ended,
 )

@@ -5,6 +5,7 @@ asks for one thing after another, and each is matched here before anything is do
 
 - **Order (R1).** Within a branch the n-th thing asked for is the n-th recorded: same kind, name and `repeat`. A step with a
   call id is found by that id, and what a restart carried over by its name and arguments; neither counts in the order.
+  A message that a restart carried over is reached when the same is sent or asked; another waits as under G until then.
 - **Ends (R2).** A branch that returns has reached all that is recorded of it, and asks for nothing after its recorded end.
 - **Guard (G).** What must not be done twice, and is not recorded, waits until every recorded entry is reached: as long as
   one is not, it may be the same work under another name, at another place. Waiting is the caller's part; `unreached` says
@@ -17,15 +18,16 @@ Nothing is changed by an ask that is refused. An entry is reached when it is ask
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from typing import Final, final
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.facets.runs.addressed import PLAIN, SendTerms
+from tenure.persistence.facets.runs.addressed import content_digest
 from tenure.persistence.facets.runs.entries import RecordedEntry, RecordEntry
+from tenure.persistence.model.codec import digest
 from tenure.persistence.model.entries import (
     CARRIED,
     MAIN,
@@ -38,13 +40,17 @@ from tenure.persistence.model.entries import (
     place_of_call,
     stands_in,
 )
-from tenure.persistence.model.values import InputId, LogicalRuntimeId
+
+from .branch import Branch, Message
 
 COUNTED: Final = frozenset({EntryKind.GATHER, EntryKind.FIRST})
 """Kinds whose number of branches is compared under every version."""
 
 OF_SESSION: Final = frozenset({EntryKind.POP, EntryKind.REWRITE, EntryKind.FORK, EntryKind.ATTACH})
 """Kinds that a run asks of its session."""
+
+MESSAGES: Final = frozenset({EntryKind.SEND, EntryKind.ASK, EntryKind.SPAWN})
+"""Kinds that are there with another runtime."""
 
 ENDED: Final = frozenset({EntryStatus.SUCCEEDED, EntryStatus.CAUGHT, EntryStatus.CANCELLED})
 """How far an entry has come that executes nothing any more. So does a failed one that never repeats."""
@@ -102,86 +108,6 @@ class Found:
 
 
 @final
-@frozen(slots=True)
-class Message:
-    """What a behaviour sends.
-
-    Attributes:
-        target: The receiver.
-        payload: Encoded.
-        terms: On what terms.
-    """
-
-    target: LogicalRuntimeId
-    payload: bytes
-    terms: SendTerms = PLAIN
-
-
-@final
-@define(eq=False, slots=True)
-class Branch:
-    """One branch of a run, in one entering: the behaviour itself, or one side of `gather`, `map` or `first`.
-
-    Attributes:
-        path: Its path.
-        around: The branch that it stands in; None for the behaviour itself.
-        reached: How many things it has asked for by place.
-        in_flight: What it has asked for and has not had an answer to; steps with a call id do not count.
-        failed: Steps whose error it was given, and that nothing recorded stands on yet.
-        late: What the next commit of the branch records beside its own entry: what a scope cut off, and ends that were no
-            commit of their own.
-        appended: Messages, in order; likewise `sent` and `ended`. Those of an inner branch join those of the branch around
-            it when it has ended.
-        ended: Inputs that it rejected, each with its error, or answered, each with its encoded result.
-        attached: Ids of attachments whose bytes are on disk; likewise.
-        written: Values that it set in the runtime's own state, encoded, and None for what it deleted; likewise.
-        writers: Which of the branches beside it has written a name; shared with them, None where there are none.
-        drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
-        open_ended: Whether new entries may stand after its recorded end: an item of a map.
-    """
-
-    path: str
-    around: Branch | None = None
-    reached: int = 0
-    in_flight: str | None = None
-    failed: set[str] = field(factory=set[str])
-    late: dict[str, RecordEntry] = field(factory=dict[str, RecordEntry])
-    appended: list[bytes] = field(factory=list[bytes])
-    sent: list[Message] = field(factory=list["Message"])
-    ended: list[tuple[InputId, str | bytes]] = field(factory=list[tuple[InputId, "str | bytes"]])
-    attached: list[str] = field(factory=list[str])
-    written: dict[str, bytes | None] = field(factory=dict[str, "bytes | None"])
-    writers: dict[str, str] | None = None
-    drawn: list[float] = field(factory=list[float])
-    open_ended: bool = False
-
-    def inner(self, path: str, *, open_ended: bool = False, writers: dict[str, str] | None = None) -> Branch:
-        """A branch inside this one."""
-        return Branch(path=path, around=self, open_ended=open_ended, writers=writers)
-
-    def write(self, name: str, value: bytes | None) -> None:
-        """Set a value of the own state. Raises `InvalidInput` where a branch beside this one, or around it, has done so."""
-        branch: Branch | None = self
-        while branch is not None:
-            if branch.writers is not None and branch.writers.setdefault(name, branch.path) != branch.path:
-                detail = f"{name!r} is written in two branches of one gather, and no order is between them"
-                raise InvalidInput(detail=detail, field="name")
-            branch = branch.around
-        self.written[name] = value
-
-    def take_over(self, inner: Branch, *, keeps: bool = True) -> None:
-        """An inner branch has ended: what was seen in it is seen here; what it gave lands from here, where it `keeps`."""
-        self.failed |= inner.failed
-        self.late.update(inner.late)
-        if keeps:
-            self.appended += inner.appended
-            self.sent += inner.sent
-            self.ended += inner.ended
-            self.attached += inner.attached
-            self.written.update(inner.written)
-
-
-@final
 class Record:
     """What is recorded of a run, and how much of it this entering has reached.
 
@@ -189,6 +115,7 @@ class Record:
         main: The behaviour's own branch.
         unreached: What was recorded and not reached yet, by place.
         marks: Recorded answers of patches, by name.
+        leaves_doubt: Whether a step that never repeats was cut off after it had begun.
     """
 
     def __init__(self, entries: Iterable[RecordedEntry], version: str, *, take_recorded: bool = False) -> None:
@@ -197,11 +124,13 @@ class Record:
         self.unreached: dict[str, RecordedEntry] = {}
         self.marks: dict[str, RecordedEntry] = {}
         self.asked = 0
+        self.leaves_doubt = False
         self._version = version
         self._take_recorded = take_recorded
         self._entries: dict[str, RecordedEntry] = {}
         self._tried: dict[str, RecordedEntry] = {}
         self._carried: defaultdict[tuple[EntryKind, str, bytes], deque[RecordedEntry]] = defaultdict(deque)
+        self._sent_before: Counter[Asked] = Counter()
         self._places: defaultdict[tuple[EntryKind, str, bytes], set[str]] | None = None
         self._given_to_others: dict[tuple[EntryKind, str, bytes], RecordedEntry] = {}
         self._last: dict[str, int] = {}
@@ -226,6 +155,7 @@ class Record:
                 branch, number = parsed
                 self._last[branch] = max(self._last.get(branch, 0), number)
         self.unreached[entry.place] = entry
+        self.leaves_doubt |= is_in_doubt(entry)
 
     # Asking
 
@@ -284,6 +214,29 @@ class Record:
         self.unreached.pop(entry.place, None)
         self.asked += 1
         return Found(place=entry.place, entry=entry)
+
+    def addressed(self, message: Message) -> None:
+        """A behaviour sends this: where a restart has taken it over, it is reached."""
+        if self._carried and self._take_carried(asked := asked_by(message)) is not None:
+            self._sent_before[asked] += 1
+
+    def unsent(self, messages: list[Message]) -> list[Message]:
+        """What of the messages of the next boundary is to be sent: what a restart has taken over was, by the run before."""
+        if not self._sent_before:
+            return messages
+        left: list[Message] = []
+        for message in messages:
+            if self._sent_before[asked := asked_by(message)]:
+                self._sent_before[asked] -= 1
+            else:
+                left.append(message)
+        return left
+
+    def messages_left(self) -> list[RecordedEntry]:
+        """Messages that a restart has taken over and that are not reached: another may be one of them in other words."""
+        if not self._carried:
+            return []
+        return [each for each in self.unreached.values() if each.kind in MESSAGES and each.place.startswith(CARRIED)]
 
     def tried(self, place: str, asked: Asked) -> RecordedEntry | None:
         """The last failed attempt of a freely step that tries again by itself, where the same is asked for again."""
@@ -375,9 +328,20 @@ def has_ended(entry: RecordedEntry) -> bool:
     return entry.repeat is Repeat.NEVER if entry.status is EntryStatus.FAILED else entry.status in ENDED
 
 
+def is_in_doubt(entry: RecordedEntry | RecordEntry) -> bool:
+    """Whether a scope cut off a step that never repeats after it had begun: it may have run, and nothing holds its run."""
+    return entry.repeat is Repeat.NEVER and entry.status is EntryStatus.CANCELLED and entry.error is not None
+
+
 def was_cut_before_it_began(entry: RecordedEntry) -> bool:
     """Whether a scope cut an entry off before anything of it was on disk or had begun."""
     return entry.status is EntryStatus.CANCELLED and entry.error is None
+
+
+def asked_by(message: Message) -> Asked:
+    """A message as it is found among what a restart has taken over."""
+    arguments = content_digest(digest(message.payload), message.terms)
+    return Asked(kind=EntryKind.SEND, name=message.target, arguments=arguments)
 
 
 def list_entries(entries: Iterable[RecordedEntry], most: int = 5) -> str:

@@ -99,3 +99,8 @@ def tries_again(error: BaseException, attempt: int, terms: StepTerms) -> bool:
         return False
     kinds = [type(each) for each in leaves(error)]
     return not any(issubclass(kind, LAST) for kind in kinds) and all(issubclass(kind, terms.retry_on) for kind in kinds)
+
+
+def is_cut(error: BaseException) -> bool:
+    """Whether this is a cancellation by trio, and nothing beside it."""
+    return all(issubclass(type(each), trio.Cancelled) for each in leaves(error))

@@ -74,6 +74,7 @@ async def test_a_flow_that_is_killed_gives_the_same_report_and_measures_no_file_
     await judge(tmp_path / "killed.db")
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_a_flow_that_is_killed_from_outside_at_any_moment_goes_on_to_the_same_report(

@@ -69,6 +69,7 @@ def test_an_answer_comes_after_a_restart_and_nothing_is_paid_twice(tmp_path: Pat
     assert told == Path(__file__).with_name("approvals.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_what_a_deploy_finds_unfinished_goes_on_or_is_held_and_nothing_is_charged_twice(tmp_path: Path) -> None:
     told = after_folder(tell("deploys.py", "--db", tmp_path / "a.db"), tmp_path)
 

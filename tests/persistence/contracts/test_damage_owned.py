@@ -280,6 +280,7 @@ async def failures(owner: Owner, peer: str) -> list[Any]:
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("kind", ["memory", "file"])
 async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(

@@ -37,6 +37,7 @@ async def read(process: trio.Process, said: list[str]) -> None:
         said += [line.decode() for line in lines]
 
 
+@pytest.mark.slow
 async def test_what_a_killed_process_held_is_claimed_at_once(tmp_path: Path) -> None:
     with trio.fail_after(60):
         async with tenure.open_store(tmp_path / "a.db") as store:

@@ -123,6 +123,7 @@ async def test_a_reader_that_is_held_over_kills_and_restarts_harms_nothing(
         await check(path, lives)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_a_reader_that_closes_while_a_host_works_leaves_it_its_log(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"

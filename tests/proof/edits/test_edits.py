@@ -28,6 +28,7 @@ SHARE = 1_000
 """One case of so many is in the suite."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_edits_do_nothing_twice_and_leave_nothing_out(program: str) -> None:
     report = prove(SHARE, 7, (program,))
@@ -52,6 +53,8 @@ def found(program: str, wanted: Callable[[Case], bool]) -> str:
     return report.broken[0][1] if report.broken else ""
 
 
+@pytest.mark.slow
+@pytest.mark.turns(2)
 def test_it_sees_that_the_guard_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
     async def admit(self: Entering, asked: Asked, found: Found) -> None:
         """Wait for nothing."""
@@ -63,6 +66,8 @@ def test_it_sees_that_the_guard_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "never repeats, was done 2 times" in found("calls", wanted)
 
 
+@pytest.mark.slow
+@pytest.mark.turns(2)
 def test_it_sees_keys_that_are_made_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def get(self: Flight) -> str | None:
         asked = self.asked  # pyright: ignore[reportPrivateUsage]
@@ -83,6 +88,8 @@ def test_it_sees_keys_that_are_made_of_the_name(monkeypatch: pytest.MonkeyPatch)
     assert "under two keys" in found("in order", wanted)
 
 
+@pytest.mark.slow
+@pytest.mark.turns(2)
 def test_it_sees_that_a_dispatch_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     async def dispatch(self: Steps, flight: Flight, repeat: Repeat) -> None:
         flight.call_key = flight.call_key or self._store.seams.new_id()  # pyright: ignore[reportPrivateUsage]
@@ -94,6 +101,8 @@ def test_it_sees_that_a_dispatch_is_not_recorded(monkeypatch: pytest.MonkeyPatch
     assert "never repeats, was done 2 times" in found("in order", wanted)
 
 
+@pytest.mark.slow
+@pytest.mark.turns(2)
 def test_it_sees_a_restart_that_keeps_results_only(monkeypatch: pytest.MonkeyPatch) -> None:
     carry = entries.carry
 

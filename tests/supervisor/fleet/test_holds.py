@@ -130,6 +130,7 @@ async def test_a_run_that_executes_goes_on_and_one_that_was_cut_off_does_not_ent
             assert heir.ran == ["x"]
 
 
+@pytest.mark.slow
 async def test_deadlines_wait_while_a_hold_lasts_and_go_on_afterwards(
     database: Path, autojump_clock: MockClock
 ) -> None:

@@ -181,6 +181,7 @@ async def test_a_question_that_takes_too_long_is_abandoned_where_no_run_has_take
         assert await bob.wait_state("retired") == "retired"
 
 
+@pytest.mark.slow
 async def test_an_answer_that_comes_too_late_is_not_seen_and_the_work_goes_on(
     target: Path | str, autojump_clock: trio.testing.MockClock
 ) -> None:

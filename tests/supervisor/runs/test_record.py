@@ -10,9 +10,9 @@ import pytest
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.entries import EntryKind, EntryStatus, Repeat
+from tenure.supervisor.runs.recording.branch import Branch
 from tenure.supervisor.runs.recording.record import (
     Asked,
-    Branch,
     Differs,
     Found,
     Record,

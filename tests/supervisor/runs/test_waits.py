@@ -86,6 +86,7 @@ async def test_a_restart_does_not_lengthen_a_wait(database: Path, autojump_clock
         assert 60 <= trio.current_time() - began < 65
 
 
+@pytest.mark.slow
 async def test_what_is_stored_when_the_time_is_over_wins_over_the_clock(
     database: Path, autojump_clock: trio.testing.MockClock
 ) -> None:

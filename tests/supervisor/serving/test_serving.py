@@ -242,6 +242,7 @@ def most_within(times: list[float], seconds: float) -> int:
     return max(sum(at <= each < at + seconds - 0.002 for each in times) for at in times)
 
 
+@pytest.mark.slow
 async def test_no_more_begin_in_a_time_than_the_rate_says_over_all_hosts_and_restarts(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -370,6 +371,7 @@ async def test_the_work_of_a_host_that_died_is_claimed_at_once(database: Path, a
                 world.gate.thaw()
 
 
+@pytest.mark.slow
 async def test_a_handler_whose_claim_was_taken_over_is_stopped_and_writes_nothing(
     database: Path, autojump_clock: MockClock
 ) -> None:

@@ -94,6 +94,7 @@ def test_a_failing_seed_names_itself_its_reason_and_its_last_events() -> None:
     assert str(failed.value) == str(again.value)
 
 
+@pytest.mark.slow
 def test_what_never_comes_to_its_end_is_stuck() -> None:
     async def wait_for_ever(run: tenure.Run) -> None:
         await trio.sleep_forever()

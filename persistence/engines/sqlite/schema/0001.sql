@@ -193,10 +193,13 @@ CREATE TABLE runs (
     ways TEXT NOT NULL DEFAULT '',
     state_base INTEGER NOT NULL DEFAULT 0,
     version TEXT NOT NULL DEFAULT '',
+    -- It ended, left no abandoned input, and a step that never repeats may have run: a dead letter until it is dropped.
+    in_doubt INTEGER NOT NULL DEFAULT 0,
     -- How many runtimes end with it.
     children INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
+CREATE INDEX runs_in_doubt ON runs (runtime, run_id) WHERE in_doubt = 1;
 CREATE INDEX runs_reopened ON runs (runtime) WHERE reopened_at IS NOT NULL;
 -- Those that see their runtime's own state as it was once, and may be entered again.
 CREATE INDEX runs_seeing ON runs (runtime, state_base)
@@ -335,6 +338,8 @@ CREATE TABLE sends (
     -- Of what was refused: kinds whose payload class took it when it was sent, each with its version.
     fits TEXT,
     payload BLOB,
+    -- A person has taken it out of the record of its run.
+    forgotten INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL
 );
 CREATE UNIQUE INDEX sends_by_index ON sends (run, send_index);

@@ -7,8 +7,7 @@ from typing import final
 from tenure.actors.decisions import ENDS_RUN, Decision, decide
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, transition
-
-from .entering import Entering
+from tenure.supervisor.runs.recording.entering import Entering
 
 
 @final

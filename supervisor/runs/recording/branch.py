@@ -1,0 +1,132 @@
+"""One branch of a run in one entering: what it has asked for, what stands on that, and what it gives (design §18, R1)."""
+
+from __future__ import annotations
+
+from typing import final
+
+from attrs import define, field, frozen
+
+from tenure.errors import InvalidInput
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets.runs.addressed import PLAIN, SendTerms
+from tenure.persistence.facets.runs.entries import CatchEntry, RecordEntry
+from tenure.persistence.model.values import InputId, LogicalRuntimeId, RunId
+
+
+@final
+@frozen(slots=True)
+class Message:
+    """What a behaviour sends.
+
+    Attributes:
+        target: The receiver.
+        payload: Encoded.
+        terms: On what terms.
+    """
+
+    target: LogicalRuntimeId
+    payload: bytes
+    terms: SendTerms = PLAIN
+
+
+@final
+@define(eq=False, slots=True)
+class Branch:
+    """One branch of a run, in one entering: the behaviour itself, or one side of `gather`, `map` or `first`.
+
+    Attributes:
+        path: Its path.
+        around: The branch that it stands in; None for the behaviour itself.
+        reached: How many things it has asked for by place.
+        in_flight: What it has asked for and has not had an answer to; steps with a call id do not count.
+        failed: Steps whose error it was given, and that nothing recorded stands on yet.
+        late: What the next commit of the branch records beside its own entry: what a scope cut off, and ends that were no
+            commit of their own.
+        appended: Messages, in order; likewise `sent` and `ended`. Those of an inner branch join those of the branch around
+            it when it has ended.
+        ended: Inputs that it rejected, each with its error, or answered, each with its encoded result.
+        attached: Ids of attachments whose bytes are on disk; likewise.
+        written: Values that it set in the runtime's own state, encoded, and None for what it deleted; likewise.
+        writers: Which of the branches beside it has written a name; shared with them, None where there are none.
+        drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
+        open_ended: Whether new entries may stand after its recorded end: an item of a map.
+    """
+
+    path: str
+    around: Branch | None = None
+    reached: int = 0
+    in_flight: str | None = None
+    failed: set[str] = field(factory=set[str])
+    late: dict[str, RecordEntry] = field(factory=dict[str, RecordEntry])
+    appended: list[bytes] = field(factory=list[bytes])
+    sent: list[Message] = field(factory=list["Message"])
+    ended: list[tuple[InputId, str | bytes]] = field(factory=list[tuple[InputId, "str | bytes"]])
+    attached: list[str] = field(factory=list[str])
+    written: dict[str, bytes | None] = field(factory=dict[str, "bytes | None"])
+    writers: dict[str, str] | None = None
+    drawn: list[float] = field(factory=list[float])
+    open_ended: bool = False
+
+    def inner(self, path: str, *, open_ended: bool = False, writers: dict[str, str] | None = None) -> Branch:
+        """A branch inside this one."""
+        return Branch(path=path, around=self, open_ended=open_ended, writers=writers)
+
+    def write(self, name: str, value: bytes | None) -> None:
+        """Set a value of the own state. Raises `InvalidInput` where a branch beside this one, or around it, has done so."""
+        branch: Branch | None = self
+        while branch is not None:
+            if branch.writers is not None and branch.writers.setdefault(name, branch.path) != branch.path:
+                detail = f"{name!r} is written in two branches of one gather, and no order is between them"
+                raise InvalidInput(detail=detail, field="name")
+            branch = branch.around
+        self.written[name] = value
+
+    def take_over(self, inner: Branch, *, keeps: bool = True) -> None:
+        """An inner branch has ended: what was seen in it is seen here; what it gave lands from here, where it `keeps`."""
+        self.failed |= inner.failed
+        self.late.update(inner.late)
+        if keeps:
+            self.appended += inner.appended
+            self.sent += inner.sent
+            self.ended += inner.ended
+            self.attached += inner.attached
+            self.written.update(inner.written)
+
+
+@final
+class Standing:
+    """What an entry stands on: errors that its branch was given, and what was cut off before it.
+
+    It is on disk with the first commit of that entry.
+    """
+
+    def __init__(
+        self,
+        branch: Branch,
+        failed: set[str],
+        late: dict[str, RecordEntry],
+        late_calls: dict[str, RecordEntry],
+        all_calls: dict[str, RecordEntry],
+    ) -> None:
+        """As it was when the entry was asked for."""
+        self._branch = branch
+        self._failed = failed
+        self._late = late
+        self._late_calls = late_calls
+        self._all_calls = all_calls
+
+    def changes(self, runtime_id: LogicalRuntimeId, run_id: RunId) -> tuple[Change, ...]:
+        """What of it is not on disk yet."""
+        caught = [CatchEntry(runtime_id=runtime_id, run_id=run_id, place=place) for place in sorted(self._failed)]
+        return (*caught, *self._late.values(), *self._late_calls.values())
+
+    def landed(self) -> None:
+        """It is on disk."""
+        self._branch.failed -= self._failed
+        for place in self._late:
+            self._branch.late.pop(place, None)
+        for place in self._late_calls:
+            self._all_calls.pop(place, None)
+        self._failed.clear()
+        self._late.clear()
+        self._late_calls.clear()

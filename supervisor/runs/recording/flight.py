@@ -1,0 +1,123 @@
+"""One entry of a run while it is in flight, as it will be recorded (design §18)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, final
+
+from tenure.persistence.commits.commit import Change, CommitResult
+from tenure.persistence.facets.runs.entries import RecordEntry
+from tenure.persistence.model.entries import EntryKind, EntryStatus
+from tenure.persistence.model.values import LogicalRuntimeId, RunId
+from tenure.persistence.store import Store
+
+from .branch import Branch, Standing
+from .record import Asked, Found, has_ended
+
+
+class Recording(Protocol):
+    """The entering that an entry is recorded in."""
+
+    store: Store
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    version: str
+
+    def standing_on(self, branch: Branch, /) -> Standing:
+        """What an entry that is asked for now stands on."""
+        ...
+
+    async def write(self, standing: Standing, /, *changes: Change) -> CommitResult:
+        """Commit changes of an entry, and what it stands on."""
+        ...
+
+
+@final
+class Flight:
+    """One entry in flight, as it will be recorded.
+
+    Attributes:
+        branch: In which branch.
+        found: Where it stands, and what is recorded of it.
+        asked: What was asked for.
+        begun: Whether its function has begun; said where a scope cuts it off.
+        waits: Whether it waits until the record is reached.
+        rests: Whether it waits for its next attempt.
+        call_key: The key of a step that is keyed.
+        attempt: Which attempt.
+        standing: What it stands on.
+        over: Waits until what an attempt has left running is over; None where none can have.
+    """
+
+    def __init__(self, entering: Recording, branch: Branch, asked: Asked, found: Found) -> None:
+        """Begun now."""
+        self._entering = entering
+        self.asked = asked
+        self.branch = branch
+        self.found = found
+        self.place = found.place
+        self.begun = self.waits = self.rests = False
+        self.call_key = None if found.entry is None else found.entry.call_key
+        self.attempt = 1
+        self.over: Callable[[], Awaitable[None]] | None = None
+        self.standing = entering.standing_on(branch)
+        self._drawn = tuple(branch.drawn)
+        if asked.call is None:
+            branch.drawn.clear()
+        self.started_at = entering.store.seams.wall_clock()
+
+    def record(
+        self,
+        status: EntryStatus,
+        *,
+        result: bytes | None = None,
+        error: str | None = None,
+        ended: bool = True,
+        next_at: float | None = None,
+    ) -> RecordEntry:
+        """The entry, as far as it has come."""
+        entering = self._entering
+        return RecordEntry(
+            runtime_id=entering.runtime_id,
+            run_id=entering.run_id,
+            place=self.place,
+            kind=self.asked.kind,
+            name=self.asked.name,
+            repeat=self.asked.repeat,
+            arguments_digest=self.asked.arguments,
+            call_key=self.call_key,
+            status=status,
+            attempt=self.attempt,
+            version=entering.version,
+            result=result,
+            error=error,
+            started_at=self.started_at,
+            ended_at=entering.store.seams.wall_clock() if ended else None,
+            next_at=next_at,
+            drawn=self._drawn,
+        )
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether its end is recorded already, and no cut can change it."""
+        entry = self.found.entry
+        return (
+            entry is not None
+            and entry.kind in (EntryKind.STEP, EntryKind.ASK)
+            and entry.status is not EntryStatus.CANCELLED
+            and has_ended(entry)
+        )
+
+    def cut(self) -> RecordEntry:
+        """The entry, cut off by a scope of the behaviour."""
+        entry = self.found.entry
+        begun = self.begun or (
+            entry is not None
+            and entry.status is not EntryStatus.SUCCEEDED
+            and (entry.error is not None or entry.status in (EntryStatus.DISPATCHED, EntryStatus.IN_DOUBT))
+        )
+        return self.record(EntryStatus.CANCELLED, error="cut off after it had begun" if begun else None)
+
+    async def write(self, *changes: Change) -> CommitResult:
+        """Commit changes of the entry."""
+        return await self._entering.write(self.standing, *changes)
