@@ -180,7 +180,8 @@ class Record:
             return carried
         place = place_of(branch.path, branch.reached + 1)
         entry = self._entries.get(place)
-        if entry is None and self._has_ended(branch):
+        # What a retry has forgotten of a branch that had ended there is asked for again.
+        if entry is None and place not in self._tried and self._has_ended(branch):
             raise Differs(place, "the end of the branch", str(asked))
         found = self._found(place, entry, asked)
         branch.reached += 1
