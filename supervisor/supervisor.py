@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any, Unpack, final
+from typing import Any, Final, Unpack, final
 
 import trio
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.errors import (
+    Contended,
+    DiskFull,
     InvalidInput,
     KindMismatch,
     NotFound,
@@ -39,6 +42,7 @@ from .host import Host
 from .hosting.holds import check_note
 from .operators.own_state import own_state_change, write_unowned
 from .operators.reads import StoreReads
+from .runs.at_work import doing
 from .runs.behaviour import Behaviours
 from .runs.recording.restart import RestartPolicy
 from .serving.service import QueueService
@@ -47,6 +51,9 @@ from .statistics import (
     SupervisorStatistics,
     statistics_of,
 )
+
+ASK_S: Final = 2.0
+"""Longest wait for what another host says of a runtime of its own."""
 
 
 @final
@@ -306,18 +313,19 @@ class Supervisor(StoreReads):
         return statistics_of(host.owned.all, host.owned.actors, self.store.statistics(), host.log, host.step_threads)
 
     async def why(self, runtime_id: str) -> dict[str, Any]:
-        """See `StoreReads.why`; of a runtime of this host, also what its run does now that is not on disk.
+        """See `StoreReads.why`; also what the run does now that is not on disk, as its host says.
 
         That is: a step that executes, ``freely`` ones too; a step that waits until what is recorded is reached; whether the
-        run waits for a slot (`Behaviour.max_running`).
+        run waits for a slot (`Behaviour.max_running`). Another host is asked, for `ASK_S` at most.
         """
         told = await super().why(runtime_id)
         actor = self._host.owned.actor(LogicalRuntimeId(runtime_id))
-        if actor is not None and actor.facts.why_held is None and actor.at_work is not None:
-            told["because"] = actor.at_work(self.store.seams.wall_clock()) or told["because"]
-        slot = None if actor is None or actor.facts.why_held is not None else actor.slot
-        if slot is not None and slot.waits:
-            told["because"] = slot.why
+        if actor is not None:
+            told["because"] = doing(actor, self.store.seams.wall_clock()) or told["because"]
+        elif told["owner"] is not None and told["unfinished_inputs"] and told["held"] is None and not told["on_hold"]:
+            # What it says is more than the store does; where it says nothing, that stands.
+            with suppress(NotFound, RuntimeDestroyed, InvalidInput, Contended, DiskFull), trio.move_on_after(ASK_S):
+                told["because"] = await self._host.requests.doing(LogicalRuntimeId(runtime_id)) or told["because"]
         return told
 
     async def _revive(self, facts: RuntimeFacts) -> None:

@@ -177,7 +177,8 @@ def _executing(entry: RunEntry | None, now: float) -> str:
         else f"a {entry.kind} at {entry.place}"
     )
     if entry.status in (EntryStatus.DISPATCHED, EntryStatus.IN_DOUBT):
-        return f"its run executes {step}, attempt {entry.attempt}, {since}"
+        version = f", version {entry.version}" if entry.version else ""
+        return f"its run executes {step}, attempt {entry.attempt}{version}, {since}"
     if entry.status == EntryStatus.RETRYING and entry.next_at is not None and entry.next_at > now:
         return f"{step} failed in attempt {entry.attempt} and is tried again in {human(entry.next_at - now)}"
     if entry.status == EntryStatus.RETRYING:

@@ -65,6 +65,7 @@ from tenure.supervisor.runs.behaviour import Behaviour
 
 from .news import News
 from .verbs import (
+    Doing,
     Done,
     Drop,
     Reread,
@@ -178,6 +179,19 @@ class Requests:
             else:
                 if answered is not None:
                     return answered.answer
+
+    async def doing(self, runtime_id: LogicalRuntimeId) -> str | None:
+        """What the host that owns a runtime knows alone of what that does; None where that is nothing.
+
+        Waits for the answer as long as it takes: bound it. Raises what the owner raises. Nothing is taken over for it.
+        """
+        verb = Doing(now=self._store.seams.wall_clock())
+        request = StoredRequest(
+            request_id=self._store.seams.new_id(), runtime_id=runtime_id, verb=verb.name, arguments=write_verb(verb)
+        )
+        await self._store.commit(Commit(changes=(_stored(request),)))
+        answer = await self._news.wait_for(partial(requests.find_answer, request_id=request.request_id))
+        return verb.answer(_value(answer))
 
     async def _ask_once(self, asking: _Asking[T]) -> _Answered[T] | None:
         runtime_id = asking.request.runtime_id

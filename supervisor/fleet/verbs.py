@@ -21,6 +21,7 @@ from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.requests import (
     AnswerRequest,
     FinishRequest,
+    encode_answer,
 )
 from tenure.persistence.facets.records.runtimes import REREAD
 from tenure.persistence.facets.runs.dead_letters import (
@@ -41,6 +42,7 @@ from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
 )
+from tenure.supervisor.runs.at_work import doing
 from tenure.supervisor.runs.recording.verdicts import (
     Ran,
     Verdict,
@@ -287,6 +289,35 @@ class Drop(_Silent):
         return DropDeadLetter(runtime_id=runtime_id, input_id=self.input_id)
 
 
+@final
+@frozen(kw_only=True, slots=True)
+class Doing:
+    """Say what a runtime does that its host alone knows: it stands in no record. Changes nothing.
+
+    Attributes:
+        now: Unix seconds, of who asks.
+    """
+
+    name = "doing"
+
+    now: float
+
+    async def perform(self, actor: RuntimeActor, done: Done | None = None) -> str | None:
+        """See `Verb.perform`."""
+        told = doing(actor, self.now)
+        if done is not None:
+            await actor.commit(done.finish(encode_answer(told)))
+        return told
+
+    def changes(self, _runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
+        """See `Verb.changes`."""
+        return ()
+
+    def answer(self, value: Any, /) -> str | None:
+        """See `Verb.answer`."""
+        return None if value is None else str(value)
+
+
 # As requests
 
 EVENTS: Final = frozenset(
@@ -301,7 +332,7 @@ EVENTS: Final = frozenset(
 """Lifecycle events that a caller can ask for."""
 
 _VERBS: Final[Mapping[str, type[Verb[Any]]]] = {
-    each.name: each for each in (Reread, Resume, Settle, Cancel, Retry, Drop)
+    each.name: each for each in (Reread, Resume, Settle, Cancel, Retry, Drop, Doing)
 }
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.upkeep.explain import human
 
 from .recording.entering import Entering
 from .recording.flight import Flight
 from .recording.record import list_entries
+
+
+def doing(actor: RuntimeActor, now: float) -> str | None:
+    """What a runtime of this host does, or waits for, at this moment; None where the store says all that there is."""
+    if actor.facts.why_held is not None:
+        return None
+    if actor.slot is not None and actor.slot.waits:
+        return actor.slot.why
+    return None if actor.at_work is None else actor.at_work(now)
 
 
 def at_work(entering: Entering, now: float) -> str | None:

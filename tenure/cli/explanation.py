@@ -1,8 +1,9 @@
-"""``tenure why`` and ``tenure tail``: what keeps a runtime from running, and what it does; read only."""
+"""``tenure why`` and ``tenure tail``: what keeps a runtime from running, and what it does; nothing is changed."""
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -10,12 +11,14 @@ import attrs
 import click
 import trio
 
+from tenure.errors import Error
 from tenure.persistence.model.values import check_runtime_id
 from tenure.persistence.upkeep.explain import (
     Tail,
     explain,
 )
 from tenure.persistence.upkeep.look import look_into
+from tenure.supervisor.opening import open_supervisor
 
 from .output import Output
 
@@ -28,10 +31,14 @@ LINES: Final = 10
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
 async def why(output: Output, target: str, runtime: str) -> None:
-    """Say why RUNTIME of the store TARGET does not run."""
+    """Say why RUNTIME of the store TARGET does not run: as it is stored, and what its host alone knows where one lives."""
     async with look_into(target) as look:
         name = check_runtime_id(runtime)
         told = await look.read(partial(explain, runtime_id=name, now=time.time(), no_host=look.alone))
+    if told["owner"] is not None and told["unfinished_inputs"]:
+        with suppress(Error):  # what is on disk stands where the store cannot be opened as a host
+            async with open_supervisor(target, behaviours={}, drain_s=0) as supervisor:
+                told = await supervisor.why(name)
     output.facts("Why", told)
 
 

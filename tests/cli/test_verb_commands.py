@@ -48,6 +48,10 @@ async def forever(run: tenure.Run) -> None:
     await trio.sleep_forever()
 
 
+async def looking(run: tenure.Run) -> None:
+    await run.step("look", trio.sleep_forever, repeat="freely")
+
+
 async def failing(run: tenure.Run) -> None:
     raise ValueError("secretly broken")
 
@@ -66,6 +70,7 @@ async def asleep(run: tenure.Run) -> None:
 
 BEHAVIOURS = {
     "forever": forever,
+    "looking": looking,
     "failing": tenure.Behaviour(failing, restart=ONE_ATTEMPT),
     "backing": tenure.Behaviour(failing, restart=LONG_BACKOFF),
     "moody": tenure.Behaviour(failing, restart=FEW_FAILURES),
@@ -341,3 +346,17 @@ def test_why_does_not_take_a_killed_host_for_a_living_one(path: Path) -> None:
 
     assert told["because"] == "no living host has it"
     assert told["owner"] is None
+
+
+def test_why_asks_the_host_for_what_stands_in_no_record(path: Path) -> None:
+    async def body(supervisor: tenure.Supervisor) -> None:
+        runtime = await supervisor.spawn("alice", "looking")
+        await runtime.accept(1)
+        while not (await supervisor.why("alice"))["because"].startswith("its run executes step look"):  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+        told = await beside("why", path, "alice")
+
+        assert told["because"].startswith("its run executes step look at main/1, attempt 1, for ")
+
+    hosted(path, body)

@@ -198,3 +198,40 @@ async def test_a_request_for_a_stopped_runtime_is_answered_when_its_owner_dies_a
             async with heir.store.read_connection() as connection:  # no later life of the runtime meets it
                 assert await connection.query("SELECT * FROM requests WHERE done_at IS NULL") == []
         dying.gate.thaw()
+
+
+# --- What a host alone knows
+
+
+async def test_what_stands_in_no_record_is_told_to_other_hosts_too(database: Path, autojump_clock: MockClock) -> None:
+    async def looks(run: tenure.Run) -> None:
+        await run.step("look", trio.sleep_forever, repeat="freely")
+
+    async def pays(run: tenure.Run) -> None:
+        if run.attempts == 0:
+            await run.step("look", int, repeat="freely", call="c")
+            raise ConnectionError("of a test")
+        await run.step("pay", int, repeat="never")
+
+    async def forever(run: tenure.Run) -> None:
+        await trio.sleep_forever()
+
+    policy = tenure.RestartPolicy(backoff_s=0.001)
+    kinds = {
+        "looks": looks,
+        "pays": tenure.Behaviour(pays, restart=policy, version="7", replay_s=1e6),
+        "one": tenure.Behaviour(forever, max_running=1),
+    }
+    async with supervisor(database, kinds) as owner, supervisor(database, {}) as asker:
+        for name, kind in (("looks", "looks"), ("pays", "pays"), ("first", "one"), ("second", "one")):
+            await (await owner.spawn(name, kind)).accept("go")
+            await trio.sleep(2)
+
+        told = {name: (await asker.why(name))["because"] for name in ("looks", "pays", "first", "second")}
+
+        assert told["looks"].startswith("its run executes step look at main/1, attempt 1, for ")
+        assert told["pays"].startswith("its run waits with step pay at main/1, attempt 1, version 7, for ")
+        assert "at #c" in told["pays"]
+        assert told["first"] == "its run executes, and has recorded nothing yet"
+        assert told["second"] == "waits for a slot: 1 of 1 are taken"
+        assert (await asker.why("second"))["open_requests"] == []
