@@ -17,6 +17,7 @@ from tenure.persistence.model.lifecycles.lifecycle import (
     LifecycleEvent,
     Standing,
     abandons,
+    abandons_delayed,
     durable,
     runs_inputs,
     transition,
@@ -44,7 +45,7 @@ class Decision:
     Attributes:
         event: What happens.
         after: The standing that follows.
-        reason: Why every unfinished input is abandoned with it, or None.
+        reason: Why inputs are abandoned with it, every unfinished one or those that are not due; or None.
         changes: What says so; the answer of the first is `LifecycleWritten`, of a second the renewed token.
         epoch: The registration that the renewed token belongs to.
     """
@@ -84,6 +85,7 @@ def decide(
             runtime_id=runtime_id,
             state=durable(after),
             abandon=reason,
+            abandon_delayed=abandons_delayed(event),
             end_run=event in ENDS_RUN,
             next_generation=resets,
             clear_session=clear_session,
@@ -94,6 +96,7 @@ def decide(
         changes.append(RenewToken(runtime_id=runtime_id, epoch=epoch))
     if resets:
         after = evolve(after, state=attached(after.state))
+    reason = reason or abandons_delayed(event)
     return Decision(event=event, after=after, reason=reason, changes=tuple(changes), epoch=epoch)
 
 
@@ -116,8 +119,14 @@ def catch_up(runtime_id: LogicalRuntimeId, standing: Standing, stored: RuntimeSt
         )
     reason = abandons(event)
     change = WriteLifecycle(
-        runtime_id=runtime_id, state=to_store, abandon=reason, end_run=event in ENDS_RUN, over=stored
+        runtime_id=runtime_id,
+        state=to_store,
+        abandon=reason,
+        abandon_delayed=abandons_delayed(event),
+        end_run=event in ENDS_RUN,
+        over=stored,
     )
+    reason = reason or abandons_delayed(event)
     return Decision(event=event, after=standing_after, reason=reason, changes=(change,), epoch=epoch)
 
 

@@ -15,6 +15,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.inbox import (
+    delays,
     inputs,
 )
 from tenure.persistence.facets.ownership import (
@@ -99,6 +100,7 @@ class EveryCommit:
             await story.families()
             await story.runs_that_end_badly()
             await story.late_inputs()
+            await story.delayed_inputs()
             await story.lives_and_owners()
             await story.policies()
         # Closed in order; the next host finds its rows.
@@ -290,6 +292,23 @@ class Story(Words):
         )
         await trio.sleep(2)
         await self._write(deadlines.DropLateRun(runtime_id=id_of("lea")))
+
+    async def delayed_inputs(self) -> None:
+        """Some that are cancelled, are due, or are abandoned with the retirement of their runtime."""
+        await self._own("dan")
+        unwanted = await self._accept("dan", "unwanted", after_s=9)
+        await self._write(inputs.CancelInput(runtime_id=id_of("dan"), input_id=unwanted))
+        await self._accept("dan", "the second", after_s=2, deadline_s=50)
+        await self._accept("dan", "the first", after_s=1)
+        await self._accept("dan", "never", after_s=900)
+        await trio.sleep(3)
+        await self._write(delays.QueueDue(runtime_id=id_of("dan")))
+        await self._finish("dan", await self._begin("dan", batch=2))
+        await self._write(
+            lifecycle.WriteLifecycle(
+                runtime_id=id_of("dan"), state=RuntimeState.RETIRED, abandon_delayed=AbandonReason.RETIRED
+            )
+        )
 
     async def lives_and_owners(self) -> None:
         """Held and resumed, reset, released and taken again, stopped, destroyed; leases."""

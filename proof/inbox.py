@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tenure.persistence.facets.inbox import (
+    delays,
     input_records,
     inputs,
 )
@@ -152,6 +153,32 @@ def check_expired(rows: Rows) -> None:
     )
 
 
+def came_due(change: delays.QueueDue, answer: delays.DueQueued) -> Promised:
+    """They are in the inbox, or past it; what they replaced has ended."""
+    replaced = [(each, group.phase) for group in answer.replaced for each in group.input_ids]
+    return [
+        *(("due", (change.runtime_id, each)) for each in answer.input_ids),
+        *(("ended input", (change.runtime_id, each, phase)) for each, phase in replaced),
+    ]
+
+
+def check_delays(rows: Rows) -> None:
+    """What was queued is delayed no more; what is delayed is accepted, and of a runtime that takes inputs."""
+    for runtime_id, input_id in rows.history.acknowledged("due"):
+        stored = rows.of(
+            "SELECT phase, due_at FROM inputs JOIN runtimes USING (runtime) WHERE runtime_id = ? AND input_id = ?",
+            runtime_id,
+            input_id,
+        )
+        assert not stored or (stored[0][0] != "accepted" and stored[0][1] is None), (
+            f"input {input_id} was due, and is delayed again: {stored}"
+        )
+    rows.none(
+        "SELECT input_id FROM inputs WHERE due_at IS NOT NULL AND (phase NOT IN ('accepted', 'abandoned') OR run IS NOT NULL)",
+        "an input is delayed, and has gone on",
+    )
+
+
 def persisted(change: input_records.PersistInputs, _answer: None) -> Promised:
     """What ended so stays so."""
     return [
@@ -163,6 +190,7 @@ def persisted(change: input_records.PersistInputs, _answer: None) -> Promised:
 
 PROOFS: Final = (
     FacetProof(name="inputs", promises={inputs.AcceptInput: accepted}, check=check_inputs),
+    FacetProof(name="delays", promises={delays.QueueDue: came_due}, check=check_delays, quiet=(delays.QueueDue,)),
     FacetProof(name="input_records", promises={input_records.PersistInputs: persisted}),
     FacetProof(
         name="dead_letters",

@@ -34,6 +34,7 @@ from tenure.persistence.facets.runs import (
 from tenure.persistence.facets.runs.addressed import SendTerms
 from tenure.persistence.facets.runs.asking import asks
 from tenure.persistence.facets.state import own_state
+from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.model.values import (
     HeldReason,
     InputId,
@@ -93,6 +94,7 @@ class Words:
         lane: Lane = Lane.QUEUE,
         kind: str | None = None,
         deadline_s: float | None = None,
+        after_s: float | None = None,
     ) -> InputId:
         payload = text.encode()
         newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self._new_id()))
@@ -105,6 +107,7 @@ class Words:
             payload_digest=hashlib.sha256(payload).digest(),
             newcomer=newcomer,
             deadline_s=deadline_s,
+            delay=None if after_s is None else Delay(after_s=after_s),
         )
         (accepted,) = await self._write(change)
         input_id: InputId = accepted.input_id

@@ -25,7 +25,6 @@ from .fleet.news import News
 from .fleet.requests import Requests
 from .hosting.actors import Actors
 from .hosting.bell import Bell
-from .hosting.deadlines import Deadlines
 from .hosting.hearing import Hearing
 from .hosting.holds import Holds
 from .hosting.mending import Mending
@@ -35,6 +34,7 @@ from .hosting.tasks import Tasks
 from .operators.log import HostLog
 from .runs.behaviour import Behaviours
 from .runs.execution import Execution
+from .timing.timers import Timers
 
 
 @final
@@ -54,6 +54,7 @@ class Host:
         takeovers: Bring runtimes here.
         news: Wait for what is stored.
         requests: Ask other hosts, and carry out what they ask.
+        timers: Act on what is stored for a time.
         watch: Looks at the other hosts of the store.
         ingress: Takes inputs.
     """
@@ -70,7 +71,14 @@ class Host:
         bell = Bell()
         self.mending = Mending(store, self.behaviours, self.owned, self.tasks, self.log, bell)
         publishing = Publishing(
-            self.tickets, bell.wake, self.owned.ended, self._kept, self.log, self.mending.distrust, self._stir
+            self.tickets,
+            bell.wake,
+            self.owned.ended,
+            self._kept,
+            self.log,
+            self.mending.distrust,
+            self._stir,
+            delayed=self._delayed,
         )
         self.step_threads = StepThreads(store.limits)
         self.step_threads.on_given_up = self.log.step_given_up
@@ -104,8 +112,8 @@ class Host:
             mending=self.mending,
             tasks=self.tasks,
         )
-        self.deadlines = Deadlines(store, self.owned, self.actors, publishing, self.mending, self.log)
-        self.holds = Holds(store, self.owned, self.actors, self.deadlines, self.mending)
+        self.timers = Timers(store, self.owned, self.actors, self.takeovers, publishing, self.mending, self.log)
+        self.holds = Holds(store, self.owned, self.actors, self.timers.hear, self.mending)
         self.watch = HostWatch(
             store=store,
             owned=self.owned,
@@ -114,7 +122,7 @@ class Host:
             news=self.news,
             doubts=self._doubts,
             mending=self.mending,
-            deadlines=self.deadlines,
+            timers=self.timers,
             holds=self.holds,
             tasks=self.tasks,
             log=self.log,
@@ -142,9 +150,13 @@ class Host:
     def _stir(self) -> None:
         self.news.stir()
 
+    def _delayed(self, runtime_id: LogicalRuntimeId) -> None:
+        self.timers.hear()
+        self.takeovers.wake(runtime_id)  # it may be due by now, and in the inbox already
+
     def _arrived(self, change: AcceptInput, accepted: AcceptedInput) -> None:
-        if change.deadline_s is not None:
-            self.deadlines.hear()
+        if change.deadline_s is not None or accepted.phase is InputPhase.ACCEPTED:
+            self.timers.hear()
         if not self.owned.owns(change.runtime_id):
             self.news.stir()  # its ticket waits for what another host writes
         if accepted.phase is InputPhase.QUEUED and not accepted.deduplicated:

@@ -79,7 +79,8 @@ async def open_supervisor(
                 tasks = host.tasks
                 tasks.start_soon(partial(_watch_store, host))
                 tasks.start_soon(host.actors.passivate_idle)
-                tasks.start_soon(host.deadlines.watch)
+                for watch in host.timers.watches:
+                    tasks.start_soon(watch)
                 try:
                     with body:
                         await register_versions(store, known.versions)

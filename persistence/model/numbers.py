@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 from attrs import Attribute
@@ -39,6 +40,22 @@ def check_seconds(value: object, name: str, *, zero: bool) -> None:
         raise InvalidInput(
             detail=f"{shown(value)} is not a number of seconds {'from' if zero else 'above'} 0", field=name
         )
+
+
+def check_time(value: object, name: str) -> float:
+    """A time as unix seconds. Raises `InvalidInput` for what is no time, or has no time zone."""
+    if not isinstance(value, datetime):
+        raise InvalidInput(detail=f"{shown(value)} is not a datetime", field=name)
+    try:
+        zone = value.utcoffset()
+        seconds_of = datetime.timestamp(value)
+    except Exception as exc:  # a tzinfo is a user's own code
+        raise InvalidInput(detail="its time zone gives no offset", field=name) from exc
+    if zone is None:
+        raise InvalidInput(
+            detail="a time without a time zone says no moment; give datetime(..., tzinfo=...)", field=name
+        )
+    return seconds_of
 
 
 def check_count(value: object, name: str) -> None:

@@ -22,7 +22,8 @@ class Limits:
         payload_bytes: One payload, message or result, encoded.
         group_bytes: Payload bytes in one group; a larger commit is a group by itself.
         group_commits: Commits in one group.
-        inbox_inputs: Unfinished inputs of one runtime; binds accept, never sends.
+        inbox_inputs: Unfinished inputs of one runtime that are not delayed; binds accept, never sends.
+        delayed_inputs: Delayed inputs of one runtime; binds accept and sends.
         step_threads: Sync steps that run at once in one host, each in a thread; more wait.
         step_slot_s: Seconds after which a sync step lends its place to a runtime that waits with none, and runs on beside it.
         given_up: Sync steps whose run has ended without them and that hold a thread still. Beyond it no sync step begins,
@@ -46,6 +47,7 @@ class Limits:
     group_bytes: int = field(default=8 * 1024 * 1024, validator=count())
     group_commits: int = field(default=512, validator=count())
     inbox_inputs: int = field(default=10_000, validator=count())
+    delayed_inputs: int = field(default=100_000, validator=count())
     step_threads: int = field(default=40, validator=count())
     step_slot_s: float = field(default=30.0, validator=seconds())
     given_up: int = field(default=100, validator=count())

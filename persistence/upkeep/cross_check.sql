@@ -17,6 +17,9 @@ SELECT 'input', i.input FROM inputs i WHERE i.runtime = :runtime
     AND ((i.phase IN ('consumed', 'superseded', 'coalesced', 'abandoned') AND i.finished_at IS NULL)
          OR (i.phase NOT IN ('consumed', 'superseded', 'coalesced', 'abandoned') AND i.finished_at IS NOT NULL))
 UNION ALL
+SELECT 'input', i.input FROM inputs i WHERE i.runtime = :runtime AND i.due_at IS NOT NULL
+    AND (i.phase NOT IN ('accepted', 'abandoned') OR i.run IS NOT NULL OR i.due_at < i.created_at)
+UNION ALL
 SELECT 'input', i.input FROM inputs i LEFT JOIN payloads p ON p.input = i.input
 WHERE i.runtime = :runtime AND i.pruned_at IS NULL AND p.input IS NULL
 UNION ALL

@@ -21,6 +21,7 @@ from tenure.persistence.engines.engine import (
     Row,
     Statements,
 )
+from tenure.persistence.facets.inbox import delays
 from tenure.persistence.facets.records import holds
 from tenure.persistence.facets.runs.again import goes_on_after
 from tenure.persistence.model.entries import EntryKind, EntryStatus
@@ -86,6 +87,7 @@ def explain(
     letters: int = (statements.one("verification.dead_letters", runtime=key, count=LETTERS) or (0,))[0]
     wake_at = None if run is None else _sleeps_until(statements, run)
     count: int = (statements.one("verification.open_inputs", runtime=key) or (0,))[0]
+    delayed, next_due_at = delays.of_runtime(statements, key, LETTERS)
     kept = holds.of_runtime(statements, runtime_id, kind)
     owned = incarnation is not None and gone_at is None and not no_host
     waits = "" if not staged else _asks(statements, (*after, runtime_id), now, no_host=no_host)
@@ -97,6 +99,7 @@ def explain(
         (bool(kept), f"a person keeps it on hold: {'; '.join(_hold(each, now) for each in kept)}"),
         (not count and run is None and state == RuntimeState.RETIRED, "it is retired, and has nothing left to drain"),
         (not count and run is None and letters > 0, f"nothing waits in its inbox; {_letters(letters)} to be retried"),
+        (not count and run is None and delayed > 0, _delayed(delayed, next_due_at, now)),
         (not count and run is None, "nothing waits in its inbox"),
         (not owned, "no living host has it"),
         (retry_at is not None and retry_at > now, "its run has failed and waits to be tried again"),
@@ -126,6 +129,8 @@ def explain(
         "dead_letters": letters,
         "unfinished_inputs": count,
         "oldest_input": _oldest(statements, key, now),
+        "delayed_inputs": delayed,
+        "next_due_at": next_due_at,
         "open_requests": [verb for verb, _ in statements.all("verification.open_requests", runtime=key)],
     }
 
@@ -150,6 +155,12 @@ def _asks(statements: Statements, chain: tuple[LogicalRuntimeId, ...], now: floa
     except (NotFound, Corrupt) as exc:
         why = str(exc)
     return f"{waits}; {other}: {why}"
+
+
+def _delayed(count: int, next_due_at: float | None, now: float) -> str:
+    many = "1 input is" if count == 1 else f"{'more than ' if count >= LETTERS else ''}{min(count, LETTERS)} inputs are"
+    first = "" if next_due_at is None else f", the first due in {human(next_due_at - now)}"
+    return f"nothing waits in its inbox; {many} delayed{first}"
 
 
 def _letters(count: int) -> str:

@@ -42,6 +42,7 @@ _INPUT: Final[Types] = (
     OPTIONAL_BYTES,
     OPTIONAL_TEXT,
     OPTIONAL_NUMBER,
+    OPTIONAL_NUMBER,
     OPTIONAL_TEXT,
 )
 
@@ -80,6 +81,7 @@ class InboxLine:
         payload: Encoded.
         reason: Why it was abandoned, or None.
         finished_at: When it ended, unix seconds, or None.
+        due_at: When it comes into the inbox, unix seconds; None where it is there, or has been.
         correlation_id: What it answers, or None.
         result: What it came to, encoded, or None.
     """
@@ -99,6 +101,7 @@ class InboxLine:
     payload: bytes | None = field(repr=False)
     reason: str | None
     finished_at: float | None
+    due_at: float | None
     correlation_id: str | None
     result: bytes | None = field(default=None, repr=False)
 

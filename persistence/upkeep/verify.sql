@@ -53,11 +53,11 @@ FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner LEFT JOIN runs u ON u.run 
 WHERE r.runtime_id = :runtime_id;
 
 -- name: verification.open_inputs
-SELECT count(*) FROM inputs WHERE runtime = :runtime AND finished_at IS NULL;
+SELECT count(*) FROM inputs WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL;
 
 -- name: verification.oldest_input
 SELECT input_id, kind, phase, lane, attempts, created_at FROM inputs
-WHERE runtime = :runtime AND finished_at IS NULL ORDER BY admission LIMIT 1;
+WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL ORDER BY admission LIMIT 1;
 
 -- name: verification.staged
 SELECT 1 FROM inputs WHERE run = :run AND finished_at IS NULL AND phase = 'staged' LIMIT 1;

@@ -62,14 +62,18 @@ class Publishing:
         log: HostLog,
         distrust: Callable[[LogicalRuntimeId, BaseException], None],
         stir: Callable[[], None],
+        *,
+        delayed: Callable[[LogicalRuntimeId], None],
     ) -> None:
         """Bind to the tickets, and to who hears the rest.
 
         `wake` lets a runtime look into its inbox; `ended` hears of actors that have ended; `kept` of runtimes that a hold keeps
         from beginning; `distrust` of mistakes of ours in publishing one;
-        `stir` has the news read, where something is waited for that another host writes.
+        `stir` has the news read, where something is waited for that another host writes; `delayed` hears of messages that are
+        due later.
         """
         self._stir = stir
+        self._delayed = delayed
         self._tickets = tickets
         self._wake = wake
         self._log = log
@@ -83,9 +87,13 @@ class Publishing:
 
     def accepted(self, runtime_id: LogicalRuntimeId, accepted: AcceptedInput) -> Ticket:
         """The ticket of an accept that has landed; the tickets of what it replaced are settled."""
-        for replaced in accepted.replaced:
-            self._tickets.settle(runtime_id, replaced, Outcome(phase=accepted.replaced_phase))
+        self.replaced(runtime_id, accepted.replaced, accepted.replaced_phase)
         return self._tickets.issue(runtime_id, accepted.input_id, accepted.phase, deduplicated=accepted.deduplicated)
+
+    def replaced(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], phase: InputPhase) -> None:
+        """Another input has taken the place of these."""
+        for input_id in input_ids:
+            self._tickets.settle(runtime_id, input_id, Outcome(phase=phase))
 
     def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
         """See `Listener.abandoned`."""
@@ -107,10 +115,12 @@ class Publishing:
         self.asked(result)
         sent: list[tuple[Send, Sent]] = result.of_kind(Send)
         for change, value in sent:
-            if value.refused is None:
+            if value.refused is not None:
+                self._log.send_refused(actor.facts.runtime_id, value.target, value.refused)
+            elif change.terms.delay is None:
                 self._wake(value.target, steered=change.terms.lane is Lane.STEER)
             else:
-                self._log.send_refused(actor.facts.runtime_id, value.target, value.refused)
+                self._delayed(value.target)
         for _, late in result.of_kind(ExpireMembers):
             self.abandoned(actor.facts.runtime_id, late, LATE)
             self._log.dead(actor.facts.runtime_id, late, LATE, None)

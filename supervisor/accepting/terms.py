@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, TypedDict, final
 
 from attrs import fields
@@ -13,6 +14,7 @@ from tenure.persistence.facets.inbox.inputs import (
 )
 from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import digest
+from tenure.persistence.model.inputs.delay import check_delay
 from tenure.persistence.model.inputs.policies import (
     ConsumePoint,
     InputDurability,
@@ -47,7 +49,12 @@ class AcceptTerms(TypedDict, total=False):
         correlation_id: What it answers; stored and shown. 1 to 500 characters.
         deadline_s: Seconds from its accept after which it is abandoned with ``deadline_exceeded`` unless it is done. One that
             waits is abandoned then; a member of a batch at the next boundary of its run; where it is all that is left of its
-            batch, the run is cancelled. A known key keeps the deadline of the first.
+            batch, the run is cancelled. A known key keeps the deadline of the first. Of a delayed input they count from when it
+            is due.
+        at: When it comes into the inbox: a time with a time zone, by the store's wall clock. Until then it is ``accepted``, on
+            disk, in no inbox, and may be cancelled; then it takes its place after what waits. A time that is over is now. A
+            known key keeps the time of the first.
+        after_s: The same, in seconds from its accept.
     """
 
     idempotency_key: str | None
@@ -57,6 +64,8 @@ class AcceptTerms(TypedDict, total=False):
     policy: PolicyDecision | None
     correlation_id: str | None
     deadline_s: float | None
+    at: datetime | None
+    after_s: float | None
 
 
 def accept_change(  # noqa: PLR0913 - one for each term
@@ -71,6 +80,8 @@ def accept_change(  # noqa: PLR0913 - one for each term
     policy: PolicyDecision | None = None,
     correlation_id: str | None = None,
     deadline_s: float | None = None,
+    at: datetime | None = None,
+    after_s: float | None = None,
 ) -> AcceptInput:
     """The change that puts an encoded payload into an inbox, under a fresh input id and on these terms; see `AcceptTerms`.
 
@@ -88,6 +99,7 @@ def accept_change(  # noqa: PLR0913 - one for each term
     if lane is not None and policy is not None:
         raise InvalidInput(detail="give a lane or a policy, whose routing says it", field="lane")
     decided = None if policy is None else _policy(policy)
+    delay = check_delay(at, after_s)
     return AcceptInput(
         runtime_id=runtime_id,
         input_id=InputId(seams.new_id()),
@@ -99,6 +111,7 @@ def accept_change(  # noqa: PLR0913 - one for each term
         supersession_key=supersession_key,
         correlation_id=correlation_id,
         policy=decided,
+        delay=delay,
         deadline_s=_seconds(deadline_s),
     )
 

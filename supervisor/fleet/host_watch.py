@@ -45,13 +45,13 @@ from tenure.supervisor.accepting.doubts import (
     TicketKey,
     ended,
 )
-from tenure.supervisor.hosting.deadlines import Deadlines
 from tenure.supervisor.hosting.holds import Holds
 from tenure.supervisor.hosting.mending import Mending
 from tenure.supervisor.hosting.owned import Owned
 from tenure.supervisor.hosting.takeovers import Takeovers
 from tenure.supervisor.hosting.tasks import Tasks
 from tenure.supervisor.operators.log import HostLog
+from tenure.supervisor.timing.timers import Timers
 
 from .loop_watch import LoopWatch
 from .news import News
@@ -95,7 +95,7 @@ class HostWatch:
         news: News,
         doubts: Doubts,
         mending: Mending,
-        deadlines: Deadlines,
+        timers: Timers,
         holds: Holds,
         tasks: Tasks,
         log: HostLog,
@@ -109,7 +109,7 @@ class HostWatch:
         self._news = news
         self._doubts = doubts
         self._mending = mending
-        self._deadlines = deadlines
+        self._timers = timers
         self._holds = holds
         self._tasks = tasks
         self._log = log
@@ -182,7 +182,7 @@ class HostWatch:
             if self._takeovers.begin_left():
                 if not await self._safely(self._takeovers.recover):
                     self._takeovers.leave_over()  # the next renewal tries again
-                self._deadlines.hear()
+                self._timers.hear()
                 self._news.stir()  # requests for what is ours from now on
 
     async def _safely(self, look: Callable[[], Awaitable[None]]) -> bool:
@@ -247,7 +247,7 @@ class HostWatch:
         written = await self._store.read(partial(_read_news, self._ground.host, self._mark, waiting))
         self._mark = written.mark
         if written.arrived:
-            self._deadlines.hear()
+            self._timers.hear()
         self._holds.hear(written.on_hold)
         for arrival in written.arrived:
             with self._mending.net(arrival.runtime_id):

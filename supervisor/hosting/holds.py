@@ -7,6 +7,7 @@ hosts, anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, final
 
 from tenure.errors import InvalidInput
@@ -16,7 +17,6 @@ from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.store import Store
 
 from .actors import Actors
-from .deadlines import Deadlines
 from .mending import Mending
 from .owned import Owned
 
@@ -35,12 +35,12 @@ def check_note(note: str) -> str:
 class Holds:
     """What people have put on hold, in one host."""
 
-    def __init__(self, store: Store, owned: Owned, actors: Actors, deadlines: Deadlines, mending: Mending) -> None:
-        """Nothing is kept."""
+    def __init__(self, store: Store, owned: Owned, actors: Actors, moved: Callable[[], None], mending: Mending) -> None:
+        """Nothing is kept. `moved` hears that times have been moved, or wait no more."""
         self._store = store
         self._owned = owned
         self._actors = actors
-        self._deadlines = deadlines
+        self._moved = moved
         self._mending = mending
         self._kept: set[LogicalRuntimeId] = set()
         self._seen = OnHold(runtimes={}, kinds={})
@@ -65,7 +65,7 @@ class Holds:
         """Let go on what no hold keeps any more; this is what is stored now."""
         if found != self._seen:
             self._seen = found
-            self._deadlines.hear()  # they were moved
+            self._moved()
         for runtime_id in [*self._kept]:
             facts = self._owned.find(runtime_id)
             if facts is not None and found.keeps(runtime_id, facts.kind):

@@ -19,6 +19,7 @@ from tenure.persistence.facets.runs.addressed import PLAIN
 from tenure.persistence.facets.runs.children import Child, OnEnd, Scope
 from tenure.persistence.model.arguments import check_key
 from tenure.persistence.model.codec import encode
+from tenure.persistence.model.inputs.delay import check_delay
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     Lane,
@@ -146,6 +147,8 @@ class Run(Work):
         lane: Lane | str = Lane.QUEUE,
         correlation_id: str | None = None,
         kind: str | None = None,
+        at: datetime | None = None,
+        after_s: float | None = None,
     ) -> None:
         """Send a message to another runtime. It lands with the next boundary of this run, once, whatever happens.
 
@@ -157,16 +160,18 @@ class Run(Work):
             lane: ``queue``, or ``steer`` for the run that the target executes: it joins at that run's next checkpoint.
             correlation_id: What it answers: `RunInput.correlation_id` at the receiver. 1 to 500 characters.
             kind: Makes a target that is not there, of this kind. One of another kind is not given the message.
+            at: When it comes into the inbox of the target: a time with a time zone. Until then it is on disk.
+            after_s: The same, in seconds from the boundary that it lands with.
 
         Raises:
-            InvalidInput: No runtime id, no JSON form, no such lane or key; or a step with ``call=`` is in flight beside it.
+            InvalidInput: No runtime id, JSON form, lane, key or time; or a step with ``call=`` is in flight beside it.
             RunEnded: The run is over.
         """
         self._check_open()
         terms = (
             PLAIN
-            if lane is Lane.QUEUE and correlation_id is None and kind is None
-            else send_terms(lane, correlation_id, kind)
+            if lane is Lane.QUEUE and correlation_id is None and kind is None and at is None and after_s is None
+            else send_terms(lane, correlation_id, kind, check_delay(at, after_s))
         )
         message = Message(check_runtime_id(target), encode(payload, "payload"), terms)
         self._entering.buffers("a message").sent.append(message)

@@ -21,7 +21,18 @@ from tenure.persistence.upkeep.look import Look, look_into
 
 from .output import Output
 
-_INBOX: Final = ("input_id", "lane", "phase", "kind", "attempts", "size", "idempotency_key", "deadline_at", "error")
+_INBOX: Final = (
+    "input_id",
+    "lane",
+    "phase",
+    "kind",
+    "attempts",
+    "size",
+    "idempotency_key",
+    "due_at",
+    "deadline_at",
+    "error",
+)
 _ENDED: Final = (
     "input_id",
     "lane",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, NotRequired, TypedDict, Unpack, final
 
 import click
@@ -41,6 +42,8 @@ class _Terms(TypedDict):
     key: str | None
     answers: str | None
     deadline: float | None
+    at: NotRequired[str | None]
+    after: NotRequired[float | None]
     wait: bool
 
 
@@ -218,6 +221,8 @@ async def settle_step(
 @click.option(
     "--deadline", type=float, metavar="SECONDS", help="Abandon it unless it is done so many seconds from now."
 )
+@click.option("--at", metavar="TIME", help="When it comes into the inbox: 2027-01-31T08:00+01:00.")
+@click.option("--after", type=float, metavar="SECONDS", help="The same, in seconds from now.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended; ends with 1 where it was not consumed.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
@@ -273,6 +278,8 @@ async def _accept(
             idempotency_key=terms["key"],
             correlation_id=terms["answers"],
             deadline_s=terms["deadline"],
+            at=_time(terms.get("at"), "--at"),
+            after_s=terms.get("after"),
         )
         outcome = await ticket.wait_outcome() if wait else ticket.outcome
     facts: dict[str, object] = {
@@ -286,6 +293,15 @@ async def _accept(
     }
     output.facts("Accepted", facts)
     return REFUSED if wait and outcome is not None and outcome.phase != InputPhase.CONSUMED else None
+
+
+def _time(text: str | None, field: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise InvalidInput(detail="it is not a time such as 2027-01-31T08:00+01:00", field=field) from exc
 
 
 def _json(text: str, field: str = "--ran") -> Any:

@@ -78,6 +78,7 @@ ROOMS = {
         "runs",
         "serving",
         "hosting",
+        "timing",
         "fleet",
         "handles",
         "statistics",

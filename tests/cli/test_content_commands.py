@@ -213,3 +213,19 @@ def test_a_payload_that_is_no_json_is_wrong_use(path: Path) -> None:
 
     assert call("accept", path, "alice", "no json").exit_code == WRONG_USE
     assert answer("inbox", path, "alice") == []
+
+
+def test_an_accept_can_be_delayed_to_a_time(path: Path) -> None:
+    alone(path)
+    later = answer("accept", path, "newt", "1", "--kind", "kind", "--at", "2999-01-31T08:00+01:00")
+    assert later["phase"] is None
+    answer("accept", path, "newt", "2", "--after", "900")
+    assert [(each["phase"], each["due_at"] is not None) for each in answer("inbox", path, "newt")] == [
+        ("accepted", True),
+        ("accepted", True),
+    ]
+    told = answer("why", path, "newt")
+    assert told["delayed_inputs"] == 2
+    assert "2 inputs are delayed" in told["because"]
+    assert call("accept", path, "newt", "1", "--at", "tomorrow", "--json").exit_code != 0
+    assert call("accept", path, "newt", "1", "--at", "2999-01-31T08:00", "--json").exit_code != 0

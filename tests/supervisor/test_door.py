@@ -30,6 +30,8 @@ TERMS: dict[str, Any] = {
     "policy": None,
     "correlation_id": "answers",
     "deadline_s": 5.0,
+    "at": None,
+    "after_s": 5.0,
 }
 
 CALLS: dict[str, dict[str, Any]] = {

@@ -37,7 +37,7 @@ class Arrival:
     Attributes:
         runtime_id: Which runtime.
         steers: Whether some of it was sent to steer.
-        waits: Whether some of it is in no run yet.
+        waits: Whether some of it is in no run yet, and not delayed.
     """
 
     runtime_id: LogicalRuntimeId

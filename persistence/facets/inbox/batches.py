@@ -32,7 +32,7 @@ from tenure.persistence.model.values import (
     InputPhase,
 )
 
-from .inputs import (
+from .history import (
     history_line,
     in_order,
 )

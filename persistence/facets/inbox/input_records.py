@@ -57,7 +57,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 
-from .inputs import history_line
+from .history import history_line
 
 PAGE: Final = 1000
 """Rows that are looked for at a time."""

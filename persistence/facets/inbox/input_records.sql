@@ -25,7 +25,8 @@ SET admission = :admission, kind = :kind, lane = :lane, durability = :durability
     payload_digest = :payload_digest, seal = :seal, scheme = :scheme, phase = :phase, reason = :reason, run = :run, attempts = :attempts,
     boundary = :boundary, error = :error, created_at = :created_at, updated_at = :now, finished_at = :finished_at,
     record_version = :record_version, supersession_key = :supersession_key, successor = :successor, extra = :extra,
-    recoveries = :recoveries, history = :history
+    recoveries = :recoveries, history = :history,
+    due_at = CASE WHEN :phase = 'accepted' THEN due_at ELSE NULL END
 WHERE input = :input;
 
 -- name: input_records.save_payload

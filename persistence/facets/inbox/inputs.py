@@ -6,13 +6,19 @@ run or the lifecycle event that changes it, by the functions below, which other 
 
 from __future__ import annotations
 
-import math
 from typing import Final, final
 
-import msgspec
 from attrs import frozen
 
-from tenure.errors import IdempotencyConflict, InboxFull, InvalidInput, NotAccepting, PayloadTooLarge, RuntimeDestroyed
+from tenure.errors import (
+    IdempotencyConflict,
+    InboxFull,
+    InvalidInput,
+    LimitReached,
+    NotAccepting,
+    PayloadTooLarge,
+    RuntimeDestroyed,
+)
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import (
     Facet,
@@ -24,11 +30,11 @@ from tenure.persistence.commits.rows import (
     member,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.engines.engine import Row
 from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
+from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.model.inputs.input_state import (
     InputExtra,
     encode_extra,
@@ -56,16 +62,13 @@ from tenure.persistence.model.values import (
 )
 
 from . import newcomers, receipts
+from .history import (
+    history_line,
+    in_order,
+)
 
 RESERVED_KEYS: Final = "tenure:"
 """Idempotency keys that begin so are derived by tenure itself; a user's key may not."""
-
-_encode = msgspec.json.Encoder().encode
-
-
-def history_line(now: float, before: InputPhase | None, after: InputPhase, reason: str | None = None) -> str:
-    """One entry of an input's history: a line of JSON, ``[time, from, to, reason]``."""
-    return _encode((now, before, after, reason)).decode() + "\n"
 
 
 @final
@@ -90,7 +93,8 @@ class AcceptInput(Change):
         correlation_id: What it answers.
         policy: What is decided about it; None takes the default of its kind, and the lane as given.
         fitted: Version of the behaviour whose payload class took it, ``""`` for one without; None where it was not checked.
-        deadline_s: Seconds from this commit after which it is abandoned unless it is done; None: never.
+        delay: When it is due; None: now.
+        deadline_s: Seconds after which it is abandoned unless it is done, from this commit or from when it is due.
         newcomer: What the runtime is, where it is made in this commit if it is not there; None refuses with `NotFound`.
     """
 
@@ -110,6 +114,7 @@ class AcceptInput(Change):
     correlation_id: str | None = None
     policy: PolicyDecision | None = None
     fitted: str | None = None
+    delay: Delay | None = None
     deadline_s: float | None = None
     newcomer: newcomers.Newcomer | None = None
 
@@ -181,7 +186,13 @@ def _accept(tx: Transaction, change: AcceptInput, *, own: bool = False) -> Accep
         raise PayloadTooLarge(size=len(change.payload), limit=tx.limits.payload_bytes)
     if not own and not accepts_input(Standing(state=record.state)):
         raise NotAccepting(runtime_id=change.runtime_id, state=record.state)
-    _take_room(tx, record, bound=change.bound_by_inbox)
+    due_at = None if change.delay is None else change.delay.due_at(tx.now)
+    if due_at is None:
+        _take_room(tx, record, bound=change.bound_by_inbox)
+        phase = InputPhase.QUEUED
+    else:
+        _check_delayed(tx, record)
+        phase = InputPhase.ACCEPTED
     key = tx.insert(
         "inputs.insert",
         input_id=change.input_id,
@@ -204,15 +215,18 @@ def _accept(tx: Transaction, change: AcceptInput, *, own: bool = False) -> Accep
             payload_digest=change.payload_digest,
             created_at=tx.now,
         ),
-        phase=InputPhase.QUEUED,
+        phase=phase,
         fitted=change.fitted,
-        deadline=None if change.deadline_s is None else tx.now + change.deadline_s,
-        history=history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED),
+        deadline=None if change.deadline_s is None else (due_at or tx.now) + change.deadline_s,
+        due_at=due_at,
+        history=history_line(tx.now, InputPhase.ACCEPTED, phase),
         now=tx.now,
     )
     tx.write("inputs.insert_payload", input=key, payload=change.payload)
     if change.is_plain and not change.decision.consumes_on_accept:
-        return AcceptedInput(input_id=change.input_id, phase=InputPhase.QUEUED)
+        return AcceptedInput(input_id=change.input_id, phase=phase)
+    if due_at is not None:
+        return _describe_delayed(tx, change, key)
     return _admit_with_policy(tx, record, change, key)
 
 
@@ -230,15 +244,7 @@ def _admit_with_policy(tx: Transaction, record: runtimes.RuntimeRecord, change: 
     policy = change.decision
     consumed = policy.consumes_on_accept
     phase = InputPhase.CONSUMED if consumed else InputPhase.QUEUED
-    tx.write(
-        "inputs.describe",
-        input=key,
-        supersession_key=change.supersession_key,
-        extra=encode_extra(InputExtra(correlation_id=change.correlation_id, policy=policy)),
-        phase=phase,
-        finished_at=tx.now if consumed else None,
-        history=history_line(tx.now, InputPhase.ACCEPTED, phase),
-    )
+    _describe(tx, change, key, phase, finished_at=tx.now if consumed else None)
     if consumed:
         # Its own id names the run that there was none of: one input, one boundary, one receipt.
         receipt = receipts.mint_immediate(tx, record, RunId(change.input_id), change.input_id)
@@ -249,24 +255,51 @@ def _admit_with_policy(tx: Transaction, record: runtimes.RuntimeRecord, change: 
     ending = replaced_phase(change.kind, change.decision)
     if ending is None or change.supersession_key is None:
         return AcceptedInput(input_id=change.input_id, phase=phase)
-    replaced = _replace(tx, record, change, key, ending)
+    replaced = replace(tx, record.runtime, change.kind, change.supersession_key, key, change.input_id, ending)
     return AcceptedInput(input_id=change.input_id, phase=phase, replaced=replaced, replaced_phase=ending)
 
 
-def _replace(
-    tx: Transaction, record: runtimes.RuntimeRecord, change: AcceptInput, key: int, ending: InputPhase
+def _describe_delayed(tx: Transaction, change: AcceptInput, key: int) -> AcceptedInput:
+    # What its policy does with others of the inbox is done when it comes there.
+    _describe(tx, change, key, InputPhase.ACCEPTED, finished_at=None)
+    return AcceptedInput(input_id=change.input_id, phase=InputPhase.ACCEPTED)
+
+
+def _describe(tx: Transaction, change: AcceptInput, key: int, phase: InputPhase, *, finished_at: float | None) -> None:
+    tx.write(
+        "inputs.describe",
+        input=key,
+        supersession_key=change.supersession_key,
+        extra=encode_extra(InputExtra(correlation_id=change.correlation_id, policy=change.decision)),
+        phase=phase,
+        finished_at=finished_at,
+        history=history_line(tx.now, InputPhase.ACCEPTED, phase),
+    )
+
+
+def replace(
+    tx: Transaction,
+    runtime: int,
+    kind: InputKind,
+    supersession_key: str,
+    key: int,
+    input_id: InputId,
+    ending: InputPhase,
 ) -> tuple[InputId, ...]:
-    # In the commit of the one that takes their place: a crash between the two would bring both back.
+    """End those of a kind and key that wait, in the commit of the one that takes their place.
+
+    A crash between the two would bring both back.
+    """
     return in_order(
         tx.all(
             "inputs.replace",
-            runtime=record.runtime,
-            kind=change.kind,
-            supersession_key=change.supersession_key,
+            runtime=runtime,
+            kind=kind,
+            supersession_key=supersession_key,
             input=key,
             phase=ending,
-            successor=change.input_id,
-            line=history_line(tx.now, InputPhase.QUEUED, ending, change.input_id),
+            successor=input_id,
+            line=history_line(tx.now, InputPhase.QUEUED, ending, input_id),
             now=tx.now,
         )
     )
@@ -277,6 +310,11 @@ def _check(_tx: Transaction, change: AcceptInput) -> None:
         raise InvalidInput(detail="an ephemeral input may not carry a key", field="idempotency_key")
     if change.durability is InputDurability.DERIVED and not may_be_derived(change.kind, source_type(change.source)):
         raise InvalidInput(detail=f"a {change.kind} from outside cannot be derived", field="durability")
+    if change.delay is not None:
+        if change.durability is InputDurability.EPHEMERAL:
+            raise InvalidInput(detail="an ephemeral input may not be delayed: recovery drops it", field="durability")
+        if change.decision.consumes_on_accept:
+            raise InvalidInput(detail="an input that is consumed on accept may not be delayed", field="policy")
 
 
 def _take_room(tx: Transaction, record: runtimes.RuntimeRecord, *, bound: bool) -> None:
@@ -291,6 +329,13 @@ def _take_room(tx: Transaction, record: runtimes.RuntimeRecord, *, bound: bool) 
             raise InboxFull(runtime_id=record.runtime_id, limit=limit)
     if room > 0:
         tx.room[record.runtime] = room - 1
+
+
+def _check_delayed(tx: Transaction, record: runtimes.RuntimeRecord) -> None:
+    limit = tx.limits.delayed_inputs
+    row = tx.one("inputs.count_delayed_to", runtime=record.runtime, count=limit)
+    if row is not None and row[0] >= limit:
+        raise LimitReached(what=f"delayed inputs of runtime {record.runtime_id!r}", limit=limit)
 
 
 def admit(tx: Transaction, change: AcceptInput) -> AcceptedInput:
@@ -319,17 +364,8 @@ def repair(tx: Transaction, runtime: int) -> None:
 
 
 def any_unfinished(tx: Transaction, runtime: int) -> bool:
-    """Whether a runtime has unfinished inputs."""
+    """Whether a runtime has unfinished inputs that are not delayed."""
     return tx.one("inputs.any_unfinished", runtime=runtime) is not None
-
-
-def in_order(rows: list[Row]) -> tuple[InputId, ...]:
-    """Ids of rows of (id, admission), by admission; damaged ones last: a runtime with such a row can still be ended."""
-    return tuple(input_id for input_id, _ in sorted(rows, key=_admission))
-
-
-def _admission(row: Row) -> float:
-    return row[1] if isinstance(row[1], int) else math.inf
 
 
 @final
@@ -344,7 +380,15 @@ class CancelInput(Change):
 def _cancel(tx: Transaction, change: CancelInput) -> bool:
     record = runtimes.load(tx, change.runtime_id)
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, AbandonReason.CANCELLED)
-    found = tx.all("inputs.cancel_queued", runtime=record.runtime, input_id=change.input_id, line=line, now=tx.now)
+    accepted = history_line(tx.now, InputPhase.ACCEPTED, InputPhase.ABANDONED, AbandonReason.CANCELLED)
+    found = tx.all(
+        "inputs.cancel_queued",
+        runtime=record.runtime,
+        input_id=change.input_id,
+        line=line,
+        from_accepted=accepted,
+        now=tx.now,
+    )
     return bool(found)
 
 

@@ -4,20 +4,24 @@ WHERE runtime = :runtime AND idempotency_key = :idempotency_key;
 
 -- name: inputs.count_unfinished_to
 -- Counted no further than asked, over the partial index.
-SELECT count(*) FROM (SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL
+SELECT count(*) FROM (SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL
                       ORDER BY admission LIMIT :count) AS unfinished;
+
+-- name: inputs.count_delayed_to
+SELECT count(*) FROM (SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NOT NULL
+                      LIMIT :count) AS delayed;
 
 -- name: inputs.insert
 -- Admission is the row's own key: later inputs come later, and nothing else needs counting; but for what a store verb has
 -- written with a higher one, and waits.
 INSERT INTO inputs (input, input_id, runtime, generation, admission, kind, lane, durability, source, idempotency_key,
-                    payload_digest, seal, phase, attempts, fitted, deadline, created_at, updated_at, history)
+                    payload_digest, seal, phase, attempts, fitted, deadline, due_at, created_at, updated_at, history)
 VALUES (:key, :input_id, :runtime, :generation,
         (SELECT CASE WHEN max(w.admission) IS NULL OR max(w.admission) < :key THEN :key
                      WHEN max(w.admission) < 9223372036854775807 THEN max(w.admission) + 1 ELSE max(w.admission) END
-         FROM inputs w WHERE w.runtime = :runtime AND w.finished_at IS NULL),
+         FROM inputs w WHERE w.runtime = :runtime AND w.finished_at IS NULL AND w.due_at IS NULL),
         :kind, :lane, :durability,
-        :source, :idempotency_key, :payload_digest, :seal, :phase, 0, :fitted, :deadline, :now, :now, :history);
+        :source, :idempotency_key, :payload_digest, :seal, :phase, 0, :fitted, :deadline, :due_at, :now, :now, :history);
 
 -- name: inputs.insert_payload
 INSERT INTO payloads (input, payload) VALUES (:input, :payload);
@@ -25,7 +29,7 @@ INSERT INTO payloads (input, payload) VALUES (:input, :payload);
 -- name: inputs.stage_oldest
 UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
 WHERE input IN (SELECT input FROM inputs
-                WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'queue' AND run IS NULL
+                WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'queued' AND lane = 'queue' AND run IS NULL
                   AND (deadline IS NULL OR deadline > :now)
                 ORDER BY admission LIMIT :count)
 RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
@@ -34,7 +38,7 @@ RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitt
 -- name: inputs.count_waiting
 -- In any lane, counted no further than asked: one more than a batch tells whether the inbox is empty behind it.
 SELECT count(*) FROM (SELECT 1 FROM inputs
-                      WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND run IS NULL
+                      WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'queued' AND run IS NULL
                         AND (deadline IS NULL OR deadline > :now)
                       ORDER BY admission LIMIT :count) AS waiting;
 
@@ -42,13 +46,13 @@ SELECT count(*) FROM (SELECT 1 FROM inputs
 -- What was sent to steer a run joins it at a checkpoint.
 UPDATE inputs SET phase = 'staged', run = :run, joined = :joined, updated_at = :now, history = history || :line
 WHERE input IN (SELECT input FROM inputs
-                WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'steer' AND run IS NULL
+                WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'queued' AND lane = 'steer' AND run IS NULL
                   AND (deadline IS NULL OR deadline > :now)
                 ORDER BY admission);
 
 -- name: inputs.any_steering
 SELECT 1 FROM inputs
-WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND lane = 'steer' AND run IS NULL
+WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'queued' AND lane = 'steer' AND run IS NULL
   AND (deadline IS NULL OR deadline > :now)
 ORDER BY admission LIMIT 1;
 
@@ -56,7 +60,7 @@ ORDER BY admission LIMIT 1;
 -- Without queued work, what was sent to steer begins a run of its own.
 UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
 WHERE input IN (SELECT input FROM inputs
-                WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'queued' AND run IS NULL
+                WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'queued' AND run IS NULL
                   AND (deadline IS NULL OR deadline > :now)
                 ORDER BY admission LIMIT :count)
 RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
@@ -114,7 +118,7 @@ WHERE run = :run AND finished_at IS NULL RETURNING input_id, admission;
 -- name: inputs.cancel_queued
 -- One that is not bound to a run; those of a run end with it.
 UPDATE inputs SET phase = 'abandoned', reason = 'cancelled', finished_at = :now, updated_at = :now,
-                  history = history || :line
+                  history = history || CASE WHEN due_at IS NULL THEN :line ELSE :from_accepted END
 WHERE runtime = :runtime AND input_id = :input_id AND finished_at IS NULL AND run IS NULL RETURNING input_id, admission;
 
 -- name: inputs.abandon_all
@@ -123,7 +127,7 @@ WHERE runtime = :runtime AND finished_at IS NULL RETURNING input_id, admission;
 
 -- name: inputs.requeue_staged
 UPDATE inputs SET phase = 'queued', updated_at = :now, history = history || :line
-WHERE runtime = :runtime AND finished_at IS NULL AND phase = 'staged';
+WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'staged';
 
 -- name: inputs.release
 -- One that joined a run and was never handed out.
@@ -134,7 +138,7 @@ WHERE run = :run AND finished_at IS NULL AND phase = 'staged' AND input_id = :in
 UPDATE inputs SET run = NULL, joined = NULL WHERE run = :run AND finished_at IS NULL;
 
 -- name: inputs.any_unfinished
-SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL LIMIT 1;
+SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL LIMIT 1;
 
 -- name: inputs.outcome
 SELECT i.phase, i.reason, i.error, i.attempts, i.boundary, u.run_id, r.state
@@ -160,7 +164,7 @@ UPDATE inputs SET run = :run, boundary = :boundary WHERE input = :input;
 
 -- name: inputs.to_front
 UPDATE inputs SET admission = (SELECT min(o.admission) - 1 FROM inputs o
-                               WHERE o.runtime = inputs.runtime AND o.finished_at IS NULL)
+                               WHERE o.runtime = inputs.runtime AND o.finished_at IS NULL AND o.due_at IS NULL)
 WHERE input = :input;
 
 -- name: inputs.replace
@@ -181,4 +185,4 @@ UPDATE inputs SET phase = 'abandoned', reason = :reason, finished_at = :now, upd
 WHERE runtime = :runtime AND input_id = :input_id AND finished_at IS NULL;
 
 -- name: inputs.backlog
-SELECT count(*), min(created_at) FROM inputs WHERE finished_at IS NULL;
+SELECT count(*), min(created_at) FROM inputs WHERE finished_at IS NULL AND due_at IS NULL;

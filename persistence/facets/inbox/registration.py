@@ -6,10 +6,11 @@ from typing import Final
 
 from tenure.persistence.commits.facet import Facet
 
-from . import input_records, inputs, receipts
+from . import delays, input_records, inputs, receipts
 
 FACETS: Final[tuple[Facet, ...]] = (
     inputs.FACET,
+    delays.FACET,
     receipts.FACET,
     input_records.FACET,
 )

@@ -17,7 +17,7 @@ from tenure.persistence.facets.records.runtimes import RuntimeRecord
 from tenure.persistence.model.values import InputPhase
 
 from . import inputs
-from .inputs import history_line
+from .history import history_line
 
 COMMITTED: Final = "boundary receipt already committed"
 MISSING: Final = "missing boundary receipt"

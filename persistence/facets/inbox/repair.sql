@@ -1,7 +1,7 @@
 -- name: repair.any_unusual
 -- Most inboxes have only what is queued or staged, and pay for this look alone.
 SELECT 1 FROM inputs
-WHERE runtime = :runtime AND finished_at IS NULL
+WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL
   AND (durability = 'ephemeral' OR phase IN ('accepted', 'applied', 'applied_pending_consumption')) LIMIT 1;
 
 -- name: repair.consume_committed
@@ -19,10 +19,12 @@ DELETE FROM payloads WHERE input IN (SELECT input FROM inputs
 DELETE FROM inputs WHERE runtime = :runtime AND finished_at IS NULL AND durability = 'ephemeral';
 
 -- name: repair.requeue
+-- One that is delayed waits on.
 UPDATE inputs SET phase = 'queued', boundary = NULL, updated_at = :now, recoveries = recoveries + 1,
                   history = history || CASE phase WHEN 'accepted' THEN :from_accepted WHEN 'applied' THEN :from_applied
                                                   ELSE :from_pending END
-WHERE runtime = :runtime AND finished_at IS NULL AND phase IN ('accepted', 'applied', 'applied_pending_consumption');
+WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL
+  AND phase IN ('accepted', 'applied', 'applied_pending_consumption');
 
 -- name: repair.reopen
 -- What is queued again belongs to its run, which is entered again when it is the runtime's turn.

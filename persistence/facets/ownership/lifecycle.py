@@ -20,7 +20,7 @@ from tenure.persistence.commits.facet import (
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import snapshots
-from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox import delays, inputs
 from tenure.persistence.facets.records import (
     chain,
     run_records,
@@ -54,6 +54,7 @@ class WriteLifecycle(Change):
         runtime_id: Whose.
         state: The durable state (never running or attached).
         abandon: Reason for every unfinished input; None keeps them.
+        abandon_delayed: Reason for every input that is not due; None keeps them.
         end_run: Drop the current run, its counts and its timer.
         next_generation: Begin a new life: generation + 1 (reset).
         clear_session: Empty the conversation too.
@@ -65,6 +66,7 @@ class WriteLifecycle(Change):
     runtime_id: LogicalRuntimeId
     state: RuntimeState
     abandon: AbandonReason | None = None
+    abandon_delayed: AbandonReason | None = None
     end_run: bool = False
     next_generation: bool = False
     clear_session: bool = False
@@ -98,6 +100,8 @@ def write(tx: Transaction, change: WriteLifecycle) -> LifecycleWritten:
     abandoned: tuple[InputId, ...] = ()
     if change.abandon is not None:
         abandoned = inputs.abandon_all(tx, record.runtime, change.abandon)
+    elif change.abandon_delayed is not None:
+        abandoned = delays.abandon_delayed(tx, record.runtime, change.abandon_delayed)
     if change.end_run and record.run is not None:
         run_records.end(tx, record.run, outcome=change.abandon or "dropped")
         record.run = None

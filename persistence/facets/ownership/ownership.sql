@@ -73,9 +73,9 @@ WHERE lost.host = :lost AND lost.closed_at IS NULL AND lost.lost_how = 'seized' 
 SELECT group_number, closed_at, lost_at FROM hosts WHERE incarnation = :incarnation;
 
 -- name: ownership.with_work
--- What a host takes over: owned by no living host, of a kind, with unfinished inputs, a run, or requests.
+-- What a host takes over: owned by no living host, of a kind, with unfinished inputs that are not delayed, a run, or requests.
 SELECT r.runtime_id, r.kind, r.runtime, r.run FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
 WHERE (r.owner IS NULL OR h.lost_at IS NOT NULL) AND r.kind IS NOT NULL AND r.runtime_id > :after
-  AND (r.run IS NOT NULL OR EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL)
+  AND (r.run IS NOT NULL OR EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL AND i.due_at IS NULL)
        OR EXISTS (SELECT 1 FROM requests q WHERE q.runtime = r.runtime AND q.done_at IS NULL))
 ORDER BY r.runtime_id LIMIT :count;

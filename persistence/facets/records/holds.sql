@@ -18,9 +18,10 @@ WHERE (r.runtime_id = :runtime_id OR r.kind = :kind)
   AND EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL AND i.deadline IS NOT NULL);
 
 -- name: holds.move_deadlines
--- By as long as the hold kept it: an input that came later was kept for less.
-UPDATE inputs SET deadline = deadline + :until - CASE WHEN created_at > :since THEN created_at ELSE :since END
-WHERE runtime = :runtime AND finished_at IS NULL AND deadline IS NOT NULL AND created_at < :until;
+-- By as long as the hold kept it: an input that came later, or fell due later, was kept for less.
+UPDATE inputs SET deadline = deadline + :until - CASE WHEN coalesce(due_at, created_at) > :since
+                                                      THEN coalesce(due_at, created_at) ELSE :since END
+WHERE runtime = :runtime AND finished_at IS NULL AND deadline IS NOT NULL AND coalesce(due_at, created_at) < :until;
 
 -- name: holds.count
 SELECT count(*) FROM holds;

@@ -11,6 +11,7 @@ from tenure.errors import (
     Corrupt,
     IdempotencyConflict,
     KindMismatch,
+    LimitReached,
     NotAccepting,
     NotFound,
     PayloadTooLarge,
@@ -21,6 +22,7 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.inbox import inputs, newcomers
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.model.codec import digest
+from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.model.values import (
     InputId,
     InputKind,
@@ -42,15 +44,41 @@ class SendTerms:
         lane: Queue, or steer for the run that the target executes.
         correlation_id: What it answers, or None.
         kind: Of which kind a target is made that is not there; None refuses the message then.
+        delay: When it is due; None: at once.
     """
 
     lane: Lane = Lane.QUEUE
     correlation_id: str | None = None
     kind: str | None = None
+    delay: Delay | None = None
 
     def stored(self) -> str | None:
         """As text; None where nothing is said, as in most."""
-        return None if self == PLAIN else _encode([self.lane, self.correlation_id, self.kind]).decode()
+        if self == PLAIN:
+            return None
+        said: list[str | float | None] = [self.lane, self.correlation_id, self.kind]
+        if self.delay is not None:
+            said += [self.delay.at, self.delay.after_s]
+        return _encode(said).decode()
+
+
+class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """As they stand beside a send: the last two where it is delayed."""
+
+    lane: Lane
+    correlation_id: str | None
+    kind: str | None
+    at: float | None = None
+    after_s: float | None = None
+
+
+def read_terms(stored: str | None) -> SendTerms:
+    """The terms as they were stored. Raises `msgspec.MsgspecError`, `UnicodeEncodeError`."""
+    if stored is None:
+        return PLAIN
+    found = msgspec.json.decode(stored, type=_Stored)
+    delay = None if found.at is None and found.after_s is None else Delay(at=found.at, after_s=found.after_s)
+    return SendTerms(lane=found.lane, correlation_id=found.correlation_id, kind=found.kind, delay=delay)
 
 
 PLAIN: Final = SendTerms()
@@ -109,6 +137,7 @@ REFUSALS: Final = (
     # Damage at the target, which is not the sender's to suffer.
     Corrupt,
     IdempotencyConflict,
+    LimitReached,
 )
 """Why a target does not take a message."""
 
@@ -134,5 +163,6 @@ def address(tx: Transaction, message: Addressed, kind: InputKind, key: str) -> I
         correlation_id=terms.correlation_id,
         fitted=None if of_kind is None else dict(message.fits).get(of_kind),
         newcomer=newcomer,
+        delay=terms.delay,
     )
     return inputs.admit(tx, accept).input_id

@@ -21,7 +21,7 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.facets.inbox.inputs import (
+from tenure.persistence.facets.inbox.history import (
     history_line,
     in_order,
 )

@@ -9,8 +9,8 @@ UPDATE inputs SET phase = 'queued', reason = NULL, attempts = 0, finished_at = N
 WHERE run = :run AND phase = 'abandoned' AND reason = :reason AND pruned_at IS NULL RETURNING input_id, admission;
 
 -- name: dead_letters.requeue_one
-UPDATE inputs SET phase = 'queued', reason = NULL, attempts = 0, finished_at = NULL, deadline = NULL, run = NULL, joined = NULL,
-                  updated_at = :now, history = history || :line
+UPDATE inputs SET phase = 'queued', reason = NULL, attempts = 0, finished_at = NULL, deadline = NULL, due_at = NULL, run = NULL,
+                  joined = NULL, updated_at = :now, history = history || :line
 WHERE input = :input RETURNING input_id, admission;
 
 -- name: dead_letters.requeue_batch_fresh

@@ -20,7 +20,7 @@ from tenure.persistence.commits.facet import (
 from tenure.persistence.commits.rows import sound
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.inbox.inputs import history_line, in_order
+from tenure.persistence.facets.inbox.history import history_line, in_order
 from tenure.persistence.facets.records import holds, run_records, runtimes
 from tenure.persistence.model.values import (
     AbandonReason,

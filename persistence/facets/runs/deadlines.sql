@@ -19,7 +19,7 @@ LIMIT 1;
 SELECT r.runtime_id, max(CASE WHEN i.run IS NULL THEN 1 ELSE 0 END),
        max(CASE WHEN i.run = r.run AND r.owner = :host THEN 1 ELSE 0 END)
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN hosts h ON h.host = r.owner
-WHERE i.deadline <= :now AND i.finished_at IS NULL AND (r.owner = :host OR r.owner IS NULL OR h.lost_at IS NOT NULL)
+WHERE i.deadline <= :now AND i.finished_at IS NULL AND i.due_at IS NULL AND (r.owner = :host OR r.owner IS NULL OR h.lost_at IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM holds o WHERE o.runtime_id = r.runtime_id OR o.kind = r.kind)
 GROUP BY r.runtime_id ORDER BY r.runtime_id LIMIT :count;
 

@@ -30,12 +30,12 @@ from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.records import run_records
 from tenure.persistence.facets.runs.addressed import (
-    PLAIN,
     REFUSALS,
     Addressed,
     SendTerms,
     address,
     content_digest,
+    read_terms,
 )
 from tenure.persistence.facets.runs.entries import seal_of
 from tenure.persistence.model.codec import digest
@@ -44,7 +44,6 @@ from tenure.persistence.model.entries import CARRIED, EntryKind, EntryStatus, Re
 from tenure.persistence.model.values import (
     InputId,
     InputKind,
-    Lane,
     LogicalRuntimeId,
     RunId,
     SessionId,
@@ -54,13 +53,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _read_terms(stored: str | None, key: object) -> SendTerms:
-    if stored is None:
-        return PLAIN
     try:
-        lane, correlation_id, kind = msgspec.json.decode(stored, type=tuple[Lane, str | None, str | None])
+        return read_terms(stored)
     except (msgspec.MsgspecError, UnicodeEncodeError) as exc:
         raise Corrupt(record="send", key=str(key), detail="its terms cannot be read") from exc
-    return SendTerms(lane=lane, correlation_id=correlation_id, kind=kind)
 
 
 def _read_fits(stored: str | None, key: object) -> tuple[tuple[str, str], ...]:

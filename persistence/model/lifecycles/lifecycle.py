@@ -50,6 +50,7 @@ __all__ = [
     "Rule",
     "Standing",
     "abandons",
+    "abandons_delayed",
     "accepts_input",
     "durable",
     "durable_state",
@@ -274,6 +275,14 @@ def abandons(event: LifecycleEvent) -> AbandonReason | None:
     batch of a cancelled run is another matter, for the rest of the inbox stays.
     """
     return _ABANDONING.get(event)
+
+
+def abandons_delayed(event: LifecycleEvent) -> AbandonReason | None:
+    """Return the reason with which this event abandons every input that is delayed, and not due; None: it does not.
+
+    A retired runtime drains what it has, and a delayed input might keep it waiting for years.
+    """
+    return AbandonReason.RETIRED if event is LifecycleEvent.RETIRE else None
 
 
 _ABANDONING: Final[Mapping[LifecycleEvent, AbandonReason]] = MappingProxyType(

@@ -7,11 +7,12 @@ import math
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.addressed import SendTerms
 from tenure.persistence.model.arguments import check_key, check_value
+from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.model.numbers import is_a, shown
 from tenure.persistence.model.values import Lane
 
 
-def send_terms(lane: Lane | str, correlation_id: str | None, kind: str | None) -> SendTerms:
+def send_terms(lane: Lane | str, correlation_id: str | None, kind: str | None, delay: Delay | None = None) -> SendTerms:
     """The terms of a message. Raises `InvalidInput` for what fits none."""
     if kind is not None:
         check_key(kind, "kind")
@@ -19,6 +20,7 @@ def send_terms(lane: Lane | str, correlation_id: str | None, kind: str | None) -
         lane=check_value(lane, Lane, "lane"),
         correlation_id=check_key(correlation_id, "correlation_id"),
         kind=kind,
+        delay=delay,
     )
 
 

@@ -11,6 +11,7 @@ from tenure.errors import (
     InboxFull,
     InvalidTransition,
     KindMismatch,
+    LimitReached,
     NotAccepting,
     NotFound,
     RuntimeDestroyed,
@@ -21,6 +22,7 @@ from tenure.errors import (
 from tests.persistence.contracts.model import Refused
 
 INBOX = 5
+DELAYED = 3
 LATE = "deadline_exceeded"
 MAX_CRASHES = 2
 
@@ -41,11 +43,12 @@ class Input:
     boundary: int | None = None
     pruned: bool = False
     deadline: float | None = None
+    due: float | None = None
     created: float = 0.0
 
     @property
     def unfinished(self) -> bool:
-        return self.phase in {"queued", "staged"}
+        return self.phase in {"accepted", "queued", "staged"}
 
 
 @attrs.define
@@ -86,6 +89,12 @@ class Runtime:
 
     def open(self) -> list[Input]:
         return [each for each in self.inputs if each.unfinished]
+
+    def inbox(self) -> list[Input]:
+        return [each for each in self.inputs if each.phase in {"queued", "staged"}]
+
+    def delayed(self) -> list[Input]:
+        return [each for each in self.inputs if each.phase == "accepted"]
 
     def batch(self, run: str | None) -> list[Input]:
         return [each for each in self.inputs if run is not None and each.run == run]
@@ -156,7 +165,7 @@ class OwnerModel:
         if runtime.state == "stopped" and revive:
             runtime.state = "idle"
         runtime.owner, runtime.token = host, self.mint()
-        has_work = runtime.run is not None or bool(runtime.open())
+        has_work = runtime.run is not None or bool(runtime.inbox())
         return runtime.state, runtime.generation, runtime.token, runtime.held, has_work, in_flight, runtime.crashes
 
     def charge(self, runtime: Runtime) -> int:
@@ -167,6 +176,11 @@ class OwnerModel:
 
     def lifecycle(self, runtime: Runtime, state: str, reason: str | None) -> Any:
         abandoned = () if reason is None else runtime.abandon(runtime.open(), reason)
+        if state == "retired":
+            late = sorted(
+                (each for each in runtime.delayed() if (each.due or 0.0) > self.now), key=lambda each: each.due or 0.0
+            )
+            abandoned = runtime.abandon(late, "retired")
         if reason is not None and runtime.run is not None:
             runtime.runs[runtime.run].outcome = reason
             runtime.run = None
@@ -192,10 +206,27 @@ class OwnerModel:
             return known.input_id, known.phase, known.reason, True
         if runtime.state != "idle":
             raise Refused(NotAccepting)
-        if bound and len(runtime.open()) >= INBOX:
+        if new.due is not None and len(runtime.delayed()) >= DELAYED:
+            raise Refused(LimitReached)
+        if new.due is None and bound and len(runtime.inbox()) >= INBOX:
             raise Refused(InboxFull)
+        new.phase = "queued" if new.due is None else "accepted"
         runtime.inputs.append(new)
-        return new.input_id, "queued", None, False
+        return new.input_id, new.phase, None, False
+
+    def queue_due(self, name: str, host: str) -> tuple[str, ...]:
+        runtime = self.known(name)
+        elsewhere = runtime.owner not in {None, host} and runtime.owner not in self.lost
+        if elsewhere or runtime.state == "destroyed" or self.of_it(name):
+            return ()
+        due = sorted(
+            (each for each in runtime.delayed() if (each.due or 0.0) <= self.now), key=lambda each: each.due or 0.0
+        )
+        for each in due:
+            each.phase, each.due = "queued", None
+            runtime.inputs.remove(each)
+            runtime.inputs.append(each)
+        return tuple(each.input_id for each in due)
 
     def cancel(self, runtime: Runtime, input_id: str) -> bool:
         found = runtime.find(input_id)
@@ -234,6 +265,7 @@ class OwnerModel:
                 run.reopened, run.outcome = self.now, None
         for each in batch:
             each.phase, each.reason, each.attempts, each.deadline = "queued", None, 0, None
+            each.due = None
             if not again:
                 each.run = each.joined = None
         return tuple(each.input_id for each in batch)
@@ -276,7 +308,8 @@ class OwnerModel:
                 until = min(self.of_it(its_name), default=self.now)
                 for each in runtime.open():
                     if each.deadline is not None:
-                        each.deadline += max(until - max(since, each.created), 0.0)
+                        begins = each.created if each.due is None else each.due
+                        each.deadline += max(until - max(since, begins), 0.0)
         return since is not None
 
     def of_it(self, name: str) -> list[float]:
@@ -292,7 +325,7 @@ class OwnerModel:
         runtime = self.known(name)
         if self.of_it(name):
             return ()
-        return runtime.abandon([each for each in runtime.open() if self.late(each) and each.run is None], LATE)
+        return runtime.abandon([each for each in runtime.inbox() if self.late(each) and each.run is None], LATE)
 
     def expire_members(self, name: str, run_id: str) -> tuple[str, ...]:
         runtime = self.runtimes[name]

@@ -30,6 +30,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.facets.inbox import (
     batches,
+    delays,
     inputs,
 )
 from tenure.persistence.facets.inbox.newcomers import Newcomer
@@ -53,12 +54,14 @@ from tenure.persistence.facets.runs.dead_letters import (
 )
 from tenure.persistence.facets.state.own_state import WriteOwnState
 from tenure.persistence.model.codec import digest
+from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify import verify_runtime
 from tests.kit.shares import examples
 from tests.persistence.contracts.model import Refused
 from tests.persistence.contracts.owned import Owner
 from tests.persistence.contracts.owner_model import (
+    DELAYED,
     INBOX,
     MAX_CRASHES,
     Input,
@@ -70,7 +73,7 @@ OWNED = ("alice", "bob")
 NAMES = (*OWNED, "newt")
 """The last one is there once an accept has made it, or a host has."""
 
-LIMITS = Limits(inbox_inputs=INBOX, lease_s=9_000, renew_s=3_000)
+LIMITS = Limits(inbox_inputs=INBOX, delayed_inputs=DELAYED, lease_s=9_000, renew_s=3_000)
 INPUTS = tuple(f"i{number}" for number in range(6))
 names = st.sampled_from(NAMES)
 tokens = st.sampled_from((*("right",) * 10, "none", "old"))
@@ -81,7 +84,7 @@ TABLES = {
     "runtime": "SELECT state, generation, fence_token, held, crashes FROM runtimes WHERE runtime_id = ?",
     "inputs": (
         "SELECT i.input_id, phase, reason, i.attempts, u.run_id, joined, boundary, i.pruned_at IS NOT NULL, p.payload,"
-        " i.deadline"
+        " i.deadline, i.due_at"
         " FROM inputs i JOIN runtimes t USING (runtime) LEFT JOIN runs u ON u.run = i.run LEFT JOIN payloads p USING (input)"
         " WHERE t.runtime_id = ? ORDER BY i.admission"
     ),
@@ -120,7 +123,7 @@ def expected(runtime: Runtime) -> dict[str, list[tuple[Any, ...]]]:
         "inputs": [
             (
                 *(each.input_id, each.phase, each.reason, each.attempts, each.run, each.joined, each.boundary),
-                *(int(each.pruned), None if each.pruned else each.payload, each.deadline),
+                *(int(each.pruned), None if each.pruned else each.payload, each.deadline, each.due),
             )
             for each in runtime.inputs
         ],
@@ -164,7 +167,7 @@ def plain(answer: Any) -> Any:
             told = answer.input_id, answer.phase
         case LifecycleWritten():
             told = answer.generation, answer.abandoned
-        case Retried():
+        case delays.DueQueued() | Retried():
             told = answer.input_ids
         case [batches.BatchMember(), *_]:
             told = tuple(each.input_id for each in answer)
@@ -334,7 +337,7 @@ class OwnerMachine(RuleBasedStateMachine):
         elif self.model.of_it(name):
             return
         elif runtime.run is None and runtime.held is None and runtime.state == "idle":
-            if not runtime.open():
+            if not runtime.inbox():
                 self.accept(name, None, b"1", Lane.QUEUE, "A")
             self.begin(name, 2, "right", "A")
 
@@ -388,7 +391,7 @@ class OwnerMachine(RuleBasedStateMachine):
 
         def model(model: OwnerModel) -> None:
             runtime = model.runtimes[name]
-            if runtime.staged() and runtime.owner not in {None, host}:
+            if runtime.staged() and runtime.owner != host and runtime.owner in model.lost:
                 model.charge(runtime)  # of a lost host: afterwards nobody can tell
             runtime.owner = None
 
@@ -412,6 +415,7 @@ class OwnerMachine(RuleBasedStateMachine):
             runtime_id=LogicalRuntimeId(name),
             state=tenure.RuntimeState(state),
             abandon=reason,
+            abandon_delayed=AbandonReason.RETIRED if event == "retired" else None,
             end_run=reason is not None,
             next_generation=event == "reset",
         )
@@ -454,6 +458,7 @@ class OwnerMachine(RuleBasedStateMachine):
         host=st.sampled_from("AB"),
         kind=st.sampled_from((None, None, "k", "k", "other")),
         deadline_s=st.sampled_from((None, None, None, 1.0, 2.0)),
+        after_s=st.sampled_from((None, None, None, None, 0.0, 1.0, 2.0)),
     )
     def accept(
         self,
@@ -463,7 +468,9 @@ class OwnerMachine(RuleBasedStateMachine):
         lane: Lane,
         host: str,
         kind: str | None = None,
+        *,
         deadline_s: float | None = None,
+        after_s: float | None = None,
     ) -> None:
         input_id = self.new("i")
         newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self.new("talk")))
@@ -476,9 +483,13 @@ class OwnerMachine(RuleBasedStateMachine):
             payload_digest=digest(payload),
             newcomer=newcomer,
             deadline_s=deadline_s,
+            delay=None if after_s is None else Delay(after_s=after_s),
         )
-        due = None if deadline_s is None else self.model.now + deadline_s
-        made = Input(input_id=input_id, payload=payload, key=key, lane=lane, deadline=due, created=self.model.now)
+        due = self.model.now + after_s if after_s else None
+        ends = None if deadline_s is None else (due or self.model.now) + deadline_s
+        made = Input(
+            input_id=input_id, payload=payload, key=key, lane=lane, deadline=ends, due=due, created=self.model.now
+        )
         self.write(host, "accept", (change,), lambda model: model.accept(name, copy.copy(made), kind=kind))
 
     @rule()
@@ -500,6 +511,12 @@ class OwnerMachine(RuleBasedStateMachine):
         name, kind = data.draw(st.sampled_from(sorted(self.model.holds, key=str)))
         change = EndHold(runtime_id=None if name is None else LogicalRuntimeId(name), kind=kind)
         self.write(host, "end a hold", (change,), lambda model: model.end_hold(name, kind))
+
+    @rule(name=names, host=st.sampled_from("AB"))
+    def queue_due(self, name: str, host: str) -> None:
+        change = delays.QueueDue(runtime_id=LogicalRuntimeId(name))
+        host = host if host in self.hosts.stores else "A"
+        self.write(host, "queue due", (change,), lambda model: model.queue_due(name, host))
 
     @rule(name=names, host=st.sampled_from("AB"))
     def expire(self, name: str, host: str) -> None:

@@ -257,6 +257,8 @@ CREATE TABLE inputs (
     fitted TEXT,
     -- When it is abandoned unless it is done, unix seconds; NULL: never.
     deadline REAL,
+    -- When one that is delayed is due, unix seconds; NULL: it is in the inbox, or was from the start.
+    due_at REAL,
     pruned_at REAL,
     extra TEXT,
     history TEXT NOT NULL
@@ -264,12 +266,14 @@ CREATE TABLE inputs (
 CREATE INDEX inputs_by_deadline ON inputs (deadline) WHERE finished_at IS NULL AND deadline IS NOT NULL;
 CREATE UNIQUE INDEX inputs_by_id ON inputs (input_id, runtime);
 CREATE UNIQUE INDEX inputs_by_key ON inputs (runtime, idempotency_key) WHERE idempotency_key IS NOT NULL;
-CREATE INDEX inputs_open ON inputs (runtime, admission) WHERE finished_at IS NULL;
+-- With the time that a delayed one waits for before its place: the inbox is what has none, and no look at it passes the others.
+CREATE INDEX inputs_open ON inputs (runtime, due_at, admission) WHERE finished_at IS NULL;
+CREATE INDEX inputs_by_due ON inputs (due_at, input) WHERE finished_at IS NULL AND due_at IS NOT NULL;
 CREATE INDEX inputs_by_supersession ON inputs (runtime, kind, supersession_key)
     WHERE finished_at IS NULL AND supersession_key IS NOT NULL;
 CREATE INDEX inputs_of_run ON inputs (run, joined) WHERE run IS NOT NULL;
 -- A run that is steered often has many unfinished inputs, and asks at each checkpoint for those that it has not.
-CREATE INDEX inputs_steering ON inputs (runtime, admission) WHERE finished_at IS NULL AND lane = 'steer' AND run IS NULL;
+CREATE INDEX inputs_steering ON inputs (runtime, due_at, admission) WHERE finished_at IS NULL AND lane = 'steer' AND run IS NULL;
 
 -- Apart from the inputs: a phase changes often, a payload never, and an update writes its whole row.
 CREATE TABLE payloads (

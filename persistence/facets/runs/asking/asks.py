@@ -23,7 +23,7 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.inbox import inputs
-from tenure.persistence.facets.inbox.inputs import history_line
+from tenure.persistence.facets.inbox.history import history_line
 from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.addressed import REFUSALS, Addressed, address

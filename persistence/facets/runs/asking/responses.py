@@ -11,7 +11,7 @@ from tenure.errors import Corrupt
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row
-from tenure.persistence.facets.inbox.inputs import history_line
+from tenure.persistence.facets.inbox.history import history_line
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.facets.runs import results
 from tenure.persistence.model.codec import digest
@@ -112,6 +112,7 @@ def _insert_response(
         phase=InputPhase.CONSUMED,
         fitted=None,
         deadline=None,
+        due_at=None,
         history=line,
         now=tx.now,
     )

@@ -1,0 +1,27 @@
+"""The history of an input, a line of JSON for each commit that moved it; and the order of several."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+from tenure.persistence.engines.engine import Row
+from tenure.persistence.model.values import InputId, InputPhase
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def history_line(now: float, before: InputPhase | None, after: InputPhase, reason: str | None = None) -> str:
+    """One entry of an input's history: a line of JSON, ``[time, from, to, reason]``."""
+    return _encode((now, before, after, reason)).decode() + "\n"
+
+
+def in_order(rows: list[Row]) -> tuple[InputId, ...]:
+    """Ids of rows of (id, admission), by admission; damaged ones last: a runtime with such a row can still be ended."""
+    return tuple(input_id for input_id, _ in sorted(rows, key=_admission))
+
+
+def _admission(row: Row) -> float:
+    return row[1] if isinstance(row[1], int) else math.inf

@@ -1,0 +1,1 @@
+"""What a host does because a time has come: deadlines, delayed inputs."""
