@@ -103,6 +103,8 @@ class Portal:
             done.set()
 
         token = self._token
+        if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is token:
+            return function(*arguments)  # a hook of the caller's, which that thread calls
         try:
             if token is None:
                 raise copy(self._why_closed)

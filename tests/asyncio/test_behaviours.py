@@ -153,6 +153,26 @@ def test_what_is_not_awaited_can_be_asked_for_from_a_thread() -> None:
     run(main)
 
 
+def test_a_hook_that_the_host_calls_may_ask_the_run() -> None:
+    runs = list[tenure.asyncio.Run]()
+
+    class Thing: ...
+
+    def encode(_thing: object) -> object:
+        runs[0].session.append("seen")
+        return "a thing"
+
+    @tenure.asyncio.behaviour
+    async def work(run: tenure.asyncio.Run) -> None:
+        runs.append(run)
+        run.answer(run.inputs[0], Thing())
+
+    async def main() -> None:
+        assert (await outcome_of({"work": tenure.Behaviour(work, encode=encode)})).result == "a thing"
+
+    run(main)
+
+
 def test_context_variables_go_with_a_run_and_into_its_steps() -> None:
     trace = contextvars.ContextVar("trace", default="")
 
