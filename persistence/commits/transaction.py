@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any, Final, TypeVar, final
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, Final, Protocol, TypeVar, final
 
-from tenure.persistence.engines.engine import WriteConnection
+from attrs import frozen
+
+from tenure.persistence.engines.engine import Versions, WriteConnection
 from tenure.persistence.model.values import DurabilityClass, LogicalRuntimeId, RuntimeState
 from tenure.persistence.seams.limits import Limits
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
+RUNTIME: Final = "runtime"
+"""The kind of the records that have a version of their own where an engine gives versions by runtime; the key is the id."""
+
 RECORDS_KEPT: Final = 1_536
 """Records that are kept from group to group: three for each runtime of a full group, about 1 MB."""
+
+
+Place = tuple[str, Hashable]
+"""Where a record is cached: its kind, and its key."""
+
+
+class Guarding(Protocol):
+    """A record whose version is that of other records too."""
+
+    @property
+    def guards(self) -> Iterable[Place]:
+        """The places of those other records."""
+        ...
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class _Kept:
+    """The cached records of one runtime, and the version under which they hold."""
+
+    version: int
+    found: Mapping[Place, Any]
 
 
 @final
@@ -23,25 +50,60 @@ class Records:
     A record is loaded once and changed together with its row. It holds until another connection commits; that is checked after
     BEGIN, when no other connection can write. A statement that changes such a row past its record drops the record
     (`Transaction.drop`).
+
+    Where the engine has one version for the whole database, everything is kept or dropped with it. Where it has versions by
+    runtime, a group sees the records of the runtimes that it names, each under its own version; those of other runtimes wait
+    for a group that names them, and what belongs to no runtime is read again.
+
+    Attributes:
+        found: What the group on its way has cached.
     """
 
     def __init__(self) -> None:
         """Nothing is cached."""
-        self.found: dict[Hashable, Any] = {}
+        self.found: dict[Place, Any] = {}
         self._version: int | None = None
+        self._kept: dict[str, _Kept] = {}
 
-    def begin_group(self, version: int) -> None:
-        """Keep what is cached if the database is as the last group left it; `version` is that of the connection."""
-        if version != self._version or len(self.found) > RECORDS_KEPT:
+    def begin_group(self, versions: Versions) -> None:
+        """Keep what is cached and was not written since by another connection; `versions` are those of `Begun`."""
+        if not isinstance(versions, int):
+            self._begin_by_runtime(versions)
+        elif versions != self._version or len(self.found) > RECORDS_KEPT:
             self.found.clear()
 
-    def end_group(self, version: int) -> None:
-        """The group has landed."""
-        self._version = version
+    def end_group(self, versions: Versions) -> None:
+        """The group has landed; `versions` are those of its COMMIT."""
+        if not isinstance(versions, int):
+            self._end_by_runtime(versions)
+        else:
+            self._version = versions
 
     def clear(self) -> None:
         """The group was rolled back, or what is cached may have changed since."""
         self.found.clear()
+        if self._kept:
+            self._kept.clear()
+
+    def _begin_by_runtime(self, versions: Mapping[str, int]) -> None:
+        self.found.clear()
+        if sum(len(kept.found) for kept in self._kept.values()) > RECORDS_KEPT:
+            self._kept.clear()
+        for runtime_id, version in versions.items():
+            kept = self._kept.get(runtime_id)
+            if kept is not None and kept.version == version:
+                self.found.update(kept.found)
+
+    def _end_by_runtime(self, versions: Mapping[str, int]) -> None:
+        for kind, key in self.found:
+            if kind == RUNTIME:
+                self._kept.pop(str(key), None)  # of a runtime that the group reached without naming it, too
+        for runtime_id, version in versions.items():
+            record: Guarding | None = self.found.get((RUNTIME, runtime_id))
+            if record is not None:
+                places = [(RUNTIME, runtime_id), *record.guards]
+                found = {place: self.found[place] for place in places if place in self.found}
+                self._kept[runtime_id] = _Kept(version=version, found=found)
 
 
 @final
@@ -121,12 +183,12 @@ class Transaction:
         self.ended: list[tuple[str, int]] = []
         self.past: list[tuple[LogicalRuntimeId, RuntimeState]] = []
         self._records = records
-        self._asked: list[Hashable] = []
-        self._dirty: dict[Hashable, Callable[[], None]] = {}
+        self._asked: list[Place] = []
+        self._dirty: dict[Place, Callable[[], None]] = {}
 
     def record(self, kind: str, key: K, load: Callable[[Transaction, K], T]) -> T:
         """The record of a kind under `key`, loaded where it is not cached. One that is not there is asked for again."""
-        place = (kind, key)
+        place: Place = (kind, key)
         self._asked.append(place)
         found: T | None = self._records.found.get(place)
         if found is None:

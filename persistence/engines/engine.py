@@ -24,6 +24,12 @@ Row = tuple[Any, ...]
 SqlValue = None | int | float | str | bytes
 QueryParameters = Sequence[SqlValue] | Mapping[str, SqlValue]
 
+Versions = int | Mapping[str, int]
+"""What says whether another connection has written since: one number for the whole database, or one by runtime.
+
+The number of a runtime changes when its row, or that of its current run, is written.
+"""
+
 
 class UnknownOutcome(Exception):
     """The engine cannot say what is on disk: an I/O error, or any unexpected error at COMMIT. The store stops."""
@@ -138,13 +144,15 @@ class Begun:
         alive: Whether the host's row is neither closed nor lost. Only then were number and lease written, and only then may
             anything be written in this transaction.
         now: The store's wall clock, unix seconds: that of the group's rows.
-        version: The version of the database. Where it is what `WriteConnection.commit` returned last, no other connection has
-            committed since, and what was cached then still holds. An engine that cannot know never gives the same twice.
+        versions: Where they are what `WriteConnection.commit` returned last, no other connection has committed since, and what
+            was cached then still holds. One number speaks for the whole database. Numbers by runtime speak for the runtimes
+            that the group names, each for itself, and for nothing else. An engine that cannot know never gives the same
+            number twice.
     """
 
     alive: bool
     now: float
-    version: int
+    versions: Versions
 
 
 class WriteConnection(Reading, Querying, Protocol):
@@ -206,8 +214,8 @@ class WriteConnection(Reading, Querying, Protocol):
         """Open a transaction that is not a group, and always fsynced: a host registers itself. Raises as `begin`."""
         ...
 
-    def commit(self) -> int:
-        """End the transaction; the version of the database that it made, see `Begun.version`.
+    def commit(self) -> Versions:
+        """End the transaction; the versions that it made, see `Begun.versions`.
 
         A connection that was lost on the way is settled here: an engine that can find out whether the group landed says so.
 

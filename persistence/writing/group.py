@@ -228,7 +228,7 @@ class GroupRunner:
             begun = self._connection.begin(
                 StartingGroup(self.host.host, group, [commits[index] for index in waiting], synced=synced)
             )
-            self.records.begin_group(begun.version)
+            self.records.begin_group(begun.versions)
             if not begun.alive:
                 self._check_lost()
                 raise Closed(what="store")  # noqa: TRY301 - one way out for whatever ends the whole try

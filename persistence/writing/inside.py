@@ -6,9 +6,10 @@ other way. It says the same of every engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, final
 
+from tenure.persistence.commits.transaction import Place
 from tenure.persistence.engines.engine import Row, SqlValue, Statements, WriteConnection
 from tenure.persistence.seams.executors import Executor
 
@@ -40,7 +41,7 @@ class Inside:
         return self._connection
 
     @property
-    def kept(self) -> Mapping[Hashable, Any]:
+    def kept(self) -> Mapping[Place, Any]:
         """The records that are cached from group to group, by (kind, key)."""
         return self._runner.records.found
 

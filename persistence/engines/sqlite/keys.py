@@ -57,7 +57,7 @@ class Keys:
         self._version: int | None = None
 
     def begin(self, version: int) -> None:
-        """A transaction has begun over this version of the database; see `WriteConnection.version`."""
+        """A transaction has begun over this version of the database; see `Begun.versions`."""
         if version != self._version:
             self._last.clear()
 

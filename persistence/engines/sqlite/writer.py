@@ -99,7 +99,7 @@ class Writer(Connection):
         alive = self.run(
             "ownership.begin_group", host=group.host, group_number=group.number, lease_until=now + self._lease_s
         )
-        return Begun(alive=bool(alive), now=now, version=version)
+        return Begun(alive=bool(alive), now=now, versions=version)
 
     def begin_unnumbered(self) -> None:
         """See `WriteConnection.begin_unnumbered`."""

@@ -27,7 +27,7 @@ from tenure.persistence.model.values import (
 
 from . import runtimes
 
-RECORD: Final = "run"
+RECORD: Final = runtimes.RUN
 
 
 @final

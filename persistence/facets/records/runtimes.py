@@ -19,7 +19,7 @@ from tenure.persistence.commits.rows import (
     Types,
     check_row,
 )
-from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.commits.transaction import RUNTIME, Place, Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.model.lifecycles.lifecycle_record import LIFECYCLE_RECORD_VERSION
 from tenure.persistence.model.values import (
@@ -28,7 +28,10 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 
-RECORD: Final = "runtime"
+RECORD: Final = RUNTIME
+
+RUN: Final = "run"
+"""The kind of the records of runs; that of a runtime's current run holds as long as the runtime's own."""
 
 LAST_TOKEN: Final = 2**63 - 1
 """The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
@@ -63,6 +66,11 @@ class RuntimeRecord:
     chain: bytes
     record_version: int
     asked: int = 0
+
+    @property
+    def guards(self) -> tuple[Place, ...]:
+        """See `Guarding`."""
+        return () if self.run is None else ((RUN, self.run),)
 
 
 def find(statements: Statements, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any, cast
 
 import attrs
@@ -57,6 +56,7 @@ from tenure.persistence.model.codec import digest
 from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify import verify_runtime
+from tests.kit.by_runtime import SCHEME, offered
 from tests.kit.shares import examples
 from tests.persistence.contracts.model import Refused
 from tests.persistence.contracts.owned import Owner
@@ -187,16 +187,20 @@ def agree(answer: Any, right: Any) -> bool:
 
 
 class Hosts:
-    """Two stores on one file, or one in memory, in a trio loop of their own on a thread of its own."""
+    """Two stores on one file, or one in memory, of any engine, in a trio loop of their own on a thread of its own."""
 
     def __init__(self, target: str, count: int) -> None:
         self.count = count
         self.now = 1_000.0
         self.stores: dict[str, Store] = {}
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=trio.run, args=(self._serve, target))
+        self._thread = threading.Thread(target=self._run, args=(target,))
         self._thread.start()
         self._ready.wait()
+
+    def _run(self, target: str) -> None:
+        with offered():
+            trio.run(self._serve, target)
 
     async def _serve(self, target: str) -> None:
         seams = Seams(wall_clock=lambda: self.now)
@@ -239,10 +243,11 @@ class Waiting:
 class OwnerMachine(RuleBasedStateMachine):
     """Two hosts beside their model."""
 
-    @initialize(on_file=st.booleans())
-    def open(self, *, on_file: bool) -> None:
+    @initialize(where=st.sampled_from(("", ":memory:", f"{SCHEME}://")))
+    def open(self, where: str) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.hosts = Hosts(str(Path(self.folder.name) / "agents.db") if on_file else ":memory:", 2 if on_file else 1)
+        alone = where == ":memory:"
+        self.hosts = Hosts(where if alone else f"{where}{self.folder.name}/agents.db", 1 if alone else 2)
         self.model = OwnerModel()
         self.waiting: list[Waiting] = []
         self.count = 0

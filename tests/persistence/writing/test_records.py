@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import define
 
 from tenure.errors import StaleFence
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.commits.transaction import (
     RECORDS_KEPT,
+    RUNTIME,
+    Place,
     Records,
 )
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.inputs import CancelInput
+from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.model.values import InputId
-from tenure.persistence.store import Store, ground_of, inside_of
+from tenure.persistence.store import Store, ground_of, inside_of, open_store
+from tests.kit.by_runtime import SCHEME, offered
 from tests.kit.stores import (
     OpenMode,
     message,
@@ -50,6 +56,100 @@ def test_what_another_has_written_is_not_in_hand_any_more() -> None:
     assert records.found
     records.begin_group(3)
     assert not records.found
+
+
+@define
+class Guard:
+    """A record of a runtime, with a record that holds as long as it."""
+
+    guards: tuple[Place, ...] = (("run", 1),)
+
+
+def by_runtime(**versions: int) -> Records:
+    """What a group has left that had these runtimes and their runs in hand, and a row of no runtime."""
+    records = Records()
+    records.begin_group(versions)
+    records.found.update({(RUNTIME, name): Guard((("run", name),)) for name in versions})
+    records.found.update({("run", name): f"run of {name}" for name in versions})
+    records.found["session", 7] = "session"
+    records.end_group({name: version + 1 for name, version in versions.items()})
+    return records
+
+
+def test_where_versions_are_by_runtime_a_group_sees_what_nobody_else_has_written_of_the_runtimes_that_it_names() -> (
+    None
+):
+    records = by_runtime(a=1, b=1, c=1)
+
+    records.begin_group({"a": 2, "b": 3})
+
+    assert set(records.found) == {(RUNTIME, "a"), ("run", "a")}
+
+
+def test_the_records_of_other_runtimes_wait_for_a_group_that_names_them() -> None:
+    records = by_runtime(a=1, b=1)
+    records.begin_group({"a": 2})
+    records.end_group({"a": 3})
+
+    records.begin_group({"b": 2})
+
+    assert set(records.found) == {(RUNTIME, "b"), ("run", "b")}
+
+
+def test_a_record_that_a_group_has_reached_without_naming_its_runtime_is_kept_no_longer() -> None:
+    records = by_runtime(a=1, b=1)
+    records.begin_group({"a": 2})
+    records.found[RUNTIME, "b"] = Guard()
+    records.end_group({"a": 3})
+
+    records.begin_group({"b": 2})
+
+    assert not records.found
+
+
+def test_after_a_group_that_was_rolled_back_nothing_is_kept_of_any_runtime() -> None:
+    records = by_runtime(a=1, b=1)
+    records.clear()
+
+    records.begin_group({"a": 2, "b": 2})
+
+    assert not records.found
+
+
+def test_no_more_is_kept_of_all_runtimes_than_there_is_room_for() -> None:
+    names = {f"r{number}": 1 for number in range(RECORDS_KEPT)}
+    records = by_runtime(**names)
+
+    records.begin_group(dict.fromkeys(names, 2))
+
+    assert not records.found
+
+
+def say(fence_token: int) -> Commit:
+    append = AppendMessages(runtime_id=name("a"), messages=(b"hi",))
+    return Commit(runtime_id=name("a"), fence_token=fence_token, changes=(append,))
+
+
+async def test_with_versions_by_runtime_a_host_keeps_what_others_did_not_write_and_reads_again_what_they_did(
+    tmp_path: Path,
+) -> None:
+    target = f"{SCHEME}://{tmp_path}/agents.db"
+    with offered():
+        async with open_store(target) as first, open_store(target) as second:
+            token = await own(first)
+            await own(second, "b")
+            await first.commit(say(token))
+            kept = inside_of(first).kept[RUNTIME, "a"]
+            await second.commit(message(second, "m", "b"))
+            await first.commit(say(token))
+            assert inside_of(first).kept[RUNTIME, "a"] is kept
+
+            await second.commit(Commit(changes=(MarkLost(host=ground_of(first).host, counter=None),)))
+            moved = await own(second)
+
+            with pytest.raises(StaleFence):
+                await first.commit(say(token))
+            await second.commit(say(moved))
 
 
 def test_no_more_is_kept_than_there_is_room_for() -> None:
