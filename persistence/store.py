@@ -66,7 +66,6 @@ class Store:
         self._readers = Readers(opened.engine, opened.connection, executor, seams.reader_executor, limits, self._writer)
         closing = Closing(self._writer, self._readers, opened, executor, seams)
         self._ground = Ground(opened, self._writer, self._readers, closing, limits=limits, seams=seams)
-        self._inside = Inside(opened.connection, runner, self._writer, executor)
         self.runtimes = RuntimeContract(self._ground)
         self.operations = OperationsContract(self)
         self.credentials = CredentialsContract(self, opened.engine.authority_key)
@@ -75,6 +74,8 @@ class Store:
         self.queue = QueueContract(self._ground)
         self.sessions = SessionsContract(self, self.queue, self._ground)
         self.attachments = AttachmentsContract(self._ground)
+        if seams.observer is not None:
+            seams.observer.opened(Inside(opened.connection, runner, self._writer, executor))
 
     @property
     def name(self) -> str:
@@ -253,12 +254,6 @@ class Store:
 def ground_of(store: Store) -> Ground:
     """What the house asks of a store, and users do not."""
     return store._ground  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - users see what they may call
-
-
-def inside_of(store: Store) -> Inside:
-    """The inside of an open store, for tests and the proof alone."""
-    # No verb of a store: this is the only way to it.
-    return store._inside  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 @guarded

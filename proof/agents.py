@@ -18,7 +18,6 @@ from attrs import field, frozen
 from tenure.errors import DiskFull
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.model.values import DurabilityClass
-from tenure.persistence.store import inside_of
 from tenure.supervisor.opening import open_supervisor
 from tenure.supervisor.runs.behaviour import Behaviour
 from tenure.supervisor.runs.recording.verdicts import (
@@ -32,6 +31,7 @@ from tenure.supervisor.supervisor import Supervisor
 from tenure.testing.drive.images import Cut
 from tenure.testing.history import History, Witness
 from tenure.testing.machine import Machine
+from tenure.testing.observing import inside_of
 
 from .facet import Rows
 from .facets import (

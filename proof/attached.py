@@ -9,8 +9,9 @@ from attrs import frozen
 
 from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.attachments.verify import verify_attachments
-from tenure.persistence.store import Store, ground_of, inside_of
+from tenure.persistence.store import Store, ground_of
 from tenure.testing.history import History
+from tenure.testing.observing import inside_of
 
 from .facet import (
     FacetProof,

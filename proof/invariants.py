@@ -10,10 +10,11 @@ from attrs import field, frozen
 
 from tenure.errors import NotFound
 from tenure.persistence.model.values import DurabilityClass
-from tenure.persistence.store import Store, inside_of, open_store
+from tenure.persistence.store import Store, open_store
 from tenure.testing.history import History
 from tenure.testing.invariants import Invariant, Reopening
 from tenure.testing.machine import Machine
+from tenure.testing.observing import inside_of
 
 from .attached import AttachedBytes
 from .facet import Rows

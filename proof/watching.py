@@ -25,7 +25,7 @@ from tenure.persistence.facets.records import (
     run_records,
     runtimes,
 )
-from tenure.persistence.store import Store, inside_of
+from tenure.persistence.store import Store
 from tenure.persistence.writing.group import (
     GroupBroken,
     Outcome,
@@ -33,6 +33,7 @@ from tenure.persistence.writing.group import (
 from tenure.persistence.writing.inside import Inside
 from tenure.persistence.writing.writer import CarryOut
 from tenure.testing.history import Witness
+from tenure.testing.observing import inside_of
 
 from .facets import QUIET
 
@@ -48,7 +49,7 @@ def state_of(store: Store) -> bytes:
     """A digest of every row of the store but those of its hosts."""
     inside = inside_of(store)
     digest = hashlib.blake2b(digest_size=16)
-    for (table,) in inside.rows("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"):
+    for table in inside.tables:
         if table != _OF_HOSTS:
             digest.update(_encode((table, inside.rows(f'SELECT * FROM "{table}"'))))  # noqa: S608 - from the schema
     return digest.digest()

@@ -39,6 +39,10 @@ class Again(Exception):
     """Nothing of the group landed, and through no fault of a commit: a conflict with another host, say. Try all of it again."""
 
 
+class NotStorable(Exception):
+    """The engine does not take such a value there: a row of its cannot be damaged in this way."""
+
+
 class QueryStopped(Exception):
     """A query of a user was stopped from outside."""
 
@@ -185,8 +189,13 @@ class WriteConnection(Reading, Querying, Protocol):
     def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
         """Execute any SQL of the engine, unnamed and unchecked; its rows. For tests and the proof (`writing.inside`).
 
-        Raises what the driver raises: there are values that an engine cannot store.
+        Raises `NotStorable`; else what the driver raises.
         """
+        ...
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """The names of all tables, in order. For tests and the proof, as `raw`."""
         ...
 
     @property

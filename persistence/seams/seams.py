@@ -24,6 +24,7 @@ from .executors import (
 )
 from .identity import HostIdentity
 from .nursery import is_for_others
+from .observer import Observer
 from .options import EngineOptions
 
 
@@ -69,6 +70,7 @@ class Seams:
         random: Source of jitter and of the random bits of identifiers.
         engine: What only one engine has: `SqliteOptions`, for one. None for its defaults.
         identity: Who this process is.
+        observer: Gets the inside of each store that opens; for proofs and tests. None for a host.
     """
 
     writer_executor: Callable[[], Executor] = field(default=lambda: ThreadExecutor("tenure-writer"))
@@ -79,6 +81,7 @@ class Seams:
     random: random.Random = field(factory=random.SystemRandom, repr=False)
     engine: EngineOptions | None = None
     identity: HostIdentity = field(factory=HostIdentity.of_this_process)
+    observer: Observer | None = None
 
     def new_id(self) -> str:
         """A fresh UUIDv7 from this seam's clock and randomness."""

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @final
 class Inside:
-    """The inside of one store. Made by the store; `tenure.persistence.store.inside_of` gives it."""
+    """The inside of one store. The store gives it to `Seams.observer`."""
 
     def __init__(self, connection: WriteConnection, runner: GroupRunner, writer: Writer, executor: Executor) -> None:
         """Touch nothing."""
@@ -39,6 +39,11 @@ class Inside:
     def statements(self) -> Statements:
         """The named statements on the connection that writes; only on the writer's executor, or where that is inline."""
         return self._connection
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """The names of all tables, in order; where that is allowed, see `statements`."""
+        return self._connection.tables
 
     @property
     def kept(self) -> Mapping[Place, Any]:
@@ -60,8 +65,8 @@ class Inside:
     async def write_past(self, statements: Sequence[tuple[str, Sequence[SqlValue]]]) -> list[Row]:
         """Write in one transaction what no verb would; the rows of the last statement.
 
-        What was cached is dropped, as where another program has written. Raises what the engine raises for a value that it
-        cannot store.
+        What was cached is dropped, as where another program has written. Raises `NotStorable` for a value that the engine does
+        not take there, and nothing was written.
         """
 
         def write(connection: WriteConnection) -> list[Row]:

@@ -26,6 +26,7 @@ from .drive.memory_seams import (
 )
 from .drive.mounts import Mounts
 from .drive.recording import Recording
+from .observing import Seen
 
 FIRST_START_S = 1_722_470_400.0
 """Unix time at which the first machine of a simulation starts: 2024-08-01."""
@@ -155,6 +156,7 @@ class Machine:
                 files=self.files,
                 locks=self.locks,
             ),
+            observer=Seen(),
             identity=HostIdentity(
                 host_name="machine",
                 boot_id=f"boot-{self.start.boot}",

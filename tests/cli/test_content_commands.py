@@ -13,6 +13,7 @@ import trio
 import tenure
 from tenure.cli.exits import NOT_THERE, REFUSED, WRONG_USE
 from tests.cli.test_verb_commands import answer, beside, call, hosted
+from tests.kit.seen import open_seen_store, open_seen_supervisor
 from tests.persistence.contracts.damage import execute
 
 
@@ -41,7 +42,7 @@ def alone(path: Path, *payloads: Any) -> None:
 
     async def main() -> None:
         with trio.fail_after(60):
-            async with tenure.open_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
+            async with open_seen_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
                 runtime = await supervisor.spawn("alice", "kind")
                 for payload in payloads:
                     await (await runtime.accept(payload)).wait_outcome()
@@ -51,7 +52,7 @@ def alone(path: Path, *payloads: Any) -> None:
 
 def test_an_input_from_a_shell_is_taken_and_its_end_is_waited_for(path: Path) -> None:
     async def main() -> None:
-        async with tenure.open_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
+        async with open_seen_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
             await supervisor.spawn("alice", "kind")
             done = await beside("accept", path, "alice", '{"n": 1}', "--key", "k", "--wait")
             again = await beside("accept", path, "alice", '{"n": 1}', "--key", "k")
@@ -83,7 +84,7 @@ def test_an_agent_is_made_from_a_shell_by_its_first_input(path: Path) -> None:
 def test_an_approval_is_given_from_a_shell(path: Path) -> None:
     async def main() -> None:
         with trio.fail_after(60):
-            async with tenure.open_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
+            async with open_seen_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
                 ticket = await (await supervisor.spawn("alice", "kind")).accept("buy")
                 await beside("steer", path, "alice", '"yes"', "--answers", ticket.input_id)
                 assert (await ticket.wait_outcome()).phase == "consumed"
@@ -117,7 +118,7 @@ def test_what_inputs_came_to_is_listed_with_those_that_have_ended(path: Path) ->
         async def answers(run: tenure.Run) -> dict[str, str]:
             return {"secret": "result"}
 
-        async with tenure.open_supervisor(path, behaviours={"kind": answers}) as supervisor:
+        async with open_seen_supervisor(path, behaviours={"kind": answers}) as supervisor:
             runtime = await supervisor.spawn("alice", "kind")
             await (await runtime.accept("go", correlation_id="c-1")).wait_outcome()
             asked = await trio.to_thread.run_sync(lambda: call("accept", path, "alice", '"x"', "--wait", "--json"))
@@ -164,7 +165,7 @@ def test_a_message_that_is_no_json_is_printed_as_its_bytes(path: Path) -> None:
         async def raw(run: tenure.Run) -> None:
             run.session.append(b"\xff\x00")
 
-        async with tenure.open_supervisor(path, behaviours={"kind": raw}) as supervisor:
+        async with open_seen_supervisor(path, behaviours={"kind": raw}) as supervisor:
             await (await (await supervisor.spawn("alice", "kind")).accept(1)).wait_outcome()
 
     trio.run(main)
@@ -190,7 +191,7 @@ def test_a_host_that_was_killed_is_not_listed_as_open(path: Path) -> None:
     alone(path)
 
     async def kill() -> None:
-        async with tenure.open_store(path) as store:
+        async with open_seen_store(path) as store:
             await execute(store, "UPDATE hosts SET closed_at = NULL")
 
     trio.run(kill)  # the last one to close writes that it has; the first one looks as if it had been killed

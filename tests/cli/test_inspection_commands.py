@@ -11,12 +11,12 @@ import pytest
 import trio
 from click.testing import CliRunner, Result
 
-import tenure
 from tenure.cli.app import app
 from tenure.cli.exits import DAMAGED, DONE, NOT_THERE, REFUSED, WRONG_USE
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.model.values import LogicalRuntimeId
+from tests.kit.seen import open_seen_store, open_seen_supervisor
 from tests.persistence.contracts.builders import (
     consumed,
     delta,
@@ -30,7 +30,7 @@ def call(*arguments: object) -> Result:
 
 
 async def fill(path: Path, *sql: str) -> None:
-    async with tenure.open_store(path) as store:
+    async with open_seen_store(path) as store:
         await store.runtimes.commit_session_boundary(
             "alice", delta("private"), "run-1", "run_start", ["i1"], [consumed("i1")]
         )
@@ -61,7 +61,7 @@ def test_runtimes_are_chosen_and_counted_and_come_in_pages(tmp_path: Path) -> No
     path = tmp_path / "many.db"
 
     async def fill_many() -> None:
-        async with tenure.open_supervisor(path, behaviours={}) as supervisor:
+        async with open_seen_supervisor(path, behaviours={}) as supervisor:
             for number in range(7):
                 for _ in range(number % 3):
                     await supervisor.accept(f"even {number}", 1, kind="chat" if number % 2 else "mail")
@@ -142,7 +142,7 @@ def test_looking_beside_a_running_host_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
 
     async def main() -> None:
-        async with tenure.open_store(path) as store:
+        async with open_seen_store(path) as store:
             await store.runtimes.persist_runtime_state("alice", "idle")
             hosts = await execute(store, "SELECT count(*) FROM hosts")
             for arguments in (("list", path), ("show", path, "alice"), ("verify", path)):

@@ -19,6 +19,7 @@ from tenure.persistence.seams.executors import (
     Heard,
     InlineExecutor,
 )
+from tests.kit.seen import open_seen_supervisor
 
 T = TypeVar("T")
 
@@ -81,7 +82,7 @@ async def host(
 ) -> AsyncGenerator[tenure.Supervisor]:
     """A host on virtual time; the test takes `autojump_clock`. What hangs fails."""
     with trio.fail_after(LONGEST_S):
-        async with tenure.open_supervisor(
+        async with open_seen_supervisor(
             target, behaviours=behaviours, seams=virtual_seams(gate), limits=limits
         ) as supervisor:
             yield supervisor
@@ -125,6 +126,7 @@ async def consumed(runtime: tenure.Runtime, payload: object) -> tenure.RunBounda
 
 PEEK = """
 import json, sqlite3, sys
+from tests.kit.seen import open_seen_supervisor
 connection = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
 print(json.dumps(connection.execute(sys.argv[2]).fetchall(), default=lambda data: data.hex()))
 """

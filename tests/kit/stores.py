@@ -31,6 +31,7 @@ from tenure.persistence.model.values import (
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, open_store
 from tenure.persistence.writing.pending import Pending
+from tenure.testing.observing import seen
 
 MODES = ("file", "memory", "one connection")
 
@@ -50,7 +51,7 @@ class OpenMode:
         seams = changes.pop("seams", Seams())
         of_engine = {name: changes.pop(name) for name in ("vfs", "wal_pages") if name in changes}
         options = SqliteOptions(one_connection=self.mode == "one connection", **of_engine)
-        seams = evolve(seams, engine=options, **changes)
+        seams = seen(evolve(seams, engine=options, **changes))
         target = ":memory:" if self.mode == "memory" else self.path
         return open_store(target, seams=seams, **of_store)
 

@@ -16,10 +16,12 @@ import trio
 
 import tenure
 from tenure.errors import AskFailed, Corrupt, Error, Internal, StoreBroken
+from tenure.persistence.engines.engine import NotStorable
 from tests.kit.hosting import (
     LONGEST_S,
     virtual_seams,
 )
+from tests.kit.seen import open_seen_store, open_seen_supervisor
 from tests.kit.shares import share
 from tests.persistence.contracts.damage import (
     SCHEMA,
@@ -77,7 +79,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("damage") / "template.db"
 
     async def make() -> None:
-        async with tenure.open_store(path, durability="memory") as store:
+        async with open_seen_store(path, durability="memory") as store:
             await Owner(store, "peer").own()
             await live(Owner(store, "alice"), Owner(store, "bob"))
             await fill(store, "alice's contract")
@@ -91,7 +93,7 @@ def write(path: Path, sql: str, *parameters: Any) -> None:
     """Write into a store that nobody has open."""
     connection = apsw.Connection(str(path))
     try:
-        with suppress(apsw.ConstraintError, apsw.MismatchError):
+        with suppress(NotStorable):
             connection.execute(sql, parameters)
     finally:
         connection.close()
@@ -143,7 +145,7 @@ def calls(supervisor: tenure.Supervisor) -> dict[str, Callable[[], Awaitable[Any
 async def unsynced(path: Path) -> AsyncGenerator[tenure.Supervisor]:
     """A host on virtual time whose disk is not waited for; what hangs fails."""
     with trio.fail_after(LONGEST_S):
-        async with tenure.open_supervisor(
+        async with open_seen_supervisor(
             path, behaviours=BEHAVIOURS, durability="memory", limits=LIMITS, seams=virtual_seams()
         ) as supervisor:
             yield supervisor

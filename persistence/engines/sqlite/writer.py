@@ -13,7 +13,15 @@ from typing import Final, final
 import apsw
 
 from tenure.errors import DiskFull
-from tenure.persistence.engines.engine import Begun, Group, QueryParameters, Row, SqlValue, UnknownOutcome
+from tenure.persistence.engines.engine import (
+    Begun,
+    Group,
+    NotStorable,
+    QueryParameters,
+    Row,
+    SqlValue,
+    UnknownOutcome,
+)
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles, FilesMoved
 from tenure.persistence.engines.sqlite.log.upkeep import LogUpkeep
 from tenure.persistence.model.values import DurabilityClass
@@ -78,7 +86,16 @@ class Writer(Connection):
 
     def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
         """See `WriteConnection.raw`."""
-        return self._db.execute(sql, tuple(parameters)).fetchall()
+        try:
+            return self._db.execute(sql, tuple(parameters)).fetchall()
+        except (apsw.ConstraintError, apsw.MismatchError) as exc:
+            raise NotStorable(str(exc)) from exc
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """See `WriteConnection.tables`."""
+        rows = self.raw("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        return tuple([str(name) for (name,) in rows])
 
     @property
     def in_transaction(self) -> bool:

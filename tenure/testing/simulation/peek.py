@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenure.persistence.store import inside_of
 from tenure.supervisor.supervisor import Supervisor
+from tenure.testing.observing import inside_of
 
 
 def rows(supervisor: Supervisor, sql: str, *parameters: str | int) -> list[tuple[Any, ...]]:

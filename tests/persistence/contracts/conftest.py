@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import tenure
 from tenure import Store
+from tests.kit.seen import open_seen_store
 from tests.kit.shares import share
 
 KINDS = ["memory", "file"]
@@ -29,4 +29,4 @@ async def store_of_turn(request: pytest.FixtureRequest, tmp_path: Path) -> Async
 
 
 def opened(kind: str, folder: Path) -> AbstractAsyncContextManager[Store]:
-    return tenure.open_store(":memory:" if kind == "memory" else str(folder / "agents.db"))
+    return open_seen_store(":memory:" if kind == "memory" else str(folder / "agents.db"))

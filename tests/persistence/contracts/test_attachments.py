@@ -9,7 +9,6 @@ import attrs
 import pytest
 import trio
 
-import tenure
 from tenure import AttachmentIntent, AttachmentManifest, NoopAttachmentManifest, RuntimeCommit, Seams, Store
 from tenure.errors import (
     CannotOpen,
@@ -25,6 +24,7 @@ from tenure.persistence.contracts.attachments import CHUNK
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval, RecordIntent, StampAttachments
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
 
 NEVER = 2**62
@@ -76,7 +76,7 @@ async def test_a_session_reads_only_what_is_its_own(store: Store) -> None:
 
 async def test_what_was_put_is_only_meant_until_it_is_committed(tmp_path: Path) -> None:
     clock = Clock()
-    async with tenure.open_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
+    async with open_seen_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
         one = await store.attachments.put("s", b"one", "file:one")
         clock.now += 1
         two = await store.attachments.put("s", b"two")
@@ -91,7 +91,7 @@ async def test_what_was_put_is_only_meant_until_it_is_committed(tmp_path: Path) 
 
 async def test_an_intent_that_is_recorded_again_is_younger_and_stays_committed(tmp_path: Path) -> None:
     clock = Clock()
-    async with tenure.open_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
+    async with open_seen_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
         meant = AttachmentIntent(attachment_id=digest(b"meant"), session_id="s")
         await store.attachments.record_intent(meant)
         kept = await store.attachments.put("s", b"kept")
@@ -107,14 +107,14 @@ async def test_an_intent_that_is_recorded_again_is_younger_and_stays_committed(t
 
 
 async def _collected(tmp_path: Path, before: int) -> str:
-    async with tenure.open_store(tmp_path / "a.db") as store:
+    async with open_seen_store(tmp_path / "a.db") as store:
         await store.attachments.collect(before)
         return " ".join([entry.attachment_id for entry in await store.attachments.list_uncommitted(NEVER)])
 
 
 async def test_the_first_stamp_stays(tmp_path: Path) -> None:
     clock = Clock()
-    async with tenure.open_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
+    async with open_seen_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
         kept = await store.attachments.put("s", b"kept")
         await store.attachments.commit_refs("s", [kept])
         clock.now += 10
@@ -182,18 +182,18 @@ async def test_a_file_goes_in_and_out_in_parts(store: Store, tmp_path: Path) -> 
 
 
 async def test_bytes_are_stored_once_for_all_sessions_and_survive_the_store(tmp_path: Path) -> None:
-    async with tenure.open_store(tmp_path / "a.db") as store:
+    async with open_seen_store(tmp_path / "a.db") as store:
         for session in ("s", "t"):
             attachment_id = await store.attachments.put(session, b"report")
             await store.attachments.commit_refs(session, [attachment_id])
         assert [each.name for each in (tmp_path / "a.db-attachments").iterdir()] == [attachment_id]
-    async with tenure.open_store(tmp_path / "a.db") as store:
+    async with open_seen_store(tmp_path / "a.db") as store:
         assert await store.attachments.get("t", attachment_id) == b"report"
 
 
 @pytest.mark.parametrize("changed", [b"repOrt", b"report and more", None], ids=["changed", "longer", "gone"])
 async def test_bytes_that_are_not_what_their_id_says_are_corrupt(tmp_path: Path, changed: bytes | None) -> None:
-    async with tenure.open_store(tmp_path / "a.db") as store:
+    async with open_seen_store(tmp_path / "a.db") as store:
         attachment_id = await store.attachments.put("s", b"report")
         await store.attachments.commit_refs("s", [attachment_id])
         path = tmp_path / "a.db-attachments" / attachment_id
@@ -210,12 +210,12 @@ async def test_bytes_that_are_not_what_their_id_says_are_corrupt(tmp_path: Path,
 
 
 async def test_an_orphan_is_what_is_old_and_whose_host_has_gone(tmp_path: Path) -> None:
-    async with tenure.open_store(tmp_path / "a.db") as store:
+    async with open_seen_store(tmp_path / "a.db") as store:
         orphan = await store.attachments.put("s", b"orphan")
         kept = await store.attachments.put("s", b"kept")
         await store.attachments.commit_refs("s", [kept])
         assert await store.attachments.collect(NEVER) == 0, "its host lives: age alone proves nothing"
-    async with tenure.open_store(tmp_path / "a.db") as store:
+    async with open_seen_store(tmp_path / "a.db") as store:
         assert await store.attachments.collect(0) == 0, "it is young"
         assert await store.attachments.collect(NEVER) == 1
 
@@ -254,14 +254,14 @@ async def test_a_writer_waits_for_a_removal_of_the_same_bytes(store: Store) -> N
 
 async def test_a_removal_ends_with_its_host(tmp_path: Path) -> None:
     begin = BeginRemoval(attachment_id=digest(b"report"))
-    async with tenure.open_store(tmp_path / "a.db") as store:
+    async with open_seen_store(tmp_path / "a.db") as store:
         await store.commit(Commit(changes=(begin,)))
-    async with tenure.open_store(tmp_path / "a.db") as store:
+    async with open_seen_store(tmp_path / "a.db") as store:
         assert await store.attachments.get("s", await store.attachments.put("s", b"report")) == b"report"
 
 
 async def test_what_a_killed_host_had_begun_to_write_goes_with_a_collect(tmp_path: Path) -> None:
-    async with tenure.open_store(tmp_path / "a.db") as store:
+    async with open_seen_store(tmp_path / "a.db") as store:
         ground_of(store).blobs.begin("of-a-host-that-is-gone.1")
         ground_of(store).blobs.begin(f"{store.incarnation}.2")
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import tenure
 from tenure import (
     InputState,
     LogicalRuntimeId,
@@ -27,6 +26,7 @@ from tenure.persistence.model.contracts.operations import (
     OperationKind,
 )
 from tenure.persistence.upkeep.verify import verify_runtime
+from tests.kit.seen import open_seen_store
 from tests.kit.shares import share
 from tests.persistence.contracts.builders import (
     consumed,
@@ -130,7 +130,7 @@ def verbs(store: Store, name: str) -> Calls:
 async def test_damage_is_a_typed_error_and_blocks_one_runtime_alone(tmp_path: Path, table: str, kind: str) -> None:
     source = random.Random(f"{table} {kind}")
     target = ":memory:" if kind == "memory" else str(tmp_path / "agents.db")
-    async with tenure.open_store(target, durability="memory") as store:
+    async with open_seen_store(target, durability="memory") as store:
         await fill(store, "alice")
         if table == "quarantines":
             await store.runtimes.clear_session_snapshot_if_current("alice", await _stored(store))
@@ -169,7 +169,7 @@ async def _expect_typed_errors(store: Store, what: str) -> None:
 
 @pytest.mark.parametrize(("expression", "value"), every_junk(random.Random("oauth")))
 async def test_damaged_credentials_are_a_typed_error_and_block_no_runtime(expression: str, value: Any) -> None:
-    async with tenure.open_store(":memory:") as store:
+    async with open_seen_store(":memory:") as store:
         await fill(store, "bob")
         await store.credentials.persist_auth_oauth_flow_snapshot(b"secret")
         for column in SCHEMA["oauth_flow"]:

@@ -13,7 +13,6 @@ from typing import Any, cast, get_type_hints
 import attrs
 import pytest
 
-import tenure
 from tenure import AbandonReason, InputId, RunApplyBoundary, RunId, Store
 from tenure.errors import Corrupt, CounterOverflow, Error, Internal, StoreBroken
 from tenure.persistence.commits.commit import Commit
@@ -51,6 +50,7 @@ from tenure.persistence.writing.host_row import other_hosts
 from tenure.supervisor.accepting.tickets import stored_outcome
 from tenure.supervisor.operators.unowned import unfinished
 from tenure.supervisor.runs.keeping.journal import load_journal
+from tests.kit.seen import open_seen_store
 from tests.kit.shares import share
 from tests.persistence.contracts.damage import (
     SCHEMA,
@@ -288,7 +288,7 @@ async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(
 ) -> None:
     source = random.Random(f"{table} {kind}")
     target = ":memory:" if kind == "memory" else str(tmp_path / "agents.db")
-    async with tenure.open_store(target, durability="memory") as store:
+    async with open_seen_store(target, durability="memory") as store:
         alice, bob, saved = await world(store)
         assert not await failures(bob, "alice"), "a story that fails by itself"
         await restore(store, saved)
@@ -304,7 +304,7 @@ async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(
 
 
 async def test_a_conversation_that_goes_in_a_circle_is_corrupt_and_not_walked_for_ever() -> None:
-    async with tenure.open_store(":memory:") as store:
+    async with open_seen_store(":memory:") as store:
         alice, bob, _ = await world(store)
         await damage(
             store,
@@ -343,7 +343,7 @@ async def typed(calls: Calls) -> list[Any]:
 
 @pytest.mark.parametrize("column", SCHEMA["store"])
 async def test_a_damaged_row_of_the_store_is_a_typed_error_and_mints_no_token_twice(column: str) -> None:
-    async with tenure.open_store(":memory:") as store:
+    async with open_seen_store(":memory:") as store:
         alice, bob, saved = await world(store)
         tokens = {token for (token,) in await execute(store, "SELECT fence_token FROM runtimes")}
         for expression, value in share(every_junk(random.Random(column)), 4):
@@ -361,7 +361,7 @@ async def test_a_damaged_row_of_the_store_is_a_typed_error_and_mints_no_token_tw
 
 
 async def test_the_last_token_is_minted_once_and_then_none() -> None:
-    async with tenure.open_store(":memory:") as store:
+    async with open_seen_store(":memory:") as store:
         await execute(store, "UPDATE store SET last_fence_token = ?", LAST_TOKEN - 1)
         owner = Owner(store, "alice")
 
@@ -376,20 +376,20 @@ async def test_a_damaged_row_of_ones_own_host_is_a_typed_error(tmp_path: Path, c
     for expression, value in share(every_junk(random.Random(column)), 4):
         (tmp_path / "agents.db").unlink(missing_ok=True)
         with suppress(Corrupt):  # its row cannot be closed in order: it is found dead by its lock
-            async with tenure.open_store(tmp_path / "agents.db", durability="memory") as store:
+            async with open_seen_store(tmp_path / "agents.db", durability="memory") as store:
                 alice, _, _ = await world(store)
                 await damage(store, "hosts", column, "incarnation <> 'other'", expression, value)
                 what = f"hosts.{column} = {expression} {value!r}"
                 wrong = [*await typed(shared(store)), *await untyped_errors(alice, "bob")]
                 assert not wrong, (what, wrong)
                 assert store.broken is None, what
-        async with tenure.open_store(tmp_path / "agents.db", durability="memory") as store:
+        async with open_seen_store(tmp_path / "agents.db", durability="memory") as store:
             await store.health_check()
 
 
 @pytest.mark.parametrize("column", SCHEMA["hosts"])
 async def test_a_damaged_row_of_another_host_is_nobody_elses_matter(column: str) -> None:
-    async with tenure.open_store(":memory:") as store:
+    async with open_seen_store(":memory:") as store:
         _, bob, saved = await world(store)
         for expression, value in share(every_junk(random.Random(column)), 4):
             await damage(store, "hosts", column, "incarnation = 'other'", expression, value)

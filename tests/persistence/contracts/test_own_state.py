@@ -13,6 +13,7 @@ from tenure.errors import Corrupt, InvalidTransition, StaleFence
 from tenure.persistence.facets.runs import restarting
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owned import Owner
 
@@ -157,7 +158,7 @@ class Life:
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_every_run_sees_what_stood_when_it_first_began_whatever_became_of_it_and_of_others(seed: int) -> None:
-    async with tenure.open_store(":memory:") as store:
+    async with open_seen_store(":memory:") as store:
         life = Life(store, seed)
         await life.owner.own()
         for _ in range(STEPS):

@@ -8,9 +8,9 @@ from typing import Any, cast
 import apsw
 import pytest
 
-import tenure
 from tenure import Store
 from tenure.persistence.engines.statements import load_statements
+from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.test_queue import draft, must_claim, put, texts
 
@@ -40,7 +40,7 @@ async def test_a_claim_reads_a_handful_of_rows_of_a_hundred_thousand(tmp_path: P
         steps += 1
         return False
 
-    async with tenure.open_store(tmp_path / "a.db") as store:
+    async with open_seen_store(tmp_path / "a.db") as store:
         await put(store, draft("head"), draft("next"))
         await execute(store, COPIES.format(delayed=delayed), MANY)
         database(store).set_progress_handler(step, 50)
@@ -80,7 +80,7 @@ async def test_a_claim_reads_a_handful_of_rows_of_a_hundred_thousand(tmp_path: P
     ],
 )
 async def test_every_statement_of_a_claim_goes_by_an_index(name: str) -> None:
-    async with tenure.open_store(":memory:") as store:
+    async with open_seen_store(":memory:") as store:
         sql = load_statements()[name]
         plan = [
             str(row[3])

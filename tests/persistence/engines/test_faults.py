@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,13 @@ from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
 )
+from tenure.persistence.engines.engine import WriteConnection
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, ground_of, inside_of, open_store
+from tenure.persistence.store import Store, ground_of, open_store
+from tenure.testing.observing import inside_of
 from tests.kit.faulty_vfs import (
     FULL,
     READ_ERROR,
@@ -46,19 +47,14 @@ ROOT = Path(__file__).resolve().parents[3]
 BIG = b'"' + b"x" * 400_000 + b'"'
 
 
-async def on_writer(store: Store, use: Callable[[Any], object]) -> None:
-    """Do something to the writer's own connection, on its thread."""
-    await inside_of(store).run(lambda connection: use(vars(connection)["_db"]))
-
-
 async def leave_room(store: Store, pages: int) -> None:
     """A small disk, by SQLite's own bound: it fills up at a statement."""
 
-    def bound(db: Any) -> None:
-        most = db.pragma("page_count") + pages
-        assert db.pragma("max_page_count", most) == most
+    def bound(connection: WriteConnection) -> None:
+        ((count,),) = connection.raw("PRAGMA page_count")
+        assert connection.raw(f"PRAGMA max_page_count = {count + pages}") == [(count + pages,)]
 
-    await on_writer(store, bound)
+    await inside_of(store).run(bound)
 
 
 async def test_disk_full_at_commit_is_known_and_everybody_gets_it(open_file: OpenMode, vfs: FaultyVfs) -> None:
@@ -118,9 +114,8 @@ async def test_a_disk_that_is_full_again_in_the_replay_gives_it_to_all(store: St
 
 async def test_an_error_that_ends_the_transaction_costs_its_own_commit_alone(store: Store) -> None:
     await own(store)
-    await on_writer(
-        store,
-        lambda db: db.execute(
+    await inside_of(store).run(
+        lambda connection: connection.raw(
             "CREATE TEMP TRIGGER poison BEFORE INSERT ON main.payloads WHEN NEW.payload = CAST('\"poison\"' AS BLOB)"
             " BEGIN SELECT RAISE(ROLLBACK, 'poisoned'); END"
         ),
@@ -206,7 +201,7 @@ async def test_a_failed_checkpoint_acknowledges_its_group_and_then_stops(open_fi
     async with open_file(vfs=vfs.vfs_name, wal_pages=1) as store:
         await own(store)
         await trio.testing.wait_all_tasks_blocked()
-        await on_writer(store, lambda _: None)  # behind the checkpoint that follows the first group
+        await inside_of(store).run(lambda _: None)  # behind the checkpoint that follows the first group
         vfs.fail("xWrite", "", WRITE_ERROR)
 
         assert isinstance(await store.commit(message(store, "m-1")), CommitResult)
@@ -223,7 +218,7 @@ async def test_an_io_error_at_a_read_stops_the_store(open_file: OpenMode, vfs: F
     async with open_file(vfs=vfs.vfs_name) as store:
         await own(store)
         await store.commit(message(store, "m-1", payload=BIG))
-        await on_writer(store, lambda db: db.release_memory())
+        await inside_of(store).run(lambda connection: connection.raw("PRAGMA shrink_memory"))
         vfs.fail("xRead", "-wal", READ_ERROR)
 
         with pytest.raises(StoreBroken) as caught:  # noqa: PT012

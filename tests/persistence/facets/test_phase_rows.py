@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-import tenure
 from tenure import AbandonReason, InputId, InputPhase, InputState, RunId, Store
 from tenure.errors import InvalidTransition, NotFound
 from tenure.persistence.facets.inbox import inputs
@@ -18,6 +17,7 @@ from tenure.persistence.model.values import (
     InputKind,
     RuntimeState,
 )
+from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import (
     execute,
     outcome,
@@ -125,7 +125,7 @@ async def row(store: Store) -> list[tuple[Any, ...]]:
 async def test_a_stored_input_follows_its_arrow_or_its_row_is_as_it_was(change: str, phase: InputPhase) -> None:
     call, in_run, event, phases = CHANGES[change]
     works = phase in phases if phases else InputEvent.ABANDON in ARROWS[phase]
-    async with tenure.open_store(":memory:") as store:
+    async with open_seen_store(":memory:") as store:
         owner = await put(store, phase, in_run=in_run)
         before = await row(store)
 
@@ -143,7 +143,7 @@ async def test_a_stored_input_follows_its_arrow_or_its_row_is_as_it_was(change: 
 @pytest.mark.parametrize("after", InputPhase)
 @pytest.mark.parametrize("before", [each for each in InputPhase if is_terminal(each)])
 async def test_no_contract_verb_moves_an_input_out_of_its_end(before: InputPhase, after: InputPhase) -> None:
-    async with tenure.open_store(":memory:") as store:
+    async with open_seen_store(":memory:") as store:
         owner = await put(store, before, in_run=False)
         stored = await row(store)
         more: dict[str, Any] = {"reason": AbandonReason.RESET} if after is InputPhase.ABANDONED else {}

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import tenure
 from tenure import (
     InputDurability,
     InputId,
@@ -76,6 +75,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 from tests.kit.phase_oracle import repaired
+from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
 
 ALICE = LogicalRuntimeId("alice")
@@ -144,7 +144,7 @@ class Alice:
 @pytest.fixture(params=["memory", "file"])
 async def alice(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Alice]:
     target = ":memory:" if request.param == "memory" else str(tmp_path / "agents.db")
-    async with tenure.open_store(target) as store:
+    async with open_seen_store(target) as store:
         found = Alice(store)
         await found.take()
         yield found

@@ -12,17 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
-import tenure
 from tenure import LogicalRuntimeId, MachineLifecycleBindingFacts, MachineLifecycleCommit, RuntimeState, Store
 from tenure.persistence.commits.commit import Commit
+from tenure.persistence.engines.engine import NotStorable
 from tenure.persistence.facets.records.holds import PlaceHold
 from tenure.persistence.facets.records.versions import RegisterVersions
 from tenure.persistence.model.contracts.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
+from tests.kit.seen import open_seen_store
 from tests.kit.shares import share
 from tests.persistence.contracts.builders import consumed, delta, queued, rewrite, snapshot
 from tests.persistence.contracts.damage import SCHEMA, execute
@@ -224,7 +224,7 @@ async def _bring(store: Store) -> None:
 
 @asynccontextmanager
 async def _filled(path: Path) -> AsyncGenerator[Store]:
-    async with tenure.open_store(path) as store:
+    async with open_seen_store(path) as store:
         await live(Owner(store, "alice"), Owner(store, "bob"))
         await _bring(store)
         await fill(store)
@@ -272,7 +272,7 @@ async def _unseen(store: Store, table: str, column: str, key: str) -> list[str]:
         changed = _changed(value)
         try:
             await execute(store, f"UPDATE {table} SET {column} = ? WHERE {key} = ?", changed, name)
-        except apsw.ConstraintError:
+        except NotStorable:
             continue  # the schema itself refuses it
         unseen += [] if await _found(store) else [f"{table}.{column} of {name}: {value!r} to {changed!r}"]
         back = changed if column == key else name

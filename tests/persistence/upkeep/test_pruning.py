@@ -29,6 +29,7 @@ from tenure.persistence.upkeep.verify import (
     Verification,
     verify_runtime,
 )
+from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.builders import (
     consumed,
     delta,
@@ -60,7 +61,7 @@ def clock() -> Clock:
 @pytest.fixture(params=["memory", "file"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncGenerator[Store]:
     target = ":memory:" if request.param == "memory" else str(tmp_path / "agents.db")
-    async with tenure.open_store(target, durability="memory", seams=Seams(wall_clock=clock)) as opened:
+    async with open_seen_store(target, durability="memory", seams=Seams(wall_clock=clock)) as opened:
         yield opened
 
 
@@ -294,8 +295,8 @@ async def test_an_age_that_is_none_is_refused(store: Store, age_s: float) -> Non
 async def test_beside_the_host_that_owns_the_runtime(tmp_path: Path) -> None:
     path, limits = tmp_path / "agents.db", Limits(lease_s=900, renew_s=300)
     async with (
-        tenure.open_store(path, durability="memory", limits=limits) as owning,
-        tenure.open_store(path, durability="memory", limits=limits) as pruning,
+        open_seen_store(path, durability="memory", limits=limits) as owning,
+        open_seen_store(path, durability="memory", limits=limits) as pruning,
     ):
         owner = await owned(owning)
         await run(owner, "one", b'"a"', idempotency_key="key")

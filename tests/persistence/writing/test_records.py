@@ -20,8 +20,10 @@ from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.inputs import CancelInput
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.model.values import InputId
-from tenure.persistence.store import Store, ground_of, inside_of, open_store
+from tenure.persistence.store import Store, ground_of
+from tenure.testing.observing import inside_of
 from tests.kit.by_runtime import SCHEME, offered
+from tests.kit.seen import open_seen_store
 from tests.kit.stores import (
     OpenMode,
     message,
@@ -30,7 +32,6 @@ from tests.kit.stores import (
     refused,
     settle,
 )
-from tests.persistence.engines.test_faults import on_writer
 
 
 def cancel(fence_token: int) -> Commit:
@@ -135,7 +136,7 @@ async def test_with_versions_by_runtime_a_host_keeps_what_others_did_not_write_a
 ) -> None:
     target = f"{SCHEME}://{tmp_path}/agents.db"
     with offered():
-        async with open_store(target) as first, open_store(target) as second:
+        async with open_seen_store(target) as first, open_seen_store(target) as second:
             token = await own(first)
             await own(second, "b")
             await first.commit(say(token))
@@ -169,7 +170,9 @@ async def test_a_fence_that_was_moved_between_two_groups_is_seen_by_the_next_com
         token = await own(store)
         await store.commit(cancel(token))
 
-        await on_writer(store, lambda db: db.execute("UPDATE runtimes SET fence_token = fence_token + 7"))
+        await inside_of(store).run(
+            lambda connection: connection.raw("UPDATE runtimes SET fence_token = fence_token + 7")
+        )
 
         with pytest.raises(StaleFence):
             await store.commit(cancel(token))

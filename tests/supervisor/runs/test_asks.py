@@ -12,7 +12,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import AskCycle, AskFailed, InvalidInput
-from tenure.persistence.store import inside_of
+from tenure.testing.observing import inside_of
 from tests.kit.hosting import cut_off, forever, host, nothing, peek
 
 QUICK = tenure.RestartPolicy(backoff_s=0.001, jitter=0.0)

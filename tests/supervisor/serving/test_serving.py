@@ -19,6 +19,7 @@ from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.store import ground_of
 from tests.kit import worlds
 from tests.kit.hosting import host
+from tests.kit.seen import open_seen_supervisor
 from tests.kit.serving import Noting, draft, put, queue, served, serving, texts_of
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.test_queue import joining
@@ -224,7 +225,7 @@ async def test_a_clock_that_was_set_back_holds_up_no_attempt(database: Path, aut
     set_back = [0.0]
     seams = attrs.evolve(worlds.Host().seams, wall_clock=lambda: 1_700_000_000.0 + trio.current_time() - set_back[0])
     with trio.fail_after(1_000):
-        async with tenure.open_supervisor(database, behaviours={}, seams=seams) as supervisor:
+        async with open_seen_supervisor(database, behaviours={}, seams=seams) as supervisor:
             await queue(supervisor, "work")
             async with serving(supervisor, noting, restart=EVEN):
                 await trio.sleep(1.0)
@@ -269,7 +270,7 @@ async def test_a_rate_waits_at_most_its_time_where_the_clock_was_set_back(
     noting, set_back = Noting(), [0.0]
     seams = attrs.evolve(worlds.Host().seams, wall_clock=lambda: 1_700_000_000.0 + trio.current_time() - set_back[0])
     with trio.fail_after(1_000):
-        async with tenure.open_supervisor(database, behaviours={}, seams=seams) as supervisor:
+        async with open_seen_supervisor(database, behaviours={}, seams=seams) as supervisor:
             await queue(supervisor, "one", "two")
             async with serving(supervisor, noting, rate=(1, 30.0)):
                 await trio.sleep(1.0)
