@@ -13,6 +13,7 @@ from tenure.persistence.store import Store, ground_of
 from tenure.testing.history import History
 from tenure.testing.observing import inside_of
 
+from . import attachment_story
 from .facet import (
     FacetProof,
     Promised,
@@ -72,6 +73,8 @@ class AttachedBytes:
 PROOFS: Final = (
     FacetProof(
         name="attachments",
+        story=attachment_story.attachments,
+        everyday=attachment_story.attachment_of_day,
         promises={
             attachments.StampAttachments: stamped,
             attachments.ForgetAttachment: forgotten,

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from tenure.persistence.store import Store
 
+from .story_words import Words
+
 Retried = Callable[..., Awaitable[Any]]
 """Calls a verb again where the disk was full."""
 
@@ -30,3 +32,13 @@ async def everyday_attachment(store: Store, retried: Retried, day: int, size: in
     """A file of the day, committed."""
     name = await retried(store.attachments.put, SESSION, b"day %d" % day + b"." * size)
     await retried(store.attachments.commit_refs, SESSION, [name])
+
+
+async def attachments(words: Words) -> None:
+    """See `tell_attachments`."""
+    await tell_attachments(words.store, words.retried)
+
+
+async def attachment_of_day(words: Words, day: int) -> None:
+    """See `everyday_attachment`."""
+    await everyday_attachment(words.store, words.retried, day, words.random.randrange(3_000))

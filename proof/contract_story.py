@@ -29,6 +29,8 @@ from tenure.persistence.model.values import (
 )
 from tenure.persistence.store import Store
 
+from .story_words import Words
+
 
 async def tell_contracts(store: Store, retried: Callable[..., Awaitable[Any]]) -> None:
     """Write each of them on a runtime that no host owns; `retried` calls a verb again where the disk was full."""
@@ -93,3 +95,8 @@ def _path(*messages: str) -> SessionSnapshot:
 
 def _delta(snapshot: SessionSnapshot) -> SessionDelta:
     return SessionDelta(session_snapshot=encode_snapshot(snapshot))
+
+
+async def contracts(words: Words) -> None:
+    """See `tell_contracts`."""
+    await tell_contracts(words.store, words.retried)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, final
 
 from attrs import field, frozen
@@ -11,6 +11,8 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.writing.inside import Inside
 from tenure.testing.history import History
+
+from .story_words import Words
 
 Promised = Sequence[tuple[str, Any]]
 
@@ -43,6 +45,13 @@ class Rows:
         assert not found, f"{what}: {found[:3]}"
 
 
+Story = Callable[[Words], Awaitable[None]]
+"""Commits that make sense one after the other."""
+
+Day = Callable[[Words, int], Awaitable[None]]
+"""The same, of the day of a number."""
+
+
 def _nothing(_rows: Rows) -> None:
     return
 
@@ -57,9 +66,14 @@ class FacetProof:
         promises: For each of its changes what the answer promises: subjects and values.
         check: Raises if a promise is broken or rows contradict each other.
         quiet: Of its changes those that may write nothing.
+        story: Commits each of its changes at least once, unless the story of another facet does. Stories follow one another
+            in the order of `PROOFS`, over the same store.
+        everyday: What there is of it each day, after the stories.
     """
 
     name: str
     promises: Mapping[type[Change], Callable[[Any, Any], Promised]] = field(factory=dict[type[Change], Any])
     check: Callable[[Rows], None] = _nothing
     quiet: tuple[type[Change], ...] = ()
+    story: Story | None = None
+    everyday: Day | None = None

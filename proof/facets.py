@@ -15,19 +15,19 @@ from . import attached, chains, families, graphs, inbox, journals, owners, prune
 from .facet import FacetProof, Promised, Rows
 
 PROOFS: Final[tuple[FacetProof, ...]] = (
-    *owners.PROOFS,
-    *work.PROOFS,
-    *families.PROOFS,
-    *inbox.PROOFS,
-    *chains.PROOFS,
-    *talk.PROOFS,
     *journals.PROOFS,
     *graphs.PROOFS,
     *queued.PROOFS,
     *attached.PROOFS,
-    *pruned.PROOFS,
+    *pruned.PROOFS,  # its story prunes what has ended by then: what comes next stays, and is checked row by row
+    *work.PROOFS,
+    *families.PROOFS,
+    *inbox.PROOFS,
+    *owners.PROOFS,
+    *chains.PROOFS,
+    *talk.PROOFS,
 )
-"""Every facet of the catalogue."""
+"""Every facet of the catalogue, in the order of their stories."""
 
 QUIET: Final = tuple([change for proof in PROOFS for change in proof.quiet])
 """After these alone all rows but those of the host may be as they were."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from tenure.persistence.facets.ownership import lifecycle
 from tenure.persistence.facets.ownership.spawning import Refused, Spawn
 from tenure.persistence.facets.records import run_records
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.children import OnEnd, Scope
-from tenure.persistence.model.values import LogicalRuntimeId, RunId, SessionId
+from tenure.persistence.model.values import AbandonReason, LogicalRuntimeId, RunId, RuntimeState, SessionId
 
 from .facet import FacetProof, Promised, Rows
+from .story_words import KIND, Words, id_of
 
 CHILDREN: Final = (
     ("main/1", "left", Scope.RUN, OnEnd.LEAVE),
@@ -97,4 +99,30 @@ def check_children(rows: Rows) -> None:
     )
 
 
-PROOFS: Final = (FacetProof(name="children", promises={Spawn: spawned}, check=check_children),)
+async def grow_up(words: Words) -> None:
+    """Children of every kind, one of them owned, that end with a run and with their parent; one is brought back."""
+    await words.own("fay")
+    for payload in ("go", "and again"):
+        await words.accept("fay", payload)
+    run_id = await words.begin("fay")
+    await spawn_all(words.write, "fay", run_id, KIND)
+    await words.own("halted")
+    await words.accept("halted", "never done")
+    await words.finish("fay", run_id)
+    ended = RuntimeState.STOPPED
+    await words.write(
+        lifecycle.WriteLifecycle(
+            runtime_id=id_of("halted"), state=ended, abandon=AbandonReason.STOPPED, end_run=True, over=ended
+        )
+    )
+    run_id = await words.begin("fay")
+    await words.write(spawn_of("fay", run_id, "main/1", "halted", KIND, Scope.RUN, OnEnd.STOP))
+    await words.fail("fay", run_id, retry_at=None)
+    await words.write(
+        lifecycle.WriteLifecycle(
+            runtime_id=id_of("fay"), state=RuntimeState.DESTROYED, abandon=AbandonReason.DESTROYED, end_run=True
+        )
+    )
+
+
+PROOFS: Final = (FacetProof(name="children", story=grow_up, promises={Spawn: spawned}, check=check_children),)

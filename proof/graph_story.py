@@ -30,12 +30,15 @@ from tenure.persistence.model.conversation.graph import (
 from tenure.persistence.model.values import SessionId
 from tenure.persistence.store import Store
 
-from .graphs import PASSING
+from .story_words import Words
 
 Retried = Callable[..., Awaitable[Any]]
 """Calls a verb again where the disk was full."""
 
 SESSION = SessionId("forest")
+
+PASSING = "passing"
+"""The turn that is forgotten."""
 
 FAR = 1e12
 """A time that is later than any here."""
@@ -146,3 +149,15 @@ async def everyday_graph(store: Store, retried: Retried, day: int, size: int) ->
             enqueued_queue_batches=(_work(f"day {day + 1}"),),
         ),
     )
+
+
+async def graphs(words: Words) -> None:
+    """Sessions as graphs, one of them the conversation of a runtime."""
+    await tell_graphs(words.store, words.retried)
+    await words.own("gia", SessionId("talk of gia"))
+    await tell_graph_of_runtime(words.store, words.retried, "talk of gia", words.tokens["gia"])
+
+
+async def graph_of_day(words: Words, day: int) -> None:
+    """See `everyday_graph`."""
+    await everyday_graph(words.store, words.retried, day, words.random.randrange(6_000))

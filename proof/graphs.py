@@ -20,11 +20,11 @@ from .facet import (
     Promised,
     Rows,
 )
+from .graph_story import PASSING, graph_of_day, graphs
 
 BRIEF: Final = "brief"
 """A node whose id begins so is given a tombstone by the story itself: it may have gone."""
 
-PASSING: Final = "passing"
 """A turn that the story itself prunes: it may have gone."""
 
 
@@ -124,6 +124,8 @@ def check_blobs(rows: Rows) -> None:
 PROOFS: Final = (
     FacetProof(
         name="graph",
+        story=graphs,
+        everyday=graph_of_day,
         promises={
             graph.CommitGraph: committed,
             graph.SaveSessionMeta: meta_saved,

@@ -21,7 +21,9 @@ from .facet import (
     Promised,
     Rows,
 )
+from .inbox_story import delayed_inputs, late_inputs, policies
 from .pruned import pruned_runtimes
+from .run_story import runs_that_end_badly
 
 
 def accepted(change: inputs.AcceptInput, answer: inputs.AcceptedInput) -> Promised:
@@ -189,16 +191,24 @@ def persisted(change: input_records.PersistInputs, _answer: None) -> Promised:
 
 
 PROOFS: Final = (
-    FacetProof(name="inputs", promises={inputs.AcceptInput: accepted}, check=check_inputs),
-    FacetProof(name="delays", promises={delays.QueueDue: came_due}, check=check_delays, quiet=(delays.QueueDue,)),
+    FacetProof(name="inputs", story=policies, promises={inputs.AcceptInput: accepted}, check=check_inputs),
+    FacetProof(
+        name="delays",
+        story=delayed_inputs,
+        promises={delays.QueueDue: came_due},
+        check=check_delays,
+        quiet=(delays.QueueDue,),
+    ),
     FacetProof(name="input_records", promises={input_records.PersistInputs: persisted}),
     FacetProof(
         name="dead_letters",
+        story=runs_that_end_badly,
         promises={dead_letters.RetryDeadLetter: retried, dead_letters.DropDeadLetter: dropped},
         check=check_dropped,
     ),
     FacetProof(
         name="deadlines",
+        story=late_inputs,
         promises={
             deadlines.ExpireInputs: expired,
             deadlines.ExpireMembers: expired,

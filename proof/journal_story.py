@@ -14,6 +14,8 @@ from tenure.persistence.model.contracts.execution import (
 from tenure.persistence.model.events.journal import Fact
 from tenure.persistence.store import Store
 
+from .story_words import Words
+
 Retried = Callable[..., Awaitable[Any]]
 """Calls a verb again where the disk was full."""
 
@@ -81,7 +83,24 @@ async def _set_fenced(store: Store, key: str, token: int) -> None:
     await store.state.set(key, b"value", fence=token)
 
 
-async def everyday_journal(store: Store, retried: Retried, day: int, size: int) -> None:
-    """A stream that grows, with a large event now and then; and a value that changes."""
-    await retried(store.journal.append, "daily", [{"day": day, "text": "z" * size}, day], 2 * day)
-    await retried(store.state.set_json, "daily:day", day, 3600.0 if day % 2 else None)
+async def journals(words: Words) -> None:
+    """Journals, one of them of a runtime."""
+    await words.own("jay")
+    await tell_journals(words.store, words.retried, "jay", words.tokens["jay"])
+
+
+async def states(words: Words) -> None:
+    """Execution states, one of them of a runtime."""
+    await words.own("stan")
+    await tell_state(words.store, words.retried, "stan", words.tokens["stan"])
+
+
+async def journal_of_day(words: Words, day: int) -> None:
+    """A stream that grows, with a large event now and then."""
+    size = words.random.randrange(9_000)
+    await words.retried(words.store.journal.append, "daily", [{"day": day, "text": "z" * size}, day], 2 * day)
+
+
+async def state_of_day(words: Words, day: int) -> None:
+    """A value that changes."""
+    await words.retried(words.store.state.set_json, "daily:day", day, 3600.0 if day % 2 else None)

@@ -22,6 +22,7 @@ from .facet import (
     Promised,
     Rows,
 )
+from .journal_story import journal_of_day, journals, state_of_day, states
 
 BRIEF: Final = "brief"
 """What has an id that begins so, or a key that holds it, is deleted, or expires, by the story itself: it may have gone."""
@@ -162,6 +163,8 @@ def check_own_states(rows: Rows) -> None:
 PROOFS: Final = (
     FacetProof(
         name="journal",
+        story=journals,
+        everyday=journal_of_day,
         promises={
             journal.AppendEvents: appended,
             journal.SaveStreamSnapshot: snapshot_kept,
@@ -172,6 +175,8 @@ PROOFS: Final = (
     FacetProof(name="facts", check=check_facts, quiet=(facts.PruneFacts, facts.SaveFact)),
     FacetProof(
         name="state",
+        story=states,
+        everyday=state_of_day,
         promises={state.SaveExecution: execution_saved, state.SetValue: value_set},
         check=check_state,
         quiet=(state.SaveExecution, state.SweepExpired),

@@ -16,6 +16,7 @@ from .facet import (
     Promised,
     Rows,
 )
+from .owner_story import lives_and_owners
 
 
 def token(change: ownership.TakeOwnership | ownership.RenewToken, answer: Any) -> Promised:
@@ -89,6 +90,7 @@ def check_requests(rows: Rows) -> None:
 PROOFS: Final = (
     FacetProof(
         name="ownership",
+        story=lives_and_owners,
         promises={ownership.TakeOwnership: token, ownership.RenewToken: token},
         check=check_tokens,
         quiet=(ownership.RenewLease, ownership.MarkLost, ownership.CloseHost),

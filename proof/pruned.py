@@ -7,6 +7,7 @@ from typing import Final
 from tenure.persistence.facets import pruning
 
 from .facet import FacetProof, Rows
+from .pruning_story import old_times
 
 
 def pruned_runtimes(rows: Rows) -> set[str]:
@@ -38,4 +39,4 @@ def check_pruned(rows: Rows) -> None:
     )
 
 
-PROOFS: Final = (FacetProof(name="pruning", check=check_pruned, quiet=(pruning.Prune,)),)
+PROOFS: Final = (FacetProof(name="pruning", story=old_times, check=check_pruned, quiet=(pruning.Prune,)),)

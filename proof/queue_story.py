@@ -23,6 +23,8 @@ from tenure.persistence.model.contracts.queued_work import (
 )
 from tenure.persistence.store import Store, ground_of
 
+from .story_words import Words
+
 Retried = Callable[..., Awaitable[Any]]
 """Calls a verb again where the disk was full."""
 
@@ -118,3 +120,18 @@ async def everyday_queue(store: Store, retried: Retried, day: int, size: int) ->
     batch = await retried(queue.enqueue_queued_work, _draft(f"day {day}", size))
     claim = await retried(queue.claim_ready_queued_work_by_batch_ids, DESK, "dan", IDLE, TTL_MS, [batch.batch_id])
     await retried(queue.complete_queued_work_claim, claim.completion())
+
+
+async def queue(words: Words) -> None:
+    """See `tell_queue`."""
+    await tell_queue(words.store, words.retried)
+
+
+async def service(words: Words) -> None:
+    """See `tell_serving`."""
+    await tell_serving(words.store, words.retried)
+
+
+async def queue_of_day(words: Words, day: int) -> None:
+    """See `everyday_queue`."""
+    await everyday_queue(words.store, words.retried, day, words.random.randrange(3_000))

@@ -12,6 +12,7 @@ from tenure.persistence.model.contracts.queued_work import (
     key_of_batch,
 )
 
+from . import queue_story
 from .facet import (
     FacetProof,
     Promised,
@@ -139,6 +140,8 @@ def check_queue(rows: Rows) -> None:
 PROOFS: Final = (
     FacetProof(
         name="queue",
+        story=queue_story.queue,
+        everyday=queue_story.queue_of_day,
         promises={
             queue.EnqueueBatch: queued,
             queue.ClaimBatches: claimed,
@@ -152,6 +155,7 @@ PROOFS: Final = (
     ),
     FacetProof(
         name="serving",
+        story=queue_story.service,
         promises={
             serving.ServeNext: served,
             serving.FailClaim: failed,

@@ -53,24 +53,33 @@ TRIES_WHEN_FULL = 3
 
 
 class Words:
-    """Commits of runtimes whose tokens are remembered."""
+    """Commits of runtimes whose tokens are remembered.
+
+    Attributes:
+        store: Where they are written.
+        witness: Hears what is refused.
+        random: The seeded randomness of the scenario.
+        tokens: By runtime.
+    """
 
     def __init__(self, store: Store, machine: Machine, witness: Witness) -> None:
         """Write to this store."""
-        self._store = store
-        self._witness = witness
-        self._random = machine.random
-        self._tokens: dict[str, int] = {}
+        self.store = store
+        self.witness = witness
+        self.random = machine.random
+        self.tokens: dict[str, int] = {}
 
-    async def _write(self, *changes: Change) -> tuple[Any, ...]:
+    async def write(self, *changes: Change) -> tuple[Any, ...]:
+        """Write one commit of a runtime, under its token; the answers."""
         guarded = [change for change in changes if not change.ingress]
         runtime_id: LogicalRuntimeId | None = getattr(guarded[0], "runtime_id", None) if guarded else None
-        token = None if runtime_id is None else self._tokens.get(runtime_id)
+        token = None if runtime_id is None else self.tokens.get(runtime_id)
         commit = Commit(runtime_id=runtime_id, fence_token=token, changes=changes)
-        result: CommitResult = await self._retried(self._store.commit, commit)
+        result: CommitResult = await self.retried(self.store.commit, commit)
         return result.values
 
-    async def _retried(self, verb: Any, *arguments: Any) -> Any:
+    async def retried(self, verb: Any, *arguments: Any) -> Any:
+        """Call a verb again where the disk was full."""
         # As an actor does: nothing landed, and there may be room again.
         for _ in range(TRIES_WHEN_FULL):
             try:
@@ -79,14 +88,15 @@ class Words:
                 await trio.sleep(1)
         return await verb(*arguments)
 
-    async def _own(self, name: str, session_id: SessionId | None = None) -> None:
+    async def own(self, name: str, session_id: SessionId | None = None) -> None:
+        """Own a runtime, and remember its token."""
         take = ownership.TakeOwnership(
-            runtime_id=id_of(name), kind=KIND, epoch=self._new_id(), session_id=session_id or SessionId(self._new_id())
+            runtime_id=id_of(name), kind=KIND, epoch=self.new_id(), session_id=session_id or SessionId(self.new_id())
         )
-        (owned,) = await self._write(take)
-        self._tokens[name] = owned.fence_token
+        (owned,) = await self.write(take)
+        self.tokens[name] = owned.fence_token
 
-    async def _accept(
+    async def accept(
         self,
         name: str,
         text: str,
@@ -96,11 +106,12 @@ class Words:
         deadline_s: float | None = None,
         after_s: float | None = None,
     ) -> InputId:
+        """Accept an input; its id."""
         payload = text.encode()
-        newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self._new_id()))
+        newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self.new_id()))
         change = inputs.AcceptInput(
             runtime_id=id_of(name),
-            input_id=InputId(self._new_id()),
+            input_id=InputId(self.new_id()),
             lane=lane,
             idempotency_key=key,
             payload=payload,
@@ -109,34 +120,37 @@ class Words:
             deadline_s=deadline_s,
             delay=None if after_s is None else Delay(after_s=after_s),
         )
-        (accepted,) = await self._write(change)
+        (accepted,) = await self.write(change)
         input_id: InputId = accepted.input_id
         return input_id
 
-    async def _refused(self, name: str) -> None:
+    async def refused(self, name: str) -> None:
+        """Write a commit that is refused in its middle."""
         # Its first change writes and its second is refused: the savepoint takes the first one back.
         message = b'"must not be there"'
-        self._witness.refused("message", (name, hashlib.sha256(message).digest()))
+        self.witness.refused("message", (name, hashlib.sha256(message).digest()))
         refused = Commit(
             runtime_id=id_of(name),
-            fence_token=self._tokens[name],
+            fence_token=self.tokens[name],
             changes=(
                 sessions.AppendMessages(runtime_id=id_of(name), messages=(message,)),
                 runs.FinishRun(runtime_id=id_of(name), run_id=RunId("no such run")),
             ),
         )
         with suppress(InvalidTransition, DiskFull):
-            await self._store.commit(refused)
+            await self.store.commit(refused)
             raise AssertionError("a commit of a run that is not there landed")
 
-    async def _begin(self, name: str, batch: int = 1) -> RunId:
-        (begun,) = await self._write(runs.BeginRun(runtime_id=id_of(name), run_id=RunId(self._new_id()), batch=batch))
+    async def begin(self, name: str, batch: int = 1) -> RunId:
+        """Begin a run; its id."""
+        (begun,) = await self.write(runs.BeginRun(runtime_id=id_of(name), run_id=RunId(self.new_id()), batch=batch))
         run_id: RunId = begun.run_id
         return run_id
 
-    async def _step(self, name: str, run_id: RunId, step: str, place: str, result: bytes | None) -> None:
+    async def step(self, name: str, run_id: RunId, step: str, place: str, result: bytes | None) -> None:
+        """Record a step; one without a result is in doubt."""
         in_doubt = result is None
-        await self._write(
+        await self.write(
             entries.RecordEntry(
                 runtime_id=id_of(name),
                 run_id=run_id,
@@ -153,73 +167,81 @@ class Words:
             )
         )
 
-    async def _settle(self, name: str, run_id: RunId, place: str, *, ran: bool) -> None:
-        """The runtime is held for a step in doubt, until somebody says whether it ran."""
+    async def settle(self, name: str, run_id: RunId, place: str, *, ran: bool) -> None:
+        """The runtime is held for a step in doubt, until a person says whether it ran."""
         doubt = entries.DoubtEntries(runtime_id=id_of(name), run_id=run_id)
-        await self._write(doubt, lifecycle.Hold(runtime_id=id_of(name), reason=HeldReason.NEEDS_ATTENTION))
+        await self.write(doubt, lifecycle.Hold(runtime_id=id_of(name), reason=HeldReason.NEEDS_ATTENTION))
         settle = entries.SettleEntry(runtime_id=id_of(name), place=place, ran=ran, result=b'"paid"')
-        await self._write(settle, lifecycle.Hold(runtime_id=id_of(name), reason=None))
+        await self.write(settle, lifecycle.Hold(runtime_id=id_of(name), reason=None))
 
-    async def _fail(self, name: str, run_id: RunId, retry_at: float | None) -> InputId:
-        (abandoned,) = await self._write(
+    async def fail(self, name: str, run_id: RunId, retry_at: float | None) -> InputId:
+        """Fail a run; the id of the input that is abandoned with it, empty for none."""
+        (abandoned,) = await self.write(
             runs.FailRun(runtime_id=id_of(name), run_id=run_id, error="broken", retry_at=retry_at, failures="[]")
         )
         return abandoned[0] if abandoned else InputId("")
 
-    async def _finish(self, name: str, run_id: RunId, *goes_on: Change, in_doubt: bool = False) -> None:
-        await self._write(
+    async def finish(self, name: str, run_id: RunId, *goes_on: Change, in_doubt: bool = False) -> None:
+        """Finish a run, with its state, receipt and result."""
+        await self.write(
             own_state.SettleOwnState(runtime_id=id_of(name), run_id=run_id),
-            self._receipt(name, run_id, RunApplyBoundary.RUN_START),
+            self.receipt(name, run_id, RunApplyBoundary.RUN_START),
             results.StoreResult(runtime_id=id_of(name), run_id=run_id, result=f'"of {run_id}"'.encode()),
             runs.FinishRun(runtime_id=id_of(name), run_id=run_id, in_doubt=in_doubt),
             *goes_on,
         )
 
-    def _again(self, name: str, run_id: RunId) -> Change:
+    def again(self, name: str, run_id: RunId) -> Change:
+        """A run that goes on after another one."""
         payload = f'"after {run_id}"'.encode()
         return again.RunAgain(
             runtime_id=id_of(name),
             run_id=run_id,
-            next_run_id=RunId(self._new_id()),
-            input_id=InputId(self._new_id()),
+            next_run_id=RunId(self.new_id()),
+            input_id=InputId(self.new_id()),
             payload=payload,
             payload_digest=hashlib.sha256(payload).digest(),
         )
 
-    def _receipt(self, name: str, run_id: RunId, boundary: RunApplyBoundary) -> Change:
+    def receipt(self, name: str, run_id: RunId, boundary: RunApplyBoundary) -> Change:
+        """A receipt of a run."""
         return receipts.MintReceipt(runtime_id=id_of(name), run_id=run_id, boundary=boundary, contributing_input_ids=())
 
-    def _keep(self, name: str, run_id: RunId | None, **values: bytes | None) -> Change:
+    def keep(self, name: str, run_id: RunId | None, **values: bytes | None) -> Change:
+        """A write of a runtime's own state."""
         return own_state.WriteOwnState(runtime_id=id_of(name), run_id=run_id, values=tuple(values.items()))
 
-    def _send(self, name: str, run_id: RunId, index: int, target: str) -> sends.Send:
+    def send(self, name: str, run_id: RunId, index: int, target: str) -> sends.Send:
+        """A message of a run to another runtime."""
         payload = f'"from {name}"'.encode()
         return sends.Send(
             runtime_id=id_of(name),
             run_id=run_id,
             index=index,
             target=id_of(target),
-            input_id=InputId(self._new_id()),
+            input_id=InputId(self.new_id()),
             payload=payload,
             payload_digest=hashlib.sha256(payload).digest(),
             terms=SendTerms(lane=Lane.QUEUE if index % 2 else Lane.STEER, correlation_id="of the story"),
         )
 
-    def _question(self, name: str, run_id: RunId, place: str, target: str) -> asks.Ask:
+    def question(self, name: str, run_id: RunId, place: str, target: str) -> asks.Ask:
+        """An ask of a run."""
         payload = f'"from {name}"'.encode()
         return asks.Ask(
             runtime_id=id_of(name),
             run_id=run_id,
             target=id_of(target),
-            input_id=InputId(self._new_id()),
-            response_id=InputId(self._new_id()),
+            input_id=InputId(self.new_id()),
+            response_id=InputId(self.new_id()),
             payload=payload,
             payload_digest=hashlib.sha256(payload).digest(),
             terms=SendTerms(correlation_id="of the story"),
-            entry=self._waiting(name, run_id, place, target),
+            entry=self.waiting(name, run_id, place, target),
         )
 
-    def _waiting(self, name: str, run_id: RunId, place: str, target: str) -> entries.RecordEntry:
+    def waiting(self, name: str, run_id: RunId, place: str, target: str) -> entries.RecordEntry:
+        """The entry of an ask that waits."""
         return entries.RecordEntry(
             runtime_id=id_of(name),
             run_id=run_id,
@@ -232,8 +254,9 @@ class Words:
             started_at=0.0,
         )
 
-    def _new_id(self) -> str:
-        return self._store.seams.new_id()
+    def new_id(self) -> str:
+        """A fresh id."""
+        return self.store.seams.new_id()
 
 
 def id_of(name: str) -> LogicalRuntimeId:

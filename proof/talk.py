@@ -22,6 +22,7 @@ from tenure.persistence.model.conversation.envelope import (
 )
 from tenure.persistence.model.values import LogicalRuntimeId
 
+from .contract_story import contracts
 from .facet import (
     FacetProof,
     Promised,
@@ -139,7 +140,7 @@ def check_credentials(rows: Rows) -> None:
 PROOFS: Final = (
     FacetProof(name="sessions", promises={sessions.AppendMessages: appended}, check=check_sessions),
     FacetProof(name="moves", promises={moves.MoveHead: moved}, check=check_moves),
-    FacetProof(name="snapshots", check=check_snapshots),
+    FacetProof(name="snapshots", story=contracts, check=check_snapshots),
     FacetProof(
         name="operations",
         promises={

@@ -31,6 +31,7 @@ from .facet import (
     Rows,
 )
 from .pruned import pruned_runtimes
+from .run_story import day_of_runs, questions, runs_of_every_kind
 
 
 def check_runtimes(rows: Rows) -> None:
@@ -273,6 +274,8 @@ PROOFS: Final = (
     FacetProof(name="restarting"),
     FacetProof(
         name="runs",
+        story=runs_of_every_kind,
+        everyday=day_of_runs,
         promises={
             runs.BeginRun: begun,
             runs.FinishRun: finished,
@@ -287,7 +290,7 @@ PROOFS: Final = (
         name="entries", promises={entries.RecordEntry: recorded}, check=check_entries, quiet=(entries.CatchEntry,)
     ),
     FacetProof(name="sends", promises={sends.Send: sent}, check=check_sends),
-    FacetProof(name="asks", promises={asks.Ask: asked, asks.EndAsk: ask_ended}, check=check_asks),
+    FacetProof(name="asks", story=questions, promises={asks.Ask: asked, asks.EndAsk: ask_ended}, check=check_asks),
     FacetProof(
         name="results",
         promises={results.StoreResult: came_to, results.AnswerInput: answered},

@@ -98,7 +98,9 @@ def test_the_scenario_commits_every_kind_of_change_that_exists() -> None:
     missing = {change.__name__ for facet in FACETS for change in facet.handlers} - {
         each.__name__ for each in scenario.landed
     }
-    assert not missing, "add them to proof/every_commit.py, and what they promise to the PROOFS of their subject"
+    assert not missing, (
+        "add them to the story of their facet, and what they promise to its proof: both stand in the PROOFS of their subject"
+    )
 
 
 def test_every_facet_says_what_must_hold_after_a_power_cut() -> None:
