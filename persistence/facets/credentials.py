@@ -54,7 +54,7 @@ class PersistFlow(Change):
 class UpdateFlow(Change):
     """Read the snapshot, compute the next one, write it. Answer: None, or the `UpdateRaised` that stopped it.
 
-    The one change that carries a function (design §14). It is a group of its own: nobody else's commit waits for it or is
+    The one change that carries a function (design §14). It is alone in its group: no other commit waits for it or is
     rolled back with it.
     """
 

@@ -1,11 +1,11 @@
-"""Pruning: what has ended long ago goes, in small commits, and only where somebody asks for it (design §6, §8).
+"""Pruning: what has ended long ago goes, in small commits, and only where a caller asks for it (design §6, §8).
 
-Whoever prunes need not own anything. A change says which rows to look at, and its commit judges each of them again: only what
-is over goes, which is nothing that an owner has in hand. So it carries no fence, as ingress does.
+The caller need not own anything. A change says which rows to look at, and its commit judges each of them again: only what
+is over goes, and no owner still uses that. So it carries no fence, as ingress does.
 
 Receipts go from the beginning of a runtime's chain, without a hole, and the runtime's anchor keeps the place and the head
-behind them. A run goes when its last receipt has gone, with its steps, sends and inputs. An input with an idempotency key
-leaves its row behind, without its payload, so that the key stays known. What is damaged stays, and holds back nobody else's.
+after them. A run goes when its last receipt has gone, with its steps, sends and inputs. An input with an idempotency key
+leaves its row, without its payload, so that the key stays known. What is damaged stays, and keeps no other row back.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Pruned:
         inputs: Inputs, whole.
         payloads_of_keys: Inputs of which only the key is still known.
         keys: Idempotency keys that were still known, and are no longer.
-        nodes: Messages that their conversation had left behind.
+        nodes: Messages that were on no path of their conversation any more.
         facts: Facts that nothing refers to.
         events: Events of streams that were deleted, where that was cut short.
         state_values: Values of working memory that had expired.
@@ -123,7 +123,7 @@ class Anchor:
 
     Attributes:
         position: Place of the last link that was pruned.
-        chain: The head behind it.
+        chain: The head of the chain after it.
         pruned_at: When, unix seconds.
     """
 

@@ -7,7 +7,7 @@ fits 64 bits, a text has neither NUL nor lone surrogates, a frozen value is chec
 class is one. All of it happens in the
 caller's task. No method that a caller's class could override is called, but for the iteration of an iterable.
 
-`Any`, callables and classes without a form of their own are passed on as they are: their verbs check them.
+`Any`, callables and classes without a known form are passed on as they are: their verbs check them.
 """
 
 from __future__ import annotations
@@ -334,7 +334,7 @@ def _instance(kind: type[Any]) -> Check:
 
 
 def _exactly(kind: type[Any]) -> Check:
-    """The check of a class that nobody may derive from."""
+    """The check of a class that may not be derived from."""
 
     def check(value: Any, field: str) -> Any:
         if type(value) is not kind:

@@ -37,7 +37,7 @@ NESTING: Final = 200
 
 
 def is_model(cls: object) -> bool:
-    """Whether a class is a pydantic model. pydantic is not imported: where nobody has imported it there is none."""
+    """Whether a class is a pydantic model. pydantic is not imported: where it was not imported there is none."""
     pydantic = sys.modules.get("pydantic")
     return pydantic is not None and isinstance(cls, type) and issubclass(cls, pydantic.BaseModel)
 
@@ -169,7 +169,7 @@ def decode(data: bytes, record: str, key: str) -> Any:
 
 
 def message_of(data: bytes) -> Any:
-    """A message as who appended it gave it: what its JSON says, or, where it is no JSON, the bytes."""
+    """A message as it was appended: what its JSON says, or, where it is not JSON, the bytes."""
     try:
         return _decoder.decode(data)
     except msgspec.DecodeError:

@@ -2,7 +2,7 @@
 
 A place is text. ``main/3`` is the third thing that the behaviour asked for; ``main/3.2/1`` the first in the second branch of
 the `gather`, `map` or `first` that stands there; ``#call_7`` the step with that call id, wherever it was asked for;
-``?name`` the mark of a patch. What a restarted run takes over has no place of its own: ``^main/3`` says where it stood.
+``?name`` the mark of a patch. What a restarted run takes over has no new place: ``^main/3`` says where it stood.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class EntryKind(StrEnum):
 
 @final
 class Repeat(StrEnum):
-    """How a step may be repeated when nobody knows whether it ran. There is no default."""
+    """How a step may be repeated when it is not known whether it ran. There is no default."""
 
     FREELY = "freely"
     KEYED = "keyed"

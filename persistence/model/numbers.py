@@ -35,7 +35,7 @@ def is_a(value: object, kind: type[Any]) -> bool:
 
 
 def check_seconds(value: object, name: str, *, zero: bool) -> None:
-    """Raises `InvalidInput` for what is no length of time; infinity is one, zero only where it is said."""
+    """Raises `InvalidInput` unless it is a positive number of seconds; infinity is allowed, zero only with `zero`."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not (value > 0 or (zero and value == 0)):
         raise InvalidInput(
             detail=f"{shown(value)} is not a number of seconds {'from' if zero else 'above'} 0", field=name

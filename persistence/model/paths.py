@@ -1,4 +1,4 @@
-"""The path of a conversation as one run sees it: so many messages of its base, and behind them some that it appended.
+"""The path of a conversation as one run sees it: so many messages of its base, and after them some that it appended.
 
 A run begins over a base, and appends. Where it takes back, rewrites or forks, its path is another one: the first messages of
 the base, and any ranges of what it has appended so far, in order. So a path is named without a key of the store, the same

@@ -78,7 +78,7 @@ def check_step_name(value: str) -> str:
 
 
 def check_name(value: str, what: str, field: str, limit: int) -> None:
-    """Raises `InvalidInput` for what is no name: text of 1 to `limit` characters, without NUL, writable as UTF-8."""
+    """Raises `InvalidInput` for what is not a name: text of 1 to `limit` characters, without NUL, writable as UTF-8."""
     if not is_a(value, str) or not value:
         raise InvalidInput(detail=f"{what} is text, and not empty", field=field)
     if len(value) > limit:
@@ -198,7 +198,7 @@ class DurabilityClass(StrEnum):
     DISK = "disk"
 
     def covers(self, other: DurabilityClass) -> bool:
-        """Tell whether this class survives all that the other one does.
+        """Whether this class survives all that the other one does.
 
         The comparison signs are those of strings and say nothing about durability.
         """
@@ -236,7 +236,7 @@ class DurabilityTier(StrEnum):
 class RunBoundaryReceipt:
     """The stored proof of one boundary of a run.
 
-    What stands behind `sequence` is the store's own: whoever brings a receipt leaves it out, and the store fills it in.
+    What comes after `sequence` is the store's own: a caller who brings a receipt leaves it out, and the store fills it in.
 
     Attributes:
         run_id: The run.

@@ -23,6 +23,8 @@ PLAIN = (
 
 ROOMS = (
     "commits",
+    "facets",
+    "model",
     "reading",
     "seams",
     "writing",

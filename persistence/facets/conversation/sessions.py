@@ -76,7 +76,7 @@ def create_as(tx: Transaction, session: int, session_id: SessionId, runtime: int
 
 
 def of_runtime(tx: Transaction, runtime_id: LogicalRuntimeId) -> SessionRecord:
-    """The session that a runtime works on, as this commit has it in hand."""
+    """The session that a runtime works on, as this commit has it cached."""
     session = own(tx, runtimes.load(tx, runtime_id))
     if session is None:
         raise Corrupt(record="runtime", key=runtime_id, detail="it has no session")
@@ -100,7 +100,7 @@ def check_owner(runtime: object, own: object, runtime_id: LogicalRuntimeId) -> N
 
 
 def load(tx: Transaction, session: int) -> SessionRecord:
-    """A session by its key, as this commit has it in hand."""
+    """A session by its key, as this commit has it cached."""
     return tx.record(RECORD, session, find)
 
 
@@ -119,7 +119,7 @@ _TYPES: Final[Types] = (int, str, OPTIONAL_INT, int, OPTIONAL_INT, int, bytes)
 @final
 @frozen(kw_only=True, slots=True)
 class AppendMessages(Change):
-    """Append messages behind the head of a runtime's session. Answer: how many messages the active path has then.
+    """Append messages after the head of a runtime's session. Answer: how many messages the active path has then.
 
     Attributes:
         runtime_id: Whose session.
@@ -168,7 +168,7 @@ def append_nodes(
     run: int | None = None,
     boundary: int | None = None,
 ) -> None:
-    """Append messages behind the head and save the record; the head's revision rises by one."""
+    """Append messages after the head and save the record; the head's revision rises by one."""
     for message in messages:
         record.digest = extend_digest(record.digest, message)
         record.message_count += 1

@@ -1,7 +1,7 @@
 """Snapshots: the active path of a runtime's session, written and read as a whole (design §9).
 
 There is one representation. A snapshot that extends the stored path appends nodes; one that replaces it keeps the nodes of
-the common beginning, branches there, moves the head, and leaves the rest behind with tombstones, in the same commit.
+the common beginning, branches there, moves the head, and leaves the rest with tombstones, in the same commit.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def _is_beginning(tx: Transaction, session: SessionRecord, snapshot: SessionSnap
 
 
 def _path_back(tx: Transaction, session: SessionRecord, count: int) -> list[tuple[int, int, bytes]]:
-    """The active path from its head down to the node behind `count` messages: node, position, digest."""
+    """The active path from its head down to the node after `count` messages: node, position, digest."""
     rows = tx.all("snapshots.path_back", head=session.head, count=count)
     for row in rows:
         check_row(row, (int, int, bytes), "node", row[0])
@@ -304,7 +304,7 @@ def _leave(tx: Transaction, session: SessionRecord) -> None:
 
 
 def _move(tx: Transaction, session: SessionRecord, snapshot: SessionSnapshot) -> bool:
-    """Bring the active path to the snapshot's; whether it left any node behind."""
+    """Bring the active path to the snapshot's; whether it left any node."""
     count = session.message_count
     if len(snapshot.messages) >= count and snapshot.digests[count] == session.digest:
         if len(snapshot.messages) > count:

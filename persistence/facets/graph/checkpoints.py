@@ -37,7 +37,7 @@ RECORD: Final = "checkpoint"
 class CollectBlobs(Change):
     """Delete those of some blobs that no part refers to. Answer: how many."""
 
-    ingress = True  # judged again in the commit, and nobody's
+    ingress = True  # judged again in the commit, and of no owner
 
     blobs: tuple[int, ...]
 

@@ -1,7 +1,7 @@
 """The changes of a session's graph: one commit with everything in it, meta, and tombstones (design §9).
 
 `CommitGraph` comes first in its commit and brings the answer of a turn that landed before; claims, batches and attachments are
-changes of their own facets behind it. A session that belongs to a runtime obeys the runtime's fence, whoever writes it.
+changes of their own facets after it. A session that belongs to a runtime obeys the runtime's fence, in every verb.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TombstoneNodes(Change):
 
 
 def _find(tx: Transaction, session_id: str, fence: int | None) -> SessionRecord | None:
-    """The session as this commit has it in hand, where its writer may write it; None where it is not there."""
+    """The session as this commit has it cached, where its writer may write it; None where it is not there."""
     found = nodes.find_session(tx, session_id)
     check_bound(tx, "session", None if found is None else found[1], fence)
     return None if found is None else sessions.load(tx, found[0])
@@ -122,7 +122,7 @@ def _commit(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult:
         manifest=None if kept is None else kept[1],
     )
     if commit.turn_id is not None:
-        # At the end of the commit: what comes behind this change may queue batches, which the result names.
+        # At the end of the commit: what comes after this change may queue batches, which the result names.
         tx.write_later(about.TURN, record.session, lambda: about.stamp(tx, record.session, commit, result))
     return result
 

@@ -70,7 +70,7 @@ class Place:
         parent: The key of its parent's row.
         position: Its place on the path to it, from 1.
         digest: Of the path to it.
-        tombstoned_at: When it was left behind; None for a node that can be read.
+        tombstoned_at: When it was left; None for a node that can be read.
     """
 
     node: int
@@ -167,7 +167,7 @@ def _records(session: SessionRecord, rows: list[Row], wanted: set[int | None]) -
             raise Corrupt(record="node", key=str(row[0]), detail="its parent is missing")
         record = _record(row, session.session, session.session_id, before[0], before[1])
         if row[3] != before[2] + 1:
-            raise Corrupt(record="node", key=str(row[0]), detail="it stands at another place than behind its parent")
+            raise Corrupt(record="node", key=str(row[0]), detail="it does not stand right after its parent")
         known[row[0]] = record.node_id, row[4], row[3]
         found.append(record)
     missing = wanted - known.keys()
@@ -189,7 +189,7 @@ def _record(row: Row, session: int, session_id: str, parent: str | None, before:
     name = name_of(node, node_id)
     check_digest(extend_digest(before, payload), digest, scheme, "node", name)
     if owner != session or tombstoned_at is not None:
-        raise Corrupt(record="node", key=name, detail="it is another session's, or was left behind")
+        raise Corrupt(record="node", key=name, detail="it is another session's, or is not on the path any more")
     if node_id is None:
         return SessionNodeRecord(
             node_id=name, payload=payload, parent_node_id=parent, kind=OWN_KIND, timestamp=_time(created_at, name)

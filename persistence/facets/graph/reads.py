@@ -72,7 +72,7 @@ def load_meta(statements: Statements, session_id: str) -> SessionMeta | None:
 
 
 def left_behind(statements: Statements, session_id: str, after: int, count: int) -> tuple[int, ...]:
-    """A page of the nodes that a session has left behind, and no run may need again."""
+    """A page of the nodes that a session has left, and no run may need again."""
     found = nodes.find_session(statements, session_id)
     if found is None:
         return ()

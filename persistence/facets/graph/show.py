@@ -16,7 +16,7 @@ SHOWN: Final = 20
 
 
 def graph_of(statements: Statements, subject: Subject) -> dict[str, Any]:
-    """Branches with their ends, what was left behind, turns, parts by size and tokens by source and model; no content."""
+    """Branches with their ends, what was left, turns, parts by size and tokens by source and model; no content."""
     session_id = subject.session_id
     if session_id is None:
         return {}

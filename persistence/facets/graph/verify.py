@@ -33,7 +33,7 @@ def verify_session_page(statements: Statements, after: int, count: int) -> tuple
             problems += failing("session", session_id, partial(check_scheme, scheme, "session", session_id))
             problems += _session(statements, session, session_id)
         else:
-            problems.append(("session", str(session), "its id is no text"))
+            problems.append(("session", str(session), "its id is not text"))
     return (rows[-1][0] if rows else None), problems
 
 
@@ -46,7 +46,7 @@ def _session(statements: Statements, session: int, session_id: str) -> Iterator[
             if isinstance(turn_id, str):
                 yield from failing("turn", turn_id, partial(_turn, statements, session, session_id, turn_id))
             else:
-                yield "turn", str(turn), "its id is no text"
+                yield "turn", str(turn), "its id is not text"
         after = rows[-1][0]
 
 

@@ -82,7 +82,7 @@ class InputEnded:
         input_id: Which input.
         phase: ``consumed`` or ``abandoned``.
         error: Why it was rejected, or None.
-        result: What it came to, encoded, or None.
+        result: Its result, encoded, or None.
     """
 
     input_id: InputId

@@ -1,6 +1,6 @@
 """Inputs written and read as whole records, as the contract verbs have them.
 
-The rows are those of the facet `inputs`; here they are brought by somebody who has decided already where each input stands.
+The rows are those of the facet `inputs`; here the caller has decided already where each input stands.
 One rule holds all the same: no input leaves an end.
 """
 
@@ -287,7 +287,7 @@ def _keys(statements: Statements, runtime_id: LogicalRuntimeId) -> Iterator[int]
 
 
 def _load(statements: Statements, key: int) -> StoredInputState:
-    # Row by row: a text that is no UTF-8 fails the whole of a query, and one bad row may not hide the others.
+    # Row by row: a text that is not UTF-8 fails the whole of a query, and one bad row may not hide the others.
     row = statements.one("input_records.load", input=key)
     if row is None:
         raise Corrupt(record=RECORD, key=str(key), detail="it went away while it was read")

@@ -318,7 +318,7 @@ def _check(_tx: Transaction, change: AcceptInput) -> None:
 
 
 def _take_room(tx: Transaction, record: runtimes.RuntimeRecord, *, bound: bool) -> None:
-    # A count costs what the inbox has grown to. Inside a group nobody else writes, so what one count has shown to be free
+    # A count costs what the inbox has grown to. Inside a group no other host writes, so what one count has shown to be free
     # stays free until this group has filled it: a hundred accepts of one runtime count once.
     room = tx.room.get(record.runtime, 0)
     if room == 0 and bound:

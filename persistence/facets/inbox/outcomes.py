@@ -55,7 +55,7 @@ def find_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_id:
     phase, reason, error, attempts, boundary, run_id, state = row
     found = member(InputPhase, phase, "input", input_id)
     if state == RuntimeState.DESTROYED and not is_terminal(found):
-        # A store verb wrote the tombstone, and said nothing of this input: it never runs, and whoever waits may know.
+        # A store verb wrote the tombstone, and said nothing of this input: it never runs, and its waiters may know.
         found, reason = InputPhase.ABANDONED, AbandonReason.DESTROYED
     return InputOutcome(
         phase=found,

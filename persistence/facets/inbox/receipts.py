@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 @final
 @frozen(kw_only=True, slots=True)
 class MintReceipt(Change):
-    """Mint the receipt of one boundary of the current run, behind everything that the boundary writes.
+    """Mint the receipt of one boundary of the current run, after everything that the boundary writes.
 
     The store decides sequence, digest, count, token, time and group; the caller says only what happened.
     Answer: the `RunBoundaryReceipt` exactly as stored.

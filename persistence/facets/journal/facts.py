@@ -1,7 +1,7 @@
 """Facts: values by content hash, and who refers to them (design §12).
 
 A fact belongs to no stream. Each append and each snapshot declares what it refers to; `prune` takes what nothing refers to any
-more. One hash has one value, whoever stores it.
+more. One hash has one value, for every writer.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SNAPSHOT: Final = "snapshot"
 class SaveFact(Change):
     """Store a fact that nothing refers to yet. Answer: None."""
 
-    ingress = True  # it is nobody's, and never changed
+    ingress = True  # it has no owner, and never changes
 
     fact: EncodedFact
 

@@ -114,7 +114,7 @@ class BindStream(Change):
 class DeleteStream(Change):
     """Forget everything under an id but its facts. Answer: the integer of its row, or None where there was nothing.
 
-    Nobody finds it from then on; its events go by `ClearStream`.
+    No read finds it from then on; its events go by `ClearStream`.
     """
 
     stream: StreamId
@@ -126,7 +126,7 @@ class DeleteStream(Change):
 class ClearStream(Change):
     """Delete a slice of a deleted stream's rows, and in the end its own. Answer: `Cleared`."""
 
-    ingress = True  # nobody finds it any more, so it is nobody's
+    ingress = True  # no read finds it any more, and it has no owner
 
     stream: int
     count: int
@@ -255,7 +255,7 @@ class EventPage:
 
     Attributes:
         head: The cursor of the stream.
-        life: Tells a stream from one of the same id that was made after it was deleted.
+        life: Distinguishes a stream from one of the same id that was made after it was deleted.
         events: Sequence, event and time of each.
     """
 
@@ -265,7 +265,7 @@ class EventPage:
 
 
 def page(statements: Statements, stream_id: StreamId, after: int) -> EventPage:
-    """The events behind a cursor, as many as a page holds.
+    """The events after a cursor, as many as a page holds.
 
     Raises:
         NotFound: There is no such stream.

@@ -1,6 +1,6 @@
 """The row of a stream: its cursor, and the runtime it is bound to.
 
-One row is written by every append, so it is kept in hand as runtimes are. Its digest covers what a reader trusts: a cursor that
+One row is written by every append, so it is cached as runtimes are. Its digest covers what a reader trusts: a cursor that
 was turned back would hide events, one turned forward would promise some that are not there.
 """
 
@@ -73,7 +73,7 @@ def _digest(record: StreamRecord) -> bytes:
 
 
 def load(tx: Transaction, stream_id: StreamId) -> StreamRecord | None:
-    """The record that this commit has in hand, or None."""
+    """The record that this commit has cached, or None."""
     return tx.record(RECORD, stream_id, find)
 
 

@@ -56,7 +56,7 @@ def verify_stream(statements: Statements, stream_id: StreamId, after: int) -> tu
 
 
 def _behind(error: ReadFailed, stream_id: StreamId, after: int) -> int | None:
-    """The cursor behind the event that an error names; None where it names none."""
+    """The cursor after the event that an error names; None where it names none."""
     record, key = getattr(error, "record", ""), getattr(error, "key", "")
     sequence = key.removeprefix(f"{stream_id}:")
     return int(sequence) if record == "event" and sequence.isdecimal() and int(sequence) > after else None
@@ -82,7 +82,7 @@ def verify_facts(statements: Statements, after: int, count: int) -> tuple[int | 
     for fact, key in rows:
         try:
             if not isinstance(key, str):
-                problems.append(("fact", str(fact), "its key is no text"))
+                problems.append(("fact", str(fact), "its key is not text"))
                 continue
             found = facts.find(statements, key)
             if found is not None:

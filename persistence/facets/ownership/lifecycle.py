@@ -149,7 +149,7 @@ def _hold(tx: Transaction, change: Hold) -> None:
 class PersistState(Change):
     """Write the state that a contract verb brings, projected to what is durable. Answer: the state as it was stored.
 
-    It follows no arrow: whoever brings a state has decided. But nothing leaves destroyed.
+    It follows no arrow: the caller has decided. But nothing leaves destroyed.
 
     Attributes:
         runtime_id: Whose.
@@ -199,9 +199,9 @@ def write_past(tx: Transaction, record: runtimes.RuntimeRecord, state: RuntimeSt
 
 
 def find_record(statements: Statements, runtime_id: LogicalRuntimeId) -> bytes | None:
-    """The lifecycle record of a runtime, as bytes that nobody has looked at; None where none was ever written.
+    """The lifecycle record of a runtime, as bytes, not decoded; None where none was ever written.
 
-    Without a binding of its own, or with one from before the last token was minted, it says what the store itself knows.
+    Without a binding, or with one from before the last token was minted, it says what the store itself knows.
     """
     row = statements.one("lifecycle.record", runtime_id=runtime_id)
     if row is None or row[0] == runtimes.NO_LIFECYCLE_RECORD:

@@ -245,7 +245,7 @@ def crashed(tx: Transaction, owner: int | None) -> bool:
 class ReleaseOwnership(Change):
     """Give one runtime up; its token stays spent. Answer: None.
 
-    What its dead owner had in flight is charged here, for nobody can tell afterwards.
+    What its dead owner had in flight is charged here: afterwards the store no longer says what it was.
 
     Attributes:
         runtime_id: Which.
@@ -296,7 +296,7 @@ def _renew(tx: Transaction, change: RenewToken) -> int:
 class RenewLease(Change):
     """Write nothing: the group's first statement renews the lease of this host. Answer: None.
 
-    In a commit with a runtime's token it also tells that the token still holds.
+    In a commit with a runtime's token its answer also means that the token still holds.
     """
 
 

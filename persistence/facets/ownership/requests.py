@@ -1,7 +1,7 @@
 """Requests: verbs that another process stored for the owner of a runtime to carry out (design §4).
 
 A request lands without a token, as ingress does. Its owner carries it out and marks it done with the answer, in one commit
-where the verb changes anything, so that a request is carried out once whoever dies in between.
+where the verb changes anything, so that a request is carried out once, whichever host dies in between.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tenure.persistence.model.values import (
 )
 
 KEEP_S: Final = 3600.0
-"""Seconds that an answer is kept for whoever asked."""
+"""Seconds that an answer is kept for the caller."""
 
 
 @final
@@ -105,7 +105,7 @@ class AnswerRequest(Change):
     Attributes:
         runtime_id: Whose request.
         request_id: Which one.
-        change: A change of that runtime whose answer whoever asked wants to hear.
+        change: A change of that runtime whose answer the caller waits for.
     """
 
     runtime_id: LogicalRuntimeId

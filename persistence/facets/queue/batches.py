@@ -82,7 +82,7 @@ def check_target(tx: Transaction, session_id: str) -> None:
 
 
 def append(tx: Transaction, draft: EncodedBatch) -> QueuedWorkBatch:
-    """Queue a batch behind all others."""
+    """Queue a batch after all others."""
     key, now_ms = _next_key(tx), int(tx.now * 1000)
     tx.write(
         "queue.insert",

@@ -1,6 +1,6 @@
 """Which batches one claim takes, and the taking (design §10).
 
-The head decides: the first batch of the session that is due and free. Where it joins, those right behind it come along.
+The head decides: the first batch of the session that is due and free. Where it joins, those right after it come along.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def candidates(
 
 
 def choose(found: Sequence[Candidate], boundary: QueuedWorkClaimBoundary) -> list[int]:
-    """The batches of one claim: the head and, where it joins, those right behind it that join it."""
+    """The batches of one claim: the head and, where it joins, those right after it that join it."""
     if not found:
         return []
     head = found[0]

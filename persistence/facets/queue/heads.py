@@ -1,6 +1,6 @@
 """Which sessions have work for a worker, and since when the head of each waits (design §10).
 
-A look costs what the number of sessions with queued work is, and nothing for what stands behind their heads.
+A look costs what the number of sessions with queued work is, and nothing for what stands after their heads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PLACE: Final = (OPTIONAL_INT, OPTIONAL_INT, OPTIONAL_INT)
 _TYPES: Final = (*_PLACE, *_PLACE, OPTIONAL_INT, int, int, int, OPTIONAL_INT)
 
 _LAST: Final = chr(0x10FFFF) * (ID_LIMIT + 1)
-"""Stands behind every id of a session."""
+"""Sorts after every id of a session."""
 
 
 @final

@@ -20,7 +20,7 @@ _TYPES: Final = (
 
 @final
 class Standing(StrEnum):
-    """Where a batch stands. `left` is one whose claim is of a host that has gone: whoever claims next may have it."""
+    """Where a batch stands. `left` is one whose claim is of a host that has gone: the next claim may have it."""
 
     READY = "ready"
     CLAIMED = "claimed"

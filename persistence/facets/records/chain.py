@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 
 @final
 class LinkEvent(StrEnum):
-    """What a link stands for that is no receipt."""
+    """What a link stands for that is not a receipt."""
 
     RESET = "reset"
     REWRITE = "rewrite"
@@ -38,7 +38,7 @@ class LinkEvent(StrEnum):
 @final
 @frozen(kw_only=True, slots=True)
 class ChainLink:
-    """A link that is no receipt.
+    """A link that is not a receipt.
 
     Attributes:
         runtime_id: Whose chain.
@@ -72,7 +72,7 @@ def extend(record: RuntimeRecord, link: RunBoundaryReceipt | ChainLink) -> int:
 
 
 def add(tx: Transaction, record: RuntimeRecord, event: LinkEvent, detail: str = "") -> None:
-    """Append a link that is no receipt."""
+    """Append a link that is not a receipt."""
     link = ChainLink(
         runtime_id=record.runtime_id,
         event=event,

@@ -1,6 +1,6 @@
 """Holds: a person keeps a runtime, or a kind, from beginning anything (design §20).
 
-A hold is a row of its own, beside the mark of a runtime that is held: it abandons nothing, and ends with the resume that names
+A hold is its own row, beside the mark of a runtime that is held: it abandons nothing, and ends with the resume that names
 it. It is of an id or of a kind, so it holds for runtimes that come later too, on every host: the commit that would begin a run
 asks for it. Deadlines wait as well: the end of a hold moves those of what is unfinished by as long as it has lasted.
 """
@@ -122,7 +122,7 @@ def keeps(tx: Transaction, runtime_id: LogicalRuntimeId, kind: str | None) -> bo
 
 
 def find(statements: Statements, _: str) -> OnHold:
-    """See `on_hold`; this is the record that commits have in hand."""
+    """See `on_hold`; this is the record that commits have cached."""
     return on_hold(statements)
 
 

@@ -1,6 +1,6 @@
 """The record of a run: what must be known before anything of it is written.
 
-Changed in hand by several facets within one commit, like the record of a runtime; the statements are those of the facet `runs`.
+Changed by several facets within one commit, like the record of a runtime; the statements are those of the facet `runs`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RunRecord:
     `error` is that of the last attempt that failed, and is kept until the run ends well.
     `ways`: how a person has said that it goes on, in words (`restarting`).
     `version`: see `RunVersion`.
-    `boundaries` is no column: it is the sequence of the run's last receipt.
+    `boundaries` is not a column: it is the sequence of the run's last receipt.
     `children`: how many runtimes end with it; written by the facet `children`.
     """
 
@@ -56,7 +56,7 @@ class RunRecord:
 
 
 def load(tx: Transaction, run: int) -> RunRecord:
-    """The record that this commit has in hand."""
+    """The record that this commit has cached."""
     return tx.record(RECORD, run, find)
 
 
@@ -77,7 +77,7 @@ _TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER, 
 
 
 def find_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord | None:
-    """A run by its id, as this commit has it in hand; None where nothing was ever written of it."""
+    """A run by its id, as this commit has it cached; None where nothing was ever written of it."""
     row = tx.one("runs.by_id", run_id=run_id, runtime=runtime)
     return None if row is None else tx.record(RECORD, row[0], lambda _, __: _decode(row))
 
@@ -134,7 +134,7 @@ def save(tx: Transaction, record: RunRecord) -> None:
 
 
 def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> RunRecord:
-    """The run that a change of its own speaks of; it must be the runtime's current one.
+    """The run that one of its changes names; it must be the runtime's current one.
 
     Raises:
         InvalidTransition: The run has ended, or another one has begun, or the runtime was stopped or destroyed meanwhile.
@@ -148,7 +148,7 @@ def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> Run
 
 
 def end(tx: Transaction, run: int, outcome: str, error: str | None = None, *, in_doubt: bool = False) -> None:
-    """End a run; it stays as the proof of what it did, `in_doubt` as a dead letter too, and is in hand no longer."""
+    """End a run; it stays as the proof of what it did, `in_doubt` as a dead letter too, and is cached no longer."""
     record = load(tx, run)
     record.error = error or record.error
     if record.children:

@@ -1,7 +1,7 @@
 """The record of a runtime: what must be known before anything of it is written.
 
 Its fence, its state, its current run, the head of its receipt chain: one row, loaded by nearly every commit. Other facets
-change it in hand; it has no change of its own.
+change the record; this one has no changes.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ _TYPES: Final[Types] = (
 
 
 def load(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:
-    """The record that this commit has in hand. Raises `NotFound`."""
+    """The record that this commit has cached. Raises `NotFound`."""
     record = tx.record(RECORD, runtime_id, find)
     if record is None:
         raise NotFound(what="runtime", key=runtime_id)
@@ -242,7 +242,7 @@ def runtime_id_is_new(tx: Transaction, runtime_id: LogicalRuntimeId) -> bool:
 
 
 def find_in_hand(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
-    """The record that this commit has in hand, or None where there is none."""
+    """The record that this commit has cached, or None where there is none."""
     record = tx.record(RECORD, runtime_id, find)
     if record is not None and record.asked:
         tx.asked.add(runtime_id)
@@ -280,7 +280,7 @@ def check_fence(tx: Transaction, commit: Commit) -> None:
 
 
 REREAD: Final = "reread"
-"""The verb that tells an owner in another process that a store verb has written its runtime under its token."""
+"""The verb that informs an owner in another process that a store verb has written its runtime under its token."""
 
 
 def tell_owner(tx: Transaction, record: RuntimeRecord) -> None:

@@ -197,7 +197,7 @@ class DeadLetter:
 def of_runtime(
     statements: Statements, runtime_id: LogicalRuntimeId, after: InputId, count: int
 ) -> tuple[DeadLetter, ...]:
-    """At most `count` dead letters whose id comes behind `after`, by id. Raises `Corrupt`."""
+    """At most `count` dead letters whose id comes after `after`, by id. Raises `Corrupt`."""
     rows = statements.all("dead_letters.page", runtime_id=runtime_id, after=after, count=count)
     return tuple([_decode(statements, row) for row in rows])
 

@@ -265,7 +265,7 @@ def _apart(row: Row) -> Apart:
 
 
 def seal_of(name: str, arguments: bytes, call_key: str | None, result: bytes | None, error: str | None) -> bytes:
-    """What an entry came to, and of what: a result in the place of another is found out too."""
+    """The outcome of an entry, and of which: a result in the place of another is found out too."""
     return seal(name, arguments, call_key, result, error)
 
 

@@ -49,7 +49,7 @@ class AcquitRun(Change):
     """Take the current run off suspicion: it waits for a time or for a person, so crashes in a row are 0. Answer: None.
 
     Without this an agent that waits for days would be held for what other runs did to its host meanwhile. One that takes its
-    host down behind its wait is charged as ever: when it enters again, that wait is recorded, and it does not wait.
+    host down after its wait is charged as ever: when it enters again, that wait is recorded, and it does not wait.
     """
 
     runtime_id: LogicalRuntimeId

@@ -121,7 +121,7 @@ def forget(tx: Transaction, run: int, which: str, *, repeat_never: bool) -> None
 
     Raises:
         NotFound: There is none.
-        InvalidInput: One must not be done twice, and nobody has said that it shall be.
+        InvalidInput: One must not be done twice, and the caller has not said that it shall be.
     """
     rows = [(place, name, repeat, kind) for place, name, repeat, kind in tx.all("restarting.places", run=run)]
     found = [place for place, name, _, _ in rows if which in (place, name)]

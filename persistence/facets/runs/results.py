@@ -1,4 +1,4 @@
-"""Results: what inputs came to, stored by the commit that ends them (design §20, "Result").
+"""Results: what came of inputs, stored by the commit that ends them (design §20, "Result").
 
 What a behaviour returns is stored once, for all that its run consumes with its end; one member of a batch may have a result of
 its own. A result is read with the outcome of its input, from any host, as long as its run is not pruned.
@@ -115,7 +115,7 @@ def read_result(row: Row) -> bytes:
 
 
 def find(statements: Statements, runtime_id: LogicalRuntimeId, input_id: InputId) -> bytes | None:
-    """What an input came to: its own result, else that of its run; None where it has none. Raises `Corrupt`."""
+    """The result of an input: its own, else that of its run; None where it has none. Raises `Corrupt`."""
     row = statements.one("results.of_input", runtime_id=runtime_id, input_id=input_id)
     return None if row is None else read_result(row)
 

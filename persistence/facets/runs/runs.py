@@ -75,7 +75,7 @@ class RunBegun:
         inputs: Its batch, in admission order.
         base: Key of the head node when it first began, or None for an empty conversation.
         base_count: Messages on the active path then.
-        more: Whether inputs may wait behind this batch; False spares the owner a commit that would find none.
+        more: Whether inputs may wait after this batch; False spares the owner a commit that would find none.
         abandoned: What could not be staged for the last time, and so has ended.
         take_recorded: Whether a person has said that it goes on with what is recorded, whatever its arguments are now.
         version: Which version of the behaviour executes it.
@@ -129,7 +129,7 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
         try:
             batch = batches.stage(tx, record.runtime, run.run, change.batch)
         except Corrupt as exc:
-            # Out of the way, so that it starves nobody; after its last attempt it is a dead letter. The loop ends there.
+            # Out of the way, so that it starves no other; after its last attempt it is a dead letter. The loop ends there.
             given_up = batches.readmit(tx, record.runtime, run.run, str(exc))
             abandoned += [
                 batches.InputEnded(input_id=each, phase=InputPhase.ABANDONED, error=str(exc)) for each in given_up
@@ -189,7 +189,7 @@ def _begun(
 @final
 @frozen(kw_only=True, slots=True)
 class FinishRun(Change):
-    """End a run whose behaviour returned: consume its batch. Stands behind the `MintReceipt` of its last boundary.
+    """End a run whose behaviour returned: consume its batch. Stands after the `MintReceipt` of its last boundary.
 
     Answer: the ids of the consumed inputs, in admission order.
 
@@ -235,7 +235,7 @@ class FailRun(Change):
         failures: Times of the failures of the current period, as JSON, this one included.
         held: Reason to hold the runtime with this failure (budget used up), or None.
         held_detail: More about that, for people.
-        echoed: Place of a recorded error that this attempt only came to again. A retry forgets it, where that may be repeated.
+        echoed: Place of a recorded error that ended this attempt again. A retry forgets it, where that may be repeated.
     """
 
     runtime_id: LogicalRuntimeId
@@ -256,7 +256,7 @@ def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
     record.failures = change.failures
     record.held = change.held
     record.held_detail = change.held_detail if change.held else None
-    record.crashes = 0  # it came to an end of its own: no crash
+    record.crashes = 0  # it ended by itself: no crash
     runtimes.save(tx, record)
     if change.retry_at is not None:
         batches.fail(tx, run.run, change.error)

@@ -294,7 +294,7 @@ class RefusedSend:
 def refused(
     statements: Statements, runtime_id: LogicalRuntimeId, after: InputId, count: int
 ) -> tuple[RefusedSend, ...]:
-    """At most `count` refused sends of a runtime whose input id comes behind `after`, by id. Raises `Corrupt`."""
+    """At most `count` refused sends of a runtime whose input id comes after `after`, by id. Raises `Corrupt`."""
     rows = statements.all("sends.refused", runtime_id=runtime_id, after=after, count=count)
     return tuple([_refused(row) for row in rows])
 

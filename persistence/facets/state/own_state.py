@@ -121,7 +121,7 @@ def _add(tx: Transaction, runtime: int, head: _Head, values: Written) -> None:
         if row is not None:
             check_row(row, (int, int), RECORD, f"{name} of runtime {runtime}")
             if row[1] >= head.revision:
-                detail = f"it is behind the revision {row[1]} of a value"
+                detail = f"it is lower than the revision {row[1]} of a value"
                 raise Corrupt(record="own state", key=str(runtime), detail=detail)
         head.names += (value is not None) - bool(row is not None and row[0])
         digest = _value_seal(runtime, name, head.revision, value)
@@ -144,7 +144,7 @@ def _settle(tx: Transaction, change: SettleOwnState) -> None:
 
 
 def forget_run(tx: Transaction, run: int) -> None:
-    """What a run wrote is no record any more: it ends with this commit, or is pruned."""
+    """What a run wrote is not part of a record any more: it ends with this commit, or is pruned."""
     found = tx.all("own_state.names_of_run", run=run)
     tx.write("own_state.forget_writes", run=run)
     if found:

@@ -95,7 +95,7 @@ class DeleteValue(Change):
 class ExpireValue(Change):
     """A reader saw at `seen` that a value has expired: raise the mark, and delete it. Answer: None."""
 
-    ingress = True  # it takes only what nobody can read any more
+    ingress = True  # it takes only what no read finds any more
 
     key: str
     seen: float

@@ -36,7 +36,7 @@ def _walk(rows: list[tuple[object, ...]], statements: Statements, record: str) -
     last: str | None = None
     for (key,) in rows:
         if not isinstance(key, str):
-            problems.append((record, str(key), "its key is no text"))
+            problems.append((record, str(key), "its key is not text"))
             continue
         last = key
         try:

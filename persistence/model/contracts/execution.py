@@ -123,7 +123,7 @@ def check_state_name(value: str) -> str:
 def check_execution_id(value: str) -> ExecutionId:
     """Return the id of an execution, checked. Raises `InvalidInput`.
 
-    ``exec`` is the namespace of keys, so it is no id, and nothing that begins with ``exec:`` is.
+    ``exec`` is the namespace of keys, so it is not an id, and nothing that begins with ``exec:`` is one.
     """
     check_name(value, "an execution id", "execution_id", _ID_LIMIT)
     if value == _NAMESPACE or value.startswith(f"{_NAMESPACE}:"):
@@ -155,7 +155,7 @@ def ttl_seconds(ttl: timedelta | float | None) -> float | None:
 
 
 def ranges_of(execution_id: str) -> tuple[tuple[str, str], ...]:
-    """The ranges of keys of an execution, each from its first key to what comes behind its last.
+    """The ranges of keys of an execution, each from its first key to what comes after its last.
 
     ``{id}:`` and ``exec:{id}:``. A key that is the id alone is in neither, and ``run10`` not in those of ``run1``.
     """
@@ -198,7 +198,7 @@ def encode_execution(snapshot: ExecutionSnapshot) -> EncodedSnapshot:
     )
     try:
         decode_execution(data, execution_id)
-    except Corrupt as exc:  # what is encoded and is no object, for one
+    except Corrupt as exc:  # what is encoded and is not an object, for one
         raise InvalidInput(detail=f"it could not be read back: {exc.detail}", field="snapshot") from exc
     return EncodedSnapshot(execution_id=execution_id, tenant_id=tenant_id, sequence=sequence, data=data)
 

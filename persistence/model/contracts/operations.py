@@ -66,7 +66,7 @@ class OperationEvent(StrEnum):
 
 @final
 class OperationResult(StrEnum):
-    """What a job came to, for those who only want to know whether it worked."""
+    """How a job ended, for those who only want to know whether it worked."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -132,7 +132,7 @@ def result_of(status: OperationStatus) -> OperationResult:
 
 
 def is_terminal(status: OperationStatus) -> bool:
-    """Tell whether nothing leads away from this status."""
+    """Whether nothing leads away from this status."""
     return status not in ARROWS
 
 
@@ -147,7 +147,7 @@ class Operation:
         source: Who started it, for people.
         status: How far it has come.
         peer_ready: Whether the peer that it stands for has said that it is there.
-        progress_count: How often it told of progress.
+        progress_count: How often it reported progress.
         detail: How it ended, for those who wait: a result or an error, as the caller writes it.
         completion_sequence: Its place in the completion feed; None while it runs, and for kinds that the feed leaves out.
     """
@@ -163,7 +163,7 @@ class Operation:
 
     @property
     def result(self) -> OperationResult:
-        """What it came to."""
+        """How it ended."""
         return result_of(self.status)
 
     @property

@@ -49,7 +49,7 @@ class SlotPolicy(StrEnum):
 
 @final
 class QueuedWorkKind(StrEnum):
-    """What a payload is, for whoever carries it out."""
+    """What a payload is, for the worker that carries it out."""
 
     TURN_INPUT = "turn_input"
     PROCESS_WAKE = "process_wake"
@@ -66,7 +66,7 @@ class QueuedWorkClaimBoundary(StrEnum):
 
 @final
 class MergeKind(StrEnum):
-    """How batches that join are told apart."""
+    """Which batches join one another."""
 
     NEVER = "never"
     PAYLOAD_DEFAULT = "payload_default"

@@ -18,7 +18,7 @@ from tenure.persistence.model.contracts.queued_work import (
 from tenure.persistence.model.values import SessionId
 
 NodeId = NewType("NodeId", str)
-"""One node of a session: text of 1 to 500 characters, chosen by whoever commits it."""
+"""One node of a session: text of 1 to 500 characters, chosen by the committer."""
 
 OWN_NODES: Final = "tenure:"
 """How the ids begin that the store gives to messages of a runtime, which have none; no other id may begin so."""
@@ -55,7 +55,7 @@ class SessionNodeRecord:
         node_id: Its id; one session has it once.
         payload: Opaque bytes; on the active path, a message of the snapshot.
         parent_node_id: The node before it; None for a root.
-        kind: What the payload is, for whoever reads it.
+        kind: What the payload is, for its readers.
         agent_frame_id: The agent frame that it was written in.
         caused_by: What led to it, JSON.
         timestamp: When it was written, RFC 3339, as its author has it; None for the time of the commit, which a read gives.
@@ -259,13 +259,13 @@ class RuntimeCommit:
 @final
 @frozen(kw_only=True, slots=True)
 class RuntimeCommitResult:
-    """What a commit came to, as it is stored with its stamp.
+    """The result of a commit, as it is stored with its stamp.
 
     Attributes:
-        head_revision: The revision of the head behind it.
-        leaf_node_id: The leaf of the head behind it.
-        checkpoint_ref: Digest of the checkpoint behind it, in hex.
-        manifest: The checkpoint behind it: refs of its parts, without their bytes.
+        head_revision: The revision of the head after it.
+        leaf_node_id: The leaf of the head after it.
+        checkpoint_ref: Digest of the checkpoint after it, in hex.
+        manifest: The checkpoint after it: refs of its parts, without their bytes.
         enqueued_batch_ids: The batches that stand for those of the commit, in its order.
     """
 
@@ -279,7 +279,7 @@ class RuntimeCommitResult:
 @final
 @frozen(kw_only=True, slots=True)
 class VacuumReport:
-    """What a vacuum came to.
+    """What a vacuum did.
 
     Attributes:
         removed_node_count: Nodes that were deleted.
@@ -291,7 +291,7 @@ class VacuumReport:
 @final
 @frozen(kw_only=True, slots=True)
 class GcReport:
-    """What a collection of unreachable parts came to.
+    """What a collection of unreachable parts did.
 
     Attributes:
         root_count: Sessions whose checkpoint was read.

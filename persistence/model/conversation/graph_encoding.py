@@ -1,4 +1,4 @@
-"""Commits of a session as they are stored: encoded, checked and hashed in the task of whoever commits."""
+"""Commits of a session as they are stored: encoded, checked and hashed in the task of the caller."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class EncodedCheckpoint:
 
     @property
     def ref(self) -> bytes:
-        """The digest that names it, whoever brings it."""
+        """The digest that names it, the same from every writer."""
         return checkpoint_ref(self.turn_state, [(part.name, part.hash, part.version) for part in self.parts])
 
 

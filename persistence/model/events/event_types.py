@@ -90,14 +90,14 @@ class EventTypes:
         """Name, version and JSON object of an event. Raises `InvalidInput` for what would not come back."""
         known = self._by_class.get(type(event))
         if known is None:
-            raise InvalidInput(detail=f"{type(event).__name__} is no registered class of events", field="events")
+            raise InvalidInput(detail=f"{type(event).__name__} is not a registered class of events", field="events")
         try:
             value = self._converter.unstructure(event)
             again = decode(encode(value, "events"), "event", "given")
         except (TypeError, ValueError, AttributeError) as exc:
             raise InvalidInput(detail=text_of(exc), field="events") from exc
         if not is_object(again):
-            raise InvalidInput(detail=f"an event of {known.name} is no JSON object", field="events")
+            raise InvalidInput(detail=f"an event of {known.name} is not a JSON object", field="events")
         self._structure(again, known)
         return known.name, known.version, again
 
@@ -180,13 +180,13 @@ def decode_event(
     """The event again. Fields that are facts are taken from `values`, by the fact's key, and are `FactRef` elsewhere.
 
     Raises:
-        Corrupt: It is no JSON.
+        Corrupt: It is not JSON.
         Unsupported, InvalidInput: See `EventTypes.decode`.
     """
     value = decode(event.payload, "event", key)
     if event.references:
         if not is_object(value):
-            raise Corrupt(record="event", key=key, detail="it has references and is no object")
+            raise Corrupt(record="event", key=key, detail="it has references and is not an object")
         for name, fact, size in event.references:
             known = values is not None and fact in values
             value[name] = values[fact] if values is not None and known else FactRef(hash_of_key(fact), size)

@@ -33,7 +33,7 @@ class StoredEvent:
     """One event of a stream.
 
     Attributes:
-        sequence: Its place, from 1, without a hole; the cursor behind it.
+        sequence: Its place, from 1, without a hole; the cursor after it.
         event: The event. A part that was stored as a fact is a `FactRef` until it is resolved.
         kind: The name its class is registered under; None for plain JSON.
         version: The version of that class it was written in; 0 for plain JSON.
@@ -78,7 +78,7 @@ class FactRef:
 @final
 @frozen(kw_only=True, slots=True)
 class JournalSnapshot:
-    """What a stream came to.
+    """The state of a stream.
 
     Attributes:
         cursor: The last event it holds.

@@ -36,7 +36,7 @@ class InputTransition:
     Attributes:
         at: Unix seconds.
         before: The phase it left; None where many inputs were written at once.
-        after: The phase it came to.
+        after: The phase after it.
         reason: Why, where there is more to say.
     """
 
@@ -229,7 +229,7 @@ def check_input_state(state: InputState) -> None:
     """Refuse an input that contradicts itself.
 
     An end has what it ended with and no lane; what has not ended has neither reason nor successor; an ephemeral input has no
-    key, for recovery would drop what the key must remember; what somebody outside said cannot be built again.
+    key, for recovery would drop what the key must remember; what came from outside cannot be built again.
 
     Raises:
         InvalidInput: A rule is broken; `field` names which part.
@@ -262,7 +262,7 @@ def source_type(source: str) -> str:
     """The ``type`` of a source.
 
     Raises:
-        InvalidInput: The source is no JSON object with a ``type``.
+        InvalidInput: The source is not a JSON object with a ``type``.
     """
     try:
         check_nesting(source.encode())

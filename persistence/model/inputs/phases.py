@@ -11,7 +11,7 @@ itself, by `advance`.
     abandoned ----+
 
     superseded, coalesced: from queued
-    abandoned:             from every phase that is no end
+    abandoned:             from every phase that is not an end
     consumed:              from accepted too, for what is consumed without a run
 
 Only two arrows lead back. A run that fails queues what it had staged; what a checkpoint of it
@@ -132,7 +132,7 @@ def advance(
 
 
 def is_terminal(phase: InputPhase) -> bool:
-    """Tell whether the input has ended. Only retry leads out of an end, and only of abandoned."""
+    """Whether the input has ended. Only retry leads out of an end, and only of abandoned."""
     return phase in _TERMINAL
 
 

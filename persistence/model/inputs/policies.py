@@ -181,7 +181,7 @@ _OUTSIDE_SOURCES: Final = ("operator", "peer", "external")
 
 
 def may_be_derived(kind: InputKind, source_type: str) -> bool:
-    """Tell whether an input may say that it can be built again: never what somebody outside has said."""
+    """Whether an input may say that it can be built again: never one that came from outside."""
     return kind not in _NEVER_DERIVED and source_type not in _OUTSIDE_SOURCES
 
 

@@ -7,7 +7,7 @@ no arrow raises `InvalidTransition` and changes nothing. Standings are frozen, s
 needs no undo: the caller computes the next standing, writes it, and publishes it only when the
 commit has landed.
 
-Why retiring is no state of its own: a runtime that is retired during a run goes on running, because
+Why retiring is not a state: a runtime that is retired during a run goes on running, because
 that run must still be able to finish. It just ends elsewhere, and accepts nothing in the meantime.
 A run that drains a retired runtime begins with retiring set, for the same reasons.
 
@@ -230,7 +230,7 @@ def _follow(standing: Standing, arrow: Arrow) -> Standing:
         case Rule.DRAIN:
             return Standing(state=RuntimeState.RUNNING, retiring=True, before=standing.state)
         case Rule.BACK:
-            if standing.before is None:  # a Standing cannot be made so; this tells the type checker
+            if standing.before is None:  # a Standing cannot be made so; for the type checker
                 raise Internal(detail=f"no state before the run in {standing!r}")
             return Standing(state=standing.before)
         case Rule.SET_RETIRING:
@@ -256,7 +256,7 @@ def durable_state(state: RuntimeState, *, retiring: bool = False) -> RuntimeStat
 
 
 def accepts_input(standing: Standing) -> bool:
-    """Tell whether a new input may be accepted. A known idempotency key is answered before this."""
+    """Whether a new input may be accepted. A known idempotency key is answered before this."""
     return standing.state in _ACCEPTING and not standing.retiring
 
 
@@ -264,7 +264,7 @@ _ACCEPTING: Final = (RuntimeState.IDLE, RuntimeState.ATTACHED, RuntimeState.RUNN
 
 
 def runs_inputs(standing: Standing) -> bool:
-    """Tell whether the state lets a run begin now; whether the runtime is held is not asked."""
+    """Whether the state lets a run begin now; whether the runtime is held is not asked."""
     return LifecycleEvent.BEGIN_RUN in ARROWS[standing.state, standing.retiring]
 
 

@@ -1,6 +1,6 @@
 """The lifecycle record of a runtime, as bytes: version 1, JSON.
 
-The store hands the bytes out as they are; whoever decodes them learns what is wrong with them. A record says which state is
+The store hands the bytes out as they are; decoding them finds what is wrong with them. A record says which state is
 durable and to what the runtime was bound when it was written. The binding is a fact about a process that may be gone: what
 guards a write is the store's own fence token and never this one.
 """
@@ -100,7 +100,7 @@ class MachineLifecycleCommit:
 
 
 def encode_raw(version: object, state: object, binding: bytes) -> bytes:
-    """The bytes of a record whose parts nobody has looked at: decoding them finds what is wrong."""
+    """The bytes of a record whose parts were not looked at: decoding them finds what is wrong."""
     return msgspec.json.encode({"record_version": version, "runtime_state": state, "binding": msgspec.Raw(binding)})
 
 

@@ -396,8 +396,8 @@ class OwnerMachine(RuleBasedStateMachine):
 
         def model(model: OwnerModel) -> None:
             runtime = model.runtimes[name]
-            if runtime.staged() and runtime.owner != host and runtime.owner in model.lost:
-                model.charge(runtime)  # of a lost host: afterwards nobody can tell
+            if runtime.staged() and runtime.owner in model.lost:
+                model.charge(runtime)  # afterwards the store no longer says what its host had in flight
             runtime.owner = None
 
         host = host if host in self.hosts.stores else "A"

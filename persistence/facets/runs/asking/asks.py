@@ -1,4 +1,4 @@
-"""Asks: a run waits for what an input of another runtime comes to (design §20, "Ask").
+"""Asks: a run waits for the outcome of an input of another runtime (design §20, "Ask").
 
 Theory of operation. The asked input and the wait for it land in one commit of the asking run. Whatever ends that input, and
 in whose commit, its answer comes back in that commit: `settle` looks at the end of each commit of a runtime that was asked.

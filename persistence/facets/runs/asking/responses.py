@@ -1,4 +1,4 @@
-"""Responses: what an asked input came to goes back to who asked, in the commit that ends it (design §20)."""
+"""Responses: the outcome of an asked input goes back to the run that asked, in the commit that ends it (design §20)."""
 
 from __future__ import annotations
 
