@@ -200,11 +200,11 @@ class Store:
 
         Receipts go from the beginning of each runtime's chain up to the first that must stay; an anchor keeps the place, and
         `verify` goes on from there. With the last receipt of a run go its steps, sends and inputs. An idempotency key stays
-        known for 30 days longer; a ticket of a pruned input has no receipt. Messages that a conversation has left behind go;
+        known for 30 days longer; a ticket of a pruned input has no receipt. Messages that are on no path of a conversation go;
         messages of the conversation never do. What is unfinished, held or waits for a retry stays, and so do dead letters,
         unless they are asked for too. Room in the file is used again; the file does not shrink.
 
-        Beside hosts that run, and whoever owns the runtimes: in small commits, so that nobody waits long.
+        Beside hosts that run, and whichever owns the runtimes: in small commits, so that no caller waits long.
 
         Args:
             older_than_s: Age in seconds; 0 for everything that has ended.
@@ -241,7 +241,7 @@ class Store:
         Afterwards every verb raises `Closed`. Doing so twice is allowed.
 
         Raises:
-            StoreBroken: The disk failed meanwhile, or earlier and nobody was told.
+            StoreBroken: The disk failed meanwhile, or earlier and no caller heard of it.
 
         Cancellation: what waits for the writer then is settled with `Closed`, and the files are closed within a bound.
         """
@@ -264,7 +264,7 @@ async def open_store(
     limits: Limits | None = None,
     seams: Seams | None = None,
 ) -> AsyncGenerator[Store]:
-    """Open a store, and close it behind the body.
+    """Open a store, and close it after the body.
 
     Args:
         target: A path, ``sqlite:///path``, or ``:memory:`` for a store that lives as long as the body.
@@ -281,7 +281,7 @@ async def open_store(
         NotADatabase: A folder, another program's database, or no database at all.
         Corrupt: The file was cut off, or only its log is left.
         SchemaMismatch: A newer tenure wrote it.
-        NetworkFileSystem: The file is on one, as far as the system tells.
+        NetworkFileSystem: The file is on one, as far as the system says.
         UnsafeSqlite: The SQLite library can lose commits.
         WeakDurability: What `durability` asks cannot be given.
         DiskFull: There is no room for a new database, or for the copy of the log that an open makes.
@@ -291,7 +291,7 @@ async def open_store(
 
     Cancellation: the body's. Leaving it normally drains what was submitted; leaving it by an exception or a cancellation,
     also while it drains, settles what waits with `Closed` and closes within a bound. The body's exception leaves unwrapped;
-    a disk that fails while the store closes, or failed behind the last answer, is `StoreBroken`.
+    a disk that fails while the store closes, or failed after the last answer, is `StoreBroken`.
     """
     limits = limits or Limits()
     seams = seams or Seams()
@@ -300,7 +300,7 @@ async def open_store(
     engine = door.engine(durability)
     executor = seams.writer_executor()
     try:
-        # A cancelled opening would leave a thread behind that holds the lock; the opening is bounded by `busy_s`.
+        # A cancelled opening would leave a thread that holds the lock; the opening is bounded by `busy_s`.
         opened = await open_when_free(executor, engine, durability, limits, seams)
     except BaseException:
         executor.close()

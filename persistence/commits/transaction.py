@@ -15,7 +15,7 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 RUNTIME: Final = "runtime"
-"""The kind of the records that have a version of their own where an engine gives versions by runtime; the key is the id."""
+"""The kind of the records that have their own version where an engine gives versions by runtime; the key is the id."""
 
 RECORDS_KEPT: Final = 1_536
 """Records that are kept from group to group: three for each runtime of a full group, about 1 MB."""

@@ -77,7 +77,7 @@ class AttachmentsContract:
         Raises:
             RuntimeDestroyed: The session is of a runtime that was destroyed.
             Contended: Its bytes are just being removed; nothing happened.
-            InvalidInput: The id is no SHA-256 in hex.
+            InvalidInput: The id is not a SHA-256 in hex.
         """
         check_attachment_id(intent.attachment_id)
         if len(intent.canonical_uri) > URI_LIMIT:
@@ -170,7 +170,7 @@ class AttachmentsContract:
         return await self._store.read(partial(attachments.uncommitted, before=older_than_epoch_ms))
 
     async def forget(self, session_id: SessionId | str, attachment_id: str) -> None:
-        """Let go of what a session has of an attachment. Its bytes go with `collect`, where nobody else has them."""
+        """Let go of what a session has of an attachment. Its bytes go with `collect`, where no other session has them."""
         await self._write(ForgetAttachment(session_id=session_id, attachment_id=attachment_id))
 
     async def collect(self, older_than_epoch_ms: int) -> int:
@@ -183,7 +183,7 @@ class AttachmentsContract:
 
         Raises:
             Corrupt: An orphan cannot be read; nothing more is removed.
-            Error: Of `Store.commit` and `Store.read`; what was removed by then was nobody's.
+            Error: Of `Store.commit` and `Store.read`; what was removed by then had no owner.
         """
         if not -(2**63) <= older_than_epoch_ms < 2**63:
             raise InvalidInput(detail="a time fits 64 bits", field="older_than_epoch_ms")
@@ -222,7 +222,7 @@ class AttachmentsContract:
         return attachment_id
 
     async def _make(self, made: str, chunks: Iterator[bytes]) -> str:
-        """Write the bytes under a name that is no attachment's yet; returns their digest."""
+        """Write the bytes under a name that no attachment has yet; returns their digest."""
         digest, offset = hashlib.sha256(), 0
         await self._do(lambda blobs: blobs.begin(made))
         while chunk := await self._in_thread(partial(next, chunks, b"")):

@@ -35,7 +35,7 @@ class CredentialsContract:
         return await self._store.read(credentials.find)
 
     async def update_auth_oauth_flow_snapshot(self, update: Update) -> None:
-        """Read, compute, write, in one transaction that nobody else shares.
+        """Read, compute, write, in one transaction that no other commit shares.
 
         `update` gets the stored snapshot or None and returns the next one. It is pure and sync, runs on the writer's thread
         while every other commit waits, and may not call the store. It may be called twice where the disk was full.

@@ -1,7 +1,7 @@
 """The registry of a runtime's operations, in memory over its stored snapshot.
 
 Decide, write, publish: an end is decided by the table, is on disk, and only then seen by those who watch. A write that fails
-leaves the operation as it was, and nobody is told. Changes are made one after another, in the order of their calls.
+leaves the operation as it was, and no watcher hears of it. Changes are made one after another, in the order of their calls.
 """
 
 from __future__ import annotations
@@ -163,15 +163,15 @@ class OperationRegistry:
         return await self._change(operation_id, OperationEvent.CANCEL, detail)
 
     async def abort(self, operation_id: str, detail: str | None = None) -> Operation:
-        """It came to nothing before it ran."""
+        """It failed before it ran."""
         return await self._change(operation_id, OperationEvent.ABORT, detail)
 
     async def retire(self, operation_id: str) -> Operation:
-        """It is asked to come to its end."""
+        """It is asked to end."""
         return await self._change(operation_id, OperationEvent.RETIRE)
 
     async def retired(self, operation_id: str, detail: str | None = None) -> Operation:
-        """It came to the end that it was asked for."""
+        """It ended as it was asked to."""
         return await self._change(operation_id, OperationEvent.RETIRED, detail)
 
     async def terminate(self, operation_id: str, detail: str | None = None) -> Operation:
@@ -234,7 +234,7 @@ class OperationRegistry:
             self._waiting_for_all = False
 
     def completions(self, after: int = 0) -> tuple[CompletionEntry, ...]:
-        """The ends behind a cursor, oldest first. Raises `FeedGap` where the window has moved past it."""
+        """The ends after a cursor, oldest first. Raises `FeedGap` where the window has moved past it."""
         entries = self._snapshot.completion_entries
         oldest = entries[0].sequence if entries else self._snapshot.next_completion_seq
         if after + 1 < oldest:
@@ -242,7 +242,7 @@ class OperationRegistry:
         return tuple(each for each in entries if each.sequence > after)
 
     async def wait_completions(self, after: int) -> tuple[CompletionEntry, ...]:
-        """Wait until there is something behind a cursor. Raises `FeedGap`, `Closed`."""
+        """Wait until there is something after a cursor. Raises `FeedGap`, `Closed`."""
         await trio.lowlevel.checkpoint()
         while not (found := self.completions(after)):
             if self._closed:
@@ -251,7 +251,7 @@ class OperationRegistry:
         return found
 
     def close(self) -> None:
-        """Answer everybody who waits with `Closed`; the stored snapshot stays."""
+        """Answer every waiter with `Closed`; the stored snapshot stays."""
         self._closed = True
         for watch in self._watches.values():
             watch.ended.set()

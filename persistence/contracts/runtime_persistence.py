@@ -1,4 +1,4 @@
-"""The document's store of one session: its graph and its queued work behind one object."""
+"""The document's store of one session: its graph and its queued work in one object."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class RuntimeContract:
             The receipt exactly as it is stored.
 
         Raises:
-            InvalidSnapshot: The delta is no envelope.
+            InvalidSnapshot: The delta is not an envelope.
             SnapshotSuperseded: The stored conversation is ahead of the delta.
             ContinuityViolation: The delta does not continue the stored conversation.
             StaleFence: Another token than the runtime's.
@@ -143,7 +143,7 @@ class RuntimeContract:
         stored, its digest and count against the delta, the delta against the stored conversation.
 
         Raises:
-            InvalidSnapshot: The delta is no envelope.
+            InvalidSnapshot: The delta is not an envelope.
             SessionKeyMismatch: The key names another session than the delta.
             StaleFence: Another token than the runtime's.
             DuplicateReceipt: The run has a receipt of this sequence, whatever it says.
@@ -161,7 +161,7 @@ class RuntimeContract:
                 raise SessionKeyMismatch(expected=session_store_key, actual=snapshot.session_id)
             path = snapshot.digest, len(snapshot.messages)
             changes.append(WriteSnapshot(runtime_id=target, snapshot=snapshot))
-        # The receipt's checks must come before the conversation's, and its writes behind them: its place is in `replay`.
+        # The receipt's checks must come before the conversation's, and its writes after them: its place is in `replay`.
         brought = BringReceipt(runtime_id=target, receipt=receipt, path=path)
         updates = PersistInputs(runtime_id=target, states=_states(input_updates))
         await self._write(target, fence, *changes, brought, updates)
@@ -183,7 +183,7 @@ class RuntimeContract:
         """Write a conversation that continues the stored one; lifts a quarantine. No receipt, no inputs.
 
         Raises:
-            InvalidSnapshot: The delta is no envelope.
+            InvalidSnapshot: The delta is not an envelope.
             SnapshotSuperseded: The stored conversation is ahead of the delta.
             ContinuityViolation: The delta does not continue the stored conversation.
         """
@@ -199,10 +199,10 @@ class RuntimeContract:
         *,
         fence: int | None = None,
     ) -> None:
-        """Replace the conversation by an edited one; the rewrite is stored with it and gets a link of its own.
+        """Replace the conversation by an edited one; the rewrite is stored with it and gets its own link.
 
         Raises:
-            InvalidSnapshot: The delta is no envelope, or not at the revision that the rewrite leads to.
+            InvalidSnapshot: The delta is not an envelope, or not at the revision that the rewrite leads to.
             SessionKeyMismatch: The delta names another session than the stored one.
             TranscriptRevisionConflict: The stored conversation is not at the revision that the rewrite starts from.
         """
@@ -235,7 +235,7 @@ class RuntimeContract:
             Whether it was the expected one. If not, nothing was written.
 
         Raises:
-            InvalidSnapshot: The replacement is no envelope.
+            InvalidSnapshot: The replacement is not an envelope.
         """
         return await self._replace_if(runtime_id, expected_current, decode_snapshot(replacement), fence)
 

@@ -111,7 +111,7 @@ class SessionsContract:
     # Writes
 
     async def commit_runtime_state(self, commit: RuntimeCommit, *, fence: int | None = None) -> RuntimeCommitResult:
-        """Write everything that a turn came to, in one commit.
+        """Write everything that a turn made, in one commit.
 
         A commit with a turn id that has landed before writes nothing and returns the first result, also after the head has
         moved on. Its content is compared: nodes, leaf, config, frames, checkpoint, usage, the batches that are done and
@@ -193,7 +193,7 @@ class SessionsContract:
     async def gc_unreachable(self) -> GcReport:
         """Delete the bytes of checkpoint parts that no session refers to any more, in small commits.
 
-        Every checkpoint is read first. Each commit judges its blobs again, so that a part which has come to be referred to
+        Every checkpoint is read first. Each commit judges its blobs again, so that a part which is referred to by then
         stays. Beside hosts that run.
 
         Raises:

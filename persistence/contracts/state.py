@@ -184,7 +184,7 @@ class StateContract:
         await self._write(SetValue(key=check_state_key(key), value=data, ttl_s=ttl_seconds(ttl), fence=fence))
 
     async def get_json(self, key: str) -> Any:
-        """The JSON value under a key, or None. Raises `Corrupt` where what is stored is no JSON, and what `get` raises."""
+        """The JSON value under a key, or None. Raises `Corrupt` where what is stored is not JSON, and what `get` raises."""
         found = await self._find(check_state_key(key))
         return None if found is None else decode(found.value, "state value", key)
 

@@ -188,7 +188,7 @@ class Readers:
         if connection is None:
             executor.close()
             return None
-        if self._closed is not None:  # closed while this one was opening: nobody else would close it
+        if self._closed is not None:  # closed while this one was opening: nothing else would close it
             await _close(executor, connection)
             raise copy(self._closed)
         self._own.append((executor, connection))

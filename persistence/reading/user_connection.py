@@ -1,4 +1,4 @@
-"""Connections on which users read with SQL of their own, beside the store and safe by design.
+"""Connections on which users read with their own SQL, beside the store and safe by design.
 
 A second SQLite library in the process would drop the locks of the first when it closes; this is the way that does not.
 """
@@ -78,7 +78,7 @@ class QueryConnection:
                 return await self._executor.run(lambda: connection.query(sql, parameters, self._limit, stop.is_set))
             except (trio.Cancelled, KeyboardInterrupt):
                 stop.set()
-                await run_to_the_end(self._executor, lambda: None)  # behind the query: the connection is free again
+                await run_to_the_end(self._executor, lambda: None)  # after the query: the connection is free again
                 raise
             except (QueryStopped, trio.ClosedResourceError, Closed):
                 raise self._closed() or Closed(what="store") from None

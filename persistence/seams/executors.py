@@ -110,7 +110,7 @@ class ThreadExecutor:
             self.give_way.working -= 1
             if waiting and heard is not None and isinstance(result, outcome.Value):
                 result = outcome.capture(_tell, heard, result.value)
-            if waiting:  # asked again: whoever hears may cancel the wait
+            if waiting:  # asked again: the listener may cancel the wait
                 trio.lowlevel.reschedule(task, result)
 
         def work() -> None:
@@ -118,7 +118,7 @@ class ThreadExecutor:
             try:
                 token.run_sync_soon(deliver, result)
             except trio.RunFinishedError:
-                return  # the loop is gone, and with it everybody who could have heard
+                return  # the loop is gone, and with it every listener
 
         def abort(_: object) -> trio.lowlevel.Abort:
             nonlocal waiting

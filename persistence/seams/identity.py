@@ -53,7 +53,7 @@ def _boot_id() -> str:
 def _process_start() -> str:
     stat_file = Path("/proc/self/stat")
     if stat_file.exists():
-        # Field 22, counted behind the command name, which may itself hold blanks and brackets.
+        # Field 22, counted after the command name, which may itself hold blanks and brackets.
         return stat_file.read_text().rpartition(")")[2].split()[19]
     if sys.platform == "darwin":
         command = ["/bin/ps", "-o", "lstart=", "-p", str(os.getpid())]

@@ -33,7 +33,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 PACKAGE: Final = "tenure."
 OUTSIDE: Final = ("tenure.testing", "tenure.cli")
-"""Programs of their own in this package: Ctrl-C stops them as it stops any."""
+"""Separate programs in this package: Ctrl-C stops them as it stops any."""
 
 _TRIO_HANDLER: Final = "trio._core._ki"
 

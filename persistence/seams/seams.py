@@ -94,6 +94,6 @@ class Seams:
         """
         await trio.lowlevel.checkpoint()
         with trio.move_on_after(at_most_s):
-            # The two clocks need not agree to the last digit, and nobody looks again behind this task.
+            # The two clocks need not agree to the last digit, and nothing looks again after this task.
             while (left_s := at - self.wall_clock()) > 0:  # noqa: ASYNC110 - time has no event
                 await trio.sleep(left_s)

@@ -234,7 +234,7 @@ class StepThreads:
         delay_s = RETRY_S
         while True:
             await trio.lowlevel.checkpoint_if_cancelled()
-            held.asked = True  # from here on a cancelled wait leaves a thread behind
+            held.asked = True  # from here on a cancelled wait leaves a thread that runs on
             try:
                 return await trio.to_thread.run_sync(in_thread, limiter=self._limiter, abandon_on_cancel=True)
             except RuntimeError:

@@ -29,7 +29,7 @@ async def back_up(
 
     Raises:
         CannotOpen: There is no such store, the target is there already, or the disk fails.
-        NotADatabase: The source is no store.
+        NotADatabase: The source is not a store.
         Corrupt: The store is damaged.
         SchemaMismatch: A newer tenure wrote it, or one between two releases.
         StoreLocked: A host has it for itself.
@@ -82,7 +82,7 @@ async def _run(copying: Copying, seams: Seams | None) -> Copy:
         return await executor.run(copying.copy)
     except trio.Cancelled:
         copying.stop()
-        await run_to_the_end(executor, lambda: None)  # behind the copy, which cleans up what it left
+        await run_to_the_end(executor, lambda: None)  # after the copy, which cleans up what it left
         raise
     finally:
         executor.close()

@@ -21,7 +21,7 @@ from tenure.persistence.seams.seams import Seams
 async def cut_log(
     target: str | os.PathLike[str], *, limits: Limits | None = None, seams: Seams | None = None
 ) -> LogCut:
-    """Cut a damaged log off behind the last group before the damage. What was acknowledged behind it is lost.
+    """Cut a damaged log off after the last group before the damage. What was acknowledged later is lost.
 
     Whether it is damaged is asked as an open asks it; a log that is not stays as it is. Copy the files away before.
 

@@ -64,7 +64,7 @@ def explain(
     no_host: bool = False,
     after: tuple[LogicalRuntimeId, ...] = (),
 ) -> dict[str, Any]:
-    """Say why a runtime does not run, in one sentence with the facts behind it, as a JSON object.
+    """Say why a runtime does not run, in one sentence with its facts, as a JSON object.
 
     Args:
         statements: A view of the store.
@@ -216,7 +216,7 @@ def _sleeps_until(statements: Statements, run: int) -> float | None:
     try:
         return msgspec.json.decode(row[3], type=float)
     except msgspec.MsgspecError:
-        return None  # damaged; whoever enters the run is told
+        return None  # damaged; the host that enters the run gets the error
 
 
 def _oldest(statements: Statements, runtime: int, now: float) -> dict[str, Any] | None:
@@ -243,10 +243,10 @@ class Entry:
     Attributes:
         position: Its place in the chain, from 1.
         committed_at: Unix seconds.
-        event: Which boundary, or what the link tells of.
+        event: Which boundary, or what the link stands for.
         run_id: Of a receipt.
         sequence: Of a receipt in its run.
-        message_count: Messages of the conversation behind a receipt.
+        message_count: Messages of the conversation after a receipt.
         inputs: How many inputs contributed to a receipt.
         detail: Of a link.
     """

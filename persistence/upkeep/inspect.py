@@ -81,7 +81,7 @@ EVERY: Final = Wanted()
 def list_runtimes(
     statements: Statements, after: str = "", count: int = PAGE, wanted: Wanted = EVERY
 ) -> list[RuntimeLine]:
-    """A page of the runtimes that are wanted, by id, behind `after`; one whose row is no text hides no other."""
+    """A page of the runtimes that are wanted, by id, after `after`; one whose row is not text hides no other."""
     rows = statements.readable(
         "runtimes.list",
         after=after,

@@ -83,7 +83,7 @@ class InboxLine:
         finished_at: When it ended, unix seconds, or None.
         due_at: When it comes into the inbox, unix seconds; None where it is there, or has been.
         correlation_id: What it answers, or None.
-        result: What it came to, encoded, or None.
+        result: Its result, encoded, or None.
     """
 
     admission: int
@@ -139,7 +139,7 @@ class HostLine:
 def list_inbox(
     statements: Statements, runtime_id: LogicalRuntimeId, after: int = -1, *, ended: bool = False
 ) -> list[InboxLine]:
-    """A page of the inputs of a runtime, in their order, behind an admission: the unfinished, or all of them.
+    """A page of the inputs of a runtime, in their order, after an admission: the unfinished, or all of them.
 
     Raises:
         NotFound: There is no such runtime.

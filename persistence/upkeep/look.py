@@ -69,10 +69,10 @@ async def look_into(
 
     Raises:
         CannotOpen: There is no such file, no permission, or a file with several names.
-        NotADatabase: It is no store, or empty.
+        NotADatabase: It is not a store, or empty.
         SchemaMismatch: It is of another version; looking migrates nothing.
         StoreLocked: A host has it for itself.
-        NetworkFileSystem: The file is on one, as far as the system tells.
+        NetworkFileSystem: The file is on one, as far as the system says.
         DiskFull: There is no room for the copy of the log that an open makes where it is alone.
         StoreBroken: An I/O error.
         InvalidInput, Unsupported: No path of a store.

@@ -139,7 +139,7 @@ _ENTRY: Final[Types] = (
 def entries_after(
     statements: Statements, run: int, run_id: RunId, after: int, *, content: bool = False
 ) -> tuple[int, list[RunEntry]]:
-    """A page of the entries of a run in the order of recording, and the key behind which the next one begins."""
+    """A page of the entries of a run in the order of recording, and the key after which the next one begins."""
     rows = statements.all("verification.entries", run=run, after=after, count=PAGE, content=int(content))
     for row in rows:
         check_row(row, _ENTRY, "entry", f"{row[3]} at {row[1]}")
@@ -185,7 +185,7 @@ _RUN: Final[Types] = (
 
 
 def unfinished_after(statements: Statements, after: int) -> tuple[int, list[UnfinishedRun]]:
-    """A page of the runs that have not ended, in the order of their begin, and the key behind which the next one begins."""
+    """A page of the runs that have not ended, in the order of their begin, and the key after which the next one begins."""
     rows = statements.all("verification.unfinished_runs", after=after, count=PAGE)
     for row in rows:
         check_row(row, _RUN, "run", row[3])

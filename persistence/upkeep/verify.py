@@ -1,8 +1,8 @@
 """Verification: walks the hash chain of a runtime, and says what is wrong and what cannot be recomputed (design §8).
 
 Wrong is what contradicts itself: a link whose hash is another, a hole, a message that is not what its digest says, a row that
-cannot be decoded, an input consumed by a receipt that is not there. What cannot be recomputed is no fault: a receipt that its
-caller brought without a conversation, or one whose messages have been vacuumed, has a digest that nothing stored leads to.
+cannot be decoded, an input consumed by a receipt that is not there. What cannot be recomputed is not a fault: a receipt that
+its caller brought without a conversation, or one whose messages have been vacuumed, has a digest that nothing stored leads to.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Finding:
 @final
 @frozen(kw_only=True, slots=True)
 class Verification:
-    """What verifying one runtime came to.
+    """The result of verifying one runtime.
 
     Attributes:
         runtime_id: Which runtime.
@@ -127,7 +127,7 @@ class _Link:
 
 
 def runtime_ids(statements: Statements, after: str = "", count: int = PAGE) -> list[LogicalRuntimeId]:
-    """A page of all runtimes, by id, behind `after`; one whose id is not text hides no other."""
+    """A page of all runtimes, by id, after `after`; one whose id is not text hides no other."""
     rows = sound(statements.readable("verification.runtimes", after=after, count=count), (str,))
     return [row[0] for row in rows]
 
@@ -143,7 +143,7 @@ def verify_runtime(
 ) -> Verification:
     """Verify everything that is stored of one runtime. It writes nothing, and the host may be running.
 
-    The chain with its messages and inputs, the rows against one another, and what each facet says of its own.
+    The chain with its messages and inputs, the rows against one another, and what each facet says of its rows.
 
     Raises:
         NotFound: There is no such runtime.
@@ -221,13 +221,13 @@ def _check_chain(walk: _Walk, links: list[_Link], anchor: Anchor, length: object
         if link.position != due:
             walk.problem("chain", link.name, f"it stands at {link.position}, and {due} comes next")
         if link.content is not None and next_head(current, link.content) != link.chain:
-            walk.problem("chain", link.name, "its hash is not that of its content behind the link before it")
+            walk.problem("chain", link.name, "its hash is not that of its content after the link before it")
         current = link.chain if isinstance(link.chain, bytes) else b""
         due = link.position + 1
     if len(placed) < len(links):
         walk.problem("chain", walk.runtime_id, "a link has no position")
     if (due - 1, current) != (length, head):
-        walk.problem("chain", walk.runtime_id, f"it has {due - 1} links, and the runtime's row tells of {length}")
+        walk.problem("chain", walk.runtime_id, f"it has {due - 1} links, and the runtime's row says {length}")
 
 
 def _check_nodes(walk: _Walk) -> set[tuple[int, bytes]]:
@@ -238,7 +238,7 @@ def _check_nodes(walk: _Walk) -> set[tuple[int, bytes]]:
         for node, parent, position, digest, payload, tombstoned_at in rows:
             before = (0, EMPTY_DIGEST) if parent is None else known.get(parent)
             if before is None and tombstoned_at is not None:
-                walk.open_point("node", node, "it was left behind, and the messages before it have gone")
+                walk.open_point("node", node, "it is on no path, and the messages before it have gone")
                 continue
             if before is None or not isinstance(payload, bytes):
                 walk.problem("node", node, "its parent is missing, or it is not a message")

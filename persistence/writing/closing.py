@@ -2,8 +2,8 @@
 
 Theory of operation. A store ends once. In order: what was submitted is committed, then the host's own row is closed, then the
 log is moved into the database, then readers, writer and lock are given up. Cancelled: what waits gets `Closed`, and the rest
-is the same. Broken: everybody gets `StoreBroken`, a mark for the next open is left, nothing is moved, and all connections are
-closed. Each step has a bound, after which a thread that hangs in a disk is left to close what it holds when it comes back.
+is the same. Broken: every waiter gets `StoreBroken`, a mark for the next open is left, nothing is moved, and all connections
+are closed. Each step has a bound, after which a thread that hangs in a disk is left to close what it holds when it comes back.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Closing:
             with suppress(DiskFull, Contended, Closed):
                 await self._writer.close(CLOSING).wait()
             self._drained = True
-            # Behind the last answer the log may still be moved into the database, and the disk fail at that.
+            # After the last answer the log may still be moved into the database, and the disk fail at that.
             with trio.move_on_after(CLOSE_S):
                 await self._writer.wait_idle()
         if self._broken is not None and self._writer.broke_unheard and not self._closed:
@@ -180,7 +180,7 @@ class Closing:
             with trio.move_on_after(CLOSE_S):
                 await self._readers.close(self._broken)
             if self._broken is not None:
-                # On a thread of its own: the writer's may hang in the disk, and its connection holds the lock until then.
+                # On its own thread: the writer's may hang in the disk, and its connection holds the lock until then.
                 marking = self._seams.reader_executor()
                 with trio.move_on_after(CLOSE_S):
                     await marking.run(partial(self._opened.engine.mark_broken, str(self._broken)))
@@ -189,7 +189,7 @@ class Closing:
                 with trio.move_on_after(CLOSE_S):
                     await self._executor.run(self._close_connection)
             except UnknownOutcome as exc:
-                self._writer.stop_in_doubt(str(exc))  # nothing is in doubt any more: everybody was told
+                self._writer.stop_in_doubt(str(exc))  # nothing is in doubt any more: every waiter has its answer
             finally:
                 self._executor.close()
 

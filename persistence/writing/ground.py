@@ -154,7 +154,7 @@ class Ground:
             except (StoreBroken, Closed):
                 return
             except Error:
-                pass  # Contended, say: nobody could have judged us meanwhile either; the next turn tries again
+                pass  # Contended, say: no host could have judged us meanwhile either; the next turn tries again
 
     def _idle_s(self) -> float:
         """Seconds since the lease was renewed last; where the boot clock is a user's and raises, it must be renewed now."""

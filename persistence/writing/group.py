@@ -180,7 +180,7 @@ class GroupRunner:
                 except _NeedsSavepoints:
                     savepoints = True
                     continue
-                # Cases: every commit has its answer; the disk was full of our own log, and all are tried again; nobody is to
+                # Cases: every commit has its answer; the disk was full of our own log, and all are tried again; no commit is to
                 # blame, or the disk is full a second time, and all of them get the error; one commit ended the transaction,
                 # is left out, and the others are tried again.
                 if failed is None:
@@ -332,7 +332,7 @@ class GroupRunner:
         return self._durability
 
     def _roll_back(self) -> None:
-        self.records.clear()  # first: whatever was changed in hand is not on disk
+        self.records.clear()  # first: whatever was changed in the cache is not on disk
         self._connection.rollback()
 
     def _undo(self) -> None:

@@ -259,7 +259,7 @@ class Writer:
         self._taken = batch
         group = self._group + 1
         commits = [pending.commit for pending in batch]
-        # Shielded: the group is carried out whether or not we are here to see it, and its callers must be told. They are told
+        # Shielded: the group is carried out whether or not we are here to see it, and its callers must hear of it. They do
         # when its outcomes arrive, and not by this task a turn of the loop later: a lone commit would wait for that turn.
         with trio.CancelScope(shield=True) as self._shield:
             await self._executor.run(
@@ -272,18 +272,18 @@ class Writer:
 
     def _arrived(self, group: int, batch: list[Pending], carried_out: Captured[list[Outcome]]) -> None:
         if self.broken is not None:
-            return  # it broke while the disk did not answer, and everybody was told so
+            return  # it broke while the disk did not answer, and every waiter has its answer
         try:
             outcomes = carried_out.unwrap()
         except GroupBroken as exc:
             self._stop(str(exc), in_doubt=[each for each, doubt in zip(batch, exc.in_doubt, strict=True) if doubt])
-        except Exception as exc:  # noqa: BLE001 - a defect of ours: nobody knows how far the group came
+        except Exception as exc:  # noqa: BLE001 - a defect of ours: it is not known how far the group came
             self._stop(f"the group failed: {named(exc)}", in_doubt=batch)
         else:
             self._tell(group, batch, outcomes)
 
     async def _maintain(self) -> None:
-        # Behind the answers: what is on disk does not wait for a checkpoint to be acknowledged.
+        # After the answers: what is on disk does not wait for a checkpoint to be acknowledged.
         try:
             with trio.CancelScope(shield=True) as self._shield:
                 await self._executor.run(self._connection.maintain)
@@ -313,7 +313,7 @@ class Writer:
             if self.on_rejoined is not None:
                 try:
                     self.on_rejoined(rejoined)
-                except Exception as exc:  # noqa: BLE001 - whoever waits for this group gets its answer all the same
+                except Exception as exc:  # noqa: BLE001 - who waits for this group gets its answer all the same
                     self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
         self.renewed_at = self._runner.renewed_at
 
@@ -330,7 +330,7 @@ class Writer:
             self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
 
     def _stop(self, detail: str, *, in_doubt: Iterable[Pending]) -> None:
-        """Fail-stop: nothing more is taken, and everybody who waits gets `StoreBroken`."""
+        """Fail-stop: nothing more is taken, and every waiter gets `StoreBroken`."""
         if self.broken is not None:
             return
         doubtful = set(in_doubt)
@@ -343,7 +343,7 @@ class Writer:
             self._settle(self._pop(), self._broken(in_doubt=False, detail=detail))
         self.broken_event.set()
         self._wakeup.set()
-        self._shield.cancel()  # nobody waits any longer for a group that the disk does not answer
+        self._shield.cancel()  # no caller waits any longer for a group that the disk does not answer
 
     def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
         group = self._group + 1 if in_doubt else None

@@ -73,7 +73,7 @@ class Classes:
         """Raises `InvalidInput` where nothing can be made of this class, now and not at its first value."""
         try:
             self._converter.get_structure_hook(cls)
-        except Exception as exc:  # a forward reference to nothing, a union that cannot be told apart, ...
+        except Exception as exc:  # a forward reference to nothing, a union of classes that look alike, ...
             detail = f"instances of {name_of(cls)} cannot be made of JSON: {text_of(exc)}; give a decode hook"
             raise InvalidInput(detail=detail, field=field) from exc
 

@@ -151,7 +151,7 @@ class HostWatch:
 
     async def _watch(self) -> None:
         self._loop_watch = loop_watch = LoopWatch(LATE_S, self._log.loop_blocks)
-        if self._store.seams.step_executor is None:  # else this host has no threads, and its clock is no real one
+        if self._store.seams.step_executor is None:  # else this host has no threads, and its clock is not a real one
             loop_watch.start()
         try:
             while True:

@@ -160,7 +160,7 @@ class Steps:
 
     async def _recorded(self, asked: Asked, flight: Flight, entry: RecordedEntry, encoded: bytes) -> bytes | None:
         """The result that is recorded, or None where the step is to be executed."""
-        # Cases: it was cut off; it succeeded; it failed and may not run again; nobody knows and it must not run again; it
+        # Cases: it was cut off; it succeeded; it failed and may not run again; it is in doubt and must not run again; it
         # tries again by itself; it may run again.
         if entry.status is EntryStatus.CANCELLED:
             await self._entering.wait_for_scope(asked, flight.found)

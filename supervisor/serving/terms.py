@@ -101,7 +101,7 @@ def checked_terms(
 ) -> ServingTerms:
     """The terms, each checked. Raises `InvalidInput`."""
     if not is_async(handler):
-        raise InvalidInput(detail=f"{shown(handler)} is no async function", field="handler")
+        raise InvalidInput(detail=f"{shown(handler)} is not an async function", field="handler")
     check_count(concurrency, "concurrency")
     check_count(per_session, "per_session")
     check_count(max_batches, "max_batches")

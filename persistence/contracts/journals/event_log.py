@@ -87,7 +87,7 @@ class _Stored:
 
 @final
 class EventLog(Generic[S]):
-    """A stream that is open for appends, with the state that its events came to. Made by `store.journal.open`.
+    """A stream that is open for appends, with the state that its events make. Made by `store.journal.open`.
 
     Attributes:
         state: The state, with every event that was appended, also those that are not written yet.
@@ -141,7 +141,7 @@ class EventLog(Generic[S]):
         """Write what is pending, in one commit; the cursor on disk.
 
         Raises:
-            CursorConflict: Somebody else appended. What is pending can never be written: open the log anew.
+            CursorConflict: Another writer appended. What is pending can never be written: open the log anew.
             Error: Of `Store.commit`. Nothing was written, and everything is still pending.
 
         Cancellation: that of `Store.commit`; what was withdrawn is still pending.
@@ -183,7 +183,7 @@ class EventLog(Generic[S]):
     # What `open_log` calls
 
     async def recover(self) -> None:
-        """Fold the state from the snapshot and the events behind it; begin a stream that is not there."""
+        """Fold the state from the snapshot and the events after it; begin a stream that is not there."""
         while True:
             found = await self._store.read(self._find)
             self.state, self.stored, self._snapshot_at = self._initial(), 0, 0

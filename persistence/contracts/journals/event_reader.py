@@ -1,6 +1,6 @@
 """Reading a stream event by event, in pages; an iterator that may be dropped at any place.
 
-It is no generator: one that is left half read would have to be closed by hand.
+It is not a generator: one that is left half read would have to be closed by hand.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .following import (
 
 @final
 class EventReader:
-    """The events of a stream behind a cursor: ``async for``, or ``await anext(reader)``.
+    """The events of a stream after a cursor: ``async for``, or ``await anext(reader)``.
 
     Attributes:
         stream: Which stream.

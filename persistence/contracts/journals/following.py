@@ -1,7 +1,7 @@
 """Waiting for what comes in streams: at once for this process, by one look for all that others append.
 
 However many follow, one of them looks, once each `Limits.poll_s`, and wakes the others whose streams have moved. When it
-leaves, another one takes the turn. There is no task for it, so nothing looks where nobody follows.
+leaves, another one takes the turn. There is no task for it, so nothing looks where no task follows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.model.events.journal import StreamId
 
 Life = tuple[int, float]
-"""Tells a stream from one of the same id that was made after it was deleted."""
+"""Distinguishes a stream from one of the same id that was made after it was deleted."""
 
 
 @final
@@ -41,7 +41,7 @@ class Following:
     """Those who wait for streams of one store."""
 
     def __init__(self, store: Backend) -> None:
-        """Nobody waits."""
+        """No task waits."""
         self._store = store
         self._waiters: dict[_Waiter, None] = {}  # in the order in which they came
         self._looking: _Waiter | None = None

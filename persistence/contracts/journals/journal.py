@@ -131,14 +131,14 @@ class JournalContract:
         return cursor
 
     def stream(self, stream: str, after: int = 0, *, types: EventTypes | None = None) -> EventReader:
-        """The events behind a cursor, in order, up to where the stream ends when it is asked last.
+        """The events after a cursor, in order, up to where the stream ends when it is asked last.
 
         ``async for stored in store.journal.stream("orders")``. Read in pages, so that a long stream costs little memory; no
         view of the store stays open between two pages.
 
         Args:
             stream: Which stream.
-            after: The cursor behind which to begin.
+            after: The cursor after which to begin.
             types: Classes of events; None gives the JSON that is stored.
 
         Raises:
@@ -149,7 +149,7 @@ class JournalContract:
         return EventReader(self._store, None, check_stream(stream), _cursor(after, "after"), types)
 
     def follow(self, stream: str, after: int = 0, *, types: EventTypes | None = None) -> EventReader:
-        """The events behind a cursor, and then each that comes, from any process. It does not end by itself.
+        """The events after a cursor, and then each that comes, from any process. It does not end by itself.
 
         A stream that is not there is waited for. What this process appends is seen at once; what others append within
         `Limits.poll_s`. A slow reader holds nothing up.
@@ -180,7 +180,7 @@ class JournalContract:
     ) -> AbstractAsyncContextManager[EventLog[S]]:
         """Open a stream as a log: ``async with store.journal.open("flow", fold, {}) as log``.
 
-        The state is folded from the snapshot and the events behind it; one beyond the end of the stream is discarded. A stream
+        The state is folded from the snapshot and the events after it; one beyond the end of the stream is discarded. A stream
         that is not there begins with the whole log that was saved under its id, or with `first`. Leaving the block writes what
         is pending, however the block ends, and raises what fails.
 
@@ -269,7 +269,7 @@ class JournalContract:
     async def delete(self, stream: str, *, fence: int | None = None) -> None:
         """Forget everything under an id: stream, log and snapshot. Facts stay, until `Store.prune`. A new append begins at 1.
 
-        Nobody finds any of it after the first commit; the events then go in slices. Where that is cut short, `Store.prune`
+        No read finds any of it after the first commit; the events then go in slices. Where that is cut short, `Store.prune`
         takes the rest.
 
         Raises:
@@ -298,7 +298,7 @@ class JournalContract:
         *,
         fence: int | None = None,
     ) -> bool:
-        """Keep what a stream came to at a cursor, unless a newer snapshot is kept; an equal one is replaced.
+        """Keep the state of a stream at a cursor, unless a newer snapshot is kept; an equal one is replaced.
 
         Args:
             stream: Which stream.
@@ -333,7 +333,7 @@ class JournalContract:
     # Facts
 
     async def save_fact(self, fact_hash: str | bytes, value: Any) -> None:
-        """Store a value under its content hash. The same value again is no error.
+        """Store a value under its content hash. The same value again is not an error.
 
         A fact that nothing refers to is pruned by its age, so declare it with the append that refers to it.
 

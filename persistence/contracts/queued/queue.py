@@ -61,8 +61,8 @@ class QueueContract:
     Batches of a session are claimed in the order in which they were queued, over all sessions by a number that only rises. A
     claim ends where its work is completed or given back, where a batch of it is claimed again, or where a cancel took one; then
     all of it has ended: what its holder tries is `QueuedWorkClaimExpired` and changes nothing. No clock ends a claim: it may be
-    taken over where its host is dead, or was closed, or where it was not renewed for its time on the clock of whoever wants
-    to take over, from that store's first look on.
+    taken over where its host is dead, or was closed, or where it was not renewed for its time on the clock of the host that
+    wants to take over, from that store's first look on.
 
     A verb is one commit and on disk when it returns. None needs a fence. Cancellation is that of `Store.commit` and
     `Store.read`.
@@ -75,7 +75,7 @@ class QueueContract:
         self._probed_at: float | None = None
 
     async def enqueue_queued_work(self, batch: QueuedWorkBatchDraft) -> QueuedWorkBatch:
-        """Queue a batch behind all others of its session.
+        """Queue a batch after all others of its session.
 
         While a batch with the same source key is queued, nothing is written and that one is returned, whatever this one says.
 
@@ -99,7 +99,7 @@ class QueueContract:
         """Claim the next batches of a session, or None where there is none to claim.
 
         The first that is due and not held decides: at a checkpoint of a turn nothing is claimed unless it may be delivered
-        there; where it joins, those right behind it come along that join too and have the same delivery policy and merge key.
+        there; where it joins, those right after it come along that join too and have the same delivery policy and merge key.
 
         Args:
             session_id: Whose work.
@@ -180,7 +180,7 @@ class QueueContract:
         """Let a batch that failed stand in the queue again, at its own place and with no failure counted.
 
         For one that is dead, and for one that waits for its next attempt. None: it is claimed, has not failed, or was never
-        there. A dead one that nobody wants goes by `cancel_queued_work_batch`.
+        there. A dead one that is not wanted goes by `cancel_queued_work_batch`.
         """
         key = key_of_batch(batch_id)
         retried: QueuedWorkBatch | None = None

@@ -44,7 +44,7 @@ class Connection:
                 try:
                     row = cursor.fetchone()
                 except UnicodeDecodeError:
-                    continue  # the cursor stands behind that row
+                    continue  # the cursor stands after that row
                 if row is None:
                     return rows
                 rows.append(row)

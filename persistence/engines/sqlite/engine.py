@@ -172,7 +172,7 @@ class SqliteEngine:
         return self._open_reader(None)
 
     def open_look(self, files: DatabaseFiles) -> ReadConnection:
-        """A connection that reads, for who is no host and holds the lock by `files`; it lets others in.
+        """A connection that reads, for a look, which is not a host and holds the lock by `files`; it lets others in.
 
         Raises:
             CannotOpen: Hosts have other files open than those that have these names now.
@@ -238,7 +238,7 @@ class SqliteEngine:
             # A close never checkpoints: after a failed fsync it would write what it cannot know to be true.
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-            # Plans never depend on bound values. Without this a LIMIT or a partial index behind a parameter has the
+            # Plans never depend on bound values. Without this a LIMIT or a partial index chosen by a parameter has the
             # statement prepared anew each time it is bound: 35 µs instead of 10 for `inputs.stage_oldest`.
             connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
             connection.wal_autocheckpoint(0)

@@ -51,7 +51,7 @@ def mapped_errors(doing: str, path: str, connection: apsw.Connection | None = No
 
 
 STATEMENT_ERRORS: Final = (apsw.Error, UnicodeDecodeError, OverflowError)
-"""What a statement may raise: SQLite's errors, a stored text that is no UTF-8, an integer beyond 64 bits."""
+"""What a statement may raise: SQLite's errors, a stored text that is not UTF-8, an integer beyond 64 bits."""
 
 
 def map_statement_error(

@@ -39,7 +39,7 @@ def floor_of(row: Row) -> int:
     """The highest key of deleted rows, as it is stored. Raises `Corrupt`."""
     last, digest, scheme = row
     if type(last) is not int:
-        raise Corrupt(record="floor", key="of nodes", detail="it is no number")
+        raise Corrupt(record="floor", key="of nodes", detail="it is not a number")
     check_digest(seal(last), digest, scheme, "floor", "of nodes")
     return last
 

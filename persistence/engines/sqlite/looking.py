@@ -1,6 +1,6 @@
 """Looking into a SQLite store from outside.
 
-A look holds the store's lock as a host does, so that nobody can be alone and replace the log under it. Where no host has the
+A look holds the store's lock as a host does, so that no host can be alone and replace the log under it. Where no host has the
 store open it does what every open does before it reads (design §3): it writes the log that a dead host left anew, and clears
 its mark.
 """

@@ -9,7 +9,7 @@ import apsw
 from tenure.errors import Corrupt, CounterOverflow
 
 TOKEN_RAISE: Final = 2**32
-"""How far the counter is raised: whatever was minted in the part that is lost stays behind it."""
+"""How far the counter is raised: whatever was minted in the part that is lost stays below it."""
 
 _LAST_TOKEN: Final = 2**63 - 1
 

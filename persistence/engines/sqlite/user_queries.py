@@ -1,4 +1,4 @@
-"""Queries of users: SQL of their own, which can read everything and change nothing.
+"""Queries of users: their own SQL, which can read everything and change nothing.
 
 Two walls, each enough by itself: the connection is opened for reading or set to ``query_only``; and an authorizer lets nothing
 but SELECT and a few describing pragmas be prepared, which the cache of the store's own statements cannot get around.

@@ -208,7 +208,7 @@ class Writer(Connection):
         """See `WriteConnection.close`."""
         try:
             if checkpoint:
-                # Whoever still reads is not waited for: what cannot be moved now stays in the log, and is safe there.
+                # A connection that still reads is not waited for: what cannot be moved now stays in the log, and is safe there.
                 self._db.set_busy_timeout(0)
                 self._log.checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
             else:

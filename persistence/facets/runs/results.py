@@ -1,6 +1,7 @@
 """Results: what came of inputs, stored by the commit that ends them (design §20, "Result").
 
-What a behaviour returns is stored once, for all that its run consumes with its end; one member of a batch may have its own result. A result is read with the outcome of its input, from any host, as long as its run is not pruned.
+What a behaviour returns is stored once, for all that its run consumes with its end; one member of a batch may have its own
+result. A result is read with the outcome of its input, from any host, as long as its run is not pruned.
 """
 
 from __future__ import annotations

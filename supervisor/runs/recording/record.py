@@ -139,7 +139,7 @@ class Record:
             self._add(entry)
 
     def _add(self, entry: RecordedEntry) -> None:
-        # Cases: a mark, which has no place; a freely step that failed and that nothing stands on, which is no entry; what
+        # Cases: a mark, which has no place; a freely step that failed and that nothing stands on, which is not an entry; what
         # was carried over; anything else.
         if entry.place.startswith(MARK):
             self.marks[entry.name] = entry

@@ -43,7 +43,7 @@ from .restoring import bring, check_is_copy, hold_unfinished
 
 @final
 class Copier:
-    """Makes backups and brings them back. Sync: runs on a thread of its own; `stop` may be called from another one."""
+    """Makes backups and brings them back. Sync: runs on its own thread; `stop` may be called from another one."""
 
     def __init__(self, files: Files, locks: Locks, busy_s: float, source: random.Random) -> None:
         """Touch nothing yet; `source` draws the names of files that are not whole yet."""
@@ -79,7 +79,7 @@ class Copier:
                 origin = connect(source, self._busy_ms)
                 try:
                     store.check_hosts(origin)
-                    contents_of(origin, source)  # reads: from now on SQLite's own locks say that somebody is there
+                    contents_of(origin, source)  # reads: from now on SQLite's own locks say that a connection is there
                     store.settle()
                     store.share()
                     with made_file(self._files, target, self._random) as made:

@@ -55,7 +55,7 @@ class DatabaseFiles:
 
     Every process holds a shared lock on ``<path>-lock``. An open that can have it exclusive is alone, and stays alone until
     it has recovered the log and its own row is on disk; then it makes the lock a shared one. It does so in one step on Linux
-    (since 4.0) and macOS: nobody can be alone in between.
+    (since 4.0) and macOS: no host can be alone in between.
 
     Attributes:
         alone: Whether the lock is exclusive.
@@ -88,7 +88,7 @@ class DatabaseFiles:
 
     @property
     def names(self) -> Names:
-        """The files that this process has open. Only behind `settle`."""
+        """The files that this process has open. Only after `settle`."""
         if self._names is None:
             message = "the names of the store were asked for before it was open"
             raise ValueError(message)
@@ -111,7 +111,7 @@ class DatabaseFiles:
         if self._lock is None:
             raise StoreLocked(path=self._path, holder="another process or store")
         try:
-            check_path(self._path, self._files, self._vfs)  # once more, now that nobody else creates it
+            check_path(self._path, self._files, self._vfs)  # once more, now that no other process creates it
             if not self.alone:
                 self._check_mark()
                 self._check_there()
@@ -140,13 +140,13 @@ class DatabaseFiles:
         check_joins(self._path, self._seen(), living)
 
     def settle(self) -> None:
-        """Remember the open files, behind the first connection; under other names nothing is written. Raises `OSError`."""
+        """Remember the open files, after the first connection; under other names nothing is written. Raises `OSError`."""
         self._names = self._seen()
         if self.alone and self._lock is not None and self._lock.note != self._names.note:
             self._lock.write_note(self._names.note)
 
     def share(self) -> None:
-        """Put the name of the log on disk, behind the first commit, and let others in. Raises `OSError`."""
+        """Put the name of the log on disk, after the first commit, and let others in. Raises `OSError`."""
         if self.alone:
             # SQLite syncs the folder for a new log, and ignores what came of it: after an error there a power cut would
             # take the whole log with everything acknowledged in it, or bring back a journal that empties the database.
@@ -159,7 +159,7 @@ class DatabaseFiles:
         """See that database, lock, log and shm still have their names, and that no other file has them.
 
         Raises:
-            FilesMoved: They were moved, removed or replaced while they were open; what was written since nobody will find.
+            FilesMoved: They were moved, removed or replaced while they were open; what was written since will not be found.
         """
         if self._names is None:
             return
@@ -214,7 +214,7 @@ class DatabaseFiles:
         mark = self._path + BROKEN_SUFFIX
         with suppress(OSError, UnknownOutcome):
             self.check_unmoved()  # else the mark would stand beside another store
-            self._files.create(mark)  # one that is there, whoever left it, says the same
+            self._files.create(mark)  # one that is there already says the same
             self._files.write_at(mark, 0, f"{detail}\n".encode())
             self._files.sync(mark)
             self._files.sync_folder(folder_of(self._path))
@@ -258,8 +258,8 @@ class DatabaseFiles:
             raise elsewhere(self._path, other)
 
     def _check_alone(self) -> None:
-        # The lock says alone, but the hosts may hold another one, whose name somebody removed. Cases: no connection; one to a
-        # database that has no log, which is no host's; one without its files; and hosts that all hold this very lock are dead.
+        # The lock says alone, but the hosts may hold another one, whose name was removed. Cases: no connection; one to a
+        # database that has no log, which no host has; one without its files; and hosts that all hold this very lock are dead.
         if not self._shared or not self._files.exists(self._path):
             return
         missing: str | None = None
@@ -280,7 +280,7 @@ class DatabaseFiles:
         return next((name for name in ("log", "shm") if not getattr(seen, name)), None)
 
     def _clear_mark(self) -> None:
-        # Only an open that is alone gets here: nobody still reads pages that a failed fsync left in the cache.
+        # Only an open that is alone gets here: no process still reads pages that a failed fsync left in the cache.
         mark = self._path + BROKEN_SUFFIX
         if self._files.exists(mark):
             self._files.remove(mark)

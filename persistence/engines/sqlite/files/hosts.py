@@ -96,11 +96,11 @@ class NoOtherHosts:
     """See `HostProofs`: for a database that no other host can open."""
 
     def hold(self, _incarnation: str, /) -> None:
-        """Nobody could look."""
+        """No host could look."""
         return
 
     def seize(self, _incarnation: str, _files: str | None, /) -> bool:
-        """There is nobody to be found dead."""
+        """There is no other host to be found dead."""
         return False
 
     def let_go(self, _incarnation: str, /) -> None:

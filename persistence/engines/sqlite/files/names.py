@@ -1,7 +1,7 @@
 """Which files the names of a SQLite store lead to, and whose they are.
 
 Theory of operation. Lock, log and shm of a database are found by name, but a host that runs holds on to the files it opened.
-Where a name leads elsewhere meanwhile, a newcomer and the host would each write a log of its own into one database. So a host
+Where a name leads elsewhere meanwhile, a newcomer and the host would each write another log into one database. So a host
 writes device and inode of each into its row, and into its lock a note that can be read before anything connects; who joins
 compares; and who would be alone by its lock is so only where SQLite's own locks on the database, which no removed name takes
 away, show no other connection, or where every living host locks the very same file.
@@ -65,7 +65,7 @@ class Names:
 
     @classmethod
     def noted(cls, note: bytes) -> Self | None:
-        """What the note in a lock says; None in a lock where nobody was alone yet."""
+        """What the note in a lock says; None in a lock where no host was alone yet."""
         return cls.read(note.decode("ascii", "replace"))
 
     @property
@@ -120,7 +120,7 @@ def living_hosts(connection: apsw.Connection) -> list[str | None]:
 
 
 def read_living_hosts(path: str, vfs: str | None, busy_s: float) -> list[str | None]:
-    """The same, on a connection of its own that changes nothing.
+    """The same, on another connection, which changes nothing.
 
     Raises:
         CannotOpen: They cannot be read: what a connection finds under these names is not what others have open.

@@ -1,12 +1,12 @@
-"""Damage in a log, told from the torn tail that a power cut leaves (design §3, damage in a log).
+"""Damage in a log, as opposed to the torn tail that a power cut leaves (design §3, damage in a log).
 
-SQLite ends a log at its first bad frame, whatever stands behind it. For a tail that is right: a group is synced before the next
-one is written, so nothing behind the bad frame was acknowledged. Where frames behind it go on from one another through a
+SQLite ends a log at its first bad frame, whatever stands after it. For a tail that is right: a group is synced before the next
+one is written, so nothing after the bad frame was acknowledged. Where frames after it go on from one another through a
 commit and on to a further frame, that group had been synced, and the bad frame with it: it was whole once. Then the store may
 not open as if nothing had been lost.
 
-What cannot be told from a tear: the last group, and the last frame of the one before it. What proves nothing: the salts alone,
-which a dropped write leaves in the frames behind it; a commit mark in a frame that nothing goes on from.
+What looks the same as a tear: the last group, and the last frame of the one before it. What proves nothing: the salts alone,
+which a dropped write leaves in the frames after it; a commit mark in a frame that nothing goes on from.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class LogDamage:
             return self._find_behind_header(head)
         return None if header.page_bytes != self._page_bytes else self._find_behind(header, frames)
 
-    # Behind a header that can be read
+    # After a header that can be read
 
     def _find_behind(self, header: LogHeader, frames: int) -> str | None:
         last = self._frame(frames - 1) if frames else None
@@ -73,18 +73,18 @@ class LogDamage:
         computed = bad.computed(before, big_endian=header.big_endian)
         seeds = {bad.stored, computed}
         if any(self._was_synced(header, at + 1, seed, marked=bad.commits and seed == computed) for seed in seeds):
-            return f"frame {at + 1} cannot be read, and what was written behind it is there"
+            return f"frame {at + 1} cannot be read, and what was written after it is there"
         return None
 
     def _was_synced(self, header: LogHeader, at: int, before: Sum, *, marked: bool) -> bool:
-        """Whether frames from here go on from one another through a commit mark to a frame behind it."""
+        """Whether frames from here go on from one another through a commit mark to a frame after it."""
         for frame in self._chain(at, header.salts, before, big_endian=header.big_endian):
             if marked:
                 return True
             marked = frame.commits
         return False
 
-    # Behind a header that cannot be read
+    # After a header that cannot be read
 
     def _find_behind_header(self, head: bytes) -> str | None:
         # SQLite takes this log for empty. It is, where the header of the next log was torn: then everything in it had been

@@ -73,7 +73,7 @@ class Frame:
 
     Attributes:
         page: Number of the page, from 1.
-        database_pages: How many pages the database has behind it, where it ends a transaction; else 0.
+        database_pages: How many pages the database has after it, where it ends a transaction; else 0.
         salts: Those of the log it was written to.
         stored: The checksum it has.
         summed: What its checksum covers beside the one before: the first words of its header, and its page.
@@ -96,7 +96,7 @@ class Frame:
         return self.summed[_SUMMED_OF_FRAME:]
 
     def computed(self, before: Sum, *, big_endian: bool) -> Sum:
-        """The checksum it should have behind a frame with the checksum `before`."""
+        """The checksum it should have after a frame with the checksum `before`."""
         return checksum(self.summed, before, big_endian=big_endian)
 
 

@@ -7,7 +7,7 @@ write lock, which no reader is in the way of. Writing in place can itself be cut
 it writes: therefore a whole copy is on disk first, under a name of ours, with a digest at its end. Its steps, each of which
 was seen to lose something when it was left out:
 
-1. Cut the log behind the last commit that SQLite sees, and sync it: what stood behind must not come back to life.
+1. Cut the log after the last commit that SQLite sees, and sync it: what stood there must not come back to life.
 2. Write the copy, sync it and its folder.
 3. Write the header of the log again and sync it, then all the rest, and sync file and folder. The two are apart so that a torn
    header leaves frames that are whole.
@@ -35,7 +35,7 @@ from .copy import Finding, LogCopy
 from .damage import LogDamage
 from .format import FRAME_HEADER_BYTES, HEADER_BYTES, read_header
 
-_WAYS_ON: Final = "`tenure cut-log` cuts it off there, and loses what was behind"
+_WAYS_ON: Final = "`tenure cut-log` cuts it off there, and loses what came after"
 _BUSY_MS: Final = 1_000
 
 

@@ -64,7 +64,7 @@ class LogUpkeep:
         self.pages, self._moved = max(pages, 0), max(moved, 0)
 
     def _count(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        # Once everything is moved, the log begins anew. Where a reader is in the way of that it grows on behind what was
+        # Once everything is moved, the log begins anew. Where a reader is in the way of that it grows on after what was
         # moved, which need not be moved again with every group.
         if pages < self._moved:
             self._moved = 0

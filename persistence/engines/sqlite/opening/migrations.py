@@ -35,7 +35,7 @@ def schema_files() -> tuple[str, ...]:
 def claim(connection: apsw.Connection, path: str) -> None:
     """Find out whose database it is before anything of it changes, and sign a new one.
 
-    The signature is in the file itself before there is a log, so that an open can tell from the header alone.
+    The signature is in the file itself before there is a log, so that an open knows it from the header alone.
 
     Raises:
         NotADatabase: Another program's database, or a damaged one.
@@ -84,7 +84,7 @@ def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
 
 
 def check_current(connection: apsw.Connection, path: str) -> None:
-    """Whoever only reads migrates nothing, and can read nothing but its own version.
+    """A reader migrates nothing, and can read nothing but its own version.
 
     Raises:
         NotADatabase: Another program's database, or a damaged one.

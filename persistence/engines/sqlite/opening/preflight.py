@@ -1,4 +1,4 @@
-"""What is checked before a SQLite file is touched: each fault has an error of its own that says what to do.
+"""What is checked before a SQLite file is touched: each fault has its own error, which says what to do.
 
 Everything here only looks. A database of another program, which may be in use right now, gets no lock beside it, no change of
 its journal mode, and above all no new log.
@@ -30,13 +30,13 @@ APPLICATION_ID: Final = 0x54454E55
 """What stands in the header of every store: "TENU"."""
 
 COPY_SUFFIX: Final = "-wal-copy"
-"""Stands behind a database's path in the name of the copy of its log, which is there while an open writes the log again."""
+"""Stands after a database's path in the name of the copy of its log, which is there while an open writes the log again."""
 
 CUT_SUFFIX: Final = "-cut"
-"""Stands behind a database's path in the name of the mark that a damaged log was cut: tokens are to be raised."""
+"""Stands after a database's path in the name of the mark that a damaged log was cut: tokens are to be raised."""
 
 BROKEN_SUFFIX: Final = "-broken"
-"""Stands behind a database's path in the name of the mark that a host stopped with an unknown outcome."""
+"""Stands after a database's path in the name of the mark that a host stopped with an unknown outcome."""
 
 BESIDE: Final = ("-wal", "-shm", "-journal", "-lock", COPY_SUFFIX, CUT_SUFFIX, BROKEN_SUFFIX)
 """How the names end that SQLite or this engine opens beside a database."""
@@ -81,7 +81,7 @@ def check_path(path: str, files: Files, vfs: str | None) -> None:
 def check_names(path: str) -> None:
     """Look at each name that SQLite or this engine opens beside a database: nothing stands there, or a plain file of one name.
 
-    What was planted there would be written through, waited on, or shared with whoever has its other name.
+    What was planted there would be written through, waited on, or shared with the program that uses its other name.
 
     Raises:
         CannotOpen: A name that leaves no room for those beside it; a link, also one that leads nowhere; a file with several
@@ -94,14 +94,14 @@ def check_names(path: str) -> None:
         except OSError:
             continue  # what cannot be seen is named when it is opened
         kind = stat.S_IFMT(found.st_mode)
-        # A database that is a folder has an error of its own.
+        # A database that is a folder has its own error.
         if kind != stat.S_IFREG and not (name == path and kind == stat.S_IFDIR):
             detail = f"{name} is {_KINDS.get(kind, 'a device')}, where a plain file of the store stands; remove it"
             raise CannotOpen(path=path, detail=detail)
         # The copy has two for a moment, while it is given its own.
         if kind == stat.S_IFREG and found.st_nlink > 1 and name != path + COPY_SUFFIX:
             which = "the file" if name == path else name
-            detail = f"{which} has {found.st_nlink} names (hard links), each with a log of its own"
+            detail = f"{which} has {found.st_nlink} names (hard links), each with another log"
             raise CannotOpen(path=path, detail=detail)
 
 
@@ -124,7 +124,7 @@ def read_head(path: str, vfs: str | None, amount: int) -> bytes:
     """The first bytes of a database, through SQLite's own layer of files.
 
     Never through a descriptor of our own. When any descriptor of a file is closed, the system drops every POSIX lock that the
-    process has on the file, also those of its SQLite connections. Whoever closes the file in another process then takes
+    process has on the file, also those of its SQLite connections. A close of the file in another process then takes
     itself for the last one and deletes the log under them, and everything that they acknowledge from then on. SQLite knows
     its own descriptors and closes them when it does no harm. https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_
     """
@@ -137,7 +137,7 @@ def read_head(path: str, vfs: str | None, amount: int) -> bytes:
 
 
 def is_connected(path: str, vfs: str | None, *, unknown: bool = True) -> bool:
-    """Whether another connection has the database open, of any program, as SQLite's own locks tell.
+    """Whether another connection has the database open, of any program, as SQLite's own locks say.
 
     Every connection to a database with a log holds a shared lock on the database file for as long as it lives. `unknown` is
     the answer for a file that may only be read, of which it cannot be found out.
@@ -171,7 +171,7 @@ def _check_header(path: str, files: Files, vfs: str | None, *, in_log: bool) -> 
     head = read_head(path, vfs, _HEADER_BYTES)
     if in_log and head[: len(HEADER)] != HEADER:
         # A power cut in a checkpoint may have torn the first page, which SQLite then reads from the log; if there is none,
-        # `claim` says that it is no database.
+        # `claim` says that it is not a database.
         return
     if head[: len(HEADER)] != HEADER[: len(head)]:
         raise NotADatabase(path=path, detail="its first bytes are not those of a SQLite database")

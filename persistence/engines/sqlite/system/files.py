@@ -44,7 +44,7 @@ class Files(Protocol):
         ...
 
     def identity(self, path: str) -> str:
-        """What tells the file that has this name from every other one that exists."""
+        """What distinguishes the file that has this name from every other one that exists."""
         ...
 
     def names_stamp(self, folder: str) -> object | None:
@@ -187,7 +187,7 @@ class OsFiles:
         with Path(source).open("rb") as reader:
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
             with os.fdopen(descriptor, "wb") as writer:
-                # Whoever could read the one can read the other: an administrator may have let a group in.
+                # A user who could read the one can read the other: an administrator may have let a group in.
                 os.fchmod(descriptor, os.fstat(reader.fileno()).st_mode & 0o777)
                 shutil.copyfileobj(reader, writer, 1 << 20)
 

@@ -25,7 +25,7 @@ class Lock(Protocol):
 
     @property
     def identity(self) -> str:
-        """What tells the locked file from every other one, as `Files.identity` says it of a name."""
+        """What distinguishes the locked file from every other one, as `Files.identity` says it of a name."""
         ...
 
     @property
@@ -38,7 +38,7 @@ class Lock(Protocol):
         ...
 
     def upgrade(self) -> bool:
-        """Make a shared lock exclusive if nobody else holds it; never waits. On False the shared lock is still held."""
+        """Make a shared lock exclusive if no other process holds it; never waits. On False the shared lock is still held."""
         ...
 
     def downgrade(self) -> None:
@@ -142,9 +142,9 @@ def _lock(path: str, flags: int, *, exclusive: bool) -> _OsLock | None:
 
 
 def _check_plain(path: str, found: os.stat_result) -> None:
-    # A planted link or pipe: a note would be written into somebody's file.
+    # A planted link or pipe: a note would be written into a foreign file.
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-        raise OSError(errno.ELOOP, "a lock stands in a file of its own, with one name", path)
+        raise OSError(errno.ELOOP, "a lock stands in its own file, with one name", path)
 
 
 def _is_named(path: str, descriptor: int) -> bool:

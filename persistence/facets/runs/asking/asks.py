@@ -2,7 +2,8 @@
 
 Theory of operation. The asked input and the wait for it land in one commit of the asking run. Whatever ends that input, and
 in whose commit, its answer comes back in that commit: `settle` looks at the end of each commit of a runtime that was asked.
-The answer is an input of the asker, consumed as it comes, that no run takes. The asking run then records it in another commit, and that commit alone decides whether the answer or the clock was first.
+The answer is an input of the asker, consumed as it comes, that no run takes. The asking run then records it in another commit,
+and that commit alone decides whether the answer or the clock was first.
 """
 
 from __future__ import annotations
