@@ -14,61 +14,20 @@ decided or rebuilt before. A conflict that needs a reload first is therefore not
     Error (abstract)
     ├── StoreError (abstract)
     │   ├── WriteFailed (abstract)
-    │   │   ├── SessionKeyMismatch
-    │   │   ├── SessionBindingMismatch
-    │   │   ├── TranscriptRevisionConflict
-    │   │   ├── SnapshotSuperseded
-    │   │   ├── ContinuityViolation
-    │   │   ├── InvalidSnapshot
-    │   │   ├── DuplicateReceipt
-    │   │   ├── ReceiptConflict
-    │   │   ├── HeadRevisionConflict
-    │   │   ├── TurnCommitConflict
-    │   │   ├── NodeConflict
-    │   │   ├── QueuedWorkClaimExpired
-    │   │   ├── CursorConflict
-    │   │   ├── StateConflict
-    │   │   ├── FactConflict
-    │   │   ├── CounterOverflow
-    │   │   ├── IdempotencyConflict
-    │   │   ├── StaleFence
-    │   │   ├── RuntimeOwned
-    │   │   ├── RuntimeDestroyed
-    │   │   ├── KindMismatch
-    │   │   ├── OlderVersion
-    │   │   ├── InvalidTransition
-    │   │   ├── NotAccepting
-    │   │   ├── PayloadTooLarge
-    │   │   ├── InboxFull
-    │   │   ├── LimitReached
-    │   │   ├── OperationRejected
-    │   │   ├── DiskFull
-    │   │   └── Contended
+    │   │   ├── SessionKeyMismatch, SessionBindingMismatch, TranscriptRevisionConflict, SnapshotSuperseded,
+    │   │   │   ContinuityViolation, InvalidSnapshot, HeadRevisionConflict, TurnCommitConflict, NodeConflict
+    │   │   ├── DuplicateReceipt, ReceiptConflict
+    │   │   ├── QueuedWorkClaimExpired, CursorConflict, StateConflict, FactConflict, CounterOverflow
+    │   │   ├── IdempotencyConflict, StaleFence, RuntimeOwned, RuntimeDestroyed, KindMismatch, OlderVersion,
+    │   │   │   InvalidTransition, NotAccepting
+    │   │   ├── PayloadTooLarge, InboxFull, LimitReached, OperationRejected
+    │   │   └── DiskFull, Contended
     │   ├── ReadFailed (abstract)
-    │   │   ├── Corrupt
-    │   │   ├── SchemaMismatch
-    │   │   ├── UnsupportedReadScope
-    │   │   └── FeedGap
-    │   ├── NotFound
-    │   ├── Unsupported
-    │   ├── Internal
-    │   ├── StoreBroken
-    │   ├── StoreLocked
-    │   ├── CannotOpen
-    │   ├── NoThread
-    │   ├── NotADatabase
-    │   ├── WeakDurability
-    │   ├── UnsafeSqlite
-    │   └── NetworkFileSystem
-    ├── InvalidInput
-    ├── UnknownKind
-    ├── StepMismatch
-    ├── RunEnded
-    ├── StepFailed
-    ├── AskFailed
-    ├── AskCycle
-    ├── ChildExists
-    └── Closed
+    │   │   └── Corrupt, SchemaMismatch, UnsupportedReadScope, FeedGap
+    │   └── NotFound, Unsupported, Internal, StoreBroken, StoreLocked, CannotOpen, NoThread, NotADatabase,
+    │       WeakDurability, UnsafeSqlite, NetworkFileSystem
+    └── InvalidInput, UnknownKind, StepMismatch, RunEnded, StepFailed, AskFailed, AskCycle, ChildExists,
+        Closed
 """
 
 from __future__ import annotations
@@ -210,10 +169,7 @@ class TranscriptRevisionConflict(WriteFailed):
     Fields: the revision the rewrite started from and the stored one, None when none is.
     """
 
-    message = (
-        "the rewrite starts from revision {expected!r} but the stored one is {actual!r}; load the snapshot "
-        "and rewrite that"
-    )
+    message = "the rewrite starts from revision {expected!r} but the stored one is {actual!r}; load that and rewrite it"
     expected: str
     actual: str | None
 
@@ -224,13 +180,9 @@ class SnapshotSuperseded(WriteFailed):
 
     The caller's side: it holds an older copy, so writing it would lose what came later. Load and go on from there.
     `ContinuityViolation` is a snapshot of another history.
-
-    Fields: the runtime whose stored conversation is ahead.
     """
 
-    message = (
-        "the stored conversation of runtime {runtime_id!r} is ahead of this snapshot; load it and go on from there"
-    )
+    message = "the stored conversation of {runtime_id!r} is ahead of this snapshot; load it and go on from there"
     runtime_id: str
 
 
@@ -240,13 +192,10 @@ class ContinuityViolation(WriteFailed):
 
     The caller's side: append to what is stored, or say replace or rewrite where that is meant. `SnapshotSuperseded`
     is an older copy of the same story.
-
-    Fields: the runtime and where the two histories part.
     """
 
     message = (
-        "the snapshot does not continue the conversation of runtime {runtime_id!r}: {detail}; append to what "
-        "is stored or replace it explicitly"
+        "it does not continue the conversation of {runtime_id!r}: {detail}; append to what is stored, or replace it"
     )
     runtime_id: str
     detail: str
@@ -258,8 +207,6 @@ class InvalidSnapshot(WriteFailed):
 
     The caller's side: encode it with the envelope. Bytes that were already stored and cannot be decoded are
     `Corrupt`.
-
-    Fields: what is wrong with the bytes.
     """
 
     message = "the bytes are not a valid session snapshot: {detail}; encode it as an envelope"
@@ -272,8 +219,6 @@ class HeadRevisionConflict(WriteFailed):
 
     Another writer moved the head. Not retryable as it stands: load the session, build the commit again on its head,
     and send that. `TurnCommitConflict` is about a turn's stamp, not the head.
-
-    Fields: the session, the revision the commit was built on and the stored one.
     """
 
     message = "session {session_id!r} is at head revision {actual}, not {expected}; load it and build the commit again"
@@ -302,8 +247,6 @@ class NodeConflict(WriteFailed):
     There is a node of this id already, perhaps with a tombstone; or it is on the active path and was to be hidden. The
     caller's side: choose another id, or move the head first. `HeadRevisionConflict` is another writer's doing; `NotFound` a
     node that is not there.
-
-    Fields: the session, the node and which of the two it was.
     """
 
     message = "node {node_id!r} of session {session_id!r}: {detail}; choose another id, or move the head first"
@@ -321,14 +264,9 @@ class DuplicateReceipt(WriteFailed):
 
     The commit was sent twice, or two writers numbered alike. Load the stored receipt to see whether it is yours.
     `ReceiptConflict` is a receipt that cannot be true.
-
-    Fields: the key of the stored receipt.
     """
 
-    message = (
-        "run {run_id!r} of runtime {runtime_id!r} already has receipt {sequence}; load the stored one instead"
-        " of writing it again"
-    )
+    message = "run {run_id!r} of {runtime_id!r} already has receipt {sequence}; load that instead of writing it again"
     runtime_id: str
     run_id: str
     sequence: int
@@ -340,13 +278,9 @@ class ReceiptConflict(WriteFailed):
 
     The caller's side: derive the receipt from what it commits, with the last sequence plus one. `DuplicateReceipt`
     is one that is there already.
-
-    Fields: the run and the field that contradicts.
     """
 
-    message = (
-        "the receipt for run {run_id!r} of runtime {runtime_id!r} is wrong: {detail}; derive it from what is committed"
-    )
+    message = "the receipt for run {run_id!r} of {runtime_id!r} is wrong: {detail}; derive it from what is committed"
     runtime_id: str
     run_id: str
     detail: str
@@ -361,13 +295,9 @@ class QueuedWorkClaimExpired(WriteFailed):
 
     The work may be running elsewhere: stop, and claim again. The clock alone never does this; only a later claim
     does. `StaleFence` is about the runtime, this one about one claim.
-
-    Fields: the session and the claim that no longer holds.
     """
 
-    message = (
-        "claim {claim_id!r} on queued work of session {session_id!r} no longer holds; stop this work and claim again"
-    )
+    message = "claim {claim_id!r} on work of session {session_id!r} no longer holds; stop this work and claim again"
     session_id: str
     claim_id: str
 
@@ -378,8 +308,6 @@ class CursorConflict(WriteFailed):
 
     Another writer appended first. Read the tail, then append at the new cursor. `HeadRevisionConflict` is the same
     event for a session.
-
-    Fields: the stream, the cursor the append expected and the stored one.
     """
 
     message = "stream {stream!r} is at cursor {actual}, not {expected}; read what was added and append after it"
@@ -394,8 +322,6 @@ class StateConflict(WriteFailed):
 
     Another writer came first: a run, or another caller. Read the state with `Supervisor.execution_state`, decide again, and
     write under its revision. `CursorConflict` is the same event for a stream.
-
-    Fields: the runtime, the revision the write expected and the stored one.
     """
 
     message = "the state of runtime {runtime_id!r} is at revision {actual}, not {expected}; read it and write again"
@@ -458,10 +384,7 @@ class StaleFence(WriteFailed):
     None stands for no token: never minted (expected), or not presented (actual).
     """
 
-    message = (
-        "runtime {runtime_id!r} is written under fence token {expected}, not {actual}; stop writing, another "
-        "owner or life has begun"
-    )
+    message = "{runtime_id!r} is written under token {expected}, not {actual}; stop, another owner or life has begun"
     runtime_id: str
     expected: int | None
     actual: int | None
@@ -473,8 +396,6 @@ class RuntimeOwned(WriteFailed):
 
     No caller's mistake. Wait until it lets go (`spawn(..., wait=True)`) or ask that host. `StoreLocked` is about the
     whole file, `StaleFence` about a writer that was replaced.
-
-    Fields: the runtime and the host that owns it.
     """
 
     retryable = True
@@ -500,8 +421,6 @@ class KindMismatch(WriteFailed):
 
     The caller's side: the stored kind decides which behaviour runs it, and never changes. Spawn it with the stored
     kind. `UnknownKind` is a kind that has no behaviour here.
-
-    Fields: the runtime, its stored kind and the one given.
     """
 
     message = "runtime {runtime_id!r} is of kind {stored!r}, not {given!r}; use the stored kind or another id"
@@ -540,9 +459,7 @@ class InvalidTransition(WriteFailed):
     Fields: the runtime, the state it (or its input) is in and the event that was refused.
     """
 
-    message = (
-        "{event!s} is not possible for {runtime_id!r} while it is {state!s}; nothing changed, look at its state first"
-    )
+    message = "{event!s} is not possible for {runtime_id!r} while it is {state!s}; nothing changed, look at its state"
     runtime_id: str
     state: str
     event: str
@@ -554,8 +471,6 @@ class NotAccepting(WriteFailed):
 
     It is retired or stopped, and stays so until a person resets, recycles or spawns it: waiting alone changes
     nothing. `RuntimeDestroyed` is for ever, `InboxFull` passes by itself.
-
-    Fields: the runtime and its state.
     """
 
     message = "runtime {runtime_id!r} is {state!s} and takes no new input; reset, recycle or spawn it first"
@@ -572,8 +487,6 @@ class PayloadTooLarge(WriteFailed):
 
     The caller's side: store the bytes elsewhere (an attachment) and send a reference, or raise the limit.
     `LimitReached` counts things, this one measures bytes.
-
-    Fields: both sizes in bytes.
     """
 
     message = "the payload has {size} bytes and the limit is {limit}; send a reference or raise the limit"
@@ -587,8 +500,6 @@ class InboxFull(WriteFailed):
 
     No caller's mistake: it works slower than it is written to. Wait until it has worked some off. `LimitReached` does
     not pass by itself.
-
-    Fields: the runtime and its limit of unfinished inputs.
     """
 
     retryable = True
@@ -602,8 +513,6 @@ class LimitReached(WriteFailed):
     """A named limit other than the inbox and the payload would be passed.
 
     The caller's side: do less in one go, or raise that limit. Waiting alone does not help, unlike with `InboxFull`.
-
-    Fields: the limit and its value.
     """
 
     message = "the limit of {limit} {what} is reached; do less at once or raise the limit"
@@ -617,8 +526,6 @@ class OperationRejected(WriteFailed):
 
     The caller's side: the operation is registered already, has ended, or is in a phase without such an arrow.
     `NotFound` is an operation that is not there.
-
-    Fields: the operation and why it was refused.
     """
 
     message = "operation {operation_id!r} refused the action: {detail}; look at its status first"
@@ -647,8 +554,6 @@ class Contended(WriteFailed):
 
     No caller's mistake, and nothing was written: send the same commit again. `StoreLocked` is a lock that is held for
     as long as a host lives.
-
-    Fields: which lock was waited for, and for how long.
     """
 
     retryable = True
@@ -708,8 +613,6 @@ class FeedGap(ReadFailed):
 
     The reader was slower than the feed. Read the operations themselves, then follow the feed from its oldest
     entry. `NotFound` is a feed that is not there.
-
-    Fields: the requested cursor and the oldest sequence that is still there.
     """
 
     message = "the feed after {requested} is gone and starts at {oldest}; read the operations and follow on from there"
@@ -726,8 +629,6 @@ class NotFound(StoreError):
 
     A plain answer, and by itself no mistake. `Corrupt` is something that is there and cannot be read;
     `RuntimeDestroyed` a runtime that was there.
-
-    Fields: the sort of thing and the key that was looked up.
     """
 
     message = "there is no {what} {key!r}; check the key"
@@ -741,8 +642,6 @@ class Unsupported(StoreError):
 
     The caller's side: choose another engine or another way. `UnsupportedReadScope` is one scope of a verb that is
     there.
-
-    Fields: what is not supported.
     """
 
     message = "{what} is not supported here; choose another way"
@@ -755,8 +654,6 @@ class Internal(StoreError):
 
     Our side: please report it, with the detail and the cause. The store rolled back what it was doing. `Corrupt` is
     the data's side.
-
-    Fields: which rule was broken.
     """
 
     message = "a defect in tenure: {detail}; please report it"
@@ -807,8 +704,6 @@ class CannotOpen(StoreError):
 
     The installation's side: nothing was touched. Correct the path or its permissions. `NotADatabase` is a file that
     was opened and is not ours, `StoreLocked` one that another host has.
-
-    Fields: the file and what stands in the way.
     """
 
     message = "{path!r} cannot be opened: {detail}; correct the path or its permissions"
@@ -823,8 +718,6 @@ class NoThread(StoreError):
     The machine's side, and nothing happened: a limit of processes or of memory is reached. Ask again, with fewer things at
     once or a higher limit. A host's looks and sync steps try again for themselves. `CannotOpen` is a file that may not be
     opened.
-
-    Fields: what the thread was for.
     """
 
     retryable = True
@@ -838,8 +731,6 @@ class NotADatabase(StoreError):
 
     The caller's side: check the path. `SchemaMismatch` is a file of ours in another version, `Corrupt` a file of
     ours that is damaged.
-
-    Fields: the file and what was found in it.
     """
 
     message = "{path!r} is not a tenure store: {detail}; check the path"
@@ -853,8 +744,6 @@ class WeakDurability(StoreError):
 
     The installation's side: the store never acknowledges above what it can keep. Ask for less, or put the file
     where more can be had. `NetworkFileSystem` is one such place, refused outright.
-
-    Fields: the durability class asked for and the one that can be given.
     """
 
     message = "durability {asked!s} was asked for and only {given!s} can be given; ask for less or move the file"
@@ -867,8 +756,6 @@ class UnsafeSqlite(StoreError):
     """The SQLite library is of a version known to lose data, or lacks what is relied on.
 
     The installation's side: install another version. `WeakDurability` is a matter of settings.
-
-    Fields: the version found.
     """
 
     message = "SQLite {version} is not safe for this store; install a newer one"
@@ -881,8 +768,6 @@ class NetworkFileSystem(StoreError):
 
     The installation's side: put the file on a local disk, or use a PostgreSQL store. `WeakDurability` is a local
     file with weak settings.
-
-    Fields: the path and the kind of its file system.
     """
 
     message = "{path!r} is on a network file system ({kind}); use a local disk or PostgreSQL"
@@ -964,8 +849,6 @@ class StepFailed(Error):
 
     The work's side: `detail` is what it raised, as it is recorded, and the run may handle it or let it fail; the
     exception itself is the cause, where it was raised now. `StepMismatch` is a step that is not the recorded one.
-
-    Fields: the step and what it raised.
     """
 
     message = "step {name!r} of run {run_id!r} failed: {detail}; handle it or let the run fail"
@@ -997,7 +880,7 @@ class AskFailed(Error):
 class AskCycle(Error):
     """A run asked a runtime that waits for it already, over however many others: each would wait for ever.
 
-    The caller's side: let one of them send in place of asking. Nothing was asked. `AskFailed` is an ask that came to no answer.
+    The caller's side: let one of them send in place of asking. Nothing was asked. `AskFailed` is an ask without an answer.
 
     Fields: who was asked, and the runtimes from there on that wait, the last of them for who asked.
     """
@@ -1013,8 +896,6 @@ class ChildExists(Error):
 
     The caller's side: choose another id, or give None and let one be drawn. Nothing was spawned; it is recorded, and raised
     again where the run enters again. `RuntimeOwned` is a runtime that another host has.
-
-    Fields: the id.
     """
 
     message = "{runtime_id!r} is there, and no child of this runtime; give None for an id that is drawn"

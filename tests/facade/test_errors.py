@@ -195,14 +195,15 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
     drawn: dict[str, str] = {}
     path: list[str] = []
     for line in inspect.cleandoc(errors.__doc__ or "").splitlines():
-        found = re.fullmatch(r"    ((?:[│ ]   )*(?:[├└]── )?)([A-Z]\w+)( \(abstract\))?", line)
+        found = re.fullmatch(r"    ((?:[│ ]   )*(?:[├└]── )?)([A-Z]\w+(?:, [A-Z]\w+)*),?( \(abstract\))?", line)
         if found is None:
             continue
-        branch, name, abstract = found.groups()
-        path = [*path[: len(branch) // 4], name]
-        assert name not in drawn
-        assert bool(abstract) == (name in ABSTRACT)
-        drawn[name] = path[-2] if len(path) > 1 else "Exception"
+        branch, names, abstract = found.groups()
+        path = [*path[: len(branch) // 4], names]
+        for name in names.split(", "):
+            assert name not in drawn
+            assert bool(abstract) == (name in ABSTRACT)
+            drawn[name] = path[-2] if len(path) > 1 else "Exception"
     assert drawn == {name: cls.__bases__[0].__name__ for name, cls in CLASSES.items()}
 
 
