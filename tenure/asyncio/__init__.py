@@ -11,18 +11,18 @@ Behaviours stay as they are: what they await is their run. A step that is an asy
 client, is marked with `on_loop` and runs on the program's own loop. A behaviour that is an asyncio function itself, because it
 hands its run to an asyncio library, is marked with `behaviour`, and runs there as a whole.
 
-Theory of operation. The supervisor runs in a thread of its own, under `trio.run`. A verb is a call through a portal: it starts
+Theory of operation. The supervisor runs in its own thread, under `trio.run`. A verb is a call through a portal: it starts
 a trio task there and waits for its outcome in a future here. Nothing but verbs crosses, and nothing on the asyncio loop ever
 waits for a disk.
 
 Trio's guest mode, which runs both loops in one thread, was tried and is not used. It works, and these were the reasons:
 
-- One thread has room for one guest run. The second supervisor of a program, or one beside somebody else's guest, is refused
+- One thread has room for one guest run. The second supervisor of a program, or one beside another guest, is refused
   ("Attempted to call run() from inside a run()").
 - Whatever blocks the asyncio loop blocks the host with it: a handler that computes for 20 s would let the lease (15 s) lapse,
   and another host would rightly take the runtimes over. Nor should a behaviour that computes stop a web server.
 - A loop that ends under a guest run leaves it half-way for ever: the file stays locked, and this thread can never run trio
-  again. A thread of its own loses nothing by that and ends with the process, as a killed host does.
+  again. Its own thread loses nothing by that and ends with the process, as a killed host does.
 - It saves neither a thread nor time: a guest run waits for I/O in a helper thread. On two busy cores, three times 1,000 calls
   each: a verb without a commit took 0.1 to 0.6 ms here and 0.1 to 1.0 ms to a guest; an accept, on disk, 1.3 to 2.2 ms here
   and 1.4 to 5.0 ms there.

@@ -156,11 +156,11 @@ class Journal(_Front[JournalContract]):
         return self.behind.supports_stream
 
     def stream(self, stream: str, after: int = 0, *, types: EventTypes | None = None) -> Events:
-        """The events behind a cursor, up to where the stream ends."""
+        """The events after a cursor, up to where the stream ends."""
         return Events(self.portal, self.behind.stream(stream, after, types=types))
 
     def follow(self, stream: str, after: int = 0, *, types: EventTypes | None = None) -> Events:
-        """The events behind a cursor, and then each that comes."""
+        """The events after a cursor, and then each that comes."""
         return Events(self.portal, self.behind.follow(stream, after, types=types))
 
     def open(
@@ -171,7 +171,7 @@ class Journal(_Front[JournalContract]):
 
     @asynccontextmanager
     async def _opened(self, opened: AbstractAsyncContextManager[TrioEventLog[S]]) -> AsyncGenerator[EventLog[S]]:
-        # Entered and left by two calls: between them the log has no task and no scope of its own.
+        # Entered and left by two calls: between them the log has no task and no scope.
         log = await self.portal.call(opened.__aenter__)
         try:
             yield EventLog(self.portal, log)

@@ -387,7 +387,7 @@ class Supervisor(Listing):
         return await self._portal.call(statistics)
 
     async def in_trio(self, function: Callable[[TrioSupervisor], Awaitable[T]]) -> T:
-        """Run a trio function beside the supervisor, with the supervisor itself in hand: for what has no verb here.
+        """Run a trio function beside the supervisor, given the supervisor itself: for what has no verb here.
 
         Raises:
             Closed: The supervisor was closed.

@@ -53,7 +53,7 @@ async def open_supervisor(
     seams: Seams | None = None,
     drain_s: float = opening.DRAIN_S,
 ) -> AsyncGenerator[Supervisor]:
-    """Open a host in a thread of its own, and close it behind the body. Arguments as in `tenure.open_supervisor`.
+    """Open a host in its own thread, and close it after the body. Arguments as in `tenure.open_supervisor`.
 
     Behaviours run in that thread. Their steps may be sync functions, trio functions, and asyncio functions under `on_loop`.
 
@@ -61,9 +61,9 @@ async def open_supervisor(
         Error: What `tenure.open_supervisor` raises. A store or supervisor that fails cancels the body, as `asyncio.timeout`
             does, and its error leaves in place of that cancellation. The body's own exception leaves unwrapped.
 
-    Cancellation: the body's. A normal exit lets executing runs come to their end for at most `drain_s`, any other exit drains
+    Cancellation: the body's. A normal exit lets executing runs end for at most `drain_s`, any other exit drains
     nothing; the thread has ended when this returns, whichever it was. SIGTERM ends the body and is a normal exit, also where
-    it comes before or after it, where the loop runs in the main thread and the program has no handler of its own.
+    it comes before or after it, where the loop runs in the main thread and the program has no other handler.
     """
     opened = partial(
         opening.open_supervisor,
@@ -190,7 +190,7 @@ class _Host:
             function()
         LOOP.set(self.loop)
         with self._scope:
-            # The calls outlive the supervisor by a moment: it answers everybody who waits, and they carry the answers away.
+            # The calls outlive the supervisor by a moment: it answers every waiter, and they carry the answers away.
             async with background() as calls:
                 with calls:
                     await self._supervise(calls.nursery)

@@ -1,7 +1,7 @@
 """The lifespan of a web application: it begins with a supervisor, and a supervisor that fails ends the server with it.
 
-A server goes on serving when the lifespan of its application fails behind the start: every request would get an error for
-ever, and whoever watches the process would see nothing. So the server is asked to end, by the signal with which its operator
+A server goes on serving when the lifespan of its application fails after the start: every request would get an error for
+ever, and what watches the process would see nothing. So the server is asked to end, by the signal with which its operator
 would do it.
 """
 

@@ -59,7 +59,7 @@ class Portal:
         Raises:
             Closed: The trio run has ended, or ends with the call on its way.
 
-        Cancellation: the function is cancelled, and waited for. Where it had come to a result or an error all the same, that
+        Cancellation: the function is cancelled, and waited for. Where it had a result or an error all the same, that
         is delivered, and the cancellation comes at the next await.
         """
         token = self._token
@@ -192,7 +192,7 @@ def cancel_at_next_await() -> None:
 
 
 def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
-    """Have a function called in the loop, from any thread; a loop that was closed has nobody left who waits."""
+    """Have a function called in the loop, from any thread; a loop that was closed has no task left that waits."""
     try:
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:

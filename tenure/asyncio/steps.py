@@ -117,7 +117,7 @@ class _LoopCall:
         try:
             self._token.run_sync_soon(self._wake, answer)
         except trio.RunFinishedError:
-            return  # the trio run was torn down; nobody waits
+            return  # the trio run was torn down; nothing waits
 
     # In the trio thread
 
@@ -126,6 +126,6 @@ class _LoopCall:
         if cancelled and self._raise_cancel is not None:
             answer = outcome.capture(self._raise_cancel)
         elif cancelled:
-            # Somebody in the program cancelled the task. For the run that is a failed step, and no cancellation of its own.
+            # Another part of the program cancelled the task. For the run that is a failed step, and not its cancellation.
             answer = outcome.Error(RuntimeError("the asyncio task of a step was cancelled"))
         trio.lowlevel.reschedule(self._waiting, answer)

@@ -1,4 +1,4 @@
-"""The commands of ``tenure``, gathered; each stands in a module of its own."""
+"""The commands of ``tenure``, gathered; each stands in its own module."""
 
 from __future__ import annotations
 

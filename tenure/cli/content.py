@@ -50,7 +50,7 @@ _HOSTS: Final = ("incarnation", "host_name", "pid", "state", "runtimes", "durabi
 
 
 @click.option("--all", "ended", is_flag=True, help="Those that have ended too, with how.")
-@click.option("--content", is_flag=True, help="The payloads, and what the inputs came to.")
+@click.option("--content", is_flag=True, help="The payloads, and the results of the inputs.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
 async def inbox(output: Output, target: str, runtime: str, *, ended: bool, content: bool) -> None:

@@ -112,7 +112,7 @@ async def show(output: Output, target: str, runtime: str) -> None:
 async def verify(output: Output, target: str, runtime: str | None) -> int | None:
     """Walk the receipts of RUNTIME, or of every runtime of the store TARGET, and recompute what can be.
 
-    Ends with 1 where something is wrong. What nothing stored can prove is said and is no fault.
+    Ends with 1 where something is wrong. What nothing stored can prove is said and is not a fault.
     """
     async with look_into(target) as look:
         wanted = await _ids(look) if runtime is None else [check_runtime_id(runtime)]

@@ -3,8 +3,8 @@
 Results go to standard output and errors to standard error, so that ``tenure ... --json | jq`` is safe. With ``--json`` a result
 is one JSON document, and an error one line of JSON.
 
-Ids and errors come from whoever could write an input: nothing of them is markup, and no character of theirs steers a terminal
-or turns the direction of what stands behind it. Such characters are printed escaped; in JSON that is the same string.
+Ids and errors come from any program that can write an input: nothing of them is markup, and no character steers a terminal
+or turns the direction of what stands after it. Such characters are printed escaped; in JSON that is the same string.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Output:
             return
         table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
         for name, value in facts.items():
-            # A text of several lines keeps them: each stands behind the column of names.
+            # A text of several lines keeps them: each stands right of the column of names.
             table.add_row(name.replace("_", " "), Text("\n".join(map(_visible, _cell(value, name).split("\n")))))
         self._print(table)
 
@@ -67,7 +67,7 @@ class Output:
         self._print(table)
 
     def line(self, facts: Mapping[str, object]) -> None:
-        """Print one thing on a line of its own, at once: in JSON an object, for people what is known of it."""
+        """Print one thing on its own line, at once: in JSON an object, for people what is known of it."""
         if self.json:
             text = _safe_json(msgspec.json.encode(facts))
         else:

@@ -56,7 +56,7 @@ class FaultSweepReport:
     """What a fault sweep saw.
 
     Attributes:
-        faults: How many faults of each kind were suffered, each in a run of its own.
+        faults: How many faults of each kind were suffered, each in its own run.
         errors: The declared errors that runs ended with, by name; the other runs went on to their
             end.
         checks: How many crashes were checked.
@@ -77,7 +77,7 @@ class FaultSweepReport:
 
 @final
 class FaultFailure(AssertionError):
-    """A fault after which a promise did not hold; the error behind it is the cause.
+    """A fault after which a promise did not hold; the error of that is the cause.
 
     Attributes:
         fault: Which fault.
@@ -124,7 +124,7 @@ class FaultSweep:
     drive: Drive = field(factory=Drive)
 
     def run(self) -> FaultSweepReport:
-        """Suffer every fault, in a `trio.run` of its own.
+        """Suffer every fault, in its own `trio.run`.
 
         Raises:
             FaultFailure: At the first promise that was broken.

@@ -30,7 +30,7 @@ class Event:
     Attributes:
         at: How many operations the disk had seen by then.
         kind: What was said.
-        subject: What it is about; whoever checks asks by this word.
+        subject: What it is about; a check asks by this word.
         value: What a check needs to know: an id, a number, a pair.
     """
 
@@ -96,7 +96,7 @@ class History:
         return self._values(EventKind.REFUSED, subject)
 
     def in_doubt(self, subject: str) -> tuple[Any, ...]:
-        """The values of which the store could not tell."""
+        """The values of which the store could not say whether they landed."""
         return self._values(EventKind.IN_DOUBT, subject)
 
     def noted(self, subject: str) -> tuple[Any, ...]:

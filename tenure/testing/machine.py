@@ -88,7 +88,7 @@ class Machine:
         disk: Its disk.
         seed: What its randomness follows from.
         start: When it was started.
-        random: Randomness for whoever runs on it.
+        random: Randomness for the programs that run on it.
         locks: The locks that its processes hold.
     """
 

@@ -1,7 +1,7 @@
 """Other programs that have the database of a machine open: SQLite connections that act at any operation of its disk.
 
-Theory of operation. They are asked, as faults are, before each operation that the machine does; then one of them may do
-something of its own: read, hold a read, checkpoint in any mode, close as the last one (which moves the log into the database
+Theory of operation. They are asked, as faults are, before each operation that the machine does; then one of them may act:
+read, hold a read, checkpoint in any mode, close as the last one (which moves the log into the database
 and deletes it), or vanish as a killed process does. They write no row. What they do to the disk is an operation like any other.
 They live on when the machine's process is killed, with the memory that they share; a power cut ends them.
 
@@ -41,7 +41,7 @@ class Neighbours:
     Attributes:
         dead: Whether the machine's process has ended.
         acts: What the neighbours did, oldest first, for people.
-        trouble: What a neighbour was told that nobody may be told: that the database is damaged, say.
+        trouble: What a neighbour heard that no program may hear: that the database is damaged, say.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Neighbours:
         share: float,
         careful: Callable[[], bool],
     ) -> None:
-        """Nobody is there yet.
+        """No neighbour is there yet.
 
         Args:
             path: The database.

@@ -1,7 +1,7 @@
 """The power cut: run a scenario once, then check what every crash in it leaves.
 
 Theory of operation. The scenario runs once on a machine that records. Then each image becomes a
-machine of its own, the check opens it with the real code and asks for everything that had been
+fresh machine, the check opens it with the real code and asks for everything that had been
 promised by then. Scenario and images run in one `trio.run`, on trio's virtual clock and on inline
 executors; a seed says everything that is drawn.
 """
@@ -120,7 +120,7 @@ class PowerCut:
     on_image: Callable[[], None] | None = None
 
     def run(self) -> PowerCutReport:
-        """Record the scenario and check its images, in a `trio.run` of its own.
+        """Record the scenario and check its images, in its own `trio.run`.
 
         Raises:
             PowerCutFailure: At the first image whose check raised.

@@ -39,10 +39,10 @@ class PowerCutFixture:
         images: int | None = None,
         drive: Drive | None = None,
     ) -> PowerCutReport | None:
-        """Record the scenario and check its crash images, in a `trio.run` of its own.
+        """Record the scenario and check its crash images, in its own `trio.run`.
 
         Args:
-            scenario: Runs once, on a machine in memory; tells its witness what it is promised.
+            scenario: Runs once, on a machine in memory; notes with its witness what it is promised.
             check: Runs for each image, with what had been promised by then.
             images: How many images to check without ``--power-cut``; otherwise the options decide.
             drive: The hardware.

@@ -44,7 +44,7 @@ async def record(scenario: Scenario, room: Room, *, seed: str, drive: Drive) -> 
     """Run a scenario on an empty disk and record what it does.
 
     Returns:
-        The recording, and when the scenario ended: machines that come of it start later, so that no clock goes back behind
+        The recording, and when the scenario ended: machines that come of it start later, so that no clock goes back before
         a time that is stored.
     """
     disk = Disk(drive, recording=True)

@@ -8,7 +8,7 @@ import tokenize
 
 import pytest
 
-from tests.architecture.tree import ROOT, python_files
+from tests.architecture.tree import HOUSE, ROOT, python_files
 
 HARD = re.compile(
     r"\b(nobody|somebody|whoever|tells?|told|behind|of its own|comes? to|came to|in hand"
@@ -26,7 +26,7 @@ PLAIN = (
 TEXTS = {number for number, name in tokenize.tok_name.items() if name in {"STRING", "FSTRING_MIDDLE"}}
 """Tokens of strings; those of an f-string are whole before Python 3.12."""
 
-FILES = [path.as_posix() for path in python_files("actors", "supervisor", "persistence")]
+FILES = [path.as_posix() for path in python_files(*HOUSE)]
 
 
 def prose(source: str) -> list[str]:

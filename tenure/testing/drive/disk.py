@@ -72,10 +72,10 @@ class Survivors:
 
 
 class Faults(Protocol):
-    """Makes operations fail. A disk asks before each one, and raises what it is told."""
+    """Makes operations fail. A disk asks before each one, and raises what it is given."""
 
     def before_read(self) -> int | None:
-        """The errno with which a read fails, or None. A read is no operation: it changes nothing and is not recorded."""
+        """The errno with which a read fails, or None. A read is not an operation: it changes nothing and is not recorded."""
         ...
 
     def before_write(self, size: int, /) -> tuple[int, int] | None:
@@ -160,7 +160,7 @@ class Disk:
         return len(self._files[number].durable(self.drive))
 
     def has_unsynced_changes(self) -> bool:
-        """Whether `unsynced_changes` may have any, told without collecting them."""
+        """Whether `unsynced_changes` may have any, without collecting them."""
         return any(file.unsynced for file in self._files.values())
 
     def unsynced_entries(self) -> list[tuple[int, EntryChange]]:

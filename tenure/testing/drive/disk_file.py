@@ -37,13 +37,13 @@ class DiskFile:
     )
 
     def __init__(self, number: int, content: Content, durable: Content | None = None) -> None:
-        """Share the given contents with whoever else has them; they are never changed in place."""
+        """Share the given contents with all that have them; they are never changed in place."""
         self.number = number
         self.visible: Content = content
         self._visible_shared = True
         self._durable: Content = content if durable is None else durable
         self._durable_shared = True
-        # Synced changes that are not yet made in `_durable`: a sync costs nothing until somebody
+        # Synced changes that are not yet made in `_durable`: a sync costs nothing until a caller
         # asks.
         self._settled: list[tuple[Change, int]] = []
         self._lost = False  # whether a failed sync ever parted what is visible from what will be durable

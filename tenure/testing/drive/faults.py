@@ -42,7 +42,7 @@ class FaultKind(enum.Enum):
 
 
 _STRUCK: dict[FaultKind, type[Operation] | None] = {
-    FaultKind.READ_ERROR: None,  # a read is no operation of the disk: it changes nothing
+    FaultKind.READ_ERROR: None,  # a read is not an operation of the disk: it changes nothing
     FaultKind.WRITE_ERROR: Write,
     FaultKind.DISK_FULL: Write,
     FaultKind.SHORT_WRITE: Write,

@@ -139,7 +139,7 @@ def survivors(disk: Disk, cut: Cut, source: random.Random) -> Survivors:
         parts = [(ALL_SECTORS if order < last else NO_SECTORS, NO_SECTORS) for order, _ in changes]
         names = [order < last for order, _ in entries]
     if cut in (Cut.SUBSET, Cut.TORN):
-        # Rarely, often or mostly hit: what must be whole is told apart only where little is missing.
+        # Rarely, often or mostly hit: what must be whole shows only where little is missing.
         share = source.choice(_SHARES_HIT)
         hit = [source.random() < share for _ in changes]
         parts = [
@@ -168,7 +168,7 @@ _WRECKED = 0.2
 
 
 def _plain(recording: Recording) -> list[ImageId]:
-    """The plain images that differ, cheaply told: not yet by content."""
+    """The plain images that differ, by a cheap look: not yet by content."""
     found: list[ImageId] = []
     cursor = recording.cursor()
     for after in range(len(recording.operations) + 1):

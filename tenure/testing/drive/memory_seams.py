@@ -142,7 +142,7 @@ class MemoryLocks:
     """The locks of one machine (`tenure.persistence.engines.sqlite.system.locks.Locks`); a crash frees them all."""
 
     def __init__(self) -> None:
-        """Nobody holds anything."""
+        """Nothing is held."""
         self._held: dict[str, set[MemoryLock]] = {}
         self._notes: dict[str, bytes] = {}
 

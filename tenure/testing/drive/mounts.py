@@ -1,4 +1,4 @@
-"""Where the disks of a simulation stand: each below a root folder of its own."""
+"""Where the disks of a simulation stand: each below its own root folder."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Mounts:
         return self._memories.get(disk)
 
     def unmount(self, root: str) -> None:
-        """Forget a disk. Files that are open on it stay readable to whoever opened them."""
+        """Forget a disk. Files that are open on it stay readable to the programs that opened them."""
         disk = self._disks.pop(root, None)
         if disk is not None and disk not in self._disks.values():
             self._memories.pop(disk, None)

@@ -18,7 +18,7 @@ _GARBAGE = b"\xa5"
 @final
 @frozen(kw_only=True, slots=True)
 class Drive:
-    """What the hardware below the disk promises, and what SQLite is told of it.
+    """What the hardware below the disk promises, and what SQLite hears of it.
 
     Sectors of 512 bytes are the smallest that any drive writes at once: an image torn between them
     is torn as finely as can be (`xSectorSize` says 512). *Powersafe overwrite* is the promise that
@@ -130,7 +130,7 @@ EntryChange = Create | Remove | Rename | MakeFolder
 """What changes the names in a folder."""
 
 Operation = Change | EntryChange | Sync | FailedSync | SyncFolder
-"""All that a disk can be told."""
+"""All that a disk can be asked to do."""
 
 
 def folder_of(name: str) -> str:

@@ -48,7 +48,7 @@ class RecordingVfs(apsw.VFS):
     """
 
     def __init__(self, mounts: Mounts) -> None:
-        """Register under a name of its own."""
+        """Register under its own name."""
         self.vfs_name = f"tenure-recording-{id(self):x}"
         super().__init__(self.vfs_name, exclude=_NOT_NEEDED)
         self._mounts = mounts
@@ -305,7 +305,7 @@ def _as_sqlite(code: int) -> Generator[None]:
 
 
 def _mapped(exc: OSError, code: int) -> Exception:
-    # As SQLite's own VFS: a full disk has a result of its own, all else is the I/O error of the
+    # As SQLite's own VFS: a full disk has its own result, all else is the I/O error of the
     # operation.
     return _sqlite_error(apsw.SQLITE_FULL if exc.errno == errno.ENOSPC else code)
 

@@ -25,7 +25,7 @@ from .model import (
 from .peek import rows
 
 ENDS: Final = ("consumed", "abandoned", "superseded", "coalesced")
-"""Phases that nothing leaves, as long as nobody retries."""
+"""Phases that nothing leaves, as long as no person retries."""
 
 _RUNTIMES: Final = "SELECT runtime_id, kind, state, generation, fence_token, held, boundaries, chain FROM runtimes"
 _INPUTS: Final = """
@@ -124,7 +124,7 @@ def _audit_inputs(found: list[tuple[Any, ...]], model: Model, policies: Mapping[
             expect(run.returned or input_id in run.named, f"{where} was consumed by run {run_id}, which has not ended")
         if reason == "max_attempts_exhausted" and runtime_id in model.kinds:
             most = policies[model.kinds[runtime_id]].max_attempts
-            # An attempt that only comes to an error of its record again is the last.
+            # An attempt that only ends with an error of its record again is the last.
             early = run_attempts < most and model.run(runtime_id, run_id).echoed
             expect(run_attempts == most or early, f"{where} was abandoned after {run_attempts} failures of {most}")
 

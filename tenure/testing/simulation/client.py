@@ -89,12 +89,12 @@ class Client:
         self._keys = 0
 
     def another(self, name: str) -> Client:
-        """A further client, with randomness of its own."""
+        """A further client, with its own randomness."""
         return Client(f"{self.name}/{name}", self._world)
 
     @property
     def over(self) -> bool:
-        """Whether the time of the simulation is up: clients come to their end, and crashes are over."""
+        """Whether the time of the simulation is up: clients end, and crashes are over."""
         return self._world.over
 
     def now(self) -> float:

@@ -168,7 +168,7 @@ class Life:
                 self.up.set()
                 await self._leave.wait()
         except BaseException as exc:
-            # What a dying host still raises is heard by nobody; a cancellation from further out comes again.
+            # What a dying host still raises is not heard; a cancellation from further out comes again.
             if not self.dead:
                 if not isinstance(exc, Exception):
                     raise

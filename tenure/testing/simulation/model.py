@@ -28,7 +28,7 @@ class InputFact:
 
     Attributes:
         accepted_at: Trio's clock then.
-        ended: Phase and reason, as soon as anybody was told.
+        ended: Phase and reason, as soon as any client heard it.
     """
 
     accepted_at: float
@@ -63,7 +63,7 @@ class RunFact:
         failures: How many.
         executed: Whether a step was executed since it entered last.
         echoed: Whether it failed last by an error that it read from its record, and executed nothing: that is its last attempt.
-        returned: Whether its behaviour came to its end.
+        returned: Whether its behaviour returned.
         named: Inputs that it asked to consume at a checkpoint.
         appended: Messages at its end.
         sent: Target and payload of each send at its end.
@@ -143,12 +143,12 @@ class Standing:
         self.lost(number)
 
     def lost(self, number: int) -> None:
-        """The host went away with it: it landed or it did not, and the next look at the store tells."""
+        """The host went away with it: it landed or it did not, and the next look at the store says which."""
         self._open.pop(number, None)
         self._disturbed.discard(number)
 
     def disturb(self, verb: str) -> None:
-        """A behaviour may carry out this verb, with the end of its run; nobody outside knows when."""
+        """A behaviour may carry out this verb, with the end of its run; and when is not known outside."""
         self._own.add(verb)
         self._may_become()
 
@@ -204,7 +204,7 @@ class Model:
         return self.standings.setdefault(runtime_id, Standing())
 
     def did_not_run(self, runtime_id: str, arguments: str) -> None:
-        """Somebody who looked says that a step with these arguments did not run, whoever called its function."""
+        """A person who looked says that a step with these arguments did not run, in any call of its function."""
         for key, fact in self.steps.items():
             if key[0] == runtime_id and key[3] == arguments and fact.seen is None:
                 fact.executed = 0
@@ -217,7 +217,7 @@ class Model:
             expect(known == input_id, f"key {key} of {runtime_id} named {known}, and now {input_id}")
 
     def ended(self, runtime_id: str, input_id: str, phase: str, reason: str | None) -> None:
-        """Somebody was told how an input ended. It may never have ended otherwise."""
+        """A client heard how an input ended. It may never have ended otherwise."""
         fact = self.inputs.setdefault((runtime_id, input_id), InputFact(accepted_at=0.0))
         said = fact.ended or (phase, reason)
         expect(said == (phase, reason), f"input {input_id} of {runtime_id} ended {said}, and now {(phase, reason)}")

@@ -1,6 +1,6 @@
 """A look into the database of a simulated host, beside all that it does.
 
-Under inline executors a group is one sync call. So whoever runs on the trio thread sees the database between groups: what
+Under inline executors a group is one sync call. So what runs on the trio thread sees the database between groups: what
 is read here is what is committed, on the host's own connection, and nothing of the host is disturbed.
 """
 

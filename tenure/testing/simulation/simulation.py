@@ -32,7 +32,7 @@ from .world import (
 @final
 @frozen(kw_only=True, slots=True)
 class SimulationReport:
-    """What one seed came to.
+    """The result of one seed.
 
     Attributes:
         seed: Which.
@@ -88,12 +88,12 @@ class Simulation:
 
     The host runs on a virtual clock over a disk in memory. It is killed, its power is cut at any operation of the disk, its
     disk fails and fills up, and each time it comes back over what is left. What tenure promises is checked all the while,
-    and at the end, without further faults, everything must come to its end.
+    and at the end, without further faults, everything must end.
 
     Attributes:
         behaviours: By kind.
         workload: Uses the host through a client; returns when it has seen enough.
-        check: Asks whatever it likes when all has come to its end.
+        check: Asks whatever it likes when all has ended.
         hours: Virtual hours of hardship.
         hardship: What goes wrong.
     """
@@ -105,7 +105,7 @@ class Simulation:
     hardship: Hardship = field(default=Factory(Hardship))
 
     def run(self, seed: int) -> SimulationReport:
-        """Simulate one seed, in a `trio.run` of its own.
+        """Simulate one seed, in its own `trio.run`.
 
         Raises:
             SimulationFailure: A promise did not hold.

@@ -1,7 +1,7 @@
-"""Watches behaviours from inside their runs: what they execute, see, and come to.
+"""Watches behaviours from inside their runs: what they execute, what they see, and how they end.
 
 Each behaviour of a simulation is wrapped. Its runs are real ones; of each, the step, the checkpoint and its own lifecycle
-verbs are put behind a watcher that notes what happened, and judges what can be judged at once.
+verbs are wrapped in a watcher that notes what happened, and judges what can be judged at once.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Place(Protocol):
 
     @property
     def dead(self) -> bool:
-        """Whether it is over: what still moves then is seen by nobody."""
+        """Whether it is over: what still moves then is not seen."""
         ...
 
     @property
@@ -72,7 +72,7 @@ class Watcher:
     """Wraps behaviours, and notes in the model what their runs do."""
 
     def __init__(self, model: Model, trace: Trace, violate: Callable[[BaseException], None]) -> None:
-        """Note in `model`; `violate` is told of a promise that did not hold."""
+        """Note in `model`; `violate` gets a promise that did not hold."""
         self._model = model
         self._trace = trace
         self._violate = violate

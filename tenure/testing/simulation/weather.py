@@ -12,7 +12,7 @@ import trio
 from tenure.testing.drive.operations import Operation
 
 SHORT_WRITES: Final = 0.3
-"""Share of the writes to a full disk that come to a stop in the middle."""
+"""Share of the writes to a full disk that stop in the middle."""
 
 
 @final
@@ -52,7 +52,7 @@ class Weather:
         self._dead = True
 
     def before_read(self) -> None:
-        """See `Faults.before_read`. Reads work to the last: what a dead host reads reaches nobody."""
+        """See `Faults.before_read`. Reads work to the last: what a dead host reads has no reader."""
 
     def before_write(self, size: int) -> tuple[int, int] | None:
         """See `Faults.before_write`."""

@@ -33,7 +33,7 @@ AUDIT_S: Final = 300.0
 """Virtual seconds between two audits of a host that lives."""
 
 FINISH_S: Final = 6 * 3600.0
-"""Virtual seconds in which everything must have come to its end, once nothing goes wrong any more."""
+"""Virtual seconds in which everything must have ended, once nothing goes wrong any more."""
 
 CUTS: Final = (Cut.KILL, Cut.KILL, Cut.NOTHING, Cut.EVERYTHING, Cut.ENTRIES, Cut.PREFIX, Cut.SUBSET, Cut.TORN, Cut.TORN)
 """How hosts die."""
@@ -128,7 +128,7 @@ class World:
     # The whole of it
 
     async def play(self, machine: Machine, workload: Workload, check: Workload | None) -> None:
-        """Let the workload and the host live together until everything has come to its end."""
+        """Let the workload and the host live together until everything has ended."""
         with self._scope:
             async with trio.open_nursery() as nursery:  # owned by this world
                 nursery.start_soon(self._use, workload)
