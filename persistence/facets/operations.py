@@ -75,7 +75,7 @@ def _persist(tx: Transaction, change: PersistOperations) -> None:
 
 
 def _delete(tx: Transaction, change: DeleteOperations) -> None:
-    record = runtimes.find_in_hand(tx, change.runtime_id)
+    record = runtimes.find_cached(tx, change.runtime_id)
     if record is not None:
         tx.write("operations.delete", runtime=record.runtime)
 

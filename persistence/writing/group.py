@@ -43,7 +43,7 @@ from tenure.persistence.engines.engine import (
     UnknownOutcome,
     WriteConnection,
 )
-from tenure.persistence.facets.records.runtimes import check_fence
+from tenure.persistence.facets.records.fences import check_fence
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits

@@ -46,7 +46,7 @@ from .opening.preflight import (
 )
 from .opening.target import MEMORY
 from .options import sqlite_options
-from .tokens import raise_tokens
+from .token_raise import raise_tokens
 from .writer import SYNCHRONOUS, Writer
 
 _LEVELS = ("OFF", "NORMAL", "FULL")

@@ -208,7 +208,7 @@ def _holds_anything(tx: Transaction, session: SessionRecord) -> bool:
 
 def _compare(tx: Transaction, change: ReplaceSnapshot) -> bool | None:
     # At the place of idempotent replay, because no is an answer and nothing is written for it.
-    record = runtimes.find_in_hand(tx, change.runtime_id)
+    record = runtimes.find_cached(tx, change.runtime_id)
     session = None if record is None else sessions.own(tx, record)
     if session is None:
         return False
@@ -261,7 +261,7 @@ def _replace(tx: Transaction, change: ReplaceSnapshot) -> bool:
 
 
 def _clear(tx: Transaction, change: ClearSnapshot) -> bool:
-    if runtimes.find_in_hand(tx, change.runtime_id) is None:
+    if runtimes.find_cached(tx, change.runtime_id) is None:
         return False
     return _empty(tx, runtimes.load_or_create(tx, change.runtime_id))
 

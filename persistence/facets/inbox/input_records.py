@@ -106,7 +106,7 @@ class _Known:
 
 
 def _persist(tx: Transaction, change: PersistInputs) -> None:
-    record = runtimes.find_in_hand(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
+    record = runtimes.find_cached(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
     if change.states:
         runtimes.tell_owner(tx, record)
     tx.room.pop(record.runtime, None)  # what fits into this inbox must be counted anew

@@ -36,7 +36,7 @@ def find(tx: Transaction, runtime_id: LogicalRuntimeId, newcomer: Newcomer | Non
     """
     if newcomer is None:
         return runtimes.load(tx, runtime_id)
-    record = runtimes.find_in_hand(tx, runtime_id)
+    record = runtimes.find_cached(tx, runtime_id)
     if record is not None and record.kind not in (None, newcomer.kind):
         raise KindMismatch(runtime_id=runtime_id, stored=record.kind, given=newcomer.kind)
     return record

@@ -122,7 +122,7 @@ def _mint_next(
 
 def _refuse_known(tx: Transaction, change: BringReceipt) -> None:
     # At the place of idempotent replay: before anything else is looked at, a known sequence is refused, whatever is in it.
-    record = runtimes.find_in_hand(tx, change.runtime_id)
+    record = runtimes.find_cached(tx, change.runtime_id)
     run = None if record is None else run_records.find_by_id(tx, record.runtime, change.receipt.run_id)
     sequence = change.receipt.sequence
     if run is not None and tx.one("receipts.exists", run=run.run, sequence=sequence):
@@ -130,7 +130,7 @@ def _refuse_known(tx: Transaction, change: BringReceipt) -> None:
 
 
 def _check_brought(tx: Transaction, change: BringReceipt) -> None:
-    record = runtimes.find_in_hand(tx, change.runtime_id)
+    record = runtimes.find_cached(tx, change.runtime_id)
     run = None if record is None else run_records.find_by_id(tx, record.runtime, change.receipt.run_id)
     due = 1 if run is None else run.boundaries + 1
     if change.receipt.sequence != due:

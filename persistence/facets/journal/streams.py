@@ -15,7 +15,7 @@ from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.commits.rows import NUMBER, OPTIONAL_INT, OPTIONAL_TEXT, Types, check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.facets.records import runtimes
+from tenure.persistence.facets.records import fences, runtimes
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
 from tenure.persistence.model.events.journal import CURSOR_LIMIT, StreamId
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
@@ -129,7 +129,7 @@ def check_bound(tx: Transaction, what: str, runtime_id: str | None, fence: int |
             raise InvalidInput(detail=f"the {what} is bound to no runtime, so no token guards it", field="fence")
         return
     bound = LogicalRuntimeId(runtime_id)
-    runtimes.check_fence(tx, Commit(runtime_id=bound, fence_token=fence, changes=(Change(),)))
+    fences.check_fence(tx, Commit(runtime_id=bound, fence_token=fence, changes=(Change(),)))
     if runtimes.load(tx, bound).state is RuntimeState.DESTROYED:
         raise RuntimeDestroyed(runtime_id=bound)
 

@@ -166,14 +166,14 @@ class PersistState(Change):
 
 
 def _check_state(tx: Transaction, change: PersistState) -> None:
-    record = runtimes.find_in_hand(tx, change.runtime_id)
+    record = runtimes.find_cached(tx, change.runtime_id)
     destroyed = record is not None and record.state is RuntimeState.DESTROYED
     if destroyed and change.state is not RuntimeState.DESTROYED:
         raise RuntimeDestroyed(runtime_id=change.runtime_id)
 
 
 def _persist_state(tx: Transaction, change: PersistState) -> RuntimeState:
-    record = runtimes.find_in_hand(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
+    record = runtimes.find_cached(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
     write_past(tx, record, durable_state(change.state, retiring=record.state is RuntimeState.RETIRED))
     if change.binding is not None:
         facts = _encode(change.binding)

@@ -31,6 +31,7 @@ from tenure.persistence.facets.inbox import (
     repair,
 )
 from tenure.persistence.facets.records import (
+    fences,
     run_records,
     runtimes,
     versions,
@@ -120,7 +121,7 @@ class Ownership:
 
 
 def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
-    record = runtimes.find_in_hand(tx, change.runtime_id)
+    record = runtimes.find_cached(tx, change.runtime_id)
     if record is None:
         return _told(tx, _make(tx, change))
     _check(tx, record, change)
@@ -137,7 +138,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     if change.revive or record.state is not RuntimeState.STOPPED:
         attach = transition(Standing(state=record.state), LifecycleEvent.ATTACH, runtime_id=change.runtime_id)
         record.state = durable(attach)
-    record.fence_token = runtimes.mint_token(tx, record.fence_token)
+    record.fence_token = fences.mint_token(tx, record.fence_token)
     record.epoch = change.epoch
     record.owner = tx.host
     runtimes.save(tx, record)
@@ -151,7 +152,7 @@ def _make(tx: Transaction, change: TakeOwnership) -> runtimes.RuntimeRecord:
         tx,
         change.runtime_id,
         kind=change.kind,
-        fence_token=runtimes.mint_token(tx, 0),
+        fence_token=fences.mint_token(tx, 0),
         epoch=change.epoch,
         owner=tx.host,
         session=session,
@@ -284,7 +285,7 @@ class RenewToken(Change):
 
 def _renew(tx: Transaction, change: RenewToken) -> int:
     record = runtimes.load(tx, change.runtime_id)
-    record.fence_token = runtimes.mint_token(tx, record.fence_token)
+    record.fence_token = fences.mint_token(tx, record.fence_token)
     if change.epoch is not None:
         record.epoch = change.epoch
     runtimes.save(tx, record)

@@ -66,7 +66,7 @@ class PlaceHold(Change):
 
 def _place(tx: Transaction, change: PlaceHold) -> bool:
     if change.runtime_id is not None:
-        record = runtimes.find_in_hand(tx, change.runtime_id)
+        record = runtimes.find_cached(tx, change.runtime_id)
         if record is not None and record.state is RuntimeState.DESTROYED:
             raise RuntimeDestroyed(runtime_id=change.runtime_id)
     if _find(tx, change.runtime_id, change.kind) is not None:

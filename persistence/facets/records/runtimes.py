@@ -10,8 +10,7 @@ from typing import Final, final
 
 from attrs import define
 
-from tenure.errors import Corrupt, CounterOverflow, NotFound, RuntimeDestroyed, StaleFence
-from tenure.persistence.commits.commit import Commit
+from tenure.errors import Corrupt, NotFound, RuntimeDestroyed
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import (
     OPTIONAL_INT,
@@ -32,9 +31,6 @@ RECORD: Final = RUNTIME
 
 RUN: Final = "run"
 """The kind of the records of runs; that of a runtime's current run holds as long as the runtime's own."""
-
-LAST_TOKEN: Final = 2**63 - 1
-"""The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
 
 CHAIN_START: Final = bytes(32)
 """Head of a receipt chain that has no link yet."""
@@ -238,45 +234,15 @@ def load_or_create(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeReco
 
 def runtime_id_is_new(tx: Transaction, runtime_id: LogicalRuntimeId) -> bool:
     """Whether nothing was ever written of this runtime."""
-    return find_in_hand(tx, runtime_id) is None
+    return find_cached(tx, runtime_id) is None
 
 
-def find_in_hand(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
+def find_cached(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
     """The record that this commit has cached, or None where there is none."""
     record = tx.record(RECORD, runtime_id, find)
     if record is not None and record.asked:
         tx.asked.add(runtime_id)
     return record
-
-
-def check_fence(tx: Transaction, commit: Commit) -> None:
-    """Refuse a commit whose writer is not the one that may write (design §4).
-
-    An owned runtime wants its token. An unowned one may be written without; a token that is given must be the last minted.
-    What names a lost host as its owner is unowned. The first to write it without a token ends that ownership with a new
-    one, so that the host, should it wake, neither keeps the runtime nor writes it under the old token.
-
-    Raises:
-        NotFound: No such runtime.
-        StaleFence: Another token, or none where one is needed.
-    """
-    if commit.runtime_id is None or commit.is_ingress:
-        return
-    given = commit.fence_token
-    if commit.may_create:
-        found = find_in_hand(tx, commit.runtime_id)
-        if found is None:
-            if given is not None:
-                raise StaleFence(runtime_id=commit.runtime_id, expected=None, actual=given)
-            return
-    record = load(tx, commit.runtime_id)
-    if given == record.fence_token or (given is None and record.owner is None):
-        return
-    if given is not None or living_holder(tx, record.owner) is not None:
-        raise StaleFence(runtime_id=commit.runtime_id, expected=record.fence_token, actual=given)
-    record.owner = None
-    record.fence_token = mint_token(tx, record.fence_token)
-    save(tx, record)
 
 
 REREAD: Final = "reread"
@@ -297,25 +263,6 @@ def living_holder(tx: Transaction, owner: int | None) -> str | None:
     """Incarnation of the host that owns a runtime; None where it has closed, was lost, or is not there."""
     incarnation, _, closed_at, lost_at = tx.one("ownership.host", host=owner) or (None, "", 0, 0)
     return incarnation if closed_at is None and lost_at is None else None
-
-
-def mint_token(tx: Transaction, replaced: int) -> int:
-    """The next fence token of this store, in place of a runtime's last one.
-
-    Raises:
-        CounterOverflow: There is none any more.
-        Corrupt: The counter is damaged: it is not a number, or is less than a token already minted.
-    """
-    row = tx.one("ownership.mint", least=replaced, most=LAST_TOKEN - 1)
-    if row is not None and isinstance(row[0], int):
-        token: int = row[0]
-        return token
-    last = tx.one("ownership.last_token") or (None,)
-    if isinstance(last[0], int) and last[0] >= LAST_TOKEN:
-        raise CounterOverflow(counter="fence_token")
-    raise Corrupt(
-        record="store", key="last_fence_token", detail="it is not a number, or is less than a token already minted"
-    )
 
 
 FACET: Final = Facet(name="runtimes", handlers={})

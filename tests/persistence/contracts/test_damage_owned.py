@@ -24,7 +24,7 @@ from tenure.persistence.facets.ownership import (
     ownership,
     requests,
 )
-from tenure.persistence.facets.records.runtimes import LAST_TOKEN
+from tenure.persistence.facets.records.fences import LAST_TOKEN
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,

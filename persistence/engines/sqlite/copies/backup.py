@@ -24,7 +24,7 @@ from tenure.persistence.engines.sqlite.opening.preflight import (
 )
 from tenure.persistence.engines.sqlite.system.files import Files
 from tenure.persistence.engines.sqlite.system.locks import Locks
-from tenure.persistence.engines.sqlite.tokens import raise_tokens
+from tenure.persistence.engines.sqlite.token_raise import raise_tokens
 
 from .copying import (
     check_source,

@@ -26,7 +26,7 @@ from tenure.persistence.engines.sqlite.opening.preflight import (
     mapped_os_errors,
 )
 from tenure.persistence.engines.sqlite.system.files import Files, folder_of
-from tenure.persistence.engines.sqlite.tokens import last_token
+from tenure.persistence.engines.sqlite.token_raise import last_token
 
 _STEP_PAGES: Final = 2_000
 _LEFT: Final = ("", "-journal", "-wal", "-shm")
