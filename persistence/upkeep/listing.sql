@@ -6,7 +6,7 @@ FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN payloads p ON p
 WHERE r.runtime_id = :runtime_id AND i.finished_at IS NULL AND i.admission > :after ORDER BY i.admission LIMIT :count;
 
 -- name: listing.inputs
--- Those that have ended too, each with what it came to.
+-- Those that have ended too, each with its result.
 SELECT i.admission, i.input_id, i.kind, i.lane, i.phase, i.source, i.idempotency_key, i.attempts, length(p.payload),
        i.created_at, i.deadline, i.error, p.payload, i.reason, i.finished_at, i.due_at, i.extra
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN payloads p ON p.input = i.input

@@ -16,7 +16,7 @@ SET rewrites = excluded.rewrites, meta = excluded.meta, digest = excluded.digest
 DELETE FROM session_snapshots WHERE session = :session;
 
 -- name: snapshots.path_back
--- The active path from its head down to the node behind `count` messages: no further than the answer is in.
+-- The active path from its head down to the node after `count` messages: no further than the answer is in.
 WITH RECURSIVE path (node, parent, position, digest) AS (
     SELECT node, parent, position, digest FROM nodes WHERE node = :head
     UNION ALL
@@ -26,7 +26,7 @@ WITH RECURSIVE path (node, parent, position, digest) AS (
 SELECT node, position, digest FROM path ORDER BY position DESC;
 
 -- name: snapshots.tombstone
--- What a path leaves behind when it branches off after `count` messages; not what another branch needs.
+-- What a path leaves when it branches off after `count` messages; not what another branch needs.
 UPDATE nodes SET tombstoned_at = :now WHERE node IN (
     WITH RECURSIVE path (node, parent, position) AS (
         SELECT node, parent, position FROM nodes WHERE node = :head

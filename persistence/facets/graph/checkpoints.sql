@@ -39,7 +39,7 @@ WHERE b.blob > :after AND NOT EXISTS (SELECT 1 FROM checkpoint_parts p WHERE p.b
 ORDER BY b.blob LIMIT :count;
 
 -- name: checkpoints.delete_blob
--- Judged again in the commit: something may have come to refer to it.
+-- Judged again in the commit: something may refer to it by now.
 DELETE FROM blobs
 WHERE blob = :blob AND NOT EXISTS (SELECT 1 FROM checkpoint_parts p WHERE p.blob = blobs.blob);
 

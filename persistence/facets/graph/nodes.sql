@@ -48,7 +48,7 @@ SELECT branch, node, digest, scheme FROM branches WHERE session = :session ORDER
 UPDATE nodes SET tombstoned_at = :now WHERE node = :node AND tombstoned_at IS NULL;
 
 -- name: nodes.left_of
--- What a session has left behind, and no run may need again.
+-- What a session has left, and no run may need again.
 SELECT n.node FROM nodes n JOIN sessions s ON s.session = n.session
 WHERE n.session = :session AND n.node > :after AND n.tombstoned_at IS NOT NULL AND n.run IS NULL
   AND (s.runtime IS NULL OR s.runtime NOT IN (

@@ -8,7 +8,7 @@ SELECT turn, turn_id FROM turns WHERE session = :session AND turn > :after ORDER
 SELECT blob FROM blobs WHERE blob > :after ORDER BY blob LIMIT :count;
 
 -- name: graph_check.lost
--- Read by nobody, and without a tombstone: neither the head nor a branch leads to it.
+-- On no path, and without a tombstone: neither the head nor a branch leads to it.
 SELECT n.node FROM nodes n LEFT JOIN nodes c ON c.parent = n.node LEFT JOIN sessions s ON s.head = n.node
     LEFT JOIN branches b ON b.node = n.node
 WHERE n.tombstoned_at IS NULL AND c.node IS NULL AND s.session IS NULL AND b.branch IS NULL

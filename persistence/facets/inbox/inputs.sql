@@ -36,7 +36,7 @@ RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitt
           (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission;
 
 -- name: inputs.count_waiting
--- In any lane, counted no further than asked: one more than a batch tells whether the inbox is empty behind it.
+-- In any lane, counted no further than asked: one more than a batch says whether the inbox is empty after it.
 SELECT count(*) FROM (SELECT 1 FROM inputs
                       WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'queued' AND run IS NULL
                         AND (deadline IS NULL OR deadline > :now)
@@ -57,7 +57,7 @@ WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 
 ORDER BY admission LIMIT 1;
 
 -- name: inputs.stage_oldest_of_any_lane
--- Without queued work, what was sent to steer begins a run of its own.
+-- Without queued work, what was sent to steer begins another run.
 UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
 WHERE input IN (SELECT input FROM inputs
                 WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'queued' AND run IS NULL
@@ -154,7 +154,7 @@ SELECT p.payload FROM inputs i JOIN runtimes r ON r.runtime = i.runtime JOIN pay
 WHERE r.runtime_id = :runtime_id AND i.idempotency_key = :idempotency_key;
 
 -- name: inputs.describe
--- What most inputs have not: told apart, so that the many do not pay for the few.
+-- What most inputs have not: kept apart, so that the many do not pay for the few.
 UPDATE inputs SET supersession_key = :supersession_key, extra = :extra, phase = :phase, finished_at = :finished_at,
                   history = :history
 WHERE input = :input;
@@ -175,7 +175,7 @@ WHERE runtime = :runtime AND kind = :kind AND supersession_key = :supersession_k
 RETURNING input_id, admission;
 
 -- name: inputs.readmit
--- A batch that cannot be staged goes behind all that waits, with an attempt more.
+-- A batch that cannot be staged goes after all that waits, with an attempt more.
 UPDATE inputs SET phase = 'queued', run = NULL, joined = NULL, attempts = attempts + 1, error = :error, updated_at = :now,
                   admission = :admission, history = history || :line
 WHERE run = :run AND finished_at IS NULL RETURNING input_id, attempts;

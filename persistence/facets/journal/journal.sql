@@ -47,7 +47,7 @@ ON CONFLICT (stream) DO UPDATE SET log = excluded.log, digest = excluded.digest,
 SELECT l.log, l.digest, l.scheme FROM stream_logs l JOIN streams s ON s.stream = l.stream WHERE s.stream_id = :stream_id;
 
 -- name: journal.forget
--- Its events are many, and go in slices; from here on nobody finds them.
+-- Its events are many, and go in slices; from here on no read finds them.
 UPDATE streams SET stream_id = NULL WHERE stream = :stream;
 
 -- name: journal.forgotten

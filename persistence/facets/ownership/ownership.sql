@@ -3,7 +3,7 @@ INSERT INTO store (singleton, store_id, last_fence_token)
 SELECT 1, :store_id, 0 WHERE NOT EXISTS (SELECT 1 FROM store);
 
 -- name: ownership.mint
--- Only from a counter that can be: not behind the token it replaces, and not at its end.
+-- Only from a counter that can be: not below the token it replaces, and not at its end.
 UPDATE store SET last_fence_token = last_fence_token + 1
 WHERE singleton = 1 AND last_fence_token BETWEEN :least AND :most RETURNING last_fence_token;
 

@@ -25,7 +25,7 @@ UPDATE inputs SET pruned_at = :now, updated_at = :now WHERE input = :input;
 DELETE FROM payloads WHERE input = :input;
 
 -- name: dead_letters.page
--- Abandoned inputs, what the runtime sent and nobody took, and runs that ended in doubt.
+-- Abandoned inputs, what the runtime sent and no target took, and runs that ended in doubt.
 SELECT i.input_id, i.kind, i.reason, i.error, i.attempts, p.payload, NULL, i.payload_digest, i.scheme, i.run
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime JOIN payloads p ON p.input = i.input
 WHERE r.runtime_id = :runtime_id AND i.phase = 'abandoned' AND i.input_id > :after

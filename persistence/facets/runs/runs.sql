@@ -12,7 +12,7 @@ VALUES (:key, :run_id, :runtime, 0, :base, :base_count, :now,
         coalesce((SELECT o.revision FROM own_states o WHERE o.runtime = :runtime), 0), :version);
 
 -- name: runs.load
--- Its boundaries are its receipts, dense from 1: counted where a run is taken in hand, and not kept a second time.
+-- Its boundaries are its receipts, dense from 1: counted where a run is loaded, and not kept a second time.
 SELECT run, run_id, attempts, base, base_count,
        (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways,
        version, children

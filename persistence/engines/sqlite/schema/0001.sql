@@ -350,7 +350,7 @@ CREATE UNIQUE INDEX sends_by_index ON sends (run, send_index);
 -- Dead letters: what was refused, until it is retried or dropped.
 CREATE INDEX sends_refused ON sends (input_id) WHERE payload IS NOT NULL;
 
--- What inputs came to: of an input of its own, or with 0 of all that the run consumed at that boundary.
+-- Results of inputs: of one input, or with 0 of all that the run consumed at that boundary.
 
 CREATE TABLE results (
     result_key INTEGER PRIMARY KEY,
@@ -363,7 +363,7 @@ CREATE TABLE results (
 );
 CREATE UNIQUE INDEX results_of_run ON results (run, boundary, input);
 
--- Asks: which run waits for what an input of another runtime comes to.
+-- Asks: which run waits for the outcome of an input of another runtime.
 
 CREATE TABLE asks (
     ask INTEGER PRIMARY KEY,
