@@ -116,7 +116,7 @@ def count_events(state: int, _event: object) -> int:
 
 
 async def resume(path: Path, count: int, tail: int, repeats: int) -> dict[str, float]:
-    """Open a log behind its snapshot, beside a read of the events behind it alone."""
+    """Open a log from its snapshot, beside a read of the events after it alone."""
     async with open_store(path, durability="os") as store:
         for begin in range(0, count, TAIL):
             await store.journal.append("long", [EVENT] * min(TAIL, count - begin))
@@ -160,7 +160,7 @@ def memory_kib(field: str) -> int:
 
 
 async def fold_alone(path: str) -> None:
-    """In a process of its own: fold a stream, and print the events and how much the process has grown."""
+    """In its own process: fold a stream, and print the events and how much the process has grown."""
     async with open_store(path, durability="os") as store:
         await store.journal.exists("large")
         before = memory_kib("VmRSS")
@@ -173,7 +173,7 @@ async def fold_alone(path: str) -> None:
 
 
 async def fold(path: Path, total: int) -> dict[str, float]:
-    """Fold a stream of so many bytes without a snapshot, in a process of its own."""
+    """Fold a stream of so many bytes without a snapshot, in its own process."""
     async with open_store(path, durability="os") as store:
         count = await fill(store, total)
     done = subprocess.run(  # noqa: ASYNC221, S603 - this very program, and nothing else runs

@@ -3,7 +3,7 @@
     python -m venv peers && peers/bin/pip install . langgraph-checkpoint-sqlite dbos
     peers/bin/python benchmarks/peers.py
 
-One thing a commit: a message of 1 to 4 KiB for a conversation of its own. LangGraph's savers write one checkpoint row, DBOS the
+One thing a commit: a message of 1 to 4 KiB for its own conversation. LangGraph's savers write one checkpoint row, DBOS the
 record of one step, tenure the boundary commit of measuring/workload.py (4 rows in 4 tables). Each with 1 and with 100
 conversations at once, on threads or tasks as the library has it. A library that is not installed is skipped and named.
 """

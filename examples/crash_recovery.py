@@ -6,7 +6,7 @@ For each point a child process opens the store, works, and ends itself by SIGKIL
 store and does what any client does that got no answer: it hands the input over again under the same idempotency key. What to
 look at is the lines beneath each point: whether the input was there, how often the tool was called, and how it ended.
 
-The tool writes a line into a file of its own for each call. That file is the world outside: no database can take it back, and
+The tool writes a line into its own file for each call. That file is the world outside: no database can take it back, and
 it shows where a call was made twice.
 """
 
@@ -41,7 +41,7 @@ KIND: Final = "clerk"
 @final
 @attrs.frozen(slots=True)
 class Point:
-    """A place to die, and what is told of it."""
+    """A place to die, and what is said of it."""
 
     name: str
     place: str
@@ -203,7 +203,7 @@ async def die(path: Path, scene: Scene) -> None:
 
 
 async def tell(path: Path, scene: Scene) -> bool:
-    """Open the store again, hand the input over again, and tell what became of it. True when it ended well."""
+    """Open the store again, hand the input over again, and say what became of it. True when it ended well."""
     before = len(scene.calls())
     async with tenure.open_supervisor(path, behaviours={KIND: scene.behave}) as supervisor:
         runtime = await supervisor.spawn(scene.point.name, KIND)
@@ -233,7 +233,7 @@ async def settle(runtime: tenure.Runtime, scene: Scene) -> None:
 
 
 async def tell_lifecycle(runtime: tenure.Runtime) -> None:
-    """Tell whether the runtime is retired, and what it says to something new."""
+    """Whether the runtime is retired, and what it says to something new."""
     say("the runtime is", runtime.state)
     try:
         ticket = await runtime.accept("hello", idempotency_key="something new")
@@ -251,7 +251,7 @@ def say(what: str, value: object) -> None:
 
 
 def main() -> int:
-    """Kill a child at each point and tell what follows; 0 when every input ended as it should."""
+    """Kill a child at each point and say what follows; 0 when every input ended as it should."""
     arguments = parser(__doc__)
     arguments.add_argument("--die-at", choices=[point.name for point in POINTS], help=argparse.SUPPRESS)
     given = arguments.parse_args()

@@ -2,7 +2,7 @@
 
     python examples/deploys.py
 
-Each act is a process of its own. What to look at:
+Each act is its own process. What to look at:
 
 - *version 1*: an order is looked up and charged, and the process is killed while it is shipped.
 - *version 2*: a new behaviour weighs each parcel before it charges. The order of before goes on under it: `run.patched` is
@@ -87,7 +87,7 @@ class World:
 
 
 def behaviour(version: str, world: World) -> tenure.Behaviour:
-    """The behaviour of a version: in a program of its own there would be one of them, in its newest form."""
+    """The behaviour of a version: in its own program there would be one of them, in its newest form."""
 
     async def first(run: tenure.Run) -> None:
         buyer = run.runtime_id
@@ -107,7 +107,7 @@ def behaviour(version: str, world: World) -> tenure.Behaviour:
     return tenure.Behaviour(versions[version], version=version)
 
 
-# --- The acts, each in a process of its own -------------------------------------------------------
+# --- The acts, each in its own process -------------------------------------------------------
 
 
 async def sell(supervisor: tenure.Supervisor) -> None:
@@ -163,7 +163,7 @@ ACTS: Final[dict[str, tuple[str, int, Callable[..., Awaitable[None]]]]] = {
 
 
 async def play(path: Path, act: str) -> None:
-    """Play one act on a host of its own."""
+    """Play one act on its own host."""
     version, dies_with, body = ACTS[act]
     world = World(path.with_suffix(".book"), dies_with)
     async with tenure.open_supervisor(path, behaviours={"shop": behaviour(version, world)}, drain_s=0) as supervisor:
@@ -191,7 +191,7 @@ def main() -> int:
 
 
 def perform(path: Path, act: str) -> bool:
-    """Play one act in a process of its own; whether it ended as it should."""
+    """Play one act in its own process; whether it ended as it should."""
     print(f"\n{act}", flush=True)
     command = [sys.executable, __file__, "--db", str(path), "--act", act]
     ended = subprocess.run(command, check=False).returncode  # noqa: S603 - this file itself

@@ -40,7 +40,7 @@ Log = tenure.EventLog[State]
 
 
 def fold(state: State, event: dict[str, Any]) -> State:
-    """What the flow has come to."""
+    """The state of the flow."""
     match event:
         case {"planned": path}:
             return {**BEGUN, **state, "planned": [*state.get("planned", []), path]}

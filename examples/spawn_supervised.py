@@ -8,7 +8,7 @@ What to look at:
   parcel a dead letter, and the next parcel has its turn.
 - Its failures are counted on disk. The host is restarted in between, and the count goes on. When the budget of the kind is
   used up, the runtime is held: its inbox still takes parcels, and nothing runs.
-- `clerk` and `poet` notice nothing. They have inboxes, runs and failures of their own.
+- `clerk` and `poet` notice nothing. They have inboxes, runs and failures, each its own.
 - Once the bridge is mended, a person calls `resume`, and the courier works off what came in meanwhile.
 """
 
@@ -84,7 +84,7 @@ async def courier(run: tenure.Run, *, world: World) -> None:
 
 
 async def host(path: Path) -> bool:
-    """Tell the story; True when it went as it should."""
+    """Play the story; True when it went as it should."""
     world = World()
     behaviours = {
         "clerk": clerk,
@@ -104,7 +104,7 @@ async def host(path: Path) -> bool:
     async with tenure.open_supervisor(path, behaviours=behaviours) as supervisor:
         runtime = await supervisor.spawn("courier", "courier")
         first = await (await supervisor.ticket("courier", idempotency_key="parcel-1")).wait_outcome()
-        error = (first.error or "").partition("\n")[0]  # behind it stands where it was raised
+        error = (first.error or "").partition("\n")[0]  # after it stands where it was raised
         print(f"  parcel 1: {first.phase}, {first.reason}; last error: {error}")
         print(f"  courier is held: {await runtime.wait_held()} ({runtime.held_detail})")
         ticket = await runtime.accept(3, idempotency_key="parcel-3")
@@ -134,7 +134,7 @@ async def work_of_siblings(supervisor: tenure.Supervisor) -> None:
 
 
 def main() -> int:
-    """Tell the story on a store of its own; 0 when it went as it should."""
+    """Play the story on its own store; 0 when it went as it should."""
     path = database(parser(__doc__).parse_args())
     if path.exists():
         print(f"{path} exists; the story begins with a new store", file=sys.stderr)

@@ -6,7 +6,7 @@
 The agent is a clerk. For each order it reserves the goods (a `keyed` step: the warehouse knows a key that it has seen),
 charges the card (a `never` step: the bank does not, and after a crash it is asked) and sends the parcel to the dispatcher,
 who keeps the list. Two tests: whole lives of the shop from seeds, and crashes of one short scene, anywhere in it. Both check
-what matters to the shop: nobody is charged twice, everybody who was charged gets one parcel, and no order that was
+what matters to the shop: no customer is charged twice, each who was charged gets one parcel, and no order that was
 acknowledged is forgotten.
 """
 
@@ -81,7 +81,7 @@ def behaviours(world: World) -> dict[str, tenure.Behaviour]:
 
 
 def shop(seed: int) -> Simulation:
-    """The shop for one seed, with a world of its own."""
+    """The shop for one seed, with its own world."""
     world = World(seed)
 
     async def workload(client: Client) -> None:
@@ -146,7 +146,7 @@ async def reopen(machine: Machine, history: History) -> None:
         for order in promised:
             ticket = await supervisor.ticket("ann", idempotency_key=f"order-{order}")
             assert (await ticket.wait_outcome()).phase == "consumed"
-        last = await dispatcher.accept("last")  # behind all parcels
+        last = await dispatcher.accept("last")  # after all parcels
         await last.wait_outcome()
         parcels = (await supervisor.read_session("dispatcher"))[:-1]
         assert set(promised) <= set(parcels)

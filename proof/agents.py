@@ -268,7 +268,7 @@ async def _compare(supervisor: Supervisor, world: World, history: History) -> No
     assert sorted(asked) == sorted(done), f"the oracle was asked {asked}, and done is {done}"
     for task in done:
         outcome = await (await supervisor.ticket(WORKER, idempotency_key=f"task-{task}")).wait_outcome()
-        assert outcome.result == f"done {task}", f"task {task} came to {outcome.result!r}"
+        assert outcome.result == f"done {task}", f"task {task} ended with {outcome.result!r}"
     if ended:
         session_id, files = await supervisor.session_id(WORKER), supervisor.store.attachments
         for task in ended:

@@ -79,7 +79,7 @@ async def tell_contracts(store: Store, retried: Callable[..., Awaitable[Any]]) -
 
 
 async def take_words_back(store: Store, retried: Callable[..., Awaitable[Any]]) -> None:
-    """A conversation that is cleared again; its messages stay behind."""
+    """A conversation that is cleared again; its messages stay."""
     words = SessionSnapshot(session_id=SessionId("old talk"), messages=(b"1", b"2"))
     await retried(store.runtimes.commit_session_snapshot, "old talk", _delta(words))
     await retried(store.runtimes.clear_session_snapshot, "old talk")

@@ -40,7 +40,7 @@ def accepted(change: inputs.AcceptInput, answer: inputs.AcceptedInput) -> Promis
 
 
 def check_inputs(rows: Rows) -> None:
-    """Inputs are there, ended ones ended, and whoever waits has a payload."""
+    """Inputs are there, ended ones ended, and those that wait have a payload."""
     known = {
         (runtime_id, input_id): (key, digest, phase)
         for runtime_id, input_id, key, digest, phase in rows.of(

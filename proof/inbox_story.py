@@ -32,7 +32,7 @@ _VARIANTS: tuple[dict[str, Any], ...] = (
     {"kind": InputKind.PEER_RESPONSE_PROGRESS, "supersession_key": "of one job"},  # the first is coalesced into it
     {"kind": InputKind.PROMPT, "supersession_key": "draft", "idempotency_key": "draft 1"},
     {"kind": InputKind.PROMPT, "supersession_key": "draft", "policy": PolicyDecision(queue_mode=QueueMode.SUPERSEDE)},
-    {"kind": InputKind.OPERATION},  # consumed at once, with a receipt of its own
+    {"kind": InputKind.OPERATION},  # consumed at once, with its own receipt
     {"kind": InputKind.CONTINUATION, "correlation_id": "what it answers"},
     {"kind": InputKind.PROMPT, "policy": PolicyDecision(queue_mode=QueueMode.PRIORITY)},
     {"durability": InputDurability.EPHEMERAL},

@@ -1,8 +1,8 @@
 """Ctrl-C at every place of the library: ``python -m proof.interrupts``.
 
-A story of a host is told once to learn its places: every line of the library that the main thread passes. Then it is told again
-for each place, on a new file, and SIGINT comes there. Each time the program must leave with `KeyboardInterrupt` and nothing
-else, within a bounded number of turns of the loop, with every file closed; every acknowledged input must come to its end in the
+A story of a host is played once to learn its places: every line of the library that the main thread passes. Then it is played
+again for each place, on a new file, and SIGINT comes there. Each time the program must leave with `KeyboardInterrupt` and
+nothing else, within a bounded number of turns of the loop, with every file closed; every acknowledged input must end in the
 next host; and nothing may be charged. A watchdog ends what hangs.
 """
 
@@ -44,7 +44,7 @@ class InterruptFailure(Exception):
 
 @final
 class Story:
-    """What is told: a host that does a little of everything.
+    """What is played: a host that does a little of everything.
 
     Attributes:
         acknowledged: Keys of inputs whose accept has returned.
@@ -88,7 +88,7 @@ class Story:
         await runtime.wait_state("retired")
 
     async def look(self) -> None:
-        """A host without a Ctrl-C: what was acknowledged comes to its end, and nothing was charged."""
+        """A host without a Ctrl-C: what was acknowledged ends, and nothing was charged."""
         async with tenure.open_supervisor(self.database, behaviours={"k": self.agent}) as supervisor:
             for key in self.acknowledged:
                 ticket = await supervisor.ticket("a", idempotency_key=key)
@@ -154,7 +154,7 @@ class Turns(trio.abc.Instrument):
 
 @final
 class Sweep:
-    """Tells the story at each place."""
+    """Plays the story at each place."""
 
     def __init__(self, folder: Path, front: str) -> None:
         """In this folder."""

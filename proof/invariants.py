@@ -61,7 +61,7 @@ class WholeState:
             )
         attempted = _last_of_each(history.attempted("group"))
         for incarnation, group in landed.items():
-            assert group <= attempted.get(incarnation, 0), f"group {group} of {incarnation} is there; nobody tried it"
+            assert group <= attempted.get(incarnation, 0), f"group {group} of {incarnation} is there; no host tried it"
         last = [(incarnation, group) for incarnation, group in landed.items() if group]
         if last:
             _compare(state, *last[-1], history)
@@ -73,7 +73,7 @@ def _compare(state: bytes, incarnation: str, group: int, history: History) -> No
     if known is not None:
         assert state == known, f"the rows are not those that group {group} of {incarnation} left"
         return
-    # Nobody saw what this group left: it was in doubt. It is there by its number, so it must be there by its rows.
+    # No witness saw what this group left: it was in doubt. It is there by its number, so it must be there by its rows.
     unchanged = state == states.get((incarnation, group - 1))
     assert not unchanged or (incarnation, group) in history.noted("empty"), (
         f"group {group} of {incarnation} is there by its number alone"
@@ -103,7 +103,7 @@ class Verdicts:
         for name in acknowledged:
             assert verdicts[name] is True, f"group {name} was acknowledged, and its verdict is {verdicts[name]}"
         for name in history.in_doubt("group"):
-            assert verdicts[name] is not None, f"group {name} is in doubt, and nobody knows it"
+            assert verdicts[name] is not None, f"group {name} is in doubt, and no host knows it"
         return verdicts
 
 

@@ -1,4 +1,4 @@
-"""Journals and execution state: what was appended, kept and set is there; nothing half, nothing of nobody."""
+"""Journals and execution state: what was appended, kept and set is there; nothing half, nothing without an owner."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def check_state(rows: Rows) -> None:
         assert state.find_value(rows.statements, key) is not None, f"the value {key} is lost"
     rows.none(
         "SELECT binding FROM execution_bindings WHERE runtime NOT IN (SELECT runtime FROM runtimes)",
-        "an execution that is bound to nobody",
+        "an execution that is bound to no runtime",
     )
 
 

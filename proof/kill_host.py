@@ -88,12 +88,12 @@ class Host:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def say(self, kind: str, *facts: Any) -> None:
-        """Tell the parent; in the pipe when this returns."""
+        """Write to the parent; in the pipe when this returns."""
         os.write(1, json.dumps([kind, *facts]).encode() + b"\n")
         self.passed("say")
 
     async def live(self) -> None:
-        """Host the agents, give them their inputs, and end in order, if it comes to that."""
+        """Host the agents, give them their inputs, and end in order, if it lives so long."""
         policy = tenure.RestartPolicy(max_attempts=50, backoff_s=0.01, budget=10_000, max_crashes=10_000)
         behaviours = {
             "teller": tenure.Behaviour(self._tell, restart=policy, in_doubt=self._know),
@@ -113,7 +113,7 @@ class Host:
                     nursery.start_soon(self._give, supervisor, number)
                 nursery.start_soon(self._retire_and_recycle, supervisor)
             if self._plan.point == "none":
-                # Each inbox is worked off in its order: behind the last word of all, nothing waits any more.
+                # Each inbox is worked off in its order: after the last word of all, nothing waits any more.
                 last = await supervisor.runtime(LEDGER).accept("last", idempotency_key="last")
                 await last.wait_outcome()
 
@@ -200,7 +200,7 @@ def arm(host: Host) -> None:
 
 
 def main() -> None:
-    """Live the life that the plan tells."""
+    """Live the life of the plan."""
     plan = Plan(**json.loads(Path(sys.argv[1]).read_bytes()))
     host = Host(plan)
     arm(host)

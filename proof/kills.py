@@ -2,7 +2,7 @@
 
 A child hosts agents on a real file and is killed by SIGKILL: at a random moment, or at a named point of the engine or of an
 agent. The parent holds what the child had said until then. After each kill the database is compared with all that was ever
-said; at the end one more child, which nobody kills, brings everything to its end.
+said; at the end one more child, which is not killed, brings everything to its end.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STATES: Final = {"retire": ("idle", "retired"), "recycle": ("retired", "idle")}
 @final
 @frozen(kw_only=True, slots=True)
 class KillsReport:
-    """What the kills came to.
+    """The result of the kills.
 
     Attributes:
         kills: By the point at which the host died.

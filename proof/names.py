@@ -32,7 +32,7 @@ WAYS: Final = ("removed", "emptied", "copied")
 
 NEWCOMERS: Final = {"host": host, "look": look, "copy": copy}
 ENDINGS: Final = ("kill", "write", "close")
-"""What the hosts do behind the last damage: killed at once; one more input each and killed; one more input each and closed."""
+"""What the hosts do after the last damage: killed at once; one more input each and killed; one more input each and closed."""
 
 HARMLESS: Final = frozenset({"CannotOpen", "StoreLocked", "StoreBroken", "Closed", "Contended"})
 """How a host or newcomer may be refused."""
@@ -56,7 +56,7 @@ class Case:
     Attributes:
         hosts: How many hosts.
         damages: What goes, in this order, each before the operation of its number.
-        newcomer: Who comes behind each damage.
+        newcomer: Who comes after each damage.
         ending: How the hosts end.
     """
 

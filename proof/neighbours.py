@@ -4,7 +4,7 @@ Theory of operation. A *trial* is a disk with a store, and some lives of hosts o
 are neighbours (`tenure.testing.neighbours`); it ends in order, by a kill that the neighbours outlive, or by a power cut that
 ends them too. More than half of the ends come while the store is being opened, where the log is written again. What was
 acknowledged before must be there at the next open, no answer may change, no token come again, and neither tenure nor a
-neighbour may be told of damage. Each kill and each power cut is an *image* that was checked.
+neighbour may hear of damage. Each kill and each power cut is an *image* that was checked.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class BesideNeighbours:
     on_image: Callable[[], None] = _nothing
 
     def run(self) -> NeighboursReport:
-        """Run the trials, in a `trio.run` of its own. Raises `NeighboursFailure`."""
+        """Run the trials, in its own `trio.run`. Raises `NeighboursFailure`."""
         return run_seeded(self._prove, self.seed)
 
     async def _prove(self, room: Room) -> NeighboursReport:

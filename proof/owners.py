@@ -31,7 +31,7 @@ def check_tokens(rows: Rows) -> None:
     stored = dict(rows.of("SELECT runtime_id, fence_token FROM runtimes"))
     for runtime_id, minted in rows.history.acknowledged("token"):
         assert last >= minted, f"token {minted} will be minted again: the counter is at {last}"
-        assert stored.get(runtime_id, -1) >= minted, f"{runtime_id} went back behind its token {minted}"
+        assert stored.get(runtime_id, -1) >= minted, f"{runtime_id} went back below its token {minted}"
     used = [each for each in stored.values() if each]
     assert len(used) == len(set(used)), "a token belongs to two runtimes"
     assert max(used, default=0) <= last, "a token that was never minted"
@@ -60,7 +60,7 @@ def check_lifecycle(rows: Rows) -> None:
         assert known[runtime_id][1] >= generation, f"{runtime_id} lives an earlier life again"
     for runtime_id, (state, _, owner) in known.items():
         assert state not in {"running", "attached"}, f"{runtime_id} is stored as {state}"
-        assert state != RuntimeState.DESTROYED or owner is None, f"somebody owns the destroyed {runtime_id}"
+        assert state != RuntimeState.DESTROYED or owner is None, f"a host owns the destroyed {runtime_id}"
 
 
 def requested(change: requests.RequestLifecycle, _answer: None) -> Promised:

@@ -130,7 +130,7 @@ async def day_of_runs(words: Words, day: int) -> None:
                 nursery.start_soon(words.accept, name, f"day {day}, {number}: {'x' * words.random.randrange(600)}")
             nursery.start_soon(words.refused, name)
     except ExceptionGroup as group:
-        raise group.exceptions[0] from None  # all of them tell of the same disk
+        raise group.exceptions[0] from None  # all of them say the same of the disk
     run_id = await words.begin(name, batch=words.random.choice((1, 5)))
     await words.step(name, run_id, "work", "main/1", result=b'"%d"' % day)
     message = b'"of day %d %s"' % (day, b"y" * words.random.randrange(900))

@@ -79,7 +79,7 @@ def simulate(seed: int, hours: float | None = None, of: str | None = None) -> To
 
 
 def summary(reports: Sequence[SimulationReport], failed: int, took_s: float) -> str:
-    """What many seeds came to, in one line."""
+    """The results of many seeds, in one line."""
     faults: Counter[str] = Counter()
     for report in reports:
         faults.update(report.failures)
@@ -130,7 +130,7 @@ def _find(of: str | None, seed: int) -> Simulation:
     found: object = getattr(importlib.import_module(module), name)
     made: object = found if isinstance(found, Simulation) or not callable(found) else found(seed)
     if not isinstance(made, Simulation):
-        raise TypeError(f"{of} is no Simulation and makes none")
+        raise TypeError(f"{of} is not a Simulation and makes none")
     return made
 
 

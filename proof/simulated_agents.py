@@ -1,4 +1,4 @@
-"""Agents that do what their inputs tell them, and the clients that torment them: tenure's own simulation.
+"""Agents that do what their inputs say, and the clients that torment them: tenure's own simulation.
 
 An input carries a script. Scripts are drawn by the clients; what an agent does between its steps follows from the script
 alone, as tenure asks of behaviours. What the world does to it (a tool that fails, a peer that is slow) is drawn anew at every

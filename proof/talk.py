@@ -121,7 +121,7 @@ def check_operations(rows: Rows) -> None:
         stored = {} if found is None else {each.operation_id: each.status for each in found.operations}
         assert stored.get(operation_id) == status, f"operation {operation_id} was heard to be {status} and is lost"
     rows.none(
-        "SELECT runtime FROM operations WHERE runtime NOT IN (SELECT runtime FROM runtimes)", "operations of nobody"
+        "SELECT runtime FROM operations WHERE runtime NOT IN (SELECT runtime FROM runtimes)", "operations of no runtime"
     )
 
 

@@ -40,7 +40,7 @@ from .facets import QUIET
 Promises = Callable[[Change, Any], Sequence[tuple[str, Any]]]
 """What is promised by the answer to a change: subjects and values for the witness."""
 
-_OF_HOSTS: Final = "hosts"  # every open writes there, so it is no part of what a group left
+_OF_HOSTS: Final = "hosts"  # every open writes there, so it is not part of what a group left
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -56,11 +56,11 @@ def state_of(store: Store) -> bytes:
 
 
 def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[Change]]) -> None:
-    """Tell the witness of each group: that it is attempted, what it promised, and the state that it left.
+    """Note each group with the witness: that it is attempted, what it promised, and the state that it left.
 
     Args:
         store: An open store.
-        witness: Who is told.
+        witness: Where it is noted.
         promises: What an answer promises.
         landed: Collects the types of changes that landed.
     """
@@ -99,7 +99,7 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
 
 
 def check_records(inside: Inside) -> None:
-    """What the writer keeps in hand from group to group is what is stored."""
+    """What the writer keeps cached from group to group is what is stored."""
     find: dict[str, Callable[[Statements, Any], object]] = {
         runtimes.RECORD: runtimes.find,
         holds.RECORD: holds.find,
@@ -108,7 +108,7 @@ def check_records(inside: Inside) -> None:
         streams.RECORD: streams.find,
     }
     for (kind, key), record in cast("Mapping[tuple[str, Any], object]", inside.kept).items():
-        assert find[kind](inside.statements, key) == record, f"the {kind} {key} in hand is not what is stored"
+        assert find[kind](inside.statements, key) == record, f"the {kind} {key} in the cache is not what is stored"
 
 
 def _tell(commit: Commit, result: CommitResult, witness: Witness, promises: Promises) -> None:

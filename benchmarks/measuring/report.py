@@ -53,7 +53,7 @@ def median_of(repeats: Sequence[Timing]) -> dict[str, float]:
 
 
 def ratio(above: float, below: float) -> float:
-    """A ratio with two digits, which is more than a shared machine can tell."""
+    """A ratio with two digits, which is more than a shared machine can show."""
     return round(above / below, 2)
 
 

@@ -2,7 +2,7 @@
 
 It appends one message of 1 to 4 KiB to the runtime's conversation and mints the receipt of the boundary. So it needs the
 records of the runtime, its run and its session (fence, sequence, head), inserts a node and a receipt, and updates the records
-of runtime and session: 4 rows in 4 tables, 4 statements where the records are in hand, and the encoding and the digests of
+of runtime and session: 4 rows in 4 tables, 4 statements where the records are cached, and the encoding and the digests of
 message, conversation and receipt chain.
 """
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Final, Protocol, final
 
 PLAIN_PROGRESS_LINES: Final = 10
-"""So many lines tell the progress of one run where there is no terminal."""
+"""So many lines show the progress of one run where there is no terminal."""
 
 
 class Display(Protocol):

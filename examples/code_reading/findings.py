@@ -50,9 +50,9 @@ class Imports(TypedDict):
     third_party: list[str]
 
 
-@final  # so that a key tells it from other messages of a session
+@final  # so that a key distinguishes it from other messages of a session
 class Finding(TypedDict):
-    """Everything that an agent tells the librarian about one file."""
+    """Everything that an agent reports to the librarian about one file."""
 
     path: str
     agent: str

@@ -16,7 +16,7 @@ _SKIPPED_FOLDERS: Final = frozenset({"__pycache__", "site-packages", "dist-packa
 
 
 class FileInput(TypedDict):
-    """One file to read, as the host hands it to an agent: all that the agent is told."""
+    """One file to read, as the host hands it to an agent: all that the agent gets."""
 
     root: str
     path: str

@@ -1,7 +1,7 @@
 """The tools that an agent calls on one file: parse, measure functions, resolve imports.
 
 Every tool answers with a small JSON value, since tenure stores a step's result before anyone sees
-it. A syntax tree is no JSON value, so a `Toolbox` keeps what it took from the tree in memory. A run
+it. A syntax tree is not a JSON value, so a `Toolbox` keeps what it took from the tree in memory. A run
 that enters again after a crash has the recorded results but an empty toolbox: the first tool that
 it really calls parses once more.
 
@@ -24,9 +24,9 @@ from .sources import digest_of, read_bytes
 MAX_SOURCE_BYTES: Final = 4 * 1024 * 1024
 """A larger file is reported and not parsed: the parser holds the GIL, and the host waits."""
 MAX_NOTABLE_FUNCTIONS: Final = 3
-"""How many functions of one file are told by name, in each order."""
+"""How many functions of one file are named, in each order."""
 MAX_NAMES: Final = 100
-"""How many imported names of one file are told, in each group."""
+"""How many imported names of one file are named, in each group."""
 
 Tool = Literal["measure", "resolve"]
 
@@ -36,7 +36,7 @@ class SourceChanged(Exception):
 
 
 def plan(outline: Outline) -> tuple[Tool, ...]:
-    """Decide which tools are worth calling for a file, from what parsing it told."""
+    """Decide which tools are worth calling for a file, from what parsing it showed."""
     measure: tuple[Tool, ...] = ("measure",) if outline["functions"] else ()
     resolve: tuple[Tool, ...] = ("resolve",) if outline["imports"] else ()
     return measure + resolve

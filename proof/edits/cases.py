@@ -92,7 +92,7 @@ def behaviour(world: World, program: Program, version: str) -> tenure.Behaviour:
 
 
 async def record(program: Program, stop_at: int, how: str, file: Path) -> Recorded | None:
-    """Let the first version record a run and stop it; None where it comes to its end before."""
+    """Let the first version record a run and stop it; None where it ends before."""
     world = World(stop_at, how)
     given = {"k": behaviour(world, program, "1")}
     try:
@@ -189,7 +189,7 @@ def _ways(edit: Edit, version: str) -> Iterator[str]:
 
 
 async def check(case: Case, file: Path) -> str:
-    """Let the second version go on, and a person after it, and judge; what it came to. Raises `Broken`."""
+    """Let the second version go on, and a person after it, and judge; the result. Raises `Broken`."""
     for each in case.recorded.file.parent.glob(f"{case.recorded.file.name}*"):
         copy = shutil.copytree if each.is_dir() else shutil.copy  # the folder of attachments, or a file
         copy(each, file.with_name(each.name.replace(case.recorded.file.name, file.name)))
@@ -239,7 +239,7 @@ def _judge(case: Case, came: str, world: World, program: Program) -> None:
 def _judge_way(case: Case, came: str) -> None:
     failed = case.recorded.world.how == FAILS
     if came in (HELD, "abandoned") and not failed and case.way in (RENAMED, BACK):
-        message = f"held, and {case.way} came to {came}"
+        message = f"held, and {case.way} ended in {came}"
         raise Broken(message)
 
 

@@ -195,7 +195,7 @@ class Seat:
     Attributes:
         path: The way to it from the top: indexes of items and branches, in turn.
         item: The item.
-        place: Its place in the record; None where it has none of its own.
+        place: Its place in the record; None where it has none.
         loses: Whether it stands in a branch that loses.
     """
 
@@ -247,7 +247,7 @@ def _seats(program: Program, branch: str, path: tuple[int, ...], number: _Counte
 
 
 def conversation_of(program: Program) -> list[str]:
-    """What is said when a program has come to its end, from an empty conversation."""
+    """What is said when a program has ended, from an empty conversation."""
     said, left = list[str](), list[str]()
     for item in program:
         if isinstance(item, Talk):

@@ -26,7 +26,7 @@ class Report:
 
     Attributes:
         recorded: How many runs were recorded and stopped.
-        came: What cases came to, and how many.
+        came: The results of cases, and how many.
         broken: Cases that broke a promise, each with how.
     """
 

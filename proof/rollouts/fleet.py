@@ -42,7 +42,7 @@ MOVES: Final = 0.3
 """Share of the deploys whose first version takes runs that have failed."""
 
 LONGEST_S: Final = 50_000.0
-"""Virtual seconds in which everything must have come to its end."""
+"""Virtual seconds in which everything must have ended."""
 
 LIMITS: Final = tenure.Limits(lease_s=60.0, renew_s=10.0, poll_s=5.0)
 
@@ -93,7 +93,7 @@ def draw(seed: int) -> list[Deploy]:
 
 
 async def play(seed: int, file: Path) -> str:
-    """One seed: what it came to, in a line. Raises `Broken`."""
+    """One seed: its result, in a line. Raises `Broken`."""
     world = World(seed)
     fleet = Fleet(world, file)
     names = [f"{runtime}.{number}" for runtime in RUNTIMES for number in range(INPUTS)]
@@ -141,7 +141,7 @@ class Fleet:
             nursery.cancel_scope.cancel()
 
     async def finish(self, deploy: Deploy, names: list[str]) -> None:
-        """The last host: every input comes to its end. Raises `Broken`."""
+        """The last host: every input ends. Raises `Broken`."""
         async with self._host(deploy) as supervisor, trio.open_nursery() as nursery:
             nursery.start_soon(self._nurse, supervisor, deploy)
             for name in names:

@@ -1,4 +1,4 @@
-"""The proof of roll-outs: seed after seed, each in a file of its own."""
+"""The proof of roll-outs: seed after seed, each in its own file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .world import Broken
 
 
 def prove(seeds: Iterable[int]) -> Iterator[tuple[int, str, str | None]]:
-    """Play seeds: of each what it came to, and how it broke a promise or None."""
+    """Play seeds: of each its result, and how it broke a promise or None."""
     for seed in seeds:
         with tempfile.TemporaryDirectory(prefix="tenure-rollouts-") as folder:
             file = Path(folder) / "agents.db"
