@@ -138,12 +138,12 @@ class SessionsContract:
         changes = (*completed, *enqueued, *(stamps if encoded.attachments else ()))
         graph = CommitGraph(commit=encoded, fence=fence)
         landed = await self._write(encoded.session_id, graph, *changes, fence=fence)
-        result: RuntimeCommitResult = landed.values[0]
+        result: RuntimeCommitResult = landed.answer(graph)
         if completed or enqueued:
             self._ground.queue_bell.ring()
         if not landed.written:
             return result
-        batches: tuple[QueuedWorkBatch, ...] = landed.values[1 + len(completed) :][: len(enqueued)]
+        batches: tuple[QueuedWorkBatch, ...] = landed.answers(enqueued)
         return evolve(result, enqueued_batch_ids=tuple([batch.batch_id for batch in batches]))
 
     async def save_session_meta(self, meta: SessionMeta, *, fence: int | None = None) -> None:
