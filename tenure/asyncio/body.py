@@ -10,7 +10,7 @@ from .portal import cancel_at_next_await
 
 @final
 class Body:
-    """The task of the body, and the one way to cancel it without being taken for somebody else's cancel.
+    """The task of the body, and the one way to cancel it without being taken for the cancel of another task.
 
     As `asyncio.timeout` does: a cancel of ours is taken back with `uncancel`, and is ours where none other is left.
     """

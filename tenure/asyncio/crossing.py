@@ -158,7 +158,7 @@ async def move_on_after(run: TrioRun, seconds: float) -> AsyncGenerator[Cut]:
     scope.leave()
     cancelled = await wait_shielded(holder, on_cancel=holder.cancel)
     if isinstance(error, asyncio.CancelledError) and not own:
-        # The scope may have cut off what was awaited before it came to interrupt the body itself.
+        # The scope may have cut off what was awaited before it interrupted the body itself.
         cut_off = not holder.cancelled() and holder.exception() is None and holder.result()
         own = cut_off and not scope.body.cancelled_by_others
     if error is not None and not own:

@@ -201,7 +201,7 @@ def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *a
 
 
 def in_trio(token: trio.lowlevel.TrioToken, function: Callable[[], object]) -> None:
-    """Have a function called in the trio thread, from any thread; a trio run that has ended has nobody left who waits."""
+    """Have a function called in the trio thread, from any thread; a trio run that has ended has no task left that waits."""
     try:
         token.run_sync_soon(function)
     except trio.RunFinishedError:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from tenure.errors import Contended, Corrupt, InvalidTransition, NotFound
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.inbox import inputs
-from tenure.persistence.facets.records import runtimes
+from tenure.persistence.facets.records import fences, runtimes
 from tenure.persistence.facets.runs.children import OnEnd, read_child
 from tenure.persistence.model.lifecycles.lifecycle import (
     LifecycleEvent,
@@ -58,7 +58,7 @@ def _end(tx: Transaction, child: LogicalRuntimeId, on_end: OnEnd) -> None:
 def _end_unowned(tx: Transaction, record: runtimes.RuntimeRecord, event: LifecycleEvent, state: RuntimeState) -> None:
     record.owner = None
     # A frozen host that wakes may still hold the last token: what it knows is old from now on.
-    record.fence_token = runtimes.mint_token(tx, record.fence_token)
+    record.fence_token = fences.mint_token(tx, record.fence_token)
     change = lifecycle.WriteLifecycle(runtime_id=record.runtime_id, state=state, abandon=abandons(event), end_run=True)
     lifecycle.write(tx, change)
 

@@ -106,7 +106,7 @@ def _bring(
     tx: Transaction, change: Spawn, parent: runtimes.RuntimeRecord, run: run_records.RunRecord
 ) -> Refused | None:
     try:
-        record = runtimes.find_in_hand(tx, change.child)
+        record = runtimes.find_cached(tx, change.child)
         row = None if record is None else tx.one("children.by_child", child=record.runtime)
         known = None if row is None else read_child(row)
     except Corrupt:
