@@ -53,7 +53,7 @@ from .statistics import (
 )
 
 ASK_S: Final = 2.0
-"""Longest wait for what another host says of a runtime of its own."""
+"""Longest wait for what another host says of one of its runtimes."""
 
 
 @final

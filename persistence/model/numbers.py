@@ -43,7 +43,7 @@ def check_seconds(value: object, name: str, *, zero: bool) -> None:
 
 
 def check_time(value: object, name: str) -> float:
-    """A time as unix seconds. Raises `InvalidInput` for what is no time, or has no time zone."""
+    """A time as unix seconds. Raises `InvalidInput` for what is not a time, or has no time zone."""
     if not isinstance(value, datetime):
         raise InvalidInput(detail=f"{shown(value)} is not a datetime", field=name)
     try:

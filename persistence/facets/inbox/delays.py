@@ -2,7 +2,7 @@
 
 A delayed input is on disk like any other, with the time it is due, and is not in the inbox: no run takes it, recovery
 leaves it alone, and it counts against `Limits.delayed_inputs`. The commit that finds it due queues it, and gives it its place
-then: it stands behind what waits, those of one commit by the time they were due, then as they were accepted. What its policy
+then: it stands after what waits, those of one commit by the time they were due, then as they were accepted. What its policy
 does with others that wait is done in that commit too. Where a person keeps its runtime on hold, it waits for the end of that.
 """
 
