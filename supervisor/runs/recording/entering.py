@@ -224,7 +224,7 @@ class Entering:
             StepMismatch: They were not reached in `replay_s`; or the same is recorded, and was given to another.
             Exception: What a branch raised before it had reached them; the attempt fails with it.
         """
-        await self._wait(
+        await self._admit(
             lambda: not self.record.unreached,
             lambda: Differs(found.place, list_entries(self.record.unreached.values()), str(asked)),
         )
@@ -249,7 +249,18 @@ class Entering:
         Raises as `admit`.
         """
         left = self.record.messages_left
-        await self._wait(lambda: not left(), lambda: Differs(place, list_entries(left()), given()))
+        await self._admit(lambda: not left(), lambda: Differs(place, list_entries(left()), given()))
+
+    async def _admit(self, reached: Callable[[], bool], differs: Callable[[], Differs]) -> None:
+        deadline = trio.current_effective_deadline()
+        try:
+            await self._wait(reached, differs)
+        except trio.Cancelled:
+            # The time of its scope is over, and nothing executes that could reach the rest: recorded as cut off, it would be
+            # left out in silence. A scope that is cancelled otherwise has its own reason, such as an error beside it.
+            if trio.current_time() >= deadline and not self.executing and not reached():
+                self.mismatch(differs())
+            raise
 
     async def _wait(
         self, reached: Callable[[], bool], differs: Callable[[], Differs], not_before: float = -1.0

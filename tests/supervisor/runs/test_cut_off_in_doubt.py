@@ -204,3 +204,34 @@ async def test_an_ask_that_is_cut_off_where_its_run_has_entered_again_has_landed
 
         assert outcome.phase == "consumed"
         assert await supervisor.read_session("a") == ["before", "after"]
+
+
+@pytest.mark.parametrize("repeat", ["never", "keyed"])
+async def test_a_new_step_whose_scope_ends_while_it_waits_for_the_record_is_not_left_out_in_silence(
+    repeat: str, autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    done: list[str] = []
+
+    def do(name: str, *, key: str = "") -> None:
+        done.append(name)
+
+    def version(number: str, *names: str) -> tenure.Behaviour:
+        async def act(run: tenure.Run) -> None:
+            for name in names:
+                async with run.move_on_after(5):
+                    await run.step(name, do, name, repeat=repeat, call=name)
+            if number == "1":
+                raise ConnectionError("of a test")
+
+        return tenure.Behaviour(act, version=number, restart=tenure.RestartPolicy(backoff_s=3600.0))
+
+    async with open_host({"k": version("1", "pay")}) as supervisor:
+        await (await supervisor.spawn("a", "k")).accept(1)
+        await trio.sleep(100)
+
+    async with open_host({"k": version("2", "refund", "pay")}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        assert await runtime.wait_held() == "step mismatch"
+        assert "refund" in (runtime.held_detail or "")
+        assert "#pay" in (runtime.held_detail or "")
+        assert done == ["pay"]
