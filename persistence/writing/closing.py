@@ -8,14 +8,13 @@ are closed. Each step has a bound, after which a thread that hangs in a disk is 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import Final, final
 
 import trio
 from attrs import frozen
 
-from tenure.errors import Closed, Contended, DiskFull, StoreBroken, StoreLocked
+from tenure.errors import Closed, Contended, DiskFull, Error, StoreBroken, StoreLocked
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import (
     Engine,
@@ -138,15 +137,22 @@ class Closing:
         """
         if self._broken is None and not self._drained and not self._closed:
             self._readers.stop_queries()
-            # Nothing landed, or the row is closed already; a row that stays open is found dead by its lock.
-            with suppress(DiskFull, Contended, Closed):
-                await self._writer.close(CLOSING).wait()
+            await self._commit_last()
             self._drained = True
             # After the last answer the log may still be moved into the database, and the disk fail at that.
             with trio.move_on_after(CLOSE_S):
                 await self._writer.wait_idle()
         if self._broken is not None and self._writer.broke_unheard and not self._closed:
             raise self._broken
+
+    async def _commit_last(self) -> None:
+        # Not `Pending.wait`, which withdraws what waits when it is cancelled: the writer would end without it.
+        settled = trio.Event()
+        last = self._writer.close(CLOSING, lambda _: settled.set())
+        await settled.wait()
+        # Nothing landed, or the row is closed already; a row that stays open is found dead by its lock.
+        if isinstance(last.outcome, Error) and not isinstance(last.outcome, DiskFull | Contended | Closed):
+            raise last.outcome
 
     async def close(self) -> None:
         """Settle what still waits, and close everything; for the most part bounded by `CLOSE_S`. Twice is allowed.

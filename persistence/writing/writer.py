@@ -196,11 +196,11 @@ class Writer:
             self._idle.set()
             self.broken_event.set()
 
-    def close(self, last: Commit) -> Pending:
+    def close(self, last: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
         """Take no new commits but this last one; `run` ends when everything that was submitted is settled."""
         self._closing = True
         self._room.close()
-        pending = Pending(last, self, None)
+        pending = Pending(last, self, on_settled)
         self._room.take(pending.weight)
         self._enqueue(pending)
         return pending
