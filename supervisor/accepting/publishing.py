@@ -113,14 +113,6 @@ class Publishing:
         receipt: RunBoundaryReceipt
         ((_, receipt),) = result.of_kind(MintReceipt)
         self.asked(result)
-        sent: list[tuple[Send, Sent]] = result.of_kind(Send)
-        for change, value in sent:
-            if value.refused is not None:
-                self._log.send_refused(actor.facts.runtime_id, value.target, value.refused)
-            elif change.terms.delay is None:
-                self._wake(value.target, steered=change.terms.lane is Lane.STEER)
-            else:
-                self._delayed(value.target)
         for _, late in result.of_kind(ExpireMembers):
             self.abandoned(actor.facts.runtime_id, late, LATE)
             self._log.dead(actor.facts.runtime_id, late, LATE, None)
@@ -142,6 +134,14 @@ class Publishing:
 
     def asked(self, result: CommitResult, /) -> None:
         """See `Peers.asked`."""
+        sent: list[tuple[Send, Sent]] = result.of_kind(Send)
+        for message, value in sent:
+            if value.refused is not None:
+                self._log.send_refused(message.runtime_id, value.target, value.refused)
+            elif message.terms.delay is None:
+                self._wake(value.target, steered=message.terms.lane is Lane.STEER)
+            else:
+                self._delayed(value.target)
         asked: list[tuple[Ask, Answer | None]] = result.of_kind(Ask)
         for change, answer in asked:
             if answer is None:

@@ -19,9 +19,8 @@ from tenure.persistence.facets.runs.asking import (
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.facets.runs.interrupted import AcquitRun
 from tenure.persistence.model.codec import decode, digest
-from tenure.persistence.model.entries import CARRIED, EntryKind, EntryStatus
+from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, SessionId
-from tenure.persistence.writing.group import Outcome as Settled
 from tenure.supervisor.accepting.tickets import Outcome
 
 from .boundaries import Boundaries
@@ -30,7 +29,6 @@ from .recording.flight import Flight
 from .recording.record import (
     Asked,
     has_ended,
-    was_cut_before_it_began,
 )
 
 LOOK_S: Final = 1.0
@@ -41,7 +39,7 @@ class Peers(Protocol):
     """The way of a run to those that it asks."""
 
     def asked(self, result: CommitResult, /) -> None:
-        """A commit has landed that may ask something: who is asked hears of it."""
+        """A commit has landed that may ask or send something: who gets it hears of it."""
         ...
 
     def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
@@ -72,16 +70,15 @@ class Asking:
         asked = Asked(kind=EntryKind.ASK, name=target, arguments=arguments)
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:
-            entry, in_main = found.entry, branch is entering.record.main
+            entry = found.entry
             if entry is None:
                 if entering.record.messages_left():
                     flight.waits = True
                     await entering.admit_messages(found.place, lambda: str(asked))
                     flight.waits = False
                 until = None if timeout_s is None else self._clock() + timeout_s
-                return await self._begin(flight, target, payload, terms, until, in_main=in_main)
-            if in_main and not found.place.startswith(CARRIED) and not was_cut_before_it_began(entry):
-                self._boundaries.pass_by(entry)
+                return await self._begin(flight, target, payload, terms, until)
+            self._boundaries.pass_by(flight)
             if entry.status is EntryStatus.CANCELLED:
                 await entering.wait_for_scope(asked, found)
             if has_ended(entry):
@@ -102,8 +99,6 @@ class Asking:
         payload: bytes,
         terms: SendTerms,
         until: float | None,
-        *,
-        in_main: bool,
     ) -> Any:
         entering, seams = self._entering, self._entering.store.seams
         change = asks.Ask(
@@ -119,14 +114,8 @@ class Asking:
             session_id=None if terms.kind is None else SessionId(seams.new_id()),
             entry=flight.record(EntryStatus.DISPATCHED, ended=False, next_at=until),
         )
-        # In a branch nothing is buffered that has an order beside the other branches: what it sent lands when they have ended.
         entering.asks += 1
-        if in_main:
-            result = await self._boundaries.land(flight, change, self._acquit)
-        else:
-            beside = flight.standing.changes(entering.runtime_id, entering.run_id)
-            result = await entering.commit(lambda: (change, self._acquit, *beside), self._settled)
-            flight.standing.landed()
+        result = await self._boundaries.land(flight, change, self._acquit)
         flight.begun = True
         answer: asked_rows.Answer | None = result.answer(change)
         if answer is not None:
@@ -152,10 +141,6 @@ class Asking:
                     self._peers.abandoned(*found[:1], found[1:], AbandonReason.DEADLINE_EXCEEDED)
                 return _value(answer, target)
             await trio.sleep(LOOK_S)  # its end was published, and its answer cannot be read
-
-    def _settled(self, outcome: Settled) -> None:
-        if isinstance(outcome, CommitResult):
-            self._peers.asked(outcome)
 
     async def _until(self, target: LogicalRuntimeId, input_id: InputId, until: float | None) -> None:
         seams = self._entering.store.seams

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, final
 
 from tenure.persistence.commits.commit import (
@@ -23,6 +23,7 @@ from tenure.persistence.facets.runs.sends import Send
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.entries import (
+    CARRIED,
     EntryKind,
     EntryStatus,
 )
@@ -39,13 +40,14 @@ from .inputs.batch import Batch
 from .keeping.journal import Journal
 from .keeping.session import RunSession
 from .keeping.state import RunState
-from .recording.branch import Message
+from .recording.branch import Branch, Message
 from .recording.entering import Entering
 from .recording.flight import Flight
 from .recording.record import (
     Asked,
     Differs,
     asked_by,
+    was_cut_before_it_began,
 )
 
 NOTHING: Final = digest(b"[]")
@@ -64,9 +66,11 @@ class Boundaries:
         session: RunSession,
         kinds: Kinds,
         state: RunState,
+        *,
         on_boundary: Callable[[Outcome], None],
+        on_addressed: Callable[[Outcome], None],
     ) -> None:
-        """Bind to the run; `on_boundary` hears of each checkpoint that has landed."""
+        """Bind to the run; `on_boundary` hears of each boundary that has landed, `on_addressed` of what a branch has sent."""
         self._entering = entering
         self._main = entering.record.main
         self._journal = journal
@@ -75,17 +79,27 @@ class Boundaries:
         self._kinds = kinds
         self._state = state
         self._on_boundary = on_boundary
+        self._on_addressed = on_addressed
         self._boundaries = 0
         self._sent = 0  # how many sends are on disk
 
     async def land(self, flight: Flight, *last: Change) -> CommitResult:
-        """Land what stands buffered with another entry than a checkpoint, which `last` records."""
+        """Land what stands buffered with another entry than a checkpoint, which `last` records; in a branch what it sent."""
+        if flight.branch is not self._main:
+            return await self._land_in_branch(flight, last)
         boundary = RunApplyBoundary.RUN_CHECKPOINT
         return await self._commit(flight, boundary, self._batch.newcomers(), lambda: [*last], self._on_boundary)
 
-    def pass_by(self, entry: RecordedEntry) -> None:
-        """Replay the boundary of another entry than a checkpoint. Raises `StepMismatch`."""
-        self._replay(entry)
+    def pass_by(self, flight: Flight) -> None:
+        """Replay the boundary of another entry than a checkpoint, where it had one. Raises `StepMismatch`."""
+        entry = flight.found.entry
+        if entry is None or flight.place.startswith(CARRIED) or was_cut_before_it_began(entry):
+            return
+        flight.begun = True
+        if flight.branch is self._main:
+            self._replay(entry)
+        else:
+            self._replay_in_branch(flight.branch, entry)
 
     def fits(self, payload: bytes) -> tuple[tuple[str, str], ...]:
         """The kinds that take an encoded payload, each with the version of its behaviour."""
@@ -211,7 +225,31 @@ class Boundaries:
                 flight.waits = False
 
     def _new(self) -> str:
-        return "; ".join([str(asked_by(each)) for each in self._main.sent[self._sent :]])
+        return _list(self._main.sent[self._sent :])
+
+    # In a branch: what it appends, rejects, answers and writes has an order beside the others, and lands when all have ended.
+
+    async def _land_in_branch(self, flight: Flight, last: Sequence[Change]) -> CommitResult:
+        entering, sent = self._entering, flight.branch.sent
+        sent[:] = entering.record.unsent(sent)
+        if sent and entering.record.messages_left():
+            flight.waits = True
+            await entering.admit_messages(flight.place, lambda: _list(sent))
+            flight.waits = False
+        sends = self._sends(sent, 0, flight.place)
+        beside = flight.standing.changes(entering.runtime_id, entering.run_id)
+        result = await entering.commit(lambda: (*beside, *sends, *last), self._on_addressed)
+        del sent[: len(sends)]
+        flight.standing.landed()
+        return result
+
+    def _replay_in_branch(self, branch: Branch, entry: RecordedEntry) -> None:
+        recorded = self._journal.sent_in.get(entry.place, ())
+        given = [(each.target, digest(each.payload), each.terms) for each in self._entering.record.unsent(branch.sent)]
+        if self._entering.record.compares(entry) and given != [*recorded]:
+            counts = f"{len(recorded)} sent", f"{len(given)} sent, not the same"
+            raise self._entering.mismatch(Differs(entry.place, *counts))
+        branch.sent.clear()
 
     def _late(self) -> list[Change]:
         entering = self._entering
@@ -241,21 +279,7 @@ class Boundaries:
             changes += session.buffered()
         elif messages := tuple(session.appended[session.landed :]):
             changes.append(AppendMessages(runtime_id=runtime_id, messages=messages, run_id=run_id))
-        changes += [
-            Send(
-                runtime_id=runtime_id,
-                run_id=run_id,
-                index=index + self._journal.sends_forgotten,
-                target=each.target,
-                input_id=InputId(self._entering.store.seams.new_id()),
-                payload=each.payload,
-                payload_digest=digest(each.payload),
-                fits=self._kinds.fits(each.payload),
-                terms=each.terms,
-                session_id=None if each.terms.kind is None else SessionId(self._entering.store.seams.new_id()),
-            )
-            for index, each in enumerate(self._main.sent[self._sent :], self._sent + 1)
-        ]
+        changes += self._sends(self._main.sent[self._sent :], self._sent + self._journal.sends_forgotten, None)
         if self._main.attached:
             changes.append(session.stamps(self._main.attached))
         changes += [
@@ -268,12 +292,35 @@ class Boundaries:
             changes.append(own_state.WriteOwnState(runtime_id=runtime_id, run_id=run_id, values=values))
         return changes
 
+    def _sends(self, messages: Sequence[Message], before: int, place: str | None) -> list[Send]:
+        entering = self._entering
+        return [
+            Send(
+                runtime_id=entering.runtime_id,
+                run_id=entering.run_id,
+                index=index,
+                place=place,
+                target=each.target,
+                input_id=InputId(entering.store.seams.new_id()),
+                payload=each.payload,
+                payload_digest=digest(each.payload),
+                fits=self._kinds.fits(each.payload),
+                terms=each.terms,
+                session_id=None if each.terms.kind is None else SessionId(entering.store.seams.new_id()),
+            )
+            for index, each in enumerate(messages, before + 1)
+        ]
+
     def _landed(self, appended: int, moves: int, sent: int, ended: tuple[InputId, ...] = ()) -> None:
         self._boundaries += 1
         self._session.landed = appended
         self._session.moves_landed = moves
         self._sent = sent
         self._batch.landed(ended)
+
+
+def _list(messages: Sequence[Message]) -> str:
+    return "; ".join([str(asked_by(each)) for each in messages])
 
 
 def asks(kind: EntryKind) -> Asked:

@@ -7,7 +7,7 @@ from typing import final
 
 from tenure.actors.decisions import Decision
 from tenure.errors import InvalidInput, PayloadTooLarge, RunEnded
-from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.results import StoreResult
 from tenure.persistence.facets.runs.runs import (
     FinishRun,
@@ -68,12 +68,26 @@ class RunParts:
         self.begun = begun
         self.entering = entering
         self.steps = steps
-        self.parallel = Parallel(entering)
         self.chance = Chance(entering)
         self.session = RunSession(entering.store, begun, entering, self.check_open)
         self.state = RunState(entering, begun.run, self.check_open)
         self.batch = Batch(begun, kinds.own)
-        self._boundaries = Boundaries(entering, journal, self.batch, self.session, kinds, self.state, on_boundary)
+
+        def addressed(outcome: Outcome) -> None:
+            if isinstance(outcome, CommitResult):
+                peers.asked(outcome)
+
+        self._boundaries = Boundaries(
+            entering,
+            journal,
+            self.batch,
+            self.session,
+            kinds,
+            self.state,
+            on_boundary=on_boundary,
+            on_addressed=addressed,
+        )
+        self.parallel = Parallel(entering, self._boundaries)
         self.asking = Asking(entering, self._boundaries, begun.run, peers)
         self.spawning = Spawning(entering, self._boundaries)
         self.steering = Steering(entering, self._boundaries, self.batch)

@@ -190,8 +190,9 @@ class Run(Work):
         """Ask another runtime, and wait for the result of what it is asked: what its behaviour returns, or answers.
 
         The question, the wait, and what was appended, sent, rejected and answered before land in one commit; in a branch the
-        question and the wait alone. The answer comes back with the commit that ends the asked input. Both survive restarts
-        of either side: one question, one answer. What the run asks again where it enters again is answered from its record.
+        question, the wait and what was sent in it. The answer comes back with the commit that ends the asked input. Both
+        survive restarts of either side: one question, one answer. What the run asks again where it enters again is answered
+        from its record.
 
         Args:
             target: Who is asked; not this runtime itself.

@@ -229,8 +229,9 @@ class Work(ABC):
     async def gather(self, *functions: Callable[[], Awaitable[Any]]) -> tuple[Any, ...]:
         """Run async functions side by side, each in its own branch, and return what they return, in their order.
 
-        Within a branch the order is its own. What a branch appends, sends and rejects takes its place when all have ended, in
-        the order of the functions. A branch has no checkpoint and no lifecycle verbs.
+        What was appended, sent, rejected and answered before lands before a branch begins. Within a branch the order is its
+        own. What it sends lands with what it asks or spawns next; all else takes its place when all have ended, in the order
+        of the functions. A branch has no checkpoint and no lifecycle verbs.
 
         Raises:
             Exception: Of the first function that raised, in their order, when all have ended; `others` has those of the rest.

@@ -74,10 +74,12 @@ class Send(Addressed):
     """Send one message from the current run. Answer: `Sent`.
 
     Attributes:
-        index: Which send of the run, from 1.
+        index: Which send of the run, from 1; where there is a place the store gives one below 0.
+        place: The entry that it lands with, where it was sent in a branch.
     """
 
     index: int
+    place: str | None = None
 
 
 @final
@@ -105,24 +107,28 @@ def _send(tx: Transaction, change: Send) -> Sent:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     refused: str | None = None
     terms = change.terms.stored()
+    index, boundary = change.index, run.boundaries + 1
+    if change.place is not None:
+        index, boundary = min((tx.one("sends.lowest", run=run.run) or (0,))[0] or 0, 0) - 1, 0
     try:
-        input_id = address(tx, change, InputKind.PEER_MESSAGE, derived_key(change.run_id, change.index))
+        input_id = address(tx, change, InputKind.PEER_MESSAGE, derived_key(change.run_id, index))
     except REFUSALS as exc:
         input_id, refused = None, str(exc)
     kept = None if refused is None else change.input_id
     tx.write(
         "sends.insert",
         run=run.run,
-        send_index=change.index,
-        boundary=run.boundaries + 1,
+        send_index=index,
+        boundary=boundary,
         target=change.target,
         payload_digest=change.payload_digest,
-        seal=_seal(change.run_id, change.index, run.boundaries + 1, change.target, change.payload_digest, kept, terms),
+        seal=_seal(change.run_id, index, boundary, change.target, change.payload_digest, kept, terms),
         terms=terms,
         fits=None if refused is None or not change.fits else _encode(change.fits).decode(),
         refused=refused,
         input_id=kept,
         payload=None if refused is None else change.payload,
+        place=change.place,
         now=tx.now,
     )
     return Sent(target=change.target, input_id=input_id, refused=refused)
@@ -200,6 +206,7 @@ class RecordedSend:
         terms: On what terms.
         forgotten: Whether a person has taken it out of the record.
         sent_at: Unix seconds.
+        place: The entry that it landed with, where it was sent in a branch.
     """
 
     index: int
@@ -210,17 +217,32 @@ class RecordedSend:
     terms: SendTerms
     forgotten: bool
     sent_at: float
+    place: str | None
 
 
 def of_run(statements: Statements, run: int) -> list[RecordedSend]:
-    """The sends of a run, by index. Raises `Corrupt`."""
+    """The sends of a run, in their order. Raises `Corrupt`."""
     return [_recorded(row) for row in statements.all("sends.of_run", run=run)]
 
 
 def _recorded(row: Row) -> RecordedSend:
-    types = (int, int, str, bytes, OPTIONAL_TEXT, OPTIONAL_TEXT, str, bytes, int, OPTIONAL_TEXT, int, NUMBER)
+    types = (
+        int,
+        int,
+        str,
+        bytes,
+        OPTIONAL_TEXT,
+        OPTIONAL_TEXT,
+        str,
+        bytes,
+        int,
+        OPTIONAL_TEXT,
+        int,
+        NUMBER,
+        OPTIONAL_TEXT,
+    )
     check_row(row, types, "send", row[0])
-    index, boundary, target, payload_digest, why, input_id, run_id, sealed, scheme, terms, forgotten, sent_at = row
+    index, boundary, target, payload_digest, why, input_id, run_id, sealed, scheme, terms, *rest = row
     whole = _seal(run_id, index, boundary, target, payload_digest, input_id, terms)
     check_digest(whole, sealed, scheme, "send", f"{run_id}:{index}")
     return RecordedSend(
@@ -230,8 +252,9 @@ def _recorded(row: Row) -> RecordedSend:
         payload_digest=payload_digest,
         refused=why,
         terms=_read_terms(terms, f"{run_id}:{index}"),
-        forgotten=bool(forgotten),
-        sent_at=sent_at,
+        forgotten=bool(rest[0]),
+        sent_at=rest[1],
+        place=rest[2],
     )
 
 

@@ -1,14 +1,17 @@
 -- name: sends.insert
 -- What was refused keeps the input id, the payload and what took it, to be sent again.
 INSERT INTO sends (run, send_index, boundary, target, payload_digest, seal, refused, input_id, terms, fits, payload,
-                   created_at)
+                   place, created_at)
 VALUES (:run, :send_index, :boundary, :target, :payload_digest, :seal, :refused, :input_id, :terms, :fits, :payload,
-        :now);
+        :place, :now);
+
+-- name: sends.lowest
+SELECT min(send_index) FROM sends WHERE run = :run;
 
 -- name: sends.of_run
 SELECT s.send_index, s.boundary, s.target, s.payload_digest, s.refused, s.input_id, u.run_id, s.seal, s.scheme, s.terms,
-       s.forgotten, s.created_at
-FROM sends s JOIN runs u ON u.run = s.run WHERE s.run = :run ORDER BY s.send_index;
+       s.forgotten, s.created_at, s.place
+FROM sends s JOIN runs u ON u.run = s.run WHERE s.run = :run ORDER BY s.send;
 
 -- name: sends.that_stand
 -- What has landed, and what waits to be sent again; not what a person has forgotten, or dropped.

@@ -13,12 +13,12 @@ from tenure.persistence.facets.runs.children import Child, OnEnd, Scope
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import decode, digest, encode
-from tenure.persistence.model.entries import CARRIED, EntryKind, EntryStatus
+from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId, check_runtime_id
 from tenure.supervisor.runs.boundaries import Boundaries
 from tenure.supervisor.runs.recording.entering import Entering
 from tenure.supervisor.runs.recording.flight import Flight
-from tenure.supervisor.runs.recording.record import Asked, has_ended, was_cut_before_it_began
+from tenure.supervisor.runs.recording.record import Asked, has_ended
 
 
 @final
@@ -42,10 +42,9 @@ class Spawning:
         asked = Asked(kind=EntryKind.SPAWN, name=named, arguments=arguments)
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:
-            entry, in_main = found.entry, branch is entering.record.main
+            entry = found.entry
             if entry is not None and has_ended(entry):
-                if in_main and not found.place.startswith(CARRIED) and not was_cut_before_it_began(entry):
-                    self._boundaries.pass_by(entry)
+                self._boundaries.pass_by(flight)
                 if entry.status is EntryStatus.CANCELLED:
                     await entering.wait_for_scope(asked, found)
                 await trio.lowlevel.checkpoint()
@@ -54,7 +53,7 @@ class Spawning:
                 flight.waits = True
                 await entering.admit_messages(found.place, lambda: str(asked))
                 flight.waits = False
-            return await self._begin(flight, wanted, named, *how, in_main=in_main)
+            return await self._begin(flight, wanted, named, *how)
 
     async def children(self) -> tuple[Child, ...]:
         """See `Run.children`."""
@@ -75,8 +74,6 @@ class Spawning:
         kind: str,
         scope: Scope,
         on_end: OnEnd,
-        *,
-        in_main: bool,
     ) -> LogicalRuntimeId:
         entering, seams = self._entering, self._entering.store.seams
         child = LogicalRuntimeId(seams.new_id()) if wanted is None else wanted
@@ -90,7 +87,7 @@ class Spawning:
             session_id=SessionId(seams.new_id()),
             entry=flight.record(EntryStatus.SUCCEEDED, result=encode(child, "result")),
         )
-        landed = await (self._boundaries.land(flight, change) if in_main else flight.write(change))
+        landed = await self._boundaries.land(flight, change)
         flight.begun = True
         refused: Refused | None = landed.answer(change)
         if refused is not None:

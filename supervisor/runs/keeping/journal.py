@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import moves, sessions
@@ -21,6 +22,9 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunBoundaryReceipt,
 )
+
+SentBefore = tuple[LogicalRuntimeId, bytes, SendTerms]
+"""Target, payload digest and terms of a message that has landed."""
 
 
 @final
@@ -39,7 +43,7 @@ class Boundary:
     receipt: RunBoundaryReceipt
     appended: tuple[bytes, ...]
     moved: tuple[Move, ...]
-    sent: tuple[tuple[LogicalRuntimeId, bytes, SendTerms], ...]
+    sent: tuple[SentBefore, ...]
     written: own_state.Written
 
 
@@ -51,11 +55,13 @@ class Journal:
     Attributes:
         boundaries: By sequence, the first at index 0.
         entries: In the order in which they were first recorded; long results of steps stand apart.
+        sent_in: What branches sent that landed with an entry of theirs, by the place of that entry; as `Boundary.sent`.
         sends_forgotten: Sends that a person has taken out of the record. Their numbers are not given again.
     """
 
     boundaries: tuple[Boundary, ...] = ()
     entries: tuple[entries.RecordedEntry, ...] = ()
+    sent_in: Mapping[str, Sequence[SentBefore]] = field(factory=dict[str, "Sequence[SentBefore]"])
     sends_forgotten: int = 0
 
 
@@ -72,13 +78,15 @@ def load_journal(statements: Statements, run: int) -> Journal:
     moved: defaultdict[int, list[Move]] = defaultdict(list)
     for boundary, move in moves.of_run(statements, run):
         moved[boundary].append(move)
-    sent: defaultdict[int, list[tuple[LogicalRuntimeId, bytes, SendTerms]]] = defaultdict(list)
+    sent: defaultdict[int, list[SentBefore]] = defaultdict(list)
+    sent_in: defaultdict[str, list[SentBefore]] = defaultdict(list)
     forgotten = 0
     for send in sends.of_run(statements, run):
         if send.forgotten:
-            forgotten += 1
+            forgotten += send.place is None
             continue
-        sent[send.boundary].append((send.target, send.payload_digest, send.terms))
+        landed = sent[send.boundary] if send.place is None else sent_in[send.place]
+        landed.append((send.target, send.payload_digest, send.terms))
     written = own_state.written_by(statements, run)
     return Journal(
         boundaries=tuple(
@@ -92,5 +100,6 @@ def load_journal(statements: Statements, run: int) -> Journal:
             for receipt in receipts.of_run(statements, run)
         ),
         entries=tuple(entries.outline(statements, run)),
+        sent_in=sent_in,
         sends_forgotten=forgotten,
     )

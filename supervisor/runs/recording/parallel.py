@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import trio
 
 from tenure.errors import LimitReached
+from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.asking.asks import GiveUpAsks
 from tenure.persistence.model.codec import (
     decode,
@@ -40,6 +41,18 @@ Sides = Sequence[tuple[str, Side]]
 """The steps of a map: what the arguments of each are known by, and the step."""
 
 
+class Lands(Protocol):
+    """What lands, or replays, what stood before the branches; see `Boundaries`."""
+
+    async def land(self, flight: Flight, /, *last: Change) -> CommitResult:
+        """Land it, with the entry."""
+        ...
+
+    def pass_by(self, flight: Flight, /) -> None:
+        """Replay it."""
+        ...
+
+
 @final
 class _End:
     """How one branch has ended."""
@@ -55,9 +68,10 @@ class _End:
 class Parallel:
     """Runs the branches of one run."""
 
-    def __init__(self, entering: Entering) -> None:
+    def __init__(self, entering: Entering, boundaries: Lands) -> None:
         """Bind to the run."""
         self._entering = entering
+        self._boundaries = boundaries
 
     async def gather(self, functions: Sequence[Side]) -> tuple[Any, ...]:
         """See `Run.gather`."""
@@ -114,14 +128,19 @@ class Parallel:
             raise LimitReached(what="steps of one run", limit=most)
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:
+            self._boundaries.pass_by(flight)
             if found.entry is not None and found.entry.status is EntryStatus.CANCELLED:
                 await entering.wait_for_scope(asked, found)
             known: list[str] = []
             if found.entry is not None:
                 known = decode(found.entry.result or b"[]", "map", f"{entering.run_id}/{found.place}")
             numbers, named, gone = _number(known, digests)
-            if found.entry is None or len(named) > len(known):
-                await flight.write(flight.record(EntryStatus.SUCCEEDED, result=encode(named, "result")))
+            items = flight.record(EntryStatus.SUCCEEDED, result=encode(named, "result"))
+            if found.entry is None:
+                await self._boundaries.land(flight, items)
+                flight.begun = True
+            elif len(named) > len(known):
+                await flight.write(items)
             if repeat is Repeat.FREELY:
                 for number in gone:
                     entering.record.pass_over(branch_of(found.place, number))
@@ -134,8 +153,10 @@ class Parallel:
 
     async def _begin(self, asked: Asked, flight: Flight) -> None:
         entry = flight.found.entry
+        self._boundaries.pass_by(flight)
         if entry is None:
-            await flight.write(flight.record(EntryStatus.SUCCEEDED))
+            await self._boundaries.land(flight, flight.record(EntryStatus.SUCCEEDED))
+            flight.begun = True
         elif entry.status is EntryStatus.CANCELLED:
             await self._entering.wait_for_scope(asked, flight.found)
 

@@ -190,6 +190,7 @@ NOT_FOUND: dict[str, str] = {
     "sessions.session_id": "of a conversation that has neither rewrites nor meta",
     "asks.place": "as entries.place",
     "asks.run": "as entries.run",
+    "sends.place": "as entries.place",
     "children.run": "as entries.run",
     "entries.place": "where in its run it stands; a restart carries entries over, so that it is not in the seal",
     "entries.run": "a run that is there; a restart carries entries over, so that it is not in the seal",

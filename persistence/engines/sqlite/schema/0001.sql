@@ -344,6 +344,8 @@ CREATE TABLE sends (
     payload BLOB,
     -- A person has taken it out of the record of its run.
     forgotten INTEGER NOT NULL DEFAULT 0,
+    -- The entry that it landed with, where it was sent in a branch; its index is below 0 then, and its boundary 0.
+    place TEXT,
     created_at REAL NOT NULL
 );
 CREATE UNIQUE INDEX sends_by_index ON sends (run, send_index);
