@@ -18,6 +18,7 @@ from tenure.persistence.commits.transaction import (
 )
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.inputs import CancelInput
+from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.model.values import InputId
 from tenure.persistence.store import Store, ground_of
@@ -144,6 +145,11 @@ async def test_with_versions_by_runtime_a_host_keeps_what_others_did_not_write_a
             await second.commit(message(second, "m", "b"))
             await first.commit(say(token))
             assert inside_of(first).kept[RUNTIME, "a"] is kept
+
+            hold = Hold(runtime_id=name("a"), reason="crash_loop", detail="of a test")
+            await second.commit(Commit(runtime_id=name("a"), fence_token=token, changes=(hold,)))
+            await first.commit(say(token))
+            assert inside_of(first).kept[RUNTIME, "a"].held == "crash_loop"
 
             await second.commit(Commit(changes=(MarkLost(host=ground_of(first).host, counter=None),)))
             moved = await own(second)
