@@ -11,7 +11,7 @@ from typing import Any, Final
 from tenure.errors import Error
 from tenure.persistence.commits.commit import Change
 
-from . import attached, chains, families, graphs, inbox, journals, owners, pruned, queued, talk, work
+from . import attached, chains, families, graphs, inbox, journals, owners, pruned, queued, said, talk, work
 from .facet import FacetProof, Promised, Rows
 
 PROOFS: Final[tuple[FacetProof, ...]] = (
@@ -19,6 +19,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
     *graphs.PROOFS,
     *queued.PROOFS,
     *attached.PROOFS,
+    *said.PROOFS,
     *pruned.PROOFS,  # its story prunes what has ended by then: what comes next stays, and is checked row by row
     *work.PROOFS,
     *families.PROOFS,

@@ -24,6 +24,7 @@ from tenure.persistence.facets.records import (
     holds,
     run_records,
     runtimes,
+    spoken,
 )
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import (
@@ -106,6 +107,7 @@ def check_records(inside: Inside) -> None:
         sessions.RECORD: sessions.find,
         run_records.RECORD: run_records.find,
         streams.RECORD: streams.find,
+        spoken.RECORD: spoken.find,
     }
     for (kind, key), record in cast("Mapping[tuple[str, Any], object]", inside.kept).items():
         assert find[kind](inside.statements, key) == record, f"the {kind} {key} in the cache is not what is stored"

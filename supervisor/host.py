@@ -23,6 +23,7 @@ from .accepting.tickets import Tickets
 from .fleet.host_watch import HostWatch
 from .fleet.news import News
 from .fleet.requests import Requests
+from .handles.follow import Follow
 from .hosting.actors import Actors
 from .hosting.bell import Bell
 from .hosting.hearing import Hearing
@@ -32,6 +33,8 @@ from .hosting.owned import Owned
 from .hosting.takeovers import Takeovers
 from .hosting.tasks import Tasks
 from .operators.log import HostLog
+from .output.flushing import Flushing
+from .output.following import Followers
 from .runs.behaviour import Behaviours
 from .runs.execution import Execution
 from .timing.timers import Timers
@@ -50,6 +53,9 @@ class Host:
         tickets: Those that are held here.
         mending: Takes a runtime anew that a mistake of ours has left in doubt.
         step_threads: Where sync steps run.
+        followers: Those who follow outputs here.
+        follow: Makes their readers.
+        flushing: Brings what runs emit to disk.
         actors: Made for the runtimes that are in use.
         takeovers: Bring runtimes here.
         news: Wait for what is stored.
@@ -85,7 +91,12 @@ class Host:
         self.step_threads.on_full = self.log.steps_wait
         make_executor = store.seams.step_executor
         self._step_executor = make_executor() if make_executor else self.step_threads
-        execution = Execution(store, self.behaviours, self._step_executor, publishing, self.log, self.tasks.end_with)
+        self.followers = Followers(store)
+        self.follow = Follow(store, self.followers)
+        self.flushing = Flushing(self.followers)
+        execution = Execution(
+            store, self.behaviours, self._step_executor, publishing, self.log, self.tasks.end_with, self.flushing
+        )
         self.actors = Actors(
             store, self.behaviours, self.owned, execution.execute, publishing, self.tasks, self.mending
         )

@@ -42,6 +42,7 @@ from .host import Host
 from .hosting.holds import check_note
 from .operators.own_state import own_state_change, write_unowned
 from .operators.reads import StoreReads
+from .output.reader import OutputReader
 from .runs.at_work import doing
 from .runs.behaviour import Behaviours
 from .runs.recording.restart import RestartPolicy
@@ -123,7 +124,17 @@ class Supervisor(StoreReads):
         found = await self.store.read(partial(ownership.find_holding, runtime_id=checked))
         if found is None:
             raise NotFound(what="runtime", key=checked)
-        return ForeignRuntime(checked, found.kind or "", host.requests, host.news, host.ingress, host.holds)
+        return ForeignRuntime(
+            checked, found.kind or "", host.requests, host.news, host.ingress, host.holds, host.follow
+        )
+
+    @checked
+    def follow(self, after: str | None = None, *, channel: str | None = None) -> OutputReader:
+        """What all runtimes of the store emit, on whichever host, in the order in which it was written; see `Runtime.follow`.
+
+        It has no end.
+        """
+        return self._host.follow.reader(None, after, channel)
 
     async def accept(
         self, runtime_id: str, payload: object, *, kind: str | None = None, **terms: Unpack[AcceptTerms]
@@ -340,7 +351,7 @@ class Supervisor(StoreReads):
 
     def _handle(self, facts: RuntimeFacts) -> Runtime:
         host = self._host
-        return Runtime(facts, host.actors, host.requests, host.ingress, host.holds)
+        return Runtime(facts, host.actors, host.requests, host.ingress, host.holds, host.follow)
 
 
 def _one_of(runtime_id: str | None, kind: str | None) -> tuple[LogicalRuntimeId | None, str | None]:

@@ -87,6 +87,11 @@ from .persistence.model.conversation.envelope import (
     encode_snapshot as encode_snapshot,
 )
 from .persistence.model.entries import Repeat as Repeat
+from .persistence.model.output import (
+    OutputEntry as OutputEntry,
+    OutputKind as OutputKind,
+    Position as Position,
+)
 from .persistence.model.values import (
     AbandonReason as AbandonReason,
     DurabilityClass as DurabilityClass,
@@ -121,6 +126,8 @@ from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.operators.own_state import OwnState as OwnState
 from .supervisor.operators.reading import Backlog as Backlog, SessionNode as SessionNode
 from .supervisor.operators.unowned import UnownedRuntime as UnownedRuntime
+from .supervisor.output.reader import OutputReader as OutputReader
+from .supervisor.output.saying import emit as emit
 from .supervisor.runs.again import Again as Again
 from .supervisor.runs.behaviour import Behaviour as Behaviour
 from .supervisor.runs.inputs.run_input import RunInput as RunInput
@@ -192,10 +199,14 @@ __all__ = [
     "NoopAttachmentManifest",
     "OperationRegistry",
     "Outcome",
+    "OutputEntry",
+    "OutputKind",
+    "OutputReader",
     "OwnState",
     "PersistedOpsSnapshot",
     "PersistedSessionRead",
     "PolicyDecision",
+    "Position",
     "Pruned",
     "QueueMode",
     "QueuedWork",
@@ -260,6 +271,7 @@ __all__ = [
     "VacuumReport",
     "Verdict",
     "decode_snapshot",
+    "emit",
     "encode_snapshot",
     "open_store",
     "open_supervisor",

@@ -23,7 +23,7 @@ decided or rebuilt before. A conflict that needs a reload first is therefore not
     │   │   ├── PayloadTooLarge, InboxFull, LimitReached, OperationRejected
     │   │   └── DiskFull, Contended
     │   ├── ReadFailed (abstract)
-    │   │   └── Corrupt, SchemaMismatch, UnsupportedReadScope, FeedGap
+    │   │   └── Corrupt, SchemaMismatch, UnsupportedReadScope, FeedGap, PositionGone
     │   └── NotFound, Unsupported, Internal, StoreBroken, StoreLocked, CannotOpen, NoThread, NotADatabase,
     │       WeakDurability, UnsafeSqlite, NetworkFileSystem
     └── InvalidInput, UnknownKind, StepMismatch, RunEnded, StepFailed, AskFailed, AskCycle, ChildExists,
@@ -618,6 +618,21 @@ class FeedGap(ReadFailed):
     message = "the feed after {requested} is gone and starts at {oldest}; read the operations and follow on from there"
     requested: int
     oldest: int
+
+
+@final
+class PositionGone(ReadFailed):
+    """Entries after a position of an output are gone by now: they were too old, or too many, or pruned.
+
+    The reader was away for too long. Go on after `oldest`, and say that something is missing. `NotFound` is a runtime that
+    is not there, `FeedGap` the same of the operations.
+
+    Fields: the position that was given, and the one after which everything is still there.
+    """
+
+    message = "entries after position {position} are gone; follow(after={oldest!r}) gives what is still there"
+    position: str
+    oldest: str
 
 
 # The store as a whole

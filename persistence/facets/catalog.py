@@ -12,6 +12,7 @@ from .conversation import registration as conversation
 from .graph import registration as graph
 from .inbox import registration as inbox
 from .journal import registration as journal
+from .output import registration as output
 from .ownership import registration as ownership
 from .queue import registration as queue
 from .records import registration as records
@@ -24,6 +25,7 @@ FACETS: Final[tuple[Facet, ...]] = (
     *inbox.FACETS,
     *runs.FACETS,
     *conversation.FACETS,
+    *output.FACETS,
     pruning.FACET,
     operations.FACET,
     credentials.FACET,

@@ -97,6 +97,7 @@ class Pruned:
         turns: Stamps of turns.
         parts: Bytes of checkpoint parts that no session refers to.
         rates: Rates of `serve_queue` under which nothing has begun lately.
+        output: Entries of output.
     """
 
     receipts: int = 0
@@ -114,6 +115,7 @@ class Pruned:
     turns: int = 0
     parts: int = 0
     rates: int = 0
+    output: int = 0
 
 
 @final

@@ -30,6 +30,9 @@ class Limits:
             and none lends its place.
         run_steps: Recorded entries of one run; at half a line is logged.
         state_names: Names that have a value in the own state of one runtime.
+        output_entries: Entries of output that a runtime keeps; older ones go with what it says next.
+        output_s: Seconds for which it keeps them, likewise.
+        output_bytes: Output of one run that waits to be written; `Run.emit` waits for room.
         waiting_commits: Commits that wait for the writer; `accept`, verbs and contracts wait for room, a run does not.
         waiting_bytes: Payload bytes in them.
         busy_s: Seconds to wait for another process's write lock before `Contended`.
@@ -53,6 +56,9 @@ class Limits:
     given_up: int = field(default=100, validator=count())
     run_steps: int = field(default=10_000, validator=count())
     state_names: int = field(default=10_000, validator=count())
+    output_entries: int = field(default=100_000, validator=count())
+    output_s: float = field(default=604_800.0, validator=seconds())
+    output_bytes: int = field(default=1024 * 1024, validator=count())
     waiting_commits: int = field(default=4_096, validator=count())
     waiting_bytes: int = field(default=64 * 1024 * 1024, validator=count())
     busy_s: float = field(default=5.0, validator=seconds(zero=True))

@@ -21,6 +21,7 @@ from tenure.supervisor.fleet.requests import Requests
 from tenure.supervisor.fleet.verbs import Verb
 from tenure.supervisor.hosting.holds import Holds
 
+from .follow import Follow
 from .handle import (
     Handle,
     states_of,
@@ -42,10 +43,17 @@ class ForeignRuntime(Handle):
     """
 
     def __init__(
-        self, runtime_id: LogicalRuntimeId, kind: str, requests: Requests, news: News, ingress: Ingress, holds: Holds
+        self,
+        runtime_id: LogicalRuntimeId,
+        kind: str,
+        requests: Requests,
+        news: News,
+        ingress: Ingress,
+        holds: Holds,
+        follow: Follow,
     ) -> None:
         """Made by `Supervisor.find`."""
-        super().__init__(runtime_id, holds)
+        super().__init__(runtime_id, holds, follow)
         self.runtime_id = runtime_id
         self.kind = kind
         self._requests = requests

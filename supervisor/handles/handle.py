@@ -14,6 +14,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
+from tenure.supervisor.accepting.tickets import Ticket
 from tenure.supervisor.fleet.verbs import (
     Apply,
     Cancel,
@@ -24,7 +25,10 @@ from tenure.supervisor.fleet.verbs import (
     settle,
 )
 from tenure.supervisor.hosting.holds import Holds, check_note
+from tenure.supervisor.output.reader import OutputReader
 from tenure.supervisor.runs.recording.verdicts import Verdict
+
+from .follow import Follow
 
 T = TypeVar("T")
 
@@ -45,9 +49,46 @@ class Handle(ABC):
     one's own returns the answer and delivers the cancellation at the next checkpoint.
     """
 
-    def __init__(self, runtime_id: LogicalRuntimeId, holds: Holds) -> None:
+    def __init__(self, runtime_id: LogicalRuntimeId, holds: Holds, follow: Follow) -> None:
         """Of this runtime."""
-        self._of, self._holds = runtime_id, holds
+        self._of, self._holds, self._follow = runtime_id, holds, follow
+
+    def follow(
+        self,
+        after: str | None = None,
+        *,
+        channel: str | None = None,
+        ticket: Ticket | None = None,
+        run_id: str | None = None,
+    ) -> OutputReader:
+        """What the runtime emits: what is there, then what comes; here, or on whichever host its runs execute.
+
+            async for entry in runtime.follow(after=last_position, ticket=ticket):
+                if entry.kind is tenure.OutputKind.DATA:
+                    print(entry.value, end="")
+
+        Each position is given once and in order, also over crashes of its host. Where an attempt was in vain, an entry
+        ``restarted`` follows what it has said: drop what you hold of that run after `OutputEntry.drop_after`, of
+        `OutputEntry.place` where that names one. In this process it is late by 20 ms at most where the disk keeps up, in
+        another one by a second. A reader that is slow holds nothing up: it reads from the store. It may be dropped at
+        any place, and begun again after `OutputReader.position`.
+
+        Args:
+            after: The position of the last entry that was seen; None for all that is still there.
+            channel: Only ``data`` of this channel; every other kind is given all the same.
+            ticket: End when this input of the runtime has ended, and all before that was given.
+            run_id: End when this run has ended, likewise.
+
+        Raises:
+            InvalidInput: No such position, channel or ticket. Raised at once.
+            PositionGone: When it is read: entries after that position are gone; see `Limits.output_entries`.
+            NotFound: When it is read: no such runtime.
+            Corrupt: When it is read: an entry is not what its digest says.
+            StoreBroken, Closed: The store has stopped, or the supervisor was closed.
+
+        It ends where the runtime is destroyed, once all was given.
+        """
+        return self._follow.reader(self._of, after, channel, ticket, run_id)
 
     async def hold(self, note: str = "") -> bool:
         """Keep it from beginning anything, until `resume(hold=True)`; on disk when this returns. Whether it was not on hold.

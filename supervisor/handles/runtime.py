@@ -21,6 +21,7 @@ from tenure.supervisor.fleet.verbs import Verb
 from tenure.supervisor.hosting.actors import Actors
 from tenure.supervisor.hosting.holds import Holds
 
+from .follow import Follow
 from .handle import (
     Handle,
     states_of,
@@ -33,9 +34,17 @@ T = TypeVar("T")
 class Runtime(Handle):
     """One runtime that this supervisor owns. Handles are cheap; two handles of one runtime are the same."""
 
-    def __init__(self, facts: RuntimeFacts, actors: Actors, requests: Requests, ingress: Ingress, holds: Holds) -> None:
+    def __init__(
+        self,
+        facts: RuntimeFacts,
+        actors: Actors,
+        requests: Requests,
+        ingress: Ingress,
+        holds: Holds,
+        follow: Follow,
+    ) -> None:
         """Made by `Supervisor.spawn`."""
-        super().__init__(facts.runtime_id, holds)
+        super().__init__(facts.runtime_id, holds, follow)
         self._facts = facts
         self._actors = actors
         self._requests = requests

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol, TypeVar, cast, final
+from typing import Protocol, final
 
 import trio
 
@@ -42,7 +42,6 @@ from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.texts import (
     as_defect,
     last_frames,
-    leaves,
     named,
     storable,
 )
@@ -57,6 +56,8 @@ from tenure.persistence.seams.interrupts import came_by_signal, unprotected
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.operators.log import HostLog
+from tenure.supervisor.output.saying import Saying
+from tenure.supervisor.output.speech import Flushes
 
 from .asking import Peers
 from .at_work import at_work
@@ -66,10 +67,12 @@ from .keeping.journal import (
     empty_journal,
     load_journal,
 )
+from .keeping.said import begin_saying
 from .parts import RunParts
 from .recording.attention import (
     NeedsAttention,
     Unstorable,
+    find_leaf,
 )
 from .recording.entering import Entering
 from .recording.record import Record
@@ -84,8 +87,6 @@ from .recording.results import Results
 from .recording.step_terms import is_cut
 from .run import Run
 from .steps import Steps
-
-E = TypeVar("E", bound=BaseException)
 
 
 class Publisher(Peers, Protocol):
@@ -123,8 +124,12 @@ class Execution:
         publisher: Publisher,
         log: HostLog,
         end_with: Callable[[BaseException], None],
+        flushes: Flushes,
     ) -> None:
-        """Bind to the store, the user's code, and the threads its sync steps run in; `end_with` ends the host."""
+        """Bind to the store, the user's code, and the threads its sync steps run in; `end_with` ends the host.
+
+        `flushes` brings what runs emit to disk where no commit of theirs takes it along.
+        """
         self._store = store
         self._behaviours = behaviours
         self._payload_types = {kind: behaviour.payload_type for kind, behaviour in behaviours.items()}
@@ -132,6 +137,7 @@ class Execution:
         self._publisher = publisher
         self._log = log
         self._end_with = end_with
+        self._flushes = flushes
 
     async def execute(self, actor: RuntimeActor, begun: RunBegun) -> None:
         """Execute one run and commit its end. Cancelled where the runtime is stopped; then nothing more is committed.
@@ -145,13 +151,15 @@ class Execution:
             await self._charge_defect(actor, begun, behaviour, exc)
 
     async def _execute(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
+        saying: Saying | None = None
         entering: Entering | None = None
         try:
             journal = await self._load_journal(begun)
             record = Record(journal.entries, behaviour.version, take_recorded=begun.take_recorded)
             on_half = partial(self._log.record_half_full, actor.facts.runtime_id, begun.run_id)
+            saying = await begin_saying(self._store, actor, begun, journal.entries, self._flushes)
             entering = Entering(
-                self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, on_half
+                self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, saying, on_half=on_half
             )
             await self._run(actor, begun, behaviour, journal, entering)
         except BaseException as exc:
@@ -168,7 +176,10 @@ class Execution:
                 await self._charge_defect(actor, begun, behaviour, defect)
             else:
                 echoed = None if entering is None else entering.echoed(exc)
-                await self._end_badly(actor, begun, behaviour, exc, echoed)
+                await self._end_badly(actor, begun, behaviour, exc, echoed, saying)
+        finally:
+            if saying is not None:
+                saying.close()
 
     async def _run(
         self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, journal: Journal, entering: Entering
@@ -206,8 +217,15 @@ class Execution:
             raise NeedsAttention(message) from exc
 
     async def _end_badly(
-        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException, echoed: str | None
+        self,
+        actor: RuntimeActor,
+        begun: RunBegun,
+        behaviour: Behaviour,
+        error: BaseException,
+        echoed: str | None,
+        saying: Saying | None,
     ) -> None:
+        said = () if saying is None else saying.changes()
         lost = find_leaf(error, (StaleFence, StoreBroken, Closed))
         # A stale fence of another runtime, which the behaviour let through, is a failure like any other.
         mine = isinstance(lost, StaleFence) and lost.runtime_id == actor.facts.runtime_id
@@ -218,11 +236,13 @@ class Execution:
                 return  # the run was dropped by a verb that committed first
             elif (attention := find_leaf(error, (NeedsAttention,))) is not None:
                 doubt = () if attention.doubt is None else (attention.doubt,)
-                await self._hold(actor, attention.reason, error, *doubt)
+                await self._hold(actor, attention.reason, error, *said, *doubt)
             elif find_leaf(error, (StepMismatch,)) is not None:
-                await self._hold(actor, HeldReason.STEP_MISMATCH, error)
+                await self._hold(actor, HeldReason.STEP_MISMATCH, error, *said)
             else:
-                await self._fail(actor, begun, behaviour, error, echoed)
+                await self._fail(actor, begun, behaviour, error, echoed, said)
+            if saying is not None and saying.speech is not None:
+                saying.speech.ended()
         except (StaleFence, StoreBroken, Closed) as exc:
             actor.close(exc)
         except InvalidTransition:
@@ -290,7 +310,13 @@ class Execution:
             actor.publish_unended(str(exc))
 
     async def _fail(
-        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, error: BaseException, echoed: str | None
+        self,
+        actor: RuntimeActor,
+        begun: RunBegun,
+        behaviour: Behaviour,
+        error: BaseException,
+        echoed: str | None,
+        said: tuple[Change, ...],
     ) -> None:
         seams = self._store.seams
         decision = decide(
@@ -313,7 +339,7 @@ class Execution:
             echoed=echoed,
         )
         await actor.channel.commit_in_turn(
-            failed, on_settled=partial(self._failed, actor, behaviour.restart, decision, failed)
+            *said, failed, on_settled=partial(self._failed, actor, behaviour.restart, decision, failed)
         )
         wait_s = (
             None if decision.retry_at is None else wait_left(behaviour.restart, decision.retry_at, seams.wall_clock())
@@ -352,7 +378,7 @@ class Execution:
         actor.publish_held(decision.held, failed.held_detail if decision.held else None)
         if decision.retry_at is not None:
             actor.wake_after(wait_left(policy, decision.retry_at, self._store.seams.wall_clock()))
-        self._publisher.inputs_exhausted(actor, outcome.values[0], failed.error)
+        self._publisher.inputs_exhausted(actor, outcome.answer(failed), failed.error)
 
 
 @contextmanager
@@ -364,11 +390,3 @@ def _defects() -> Generator[None]:
         raise
     except Exception as exc:
         raise as_defect(exc) from exc
-
-
-def find_leaf(error: BaseException, wanted: tuple[type[E], ...]) -> E | None:
-    """The first leaf of an exception, or of a group of them, that is one of these."""
-    for leaf in leaves(error):
-        if issubclass(type(leaf), wanted):  # and not isinstance: that asks what the object says of itself
-            return cast("E", leaf)
-    return None

@@ -32,6 +32,7 @@ from tenure.persistence.model.values import (
 
 from .again import Again
 from .inputs.run_input import RunInput
+from .keeping.speaking import Speaking
 from .keeping.terms import (
     check_seconds,
     send_terms,
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 
 @final
-class Run(Work):
+class Run(Work, Speaking):
     """One execution of a behaviour over its batch. Good until the behaviour ends, or the run is dropped; then `RunEnded`.
 
     Attributes:
@@ -71,6 +72,7 @@ class Run(Work):
         self.session = parts.session
         self.state = parts.state
         self.inputs = parts.batch.inputs
+        Speaking.__init__(self, entering, parts.steps.encode_result)
         self._entering = entering
         self._parts = parts
 

@@ -33,6 +33,7 @@ from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.step_threads import GIVEN_UP, StepThreads, StepWork
 from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.classes import Misfit, name_of
+from tenure.supervisor.output.saying import VOICE, Voice
 
 from .behaviour import Behaviour
 from .bounded import BoundedCall, leave_behind, until_over
@@ -269,6 +270,8 @@ class Steps:
                     raise
                 if not tries_again(exc, flight.attempt, terms):
                     raise await self._failed(asked, flight, exc) from exc
+                if flight.voice is not None:
+                    flight.voice.fail()
                 await self._back_off(flight, exc, terms)
                 if flight.over is not None and not terms.overlap:
                     await flight.over()
@@ -319,9 +322,9 @@ class Steps:
         flight.attempt += 1
         await self._sleep(flight, at, wait_s)
 
-    def encode_result(self, result: object) -> bytes:
-        """A result as it is stored. Raises `InvalidInput`, `PayloadTooLarge`."""
-        encoded, limit = self._classes.encode(result, "result"), self._store.limits.payload_bytes
+    def encode_result(self, result: object, field: str = "result") -> bytes:
+        """A result, or what else the behaviour gives, as it is stored. Raises `InvalidInput`, `PayloadTooLarge`."""
+        encoded, limit = self._classes.encode(result, field), self._store.limits.payload_bytes
         if len(encoded) > limit:
             raise PayloadTooLarge(size=len(encoded), limit=limit)
         return encoded
@@ -343,20 +346,25 @@ class Steps:
                 scope.relative_deadline = timeout_s
             self._entering.executing += 1
             self._entering.executed += 1
+            flight.voice = Voice(self._entering.saying, flight.place)
+            voice = VOICE.set(flight.voice)
             try:
-                with self._entering.within(None):
-                    if is_async(function):
-                        if timeout_s is not None:
-                            return await self._call_bounded(name, flight, function)
-                        flight.begun = True
-                        return await unprotected(function)
-                    work = self._work(name, flight, function)
+                if is_async(function):
                     if timeout_s is not None:
-                        flight.over = partial(until_over, self._executor, work)
-                    started, result = await self._executor.run(work)
-                    if started:
-                        return result
+                        return await self._call_bounded(name, flight, function)
+                    flight.begun = True
+                    return await unprotected(function)
+                work = self._work(name, flight, function)
+                if timeout_s is not None:
+                    flight.over = partial(until_over, self._executor, work)
+                started, result = await self._executor.run(work)
+                if started:
+                    return result
             finally:
+                flight.voice.open = False
+                if self._entering.saying.speech is not None:
+                    flight.voice.close()
+                VOICE.reset(voice)
                 self._entering.executing -= 1
 
     async def _call_bounded(self, name: str, flight: Flight, function: Function) -> Any:

@@ -36,20 +36,22 @@ comes at the next await). What an error is called does not change, and no except
 from __future__ import annotations
 
 from .behaviours import behaviour as behaviour
+from .facets import Ticket as Ticket
 from .handles import (
     ForeignRuntime as ForeignRuntime,
     Runtime as Runtime,
     Supervisor as Supervisor,
-    Ticket as Ticket,
 )
 from .hosting import open_supervisor as open_supervisor
 from .lifespan import lifespan as lifespan
+from .listing import Output as Output
 from .run import Run as Run
 from .steps import on_loop as on_loop
 from .store import Store as Store
 
 __all__ = [
     "ForeignRuntime",
+    "Output",
     "Run",
     "Runtime",
     "Store",

@@ -1,4 +1,4 @@
-"""What a store keeps besides runtimes, from asyncio: each verb is the trio one's, called through the portal."""
+"""What a store keeps besides runtimes, and tickets, from asyncio: each verb is the trio one's, called through the portal."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.events.event_types import EventTypes
 from tenure.persistence.model.events.journal import FactRef, StoredEvent
+from tenure.persistence.model.values import InputId, LogicalRuntimeId
+from tenure.supervisor.accepting.tickets import (
+    Outcome,
+    Ticket as TrioTicket,
+)
 
 from .portal import Portal
 
@@ -298,3 +303,46 @@ class Sessions(_Front[SessionsContract]):
     def bind(self, session_id: str) -> BoundSession:
         """The verbs of one session."""
         return BoundSession(self.portal, self.behind.bind(session_id))
+
+
+@final
+class Ticket:
+    """The claim on one input's outcome; see `tenure.Ticket`."""
+
+    __slots__ = ("_portal", "_ticket")
+
+    def __init__(self, portal: Portal, ticket: TrioTicket) -> None:
+        """Made by `Runtime.accept` and `Supervisor.ticket`."""
+        self._portal = portal
+        self._ticket = ticket
+
+    @property
+    def runtime_id(self) -> LogicalRuntimeId:
+        """Whose input."""
+        return self._ticket.runtime_id
+
+    @property
+    def input_id(self) -> InputId:
+        """Which input."""
+        return self._ticket.input_id
+
+    @property
+    def deduplicated(self) -> bool:
+        """Whether the idempotency key was known and nothing was written."""
+        return self._ticket.deduplicated
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome as far as this ticket has heard of it."""
+        return self._ticket.outcome
+
+    async def wait_outcome(self) -> Outcome:
+        """Wait until the input has ended, and say how; see `tenure.Ticket.wait_outcome`."""
+        return await self._portal.call(self._ticket.wait_outcome)
+
+
+def behind(ticket: Ticket) -> TrioTicket:
+    """Its ticket in the trio thread; whatever else was given is handed on as it is, to be refused there."""
+    given: Any = ticket
+    found: TrioTicket = getattr(given, "_ticket", given)
+    return found

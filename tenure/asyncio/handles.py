@@ -11,10 +11,7 @@ from tenure.persistence.facets.runs.sends import RefusedSend
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, RuntimeState, SessionId
 from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
 from tenure.supervisor.accepting.terms import AcceptTerms
-from tenure.supervisor.accepting.tickets import (
-    Outcome,
-    Ticket as TrioTicket,
-)
+from tenure.supervisor.accepting.tickets import Ticket as TrioTicket
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
 from tenure.supervisor.operators.own_state import OwnState
@@ -26,49 +23,13 @@ from tenure.supervisor.serving.terms import QueuedWork
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
-from .facets import Attachments, Journal, Queue, Sessions, State
-from .listing import Listing
+from .facets import Attachments, Journal, Queue, Sessions, State, Ticket, behind
+from .listing import Listing, Output
 from .portal import Portal
 from .steps import on_loop
 from .store import Store
 
 T = TypeVar("T")
-
-
-@final
-class Ticket:
-    """The claim on one input's outcome; see `tenure.Ticket`."""
-
-    __slots__ = ("_portal", "_ticket")
-
-    def __init__(self, portal: Portal, ticket: TrioTicket) -> None:
-        """Made by `Runtime.accept` and `Supervisor.ticket`."""
-        self._portal = portal
-        self._ticket = ticket
-
-    @property
-    def runtime_id(self) -> LogicalRuntimeId:
-        """Whose input."""
-        return self._ticket.runtime_id
-
-    @property
-    def input_id(self) -> InputId:
-        """Which input."""
-        return self._ticket.input_id
-
-    @property
-    def deduplicated(self) -> bool:
-        """Whether the idempotency key was known and nothing was written."""
-        return self._ticket.deduplicated
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """The outcome as far as this ticket has heard of it."""
-        return self._ticket.outcome
-
-    async def wait_outcome(self) -> Outcome:
-        """Wait until the input has ended, and say how; see `tenure.Ticket.wait_outcome`."""
-        return await self._portal.call(self._ticket.wait_outcome)
 
 
 class _Verbs:
@@ -103,6 +64,18 @@ class _Verbs:
             return await self._handle.accept(payload, **terms)
 
         return Ticket(self._portal, await self._portal.call(accept))
+
+    def follow(
+        self,
+        after: str | None = None,
+        *,
+        channel: str | None = None,
+        ticket: Ticket | None = None,
+        run_id: str | None = None,
+    ) -> Output:
+        """What the runtime emits: what is there, then what comes; see `tenure.Runtime.follow`."""
+        claim = None if ticket is None else behind(ticket)
+        return Output(self._portal, self._handle.follow(after, channel=channel, ticket=claim, run_id=run_id))
 
     async def retire(self) -> None:
         """See `tenure.Runtime.retire`."""
@@ -250,6 +223,10 @@ class Supervisor(Listing):
             return await self._supervisor.spawn(runtime_id, kind, wait=wait)
 
         return Runtime(self._portal, await self._portal.call(spawn))
+
+    def follow(self, after: str | None = None, *, channel: str | None = None) -> Output:
+        """What all runtimes of the store emit; see `tenure.Supervisor.follow`."""
+        return Output(self._portal, self._supervisor.follow(after, channel=channel))
 
     async def accept(
         self, runtime_id: str, payload: object, *, kind: str | None = None, **terms: Unpack[AcceptTerms]

@@ -116,6 +116,8 @@ class Run(_Front[TrioRun], Work):
     checkpoint = _verb(TrioRun.checkpoint)
     children = _verb(TrioRun.children)
     destroy = _at_once(TrioRun.destroy)
+    emit = _verb(TrioRun.emit)
+    flush = _verb(TrioRun.flush)
     now = _at_once(TrioRun.now)
     patched = _verb(TrioRun.patched)
     reject = _at_once(TrioRun.reject)

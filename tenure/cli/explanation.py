@@ -1,4 +1,4 @@
-"""``tenure why`` and ``tenure tail``: what keeps a runtime from running, and what it does; nothing is changed."""
+"""``tenure why``, ``tail`` and ``output``: what keeps a runtime from running, what it does and says; read only."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import click
 import trio
 
 from tenure.errors import Error
+from tenure.persistence.facets.output import reads
+from tenure.persistence.model.output import OutputKind, check_channel, place_of_position
 from tenure.persistence.model.values import check_runtime_id
 from tenure.persistence.upkeep.explain import (
     Tail,
@@ -23,7 +25,7 @@ from tenure.supervisor.opening import open_supervisor
 from .output import Output
 
 FOLLOW_S: Final = 0.5
-"""Seconds between two looks of ``tenure tail --follow``."""
+"""Seconds between two looks of ``tenure tail --follow`` and ``tenure output --follow``."""
 
 LINES: Final = 10
 
@@ -58,3 +60,27 @@ async def tail(output: Output, target: str, runtime: str, *, lines: int, follow:
                 return
             await trio.sleep(FOLLOW_S)
             found = await look.read(newest.more)
+
+
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what comes, until the runtime is destroyed.")
+@click.option("--after", metavar="POSITION", help="Begin after this position; else with the oldest that is there.")
+@click.option("--channel", help="Only what is emitted to this channel.")
+@click.argument("target", type=click.Path())
+@click.argument("runtime")
+async def output(
+    output: Output, target: str, runtime: str, *, follow: bool, after: str | None, channel: str | None
+) -> None:
+    """Print what RUNTIME of the store TARGET emits; with --json one object a line."""
+    name, wanted = check_runtime_id(runtime), None if channel is None else check_channel(channel)
+    place = None if after is None else place_of_position(after)
+    async with look_into(target) as look:
+        while True:
+            page = await look.read(partial(reads.page, runtime_id=name, after=place))
+            for entry in page.entries:
+                place = place_of_position(entry.position)
+                if wanted is None or entry.kind is not OutputKind.DATA or entry.channel == wanted:
+                    output.line(attrs.asdict(entry))
+            if page.whole:
+                if not follow or page.over:
+                    return
+                await trio.sleep(FOLLOW_S)

@@ -54,6 +54,7 @@ ROOMS = {
         "facets/state",
         "facets/conversation",
         "facets/inbox",
+        "facets/output",
         "facets/runs",
         "facets/ownership",
         "facets/graph",
@@ -72,6 +73,7 @@ ROOMS = {
     "supervisor": (
         "operators",
         "accepting",
+        "output",
         "runs/recording",
         "runs/inputs",
         "runs/keeping",

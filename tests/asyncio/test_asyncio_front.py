@@ -104,6 +104,32 @@ def test_the_store_answers_through_the_front(tmp_path: Path) -> None:
         run(main)
 
 
+def test_output_is_emitted_by_functions_of_the_loop_and_followed_from_it(tmp_path: Path) -> None:
+    @tenure.asyncio.on_loop
+    async def ask(words: list[str]) -> list[bool]:
+        said: list[bool] = []
+        for word in words:
+            await asyncio.sleep(0)
+            said.append(tenure.emit(word))
+        return said
+
+    async def speak(run: tenure.Run) -> None:
+        assert await run.step("ask", ask, ["a", "b"], repeat="freely") == [True, True]
+        await run.emit("c")
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"speaks": speak}) as supervisor:
+            alice = await supervisor.spawn("alice", "speaks")
+            ticket = await alice.accept("go")
+            reader = alice.follow(ticket=ticket)
+            entries = [entry async for entry in reader]
+            assert [entry.value for entry in entries if entry.kind == "data"] == ["a", "b", "c"]
+            assert reader.position == entries[-1].position
+            assert await anext(supervisor.follow(entries[0].position)) == entries[1]
+
+    run(main)
+
+
 def test_the_verbs_are_awaited_from_asyncio(tmp_path: Path) -> None:
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as supervisor:

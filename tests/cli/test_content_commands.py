@@ -26,6 +26,7 @@ async def remember(run: tenure.Run) -> None:
     """Keep what was said, and wait for a yes where a purchase is asked for."""
     (entry,) = run.inputs
     run.session.append(entry.payload)
+    await run.emit(["hears", entry.payload])
     run.state.set("heard", await run.state.get("heard", 0) + 1)
     if entry.payload == "buy":
         (said,) = await run.wait_steered()
@@ -200,7 +201,26 @@ def test_a_host_that_was_killed_is_not_listed_as_open(path: Path) -> None:
     assert {each["state"] for each in answer("hosts", path, "--all")} == {"lost", "closed"}
 
 
-@pytest.mark.parametrize("name", ["accept", "steer", "inbox", "messages", "state"])
+def test_output_is_printed_from_a_position_on_and_as_it_comes(path: Path) -> None:
+    alone(path, "hello")
+    lines = [json.loads(line) for line in call("output", path, "alice", "--json").stdout.splitlines()]
+    assert [line["kind"] for line in lines] == ["begun", "data", "ended"]
+    assert lines[1]["value"] == ["hears", "hello"]
+    after = call("output", path, "alice", "--json", "--after", lines[1]["position"]).stdout
+    assert [json.loads(line) for line in after.splitlines()] == lines[2:]
+    assert "hears" not in call("output", path, "alice", "--channel", "thoughts").stdout
+    assert "hears" in call("output", path, "alice").stdout
+    assert call("output", path, "alice", "--after", "nowhere").exit_code == WRONG_USE
+
+    async def destroyed() -> None:
+        async with tenure.open_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
+            await (await supervisor.spawn("alice", "kind")).destroy()
+
+    trio.run(destroyed)
+    assert call("output", path, "alice", "--follow", "--json").stdout.splitlines()[-1] == json.dumps(lines[-1])
+
+
+@pytest.mark.parametrize("name", ["accept", "steer", "inbox", "messages", "state", "output"])
 def test_a_runtime_that_is_not_there_is_said(path: Path, name: str) -> None:
     alone(path)
     arguments = ('"x"',) if name in ("accept", "steer") else ()

@@ -7,19 +7,19 @@ import pytest
 import tenure
 
 HANDLE = """
-accept cancel destroy drop hold recycle reset resume retire retry settle_step stop wait_held wait_resumed wait_state
+accept cancel destroy drop follow hold recycle reset resume retire retry settle_step stop wait_held wait_resumed wait_state
 """
 
 OFFERED: dict[type, str] = {
     tenure.Supervisor: """
-        accept backlog dead_letters entries execution_state find hold list read_session refused_sends resume runtime serve_queue
-        session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
+        accept backlog dead_letters entries execution_state find follow hold list read_session refused_sends resume runtime
+        serve_queue session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
     """,
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
     tenure.ForeignRuntime: HANDLE,
     tenure.Run: """
-        again answer ask checkpoint children destroy first gather map move_on_after now patched random reject reset retire
-        retiring send sleep spawn steered step stop uuid wait_steered
+        again answer ask checkpoint children destroy emit first flush gather map move_on_after now patched random reject
+        reset retire retiring send sleep spawn steered step stop uuid wait_steered
     """,
     tenure.Store: """
         broken commit durability_tier health_check incarnation name prune read read_connection requires_network shared shutdown

@@ -26,7 +26,7 @@ PROMISED = """
     InboxFull StepMismatch OperationRejected FeedGap DiskFull StoreBroken Contended Closed
 """
 # What a caller may catch them as; every other concrete class is a WriteFailed.
-READ_FAILED = {"Corrupt", "SchemaMismatch", "UnsupportedReadScope", "FeedGap"}
+READ_FAILED = {"Corrupt", "SchemaMismatch", "UnsupportedReadScope", "FeedGap", "PositionGone"}
 STORE_WIDE = {
     "Internal",
     "NetworkFileSystem",

@@ -52,6 +52,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "supervisor.set_execution_state": {"runtime_id": "a", "values": {"n": [1]}, "delete": ["m"], "expected": 1},
     "supervisor.dead_letters": {"runtime_id": "a"},
     "supervisor.refused_sends": {"runtime_id": "a"},
+    "supervisor.follow": {"after": "0" * 21, "channel": "output"},
+    "runtime.follow": {"after": "0" * 21, "channel": "output", "ticket": None, "run_id": "r"},
     "runtime.accept": {"payload": {"n": [1]}, **TERMS},
     "runtime.hold": {"note": "why"},
     "runtime.cancel": {"input_id": "i"},

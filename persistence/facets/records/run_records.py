@@ -25,7 +25,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 
-from . import runtimes
+from . import runtimes, spoken
 
 RECORD: Final = runtimes.RUN
 
@@ -38,6 +38,7 @@ class RunRecord:
     `error` is that of the last attempt that failed, and is kept until the run ends well.
     `ways`: how a person has said that it goes on, in words (`restarting`).
     `version`: see `RunVersion`.
+    `said`: the first chunk of output that it has written, or None.
     `boundaries` is not a column: it is the sequence of the run's last receipt.
     `children`: how many runtimes end with it; written by the facet `children`.
     """
@@ -53,6 +54,7 @@ class RunRecord:
     ways: str = ""
     version: str = ""
     children: int = 0
+    said: int | None = None
 
 
 def load(tx: Transaction, run: int) -> RunRecord:
@@ -73,7 +75,20 @@ def _decode(row: Row) -> RunRecord:
     return RunRecord(*row)
 
 
-_TYPES: Final[Types] = (int, str, int, OPTIONAL_INT, int, int, OPTIONAL_NUMBER, OPTIONAL_TEXT, str, str, int)
+_TYPES: Final[Types] = (
+    int,
+    str,
+    int,
+    OPTIONAL_INT,
+    int,
+    int,
+    OPTIONAL_NUMBER,
+    OPTIONAL_TEXT,
+    str,
+    str,
+    int,
+    OPTIONAL_INT,
+)
 
 
 def find_by_id(tx: Transaction, runtime: int, run_id: RunId) -> RunRecord | None:
@@ -153,6 +168,8 @@ def end(tx: Transaction, run: int, outcome: str, error: str | None = None, *, in
     record.error = error or record.error
     if record.children:
         tx.ended.append(("run", run))
+    if record.said is not None:
+        spoken.end(tx, run, outcome)
 
     def write() -> None:
         tx.write(

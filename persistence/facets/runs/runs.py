@@ -79,6 +79,8 @@ class RunBegun:
         abandoned: What could not be staged for the last time, and so has ended.
         take_recorded: Whether a person has said that it goes on with what is recorded, whatever its arguments are now.
         version: Which version of the behaviour executes it.
+        said: The first chunk of output that it has written; None where it has said nothing.
+        runtime: Key of its runtime.
     """
 
     run: int
@@ -92,6 +94,8 @@ class RunBegun:
     abandoned: tuple[batches.InputEnded, ...] = ()
     take_recorded: bool = False
     version: str = ""
+    said: int | None = None
+    runtime: int = 0
 
 
 @final
@@ -139,7 +143,7 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
         record.run = run.run
         runtimes.save_progress(tx, record)
         more, ended = waiting > len(batch), tuple(abandoned)
-        return _begun(run, batch, again=False, more=more, version=run.version, abandoned=ended)
+        return _begun(record.runtime, run, batch, again=False, more=more, version=run.version, abandoned=ended)
     return NothingBegun(abandoned=tuple(abandoned))
 
 
@@ -159,10 +163,11 @@ def _enter_again(tx: Transaction, runtime: int, key: int, *, again: bool, versio
     run_records.save(tx, run)
     batch = batches.restage(tx, key)
     more = batches.count_waiting(tx, runtime, 1) > 0 or tx.one("runs.oldest_reopened", runtime=runtime) is not None
-    return _begun(run, batch, again=again, more=more, version=version)
+    return _begun(runtime, run, batch, again=again, more=more, version=version)
 
 
 def _begun(
+    runtime: int,
     run: run_records.RunRecord,
     batch: tuple[batches.BatchMember, ...],
     *,
@@ -183,6 +188,8 @@ def _begun(
         abandoned=abandoned,
         take_recorded=restarting.TAKE_RECORDED in run.ways.split(),
         version=version,
+        said=run.said,
+        runtime=runtime,
     )
 
 

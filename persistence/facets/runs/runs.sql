@@ -15,7 +15,7 @@ VALUES (:key, :run_id, :runtime, 0, :base, :base_count, :now,
 -- Its boundaries are its receipts, dense from 1: counted where a run is loaded, and not kept a second time.
 SELECT run, run_id, attempts, base, base_count,
        (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways,
-       version, children
+       version, children, said
 FROM runs WHERE run = :run;
 
 -- name: runs.update
@@ -31,7 +31,7 @@ WHERE run = :run;
 -- name: runs.by_id
 SELECT run, run_id, attempts, base, base_count,
        (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways,
-       version, children
+       version, children, said
 FROM runs
 WHERE run_id = :run_id AND runtime = :runtime;
 

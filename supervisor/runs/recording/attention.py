@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar, cast
+
 from tenure.persistence.facets.runs.entries import DoubtEntries
+from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import HeldReason
+
+E = TypeVar("E", bound=BaseException)
 
 
 class NeedsAttention(Exception):
@@ -26,3 +31,11 @@ class NeedsAttention(Exception):
 
 class Unstorable(Exception):
     """What the behaviour returned cannot be stored, or is not what it asked for: another attempt would do all for nothing."""
+
+
+def find_leaf(error: BaseException, wanted: tuple[type[E], ...]) -> E | None:
+    """The first leaf of an exception, or of a group of them, that is one of these."""
+    for leaf in leaves(error):
+        if issubclass(type(leaf), wanted):  # and not isinstance: that asks what the object says of itself
+            return cast("E", leaf)
+    return None

@@ -23,6 +23,7 @@ from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import RunId
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
+from tenure.supervisor.output.saying import VOICE, Saying
 
 from .branch import Branch, Standing
 from .flight import Flight
@@ -37,8 +38,8 @@ from .record import (
 )
 from .step_terms import is_cut
 
-_BRANCH: Final[ContextVar[tuple[Record, Branch | None] | None]] = ContextVar("tenure.branch", default=None)
-"""The record and the branch that a task works in; no branch inside a step."""
+_BRANCH: Final[ContextVar[tuple[Record, Branch] | None]] = ContextVar("tenure.branch", default=None)
+"""The record and the branch that a task works in."""
 
 LOOK_S: Final = 1.0
 """Seconds between two looks of what waits for the record to be reached."""
@@ -56,6 +57,7 @@ class Entering:
         calls: Steps with a call id that are in flight.
         occupancy: What of the run executes, and its slot.
         asks: How often something was asked of another runtime; `flights`: what is in flight, by place.
+        saying: What it says.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class Entering:
         record: Record,
         version: str,
         replay_s: float,
+        saying: Saying,
+        *,
         on_half: Callable[[int], None],
     ) -> None:
         """Nothing is asked for yet.
@@ -77,6 +81,7 @@ class Entering:
             record: What is recorded of it.
             version: The behaviour's, or "".
             replay_s: Bounds the waits for recorded entries that are not reached.
+            saying: What it says.
             on_half: Called with the bound, once, when the record reaches half of `Limits.run_steps`.
         """
         self.store = store
@@ -93,6 +98,7 @@ class Entering:
         self.occupancy = Occupancy(actor.slot)
         self.asks = 0
         self.flights: dict[str, Flight] = {}
+        self.saying = saying
         self._replay_s = replay_s
         self._on_half = on_half
         self._late_calls: dict[str, RecordEntry] = {}
@@ -114,16 +120,15 @@ class Entering:
     @property
     def branch(self) -> Branch:
         """The branch that the calling task works in. Raises `InvalidInput` inside a step."""
+        voice = VOICE.get()
+        if voice is not None and voice.saying is self.saying:
+            raise InvalidInput(detail="inside a step nothing can be asked of the run; emit is tenure.emit", field="run")
         found = _BRANCH.get()
-        if found is None or found[0] is not self.record:
-            return self.record.main
-        if found[1] is None:
-            raise InvalidInput(detail="inside a step nothing can be asked of the run", field="run")
-        return found[1]
+        return self.record.main if found is None or found[0] is not self.record else found[1]
 
     @contextmanager
-    def within(self, branch: Branch | None) -> Generator[None]:
-        """What is called here works in this branch; in None, in a step."""
+    def within(self, branch: Branch) -> Generator[None]:
+        """What is called here works in this branch."""
         token = _BRANCH.set((self.record, branch))
         try:
             yield
@@ -328,6 +333,9 @@ class Entering:
         def decide_if_open() -> Sequence[Change]:
             if not self.actor.executes(self.run_id):
                 raise RunEnded(run_id=self.run_id)
-            return decide()
+            return decide() if self.saying.speech is None else (*self.saying.changes(), *decide())
 
-        return await self.actor.channel.decide_in_turn(decide_if_open, on_settled)
+        result = await self.actor.channel.decide_in_turn(decide_if_open, on_settled)
+        if self.saying.speech is not None:
+            self.saying.settled(result)
+        return result

@@ -10,6 +10,7 @@ from tenure.persistence.facets.runs.entries import RecordEntry
 from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 from tenure.persistence.store import Store
+from tenure.supervisor.output.saying import Voice
 
 from .branch import Branch, Standing
 from .record import Asked, Found, has_ended
@@ -47,6 +48,7 @@ class Flight:
         attempt: Which attempt.
         standing: What it stands on.
         over: Waits until what an attempt has left running is over; None where none can have.
+        voice: What its attempt says, where its function has begun.
     """
 
     def __init__(self, entering: Recording, branch: Branch, asked: Asked, found: Found) -> None:
@@ -60,6 +62,7 @@ class Flight:
         self.call_key = None if found.entry is None else found.entry.call_key
         self.attempt = 1
         self.over: Callable[[], Awaitable[None]] | None = None
+        self.voice: Voice | None = None
         self.standing = entering.standing_on(branch)
         self._drawn = tuple(branch.drawn)
         if asked.call is None:

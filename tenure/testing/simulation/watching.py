@@ -17,8 +17,7 @@ from attrs import evolve
 import tenure
 from tenure import errors
 from tenure.persistence.model.codec import digest, encode
-from tenure.supervisor.runs.execution import find_leaf
-from tenure.supervisor.runs.recording.attention import NeedsAttention
+from tenure.supervisor.runs.recording.attention import NeedsAttention, find_leaf
 from tenure.supervisor.runs.recording.restart import RestartPolicy
 
 from .model import (

@@ -14,6 +14,7 @@ from tenure.persistence.facets.inbox import (
     inputs,
     receipts,
 )
+from tenure.persistence.facets.output import output
 from tenure.persistence.facets.ownership import (
     lifecycle,
     ownership,
@@ -34,6 +35,7 @@ from tenure.persistence.facets.runs.children import OnEnd, Scope
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.entries import EntryKind
+from tenure.persistence.model.output import OutputKind, Said
 from tenure.persistence.model.paths import RunPath
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -226,6 +228,16 @@ class Owner:
     def settle(self, run: str) -> Change:
         return own_state.SettleOwnState(runtime_id=self.runtime_id, run_id=RunId(self.named(run)))
 
+    def say(self, run: str, *values: bytes, start: int = 0) -> Change:
+        return output.AppendOutput(
+            runtime_id=self.runtime_id,
+            run_id=RunId(self.named(run)),
+            speech=self.named(run),
+            attempt=1,
+            start=start,
+            entries=tuple([Said(OutputKind.DATA, "output", "main", 0, value) for value in values]),
+        )
+
     def fail(self, run: str, retry_at: float | None = None) -> Change:
         return runs.FailRun(
             runtime_id=self.runtime_id,
@@ -265,6 +277,7 @@ class Owner:
         await self.accept("first", idempotency_key="key")
         await self.begin("finished")
         await self.write(
+            self.say("finished", b'"gone"'),
             self.append("finished", b'"done"'),
             self.receipt("finished", RunApplyBoundary.RUN_START),
             self.finish("finished"),
@@ -280,6 +293,7 @@ class Owner:
         for name in ("told", "told too"):
             await self.accept(name, idempotency_key=name)
         await self.begin("told", batch=2)
+        await self.write(self.say("told", b'"once"', b'"upon"'))
         await self.write(
             self.receipt("told", RunApplyBoundary.RUN_START),
             self.answered("told", "told too", b'"apart"'),
@@ -294,6 +308,8 @@ class Owner:
             await self.accept(name, idempotency_key=name)
         await self.accept("waiting", kind=InputKind.PEER_RESPONSE_PROGRESS, supersession_key="s")
         await self.begin("run", batch=2)
+        for start, word in enumerate((b'"tok"', b'"en"')):
+            await self.write(self.say("run", word, start=start))
         await self.step("run", "looked", entries.EntryStatus.SUCCEEDED, b'"seen"')
         await self.write(
             self.append("run", b'"hello"', b'"world"'),

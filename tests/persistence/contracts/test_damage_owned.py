@@ -19,6 +19,7 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.inbox import arrivals, inputs, outcomes
+from tenure.persistence.facets.output import reads as output_reads
 from tenure.persistence.facets.ownership import (
     lifecycle,
     ownership,
@@ -95,6 +96,8 @@ TABLES = {
     "own_states": "runtime = {alice}",
     "own_values": "runtime = {alice}",
     "own_writes": "runtime = {alice}",
+    "output_chunks": "runtime = {alice}",
+    "output_floors": "runtime = {alice}",
 }
 """What one runtime has of each table."""
 
@@ -143,6 +146,7 @@ def reads(owner: Owner) -> Calls:
         "key": read(store, outcomes.find_by_key, name, "key"),
         "holding": read(store, ownership.find_holding, name),
         "own state": read(store, own_state.find, name),
+        "output": read(store, output_reads.page, name, None),
         "show": read(store, show_runtime, name),
         "verify": read(store, verify_runtime, name),
         "answer": read(store, requests.find_answer, owner.named("answered")),
@@ -178,6 +182,7 @@ def writes(owner: Owner, peer: str) -> Calls:
         "settle": partial(write, settle),
         "step": partial(owner.step, "run", "work", entries.EntryStatus.SUCCEEDED, b"1"),
         "enter again": partial(owner.begin, "other"),
+        "say": partial(write, owner.say("run", b'"more"', start=2)),
         "checkpoint": partial(
             write,
             owner.append("run", b'"more"'),

@@ -177,6 +177,8 @@ NOT_FOUND: dict[str, str] = {
     "quarantines.runtime": "one that is there: the mark is lifted by the next snapshot",
     "runs.run_id": "of a run that has recorded nothing",
     "runs.state_base": "an earlier one, or a later one that there is: what a run sees where it enters again",
+    "runs.said": "an earlier or a later chunk of its runtime: where is looked for what of its words is to be dropped",
+    "output_floors.runtime": "one that is there: another one's reader is told that something is gone",
     "runs.version": "which version recorded last: a host that has no such one goes on by its first that is not older",
     "versions.version_key": "how old a version is beside the others of its kind: who goes on with a run, and nothing of it",
     "versions.kind": "a version that no host has heard of is registered anew",

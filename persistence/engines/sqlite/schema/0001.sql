@@ -196,7 +196,9 @@ CREATE TABLE runs (
     -- It ended, left no abandoned input, and a step that never repeats may have run: a dead letter until it is dropped.
     in_doubt INTEGER NOT NULL DEFAULT 0,
     -- How many runtimes end with it.
-    children INTEGER NOT NULL DEFAULT 0
+    children INTEGER NOT NULL DEFAULT 0,
+    -- The first chunk of output that it has written; NULL: it has said nothing.
+    said INTEGER
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
 CREATE INDEX runs_in_doubt ON runs (runtime, run_id) WHERE in_doubt = 1;
@@ -757,4 +759,31 @@ CREATE TABLE attachment_removals (
     removal INTEGER PRIMARY KEY,
     attachment_id TEXT NOT NULL UNIQUE,
     host INTEGER NOT NULL
+);
+
+-- Output: what one commit has of the words of one run. `number` counts the entries of its speech, `total` those of its runtime,
+-- both with its own. A floor is the last place of a runtime whose entry is gone.
+
+CREATE TABLE output_chunks (
+    chunk INTEGER PRIMARY KEY,
+    runtime INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    speech TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    said_at REAL NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX output_chunks_of_runtime ON output_chunks (runtime, chunk);
+
+CREATE TABLE output_floors (
+    runtime INTEGER PRIMARY KEY,
+    chunk INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
 );

@@ -1,0 +1,1 @@
+"""The output of runtimes: what their runs emit, to be followed."""

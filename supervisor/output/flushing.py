@@ -1,0 +1,73 @@
+"""Flushing: what runs have emitted goes to disk where no commit of theirs takes it along.
+
+One task a host. What is followed waits for 20 ms at most, so that many words share a commit; what is not, for a
+second. Where nothing waits the task sleeps.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Final, final
+
+import trio
+
+from tenure.persistence.model.values import LogicalRuntimeId
+
+from .following import Followers
+from .speech import Speech
+
+FOLLOWED_S: Final = 0.02
+"""Longest wait of an entry that is followed, in seconds."""
+
+UNFOLLOWED_S: Final = 1.0
+"""Longest wait of one that is not."""
+
+
+@final
+class Flushing:
+    """See `Flushes`. Made in the trio thread."""
+
+    def __init__(self, followers: Followers) -> None:
+        """Nothing waits."""
+        self.lock = threading.Lock()
+        self.thread = threading.get_ident()
+        self.token = trio.lowlevel.current_trio_token()
+        self._followers = followers
+        self._since: dict[Speech, float] = {}
+        self._hurry = trio.Event()
+        self._due_at = math.inf
+        followers.on_follow = self._followed
+
+    def has_said(self, speech: Speech, /, *, now: bool) -> None:
+        """See `Flushes.has_said`."""
+        since = -math.inf if now else self._since.get(speech, trio.current_time())
+        self._since[speech] = since
+        if self._due(speech, since) < self._due_at:
+            self._hurry.set()
+
+    def on_disk(self, runtime_id: LogicalRuntimeId, /) -> None:
+        """See `Flushes.on_disk`."""
+        self._followers.stir(runtime_id)
+
+    async def run(self) -> None:
+        """Flush what is due, for as long as the host lives."""
+        while True:
+            now = trio.current_time()
+            for speech, since in list(self._since.items()):
+                if not speech.waits:
+                    del self._since[speech]
+                elif self._due(speech, since) <= now:
+                    del self._since[speech]
+                    speech.flush_soon()
+            self._due_at = min([self._due(*each) for each in self._since.items()], default=math.inf)
+            self._hurry = trio.Event()
+            with trio.CancelScope(deadline=self._due_at):
+                await self._hurry.wait()
+
+    def _due(self, speech: Speech, since: float) -> float:
+        return since + (FOLLOWED_S if self._followers.follows(speech.runtime_id) else UNFOLLOWED_S)
+
+    def _followed(self) -> None:
+        if self._since:
+            self._hurry.set()

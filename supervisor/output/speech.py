@@ -1,0 +1,244 @@
+"""The speech of one execution of a run: what it has emitted and is not on disk yet (design §22).
+
+It is said by the behaviour, by steps in threads and by asyncio functions of the program, and written by two: each commit of
+the run takes all of it along, and where none comes, a flush does. Both send what was sent before and is not heard of; the
+facet leaves out what is there. So neither an order nor a count depends on which of them lands.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, final
+
+import trio
+
+from tenure.errors import Contended, DiskFull, Error, PayloadTooLarge, RunEnded
+from tenure.persistence.commits.commit import CommitResult
+from tenure.persistence.facets.output.output import ENTRY_WEIGHT, AppendOutput
+from tenure.persistence.model.output import OUTPUT_BYTES, OutputKind, Said
+from tenure.persistence.model.values import LogicalRuntimeId, RunId
+from tenure.persistence.writing.group import Outcome
+
+
+class Submit(Protocol):
+    """The way of a runtime's commits; see `CommitChannel.submit`."""
+
+    def __call__(self, change: AppendOutput, /, *, on_settled: Callable[[Outcome], None]) -> object:
+        """Queue a commit and return at once."""
+        ...
+
+
+class StepVoice(Protocol):
+    """Who says something in a step.
+
+    Attributes:
+        open: Whether its attempt goes on.
+        first: The number of the first entry that it has said, or None.
+    """
+
+    open: bool
+    first: int | None
+
+
+class Flushes(Protocol):
+    """Flushes what no commit takes along.
+
+    Attributes:
+        lock: Held while a speech is made.
+        thread: The thread of the host's loop.
+        token: The way into it.
+    """
+
+    lock: threading.Lock
+    thread: int
+    token: trio.lowlevel.TrioToken
+
+    def has_said(self, speech: Speech, /, *, now: bool) -> None:
+        """Something waits to be written; `now`: a task waits for that."""
+        ...
+
+    def on_disk(self, runtime_id: LogicalRuntimeId, /) -> None:
+        """Something has landed: those who follow may read."""
+        ...
+
+
+@final
+class Speech:
+    """What one execution of a run says. Entries are counted from 0; those below `start` are on disk.
+
+    Attributes:
+        runtime_id: Whose.
+        run_id: Of which run.
+        attempt: See `OutputEntry`.
+    """
+
+    def __init__(
+        self,
+        runtime_id: LogicalRuntimeId,
+        run_id: RunId,
+        name: str,
+        attempt: int,
+        *,
+        submit: Submit,
+        flushes: Flushes,
+        limit: int,
+    ) -> None:
+        """Nothing is said yet. `name` is its alone; at most `limit` bytes wait to be written."""
+        self.runtime_id = runtime_id
+        self.run_id = run_id
+        self.attempt = attempt
+        self._name = name
+        self._submit = submit
+        self._flushes = flushes
+        self._limit = limit
+        self._waiting: deque[Said] = deque()
+        self._start = 0
+        self._in_flight = False  # whether a flush is on its way
+        self._size = 0
+        self._closed: Error | None = None
+        self._lock = threading.Lock()  # over what waits and its size: threads of steps say, the trio thread lets go
+        self._moved = trio.Event()
+
+    @property
+    def said(self) -> int:
+        """How many entries were said."""
+        return self._start + len(self._waiting)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a flush would bring something to disk, and none is on its way."""
+        return bool(self._waiting) and not self._in_flight and self._closed is None
+
+    # Saying
+
+    def say(self, said: Said, voice: StepVoice | None = None, *, forced: bool = False) -> int | None:
+        """Add an entry, from any thread: its number, or None where the buffer is full, or the execution has ended.
+
+        `voice` is that of a step which says it, and `forced`: there is room for what tenure says itself.
+
+        Raises:
+            PayloadTooLarge: It is over `OUTPUT_BYTES`.
+        """
+        size = len(said.value)
+        if size > OUTPUT_BYTES:
+            raise PayloadTooLarge(size=size, limit=OUTPUT_BYTES)
+        size += ENTRY_WEIGHT
+        with self._lock:
+            if self._closed is not None or (self._waiting and self._size + size > self._limit and not forced):
+                return None
+            number, first = self._start + len(self._waiting), not self._waiting
+            if voice is not None:
+                if not voice.open:
+                    return None
+                voice.first = number if voice.first is None else voice.first
+            self._waiting.append(said)
+            self._size += size
+        if first:
+            self._tell(now=False)
+        return number
+
+    def wait_for_threads(self) -> None:
+        """Return when every `say` has returned that has begun."""
+        with self._lock:
+            return
+
+    async def say_when_room(self, said: Said) -> None:
+        """Add an entry, and wait only while the buffer is full. Raises `PayloadTooLarge`, or why the execution has ended."""
+        while self.say(said) is None:
+            self._check_open()
+            self._tell(now=True)
+            await self._moved.wait()
+
+    async def flush(self) -> None:
+        """Wait until what was said is on disk. Raises why the execution has ended before."""
+        number = self.said
+        while self._start < number:
+            self._check_open()
+            self._tell(now=True)
+            await self._moved.wait()
+
+    def _check_open(self) -> None:
+        if self._closed is not None:
+            raise self._closed
+
+    def _tell(self, *, now: bool) -> None:
+        tell = partial(self._flushes.has_said, self, now=now)
+        if threading.get_ident() == self._flushes.thread:
+            tell()
+            return
+        try:
+            self._flushes.token.run_sync_soon(tell)
+        except trio.RunFinishedError:
+            self._closed = RunEnded(run_id=self.run_id)  # the host is gone
+
+    # Writing; in the trio thread
+
+    def change(self) -> AppendOutput | None:
+        """What is not on disk as far as is known, for a commit of the run; None where that is nothing."""
+        with self._lock:
+            entries, start = tuple(self._waiting), self._start
+        if not entries or self._closed is not None:
+            return None
+        return AppendOutput(
+            runtime_id=self.runtime_id,
+            run_id=self.run_id,
+            speech=self._name,
+            attempt=self.attempt,
+            start=start,
+            entries=entries,
+        )
+
+    def flush_soon(self) -> None:
+        """Submit what waits, unless a flush is on its way: it is asked for again when that has landed."""
+        change = self.change() if self.waits else None
+        if change is None:
+            return
+        try:
+            self._submit(change, on_settled=partial(self._flushed, change))
+        except Error as exc:
+            self.close(exc)
+        else:
+            self._in_flight = True
+
+    def _flushed(self, change: AppendOutput, outcome: Outcome) -> None:
+        self._in_flight = False
+        if isinstance(outcome, CommitResult):
+            self.landed(change)
+        elif not isinstance(outcome, DiskFull | Contended):  # of those nothing has landed, and it is tried again
+            self.close(outcome)
+        if self._waiting:
+            self._flushes.has_said(self, now=False)
+
+    def landed(self, change: AppendOutput) -> None:
+        """A commit with this in it is on disk."""
+        with self._lock:
+            gone = min(change.start + len(change.entries) - self._start, len(self._waiting))
+            for _ in range(gone):
+                self._size -= len(self._waiting.popleft().value) + ENTRY_WEIGHT
+            self._start += max(gone, 0)
+        self._move()
+        self._flushes.on_disk(self.runtime_id)
+
+    def ended(self) -> None:
+        """The run has ended, and its end is on disk: those who follow may read that."""
+        self._flushes.on_disk(self.runtime_id)
+
+    def close(self, error: Error | None = None) -> None:
+        """The execution has ended: what is said from now on is dropped, and what is not on its way to the disk too."""
+        self._closed = self._closed or error or RunEnded(run_id=self.run_id)
+        with self._lock:
+            self._waiting.clear()
+            self._size = 0
+        self._move()
+
+    def _move(self) -> None:
+        self._moved.set()
+        self._moved = trio.Event()
+
+
+def data(channel: str, place: str, reached: int, value: bytes) -> Said:
+    """An entry that was emitted."""
+    return Said(OutputKind.DATA, channel, place, reached, value)

@@ -1,0 +1,48 @@
+"""What a run has said before, where it enters again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from tenure.actors.runtime_actor import RuntimeActor
+from tenure.errors import Corrupt
+from tenure.persistence.facets.output import reads
+from tenure.persistence.facets.runs.entries import RecordedEntry
+from tenure.persistence.facets.runs.runs import RunBegun
+from tenure.persistence.reading.patience import patiently
+from tenure.persistence.store import Store
+from tenure.supervisor.output.saying import Saying
+from tenure.supervisor.output.speech import Flushes, Speech
+from tenure.supervisor.runs.recording.attention import NeedsAttention
+
+
+async def begin_saying(
+    store: Store, actor: RuntimeActor, begun: RunBegun, recorded: Iterable[RecordedEntry], flushes: Flushes
+) -> Saying:
+    """What an entering of a run says; first of all, what of an earlier one is to be dropped.
+
+    Raises:
+        NeedsAttention: What was said before cannot be read.
+    """
+
+    def speech(attempt: int) -> Speech:
+        return Speech(
+            actor.facts.runtime_id,
+            begun.run_id,
+            store.seams.new_id(),
+            attempt,
+            submit=actor.channel.submit,
+            flushes=flushes,
+            limit=store.limits.output_bytes,
+        )
+
+    saying = Saying(speech, flushes.lock)
+    if begun.said is not None:
+        read = partial(reads.of_run, runtime=begun.runtime, run_id=begun.run_id, since=begun.said)
+        try:
+            saying.drop(recorded, await patiently(lambda: store.read(read)))
+        except Corrupt as exc:
+            message = f"what the run has said cannot be read: {exc}"
+            raise NeedsAttention(message) from exc
+    return saying

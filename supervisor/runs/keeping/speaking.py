@@ -1,0 +1,57 @@
+"""What a behaviour emits, as its run gives it the words."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import trio
+
+from tenure.supervisor.output.saying import CHANNEL
+from tenure.supervisor.runs.recording.entering import Entering
+
+
+class Speaking(ABC):
+    """What of a run is heard outside while it executes."""
+
+    def __init__(self, entering: Entering, encode: Callable[[object, str], bytes]) -> None:
+        """Bind to the run; `encode` makes bytes of a value of the field that it names."""
+        self._enters = entering
+        self._encode = encode
+
+    async def emit(self, value: object, channel: str = CHANNEL) -> None:
+        """Add an entry to the output of this runtime, for those who follow it. Inside steps: `tenure.emit`.
+
+        It is on disk with the next commit of this run, within 20 ms where it is followed, else within a second; `flush` waits
+        for it. It is kept once the run has recorded something after it: where the run enters again, nothing is emitted before
+        that place. What was not kept is followed by an entry ``restarted``, which says what to drop.
+
+        Args:
+            value: A JSON value, or what the behaviour's classes make one of; at most 256 KiB.
+            channel: A name of 1 to 200 characters, by which readers choose.
+
+        Raises:
+            InvalidInput: No JSON form, or no such name; or it is asked for inside a step.
+            PayloadTooLarge: It is over the limit.
+            RunEnded: The run is over.
+
+        Waits only while 1 MiB of the run waits to be written (`Limits.output_bytes`). Cancellation: while it waits, and then
+        nothing is emitted.
+        """
+        self._check_open()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        entering, branch = self._enters, self._enters.branch
+        encoded = self._encode(value, "value")
+        if not entering.record.goes_on(branch):  # else it was emitted before, and is kept
+            await entering.saying.emit(channel, branch.path, branch.reached, encoded)
+
+    async def flush(self) -> None:
+        """Wait until what this run has emitted is on disk. Raises `RunEnded` where it ends before."""
+        self._check_open()
+        await trio.lowlevel.checkpoint()
+        if self._enters.saying.speech is not None:
+            await self._enters.saying.speech.flush()
+
+    @abstractmethod
+    def _check_open(self) -> None:
+        """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
