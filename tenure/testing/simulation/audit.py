@@ -100,7 +100,7 @@ def _audit_runtimes(supervisor: tenure.Supervisor, model: Model, *, opening: int
         standing = model.standing(runtime_id)
         expect(state in standing.possible, f"{runtime_id} is {state}, and can only be {sorted(standing.possible)}")
         if opening is not None:
-            standing.found(state)
+            standing.found(state, opening)
         model.token(runtime_id, token, generation)
 
 

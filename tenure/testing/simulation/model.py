@@ -122,7 +122,7 @@ class Standing:
         """It exists, or will."""
         self.possible = {"idle"}
         self._open: dict[int, str] = {}
-        self._own: set[str] = set()
+        self._own: set[tuple[int, str]] = set()
         self._last = 0
         self._disturbed: set[int] = set()
 
@@ -147,19 +147,20 @@ class Standing:
         self._open.pop(number, None)
         self._disturbed.discard(number)
 
-    def disturb(self, verb: str) -> None:
-        """A behaviour may carry out this verb, with the end of its run; and when is not known outside."""
-        self._own.add(verb)
+    def disturb(self, verb: str, life: int) -> None:
+        """A behaviour may carry out this verb in this life, with the end of its run; and when is not known outside."""
+        self._own.add((life, verb))
         self._may_become()
 
-    def found(self, state: str) -> None:
-        """The store of a new host was looked at."""
-        self._own.clear()
+    def found(self, state: str, life: int) -> None:
+        """The store of a new host was looked at, in a life whose runs may have asked for verbs by then."""
+        self._own = {each for each in self._own if each[0] == life}
         if not self._open:
             self.possible = {state}
+            self._may_become()
 
     def _may_become(self) -> None:
-        verbs = [*self._open.values(), *self._own]
+        verbs = [*self._open.values(), *(verb for _, verb in self._own)]
         before: set[str] = set()
         while before != self.possible:
             before = set(self.possible)

@@ -174,7 +174,7 @@ class Watcher:
             self._judge(place, partial(expect, over, f"{run.runtime_id} slept less than {seconds} s"))
 
         def verb(name: str, real: Callable[[], None]) -> None:
-            self._model.standing(run.runtime_id).disturb(name)
+            self._model.standing(run.runtime_id).disturb(name, place.number)
             real()
 
         verbs = [(name, partial(verb, name, getattr(run, name))) for name in VERBS]
