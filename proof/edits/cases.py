@@ -18,6 +18,7 @@ from tenure.errors import InvalidInput
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.facets.runs import entries
+from tenure.persistence.model.codec import digest as digest_of, encode
 from tenure.persistence.model.entries import EntryStatus, Repeat
 from tenure.persistence.seams.executors import InlineExecutor
 from tenure.supervisor.runs.behaviour import Behaviour, Given
@@ -198,13 +199,13 @@ async def check(case: Case, file: Path) -> str:
     given: list[Behaviour] = [behaviour(world, program, case.version)]
     with trio.fail_after(LONGEST_S):
         async with _host(file, {"k": given}, seed=3) as supervisor:
-            came = await _goes_on(supervisor)
+            came = await _goes_on(supervisor, world)
             world.said = await supervisor.read_session("a")
             _judge(case, came, world, program)
             if came != HELD:
                 return came
             if case.way != BACK:
-                came = await _go_out(case, supervisor)
+                came = await _go_out(case, supervisor, world)
                 world.said = await supervisor.read_session("a")
         if case.way == BACK:
             came = await _go_back(case, file, world)
@@ -243,21 +244,27 @@ def _judge_way(case: Case, came: str) -> None:
         raise Broken(message)
 
 
-async def _goes_on(supervisor: tenure.Supervisor) -> str:
-    """How the run goes on: held, or the phase of its input. Doubts are settled: a function that was called ran."""
+async def _goes_on(supervisor: tenure.Supervisor, world: World) -> str:
+    """How the run goes on: held, or the phase of its input. Doubts are settled: what was called ran, and nothing else."""
     while True:
         found = await _held_or_ended(supervisor)
         runtime = supervisor.runtime("a")
         if found != HELD or runtime.held != "needs attention":
             return found
-        doubts = await _doubts(supervisor)
-        (place, *more) = [(each, tenure.Ran(SETTLED)) for each in doubts]
+        (place, *more) = [(each, _verdict(world, digest)) for each, digest in await _doubts(supervisor)]
         await runtime.settle_step(*place, *more)
 
 
-async def _doubts(supervisor: tenure.Supervisor) -> list[str]:
+def _verdict(world: World, digest: bytes) -> tenure.Ran | tenure.DidNotRun:
+    """What is known of work by what its step was given: where another step is in doubt, it may have been cut off unbegun."""
+    given = [each for work, times in world.done.items() if times for each in (work, f"{work} in other words")]
+    ran = any(digest_of(encode([each], "arguments")) == digest for each in given)
+    return tenure.Ran(SETTLED) if ran else tenure.DidNotRun()
+
+
+async def _doubts(supervisor: tenure.Supervisor) -> list[tuple[str, bytes]]:
     found = await supervisor.store.read(_current)
-    return [each.place for each in found if each.status is EntryStatus.IN_DOUBT]
+    return [(each.place, each.arguments_digest) for each in found if each.status is EntryStatus.IN_DOUBT]
 
 
 def _current(statements: Statements) -> list[entries.RecordedEntry]:
@@ -281,7 +288,7 @@ async def _held_or_ended(supervisor: tenure.Supervisor) -> str:
     return found[0]
 
 
-async def _go_out(case: Case, supervisor: tenure.Supervisor) -> str:
+async def _go_out(case: Case, supervisor: tenure.Supervisor, world: World) -> str:
     runtime, seat = supervisor.runtime("a"), case.edit.seat
     own = [] if seat is None or seat.place is None else _own_places(case.recorded.places, seat.place)
     try:
@@ -298,7 +305,7 @@ async def _go_out(case: Case, supervisor: tenure.Supervisor) -> str:
                 await runtime.resume()
     except InvalidInput:
         return "refused"  # what never repeats is not forgotten in silence
-    return await _goes_on(supervisor)
+    return await _goes_on(supervisor, world)
 
 
 def _own_places(places: frozenset[str], place: str) -> list[str]:
@@ -313,5 +320,5 @@ async def _go_back(case: Case, file: Path, world: World) -> str:
     async with _host(file, {"k": both}, seed=4) as supervisor:
         before = {each.place for each in await supervisor.store.read(_current)}
         await (await supervisor.find("a")).resume(version="1")
-        came = await _goes_on(supervisor)
+        came = await _goes_on(supervisor, world)
     return came if before <= case.recorded.before else "mixed"

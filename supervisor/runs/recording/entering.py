@@ -266,6 +266,8 @@ class Entering:
             if trio.current_time() >= deadline and not self.executing and not reached():
                 self.mismatch(differs())
             raise
+        if self.fault is not None:
+            raise self.fault  # what it waited for was reached, and is in doubt: nothing is dispatched any more
 
     async def _wait(
         self, reached: Callable[[], bool], differs: Callable[[], Differs], not_before: float = -1.0
