@@ -17,6 +17,7 @@ from .commits.commit import Commit, CommitResult
 from .commits.rows import OPTIONAL_NUMBER, check_row
 from .contracts.attachments import AttachmentsContract
 from .contracts.credentials import CredentialsContract
+from .contracts.erasing import Erasure, Erasures
 from .contracts.journals.journal import JournalContract
 from .contracts.operations import OperationsContract
 from .contracts.queued.queue import QueueContract
@@ -28,7 +29,7 @@ from .engines.engine import Statements
 from .facets.catalog import FACETS
 from .facets.pruning import Pruned
 from .model.arguments import checked
-from .model.values import DurabilityClass, DurabilityTier, chosen_class
+from .model.values import DurabilityClass, DurabilityTier, check_runtime_id, chosen_class
 from .reading.readers import Readers
 from .reading.user_connection import QueryConnection
 from .seams.executors import Executor
@@ -66,6 +67,7 @@ class Store:
         self._readers = Readers(opened.engine, opened.connection, executor, seams.reader_executor, limits, self._writer)
         closing = Closing(self._writer, self._readers, opened, executor, seams)
         self._ground = Ground(opened, self._writer, self._readers, closing, limits=limits, seams=seams)
+        self._erasures = Erasures(self._ground)
         self.runtimes = RuntimeContract(self._ground)
         self.operations = OperationsContract(self)
         self.credentials = CredentialsContract(self, opened.engine.authority_key)
@@ -221,6 +223,31 @@ class Store:
         """
         return Pruned(**await prune(self, self.seams.wall_clock(), older_than_s, dead_letters=dead_letters))
 
+    @checked
+    async def erase(self, runtime_id: str, *, peers: bool = False) -> Erasure:
+        """Erase everything that a destroyed runtime has ever held, and say what is gone and what is not yet.
+
+        Its inputs with their keys, runs, steps, results, conversation, journals, working memory, queued work and attachments
+        go, with their digests; then the file is written anew and its log emptied, so that no byte of them is left in a page.
+        Where something is in the way, the answer says what, and the erasure ends by itself, after a restart too:
+        ask again to hear whether it has. What stays is the tombstone, from which `RuntimeDestroyed` is answered.
+
+        Beside hosts that run; a database of more than `Limits.rewrite_bytes` is not written anew.
+
+        Args:
+            runtime_id: Which runtime.
+            peers: What it has sent to other runtimes and answered them too, where their runs have finished with it; their rows
+                stay, without content and marked as erased.
+
+        Raises:
+            NotFound: No such runtime.
+            InvalidTransition: It is not destroyed.
+            Error: Of `commit` and `read`; what is begun goes on.
+
+        Cancellation: before its first commit is taken nothing happened; afterwards it goes on by itself.
+        """
+        return await self._erasures.erase(check_runtime_id(runtime_id), peers=peers)
+
     async def health_check(self) -> None:
         """Return if the store can be read.
 
@@ -254,6 +281,11 @@ class Store:
 def ground_of(store: Store) -> Ground:
     """What the house asks of a store, and users do not."""
     return store._ground  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - users see what they may call
+
+
+def erasures_of(store: Store) -> Erasures:
+    """What carries erasures to their end; for the house."""
+    return store._erasures  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - users see what they may call
 
 
 @guarded
@@ -307,7 +339,7 @@ async def open_store(
         raise
     store = Store(opened, executor, durability, limits, seams)
     ground = ground_of(store)
-    async with background(ground.serve, ground.keep_lease) as body:
+    async with background(ground.serve, ground.keep_lease, erasures_of(store).serve) as body:
         with body:
             yield store
             await ground.drain()

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tenure.errors import Error
 from tenure.persistence.commits.commit import Change
 
-from . import attached, chains, families, graphs, inbox, journals, owners, pruned, queued, said, talk, work
+from . import attached, chains, erased, families, graphs, inbox, journals, owners, pruned, queued, said, talk, work
 from .facet import FacetProof, Promised, Rows
 
 PROOFS: Final[tuple[FacetProof, ...]] = (
@@ -27,6 +27,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
     *owners.PROOFS,
     *chains.PROOFS,
     *talk.PROOFS,
+    *erased.PROOFS,
 )
 """Every facet of the catalogue, in the order of their stories."""
 

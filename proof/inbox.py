@@ -22,7 +22,7 @@ from .facet import (
     Rows,
 )
 from .inbox_story import delayed_inputs, late_inputs, policies
-from .pruned import pruned_runtimes
+from .pruned import erased_runtimes, pruned_runtimes
 from .run_story import runs_that_end_badly
 
 
@@ -47,13 +47,13 @@ def check_inputs(rows: Rows) -> None:
             "SELECT runtime_id, input_id, idempotency_key, payload_digest, phase FROM inputs JOIN runtimes USING (runtime)"
         )
     }
-    pruned = pruned_runtimes(rows)
+    pruned, erased = pruned_runtimes(rows), erased_runtimes(rows)
     kinds = dict(rows.of("SELECT runtime_id, kind FROM runtimes"))
     for runtime_id, kind in rows.history.acknowledged("of kind"):
         assert kinds.get(runtime_id) == kind, f"runtime {runtime_id} was made of kind {kind}: {kinds.get(runtime_id)}"
     for runtime_id, input_id, key, digest in rows.history.acknowledged("input"):
         found = known.get((runtime_id, input_id))
-        if found is None and runtime_id in pruned and key is None:
+        if found is None and (runtime_id in erased or (runtime_id in pruned and key is None)):
             continue
         assert found is not None, f"input {input_id} of {runtime_id} was acknowledged and is lost"
         assert found[:2] == (key, digest), f"input {input_id} has another key or content"

@@ -11,8 +11,14 @@ from .pruning_story import old_times
 
 
 def pruned_runtimes(rows: Rows) -> set[str]:
-    """Runtimes of which something was pruned: what was acknowledged of them may be gone."""
-    return {name for (name,) in rows.of("SELECT runtime_id FROM anchors JOIN runtimes USING (runtime)")}
+    """Runtimes of which something was pruned, or erased: what was acknowledged of them may be gone."""
+    gone = "SELECT runtime FROM anchors UNION SELECT runtime FROM erasures"
+    return {name for (name,) in rows.of(f"SELECT runtime_id FROM runtimes WHERE runtime IN ({gone})")}  # noqa: S608 - ours
+
+
+def erased_runtimes(rows: Rows) -> set[str]:
+    """Runtimes that are erased, or are being erased: what was acknowledged of them may be gone."""
+    return {name for (name,) in rows.of("SELECT runtime_id FROM erasures JOIN runtimes USING (runtime)")}
 
 
 def check_pruned(rows: Rows) -> None:

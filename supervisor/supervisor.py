@@ -20,6 +20,8 @@ from tenure.errors import (
     RuntimeOwned,
     UnknownKind,
 )
+from tenure.persistence.contracts.erasing import Erasure
+from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.facets.inbox import outcomes
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.model.arguments import check_key, check_value, checked
@@ -32,7 +34,7 @@ from tenure.persistence.model.values import (
     SessionId,
     check_runtime_id,
 )
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, erasures_of
 
 from .accepting.terms import AcceptTerms
 from .accepting.tickets import Ticket
@@ -124,9 +126,8 @@ class Supervisor(StoreReads):
         found = await self.store.read(partial(ownership.find_holding, runtime_id=checked))
         if found is None:
             raise NotFound(what="runtime", key=checked)
-        return ForeignRuntime(
-            checked, found.kind or "", host.requests, host.news, host.ingress, host.holds, host.follow
-        )
+        of_host = host.requests, host.news, host.ingress, host.holds, host.follow
+        return ForeignRuntime(checked, found.kind or "", *of_host, erasures=erasures_of(self.store))
 
     @checked
     def follow(self, after: str | None = None, *, channel: str | None = None) -> OutputReader:
@@ -168,11 +169,14 @@ class Supervisor(StoreReads):
 
         Raises:
             NotFound: The runtime has no such input.
+            RuntimeDestroyed: It is erased, or is being erased: no key of it is known.
             InvalidInput: Neither or both are given.
         """
         checked = check_runtime_id(runtime_id)
         if (input_id is None) is (idempotency_key is None):
             raise InvalidInput(detail="give either an input id or an idempotency key")
+        if await self.store.read(partial(erasing.find, runtime_id=checked)) is not None:
+            raise RuntimeDestroyed(runtime_id=checked)  # its keys are gone too
         found = None if input_id is None else InputId(input_id)
         if found is None and idempotency_key is not None:
             read = partial(outcomes.find_by_key, runtime_id=checked, idempotency_key=idempotency_key)
@@ -217,6 +221,10 @@ class Supervisor(StoreReads):
                     raise  # else it came here meanwhile
         revision: int = (await host.actors.of(facts).channel.commit(change)).values[0]
         return revision
+
+    async def erase(self, runtime_id: str, *, peers: bool = False) -> Erasure:
+        """Erase everything that a destroyed runtime has ever held; see `Store.erase`."""
+        return await self.store.erase(runtime_id, peers=peers)
 
     @checked
     async def hold(self, runtime_id: str | None = None, *, kind: str | None = None, note: str = "") -> bool:
@@ -351,7 +359,9 @@ class Supervisor(StoreReads):
 
     def _handle(self, facts: RuntimeFacts) -> Runtime:
         host = self._host
-        return Runtime(facts, host.actors, host.requests, host.ingress, host.holds, host.follow)
+        return Runtime(
+            facts, host.actors, host.requests, host.ingress, host.holds, host.follow, erasures_of(self.store)
+        )
 
 
 def _one_of(runtime_id: str | None, kind: str | None) -> tuple[LogicalRuntimeId | None, str | None]:

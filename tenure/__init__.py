@@ -16,6 +16,7 @@ from tenure.persistence.model.inputs.policies import (
 )
 
 from .persistence.contracts.attachments import SessionScopedAttachmentStore as SessionScopedAttachmentStore
+from .persistence.contracts.erasing import Erasure as Erasure
 from .persistence.contracts.journals.event_log import EventLog as EventLog
 from .persistence.contracts.operation_registry import OperationRegistry as OperationRegistry
 from .persistence.contracts.runtime_persistence import RuntimePersistence as RuntimePersistence
@@ -167,6 +168,7 @@ __all__ = [
     "DidNotRun",
     "DurabilityClass",
     "DurabilityTier",
+    "Erasure",
     "EventLog",
     "EventTypes",
     "ExecutionId",

@@ -272,6 +272,20 @@ class WriteConnection(Reading, Querying, Protocol):
         """Between groups: checkpoint the log. Raises `UnknownOutcome`."""
         ...
 
+    def rewrite(self, most_bytes: int, /) -> bool:
+        """Between groups: write every page anew, so that none holds bytes of rows that are gone. Raises `UnknownOutcome`.
+
+        False, and nothing is done: the database is larger than `most_bytes`, there is no room, or another process writes.
+        """
+        ...
+
+    def empty_log(self) -> bool:
+        """Between groups: move the log into the database and cut it to nothing. Raises `UnknownOutcome`.
+
+        False where a reader, or another process, is in the way; what could be moved is.
+        """
+        ...
+
     def close(self, *, checkpoint: bool) -> None:
         """Close; `checkpoint` first moves the log into the database, which an orderly shutdown does."""
         ...

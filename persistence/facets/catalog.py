@@ -9,6 +9,7 @@ from tenure.persistence.commits.facet import Facet
 from . import credentials, operations, pruning
 from .attachments import registration as attachments
 from .conversation import registration as conversation
+from .erasing import registration as erasing
 from .graph import registration as graph
 from .inbox import registration as inbox
 from .journal import registration as journal
@@ -34,5 +35,6 @@ FACETS: Final[tuple[Facet, ...]] = (
     *attachments.FACETS,
     *journal.FACETS,
     *state.FACETS,
+    *erasing.FACETS,
 )
 """In the order in which they are verified, pruned and shown."""

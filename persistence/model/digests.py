@@ -2,7 +2,7 @@
 
 Each row with a digest says in its ``scheme`` how that was computed. Today there is one scheme, SHA-256 without a key: it finds
 what a disk, a cable or a hand in the wrong table changed, and not one who computes the digest anew. A keyed scheme gets the
-next number, and rows of both may stand in one store.
+next number, and rows of both may stand in one store. What was erased has no digest any more, and says that instead of a scheme.
 """
 
 from __future__ import annotations
@@ -18,12 +18,20 @@ from .codec import digest
 SHA_256: Final = 1
 """The scheme that is written now."""
 
+ERASED: Final = 0
+"""In place of a scheme: the content was erased, and its digest with it."""
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def seal(*parts: str | bytes | float | None) -> bytes:
     """One digest over several columns of a row, each with its type and its length."""
     return digest(_encode(parts))
+
+
+def is_erased(stored: object, scheme: object) -> bool:
+    """Whether a row says that its content was erased: there is nothing that a digest could be compared with."""
+    return type(scheme) is int and scheme == ERASED and stored == b""
 
 
 def check_scheme(scheme: object, record: str, key: object) -> None:
@@ -39,6 +47,8 @@ def check_digest(computed: bytes, stored: object, scheme: object, record: str, k
         Corrupt: It was changed. Names the record and its key; never its content.
         SchemaMismatch: The digest is of another scheme.
     """
+    if is_erased(stored, scheme):
+        return
     check_scheme(scheme, record, key)
     if computed != stored:
         raise Corrupt(record=record, key=str(key), detail="it is not what its digest says")

@@ -41,6 +41,7 @@ class Limits:
         passivate_s: Seconds after which an actor that is not used is dropped.
         lease_s: How long a host's lease holds; a host that renewed nothing for so long is judged lapsed (design §4).
         renew_s: Most seconds between two renewals of a host.
+        rewrite_bytes: Largest database that an erasure writes anew; commits wait meanwhile, about a second for 100 MB.
         query_connections: Connections of `Store.read_connection` at one time; more wait.
         query_rows: Rows of one query of `Store.read_connection`.
         poll_s: Seconds between two looks at what other hosts of a shared file wrote.
@@ -64,6 +65,7 @@ class Limits:
     busy_s: float = field(default=5.0, validator=seconds(zero=True))
     verdict_s: float = field(default=30.0, validator=seconds())
     read_connections: int = field(default=2, validator=count())
+    rewrite_bytes: int = field(default=256 * 1024 * 1024, validator=count())
     query_connections: int = field(default=4, validator=count())
     query_rows: int = field(default=100_000, validator=count())
     passivate_s: float = field(default=60.0, validator=seconds())

@@ -22,6 +22,8 @@ from tenure.persistence.engines.engine import (
     Statements,
 )
 from tenure.persistence.facets.catalog import FACETS
+from tenure.persistence.facets.erasing import erasing
+from tenure.persistence.facets.erasing.erasing import Stage, StoredErasure
 from tenure.persistence.facets.inbox import (
     input_records,
     receipts,
@@ -78,6 +80,7 @@ class Verification:
         pruned: Links from its beginning, receipts and others, that were pruned.
         nodes: Messages whose digests were recomputed.
         inputs: Inputs that were decoded.
+        erased: Whether its content was erased, or is being erased: there is nothing to recompute.
         problems: What is wrong.
         not_recomputed: What nothing stored can prove or disprove.
     """
@@ -88,6 +91,7 @@ class Verification:
     pruned: int
     nodes: int
     inputs: int
+    erased: bool
     problems: tuple[Finding, ...]
     not_recomputed: tuple[Finding, ...]
 
@@ -152,6 +156,10 @@ def verify_runtime(
     if row is None:
         raise NotFound(what="runtime", key=runtime_id)
     walk = _Walk(statements=statements, runtime_id=runtime_id, runtime=row[0])
+    erasure = _find_erasure(walk)
+    if erasure is not None and erasure.stage is Stage.ROWS:  # half of what it had contradicts the other half
+        walk.open_point("erasure", runtime_id, "it is being erased")
+        return _verification(walk)
     links = list(_links(walk))
     anchor = _find_anchor(walk)
     _check_chain(walk, links, anchor, row[1], row[2])
@@ -159,16 +167,36 @@ def verify_runtime(
     _check_receipts(walk, links, digests)
     inputs = _check_records(walk, facets)
     brought = sum(isinstance(each.content, RunBoundaryReceipt) for each in links)
-    return Verification(
-        runtime_id=runtime_id,
+    if erasure is not None and (links or len(digests) > 1 or inputs):
+        walk.problem("erasure", runtime_id, "it is erased, and has content")
+    return _verification(
+        walk,
         receipts=brought,
         links=len(links) - brought,
         pruned=anchor.position,
         nodes=len(digests) - 1,
         inputs=inputs,
+        erased=erasure is not None,
+    )
+
+
+def _verification(walk: _Walk, *, erased: bool = True, **counts: int) -> Verification:
+    nothing = dict.fromkeys(("receipts", "links", "pruned", "nodes", "inputs"), 0)
+    return Verification(
+        runtime_id=walk.runtime_id,
+        erased=erased,
         problems=tuple(walk.problems),
         not_recomputed=tuple(walk.open_points),
+        **(nothing | counts),
     )
+
+
+def _find_erasure(walk: _Walk) -> StoredErasure | None:
+    try:
+        return erasing.find(walk.statements, walk.runtime_id)
+    except ReadFailed as exc:
+        walk.problem("erasure", walk.runtime_id, str(exc))
+        return None
 
 
 def _links(walk: _Walk) -> Iterator[_Link]:

@@ -13,7 +13,7 @@ import trio
 from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.blobs import Blobs
-from tenure.persistence.engines.engine import HostProofs, Statements
+from tenure.persistence.engines.engine import HostProofs, Statements, WriteConnection
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.reading.readers import Readers
 from tenure.persistence.seams.limits import Limits
@@ -109,6 +109,10 @@ class Ground:
     async def wait_for_room(self) -> None:
         """Wait until fewer commits wait than may; see `Writer.wait_for_room`."""
         await self._writer.wait_for_room()
+
+    async def between_groups(self, work: Callable[[WriteConnection], T]) -> T:
+        """Do something with the connection that writes, between two groups; see `Writer.between_groups`."""
+        return await self._writer.between_groups(work)
 
     async def commit(self, commit: Commit) -> CommitResult:
         """See `Store.commit`."""

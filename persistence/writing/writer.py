@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 import trio
 from attrs import frozen
@@ -25,9 +25,9 @@ from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
 )
-from tenure.persistence.engines.engine import WriteConnection
+from tenure.persistence.engines.engine import UnknownOutcome, WriteConnection
 from tenure.persistence.model.texts import named
-from tenure.persistence.seams.executors import Executor
+from tenure.persistence.seams.executors import Executor, run_to_the_end
 from tenure.persistence.seams.limits import Limits
 
 from .group import (
@@ -38,6 +38,8 @@ from .group import (
 from .host_row import Rejoined
 from .pending import Pending
 from .room import Room
+
+T = TypeVar("T")
 
 CALLBACK_FAILED: Final = "the owner of a landed commit could not publish it"
 
@@ -139,6 +141,23 @@ class Writer:
         pending = Pending(commit, self, on_settled)
         await self._enter(pending.weight, functools.partial(self._enqueue, pending))
         return await pending.wait()
+
+    async def between_groups(self, work: Callable[[WriteConnection], T]) -> T:
+        """Do something with the connection between two groups; commits wait meanwhile.
+
+        Raises:
+            StoreBroken: The store has stopped, or does so now: what the work did is not known.
+            Closed: The store is closed.
+
+        Cancellation: comes when the work has ended.
+        """
+        self.check_open()
+        try:
+            return await run_to_the_end(self._executor, lambda: work(self._connection))
+        except UnknownOutcome as exc:
+            raise self.stop_behind_group(str(exc)) from exc
+        except trio.ClosedResourceError:
+            raise Closed(what="store") from None
 
     async def wait_for_room(self) -> None:
         """Wait until fewer commits wait than may; at once, and without a checkpoint, where that is so."""

@@ -29,7 +29,7 @@ from tenure.persistence.facets.ownership.requests import StoredRequest
 from tenure.persistence.facets.records.holds import OnHold, on_hold
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import is_for_others
-from tenure.persistence.store import Store, ground_of
+from tenure.persistence.store import Store, erasures_of, ground_of
 from tenure.persistence.writing.host_row import (
     OtherHost,
     OtherHosts,
@@ -241,6 +241,7 @@ class HostWatch:
             if counter is None:
                 self._ground.proofs.let_go(host.incarnation)
         self._takeovers.leave_over(hurry=True)
+        erasures_of(self._store).stir()  # what a dead host has begun to erase goes on here
 
     async def _read_news(self) -> None:
         waiting = [key for key in self._doubts.waiting() if not self._owned.owns(key[0])]

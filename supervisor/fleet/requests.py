@@ -54,7 +54,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
-from tenure.persistence.store import Store
+from tenure.persistence.store import Store, erasures_of
 from tenure.supervisor.accepting.doubts import Doubts
 from tenure.supervisor.hosting.actors import Actors
 from tenure.supervisor.hosting.mending import Mending
@@ -65,6 +65,7 @@ from tenure.supervisor.runs.behaviour import Behaviour
 
 from .news import News
 from .verbs import (
+    Apply,
     Doing,
     Done,
     Drop,
@@ -279,6 +280,8 @@ class Requests:
     async def perform(self, facts: RuntimeFacts, verb: Verb[T], done: Done | None = None) -> T:
         """Carry out a verb for a runtime of this supervisor; durable when this returns. Raises what the verb raises."""
         answer = await verb.perform(self._actors.of(facts), done)
+        if isinstance(verb, Apply) and verb.erase:
+            erasures_of(self._store).stir()  # the host that asked may be gone
         if isinstance(verb, Reread):
             self._doubts.doubt(facts.runtime_id)  # what it ended, tickets here have not heard of
         if isinstance(answer, Retried):

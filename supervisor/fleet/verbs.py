@@ -16,6 +16,7 @@ from tenure.actors.decisions import decide
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Corrupt, InvalidInput
 from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets.erasing.erasing import BeginErasure
 from tenure.persistence.facets.inbox.inputs import CancelInput
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.requests import (
@@ -106,6 +107,8 @@ class Apply(_Silent):
 
     event: LifecycleEvent
     clear_session: bool = False
+    erase: bool = False
+    peers: bool = False
 
     @property
     def name(self) -> str:
@@ -114,12 +117,16 @@ class Apply(_Silent):
 
     async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
         """See `Verb.perform`."""
-        await actor.apply(self.event, *_finish(done), clear_session=self.clear_session)
+        erasing = self._erasing(actor.facts.runtime_id)
+        await actor.apply(self.event, *erasing, *_finish(done), clear_session=self.clear_session)
 
     def changes(self, runtime_id: LogicalRuntimeId, standing: Standing, epoch: str, /) -> tuple[Change, ...]:
         """See `Verb.changes`."""
         decision = decide(runtime_id, standing, self.event, epoch, clear_session=self.clear_session)
-        return () if decision is None else decision.changes
+        return () if decision is None else (*decision.changes, *self._erasing(runtime_id))
+
+    def _erasing(self, runtime_id: LogicalRuntimeId) -> tuple[Change, ...]:
+        return (BeginErasure(runtime_id=runtime_id, peers=self.peers),) if self.erase else ()
 
 
 @final

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar, Unpack, final
 
 from tenure.errors import NotFound
+from tenure.persistence.contracts.erasing import Erasures
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.model.arguments import checked
@@ -51,9 +52,11 @@ class ForeignRuntime(Handle):
         ingress: Ingress,
         holds: Holds,
         follow: Follow,
+        *,
+        erasures: Erasures,
     ) -> None:
         """Made by `Supervisor.find`."""
-        super().__init__(runtime_id, holds, follow)
+        super().__init__(runtime_id, holds, follow, erasures)
         self.runtime_id = runtime_id
         self.kind = kind
         self._requests = requests

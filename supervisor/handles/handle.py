@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from tenure.errors import InvalidInput
+from tenure.persistence.contracts.erasing import Erasure, Erasures
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
@@ -49,9 +50,9 @@ class Handle(ABC):
     one's own returns the answer and delivers the cancellation at the next checkpoint.
     """
 
-    def __init__(self, runtime_id: LogicalRuntimeId, holds: Holds, follow: Follow) -> None:
+    def __init__(self, runtime_id: LogicalRuntimeId, holds: Holds, follow: Follow, erasures: Erasures) -> None:
         """Of this runtime."""
-        self._of, self._holds, self._follow = runtime_id, holds, follow
+        self._of, self._holds, self._follow, self._erasures = runtime_id, holds, follow, erasures
 
     def follow(
         self,
@@ -128,9 +129,31 @@ class Handle(ABC):
         """
         await self._apply(LifecycleEvent.RECYCLE)
 
-    async def destroy(self) -> None:
-        """Abandon every unfinished input and leave a tombstone: the id never comes back. Durable when this returns."""
-        await self._apply(LifecycleEvent.DESTROY)
+    async def destroy(self, *, erase: bool = False, peers: bool = False) -> Erasure | None:
+        """Abandon every unfinished input and leave a tombstone: the id never comes back. Durable when this returns.
+
+        Args:
+            erase: Erase everything that it has held too; it is begun in the same commit. See `erase`.
+            peers: With `erase`, what other runtimes have from it too.
+
+        Returns:
+            With `erase`, what is gone and what is not yet; else None.
+
+        Raises:
+            InvalidInput: `peers` without `erase`.
+        """
+        if peers and not erase:
+            raise InvalidInput(detail="peers goes with erase=True", field="peers")
+        await self._perform(Apply(event=LifecycleEvent.DESTROY, erase=erase, peers=peers))
+        return await self._erasures.carry_on(self._of) if erase else None
+
+    async def erase(self, *, peers: bool = False) -> Erasure:
+        """Erase everything that it has ever held, once it is destroyed; see `Store.erase`.
+
+        Raises:
+            InvalidTransition: It is not destroyed.
+        """
+        return await self._erasures.erase(self._of, peers=peers)
 
     async def cancel(self, input_id: str | None = None) -> bool:
         """End the current run and abandon its batch with ``cancelled``; or, by its id, one input that no run has.

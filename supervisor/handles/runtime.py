@@ -7,6 +7,7 @@ from typing import TypeVar, Unpack, final
 import trio
 
 from tenure.actors.facts import RuntimeFacts
+from tenure.persistence.contracts.erasing import Erasures
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import (
@@ -42,9 +43,10 @@ class Runtime(Handle):
         ingress: Ingress,
         holds: Holds,
         follow: Follow,
+        erasures: Erasures,
     ) -> None:
         """Made by `Supervisor.spawn`."""
-        super().__init__(facts.runtime_id, holds, follow)
+        super().__init__(facts.runtime_id, holds, follow, erasures)
         self._facts = facts
         self._actors = actors
         self._requests = requests

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from functools import partial
 from typing import Any, TypeVar, Unpack, final, overload
 
+from tenure.persistence.contracts.erasing import Erasure
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.facets.runs.sends import RefusedSend
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, RuntimeState, SessionId
@@ -105,9 +106,13 @@ class _Verbs:
         """See `tenure.Runtime.recycle`."""
         await self._portal.call(self._handle.recycle)
 
-    async def destroy(self) -> None:
+    async def destroy(self, *, erase: bool = False, peers: bool = False) -> Erasure | None:
         """See `tenure.Runtime.destroy`."""
-        await self._portal.call(self._handle.destroy)
+        return await self._portal.call(partial(self._handle.destroy, erase=erase, peers=peers))
+
+    async def erase(self, *, peers: bool = False) -> Erasure:
+        """See `tenure.Runtime.erase`."""
+        return await self._portal.call(partial(self._handle.erase, peers=peers))
 
     async def cancel(self, input_id: str | None = None) -> bool:
         """See `tenure.Runtime.cancel`."""
@@ -346,6 +351,10 @@ class Supervisor(Listing):
     async def backlog(self) -> Backlog:
         """See `tenure.Supervisor.backlog`."""
         return await self._portal.call(self._supervisor.backlog)
+
+    async def erase(self, runtime_id: str, *, peers: bool = False) -> Erasure:
+        """See `tenure.Supervisor.erase`."""
+        return await self._portal.call(partial(self._supervisor.erase, runtime_id, peers=peers))
 
     async def hold(self, runtime_id: str | None = None, *, kind: str | None = None, note: str = "") -> bool:
         """See `tenure.Supervisor.hold`."""

@@ -6,6 +6,7 @@ from functools import partial
 from typing import final
 
 from tenure.errors import StoreBroken
+from tenure.persistence.contracts.erasing import Erasure
 from tenure.persistence.facets.pruning import Pruned
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.store import Store as TrioStore
@@ -69,6 +70,10 @@ class Store:
     async def verdict(self, incarnation: str, group: int) -> bool:
         """See `tenure.Store.verdict`."""
         return await self._portal.call(self._store.verdict, incarnation, group)
+
+    async def erase(self, runtime_id: str, *, peers: bool = False) -> Erasure:
+        """See `tenure.Store.erase`."""
+        return await self._portal.call(partial(self._store.erase, runtime_id, peers=peers))
 
     async def prune(self, older_than_s: float, *, dead_letters: bool = False) -> Pruned:
         """See `tenure.Store.prune`."""

@@ -16,6 +16,7 @@ from .command import command
 from .upkeep import (
     backups,
     cut_log,
+    erase,
     vacuum,
 )
 
@@ -54,6 +55,7 @@ command(app, "reset")(verbs.reset)
 command(app, "stop")(verbs.stop)
 command(app, "recycle")(verbs.recycle)
 command(app, "destroy")(verbs.destroy)
+command(app, "erase")(erase.erase)
 command(app, "hold")(verbs.hold)
 command(app, "resume")(verbs.resume)
 command(app, "cancel")(verbs.cancel)

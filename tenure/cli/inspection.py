@@ -56,6 +56,7 @@ _VERIFIED: Final = (
     "pruned",
     "nodes",
     "inputs",
+    "erased",
     "problems",
     "not_recomputed",
 )

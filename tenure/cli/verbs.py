@@ -30,6 +30,7 @@ from tenure.supervisor.supervisor import Supervisor
 
 from .exits import REFUSED
 from .output import Output
+from .upkeep.erase import shown as shown_erasure
 
 Verb = Callable[[Handle], Awaitable[object]]
 
@@ -102,14 +103,21 @@ async def recycle(output: Output, target: str, runtime: str) -> None:
     await carry_out(output, target, runtime, "recycle", lambda handle: handle.recycle())
 
 
+@click.option("--erase", is_flag=True, help="Erase everything that it has ever held.")
+@click.option("--peers", is_flag=True, help="With --erase, what other runtimes have from it too.")
 @click.option("--yes", is_flag=True, help="Yes, for ever.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def destroy(output: Output, target: str, runtime: str, *, yes: bool) -> None:
+async def destroy(output: Output, target: str, runtime: str, *, erase: bool, peers: bool, yes: bool) -> None:
     """Abandon every unfinished input of RUNTIME for ever: its id never comes back. Needs --yes."""
     if not yes:
         raise InvalidInput(detail="destroying cannot be undone; say --yes", field="--yes")
-    await carry_out(output, target, runtime, "destroy", lambda handle: handle.destroy())
+
+    async def destroy(handle: Handle) -> dict[str, object] | None:
+        erasure = await handle.destroy(erase=erase, peers=peers)
+        return None if erasure is None else shown_erasure(erasure)
+
+    await carry_out(output, target, runtime, "destroy", destroy)
 
 
 @click.option("--restart-run", is_flag=True, help="Begin a new run; what must not be done twice is carried over.")

@@ -60,6 +60,7 @@ ROOMS = {
         "facets/graph",
         "facets/queue",
         "facets/attachments",
+        "facets/erasing",
         "facets",
         "reading",
         "writing",

@@ -7,12 +7,14 @@ import pytest
 import tenure
 
 HANDLE = """
-accept cancel destroy drop follow hold recycle reset resume retire retry settle_step stop wait_held wait_resumed wait_state
+accept cancel destroy drop erase follow hold recycle reset resume retire retry settle_step stop wait_held wait_resumed
+wait_state
 """
 
 OFFERED: dict[type, str] = {
     tenure.Supervisor: """
-        accept backlog dead_letters entries execution_state find follow hold list read_session refused_sends resume runtime
+        accept backlog dead_letters entries erase execution_state find follow hold list read_session refused_sends resume
+        runtime
         serve_queue session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
     """,
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
@@ -22,8 +24,8 @@ OFFERED: dict[type, str] = {
         reset retire retiring send sleep spawn steered step stop uuid wait_steered
     """,
     tenure.Store: """
-        broken commit durability_tier health_check incarnation name prune read read_connection requires_network shared shutdown
-        statistics supports_air_gapped verdict wait_broken
+        broken commit durability_tier erase health_check incarnation name prune read read_connection requires_network shared
+        shutdown statistics supports_air_gapped verdict wait_broken
     """,
     tenure.Ticket: "deduplicated input_id outcome runtime_id wait_outcome",
 }

@@ -42,6 +42,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "supervisor.accept": {"runtime_id": "a", "payload": {"n": [1]}, "kind": "kind", **TERMS},
     "supervisor.hold": {"runtime_id": "a", "kind": None, "note": "why"},
     "supervisor.resume": {"runtime_id": "a", "kind": None},
+    "supervisor.erase": {"runtime_id": "b", "peers": False},
     "supervisor.ticket": {"runtime_id": "a", "input_id": "i", "idempotency_key": None},
     "supervisor.read_session": {"runtime_id": "a"},
     "supervisor.entries": {"runtime_id": "a", "run_id": "r", "content": True},
@@ -58,6 +59,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "runtime.hold": {"note": "why"},
     "runtime.cancel": {"input_id": "i"},
     "runtime.retry": {"input_id": "i", "fresh": False},
+    "runtime.erase": {"peers": False},
     "runtime.drop": {"input_id": "i"},
     "runtime.reset": {"clear_session": False},
 }
@@ -136,10 +138,12 @@ def test_every_verb_of_a_host_that_takes_a_value_is_in_the_sweep(front: Any) -> 
 
 
 NOT_VALUES = {
+    "runtime.destroy",
     "runtime.resume",
     "runtime.settle_step",
     "runtime.wait_state",
     "supervisor.in_trio",
     "supervisor.serve_queue",  # its terms are swept by a test of their own: it serves until it is cancelled
 }
-"""Verbs whose good call needs a runtime that is held or in a state: `test_mistakes` has theirs. And one that takes code."""
+"""Verbs whose good call needs a runtime that is held or in a state, or ends it: `test_mistakes` has theirs. And one that
+takes code."""

@@ -255,6 +255,8 @@ class SqliteEngine:
             mode = connection.pragma("journal_mode", "MEMORY" if in_memory else "WAL")
             for pragma in ("fullfsync", "checkpoint_fullfsync"):  # macOS; no effect elsewhere
                 connection.pragma(pragma, self._durability is not DurabilityClass.MEMORY)
+            # What is deleted is overwritten, from the first day on: `erase` could not find it later.
+            connection.pragma("secure_delete", True)
             asked = SYNCHRONOUS[self._durability]
             connection.pragma("synchronous", asked)
             given = connection.pragma("synchronous")

@@ -55,6 +55,7 @@ class Writer(Connection):
         """Take the connection."""
         super().__init__(connection, statements)
         self._lease_s = limits.lease_s
+        self._busy_ms = int(limits.busy_s * 1000)
         self._wall_clock = wall_clock
         self._files = files  # a database in memory has none
         self._durability = durability
@@ -125,11 +126,14 @@ class Writer(Connection):
 
     def _begin(self, *, synced: bool) -> None:
         self._look()  # beside another log or index not a byte is written
+        self._set_synced(synced=synced)
+        self._execute("BEGIN IMMEDIATE")
+
+    def _set_synced(self, *, synced: bool) -> None:
         if self._durability is not DurabilityClass.DISK and synced is not self._synced_now:
             # Before BEGIN: SQLite ignores the pragma inside a transaction.
             self._execute(f"PRAGMA synchronous={'FULL' if synced else SYNCHRONOUS[self._durability]}")
             self._synced_now = synced
-        self._execute("BEGIN IMMEDIATE")
 
     def commit(self) -> int:
         """See `WriteConnection.commit`."""
@@ -203,6 +207,37 @@ class Writer(Connection):
     def maintain(self) -> None:
         """See `WriteConnection.maintain`."""
         self._log.checkpoint()
+
+    def rewrite(self, most_bytes: int, /) -> bool:
+        """See `WriteConnection.rewrite`."""
+        # secure_delete overwrites what is deleted where it stands now. Pages that were balanced since may hold a copy where it
+        # stood before, beside the rows of a page: in 3 of 9,000 pages of a store that was written and deleted at random.
+        if int(self._db.pragma("page_count")) * int(self._db.pragma("page_size")) > most_bytes:
+            return False
+        self._look()
+        self._set_synced(synced=True)
+        self._keys.forget()
+        try:
+            self._db.execute("VACUUM")
+        except apsw.BusyError:
+            return False
+        except apsw.Error as exc:
+            if is_full(exc, self._db):
+                return False
+            message = f"VACUUM: {exc}"
+            raise UnknownOutcome(message) from exc
+        self._look()
+        return True
+
+    def empty_log(self) -> bool:
+        """See `WriteConnection.empty_log`."""
+        if self._files is None:
+            return True  # a database in memory has none
+        self._db.set_busy_timeout(0)
+        try:
+            return self._log.empty()
+        finally:
+            self._db.set_busy_timeout(self._busy_ms)
 
     def close(self, *, checkpoint: bool) -> None:
         """See `WriteConnection.close`."""

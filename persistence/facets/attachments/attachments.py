@@ -195,11 +195,16 @@ def _forget_orphans(tx: Transaction, change: ForgetOrphans) -> int:
 
 
 def _begin_removal(tx: Transaction, change: BeginRemoval) -> bool:
-    if tx.one("attachments.named", attachment_id=change.attachment_id) is not None:
+    return begin_removal(tx, change.attachment_id)
+
+
+def begin_removal(tx: Transaction, attachment_id: str) -> bool:
+    """Keep writers from bytes that no row names; whether they may be removed when this commit has landed."""
+    if tx.one("attachments.named", attachment_id=attachment_id) is not None:
         return False
-    if _being_removed(tx, change.attachment_id):
+    if _being_removed(tx, attachment_id):
         return False
-    tx.insert("attachments.begin_removal", attachment_id=change.attachment_id, host=tx.host)
+    tx.insert("attachments.begin_removal", attachment_id=attachment_id, host=tx.host)
     return True
 
 

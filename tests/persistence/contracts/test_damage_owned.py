@@ -101,8 +101,19 @@ TABLES = {
 }
 """What one runtime has of each table."""
 
-OF_ALL = {"node_floor", "store", "hosts", "oauth_flow", "versions", "holds", "attachments", "attachment_removals"}
-"""Tables of the store itself; `oauth_flow` stands in test_damage.py, attachments in test_attachments.py."""
+OF_ALL = {
+    "node_floor",
+    "store",
+    "hosts",
+    "oauth_flow",
+    "versions",
+    "holds",
+    "attachments",
+    "attachment_removals",
+    "erasures",
+}
+"""Tables of the store itself; `oauth_flow` stands in test_damage.py, attachments in test_attachments.py, erasures in
+test_erase.py."""
 
 BEGINS = ("enter again", "begin", "begin more")
 LOOKS = ("list", "ids", "requests", "arrived")

@@ -162,6 +162,9 @@ NOT_FOUND: dict[str, str] = {
     "sends.fits": "whether a payload that fits its class no more is held for, or a dead letter, once it is sent again",
     "inputs.fitted": "whether a payload that fits its class no more is held for, or a dead letter",
     "inputs.deadline": "when what is unfinished is abandoned; a hold moves it",
+    "erasures.peers": "whether copies with others go too, once it is done",
+    "erasures.asked_at": TIME,
+    "erasures.done_at": TIME,
     "holds.hold": PLACE,
     "holds.runtime_id": "which id a person keeps from beginning; it may be of a runtime that comes later",
     "holds.kind": "as its runtime id",
@@ -223,6 +226,8 @@ async def _bring(store: Store) -> None:
         Commit(changes=(PlaceHold(runtime_id=LogicalRuntimeId("later"), note="why"), PlaceHold(kind="k")))
     )
     await store.commit(Commit(changes=(RegisterVersions(versions=(("agent", "1"), ("agent", "2"))),)))
+    await store.runtimes.persist_runtime_state("erin", RuntimeState.DESTROYED)
+    assert (await store.erase("erin")).gone
 
 
 @asynccontextmanager

@@ -25,12 +25,15 @@ from tests.architecture.tree import ROOT, imports, python_files, within
 from tests.persistence.contracts.owned import Owner
 
 CROSSING = {
-    "persistence/upkeep/verify.py": {"inbox", "pruning", "records.chain", "records.runtimes"},
+    "persistence/upkeep/verify.py": {
+        *("inbox", "pruning", "records.chain", "records.runtimes"),
+        *("erasing", "erasing.erasing"),
+    },
     "persistence/upkeep/listing.py": {"runs"},
     "persistence/upkeep/explain.py": {"records", "runs.again"},
 }
 """One question that several facets answer together: the chain of a runtime with its inputs; an input with its result; why a
-runtime does not go on."""
+runtime does not go on; whether it was erased."""
 
 TOY = "toy"
 

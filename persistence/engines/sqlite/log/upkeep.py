@@ -35,6 +35,7 @@ class LogUpkeep:
         self._due_pages = due_pages
         self._moved = 0
         self._commits = 0
+        self._cut = False
         connection.pragma("journal_size_limit", _KEPT * due_pages * int(connection.pragma("page_size")))
         connection.set_wal_hook(self._count)
 
@@ -52,6 +53,7 @@ class LogUpkeep:
     def checkpoint(self, mode: int = apsw.SQLITE_CHECKPOINT_PASSIVE) -> None:
         """Move what can be moved. Raises `UnknownOutcome`."""
         self._commits = 0
+        self._cut = False
         try:
             pages, moved = self._db.wal_checkpoint(mode=mode)
         except apsw.BusyError:
@@ -62,6 +64,12 @@ class LogUpkeep:
             message = f"checkpoint: {exc}"
             raise UnknownOutcome(message) from exc
         self.pages, self._moved = max(pages, 0), max(moved, 0)
+        self._cut = mode == apsw.SQLITE_CHECKPOINT_TRUNCATE and pages <= 0
+
+    def empty(self) -> bool:
+        """Move all of it, and cut the file to nothing; whether it is empty. It waits for no reader. Raises `UnknownOutcome`."""
+        self.checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        return self._cut
 
     def _count(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         # Once everything is moved, the log begins anew. Where a reader is in the way of that it grows on after what was

@@ -787,3 +787,13 @@ CREATE TABLE output_floors (
     digest BLOB NOT NULL,
     scheme INTEGER NOT NULL DEFAULT 1
 );
+
+-- Erasing: runtimes whose content goes for ever. `stage` says how far it has come (facets/erasing/erasing.py).
+
+CREATE TABLE erasures (
+    runtime INTEGER PRIMARY KEY,
+    peers INTEGER NOT NULL,
+    stage INTEGER NOT NULL,
+    asked_at REAL NOT NULL,
+    done_at REAL
+);

@@ -1,0 +1,253 @@
+"""Erasing, carried to its end: rows, bytes of attachments, the pages of the file, its log.
+
+Theory of operation. What is begun is stored, so this goes on after any end of any process: a store that is opened looks once
+for what is not done, and the process that begins an erasure carries it on. What is in the way (a host that has the runtime
+still, a reader that pins the log) is asked again, less and less often. Two hosts may carry out the same erasure: every step
+of it may be done twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar, final
+
+import trio
+from attrs import frozen
+
+from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NotFound, StoreBroken
+from tenure.persistence.commits.commit import Change, Commit
+from tenure.persistence.engines.engine import Statements, WriteConnection
+from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval
+from tenure.persistence.facets.erasing import erasing
+from tenure.persistence.facets.erasing.erasing import (
+    PEERS,
+    BeginErasure,
+    ErasedPage,
+    ErasePage,
+    MoveErasure,
+    Sort,
+    Stage,
+    StoredErasure,
+)
+from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.seams.limits import Limits
+
+from .access import BlobAccess
+
+T = TypeVar("T")
+
+RETRY_S: Final = 1.0
+"""Seconds until what is in the way is asked again; twice as many each time, up to `LONGEST_S`."""
+
+LONGEST_S: Final = 60.0
+
+_PENDING: Final[Mapping[str, str]] = {
+    "owner": "the host that has the runtime has not let go of it yet",
+    "bytes": "the bytes of an attachment cannot be removed yet",
+    "peers": "runs of other runtimes have not finished with what they have of it",
+    "pages": "pages may hold bytes of deleted rows: the database is larger than Limits.rewrite_bytes, or has no room",
+    "log": "a reader, or another process, pins the log",
+}
+
+_STAYS: Final = (
+    "the tombstone: id, kind, state, tokens and times",
+    "what other runtimes have made of it in their conversations, steps and state",
+    "backups and copies of the file from before",
+)
+
+_COPIES: Final = "copies with other runtimes: what it has sent to them and answered them"
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Erasure:
+    """How far an erasure has come.
+
+    Attributes:
+        runtime_id: Which runtime.
+        gone: Whether no byte of its content is left in the database, its log and its index, and among the attachments.
+        pending: What is not gone yet, and why, as sentences. It ends by itself, also after a restart.
+        stays: What stays for ever, as sentences.
+        counts: What went while this was asked, counted.
+    """
+
+    runtime_id: LogicalRuntimeId
+    gone: bool
+    pending: tuple[str, ...]
+    stays: tuple[str, ...]
+    counts: Mapping[str, int]
+
+
+class Rewriting(BlobAccess, Protocol):
+    """The ground of a store, whose file can be written anew."""
+
+    limits: Limits
+
+    async def between_groups(self, work: Callable[[WriteConnection], T], /) -> T:
+        """See `Ground.between_groups`."""
+        ...
+
+
+def count_content(statements: Statements, runtime_id: LogicalRuntimeId, *, peers: bool) -> dict[str, int]:
+    """How much an erasure of a runtime would go over, by sort, without its rows. Raises `NotFound`."""
+    row = statements.one("verification.runtime", runtime_id=runtime_id)
+    if row is None:
+        raise NotFound(what="runtime", key=runtime_id)
+    counts: dict[str, int] = {}
+    for sort in Sort:
+        after = 0
+        while (sort not in PEERS or peers) and (keys := erasing.look(statements, runtime_id, row[0], sort, after)):
+            counts[sort] = counts.get(sort, 0) + len(keys)
+            after = keys[-1]
+    return counts
+
+
+@final
+class Erasures:
+    """Carries erasures of one store to their end."""
+
+    def __init__(self, store: Rewriting) -> None:
+        """Look for nothing yet."""
+        self._store = store
+        self._turn = trio.Lock()
+        self._stirred = trio.Event()
+        self._unremoved: set[str] = set()
+
+    async def erase(self, runtime_id: LogicalRuntimeId, *, peers: bool) -> Erasure:
+        """See `Store.erase`."""
+        await self._write(BeginErasure(runtime_id=runtime_id, peers=peers))
+        return await self.carry_on(runtime_id)
+
+    async def carry_on(self, runtime_id: LogicalRuntimeId) -> Erasure:
+        """Go as far as it goes now, and say how far that is; the rest follows by itself."""
+        self._stirred.set()  # also where this is cancelled: it is begun
+        counts: Counter[str] = Counter()
+        async with self._turn:
+            pending = await self._advance(runtime_id, counts)
+        stored = await self._find(runtime_id)
+        return Erasure(
+            runtime_id=runtime_id,
+            gone=not pending,
+            pending=tuple([_PENDING[each] for each in pending]),
+            stays=_STAYS if stored.peers else (*_STAYS, _COPIES),
+            counts=dict(counts),
+        )
+
+    def stir(self) -> None:
+        """Look for what is not done: a host has died that may have begun it."""
+        self._stirred.set()
+
+    async def serve(self) -> None:
+        """Carry on what is not done, for as long as the store is open; `open_store` starts it."""
+        wait_s = RETRY_S
+        await trio.sleep(RETRY_S)  # an open is not made longer by it, and writes nothing by itself
+        try:
+            while True:
+                self._stirred = trio.Event()
+                try:
+                    left = await self._carry_on_all()
+                except (StoreBroken, Closed):
+                    return
+                except Error:
+                    left = True  # as above, of them all
+                with trio.move_on_after(wait_s if left else float("inf")):
+                    await self._stirred.wait()
+                wait_s = RETRY_S if self._stirred.is_set() else min(wait_s * 2, LONGEST_S)
+        except (StoreBroken, Closed):
+            return
+
+    async def _carry_on_all(self) -> bool:
+        # On the connection that is open already: a store without erasures opens no reader for this.
+        left = False
+        for runtime_id in await self._store.between_groups(erasing.unfinished):
+            try:
+                async with self._turn:
+                    left = bool(await self._advance(runtime_id, Counter())) or left
+            except (StoreBroken, Closed):
+                raise
+            except Error:  # DiskFull, Contended; or its row is damaged, and the others go on
+                left = True
+        return left
+
+    # One erasure
+
+    async def _advance(self, runtime_id: LogicalRuntimeId, counts: Counter[str]) -> tuple[str, ...]:
+        stored = await self._find(runtime_id)
+        stage = stored.stage
+        if stage is Stage.ROWS:
+            try:
+                pending = await self._delete(runtime_id, stored, counts)
+            except Contended:
+                pending = ("owner",)
+            if pending:
+                return pending
+            stage = await self._move(runtime_id, Stage.PAGES)
+        if stage is Stage.PAGES:
+            most = self._store.limits.rewrite_bytes
+            if not await self._store.between_groups(lambda connection: connection.rewrite(most)):
+                return ("pages",)
+            stage = await self._move(runtime_id, Stage.LOG)
+        if stage is Stage.LOG:
+            if not await self._store.between_groups(lambda connection: connection.empty_log()):
+                return ("log",)
+            await self._move(runtime_id, Stage.DONE)
+        return ()
+
+    async def _delete(
+        self, runtime_id: LogicalRuntimeId, stored: StoredErasure, counts: Counter[str]
+    ) -> tuple[str, ...]:
+        left = 0
+        for sort in Sort:
+            if sort in PEERS and not stored.peers:
+                continue
+            after = 0
+            while keys := await self._store.read(
+                partial(erasing.look, runtime_id=runtime_id, runtime=stored.runtime, sort=sort, after=after)
+            ):
+                left += await self._delete_page(ErasePage(runtime_id=runtime_id, sort=sort, keys=keys), counts)
+                after = keys[-1]
+        await self._remove_left()
+        return (*(("bytes",) if self._unremoved else ()), *(("peers",) if left else ()))
+
+    async def _delete_page(self, change: ErasePage, counts: Counter[str]) -> int:
+        """Delete a page; how many copies are left."""
+        page = ErasedPage(counts={})
+        # What marks the bytes of an attachment removes them too, before it may be cancelled.
+        with trio.CancelScope(shield=change.sort is Sort.ATTACHMENTS):
+            page = await self._write(change)
+            for attachment_id in page.removals:
+                await self._remove(attachment_id)
+        counts.update(page.counts)
+        return page.left
+
+    async def _remove(self, attachment_id: str) -> None:
+        self._unremoved.add(attachment_id)
+        try:
+            await self._store.read(lambda _: self._store.blobs.remove(attachment_id))
+        except (CannotOpen, DiskFull):
+            return  # the mark stays, so that no writer puts them meanwhile
+        await self._write(EndRemoval(attachment_id=attachment_id))
+        self._unremoved.discard(attachment_id)
+
+    async def _remove_left(self) -> None:
+        """Bytes that could not be removed, and those that a host that has died had marked."""
+        for attachment_id in [*self._unremoved]:
+            await self._remove(attachment_id)
+        for attachment_id in await self._store.read(erasing.removals):
+            if attachment_id not in self._unremoved and await self._write(BeginRemoval(attachment_id=attachment_id)):
+                await self._remove(attachment_id)
+
+    async def _move(self, runtime_id: LogicalRuntimeId, stage: Stage) -> Stage:
+        await self._write(MoveErasure(runtime_id=runtime_id, stage=stage))
+        return stage
+
+    async def _find(self, runtime_id: LogicalRuntimeId) -> StoredErasure:
+        stored = await self._store.between_groups(partial(erasing.find, runtime_id=runtime_id))
+        if stored is None:
+            raise NotFound(what="erasure", key=runtime_id)
+        return stored
+
+    async def _write(self, change: Change) -> Any:
+        return (await self._store.commit(Commit(changes=(change,)))).values[0]

@@ -1,0 +1,1 @@
+"""Erasing: everything that a runtime has ever held goes, and what is left of it is its tombstone."""
