@@ -15,7 +15,7 @@ from .facet import (
     Promised,
     Rows,
 )
-from .pruned import pruned_runtimes
+from .pruned import erased_runtimes, pruned_runtimes
 
 
 def receipt(_change: Change, answer: RunBoundaryReceipt) -> Promised:
@@ -39,9 +39,11 @@ def check_receipts(rows: Rows) -> None:
 
 
 def check_chains(rows: Rows) -> None:
-    """Each chain leads from its start, or its anchor, to the head in the runtime's row, without a hole."""
-    runtimes = rows.of("SELECT runtime, runtime_id, boundaries, chain FROM runtimes")
+    """Each chain leads from its start, or its anchor, to the head in the runtime's row, without a hole, unless it is erased."""
+    runtimes, erased = rows.of("SELECT runtime, runtime_id, boundaries, chain FROM runtimes"), erased_runtimes(rows)
     for runtime, runtime_id, boundaries, head in runtimes:
+        if runtime_id in erased:
+            continue
         links: dict[int, tuple[RunBoundaryReceipt | chain.ChainLink, bytes]] = {}
         for position, run_id, sequence, stored in rows.of(
             "SELECT position, run_id, sequence, chain FROM receipts JOIN runs USING (run) WHERE receipts.runtime = ?",

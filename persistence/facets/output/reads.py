@@ -103,13 +103,15 @@ def page(statements: Statements, runtime_id: LogicalRuntimeId | None, after: Pla
         raise PositionGone(position=position_of(after), oldest=position_of(floor))
     since = START if after is None else after
     which = {} if runtime is None else {"runtime": runtime}
-    sizes = statements.all(f"output.sizes{'' if which else '_of_all'}", since=since[0], count=PAGE_CHUNKS, **which)
+    sizes = statements.all(
+        "output.sizes" if which else "output.sizes_of_all", since=since[0], count=PAGE_CHUNKS, **which
+    )
     last, size = since[0], 0
     for chunk, length in sizes:
         if size and size + length > PAGE_BYTES:
             break
         last, size = chunk, size + length
-    rows = statements.all(f"output.page{'' if which else '_of_all'}", since=since[0], last=last, **which)
+    rows = statements.all("output.page" if which else "output.page_of_all", since=since[0], last=last, **which)
     entries = [entry for row in rows for entry in decode(row).entries(since)]
     return OutputPage(entries=entries, whole=len(sizes) < PAGE_CHUNKS and len(rows) == len(sizes), over=over)
 

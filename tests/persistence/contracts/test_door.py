@@ -355,7 +355,8 @@ GRAVE = (Internal, StoreBroken)
 
 
 def facets_of(store: Store) -> dict[str, object]:
-    return {name: found for name, found in vars(store).items() if type(found).__module__.startswith(CONTRACTS)}
+    public = {name: found for name, found in vars(store).items() if not name.startswith("_")}
+    return {name: found for name, found in public.items() if type(found).__module__.startswith(CONTRACTS)}
 
 
 KINDS: dict[str, type[Any]] = {

@@ -128,7 +128,7 @@ async def test_running_is_never_found_by_the_next_process(tmp_path: Path) -> Non
     async with tenure.open_store(path) as store:
         assert await store.runtimes.load_runtime_state("alice") == "idle"
         assert await store.runtimes.load_runtime_state("bob") == "idle"
-        asked = {"after": "", "count": 9, "most": 9, "kind": None, "state": None, "held": 0}
+        asked = {"after": "", "count": 9, "most": 9, "kind": None, "state": None, "held": 0, "parent": None}
         rows = await store.read(lambda statements: statements.all("runtimes.list", **asked))
         assert {row[2] for row in rows} == {"idle"}
 
