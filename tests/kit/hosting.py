@@ -126,7 +126,6 @@ async def consumed(runtime: tenure.Runtime, payload: object) -> tenure.RunBounda
 
 PEEK = """
 import json, sqlite3, sys
-from tests.kit.seen import open_seen_supervisor
 connection = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
 print(json.dumps(connection.execute(sys.argv[2]).fetchall(), default=lambda data: data.hex()))
 """

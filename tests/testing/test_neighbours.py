@@ -54,7 +54,7 @@ def drop_it_unread(self: Any, *_: Any, **__: Any) -> None:
         self._copy.drop()
 
 
-@pytest.mark.turns(3)
+@pytest.mark.turns(6)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "step", "wrong", "seed"),

@@ -108,7 +108,7 @@ def test_every_facet_says_what_must_hold_after_a_power_cut() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "times"), share(itertools.product(KINDS, [1, 10_000]), 5))
+@pytest.mark.parametrize(("kind", "times"), share(itertools.product(KINDS, [1, 10_000]), 9))
 def test_after_an_io_error_every_acknowledgement_holds_and_every_doubt_has_a_verdict(
     kind: FaultKind, times: int
 ) -> None:
@@ -143,7 +143,7 @@ def test_no_file_is_ever_given_the_name_of_another_but_an_attachment_that_of_its
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", share(KINDS, 4))
+@pytest.mark.parametrize("kind", share(KINDS, 9))
 def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind: FaultKind) -> None:
     many = kind in {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
     report = FaultSweep(
@@ -191,7 +191,7 @@ def test_a_power_cut_behind_a_folder_that_could_not_be_synced_loses_nothing(nth:
 
 
 @pytest.mark.slow
-@pytest.mark.turns(4)
+@pytest.mark.turns(7)
 def test_os_loses_acknowledged_commits_at_a_power_cut() -> None:
     # One crash each: a power cut behind a kill may lose the same.
     durability = DurabilityClass.OS
@@ -203,7 +203,7 @@ def test_os_loses_acknowledged_commits_at_a_power_cut() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.turns(4)
+@pytest.mark.turns(7)
 def test_an_acknowledgement_before_the_fsync_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = EveryCommit(days=1)
 
@@ -217,7 +217,7 @@ def test_an_acknowledgement_before_the_fsync_is_seen(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-@pytest.mark.turns(4)
+@pytest.mark.turns(7)
 def test_a_statement_outside_its_savepoint_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Writer, "rollback_to_savepoint", Writer.release)
 
@@ -228,7 +228,7 @@ def test_a_statement_outside_its_savepoint_is_seen(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
-@pytest.mark.turns(4)
+@pytest.mark.turns(7)
 def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     write, commit_one = Writer.write, GroupRunner._commit
     scenario, accepts = EveryCommit(days=6), count(1)
@@ -261,7 +261,7 @@ def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
-@pytest.mark.turns(4)
+@pytest.mark.turns(7)
 def test_a_verdict_before_the_incarnation_is_on_disk_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     register = HostRegistry._register
 
@@ -284,7 +284,7 @@ def test_a_verdict_before_the_incarnation_is_on_disk_is_seen(monkeypatch: pytest
 
 
 @pytest.mark.slow
-@pytest.mark.turns(4)
+@pytest.mark.turns(7)
 def test_a_log_that_is_not_written_again_after_a_failed_fsync_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DatabaseFiles, "_recover_log", _nothing)
 
@@ -295,7 +295,7 @@ def test_a_log_that_is_not_written_again_after_a_failed_fsync_is_seen(monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.turns(4)
+@pytest.mark.turns(7)
 def test_a_group_that_lands_in_two_transactions_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     commit_one = GroupRunner._commit
 
