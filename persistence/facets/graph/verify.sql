@@ -20,7 +20,7 @@ SELECT 'checkpoint part', p.part FROM checkpoint_parts p LEFT JOIN checkpoints c
 UNION ALL
 SELECT 'node', n.node FROM nodes n JOIN nodes p ON p.node = n.parent WHERE p.session <> n.session
 UNION ALL
-SELECT 'branch', b.branch FROM branches b LEFT JOIN sessions s ON s.session = b.session WHERE s.session IS NULL
+SELECT 'branch', b.branch FROM branches b LEFT JOIN nodes n ON n.node = b.node AND n.session = b.session WHERE n.node IS NULL
 UNION ALL
 SELECT 'session config', c.session FROM session_configs c LEFT JOIN sessions s ON s.session = c.session WHERE s.session IS NULL
 UNION ALL
