@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial, wraps
-from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, final
+from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, final
 
 from tenure.persistence.contracts.attachments import AttachmentsContract, SessionScopedAttachmentStore
 from tenure.persistence.contracts.journals.event_log import EventLog as TrioEventLog
@@ -23,7 +22,7 @@ from tenure.supervisor.accepting.tickets import (
     Ticket as TrioTicket,
 )
 
-from .portal import Portal
+from .portal import Front, Portal, verb
 
 C = TypeVar("C")
 P = ParamSpec("P")
@@ -33,25 +32,17 @@ T = TypeVar("T")
 _END: Final = object()
 
 
-class _Front(Generic[C]):
-    """What stands in asyncio for something in the trio thread."""
+class _Front(Front[C]):
+    """What stands in asyncio for a contract."""
 
     def __init__(self, portal: Portal, behind: C) -> None:
         """Bind it to the way to it."""
         self.portal = portal
         self.behind = behind
 
-
-def _verb(
-    verb: Callable[Concatenate[C, P], Awaitable[T]],
-) -> Callable[Concatenate[_Front[C], P], Coroutine[Any, Any, T]]:
-    """The verb of a contract, called through the portal."""
-
-    @wraps(verb)
-    async def call(self: _Front[C], /, *arguments: P.args, **named: P.kwargs) -> T:
-        return await self.portal.call(partial(verb, self.behind, *arguments, **named))
-
-    return call
+    async def _reach(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Through the portal of the supervisor."""
+        return await self.portal.call(function)
 
 
 @final
@@ -142,18 +133,18 @@ class EventLog(Generic[S]):
 class Journal(_Front[JournalContract]):
     """`tenure.Store.journal` for an asyncio program; `Supervisor.journal`."""
 
-    append = _verb(JournalContract.append)
-    bind = _verb(JournalContract.bind)
-    save = _verb(JournalContract.save)
-    checkpoint = _verb(JournalContract.checkpoint)
-    load = _verb(JournalContract.load)
-    delete = _verb(JournalContract.delete)
-    exists = _verb(JournalContract.exists)
-    save_snapshot = _verb(JournalContract.save_snapshot)
-    load_snapshot = _verb(JournalContract.load_snapshot)
-    save_fact = _verb(JournalContract.save_fact)
-    load_fact = _verb(JournalContract.load_fact)
-    list = _verb(JournalContract.list)
+    append = verb(JournalContract.append)
+    bind = verb(JournalContract.bind)
+    save = verb(JournalContract.save)
+    checkpoint = verb(JournalContract.checkpoint)
+    load = verb(JournalContract.load)
+    delete = verb(JournalContract.delete)
+    exists = verb(JournalContract.exists)
+    save_snapshot = verb(JournalContract.save_snapshot)
+    load_snapshot = verb(JournalContract.load_snapshot)
+    save_fact = verb(JournalContract.save_fact)
+    load_fact = verb(JournalContract.load_fact)
+    list = verb(JournalContract.list)
 
     @property
     def supports_stream(self) -> bool:
@@ -188,50 +179,50 @@ class Journal(_Front[JournalContract]):
 class State(_Front[StateContract]):
     """`tenure.Store.state` for an asyncio program; `Supervisor.state`."""
 
-    save_snapshot = _verb(StateContract.save_snapshot)
-    load_snapshot = _verb(StateContract.load_snapshot)
-    delete_snapshot = _verb(StateContract.delete_snapshot)
-    list_snapshots = _verb(StateContract.list_snapshots)
-    stale = _verb(StateContract.stale)
-    set = _verb(StateContract.set)
-    get = _verb(StateContract.get)
-    delete = _verb(StateContract.delete)
-    exists = _verb(StateContract.exists)
-    set_json = _verb(StateContract.set_json)
-    get_json = _verb(StateContract.get_json)
-    delete_execution_state = _verb(StateContract.delete_execution_state)
-    bind = _verb(StateContract.bind)
-    sweep = _verb(StateContract.sweep)
-    health_check = _verb(StateContract.health_check)
+    save_snapshot = verb(StateContract.save_snapshot)
+    load_snapshot = verb(StateContract.load_snapshot)
+    delete_snapshot = verb(StateContract.delete_snapshot)
+    list_snapshots = verb(StateContract.list_snapshots)
+    stale = verb(StateContract.stale)
+    set = verb(StateContract.set)
+    get = verb(StateContract.get)
+    delete = verb(StateContract.delete)
+    exists = verb(StateContract.exists)
+    set_json = verb(StateContract.set_json)
+    get_json = verb(StateContract.get_json)
+    delete_execution_state = verb(StateContract.delete_execution_state)
+    bind = verb(StateContract.bind)
+    sweep = verb(StateContract.sweep)
+    health_check = verb(StateContract.health_check)
 
 
 @final
 class Queue(_Front[QueueContract]):
     """`tenure.Store.queue` for an asyncio program; `Supervisor.queue`."""
 
-    enqueue_queued_work = _verb(QueueContract.enqueue_queued_work)
-    claim_ready_queued_work = _verb(QueueContract.claim_ready_queued_work)
-    claim_ready_queued_work_by_batch_ids = _verb(QueueContract.claim_ready_queued_work_by_batch_ids)
-    renew_queued_work_claim = _verb(QueueContract.renew_queued_work_claim)
-    abandon_queued_work_claim = _verb(QueueContract.abandon_queued_work_claim)
-    complete_queued_work_claim = _verb(QueueContract.complete_queued_work_claim)
-    cancel_queued_work_batch = _verb(QueueContract.cancel_queued_work_batch)
-    retry_queued_work_batch = _verb(QueueContract.retry_queued_work_batch)
-    list_failed_queued_work = _verb(QueueContract.list_failed_queued_work)
-    list_queued_work = _verb(QueueContract.list_queued_work)
-    list_pending_queued_work = _verb(QueueContract.list_pending_queued_work)
+    enqueue_queued_work = verb(QueueContract.enqueue_queued_work)
+    claim_ready_queued_work = verb(QueueContract.claim_ready_queued_work)
+    claim_ready_queued_work_by_batch_ids = verb(QueueContract.claim_ready_queued_work_by_batch_ids)
+    renew_queued_work_claim = verb(QueueContract.renew_queued_work_claim)
+    abandon_queued_work_claim = verb(QueueContract.abandon_queued_work_claim)
+    complete_queued_work_claim = verb(QueueContract.complete_queued_work_claim)
+    cancel_queued_work_batch = verb(QueueContract.cancel_queued_work_batch)
+    retry_queued_work_batch = verb(QueueContract.retry_queued_work_batch)
+    list_failed_queued_work = verb(QueueContract.list_failed_queued_work)
+    list_queued_work = verb(QueueContract.list_queued_work)
+    list_pending_queued_work = verb(QueueContract.list_pending_queued_work)
 
 
 @final
 class BoundAttachments(_Front[SessionScopedAttachmentStore]):
     """The verbs of one session's attachments for an asyncio program; made by `Attachments.bind`."""
 
-    put = _verb(SessionScopedAttachmentStore.put)
-    put_file = _verb(SessionScopedAttachmentStore.put_file)
-    get = _verb(SessionScopedAttachmentStore.get)
-    get_file = _verb(SessionScopedAttachmentStore.get_file)
-    commit_refs = _verb(SessionScopedAttachmentStore.commit_refs)
-    delete = _verb(SessionScopedAttachmentStore.delete)
+    put = verb(SessionScopedAttachmentStore.put)
+    put_file = verb(SessionScopedAttachmentStore.put_file)
+    get = verb(SessionScopedAttachmentStore.get)
+    get_file = verb(SessionScopedAttachmentStore.get_file)
+    commit_refs = verb(SessionScopedAttachmentStore.commit_refs)
+    delete = verb(SessionScopedAttachmentStore.delete)
 
     @property
     def session_id(self) -> str:
@@ -243,17 +234,17 @@ class BoundAttachments(_Front[SessionScopedAttachmentStore]):
 class Attachments(_Front[AttachmentsContract]):
     """`tenure.Store.attachments` for an asyncio program; `Supervisor.attachments`. `put_file` and `get_file` stream."""
 
-    record_intent = _verb(AttachmentsContract.record_intent)
-    put = _verb(AttachmentsContract.put)
-    put_file = _verb(AttachmentsContract.put_file)
-    id_of = _verb(AttachmentsContract.id_of)
-    is_committed = _verb(AttachmentsContract.is_committed)
-    get = _verb(AttachmentsContract.get)
-    get_file = _verb(AttachmentsContract.get_file)
-    commit_refs = _verb(AttachmentsContract.commit_refs)
-    list_uncommitted = _verb(AttachmentsContract.list_uncommitted)
-    forget = _verb(AttachmentsContract.forget)
-    collect = _verb(AttachmentsContract.collect)
+    record_intent = verb(AttachmentsContract.record_intent)
+    put = verb(AttachmentsContract.put)
+    put_file = verb(AttachmentsContract.put_file)
+    id_of = verb(AttachmentsContract.id_of)
+    is_committed = verb(AttachmentsContract.is_committed)
+    get = verb(AttachmentsContract.get)
+    get_file = verb(AttachmentsContract.get_file)
+    commit_refs = verb(AttachmentsContract.commit_refs)
+    list_uncommitted = verb(AttachmentsContract.list_uncommitted)
+    forget = verb(AttachmentsContract.forget)
+    collect = verb(AttachmentsContract.collect)
 
     def bind(self, session_id: str) -> BoundAttachments:
         """The verbs of one session."""
@@ -264,22 +255,22 @@ class Attachments(_Front[AttachmentsContract]):
 class BoundSession(_Front[RuntimePersistence]):
     """The verbs of one session for an asyncio program; made by `Sessions.bind`."""
 
-    load_session = _verb(RuntimePersistence.load_session)
-    load_node = _verb(RuntimePersistence.load_node)
-    commit_runtime_state = _verb(RuntimePersistence.commit_runtime_state)
-    save_session_meta = _verb(RuntimePersistence.save_session_meta)
-    load_session_meta = _verb(RuntimePersistence.load_session_meta)
-    tombstone_nodes = _verb(RuntimePersistence.tombstone_nodes)
-    vacuum = _verb(RuntimePersistence.vacuum)
-    gc_unreachable = _verb(RuntimePersistence.gc_unreachable)
-    enqueue_queued_work = _verb(RuntimePersistence.enqueue_queued_work)
-    claim_ready_queued_work = _verb(RuntimePersistence.claim_ready_queued_work)
-    claim_ready_queued_work_by_batch_ids = _verb(RuntimePersistence.claim_ready_queued_work_by_batch_ids)
-    renew_queued_work_claim = _verb(RuntimePersistence.renew_queued_work_claim)
-    abandon_queued_work_claim = _verb(RuntimePersistence.abandon_queued_work_claim)
-    cancel_queued_work_batch = _verb(RuntimePersistence.cancel_queued_work_batch)
-    list_queued_work = _verb(RuntimePersistence.list_queued_work)
-    list_pending_queued_work = _verb(RuntimePersistence.list_pending_queued_work)
+    load_session = verb(RuntimePersistence.load_session)
+    load_node = verb(RuntimePersistence.load_node)
+    commit_runtime_state = verb(RuntimePersistence.commit_runtime_state)
+    save_session_meta = verb(RuntimePersistence.save_session_meta)
+    load_session_meta = verb(RuntimePersistence.load_session_meta)
+    tombstone_nodes = verb(RuntimePersistence.tombstone_nodes)
+    vacuum = verb(RuntimePersistence.vacuum)
+    gc_unreachable = verb(RuntimePersistence.gc_unreachable)
+    enqueue_queued_work = verb(RuntimePersistence.enqueue_queued_work)
+    claim_ready_queued_work = verb(RuntimePersistence.claim_ready_queued_work)
+    claim_ready_queued_work_by_batch_ids = verb(RuntimePersistence.claim_ready_queued_work_by_batch_ids)
+    renew_queued_work_claim = verb(RuntimePersistence.renew_queued_work_claim)
+    abandon_queued_work_claim = verb(RuntimePersistence.abandon_queued_work_claim)
+    cancel_queued_work_batch = verb(RuntimePersistence.cancel_queued_work_batch)
+    list_queued_work = verb(RuntimePersistence.list_queued_work)
+    list_pending_queued_work = verb(RuntimePersistence.list_pending_queued_work)
 
     @property
     def session_id(self) -> str:
@@ -291,14 +282,14 @@ class BoundSession(_Front[RuntimePersistence]):
 class Sessions(_Front[SessionsContract]):
     """`tenure.Store.sessions` for an asyncio program; `Supervisor.sessions`."""
 
-    load_session = _verb(SessionsContract.load_session)
-    load_node = _verb(SessionsContract.load_node)
-    commit_runtime_state = _verb(SessionsContract.commit_runtime_state)
-    save_session_meta = _verb(SessionsContract.save_session_meta)
-    load_session_meta = _verb(SessionsContract.load_session_meta)
-    tombstone_nodes = _verb(SessionsContract.tombstone_nodes)
-    vacuum = _verb(SessionsContract.vacuum)
-    gc_unreachable = _verb(SessionsContract.gc_unreachable)
+    load_session = verb(SessionsContract.load_session)
+    load_node = verb(SessionsContract.load_node)
+    commit_runtime_state = verb(SessionsContract.commit_runtime_state)
+    save_session_meta = verb(SessionsContract.save_session_meta)
+    load_session_meta = verb(SessionsContract.load_session_meta)
+    tombstone_nodes = verb(SessionsContract.tombstone_nodes)
+    vacuum = verb(SessionsContract.vacuum)
+    gc_unreachable = verb(SessionsContract.gc_unreachable)
 
     def bind(self, session_id: str) -> BoundSession:
         """The verbs of one session."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Awaitable, Callable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
 from copy import copy
-from functools import partial
-from typing import Any, Final, TypeVar, final
+from functools import partial, wraps
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, final
 
 import outcome
 import trio
@@ -16,6 +17,8 @@ import trio
 from tenure.errors import Closed
 from tenure.persistence.model.texts import leaves
 
+C = TypeVar("C")
+P = ParamSpec("P")
 T = TypeVar("T")
 
 CLOSED: Final = "supervisor"
@@ -132,6 +135,29 @@ class Portal:
     def why_closed(self) -> BaseException:
         """What a late call gets."""
         return self._why_closed
+
+
+class Front(ABC, Generic[C]):
+    """An asyncio object whose verbs are those of an object of the trio thread."""
+
+    behind: C
+
+    @abstractmethod
+    async def _reach(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Have a trio function called in the trio thread."""
+
+
+def verb(
+    method: Callable[Concatenate[C, P], Awaitable[T]],
+) -> Callable[Concatenate[Front[C], P], Coroutine[Any, Any, T]]:
+    """The same method, awaited from asyncio."""
+
+    @wraps(method)
+    async def call(self: Front[C], /, *arguments: P.args, **named: P.kwargs) -> T:
+        reach = self._reach  # pyright: ignore[reportPrivateUsage] - of this module; a public name would be a verb
+        return await reach(partial(method, self.behind, *arguments, **named))
+
+    return call
 
 
 @final

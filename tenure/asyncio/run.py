@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial, wraps
 from random import Random
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, final
+from typing import Concatenate, ParamSpec, TypeVar, final
 
 from tenure.supervisor.runs.keeping.session import RunSession as TrioSession
 from tenure.supervisor.runs.keeping.state import RunState as TrioState
@@ -14,30 +14,23 @@ from tenure.supervisor.runs.run import Run as TrioRun
 from tenure.supervisor.runs.work import Work
 
 from .crossing import CrossedBranches, CrossedSteps, Cut, ask, ask_now, move_on_after
+from .portal import Front, verb
 
 C = TypeVar("C")
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Front(Generic[C]):
+class _Front(Front[C]):
     """What stands on the loop for something of a run."""
 
     def __init__(self, behind: C) -> None:
         """Bind to it."""
         self.behind = behind
 
-
-def _verb(
-    verb: Callable[Concatenate[C, P], Awaitable[T]],
-) -> Callable[Concatenate[_Front[C], P], Coroutine[Any, Any, T]]:
-    """A verb that is awaited."""
-
-    @wraps(verb)
-    async def call(self: _Front[C], /, *arguments: P.args, **named: P.kwargs) -> T:
-        return await ask(partial(verb, self.behind, *arguments, **named))
-
-    return call
+    async def _reach(self, function: Callable[[], Awaitable[T]]) -> T:
+        """In the scope that the caller stands in."""
+        return await ask(function)
 
 
 def _at_once(verb: Callable[Concatenate[C, P], T]) -> Callable[Concatenate[_Front[C], P], T]:
@@ -55,12 +48,12 @@ class RunSession(_Front[TrioSession]):
     """The conversation of a run; see `tenure.RunSession`."""
 
     append = _at_once(TrioSession.append)
-    attach = _verb(TrioSession.attach)
-    fork = _verb(TrioSession.fork)
-    messages = _verb(TrioSession.messages)
-    pop = _verb(TrioSession.pop)
-    raw_messages = _verb(TrioSession.raw_messages)
-    rewrite = _verb(TrioSession.rewrite)
+    attach = verb(TrioSession.attach)
+    fork = verb(TrioSession.fork)
+    messages = verb(TrioSession.messages)
+    pop = verb(TrioSession.pop)
+    raw_messages = verb(TrioSession.raw_messages)
+    rewrite = verb(TrioSession.rewrite)
 
     @property
     def count(self) -> int:
@@ -72,10 +65,10 @@ class RunSession(_Front[TrioSession]):
 class RunState(_Front[TrioState]):
     """What the runtime keeps between its runs; see `tenure.RunState`."""
 
-    all = _verb(TrioState.all)
+    all = verb(TrioState.all)
     delete = _at_once(TrioState.delete)
-    exists = _verb(TrioState.exists)
-    get = _verb(TrioState.get)
+    exists = verb(TrioState.exists)
+    get = verb(TrioState.get)
     set = _at_once(TrioState.set)
 
 
@@ -112,24 +105,24 @@ class Run(_Front[TrioRun], Work):
 
     again = _at_once(TrioRun.again)
     answer = _at_once(TrioRun.answer)
-    ask = _verb(TrioRun.ask)
-    checkpoint = _verb(TrioRun.checkpoint)
-    children = _verb(TrioRun.children)
+    ask = verb(TrioRun.ask)
+    checkpoint = verb(TrioRun.checkpoint)
+    children = verb(TrioRun.children)
     destroy = _at_once(TrioRun.destroy)
-    emit = _verb(TrioRun.emit)
-    flush = _verb(TrioRun.flush)
+    emit = verb(TrioRun.emit)
+    flush = verb(TrioRun.flush)
     now = _at_once(TrioRun.now)
-    patched = _verb(TrioRun.patched)
+    patched = verb(TrioRun.patched)
     reject = _at_once(TrioRun.reject)
     reset = _at_once(TrioRun.reset)
     retire = _at_once(TrioRun.retire)
     send = _at_once(TrioRun.send)
-    sleep = _verb(TrioRun.sleep)
-    spawn = _verb(TrioRun.spawn)
+    sleep = verb(TrioRun.sleep)
+    spawn = verb(TrioRun.spawn)
     steered = _at_once(TrioRun.steered)
     stop = _at_once(TrioRun.stop)
     uuid = _at_once(TrioRun.uuid)
-    wait_steered = _verb(TrioRun.wait_steered)
+    wait_steered = verb(TrioRun.wait_steered)
 
     @property
     def random(self) -> Random:
