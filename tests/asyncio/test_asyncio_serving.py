@@ -13,7 +13,7 @@ import tenure.asyncio
 from tenure import QueuedWork, QueuedWorkClaimBoundary, RestartPolicy
 from tenure.errors import InvalidInput
 from tests.asyncio.test_asyncio_front import run
-from tests.persistence.contracts.test_queue import draft
+from tests.persistence.contracts.queued.test_queue import draft
 
 EVEN = RestartPolicy(max_attempts=2, backoff_s=0.0)
 

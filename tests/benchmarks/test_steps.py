@@ -16,7 +16,7 @@ from tenure.supervisor.runs.recording.results import (
     WINDOW_BYTES,
     WINDOW_COUNT,
 )
-from tests.supervisor.runs.conftest import ALONE, virtual_seams
+from tests.kit.alone import ALONE, virtual_seams
 
 COMMITS = {"freely": 1, "keyed": 2, "never": 2}
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.supervisor.runs import conftest
+from tests.kit import alone
 
-open_host = conftest.open_host
+open_host = alone.open_host

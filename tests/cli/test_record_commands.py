@@ -17,7 +17,7 @@ from tenure.cli.app import app
 from tenure.cli.exits import DONE, NOT_THERE
 from tenure.errors import NotFound
 from tenure.persistence.upkeep.explain import human
-from tests.supervisor.runs.conftest import OpenHost
+from tests.kit.alone import OpenHost
 
 
 def call(*arguments: object) -> Result:

@@ -11,7 +11,7 @@ import trio
 
 import tenure
 from tenure.persistence.store import ground_of
-from tests.persistence.contracts.test_queue import draft, put
+from tests.persistence.contracts.queued.test_queue import draft, put
 
 __all__ = ["Noting", "draft", "failed", "put", "queue", "served", "serving"]
 

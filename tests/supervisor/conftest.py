@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import alone
+
+open_host = alone.open_host
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:

@@ -17,7 +17,7 @@ from tenure.persistence.model.contracts.operations import PersistedOpsSnapshot
 from tenure.supervisor.runs.keeping.journal import load_journal
 from tests.persistence.contracts.builders import delta, queued
 from tests.persistence.contracts.damage import execute
-from tests.persistence.contracts.owned import Owner, live
+from tests.persistence.contracts.owners.owned import Owner, live
 
 ALICE, BOB = LogicalRuntimeId("alice"), LogicalRuntimeId("bob")
 OF_ALICE = "(SELECT runtime FROM runtimes WHERE runtime_id = 'alice')"

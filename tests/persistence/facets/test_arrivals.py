@@ -11,7 +11,7 @@ import pytest
 from tenure import InputId, Seams, Store, open_store
 from tenure.persistence.facets.inbox import arrivals, inputs
 from tenure.persistence.store import ground_of
-from tests.persistence.contracts.owned import Owner
+from tests.persistence.contracts.owners.owned import Owner
 
 
 async def _over(owner: Owner, name: str) -> None:

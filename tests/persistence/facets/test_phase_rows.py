@@ -22,7 +22,7 @@ from tests.persistence.contracts.damage import (
     execute,
     outcome,
 )
-from tests.persistence.contracts.owned import Owner
+from tests.persistence.contracts.owners.owned import Owner
 
 Change = Callable[[Owner], Awaitable[Any]]
 NAME = InputId("alice x")

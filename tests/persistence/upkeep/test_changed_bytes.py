@@ -26,11 +26,11 @@ from tests.kit.seen import open_seen_store
 from tests.kit.shares import share
 from tests.persistence.contracts.builders import consumed, delta, queued, rewrite, snapshot
 from tests.persistence.contracts.damage import SCHEMA, execute
-from tests.persistence.contracts.owned import Owner, live
+from tests.persistence.contracts.journals.test_journal_damage import fill
+from tests.persistence.contracts.owners.owned import Owner, live
+from tests.persistence.contracts.queued.test_queue_damage import fill_queue
+from tests.persistence.contracts.sessions.test_sessions_damage import fill_graphs
 from tests.persistence.contracts.test_attachments import fill_attachments
-from tests.persistence.contracts.test_journal_damage import fill
-from tests.persistence.contracts.test_queue_damage import fill_queue
-from tests.persistence.contracts.test_sessions_damage import fill_graphs
 
 PLACE = "the row's own place; nothing names it"
 TIME = "when it was, for people and for pruning"

@@ -25,7 +25,7 @@ from tenure.persistence.upkeep.verify import verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import SCHEMA, execute, save
-from tests.persistence.contracts.owned import Owner, live
+from tests.persistence.contracts.owners.owned import Owner, live
 
 MARK: Final = "unforgettable"
 

@@ -22,7 +22,7 @@ from tenure.persistence.upkeep.prune import prune
 from tenure.persistence.upkeep.verify import verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.architecture.tree import ROOT, imports, python_files, within
-from tests.persistence.contracts.owned import Owner
+from tests.persistence.contracts.owners.owned import Owner
 
 CROSSING = {
     "persistence/upkeep/verify.py": {

@@ -37,7 +37,7 @@ from tests.persistence.contracts.builders import (
     rewrite,
     snapshot,
 )
-from tests.persistence.contracts.owned import Owner
+from tests.persistence.contracts.owners.owned import Owner
 
 DAY_S = 86_400.0
 

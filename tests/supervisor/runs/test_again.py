@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
 from tenure.errors import InvalidInput, PayloadTooLarge, StepFailed
-from tests.supervisor.runs.conftest import OpenHost
+from tests.kit.alone import OpenHost
 
 QUICK = tenure.RestartPolicy(backoff_s=0.001, jitter=0.0)
 

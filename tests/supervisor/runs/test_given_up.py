@@ -13,7 +13,7 @@ import trio.testing
 import tenure
 from tenure.errors import StepFailed
 from tests.kit.hosting import consumed
-from tests.supervisor.test_step_threads import WATCHDOG_S, until
+from tests.supervisor.runs.test_step_threads import WATCHDOG_S, until
 
 pytestmark = pytest.mark.process  # real threads
 

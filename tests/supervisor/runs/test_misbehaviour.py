@@ -13,7 +13,7 @@ import tenure
 from tenure.errors import StaleFence, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.store import ground_of
-from tests.supervisor.runs.conftest import (
+from tests.kit.alone import (
     ALONE,
     OpenHost,
 )

@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
 from tenure.errors import InvalidInput, LimitReached, NotFound, RunEnded, StepFailed, StepMismatch
-from tests.supervisor.runs.conftest import (
+from tests.kit.alone import (
     ALONE,
     EPOCH,
     OpenHost,

@@ -11,8 +11,8 @@ from trio.testing import MockClock
 import tenure
 from tenure.errors import InvalidInput, NotFound, OlderVersion
 from tenure.supervisor.runs.behaviour import Given, as_behaviours
+from tests.kit.alone import OpenHost
 from tests.kit.hosting import host
-from tests.supervisor.runs.conftest import OpenHost
 
 LONG = tenure.RestartPolicy(max_attempts=9, backoff_s=3600.0, backoff_limit_s=3600.0)
 

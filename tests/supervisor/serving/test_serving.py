@@ -22,7 +22,7 @@ from tests.kit.hosting import host
 from tests.kit.seen import open_seen_supervisor
 from tests.kit.serving import Noting, draft, put, queue, served, serving, texts_of
 from tests.persistence.contracts.damage import execute
-from tests.persistence.contracts.test_queue import joining
+from tests.persistence.contracts.queued.test_queue import joining
 
 EVEN = RestartPolicy(max_attempts=3, backoff_s=10.0, jitter=0.0)
 

@@ -1,0 +1,97 @@
+"""What a claim costs does not grow with the queue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import apsw
+import pytest
+
+from tenure import Store
+from tenure.persistence.engines.statements import load_statements
+from tests.kit.seen import open_seen_store
+from tests.persistence.contracts.damage import execute
+from tests.persistence.contracts.queued.test_queue import draft, must_claim, put, texts
+
+MANY = 100_000
+
+COPIES = """
+WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?)
+INSERT INTO queue_batches (batch, session_id, claim, delayed_until, fence, delivery, slot, merge_key, available_at, enqueued_at,
+    digest, payloads)
+SELECT 1000 + n, session_id, NULL, {delayed}, 0, delivery, slot, merge_key, available_at, enqueued_at, x'00', payloads
+FROM queue_batches, n WHERE batch = 1
+"""
+"""Copies with a digest that is not theirs: whoever read one as a batch would find it damaged."""
+
+
+def database(store: Store) -> apsw.Connection:
+    opened: Any = vars(store)["_opened"]
+    return cast("apsw.Connection", vars(opened.connection)["_db"])
+
+
+@pytest.mark.parametrize("delayed", ["NULL", "9000000000000"], ids=["behind it", "delayed"])
+async def test_a_claim_reads_a_handful_of_rows_of_a_hundred_thousand(tmp_path: Path, delayed: str) -> None:
+    steps = 0
+
+    def step() -> bool:
+        nonlocal steps
+        steps += 1
+        return False
+
+    async with open_seen_store(tmp_path / "a.db") as store:
+        await put(store, draft("head"), draft("next"))
+        await execute(store, COPIES.format(delayed=delayed), MANY)
+        database(store).set_progress_handler(step, 50)
+
+        held = await must_claim(store, 1)
+        renewed = await store.queue.renew_queued_work_claim(held, 60_000)
+        await store.queue.complete_queued_work_claim(renewed.completion())
+        second = await must_claim(store, 1)
+        await store.queue.abandon_queued_work_claim(second)
+
+        assert texts(held) == ["head"]
+        assert texts(second) == ["next"]
+        assert steps * 50 < 5_000, (
+            "virtual machine steps of all of it; a walk over the queue takes some hundred thousand"
+        )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "queue.ready",
+            "queue.of_claim",
+            "queue.delayed",
+            "queue.let_come",
+            "queue.keys_of_claim",
+            "claims.of_session",
+        ),
+        *(
+            "failures.of_session",
+            "failures.delete_of_claim",
+            "heads.of_session",
+            "rates.by_name",
+            "rates.last",
+            "rates.start",
+        ),
+    ],
+)
+async def test_every_statement_of_a_claim_goes_by_an_index(name: str) -> None:
+    async with open_seen_store(":memory:") as store:
+        sql = load_statements()[name]
+        plan = [
+            str(row[3])
+            for row in database(store).execute(f"EXPLAIN QUERY PLAN {sql}", dict.fromkeys(_names(sql))).fetchall()
+        ]
+
+        plan = [
+            line for line in plan if line not in {"SCAN CONSTANT ROW", "SCAN o"}
+        ]  # the one row that the heads are joined to
+        assert not [line for line in plan if line.startswith("SCAN") or "TEMP B-TREE" in line], plan
+
+
+def _names(sql: str) -> list[str]:
+    return [word.strip("(),;:") for word in sql.replace(":", " :").split() if word.startswith(":")]

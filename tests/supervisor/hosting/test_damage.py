@@ -1,0 +1,196 @@
+"""A whole host over a damaged store: it opens, blocks the damaged runtime alone, and says why."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+import trio
+
+import tenure
+from tenure.errors import AskFailed, Corrupt, Error, Internal, StoreBroken
+from tests.kit.hosting import (
+    LONGEST_S,
+    virtual_seams,
+)
+from tests.kit.seen import open_seen_store, open_seen_supervisor
+from tests.kit.shares import share
+from tests.persistence.contracts.damage import (
+    SCHEMA,
+    every_junk,
+    outcome,
+    spoilt,
+)
+from tests.persistence.contracts.owners.owned import (
+    KIND,
+    Owner,
+    live,
+)
+from tests.persistence.contracts.owners.test_damage_owned import (
+    OTHER_HOST,
+    TABLES,
+)
+from tests.persistence.contracts.test_damage import (
+    TABLES as CONTRACT_TABLES,
+    fill,
+)
+
+ROUNDS = 2
+OF_ONE = {**CONTRACT_TABLES, **TABLES}
+
+
+async def work(run: tenure.Run) -> None:
+    """As `live` recorded it; the peer only listens, and an oracle answers."""
+    if run.runtime_id == "peer" or run.runtime_id.endswith("oracle"):
+        return
+    await run.step("looked", str, repeat="never")
+    run.session.append("hello")
+    run.session.append("world")
+    run.send("peer", "hello")
+    run.send("nobody", "hello")
+    await run.checkpoint()
+    await run.step("paid", str, repeat="never")
+    for name in ("in time", "too late"):
+        with suppress(AskFailed):
+            await run.ask(f"{run.runtime_id} oracle", "question", KIND, correlation_id=name)
+
+
+async def in_doubt(_doubt: tenure.StepInDoubt) -> tenure.Verdict:
+    return tenure.Ran("paid")
+
+
+LIMITS = tenure.Limits(lease_s=300, renew_s=100, poll_s=50)
+"""Virtual hours pass: nobody else is there to be looked at."""
+
+BEHAVIOURS = {KIND: tenure.Behaviour(work, in_doubt=in_doubt)}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runtimes with a run in flight, and the contract's records of one more."""
+    path = tmp_path_factory.mktemp("damage") / "template.db"
+
+    async def make() -> None:
+        async with open_seen_store(path, durability="memory") as store:
+            await Owner(store, "peer").own()
+            await live(Owner(store, "alice"), Owner(store, "bob"))
+            await fill(store, "alice's contract")
+
+    trio.run(make)
+    write(path, OTHER_HOST)
+    return path
+
+
+def write(path: Path, sql: str, *parameters: Any) -> None:
+    """Write into a store that nobody has open."""
+    connection = apsw.Connection(str(path))
+    try:
+        with suppress(apsw.ConstraintError, apsw.MismatchError):
+            connection.execute(sql, parameters)
+    finally:
+        connection.close()
+
+
+def damaged(template: Path, tmp_path: Path, table: str, column: str, junk: Sequence[Any]) -> Path:
+    copy = tmp_path / "agents.db"
+    for old in tmp_path.glob("agents.db*"):
+        old.unlink()
+    shutil.copy(template, copy)
+    where = "TRUE"
+    if table in OF_ONE:
+        name = "alice" if table in TABLES else "alice''s contract"
+        alice = f"(SELECT runtime FROM runtimes WHERE runtime_id = '{name}')"
+        where = OF_ONE[table].format(alice=alice).replace("talk-alice", "talk-alice''s contract")
+    write(copy, f"UPDATE {table} SET {column} = {junk[0]} WHERE {where}", junk[1])
+    return copy
+
+
+def calls(supervisor: tenure.Supervisor) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """What a program may ask of the damaged runtime."""
+
+    async def handle() -> tenure.Runtime | tenure.ForeignRuntime:
+        return await supervisor.find("alice")
+
+    async def accept() -> Any:
+        return await (await handle()).accept({"text": "new"})
+
+    async def use(verb: str, *arguments: Any) -> Any:
+        return await getattr(await supervisor.spawn("alice", KIND), verb)(*arguments)
+
+    return {
+        "accept": accept,
+        "session": partial(supervisor.read_session, "alice"),
+        "dead letters": partial(supervisor.dead_letters, "alice"),
+        "refused sends": partial(supervisor.refused_sends, "alice"),
+        "ticket": partial(supervisor.ticket, "alice", input_id="alice first"),
+        "ticket by key": partial(supervisor.ticket, "alice", idempotency_key="key"),
+        "spawn": partial(supervisor.spawn, "alice", KIND),
+        "retry": partial(use, "retry", "alice dead"),
+        "cancel": partial(use, "cancel"),
+        "resume": partial(use, "resume"),
+        "reset": partial(use, "reset"),
+        "destroy": partial(use, "destroy"),
+    }
+
+
+@asynccontextmanager
+async def unsynced(path: Path) -> AsyncGenerator[tenure.Supervisor]:
+    """A host on virtual time whose disk is not waited for; what hangs fails."""
+    with trio.fail_after(LONGEST_S):
+        async with open_seen_supervisor(
+            path, behaviours=BEHAVIOURS, durability="memory", limits=LIMITS, seams=virtual_seams()
+        ) as supervisor:
+            yield supervisor
+
+
+async def typed(supervisor: tenure.Supervisor) -> list[Any]:
+    wrong: list[Any] = []
+    for name, call in calls(supervisor).items():
+        with trio.move_on_after(100):
+            answer = await outcome(call)
+            if isinstance(answer, Internal | StoreBroken):
+                wrong.append((name, answer))
+    return wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", OF_ONE)
+async def test_a_damaged_row_blocks_its_runtime_and_no_other(
+    template: Path, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
+) -> None:
+    for column, *junk in share(spoilt(table, random.Random(table), ROUNDS), 7):
+        path = damaged(template, tmp_path, table, column, junk)
+        async with unsynced(path) as supervisor:
+            bob = await supervisor.spawn("bob", KIND)
+            done = await (await bob.accept({"text": "new"})).wait_outcome()
+            assert done.phase == "consumed", (table, column, junk, done)
+            await trio.sleep(300)  # whatever is tried again
+            wrong = await typed(supervisor)
+            assert not wrong, (table, column, junk, wrong)
+            assert (await (await bob.accept({"text": "more"})).wait_outcome()).phase == "consumed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["store", "hosts", "oauth_flow"])
+async def test_a_damaged_row_of_the_store_is_one_typed_error(
+    template: Path, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
+) -> None:
+    every = [(column, *junk) for column in SCHEMA[table] for junk in every_junk(random.Random(column))]
+    for column, *junk in share(every, 8):
+        path = damaged(template, tmp_path, table, column, junk)
+        try:
+            async with unsynced(path) as supervisor:
+                bob = await supervisor.spawn("bob", KIND)
+                done = await (await bob.accept({"text": "new"})).wait_outcome()
+                assert done.phase == "consumed", (table, column, junk)
+        except Corrupt:
+            continue
+        except Error as exc:
+            raise AssertionError((table, column, junk)) from exc
