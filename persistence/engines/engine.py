@@ -8,7 +8,12 @@ who writes, how durable, and which runtimes. What ends a group early is one of f
 (nothing landed, and the same group may land when it is tried once more), `UnknownOutcome` (the store stops), or a defect.
 
 A second engine is written against this module and `door`, which has what stands before anything is open. It is registered by
-its scheme in `choice`, and may override named statements.
+its scheme in `choice`, and may override named statements. Some rely on groups that land one after the other, in the order
+of their keys; an engine whose groups land side by side overrides them:
+
+- ``arrivals.mark`` and ``arrivals.since``: what landed after a mark;
+- ``output.head``, ``output.sizes_of_all`` and ``output.page_of_all``: the same for those who follow every output;
+- ``queue.counter``, ``rates.by_name`` and ``node_floor.find``: a change reads them in order to write, so they lock their row.
 """
 
 from __future__ import annotations
@@ -174,12 +179,13 @@ class WriteConnection(Reading, Querying, Protocol):
         """Insert one row under a new key, and return the key.
 
         The statement names its key column first and gives it ``:key``, which it may use again (an admission is the key of its
-        row).
+        row). Keys rise along the commits of one runtime, or of one session, whichever hosts write them. Those of rows that are
+        written side by side need not become visible in their order, and not every key gets a row.
         """
         ...
 
     def key(self, table: str, /) -> int:
-        """A new key of a table whose rows come by `insert`: above every key that was given before. It need not be used.
+        """A new key of a table whose rows come by `insert`, as `insert` gives it. It need not be used.
 
         Raises:
             CounterOverflow: There is none any more.

@@ -15,7 +15,7 @@ row, takes along what no other host took from it in the meantime, and hears whic
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import final
+from typing import Final, final
 
 from attrs import frozen
 
@@ -32,6 +32,9 @@ from tenure.persistence.engines.engine import (
 from tenure.persistence.model.values import DurabilityClass, LogicalRuntimeId
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
+
+LATEST: Final = 32
+"""Rows that are looked at for hosts that came and went unseen: more than may register between two looks."""
 
 
 @final
@@ -175,19 +178,19 @@ class OtherHosts:
     """The other hosts at one moment. Two that differ mean that another host wrote in between.
 
     Attributes:
-        newest: Key of the newest row, also of hosts that came and went unseen.
+        latest: Keys of the rows that came last, also of hosts that came and went unseen.
         living: Those that are neither closed nor lost.
     """
 
-    newest: int
+    latest: frozenset[int]
     living: tuple[OtherHost, ...]
 
 
 def other_hosts(statements: Statements, host: int) -> OtherHosts:
     """Read the other hosts."""
-    newest = statements.one("ownership.newest_host")
+    latest = sound(statements.readable("ownership.latest_hosts", count=LATEST), (int,))
     return OtherHosts(
-        newest=newest[0] if newest else 0,
+        latest=frozenset([key for (key,) in latest]),
         living=tuple(
             OtherHost(host=other, incarnation=incarnation, counter=counter, files=files)
             for other, incarnation, counter, files in sound(

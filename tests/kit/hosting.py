@@ -1,12 +1,9 @@
-"""Hosts for the tests of the top floor: on virtual time, with a gate before the disk, and peeks from another process."""
+"""Hosts for the tests of the top floor: on virtual time, with a gate before the disk, and peeks into what has landed."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import random
-import subprocess
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,6 +16,7 @@ from tenure.persistence.seams.executors import (
     Heard,
     InlineExecutor,
 )
+from tests.kit.past import rows_of
 from tests.kit.seen import open_seen_supervisor
 
 T = TypeVar("T")
@@ -124,18 +122,6 @@ async def consumed(runtime: tenure.Runtime, payload: object) -> tenure.RunBounda
     return outcome.receipt
 
 
-PEEK = """
-import json, sqlite3, sys
-connection = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
-print(json.dumps(connection.execute(sys.argv[2]).fetchall(), default=lambda data: data.hex()))
-"""
-
-
 def peek(database: Path, sql: str) -> list[list[Any]]:
-    """What another process reads in the file; in this one a second SQLite would drop the locks of the first."""
-    command = [sys.executable, "-c", PEEK, str(database), sql]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stderr
-    rows: list[list[Any]] = json.loads(done.stdout)
-    return rows
+    """What another program reads in the store, as lists; bytes in hex."""
+    return [[value.hex() if isinstance(value, bytes) else value for value in row] for row in rows_of(database, sql)]

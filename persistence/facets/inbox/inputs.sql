@@ -12,8 +12,9 @@ SELECT count(*) FROM (SELECT 1 FROM inputs WHERE runtime = :runtime AND finished
                       LIMIT :count) AS delayed;
 
 -- name: inputs.insert
--- Admission is the row's own key: later inputs come later, and nothing else needs counting; but for what a store verb has
--- written with a higher one, and waits.
+-- Admission is the row's own key: later inputs come later, and nothing is counted. Only where a store verb has written a higher
+-- one, which its caller chose, and that input waits, it is one above: of two that come side by side both may get it, and either is
+-- the first.
 INSERT INTO inputs (input, input_id, runtime, generation, admission, kind, lane, durability, source, idempotency_key,
                     payload_digest, seal, phase, attempts, fitted, deadline, due_at, created_at, updated_at, history)
 VALUES (:key, :input_id, :runtime, :generation,

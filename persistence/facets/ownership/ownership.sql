@@ -40,8 +40,10 @@ SELECT r.state, r.fence_token, r.kind, r.held, h.host, h.incarnation
 FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner AND h.closed_at IS NULL AND h.lost_at IS NULL
 WHERE r.runtime_id = :runtime_id;
 
--- name: ownership.newest_host
-SELECT max(host) FROM hosts;
+-- name: ownership.latest_hosts
+-- The rows that came last, whatever has become of them since. They are compared and are not a cursor: where hosts register side by
+-- side, one may land after another one with a higher key.
+SELECT host FROM hosts ORDER BY host DESC LIMIT :count;
 
 -- name: ownership.other_hosts
 SELECT host, incarnation, group_number, files FROM hosts

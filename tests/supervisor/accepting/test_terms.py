@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +21,12 @@ from tests.kit.hosting import (
     host,
     peek,
 )
+from tests.kit.past import write_past
 
 ANSWERED_S = 60.0
 """Virtual seconds in which whoever waits is answered."""
 
 SUPERSEDE = tenure.PolicyDecision(queue_mode=tenure.QueueMode.SUPERSEDE)
-
-DAMAGE = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute(sys.argv[2])
-"""
-
-
-def damage(database: Path, sql: str) -> None:
-    """Change a row from another process."""
-    subprocess.run([sys.executable, "-c", DAMAGE, str(database), sql], check=True)
 
 
 class Blocked:
@@ -218,7 +206,7 @@ async def test_whoever_waits_for_an_input_that_no_run_can_take_is_told(
         ticket = await runtime.accept("damaged")
         good = await runtime.accept("good")
         [[key]] = peek(database, f"SELECT input FROM inputs WHERE input_id = '{ticket.input_id}'")
-        damage(database, f"DELETE FROM payloads WHERE input = {key}")
+        write_past(database, "DELETE FROM payloads WHERE input = ?", key)
         blocked.go_on.set()
 
         with trio.fail_after(ANSWERED_S):

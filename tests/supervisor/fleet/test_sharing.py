@@ -31,12 +31,14 @@ from tenure.persistence.model.values import (
 from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.writing.host_row import (
     OtherHost,
+    OtherHosts,
     Rejoined,
     Sightings,
     lapsed,
     other_hosts,
     sight,
 )
+from tests.kit.past import write_past
 from tests.kit.worlds import (
     LIMITS,
     Host,
@@ -55,6 +57,15 @@ async def opened(database: Path, host: Host | None = None, files: Files | None =
     seams = attrs.evolve(host.seams, engine=SqliteOptions(locks=host.locks, files=files or OsFiles()))
     async with open_store(database, limits=LIMITS, seams=seams) as store:
         yield store
+
+
+GONE = """
+INSERT INTO hosts (host, incarnation, host_name, boot_id, pid, process_start, files, durability, group_number, lease_until,
+                   opened_at, closed_at)
+SELECT ?, ?, host_name, boot_id, pid, process_start, files, durability, group_number, lease_until, opened_at, opened_at
+FROM hosts WHERE host = 1
+"""
+"""A host that opened the store, wrote and closed it."""
 
 
 class NotingFiles:
@@ -113,6 +124,23 @@ async def test_each_host_has_a_lock_of_its_own_and_removes_it_when_it_closes(
         assert host_files(database) == [f"agents.db-host-{first.incarnation}"]
         assert await others(first) == ()
     assert host_files(database) == []
+
+
+async def test_a_host_that_came_and_went_is_noticed_whichever_key_its_row_has(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async with opened(database) as store:
+
+        async def look() -> OtherHosts:
+            return await store.read(lambda statements: other_hosts(statements, ground_of(store).host))
+
+        looks = [await look()]
+        for key in (100, 50):  # rows do not become visible in the order of their keys where many connections write
+            write_past(database, GONE, key, f"gone-{key}")
+            looks.append(await look())
+
+        assert all(each.living == () for each in looks)
+        assert looks[0] != looks[1] != looks[2]
 
 
 async def test_the_lock_of_a_living_host_cannot_be_seized_and_that_of_a_dead_one_can(

@@ -16,7 +16,7 @@ from tests.kit.hosting import (
     host,
     nothing,
 )
-from tests.supervisor.accepting.test_terms import damage
+from tests.kit.past import write_past
 
 TURN_S = 10.0
 KINDS = ("first", "middle", "last")
@@ -32,7 +32,7 @@ async def leave_in_flight(supervisor: tenure.Supervisor) -> None:
 async def crash_twice(database: Path) -> None:
     """Leave runtimes as after two crashes of their host in a row, with a run in flight."""
     await cut_off(database, dict.fromkeys(KINDS, forever), leave_in_flight)
-    damage(database, "UPDATE runtimes SET crashes = CASE kind WHEN 'first' THEN 2 WHEN 'middle' THEN 3 ELSE 4 END")
+    write_past(database, "UPDATE runtimes SET crashes = CASE kind WHEN 'first' THEN 2 WHEN 'middle' THEN 3 ELSE 4 END")
 
 
 async def last_ran_at(database: Path, first: Any) -> float:

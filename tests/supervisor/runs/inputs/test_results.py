@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import apsw
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
 from tests.kit.alone import OpenHost
+from tests.kit.past import write_past
 
 LONG = 2_000
 
@@ -40,9 +40,7 @@ async def test_a_damaged_result_holds_the_run_where_it_is_reached_also_where_the
             await trio.sleep_forever()
     entering = False
     reached.clear()
-    connection = apsw.Connection(str(tmp_path / "agents.db"))
-    connection.execute("UPDATE entries SET result = zeroblob(2002) WHERE place = 'main/2'")
-    connection.close()
+    write_past(tmp_path / "agents.db", "UPDATE entries SET result = ? WHERE place = 'main/2'", bytes(2002))
     async with open_host({"k": behaviour}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
         assert await runtime.wait_held() == "needs attention"
