@@ -91,9 +91,9 @@ class Host:
         self.step_threads.on_full = self.log.steps_wait
         make_executor = store.seams.step_executor
         self._step_executor = make_executor() if make_executor else self.step_threads
-        self.followers = Followers(store)
+        self.followers = Followers(store, self._is_written_elsewhere)
         self.follow = Follow(store, self.followers)
-        self.flushing = Flushing(self.followers)
+        self.flushing = Flushing(self.followers, shared=store.shared)
         execution = Execution(
             store, self.behaviours, self._step_executor, publishing, self.log, self.tasks.end_with, self.flushing
         )
@@ -160,6 +160,9 @@ class Host:
 
     def _stir(self) -> None:
         self.news.stir()
+
+    def _is_written_elsewhere(self, runtime_id: LogicalRuntimeId | None) -> bool:
+        return self.watch.sees_others and (runtime_id is None or not self.owned.owns(runtime_id))
 
     def _delayed(self, runtime_id: LogicalRuntimeId) -> None:
         self.timers.hear()

@@ -12,6 +12,7 @@ from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
 from .engine import Engine, ReadConnection
+from .listeners import Listeners
 
 
 class Look(Protocol):
@@ -19,6 +20,11 @@ class Look(Protocol):
 
     def open(self) -> tuple[ReadConnection, bool]:
         """A connection, and whether no host had the store open when the look began. Raises what preflight finds."""
+        ...
+
+    @property
+    def listeners(self) -> Listeners:
+        """Those who wait for what is written. Once it is open."""
         ...
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ from typing import Any, Protocol, final
 from attrs import frozen
 
 from .blobs import Blobs
+from .listeners import Listeners
 
 Row = tuple[Any, ...]
 SqlValue = None | int | float | str | bytes
@@ -326,6 +327,11 @@ class Engine(Protocol):
     @property
     def hosts(self) -> HostProofs:
         """The proofs of life of the hosts that share the store."""
+        ...
+
+    @property
+    def listeners(self) -> Listeners:
+        """Those who wait for what is written. Once it is open."""
         ...
 
     @property

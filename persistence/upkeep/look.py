@@ -7,9 +7,11 @@ A look registers no host, takes nothing over and commits nothing. What it must d
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar, final
+
+import trio
 
 from tenure.errors import Internal, StoreBroken
 from tenure.persistence.engines.choice import door_to
@@ -18,6 +20,7 @@ from tenure.persistence.engines.engine import (
     Statements,
     UnknownOutcome,
 )
+from tenure.persistence.engines.listeners import GLANCE_S, Listeners
 from tenure.persistence.seams.executors import (
     Executor,
     run_to_the_end,
@@ -36,15 +39,34 @@ class Look:
         alone: Whether no host had the store open when the look began: then every host that is written there is dead.
     """
 
-    def __init__(self, connection: ReadConnection, executor: Executor, *, alone: bool) -> None:
+    def __init__(
+        self, connection: ReadConnection, executor: Executor, listeners: Listeners, limits: Limits, *, alone: bool
+    ) -> None:
         """Bind to an open connection and the thread that owns it."""
         self.alone = alone
+        self._listeners = listeners
+        self._limits = limits
         self._connection = connection
         self._executor = executor
 
     async def read(self, read: Callable[[Statements], T]) -> T:
         """Run a sync function over one consistent view. Raises what it raises."""
         return await run_to_the_end(self._executor, lambda: self._in_one_view(read))
+
+    @contextmanager
+    def listening(self, what: str) -> Generator[None]:
+        """Let hosts know that this is waited for; see `Listeners`."""
+        self._listeners.begin(what)
+        try:
+            yield
+        finally:
+            self._listeners.end(what)
+
+    async def wait_stirred(self) -> None:
+        """Wait until the store may have been written since this was awaited last; at most `Limits.poll_s`."""
+        with trio.move_on_after(self._limits.poll_s):
+            while not self._listeners.stirred():  # noqa: ASYNC110 - another process sets no event
+                await trio.sleep(GLANCE_S)
 
     def _in_one_view(self, read: Callable[[Statements], T]) -> T:
         self._connection.begin_read()
@@ -77,7 +99,7 @@ async def look_into(
         StoreBroken: An I/O error.
         InvalidInput, Unsupported: No path of a store.
     """
-    seams = seams or Seams()
+    limits, seams = limits or Limits(), seams or Seams()
     door = door_to(target, limits, seams).look()
     executor = seams.reader_executor()
 
@@ -91,7 +113,7 @@ async def look_into(
     try:
         connection, alone = await run_to_the_end(executor, open_it)
         try:
-            yield Look(connection, executor, alone=alone)
+            yield Look(connection, executor, door.listeners, limits, alone=alone)
         finally:
             await run_to_the_end(executor, connection.close)
     finally:

@@ -14,6 +14,7 @@ from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import HostProofs, Statements, WriteConnection
+from tenure.persistence.engines.listeners import Listeners
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.reading.readers import Readers
 from tenure.persistence.seams.limits import Limits
@@ -72,6 +73,11 @@ class Ground:
     def blobs(self) -> Blobs:
         """Where the bytes of attachments stand."""
         return self._opened.engine.blobs
+
+    @property
+    def listeners(self) -> Listeners:
+        """Those who wait for what is written, in every process."""
+        return self._opened.engine.listeners
 
     @property
     def proofs(self) -> HostProofs:

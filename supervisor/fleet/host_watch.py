@@ -130,6 +130,11 @@ class HostWatch:
         await self._takeovers.recover()
         self._tasks.start_soon(self._take_over_what_is_left)
 
+    @property
+    def sees_others(self) -> bool:
+        """Whether another host had the store open at the last look."""
+        return self._seen is not None and bool(self._seen.living)
+
     async def bury(self, incarnation: str) -> bool:
         """Whether a host that holds something here is dead, or has gone meanwhile; marks it lost where it is."""
 

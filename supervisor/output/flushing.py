@@ -1,7 +1,8 @@
 """Flushing: what runs have emitted goes to disk where no commit of theirs takes it along.
 
 One task a host. What is followed waits for 20 ms at most, so that many words share a commit; what is not, for a
-second. Where nothing waits the task sleeps.
+second. While anything waits that is not followed here, the task asks every 10 ms whether it is in another process, which leaves
+10 ms for that one to see it. Where nothing waits the task sleeps.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from .speech import Speech
 FOLLOWED_S: Final = 0.02
 """Longest wait of an entry that is followed, in seconds."""
 
+ASK_S: Final = 0.01
+"""Seconds between two questions whether others follow; so long an entry waits at most that is followed in another process."""
+
 UNFOLLOWED_S: Final = 1.0
 """Longest wait of one that is not."""
 
@@ -28,8 +32,9 @@ UNFOLLOWED_S: Final = 1.0
 class Flushing:
     """See `Flushes`. Made in the trio thread."""
 
-    def __init__(self, followers: Followers) -> None:
-        """Nothing waits."""
+    def __init__(self, followers: Followers, *, shared: bool) -> None:
+        """Nothing waits. Only of a shared store others are asked."""
+        self._asks = shared
         self.lock = threading.Lock()
         self.thread = threading.get_ident()
         self.token = trio.lowlevel.current_trio_token()
@@ -54,16 +59,21 @@ class Flushing:
         """Flush what is due, for as long as the host lives."""
         while True:
             now = trio.current_time()
+            followed = self._followers.any_elsewhere
             for speech, since in list(self._since.items()):
                 if not speech.waits:
                     del self._since[speech]
-                elif self._due(speech, since) <= now:
+                elif self._due(speech, since) <= now or (followed and self._is_awaited(speech, since, now)):
                     del self._since[speech]
                     speech.flush_soon()
             self._due_at = min([self._due(*each) for each in self._since.items()], default=math.inf)
             self._hurry = trio.Event()
-            with trio.CancelScope(deadline=self._due_at):
+            ask_at = now + ASK_S if self._since and self._asks else math.inf
+            with trio.CancelScope(deadline=min(self._due_at, ask_at)):
                 await self._hurry.wait()
+
+    def _is_awaited(self, speech: Speech, since: float, now: float) -> bool:
+        return since + ASK_S <= now and self._followers.follows_elsewhere(speech.runtime_id)
 
     def _due(self, speech: Speech, since: float) -> float:
         return since + (FOLLOWED_S if self._followers.follows(speech.runtime_id) else UNFOLLOWED_S)

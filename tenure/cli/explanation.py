@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Final
 
@@ -13,19 +13,20 @@ import trio
 
 from tenure.errors import Error
 from tenure.persistence.facets.output import reads
-from tenure.persistence.model.output import OutputKind, check_channel, place_of_position
-from tenure.persistence.model.values import check_runtime_id
+from tenure.persistence.model.output import OutputKind, Place, check_channel, place_of_position
+from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
 from tenure.persistence.upkeep.explain import (
     Tail,
     explain,
 )
-from tenure.persistence.upkeep.look import look_into
+from tenure.persistence.upkeep.look import Look, look_into
 from tenure.supervisor.opening import open_supervisor
+from tenure.supervisor.output.following import name_of
 
 from .output import Output
 
 FOLLOW_S: Final = 0.5
-"""Seconds between two looks of ``tenure tail --follow`` and ``tenure output --follow``."""
+"""Seconds between two looks of ``tenure tail --follow``."""
 
 LINES: Final = 10
 
@@ -74,13 +75,20 @@ async def output(
     name, wanted = check_runtime_id(runtime), None if channel is None else check_channel(channel)
     place = None if after is None else place_of_position(after)
     async with look_into(target) as look:
-        while True:
-            page = await look.read(partial(reads.page, runtime_id=name, after=place))
-            for entry in page.entries:
-                place = place_of_position(entry.position)
-                if wanted is None or entry.kind is not OutputKind.DATA or entry.channel == wanted:
-                    output.line(attrs.asdict(entry))
-            if page.whole:
-                if not follow or page.over:
-                    return
-                await trio.sleep(FOLLOW_S)
+        with look.listening(name_of(name)) if follow else nullcontext():
+            await _print_output(output, look, name, place, wanted, follow=follow)
+
+
+async def _print_output(
+    output: Output, look: Look, name: LogicalRuntimeId, place: Place | None, wanted: str | None, *, follow: bool
+) -> None:
+    while True:
+        page = await look.read(partial(reads.page, runtime_id=name, after=place))
+        for entry in page.entries:
+            place = place_of_position(entry.position)
+            if wanted is None or entry.kind is not OutputKind.DATA or entry.channel == wanted:
+                output.line(attrs.asdict(entry))
+        if page.whole:
+            if not follow or page.over:
+                return
+            await look.wait_stirred()

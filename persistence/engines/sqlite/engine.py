@@ -21,6 +21,7 @@ from tenure.persistence.engines.engine import (
     UnknownOutcome,
     WriteConnection,
 )
+from tenure.persistence.engines.listeners import Listeners, NoListeners
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.hosts import HostLocks, NoOtherHosts
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system
@@ -104,6 +105,11 @@ class SqliteEngine:
     def hosts(self) -> HostProofs:
         """See `Engine.hosts`."""
         return self._host_locks or NoOtherHosts()
+
+    @property
+    def listeners(self) -> Listeners:
+        """See `Engine.listeners`."""
+        return self._files.listeners() if self._files is not None and self.shared else NoListeners()
 
     @property
     def alone(self) -> bool:

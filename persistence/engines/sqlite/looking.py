@@ -11,6 +11,7 @@ from typing import final
 
 from tenure.errors import CannotOpen, NotADatabase
 from tenure.persistence.engines.engine import ReadConnection
+from tenure.persistence.engines.listeners import Listeners
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system
 from tenure.persistence.engines.sqlite.system.files import Files
@@ -48,6 +49,11 @@ class SqliteLook:
             self._held.prepare()
             alone = self._held.alone
             return self._engine.open_look(self._held), alone
+
+    @property
+    def listeners(self) -> Listeners:
+        """See `Look.listeners`."""
+        return self._held.listeners()
 
     def close(self) -> None:
         """See `Look.close`."""

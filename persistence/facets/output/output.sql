@@ -9,9 +9,9 @@ SELECT runtime, chunk, entries, digest, scheme FROM output_floors ORDER BY chunk
 -- name: output.head
 SELECT coalesce(max(chunk), 0) FROM output_chunks;
 
--- name: output.head_of
-SELECT coalesce(max(c.chunk), 0), r.state
-FROM runtimes r LEFT JOIN output_chunks c ON c.runtime = r.runtime WHERE r.runtime_id = :runtime_id GROUP BY r.runtime;
+-- name: output.moved
+SELECT r.runtime_id FROM output_chunks c JOIN runtimes r ON r.runtime = c.runtime
+WHERE c.chunk > :since ORDER BY c.chunk LIMIT :count;
 
 -- name: output.sizes
 SELECT chunk, length(body) FROM output_chunks WHERE runtime = :runtime AND chunk >= :since ORDER BY chunk LIMIT :count;

@@ -41,6 +41,10 @@ class MemoryFiles:
         """See `Files.names_stamp`."""
         return
 
+    def written_stamp(self, path: str) -> None:  # noqa: ARG002 - as `Files` has it
+        """See `Files.written_stamp`."""
+        return
+
     def read(self, path: str, limit: int | None = None) -> bytes:
         """See `Files.read`."""
         disk, file = self._file(path)
@@ -178,6 +182,7 @@ class MemoryLock:
         self.exclusive = exclusive
         self._held = held
         self._notes = notes
+        self.marks: set[int] = set()
         held.add(self)
 
     @property
@@ -199,6 +204,15 @@ class MemoryLock:
         """See `Lock.downgrade`."""
         self._expect_held()
         self.exclusive = False
+
+    def mark(self, place: int, *, marked: bool) -> None:
+        """See `Lock.mark`."""
+        (self.marks.add if marked else self.marks.discard)(place)
+
+    def is_marked(self, place: int | None) -> bool:
+        """See `Lock.is_marked`."""
+        others = [each.marks for each in self._held if each is not self]
+        return any(marks if place is None else place in marks for marks in others)
 
     def release(self) -> None:
         """See `Lock.release`."""

@@ -25,6 +25,7 @@ from tenure.persistence.engines.sqlite.system.locks import (
     Locks,
 )
 
+from .listeners import FileListeners
 from .names import (
     Names,
     check_alone,
@@ -218,6 +219,13 @@ class DatabaseFiles:
             self._files.write_at(mark, 0, f"{detail}\n".encode())
             self._files.sync(mark)
             self._files.sync_folder(folder_of(self._path))
+
+    def listeners(self) -> FileListeners:
+        """Those who wait for what is written here. Only while the lock is held."""
+        if self._lock is None:
+            message = "listeners were asked for before the store was locked"
+            raise ValueError(message)
+        return FileListeners(f"{self._path}-wal", self._lock, self._files)
 
     def close(self) -> None:
         """Release the lock."""

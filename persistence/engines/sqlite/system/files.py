@@ -51,6 +51,10 @@ class Files(Protocol):
         """What changes whenever a name in the folder comes, goes or leads elsewhere; None while it cannot be relied on."""
         ...
 
+    def written_stamp(self, path: str) -> object | None:
+        """What nearly every write into the file changes, for a cheap look; None where no such file is, or no such look."""
+        ...
+
     def read(self, path: str, limit: int | None = None) -> bytes:
         """The content, or its first `limit` bytes. Never of a database: see `read_head` in the SQLite engine."""
         ...
@@ -151,6 +155,14 @@ class OsFiles:
         found = os.stat(folder)  # noqa: PTH116 - asked twice for every group
         changed = found.st_ctime_ns  # mtime can be set back, by rsync and tar; this one cannot
         return (found.st_dev, found.st_ino, changed) if is_settled(changed, time.time_ns()) else None
+
+    def written_stamp(self, path: str) -> object | None:
+        """See `Files.written_stamp`. Two writes in one tick of the system's clock may have one stamp."""
+        try:
+            found = os.stat(path)  # noqa: PTH116 - asked often; it opens nothing, so no lock of SQLite's is dropped
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def read(self, path: str, limit: int | None = None) -> bytes:
         """See `Files.read`."""

@@ -10,6 +10,8 @@ import errno
 import fcntl
 import os
 import stat
+import struct
+from contextlib import suppress
 from typing import Final, Protocol, final
 
 from .files import (
@@ -18,6 +20,12 @@ from .files import (
 )
 
 _NOTE_BYTES: Final = 4096
+
+# Marks are record locks of the open file description, which Linux has: they belong to this descriptor as the lock does, they do
+# not stand against it, and who asks for them is not shown its own. Without them no mark is ever seen.
+_SET: Final[int | None] = getattr(fcntl, "F_OFD_SETLK", None)
+_GET: Final[int | None] = getattr(fcntl, "F_OFD_GETLK", None)
+_RECORD: Final = struct.Struct("hhqqi0q")
 
 
 class Lock(Protocol):
@@ -45,8 +53,16 @@ class Lock(Protocol):
         """Make an exclusive lock shared."""
         ...
 
+    def mark(self, place: int, *, marked: bool) -> None:
+        """Set a mark of this holder beside the lock, or take it away; it goes with the lock. A system without does nothing."""
+        ...
+
+    def is_marked(self, place: int | None) -> bool:
+        """Whether another holder has a mark at this place; for None: anywhere."""
+        ...
+
     def release(self) -> None:
-        """Give the lock up. Doing so twice is allowed."""
+        """Give the lock up, with its marks. Doing so twice is allowed."""
         ...
 
 
@@ -115,6 +131,21 @@ class _OsLock:
     def downgrade(self) -> None:
         fcntl.flock(self._held(), fcntl.LOCK_SH)
 
+    def mark(self, place: int, *, marked: bool) -> None:
+        if _SET is not None and self._descriptor is not None:
+            with suppress(OSError):  # no room for one more in the system, or a file system without: others hear later
+                fcntl.fcntl(self._descriptor, _SET, _record(fcntl.F_RDLCK if marked else fcntl.F_UNLCK, place, 1))
+
+    def is_marked(self, place: int | None) -> bool:
+        if _GET is None or self._descriptor is None:
+            return False
+        wanted = _record(fcntl.F_WRLCK, 0, 0) if place is None else _record(fcntl.F_WRLCK, place, 1)
+        try:
+            found = fcntl.fcntl(self._descriptor, _GET, wanted)
+        except OSError:
+            return False
+        return int(_RECORD.unpack(found)[0]) != fcntl.F_UNLCK
+
     def release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -125,6 +156,10 @@ class _OsLock:
             message = "the lock was released"
             raise ValueError(message)
         return self._descriptor
+
+
+def _record(kind: int, start: int, length: int) -> bytes:
+    return _RECORD.pack(kind, os.SEEK_SET, start, length, 0)
 
 
 def _lock(path: str, flags: int, *, exclusive: bool) -> _OsLock | None:
