@@ -18,6 +18,7 @@ from tenure.persistence.commits.rows import (
     check_row,
 )
 from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.facets.runs.again import goes_on_after
 from tenure.persistence.model.codec import decode
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 
@@ -77,6 +78,7 @@ class UnfinishedRun:
         runtime_id: Whose.
         kind: Names its behaviour, or None.
         run_id: Its id.
+        goes_on_after: The run that it goes on after, by `Run.again`; None where it does not.
         versions: Versions of the behaviour that have recorded an entry of it, the last one last.
         failed_attempts: How many attempts of it failed.
         started_at: When it began, unix seconds.
@@ -90,6 +92,7 @@ class UnfinishedRun:
     runtime_id: LogicalRuntimeId
     kind: str | None
     run_id: RunId
+    goes_on_after: RunId | None
     versions: tuple[str, ...]
     failed_attempts: int
     started_at: float
@@ -115,6 +118,27 @@ def find_run(statements: Statements, runtime_id: LogicalRuntimeId, run_id: str |
         return None
     check_row(row, (int, str), "run", row[1])
     return row[0], row[1]
+
+
+def find_chain(
+    statements: Statements, runtime_id: LogicalRuntimeId, run_id: str | None, most: int | None = None
+) -> list[tuple[int, RunId]]:
+    """The run that `find_run` finds, and before it those that it goes on after, oldest first.
+
+    What was pruned ends it; `most` are the newest of it.
+
+    Raises:
+        NotFound: As `find_run`.
+    """
+    found: list[tuple[int, RunId]] = []
+    run, seen = find_run(statements, runtime_id, run_id), set[int]()
+    while run is not None and len(found) != most and run[0] not in seen:  # damage may lead in a circle
+        found.append(run)
+        seen.add(run[0])
+        before = goes_on_after(statements, run[0])
+        row = None if before is None else statements.one("verification.run", runtime_id=runtime_id, run_id=before)
+        run = None if row is None else (row[0], row[1])
+    return found[::-1]
 
 
 _ENTRY: Final[Types] = (
@@ -198,6 +222,7 @@ def _run(statements: Statements, row: Row) -> UnfinishedRun:
         runtime_id=runtime_id,
         kind=kind,
         run_id=run_id,
+        goes_on_after=goes_on_after(statements, key),
         versions=tuple([version for (version,) in statements.all("verification.versions", run=key)]),
         failed_attempts=attempts,
         started_at=started_at,

@@ -120,20 +120,18 @@ async def read_refused_sends(store: Store, runtime_id: LogicalRuntimeId) -> list
 
 
 async def read_entries(
-    store: Store, runtime_id: LogicalRuntimeId, run_id: str | None, *, content: bool
+    store: Store, runtime_id: LogicalRuntimeId, run_id: str | None, *, content: bool, chain: bool
 ) -> list[record.RunEntry]:
     """See `Supervisor.entries`."""
     found: list[record.RunEntry] = []
-    run = await store.read(partial(record.find_run, runtime_id=runtime_id, run_id=run_id))
-    if run is None:
-        return found
-    key, name = run
-    after, more = 0, True
-    while more:
-        read = partial(record.entries_after, run=key, run_id=name, after=after, content=content)
-        after, page = await store.read(read)
-        found.extend(page)
-        more = len(page) == record.PAGE
+    find = partial(record.find_chain, runtime_id=runtime_id, run_id=run_id, most=None if chain else 1)
+    for key, name in await store.read(find):
+        after, more = 0, True
+        while more:
+            read = partial(record.entries_after, run=key, run_id=name, after=after, content=content)
+            after, page = await store.read(read)
+            found.extend(page)
+            more = len(page) == record.PAGE
     return found
 
 

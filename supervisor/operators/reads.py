@@ -101,18 +101,21 @@ class StoreReads(Listing):
         return await read_refused_sends(self.store, check_runtime_id(runtime_id))
 
     @checked
-    async def entries(self, runtime_id: str, run_id: str | None = None, *, content: bool = False) -> list[RunEntry]:
+    async def entries(
+        self, runtime_id: str, run_id: str | None = None, *, content: bool = False, chain: bool = False
+    ) -> list[RunEntry]:
         """What a run has recorded, in its order: the current run of a runtime, else its newest, unless one is named.
 
         Args:
             runtime_id: Which runtime.
             run_id: Which run of it.
             content: Read results and errors too.
+            chain: Before them those of the runs that it goes on after, by `Run.again`, oldest first.
 
         Raises:
             NotFound: No such runtime, or it has no such run.
         """
-        return await read_entries(self.store, check_runtime_id(runtime_id), run_id, content=content)
+        return await read_entries(self.store, check_runtime_id(runtime_id), run_id, content=content, chain=chain)
 
     @checked
     async def unfinished_runs(self, behaviour_version: str | None = None) -> list[UnfinishedRun]:

@@ -306,9 +306,12 @@ class Supervisor(Listing):
         """See `tenure.Supervisor.refused_sends`."""
         return await self._portal.call(self._supervisor.refused_sends, runtime_id)
 
-    async def entries(self, runtime_id: str, run_id: str | None = None, *, content: bool = False) -> list[RunEntry]:
+    async def entries(
+        self, runtime_id: str, run_id: str | None = None, *, content: bool = False, chain: bool = False
+    ) -> list[RunEntry]:
         """See `tenure.Supervisor.entries`."""
-        return await self._portal.call(partial(self._supervisor.entries, runtime_id, run_id, content=content))
+        read = partial(self._supervisor.entries, runtime_id, run_id, content=content, chain=chain)
+        return await self._portal.call(read)
 
     async def unfinished_runs(self, behaviour_version: str | None = None) -> list[UnfinishedRun]:
         """See `tenure.Supervisor.unfinished_runs`."""

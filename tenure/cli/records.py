@@ -8,12 +8,12 @@ from typing import Final
 import attrs
 import click
 
-from tenure.persistence.model.values import check_runtime_id
+from tenure.persistence.model.values import RunId, check_runtime_id
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.record import (
     PAGE,
     entries_after,
-    find_run,
+    find_chain,
     unfinished_after,
 )
 
@@ -44,31 +44,42 @@ _RUNS: Final = (
     "last_name",
     "last_at",
     "run_id",
+    "goes_on_after",
 )
 
 
 @click.option("--run", "run_id", help="Id of another run than the current one; the newest where there is none.")
 @click.option("--content", is_flag=True, help="Results and errors too.")
+@click.option("--chain", is_flag=True, help="Before them those of the runs that it goes on after, by run.again.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def steps(output: Output, target: str, runtime: str, *, run_id: str | None, content: bool) -> None:
+async def steps(output: Output, target: str, runtime: str, *, run_id: str | None, content: bool, chain: bool) -> None:
     """List what the run of RUNTIME in the store TARGET has recorded, without its content unless it is asked for."""
     lines: list[dict[str, object]] = []
     async with look_into(target) as look:
-        run = await look.read(partial(find_run, runtime_id=check_runtime_id(runtime), run_id=run_id))
-        after, more = 0, run is not None
-        while run is not None and more:
-            read = partial(entries_after, run=run[0], run_id=run[1], after=after, content=content)
-            after, page = await look.read(read)
-            lines += [attrs.asdict(each) for each in page]
-            more = len(page) == PAGE
+        most = None if chain else 2
+        runs = await look.read(partial(find_chain, runtime_id=check_runtime_id(runtime), run_id=run_id, most=most))
+        for key, name in runs if chain else runs[-1:]:
+            after, more = 0, True
+            while more:
+                read = partial(entries_after, run=key, run_id=name, after=after, content=content)
+                after, page = await look.read(read)
+                lines += [attrs.asdict(each) for each in page]
+                more = len(page) == PAGE
     if not content:
         for line in lines:
-            for name in _CONTENT:
-                del line[name]
-    output.rows(
-        "Steps" if run is None else f"Steps of run {run[1]}", (*_ENTRIES, *(_CONTENT if content else ())), lines
-    )
+            for column in _CONTENT:
+                del line[column]
+    columns = (*(("run_id",) if chain else ()), *_ENTRIES, *(_CONTENT if content else ()))
+    output.rows(_title([name for _, name in runs], chain=chain), columns, lines)
+
+
+def _title(runs: list[RunId], *, chain: bool) -> str:
+    if not runs:
+        return "Steps"
+    if chain:
+        return f"Steps of run {runs[-1]} and of the {len(runs) - 1} that it goes on after"
+    return f"Steps of run {runs[-1]}" + (f", which goes on after run {runs[-2]}" if len(runs) > 1 else "")
 
 
 @click.option("--behaviour-version", help="Only those of which this version of the behaviour has recorded something.")

@@ -201,3 +201,39 @@ async def test_a_supervisor_says_at_which_entry_a_run_stands(autojump_clock: Moc
 )
 def test_lengths_of_time_have_two_units_at_most(seconds: float, text: str) -> None:
     assert human(seconds) == text
+
+
+async def count_down(run: tenure.Run) -> tenure.Again | None:
+    left: int = run.inputs[0].payload
+    await run.step(f"count {left}", str, left, repeat="freely")
+    if not left:
+        await run.sleep(7200)
+    return run.again(left - 1)
+
+
+async def test_runs_that_go_on_are_shown_with_those_before(
+    autojump_clock: MockClock, open_host: OpenHost, tmp_path: Path
+) -> None:
+    with trio.CancelScope() as scope:
+        async with open_host({"counts": count_down}) as supervisor:
+            await (await supervisor.spawn("a", "counts")).accept(2)
+            await wait_all_tasks_blocked()
+            chain = await supervisor.entries("a", chain=True)
+            alone = await supervisor.entries("a")
+            scope.cancel()
+            await trio.sleep_forever()
+    path = tmp_path / "agents.db"
+    names = ["count 2", "count 1", "count 0", "sleep"]
+    runs = list(dict.fromkeys(each.run_id for each in chain))
+
+    assert [each.name for each in chain] == names
+    assert alone == chain[2:]
+    assert len(runs) == 3
+    found = await trio.to_thread.run_sync(answer, "steps", path, "a", "--chain")
+    assert [(each["name"], each["run_id"]) for each in found] == [(each.name, each.run_id) for each in chain]
+    middle = await trio.to_thread.run_sync(answer, "steps", path, "a", "--chain", "--run", runs[1])
+    assert [each["name"] for each in middle] == names[:2]
+    [line] = await trio.to_thread.run_sync(answer, "runs", path)
+    assert (line["run_id"], line["goes_on_after"]) == (runs[2], runs[1])
+    text = (await trio.to_thread.run_sync(call, "steps", path, "a")).stdout
+    assert f"Steps of run {runs[2]}, which goes on after run {runs[1]}" in " ".join(text.split())

@@ -45,7 +45,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "supervisor.erase": {"runtime_id": "b", "peers": False},
     "supervisor.ticket": {"runtime_id": "a", "input_id": "i", "idempotency_key": None},
     "supervisor.read_session": {"runtime_id": "a"},
-    "supervisor.entries": {"runtime_id": "a", "run_id": "r", "content": True},
+    "supervisor.entries": {"runtime_id": "a", "run_id": "r", "content": True, "chain": True},
     "supervisor.unfinished_runs": {"behaviour_version": "1"},
     "supervisor.why": {"runtime_id": "a"},
     "supervisor.session_id": {"runtime_id": "a"},
