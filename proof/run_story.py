@@ -41,6 +41,8 @@ async def runs_of_every_kind(words: Words) -> None:
     for place in ("main/2", "main/3"):
         await words.step("ada", run_id, "pay", place, result=None)
         await words.settle("ada", run_id, place, ran=place == "main/2")
+    await words.step("ada", run_id, "pay", "main/4", result=None)
+    await words.write(interrupted.ForgetUnbegun(runtime_id=id_of("ada"), run_id=run_id, places=("main/1", "main/4")))
     await words.accept("ada", "listen", lane=Lane.STEER)
     late, never = words.send("ada", run_id, 2, "late"), words.send("ada", run_id, 3, "nobody")
     await words.write(

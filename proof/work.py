@@ -283,7 +283,7 @@ PROOFS: Final = (
             runs.RejectInput: input_ended,
         },
         check=check_runs,
-        quiet=(interrupted.AcquitRun, runs.BeginRun, interrupted.UnstageRun),
+        quiet=(interrupted.AcquitRun, interrupted.ForgetUnbegun, runs.BeginRun, interrupted.UnstageRun),
     ),
     FacetProof(name="again", promises={again.RunAgain: went_on}, check=check_again),
     FacetProof(

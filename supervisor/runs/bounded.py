@@ -7,7 +7,9 @@ the grace of its behaviour. What is left is counted with the threads that are, a
 from __future__ import annotations
 
 import contextvars
+import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, final
 
 import outcome
@@ -15,6 +17,8 @@ import trio
 
 from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.step_threads import StepThreads, StepWork
+
+from .recording.flight import Flight
 
 _NONE: Final = outcome.Error(trio.ClosedResourceError("the loop ended under the step"))
 
@@ -69,6 +73,46 @@ class BoundedCall:
             self.over.set()
             if self._on_end is not None:
                 self._on_end()
+
+
+@final
+class Begins:
+    """Begins a function in a worker thread, unless nothing waits for it any more.
+
+    A wait that was cut off leaves a thread that the system may start late. Who leaves sets `left` and asks then whether it has
+    begun; the thread says that it begins and looks then: whichever is first, what is said not to have begun never does.
+
+    Attributes:
+        function: What is begun.
+        left: Whether nothing waits for it any more.
+    """
+
+    __slots__ = ("_flight", "_may_begin", "function", "left")
+
+    def __init__(self, flight: Flight, function: Callable[[], Any], may_begin: Callable[[], bool]) -> None:
+        """Not begun yet; `may_begin` is asked in the thread."""
+        self.function = function
+        self.left = False
+        self._flight = flight
+        self._may_begin = may_begin
+
+    def __call__(self) -> tuple[bool, Any]:
+        """Whether it has begun, and what it returned."""
+        before = self._flight.begun  # by an attempt before this one
+        self._flight.begun = True
+        if self.left:
+            return False, None
+        if not self._may_begin():
+            self._flight.begun = before
+            return False, None
+        return True, self.function()
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling it gives something to await."""
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - an object with an async __call__
 
 
 def leave_behind(executor: object, work: StepWork[Any]) -> Callable[[], object]:

@@ -175,8 +175,7 @@ class Execution:
             elif (defect := find_leaf(exc, (Internal,))) is not None and actor.executes(begun.run_id):
                 await self._charge_defect(actor, begun, behaviour, defect)
             else:
-                echoed = None if entering is None else entering.echoed(exc)
-                await self._end_badly(actor, begun, behaviour, exc, echoed, saying)
+                await self._end_badly(actor, begun, behaviour, exc, entering, saying)
         finally:
             if saying is not None:
                 saying.close()
@@ -222,10 +221,11 @@ class Execution:
         begun: RunBegun,
         behaviour: Behaviour,
         error: BaseException,
-        echoed: str | None,
+        entering: Entering | None,
         saying: Saying | None,
     ) -> None:
         said = () if saying is None else saying.changes()
+        said = said if entering is None else (*said, *entering.unbegun())
         lost = find_leaf(error, (StaleFence, StoreBroken, Closed))
         # A stale fence of another runtime, which the behaviour let through, is a failure like any other.
         mine = isinstance(lost, StaleFence) and lost.runtime_id == actor.facts.runtime_id
@@ -240,6 +240,7 @@ class Execution:
             elif find_leaf(error, (StepMismatch,)) is not None:
                 await self._hold(actor, HeldReason.STEP_MISMATCH, error, *said)
             else:
+                echoed = None if entering is None else entering.echoed(error)
                 await self._fail(actor, begun, behaviour, error, echoed, said)
             if saying is not None and saying.speech is not None:
                 saying.speech.ended()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, final
@@ -36,7 +35,7 @@ from tenure.supervisor.accepting.classes import Misfit, name_of
 from tenure.supervisor.output.saying import VOICE, Voice
 
 from .behaviour import Behaviour
-from .bounded import BoundedCall, leave_behind, until_over
+from .bounded import Begins, BoundedCall, is_async, leave_behind, until_over
 from .recording.attention import NeedsAttention
 from .recording.entering import Entering
 from .recording.flight import Flight
@@ -237,9 +236,11 @@ class Steps:
         if repeat is Repeat.KEYED:
             flight.call_key = flight.call_key or self._store.seams.new_id()
         await flight.write(flight.record(EntryStatus.DISPATCHED, ended=False))
-        await (
-            trio.lowlevel.checkpoint_if_cancelled()
-        )  # its scope has ended meanwhile: it does not begin, and is not in doubt
+        flight.dispatched = repeat is Repeat.NEVER
+        # Its scope has ended meanwhile, or another step is in doubt: it does not begin, and is not in doubt.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._entering.fault is not None:
+            raise self._entering.fault
 
     async def _wait_for_next(self, flight: Flight, entry: RecordedEntry) -> None:
         flight.attempt = entry.attempt + 1
@@ -348,19 +349,23 @@ class Steps:
             self._entering.executed += 1
             flight.voice = Voice(self._entering.saying, flight.place)
             voice = VOICE.set(flight.voice)
+            begins: Begins | None = None
             try:
                 if is_async(function):
                     if timeout_s is not None:
                         return await self._call_bounded(name, flight, function)
                     flight.begun = True
                     return await unprotected(function)
-                work = self._work(name, flight, function)
+                begins = Begins(flight, function, self._may_begin)
+                work = self._work(name, begins)
                 if timeout_s is not None:
                     flight.over = partial(until_over, self._executor, work)
                 started, result = await self._executor.run(work)
                 if started:
                     return result
             finally:
+                if begins is not None:
+                    begins.left = True
                 flight.voice.open = False
                 if self._entering.saying.speech is not None:
                     flight.voice.close()
@@ -370,29 +375,20 @@ class Steps:
     async def _call_bounded(self, name: str, flight: Flight, function: Function) -> Any:
         if isinstance(self._executor, StepThreads):
             self._executor.check_room()
-        call, work = BoundedCall(function), self._work(name, flight, function)
+        call, work = BoundedCall(function), self._work(name, function)
         flight.begun, flight.over = True, call.over.wait
         return await call.wait(self._behaviour.grace_s, partial(leave_behind, self._executor, work))
 
-    def _work(self, name: str, flight: Flight, function: Function) -> StepWork[tuple[bool, Any]]:
-        start = partial(self._start, flight, function)
-        return StepWork(runtime_id=self._entering.runtime_id, run_id=self._entering.run_id, name=name, function=start)
+    def _work(self, name: str, function: Callable[[], Any]) -> StepWork[Any]:
+        return StepWork(
+            runtime_id=self._entering.runtime_id, run_id=self._entering.run_id, name=name, function=function
+        )
 
-    def _start(self, flight: Flight, function: Function) -> tuple[bool, Any]:
+    def _may_begin(self) -> bool:
         # In the worker thread: the host may have slept, or the run may have been dropped, while this waited for one.
-        if not self._actor.executes(self._entering.run_id) or self._ground.lease_lapsed():
-            return False, None
-        flight.begun = True
-        return True, function()
+        return self._actor.executes(self._entering.run_id) and not self._ground.lease_lapsed()
 
     async def _hold_lease(self) -> None:
         """No step body starts on a lapsed lease (design §4): the token must be found good again first."""
         while self._ground.lease_lapsed():
             await self._actor.channel.commit_in_turn(RenewLease())
-
-
-def is_async(function: Function) -> bool:
-    """Whether calling it gives something to await."""
-    while isinstance(function, partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - an object with an async __call__

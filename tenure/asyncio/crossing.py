@@ -12,10 +12,10 @@ import trio
 
 from tenure.persistence.model.entries import Repeat
 from tenure.persistence.seams.nursery import background
+from tenure.supervisor.runs.bounded import is_async
 from tenure.supervisor.runs.recording.parallel import Sides
 from tenure.supervisor.runs.recording.step_terms import StepTerms
 from tenure.supervisor.runs.run import Run as TrioRun, parts_of
-from tenure.supervisor.runs.steps import is_async
 
 from .body import Body
 from .portal import Portal, in_loop, wait_shielded

@@ -14,6 +14,10 @@ SET kind = excluded.kind, name = excluded.name, repeat = excluded.repeat, argume
 -- name: entries.forget_doubtful
 DELETE FROM entries WHERE run = :run AND place = :place AND status IN ('in_doubt', :or_status);
 
+-- name: entries.forget_unbegun
+-- One that was cut off by its scope, and whose cut is recorded, stays.
+DELETE FROM entries WHERE run = :run AND place = :place AND repeat = 'never' AND status = 'dispatched';
+
 -- name: entries.catch
 UPDATE entries SET status = 'caught' WHERE run = :run AND place = :place AND status = 'failed';
 

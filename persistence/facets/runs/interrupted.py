@@ -76,9 +76,34 @@ def _unstage(tx: Transaction, change: UnstageRun) -> None:
     inputs.repair(tx, runtimes.load(tx, change.runtime_id).runtime)
 
 
+@final
+@frozen(kw_only=True, slots=True)
+class ForgetUnbegun(Change):
+    """Say that steps of the current run that never repeat were dispatched and have not begun: no doubt is left. Answer: None.
+
+    Stands in the commit that ends the attempt, before what it says of the rest. What has another status by then stays.
+
+    Attributes:
+        runtime_id: Whose.
+        run_id: The current run.
+        places: Where they stand.
+    """
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    places: tuple[str, ...]
+
+
+def _forget(tx: Transaction, change: ForgetUnbegun) -> None:
+    run = run_records.current(tx, change.runtime_id, change.run_id)
+    for place in change.places:
+        tx.run("entries.forget_unbegun", run=run.run, place=place)
+
+
 HANDLERS: Final = {
     ChargeCrash: Handler(apply=_charge),
     AcquitRun: Handler(apply=_acquit),
+    ForgetUnbegun: Handler(apply=_forget),
     UnstageRun: Handler(apply=_unstage),
 }
 """As the facet of runs takes them."""

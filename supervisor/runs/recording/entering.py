@@ -18,6 +18,7 @@ from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import InvalidInput, LimitReached, RunEnded, StepMismatch
 from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.entries import RecordEntry
+from tenure.persistence.facets.runs.interrupted import ForgetUnbegun
 from tenure.persistence.model.entries import branch_of
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import RunId
@@ -102,6 +103,7 @@ class Entering:
         self._replay_s = replay_s
         self._on_half = on_half
         self._late_calls: dict[str, RecordEntry] = {}
+        self._unbegun: list[str] = []
         self._broken: Exception | None = None
         self._moved = trio.Event()
         self._watched = 0  # how many wait for it
@@ -182,6 +184,8 @@ class Entering:
         try:
             yield flight
         except BaseException as exc:
+            if flight.dispatched and not flight.begun:
+                self._unbegun.append(flight.place)
             if is_cut(exc) and not flight.is_answered:
                 late = branch.late if asked.call is None else self._late_calls
                 late[found.place] = cut = flight.cut()
@@ -207,6 +211,12 @@ class Entering:
         self.fault = self.fault or error
         self.poke()
         return error
+
+    def unbegun(self) -> tuple[Change, ...]:
+        """What the commit that ends an attempt badly says of steps that were dispatched and did not begin."""
+        if not self._unbegun:
+            return ()
+        return (ForgetUnbegun(runtime_id=self.runtime_id, run_id=self.run_id, places=tuple(self._unbegun)),)
 
     # Waiting for the record
 

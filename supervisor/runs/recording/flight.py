@@ -41,7 +41,8 @@ class Flight:
         branch: In which branch.
         found: Where it stands, and what is recorded of it.
         asked: What was asked for.
-        begun: Whether its function has begun; said where a scope cuts it off.
+        begun: Whether its function has begun, or may have; said where a scope cuts it off.
+        dispatched: Whether this entering has recorded that it is about to begin.
         waits: Whether it waits until the record is reached.
         rests: Whether it waits for its next attempt.
         call_key: The key of a step that is keyed.
@@ -58,7 +59,7 @@ class Flight:
         self.branch = branch
         self.found = found
         self.place = found.place
-        self.begun = self.waits = self.rests = False
+        self.begun = self.waits = self.rests = self.dispatched = False
         self.call_key = None if found.entry is None else found.entry.call_key
         self.attempt = 1
         self.over: Callable[[], Awaitable[None]] | None = None

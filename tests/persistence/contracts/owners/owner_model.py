@@ -56,12 +56,14 @@ class Run:
     """One run with what it recorded."""
 
     run_id: str
-    base_count: int
+    base: tuple[int, ...]
     attempts: int = 0
     boundaries: int = 0
     outcome: str | None = None
     reopened: float | None = None
-    entries: dict[str, tuple[str, bytes | None]] = attrs.field(factory=dict[Any, Any])
+    ways: set[str] = attrs.field(factory=set[str])
+    left: tuple[int, ...] | None = None
+    entries: dict[str, tuple[str, bytes | None, str]] = attrs.field(factory=dict[Any, Any])
     sends: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
 
 
@@ -80,6 +82,7 @@ class Runtime:
     inputs: list[Input] = attrs.field(factory=list[Input])
     runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
     messages: list[bytes] = attrs.field(factory=list[bytes])
+    path: tuple[int, ...] = ()
     requests: dict[str, str | None] = attrs.field(factory=dict[str, Any])
     kept: dict[str, bytes] = attrs.field(factory=dict[str, bytes])
     revision: int = 0
@@ -251,7 +254,7 @@ class OwnerModel:
             raise Refused(InvalidTransition)
         together = found.run is not None and found.reason != "rejected"
         run = None if found.run is None else runtime.runs[found.run]
-        again = run is not None and together and run.outcome != "finished" and not fresh
+        again = run is not None and together and run.outcome != "finished"
         batch = [found]
         if together:
             batch = [
@@ -261,6 +264,7 @@ class OwnerModel:
             ]
         if again and run is not None:
             run.attempts = 0
+            run.ways |= {"restart"} if fresh else set[str]()
             if run.run_id != runtime.run:
                 run.reopened, run.outcome = self.now, None
         for each in batch:
@@ -357,19 +361,44 @@ class OwnerModel:
             if reopened:
                 reopened[0].reopened = None
                 runtime.run = reopened[0].run_id
+        again = True
+        if runtime.run is not None and "restart" in runtime.runs[runtime.run].ways:
+            again = self.restart(runtime, runtime.runs[runtime.run], run_id)
         if runtime.run is not None:
             for each in runtime.batch(runtime.run):
                 each.phase = "staged" if each.phase == "queued" else each.phase
-            return self.begun(runtime, again=True, more=bool(self.waiting(runtime)) or bool(self.reopened(runtime)))
+            return self.begun(runtime, again=again, more=bool(self.waiting(runtime)) or bool(self.reopened(runtime)))
         waiting = self.waiting(runtime)
         if not waiting:
             return None
         batch = [each for each in waiting if each.lane == "queue"][:count] or waiting[:count]
-        runtime.runs[run_id] = Run(run_id=run_id, base_count=len(runtime.messages))
+        runtime.runs[run_id] = Run(run_id=run_id, base=runtime.path)
         runtime.run = run_id
         for each in batch:
             each.phase, each.run = "staged", run_id
         return self.begun(runtime, again=False, more=len(waiting) > len(batch))
+
+    def restart(self, runtime: Runtime, old: Run, run_id: str) -> bool:
+        """Put a new run in the place of an old one; whether anything was carried over."""
+        if old.left is not None and runtime.path == old.left:
+            runtime.path = old.base
+        left = [each for each in runtime.batch(old.run_id) if each.unfinished]
+        old.outcome, runtime.run, runtime.crashes = "restarted", None, 0
+        if not left:
+            return False
+        new = runtime.runs[run_id] = Run(run_id=run_id, base=runtime.path)
+        runtime.run = run_id
+        for each in left:
+            each.run, each.joined = (run_id, None) if each.joined is None else (None, None)
+        if "repeat never" not in old.ways:
+            for place, (status, result, repeat) in list(old.entries.items()):
+                if repeat != "freely" or place.startswith("^send/"):  # those that a restart before took along
+                    new.entries[f"^{place}"] = (status, result, repeat)
+                    del old.entries[place]
+            for send in old.sends:
+                if not send["refused"] or send["payload"] is not None:
+                    new.entries[f"^send/{send['index']}"] = ("succeeded", None, "freely")
+        return bool(new.entries)
 
     def waiting(self, runtime: Runtime) -> list[Input]:
         return [each for each in runtime.open() if each.phase == "queued" and each.run is None and not self.late(each)]
@@ -386,11 +415,14 @@ class OwnerModel:
     def begun(self, runtime: Runtime, *, again: bool, more: bool) -> Any:
         run = runtime.runs[runtime.run or ""]
         batch = tuple((each.input_id, each.phase, each.attempts, each.joined) for each in runtime.batch(run.run_id))
-        return run.run_id, again, run.attempts, batch, run.base_count, more
+        return run.run_id, again, run.attempts, batch, len(run.base), more
 
     def checkpoint(self, name: str, run: Run, messages: tuple[bytes, ...], sends: list[dict[str, Any]]) -> Any:
         runtime = self.runtimes[name]
-        runtime.messages += messages
+        if messages:
+            first = len(runtime.messages)
+            runtime.messages += messages
+            run.left = runtime.path = (*runtime.path, *range(first, len(runtime.messages)))
         for send in sends:
             try:
                 self.accept_send(run.run_id, send)
@@ -440,7 +472,7 @@ class OwnerModel:
         if known is None:
             runtime.inputs.append(new)
         new.run = runtime.run = after
-        runtime.runs[after] = Run(run_id=after, base_count=len(runtime.messages))
+        runtime.runs[after] = Run(run_id=after, base=runtime.path)
         return new.input_id, "queued", None, False
 
     def fail(self, runtime: Runtime, run: Run, *, last: bool, held: str | None) -> tuple[str, ...]:
@@ -472,11 +504,15 @@ class OwnerModel:
         return abandoned
 
     def doubt(self, runtime: Runtime, run: Run) -> None:
-        doubtful = [place for place, (status, _) in run.entries.items() if status in {"dispatched", "in_doubt"}]
+        doubtful = [
+            place
+            for place, (status, _, repeat) in run.entries.items()
+            if status in {"dispatched", "in_doubt"} and repeat == "never"
+        ]
         if not doubtful:
             raise Refused(NotFound)
         for place in doubtful:
-            run.entries[place] = ("in_doubt", run.entries[place][1])
+            run.entries[place] = ("in_doubt", *run.entries[place][1:])
         runtime.held = "needs attention"
 
     def settle(self, runtime: Runtime, run_id: str | None, place: str, result: bytes | None) -> None:
@@ -486,12 +522,17 @@ class OwnerModel:
             raise Refused(NotFound)
         run = None if runtime.run is None else runtime.runs[runtime.run]
         ready = {"in_doubt"} if run_id is None else {"in_doubt", "dispatched"}
-        if run is None or run.entries.get(place, ("", None))[0] not in ready:
+        if run is None or run.entries.get(place, ("",))[0] not in ready:
             raise Refused(NotFound)
         if result is None:
             del run.entries[place]
         else:
-            run.entries[place] = ("succeeded", result)
+            run.entries[place] = ("succeeded", result, run.entries[place][2])
+
+    def forget_unbegun(self, run: Run, places: tuple[str, ...]) -> None:
+        for place in places:
+            if run.entries.get(place, ("",))[::2] == ("dispatched", "never"):
+                del run.entries[place]
 
     # Requests
 

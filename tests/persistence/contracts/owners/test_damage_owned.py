@@ -189,6 +189,9 @@ def writes(owner: Owner, peer: str) -> Calls:
         "ask": partial(write, owner.ask("more")),
         "ask another": partial(write, owner.asked("run", "more asked", "main/6", peer)),
         "give up": partial(write, owner.gave_up("run", "in time", "main/4")),
+        "forget unbegun": partial(
+            write, interrupted.ForgetUnbegun(runtime_id=name, run_id=known, places=("main/1", "no place"))
+        ),
         "doubt": partial(write, doubt),
         "settle": partial(write, settle),
         "step": partial(owner.step, "run", "work", entries.EntryStatus.SUCCEEDED, b"1"),

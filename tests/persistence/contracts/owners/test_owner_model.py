@@ -44,6 +44,7 @@ from tenure.persistence.facets.runs import (
     deadlines,
     entries,
     interrupted,
+    restarting,
     runs,
 )
 from tenure.persistence.facets.runs.dead_letters import (
@@ -93,7 +94,7 @@ TABLES = {
         " FROM runs u JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? ORDER BY u.run"
     ),
     "entries": (
-        "SELECT u.run_id, place, status, result FROM entries JOIN runs u USING (run) JOIN runtimes t USING (runtime)"
+        "SELECT u.run_id, place, status, result, repeat FROM entries JOIN runs u USING (run) JOIN runtimes t USING (runtime)"
         " WHERE t.runtime_id = ? ORDER BY u.run, place"
     ),
     "sends": (
@@ -554,8 +555,7 @@ class OwnerMachine(RuleBasedStateMachine):
         anything = not wanted or data.draw(seldom)
         return InputId(data.draw(st.sampled_from(["no such input", *known] if anything else wanted)))
 
-    # A fresh retry restarts its run at the next begin, which the model does not know: tests of deploys have it.
-    @rule(name=names, data=st.data(), verb=st.sampled_from(("cancel", "retry", "retry", "drop")), which=tokens)
+    @rule(name=names, data=st.data(), verb=st.sampled_from(("cancel", "retry", "fresh", "drop")), which=tokens)
     def inbox_verb(self, name: str, data: Any, verb: str, which: str) -> None:
         input_id, runtime_id = self.some_input(data, name, dead=verb != "cancel"), LogicalRuntimeId(name)
 
@@ -676,6 +676,23 @@ class OwnerMachine(RuleBasedStateMachine):
         changes.append(runs.StageSteered(runtime_id=owner.runtime_id, run_id=run_id))
         self.write("A", "checkpoint", tuple(changes), model, (name, which))
 
+    @rule(name=names, repeat_never=seldom, again=st.booleans(), which=tokens, likely=mostly)
+    def restart(self, name: str, which: str, *, repeat_never: bool, again: bool, likely: bool) -> None:
+        """Let the current run begin anew, mostly one that has recorded something and has failed; and begin it."""
+        if likely and not self.waiting:
+            self.record(name, "main/1", entries.EntryStatus.SUCCEEDED, entries.Repeat.KEYED, "right", right=True)
+            self.interrupt(name, "unstage", "right")
+        change = restarting.AmendRun(runtime_id=LogicalRuntimeId(name), restart=True, repeat_never=repeat_never)
+
+        def model(model: OwnerModel) -> None:
+            runtime = model.runtimes[name]
+            if runtime.run is not None:
+                runtime.runs[runtime.run].ways |= {"restart", *["repeat never"] * repeat_never}
+
+        self.write("A", "restart", (change,), model, (name, which))
+        if again:
+            self.begin(name, 2, "right", "A")
+
     @rule(name=names, verb=st.sampled_from(("unstage", "drop", "cancel", "charge", "acquit")), which=tokens)
     def interrupt(self, name: str, verb: str, which: str) -> None:
         run_id, runtime_id = self.run_of(name), LogicalRuntimeId(name)
@@ -711,10 +728,13 @@ class OwnerMachine(RuleBasedStateMachine):
         name=names,
         place=st.sampled_from(("main/1", "main/2", "#call")),
         status=st.sampled_from(entries.EntryStatus),
+        repeat=st.sampled_from(entries.Repeat),
         right=mostly,
         which=tokens,
     )
-    def record(self, name: str, place: str, status: entries.EntryStatus, which: str, *, right: bool) -> None:
+    def record(
+        self, name: str, place: str, status: entries.EntryStatus, repeat: entries.Repeat, which: str, *, right: bool
+    ) -> None:
         run_id = self.run_of(name, right=right)
         result = b"1" if status is entries.EntryStatus.SUCCEEDED else None
         change = entries.RecordEntry(
@@ -725,16 +745,28 @@ class OwnerMachine(RuleBasedStateMachine):
             name="pay",
             arguments_digest=b"",
             version="",
-            repeat=entries.Repeat.NEVER,
+            repeat=repeat,
             status=status,
             result=result,
             started_at=1.0,
         )
 
         def model(model: OwnerModel) -> None:
-            model.current(model.runtimes[name], run_id).entries[place] = (str(status), result)
+            model.current(model.runtimes[name], run_id).entries[place] = (str(status), result, str(repeat))
 
         self.write("A", "record", (change,), model, (name, which))
+
+    @rule(
+        name=names, places=st.lists(st.sampled_from(("main/1", "main/2", "#call")), max_size=2).map(tuple), which=tokens
+    )
+    def forget_unbegun(self, name: str, places: tuple[str, ...], which: str) -> None:
+        run_id = self.run_of(name)
+        change = interrupted.ForgetUnbegun(runtime_id=LogicalRuntimeId(name), run_id=run_id, places=places)
+
+        def model(model: OwnerModel) -> None:
+            model.forget_unbegun(model.current(model.runtimes[name], run_id), places)
+
+        self.write("A", "forget unbegun", (change,), model, (name, which))
 
     @rule(
         name=names,
@@ -746,7 +778,7 @@ class OwnerMachine(RuleBasedStateMachine):
     )
     def settle(self, name: str, place: str, who: str, which: str, *, ran: bool, likely: bool) -> None:
         if likely:
-            self.record(name, place, entries.EntryStatus.DISPATCHED, "right", right=True)
+            self.record(name, place, entries.EntryStatus.DISPATCHED, entries.Repeat.NEVER, "right", right=True)
         runtime_id, run_id = LogicalRuntimeId(name), self.run_of(name)
         if who != "run":
             doubt = entries.DoubtEntries(runtime_id=runtime_id, run_id=run_id)
