@@ -214,6 +214,7 @@ async def count_down(run: tenure.Run) -> tenure.Again | None:
 async def test_runs_that_go_on_are_shown_with_those_before(
     autojump_clock: MockClock, open_host: OpenHost, tmp_path: Path
 ) -> None:
+    chain, alone = list[tenure.RunEntry](), list[tenure.RunEntry]()
     with trio.CancelScope() as scope:
         async with open_host({"counts": count_down}) as supervisor:
             await (await supervisor.spawn("a", "counts")).accept(2)
