@@ -4,8 +4,9 @@ An engine gives transactions, savepoints, named statements and an error map; fac
 Every method here is sync and runs on the executor that owns the connection.
 
 A group is one transaction. `WriteConnection.begin` gets all that an engine may need to know before the first statement:
-who writes, how durable, and which runtimes. What ends a group early is one of four: an `Error` (known, nothing landed), `Again`
-(nothing landed, and the same group may land when it is tried once more), `UnknownOutcome` (the store stops), or a defect.
+who writes, how durable, and which runtimes. What ends a group early is one of five: an `Error` (known, nothing landed), `Again`
+(nothing landed, and the same group may land when it is tried once more), `FailedLate` (nothing landed, and savepoints will say
+whose fault it is), `UnknownOutcome` (the store stops), or a defect. Every method that talks to an engine may raise them.
 
 A second engine is written against this module and `door`, which has what stands before anything is open. It is registered by
 its scheme in `choice`, and may override named statements. Some rely on groups that land one after the other, in the order
@@ -45,6 +46,13 @@ class Again(Exception):
     """Nothing of the group landed, and through no fault of a commit: a conflict with another host, say. Try all of it again."""
 
 
+class FailedLate(Exception):
+    """A statement that was sent without waiting has failed, and which commit's it was is not known.
+
+    Nothing of the group landed. It is carried out again with a savepoint for each commit: there its error comes with `release`.
+    """
+
+
 class NotStorable(Exception):
     """The engine does not take such a value there: a row of its cannot be damaged in this way."""
 
@@ -54,7 +62,7 @@ class QueryStopped(Exception):
 
 
 class Statements(Protocol):
-    """Reads by name. Errors are tenure's own (`Contended`, `DiskFull`, `Corrupt`, `Internal`) or `UnknownOutcome`."""
+    """Reads by name. Errors are tenure's own (`Contended`, `DiskFull`, `Corrupt`, `Internal`), `Again` or `UnknownOutcome`."""
 
     def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
         """The first row, or None."""
@@ -212,7 +220,10 @@ class WriteConnection(Reading, Querying, Protocol):
 
     @property
     def rows_written(self) -> int:
-        """Rows inserted, updated and deleted since the connection was opened, also where they were rolled back."""
+        """Rows inserted, updated and deleted since the connection was opened, also where they were rolled back.
+
+        A statement that was sent without waiting counts as one, whatever it does.
+        """
         ...
 
     def begin(self, group: Group, /) -> Begun:
@@ -237,7 +248,7 @@ class WriteConnection(Reading, Querying, Protocol):
 
         Raises:
             DiskFull: Nothing landed; the transaction may be open.
-            Again: Nothing landed; the transaction is over.
+            Again, FailedLate: Nothing landed; the transaction is over.
             UnknownOutcome: What is on disk cannot be known.
         """
         ...
@@ -251,7 +262,7 @@ class WriteConnection(Reading, Querying, Protocol):
         ...
 
     def release(self) -> None:
-        """Keep what the savepoint wrote."""
+        """Keep what the savepoint wrote. Raises what a statement of it raised that was sent without waiting."""
         ...
 
     def rollback_to_savepoint(self) -> None:

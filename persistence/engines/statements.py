@@ -28,6 +28,26 @@ def parse_statements(text: str) -> dict[str, str]:
     return found
 
 
+_INSERT = re.compile(r"INSERT INTO (\w+) \(\w+, ")
+
+
+def table_of(sql: str) -> str:
+    """The table that an insert with ``:key`` writes. Raises `ValueError`: it is of another form."""
+    found = _INSERT.match(sql)
+    if found is None or ":key" not in sql:
+        message = f"not an insert that names its key column first and gives it :key: {sql}"
+        raise ValueError(message)
+    return found[1]
+
+
+@cache  # the files do not change; see `load_statements`
+def schema_files() -> tuple[str, ...]:
+    """The text of every migration, first to last: the tables that every engine has, in SQLite's words."""
+    folder = files("tenure.persistence") / "engines" / "schema"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple((folder / name).read_text("utf-8") for name in names)
+
+
 def load_statements(overrides: str | None = None) -> Mapping[str, str]:
     """Every named statement of the package, with those that an engine overrides.
 

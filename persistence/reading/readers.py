@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from copy import copy
-from typing import Protocol, TypeVar, final
+from typing import Final, Protocol, TypeVar, final
 
 import trio
 
-from tenure.errors import Closed, Error
+from tenure.errors import Closed, Contended, Error
 from tenure.persistence.engines.engine import (
+    Again,
     Engine,
     Reading,
     Row,
@@ -36,6 +37,9 @@ from .user_connection import (
 )
 
 T = TypeVar("T")
+
+MOST_VIEWS: Final = 3
+"""So often a read is begun whose view is lost with its connection."""
 
 
 class Closable(Protocol):
@@ -205,7 +209,7 @@ class _Reader:
 
     async def run(self, read: Callable[[Statements], T]) -> T:
         # To its end: a connection may be used again only when the read on it is over, and reads are short.
-        return await run_to_the_end(self._executor, lambda: _in_one_view(self._connection, read))
+        return await run_to_the_end(self._executor, lambda: _in_a_view(self._connection, read))
 
 
 async def _close(executor: Executor, connection: Closable) -> None:
@@ -213,6 +217,19 @@ async def _close(executor: Executor, connection: Closable) -> None:
         await executor.run(connection.close)
     finally:
         executor.close()
+
+
+def _in_a_view(connection: Reading, read: Callable[[Statements], T]) -> T:
+    """Read in one view; in another one where the first was lost on the way: what it gave counts for nothing."""
+    for _ in range(MOST_VIEWS - 1):
+        try:
+            return _in_one_view(connection, read)
+        except Again:
+            continue
+    try:
+        return _in_one_view(connection, read)
+    except Again as exc:
+        raise Contended(detail=f"{MOST_VIEWS} views were lost: {exc}") from exc
 
 
 def _in_one_view(connection: Reading, read: Callable[[Statements], T]) -> T:

@@ -17,6 +17,7 @@ from attrs import frozen
 from tenure.errors import Closed, Contended, DiskFull, Error, StoreBroken, StoreLocked
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import (
+    Again,
     Engine,
     UnknownOutcome,
     WriteConnection,
@@ -64,7 +65,7 @@ async def open_when_free(
     """Open the engine on the writer's executor; another host that opens the file has it for itself for moments.
 
     Raises:
-        StoreLocked: That took longer than `Limits.busy_s`.
+        StoreLocked, Contended: That took longer than `Limits.busy_s`.
         StoreBroken: An I/O error; nothing is in doubt.
         Error: What preflight finds.
     """
@@ -76,6 +77,9 @@ async def open_when_free(
         except StoreLocked:
             if trio.current_time() >= give_up_at:
                 raise
+        except Again as exc:
+            if trio.current_time() >= give_up_at:
+                raise Contended(detail=f"the store could not be opened: {exc}") from exc
         except UnknownOutcome as exc:
             detail = f"it could not be opened: {exc}"
             raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc

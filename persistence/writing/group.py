@@ -40,6 +40,7 @@ from tenure.persistence.commits.transaction import (
 )
 from tenure.persistence.engines.engine import (
     Again,
+    FailedLate,
     UnknownOutcome,
     WriteConnection,
 )
@@ -165,6 +166,8 @@ class GroupRunner:
                     self.rejoined = self._registry.rejoin(self.host)
                 except (Contended, DiskFull) as exc:
                     return [copy(exc) for _ in commits]
+                except Again as exc:
+                    return [Contended(detail=f"this host cannot register anew: {exc}") for _ in commits]
                 self.host = self.rejoined.host
 
     def _run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
@@ -261,6 +264,13 @@ class GroupRunner:
         except _NeedsSavepoints:
             self._roll_back()
             raise
+        except FailedLate as exc:
+            self._roll_back()
+            if (
+                savepoints
+            ):  # an engine's mistake: with savepoints each error has its commit, and a further try would be the same
+                return _Failed(culprit=current, error=as_defect(exc))
+            raise _NeedsSavepoints from exc
         except BaseException:
             self._undo()
             raise
@@ -284,7 +294,9 @@ class GroupRunner:
             if tx.asked or tx.ended or tx.past:
                 result = self._settle(tx, result)
             tx.flush()
-        except (DiskFull, UnknownOutcome):
+            if tx.savepoints:
+                connection.release()
+        except (DiskFull, UnknownOutcome, Again, FailedLate):
             raise
         except Exception as exc:
             tx.forget()
@@ -297,8 +309,6 @@ class GroupRunner:
             elif connection.rows_written != before:
                 raise _NeedsSavepoints from exc
             return error
-        if tx.savepoints:
-            connection.release()
         return result
 
     def _settle(self, tx: Transaction, result: CommitResult) -> CommitResult:

@@ -25,6 +25,7 @@ from tenure.persistence.commits.rows import (
     sound,
 )
 from tenure.persistence.engines.engine import (
+    Again,
     HostProofs,
     Statements,
     WriteConnection,
@@ -95,7 +96,7 @@ class HostRegistry:
     def rejoin(self, lost: HostKey) -> Rejoined:
         """Commit a new row in place of a lost one and take along what still names the lost one as its owner.
 
-        Tokens stay: no host has written those runtimes since. Raises `Contended` and `DiskFull`, and nothing happened.
+        Tokens stay: no host has written those runtimes since. Raises `Contended`, `DiskFull` and `Again`, and nothing happened.
         """
         try:
             rejoined = self._register(alone=False, lost=lost)
@@ -120,7 +121,7 @@ class HostRegistry:
                     self._connection.write("ownership.move_runtimes", host=host, lost=lost.host)
                 owned = {} if lost is None else _owned(self._connection, host)
                 self._connection.commit()
-            except DiskFull:
+            except (DiskFull, Again):
                 self._connection.rollback()
                 raise
         except BaseException:

@@ -11,10 +11,8 @@ from typing import Any, TypeVar
 import trio
 import trio.testing
 
-from tenure.persistence.engines.sqlite.opening.migrations import (
-    schema_files,
-    tables_made_by,
-)
+from tenure.persistence.engines.sqlite.opening.migrations import tables_made_by
+from tenure.persistence.engines.statements import schema_files
 
 from .drive.mounts import Mounts
 from .drive.recording_vfs import RecordingVfs

@@ -6,7 +6,6 @@ counted holds for as long as no other connection has committed; a rollback begin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final, cast, final
 
@@ -14,6 +13,7 @@ import apsw
 
 from tenure.errors import Corrupt, CounterOverflow
 from tenure.persistence.engines.engine import Row
+from tenure.persistence.engines.statements import table_of
 from tenure.persistence.model.digests import check_digest, seal
 
 from .errors import STATEMENT_ERRORS, map_statement_error
@@ -22,17 +22,6 @@ LAST_KEY: Final = 2**63 - 1
 
 FLOORS: Final = {"nodes": "node_floor.find"}
 """Tables whose keys are never given again, also where their rows were deleted: the statement that reads the last of those."""
-
-_INSERT: Final = re.compile(r"INSERT INTO (\w+) \(\w+, ")
-
-
-def table_of(sql: str) -> str:
-    """The table that an insert with ``:key`` writes. Raises `ValueError`: it is of another form."""
-    found = _INSERT.match(sql)
-    if found is None or ":key" not in sql:
-        message = f"not an insert that names its key column first and gives it :key: {sql}"
-        raise ValueError(message)
-    return found[1]
 
 
 def floor_of(row: Row) -> int:

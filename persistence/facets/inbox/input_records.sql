@@ -15,7 +15,7 @@ UPDATE inputs SET idempotency_key = :idempotency_key WHERE input = :input;
 INSERT INTO inputs (input, input_id, runtime, generation, admission, kind, lane, durability, source, payload_digest, seal,
                     phase, reason, run, attempts, boundary, error, created_at, updated_at, finished_at, record_version,
                     supersession_key, successor, extra, recoveries, history)
-VALUES (:key, :input_id, :runtime, :generation, coalesce(:admission, :key), :kind, :lane, :durability, :source, :payload_digest,
+VALUES (:key, :input_id, :runtime, :generation, coalesce(CAST(:admission AS BIGINT), :key), :kind, :lane, :durability, :source, :payload_digest,
         :seal, :phase, :reason, :run, :attempts, :boundary, :error, :created_at, :now, :finished_at, :record_version,
         :supersession_key, :successor, :extra, :recoveries, :history);
 

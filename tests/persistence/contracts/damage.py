@@ -12,7 +12,7 @@ import apsw
 from tenure import Store
 from tenure.errors import Error
 from tenure.persistence.engines.engine import NotStorable
-from tenure.persistence.engines.sqlite.opening.migrations import schema_files
+from tenure.persistence.engines.statements import schema_files
 from tenure.testing.observing import inside_of
 
 Rows = dict[str, list[tuple[Any, ...]]]

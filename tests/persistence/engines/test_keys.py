@@ -9,8 +9,8 @@ import apsw
 import pytest
 
 from tenure.errors import CounterOverflow
-from tenure.persistence.engines.sqlite.keys import LAST_KEY, Keys, table_of
-from tenure.persistence.engines.statements import load_statements
+from tenure.persistence.engines.sqlite.keys import LAST_KEY, Keys
+from tenure.persistence.engines.statements import load_statements, table_of
 
 STATEMENTS = {"things.insert": "INSERT INTO things (thing, again) VALUES (:key, :key)"}
 

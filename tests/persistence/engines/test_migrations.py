@@ -11,8 +11,8 @@ import pytest
 
 from tenure.errors import Internal, SchemaMismatch
 from tenure.persistence.engines.sqlite.opening import migrations as sqlite_migrations
-from tenure.persistence.engines.sqlite.opening.migrations import schema_files
 from tenure.persistence.engines.sqlite.opening.preflight import APPLICATION_ID
+from tenure.persistence.engines.statements import schema_files
 from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.backup import back_up
 from tenure.persistence.upkeep.look import look_into

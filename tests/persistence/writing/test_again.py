@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tenure.errors import Contended, NotFound
+from tenure.errors import Contended, CounterOverflow, Internal, NotFound
 from tenure.persistence.commits.commit import Commit, CommitResult
-from tenure.persistence.engines.engine import Again
+from tenure.persistence.engines.engine import Again, FailedLate, Statements
 from tenure.persistence.engines.sqlite.writer import Writer
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.inputs import CancelInput
@@ -112,3 +113,152 @@ async def test_an_engine_is_told_whose_runtimes_a_group_writes(store: Store) -> 
     assert group.written == {"owned", "given up"}
     assert group.reached == {"target", "inbox"}
     assert group.moved == {"new", "given up"}
+
+
+Failure = Callable[[type[Exception], int], list[int]]
+
+
+@pytest.fixture
+def failure(monkeypatch: pytest.MonkeyPatch) -> Failure:
+    """Has the engine raise so many times at a statement that accepts write; returns a list that grows with each one."""
+    write = Writer.write
+
+    def failure(kind: type[Exception], times: int) -> list[int]:
+        failed: list[int] = []
+
+        def refuse(writer: Writer, named: str, /, **parameters: Any) -> None:
+            if named == "inputs.insert_payload" and len(failed) != times:
+                failed.append(1)
+                raise kind("as the engine says")
+            write(writer, named, **parameters)
+
+        monkeypatch.setattr(Writer, "write", refuse)
+        return failed
+
+    return failure
+
+
+async def test_a_statement_that_gives_the_group_back_has_all_of_it_tried_again(store: Store, failure: Failure) -> None:
+    await own(store)
+    failed = failure(Again, 3)
+
+    outcomes = await settle_all(
+        [
+            ground_of(store).submit(message(store, "m")),
+            ground_of(store).submit(message(store, "n", runtime_id="nobody")),
+        ]
+    )
+
+    assert [type(each) for each in outcomes] == [CommitResult, NotFound]
+    assert len(failed) == 3
+    assert await landed(store, "m") == ["m"]
+
+
+async def test_an_error_that_comes_late_is_not_that_of_the_commit_that_hears_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await own(store)
+    one, late = Writer.one, [True]
+
+    def hear(writer: Writer, named: str, /, **parameters: Any) -> Any:
+        if late and parameters.get("runtime_id") == "nobody":
+            late.clear()
+            raise FailedLate("a statement of the commit before")
+        return one(writer, named, **parameters)
+
+    monkeypatch.setattr(Writer, "one", hear)
+
+    outcomes = await settle_all(
+        [
+            ground_of(store).submit(message(store, "m")),
+            ground_of(store).submit(message(store, "n", runtime_id="nobody")),
+        ]
+    )
+
+    assert [type(each) for each in outcomes] == [CommitResult, NotFound]
+    assert not late
+    assert await landed(store, "m") == ["m"]
+
+
+async def test_an_error_that_is_late_with_savepoints_too_ends_its_own_commit(store: Store, failure: Failure) -> None:
+    await own(store)
+    token = await own(store, "b")
+    failure(FailedLate, -1)
+    say = AppendMessages(runtime_id=name("b"), messages=(b"here",))
+
+    outcomes = await settle_all(
+        [
+            ground_of(store).submit(message(store, "m")),
+            ground_of(store).submit(Commit(runtime_id=name("b"), fence_token=token, changes=(say,))),
+        ]
+    )
+
+    assert [type(each) for each in outcomes] == [Internal, CommitResult]
+    assert await landed(store, "m") == []
+
+
+async def test_what_a_savepoint_says_at_its_end_is_the_error_of_its_commit(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await own(store)
+    write, release = Writer.write, Writer.release
+    late: list[int] = []
+
+    def write_late(writer: Writer, named: str, /, **parameters: Any) -> None:
+        if named == "inputs.insert_payload" and parameters["payload"] == b'"bad"':
+            if not writer_saves(writer):
+                raise FailedLate("whose it was is not known")
+            late.append(1)
+        write(writer, named, **parameters)
+
+    def release_late(writer: Writer) -> None:
+        if late:
+            late.clear()
+            raise CounterOverflow(counter="as the server says")
+        release(writer)
+
+    saving: list[int] = []
+    savepoint = Writer.savepoint
+
+    def writer_saves(_writer: Writer) -> bool:
+        return bool(saving)
+
+    def begin_saving(writer: Writer) -> None:
+        saving.append(1)
+        savepoint(writer)
+
+    monkeypatch.setattr(Writer, "write", write_late)
+    monkeypatch.setattr(Writer, "release", release_late)
+    monkeypatch.setattr(Writer, "savepoint", begin_saving)
+
+    outcomes = await settle_all(
+        [
+            ground_of(store).submit(message(store, "m", payload=b'"bad"')),
+            ground_of(store).submit(message(store, "n")),
+        ]
+    )
+
+    assert [type(each) for each in outcomes] == [CounterOverflow, CommitResult]
+    assert await landed(store, "m", "n") == ["n"]
+
+
+async def test_a_view_that_is_lost_on_the_way_is_read_anew(store: Store) -> None:
+    reads: list[int] = []
+
+    def lost_once(statements: Statements) -> int:
+        reads.append(1)
+        if len(reads) == 1:
+            raise Again("the connection was lost")
+        return len(statements.all("ownership.latest_hosts", count=1))
+
+    assert await store.read(lost_once) == 1
+    assert len(reads) == 2
+
+
+async def test_a_read_whose_views_are_all_lost_is_contended_and_the_store_goes_on(store: Store) -> None:
+    def lost(_statements: Statements) -> None:
+        raise Again("the connection was lost")
+
+    with pytest.raises(Contended):
+        await store.read(lost)
+    await own(store)

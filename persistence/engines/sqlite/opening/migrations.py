@@ -1,6 +1,6 @@
 """Schema versions of a SQLite store.
 
-The schema is the sum of the numbered files in ``schema/``; ``user_version`` says how many are applied and
+The schema is the sum of the numbered files in ``engines/schema/``; ``user_version`` says how many are applied and
 ``application_id`` that the file is a store of tenure. All that is missing is applied in one transaction.
 
 A number alone does not say what the tables are: a commit between two releases may have had others under it. So a digest of
@@ -12,24 +12,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Final
 
 import apsw
 
 from tenure.errors import Contended, NotADatabase, SchemaMismatch
+from tenure.persistence.engines.statements import schema_files
 
 from .preflight import APPLICATION_ID
 
 _SCHEMA: Final = "SELECT name, type, tbl_name, sql FROM sqlite_schema ORDER BY name"
-
-
-@cache  # the files do not change; see `load_statements`
-def schema_files() -> tuple[str, ...]:
-    """The text of every migration, first to last."""
-    folder = files("tenure.persistence") / "engines" / "sqlite" / "schema"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return tuple((folder / name).read_text("utf-8") for name in names)
 
 
 def claim(connection: apsw.Connection, path: str) -> None:
