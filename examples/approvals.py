@@ -100,7 +100,7 @@ async def ask(supervisor: tenure.Supervisor, bank: Bank) -> None:
         while not (said := await supervisor.read_session(name)):  # noqa: ASYNC110
             await trio.sleep(0.01)
         print(f"    {name}: {said[-1]['question']}")
-    print(f"    quotes asked for: {len(bank.entries('asked'))}; the process ends, and nobody has answered")
+    print(f"    quotes asked for: {len(bank.entries('asked'))}; the process ends, and no answer has come")
 
 
 async def answer(supervisor: tenure.Supervisor, bank: Bank, name: str) -> None:

@@ -53,7 +53,7 @@ POINTS: Final = (
     Point(
         "accept-before",
         "in accept, before its commit",
-        "Nothing was written and nobody was told otherwise. The client repeats, and that is the first time.",
+        "Nothing was written, and no caller had an answer. The client repeats, and that is the first time.",
     ),
     Point(
         "accept-after",
@@ -79,7 +79,7 @@ POINTS: Final = (
     Point(
         "in-never",
         "in a step that must never run twice, after the tool was called",
-        "Nobody can know from the store whether it ran. The runtime is held until a person has looked.",
+        "The store cannot say whether it ran. The runtime is held until a person has looked.",
         repeat="never",
     ),
     Point(
@@ -105,7 +105,7 @@ POINTS: Final = (
     Point(
         "retire-after",
         "in the lifecycle verb retire, after its commit",
-        "It happened, though nobody heard of it: retired survives, a known key is answered, a new input is refused.",
+        "It happened, though no caller heard of it: retired survives, a known key is answered, a new input is refused.",
     ),
 )
 

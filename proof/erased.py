@@ -40,11 +40,11 @@ OF_RUNTIME: Final = (
     "own_writes",
     "streams",
 )
-"""Tables that name the runtime itself; a test of its own goes over every column."""
+"""Tables that name the runtime itself; another test goes over every column."""
 
 
 def begun(change: erasing.BeginErasure, _answer: object) -> Promised:
-    """It comes to its end."""
+    """It goes on to its end."""
     return [("erasing", change.runtime_id)]
 
 

@@ -1,4 +1,4 @@
-"""What is promised of outputs: what was acknowledged is there, once and in its order, or behind a floor."""
+"""What is promised of outputs: what was acknowledged is there, once and in its order, or below a floor."""
 
 from __future__ import annotations
 
