@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 import tenure
 import tenure.asyncio
-from tenure.persistence.store import ground_of
+from tests.kit.ground import pull_the_plug
 
 
 async def chat(run: tenure.Run) -> None:
@@ -21,7 +21,7 @@ async def chat(run: tenure.Run) -> None:
 
 async def pull(inner: tenure.Supervisor) -> None:
     await trio.lowlevel.checkpoint()
-    ground_of(inner.store).stop_in_doubt("pulled")
+    pull_the_plug(inner.store)
 
 
 async def say(request: Request) -> JSONResponse:

@@ -17,7 +17,7 @@ import tenure.asyncio
 from tenure.asyncio.body import Body
 from tenure.asyncio.portal import cancel_at_next_await
 from tenure.errors import Closed, KindMismatch, NotADatabase, NotFound, RunEnded, StepFailed, StoreBroken, UnknownKind
-from tenure.persistence.store import ground_of
+from tests.kit.ground import pull_the_plug
 
 MEMORY = ":memory:"
 PATIENCE_S = 60.0
@@ -92,7 +92,7 @@ def test_the_store_answers_through_the_front(tmp_path: Path) -> None:
 
             async def pull(inner: tenure.Supervisor) -> None:
                 await trio.lowlevel.checkpoint()
-                ground_of(inner.store).stop_in_doubt("pulled")
+                pull_the_plug(inner.store)
 
             await supervisor.in_trio(pull)
             try:
@@ -606,7 +606,7 @@ def test_a_store_that_breaks_cancels_the_body_and_says_so_in_its_place() -> None
 
                 async def pull(inner: tenure.Supervisor) -> None:
                     await trio.lowlevel.checkpoint()
-                    ground_of(inner.store).stop_in_doubt("pulled")
+                    pull_the_plug(inner.store)
 
                 await supervisor.in_trio(pull)
                 await asyncio.Event().wait()

@@ -43,6 +43,16 @@ def whose_turn(one_in: Iterable[int | None], turn: int = TURN) -> list[bool]:
     return taken
 
 
+def sparse(every: int, times: int) -> int:
+    """The stride of a sweep: so many times as long where not every case is taken."""
+    return every if WHOLE else every * times
+
+
+def few(whole: int, one_in: int) -> int:
+    """How many of something are tried: one in so many of the whole."""
+    return whole if WHOLE else max(whole // one_in, 1)
+
+
 def examples(whole: int) -> int:
     """How many examples Hypothesis makes of a property whose whole are so many; it draws others in each run."""
     return whole if WHOLE else max(whole // 4, 5)

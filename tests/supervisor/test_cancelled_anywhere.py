@@ -191,7 +191,7 @@ async def test_a_verb_that_is_cancelled_happened_and_returned_or_did_neither(
     name: str, autojump_clock: trio.testing.MockClock, *, gated: bool
 ) -> None:
     # Which of them come before the actor has taken the verb, trio draws by lot; the law holds for each.
-    for turn in share(range(MOST), 3):
+    for turn in share(range(MOST), 5):
         if await try_it(CASES[name], turn, gated=gated) and turn > EARLY:
             return
     raise AssertionError("it never came to its end")
@@ -235,7 +235,7 @@ async def test_a_verb_of_a_runtime_of_another_host_is_stored_and_carried_out_or_
     name: str, tmp_path: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     counts: set[int] = set()
-    for turn in share(range(MOST), 6):
+    for turn in share(range(MOST), 10):
         with trio.fail_after(1_000):
             counts.add(await ask_it(name, tmp_path / f"{turn}.db", turn))
 

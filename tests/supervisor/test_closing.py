@@ -13,8 +13,8 @@ import trio.testing
 
 import tenure
 from tenure.errors import Closed, StoreBroken
-from tenure.persistence.store import ground_of
 from tenure.supervisor.supervisor import host_of
+from tests.kit.ground import pull_the_plug
 from tests.kit.hosting import (
     cut_off,
     forever,
@@ -60,7 +60,7 @@ async def test_a_verb_that_comes_between_the_end_of_the_store_and_that_of_the_bo
             await runtime.accept(1)
             with trio.CancelScope(shield=True):
                 await runtime.wait_state("running")
-                ground_of(supervisor.store).stop_in_doubt("a test pulled the plug")
+                pull_the_plug(supervisor.store)
                 broken.set()
                 await trio.testing.wait_all_tasks_blocked()  # the actor has ended
                 with pytest.raises(StoreBroken) as told:

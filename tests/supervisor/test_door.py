@@ -85,7 +85,7 @@ async def wrong_answer(call: Callable[[], Any]) -> str | None:
 def calls_of(verb: str, supervisor: Any, runtime: Any) -> list[tuple[str, Callable[[], Any]]]:
     """Hostile calls of a verb, each under a name that says what is changed in it."""
     whose, name = verb.split(".")
-    taken = share(variations(CALLS[verb]), 6)
+    taken = share(variations(CALLS[verb]), 10)
     called = getattr({"supervisor": supervisor, "runtime": runtime}[whose], name)
     return [(said, partial(called, **arguments)) for said, arguments in taken]
 

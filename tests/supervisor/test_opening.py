@@ -10,7 +10,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import NotFound, RuntimeOwned, StoreBroken
-from tenure.persistence.store import ground_of
+from tests.kit.ground import pull_the_plug
 from tests.kit.hosting import (
     CutOff,
     consumed,
@@ -174,7 +174,7 @@ async def test_a_broken_store_cancels_the_body_and_raises_one_typed_error(
     with pytest.raises(StoreBroken) as caught:  # noqa: PT012 - what leaves the whole of it
         async with host(target, {"kind": nothing}) as supervisor:
             await supervisor.spawn("alice", "kind")
-            ground_of(supervisor.store).stop_in_doubt("pulled the plug")
+            pull_the_plug(supervisor.store)
             await trio.sleep_forever()
 
     assert "pulled the plug" in str(caught.value)

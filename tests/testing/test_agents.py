@@ -14,12 +14,12 @@ from tenure.errors import CannotOpen, DiskFull, StoreBroken
 from tenure.supervisor.runs.run import Run
 from tenure.testing import FaultKind, FaultSweep, PowerCut, PowerCutFailure
 from tenure.testing.power_cut_fixture import PowerCutFixture
-from tests.kit.shares import share
+from tests.kit.shares import few, share, sparse
 
 
 @pytest.mark.slow
 def test_a_host_that_lost_its_power_brings_every_task_to_the_end_it_would_have_had(power_cut: PowerCutFixture) -> None:
-    power_cut(Agents(), AgentsCheck(), images=50)
+    power_cut(Agents(), AgentsCheck(), images=few(50, 2))
 
 
 @pytest.mark.slow
@@ -28,12 +28,17 @@ def test_a_host_that_lost_its_power_brings_every_task_to_the_end_it_would_have_h
 )
 def test_a_host_whose_disk_failed_brings_every_task_to_its_end_afterwards(kind: FaultKind) -> None:
     sweep = FaultSweep(
-        scenario=Agents(), check=AgentsCheck(), errors=(StoreBroken, DiskFull, CannotOpen), kinds=(kind,), every=149
+        scenario=Agents(),
+        check=AgentsCheck(),
+        errors=(StoreBroken, DiskFull, CannotOpen),
+        kinds=(kind,),
+        every=sparse(149, 2),
     )
 
     assert sweep.run().faults[kind] >= 1
 
 
+@pytest.mark.turns(10)
 @pytest.mark.slow
 def test_a_payment_that_is_repeated_freely_is_seen_to_be_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     step = Run.step

@@ -17,6 +17,7 @@ from tests.testing.raw_sqlite import (
 )
 
 
+@pytest.mark.turns(3)
 @pytest.mark.slow
 def test_a_store_that_stops_at_the_first_error_keeps_what_it_acknowledged() -> None:
     report = fault_sweep(Options(commits=4)).run()
@@ -54,6 +55,7 @@ def test_a_log_that_is_not_written_again_after_a_failed_fsync_loses_what_it_answ
     assert caught.value.cut is Cut.KILL
 
 
+@pytest.mark.turns(3)
 @pytest.mark.slow
 def test_a_disk_that_stays_full_refuses_and_loses_nothing() -> None:
     kinds = (FaultKind.DISK_FULL, FaultKind.SHORT_WRITE)

@@ -52,7 +52,7 @@ from tenure.testing import (
 from tenure.testing.drive.faults import FaultInjector
 from tenure.testing.drive.memory_seams import MemoryFiles
 from tenure.testing.power_cut_fixture import PowerCutFixture
-from tests.kit.shares import share
+from tests.kit.shares import few, share, sparse
 
 
 def cut(images: int = 400) -> PowerCutReport:
@@ -87,7 +87,7 @@ def _nothing(_self: object) -> None:
 
 @pytest.mark.slow
 def test_disk_loses_nothing_that_it_acknowledged_and_leaves_nothing_half(power_cut: PowerCutFixture) -> None:
-    power_cut(EveryCommit(), store_check(), images=150)
+    power_cut(EveryCommit(), store_check(), images=few(150, 2))
 
 
 def test_the_scenario_commits_every_kind_of_change_that_exists() -> None:
@@ -108,14 +108,14 @@ def test_every_facet_says_what_must_hold_after_a_power_cut() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "times"), share(itertools.product(KINDS, [1, 10_000]), 9))
+@pytest.mark.parametrize(("kind", "times"), share(itertools.product(KINDS, [1, 10_000]), 13))
 def test_after_an_io_error_every_acknowledgement_holds_and_every_doubt_has_a_verdict(
     kind: FaultKind, times: int
 ) -> None:
-    few = kind in {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
+    many = kind in {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
     some = kind.name.startswith("SYNC")
 
-    report = sweep(kind, every=211 if few else 23 if some else 1, times=times).run()
+    report = sweep(kind, every=sparse(211 if many else 23 if some else 1, 4), times=times).run()
 
     assert report.faults[kind] >= 1
     if times == 1 and kind not in MAY_BE_SURVIVED:
@@ -133,7 +133,7 @@ def test_no_file_is_ever_given_the_name_of_another_but_an_attachment_that_of_its
         rename(self, source, target)
 
     monkeypatch.setattr(MemoryFiles, "rename", noted)
-    PowerCut(scenario=EveryCommit(days=2), check=store_check(), budget=20).run()
+    PowerCut(scenario=EveryCommit(days=few(2, 2)), check=store_check(), budget=20).run()
 
     assert renamed
     for source, target in renamed:
@@ -143,7 +143,7 @@ def test_no_file_is_ever_given_the_name_of_another_but_an_attachment_that_of_its
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", share(KINDS, 9))
+@pytest.mark.parametrize("kind", share(KINDS, 13))
 def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind: FaultKind) -> None:
     many = kind in {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
     report = FaultSweep(
@@ -153,7 +153,7 @@ def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind:
         check=store_check(again=1.0),
         errors=(StoreBroken, DiskFull, CannotOpen),
         kinds=(kind,),
-        every=23 if many else 1,
+        every=sparse(23 if many else 1, 3),
     ).run()
 
     if kind is FaultKind.RENAME_ERROR:
@@ -172,11 +172,11 @@ def test_os_loses_nothing_when_only_processes_are_killed() -> None:
         if machine.start.boot == 1:  # no power cut yet
             await everything(machine, history)
 
-    PowerCut(scenario=EveryCommit(days=3, durability=DurabilityClass.OS), check=check, budget=100).run()
+    PowerCut(scenario=EveryCommit(days=3, durability=DurabilityClass.OS), check=check, budget=few(100, 2)).run()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("nth", share(range(1, 6), 3))
+@pytest.mark.parametrize("nth", share(range(1, 6), 5))
 def test_a_power_cut_behind_a_folder_that_could_not_be_synced_loses_nothing(nth: int) -> None:
     # SQLite ignores what came of its own sync of the folder: the name of the log may not be on disk.
     async def scenario(machine: Machine, witness: Witness) -> None:
@@ -191,7 +191,7 @@ def test_a_power_cut_behind_a_folder_that_could_not_be_synced_loses_nothing(nth:
 
 
 @pytest.mark.slow
-@pytest.mark.turns(7)
+@pytest.mark.turns(10)
 def test_os_loses_acknowledged_commits_at_a_power_cut() -> None:
     # One crash each: a power cut behind a kill may lose the same.
     durability = DurabilityClass.OS
@@ -203,7 +203,7 @@ def test_os_loses_acknowledged_commits_at_a_power_cut() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.turns(7)
+@pytest.mark.turns(10)
 def test_an_acknowledgement_before_the_fsync_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = EveryCommit(days=1)
 
@@ -217,7 +217,7 @@ def test_an_acknowledgement_before_the_fsync_is_seen(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-@pytest.mark.turns(7)
+@pytest.mark.turns(10)
 def test_a_statement_outside_its_savepoint_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Writer, "rollback_to_savepoint", Writer.release)
 
@@ -228,7 +228,7 @@ def test_a_statement_outside_its_savepoint_is_seen(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
-@pytest.mark.turns(7)
+@pytest.mark.turns(10)
 def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     write, commit_one = Writer.write, GroupRunner._commit
     scenario, accepts = EveryCommit(days=6), count(1)
@@ -261,7 +261,7 @@ def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
-@pytest.mark.turns(7)
+@pytest.mark.turns(10)
 def test_a_verdict_before_the_incarnation_is_on_disk_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     register = HostRegistry._register
 
@@ -284,7 +284,7 @@ def test_a_verdict_before_the_incarnation_is_on_disk_is_seen(monkeypatch: pytest
 
 
 @pytest.mark.slow
-@pytest.mark.turns(7)
+@pytest.mark.turns(10)
 def test_a_log_that_is_not_written_again_after_a_failed_fsync_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DatabaseFiles, "_recover_log", _nothing)
 
@@ -295,7 +295,7 @@ def test_a_log_that_is_not_written_again_after_a_failed_fsync_is_seen(monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.turns(7)
+@pytest.mark.turns(10)
 def test_a_group_that_lands_in_two_transactions_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     commit_one = GroupRunner._commit
 

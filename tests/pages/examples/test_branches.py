@@ -47,6 +47,7 @@ async def look(db: Path) -> PersistedSessionRead:
     return found
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("seed", [3])

@@ -139,7 +139,7 @@ async def test_damage_is_a_typed_error_and_blocks_one_runtime_alone(tmp_path: Pa
         where = TABLES[table].format(alice=alice)
         assert await execute(store, f"SELECT 1 FROM {table} WHERE {where}"), "nothing would be damaged"
         saved = await save(store)
-        for column, expression, value in share(spoilt(table, source, ROUNDS), 4):
+        for column, expression, value in share(spoilt(table, source, ROUNDS), 8):
             await damage(store, table, column, where, expression, value)
             await _expect_typed_errors(store, f"{table}.{column} = {expression} {value!r}")
             await restore(store, saved)

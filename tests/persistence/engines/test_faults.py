@@ -23,7 +23,7 @@ from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, open_store
 from tenure.testing.observing import inside_of
 from tests.kit.faulty_vfs import (
     FULL,
@@ -32,6 +32,7 @@ from tests.kit.faulty_vfs import (
     WRITE_ERROR,
     FaultyVfs,
 )
+from tests.kit.ground import pull_the_plug, submit
 from tests.kit.stores import (
     OpenMode,
     landed,
@@ -64,9 +65,9 @@ async def test_disk_full_at_commit_is_known_and_everybody_gets_it(open_file: Ope
 
         outcomes = await settle_all(
             [
-                ground_of(store).submit(message(store, "m-1")),
-                ground_of(store).submit(refused()),
-                ground_of(store).submit(message(store, "m-2")),
+                submit(store, message(store, "m-1")),
+                submit(store, refused()),
+                submit(store, message(store, "m-2")),
             ]
         )
 
@@ -85,9 +86,9 @@ async def test_the_commit_that_fills_the_disk_is_left_out_and_the_others_land(st
 
     outcomes = await settle_all(
         [
-            ground_of(store).submit(message(store, "m-1")),
-            ground_of(store).submit(message(store, "big", payload=BIG)),
-            ground_of(store).submit(message(store, "m-2")),
+            submit(store, message(store, "m-1")),
+            submit(store, message(store, "big", payload=BIG)),
+            submit(store, message(store, "m-2")),
         ]
     )
 
@@ -101,9 +102,9 @@ async def test_a_disk_that_is_full_again_in_the_replay_gives_it_to_all(store: St
 
     outcomes = await settle_all(
         [
-            ground_of(store).submit(message(store, "m-1")),
-            ground_of(store).submit(message(store, "big-1", payload=BIG)),
-            ground_of(store).submit(message(store, "big-2", payload=BIG)),
+            submit(store, message(store, "m-1")),
+            submit(store, message(store, "big-1", payload=BIG)),
+            submit(store, message(store, "big-2", payload=BIG)),
         ]
     )
 
@@ -124,11 +125,11 @@ async def test_an_error_that_ends_the_transaction_costs_its_own_commit_alone(sto
 
     outcomes = await settle_all(
         [
-            ground_of(store).submit(message(store, "m-1")),
-            ground_of(store).submit(bad[0]),
-            ground_of(store).submit(message(store, "m-2")),
-            ground_of(store).submit(bad[1]),
-            ground_of(store).submit(message(store, "m-3")),
+            submit(store, message(store, "m-1")),
+            submit(store, bad[0]),
+            submit(store, message(store, "m-2")),
+            submit(store, bad[1]),
+            submit(store, message(store, "m-3")),
         ]
     )
 
@@ -146,10 +147,10 @@ async def test_an_io_error_at_commit_stops_the_store_and_says_who_is_in_doubt(
         incarnation = store.incarnation
         vfs.fail(call, "-wal", code)
         submitted = [
-            ground_of(store).submit(message(store, "m-1")),
-            ground_of(store).submit(refused()),
-            ground_of(store).submit(message(store, "m-2")),
-            ground_of(store).submit(message(store, "not taken")),
+            submit(store, message(store, "m-1")),
+            submit(store, refused()),
+            submit(store, message(store, "m-2")),
+            submit(store, message(store, "not taken")),
         ]
 
         outcomes = await settle_all(submitted)
@@ -175,7 +176,7 @@ async def test_an_io_error_at_commit_stops_the_store_and_says_who_is_in_doubt(
 async def settle_nothing(store: Store) -> object:
     """What a stopped store says to the next commit."""
     try:
-        return await settle(ground_of(store).submit(refused()))
+        return await settle(submit(store, refused()))
     except StoreBroken as exc:
         return exc
 
@@ -188,8 +189,8 @@ async def test_whoever_was_left_out_of_a_replay_is_not_in_doubt(open_file: OpenM
 
         outcomes = await settle_all(
             [
-                ground_of(store).submit(message(store, "m-1")),
-                ground_of(store).submit(message(store, "big", payload=BIG)),
+                submit(store, message(store, "m-1")),
+                submit(store, message(store, "big", payload=BIG)),
             ]
         )
 
@@ -238,7 +239,7 @@ async def test_a_disk_that_hangs_is_given_up_after_the_bound_and_the_lock_is_kep
         await own(store)
         incarnation = store.incarnation
         vfs.hang("xSync", "-wal")
-        pending = ground_of(store).submit(message(store, "m-1"))
+        pending = submit(store, message(store, "m-1"))
         await trio.to_thread.run_sync(vfs.hanging.wait, 30)
         broken: Any = None
         with trio.CancelScope() as scope:
@@ -281,10 +282,7 @@ async def test_a_disk_that_is_really_full_loses_nothing_and_works_again_with_roo
         await own(store)
         for n in range(200):
             outcomes = await settle_all(
-                [
-                    ground_of(store).submit(message(store, f"m-{n}-{k}", payload=b'"' + b"x" * 3000 + b'"'))
-                    for k in range(3)
-                ]
+                [submit(store, message(store, f"m-{n}-{k}", payload=b'"' + b"x" * 3000 + b'"')) for k in range(3)]
             )
             kept += [f"m-{n}-{k}" for k, outcome in enumerate(outcomes) if isinstance(outcome, CommitResult)]
             if any(isinstance(outcome, DiskFull) for outcome in outcomes):
@@ -376,7 +374,7 @@ async def test_an_open_for_which_there_is_no_room_says_so_and_leaves_nothing(dis
             await own(store)
             for number in range(10):
                 await store.commit(message(store, f"m-{number}"))
-            ground_of(store).stop_in_doubt("the log stays")
+            pull_the_plug(store)
     fill(disk)
     before = names(disk)
 

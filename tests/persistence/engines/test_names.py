@@ -25,6 +25,7 @@ from tenure.persistence.engines.sqlite.system.locks import OsLocks
 from tenure.persistence.store import ground_of, open_store
 from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
+from tests.kit.ground import host_key
 from tests.kit.stores import landed, message, own
 
 SHORT = tenure.Limits(busy_s=0.0)
@@ -139,7 +140,7 @@ async def test_a_host_whose_own_lock_was_removed_or_replaced_is_not_taken_for_de
     path = tmp_path / "agents.db"
     async with open_store(path) as first, open_store(path) as second:
         ((files,),) = await first.read(
-            lambda statements: [row[3:] for row in statements.all("ownership.other_hosts", host=ground_of(first).host)]
+            lambda statements: [row[3:] for row in statements.all("ownership.other_hosts", host=host_key(first))]
         )
         happens(beside(path, f"-host-{second.incarnation}"))
 

@@ -13,12 +13,13 @@ import trio.testing
 
 from tenure.errors import Closed, Contended, InvalidInput, NotFound, StoreBroken, StoreLocked
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, open_store
 from tests.kit.faulty_vfs import (
     SYNC_ERROR,
     WRITE_ERROR,
     FaultyVfs,
 )
+from tests.kit.ground import submit
 from tests.kit.processes import running
 from tests.kit.stores import (
     OpenMode,
@@ -35,7 +36,7 @@ IMPATIENT = Limits(busy_s=0.05)
 async def break_store(store: Store, vfs: FaultyVfs) -> StoreBroken:
     """Have a group fail at its fsync."""
     vfs.fail("xSync", "-wal", SYNC_ERROR)
-    outcome = await settle(ground_of(store).submit(message(store, "doubtful")))
+    outcome = await settle(submit(store, message(store, "doubtful")))
     vfs.heal()
     assert isinstance(outcome, StoreBroken)
     return outcome
@@ -113,7 +114,7 @@ async def test_a_verdict_never_flips(open_file: OpenMode, vfs: FaultyVfs) -> Non
         await own(store)
         incarnation = store.incarnation
         vfs.fail("xWrite", "-wal", WRITE_ERROR)
-        outcome = await settle(ground_of(store).submit(message(store, "m-1")))
+        outcome = await settle(submit(store, message(store, "m-1")))
         vfs.heal()
     assert isinstance(outcome, StoreBroken)
     assert outcome.in_doubt

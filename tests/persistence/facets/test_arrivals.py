@@ -10,7 +10,7 @@ import pytest
 
 from tenure import InputId, Seams, Store, open_store
 from tenure.persistence.facets.inbox import arrivals, inputs
-from tenure.persistence.store import ground_of
+from tests.kit.ground import host_key
 from tests.persistence.contracts.owners.owned import Owner
 
 
@@ -22,7 +22,7 @@ async def _over(owner: Owner, name: str) -> None:
 
 
 async def _arrived(store: Store, since: arrivals.Mark) -> set[str]:
-    found = await store.read(partial(arrivals.arrived, host=ground_of(store).host, since=since))
+    found = await store.read(partial(arrivals.arrived, host=host_key(store), since=since))
     return {each.runtime_id for each in found}
 
 

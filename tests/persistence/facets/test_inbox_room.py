@@ -15,8 +15,9 @@ from tenure.persistence.model.values import (
     SessionId,
 )
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, open_store
 from tenure.persistence.writing.pending import Pending
+from tests.kit.ground import submit
 
 LIMITS = Limits(inbox_inputs=3)
 AGENT = LogicalRuntimeId("agent")
@@ -31,7 +32,7 @@ def accept(store: Store, runtime_id: LogicalRuntimeId = AGENT, *, bound: bool = 
         payload_digest=digest(b"1"),
         bound_by_inbox=bound,
     )
-    return ground_of(store).submit(Commit(changes=(change,)))
+    return submit(store, Commit(changes=(change,)))
 
 
 async def own(store: Store, runtime_id: LogicalRuntimeId = AGENT) -> None:

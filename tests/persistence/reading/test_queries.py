@@ -11,11 +11,12 @@ from tenure.errors import Closed, InvalidInput, LimitReached, StoreBroken
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, open_store
 from tests.kit.faulty_vfs import (
     SYNC_ERROR,
     FaultyVfs,
 )
+from tests.kit.ground import submit
 from tests.kit.stores import (
     OpenMode,
     message,
@@ -162,7 +163,7 @@ async def test_queries_of_a_broken_store_say_so(open_file: OpenMode, vfs: Faulty
         await own(store)
         async with store.read_connection() as connection:
             vfs.fail("xSync", "-wal", SYNC_ERROR)
-            await settle(ground_of(store).submit(message(store, "m-1")))
+            await settle(submit(store, message(store, "m-1")))
             vfs.heal()
             with trio.fail_after(30), pytest.raises(StoreBroken):  # noqa: PT012
                 while True:

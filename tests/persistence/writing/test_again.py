@@ -17,8 +17,9 @@ from tenure.persistence.facets.ownership.ownership import MarkLost, ReleaseOwner
 from tenure.persistence.facets.runs.sends import Send
 from tenure.persistence.model.values import InputId, RunId
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, ground_of
+from tenure.persistence.store import Store
 from tenure.persistence.writing.starting import StartingGroup
+from tests.kit.ground import submit
 from tests.kit.stores import OpenMode, landed, message, name, own, ownership, settle_all
 
 Conflict = Callable[[int], list[int]]
@@ -51,9 +52,9 @@ async def test_a_group_that_is_given_back_lands_when_it_is_tried_again(store: St
 
     outcomes = await settle_all(
         [
-            ground_of(store).submit(message(store, "m")),
-            ground_of(store).submit(message(store, "n", runtime_id="nobody")),
-            ground_of(store).submit(Commit(runtime_id=name("a"), fence_token=token, changes=(say,))),
+            submit(store, message(store, "m")),
+            submit(store, message(store, "n", runtime_id="nobody")),
+            submit(store, Commit(runtime_id=name("a"), fence_token=token, changes=(say,))),
         ]
     )
 
@@ -72,9 +73,7 @@ async def test_a_group_that_is_given_back_again_and_again_is_contended_and_did_n
         await own(store)
         conflict(-1)
 
-        outcomes = await settle_all(
-            [ground_of(store).submit(message(store, "m")), ground_of(store).submit(message(store, "n"))]
-        )
+        outcomes = await settle_all([submit(store, message(store, "m")), submit(store, message(store, "n"))])
 
         assert [type(each) for each in outcomes] == [Contended, Contended]
         assert await landed(store, "m", "n") == []
@@ -86,7 +85,7 @@ async def test_a_group_is_given_up_where_the_clock_stands_still(open_file: OpenM
         await own(store)
         given_back = conflict(-1)
 
-        assert [type(each) for each in await settle_all([ground_of(store).submit(message(store, "m"))])] == [Contended]
+        assert [type(each) for each in await settle_all([submit(store, message(store, "m"))])] == [Contended]
         assert len(given_back) > 1
 
 

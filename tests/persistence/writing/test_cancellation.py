@@ -10,8 +10,9 @@ import trio
 import tenure
 from tenure.errors import Closed, Error
 from tenure.persistence.commits.commit import CommitResult
-from tenure.persistence.store import Store, ground_of
+from tenure.persistence.store import Store
 from tests.kit.faulty_vfs import FaultyVfs
+from tests.kit.ground import submit
 from tests.kit.stores import (
     OpenMode,
     landed,
@@ -74,7 +75,7 @@ async def test_a_commit_that_is_cancelled_before_it_is_taken_never_happened(stor
 
 async def test_a_withdrawn_commit_is_skipped_and_its_neighbours_land(store: Store) -> None:
     await own(store)
-    first, second, third = (ground_of(store).submit(message(store, f"m-{n}")) for n in range(3))
+    first, second, third = (submit(store, message(store, f"m-{n}")) for n in range(3))
 
     assert second.withdraw()
 
@@ -120,7 +121,7 @@ async def test_what_is_submitted_by_a_caller_that_dies_lands_and_its_owner_is_to
     async with trio.open_nursery() as nursery:
 
         async def die() -> None:
-            ground_of(store).submit(message(store, "m-1"), on_settled=told.append)
+            submit(store, message(store, "m-1"), on_settled=told.append)
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
@@ -156,10 +157,10 @@ async def test_leaving_normally_lands_what_was_submitted(open_file: OpenMode) ->
     async with open_file() as store:
         await own(store)
         for n in range(20):
-            ground_of(store).submit(message(store, f"m-{n}"))
+            submit(store, message(store, f"m-{n}"))
 
     with pytest.raises(Closed):
-        ground_of(store).submit(message(store, "late"))
+        submit(store, message(store, "late"))
     with pytest.raises(Closed):
         await landed(store, "m-0")
     async with open_file() as store:
@@ -209,7 +210,7 @@ async def test_an_exit_by_an_exception_answers_whoever_waits_elsewhere(open_mode
 async def test_shutdown_closes_early_and_the_next_host_may_open(open_file: OpenMode) -> None:
     async with open_file() as store:
         await own(store)
-        pending = ground_of(store).submit(message(store, "m-1"))
+        pending = submit(store, message(store, "m-1"))
 
         await store.shutdown()
         await store.shutdown()
@@ -227,7 +228,7 @@ async def test_a_cancelled_shutdown_still_closes(open_file: OpenMode, vfs: Fault
     async with open_file(vfs=vfs.vfs_name) as store:
         await own(store)
         vfs.hang("xSync", "-wal")
-        waiting = ground_of(store).submit(message(store, "m-1"))
+        waiting = submit(store, message(store, "m-1"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store.shutdown)
             await trio.to_thread.run_sync(vfs.hanging.wait, 30)
@@ -236,7 +237,7 @@ async def test_a_cancelled_shutdown_still_closes(open_file: OpenMode, vfs: Fault
 
         assert isinstance(await waiting.wait(), CommitResult)
         with pytest.raises(Closed):
-            ground_of(store).submit(message(store, "m-3"))
+            submit(store, message(store, "m-3"))
     async with open_file() as store:
         assert await landed(store, "m-1") == ["m-1"]
 

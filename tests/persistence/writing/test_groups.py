@@ -16,8 +16,9 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, ground_of
+from tenure.persistence.store import Store
 from tenure.persistence.writing.pending import Pending
+from tests.kit.ground import submit
 from tests.kit.stores import (
     OpenMode,
     landed,
@@ -42,7 +43,7 @@ async def test_one_bad_commit_among_63_good_ones_fails_alone(store: Store) -> No
     commits = [message(store, key) for key in keys]
     commits.insert(31, refused())
 
-    outcomes = await settle_all([ground_of(store).submit(commit) for commit in commits])
+    outcomes = await settle_all([submit(store, commit) for commit in commits])
 
     assert isinstance(outcomes.pop(31), StaleFence)
     assert {outcome.group for outcome in outcomes if isinstance(outcome, CommitResult)} == {2}
@@ -54,7 +55,7 @@ async def test_a_defect_in_one_commit_is_internal_and_its_neighbours_land(store:
     await own(store)
     commits = [message(store, "before"), Commit(changes=(NobodyKnowsThis(),)), message(store, "after")]
 
-    outcomes = await settle_all([ground_of(store).submit(commit) for commit in commits])
+    outcomes = await settle_all([submit(store, commit) for commit in commits])
 
     assert isinstance(outcomes[1], Internal)
     assert await landed(store, "before", "after") == ["before", "after"]
@@ -64,7 +65,7 @@ async def test_commits_that_wait_together_share_one_group(store: Store) -> None:
     await own(store)
     before = store.statistics().groups
 
-    outcomes = await settle_all([ground_of(store).submit(message(store, f"m-{n}")) for n in range(40)])
+    outcomes = await settle_all([submit(store, message(store, f"m-{n}")) for n in range(40)])
 
     assert store.statistics().groups == before + 1
     assert {outcome.group for outcome in outcomes if isinstance(outcome, CommitResult)} == {before + 1}
@@ -76,7 +77,7 @@ async def test_a_group_is_bounded_in_commits_and_in_bytes_and_a_larger_commit_go
         sizes = [1, 1, 1, 1, 600, 600, 5000, 1]
         commits = [message(store, f"m-{n}", payload=b'"' + b"x" * size + b'"') for n, size in enumerate(sizes)]
 
-        outcomes = await settle_all([ground_of(store).submit(commit) for commit in commits])
+        outcomes = await settle_all([submit(store, commit) for commit in commits])
 
         groups = [outcome.group for outcome in outcomes if isinstance(outcome, CommitResult)]
         assert groups == [2, 2, 2, 3, 3, 4, 5, 6]
@@ -87,9 +88,9 @@ async def test_a_repeat_in_the_same_group_gets_the_answer_of_the_first(store: St
 
     first, second, other = await settle_all(
         [
-            ground_of(store).submit(message(store, "m-1")),
-            ground_of(store).submit(message(store, "m-1")),
-            ground_of(store).submit(message(store, "m-1", payload=b'"other"')),
+            submit(store, message(store, "m-1")),
+            submit(store, message(store, "m-1")),
+            submit(store, message(store, "m-1", payload=b'"other"')),
         ]
     )
 
@@ -106,9 +107,7 @@ async def test_a_group_of_repeats_and_refusals_uses_up_no_number(store: Store) -
     first = await store.commit(message(store, "m-1"))
     groups = store.statistics().groups
 
-    repeat, refusal = await settle_all(
-        [ground_of(store).submit(message(store, "m-1")), ground_of(store).submit(refused())]
-    )
+    repeat, refusal = await settle_all([submit(store, message(store, "m-1")), submit(store, refused())])
     last = await store.commit(message(store, "m-2"))
 
     assert isinstance(repeat, CommitResult)
@@ -123,10 +122,7 @@ async def test_commits_land_in_the_order_in_which_they_were_submitted(store: Sto
     order: list[int] = []
 
     await settle_all(
-        [
-            ground_of(store).submit(message(store, f"m-{n}"), on_settled=lambda _, n=n: order.append(n))
-            for n in range(700)
-        ]
+        [submit(store, message(store, f"m-{n}"), on_settled=lambda _, n=n: order.append(n)) for n in range(700)]
     )
 
     assert order == list(range(700))
@@ -146,9 +142,7 @@ async def test_a_callback_that_raises_keeps_nobody_waiting_and_stops_the_store(s
     with trio.move_on_after(20) as patience:
         async with trio.open_nursery() as nursery:
             for key in ("m-1", "m-2", "m-3"):
-                nursery.start_soon(
-                    wait, ground_of(store).submit(message(store, key), on_settled=fail if key == "m-2" else None)
-                )
+                nursery.start_soon(wait, submit(store, message(store, key), on_settled=fail if key == "m-2" else None))
 
     assert not patience.cancel_called, "a waiter was left parked"
     assert len(outcomes) == 3
@@ -163,7 +157,7 @@ async def test_a_foreign_write_lock_is_awaited_and_then_contended_for_each_waite
         other = apsw.Connection(str(open_mode.path))
         other.execute("BEGIN IMMEDIATE")
 
-        outcomes = await settle_all([ground_of(store).submit(message(store, f"m-{n}")) for n in range(3)])
+        outcomes = await settle_all([submit(store, message(store, f"m-{n}")) for n in range(3)])
 
         assert all(isinstance(outcome, Contended) for outcome in outcomes)
         assert len({id(outcome) for outcome in outcomes}) == 3, "one error object a waiter"

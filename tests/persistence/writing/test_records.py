@@ -21,9 +21,10 @@ from tenure.persistence.facets.inbox.inputs import CancelInput
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.model.values import InputId
-from tenure.persistence.store import Store, ground_of
+from tenure.persistence.store import Store
 from tenure.testing.observing import inside_of
 from tests.kit.by_runtime import SCHEME, offered
+from tests.kit.ground import host_key, submit
 from tests.kit.seen import open_seen_store
 from tests.kit.stores import (
     OpenMode,
@@ -151,7 +152,7 @@ async def test_with_versions_by_runtime_a_host_keeps_what_others_did_not_write_a
             await first.commit(say(token))
             assert inside_of(first).kept[RUNTIME, "a"].held == "crash_loop"
 
-            await second.commit(Commit(changes=(MarkLost(host=ground_of(first).host, counter=None),)))
+            await second.commit(Commit(changes=(MarkLost(host=host_key(first), counter=None),)))
             moved = await own(second)
 
             with pytest.raises(StaleFence):
@@ -191,8 +192,8 @@ async def test_a_commit_that_fails_lets_go_of_what_it_had_in_hand(store: Store) 
     await store.commit(Commit(runtime_id=name("a"), fence_token=token, changes=(append,)))
     assert ("runtime", "a") in in_hand(store)
 
-    landing = ground_of(store).submit(message(store, "m"))
-    refusal = ground_of(store).submit(refused())
+    landing = submit(store, message(store, "m"))
+    refusal = submit(store, refused())
 
     assert isinstance(await settle(refusal), StaleFence)
     await landing.wait()

@@ -20,7 +20,8 @@ from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.runs.runs import FinishRun
 from tenure.persistence.model.values import RunId
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, open_store
+from tests.kit.ground import submit
 from tests.kit.stores import (
     landed,
     message,
@@ -69,9 +70,7 @@ async def test_a_refusal_before_any_write_needs_no_savepoint(store: Store, execu
     token = await own(store)
     trace(store, executed)
 
-    outcomes = await settle_all(
-        [ground_of(store).submit(each) for each in (message(store, "m"), refused(), say(token, b"hi"))]
-    )
+    outcomes = await settle_all([submit(store, each) for each in (message(store, "m"), refused(), say(token, b"hi"))])
 
     assert [isinstance(each, CommitResult) for each in outcomes] == [True, False, True]
     assert executed.count("BEGIN") == 1
@@ -85,7 +84,7 @@ async def test_a_commit_refused_behind_a_write_has_its_group_carried_out_in_save
     trace(store, executed)
 
     outcomes = await settle_all(
-        [ground_of(store).submit(each) for each in (message(store, "m"), spoiled(token), say(token, b"hi"))]
+        [submit(store, each) for each in (message(store, "m"), spoiled(token), say(token, b"hi"))]
     )
 
     assert [isinstance(each, CommitResult) for each in outcomes] == [True, False, True]
@@ -116,7 +115,7 @@ async def carry_out(store: Store, seed: int, *, spoil: bool) -> tuple[list[objec
             ]
             (commit,) = draw.choices(choices, weights=(4, 4, 1, 1, 0.2))
             commits.append(commit)
-        settled = await settle_all([ground_of(store).submit(commit) for commit in commits])
+        settled = await settle_all([submit(store, commit) for commit in commits])
         answers += [str(each) if isinstance(each, Error) else each for each in settled[spoil:]]
     async with store.read_connection() as connection:
         return answers, [await connection.query(f"SELECT * FROM {table}") for table in TABLES]

@@ -38,6 +38,7 @@ def test_edits_do_nothing_twice_and_leave_nothing_out(program: str) -> None:
     assert not report.broken
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 def test_the_command_says_what_came_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--every", "2000", "--program", "calls"]) == 0
@@ -54,7 +55,7 @@ def found(program: str, wanted: Callable[[Case], bool]) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.turns(2)
+@pytest.mark.turns(10)
 def test_it_sees_that_the_guard_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
     async def admit(self: Entering, asked: Asked, found: Found) -> None:
         """Wait for nothing."""
@@ -67,7 +68,7 @@ def test_it_sees_that_the_guard_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.turns(2)
+@pytest.mark.turns(10)
 def test_it_sees_keys_that_are_made_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def get(self: Flight) -> str | None:
         asked = self.asked  # pyright: ignore[reportPrivateUsage]
@@ -89,7 +90,7 @@ def test_it_sees_keys_that_are_made_of_the_name(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
-@pytest.mark.turns(2)
+@pytest.mark.turns(10)
 def test_it_sees_that_a_dispatch_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     async def dispatch(self: Steps, flight: Flight, repeat: Repeat) -> None:
         flight.call_key = flight.call_key or self._store.seams.new_id()  # pyright: ignore[reportPrivateUsage]
@@ -102,7 +103,7 @@ def test_it_sees_that_a_dispatch_is_not_recorded(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-@pytest.mark.turns(2)
+@pytest.mark.turns(10)
 def test_it_sees_a_restart_that_keeps_results_only(monkeypatch: pytest.MonkeyPatch) -> None:
     carry = entries.carry
 

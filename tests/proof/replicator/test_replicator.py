@@ -9,6 +9,7 @@ import pytest
 from proof import replicator
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 @pytest.mark.process
 def test_beside_a_replicator_nothing_is_lost_over_kills_and_restarts(tmp_path: Path) -> None:

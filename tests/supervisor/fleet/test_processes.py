@@ -42,6 +42,7 @@ async def here(database: Path, limits: tenure.Limits | None = None) -> AsyncGene
             yield supervisor
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 async def test_what_a_killed_host_ran_is_taken_over_and_ends_once(database: Path) -> None:
     async with here(database) as supervisor, child(database) as host:
@@ -58,6 +59,7 @@ async def test_what_a_killed_host_ran_is_taken_over_and_ends_once(database: Path
         assert await supervisor.read_session("a") == ["wait"]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 async def test_a_host_that_was_frozen_past_its_lease_lands_nothing_of_what_it_lost(database: Path) -> None:
     async with (
@@ -106,6 +108,7 @@ async def test_a_host_that_is_frozen_inside_a_transaction_holds_the_file_and_los
         await host.close()
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("commit", share([1, 2, 3, 4], 4))
 async def test_a_host_that_is_killed_while_it_takes_over_leaves_everything_to_the_next(
@@ -138,6 +141,7 @@ async def test_a_verb_is_carried_out_in_the_process_of_the_owner(database: Path)
         await owner.close()
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 async def test_hosts_that_open_a_new_file_all_at_once_all_have_it(database: Path) -> None:
     count = 4

@@ -38,6 +38,7 @@ from tenure.persistence.writing.host_row import (
     other_hosts,
     sight,
 )
+from tests.kit.ground import host_key, lease_lapsed
 from tests.kit.past import write_past
 from tests.kit.worlds import (
     LIMITS,
@@ -103,7 +104,7 @@ async def renew(store: Store) -> None:
 
 
 async def others(store: Store) -> tuple[OtherHost, ...]:
-    return (await store.read(lambda statements: other_hosts(statements, ground_of(store).host))).living
+    return (await store.read(lambda statements: other_hosts(statements, host_key(store)))).living
 
 
 async def judge_dead(observer: Store, host: int, counter: int | None = None) -> bool:
@@ -120,7 +121,7 @@ async def test_each_host_has_a_lock_of_its_own_and_removes_it_when_it_closes(
     async with opened(database) as first:
         async with opened(database) as second:
             assert host_files(database) == sorted(f"agents.db-host-{each.incarnation}" for each in (first, second))
-            assert [each.host for each in await others(first)] == [ground_of(second).host]
+            assert [each.host for each in await others(first)] == [host_key(second)]
         assert host_files(database) == [f"agents.db-host-{first.incarnation}"]
         assert await others(first) == ()
     assert host_files(database) == []
@@ -132,7 +133,7 @@ async def test_a_host_that_came_and_went_is_noticed_whichever_key_its_row_has(
     async with opened(database) as store:
 
         async def look() -> OtherHosts:
-            return await store.read(lambda statements: other_hosts(statements, ground_of(store).host))
+            return await store.read(lambda statements: other_hosts(statements, host_key(store)))
 
         looks = [await look()]
         for key in (100, 50):  # rows do not become visible in the order of their keys where many connections write
@@ -171,7 +172,7 @@ async def test_only_an_open_that_is_alone_writes_the_log_again_and_marks_all_oth
         one.locks.die()
         async with opened(database, three, files) as third:
             assert noting.made == []
-            assert [each.host for each in await others(third)] == [ground_of(first).host, ground_of(second).host]
+            assert [each.host for each in await others(third)] == [host_key(first), host_key(second)]
             three.locks.die()
         await take(second, "a")  # an orderly end moves the log into the database
         two.locks.die()
@@ -214,7 +215,7 @@ async def test_an_idle_host_renews_its_lease_and_another_one_sees_its_counter_ri
 
         (after,) = await others(second)
         assert after.counter - before.counter in range(9, 12)
-        assert not ground_of(first).lease_lapsed()
+        assert not lease_lapsed(first)
 
 
 async def test_groups_renew_the_lease_and_a_busy_host_writes_no_renewal_beside_them(
@@ -237,9 +238,9 @@ async def test_a_machine_that_slept_past_the_lease_knows_it_until_a_group_has_la
     async with opened(database, host) as store:
         host.boot_clock.slept_s += LIMITS.lease_s
 
-        assert ground_of(store).lease_lapsed()
+        assert lease_lapsed(store)
         await renew(store)
-        assert not ground_of(store).lease_lapsed()
+        assert not lease_lapsed(store)
 
 
 # --- Judging others
@@ -274,10 +275,10 @@ async def test_a_host_that_renewed_since_it_was_judged_is_not_marked(database: P
         (judged,) = await others(observer)
         await renew(frozen)
 
-        assert not await judge_dead(observer, ground_of(frozen).host, judged.counter)
+        assert not await judge_dead(observer, host_key(frozen), judged.counter)
         (judged,) = await others(observer)
-        assert await judge_dead(observer, ground_of(frozen).host, judged.counter)
-        assert not await judge_dead(observer, ground_of(frozen).host)
+        assert await judge_dead(observer, host_key(frozen), judged.counter)
+        assert not await judge_dead(observer, host_key(frozen))
 
 
 # --- Zombies
@@ -292,7 +293,7 @@ async def test_a_runtime_of_a_living_host_is_refused_and_one_of_a_lost_host_is_t
             await take(second, "a")
         assert refused.value.holder == first.incarnation
 
-        await judge_dead(second, ground_of(first).host)
+        await judge_dead(second, host_key(first))
 
         assert (await take(second, "a")).fence_token > owned.fence_token
 
@@ -304,8 +305,8 @@ async def test_a_zombie_lands_nothing_of_what_it_lost_and_goes_on_with_the_rest(
     async with opened(database) as zombie, opened(database) as other:
         ground_of(zombie).on_rejoined(heard.append)
         lost, kept = await take(zombie, "lost"), await take(zombie, "kept")
-        host, incarnation = ground_of(zombie).host, zombie.incarnation
-        await judge_dead(other, ground_of(zombie).host)
+        host, incarnation = host_key(zombie), zombie.incarnation
+        await judge_dead(other, host_key(zombie))
         won = await take(other, "lost")
 
         with pytest.raises(StaleFence) as refused:
@@ -315,9 +316,9 @@ async def test_a_zombie_lands_nothing_of_what_it_lost_and_goes_on_with_the_rest(
         assert (refused.value.expected, refused.value.actual) == (won.fence_token, lost.fence_token)
         (rejoined,) = heard
         assert rejoined.owned == {"kept": kept.fence_token}
-        assert ground_of(zombie).host != host
+        assert host_key(zombie) != host
         assert zombie.incarnation != incarnation
-        assert [each.host for each in await others(other)] == [ground_of(zombie).host]
+        assert [each.host for each in await others(other)] == [host_key(zombie)]
         assert host_files(database) == sorted(f"agents.db-host-{each.incarnation}" for each in (zombie, other))
         with pytest.raises(RuntimeOwned):
             await take(other, "kept")
@@ -330,14 +331,14 @@ async def test_a_zombie_hears_what_it_lost_before_its_lease_counts_as_renewed(
     host = Host()
     async with opened(database, host) as zombie, opened(database) as other:
         heard: list[bool] = []
-        ground_of(zombie).on_rejoined(lambda _: heard.append(ground_of(zombie).lease_lapsed()))
+        ground_of(zombie).on_rejoined(lambda _: heard.append(lease_lapsed(zombie)))
         host.boot_clock.slept_s += LIMITS.lease_s
-        await judge_dead(other, ground_of(zombie).host)
+        await judge_dead(other, host_key(zombie))
 
         await renew(zombie)
 
         assert heard == [True]
-        assert not ground_of(zombie).lease_lapsed()
+        assert not lease_lapsed(zombie)
 
 
 async def test_what_a_lost_host_owned_may_be_written_without_a_token_and_is_lost_with_that(
@@ -350,7 +351,7 @@ async def test_what_a_lost_host_owned_may_be_written_without_a_token_and_is_lost
         by_hand = Commit(runtime_id=owned.runtime_id, changes=(Hold(runtime_id=owned.runtime_id, reason="by hand"),))
         with pytest.raises(StaleFence):
             await other.commit(by_hand)
-        await judge_dead(other, ground_of(zombie).host)
+        await judge_dead(other, host_key(zombie))
 
         await other.commit(by_hand)
 
@@ -366,7 +367,7 @@ async def test_verdicts_of_both_incarnations_of_a_zombie_are_those_of_their_grou
     async with opened(database) as zombie, opened(database) as other:
         before = (await zombie.commit(Commit(changes=(RenewLease(),)))).group
         incarnation = zombie.incarnation
-        await judge_dead(other, ground_of(zombie).host)
+        await judge_dead(other, host_key(zombie))
 
         after = (await zombie.commit(Commit(changes=(RenewLease(),)))).group
 
@@ -396,7 +397,7 @@ async def test_tokens_never_come_twice_whoever_takes_and_however_often(
         async with opened(database) as first, opened(database) as second:
             for _ in range(3):
                 tokens.append((await take(first, "a")).fence_token)
-                await judge_dead(second, ground_of(first).host)
+                await judge_dead(second, host_key(first))
                 tokens.append((await take(second, "a")).fence_token)
-                await judge_dead(first, ground_of(second).host)
+                await judge_dead(first, host_key(second))
     assert tokens == sorted(set(tokens))

@@ -10,8 +10,8 @@ from trio.testing import MockClock
 
 import tenure
 from tenure.errors import Closed, Contended, NotFound, RuntimeOwned
-from tenure.persistence.store import ground_of
 from tenure.supervisor.supervisor import host_of
+from tests.kit.ground import lease_lapsed
 from tests.kit.worlds import (
     LIMITS,
     LONGEST_S,
@@ -236,13 +236,13 @@ async def test_no_step_starts_on_a_lapsed_lease_before_the_token_was_found_good(
 
     async def sleeper(run: tenure.Run) -> None:
         host.boot_clock.slept_s += LIMITS.lease_s
-        assert ground_of(opened.store).lease_lapsed()
+        assert lease_lapsed(opened.store)
         for function in (look_async, look):
             await run.step("look", function, repeat="freely")
             host.boot_clock.slept_s += LIMITS.lease_s
 
     def look() -> None:
-        lapsed.append(ground_of(opened.store).lease_lapsed())
+        lapsed.append(lease_lapsed(opened.store))
 
     async def look_async() -> None:
         look()
@@ -264,7 +264,7 @@ async def test_a_step_that_waited_for_a_thread_while_its_host_slept_does_not_sta
         await run.step("look", look, repeat="freely")
 
     def look() -> None:
-        lapsed.append(ground_of(opened.store).lease_lapsed())
+        lapsed.append(lease_lapsed(opened.store))
 
     async with supervisor(database, {"kind": sleeper}, host) as opened:
         ticket = await (await opened.spawn("a", "kind")).accept(None)

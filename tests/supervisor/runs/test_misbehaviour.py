@@ -12,11 +12,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import tenure
 from tenure.errors import StaleFence, StoreBroken
 from tenure.persistence.commits.commit import Commit
-from tenure.persistence.store import ground_of
 from tests.kit.alone import (
     ALONE,
     OpenHost,
 )
+from tests.kit.ground import pull_the_plug, submit
 
 
 async def well(run: tenure.Run) -> None:
@@ -210,9 +210,9 @@ async def test_a_store_that_breaks_under_several_tasks_of_the_body_is_told_once(
         async with open_host({"well": well}) as supervisor, trio.open_nursery() as nursery:
 
             async def write() -> None:
-                ground_of(supervisor.store).submit(Commit(changes=()))
+                submit(supervisor.store, Commit(changes=()))
 
-            ground_of(supervisor.store).stop_in_doubt("for the test")
+            pull_the_plug(supervisor.store)
             for _ in range(3):
                 nursery.start_soon(write)
 

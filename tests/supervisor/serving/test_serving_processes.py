@@ -21,6 +21,7 @@ STARTS, PER_S = 5, 1.0
 KILLS = 4
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 async def test_processes_that_are_killed_keep_the_order_and_the_rate_and_do_all_of_it(tmp_path: Path) -> None:
     source, path = random.Random(14), tmp_path / "a.db"

@@ -54,7 +54,7 @@ def test_a_disk_that_fails_at_any_operation_of_opening_is_a_typed_error(code: in
     met: set[type[Error]] = set()
 
     async def main(room: Room) -> None:
-        for at in share(range(1, 500), 3):
+        for at in share(range(1, 500), 6):
             disk = Disk()
             with Machine(disk, room=room, seed=f"{at}") as machine:
                 if not first:
@@ -83,7 +83,7 @@ def test_a_disk_that_fails_while_runtimes_are_taken_over_is_a_typed_error(code: 
     met: set[type[Error]] = set()
 
     async def main(room: Room) -> None:
-        for at in share(range(1, 60), 5):
+        for at in share(range(1, 60), 8):
             disk = Disk()
             with Machine(disk, room=room, seed=f"{at}") as machine:
                 async with open_waiting(machine) as supervisor:

@@ -124,7 +124,7 @@ def simulate_all() -> None:
         torment(seed, HOURS).run(seed)
 
 
-@pytest.mark.turns(4)
+@pytest.mark.turns(10)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("mistake", "words"),

@@ -19,7 +19,7 @@ CALM = Hardship(deaths=0, timed_deaths=0, orderly_ends=1, full=0)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", share(range(8), 4))
+@pytest.mark.parametrize("seed", share(range(8), 8))
 def test_a_tormented_host_keeps_its_promises(seed: int) -> None:
     report = torment(seed, hours=0.4).run(seed)
 
@@ -30,7 +30,7 @@ def test_a_tormented_host_keeps_its_promises(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", share(range(1_000, 1_030), 15))
+@pytest.mark.parametrize("seed", share(range(1_000, 1_030), 30))
 def test_a_tormented_host_keeps_its_promises_for_long(seed: int) -> None:
     report = torment(seed, hours=2).run(seed)
 
@@ -49,6 +49,7 @@ async def square(number: int) -> int:
     return number * number
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 def test_a_users_own_behaviour_and_workload_come_through() -> None:
     async def workload(client: Client) -> None:

@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tenure import ExecutionSnapshot, ExecutionState, Fact, Store, Strategy
 from tenure.errors import CursorConflict, Error, FactConflict, InvalidInput, InvalidTransition, NotFound
-from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.ground import submit
 from tests.kit.shares import examples
 from tests.persistence.contracts.runtimes.test_model import REFUSED, Host
 
@@ -143,7 +143,7 @@ class JournalMachine(RuleBasedStateMachine):
         assert answer == expected, (answer, expected)
 
     async def call(self, verb: Callable[[], Awaitable[Any]]) -> Any:
-        refused = ground_of(self.store).submit(REFUSED) if self.in_company else None
+        refused = submit(self.store, REFUSED) if self.in_company else None
         try:
             return await verb()
         finally:

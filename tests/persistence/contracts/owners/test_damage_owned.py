@@ -37,7 +37,6 @@ from tenure.persistence.facets.runs import (
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.paths import RunPath
-from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.inspect import (
     list_runtimes,
     show_runtime,
@@ -51,6 +50,7 @@ from tenure.persistence.writing.host_row import other_hosts
 from tenure.supervisor.accepting.tickets import stored_outcome
 from tenure.supervisor.operators.unowned import unfinished
 from tenure.supervisor.runs.keeping.journal import load_journal
+from tests.kit.ground import host_key
 from tests.kit.seen import open_seen_store
 from tests.kit.shares import share
 from tests.persistence.contracts.damage import (
@@ -169,8 +169,8 @@ def looks(store: Store) -> Calls:
     return {
         "list": read(store, list_runtimes),
         "ids": read(store, runtime_ids),
-        "requests": read(store, requests.waiting_for, ground_of(store).host),
-        "arrived": read(store, arrivals.arrived, ground_of(store).host, arrivals.NOTHING_YET),
+        "requests": read(store, requests.waiting_for, host_key(store)),
+        "arrived": read(store, arrivals.arrived, host_key(store), arrivals.NOTHING_YET),
         "unfinished": read(store, unfinished, {}, ""),
     }
 
@@ -301,7 +301,7 @@ async def failures(owner: Owner, peer: str) -> list[Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("kind", ["memory", "file"])
+@pytest.mark.parametrize("kind", share(["memory", "file"], 2))
 async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(
     tmp_path: Path, table: str, kind: str
 ) -> None:
@@ -314,7 +314,7 @@ async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(
         (key,) = (await execute(store, "SELECT runtime FROM runtimes WHERE runtime_id = 'alice'"))[0]
         where = TABLES[table].format(alice=key)
         assert await execute(store, f"SELECT 1 FROM {table} WHERE {where}"), "nothing would be damaged"
-        for column, expression, value in share(spoilt(table, source, ROUNDS[kind]), 6):
+        for column, expression, value in share(spoilt(table, source, ROUNDS[kind]), 7):
             await damage(store, table, column, where, expression, value)
             wrong = {"alice": await untyped_errors(alice, "bob"), "bob": await failures(bob, "alice")}
             assert not any(wrong.values()), (f"{table}.{column} = {expression} {value!r}", wrong)
@@ -346,7 +346,7 @@ def shared(store: Store) -> Calls:
         "health": store.health_check,
         "verdict": partial(store.verdict, store.incarnation, 1),
         "verdict of another": partial(store.verdict, "other", 1),
-        "others": read(store, other_hosts, ground_of(store).host),
+        "others": read(store, other_hosts, host_key(store)),
         "mark lost": partial(store.commit, Commit(changes=(ownership.MarkLost(host=99, counter=3),))),
         "renew": partial(store.commit, Commit(changes=(ownership.RenewLease(),))),
         "mark": read(store, arrivals.mark),
@@ -365,7 +365,7 @@ async def test_a_damaged_row_of_the_store_is_a_typed_error_and_mints_no_token_tw
     async with open_seen_store(":memory:") as store:
         alice, bob, saved = await world(store)
         tokens = {token for (token,) in await execute(store, "SELECT fence_token FROM runtimes")}
-        for expression, value in share(every_junk(random.Random(column)), 4):
+        for expression, value in share(every_junk(random.Random(column)), 7):
             await damage(store, "store", column, "TRUE", expression, value)
             what = f"store.{column} = {expression} {value!r}"
             for call in (bob.own, alice.own, alice.reset):
@@ -392,7 +392,7 @@ async def test_the_last_token_is_minted_once_and_then_none() -> None:
 
 @pytest.mark.parametrize("column", SCHEMA["hosts"])
 async def test_a_damaged_row_of_ones_own_host_is_a_typed_error(tmp_path: Path, column: str) -> None:
-    for expression, value in share(every_junk(random.Random(column)), 4):
+    for expression, value in share(every_junk(random.Random(column)), 7):
         (tmp_path / "agents.db").unlink(missing_ok=True)
         with suppress(Corrupt):  # its row cannot be closed in order: it is found dead by its lock
             async with open_seen_store(tmp_path / "agents.db", durability="memory") as store:
@@ -410,7 +410,7 @@ async def test_a_damaged_row_of_ones_own_host_is_a_typed_error(tmp_path: Path, c
 async def test_a_damaged_row_of_another_host_is_nobody_elses_matter(column: str) -> None:
     async with open_seen_store(":memory:") as store:
         _, bob, saved = await world(store)
-        for expression, value in share(every_junk(random.Random(column)), 4):
+        for expression, value in share(every_junk(random.Random(column)), 7):
             await damage(store, "hosts", column, "incarnation = 'other'", expression, value)
             what = f"hosts.{column} = {expression} {value!r}"
             assert not await typed(shared(store)), what

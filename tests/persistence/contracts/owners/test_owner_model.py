@@ -55,9 +55,9 @@ from tenure.persistence.facets.runs.dead_letters import (
 from tenure.persistence.facets.state.own_state import WriteOwnState
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.inputs.delay import Delay
-from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify import verify_runtime
 from tests.kit.by_runtime import SCHEME, offered
+from tests.kit.ground import host_key, submit
 from tests.kit.shares import examples
 from tests.persistence.contracts.owners.owned import Owner
 from tests.persistence.contracts.owners.owner_model import (
@@ -307,7 +307,7 @@ class OwnerMachine(RuleBasedStateMachine):
     async def _commit_all(self, waiting: list[Waiting], *, grouped: bool) -> list[Any]:
         pending: list[Any] = []
         for each in waiting:
-            pending.append(ground_of(self.hosts.stores[each.host]).submit(each.commit))
+            pending.append(submit(self.hosts.stores[each.host], each.commit))
             if not grouped:
                 await self._settle(pending[-1])
         return [await self._settle(each) for each in pending]
@@ -382,7 +382,7 @@ class OwnerMachine(RuleBasedStateMachine):
         if len(self.hosts.stores) < 2 or other in self.model.lost:
             return
         self.flush(grouped=True)
-        mark = ownership.MarkLost(host=ground_of(self.hosts.stores[other]).host, counter=None)
+        mark = ownership.MarkLost(host=host_key(self.hosts.stores[other]), counter=None)
 
         def model(model: OwnerModel) -> bool:
             model.lost.add(other)

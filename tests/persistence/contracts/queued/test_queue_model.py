@@ -25,6 +25,7 @@ from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.model.contracts.queued_work import NEVER_MS, key_of_batch, name_of_batch
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.ground import submit
 from tests.kit.shares import examples
 from tests.persistence.contracts.queued.test_queue import Clock, draft, texts
 from tests.persistence.contracts.runtimes.test_model import REFUSED
@@ -357,7 +358,7 @@ class QueueMachine(RuleBasedStateMachine):
         return answer
 
     async def call(self, store: Store, verb: Callable[[], Awaitable[Any]]) -> Any:
-        refused = ground_of(store).submit(REFUSED) if self.in_company else None
+        refused = submit(store, REFUSED) if self.in_company else None
         try:
             return await verb()
         finally:

@@ -45,11 +45,11 @@ from tenure.persistence.model.contracts.operations import (
     Operation,
     OperationKind,
 )
-from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify import (
     runtime_ids,
     verify_runtime,
 )
+from tests.kit.ground import submit
 from tests.kit.shares import examples
 from tests.persistence.contracts.runtimes.model import (
     Model,
@@ -173,7 +173,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     async def call(self, verb: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         """Call a verb, alone in its group or behind a commit that writes and is refused, so that the group is replayed."""
-        refused = ground_of(self.store).submit(REFUSED) if self.in_company else None
+        refused = submit(self.store, REFUSED) if self.in_company else None
         try:
             return await verb(*arguments)
         finally:

@@ -111,6 +111,7 @@ async def answers(store: Store, name: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[".".join(each) for each in COLUMNS])
 async def test_a_damaged_value_is_said_and_hides_no_neighbour(store_of_turn: Store, table: str, column: str) -> None:
     await fill_graphs(store_of_turn)

@@ -44,9 +44,9 @@ from tenure.errors import (
     NotFound,
     TurnCommitConflict,
 )
-from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify import verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.ground import submit
 from tests.kit.shares import examples
 from tests.persistence.contracts.runtimes.test_model import REFUSED, Host
 
@@ -271,7 +271,7 @@ class GraphMachine(RuleBasedStateMachine):
         return answer
 
     async def call(self, verb: Callable[[], Awaitable[Any]]) -> Any:
-        refused = ground_of(self.store).submit(REFUSED) if self.in_company else None
+        refused = submit(self.store, REFUSED) if self.in_company else None
         try:
             return await verb()
         finally:

@@ -25,7 +25,7 @@ from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
 )
-from tenure.persistence.store import ground_of
+from tests.kit.ground import submit
 from tests.kit.hosting import (
     Gate,
     consumed,
@@ -174,9 +174,7 @@ async def test_a_bad_commit_in_a_group_leaves_its_neighbours(
             accept("alice", b"5", 5),
         ]
         for at, commit in enumerate(commits):
-            ground_of(supervisor.store).submit(
-                commit, on_settled=lambda outcome, at=at: outcomes.__setitem__(at, outcome)
-            )
+            submit(supervisor.store, commit, on_settled=lambda outcome, at=at: outcomes.__setitem__(at, outcome))
             await trio.testing.wait_all_tasks_blocked()
         gate.open()
         ticket = await runtime.accept(6)

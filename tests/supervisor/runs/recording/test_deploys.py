@@ -137,6 +137,7 @@ EDITS = {
 }
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("version", ["", "2", "1"])
 @pytest.mark.parametrize("at", range(len(FIRST)))
 @pytest.mark.parametrize("edit", EDITS)
