@@ -143,8 +143,8 @@ async def test_a_statement_that_gives_the_group_back_has_all_of_it_tried_again(s
 
     outcomes = await settle_all(
         [
-            ground_of(store).submit(message(store, "m")),
-            ground_of(store).submit(message(store, "n", runtime_id="nobody")),
+            submit(store, message(store, "m")),
+            submit(store, message(store, "n", runtime_id="nobody")),
         ]
     )
 
@@ -169,8 +169,8 @@ async def test_an_error_that_comes_late_is_not_that_of_the_commit_that_hears_it(
 
     outcomes = await settle_all(
         [
-            ground_of(store).submit(message(store, "m")),
-            ground_of(store).submit(message(store, "n", runtime_id="nobody")),
+            submit(store, message(store, "m")),
+            submit(store, message(store, "n", runtime_id="nobody")),
         ]
     )
 
@@ -187,8 +187,8 @@ async def test_an_error_that_is_late_with_savepoints_too_ends_its_own_commit(sto
 
     outcomes = await settle_all(
         [
-            ground_of(store).submit(message(store, "m")),
-            ground_of(store).submit(Commit(runtime_id=name("b"), fence_token=token, changes=(say,))),
+            submit(store, message(store, "m")),
+            submit(store, Commit(runtime_id=name("b"), fence_token=token, changes=(say,))),
         ]
     )
 
@@ -232,8 +232,8 @@ async def test_what_a_savepoint_says_at_its_end_is_the_error_of_its_commit(
 
     outcomes = await settle_all(
         [
-            ground_of(store).submit(message(store, "m", payload=b'"bad"')),
-            ground_of(store).submit(message(store, "n")),
+            submit(store, message(store, "m", payload=b'"bad"')),
+            submit(store, message(store, "n")),
         ]
     )
 
