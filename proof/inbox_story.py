@@ -10,7 +10,8 @@ import trio
 
 from tenure.persistence.contracts.operation_registry import OperationRegistry
 from tenure.persistence.facets.inbox import delays
-from tenure.persistence.facets.inbox.inputs import AcceptInput, CancelInput
+from tenure.persistence.facets.inbox.cancelling import CancelInput
+from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.ownership.lifecycle import WriteLifecycle
 from tenure.persistence.facets.runs import deadlines
 from tenure.persistence.model.inputs.policies import InputDurability, PolicyDecision, QueueMode

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from tenure.persistence.facets.inbox import (
-    inputs,
-)
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.ownership import (
     lifecycle,
     ownership,
@@ -54,7 +52,7 @@ async def lives_and_owners(words: Words) -> None:
     await words.write(
         requests.RequestLifecycle(runtime_id=id_of("cyd"), request_id=asked, verb="cancel", arguments="{}")
     )
-    cancel = inputs.CancelInput(runtime_id=id_of("cyd"), input_id=unwanted)
+    cancel = CancelInput(runtime_id=id_of("cyd"), input_id=unwanted)
     await words.write(requests.AnswerRequest(runtime_id=id_of("cyd"), request_id=asked, change=cancel))
     await words.own("eve")
     await words.accept("eve", "too late")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import trio
 
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.facets.inbox import (
-    inputs,
-)
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.runs import (
     dead_letters,
 )
@@ -34,7 +32,7 @@ async def old_times(words: Words) -> None:
         )
         await words.finish("old", run_id)
     unwanted = await words.accept("old", "unwanted", key="k-unwanted")
-    await words.write(inputs.CancelInput(runtime_id=id_of("old"), input_id=unwanted))
+    await words.write(CancelInput(runtime_id=id_of("old"), input_id=unwanted))
     await words.write(dead_letters.DropDeadLetter(runtime_id=id_of("old"), input_id=unwanted))
     await take_words_back(words.store, words.retried)
     await trio.sleep(1)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import trio
 
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.facets.inbox import (
-    inputs,
-)
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.records import versions
 from tenure.persistence.facets.runs import (
     dead_letters,
@@ -119,7 +117,7 @@ async def runs_that_end_badly(words: Words) -> None:
     await words.begin("bob")
     await words.write(runs.DropRun(runtime_id=id_of("bob"), reason=AbandonReason.CANCELLED))
     unwanted = await words.accept("bob", "unwanted")
-    await words.write(inputs.CancelInput(runtime_id=id_of("bob"), input_id=unwanted))
+    await words.write(CancelInput(runtime_id=id_of("bob"), input_id=unwanted))
 
 
 async def day_of_runs(words: Words, day: int) -> None:

@@ -17,7 +17,7 @@ from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Corrupt, InvalidInput
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.erasing.erasing import BeginErasure
-from tenure.persistence.facets.inbox.inputs import CancelInput
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.requests import (
     AnswerRequest,

@@ -26,7 +26,7 @@ from tenure.supervisor.accepting.tickets import Outcome
 from .boundaries import Boundaries
 from .recording.entering import Entering
 from .recording.flight import Flight
-from .recording.record import (
+from .recording.matching import (
     Asked,
     has_ended,
 )

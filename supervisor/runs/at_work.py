@@ -8,7 +8,7 @@ from tenure.persistence.upkeep.explain import human
 
 from .recording.entering import Entering
 from .recording.flight import Flight
-from .recording.record import list_entries
+from .recording.matching import list_entries
 
 
 def doing(actor: RuntimeActor, now: float) -> str | None:

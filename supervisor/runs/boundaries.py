@@ -43,7 +43,7 @@ from .keeping.state import RunState
 from .recording.branch import Branch, Message
 from .recording.entering import Entering
 from .recording.flight import Flight
-from .recording.record import (
+from .recording.matching import (
     Asked,
     Differs,
     asked_by,

@@ -75,7 +75,7 @@ from .recording.attention import (
     find_leaf,
 )
 from .recording.entering import Entering
-from .recording.record import Record
+from .recording.matching import Record
 from .recording.restart import (
     Decision,
     RestartPolicy,

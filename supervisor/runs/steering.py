@@ -35,7 +35,7 @@ from .inputs.batch import Batch
 from .inputs.run_input import RunInput
 from .recording.attention import NeedsAttention
 from .recording.entering import Entering
-from .recording.record import (
+from .recording.matching import (
     Asked,
     was_cut_before_it_began,
 )

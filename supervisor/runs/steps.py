@@ -39,12 +39,12 @@ from .bounded import Begins, BoundedCall, is_async, leave_behind, until_over
 from .recording.attention import NeedsAttention
 from .recording.entering import Entering
 from .recording.flight import Flight
-from .recording.parallel import Sides
-from .recording.record import (
+from .recording.matching import (
     Asked,
     Differs,
     has_ended,
 )
+from .recording.parallel import Sides
 from .recording.restart import describe
 from .recording.results import Results
 from .recording.step_terms import (

@@ -16,7 +16,8 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.engines.sqlite.options import SqliteOptions
-from tenure.persistence.facets.inbox.inputs import AcceptInput, CancelInput
+from tenure.persistence.facets.inbox.cancelling import CancelInput
+from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.inbox.outcomes import find_by_key
 from tenure.persistence.facets.ownership.ownership import (
     Ownership,

@@ -62,6 +62,7 @@ from tenure.persistence.model.values import (
 )
 
 from . import newcomers, receipts
+from .cancelling import CancelInput, cancel
 from .history import (
     history_line,
     in_order,
@@ -368,31 +369,7 @@ def any_unfinished(tx: Transaction, runtime: int) -> bool:
     return tx.one("inputs.any_unfinished", runtime=runtime) is not None
 
 
-@final
-@frozen(kw_only=True, slots=True)
-class CancelInput(Change):
-    """Abandon one input that no run has, with ``cancelled``. Answer: whether it was there to be cancelled."""
-
-    runtime_id: LogicalRuntimeId
-    input_id: InputId
-
-
-def _cancel(tx: Transaction, change: CancelInput) -> bool:
-    record = runtimes.load(tx, change.runtime_id)
-    line = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, AbandonReason.CANCELLED)
-    accepted = history_line(tx.now, InputPhase.ACCEPTED, InputPhase.ABANDONED, AbandonReason.CANCELLED)
-    found = tx.all(
-        "inputs.cancel_queued",
-        runtime=record.runtime,
-        input_id=change.input_id,
-        line=line,
-        from_accepted=accepted,
-        now=tx.now,
-    )
-    return bool(found)
-
-
 FACET: Final = Facet(
     name="inputs",
-    handlers={AcceptInput: Handler(apply=_accept, replay=_replay, check=_check), CancelInput: Handler(apply=_cancel)},
+    handlers={AcceptInput: Handler(apply=_accept, replay=_replay, check=_check), CancelInput: Handler(apply=cancel)},
 )

@@ -24,6 +24,7 @@ from tenure.persistence.commits.rows import (
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.facets.runs import (
     dead_letters,
@@ -170,7 +171,7 @@ _ANSWERING: Final[Mapping[type[Change], Handler]] = {
     change: facet.handlers[change]
     for facet, change in (
         (runs.FACET, runs.DropRun),
-        (inputs.FACET, inputs.CancelInput),
+        (inputs.FACET, CancelInput),
         (dead_letters.FACET, dead_letters.RetryDeadLetter),
     )
 }

@@ -18,7 +18,7 @@ from tenure.persistence.model.values import LogicalRuntimeId, SessionId, check_r
 from tenure.supervisor.runs.boundaries import Boundaries
 from tenure.supervisor.runs.recording.entering import Entering
 from tenure.supervisor.runs.recording.flight import Flight
-from tenure.supervisor.runs.recording.record import Asked, has_ended
+from tenure.supervisor.runs.recording.matching import Asked, has_ended
 
 
 @final

@@ -11,7 +11,7 @@ from tenure.errors import InvalidInput
 from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.supervisor.runs.recording.branch import Branch
 from tenure.supervisor.runs.recording.entering import Entering
-from tenure.supervisor.runs.recording.record import Asked
+from tenure.supervisor.runs.recording.matching import Asked
 
 
 @contextmanager

@@ -28,8 +28,7 @@ from tenure.supervisor.output.saying import VOICE, Saying
 
 from .branch import Branch, Standing
 from .flight import Flight
-from .occupancy import Occupancy
-from .record import (
+from .matching import (
     Asked,
     Differs,
     Found,
@@ -37,6 +36,7 @@ from .record import (
     is_in_doubt,
     list_entries,
 )
+from .occupancy import Occupancy
 from .step_terms import is_cut
 
 _BRANCH: Final[ContextVar[tuple[Record, Branch] | None]] = ContextVar("tenure.branch", default=None)

@@ -13,7 +13,7 @@ from tenure.persistence.store import Store
 from tenure.supervisor.output.saying import Voice
 
 from .branch import Branch, Standing
-from .record import Asked, Found, has_ended
+from .matching import Asked, Found, has_ended
 
 
 class Recording(Protocol):

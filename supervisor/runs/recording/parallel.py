@@ -28,12 +28,12 @@ from tenure.persistence.seams.interrupts import unprotected
 from .branch import Branch
 from .entering import Entering
 from .flight import Flight
-from .occupancy import Fork
-from .record import (
+from .matching import (
     Asked,
     Differs,
     has_ended,
 )
+from .occupancy import Fork
 
 Side = Callable[[], Awaitable[Any]]
 

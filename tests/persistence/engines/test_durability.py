@@ -10,7 +10,7 @@ import pytest
 import tenure
 from tenure.errors import InvalidInput
 from tenure.persistence.commits.commit import Commit
-from tenure.persistence.facets.inbox.inputs import CancelInput
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.model.values import InputId
 from tenure.persistence.store import Store
 from tests.kit.faulty_vfs import FaultyVfs

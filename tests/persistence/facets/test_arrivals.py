@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tenure import InputId, Seams, Store, open_store
-from tenure.persistence.facets.inbox import arrivals, inputs
+from tenure.persistence.facets.inbox import arrivals
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tests.kit.ground import host_key
 from tests.persistence.contracts.owners.owned import Owner
 
@@ -18,7 +19,7 @@ async def _over(owner: Owner, name: str) -> None:
     """An input that has ended."""
     await owner.accept(name)
     key = InputId(owner.named(name))
-    await owner.write(inputs.CancelInput(runtime_id=owner.runtime_id, input_id=key))
+    await owner.write(CancelInput(runtime_id=owner.runtime_id, input_id=key))
 
 
 async def _arrived(store: Store, since: arrivals.Mark) -> set[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from tenure import AbandonReason, InputId, InputPhase, InputState, RunId, Store
 from tenure.errors import InvalidTransition, NotFound
-from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.ownership import lifecycle
 from tenure.persistence.facets.runs import interrupted, runs
 from tenure.persistence.model.inputs.phases import ARROWS, InputEvent, is_terminal
@@ -57,7 +57,7 @@ async def reject(owner: Owner) -> Any:
 
 
 async def cancel(owner: Owner) -> Any:
-    return await owner.write(inputs.CancelInput(runtime_id=owner.runtime_id, input_id=NAME))
+    return await owner.write(CancelInput(runtime_id=owner.runtime_id, input_id=NAME))
 
 
 async def abandon(owner: Owner) -> Any:

@@ -12,7 +12,7 @@ from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.engine import Again, FailedLate, Statements
 from tenure.persistence.engines.sqlite.writer import Writer
 from tenure.persistence.facets.conversation.sessions import AppendMessages
-from tenure.persistence.facets.inbox.inputs import CancelInput
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.ownership.ownership import MarkLost, ReleaseOwnership
 from tenure.persistence.facets.runs.sends import Send
 from tenure.persistence.model.values import InputId, RunId

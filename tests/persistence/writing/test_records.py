@@ -17,7 +17,7 @@ from tenure.persistence.commits.transaction import (
     Records,
 )
 from tenure.persistence.facets.conversation.sessions import AppendMessages
-from tenure.persistence.facets.inbox.inputs import CancelInput
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.model.values import InputId

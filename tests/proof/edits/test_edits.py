@@ -18,7 +18,7 @@ from tenure.supervisor.runs.recording.entering import (
     Entering,
     Flight,
 )
-from tenure.supervisor.runs.recording.record import (
+from tenure.supervisor.runs.recording.matching import (
     Asked,
     Found,
 )

@@ -15,7 +15,7 @@ from tenure.supervisor.runs.recording.entering import (
     Entering,
     Flight,
 )
-from tenure.supervisor.runs.recording.record import (
+from tenure.supervisor.runs.recording.matching import (
     Asked,
     Found,
 )

@@ -18,7 +18,8 @@ from tenure.errors import Corrupt, CounterOverflow, Error, Internal, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.facets.inbox import arrivals, inputs, outcomes
+from tenure.persistence.facets.inbox import arrivals, outcomes
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.output import reads as output_reads
 from tenure.persistence.facets.ownership import (
     lifecycle,
@@ -179,7 +180,7 @@ def writes(owner: Owner, peer: str) -> Calls:
     """What an owner writes, to be called in this order."""
     write, name = owner.write, owner.runtime_id
     known, begun = RunId(owner.named("run")), RunId(owner.named("next"))
-    cancel = inputs.CancelInput(runtime_id=name, input_id=InputId(owner.named("waiting")))
+    cancel = CancelInput(runtime_id=name, input_id=InputId(owner.named("waiting")))
     doubt = entries.DoubtEntries(runtime_id=name, run_id=known)
     settle = entries.SettleEntry(runtime_id=name, run_id=known, place="main/3", ran=True, result=b'"paid"')
     return {

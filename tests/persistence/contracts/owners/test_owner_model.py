@@ -32,6 +32,7 @@ from tenure.persistence.facets.inbox import (
     delays,
     inputs,
 )
+from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.inbox.newcomers import Newcomer
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.facets.ownership.lifecycle import (
@@ -570,7 +571,7 @@ class OwnerMachine(RuleBasedStateMachine):
                     return model.retry(runtime, input_id, fresh=verb == "fresh")
 
         changes: dict[str, Change] = {
-            "cancel": inputs.CancelInput(runtime_id=runtime_id, input_id=input_id),
+            "cancel": CancelInput(runtime_id=runtime_id, input_id=input_id),
             "drop": DropDeadLetter(runtime_id=runtime_id, input_id=input_id),
         }
         change = changes.get(verb, RetryDeadLetter(runtime_id=runtime_id, input_id=input_id, fresh=verb == "fresh"))

@@ -11,7 +11,7 @@ from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.entries import EntryKind, EntryStatus, Repeat
 from tenure.supervisor.runs.recording.branch import Branch
-from tenure.supervisor.runs.recording.record import (
+from tenure.supervisor.runs.recording.matching import (
     Asked,
     Differs,
     Found,
