@@ -73,6 +73,8 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
             something else; and what is nested deeper than `NESTING`.
     """
     try:
+        if type(value) is str:  # nearly all of what is emitted, and no text is lost or nested
+            return _encoder.encode(value)
         form = _form if hook is None else partial(_form_by, hook)
         encoder = _encoder if hook is None else msgspec.json.Encoder(order="deterministic", enc_hook=form)
         data = encoder.encode(value)

@@ -28,6 +28,9 @@ START: Final[Place] = (0, 0)
 OUTPUT_BYTES: Final = 256 * 1024
 """Most bytes of one entry, encoded."""
 
+CHANNEL: Final = "output"
+"""The channel where none is named."""
+
 CHANNEL_LIMIT: Final = 200
 """Most characters of the name of a channel."""
 
@@ -84,9 +87,10 @@ class OutputEntry:
 
 
 @final
-@frozen(slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry on its way to the disk, or as it stands in its chunk.
+
+    A struct, which is made in a fifth of the time and is encoded as it is: there is one for each token of a model.
 
     Attributes:
         kind: See `OutputEntry`.
@@ -124,6 +128,8 @@ def place_of_position(position: str, what: str = "after") -> Place:
 
 def check_channel(channel: str) -> str:
     """A channel that can be stored. Raises `InvalidInput`."""
+    if channel is CHANNEL:
+        return channel
     if type(channel) is not str:
         channel = check_value(channel, str, "channel")
     if not channel or len(channel) > CHANNEL_LIMIT or "\0" in channel:
@@ -136,20 +142,19 @@ def check_channel(channel: str) -> str:
     return channel
 
 
-_Stored = tuple[str, str, str, int, bytes, Place | None]
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decoder: Final = msgspec.msgpack.Decoder(list[_Stored])
+_decode: Final = msgspec.msgpack.Decoder(list[Said]).decode
 
 
 def encode_chunk(entries: Sequence[Said]) -> bytes:
     """The entries of a chunk as its body; what they drop is known."""
-    return _encode([(each.kind, each.channel, each.place, each.reached, each.value, each.drop) for each in entries])
+    return _encode(entries)
 
 
 def decode_chunk(body: bytes, key: object) -> list[Said]:
     """The entries of a chunk. Raises `Corrupt`."""
     try:
-        return [Said(*each) for each in _decoder.decode(body)]
+        return _decode(body)
     except msgspec.MsgspecError as exc:
         raise Corrupt(record="output", key=str(key), detail="its entries cannot be read") from exc
 

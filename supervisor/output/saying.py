@@ -18,13 +18,10 @@ from tenure.persistence.facets.output.output import AppendOutput
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.entries import EntryStatus, Repeat, parse_place
-from tenure.persistence.model.output import IN_STEP, OutputKind, Place, Said, check_channel
+from tenure.persistence.model.output import CHANNEL, IN_STEP, OutputKind, Place, Said, check_channel
 from tenure.persistence.writing.group import Outcome
 
 from .speech import Speech, data
-
-CHANNEL: Final = "output"
-"""The channel where none is named."""
 
 
 @final
@@ -66,10 +63,6 @@ class Saying:
             for each in restarted:
                 self.speak().say(each, forced=True)
 
-    async def emit(self, channel: str, place: str, reached: int, value: bytes) -> None:
-        """See `Run.emit`: of the behaviour, in the branch of this path, which has asked for so much."""
-        await self.speak().say_when_room(data(check_channel(channel), place, reached, value))
-
     def changes(self) -> tuple[Change, ...]:
         """What a commit of the run takes along: it stands before all else, so that an end comes after the last word."""
         change = None if self.speech is None else self.speech.change()
@@ -110,7 +103,10 @@ class Voice:
 
     def emit(self, value: bytes, channel: str) -> bool:
         """See `emit`. From any thread."""
-        return self.open and self.saying.speak().say(data(channel, self.place, IN_STEP, value), self) is not None
+        if not self.open:
+            return False
+        speech = self.saying.speech or self.saying.speak()
+        return speech.say(data(channel, self.place, IN_STEP, value), self)
 
     def close(self) -> None:
         """The attempt has ended: from now on nothing is said. What a thread says at this moment is said before."""

@@ -94,6 +94,7 @@ class Speech:
         self._submit = submit
         self._flushes = flushes
         self._limit = limit
+        self._half = limit // 2  # from there on it is on its way to the disk, before it is full
         self._waiting: deque[Said] = deque()
         self._start = 0
         self._in_flight = False  # whether a flush is on its way
@@ -114,8 +115,8 @@ class Speech:
 
     # Saying
 
-    def say(self, said: Said, voice: StepVoice | None = None, *, forced: bool = False) -> int | None:
-        """Add an entry, from any thread: its number, or None where the buffer is full, or the execution has ended.
+    def say(self, said: Said, voice: StepVoice | None = None, *, forced: bool = False) -> bool:
+        """Add an entry, from any thread. False where the buffer is full, or the execution has ended.
 
         `voice` is that of a step which says it, and `forced`: there is room for what tenure says itself.
 
@@ -125,20 +126,23 @@ class Speech:
         size = len(said.value)
         if size > OUTPUT_BYTES:
             raise PayloadTooLarge(size=size, limit=OUTPUT_BYTES)
-        size += ENTRY_WEIGHT
         with self._lock:
-            if self._closed is not None or (self._waiting and self._size + size > self._limit and not forced):
-                return None
-            number, first = self._start + len(self._waiting), not self._waiting
+            before = self._size
+            after = before + size + ENTRY_WEIGHT
+            full = after > self._limit and before and not forced
+            if self._closed is not None:
+                return False
             if voice is not None:
                 if not voice.open:
-                    return None
-                voice.first = number if voice.first is None else voice.first
-            self._waiting.append(said)
-            self._size += size
-        if first:
-            self._tell(now=False)
-        return number
+                    return False
+                if voice.first is None and not full:
+                    voice.first = self._start + len(self._waiting)
+            if not full:
+                self._waiting.append(said)
+                self._size = after
+        if not before or full or before < self._half <= after:
+            self._tell(now=after >= self._half)  # full too: who emits in a step waits for nothing, and may try again
+        return not full
 
     def wait_for_threads(self) -> None:
         """Return when every `say` has returned that has begun."""
@@ -147,9 +151,8 @@ class Speech:
 
     async def say_when_room(self, said: Said) -> None:
         """Add an entry, and wait only while the buffer is full. Raises `PayloadTooLarge`, or why the execution has ended."""
-        while self.say(said) is None:
+        while not self.say(said):
             self._check_open()
-            self._tell(now=True)
             await self._moved.wait()
 
     async def flush(self) -> None:
@@ -209,14 +212,17 @@ class Speech:
             self.landed(change)
         elif not isinstance(outcome, DiskFull | Contended):  # of those nothing has landed, and it is tried again
             self.close(outcome)
-        if self._waiting:
-            self._flushes.has_said(self, now=False)
+        if self._waiting:  # a full disk is not asked again at once
+            self._flushes.has_said(self, now=isinstance(outcome, CommitResult) and self._size >= self._half)
 
     def landed(self, change: AppendOutput) -> None:
         """A commit with this in it is on disk."""
         with self._lock:
             gone = min(change.start + len(change.entries) - self._start, len(self._waiting))
-            for _ in range(gone):
+            if gone == len(self._waiting):
+                self._waiting.clear()
+                self._size = 0
+            for _ in range(gone if self._waiting else 0):
                 self._size -= len(self._waiting.popleft().value) + ENTRY_WEIGHT
             self._start += max(gone, 0)
         self._move()

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, final
 
-from attrs import define, evolve
+from attrs import define
+from msgspec.structs import replace
 
 from tenure.persistence.commits.rows import NUMBER, Types, check_row
 from tenure.persistence.commits.transaction import Transaction
@@ -77,7 +78,7 @@ def append(
     for index, each in enumerate(new):
         if type(each.drop) is int:
             found = (chunk, before + each.drop - number) if each.drop >= number else None
-            new[index] = evolve(each, drop=found or _holding(tx, runtime, first or 0, speech, each.drop))
+            new[index] = replace(each, drop=found or _holding(tx, runtime, first or 0, speech, each.drop))
     number = start + len(entries)
     _insert(tx, runtime, head, new, chunk=chunk, run_id=run_id, speech=speech, attempt=attempt, number=number)
     return first

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Final
 
 import trio
 
-from tenure.supervisor.output.saying import CHANNEL
+from tenure.persistence.model.codec import encode
+from tenure.persistence.model.output import CHANNEL, OutputKind, Said, check_channel
 from tenure.supervisor.runs.recording.entering import Entering
+
+TURN: Final = 64
+"""So often a run that emits lets others run. A checkpoint costs what three entries do."""
+
+DATA: Final = str(OutputKind.DATA)
 
 
 class Speaking(ABC):
@@ -17,6 +24,7 @@ class Speaking(ABC):
     def __init__(self, entering: Entering, encode: Callable[[object, str], bytes]) -> None:
         """Bind to the run; `encode` makes bytes of a value of the field that it names."""
         self._enters = entering
+        self._emitted = 0
         self._encode = encode
 
     async def emit(self, value: object, channel: str = CHANNEL) -> None:
@@ -39,11 +47,18 @@ class Speaking(ABC):
         nothing is emitted.
         """
         self._check_open()
-        await trio.lowlevel.checkpoint_if_cancelled()
-        entering, branch = self._enters, self._enters.branch
-        encoded = self._encode(value, "value")
-        if not entering.record.goes_on(branch):  # else it was emitted before, and is kept
-            await entering.saying.emit(channel, branch.path, branch.reached, encoded)
+        self._emitted += 1
+        if not self._emitted % TURN:
+            await trio.lowlevel.checkpoint()
+        entering = self._enters
+        branch = entering.branch
+        encoded = encode(value, "value") if type(value) is str else self._encode(value, "value")
+        if entering.record.goes_on(branch):
+            return  # it was emitted before, and is kept
+        said = Said(DATA, check_channel(channel), branch.path, branch.reached, encoded)
+        speech = entering.saying.speech or entering.saying.speak()
+        if not speech.say(said):
+            await speech.say_when_room(said)
 
     async def flush(self) -> None:
         """Wait until what this run has emitted is on disk. Raises `RunEnded` where it ends before."""

@@ -317,6 +317,8 @@ class Record:
 
     def goes_on(self, branch: Branch | None) -> bool:
         """Whether something is recorded that stands after what this branch has asked for last."""
+        if not self._last:
+            return False  # nearly every run: this is asked for each token
         while branch is not None:
             if self._last.get(branch.path, 0) > branch.reached:
                 return True

@@ -131,6 +131,8 @@ def test_a_mark_is_seen_by_other_holders_and_stands_against_none(tmp_path: Path)
     assert not mine.is_marked(7)
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_a_mark_dies_with_its_process(tmp_path: Path) -> None:
     mine = lock_of(tmp_path / "lock")
     with running([sys.executable, "-c", HOLDER, tmp_path / "lock"], stdin=subprocess.PIPE) as process:
