@@ -11,7 +11,22 @@ from typing import Any, Final
 from tenure.errors import Error
 from tenure.persistence.commits.commit import Change
 
-from . import attached, chains, erased, families, graphs, inbox, journals, owners, pruned, queued, said, talk, work
+from . import (
+    attached,
+    chains,
+    erased,
+    families,
+    followed,
+    graphs,
+    inbox,
+    journals,
+    owners,
+    pruned,
+    queued,
+    said,
+    talk,
+    work,
+)
 from .facet import FacetProof, Promised, Rows
 
 PROOFS: Final[tuple[FacetProof, ...]] = (
@@ -23,6 +38,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
     *pruned.PROOFS,  # its story prunes what has ended by then: what comes next stays, and is checked row by row
     *work.PROOFS,
     *families.PROOFS,
+    *followed.PROOFS,
     *inbox.PROOFS,
     *owners.PROOFS,
     *chains.PROOFS,

@@ -21,7 +21,7 @@ from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store
 
 from .host import Host
-from .operators.unowned import register_versions
+from .operators.unowned import register_followed, register_versions
 from .process_signals import (
     forked_children_start_afresh,
     sigterm_ends_normally,
@@ -85,6 +85,7 @@ async def open_supervisor(
                 try:
                     with body:
                         await register_versions(store, known.versions)
+                        await register_followed(store, known.followed)
                         await host.watch.start()
                         # From here on, and not before: a body that is never entered is an error by itself. Where SIGTERM has
                         # come already, the body ends at its first checkpoint.

@@ -132,6 +132,7 @@ from .supervisor.output.saying import emit as emit
 from .supervisor.runs.again import Again as Again
 from .supervisor.runs.behaviour import Behaviour as Behaviour
 from .supervisor.runs.inputs.run_input import RunInput as RunInput
+from .supervisor.runs.keeping.following import RecordedStep as RecordedStep
 from .supervisor.runs.keeping.session import (
     RunSession as RunSession,
     SessionBranch as SessionBranch,
@@ -223,6 +224,7 @@ __all__ = [
     "QueuedWorkPayload",
     "Ran",
     "ReconstructionSource",
+    "RecordedStep",
     "Rehydration",
     "Repeat",
     "RestartPolicy",

@@ -45,7 +45,8 @@ class Facet:
         streams: How many streams there are, which `verify` says of their part.
         verify_runtime: What is wrong with its rows of one runtime.
         show: What `show` says of a runtime, by the name it stands under; objects under one name are one object.
-        follow: Called at the end of a commit that ended a run or a runtime that others end with (`Transaction.ended`).
+        follow: Called at the end of a commit that ended a run or a runtime that others end with (`Transaction.ended`), or
+            abandoned inputs (`Transaction.abandoned`); it empties what it looks at.
         settle: Called at the end of a commit of a runtime that others wait for (`Transaction.asked`).
         prune: What of it is over at some time, in the order in which it goes.
     """

@@ -8,7 +8,13 @@ from typing import Any, Final, Protocol, TypeVar, final
 from attrs import frozen
 
 from tenure.persistence.engines.engine import Versions, WriteConnection
-from tenure.persistence.model.values import DurabilityClass, LogicalRuntimeId, RuntimeState
+from tenure.persistence.model.values import (
+    AbandonReason,
+    DurabilityClass,
+    InputId,
+    LogicalRuntimeId,
+    RuntimeState,
+)
 from tenure.persistence.seams.limits import Limits
 
 K = TypeVar("K", bound=Hashable)
@@ -107,6 +113,24 @@ class Records:
 
 
 @final
+@frozen(kw_only=True, slots=True)
+class Abandoned:
+    """Inputs that were abandoned together.
+
+    Attributes:
+        runtime: Key of their runtime; None where `run` says it.
+        run: Key of the run that had them all, or None.
+        reason: Why.
+        input_ids: Which, in admission order.
+    """
+
+    runtime: int | None = None
+    run: int | None = None
+    reason: AbandonReason
+    input_ids: tuple[InputId, ...]
+
+
+@final
 class Transaction:
     """Named statements, the facts of the group, and the cached records.
 
@@ -125,12 +149,14 @@ class Transaction:
         asked: Runtimes of one commit that others wait for.
         ended: Runs and runtimes that others may end with, and that one commit has ended: ``run`` or ``runtime``, and its key.
         past: Runtimes whose state one commit has written past their owner, each with that state.
+        abandoned: What one commit has abandoned and a run may follow, in the order in which it did.
     """
 
     __slots__ = (
         "_asked",
         "_dirty",
         "_records",
+        "abandoned",
         "all",
         "asked",
         "durability",
@@ -182,6 +208,7 @@ class Transaction:
         self.asked: set[LogicalRuntimeId] = set()
         self.ended: list[tuple[str, int]] = []
         self.past: list[tuple[LogicalRuntimeId, RuntimeState]] = []
+        self.abandoned: list[Abandoned] = []
         self._records = records
         self._asked: list[Place] = []
         self._dirty: dict[Place, Callable[[], None]] = {}
@@ -232,6 +259,7 @@ class Transaction:
             self.notes.clear()
         if self.asked:
             self.asked.clear()
-        if self.ended or self.past:
+        if self.ended or self.past or self.abandoned:
             self.ended.clear()
             self.past.clear()
+            self.abandoned.clear()

@@ -291,7 +291,7 @@ class GroupRunner:
             connection.savepoint()
         try:
             result = self._apply(tx, commit)
-            if tx.asked or tx.ended or tx.past:
+            if tx.asked or tx.ended or tx.past or tx.abandoned:
                 result = self._settle(tx, result)
             tx.flush()
             if tx.savepoints:
@@ -313,7 +313,7 @@ class GroupRunner:
 
     def _settle(self, tx: Transaction, result: CommitResult) -> CommitResult:
         """Do what follows at others from what this commit has ended: first it ends there, and then those hear who wait."""
-        if tx.ended:
+        while tx.ended or tx.abandoned:  # the end of a child abandons what it had
             for follow in self._follows:
                 follow(tx)
         for runtime_id in sorted(tx.asked):

@@ -79,7 +79,10 @@ class Actors:
         worker = self._workers.setdefault(facts.runtime_id, Worker(start_soon))
         kind = facts.kind
         begins = Begins(
-            batch=self._behaviours[kind].batch, offers=self._behaviours.offers(kind), slots=self._slots.get(kind)
+            batch=self._behaviours[kind].batch,
+            offers=self._behaviours.offers(kind),
+            slots=self._slots.get(kind),
+            follows=self._behaviours[kind].on_abandoned is not None,
         )
         actor = RuntimeActor(self._store, facts, begins, self._execute, self._listener, start_soon, worker)
         self._owned.activate(actor)

@@ -12,6 +12,7 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.commits.rows import OPTIONAL_INT, sound
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records.versions import RegisterVersions, ages, read_waiting
+from tenure.persistence.facets.runs.following.follow_ups import FollowKinds, followed_kinds
 from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.model.versions import Offer, choose
 from tenure.persistence.store import Store
@@ -72,6 +73,15 @@ async def register_versions(store: Store, given: tuple[tuple[str, str], ...]) ->
     """Let the store hear of the versions of this host, before it takes anything over."""
     if given and not {*given} <= (await store.read(ages)).keys():
         await store.commit(Commit(changes=(RegisterVersions(versions=given),)))
+
+
+async def register_followed(store: Store, given: Mapping[str, bool]) -> None:
+    """Let the store hear of which kinds of this host abandoned batches are followed, before it takes anything over."""
+    known = await store.read(followed_kinds)
+    kinds = tuple([kind for kind, follows in given.items() if follows and kind not in known])
+    without = tuple([kind for kind, follows in given.items() if not follows and kind in known])
+    if kinds or without:
+        await store.commit(Commit(changes=(FollowKinds(kinds=kinds, without=without),)))
 
 
 async def read_unowned(store: Store, offers: Offers) -> list[UnownedRuntime]:

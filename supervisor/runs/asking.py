@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, final
 import msgspec
 import trio
 
+from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import AskCycle, AskFailed, Corrupt
 from tenure.persistence.commits.commit import CommitResult
 from tenure.persistence.facets.runs.addressed import SendTerms
@@ -20,7 +21,14 @@ from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.facets.runs.interrupted import AcquitRun
 from tenure.persistence.model.codec import decode, digest
 from tenure.persistence.model.entries import EntryKind, EntryStatus
-from tenure.persistence.model.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, SessionId
+from tenure.persistence.model.values import (
+    AbandonReason,
+    InputId,
+    InputPhase,
+    LogicalRuntimeId,
+    RunBoundaryReceipt,
+    SessionId,
+)
 from tenure.supervisor.accepting.tickets import Outcome
 
 from .boundaries import Boundaries
@@ -48,6 +56,29 @@ class Peers(Protocol):
 
     async def wait_ended(self, runtime_id: LogicalRuntimeId, input_id: InputId, /) -> None:
         """Wait until an input has ended, here or on another host, or may have."""
+        ...
+
+
+class Publisher(Peers, Protocol):
+    """Hears how a run ended, when its commit has landed."""
+
+    def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
+        """A boundary has landed: sends in it wake their targets, inputs that it consumed or rejected have ended."""
+        ...
+
+    def inputs_consumed(
+        self,
+        actor: RuntimeActor,
+        input_ids: tuple[InputId, ...],
+        receipt: RunBoundaryReceipt,
+        result: bytes | None,
+        /,
+    ) -> None:
+        """Inputs are consumed, with this result for each of them."""
+        ...
+
+    def inputs_exhausted(self, actor: RuntimeActor, input_ids: tuple[InputId, ...], error: str, /) -> None:
+        """The last attempt over these has failed."""
         ...
 
 

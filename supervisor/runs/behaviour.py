@@ -60,6 +60,9 @@ class Behaviour:
             runs on without its run, and counts to `Limits.given_up`.
         in_doubt: Asked about a step that must not run twice and may have run; None, or an answer of None, holds the runtime
             until a person says.
+        on_abandoned: Called with a run over each batch that was abandoned, for refunds and messages: its `inputs`
+            are that batch, `Run.abandoned` says why, and `Run.recorded` what the abandoned run had done. The first behaviour
+            of a kind says it for all of them.
     """
 
     function: BehaviourFunction
@@ -75,6 +78,7 @@ class Behaviour:
     replay_s: float = field(default=60.0, kw_only=True, validator=seconds(zero=True))
     grace_s: float = field(default=5.0, kw_only=True, validator=seconds(zero=True))
     in_doubt: InDoubtHook | None = field(default=None, kw_only=True)
+    on_abandoned: BehaviourFunction | None = field(default=None, kw_only=True)
     classes: Classes = field(init=False, repr=False, eq=False)
     payload_type: PayloadType = field(init=False, repr=False, eq=False)
 
@@ -86,8 +90,9 @@ class Behaviour:
         check_version(self.version)
         if not is_a(self.restart, RestartPolicy):
             raise InvalidInput(detail=f"{self.restart!r} is not a RestartPolicy", field="restart")
-        if not is_async(self.function):
-            raise InvalidInput(detail=f"{self.function!r} is not an async function; write async def", field="function")
+        for name, function in (("function", self.function), ("on_abandoned", self.on_abandoned)):
+            if not (is_async(function) or (function is None and name == "on_abandoned")):
+                raise InvalidInput(detail=f"{function!r} is not an async function; write async def", field=name)
         check_extra(self.extra, self.payload)
         for name, hook in (("encode", self.encode), ("decode", self.decode)):
             if hook is not None and not callable(hook):
@@ -160,6 +165,11 @@ class Behaviours(Mapping[str, Behaviour]):
     def all_offers(self) -> Mapping[str, tuple[Offer, ...]]:
         """What this host has of every kind."""
         return self._offers
+
+    @property
+    def followed(self) -> Mapping[str, bool]:
+        """Whether a run follows the abandoned batches of each kind."""
+        return {kind: behaviour.on_abandoned is not None for kind, behaviour in self.items()}
 
     @property
     def versions(self) -> tuple[tuple[str, str], ...]:

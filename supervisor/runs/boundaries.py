@@ -204,7 +204,9 @@ class Boundaries:
         attached = len(self._main.attached)
         changes += self._answered()
         if flight is None:
-            changes += self._late()  # before the end of the run consumes them, and after what was answered in time
+            changes += self._late(
+                ends=True
+            )  # before the end of the run consumes them, and after what was answered in time
         result = await entering.commit(lambda: [*changes, *last()], on_settled)
         self._landed(*buffered)
         self._batch.landed(input_id for _, ended in result.of_kind(ExpireMembers) for input_id in ended)
@@ -251,11 +253,11 @@ class Boundaries:
             raise self._entering.mismatch(Differs(entry.place, *counts))
         branch.sent.clear()
 
-    def _late(self) -> list[Change]:
+    def _late(self, *, ends: bool = False) -> list[Change]:
         entering = self._entering
         if not self._batch.may_be_late(entering.store.seams.wall_clock()):
             return []
-        return [ExpireMembers(runtime_id=entering.runtime_id, run_id=entering.run_id)]
+        return [ExpireMembers(runtime_id=entering.runtime_id, run_id=entering.run_id, ends=ends)]
 
     def _flush_ended(self) -> None:
         for input_id, how in self._main.ended:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol, final
+from typing import final
 
 import trio
 
@@ -35,6 +35,7 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.runs.again import RunAgain
+from tenure.persistence.facets.runs.following.followed import Followed
 from tenure.persistence.facets.runs.interrupted import ChargeCrash, UnstageRun
 from tenure.persistence.facets.runs.results import StoreResult
 from tenure.persistence.facets.runs.runs import FailRun, FinishRun, RunBegun
@@ -59,9 +60,10 @@ from tenure.supervisor.operators.log import HostLog
 from tenure.supervisor.output.saying import Saying
 from tenure.supervisor.output.speech import Flushes
 
-from .asking import Peers
+from .asking import Publisher
 from .at_work import at_work
-from .behaviour import Behaviour, Behaviours, Kinds
+from .behaviour import Behaviour, BehaviourFunction, Behaviours, Kinds
+from .keeping.following import load_followed
 from .keeping.journal import (
     Journal,
     empty_journal,
@@ -87,29 +89,6 @@ from .recording.results import Results
 from .recording.step_terms import is_cut
 from .run import Run
 from .steps import Steps
-
-
-class Publisher(Peers, Protocol):
-    """Hears how a run ended, when its commit has landed."""
-
-    def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
-        """A boundary has landed: sends in it wake their targets, inputs that it consumed or rejected have ended."""
-        ...
-
-    def inputs_consumed(
-        self,
-        actor: RuntimeActor,
-        input_ids: tuple[InputId, ...],
-        receipt: RunBoundaryReceipt,
-        result: bytes | None,
-        /,
-    ) -> None:
-        """Inputs are consumed, with this result for each of them."""
-        ...
-
-    def inputs_exhausted(self, actor: RuntimeActor, input_ids: tuple[InputId, ...], error: str, /) -> None:
-        """The last attempt over these has failed."""
-        ...
 
 
 @final
@@ -161,7 +140,8 @@ class Execution:
             entering = Entering(
                 self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, saying, on_half=on_half
             )
-            await self._run(actor, begun, behaviour, journal, entering)
+            followed = await load_followed(self._store, begun)
+            await self._run(actor, begun, behaviour, journal, entering, followed)
         except BaseException as exc:
             if is_cut(exc) and trio.current_effective_deadline() == -math.inf:
                 # From outside, out of a nursery in a group; a Cancelled without a cancelled scope around us is the
@@ -181,20 +161,27 @@ class Execution:
                 saying.close()
 
     async def _run(
-        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, journal: Journal, entering: Entering
+        self,
+        actor: RuntimeActor,
+        begun: RunBegun,
+        behaviour: Behaviour,
+        journal: Journal,
+        entering: Entering,
+        followed: Followed | None,
     ) -> None:
         results = Results(self._store, begun.run, journal.entries)
         steps = Steps(entering, self._step_executor, behaviour, results)
         on_boundary = partial(self._checkpointed, actor)
         kinds = Kinds(own=behaviour.payload_type, all=self._payload_types)
         with _defects():
-            parts = RunParts(entering, begun, journal, steps, kinds, on_boundary, self._publisher)
+            parts = RunParts(entering, begun, journal, steps, kinds, on_boundary, self._publisher, followed=followed)
             run = Run(parts)
         actor.at_work = partial(at_work, entering)
         returned: object = None
         try:
-            if run.inputs:  # else none of them fits the behaviour, and all are rejected
-                returned = await unprotected(behaviour.function, run)
+            if run.inputs:  # else none of them fits the behaviour, and all are rejected; or nothing is left to follow
+                function = self._function(actor, behaviour, begun)
+                returned = await unprotected(function, run)
         except Exception as exc:
             if entering.fault is None or entering.fault is exc:
                 raise
@@ -204,6 +191,16 @@ class Execution:
             parts.end()
         with _defects():
             await parts.finish(returned, partial(self._finished, actor, parts))
+
+    def _function(self, actor: RuntimeActor, behaviour: Behaviour, begun: RunBegun) -> BehaviourFunction:
+        if not begun.follows:
+            return behaviour.function
+        # A version that began it may have none, and goes on with it all the same: that of the kind is what is wanted.
+        found = behaviour.on_abandoned or self._behaviours[actor.facts.kind].on_abandoned
+        if found is None:
+            message = "a host without on_abandoned has begun what follows an abandoned batch"
+            raise RuntimeError(message)
+        return found
 
     async def _load_journal(self, begun: RunBegun) -> Journal:
         if not begun.again:

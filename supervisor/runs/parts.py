@@ -8,6 +8,7 @@ from typing import final
 from tenure.actors.decisions import Decision
 from tenure.errors import InvalidInput, PayloadTooLarge, RunEnded
 from tenure.persistence.commits.commit import Change, CommitResult
+from tenure.persistence.facets.runs.following.followed import Followed
 from tenure.persistence.facets.runs.results import StoreResult
 from tenure.persistence.facets.runs.runs import (
     FinishRun,
@@ -22,6 +23,7 @@ from .behaviour import Kinds
 from .boundaries import Boundaries
 from .children.spawning import Spawning
 from .inputs.batch import Batch
+from .keeping.following import Following
 from .keeping.journal import Journal
 from .keeping.own_verbs import OwnVerbs
 from .keeping.session import RunSession
@@ -52,6 +54,7 @@ class RunParts:
         steering: What joins it, at its checkpoints.
         verbs: The lifecycle events that it asks for.
         going_on: Whether it goes on in a new run, and with what.
+        following: The abandoned batch that it follows, where it does.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class RunParts:
         kinds: Kinds,
         on_boundary: Callable[[Outcome], None],
         peers: Peers,
+        *,
+        followed: Followed | None = None,
     ) -> None:
         """Begin; `on_boundary` hears of each checkpoint that has landed."""
         self.begun = begun
@@ -71,7 +76,8 @@ class RunParts:
         self.chance = Chance(entering)
         self.session = RunSession(entering.store, begun, entering, self.check_open)
         self.state = RunState(entering, begun.run, self.check_open)
-        self.batch = Batch(begun, kinds.own)
+        self.batch = Batch(begun, kinds.own, followed)
+        self.following = Following(entering.store, followed)
 
         def addressed(outcome: Outcome) -> None:
             if isinstance(outcome, CommitResult):

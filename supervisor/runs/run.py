@@ -32,11 +32,9 @@ from tenure.persistence.model.values import (
 
 from .again import Again
 from .inputs.run_input import RunInput
+from .keeping.following import Follows
 from .keeping.speaking import Speaking
-from .keeping.terms import (
-    check_seconds,
-    send_terms,
-)
+from .keeping.terms import check_seconds, send_terms
 from .parts import RunParts
 from .recording.branch import Message
 from .work import Work
@@ -45,7 +43,7 @@ T = TypeVar("T")
 
 
 @final
-class Run(Work, Speaking):
+class Run(Work, Speaking, Follows):
     """One execution of a behaviour over its batch. Good until the behaviour ends, or the run is dropped; then `RunEnded`.
 
     Attributes:
@@ -58,6 +56,7 @@ class Run(Work, Speaking):
         session: The conversation.
         state: What the runtime keeps between its runs.
         attempts: Failed attempts of this run so far.
+        abandoned: Why the batch was abandoned that this run follows (`Behaviour.on_abandoned`); else None.
     """
 
     def __init__(self, parts: RunParts) -> None:
@@ -73,6 +72,7 @@ class Run(Work, Speaking):
         self.state = parts.state
         self.inputs = parts.batch.inputs
         Speaking.__init__(self, entering, parts.steps.encode_result)
+        Follows.__init__(self, parts.following)
         self._entering = entering
         self._parts = parts
 

@@ -88,6 +88,7 @@ class Run(_Front[TrioRun], Work):
         session: The conversation.
         state: What the runtime keeps between its runs.
         attempts: Failed attempts of this run so far.
+        abandoned: As `tenure.Run.abandoned`.
     """
 
     def __init__(self, run: TrioRun) -> None:
@@ -99,6 +100,7 @@ class Run(_Front[TrioRun], Work):
         self.fence_token = run.fence_token
         self.generation = run.generation
         self.attempts = run.attempts
+        self.abandoned = run.abandoned
         self.inputs = run.inputs
         self.session = RunSession(run.session)
         self.state = RunState(run.state)
@@ -113,6 +115,7 @@ class Run(_Front[TrioRun], Work):
     flush = verb(TrioRun.flush)
     now = _at_once(TrioRun.now)
     patched = verb(TrioRun.patched)
+    recorded = verb(TrioRun.recorded)
     reject = _at_once(TrioRun.reject)
     reset = _at_once(TrioRun.reset)
     retire = _at_once(TrioRun.retire)

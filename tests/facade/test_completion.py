@@ -20,8 +20,8 @@ OFFERED: dict[type, str] = {
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
     tenure.ForeignRuntime: HANDLE,
     tenure.Run: """
-        again answer ask checkpoint children destroy emit first flush gather map move_on_after now patched random reject
-        reset retire retiring send sleep spawn steered step stop uuid wait_steered
+        again answer ask checkpoint children destroy emit first flush gather map move_on_after now patched random recorded
+        reject reset retire retiring send sleep spawn steered step stop uuid wait_steered
     """,
     tenure.Store: """
         broken commit durability_tier erase health_check incarnation name prune read read_connection requires_network shared

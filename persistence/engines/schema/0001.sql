@@ -197,12 +197,15 @@ CREATE TABLE runs (
     in_doubt INTEGER NOT NULL DEFAULT 0,
     -- How many runtimes end with it.
     children INTEGER NOT NULL DEFAULT 0,
+    -- It follows an abandoned batch: the behaviour's on_abandoned executes it.
+    follows INTEGER NOT NULL DEFAULT 0,
     -- The first chunk of output that it has written; NULL: it has said nothing.
     said INTEGER
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
 CREATE INDEX runs_in_doubt ON runs (runtime, run_id) WHERE in_doubt = 1;
 CREATE INDEX runs_reopened ON runs (runtime) WHERE reopened_at IS NOT NULL;
+CREATE INDEX runs_following ON runs (runtime) WHERE follows = 1 AND ended_at IS NULL;
 -- Those that see their runtime's own state as it was once, and may be entered again.
 CREATE INDEX runs_seeing ON runs (runtime, state_base)
     WHERE state_base > 0 AND (outcome IS NULL OR outcome NOT IN ('finished', 'restarted'));
@@ -226,6 +229,12 @@ CREATE TABLE versions (
     registered_at REAL NOT NULL
 );
 CREATE UNIQUE INDEX versions_by_name ON versions (kind, version);
+
+-- Kinds whose behaviour has an on_abandoned: a run follows each batch of them that is abandoned.
+CREATE TABLE followed_kinds (
+    followed_kind INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL UNIQUE
+);
 
 CREATE TABLE inputs (
     input INTEGER PRIMARY KEY,

@@ -33,6 +33,7 @@ from tenure.persistence.model.values import (
 )
 
 from .history import (
+    abandoned,
     history_line,
     in_order,
 )
@@ -101,7 +102,7 @@ def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[BatchMem
         for row in staged:
             check_row(row[-1:], (int,), "input", row[0])
         staged.sort(key=lambda row: row[-1])
-    return tuple([_member(row[:-1]) for row in staged])
+    return tuple([read_member(row[:-1]) for row in staged])
 
 
 def stage_steered(tx: Transaction, runtime: int, run: int, boundary: int) -> tuple[BatchMember, ...]:
@@ -110,7 +111,7 @@ def stage_steered(tx: Transaction, runtime: int, run: int, boundary: int) -> tup
         return ()
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED, "joined")
     tx.write("inputs.stage_steered", runtime=runtime, run=run, joined=boundary, line=line, now=tx.now)
-    return tuple([_member(row) for row in tx.all("inputs.joined", run=run, joined=boundary)])
+    return tuple([read_member(row) for row in tx.all("inputs.joined", run=run, joined=boundary)])
 
 
 def restage(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
@@ -122,10 +123,11 @@ def restage(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
 
 def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
     """The batch of a run, in admission order."""
-    return tuple([_member(row) for row in tx.all("inputs.batch", run=run)])
+    return tuple([read_member(row) for row in tx.all("inputs.batch", run=run)])
 
 
-def _member(row: Row) -> BatchMember:
+def read_member(row: Row) -> BatchMember:
+    """A member as it is stored. Raises `Corrupt`."""
     check_row(row, _TYPES, "input", row[0])
     input_id, kind, source, key, attempts, phase, joined, fitted, deadline, extra, payload, payload_digest = row
     found = member(InputPhase, phase, "input", input_id)
@@ -159,16 +161,16 @@ def readmit(tx: Transaction, runtime: int, run: int, error: str) -> tuple[InputI
     Returns what it abandoned.
     """
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "cannot be staged")
-    abandoned: list[InputId] = []
+    reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
+    given_up: list[Row] = []
     admission = tx.key("inputs")  # above all that were given, as if the batch came now
     rows = tx.all("inputs.readmit", run=run, admission=admission, error=error, line=line, now=tx.now)
     for input_id, attempts in rows:
         if attempts >= UNSTAGEABLE_ATTEMPTS:
-            reason = AbandonReason.MAX_ATTEMPTS_EXHAUSTED
             end = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, reason)
             tx.write("inputs.abandon_one", runtime=runtime, input_id=input_id, reason=reason, line=end, now=tx.now)
-            abandoned.append(input_id)
-    return tuple(abandoned)
+            given_up.append((input_id, len(given_up)))
+    return abandoned(tx, given_up, reason, runtime=runtime)
 
 
 def count_waiting(tx: Transaction, runtime: int, most: int) -> int:
@@ -204,13 +206,14 @@ def release(tx: Transaction, run: int, input_id: InputId) -> None:
 def reject(tx: Transaction, run: int, input_id: InputId, error: str) -> bool:
     """Abandon one member of a batch and spare the rest; False where it is not in this run."""
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, AbandonReason.REJECTED)
-    return bool(tx.all("inputs.reject", run=run, input_id=input_id, error=error, line=line, now=tx.now))
+    rows = tx.all("inputs.reject", run=run, input_id=input_id, error=error, line=line, now=tx.now)
+    return bool(abandoned(tx, rows, AbandonReason.REJECTED, run=run))
 
 
 def abandon_run(tx: Transaction, run: int, reason: AbandonReason) -> tuple[InputId, ...]:
     """Abandon what is left of a run's batch."""
     line = history_line(tx.now, None, InputPhase.ABANDONED, reason)
-    return in_order(tx.all("inputs.abandon_run", run=run, reason=reason, line=line, now=tx.now))
+    return abandoned(tx, tx.all("inputs.abandon_run", run=run, reason=reason, line=line, now=tx.now), reason, run=run)
 
 
 def fail(tx: Transaction, run: int, error: str) -> None:
@@ -222,7 +225,8 @@ def fail(tx: Transaction, run: int, error: str) -> None:
 def exhaust(tx: Transaction, run: int, error: str, reason: AbandonReason) -> tuple[InputId, ...]:
     """Abandon the batch of a run whose last attempt failed; it stays as dead letters."""
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, reason)
-    return in_order(tx.all("inputs.exhaust", run=run, error=error, reason=reason, line=line, now=tx.now))
+    rows = tx.all("inputs.exhaust", run=run, error=error, reason=reason, line=line, now=tx.now)
+    return abandoned(tx, rows, reason, run=run)
 
 
 def unbind(tx: Transaction, run: int) -> None:

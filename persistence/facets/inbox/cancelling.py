@@ -1,4 +1,4 @@
-"""Cancelling an input that waits: its owner may abandon it for as long as no run has it, queued or delayed."""
+"""Inputs that end without having been worked on: one that waits is cancelled, or all go with the life of their runtime."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.model.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId
 
-from .history import history_line
+from .history import abandoned, history_line
 
 
 @final
@@ -36,4 +36,21 @@ def cancel(tx: Transaction, change: CancelInput) -> bool:
         from_accepted=accepted,
         now=tx.now,
     )
-    return bool(found)
+    return bool(abandoned(tx, found, AbandonReason.CANCELLED, runtime=record.runtime))
+
+
+def abandon_all(tx: Transaction, runtime: int, reason: AbandonReason) -> tuple[InputId, ...]:
+    """Abandon every unfinished input of a runtime; but for its destruction, what follows abandoned batches stays."""
+    line, whole = history_line(tx.now, None, InputPhase.ABANDONED, reason), int(reason is AbandonReason.DESTROYED)
+    rows = tx.all("inputs.abandon_all", runtime=runtime, reason=reason, line=line, whole=whole, now=tx.now)
+    return abandoned(tx, rows, reason, runtime=runtime)
+
+
+def any_unfinished(tx: Transaction, runtime: int) -> bool:
+    """Whether a runtime has unfinished inputs that are not delayed."""
+    return tx.one("inputs.any_unfinished", runtime=runtime) is not None
+
+
+def any_to_abandon(tx: Transaction, runtime: int) -> bool:
+    """Whether a runtime has unfinished inputs that a stop abandons."""
+    return tx.one("inputs.any_to_abandon", runtime=runtime) is not None

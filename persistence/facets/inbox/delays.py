@@ -42,7 +42,7 @@ from tenure.persistence.model.values import (
 )
 
 from . import inputs
-from .history import history_line, in_order
+from .history import abandoned, history_line
 
 PAGE: Final = 500
 """Inputs that one commit queues, and runtimes that are read at a time."""
@@ -141,7 +141,8 @@ def _extra(stored: str | None, input_id: str) -> InputExtra:
 def abandon_delayed(tx: Transaction, runtime: int, reason: AbandonReason) -> tuple[InputId, ...]:
     """Abandon every input of a runtime that is not due, by the time it would have been."""
     line = history_line(tx.now, InputPhase.ACCEPTED, InputPhase.ABANDONED, reason)
-    return in_order(tx.all("delays.abandon", runtime=runtime, reason=reason, line=line, now=tx.now))
+    rows = tx.all("delays.abandon", runtime=runtime, reason=reason, line=line, now=tx.now)
+    return abandoned(tx, rows, reason, runtime=runtime)
 
 
 # Reads

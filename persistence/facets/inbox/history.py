@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
+from tenure.persistence.commits.transaction import Abandoned, Transaction
 from tenure.persistence.engines.engine import Row
-from tenure.persistence.model.values import InputId, InputPhase
+from tenure.persistence.model.values import AbandonReason, InputId, InputPhase
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -21,6 +22,16 @@ def history_line(now: float, before: InputPhase | None, after: InputPhase, reaso
 def in_order(rows: list[Row]) -> tuple[InputId, ...]:
     """Ids of rows of (id, admission), by admission; damaged ones last: a runtime with such a row can still be ended."""
     return tuple(input_id for input_id, _ in sorted(rows, key=_admission))
+
+
+def abandoned(
+    tx: Transaction, rows: list[Row], reason: AbandonReason, *, runtime: int | None = None, run: int | None = None
+) -> tuple[InputId, ...]:
+    """As `in_order`, of what was abandoned; noted, so that a run may follow it at the end of this commit."""
+    input_ids = in_order(rows)
+    if input_ids and reason is not AbandonReason.DESTROYED:
+        tx.abandoned.append(Abandoned(runtime=runtime, run=run, reason=reason, input_ids=input_ids))
+    return input_ids
 
 
 def _admission(row: Row) -> float:

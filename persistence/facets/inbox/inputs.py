@@ -51,7 +51,6 @@ from tenure.persistence.model.inputs.policies import (
 )
 from tenure.persistence.model.lifecycles.lifecycle import Standing, accepts_input
 from tenure.persistence.model.values import (
-    AbandonReason,
     InputId,
     InputKind,
     InputPhase,
@@ -352,21 +351,10 @@ def admit_own(tx: Transaction, change: AcceptInput) -> AcceptedInput:
     return _replay(tx, change) or _accept(tx, change, own=True)
 
 
-def abandon_all(tx: Transaction, runtime: int, reason: AbandonReason) -> tuple[InputId, ...]:
-    """Abandon every unfinished input of a runtime."""
-    line = history_line(tx.now, None, InputPhase.ABANDONED, reason)
-    return in_order(tx.all("inputs.abandon_all", runtime=runtime, reason=reason, line=line, now=tx.now))
-
-
 def repair(tx: Transaction, runtime: int) -> None:
     """Queue what was staged when the last owner went away; it stays bound to its run (design §7)."""
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "owner gone")
     tx.write("inputs.requeue_staged", runtime=runtime, line=line, now=tx.now)
-
-
-def any_unfinished(tx: Transaction, runtime: int) -> bool:
-    """Whether a runtime has unfinished inputs that are not delayed."""
-    return tx.one("inputs.any_unfinished", runtime=runtime) is not None
 
 
 FACET: Final = Facet(

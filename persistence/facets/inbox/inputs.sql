@@ -123,8 +123,12 @@ UPDATE inputs SET phase = 'abandoned', reason = 'cancelled', finished_at = :now,
 WHERE runtime = :runtime AND input_id = :input_id AND finished_at IS NULL AND run IS NULL RETURNING input_id, admission;
 
 -- name: inputs.abandon_all
+-- What follows an abandoned batch is abandoned with the whole runtime alone.
 UPDATE inputs SET phase = 'abandoned', reason = :reason, finished_at = :now, updated_at = :now, history = history || :line
-WHERE runtime = :runtime AND finished_at IS NULL RETURNING input_id, admission;
+WHERE runtime = :runtime AND finished_at IS NULL
+  AND (:whole = 1 OR run IS NULL OR joined IS NOT NULL
+       OR NOT EXISTS (SELECT 1 FROM runs u WHERE u.run = inputs.run AND u.follows = 1))
+RETURNING input_id, admission;
 
 -- name: inputs.requeue_staged
 UPDATE inputs SET phase = 'queued', updated_at = :now, history = history || :line
@@ -140,6 +144,12 @@ UPDATE inputs SET run = NULL, joined = NULL WHERE run = :run AND finished_at IS 
 
 -- name: inputs.any_unfinished
 SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL LIMIT 1;
+
+-- name: inputs.any_to_abandon
+SELECT 1 FROM inputs
+WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL
+  AND (run IS NULL OR joined IS NOT NULL OR NOT EXISTS (SELECT 1 FROM runs u WHERE u.run = inputs.run AND u.follows = 1))
+LIMIT 1;
 
 -- name: inputs.outcome
 SELECT i.phase, i.reason, i.error, i.attempts, i.boundary, u.run_id, r.state

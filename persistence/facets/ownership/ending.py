@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from tenure.errors import Contended, Corrupt, InvalidTransition, NotFound
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.facets.inbox import inputs
+from tenure.persistence.facets.inbox import cancelling
 from tenure.persistence.facets.records import fences, runtimes
 from tenure.persistence.facets.runs.children import OnEnd, read_child
 from tenure.persistence.model.lifecycles.lifecycle import (
@@ -65,7 +65,7 @@ def _end_unowned(tx: Transaction, record: runtimes.RuntimeRecord, event: Lifecyc
 
 def revive(tx: Transaction, record: runtimes.RuntimeRecord) -> None:
     """Bring a stopped child back to life. Raises `Contended` while its owner has not done all that follows from its stop."""
-    if record.run is not None or inputs.any_unfinished(tx, record.runtime):
+    if record.run is not None or cancelling.any_to_abandon(tx, record.runtime):
         if runtimes.living_holder(tx, record.owner) is not None:
             raise Contended(detail=f"runtime {record.runtime_id} is being stopped by its owner")
         _end_unowned(tx, record, LifecycleEvent.STOP, RuntimeState.STOPPED)

@@ -20,12 +20,13 @@ from tenure.persistence.commits.facet import (
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import snapshots
-from tenure.persistence.facets.inbox import delays, inputs
+from tenure.persistence.facets.inbox import cancelling, delays
 from tenure.persistence.facets.records import (
     chain,
     run_records,
     runtimes,
 )
+from tenure.persistence.facets.runs.following import follow_ups
 from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.lifecycles.lifecycle import durable_state
 from tenure.persistence.model.lifecycles.lifecycle_record import (
@@ -99,11 +100,14 @@ def write(tx: Transaction, change: WriteLifecycle) -> LifecycleWritten:
         raise RuntimeDestroyed(runtime_id=change.runtime_id)
     abandoned: tuple[InputId, ...] = ()
     if change.abandon is not None:
-        abandoned = inputs.abandon_all(tx, record.runtime, change.abandon)
+        abandoned = cancelling.abandon_all(tx, record.runtime, change.abandon)
     elif change.abandon_delayed is not None:
         abandoned = delays.abandon_delayed(tx, record.runtime, change.abandon_delayed)
     if change.end_run and record.run is not None:
-        run_records.end(tx, record.run, outcome=change.abandon or "dropped")
+        if change.state is not RuntimeState.DESTROYED and run_records.load(tx, record.run).follows:
+            follow_ups.put_back(tx, record)  # what follows an abandoned batch waits until the runtime lives again
+        else:
+            run_records.end(tx, record.run, outcome=change.abandon or "dropped")
         record.run = None
     if change.next_generation:
         record.generation += 1

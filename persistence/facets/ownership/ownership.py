@@ -27,7 +27,7 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.inbox import (
     batches,
-    inputs,
+    cancelling,
     repair,
 )
 from tenure.persistence.facets.records import (
@@ -127,7 +127,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     _check(tx, record, change)
     in_flight = _charge_crash(tx, record, change.max_crashes)
     repair.repair_inbox(tx, record)
-    has_work = record.run is not None or inputs.any_unfinished(tx, record.runtime)
+    has_work = record.run is not None or cancelling.any_unfinished(tx, record.runtime)
     if record.session is None:
         record.session = sessions.create(tx, change.session_id, record.runtime)
     record.kind = change.kind

@@ -41,6 +41,7 @@ class RunRecord:
     `said`: the first chunk of output that it has written, or None.
     `boundaries` is not a column: it is the sequence of the run's last receipt.
     `children`: how many runtimes end with it; written by the facet `children`.
+    `follows`: 1 where it follows an abandoned batch.
     """
 
     run: int
@@ -55,6 +56,7 @@ class RunRecord:
     version: str = ""
     children: int = 0
     said: int | None = None
+    follows: int = 0
 
 
 def load(tx: Transaction, run: int) -> RunRecord:
@@ -88,6 +90,7 @@ _TYPES: Final[Types] = (
     str,
     int,
     OPTIONAL_INT,
+    int,
 )
 
 
@@ -111,6 +114,12 @@ def begin(tx: Transaction, runtime: int, run_id: RunId, base: int | None, base_c
         "runs.begin", run_id=run_id, runtime=runtime, base=base, base_count=base_count, now=tx.now, version=version
     )
     return tx.record(RECORD, run, lambda _, __: RunRecord(run, run_id, 0, base, base_count, 0, None, version=version))
+
+
+def mark_following(tx: Transaction, run: int) -> None:
+    """Say of a run that it follows an abandoned batch."""
+    tx.write("runs.mark_following", run=run)
+    tx.drop(RECORD, run)
 
 
 def delete(tx: Transaction, record: RunRecord) -> None:

@@ -20,7 +20,7 @@ from tenure.persistence.commits.facet import (
 from tenure.persistence.commits.rows import sound
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.inbox.history import history_line, in_order
+from tenure.persistence.facets.inbox.history import abandoned, history_line
 from tenure.persistence.facets.records import holds, run_records, runtimes
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -53,7 +53,8 @@ def _expire(tx: Transaction, change: ExpireInputs) -> tuple[InputId, ...]:
     if holds.keeps(tx, record.runtime_id, record.kind):
         return ()
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, LATE)
-    return in_order(tx.all("deadlines.expire", runtime=record.runtime, reason=LATE, line=line, now=tx.now))
+    rows = tx.all("deadlines.expire", runtime=record.runtime, reason=LATE, line=line, now=tx.now)
+    return abandoned(tx, rows, LATE, runtime=record.runtime)
 
 
 @final
@@ -61,11 +62,17 @@ def _expire(tx: Transaction, change: ExpireInputs) -> tuple[InputId, ...]:
 class ExpireMembers(Change):
     """Abandon the members of the current run's batch that are late, and spare the rest.
 
-    Answer: their ids, in admission order.
+    Answer: their ids, in admission order. Empty where all that is left of the batch is late: that run is over, and is dropped.
+
+    Attributes:
+        runtime_id: Whose.
+        run_id: Which run; must be the current one.
+        ends: Whether the run ends with this commit: then all that is late goes.
     """
 
     runtime_id: LogicalRuntimeId
     run_id: RunId
+    ends: bool = False
 
 
 def _expire_members(tx: Transaction, change: ExpireMembers) -> tuple[InputId, ...]:
@@ -73,7 +80,8 @@ def _expire_members(tx: Transaction, change: ExpireMembers) -> tuple[InputId, ..
     if holds.keeps(tx, record.runtime_id, record.kind):
         return ()
     line = history_line(tx.now, InputPhase.STAGED, InputPhase.ABANDONED, LATE)
-    return in_order(tx.all("deadlines.expire_members", run=run.run, reason=LATE, line=line, now=tx.now))
+    rows = tx.all("deadlines.expire_members", run=run.run, reason=LATE, line=line, ends=int(change.ends), now=tx.now)
+    return abandoned(tx, rows, LATE, run=run.run)
 
 
 @final

@@ -6,7 +6,10 @@ RETURNING input_id, admission;
 
 -- name: deadlines.expire_members
 UPDATE inputs SET phase = 'abandoned', reason = :reason, finished_at = :now, updated_at = :now, history = history || :line
-WHERE run = :run AND finished_at IS NULL AND deadline <= :now RETURNING input_id, admission;
+WHERE run = :run AND finished_at IS NULL AND deadline <= :now
+  AND (:ends = 1 OR EXISTS (SELECT 1 FROM inputs o WHERE o.run = :run AND o.finished_at IS NULL
+                            AND (o.deadline IS NULL OR o.deadline > :now)))
+RETURNING input_id, admission;
 
 -- name: deadlines.all_late
 -- Something of the batch is late, and nothing else of it is left.

@@ -27,6 +27,7 @@ from .asking import (
     asked,
     asks,
 )
+from .following import follow_ups
 
 
 def _entries(statements: Statements, subject: Subject) -> Iterator[Problem]:
@@ -59,6 +60,7 @@ def _walk_refused(statements: Statements, subject: Subject) -> None:
 FACETS: Final[tuple[Facet, ...]] = (
     runs.FACET,
     again.FACET,
+    follow_ups.FACET,
     evolve(entries.FACET, verify_runtime=_entries),
     restarting.FACET,
     evolve(sends.FACET, verify_runtime=_sends),

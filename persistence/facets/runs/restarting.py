@@ -81,6 +81,8 @@ def restart(tx: Transaction, record: runtimes.RuntimeRecord, run_id: RunId) -> b
     record.run, record.crashes, carried = None, 0, 0
     if tx.one("restarting.any", run=old.run) is not None:
         new = run_records.begin(tx, record.runtime, run_id, base, base_count, old.version)
+        if old.follows:
+            run_records.mark_following(tx, new.run)
         if versions_model.STAYS in old.ways.split():
             want(tx, new.run, versions_model.STAYS)
         tx.write("restarting.rebind", run=old.run, into=new.run)

@@ -39,6 +39,7 @@ from tenure.persistence.model.values import (
 from tenure.persistence.model.versions import UNVERSIONED, Offer
 
 from . import entries, interrupted, restarting
+from .following import follow_ups, reopened
 
 
 @final
@@ -54,12 +55,14 @@ class BeginRun(Change):
         run_id: Id of a new run; not used where a run enters again.
         batch: Most inputs of a new run.
         offers: The versions of the behaviour that the host has; the first is for what begins.
+        follows: Whether the host executes what follows an abandoned batch.
     """
 
     runtime_id: LogicalRuntimeId
     run_id: RunId
     batch: int
     offers: tuple[Offer, ...] = UNVERSIONED
+    follows: bool = False
 
 
 @final
@@ -81,6 +84,7 @@ class RunBegun:
         version: Which version of the behaviour executes it.
         said: The first chunk of output that it has written; None where it has said nothing.
         runtime: Key of its runtime.
+        follows: Whether it follows an abandoned batch; its one input says which.
     """
 
     run: int
@@ -96,6 +100,7 @@ class RunBegun:
     version: str = ""
     said: int | None = None
     runtime: int = 0
+    follows: bool = False
 
 
 @final
@@ -118,13 +123,17 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
         return NothingBegun()  # a store verb may have stopped it, and its owner not have heard of it
     if holds.keeps(tx, record.runtime_id, record.kind):
         return NothingBegun(on_hold=True)
-    if record.run is not None or _next_reopened(tx, record):
+    if not change.follows:
+        follow_ups.leave(tx, record)
+    if record.run is not None or reopened.enter_next(tx, record, follows=change.follows):
         run = run_records.load(tx, record.run or 0)
         if (offer := versions.goes_on(tx, record.kind, run, change.offers)) is None:
             return versions.leave(tx, record, run)
         again = not restarting.wanted(tx, record.run or 0) or restarting.restart(tx, record, change.run_id)
         if record.run is not None:
-            return _enter_again(tx, record.runtime, record.run, again=again, version=offer.version)
+            return _enter_again(
+                tx, record.runtime, record.run, again=again, version=offer.version, follows=change.follows
+            )
     abandoned: list[batches.InputEnded] = []
     while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
         session = sessions.own(tx, record)
@@ -147,22 +156,12 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
     return NothingBegun(abandoned=tuple(abandoned))
 
 
-def _next_reopened(tx: Transaction, record: runtimes.RuntimeRecord) -> bool:
-    """Make the longest waiting run that a retry has reopened the current one."""
-    if (row := tx.one("runs.oldest_reopened", runtime=record.runtime)) is None:
-        return False
-    tx.write("runs.entered", run=row[0])
-    record.run = row[0]
-    runtimes.save_progress(tx, record)
-    return True
-
-
-def _enter_again(tx: Transaction, runtime: int, key: int, *, again: bool, version: str) -> RunBegun:
+def _enter_again(tx: Transaction, runtime: int, key: int, *, again: bool, version: str, follows: bool) -> RunBegun:
     run = run_records.load(tx, key)
     run.retry_at = None
     run_records.save(tx, run)
     batch = batches.restage(tx, key)
-    more = batches.count_waiting(tx, runtime, 1) > 0 or tx.one("runs.oldest_reopened", runtime=runtime) is not None
+    more = batches.count_waiting(tx, runtime, 1) > 0 or reopened.oldest(tx, runtime, follows=follows) is not None
     return _begun(runtime, run, batch, again=again, more=more, version=version)
 
 
@@ -190,6 +189,7 @@ def _begun(
         version=version,
         said=run.said,
         runtime=runtime,
+        follows=bool(run.follows),
     )
 
 
@@ -359,7 +359,10 @@ def drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
     abandoned: tuple[InputId, ...] = ()
     if change.reason is None:
         inputs.repair(tx, record.runtime)
-        batches.unbind(tx, record.run)
+        if run_records.load(tx, record.run).follows:
+            follow_ups.begin_again(tx, record)
+        else:
+            batches.unbind(tx, record.run)
     else:
         abandoned = batches.abandon_run(tx, record.run, change.reason)
     in_doubt = change.reason is not None and not abandoned and bool(entries.doubtful(tx, record.run))

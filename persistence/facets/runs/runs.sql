@@ -15,7 +15,7 @@ VALUES (:key, :run_id, :runtime, 0, :base, :base_count, :now,
 -- Its boundaries are its receipts, dense from 1: counted where a run is loaded, and not kept a second time.
 SELECT run, run_id, attempts, base, base_count,
        (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways,
-       version, children, said
+       version, children, said, follows
 FROM runs WHERE run = :run;
 
 -- name: runs.update
@@ -31,19 +31,28 @@ WHERE run = :run;
 -- name: runs.by_id
 SELECT run, run_id, attempts, base, base_count,
        (SELECT coalesce(max(sequence), 0) FROM receipts WHERE receipts.run = runs.run), retry_at, error, ways,
-       version, children, said
+       version, children, said, follows
 FROM runs
 WHERE run_id = :run_id AND runtime = :runtime;
 
 -- name: runs.reopen
 UPDATE runs SET reopened_at = :now, ended_at = NULL, outcome = NULL, retry_at = NULL WHERE run = :run;
 
+-- name: runs.mark_following
+UPDATE runs SET follows = 1 WHERE run = :run;
+
+-- name: runs.begin_from_here
+-- One that waited before it was ever entered sees conversation and state as they stand now.
+UPDATE runs SET base = :base, base_count = :base_count, started_at = :now,
+                state_base = coalesce((SELECT o.revision FROM own_states o WHERE o.runtime = runs.runtime), 0)
+WHERE run = :run AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.run = runs.run);
+
 -- name: runs.forgive
 UPDATE runs SET attempts = 0 WHERE run = :run;
 
 -- name: runs.oldest_reopened
 SELECT run FROM runs
-WHERE runtime = :runtime AND reopened_at IS NOT NULL
+WHERE runtime = :runtime AND reopened_at IS NOT NULL AND (follows = 0 OR :follows = 1)
   AND EXISTS (SELECT 1 FROM inputs i WHERE i.run = runs.run AND i.finished_at IS NULL)
 ORDER BY reopened_at, run LIMIT 1;
 

@@ -8,6 +8,7 @@ from typing import final
 
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.inbox.batches import BatchMember
+from tenure.persistence.facets.runs.following.followed import Followed
 from tenure.persistence.facets.runs.runs import RunBegun
 from tenure.persistence.model.numbers import is_a
 from tenure.persistence.model.texts import storable
@@ -22,6 +23,7 @@ from tenure.supervisor.runs.recording.attention import NeedsAttention
 from .run_input import (
     RunInput,
     read_input,
+    read_input_anyhow,
 )
 
 
@@ -35,7 +37,7 @@ class Batch:
         ended: What is rejected, with its error, or answered, with its encoded result, and not on disk yet.
     """
 
-    def __init__(self, begun: RunBegun, payload_type: PayloadType) -> None:
+    def __init__(self, begun: RunBegun, payload_type: PayloadType, followed: Followed | None = None) -> None:
         """Nothing has joined yet; what joined in an earlier entry of the run is in `begun`, and joins again in its replay."""
         self._payload_type = payload_type
         self._members: set[InputId] = set()
@@ -47,8 +49,13 @@ class Batch:
         self.contributing: list[InputId] = []
         for each in begun.inputs:
             self._joined[each.joined].append(each)
-        self.inputs = self.join(self._joined.pop(None, ()))
-        self.hand_out(self.inputs)
+        own = self._joined.pop(None, [])
+        if followed is None:
+            self.inputs = self.join(own)
+            self.hand_out(self.inputs)
+        else:  # the behaviour works on the batch that was abandoned; what is consumed is the input that names it
+            self.inputs = tuple([read_input_anyhow(each, payload_type) for each in followed.members])
+            self.contributing += [each.input_id for each in own]
 
     def join(self, members: Iterable[BatchMember]) -> tuple[RunInput, ...]:
         """Let these be of the batch; those that fit the behaviour.

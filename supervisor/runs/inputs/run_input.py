@@ -6,6 +6,7 @@ from typing import Any, final
 
 from attrs import frozen
 
+from tenure.errors import InvalidInput
 from tenure.persistence.facets.inbox.batches import BatchMember
 from tenure.persistence.model.codec import decode
 from tenure.persistence.model.values import (
@@ -29,7 +30,8 @@ class RunInput:
         idempotency_key: Its key, or None.
         attempts: How many runs over it failed.
         correlation_id: What it answers, or None: of an accept or a send.
-        phase: ``staged``, or ``consumed`` or ``abandoned`` where this run ended it before it was interrupted.
+        phase: ``staged``, or ``consumed`` or ``abandoned`` where this run ended it before it was interrupted; ``abandoned``
+            where the run follows it (`Behaviour.on_abandoned`).
     """
 
     input_id: InputId
@@ -44,10 +46,22 @@ class RunInput:
 
 def read_input(member: BatchMember, payload_type: PayloadType) -> RunInput:
     """A member of a batch, decoded. Raises `InvalidInput` where its payload does not fit the behaviour's class."""
+    return _read(member, payload_type.decode(member.payload, member.input_id))
+
+
+def read_input_anyhow(member: BatchMember, payload_type: PayloadType) -> RunInput:
+    """As `read_input`; where the payload does not fit, it stays a JSON value: that may be why the input was abandoned."""
+    try:
+        return read_input(member, payload_type)
+    except InvalidInput:
+        return _read(member, decode(member.payload, "payload", member.input_id))
+
+
+def _read(member: BatchMember, payload: Any) -> RunInput:
     return RunInput(
         input_id=member.input_id,
         kind=member.kind,
-        payload=payload_type.decode(member.payload, member.input_id),
+        payload=payload,
         source=decode(member.source.encode(), "source", member.input_id),
         idempotency_key=member.idempotency_key,
         attempts=member.attempts,

@@ -55,6 +55,7 @@ STAYS: Final[dict[str, set[str]]] = {
         *("owner", "held", "held_detail", "session", "run", "crashes", "failures", "boundaries", "chain"),
     },
     "versions": {"version_key", "kind", "version", "registered_at"},
+    "followed_kinds": {"followed_kind", "kind"},
     "node_floor": {"singleton", "last_node", "digest", "scheme"},
     "oauth_flow": {"singleton", "snapshot", "digest", "scheme", "updated_at"},  # of the store, and of no runtime
     "state_clock": {"singleton", "high_water", "digest", "scheme"},

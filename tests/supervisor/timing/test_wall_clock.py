@@ -119,3 +119,25 @@ def test_failures_that_lie_ahead_since_the_clock_was_set_back_count_as_of_now() 
 
     assert after == [1000.0, 1000.0]
     assert fail(after, 1061.0) == [1061.0]
+
+
+async def test_a_run_whose_only_input_is_late_at_a_checkpoint_ends_and_does_not_wait_for_ever(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    clock = WallClock()
+    waits = trio.Event()
+
+    async def asks(run: tenure.Run) -> None:
+        await trio.sleep(1)
+        clock.set_by_s += HOUR_S  # the checkpoint comes before the next look at deadlines
+        await run.checkpoint()
+        waits.set()
+        await run.wait_steered()
+
+    async with host(database, clock, tenure.Behaviour(asks)) as one:
+        runtime = await one.spawn("a", "kind")
+        late = await runtime.accept("late", deadline_s=HOUR_S / 2)
+        await waits.wait()
+        with trio.fail_after(100):
+            assert (await late.wait_outcome()).reason == "deadline_exceeded"
+            await runtime.wait_state("attached")

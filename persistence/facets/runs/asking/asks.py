@@ -23,7 +23,7 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.inbox import inputs
-from tenure.persistence.facets.inbox.history import history_line
+from tenure.persistence.facets.inbox.history import abandoned, history_line
 from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.addressed import REFUSALS, Addressed, address
@@ -195,7 +195,12 @@ def _with_result(tx: Transaction, change: EndAsk, found: Asked, answer: Answer) 
 def _give_up(tx: Transaction, found: Asked) -> Answer:
     reason = AbandonReason.DEADLINE_EXCEEDED
     line = history_line(tx.now, InputPhase.QUEUED, InputPhase.ABANDONED, reason)
-    ended = tx.run("asks.abandon", input=found.input, reason=reason, line=line, now=tx.now)
+    ended = abandoned(
+        tx,
+        tx.all("asks.abandon", input=found.input, reason=reason, line=line, now=tx.now),
+        reason,
+        runtime=found.target,
+    )
     answer = Answer(status=LATE, begun=True)
     if ended:
         answer = Answer(status=LATE, phase=InputPhase.ABANDONED, reason=reason)

@@ -51,7 +51,7 @@ WHERE ask = :ask;
 -- Only what no run has taken.
 UPDATE inputs SET phase = 'abandoned', reason = :reason, deadline = coalesce(deadline, :now), finished_at = :now,
                   updated_at = :now, history = history || :line
-WHERE input = :input AND finished_at IS NULL AND run IS NULL;
+WHERE input = :input AND finished_at IS NULL AND run IS NULL RETURNING input_id, admission;
 
 -- name: asks.came_back
 UPDATE inputs SET run = :run, joined = :joined, extra = :extra, finished_at = :now WHERE input = :input;

@@ -331,14 +331,15 @@ class OwnerModel:
             return ()
         return runtime.abandon([each for each in runtime.inbox() if self.late(each) and each.run is None], LATE)
 
-    def expire_members(self, name: str, run_id: str) -> tuple[str, ...]:
+    def expire_members(self, name: str, run_id: str, *, ends: bool) -> tuple[str, ...]:
         runtime = self.runtimes[name]
         run = self.current(runtime, run_id)
         if self.of_it(name):
             return ()
-        return runtime.abandon(
-            [each for each in runtime.batch(run.run_id) if self.late(each) and each.unfinished], LATE
-        )
+        left = [each for each in runtime.batch(run.run_id) if each.unfinished]
+        if not ends and all(map(self.late, left)):
+            return ()
+        return runtime.abandon([each for each in left if self.late(each)], LATE)
 
     def drop_late(self, name: str) -> tuple[str, ...]:
         runtime = self.runtimes[name]

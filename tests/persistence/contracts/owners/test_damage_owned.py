@@ -108,6 +108,7 @@ OF_ALL = {
     "hosts",
     "oauth_flow",
     "versions",
+    "followed_kinds",
     "holds",
     "attachments",
     "attachment_removals",

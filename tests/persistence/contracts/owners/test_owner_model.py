@@ -530,7 +530,7 @@ class OwnerMachine(RuleBasedStateMachine):
         change = deadlines.ExpireInputs(runtime_id=LogicalRuntimeId(name))
         self.write(host, "expire", (change,), lambda model: model.expire(name))
 
-    @rule(name=names, what=st.sampled_from(("members", "run")), which=tokens)
+    @rule(name=names, what=st.sampled_from(("members", "last members", "run")), which=tokens)
     def expire_in_flight(self, name: str, what: str, which: str) -> None:
         run_id, runtime_id = self.run_of(name), LogicalRuntimeId(name)
         if what == "run":
@@ -538,8 +538,9 @@ class OwnerMachine(RuleBasedStateMachine):
             self.write("A", what, (drop,), lambda model: model.drop_late(name), (name, which))
             return
 
-        change = deadlines.ExpireMembers(runtime_id=runtime_id, run_id=run_id)
-        self.write("A", what, (change,), lambda model: model.expire_members(name, run_id), (name, which))
+        ends = what == "last members"
+        change = deadlines.ExpireMembers(runtime_id=runtime_id, run_id=run_id, ends=ends)
+        self.write("A", what, (change,), lambda model: model.expire_members(name, run_id, ends=ends), (name, which))
 
     def some_input(self, data: Any, name: str, *, run: str | None = None, dead: bool = False) -> InputId:
         """Mostly a member of this run, or a dead letter; else any input, or none."""

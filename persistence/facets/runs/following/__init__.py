@@ -1,0 +1,1 @@
+"""What follows abandoned batches: the runs over them, and what these see."""
