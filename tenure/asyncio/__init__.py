@@ -36,15 +36,14 @@ comes at the next await). What an error is called does not change, and no except
 from __future__ import annotations
 
 from .behaviours import behaviour as behaviour
-from .facets import Ticket as Ticket
 from .handles import (
     ForeignRuntime as ForeignRuntime,
     Runtime as Runtime,
     Supervisor as Supervisor,
 )
-from .hosting import open_supervisor as open_supervisor
+from .hosting import open_store as open_store, open_supervisor as open_supervisor
 from .lifespan import lifespan as lifespan
-from .listing import Output as Output
+from .reading import Output as Output, Ticket as Ticket
 from .run import Run as Run
 from .steps import on_loop as on_loop
 from .store import Store as Store
@@ -60,5 +59,6 @@ __all__ = [
     "behaviour",
     "lifespan",
     "on_loop",
+    "open_store",
     "open_supervisor",
 ]

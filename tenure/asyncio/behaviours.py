@@ -15,11 +15,11 @@ from typing import Any
 
 from tenure.errors import InvalidInput, RunEnded
 from tenure.persistence.seams.nursery import background
+from tenure.portals.portal import Portal
 from tenure.supervisor.runs.behaviour import BehaviourFunction, is_async
 from tenure.supervisor.runs.run import Run as TrioRun
 
 from .crossing import entered
-from .portal import Portal
 from .run import Run
 from .steps import loop_of, run_on_loop
 
@@ -50,7 +50,7 @@ def behaviour(function: Callable[[Run], Coroutine[Any, Any, Any]]) -> BehaviourF
     @functools.wraps(function)
     async def on_the_loop(run: TrioRun) -> Any:
         loop = loop_of(function)
-        portal = Portal(cut=asyncio.CancelledError)
+        portal = Portal(what="supervisor", cut=asyncio.CancelledError)
         result: Any = None
         async with background() as calls:
             with calls:

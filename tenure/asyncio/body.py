@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import final
 
-from .portal import cancel_at_next_await
+from tenure.portals.portal import cancel_at_next_await
 
 
 @final

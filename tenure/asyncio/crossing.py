@@ -12,13 +12,13 @@ import trio
 
 from tenure.persistence.model.entries import Repeat
 from tenure.persistence.seams.nursery import background
+from tenure.portals.portal import Portal, in_loop, wait_shielded
 from tenure.supervisor.runs.bounded import is_async
 from tenure.supervisor.runs.recording.parallel import Sides
 from tenure.supervisor.runs.recording.step_terms import StepTerms
 from tenure.supervisor.runs.run import Run as TrioRun, parts_of
 
 from .body import Body
-from .portal import Portal, in_loop, wait_shielded
 from .steps import is_on_loop, on_loop
 
 T = TypeVar("T")
@@ -181,7 +181,7 @@ class _Scope:
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.body = Body()
         self.cut = Cut()
-        self.inner = Portal(cut=asyncio.CancelledError)
+        self.inner = Portal(what="supervisor", cut=asyncio.CancelledError)
 
     async def hold(self) -> bool:
         """In the trio thread: hold the scope open until the body has left it; whether it has cut that off."""

@@ -1,35 +1,31 @@
-"""What a store keeps besides runtimes, and tickets, from asyncio: each verb is the trio one's, called through the portal."""
+"""The facets of a store from asyncio: each verb is the trio one's, called through the portal."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, final
+from typing import Any, ParamSpec, TypeVar, final
 
 from tenure.persistence.contracts.attachments import AttachmentsContract, SessionScopedAttachmentStore
+from tenure.persistence.contracts.credentials import CredentialsContract
 from tenure.persistence.contracts.journals.event_log import EventLog as TrioEventLog
-from tenure.persistence.contracts.journals.event_reader import EventReader
 from tenure.persistence.contracts.journals.journal import JournalContract
+from tenure.persistence.contracts.operations import OperationsContract
 from tenure.persistence.contracts.queued.queue import QueueContract
 from tenure.persistence.contracts.runtime_persistence import RuntimePersistence
+from tenure.persistence.contracts.runtimes import RuntimeContract
 from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.events.event_types import EventTypes
-from tenure.persistence.model.events.journal import FactRef, StoredEvent
-from tenure.persistence.model.values import InputId, LogicalRuntimeId
-from tenure.supervisor.accepting.tickets import (
-    Outcome,
-    Ticket as TrioTicket,
-)
+from tenure.persistence.model.values import DurabilityTier
+from tenure.portals.portal import Front, Portal, verb
 
-from .portal import Front, Portal, verb
+from .reading import EventLog, Events
 
 C = TypeVar("C")
 P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
-
-_END: Final = object()
 
 
 class _Front(Front[C]):
@@ -46,92 +42,8 @@ class _Front(Front[C]):
 
 
 @final
-class Events:
-    """The events of a stream: ``async for``. It may be dropped at any place."""
-
-    def __init__(self, portal: Portal, reader: EventReader) -> None:
-        """Made by `Journal.stream` and `Journal.follow`."""
-        self._portal = portal
-        self._reader = reader
-
-    @property
-    def after(self) -> int:
-        """The cursor of the last event that was given."""
-        return self._reader.after
-
-    def __aiter__(self) -> Self:
-        """An iterator is its own."""
-        return self
-
-    async def __anext__(self) -> StoredEvent:
-        """The next event; see `tenure.Store.journal`."""
-
-        async def step() -> Any:
-            return await anext(self._reader, _END)
-
-        found = await self._portal.call(step)
-        if found is _END:
-            raise StopAsyncIteration
-        stored: StoredEvent = found
-        return stored
-
-
-@final
-class EventLog(Generic[S]):
-    """An open log; see `tenure.EventLog`. Made by `Journal.open`. Its `fold` runs in the supervisor's thread."""
-
-    def __init__(self, portal: Portal, log: TrioEventLog[S]) -> None:
-        """Bind the log to the way to it."""
-        self._portal = portal
-        self._behind = log
-
-    @property
-    def state(self) -> S:
-        """The state, with every event that was appended."""
-        return self._behind.state
-
-    @property
-    def stored(self) -> int:
-        """The cursor up to which everything is on disk."""
-        return self._behind.stored
-
-    @property
-    def cursor(self) -> int:
-        """The cursor of the last event, with those that are not written yet."""
-        return self._behind.cursor
-
-    async def append(self, events: Iterable[Any]) -> int | None:
-        """See `tenure.EventLog.append`."""
-        return await self._portal.call(self._behind.append, list(events))
-
-    async def flush(self) -> int:
-        """See `tenure.EventLog.flush`."""
-        return await self._portal.call(self._behind.flush)
-
-    async def snapshot(self) -> int:
-        """See `tenure.EventLog.snapshot`."""
-        return await self._portal.call(self._behind.snapshot)
-
-    async def resolve(self, reference: FactRef) -> Any:
-        """See `tenure.EventLog.resolve`."""
-        return await self._portal.call(self._behind.resolve, reference)
-
-    async def discard(self) -> int:
-        """See `tenure.EventLog.discard`."""
-
-        async def discard() -> int:
-            return self._behind.discard()
-
-        return await self._portal.call(discard)
-
-    def value(self, reference: FactRef) -> Any:
-        """See `tenure.EventLog.value`."""
-        return self._behind.value(reference)
-
-
-@final
 class Journal(_Front[JournalContract]):
-    """`tenure.Store.journal` for an asyncio program; `Supervisor.journal`."""
+    """`tenure.Store.journal` for an asyncio program."""
 
     append = verb(JournalContract.append)
     bind = verb(JournalContract.bind)
@@ -176,8 +88,55 @@ class Journal(_Front[JournalContract]):
 
 
 @final
+class Runtimes(_Front[RuntimeContract]):
+    """`tenure.Store.runtimes` for an asyncio program."""
+
+    commit_session_boundary = verb(RuntimeContract.commit_session_boundary)
+    atomic_apply = verb(RuntimeContract.atomic_apply)
+    load_boundary_receipt = verb(RuntimeContract.load_boundary_receipt)
+    commit_session_snapshot = verb(RuntimeContract.commit_session_snapshot)
+    commit_session_transcript_rewrite_snapshot = verb(RuntimeContract.commit_session_transcript_rewrite_snapshot)
+    load_session_snapshot = verb(RuntimeContract.load_session_snapshot)
+    clear_session_snapshot = verb(RuntimeContract.clear_session_snapshot)
+    replace_session_snapshot_if_current = verb(RuntimeContract.replace_session_snapshot_if_current)
+    clear_session_snapshot_if_current = verb(RuntimeContract.clear_session_snapshot_if_current)
+    is_runtime_projection_quarantined = verb(RuntimeContract.is_runtime_projection_quarantined)
+    persist_input_state = verb(RuntimeContract.persist_input_state)
+    persist_input_states_atomically = verb(RuntimeContract.persist_input_states_atomically)
+    load_input_state = verb(RuntimeContract.load_input_state)
+    load_input_states = verb(RuntimeContract.load_input_states)
+    persist_runtime_state = verb(RuntimeContract.persist_runtime_state)
+    load_runtime_state = verb(RuntimeContract.load_runtime_state)
+    atomic_lifecycle_commit = verb(RuntimeContract.atomic_lifecycle_commit)
+    commit_machine_lifecycle = verb(RuntimeContract.commit_machine_lifecycle)
+    load_machine_lifecycle_record = verb(RuntimeContract.load_machine_lifecycle_record)
+
+
+@final
+class Operations(_Front[OperationsContract]):
+    """`tenure.Store.operations` for an asyncio program."""
+
+    persist_ops_lifecycle = verb(OperationsContract.persist_ops_lifecycle)
+    load_ops_lifecycle = verb(OperationsContract.load_ops_lifecycle)
+    delete_ops_lifecycle = verb(OperationsContract.delete_ops_lifecycle)
+
+
+@final
+class Credentials(_Front[CredentialsContract]):
+    """`tenure.Store.credentials` for an asyncio program. What `update_auth_oauth_flow_snapshot` is given runs in the writer."""
+
+    persist_auth_oauth_flow_snapshot = verb(CredentialsContract.persist_auth_oauth_flow_snapshot)
+    load_auth_oauth_flow_snapshot = verb(CredentialsContract.load_auth_oauth_flow_snapshot)
+    update_auth_oauth_flow_snapshot = verb(CredentialsContract.update_auth_oauth_flow_snapshot)
+
+    def auth_authority_key(self) -> str | None:
+        """See `tenure.Store.credentials`."""
+        return self.behind.auth_authority_key()
+
+
+@final
 class State(_Front[StateContract]):
-    """`tenure.Store.state` for an asyncio program; `Supervisor.state`."""
+    """`tenure.Store.state` for an asyncio program."""
 
     save_snapshot = verb(StateContract.save_snapshot)
     load_snapshot = verb(StateContract.load_snapshot)
@@ -195,10 +154,25 @@ class State(_Front[StateContract]):
     sweep = verb(StateContract.sweep)
     health_check = verb(StateContract.health_check)
 
+    @property
+    def name(self) -> str:
+        """Names the engine."""
+        return self.behind.name
+
+    @property
+    def requires_network(self) -> bool:
+        """Whether it needs one."""
+        return self.behind.requires_network
+
+    @property
+    def supports_air_gapped(self) -> bool:
+        """Whether it works without one."""
+        return self.behind.supports_air_gapped
+
 
 @final
 class Queue(_Front[QueueContract]):
-    """`tenure.Store.queue` for an asyncio program; `Supervisor.queue`."""
+    """`tenure.Store.queue` for an asyncio program."""
 
     enqueue_queued_work = verb(QueueContract.enqueue_queued_work)
     claim_ready_queued_work = verb(QueueContract.claim_ready_queued_work)
@@ -232,7 +206,7 @@ class BoundAttachments(_Front[SessionScopedAttachmentStore]):
 
 @final
 class Attachments(_Front[AttachmentsContract]):
-    """`tenure.Store.attachments` for an asyncio program; `Supervisor.attachments`. `put_file` and `get_file` stream."""
+    """`tenure.Store.attachments` for an asyncio program. `put_file` and `get_file` stream."""
 
     record_intent = verb(AttachmentsContract.record_intent)
     put = verb(AttachmentsContract.put)
@@ -273,6 +247,11 @@ class BoundSession(_Front[RuntimePersistence]):
     list_pending_queued_work = verb(RuntimePersistence.list_pending_queued_work)
 
     @property
+    def durability_tier(self) -> DurabilityTier:
+        """Whether what is acknowledged is there again in another process."""
+        return self.behind.durability_tier
+
+    @property
     def session_id(self) -> str:
         """Which session."""
         return self.behind.session_id
@@ -280,7 +259,7 @@ class BoundSession(_Front[RuntimePersistence]):
 
 @final
 class Sessions(_Front[SessionsContract]):
-    """`tenure.Store.sessions` for an asyncio program; `Supervisor.sessions`."""
+    """`tenure.Store.sessions` for an asyncio program."""
 
     load_session = verb(SessionsContract.load_session)
     load_node = verb(SessionsContract.load_node)
@@ -291,49 +270,11 @@ class Sessions(_Front[SessionsContract]):
     vacuum = verb(SessionsContract.vacuum)
     gc_unreachable = verb(SessionsContract.gc_unreachable)
 
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """Whether what is acknowledged is there again in another process."""
+        return self.behind.durability_tier
+
     def bind(self, session_id: str) -> BoundSession:
         """The verbs of one session."""
         return BoundSession(self.portal, self.behind.bind(session_id))
-
-
-@final
-class Ticket:
-    """The claim on one input's outcome; see `tenure.Ticket`."""
-
-    __slots__ = ("_portal", "_ticket")
-
-    def __init__(self, portal: Portal, ticket: TrioTicket) -> None:
-        """Made by `Runtime.accept` and `Supervisor.ticket`."""
-        self._portal = portal
-        self._ticket = ticket
-
-    @property
-    def runtime_id(self) -> LogicalRuntimeId:
-        """Whose input."""
-        return self._ticket.runtime_id
-
-    @property
-    def input_id(self) -> InputId:
-        """Which input."""
-        return self._ticket.input_id
-
-    @property
-    def deduplicated(self) -> bool:
-        """Whether the idempotency key was known and nothing was written."""
-        return self._ticket.deduplicated
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """The outcome as far as this ticket has heard of it."""
-        return self._ticket.outcome
-
-    async def wait_outcome(self) -> Outcome:
-        """Wait until the input has ended, and say how; see `tenure.Ticket.wait_outcome`."""
-        return await self._portal.call(self._ticket.wait_outcome)
-
-
-def behind(ticket: Ticket) -> TrioTicket:
-    """Its ticket in the trio thread; whatever else was given is handed on as it is, to be refused there."""
-    given: Any = ticket
-    found: TrioTicket = getattr(given, "_ticket", given)
-    return found

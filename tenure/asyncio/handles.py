@@ -11,6 +11,7 @@ from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.facets.runs.sends import RefusedSend
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, RuntimeState, SessionId
 from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
+from tenure.portals.portal import Portal
 from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket as TrioTicket
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
@@ -24,9 +25,8 @@ from tenure.supervisor.serving.terms import QueuedWork
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
-from .facets import Attachments, Journal, Queue, Sessions, State, Ticket, behind
-from .listing import Listing, Output
-from .portal import Portal
+from .listing import Listing
+from .reading import Output, Ticket, behind
 from .steps import on_loop
 from .store import Store
 
@@ -215,11 +215,6 @@ class Supervisor(Listing):
         self._portal = portal
         self._supervisor = supervisor
         self.store = Store(portal, supervisor.store)
-        self.journal = Journal(portal, supervisor.store.journal)
-        self.state = State(portal, supervisor.store.state)
-        self.queue = Queue(portal, supervisor.store.queue)
-        self.sessions = Sessions(portal, supervisor.store.sessions)
-        self.attachments = Attachments(portal, supervisor.store.attachments)
 
     async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
         """See `tenure.Supervisor.spawn`."""

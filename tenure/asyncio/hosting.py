@@ -1,45 +1,35 @@
-"""Opening a host beside an asyncio loop: a thread with a trio run, and the body that it lives for."""
+"""Opening a host or a store beside an asyncio loop: a thread with a trio run, and the body that it lives for."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any, Final, final
+from typing import Any, Generic, TypeVar, final
 
-import outcome
-import trio
-
-from tenure.errors import Closed, Error
+from tenure.errors import Closed
 from tenure.persistence.model.values import DurabilityClass
-from tenure.persistence.seams.executors import start_thread
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.seams.nursery import background
 from tenure.persistence.seams.seams import Seams
+from tenure.persistence.store import open_store as trio_open_store
+from tenure.portals.portal import cancel_at_next_await, in_loop, settle, wait_shielded
+from tenure.portals.thread import TrioThread
 from tenure.supervisor import opening
 from tenure.supervisor.process_signals import may_handle_sigterm
-from tenure.supervisor.runs.behaviour import (
-    Given,
-)
-from tenure.supervisor.supervisor import Supervisor as TrioSupervisor, host_of
+from tenure.supervisor.runs.behaviour import Given
+from tenure.supervisor.supervisor import host_of
 
 from .body import Body
 from .handles import Supervisor
-from .portal import (
-    CLOSED,
-    Portal,
-    cancel_at_next_await,
-    in_loop,
-    wait_shielded,
-)
 from .steps import LOOP
+from .store import Store
 
-THREAD: Final = "tenure-supervisor"
-"""Name of the thread."""
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @asynccontextmanager
@@ -75,14 +65,14 @@ async def open_supervisor(
         seams=seams,
         drain_s=drain_s,
     )
-    host = _Host(opened)
+    host = _Opened(opened, what="supervisor", failure=lambda supervisor: host_of(supervisor).tasks.failure)
     body = Body()
     with _sigterm_interrupts(host.loop, body):
         supervisor = await host.start()
         host.ended.add_done_callback(body.interrupt)
         try:
             body.enter()
-            yield Supervisor(host.portal, supervisor)
+            yield Supervisor(host.thread.portal, supervisor)
         except BaseException as exc:
             own = not await body.leave(exc)
             await host.close(drain=not own)
@@ -91,7 +81,42 @@ async def open_supervisor(
         else:
             await body.leave(None)
             await host.close(drain=True)
-        host.reraise()
+        host.thread.reraise()
+
+
+@asynccontextmanager
+async def open_store(
+    target: str | os.PathLike[str],
+    *,
+    durability: DurabilityClass | str | None = None,
+    limits: Limits | None = None,
+    seams: Seams | None = None,
+) -> AsyncGenerator[Store]:
+    """Open a store in its own thread, and close it after the body. Arguments as in `tenure.open_store`.
+
+        async with tenure.asyncio.open_store("agents.db") as store:
+            await store.journal.append("flow", [{"began": True}])
+
+    No host runs in it: no behaviours, no runtimes that this process owns. Its facets are what libraries keep their own
+    records in.
+
+    Raises:
+        Error: What `tenure.open_store` raises. The body's own exception leaves unwrapped. A store that breaks does not
+            cancel the body: each of its verbs raises `StoreBroken`, and so does the end, where no verb was refused.
+
+    Cancellation: the body's. A normal exit commits what was submitted; any other one settles what waits with `Closed`. The
+    thread has ended when this returns.
+    """
+    opening_store = partial(trio_open_store, target, durability=durability, limits=limits, seams=seams)
+    held = _Opened(opening_store, what="store", failure=lambda store: store.broken)
+    store = await held.start()
+    try:
+        yield Store(held.thread.portal, store)
+    except BaseException:
+        await held.close(drain=False)
+        raise
+    await held.close(drain=True)
+    held.thread.reraise()
 
 
 @contextmanager
@@ -108,100 +133,53 @@ def _sigterm_interrupts(loop: asyncio.AbstractEventLoop, body: Body) -> Generato
 
 
 @final
-class _Host:
-    """The thread and its trio run.
+class _Opened(Generic[T]):
+    """What is open in a thread with a trio run, as the loop of the program sees it.
 
     Attributes:
         loop: The loop of the program.
-        portal: The way in.
-        ended: Set when the trio run has ended, to how it ended.
+        thread: The thread.
+        ended: Done when the trio run has ended.
     """
 
-    def __init__(self, opened: Callable[[], AbstractAsyncContextManager[TrioSupervisor]]) -> None:
+    def __init__(
+        self,
+        opened: Callable[[], AbstractAsyncContextManager[T]],
+        *,
+        what: str,
+        failure: Callable[[T], BaseException | None],
+    ) -> None:
         self.loop = asyncio.get_running_loop()
-        self.portal = Portal()
-        self.ended: asyncio.Future[outcome.Outcome[None]] = self.loop.create_future()
-        self._opened = opened
-        self._ready: asyncio.Future[TrioSupervisor] = self.loop.create_future()
-        self._lock = threading.Lock()  # between the first moment of the trio run and a request that comes before it
-        self._token: trio.lowlevel.TrioToken | None = None
-        self._early: list[Callable[[], object]] = []
-        self._scope = trio.CancelScope()
-        self._leave = trio.Event()
-        # A daemon: a program that drops its loop without closing us must still be able to end. On disk it is a killed
-        # process, which is what this library is for.
-        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+        self.thread = TrioThread(opened, what=what, failure=failure, begin=partial(LOOP.set, self.loop))
+        self.ended = self._seen(self.thread.ended)
+        self._what = what
+        self._ready = self._seen(self.thread.ready)
 
-    # In the loop
-
-    async def start(self) -> TrioSupervisor:
-        """Start the thread and wait until the host is open. A cancelled start leaves nothing open."""
-        start_thread(self._thread.start, THREAD)
+    async def start(self) -> T:
+        """Start the thread and wait until it is open. A cancelled start leaves nothing open."""
+        self.thread.start()
         either: list[asyncio.Future[Any]] = [self._ready, self.ended]
         opened = asyncio.ensure_future(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
-        if await wait_shielded(opened, on_cancel=lambda: self._request(self._scope.cancel)):
+        if await wait_shielded(opened, on_cancel=self.thread.cancel):
             await self.close(drain=False)
             raise asyncio.CancelledError
         if not self._ready.done():
-            self._thread.join()
-            self.reraise()
-            raise Closed(what=CLOSED)
+            self.thread.join()
+            self.thread.reraise()
+            raise Closed(what=self._what)
         return self._ready.result()
 
     async def close(self, *, drain: bool) -> None:
         """End the trio run and its thread. Cancelled in a drain, it drains no longer; the thread ends in any case."""
-        self._request(self._leave.set if drain else self._scope.cancel)
-        cancelled = await wait_shielded(self.ended, on_cancel=lambda: self._request(self._scope.cancel))
-        self._thread.join()  # its last act was to say that it has ended
+        (self.thread.leave if drain else self.thread.cancel)()
+        cancelled = await wait_shielded(self.ended, on_cancel=self.thread.cancel)
+        self.thread.join()  # its last act was to say that it has ended
         if cancelled and drain:
             raise asyncio.CancelledError
         if cancelled:
             cancel_at_next_await()
 
-    def reraise(self) -> None:
-        """Raise why the trio run has ended, where it failed."""
-        self.ended.result().unwrap()
-
-    def _request(self, function: Callable[[], object]) -> None:
-        with self._lock:
-            if self._token is None:
-                self._early.append(function)
-                return
-        try:
-            self._token.run_sync_soon(function)
-        except trio.RunFinishedError:
-            return  # it has ended, as was asked
-
-    def _set(self, future: asyncio.Future[Any], value: object) -> None:
-        if not future.done():
-            future.set_result(value)
-
-    # In the thread
-
-    def _run(self) -> None:
-        ended = outcome.capture(trio.run, self._serve)
-        in_loop(self.loop, self._set, self.ended, ended)
-
-    async def _serve(self) -> None:
-        with self._lock:
-            self._token = trio.lowlevel.current_trio_token()
-            early = self._early
-        for function in early:
-            function()
-        LOOP.set(self.loop)
-        with self._scope:
-            # The calls outlive the supervisor by a moment: it answers every waiter, and they carry the answers away.
-            async with background() as calls:
-                with calls:
-                    await self._supervise(calls.nursery)
-            calls.reraise()
-
-    async def _supervise(self, calls: trio.Nursery) -> None:
-        async with self._opened() as supervisor:
-            self.portal.open(calls)
-            in_loop(self.loop, self._set, self._ready, supervisor)
-            try:
-                await self._leave.wait()
-            finally:
-                failure = host_of(supervisor).tasks.failure
-                self.portal.close(failure if isinstance(failure, Error) else Closed(what=CLOSED))
+    def _seen(self, there: Future[R]) -> asyncio.Future[R]:
+        here: asyncio.Future[R] = self.loop.create_future()
+        there.add_done_callback(lambda done: in_loop(self.loop, settle, here, done.result()))
+        return here

@@ -8,13 +8,13 @@ from functools import partial, wraps
 from random import Random
 from typing import Concatenate, ParamSpec, TypeVar, final
 
+from tenure.portals.portal import Front, verb
 from tenure.supervisor.runs.keeping.session import RunSession as TrioSession
 from tenure.supervisor.runs.keeping.state import RunState as TrioState
 from tenure.supervisor.runs.run import Run as TrioRun
 from tenure.supervisor.runs.work import Work
 
 from .crossing import CrossedBranches, CrossedSteps, Cut, ask, ask_now, move_on_after
-from .portal import Front, verb
 
 C = TypeVar("C")
 P = ParamSpec("P")

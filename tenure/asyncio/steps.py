@@ -12,7 +12,7 @@ from typing import Any, Final, ParamSpec, TypeVar, final
 import outcome
 import trio
 
-from .portal import in_loop
+from tenure.portals.portal import in_loop
 
 P = ParamSpec("P")
 T = TypeVar("T")

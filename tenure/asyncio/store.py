@@ -1,4 +1,4 @@
-"""The store of a supervisor from asyncio: what its trio twin says of itself, and what it does as a whole."""
+"""A store from asyncio: its facets, what its trio twin says of itself, and what it does as a whole."""
 
 from __future__ import annotations
 
@@ -11,18 +11,38 @@ from tenure.persistence.facets.pruning import Pruned
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.store import Store as TrioStore
 from tenure.persistence.writing.writer import WriterStatistics
+from tenure.portals.portal import Portal
 
-from .portal import Portal
+from .facets import Attachments, Credentials, Journal, Operations, Queue, Runtimes, Sessions, State
 
 
 @final
 class Store:
-    """See `tenure.Store`. Its facets stand on the supervisor: `Supervisor.sessions`, `queue`, `journal`, `state`."""
+    """An open store for an asyncio program; see `tenure.Store`.
+
+    Attributes:
+        runtimes: Conversations, receipts, inputs, states of runtimes.
+        operations: Snapshots of operations.
+        credentials: The store's snapshot of authorisations.
+        sessions: Conversations as graphs.
+        queue: Queued work with claims.
+        attachments: Files of sessions.
+        journal: Streams of events.
+        state: Execution state and named values.
+    """
 
     def __init__(self, portal: Portal, store: TrioStore) -> None:
-        """Made by `open_supervisor`."""
+        """Made by `open_store` and `open_supervisor`."""
         self._portal = portal
         self._store = store
+        self.runtimes = Runtimes(portal, store.runtimes)
+        self.operations = Operations(portal, store.operations)
+        self.credentials = Credentials(portal, store.credentials)
+        self.sessions = Sessions(portal, store.sessions)
+        self.queue = Queue(portal, store.queue)
+        self.attachments = Attachments(portal, store.attachments)
+        self.journal = Journal(portal, store.journal)
+        self.state = State(portal, store.state)
 
     @property
     def name(self) -> str:
@@ -64,7 +84,7 @@ class Store:
         return await self._portal.call(self._store.wait_broken)
 
     async def health_check(self) -> None:
-        """See `tenure.Store.health_check`. Also raises `Closed` where the supervisor was closed."""
+        """See `tenure.Store.health_check`. Also raises `Closed` where the supervisor or store was closed."""
         await self._portal.call(self._store.health_check)
 
     async def verdict(self, incarnation: str, group: int) -> bool:

@@ -21,6 +21,8 @@ from tests.architecture.tree import (
 
 FACADE = len(FLOORS) + 1
 ROOM = FACADE + 1
+BENEATH = "portals"
+"""The room beside the facade that the others may use: both fronts stand on it."""
 
 DRIVERS = {
     "apsw": ("persistence/engines/sqlite", "tenure/testing/"),
@@ -142,7 +144,7 @@ def misdirection(own: str, used: Import) -> str | None:
         return "goes through the facade"
     # Of `from tenure.cli import main` the module decides, and not the name behind it.
     aim = used.target if used.source == "tenure" else used.source
-    if rank(own) == rank(aim) == ROOM and own.split(".")[1] != aim.split(".")[1]:
+    if rank(own) == rank(aim) == ROOM and aim.split(".")[1] not in {own.split(".")[1], BENEATH}:
         return "reaches into another room beside the facade"
     return "goes up" if rank(aim) > rank(own) else None
 

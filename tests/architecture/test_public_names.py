@@ -10,7 +10,8 @@ import pytest
 
 from tests.architecture.tree import ROOT
 
-PUBLIC = ("tenure", "tenure.asyncio", "tenure.errors", "tenure.testing")
+FACADES = ("tenure", "tenure.asyncio", "tenure.sync", "tenure.testing")
+PUBLIC = (*FACADES, "tenure.errors")
 LIST = Path(__file__).with_name("public_names.txt")
 
 
@@ -46,7 +47,7 @@ def test_the_public_names_are_the_listed_ones() -> None:
     assert sorted(found) == listed, f"what is public has changed: mend {LIST.name} or the module"
 
 
-@pytest.mark.parametrize("module", ["tenure", "tenure.asyncio", "tenure.testing"])
+@pytest.mark.parametrize("module", FACADES)
 def test_help_lists_what_is_public_and_nothing_else(module: str) -> None:
     assert importlib.import_module(module).__all__ == sorted(public_names(source(module)))
 
@@ -58,7 +59,7 @@ def test_every_listed_name_can_be_had() -> None:
         assert hasattr(importlib.import_module(module), name), line
 
 
-@pytest.mark.parametrize("module", ["tenure", "tenure.asyncio", "tenure.testing"])
+@pytest.mark.parametrize("module", FACADES)
 def test_a_facade_gives_on_every_name_that_it_imports(module: str) -> None:
     plain = [
         f"line {node.lineno}: {alias.name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,7 @@ import pytest
 import tenure
 import tenure.asyncio
 from tenure import FullGraph, RuntimeCommit, SessionNodeRecord
-from tenure.asyncio.facets import Attachments, BoundAttachments, BoundSession, Journal, Queue, Sessions, State
-from tenure.errors import CursorConflict, NotFound, SessionBindingMismatch
-from tenure.persistence.contracts.attachments import AttachmentsContract, SessionScopedAttachmentStore
-from tenure.persistence.contracts.journals.journal import JournalContract
-from tenure.persistence.contracts.queued.queue import QueueContract
-from tenure.persistence.contracts.runtime_persistence import RuntimePersistence
-from tenure.persistence.contracts.sessions import SessionsContract
-from tenure.persistence.contracts.state import StateContract
+from tenure.errors import Closed, CursorConflict, NotADatabase, NotFound, SessionBindingMismatch
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -31,51 +24,66 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(bounded())
 
 
-def verbs(kind: type[Any]) -> set[str]:
-    return {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
-
-
-@pytest.mark.parametrize(
-    ("front", "contract"),
-    [
-        (Journal, JournalContract),
-        (State, StateContract),
-        (Sessions, SessionsContract),
-        (BoundSession, RuntimePersistence),
-        (Attachments, AttachmentsContract),
-        (BoundAttachments, SessionScopedAttachmentStore),
-        (Queue, QueueContract),
-    ],
-)
-def test_every_verb_of_the_contract_is_there(front: type[Any], contract: type[Any]) -> None:
-    assert verbs(contract) - verbs(front) - {"shutdown"} == set()
-
-
 def test_verbs_and_streams_are_awaited_from_asyncio(tmp_path: Path) -> None:
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
-            assert await supervisor.journal.append("flow", [1, 2], 0) == 2
-            assert [each.event async for each in supervisor.journal.stream("flow")] == [1, 2]
-            following = supervisor.journal.follow("flow", 2)
+            assert await supervisor.store.journal.append("flow", [1, 2], 0) == 2
+            assert [each.event async for each in supervisor.store.journal.stream("flow")] == [1, 2]
+            following = supervisor.store.journal.follow("flow", 2)
             coming = asyncio.ensure_future(anext(following))
-            await supervisor.journal.append("flow", [3])
+            await supervisor.store.journal.append("flow", [3])
             assert (await coming).event == 3
             with pytest.raises(NotFound):
-                await supervisor.journal.load("flow")
-            assert await supervisor.queue.list_queued_work("s") == ()
-            await supervisor.state.set_json("e:k", {"a": 1}, 60)
-            assert await supervisor.state.get_json("e:k") == {"a": 1}
+                await supervisor.store.journal.load("flow")
+            assert await supervisor.store.queue.list_queued_work("s") == ()
+            await supervisor.store.state.set_json("e:k", {"a": 1}, 60)
+            assert await supervisor.store.state.get_json("e:k") == {"a": 1}
 
     run(main)
+
+
+def test_a_store_is_opened_without_a_host(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_store(tmp_path / "agents.db") as store:
+            assert await store.journal.append("flow", [1], 0) == 1
+            await store.runtimes.persist_runtime_state("ada", "idle")
+            await store.credentials.persist_auth_oauth_flow_snapshot(b"flow")
+            assert await store.operations.load_ops_lifecycle("ada") is None
+            authority = store.credentials.auth_authority_key()
+            assert (store.name, store.shared) == ("sqlite", True)
+        assert authority is not None
+        assert authority.startswith("sqlite:")
+        with pytest.raises(Closed, match="store"):
+            await store.journal.exists("flow")
+        async with tenure.asyncio.open_store(tmp_path / "agents.db") as store:
+            assert await store.journal.exists("flow")
+            assert await store.runtimes.load_runtime_state("ada") is tenure.RuntimeState.IDLE
+            assert await store.credentials.load_auth_oauth_flow_snapshot() == b"flow"
+
+    run(main)
+    assert not [each for each in threading.enumerate() if each.name.startswith("tenure")]
+
+
+def test_what_the_body_of_a_store_raises_leaves_as_it_is_and_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    async def main() -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with tenure.asyncio.open_store(":memory:"):
+                raise ZeroDivisionError
+        with pytest.raises(NotADatabase):
+            async with tenure.asyncio.open_store(tmp_path):
+                pass
+
+    run(main)
+    assert not [each for each in threading.enumerate() if each.name.startswith("tenure")]
 
 
 def test_a_session_is_written_and_read_from_asyncio(tmp_path: Path) -> None:
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
-            talk = supervisor.sessions.bind("talk")
+            talk = supervisor.store.sessions.bind("talk")
             node = SessionNodeRecord(node_id="a", payload=b"a", timestamp="2026-01-02T03:04:05Z")
             await talk.commit_runtime_state(RuntimeCommit(session_id="talk", expected_head_revision=0, nodes=(node,)))
-            read = await supervisor.sessions.load_session("talk", FullGraph())
+            read = await supervisor.store.sessions.load_session("talk", FullGraph())
             assert read is not None
             assert read.graph.nodes == (node,)
             with pytest.raises(SessionBindingMismatch):
@@ -89,15 +97,15 @@ def test_a_file_is_attached_and_fetched_from_asyncio(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
-            files = supervisor.attachments.bind("talk")
+            files = supervisor.store.attachments.bind("talk")
             attachment_id = await files.put_file(str(tmp_path / "in"))
             await files.commit_refs([attachment_id])
-            await supervisor.attachments.get_file("talk", attachment_id, str(tmp_path / "out"))
+            await supervisor.store.attachments.get_file("talk", attachment_id, str(tmp_path / "out"))
             assert (tmp_path / "out").read_bytes() == await files.get(attachment_id)
-            assert await supervisor.attachments.is_committed("talk", attachment_id)
+            assert await supervisor.store.attachments.is_committed("talk", attachment_id)
             assert files.session_id == "talk"
             with pytest.raises(NotFound):
-                await supervisor.attachments.get("other", attachment_id)
+                await supervisor.store.attachments.get("other", attachment_id)
 
     run(main)
 
@@ -105,7 +113,7 @@ def test_a_file_is_attached_and_fetched_from_asyncio(tmp_path: Path) -> None:
 def test_a_log_is_opened_from_asyncio_and_writes_when_it_is_left(tmp_path: Path) -> None:
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
-            journal = supervisor.journal
+            journal = supervisor.store.journal
             async with journal.open("flow", lambda state, event: state + event, 0, strategy="manual") as log:
                 assert await log.append([1, 2]) is None
                 assert (log.state, log.stored, log.cursor) == (3, 0, 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -15,8 +14,8 @@ import trio
 import tenure
 import tenure.asyncio
 from tenure.asyncio.body import Body
-from tenure.asyncio.portal import cancel_at_next_await
 from tenure.errors import Closed, KindMismatch, NotADatabase, NotFound, RunEnded, StepFailed, StoreBroken, UnknownKind
+from tenure.portals.portal import cancel_at_next_await
 from tests.kit.ground import pull_the_plug
 
 MEMORY = ":memory:"
@@ -53,29 +52,6 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 # --- Verbs
-
-
-@pytest.mark.parametrize(
-    ("name", "here_alone"),
-    [("Supervisor", "in_trio"), ("Runtime", ""), ("ForeignRuntime", ""), ("Ticket", ""), ("Store", "")],
-)
-def test_the_front_has_every_verb_of_the_trio_one_with_the_same_arguments(name: str, here_alone: str) -> None:
-    twin, front = getattr(tenure, name), getattr(tenure.asyncio, name)
-    facets = {"attachments", "credentials", "journal", "operations", "queue", "runtimes", "sessions", "state"}
-    inside = {"commit", "read", "read_connection", "shutdown"} if name == "Store" else set[str]()  # of the trio thread
-
-    def verbs(kind: type) -> dict[str, Any]:
-        return {each: getattr(kind, each) for each in dir(kind) if not each.startswith("_")}
-
-    there, here = verbs(twin), verbs(front)
-    assert there.keys() - inside - facets <= here.keys()
-    assert {*here_alone.split()} <= here.keys()
-    for verb in there.keys() & here.keys():
-        if callable(there[verb]):
-            wanted, given = ({**inspect.signature(each[verb]).parameters} for each in (there, here))
-            wanted.pop("task_status", None)  # of trio's nurseries
-            assert [*wanted] == [*given], verb
-            assert [each.default for each in wanted.values()] == [each.default for each in given.values()], verb
 
 
 def test_the_store_answers_through_the_front(tmp_path: Path) -> None:
@@ -213,43 +189,6 @@ def test_two_supervisors_live_beside_each_other_on_one_loop(tmp_path: Path) -> N
             assert (await one.read_session("alice"), await other.read_session("alice")) == (["one"], ["other"])
 
     run(main)
-
-
-def parameters(function: object) -> list[tuple[str, object]]:
-    assert callable(function)
-    return [(each.name, each.default) for each in inspect.signature(function).parameters.values()]
-
-
-FRONTS = (
-    (tenure.asyncio.Supervisor, tenure.Supervisor),
-    (tenure.asyncio.Runtime, tenure.Runtime),
-    (tenure.asyncio.ForeignRuntime, tenure.ForeignRuntime),
-    (tenure.asyncio.Ticket, tenure.Ticket),
-)
-
-
-def verbs(kind: type) -> set[str]:
-    """What can be awaited."""
-    return {name for name in dir(kind) if not name.startswith("_") and inspect.iscoroutinefunction(getattr(kind, name))}
-
-
-def test_the_verbs_take_what_those_of_trio_take() -> None:
-    assert parameters(tenure.asyncio.open_supervisor) == parameters(tenure.open_supervisor)
-    for front, inner in FRONTS:
-        for verb in verbs(front) - {"in_trio"}:
-            of_trio = [
-                each for each in parameters(getattr(inner, verb)) if each[0] != "task_status"
-            ]  # of nurseries alone
-            assert parameters(getattr(front, verb)) == of_trio, verb
-
-
-def test_every_verb_can_be_had() -> None:
-    between_tasks = {"accept_owned", "execute", "guard"}
-    for front, inner in FRONTS:
-        assert not verbs(inner) - verbs(front) - between_tasks, inner
-    for front, inner in FRONTS[1:3]:
-        seen = {name for name in dir(inner) if not name.startswith("_")}
-        assert seen | {"runtime_id", "kind"} == {name for name in dir(front) if not name.startswith("_")}
 
 
 def test_a_runtime_of_another_host_is_found_and_asked(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_an_asyncio_handler_carries_out_work_on_its_own_loop(tmp_path: Path) -> 
 
         async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
             for text in ("first", "bad", "last"):
-                await supervisor.queue.enqueue_queued_work(draft(text))
+                await supervisor.store.queue.enqueue_queued_work(draft(text))
             serving = asyncio.ensure_future(
                 supervisor.serve_queue(["s"], handle, concurrency=2, rate=(100, 1.0), restart=EVEN, drain_s=60.0)
             )
@@ -43,9 +43,9 @@ def test_an_asyncio_handler_carries_out_work_on_its_own_loop(tmp_path: Path) -> 
             serving.cancel()
             with suppress(asyncio.CancelledError):
                 await serving
-            (dead,) = await supervisor.queue.list_failed_queued_work("s")
+            (dead,) = await supervisor.store.queue.list_failed_queued_work("s")
             assert (dead.attempts, dead.is_dead) == (2, True)
-            assert [each.batch_id for each in await supervisor.queue.list_queued_work("s")] == [dead.batch_id]
+            assert [each.batch_id for each in await supervisor.store.queue.list_queued_work("s")] == [dead.batch_id]
 
     run(main)
     assert seen == [("first", 1, True), ("bad", 1, True), ("bad", 2, True), ("last", 1, True)]
@@ -63,15 +63,17 @@ def test_a_cancelled_service_cancels_its_asyncio_handlers_and_counts_no_attempt(
                 ended.set()
 
         async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
-            await supervisor.queue.enqueue_queued_work(draft("long"))
+            await supervisor.store.queue.enqueue_queued_work(draft("long"))
             serving = asyncio.ensure_future(supervisor.serve_queue("", handle))
             await began.wait()
             serving.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await serving
             assert ended.is_set()
-            assert await supervisor.queue.list_failed_queued_work("s") == ()
-            again = await supervisor.queue.claim_ready_queued_work("s", "w", QueuedWorkClaimBoundary.IDLE, 60_000, 1)
+            assert await supervisor.store.queue.list_failed_queued_work("s") == ()
+            again = await supervisor.store.queue.claim_ready_queued_work(
+                "s", "w", QueuedWorkClaimBoundary.IDLE, 60_000, 1
+            )
             assert again is not None
             assert again.fencing_token == 2
 

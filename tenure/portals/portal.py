@@ -1,12 +1,16 @@
-"""The portal: calls from asyncio into the trio thread, with cancellation both ways."""
+"""The portal: calls into the trio thread, from asyncio with cancellation both ways, or from a thread that stands still."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
+import os
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future, wait
 from copy import copy
 from functools import partial, wraps
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, final
@@ -21,30 +25,29 @@ C = TypeVar("C")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CLOSED: Final = "supervisor"
-"""What `Closed` names where a verb comes too late."""
-
 _LOOK_S: Final = 1.0
 """How often a call that waits for a moment looks whether the trio run is still there."""
 
 
 @final
 class Portal:
-    """The way into one trio run, good from `open` to `close`. Its calls may come from any thread with an asyncio loop.
+    """The way into one trio run, good from `open` to `close`. Its calls may come from any other thread.
 
     What is called there has the context variables of the caller.
     """
 
-    def __init__(self, *, cut: Callable[[], BaseException] | None = None) -> None:
+    def __init__(self, *, what: str, cut: Callable[[], BaseException] | None = None) -> None:
         """Closed until the trio run opens it.
 
         Args:
+            what: What `Closed` names where a call comes too late.
             cut: What a call raises that was cancelled over there and not here; None: why the portal was closed.
         """
         self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
-        self._why_closed: BaseException = Closed(what=CLOSED)
+        self._why_closed: BaseException = Closed(what=what)
         self._cut = cut
+        self._pid = os.getpid()
 
     def open(self, nursery: trio.Nursery) -> None:
         """From the trio thread: calls run in this nursery from now on."""
@@ -68,13 +71,15 @@ class Portal:
         token = self._token
         if token is None:
             raise copy(self._why_closed)
-        call = _Call(self, asyncio.get_running_loop(), function, arguments)
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[outcome.Outcome[T]] = loop.create_future()
+        call = _Call(self, partial(in_loop, loop, settle, answered), function, arguments)
         try:
             token.run_sync_soon(call.start)
         except trio.RunFinishedError:
             raise copy(self._why_closed) from None
-        cancelled = await wait_shielded(call.answered, on_cancel=lambda: in_trio(token, call.scope.cancel))
-        answer: outcome.Outcome[T] = call.answered.result()
+        cancelled = await wait_shielded(answered, on_cancel=lambda: in_trio(token, call.scope.cancel))
+        answer = answered.result()
         if isinstance(answer, outcome.Error) and _is_cut(answer.error):
             # Cases: our asker was cancelled, and nothing happened; the trio run, or the scope, has ended under the call.
             if cancelled:
@@ -82,6 +87,48 @@ class Portal:
             raise copy(self._why_closed) if self._cut is None else self._cut()
         if cancelled:
             cancel_at_next_await()
+        return answer.unwrap()
+
+    def call_blocking(self, function: Callable[[], Awaitable[T]], *, deadline: float = math.inf) -> T:
+        """Run a trio function in the trio thread, and wait for it in this one.
+
+        Args:
+            function: What to run.
+            deadline: When it is cancelled, by `time.monotonic`.
+
+        Raises:
+            Closed: The trio run has ended, or ends with the call on its way; or this process was forked since.
+            TimeoutError: It was cancelled at the deadline.
+            RuntimeError: Called from the trio thread itself, which would wait for itself for ever.
+
+        Cancellation: what a handler of a signal raises meanwhile, such as `KeyboardInterrupt`, cancels the function, is
+        held until that has ended, and leaves in place of what it returned or raised.
+        """
+        token = self._token
+        if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is token:
+            message = "this is the thread of the supervisor, which would wait for itself: await the verb of `tenure`"
+            raise RuntimeError(message)
+        if token is None or os.getpid() != self._pid:
+            raise copy(self._why_closed)
+        answered: Future[outcome.Outcome[T]] = Future()
+        call = _Call(self, answered.set_result, function, ())
+        interrupt: BaseException | None = None
+        late = False
+        try:
+            token.run_sync_soon(call.start)
+            while not answered.done():
+                interrupt = _stand_still(answered, deadline) or interrupt
+                late = time.monotonic() >= deadline
+                # A trio run that has ended answers nothing any more: then this raises.
+                token.run_sync_soon(_nothing if interrupt is None and not late else call.scope.cancel)
+        except trio.RunFinishedError:
+            if not answered.done():
+                raise copy(self._why_closed) from interrupt
+        if interrupt is not None:
+            raise interrupt
+        answer = answered.result()
+        if isinstance(answer, outcome.Error) and _is_cut(answer.error):
+            raise TimeoutError if late else copy(self._why_closed)
         return answer.unwrap()
 
     def call_now(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -162,19 +209,18 @@ def verb(
 
 @final
 class _Call:
-    """One call on its way: started in the trio thread, answered in the loop that asked."""
+    """One call on its way: started in the trio thread, answered to the asker."""
 
     def __init__(
         self,
         portal: Portal,
-        loop: asyncio.AbstractEventLoop,
+        answer: Callable[[outcome.Outcome[Any]], object],
         function: Callable[..., Awaitable[Any]],
         arguments: tuple[Any, ...],
     ) -> None:
-        self.answered: asyncio.Future[outcome.Outcome[Any]] = loop.create_future()
         self.scope = trio.CancelScope()
         self._portal = portal
-        self._loop = loop
+        self._answer = answer
         self._function = function
         self._arguments = arguments
         self._context = contextvars.copy_context()
@@ -186,15 +232,13 @@ class _Call:
     async def _run(self) -> None:
         # Captured whatever it is, also Cancelled: an exception here would end the trio run, and the asker would wait for ever.
         with self.scope:
-            answer = await outcome.acapture(self._function, *self._arguments)
-            self._answer(answer)
+            self._answer(await outcome.acapture(self._function, *self._arguments))
 
-    def _answer(self, answer: outcome.Outcome[Any]) -> None:
-        in_loop(self._loop, self._set, answer)
 
-    def _set(self, answer: outcome.Outcome[Any]) -> None:
-        if not self.answered.done():
-            self.answered.set_result(answer)
+def settle(future: asyncio.Future[T], value: T) -> None:
+    """Give a future its result, where it has none yet."""
+    if not future.done():
+        future.set_result(value)
 
 
 async def wait_shielded(future: asyncio.Future[Any], on_cancel: Callable[[], object]) -> bool:
@@ -232,6 +276,16 @@ def in_trio(token: trio.lowlevel.TrioToken, function: Callable[[], object]) -> N
         token.run_sync_soon(function)
     except trio.RunFinishedError:
         return  # then the answer is on its way
+
+
+def _stand_still(answered: Future[Any], deadline: float) -> BaseException | None:
+    """Wait a moment for a call. What the handler of a signal raised meanwhile."""
+    left = deadline - time.monotonic()
+    try:
+        wait([answered], _LOOK_S if left <= 0 else min(_LOOK_S, left))
+    except BaseException as exc:  # noqa: BLE001 - raised when the call has ended
+        return exc
+    return None
 
 
 def _is_cut(error: BaseException) -> bool:

@@ -1,0 +1,265 @@
+"""The facets of a store for a program without a loop: each verb is the trio one's, called through the portal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar, final
+
+from tenure.persistence.contracts.attachments import AttachmentsContract, SessionScopedAttachmentStore
+from tenure.persistence.contracts.credentials import CredentialsContract
+from tenure.persistence.contracts.journals.journal import JournalContract
+from tenure.persistence.contracts.operations import OperationsContract
+from tenure.persistence.contracts.queued.queue import QueueContract
+from tenure.persistence.contracts.runtime_persistence import RuntimePersistence
+from tenure.persistence.contracts.runtimes import RuntimeContract
+from tenure.persistence.contracts.sessions import SessionsContract
+from tenure.persistence.contracts.state import StateContract
+from tenure.persistence.model.events.event_types import EventTypes
+from tenure.persistence.model.values import DurabilityTier
+
+from .front import Front, call, verb, way
+from .reading import EventLog, Events
+
+S = TypeVar("S")
+
+
+@final
+class Runtimes(Front[RuntimeContract]):
+    """`tenure.Store.runtimes` for a program without a loop."""
+
+    commit_session_boundary = verb(RuntimeContract.commit_session_boundary)
+    atomic_apply = verb(RuntimeContract.atomic_apply)
+    load_boundary_receipt = verb(RuntimeContract.load_boundary_receipt)
+    commit_session_snapshot = verb(RuntimeContract.commit_session_snapshot)
+    commit_session_transcript_rewrite_snapshot = verb(RuntimeContract.commit_session_transcript_rewrite_snapshot)
+    load_session_snapshot = verb(RuntimeContract.load_session_snapshot)
+    clear_session_snapshot = verb(RuntimeContract.clear_session_snapshot)
+    replace_session_snapshot_if_current = verb(RuntimeContract.replace_session_snapshot_if_current)
+    clear_session_snapshot_if_current = verb(RuntimeContract.clear_session_snapshot_if_current)
+    is_runtime_projection_quarantined = verb(RuntimeContract.is_runtime_projection_quarantined)
+    persist_input_state = verb(RuntimeContract.persist_input_state)
+    persist_input_states_atomically = verb(RuntimeContract.persist_input_states_atomically)
+    load_input_state = verb(RuntimeContract.load_input_state)
+    load_input_states = verb(RuntimeContract.load_input_states)
+    persist_runtime_state = verb(RuntimeContract.persist_runtime_state)
+    load_runtime_state = verb(RuntimeContract.load_runtime_state)
+    atomic_lifecycle_commit = verb(RuntimeContract.atomic_lifecycle_commit)
+    commit_machine_lifecycle = verb(RuntimeContract.commit_machine_lifecycle)
+    load_machine_lifecycle_record = verb(RuntimeContract.load_machine_lifecycle_record)
+
+
+@final
+class Operations(Front[OperationsContract]):
+    """`tenure.Store.operations` for a program without a loop."""
+
+    persist_ops_lifecycle = verb(OperationsContract.persist_ops_lifecycle)
+    load_ops_lifecycle = verb(OperationsContract.load_ops_lifecycle)
+    delete_ops_lifecycle = verb(OperationsContract.delete_ops_lifecycle)
+
+
+@final
+class Credentials(Front[CredentialsContract]):
+    """`tenure.Store.credentials` for a program without a loop. What an update is given runs in the writer."""
+
+    persist_auth_oauth_flow_snapshot = verb(CredentialsContract.persist_auth_oauth_flow_snapshot)
+    load_auth_oauth_flow_snapshot = verb(CredentialsContract.load_auth_oauth_flow_snapshot)
+    update_auth_oauth_flow_snapshot = verb(CredentialsContract.update_auth_oauth_flow_snapshot)
+
+    def auth_authority_key(self) -> str | None:
+        """See `tenure.Store.credentials`."""
+        return way(self)[1].auth_authority_key()
+
+
+@final
+class State(Front[StateContract]):
+    """`tenure.Store.state` for a program without a loop."""
+
+    save_snapshot = verb(StateContract.save_snapshot)
+    load_snapshot = verb(StateContract.load_snapshot)
+    delete_snapshot = verb(StateContract.delete_snapshot)
+    list_snapshots = verb(StateContract.list_snapshots)
+    stale = verb(StateContract.stale)
+    set = verb(StateContract.set)
+    get = verb(StateContract.get)
+    delete = verb(StateContract.delete)
+    exists = verb(StateContract.exists)
+    set_json = verb(StateContract.set_json)
+    get_json = verb(StateContract.get_json)
+    delete_execution_state = verb(StateContract.delete_execution_state)
+    bind = verb(StateContract.bind)
+    sweep = verb(StateContract.sweep)
+    health_check = verb(StateContract.health_check)
+
+    @property
+    def name(self) -> str:
+        """Names the engine."""
+        return way(self)[1].name
+
+    @property
+    def requires_network(self) -> bool:
+        """Whether it needs one."""
+        return way(self)[1].requires_network
+
+    @property
+    def supports_air_gapped(self) -> bool:
+        """Whether it works without one."""
+        return way(self)[1].supports_air_gapped
+
+
+@final
+class Queue(Front[QueueContract]):
+    """`tenure.Store.queue` for a program without a loop."""
+
+    enqueue_queued_work = verb(QueueContract.enqueue_queued_work)
+    claim_ready_queued_work = verb(QueueContract.claim_ready_queued_work)
+    claim_ready_queued_work_by_batch_ids = verb(QueueContract.claim_ready_queued_work_by_batch_ids)
+    renew_queued_work_claim = verb(QueueContract.renew_queued_work_claim)
+    abandon_queued_work_claim = verb(QueueContract.abandon_queued_work_claim)
+    complete_queued_work_claim = verb(QueueContract.complete_queued_work_claim)
+    cancel_queued_work_batch = verb(QueueContract.cancel_queued_work_batch)
+    retry_queued_work_batch = verb(QueueContract.retry_queued_work_batch)
+    list_failed_queued_work = verb(QueueContract.list_failed_queued_work)
+    list_queued_work = verb(QueueContract.list_queued_work)
+    list_pending_queued_work = verb(QueueContract.list_pending_queued_work)
+
+
+@final
+class BoundAttachments(Front[SessionScopedAttachmentStore]):
+    """The verbs of one session's attachments for a program without a loop; made by `Attachments.bind`."""
+
+    put = verb(SessionScopedAttachmentStore.put)
+    put_file = verb(SessionScopedAttachmentStore.put_file)
+    get = verb(SessionScopedAttachmentStore.get)
+    get_file = verb(SessionScopedAttachmentStore.get_file)
+    commit_refs = verb(SessionScopedAttachmentStore.commit_refs)
+    delete = verb(SessionScopedAttachmentStore.delete)
+
+    @property
+    def session_id(self) -> str:
+        """Which session."""
+        return way(self)[1].session_id
+
+
+@final
+class Attachments(Front[AttachmentsContract]):
+    """`tenure.Store.attachments` for a program without a loop. `put_file` and `get_file` stream."""
+
+    record_intent = verb(AttachmentsContract.record_intent)
+    put = verb(AttachmentsContract.put)
+    put_file = verb(AttachmentsContract.put_file)
+    id_of = verb(AttachmentsContract.id_of)
+    is_committed = verb(AttachmentsContract.is_committed)
+    get = verb(AttachmentsContract.get)
+    get_file = verb(AttachmentsContract.get_file)
+    commit_refs = verb(AttachmentsContract.commit_refs)
+    list_uncommitted = verb(AttachmentsContract.list_uncommitted)
+    forget = verb(AttachmentsContract.forget)
+    collect = verb(AttachmentsContract.collect)
+
+    def bind(self, session_id: str) -> BoundAttachments:
+        """The verbs of one session."""
+        portal, behind = way(self)
+        return BoundAttachments(portal, behind.bind(session_id))
+
+
+@final
+class BoundSession(Front[RuntimePersistence]):
+    """The verbs of one session for a program without a loop; made by `Sessions.bind`."""
+
+    load_session = verb(RuntimePersistence.load_session)
+    load_node = verb(RuntimePersistence.load_node)
+    commit_runtime_state = verb(RuntimePersistence.commit_runtime_state)
+    save_session_meta = verb(RuntimePersistence.save_session_meta)
+    load_session_meta = verb(RuntimePersistence.load_session_meta)
+    tombstone_nodes = verb(RuntimePersistence.tombstone_nodes)
+    vacuum = verb(RuntimePersistence.vacuum)
+    gc_unreachable = verb(RuntimePersistence.gc_unreachable)
+    enqueue_queued_work = verb(RuntimePersistence.enqueue_queued_work)
+    claim_ready_queued_work = verb(RuntimePersistence.claim_ready_queued_work)
+    claim_ready_queued_work_by_batch_ids = verb(RuntimePersistence.claim_ready_queued_work_by_batch_ids)
+    renew_queued_work_claim = verb(RuntimePersistence.renew_queued_work_claim)
+    abandon_queued_work_claim = verb(RuntimePersistence.abandon_queued_work_claim)
+    cancel_queued_work_batch = verb(RuntimePersistence.cancel_queued_work_batch)
+    list_queued_work = verb(RuntimePersistence.list_queued_work)
+    list_pending_queued_work = verb(RuntimePersistence.list_pending_queued_work)
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """Whether what is acknowledged is there again in another process."""
+        return way(self)[1].durability_tier
+
+    @property
+    def session_id(self) -> str:
+        """Which session."""
+        return way(self)[1].session_id
+
+
+@final
+class Sessions(Front[SessionsContract]):
+    """`tenure.Store.sessions` for a program without a loop."""
+
+    load_session = verb(SessionsContract.load_session)
+    load_node = verb(SessionsContract.load_node)
+    commit_runtime_state = verb(SessionsContract.commit_runtime_state)
+    save_session_meta = verb(SessionsContract.save_session_meta)
+    load_session_meta = verb(SessionsContract.load_session_meta)
+    tombstone_nodes = verb(SessionsContract.tombstone_nodes)
+    vacuum = verb(SessionsContract.vacuum)
+    gc_unreachable = verb(SessionsContract.gc_unreachable)
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """Whether what is acknowledged is there again in another process."""
+        return way(self)[1].durability_tier
+
+    def bind(self, session_id: str) -> BoundSession:
+        """The verbs of one session."""
+        portal, behind = way(self)
+        return BoundSession(portal, behind.bind(session_id))
+
+
+@final
+class Journal(Front[JournalContract]):
+    """`tenure.Store.journal` for a program without a loop."""
+
+    append = verb(JournalContract.append)
+    bind = verb(JournalContract.bind)
+    save = verb(JournalContract.save)
+    checkpoint = verb(JournalContract.checkpoint)
+    load = verb(JournalContract.load)
+    delete = verb(JournalContract.delete)
+    exists = verb(JournalContract.exists)
+    save_snapshot = verb(JournalContract.save_snapshot)
+    load_snapshot = verb(JournalContract.load_snapshot)
+    save_fact = verb(JournalContract.save_fact)
+    load_fact = verb(JournalContract.load_fact)
+    list = verb(JournalContract.list)
+
+    @property
+    def supports_stream(self) -> bool:
+        """Always true."""
+        return way(self)[1].supports_stream
+
+    def stream(self, stream: str, after: int = 0, *, types: EventTypes | None = None) -> Events:
+        """The events after a cursor, up to where the stream ends."""
+        portal, behind = way(self)
+        return Events(portal, behind.stream(stream, after, types=types))
+
+    def follow(self, stream: str, after: int = 0, *, types: EventTypes | None = None) -> Events:
+        """The events after a cursor, and then each that comes."""
+        portal, behind = way(self)
+        return Events(portal, behind.follow(stream, after, types=types))
+
+    @contextmanager
+    def open(self, stream: str, fold: Callable[[S, Any], S], initial: S, **terms: Any) -> Generator[EventLog[S]]:
+        """Open a stream as a log, on the terms of `tenure.Store.journal.open`."""
+        portal, behind = way(self)
+        opened = behind.open(stream, fold, initial, **terms)
+        # Entered and left by two calls: between them the log has no task and no scope.
+        log = call(self, opened.__aenter__)
+        try:
+            yield EventLog(portal, log)
+        finally:
+            call(self, partial(opened.__aexit__, None, None, None))

@@ -1,0 +1,83 @@
+"""A store for a program without a loop."""
+
+from __future__ import annotations
+
+from typing import final
+
+from tenure.errors import StoreBroken
+from tenure.persistence.model.values import DurabilityTier
+from tenure.persistence.store import Store as TrioStore
+from tenure.portals.portal import Portal
+
+from .facets import Attachments, Credentials, Journal, Operations, Queue, Runtimes, Sessions, State
+from .front import Front, at_once, verb, way
+
+
+@final
+class Store(Front[TrioStore]):
+    """An open store; see `tenure.Store`. Made by `open_store`, and of a host `Supervisor.store`.
+
+    Attributes:
+        runtimes: Conversations, receipts, inputs, states of runtimes.
+        operations: Snapshots of operations.
+        credentials: The store's snapshot of authorisations.
+        sessions: Conversations as graphs.
+        queue: Queued work with claims.
+        attachments: Files of sessions.
+        journal: Streams of events.
+        state: Execution state and named values.
+    """
+
+    def __init__(self, portal: Portal, behind: TrioStore) -> None:
+        """Bind its facets too."""
+        super().__init__(portal, behind)
+        self.runtimes = Runtimes(portal, behind.runtimes)
+        self.operations = Operations(portal, behind.operations)
+        self.credentials = Credentials(portal, behind.credentials)
+        self.sessions = Sessions(portal, behind.sessions)
+        self.queue = Queue(portal, behind.queue)
+        self.attachments = Attachments(portal, behind.attachments)
+        self.journal = Journal(portal, behind.journal)
+        self.state = State(portal, behind.state)
+
+    wait_broken = verb(TrioStore.wait_broken)
+    health_check = verb(TrioStore.health_check)
+    verdict = verb(TrioStore.verdict)
+    erase = verb(TrioStore.erase)
+    prune = verb(TrioStore.prune)
+    statistics = at_once(TrioStore.statistics)
+
+    @property
+    def name(self) -> str:
+        """Names the engine."""
+        return way(self)[1].name
+
+    @property
+    def requires_network(self) -> bool:
+        """Whether it needs one."""
+        return way(self)[1].requires_network
+
+    @property
+    def supports_air_gapped(self) -> bool:
+        """Whether it works without one."""
+        return way(self)[1].supports_air_gapped
+
+    @property
+    def incarnation(self) -> str:
+        """This host, as its groups name it."""
+        return way(self)[1].incarnation
+
+    @property
+    def shared(self) -> bool:
+        """Whether other hosts may have it open."""
+        return way(self)[1].shared
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """Whether what is acknowledged is there again in another process."""
+        return way(self)[1].durability_tier
+
+    @property
+    def broken(self) -> StoreBroken | None:
+        """Why it has stopped, or None."""
+        return way(self)[1].broken
