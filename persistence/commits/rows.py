@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import cache
 from types import NoneType
 from typing import Final, TypeVar, cast
 
@@ -45,7 +46,12 @@ def member(kind: type[E], value: object, record: str, key: object) -> E:
     Raises:
         Corrupt: It names none.
     """
-    try:
-        return kind(cast("str", value))
-    except ValueError as exc:
-        raise Corrupt(record=record, key=str(key), detail=f"it names no {kind.__name__}") from exc
+    found = _members(kind).get(value)
+    if found is None:
+        raise Corrupt(record=record, key=str(key), detail=f"it names no {kind.__name__}")
+    return cast("E", found)
+
+
+@cache
+def _members(kind: type[StrEnum]) -> dict[object, StrEnum]:
+    return {each.value: each for each in kind}

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache, wraps
+from operator import is_
 from types import FunctionType, NoneType, UnionType
 from typing import Any, Final, Literal, NewType, TypeVar
 
@@ -175,7 +176,7 @@ def _bool(value: Any, field: str) -> bool:
 def _int(value: Any, field: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise _invalid(value, "a whole number", field)
-    plain = int.__add__(value, 0)
+    plain = value if type(value) is int else int.__add__(value, 0)
     if plain.bit_length() > _BITS:
         raise InvalidInput(detail=f"a whole number has at most {_BITS} bits", field=field)
     return plain
@@ -257,6 +258,9 @@ def _union(members: tuple[Any, ...]) -> Check:
     others = [_check_of(each) for each in kinds if each not in exact]
     wanted = " or ".join(getattr(each, "__name__", str(each)) for each in kinds)
     optional = NoneType in members
+    if len(others) == 1 and not exact:
+        only = others[0]
+        return (lambda value, field: None if value is None else only(value, field)) if optional else only
 
     def check(value: Any, field: str) -> Any:
         if value is None and optional:
@@ -306,7 +310,9 @@ def _items(item: Check, kinds: tuple[type[Any], ...] | None) -> Check:
             items = list(value)
         except Exception as exc:  # the caller's own iterable, in the caller's task
             raise InvalidInput(detail=f"it cannot be iterated: {text_of(exc)}", field=field) from exc
-        return tuple([item(each, field) for each in items])
+        plain = tuple([item(each, field) for each in items])
+        # The tuple itself, where nothing in it had to be changed: a value that holds it need not be made anew.
+        return value if type(value) is tuple and all(map(is_, plain, items)) else plain
 
     return check
 
@@ -325,7 +331,10 @@ def _instance(kind: type[Any]) -> Check:
             given = getattr(value, name)
             if given is default:
                 continue  # what the class gives itself, also where it says that there is none yet
-            plain = _stored_int(each(given, name), name)
+            plain = each(given, name)
+            if type(plain) is int and not -INT_LIMIT <= plain < INT_LIMIT:
+                # It may be stored; an argument of a look-up that is larger finds nothing, which is an answer.
+                raise InvalidInput(detail="a whole number fits 64 bits", field=name)
             if plain is not given:
                 changed[name] = plain
         return attrs.evolve(value, **changed) if changed else value
@@ -342,13 +351,6 @@ def _exactly(kind: type[Any]) -> Check:
         return value
 
     return check
-
-
-def _stored_int(value: Any, field: str) -> Any:
-    # A number of a value may be stored; an argument of a look-up that is larger finds nothing, which is an answer.
-    if isinstance(value, int) and not -INT_LIMIT <= value < INT_LIMIT:
-        raise InvalidInput(detail="a whole number fits 64 bits", field=field)
-    return value
 
 
 def _invalid(value: object, wanted: str, field: str) -> InvalidInput:

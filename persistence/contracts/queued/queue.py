@@ -215,7 +215,8 @@ class QueueContract:
         self, session_id: str, change: ClaimBatches | CancelBatch, won: Callable[[Answer], object]
     ) -> Answer:
         """Write what may take over a claim; where one is in the way, look whether its host is dead, and try once more."""
-        answer: Answer = await self._write(evolve(change, lapsed=self._watch.lapsed(session_id)))
+        lapsed = self._watch.lapsed(session_id)
+        answer: Answer = await self._write(evolve(change, lapsed=lapsed) if lapsed else change)
         if won(answer) is None and await self._bury(answer.seen):
             answer = await self._write(evolve(change, lapsed=self._watch.lapsed(session_id)))
         self._watch.note(session_id, answer.seen)

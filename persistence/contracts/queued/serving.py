@@ -56,7 +56,8 @@ class Serving:
 
     async def claim(self, change: ServeNext) -> Served:
         """Claim for a worker; `lapsed` is filled in. Raises as `Store.commit`, and `Corrupt`."""
-        served: Served = await self._write(evolve(change, lapsed=self._watch.lapsed(change.session_id)))
+        lapsed = self._watch.lapsed(change.session_id)
+        served: Served = await self._write(evolve(change, lapsed=lapsed) if lapsed else change)
         self._watch.note(change.session_id, served.seen)
         return served
 

@@ -6,9 +6,10 @@ digest covers that.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, final
 
-from attrs import frozen
+from attrs import define, frozen
 
 from tenure.errors import Corrupt, CounterOverflow, RuntimeDestroyed
 from tenure.persistence.commits.rows import OPTIONAL_INT, OPTIONAL_TEXT, check_row, member
@@ -30,6 +31,8 @@ from tenure.persistence.model.digests import SHA_256, check_digest, seal
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState, SessionId
 
 RECORD: Final = "batch"
+
+COUNTER: Final = "queue counter"
 
 _TYPES: Final = (
     int,
@@ -72,6 +75,15 @@ class StoredBatch:
         return self.delayed_until is not None
 
 
+@final
+@define(slots=True)
+class Counter:
+    """The key of the newest batch there ever was, 0 for none; `stored` is whether it has a row."""
+
+    last: int
+    stored: bool
+
+
 def check_target(tx: Transaction, session_id: str) -> None:
     """Refuse work for a session whose runtime was destroyed. Raises `RuntimeDestroyed`."""
     found = nodes.find_session(tx, session_id)
@@ -90,8 +102,8 @@ def append(tx: Transaction, draft: EncodedBatch) -> QueuedWorkBatch:
         session_id=draft.session_id,
         source_key=draft.source_key,
         delayed_until=draft.available_at if draft.available_at > now_ms else None,
-        delivery=draft.delivery.value,
-        slot=draft.slot.value,
+        delivery=draft.delivery,
+        slot=draft.slot,
         merge_key=draft.merge,
         available_at=draft.available_at,
         now_ms=now_ms,
@@ -102,13 +114,24 @@ def append(tx: Transaction, draft: EncodedBatch) -> QueuedWorkBatch:
 
 
 def _next_key(tx: Transaction) -> int:
-    last, digest = last_key(tx)
-    if last >= LAST_BATCH:
+    counter = tx.record(COUNTER, COUNTER, _load_counter)
+    if counter.last >= LAST_BATCH:
         raise CounterOverflow(counter="enqueue_seq")
-    name = "queue.begin_counter" if digest is None else "queue.raise_counter"
-    scheme = {} if digest is None else {"scheme": SHA_256}
-    tx.write(name, last_batch=last + 1, digest=seal("queue", last + 1), **scheme)
-    return last + 1
+    counter.last += 1
+    tx.write_later(COUNTER, COUNTER, partial(_write_counter, tx, counter))
+    return counter.last
+
+
+def _load_counter(tx: Transaction, _key: str) -> Counter:
+    last, digest = last_key(tx)
+    return Counter(last, digest is not None)
+
+
+def _write_counter(tx: Transaction, counter: Counter) -> None:
+    name = "queue.raise_counter" if counter.stored else "queue.begin_counter"
+    scheme = {"scheme": SHA_256} if counter.stored else {}
+    counter.stored = True
+    tx.write(name, last_batch=counter.last, digest=seal("queue", counter.last), **scheme)
 
 
 def last_key(statements: Statements) -> tuple[int, bytes | None]:
@@ -121,13 +144,13 @@ def last_key(statements: Statements) -> tuple[int, bytes | None]:
     if row is None:
         newest = statements.one("queue.last_key")
         if newest is not None and newest[0]:
-            raise Corrupt(record="queue counter", key="last_batch", detail="there are batches, and it is gone")
+            raise Corrupt(record=COUNTER, key="last_batch", detail="there are batches, and it is gone")
         return 0, None
-    check_row(row, (int, bytes, int, int), "queue counter", "last_batch")
+    check_row(row, (int, bytes, int, int), COUNTER, "last_batch")
     last, digest, scheme, newest_key = row
-    check_digest(seal("queue", last), digest, scheme, "queue counter", "last_batch")
+    check_digest(seal("queue", last), digest, scheme, COUNTER, "last_batch")
     if last < newest_key:
-        raise Corrupt(record="queue counter", key="last_batch", detail="it is below a batch that is there")
+        raise Corrupt(record=COUNTER, key="last_batch", detail="it is below a batch that is there")
     return last, digest
 
 
@@ -170,8 +193,8 @@ def decode_row(row: Row) -> StoredBatch:
     draft = EncodedBatch(
         session_id=SessionId(session_id),
         source_key=source_key,
-        delivery=member(DeliveryPolicy, delivery, RECORD, name),
-        slot=member(SlotPolicy, slot, RECORD, name),
+        delivery=delivery,
+        slot=slot,
         merge=merge,
         available_at=available_at,
         payloads=payloads,
@@ -195,8 +218,8 @@ def _made(key: int, draft: EncodedBatch, enqueued_at: int) -> QueuedWorkBatch:
         enqueue_seq=key,
         enqueued_at_ms=enqueued_at,
         source_key=draft.source_key,
-        delivery_policy=draft.delivery,
-        slot_policy=draft.slot,
+        delivery_policy=member(DeliveryPolicy, draft.delivery, RECORD, name),
+        slot_policy=member(SlotPolicy, draft.slot, RECORD, name),
         merge_key=decode_merge_key(draft.merge, name),
         available_at_ms=draft.available_at,
         items=decode_items(draft.payloads, name),
@@ -208,8 +231,8 @@ def _digest(key: int, draft: EncodedBatch, enqueued_at: int) -> bytes:
         key,
         draft.session_id,
         draft.source_key,
-        draft.delivery.value,
-        draft.slot.value,
+        draft.delivery,
+        draft.slot,
         draft.merge,
         draft.available_at,
         enqueued_at,

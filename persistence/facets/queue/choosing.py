@@ -6,13 +6,14 @@ The head decides: the first batch of the session that is due and free. Where it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
 
 from attrs import frozen
 
-from tenure.errors import Corrupt
+from tenure.errors import Corrupt, Internal
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Row
 from tenure.persistence.facets.state import state
 from tenure.persistence.model.contracts.queued_work import (
     DeliveryPolicy,
@@ -26,11 +27,15 @@ from tenure.persistence.model.contracts.queued_work import (
 from tenure.persistence.model.digests import seal
 
 from . import batches, claims
+from .batches import StoredBatch
 from .claims import StoredClaim
+
+_DELAYED: Final = 14
+"""Columns of a batch, which stand before what else a look at the front says."""
 
 
 @final
-@frozen(slots=True)
+@frozen(order=True, slots=True)
 class Candidate:
     """A batch that may be claimed, as far as that decides who joins."""
 
@@ -39,16 +44,68 @@ class Candidate:
     slot: str
     merge: str
 
+    @property
+    def joins(self) -> bool:
+        """Whether it may share its claim."""
+        return self.slot == SlotPolicy.JOIN.value and self.merge != MergeKind.NEVER.value
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Front:
+    """What stands first in a session.
+
+    Attributes:
+        row: The first batch that stands in the queue and is free, with all columns; None: there is none.
+        claims: Whether there are claims on work of the session.
+        failures: Whether work of the session has failed.
+    """
+
+    row: Row | None
+    claims: bool
+    failures: bool
+
+
+def front(tx: Transaction, session_id: str) -> Front:
+    """Let what waited for its time stand in the queue, and look what stands first in it."""
+    row = tx.one("queue.front", session_id=session_id)
+    if row is not None and _come(tx, session_id, row[_DELAYED]):
+        row = tx.one("queue.front", session_id=session_id)
+    if row is None:
+        raise Internal(detail="a look at the front has one row")
+    return Front(
+        row=None if row[0] is None else row[:_DELAYED],
+        claims=row[_DELAYED + 1] is not None,
+        failures=row[_DELAYED + 2] is not None,
+    )
+
 
 def let_come(tx: Transaction, session_id: str) -> None:
-    """Let the batches that waited for their time stand in the queue; the store's clock never goes back (design §13)."""
+    """Let the batches that waited for their time stand in the queue."""
     row = tx.one("queue.delayed", session_id=session_id)
-    if row is None:
-        return
-    check_row(row, (int,), batches.RECORD, session_id)
-    now = state.high_water(tx) or 0.0
-    if row[0] <= int(max(now, tx.now) * 1000):
+    if row is not None:
+        _come(tx, session_id, row[0])
+
+
+def _come(tx: Transaction, session_id: str, until: int | None) -> bool:
+    """Whether there is one that is due, by the store's clock, which never goes back (design §13)."""
+    if until is None:
+        return False
+    check_row((until,), (int,), batches.RECORD, session_id)
+    due = until <= int(max(state.high_water(tx) or 0.0, tx.now) * 1000)
+    if due:
         tx.write("queue.let_come", session_id=session_id, now_ms=int(state.raise_mark(tx, tx.now) * 1000))
+    return due
+
+
+def first_alone(found: Front, boundary: QueuedWorkClaimBoundary, count: int) -> list[StoredBatch] | None:
+    """What a claim takes of a session without claims, where that is its first batch or nothing; None: others may join it."""
+    if found.row is None:
+        return []
+    head = _candidate((found.row[0], *found.row[6:9]))
+    if count > 1 and head.joins:
+        return None
+    return [batches.decode_row(found.row)] if choose([head], boundary) else []
 
 
 def candidates(
@@ -61,9 +118,12 @@ def candidates(
     rows = tx.all("queue.ready", session_id=session_id, first=first, count=count)
     for claim in free:
         rows += tx.all("queue.of_claim", session_id=session_id, claim=claim.claim, first=first, count=count)
-    for row in rows:
-        check_row(row, (int, str, str, str), batches.RECORD, name_of_batch(row[0]))
-    return [Candidate(*row) for row in sorted(rows)[:count]]
+    return sorted(map(_candidate, rows))[:count]
+
+
+def _candidate(row: Row) -> Candidate:
+    check_row(row, (int, str, str, str), batches.RECORD, name_of_batch(row[0]))
+    return Candidate(*row)
 
 
 def choose(found: Sequence[Candidate], boundary: QueuedWorkClaimBoundary) -> list[int]:
@@ -75,7 +135,7 @@ def choose(found: Sequence[Candidate], boundary: QueuedWorkClaimBoundary) -> lis
     if within_turn and head.delivery != DeliveryPolicy.EARLIEST_SAFE_BOUNDARY.value:
         return []
     chosen = [head.key]
-    if head.slot == SlotPolicy.JOIN.value and head.merge != MergeKind.NEVER.value:
+    if head.joins:
         for each in found[1:]:
             if (each.slot, each.delivery, each.merge) != (head.slot, head.delivery, head.merge):
                 break
@@ -84,33 +144,31 @@ def choose(found: Sequence[Candidate], boundary: QueuedWorkClaimBoundary) -> lis
 
 
 def take(
-    tx: Transaction, session_id: str, keys: Sequence[int], *, owner_id: str, ttl_ms: int
+    tx: Transaction, session_id: str, taken: Sequence[StoredBatch], *, owner_id: str, ttl_ms: int
 ) -> tuple[StoredClaim, tuple[QueuedWorkBatch, ...]]:
     """Claim these batches, of which none is claimed."""
-    taken = [batches.load(tx, key) for key in keys]
     for each in taken:
         _check_due(tx, each.batch)
+    keys = tuple([each.batch.enqueue_seq for each in taken])
     fence = taken[0].fence + 1
     claim_id = f"qwc:{keys[0]}:{fence}"
     now_ms = int(tx.now * 1000)
-    made = claims.insert(
-        tx,
-        StoredClaim(
-            claim=0,
-            session_id=session_id,
-            claim_id=claim_id,
-            owner_id=owner_id,
-            lease_token=seal(session_id, owner_id, claim_id, tx.now, tx.host, tx.group).hex(),
-            fencing_token=fence,
-            host=tx.host,
-            ttl_ms=ttl_ms,
-            renewals=0,
-            claimed_at=now_ms,
-            expires_at=now_ms + ttl_ms,
-            batches=tuple(keys),
-            host_lives=True,
-        ),
+    made = StoredClaim(
+        claim=tx.key("queue_claims"),
+        session_id=session_id,
+        claim_id=claim_id,
+        owner_id=owner_id,
+        lease_token=seal(session_id, owner_id, claim_id, tx.now, tx.host, tx.group).hex(),
+        fencing_token=fence,
+        host=tx.host,
+        ttl_ms=ttl_ms,
+        renewals=0,
+        claimed_at=now_ms,
+        expires_at=now_ms + ttl_ms,
+        batches=keys,
+        host_lives=True,
     )
+    claims.insert(tx, made)
     for key in keys:
         tx.write("queue.take", claim=made.claim, batch=key)
     return made, tuple([each.batch for each in taken])

@@ -68,10 +68,11 @@ class StoredClaim:
         return self.host_lives and self.mark not in lapsed
 
 
-def insert(tx: Transaction, claim: StoredClaim) -> StoredClaim:
-    """Store a new claim. Returns it with its key."""
-    key = tx.insert(
+def insert(tx: Transaction, claim: StoredClaim) -> None:
+    """Store a new claim; its key is one of `Transaction.key`."""
+    tx.write(
         "claims.insert",
+        key=claim.claim,
         session_id=claim.session_id,
         claim_id=claim.claim_id,
         owner_id=claim.owner_id,
@@ -81,10 +82,10 @@ def insert(tx: Transaction, claim: StoredClaim) -> StoredClaim:
         ttl_ms=claim.ttl_ms,
         claimed_at=claim.claimed_at,
         expires_at=claim.expires_at,
-        batches=json.dumps(claim.batches),
+        batches=_names(claim.batches),
         digest=_digest(claim),
     )
-    return evolve(claim, claim=key)
+    _keep(tx, claim)
 
 
 def renew(tx: Transaction, claim: StoredClaim, ttl_ms: int) -> StoredClaim:
@@ -107,26 +108,44 @@ def renew(tx: Transaction, claim: StoredClaim, ttl_ms: int) -> StoredClaim:
         digest=_digest(renewed),
         scheme=SHA_256,
     )
+    _keep(tx, renewed)
     return renewed
 
 
 def give_back(tx: Transaction, claim: StoredClaim) -> None:
     """End a claim; its batches may be claimed again."""
     tx.write("queue.free", session_id=claim.session_id, claim=claim.claim)
-    tx.write("claims.delete", claim=claim.claim)
+    _end(tx, claim)
 
 
 def complete(tx: Transaction, claim: StoredClaim) -> None:
-    """End a claim together with its batches, and with what is stored of their failures."""
+    """End a claim together with its batches, and with what is stored of their failures. Raises `Corrupt`."""
     if claim.fencing_token > 1 or len(claim.batches) > 1:  # else its one batch was claimed for the first time
         tx.write("failures.delete_of_claim", session_id=claim.session_id, claim=claim.claim)
-    tx.write("queue.delete_of_claim", session_id=claim.session_id, claim=claim.claim)
+    gone = tx.all("queue.delete_of_claim", session_id=claim.session_id, claim=claim.claim)
+    if sorted([row[0] for row in gone]) != sorted(claim.batches):  # nothing of this lands
+        raise _astray(claim)
+    _end(tx, claim)
+
+
+def _end(tx: Transaction, claim: StoredClaim) -> None:
     tx.write("claims.delete", claim=claim.claim)
+    tx.drop(RECORD, claim.claim_id)
 
 
-def find(statements: Statements, claim_id: str) -> StoredClaim | None:
-    """A claim, or None. Raises `Corrupt`."""
-    row = statements.one("claims.by_id", claim_id=claim_id)
+def _keep(tx: Transaction, claim: StoredClaim) -> None:
+    # Who made or renewed a claim is who will end it, mostly: the row is not read again for that.
+    tx.drop(RECORD, claim.claim_id)
+    tx.record(RECORD, claim.claim_id, lambda _tx, _key: claim)
+
+
+def find(tx: Transaction, claim_id: str) -> StoredClaim | None:
+    """A claim, or None; whether its host lives is as it was when the claim was read or made. Raises `Corrupt`."""
+    return tx.record(RECORD, claim_id, _load)
+
+
+def _load(tx: Transaction, claim_id: str) -> StoredClaim | None:
+    row = tx.one("claims.by_id", claim_id=claim_id)
     return None if row is None else decode_row(row)
 
 
@@ -139,7 +158,11 @@ def check_batches(statements: Statements, claim: StoredClaim) -> None:
     """Compare a claim with the batches that name it. Raises `Corrupt`."""
     rows = statements.all("queue.keys_of_claim", session_id=claim.session_id, claim=claim.claim)
     if tuple([row[0] for row in rows]) != claim.batches:
-        raise Corrupt(record=RECORD, key=claim.claim_id, detail="its batches are not those that name it")
+        raise _astray(claim)
+
+
+def _astray(claim: StoredClaim) -> Corrupt:
+    return Corrupt(record=RECORD, key=claim.claim_id, detail="its batches are not those that name it")
 
 
 def decode_row(row: Row) -> StoredClaim:
@@ -186,5 +209,9 @@ def _digest(claim: StoredClaim) -> bytes:
         claim.renewals,
         claim.claimed_at,
         claim.expires_at,
-        json.dumps(claim.batches),
+        _names(claim.batches),
     )
+
+
+def _names(batches: tuple[int, ...]) -> str:
+    return str([*batches])  # JSON, as a list of numbers prints

@@ -6,6 +6,7 @@ its own. So a commit of any kind may carry them: a turn completes what it has cl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol, final
 
 from attrs import field, frozen
@@ -25,6 +26,7 @@ from tenure.persistence.model.contracts.queued_work import (
 )
 
 from . import batches, choosing, claims
+from .batches import StoredBatch
 from .claims import StoredClaim
 
 Mark = tuple[str, int]
@@ -169,7 +171,18 @@ def _enqueue(tx: Transaction, change: EnqueueBatch) -> QueuedWorkBatch:
 
 
 def _claim(tx: Transaction, change: ClaimBatches) -> ClaimAnswer:
-    choosing.let_come(tx, change.session_id)
+    if change.keys is not None:  # what stands before them is not asked
+        choosing.let_come(tx, change.session_id)
+        return _claim_beside(tx, change)
+    front = choosing.front(tx, change.session_id)
+    taken = None if front.claims else choosing.first_alone(front, change.boundary, change.count)
+    if taken is None:
+        return _claim_beside(tx, change)
+    return _take(tx, change, taken, ()) if taken else ClaimAnswer(claim=None, seen=())
+
+
+def _claim_beside(tx: Transaction, change: ClaimBatches) -> ClaimAnswer:
+    """Claim where there are claims already, or several batches may come together."""
     found = claims.of_session(tx, change.session_id)
     free = [claim for claim in found if not claim.holds(change.lapsed)]
     candidates = choosing.candidates(
@@ -182,9 +195,15 @@ def _claim(tx: Transaction, change: ClaimBatches) -> ClaimAnswer:
     for claim in over:
         claims.check_batches(tx, claim)
         claims.give_back(tx, claim)
-    left = [claim for claim in found if claim not in over]
-    made, taken = choosing.take(tx, change.session_id, chosen, owner_id=change.owner_id, ttl_ms=change.ttl_ms)
-    return ClaimAnswer(claim=choosing.claimed(made, taken), seen=(*left, made))
+    left = tuple([claim for claim in found if claim not in over])
+    return _take(tx, change, [batches.load(tx, key) for key in chosen], left)
+
+
+def _take(
+    tx: Transaction, change: ClaimBatches, taken: Sequence[StoredBatch], left: tuple[StoredClaim, ...]
+) -> ClaimAnswer:
+    made, given = choosing.take(tx, change.session_id, taken, owner_id=change.owner_id, ttl_ms=change.ttl_ms)
+    return ClaimAnswer(claim=choosing.claimed(made, given), seen=(*left, made))
 
 
 def held(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim | None:
@@ -192,7 +211,6 @@ def held(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim | Non
     claim = claims.find(tx, completion.claim_id)
     if claim is None or (claim.session_id, claim.lease_token) != (completion.session_id, completion.lease_token):
         return None
-    claims.check_batches(tx, claim)
     keys = [key_of_batch(batch_id) for batch_id in completion.batch_ids]
     return claim if len(keys) == len(claim.batches) and set(keys) == set(claim.batches) else None
 
@@ -210,8 +228,15 @@ def check_held(tx: Transaction, change: NamesClaim) -> None:
     must_hold(tx, change.completion)
 
 
+def whole(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim:
+    """As `must_hold`, compared with the batches that name it. Raises `Corrupt`."""
+    claim = must_hold(tx, completion)
+    claims.check_batches(tx, claim)
+    return claim
+
+
 def _renew(tx: Transaction, change: RenewClaim) -> StoredClaim:
-    return claims.renew(tx, must_hold(tx, change.completion), change.ttl_ms)
+    return claims.renew(tx, whole(tx, change.completion), change.ttl_ms)
 
 
 def _complete(tx: Transaction, change: CompleteClaim) -> None:
@@ -221,6 +246,7 @@ def _complete(tx: Transaction, change: CompleteClaim) -> None:
 def _abandon(tx: Transaction, change: AbandonClaim) -> bool:
     claim = held(tx, change.completion)
     if claim is not None:
+        claims.check_batches(tx, claim)
         claims.give_back(tx, claim)
     return claim is not None
 

@@ -35,6 +35,20 @@ WHERE session_id = :session_id AND claim IS NULL AND delayed_until IS NOT NULL O
 UPDATE queue_batches SET delayed_until = NULL
 WHERE session_id = :session_id AND claim IS NULL AND delayed_until <= :now_ms;
 
+-- name: queue.front
+-- The first batch of a session that stands in the queue and is free, when the next of those is due that wait for their time, and
+-- whether there are claims or failures: all that decides a claim, where there are none.
+SELECT h.batch, h.session_id, h.source_key, h.claim, h.delayed_until, h.fence, h.delivery, h.slot, h.merge_key, h.available_at,
+    h.enqueued_at, h.digest, h.scheme, h.payloads,
+    (SELECT d.delayed_until FROM queue_batches d
+     WHERE d.session_id = :session_id AND d.claim IS NULL AND d.delayed_until IS NOT NULL ORDER BY d.delayed_until LIMIT 1),
+    (SELECT c.claim FROM queue_claims c WHERE c.session_id = :session_id LIMIT 1),
+    (SELECT f.batch FROM queue_failures f WHERE f.session_id = :session_id LIMIT 1)
+FROM (SELECT 1 AS one) o
+LEFT JOIN queue_batches h ON h.batch = (
+    SELECT b.batch FROM queue_batches b
+    WHERE b.session_id = :session_id AND b.claim IS NULL AND b.delayed_until IS NULL ORDER BY b.batch LIMIT 1);
+
 -- name: queue.ready
 SELECT batch, delivery, slot, merge_key FROM queue_batches
 WHERE session_id = :session_id AND claim IS NULL AND delayed_until IS NULL AND batch >= :first ORDER BY batch LIMIT :count;
@@ -53,7 +67,7 @@ UPDATE queue_batches SET claim = NULL WHERE session_id = :session_id AND claim =
 DELETE FROM queue_batches WHERE batch = :batch;
 
 -- name: queue.delete_of_claim
-DELETE FROM queue_batches WHERE session_id = :session_id AND claim = :claim;
+DELETE FROM queue_batches WHERE session_id = :session_id AND claim = :claim RETURNING batch;
 
 -- name: queue.keys_of_claim
 SELECT batch FROM queue_batches WHERE session_id = :session_id AND claim = :claim ORDER BY delayed_until, batch;

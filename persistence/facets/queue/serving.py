@@ -7,6 +7,7 @@ at once, nothing is claimed. A batch that has failed is claimed alone, so that i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, final
 
 from attrs import field, frozen
@@ -23,9 +24,10 @@ from tenure.persistence.model.contracts.queued_work import (
 )
 
 from . import batches, choosing, claims, failures, rates
+from .batches import StoredBatch
 from .claims import StoredClaim
 from .failures import StoredFailure
-from .queue import Mark, check_held, must_hold
+from .queue import Mark, check_held, whole
 
 
 @final
@@ -108,22 +110,36 @@ class RetryBatch(Change):
 
 
 def _serve(tx: Transaction, change: ServeNext) -> Served:
-    session_id = change.session_id
-    choosing.let_come(tx, session_id)
-    failed = failures.of_session(tx, session_id)
-    if failed:
-        failures.let_come(tx, failed)
-    found = claims.of_session(tx, session_id)
+    front = choosing.front(tx, change.session_id)
+    if not front.failures and not front.claims:
+        taken = choosing.first_alone(front, QueuedWorkClaimBoundary.IDLE, change.count)
+        if taken is not None:
+            return _start(tx, change, taken, (), None)
+    failed = failures.of_session(tx, change.session_id)
+    failures.let_come(tx, failed)
+    found = claims.of_session(tx, change.session_id)
     holding = tuple([claim for claim in found if claim.holds(change.lapsed)])
     for claim in found:
         if claim not in holding:
             _end_interrupted(tx, claim, failed, change.max_crashes)
-            failed = failures.of_session(tx, session_id)
+            failed = failures.of_session(tx, change.session_id)
     now_ms = int(tx.now * 1000)
     if len(holding) + sum([each.waits(now_ms) for each in failed.values()]) >= change.per_session:
         return Served(seen=holding)
     chosen = _choose(tx, change, failed)
-    if not chosen:
+    before = failed.get(chosen[0]) if chosen else None
+    return _start(tx, change, [batches.load(tx, key) for key in chosen], holding, before)
+
+
+def _start(
+    tx: Transaction,
+    change: ServeNext,
+    taken: Sequence[StoredBatch],
+    holding: tuple[StoredClaim, ...],
+    before: StoredFailure | None,
+) -> Served:
+    """Claim these batches, where there are some and the rate lets them begin."""
+    if not taken:
         return Served(seen=holding)
     rate = None if change.rate is None else rates.find_or_set(tx, change.rate)
     if rate is not None:
@@ -131,10 +147,9 @@ def _serve(tx: Transaction, change: ServeNext) -> Served:
         if rate_until is not None:
             return Served(seen=holding, rate_until=rate_until)
         rates.start(tx, rate)
-    made, taken = choosing.take(tx, session_id, chosen, owner_id=change.owner_id, ttl_ms=change.ttl_ms)
-    before = failed.get(chosen[0])
+    made, given = choosing.take(tx, change.session_id, taken, owner_id=change.owner_id, ttl_ms=change.ttl_ms)
     return Served(
-        claim=choosing.claimed(made, taken),
+        claim=choosing.claimed(made, given),
         seen=(*holding, made),
         attempts=before.attempts if before else 0,
         crashes=before.crashes if before else 0,
@@ -161,7 +176,7 @@ def _choose(tx: Transaction, change: ServeNext, failed: dict[int, StoredFailure]
 
 
 def _fail(tx: Transaction, change: FailClaim) -> None:
-    claim = must_hold(tx, change.completion)
+    claim = whole(tx, change.completion)
     failed = failures.of_session(tx, claim.session_id)
     claims.give_back(tx, claim)
     now_ms = int(tx.now * 1000)

@@ -18,7 +18,7 @@ SHOWN: Final = 100
 
 def verify_queue_rows(statements: Statements) -> list[Problem]:
     """The counter of batches, and batches whose claim is not there."""
-    problems = list(failing("queue counter", "last_batch", partial(batches.last_key, statements)))
+    problems = list(failing(batches.COUNTER, "last_batch", partial(batches.last_key, statements)))
     lost = statements.readable("queue.strays", count=SHOWN)
     problems += [(batches.RECORD, str(row[0]), "the claim on it is not there") for row in lost]
     (strays,) = statements.one("rates.strays") or (0,)

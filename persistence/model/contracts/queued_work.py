@@ -268,12 +268,12 @@ class QueuedWorkFailure:
 @final
 @frozen(kw_only=True, slots=True)
 class EncodedBatch:
-    """A batch as it is stored; `merge` is the text of its merge key."""
+    """A batch as it is stored; its policies and its merge key are their words."""
 
     session_id: SessionId
     source_key: str | None
-    delivery: DeliveryPolicy
-    slot: SlotPolicy
+    delivery: str
+    slot: str
     merge: str
     available_at: int
     payloads: bytes = field(repr=False)
@@ -290,8 +290,8 @@ def encode_batch(draft: QueuedWorkBatchDraft) -> EncodedBatch:
     return EncodedBatch(
         session_id=SessionId(draft.session_id),
         source_key=draft.source_key,
-        delivery=draft.delivery_policy,
-        slot=draft.slot_policy,
+        delivery=draft.delivery_policy.value,
+        slot=draft.slot_policy.value,
         merge=_encode_merge_key(draft.merge_key),
         available_at=draft.available_at_ms,
         payloads=_encode([(payload.kind.value, payload.body) for payload in draft.payloads]),
@@ -307,8 +307,15 @@ def _encode_merge_key(merge_key: MergeKey) -> str:
     return f"{MergeKind.GROUP.value}:{merge_key.group_name}"
 
 
+_PLAIN_KEYS: Final = {each.kind.value: each for each in (MergeKey.never(), MergeKey.payload_default())}
+_KINDS: Final = {each.value: each for each in QueuedWorkKind}
+
+
 def decode_merge_key(text: str, key: str) -> MergeKey:
     """A stored merge key. Raises `Corrupt`."""
+    plain = _PLAIN_KEYS.get(text)
+    if plain is not None:
+        return plain
     kind, mark, name = text.partition(":")
     try:
         return MergeKey(kind=MergeKind(kind), group_name=name if mark else None)
@@ -319,8 +326,8 @@ def decode_merge_key(text: str, key: str) -> MergeKey:
 def decode_items(data: bytes, batch_id: str) -> tuple[QueuedWorkItem, ...]:
     """The stored payloads of a batch, with their ids. Raises `Corrupt`."""
     try:
-        found = [QueuedWorkPayload(kind=QueuedWorkKind(kind), body=body) for kind, body in _decode(data)]
-    except (msgspec.DecodeError, ValueError) as exc:
+        found = [QueuedWorkPayload(kind=_KINDS[kind], body=body) for kind, body in _decode(data)]
+    except (msgspec.DecodeError, LookupError) as exc:
         raise Corrupt(record="batch", key=batch_id, detail="its payloads have another form") from exc
     return tuple(
         [QueuedWorkItem(item_id=f"{batch_id}:item:{place}", payload=payload) for place, payload in enumerate(found)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import pytest
 
 from tenure import Store
 from tenure.persistence.engines.statements import load_statements
+from tenure.persistence.store import ground_of
 from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.queued.test_queue import draft, must_claim, put, texts
@@ -31,6 +33,11 @@ def database(store: Store) -> apsw.Connection:
     return cast("apsw.Connection", vars(opened.connection)["_db"])
 
 
+async def between_groups(store: Store, do: Callable[[], None]) -> None:
+    """Do something to the connection that writes, while its thread does nothing."""
+    await ground_of(store).between_groups(lambda _connection: do())
+
+
 @pytest.mark.parametrize("delayed", ["NULL", "9000000000000"], ids=["behind it", "delayed"])
 async def test_a_claim_reads_a_handful_of_rows_of_a_hundred_thousand(tmp_path: Path, delayed: str) -> None:
     steps = 0
@@ -43,7 +50,7 @@ async def test_a_claim_reads_a_handful_of_rows_of_a_hundred_thousand(tmp_path: P
     async with open_seen_store(tmp_path / "a.db") as store:
         await put(store, draft("head"), draft("next"))
         await execute(store, COPIES.format(delayed=delayed), MANY)
-        database(store).set_progress_handler(step, 50)
+        await between_groups(store, lambda: database(store).set_progress_handler(step, 50))
 
         held = await must_claim(store, 1)
         renewed = await store.queue.renew_queued_work_claim(held, 60_000)
@@ -62,6 +69,7 @@ async def test_a_claim_reads_a_handful_of_rows_of_a_hundred_thousand(tmp_path: P
     "name",
     [
         *(
+            "queue.front",
             "queue.ready",
             "queue.of_claim",
             "queue.delayed",
@@ -91,6 +99,29 @@ async def test_every_statement_of_a_claim_goes_by_an_index(name: str) -> None:
             line for line in plan if line not in {"SCAN CONSTANT ROW", "SCAN o"}
         ]  # the one row that the heads are joined to
         assert not [line for line in plan if line.startswith("SCAN") or "TEMP B-TREE" in line], plan
+
+
+async def test_a_piece_of_work_is_eight_statements_and_each_row_is_read_once() -> None:
+    executed: list[str] = []
+    names = {sql: name for name, sql in load_statements().items()}
+
+    def trace(_cursor: object, sql: str, _values: object) -> bool:
+        executed.extend([names[sql]] if sql in names else [])
+        return True
+
+    async with open_seen_store(":memory:") as store:
+        for _ in range(2):
+            executed.clear()
+            await between_groups(store, lambda: database(store).set_exec_trace(trace))
+            await put(store, draft("work"))
+            await store.queue.complete_queued_work_claim((await must_claim(store, 1)).completion())
+            await between_groups(store, lambda: database(store).set_exec_trace(None))
+
+    assert [name for name in executed if name != "ownership.begin_group"] == [
+        *("nodes.session", "queue.insert", "queue.raise_counter"),
+        *("queue.front", "claims.insert", "queue.take"),
+        *("queue.delete_of_claim", "claims.delete"),
+    ]
 
 
 def _names(sql: str) -> list[str]:
