@@ -23,6 +23,8 @@ import tenure
 from tenure.errors import Error, InvalidTransition
 from tenure.persistence.engines.sqlite.writer import Writer
 
+from .kill_work import Desk
+
 TELLERS: Final = ("ann", "ben", "cat", "don")
 LEDGER: Final = "ledger"
 POINTS: Final = (
@@ -36,9 +38,10 @@ POINTS: Final = (
     "step",
     "seen",
     "say",
+    "work",
 )
 """Where a host may be killed: ``random`` leaves it to the parent, ``write`` is at a statement in the middle of a group,
-``committed`` is between COMMIT and the acknowledgement."""
+``committed`` is between COMMIT and the acknowledgement, ``work`` in the handler of queued work."""
 
 IN_FLIGHT: Final = 8
 FAILURES: Final = 0.1
@@ -56,6 +59,7 @@ class Plan:
         point: Where it dies.
         passes: At the how-manieth pass of that point.
         numbers: The inputs to give; afterwards it waits for all outcomes and ends in order.
+        pieces: The queued work to give.
         paid: Steps that were executed in earlier lives, for who asks about those in doubt.
     """
 
@@ -65,6 +69,7 @@ class Plan:
     point: str
     passes: int
     numbers: list[int]
+    pieces: list[int]
     paid: list[str]
 
 
@@ -79,6 +84,7 @@ class Host:
         self._paid = set(plan.paid)
         self._left = plan.passes
         self._free = trio.Semaphore(IN_FLIGHT)
+        self._desk = Desk(self.say, self.passed, self._random)
 
     def passed(self, point: str) -> None:
         """A point is passed; perhaps it is the last thing that this process does."""
@@ -110,6 +116,8 @@ class Host:
                     await self._free.acquire()
                     nursery.start_soon(self._give, supervisor, number)
                 nursery.start_soon(self._retire_and_recycle, supervisor)
+                to_the_end = self._plan.point == "none"
+                nursery.start_soon(partial(self._desk.live, supervisor, self._plan.pieces, to_the_end=to_the_end))
             if self._plan.point == "none":
                 # Each inbox is worked off in its order: after the last word of all, nothing waits any more.
                 last = await supervisor.runtime(LEDGER).accept("last", idempotency_key="last")

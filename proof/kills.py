@@ -33,6 +33,7 @@ from .kill_host import (
     POINTS,
     TELLERS,
 )
+from .kill_work import PIECES, WorkSaid
 
 PATIENCE_S: Final = 120.0
 """Seconds after which a child that neither died nor ended is called stuck."""
@@ -50,16 +51,19 @@ class KillsReport:
         kills: By the point at which the host died.
         accepted: Inputs that were acknowledged.
         executed: Steps that were executed.
+        filed: Pieces of queued work whose turn was acknowledged.
     """
 
     kills: Counter[str]
     accepted: int
     executed: int
+    filed: int
 
     def __str__(self) -> str:
         points = ", ".join(f"{count} at {point}" for point, count in sorted(self.kills.items()))
         return (
-            f"{self.kills.total()} kills ({points}); {self.accepted} inputs acknowledged, {self.executed} steps executed;"
+            f"{self.kills.total()} kills ({points}); {self.accepted} inputs acknowledged, {self.executed} steps executed,"
+            f" {self.filed} pieces of queued work filed;"
             " nothing lost, doubled or stuck"
         )
 
@@ -83,6 +87,7 @@ class Said:
         seen: The result of each step, by run and name.
         tokens: The last token of each runtime.
         states: The states in which a runtime may be.
+        work: What was said of queued work.
     """
 
     given: set[int] = field(factory=set[int])
@@ -93,6 +98,7 @@ class Said:
     seen: dict[tuple[str, str], int] = field(factory=dict[tuple[str, str], int])
     tokens: dict[str, int] = field(factory=dict[str, int])
     states: dict[str, set[str]] = field(factory=dict[str, set[str]])
+    work: WorkSaid = field(factory=WorkSaid)
 
     def hear(self, kind: str, facts: list[Any]) -> None:
         """Take in one line, and judge what can be judged at once."""
@@ -125,6 +131,8 @@ class Said:
                 runtime_id, verb, when = facts
                 before, after = STATES[verb]
                 self.states[runtime_id] = {after} if when == "done" else {before, after}
+            case "queued" | "begun" | "filed":
+                self.work.hear(kind, facts[0])
             case _:
                 return
 
@@ -146,6 +154,8 @@ class Said:
             _expect(token >= self.tokens.get(runtime_id, 0), f"the token of {runtime_id} went back to {token}")
             possible = self.states.get(runtime_id, {"idle", "retired"})
             _expect(state in possible, f"{runtime_id} is {state}, and can only be {sorted(possible)}")
+        for problem in self.work.problems(database):
+            raise PromiseNotKept(problem)
         self._compare_sends(inputs, [json.loads(payload) for (payload,) in database.execute(_LEDGER, (LEDGER,))])
 
     def _compare_sends(self, inputs: dict[tuple[Any, Any], Any], arrived: list[int]) -> None:
@@ -185,8 +195,8 @@ def run(
     while died.total() < kills:
         life += 1
         point = points[life % len(points)]
-        rare = point in ("close", "maintain")
-        plan = _plan(said, folder, seed, life, INPUTS, point, 1 if rare else 1 + int(source.expovariate(1 / PASSES)))
+        mean = MEAN_PASSES.get(point, PASSES)
+        plan = _plan(said, folder, seed, life, INPUTS, point, 1 + int(mean and source.expovariate(1 / mean)))
         code = _live(said, plan, folder, source.uniform(*RANDOM_S) if point == "random" else None)
         _expect(code in (0, -signal.SIGKILL), f"life {life}, to die at {point}, ended with {code}")
         with _copied(folder) as database:
@@ -200,11 +210,15 @@ def run(
         said.compare(database)
         left = database.execute("SELECT count(*) FROM inputs WHERE finished_at IS NULL").get
         _expect(left == 0, f"{left} inputs are stuck")
+        waiting = database.execute("SELECT count(*) FROM queue_batches").get
+        _expect(waiting == 0, f"{waiting} pieces of queued work are stuck")
         there = {key for (key,) in database.execute("SELECT idempotency_key FROM inputs")}
         _expect(
             {f"n-{number}" for number in said.given} <= there, "an input was given again and again, and is not there"
         )
-    return KillsReport(kills=died, accepted=len(said.inputs), executed=said.executed.total())
+    return KillsReport(
+        kills=died, accepted=len(said.inputs), executed=said.executed.total(), filed=len(said.work.filed)
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -239,6 +253,9 @@ INPUTS: Final = 60
 PASSES: Final = 30
 """Mean passes of a point before a death."""
 
+MEAN_PASSES: Final = {"close": 0, "maintain": 0, "work": PASSES / 4}
+"""Of the points that are passed less often."""
+
 RANDOM_S: Final = (0.0, 0.5)
 """Seconds between the first word of a host and its death at a random moment."""
 
@@ -248,6 +265,9 @@ def _plan(said: Said, folder: Path, seed: int, life: int, inputs: int, point: st
     accepted = {key for _, key in said.inputs}
     again = sorted(number for number in said.given if f"n-{number}" not in accepted)
     newest = max(said.given, default=-1) + 1
+    first = max(said.work.given, default=-1) + 1
+    pieces = list(range(first, first + PIECES))
+    said.work.given.update(pieces)
     path = folder / "plan.json"
     plan = {
         "path": str(folder / "agents.db"),
@@ -256,6 +276,7 @@ def _plan(said: Said, folder: Path, seed: int, life: int, inputs: int, point: st
         "point": point,
         "passes": passes,
         "numbers": [*again, *range(newest, newest + inputs)],
+        "pieces": pieces,
         "paid": sorted(said.executed),
     }
     path.write_text(json.dumps(plan))
