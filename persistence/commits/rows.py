@@ -21,6 +21,9 @@ NUMBER: Final = (float, int)
 OPTIONAL_BYTES: Final = (bytes, NoneType)
 OPTIONAL_NUMBER: Final = (float, int, NoneType)
 
+PAGE: Final = 500
+"""Rows that a look reads at a time: no view of the store lasts long. What writes takes `upkept.PAGE`."""
+
 
 def check_row(row: Row, types: Types, record: str, key: object) -> None:
     """Refuse a row with a value of another type than its column has.

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
 
 from tenure.persistence.commits.commit import Commit
+from tenure.persistence.commits.upkept import PAGE
 from tenure.persistence.facets.graph import checkpoints
 from tenure.persistence.facets.graph.checkpoints import CollectBlobs
 from tenure.persistence.model.conversation.graph import GcReport
 
 from .access import Access
-
-PAGE: Final = 200
-"""Checkpoints that one read looks at, and parts that one commit deletes."""
 
 
 async def collect_unreachable(store: Access) -> GcReport:

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from tenure.errors import QueuedWorkClaimExpired, UnsupportedReadScope
 from tenure.persistence.commits.commit import Change, Commit, CommitResult
-from tenure.persistence.commits.upkept import PrunedPage
+from tenure.persistence.commits.upkept import PAGE, PrunedPage
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.attachments.attachments import StampAttachments
 from tenure.persistence.facets.graph import nodes, reads
@@ -47,9 +47,6 @@ from .access import Backend, Bringing
 from .collecting import collect_unreachable
 from .queued.queue import QueueContract
 from .runtime_persistence import RuntimePersistence
-
-PAGE: Final = 200
-"""Rows that one commit of a vacuum or a collection deletes."""
 
 _EVER: Final = 1e300
 """Later than any tombstone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NewType, final
+from typing import Final, NewType, final
 
 import attrs
 
@@ -14,6 +14,7 @@ from .numbers import (
 )
 
 __all__ = [
+    "LAST_TOKEN",
     "RUNTIME_ID_LIMIT",
     "STEP_NAME_LIMIT",
     "AbandonReason",
@@ -34,6 +35,9 @@ __all__ = [
     "check_runtime_id",
     "check_step_name",
 ]
+
+LAST_TOKEN: Final = 2**63 - 1
+"""The last fence token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
 
 LogicalRuntimeId = NewType("LogicalRuntimeId", str)
 """A logical agent; it outlives processes. Chosen by the user, see `check_runtime_id`."""

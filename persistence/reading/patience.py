@@ -14,6 +14,9 @@ T = TypeVar("T")
 AGAIN_S: Final = 0.25
 """Seconds until it is tried again."""
 
+LOOK_AGAIN_S: Final = 1.0
+"""Seconds after which a wait for something stored reads again in any case: what rings need not have heard of it."""
+
 NOT_NOW: Final = (Contended, DiskFull, CannotOpen, NoThread)
 """Another process's lock, no room, descriptor or thread: nothing happened, and a task of the host tries again later."""
 

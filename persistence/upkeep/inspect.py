@@ -11,6 +11,7 @@ from tenure.errors import NotFound
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import (
     OPTIONAL_TEXT,
+    PAGE,
     Types,
     sound,
 )
@@ -18,9 +19,6 @@ from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.catalog import FACETS
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
-
-PAGE: Final = 500
-"""Runtimes that are listed at a time."""
 
 COUNTED: Final = 1_000
 """How far the unfinished inputs of a runtime are counted in a list."""

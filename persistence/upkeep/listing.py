@@ -14,6 +14,7 @@ from tenure.persistence.commits.rows import (
     OPTIONAL_INT,
     OPTIONAL_NUMBER,
     OPTIONAL_TEXT,
+    PAGE,
     Types,
     check_row,
     sound,
@@ -22,9 +23,6 @@ from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.runs import results
 from tenure.persistence.model.inputs.input_state import correlation_of
 from tenure.persistence.model.values import InputId, LogicalRuntimeId
-
-PAGE: Final = 500
-"""Rows that are listed at a time."""
 
 _INPUT: Final[Types] = (
     int,

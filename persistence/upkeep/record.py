@@ -14,6 +14,7 @@ from tenure.persistence.commits.rows import (
     OPTIONAL_INT,
     OPTIONAL_NUMBER,
     OPTIONAL_TEXT,
+    PAGE,
     Types,
     check_row,
 )
@@ -21,9 +22,6 @@ from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.runs.again import goes_on_after
 from tenure.persistence.model.codec import decode
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
-
-PAGE: Final = 500
-"""Entries, or runs, that are read at a time."""
 
 DIGITS: Final = 16
 """How much of the digest of its arguments an entry shows: as errors do."""

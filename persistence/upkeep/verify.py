@@ -8,14 +8,14 @@ its caller brought without a conversation, or one whose messages have been vacuu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, final
+from typing import Any, final
 
 import msgspec
 from attrs import field, frozen
 
 from tenure.errors import Error, NotFound, ReadFailed
 from tenure.persistence.commits.facet import Facet
-from tenure.persistence.commits.rows import sound
+from tenure.persistence.commits.rows import PAGE, sound
 from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import (
     Row,
@@ -47,9 +47,6 @@ from tenure.persistence.model.values import (
 )
 
 from . import cross_check
-
-PAGE: Final = 500
-"""Rows that are read at a time."""
 
 
 @final

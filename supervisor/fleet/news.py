@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar, final
+from typing import TypeVar, final
 
 import trio
 
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.reading.patience import LOOK_AGAIN_S
 from tenure.persistence.store import Store, ground_of
 
 T = TypeVar("T")
-
-LOOK_AGAIN_S: Final = 1.0
-"""Seconds after which a wait for something stored reads again, also where no other host wrote: this one may have."""
 
 
 @final

@@ -6,10 +6,11 @@ import math
 from functools import partial
 
 from tenure.errors import InvalidInput
+from tenure.persistence.commits.rows import PAGE
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.values import RuntimeState, check_runtime_id
 from tenure.persistence.store import Store
-from tenure.persistence.upkeep.inspect import PAGE, RuntimeLine, Wanted, list_runtimes
+from tenure.persistence.upkeep.inspect import RuntimeLine, Wanted, list_runtimes
 
 
 class Listing:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final, final
+from typing import Any, final
 
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput, NotFound
+from tenure.persistence.commits.rows import PAGE
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.runs import (
     dead_letters,
@@ -21,9 +22,6 @@ from tenure.persistence.model.values import (
 )
 from tenure.persistence.store import Store
 from tenure.persistence.upkeep import record
-
-PAGE: Final = 500
-"""Rows that a read takes at a time."""
 
 
 @final
@@ -131,7 +129,7 @@ async def read_entries(
             read = partial(record.entries_after, run=key, run_id=name, after=after, content=content)
             after, page = await store.read(read)
             found.extend(page)
-            more = len(page) == record.PAGE
+            more = len(page) == PAGE
     return found
 
 
@@ -142,5 +140,5 @@ async def read_unfinished_runs(store: Store, version: str | None) -> list[record
     while more:
         after, page = await store.read(partial(record.unfinished_after, after=after))
         found.extend(each for each in page if version is None or version in each.versions)
-        more = len(page) == record.PAGE
+        more = len(page) == PAGE
     return found

@@ -19,6 +19,7 @@ import trio
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.engines.listeners import GLANCE_S
 from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.reading.patience import LOOK_AGAIN_S
 from tenure.persistence.store import Store, ground_of
 
 MOVED: Final = 500
@@ -26,9 +27,6 @@ MOVED: Final = 500
 
 LINGER_S: Final = 2.0
 """Seconds for which one who has asked for an entry counts as following, while it works on it."""
-
-LOOK_AGAIN_S: Final = 1.0
-"""Seconds after which one who waits reads again in any case."""
 
 
 @final

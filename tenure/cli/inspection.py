@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 import click
 
+from tenure.persistence.commits.rows import PAGE
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.runs.dead_letters import (
     DeadLetter,
@@ -21,7 +22,6 @@ from tenure.persistence.model.values import (
     check_runtime_id,
 )
 from tenure.persistence.upkeep.inspect import (
-    PAGE,
     RuntimeLine,
     Wanted,
     list_runtimes,

@@ -8,12 +8,11 @@ from typing import Final
 import attrs
 import click
 
+from tenure.persistence.commits.rows import PAGE
 from tenure.persistence.facets.queue.standing import list_standing
 from tenure.persistence.upkeep.look import look_into
 
 from .output import Output
-
-PAGE: Final = 500
 
 _COLUMNS: Final = (
     "session_id",

@@ -8,10 +8,10 @@ from typing import Final
 import attrs
 import click
 
+from tenure.persistence.commits.rows import PAGE
 from tenure.persistence.model.values import RunId, check_runtime_id
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.record import (
-    PAGE,
     entries_after,
     find_chain,
     unfinished_after,

@@ -7,17 +7,16 @@ from typing import Final
 import apsw
 
 from tenure.errors import Corrupt, CounterOverflow
+from tenure.persistence.model.values import LAST_TOKEN
 
 TOKEN_RAISE: Final = 2**32
 """How far the counter is raised: whatever was minted in the part that is lost stays below it."""
-
-_LAST_TOKEN: Final = 2**63 - 1
 
 
 def raise_tokens(connection: apsw.Connection) -> None:
     """Raise the counter by `TOKEN_RAISE`. Raises `CounterOverflow`, `Corrupt`."""
     last = last_token(connection)
-    if last > _LAST_TOKEN - TOKEN_RAISE:
+    if last > LAST_TOKEN - TOKEN_RAISE:
         raise CounterOverflow(counter="fence_token")
     connection.execute("UPDATE store SET last_fence_token = ?", (last + TOKEN_RAISE,))
 

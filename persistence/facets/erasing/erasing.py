@@ -24,14 +24,12 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.rows import OPTIONAL_NUMBER, Types, check_row, sound
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.commits.upkept import PAGE
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import holds, runtimes
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
 
 from . import content, peers
-
-PAGE: Final = 200
-"""Rows that one commit deletes; a run goes whole."""
 
 
 @final

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from tenure.errors import Corrupt, CounterOverflow, StaleFence
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.model.values import LAST_TOKEN
 
 from . import runtimes
-
-LAST_TOKEN: Final = 2**63 - 1
-"""The last token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
 
 
 def check_fence(tx: Transaction, commit: Commit) -> None:

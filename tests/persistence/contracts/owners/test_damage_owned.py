@@ -26,7 +26,6 @@ from tenure.persistence.facets.ownership import (
     ownership,
     requests,
 )
-from tenure.persistence.facets.records.fences import LAST_TOKEN
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
@@ -38,6 +37,7 @@ from tenure.persistence.facets.runs import (
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.paths import RunPath
+from tenure.persistence.model.values import LAST_TOKEN
 from tenure.persistence.upkeep.inspect import (
     list_runtimes,
     show_runtime,
