@@ -15,7 +15,7 @@ machine that does other things beside, only the latter holds.
 from __future__ import annotations
 
 import statistics
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter, process_time, time
@@ -42,6 +42,26 @@ LIMITS: Final = tenure.Limits(output_entries=10 * MANY)
 async def tool() -> int:
     """A tool that takes no time."""
     return 1
+
+
+@final
+@frozen(slots=True)
+class Took:
+    """What so many entries took: seconds of the clock, and of the processor."""
+
+    clock_s: float
+    cpu_s: float
+
+    @classmethod
+    def since(cls, began: Took) -> Took:
+        """From that moment until now."""
+        now = cls.now()
+        return cls(now.clock_s - began.clock_s, now.cpu_s - began.cpu_s)
+
+    @classmethod
+    def now(cls) -> Took:
+        """A moment."""
+        return cls(perf_counter(), process_time())
 
 
 class Say(Protocol):
@@ -84,8 +104,8 @@ class Beside:
             await trio.sleep(0.005)
         return found
 
-    async def turn(self, supervisor: tenure.Supervisor, agents: int, mode: str) -> float:
-        """The median step of one turn, in milliseconds."""
+    async def turn(self, supervisor: tenure.Supervisor, agents: int, mode: str) -> tuple[float, float]:
+        """The median step of one turn, in milliseconds, and the share of a processor that it took."""
         self.mode, self.over = mode, trio.Event()
         stepper = await supervisor.spawn("stepper", "step")
         speakers = [await (await supervisor.spawn(f"agent/{n}", "speak")).accept("go") for n in range(agents)]
@@ -93,12 +113,14 @@ class Beside:
             if mode == "followed":
                 nursery.start_soon(self._follow, supervisor)
             await trio.sleep(0.5)
+            began = Took.now()
             outcome = await (await stepper.accept("go")).wait_outcome()
+            took = Took.since(began)
             self.over.set()
             for each in speakers:
                 await each.wait_outcome()
             nursery.cancel_scope.cancel()
-        return statistics.median(outcome.result) * 1_000
+        return statistics.median(outcome.result) * 1_000, took.cpu_s / took.clock_s
 
     async def _follow(self, supervisor: tenure.Supervisor) -> None:
         newest = await _newest(supervisor)
@@ -117,42 +139,23 @@ async def _newest(supervisor: tenure.Supervisor) -> str | None:
 async def beside(path: Path, agents: int, steps: int, repeats: int) -> dict[str, Any]:
     """Steps beside each mode, in turns."""
     bench = Beside(steps)
-    found: dict[str, list[float]] = {mode: [] for mode in MODES}
+    found: dict[str, list[tuple[float, float]]] = {mode: [] for mode in MODES}
     behaviours = {"speak": bench.speak, "step": bench.step}
     async with tenure.open_supervisor(path, behaviours=behaviours, limits=LIMITS) as supervisor:
         for _ in range(repeats):
             for mode in MODES:
                 found[mode].append(await bench.turn(supervisor, agents, mode))
-    p50 = {mode: statistics.median(each) for mode, each in found.items()}
+    p50 = {mode: statistics.median([ms for ms, _ in turns]) for mode, turns in found.items()}
+    share = {mode: statistics.median([share for _, share in turns]) for mode, turns in found.items()}
     return {
-        **{f"{mode}_p50_ms": round(each, 3) for mode, each in p50.items()},
+        **{mode: {"p50_ms": round(p50[mode], 3), "of_a_processor": round(share[mode], 2)} for mode in MODES},
         "rise": round(p50["emitted"] / p50["dropped"] - 1, 3),
         "rise_followed": round(p50["followed"] / p50["dropped"] - 1, 3),
     }
 
 
-@final
-@frozen(slots=True)
-class Took:
-    """What so many entries took: seconds of the clock, and of the processor."""
-
-    clock_s: float
-    cpu_s: float
-
-    @classmethod
-    def since(cls, began: Took) -> Took:
-        """From that moment until now."""
-        now = cls.now()
-        return cls(now.clock_s - began.clock_s, now.cpu_s - began.cpu_s)
-
-    @classmethod
-    def now(cls) -> Took:
-        """A moment."""
-        return cls(perf_counter(), process_time())
-
-
 @asynccontextmanager
-async def speaker(path: Path) -> AsyncIterator[tuple[tenure.Supervisor, Say]]:
+async def speaker(path: Path) -> AsyncGenerator[tuple[tenure.Supervisor, Say]]:
     """A host, and a function that has one run say so many tokens."""
 
     async def stream(count: int) -> None:

@@ -79,9 +79,9 @@ async def chat(run: tenure.Run) -> None:
         run.session.append({"received": message.payload, "reply": reply})
 
 
-def answer(payload: Any) -> str:
+def answer(payload: dict[str, Any]) -> str:
     """Stand in for a model: word by word."""
-    text = payload["text"] if isinstance(payload, dict) and "text" in payload else payload
+    text = payload.get("text", payload)
     words = f"noted {text}".split(" ")
     for word in words:
         tenure.emit(f"{word} ")

@@ -33,6 +33,7 @@ from .hosting.owned import Owned
 from .hosting.takeovers import Takeovers
 from .hosting.tasks import Tasks
 from .operators.log import HostLog
+from .output.ageing import Ageing
 from .output.flushing import Flushing
 from .output.following import Followers
 from .runs.behaviour import Behaviours
@@ -56,6 +57,7 @@ class Host:
         followers: Those who follow outputs here.
         follow: Makes their readers.
         flushing: Brings what runs emit to disk.
+        ageing: Takes it away when it is too old.
         actors: Made for the runtimes that are in use.
         takeovers: Bring runtimes here.
         news: Wait for what is stored.
@@ -94,6 +96,7 @@ class Host:
         self.followers = Followers(store, self._is_written_elsewhere)
         self.follow = Follow(store, self.followers)
         self.flushing = Flushing(self.followers, shared=store.shared)
+        self.ageing = Ageing(store, self.log)
         execution = Execution(
             store, self.behaviours, self._step_executor, publishing, self.log, self.tasks.end_with, self.flushing
         )

@@ -82,6 +82,7 @@ async def open_supervisor(
                 for watch in host.timers.watches:
                     tasks.start_soon(watch)
                 tasks.start_soon(host.flushing.run)
+                tasks.start_soon(host.ageing.run)
                 try:
                     with body:
                         await register_versions(store, known.versions)

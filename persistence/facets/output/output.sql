@@ -65,6 +65,14 @@ WHERE c.chunk > :after AND c.said_at < :before AND c.chunk < (SELECT max(chunk) 
   AND NOT EXISTS (SELECT 1 FROM runs u WHERE u.runtime = c.runtime AND u.run_id = c.run_id AND u.ended_at IS NULL)
 ORDER BY c.chunk LIMIT :count;
 
+-- name: output.aged
+-- The oldest, in order, with whether they are too old, and of no run that goes on. Of the rest none is looked at.
+SELECT c.chunk, c.said_at < :before,
+       NOT EXISTS (SELECT 1 FROM runs u WHERE u.runtime = c.runtime AND u.run_id = c.run_id AND u.ended_at IS NULL)
+FROM output_chunks c
+WHERE c.chunk > :after AND c.chunk < (SELECT max(chunk) FROM output_chunks)
+ORDER BY c.chunk LIMIT :count;
+
 -- name: output.judge
 SELECT c.runtime, c.entries FROM output_chunks c
 WHERE c.chunk = :chunk AND c.said_at < :before AND c.chunk < (SELECT max(chunk) FROM output_chunks)

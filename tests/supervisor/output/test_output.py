@@ -450,6 +450,36 @@ async def test_old_output_goes_with_what_is_said_next(database: Path, autojump_c
         assert len(await read(supervisor)) == 3
 
 
+async def test_old_output_of_a_runtime_that_is_silent_goes_by_itself_and_a_position_in_it_is_gone(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async def speak(run: tenure.Run) -> None:
+        await run.emit("word")
+        if run.runtime_id == "bob":
+            await trio.sleep(60)
+
+    async with host(database, {"kind": speak}, limits=tenure.Limits(output_s=12.0)) as supervisor:
+        for _ in range(2):
+            await consumed(await supervisor.spawn("alice", "kind"), "go")
+        (first, *_) = entries = await read(supervisor)
+        ticket = await (await supervisor.spawn("bob", "kind")).accept("go")
+        await consumed(await supervisor.spawn("carol", "kind"), "go")
+        await trio.sleep(10)
+        assert await read(supervisor) == entries
+        await trio.sleep(10)
+        assert await read(supervisor) == []
+        assert heard(await read(supervisor, "bob")) == ["word"]  # its run goes on
+        with pytest.raises(PositionGone):
+            await read(supervisor, after=first.position)
+        await ticket.wait_outcome()
+        await trio.sleep(20)
+        assert await read(supervisor, "carol") == []
+        newest = await read(supervisor, "bob")
+        assert [entry.kind for entry in newest] == [
+            "ended"
+        ]  # the newest of the store stays: no position is given twice
+
+
 async def test_all_are_followed_at_once_and_a_destroyed_runtime_ends_its_reader(
     database: Path, autojump_clock: MockClock
 ) -> None:
