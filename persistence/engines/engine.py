@@ -323,6 +323,14 @@ class HostProofs(Protocol):
         """
         ...
 
+    def breathe(self) -> None:
+        """Show that this host lives although its loop stands still. Called by a thread, and raises nothing."""
+        ...
+
+    def breath(self, incarnation: str, /) -> object | None:
+        """What changes each time that another host shows this; None where nothing is seen of it."""
+        ...
+
     def let_go(self, incarnation: str, /) -> None:
         """Give up and remove a proof that is held or was seized; does nothing for others."""
         ...

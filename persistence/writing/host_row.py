@@ -204,17 +204,28 @@ def other_hosts(statements: Statements, host: int) -> OtherHosts:
 @final
 @frozen(kw_only=True, slots=True)
 class Sighting:
-    """A counter, and when it was first seen on the observer's clock."""
+    """A counter and a breath (`HostProofs.breath`), and when they were first seen on the observer's clock."""
 
     counter: int
     first_seen: float
+    breath: object | None = None
 
 
 Sightings = Mapping[int, Sighting]
 """By key of the host's row; kept in the observer's memory."""
 
 
-def sight(before: Sightings, living: Iterable[OtherHost], *, now: float, slept: bool) -> Sightings:
+NO_BREATHS: Final[Mapping[int, object | None]] = {}
+
+
+def sight(
+    before: Sightings,
+    living: Iterable[OtherHost],
+    *,
+    now: float,
+    slept: bool,
+    breaths: Mapping[int, object | None] = NO_BREATHS,
+) -> Sightings:
     """Note the counters of the living hosts.
 
     Args:
@@ -223,12 +234,15 @@ def sight(before: Sightings, living: Iterable[OtherHost], *, now: float, slept: 
         now: The observer's boot clock.
         slept: The observer itself was away longer than it may be since its last look: what it missed is not a host's fault, and
             every host begins anew.
+        breaths: What each was seen to breathe: one whose loop stands still renews nothing, and lives.
     """
     noted: dict[int, Sighting] = {}
     for host in living:
         known = before.get(host.host)
-        fresh = slept or known is None or known.counter != host.counter
-        noted[host.host] = Sighting(counter=host.counter, first_seen=now) if fresh or known is None else known
+        breath = breaths.get(host.host)
+        if slept or known is None or known.counter != host.counter or known.breath != breath:
+            known = Sighting(counter=host.counter, first_seen=now, breath=breath)
+        noted[host.host] = known
     return noted
 
 

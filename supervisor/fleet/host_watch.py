@@ -58,7 +58,7 @@ from .news import News
 from .requests import Requests
 
 LATE_S: Final = 1.0
-"""Seconds that the loop may stand still before a line of the log says so; a lease ends at `Limits.lease_s` of it."""
+"""Seconds that the loop may stand still before a line of the log says so, and a thread shows other hosts that this one lives."""
 
 
 @final
@@ -117,7 +117,7 @@ class HostWatch:
         self._sightings: Sightings = {}
         self._looked_at = 0.0
         self._mark = arrivals.NOTHING_YET
-        self._loop_watch = LoopWatch(LATE_S, log.loop_blocks)
+        self._loop_watch = LoopWatch(LATE_S, log.loop_blocks, self._ground.proofs.breathe)
         self._ground.on_rejoined(self._rejoined)
 
     async def start(self) -> None:
@@ -155,7 +155,7 @@ class HostWatch:
     # The two tasks
 
     async def _watch(self) -> None:
-        self._loop_watch = loop_watch = LoopWatch(LATE_S, self._log.loop_blocks)
+        self._loop_watch = loop_watch = LoopWatch(LATE_S, self._log.loop_blocks, self._ground.proofs.breathe)
         if self._store.seams.step_executor is None:  # else this host has no threads, and its clock is not a real one
             loop_watch.start()
         try:
@@ -211,12 +211,12 @@ class HostWatch:
     async def _look(self) -> None:
         limits = self._store.limits
         before = self._store.seams.boot_clock()
-        seen, dead = await self._store.read(self._read_hosts)
+        seen, dead, breaths = await self._store.read(self._read_hosts)
         # A counter is first seen after it was read, and judged by the clock before: both on the frozen host's side.
         after = self._store.seams.boot_clock()
         slept = after - self._looked_at > limits.renew_s
         self._looked_at = after
-        self._sightings = sight(self._sightings, seen.living, now=after, slept=slept)
+        self._sightings = sight(self._sightings, seen.living, now=after, slept=slept, breaths=breaths)
         frozen_hosts = lapsed(self._sightings, now=before, lease_s=limits.lease_s)
         judged = [(host, None if host in dead else host.counter) for host in seen.living]
         await self._mark_lost([each for each in judged if each[0] in dead or each[0].host in frozen_hosts])
@@ -231,9 +231,10 @@ class HostWatch:
             )  # closed, or marked lost by another one: what it owned is there to be taken
             await self._read_news()
 
-    def _read_hosts(self, statements: Statements) -> tuple[OtherHosts, list[OtherHost]]:
-        seen = other_hosts(statements, self._ground.host)
-        return seen, [host for host in seen.living if self._ground.proofs.seize(host.incarnation, host.files)]
+    def _read_hosts(self, statements: Statements) -> tuple[OtherHosts, list[OtherHost], dict[int, object | None]]:
+        seen, proofs = other_hosts(statements, self._ground.host), self._ground.proofs
+        dead = [host for host in seen.living if proofs.seize(host.incarnation, host.files)]
+        return seen, dead, {host.host: proofs.breath(host.incarnation) for host in seen.living}
 
     async def _mark_lost(self, judged: list[tuple[OtherHost, int | None]]) -> None:
         if not judged:

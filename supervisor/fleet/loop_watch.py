@@ -1,7 +1,8 @@
 """Where a loop stands that stands still: found by a thread beside it, while it lasts.
 
 Blocking code keeps every task from running, ours too; only a thread sees it then. It looks at what the loop's thread executes,
-and names the line of the user's code from which it went into ours or trio's.
+and names the line of the user's code from which it went into ours or trio's. While that lasts it breathes for the host: other
+hosts see that the process lives, and let it keep its runtimes.
 """
 
 from __future__ import annotations
@@ -35,10 +36,14 @@ class LoopWatch:
         found: Where it stood when it was last late: function, file and line; empty where it was not.
     """
 
-    def __init__(self, late_s: float, heard: Callable[[float, str], None]) -> None:
-        """`heard` is called, from the thread, each time that the loop is late by `late_s`: for how long by then, and where."""
+    def __init__(self, late_s: float, heard: Callable[[float, str], None], breathe: Callable[[], None]) -> None:
+        """`heard` is called, from the thread, each time that the loop is late by `late_s`: for how long by then, and where.
+
+        `breathe` is called there again and again for as long as it is.
+        """
         self._late_s = late_s
         self._heard = heard
+        self._breathe = breathe
         self._loop = threading.get_ident()
         self._due = time.perf_counter()
         self._reported = 0.0
@@ -67,7 +72,10 @@ class LoopWatch:
         while not self._closed.wait(LOOK_S):
             due = self._due
             late_s = time.perf_counter() - due
-            if late_s < self._late_s or due == self._reported:
+            if late_s < self._late_s:
+                continue
+            self._breathe()
+            if due == self._reported:
                 continue
             frame = sys._current_frames().get(self._loop)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - documented, for debuggers
             self._reported, self.found = due, "" if frame is None else place_of(frame)

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,6 +20,10 @@ import trio
 
 import tenure
 from tenure.errors import Error
+
+
+BLOCK_S = 5.0
+"""Seconds for which the payload ``block`` keeps the loop: longer than the leases of tests."""
 
 
 def tell(event: str, **facts: object) -> None:
@@ -55,6 +60,8 @@ class Child:
 
     async def read(self, payload: str) -> None:
         tell("step", payload=payload)
+        if payload == "block":
+            time.sleep(BLOCK_S)  # noqa: ASYNC251 - that is its mistake
         if payload.startswith("wait"):
             await self.go_on.wait()
 

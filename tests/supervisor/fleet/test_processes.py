@@ -131,6 +131,27 @@ async def test_a_host_that_is_killed_while_it_takes_over_leaves_everything_to_th
 
 
 @pytest.mark.slow
+async def test_a_host_whose_loop_is_blocked_for_longer_than_its_lease_loses_nothing_to_a_verb_from_outside(
+    database: Path,
+) -> None:
+    async with (
+        here(database, SHORT) as supervisor,
+        child(database, {"lease_s": SHORT.lease_s, "renew_s": SHORT.renew_s}) as owner,
+    ):
+        token = (await owner.ask("spawn sibling", "spawned"))["token"]
+        await owner.ask("accept sibling wait", "step")
+        await owner.ask("spawn blocking", "spawned")
+        await owner.ask("accept blocking block", "step")
+
+        assert await (await supervisor.find("sibling")).cancel()
+
+        assert supervisor.statistics().lost_hosts == 0
+        await owner.wait_event("ended")  # of what has blocked
+        assert (await owner.ask("accept sibling again", "ended"))["token"] == token
+        await owner.close()
+
+
+@pytest.mark.slow
 async def test_a_verb_is_carried_out_in_the_process_of_the_owner(database: Path) -> None:
     async with here(database) as supervisor, child(database) as owner:
         await owner.ask("spawn a", "spawned")

@@ -25,6 +25,9 @@ from .database import DatabaseFiles
 
 _PROOF: Final = "proof="
 
+LONGEST_BREATH: Final = 1_000
+"""Bytes of the note that says that a host lives though its loop stands still."""
+
 
 @final
 class HostLocks:
@@ -37,11 +40,13 @@ class HostLocks:
         self._files = files
         self._locks = locks
         self._held: dict[str, Lock] = {}
+        self._own: Lock | None = None
+        self._breaths = 0
 
     def hold(self, incarnation: str) -> str:
         """See `HostProofs.hold`."""
         with mapped_os_errors(self._prefix + incarnation):
-            lock = self._held[incarnation] = self._locks.make(self._prefix + incarnation)
+            lock = self._held[incarnation] = self._own = self._locks.make(self._prefix + incarnation)
         return f"{self._database.names.text} {_PROOF}{lock.identity}"
 
     def seize(self, incarnation: str, files: str | None) -> bool:
@@ -63,6 +68,18 @@ class HostLocks:
             return False
         self._held[incarnation] = lock
         return True
+
+    def breathe(self) -> None:
+        """See `HostProofs.breathe`. The note in the file is longer each time: two in one tick of the clock differ too."""
+        own = self._own
+        if own is not None:
+            self._breaths = self._breaths % LONGEST_BREATH + 1
+            with suppress(OSError, ValueError):  # a full disk, or released meanwhile: the lease goes by the loop alone
+                own.write_note(b"." * self._breaths)
+
+    def breath(self, incarnation: str) -> object | None:
+        """See `HostProofs.breath`."""
+        return self._files.written_stamp(self._prefix + incarnation)
 
     def let_go(self, incarnation: str) -> None:
         """See `HostProofs.let_go`. The file goes before the lock: who finds it gone makes one that proves nothing new."""
@@ -102,6 +119,14 @@ class NoOtherHosts:
     def seize(self, _incarnation: str, _files: str | None, /) -> bool:
         """There is no other host to be found dead."""
         return False
+
+    def breathe(self) -> None:
+        """No host could see it."""
+        return
+
+    def breath(self, _incarnation: str, /) -> object | None:
+        """There is no other host."""
+        return None
 
     def let_go(self, _incarnation: str, /) -> None:
         """Nothing was held."""
