@@ -58,7 +58,7 @@ from .news import News
 from .requests import Requests
 
 LATE_S: Final = 1.0
-"""Seconds that the loop may stand still before a line of the log says so, and a thread shows other hosts that this one lives."""
+"""Seconds that the loop may stand still before a line of the log says so, and a thread shows other hosts that this lives."""
 
 
 @final

@@ -21,7 +21,6 @@ import trio
 import tenure
 from tenure.errors import Error
 
-
 BLOCK_S = 5.0
 """Seconds for which the payload ``block`` keeps the loop: longer than the leases of tests."""
 

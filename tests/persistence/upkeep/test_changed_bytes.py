@@ -19,6 +19,7 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import NotStorable
 from tenure.persistence.facets.records.holds import PlaceHold
 from tenure.persistence.facets.records.versions import RegisterVersions
+from tenure.persistence.facets.runs.following.follow_ups import FollowKinds
 from tenure.persistence.model.contracts.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
@@ -185,6 +186,9 @@ NOT_FOUND: dict[str, str] = {
     "runs.said": "an earlier or a later chunk of its runtime: where is looked for what of its words is to be dropped",
     "output_floors.runtime": "one that is there: another one's reader is told that something is gone",
     "runs.version": "which version recorded last: a host that has no such one goes on by its first that is not older",
+    "runs.follows": "a run over an input that names no batch is held, and one over an input that does is an ordinary one",
+    "followed_kinds.followed_kind": PLACE,
+    "followed_kinds.kind": "the next host with that kind says it anew",
     "versions.version_key": "how old a version is beside the others of its kind: who goes on with a run, and nothing of it",
     "versions.kind": "a version that no host has heard of is registered anew",
     "versions.version": "as its kind",
@@ -231,6 +235,7 @@ async def _bring(store: Store) -> None:
         Commit(changes=(PlaceHold(runtime_id=LogicalRuntimeId("later"), note="why"), PlaceHold(kind="k")))
     )
     await store.commit(Commit(changes=(RegisterVersions(versions=(("agent", "1"), ("agent", "2"))),)))
+    await store.commit(Commit(changes=(FollowKinds(kinds=("agent",)),)))
     await store.runtimes.persist_runtime_state("erin", RuntimeState.DESTROYED)
     assert (await store.erase("erin")).gone
 
