@@ -34,6 +34,7 @@ from .every_commit import EveryCommit
 from .invariants import store_check
 from .neighbours import BesideNeighbours, NeighboursFailure
 from .recovery import Recovery
+from .whole_record import WholeRecord, WholeRecordCheck
 
 IMAGES: Final = 20_000
 CRASHES: Final = 10
@@ -43,6 +44,7 @@ EVERY_S: Final = 2.0
 SCENARIOS: Final[dict[str, Callable[[], tuple[Scenario, Check]]]] = {
     "store": lambda: (EveryCommit(), store_check()),
     "host": lambda: (Agents(), AgentsCheck()),
+    "record": lambda: (WholeRecord(), WholeRecordCheck()),
 }
 
 
@@ -58,10 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cut.add_argument("--save-to", type=Path, default=Path(".power-cut"), help="where a failing image is saved")
     cut.add_argument("--image", type=Path, help="check only this saved image")
     faults = proofs.add_parser("faults", help="make I/O operations fail, one after the other")
-    for proof in (cut, faults):
-        proof.add_argument(
-            "--scenario", choices=SCENARIOS, default="store", help="every kind of commit, or a whole host (store)"
-        )
+    told = "every kind of commit, a whole host, or a whole record of runs (store)"
+    cut.add_argument("--scenario", choices=SCENARIOS, default="store", help=told)
+    told = "every kind of commit, or a whole host (store)"
+    faults.add_argument("--scenario", choices=("store", "host"), default="store", help=told)
     faults.add_argument("--every", type=int, default=1, help="take every so-manieth operation only (1)")
     faults.add_argument("--times", type=int, default=1, help="how many operations in a row fail (1)")
     beside = proofs.add_parser("neighbours", help="kill and cut beside other programs that have the database open")
