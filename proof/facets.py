@@ -24,6 +24,7 @@ from . import (
     pruned,
     queued,
     said,
+    scheduled,
     talk,
     work,
 )
@@ -40,6 +41,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
     *families.PROOFS,
     *followed.PROOFS,
     *inbox.PROOFS,
+    *scheduled.PROOFS,
     *owners.PROOFS,
     *chains.PROOFS,
     *talk.PROOFS,

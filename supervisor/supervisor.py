@@ -40,6 +40,7 @@ from .accepting.terms import AcceptTerms
 from .accepting.tickets import Ticket
 from .handles.foreign import ForeignRuntime
 from .handles.runtime import Runtime
+from .handles.schedules import Schedules
 from .host import Host
 from .hosting.holds import check_note
 from .operators.own_state import own_state_change, write_unowned
@@ -71,6 +72,12 @@ class Supervisor(StoreReads):
         """Own nothing yet; tasks will run in `nursery`."""
         super().__init__(store, behaviours.all_offers)
         self._host = Host(store, behaviours, nursery)
+        self._schedules = Schedules(store, self._host.timers.hear, self._host.takeovers.wake)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Inputs that come by a timetable."""
+        return self._schedules
 
     @checked
     async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:

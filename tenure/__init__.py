@@ -83,6 +83,7 @@ from .persistence.contracts.types import (
 from .persistence.engines.sqlite.options import SqliteOptions as SqliteOptions
 from .persistence.facets.pruning import Pruned as Pruned
 from .persistence.facets.runs.children import Child as Child
+from .persistence.facets.schedules.rows import Occurrence as Occurrence
 from .persistence.model.conversation.envelope import (
     decode_snapshot as decode_snapshot,
     encode_snapshot as encode_snapshot,
@@ -93,6 +94,7 @@ from .persistence.model.output import (
     OutputKind as OutputKind,
     Position as Position,
 )
+from .persistence.model.timetable import Cron as Cron, Every as Every
 from .persistence.model.values import (
     AbandonReason as AbandonReason,
     DurabilityClass as DurabilityClass,
@@ -123,6 +125,7 @@ from .supervisor.accepting.tickets import (
 )
 from .supervisor.handles.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.handles.runtime import Runtime as Runtime
+from .supervisor.handles.schedules import Schedule as Schedule, Schedules as Schedules
 from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.operators.own_state import OwnState as OwnState
 from .supervisor.operators.reading import Backlog as Backlog, SessionNode as SessionNode
@@ -165,6 +168,7 @@ __all__ = [
     "CheckpointPart",
     "Child",
     "ConsumePoint",
+    "Cron",
     "DeliveryPolicy",
     "DidNotRun",
     "DurabilityClass",
@@ -172,6 +176,7 @@ __all__ = [
     "Erasure",
     "EventLog",
     "EventTypes",
+    "Every",
     "ExecutionId",
     "ExecutionSnapshot",
     "ExecutionState",
@@ -200,6 +205,7 @@ __all__ = [
     "MergeKind",
     "NodeId",
     "NoopAttachmentManifest",
+    "Occurrence",
     "OperationRegistry",
     "Outcome",
     "OutputEntry",
@@ -243,6 +249,8 @@ __all__ = [
     "RuntimeLine",
     "RuntimePersistence",
     "RuntimeState",
+    "Schedule",
+    "Schedules",
     "Seams",
     "SessionBranch",
     "SessionCheckpoint",

@@ -18,6 +18,7 @@ from .ownership import registration as ownership
 from .queue import registration as queue
 from .records import registration as records
 from .runs import registration as runs
+from .schedules import registration as schedules
 from .state import registration as state
 
 FACETS: Final[tuple[Facet, ...]] = (
@@ -25,6 +26,7 @@ FACETS: Final[tuple[Facet, ...]] = (
     *records.FACETS,
     *inbox.FACETS,
     *runs.FACETS,
+    *schedules.FACETS,
     *conversation.FACETS,
     *output.FACETS,
     pruning.FACET,

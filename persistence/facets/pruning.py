@@ -95,6 +95,7 @@ class Pruned:
         events: Events of streams that were deleted, where that was cut short.
         state_values: Values of working memory that had expired.
         turns: Stamps of turns.
+        occurrences: What became of instants of schedules.
         parts: Bytes of checkpoint parts that no session refers to.
         rates: Rates of `serve_queue` under which nothing has begun lately.
         output: Entries of output.
@@ -113,6 +114,7 @@ class Pruned:
     events: int = 0
     state_values: int = 0
     turns: int = 0
+    occurrences: int = 0
     parts: int = 0
     rates: int = 0
     output: int = 0

@@ -9,6 +9,7 @@ others wrote, and at once where a host was marked lost.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -27,6 +28,7 @@ from tenure.persistence.facets.ownership import (
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.facets.ownership.requests import StoredRequest
 from tenure.persistence.facets.records.holds import OnHold, on_hold
+from tenure.persistence.facets.schedules import reads as schedules
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.store import Store, erasures_of, ground_of
@@ -72,6 +74,7 @@ class Written:
         on_hold: What people keep from beginning.
         requests: What this host has to carry out.
         outcomes: Of inputs that tickets wait for, or why they cannot be read.
+        coming: When the first instant of all schedules comes, or None.
     """
 
     mark: arrivals.Mark
@@ -79,6 +82,7 @@ class Written:
     on_hold: OnHold
     requests: tuple[StoredRequest, ...]
     outcomes: tuple[Ended, ...]
+    coming: float | None
 
 
 @final
@@ -117,6 +121,7 @@ class HostWatch:
         self._sightings: Sightings = {}
         self._looked_at = 0.0
         self._mark = arrivals.NOTHING_YET
+        self._coming = math.inf
         self._loop_watch = LoopWatch(LATE_S, log.loop_blocks, self._ground.proofs.breathe)
         self._ground.on_rejoined(self._rejoined)
 
@@ -253,8 +258,10 @@ class HostWatch:
         waiting = [key for key in self._doubts.waiting() if not self._owned.owns(key[0])]
         written = await self._store.read(partial(_read_news, self._ground.host, self._mark, waiting))
         self._mark = written.mark
-        if written.arrived:
+        coming = math.inf if written.coming is None else written.coming
+        if written.arrived or coming < self._coming:
             self._timers.hear()
+        self._coming = coming
         self._holds.hear(written.on_hold)
         for arrival in written.arrived:
             with self._mending.net(arrival.runtime_id):
@@ -290,4 +297,5 @@ def _read_news(host: int, since: arrivals.Mark, waiting: list[TicketKey], statem
         on_hold=on_hold(statements),
         requests=tuple(requests.waiting_for(statements, host)),
         outcomes=tuple(ended(statements, waiting)),
+        coming=schedules.next_of_all(statements),
     )

@@ -31,6 +31,9 @@ STORE: Final = "tenure.store"
 NAMED: Final = 5
 """Most runtimes that one line names."""
 
+MOST_SCHEDULES: Final = 1_000
+"""Failures of schedules that are remembered, so that each is written once."""
+
 
 @final
 class HostLog:
@@ -58,6 +61,7 @@ class HostLog:
         self.failed_work = 0
         self.defects = 0
         self._failed_look: str | None = None
+        self._failed_schedules: set[str] = set()
         root = logging.getLogger(ROOT)
         if not root.handlers:  # a library leaves it to the program who hears it
             root.addHandler(logging.NullHandler())
@@ -168,6 +172,15 @@ class HostLog:
         what_next = "tried again later" if again else "left where it is"
         text = f"runtime {runtime_id!r} could not be taken over and is {what_next}: {named(error)}"
         _write(HOSTS, logging.WARNING if again else logging.ERROR, text, runtime_id=runtime_id)
+
+    def schedule_failed(self, error: BaseException, schedule_id: str = "") -> None:
+        """What has come of a schedule cannot be decided here: it is damaged, or its zone is not known. Tried at each look."""
+        text = f"schedule {schedule_id!r} cannot be decided here: {named(error)}"
+        if text not in self._failed_schedules:
+            if len(self._failed_schedules) >= MOST_SCHEDULES:
+                self._failed_schedules.clear()
+            self._failed_schedules.add(text)
+            _write(HOSTS, logging.ERROR, text, error)
 
     # Of hosts
 

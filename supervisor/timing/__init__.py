@@ -1,1 +1,1 @@
-"""What a host does because a time has come: deadlines, delayed inputs."""
+"""What a host does because a time has come: deadlines, delayed inputs, schedules."""

@@ -16,6 +16,7 @@ from tenure.supervisor.operators.log import HostLog
 from .deadlines import Deadlines
 from .delays import Delays
 from .looking import Looking
+from .schedules import Firing
 
 
 @final
@@ -35,7 +36,8 @@ class Timers:
         """Nothing is looked at yet."""
         deadlines = Deadlines(store, owned, actors, publishing, mending, log)
         delays = Delays(store, takeovers, publishing, mending)
-        self._looking = tuple(Looking(look, log) for look in (deadlines.look, delays.look))
+        firing = Firing(store, takeovers, mending, log)
+        self._looking = tuple(Looking(look, log) for look in (deadlines.look, delays.look, firing.look))
 
     @property
     def watches(self) -> tuple[Callable[[], Awaitable[None]], ...]:

@@ -19,6 +19,7 @@ from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.events.event_types import EventTypes
 from tenure.persistence.model.values import DurabilityTier
 from tenure.portals.portal import Front, Portal, verb
+from tenure.supervisor.handles.schedules import Schedules as TrioSchedules
 
 from .reading import EventLog, Events
 
@@ -278,3 +279,18 @@ class Sessions(_Front[SessionsContract]):
     def bind(self, session_id: str) -> BoundSession:
         """The verbs of one session."""
         return BoundSession(self.portal, self.behind.bind(session_id))
+
+
+@final
+class Schedules(_Front[TrioSchedules]):
+    """Inputs that come by a timetable; see `tenure.Schedules`."""
+
+    create = verb(TrioSchedules.create)
+    update = verb(TrioSchedules.update)
+    pause = verb(TrioSchedules.pause)
+    resume = verb(TrioSchedules.resume)
+    trigger = verb(TrioSchedules.trigger)
+    delete = verb(TrioSchedules.delete)
+    list = verb(TrioSchedules.list)
+    get = verb(TrioSchedules.get)
+    occurrences = verb(TrioSchedules.occurrences)

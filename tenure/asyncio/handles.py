@@ -25,6 +25,7 @@ from tenure.supervisor.serving.terms import QueuedWork
 from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
+from .facets import Schedules
 from .listing import Listing
 from .reading import Output, Ticket, behind
 from .steps import on_loop
@@ -215,6 +216,12 @@ class Supervisor(Listing):
         self._portal = portal
         self._supervisor = supervisor
         self.store = Store(portal, supervisor.store)
+        self._schedules = Schedules(portal, supervisor.schedules)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Inputs that come by a timetable."""
+        return self._schedules
 
     async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
         """See `tenure.Supervisor.spawn`."""

@@ -10,6 +10,7 @@ from . import (
     inspection,
     queued,
     records,
+    schedules,
     verbs,
 )
 from .command import command
@@ -60,3 +61,4 @@ command(app, "hold")(verbs.hold)
 command(app, "resume")(verbs.resume)
 command(app, "cancel")(verbs.cancel)
 command(app, "settle-step")(verbs.settle_step)
+schedules.add_to(app)

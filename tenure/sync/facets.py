@@ -18,6 +18,7 @@ from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.events.event_types import EventTypes
 from tenure.persistence.model.values import DurabilityTier
+from tenure.supervisor.handles.schedules import Schedules as TrioSchedules
 
 from .front import Front, call, verb, way
 from .reading import EventLog, Events
@@ -263,3 +264,18 @@ class Journal(Front[JournalContract]):
             yield EventLog(portal, log)
         finally:
             call(self, partial(opened.__aexit__, None, None, None))
+
+
+@final
+class Schedules(Front[TrioSchedules]):
+    """`tenure.Schedules` for a program without a loop."""
+
+    create = verb(TrioSchedules.create)
+    update = verb(TrioSchedules.update)
+    pause = verb(TrioSchedules.pause)
+    resume = verb(TrioSchedules.resume)
+    trigger = verb(TrioSchedules.trigger)
+    delete = verb(TrioSchedules.delete)
+    list = verb(TrioSchedules.list)
+    get = verb(TrioSchedules.get)
+    occurrences = verb(TrioSchedules.occurrences)

@@ -19,6 +19,7 @@ from tenure.supervisor.runs.recording.restart import RestartPolicy
 from tenure.supervisor.serving.terms import QueuedWork
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
+from .facets import Schedules
 from .front import Front, at_once, call, giving, verb, way
 from .reading import Output, Ticket
 from .store import Store
@@ -138,6 +139,12 @@ class Supervisor(_Listing):
         """Bind the store too."""
         super().__init__(portal, behind)
         self.store = Store(portal, behind.store)
+        self._schedules = Schedules(portal, behind.schedules)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Inputs that come by a timetable."""
+        return self._schedules
 
     spawn = giving(Runtime, TrioSupervisor.spawn)
     accept = giving(Ticket, TrioSupervisor.accept)

@@ -58,6 +58,7 @@ ROOMS = {
         "facets/inbox",
         "facets/output",
         "facets/runs",
+        "facets/schedules",
         "facets/ownership",
         "facets/graph",
         "facets/queue",

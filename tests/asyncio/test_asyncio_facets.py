@@ -125,3 +125,29 @@ def test_a_log_is_opened_from_asyncio_and_writes_when_it_is_left(tmp_path: Path)
             assert [each.event async for each in journal.stream("flow")] == [1, 2, 5]
 
     run(main)
+
+
+def test_schedules_from_asyncio_fire_and_are_led(tmp_path: Path) -> None:
+    async def note(run: tenure.Run) -> None:
+        run.session.append(run.inputs[0].payload)
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={"kind": note}) as supervisor:
+            schedules = supervisor.schedules
+            made = await schedules.create("s", "a", tenure.Every(3_600), {"go": 1}, "kind", overlap="queue")
+            assert await schedules.list() == (made,)
+            updated = await schedules.update("s", payload={"go": 2}, jitter_s=5)
+            assert (updated.payload, updated.jitter_s, updated.next_at) == ({"go": 2}, 5, made.next_at)
+            assert await schedules.pause("s", "a while")
+            assert (await schedules.get("s")).note == "a while"
+            assert await schedules.resume("s")
+            occurrence = await schedules.trigger("s")
+            assert occurrence.input_id is not None
+            ticket = await supervisor.ticket("a", input_id=occurrence.input_id)
+            assert (await ticket.wait_outcome()).phase == "consumed"
+            assert await schedules.occurrences("s") == (occurrence,)
+            assert await schedules.delete("s")
+            with pytest.raises(NotFound):
+                await schedules.get("s")
+
+    run(main)

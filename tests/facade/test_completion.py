@@ -15,7 +15,7 @@ OFFERED: dict[type, str] = {
     tenure.Supervisor: """
         accept backlog dead_letters entries erase execution_state find follow hold list read_session refused_sends resume
         runtime
-        serve_queue session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
+        schedules serve_queue session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
     """,
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
     tenure.ForeignRuntime: HANDLE,

@@ -35,6 +35,7 @@ FACETS = {
     "Operations": OperationsContract,
     "Queue": QueueContract,
     "Runtimes": RuntimeContract,
+    "Schedules": tenure.Schedules,
     "Sessions": SessionsContract,
     "State": StateContract,
 }

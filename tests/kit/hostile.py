@@ -9,9 +9,12 @@ import math
 import typing
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Never
 
 import attrs
+
+from tenure.errors import Error
 
 
 class Trap(Exception):
@@ -124,6 +127,8 @@ def _fields(value: Any) -> Iterator[tuple[str, Any]]:
     elif attrs.has(kind := typing.cast("type[Any]", type(value))):
         for field in attrs.fields(kind):
             for said, bad in hostile_values().items():
-                yield f".{field.name}={said}", attrs.evolve(value, **{field.name: bad})
+                with suppress(Error):  # where its class refuses it, there is nothing to pass in
+                    yield f".{field.name}={said}", attrs.evolve(value, **{field.name: bad})
             for where, changed in _fields(getattr(value, field.name)):
-                yield f".{field.name}{where}", attrs.evolve(value, **{field.name: changed})
+                with suppress(Error):
+                    yield f".{field.name}{where}", attrs.evolve(value, **{field.name: changed})

@@ -6,6 +6,7 @@ Verbs and arguments are found by their signatures, as in the sweep over the face
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import inspect
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +17,7 @@ import trio
 
 import tenure
 import tenure.asyncio
+from tenure.asyncio.facets import Schedules as AsyncioSchedules
 from tenure.errors import Error, Internal, StoreBroken
 from tests.kit.hostile import variations, verbs_of
 from tests.kit.shares import share
@@ -62,6 +64,38 @@ CALLS: dict[str, dict[str, Any]] = {
     "runtime.erase": {"peers": False},
     "runtime.drop": {"input_id": "i"},
     "runtime.reset": {"clear_session": False},
+    "schedules.create": {
+        "schedule_id": "t",
+        "runtime_id": "later",
+        "when": tenure.Every(3_600),
+        "payload": {"n": [1]},
+        "kind": "kind",
+        "overlap": "skip",
+        "catch_up": "all",
+        "catch_up_s": 60.0,
+        "jitter_s": 1.0,
+        "starts_at": dt.datetime(2026, 1, 2, tzinfo=dt.UTC),
+        "ends_at": dt.datetime(3026, 1, 2, tzinfo=dt.UTC),
+    },
+    "schedules.update": {
+        "schedule_id": "s",
+        "runtime_id": "later",
+        "when": tenure.Cron("0 8 * * *"),
+        "payload": {"n": [1]},
+        "kind": "kind",
+        "overlap": "skip",
+        "catch_up": "all",
+        "catch_up_s": 60.0,
+        "jitter_s": 1.0,
+        "starts_at": None,
+        "ends_at": None,
+    },
+    "schedules.pause": {"schedule_id": "s", "note": "why"},
+    "schedules.resume": {"schedule_id": "s"},
+    "schedules.trigger": {"schedule_id": "s"},
+    "schedules.delete": {"schedule_id": "u"},
+    "schedules.get": {"schedule_id": "s"},
+    "schedules.occurrences": {"schedule_id": "s", "limit": 3, "before": 9},
 }
 
 
@@ -86,7 +120,7 @@ def calls_of(verb: str, supervisor: Any, runtime: Any) -> list[tuple[str, Callab
     """Hostile calls of a verb, each under a name that says what is changed in it."""
     whose, name = verb.split(".")
     taken = share(variations(CALLS[verb]), 10)
-    called = getattr({"supervisor": supervisor, "runtime": runtime}[whose], name)
+    called = getattr({"supervisor": supervisor, "runtime": runtime, "schedules": supervisor.schedules}[whose], name)
     return [(said, partial(called, **arguments)) for said, arguments in taken]
 
 
@@ -95,6 +129,7 @@ async def test_a_hostile_argument_is_the_callers_error_and_the_host_goes_on(verb
     wrong: dict[str, str | None] = {}
     async with tenure.open_supervisor(":memory:", behaviours={"kind": echo}) as supervisor:
         runtime = await supervisor.spawn("a", "kind")
+        await supervisor.schedules.create("s", "a", tenure.Every(3_600), None)
         for said, call in calls_of(verb, supervisor, runtime):
             with trio.fail_after(60):
                 wrong[said] = await wrong_answer(call)
@@ -112,6 +147,7 @@ def test_a_hostile_argument_on_asyncio_is_the_callers_error_and_the_host_goes_on
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(":memory:", behaviours={"kind": echo}) as supervisor:
             runtime = await supervisor.spawn("a", "kind")
+            await supervisor.schedules.create("s", "a", tenure.Every(3_600), None)
             for said, call in calls_of(verb, supervisor, runtime):
                 async with asyncio.timeout(60):
                     wrong[said] = await wrong_answer(call)
@@ -127,7 +163,8 @@ def test_a_hostile_argument_on_asyncio_is_the_callers_error_and_the_host_goes_on
 @pytest.mark.parametrize("front", [tenure, tenure.asyncio])
 def test_every_verb_of_a_host_that_takes_a_value_is_in_the_sweep(front: Any) -> None:
     listed: set[str] = set()
-    for whose, kind in (("supervisor", front.Supervisor), ("runtime", front.Runtime)):
+    schedules = tenure.Schedules if front is tenure else AsyncioSchedules
+    for whose, kind in (("supervisor", front.Supervisor), ("runtime", front.Runtime), ("schedules", schedules)):
         for name, called in verbs_of(kind.__new__(kind)).items():
             parameters = inspect.signature(called).parameters
             if parameters:

@@ -286,6 +286,47 @@ CREATE INDEX inputs_of_run ON inputs (run, joined) WHERE run IS NOT NULL;
 -- A run that is steered often has many unfinished inputs, and asks at each checkpoint for those that it has not.
 CREATE INDEX inputs_steering ON inputs (runtime, due_at, admission) WHERE finished_at IS NULL AND lane = 'steer' AND run IS NULL;
 
+-- Schedules: the first instant that is not decided, and a row for each that is.
+
+CREATE TABLE schedules (
+    schedule INTEGER PRIMARY KEY,
+    schedule_id TEXT NOT NULL UNIQUE,
+    runtime_id TEXT NOT NULL,
+    terms TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    revision INTEGER NOT NULL,
+    next_at REAL,
+    fires_at REAL,
+    decided_through REAL,
+    refusals INTEGER NOT NULL,
+    paused_at REAL,
+    note TEXT NOT NULL,
+    last_input TEXT,
+    created_at REAL NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX schedules_by_time ON schedules (fires_at) WHERE fires_at IS NOT NULL;
+CREATE INDEX schedules_of_runtime ON schedules (runtime_id);
+
+CREATE TABLE occurrences (
+    occurrence INTEGER PRIMARY KEY,
+    schedule INTEGER NOT NULL,
+    scheduled_at REAL NOT NULL,
+    through REAL,
+    local_time TEXT NOT NULL,
+    utc_offset_s INTEGER NOT NULL,
+    decided_at REAL NOT NULL,
+    input_id TEXT,
+    skipped TEXT,
+    detail TEXT,
+    triggered INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX occurrences_of_schedule ON occurrences (schedule, occurrence);
+CREATE UNIQUE INDEX occurrences_by_instant ON occurrences (schedule, scheduled_at) WHERE triggered = 0;
+
 -- Apart from the inputs: a phase changes often, a payload never, and an update writes its whole row.
 CREATE TABLE payloads (
     input INTEGER PRIMARY KEY,

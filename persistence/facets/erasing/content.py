@@ -133,6 +133,13 @@ def erase_runs(tx: Transaction, page: Page) -> None:
         page.count("runs", tx.run("erasing.delete_run", key=key))
 
 
+def erase_schedules(tx: Transaction, page: Page) -> None:
+    """Schedules whose inputs it had, with what was decided meanwhile."""
+    for key in page.keys:
+        page.count("occurrences", tx.run("schedules.delete_occurrences", schedule=key))
+        page.count("schedules", tx.run("schedules.delete", schedule=key))
+
+
 def empty_tombstone(tx: Transaction, record: runtimes.RuntimeRecord) -> None:
     """What is left of a runtime, but for its row; and what that row has of its content."""
     for name in _LEFT:

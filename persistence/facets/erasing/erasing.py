@@ -58,6 +58,8 @@ class Sort(StrEnum):
     INPUTS = "inputs"
     RUNS = "runs"
     RECEIPTS = "receipts"
+    OCCURRENCES = "occurrences"
+    SCHEDULES = "schedules"
     LINKS = "links"
     PEER_INPUTS = "peer_inputs"
     PEER_SENDS = "peer_sends"
@@ -170,6 +172,8 @@ _ERASE: Final[Mapping[Sort, Callable[[Transaction, content.Page], None]]] = {
     Sort.RUNS: content.erase_runs,
     Sort.RECEIPTS: partial(content.erase_rows, name="receipt"),
     Sort.LINKS: partial(content.erase_rows, name="link"),
+    Sort.OCCURRENCES: partial(content.erase_rows, name="occurrence"),
+    Sort.SCHEDULES: content.erase_schedules,
     Sort.PEER_INPUTS: peers.blank_inputs,
     Sort.PEER_SENDS: peers.blank_sends,
     Sort.PEER_ASKS: peers.blank_asks,
@@ -222,7 +226,7 @@ def unfinished(statements: Statements) -> tuple[LogicalRuntimeId, ...]:
 def look(statements: Statements, runtime_id: LogicalRuntimeId, runtime: int, sort: Sort, after: int) -> tuple[int, ...]:
     """A page of the rows of one sort after a key."""
     wanted: dict[str, int | str] = {"after": after, "count": PAGE}
-    if sort is Sort.PEER_SENDS:
+    if sort in {Sort.PEER_SENDS, Sort.OCCURRENCES, Sort.SCHEDULES}:
         wanted["runtime_id"] = runtime_id
     else:
         wanted["runtime"] = runtime

@@ -61,6 +61,13 @@ SELECT session FROM sessions WHERE runtime = :runtime AND session > :after ORDER
 SELECT n.node FROM nodes n JOIN sessions s ON s.session = n.session
 WHERE s.runtime = :runtime AND n.node > :after ORDER BY n.node LIMIT :count;
 
+-- name: erasing.look_occurrences
+SELECT o.occurrence FROM occurrences o JOIN schedules s ON s.schedule = o.schedule
+WHERE s.runtime_id = :runtime_id AND o.occurrence > :after ORDER BY o.occurrence LIMIT :count;
+
+-- name: erasing.look_schedules
+SELECT schedule FROM schedules WHERE runtime_id = :runtime_id AND schedule > :after ORDER BY schedule LIMIT :count;
+
 -- name: erasing.look_peer_inputs
 -- What it has sent to others, by the source of the input.
 SELECT input FROM inputs
@@ -113,6 +120,9 @@ DELETE FROM own_values WHERE own_value = :key;
 
 -- name: erasing.delete_output_chunk
 DELETE FROM output_chunks WHERE chunk = :key;
+
+-- name: erasing.delete_occurrence
+DELETE FROM occurrences WHERE occurrence = :key;
 
 -- name: erasing.delete_output_floor
 DELETE FROM output_floors WHERE runtime = :runtime;

@@ -12,7 +12,7 @@ from tenure.persistence.model.conversation.graph import FullGraph
 from tenure.persistence.model.conversation.graph_encoding import decode_result
 from tenure.persistence.model.digests import check_scheme
 
-from . import about, checkpoints, reads
+from . import about, checkpoints, ledger, reads
 
 SESSIONS_AT_ONCE: Final = 10
 """Sessions that are read at a time, each as a whole."""
@@ -39,6 +39,12 @@ def verify_session_page(statements: Statements, after: int, count: int) -> tuple
 
 def _session(statements: Statements, session: int, session_id: str) -> Iterator[Problem]:
     yield from failing("session", session_id, partial(reads.read_session, statements, session, session_id, FullGraph()))
+    # Of a session that has no revision nothing is read above: what stands beside it is another one's.
+    yield from failing("session config", session_id, partial(about.find_config, statements, session, session_id))
+    yield from failing("token usage", session_id, partial(ledger.entries, statements, session, session_id))
+    yield from failing(
+        "checkpoint", session_id, partial(checkpoints.find, statements, session, session_id, bodies=False)
+    )
     yield from failing("session meta", session_id, partial(about.find_meta, statements, session, session_id))
     after = 0
     while rows := statements.readable("graph_check.turns", session=session, after=after, count=TURNS_AT_ONCE):

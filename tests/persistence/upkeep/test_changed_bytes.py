@@ -31,6 +31,7 @@ from tests.persistence.contracts.damage import SCHEMA, execute
 from tests.persistence.contracts.journals.test_journal_damage import fill
 from tests.persistence.contracts.owners.owned import Owner, live
 from tests.persistence.contracts.queued.test_queue_damage import fill_queue
+from tests.persistence.contracts.schedules.scheduling import fill_schedules
 from tests.persistence.contracts.sessions.test_sessions_damage import fill_graphs
 from tests.persistence.contracts.test_attachments import fill_attachments
 
@@ -55,6 +56,7 @@ NOT_FOUND: dict[str, str] = {
             "fact_references.reference",
             "links.link",
             "nodes.node",
+            "occurrences.occurrence",
             "output_chunks.chunk",
             "own_values.own_value",
             "own_writes.own_write",
@@ -253,6 +255,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await fill_graphs(store)
             await fill_queue(store)
             await fill_attachments(store)
+            await fill_schedules(store)
 
     trio.run(make)
     return folder

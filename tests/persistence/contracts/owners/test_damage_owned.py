@@ -72,6 +72,7 @@ from tests.persistence.contracts.owners.owned import (
     live,
 )
 from tests.persistence.contracts.queued.test_queue_damage import TABLES as QUEUE_TABLES
+from tests.persistence.contracts.schedules.scheduling import TABLES as SCHEDULE_TABLES
 from tests.persistence.contracts.sessions.test_sessions_damage import TABLES as SESSION_TABLES
 from tests.persistence.contracts.test_damage import TABLES as CONTRACT_TABLES
 
@@ -128,7 +129,7 @@ OTHER_HOST = (
 
 
 def test_no_table_is_forgotten() -> None:
-    others = (CONTRACT_TABLES, JOURNAL_TABLES, QUEUE_TABLES, SESSION_TABLES)
+    others = (CONTRACT_TABLES, JOURNAL_TABLES, QUEUE_TABLES, SCHEDULE_TABLES, SESSION_TABLES)
     assert set(SCHEMA) == set(TABLES).union(OF_ALL, *others)
 
 
