@@ -9,6 +9,7 @@ from typing import Any, final
 import trio
 from attrs import frozen
 
+from tenure.errors import Corrupt
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.facets.runs.following.followed import Followed, find_followed, recorded_steps
 from tenure.persistence.facets.runs.runs import RunBegun
@@ -17,6 +18,7 @@ from tenure.persistence.model.entries import EntryStatus, Repeat
 from tenure.persistence.model.values import check_step_name
 from tenure.persistence.reading.patience import patiently
 from tenure.persistence.store import Store
+from tenure.supervisor.runs.recording.attention import NeedsAttention
 
 
 @final
@@ -108,8 +110,16 @@ def _read(entry: RecordedEntry) -> RecordedStep:
 
 
 async def load_followed(store: Store, begun: RunBegun) -> Followed | None:
-    """The batch that a run follows; None where it follows none. Raises `Corrupt`."""
+    """The batch that a run follows; None where it follows none.
+
+    Raises:
+        NeedsAttention: Which batch that is cannot be read: no fault of the behaviour, and a person must look.
+    """
     if not begun.follows:
         return None
     payload = begun.inputs[0].payload
-    return await patiently(lambda: store.read(partial(find_followed, runtime=begun.runtime, payload=payload)))
+    try:
+        return await patiently(lambda: store.read(partial(find_followed, runtime=begun.runtime, payload=payload)))
+    except Corrupt as exc:
+        message = f"the batch that the run follows cannot be read: {exc}"
+        raise NeedsAttention(message) from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,29 @@ async def test_to_ask_oneself_or_who_waits_for_one_is_a_circle(
         assert (await outcome_of(alice, "go")).result == "a circle"
         assert (await outcome_of(await supervisor.spawn("dan", "self"), "go")).result == "a circle"
         assert chains == [("alice", "bob", "carol"), ("dan",)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_of_two_hosts_that_close_a_circle_at_once_one_is_refused_and_the_other_answered(
+    database: Path, autojump_clock: trio.testing.MockClock, seed: int
+) -> None:
+    chance = random.Random(seed)
+
+    async def asks(run: tenure.Run) -> Any:
+        if run.inputs[0].payload == "and you?":
+            return "fine"
+        await trio.sleep(chance.choice([0.0, 0.0, 0.05]))
+        try:
+            return await run.ask(run.inputs[0].payload, "and you?")
+        except AskCycle:
+            return "a circle"
+
+    async with host(database, {"one": asks}) as first, host(database, {"other": asks}) as second:
+        alice, bob = await first.spawn("alice", "one"), await second.spawn("bob", "other")
+        tickets = [await alice.accept("bob"), await bob.accept("alice")]
+        results = [(await ticket.wait_outcome()).result for ticket in tickets]
+
+    assert sorted(results) == ["a circle", "fine"]
 
 
 async def test_a_host_that_dies_on_either_side_asks_once_and_is_answered_once(

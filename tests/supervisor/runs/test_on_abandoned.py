@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, final
 
@@ -12,6 +13,7 @@ from trio.testing import MockClock
 import tenure
 from tenure.errors import InvalidInput
 from tests.kit.hosting import forever, host
+from tests.kit.past import write_past
 
 RETRY = tenure.RestartPolicy(max_attempts=2)
 
@@ -240,6 +242,24 @@ async def test_a_host_without_it_leaves_it_to_one_that_has_it(database: Path, au
         await again.spawn("a", "shop")
         await settled(again, "a")
     assert shop.followed == [(["crane"], "stopped", ["paid crane"])]
+
+
+async def test_a_run_that_does_not_say_what_it_follows_is_held(database: Path, autojump_clock: MockClock) -> None:
+    shop = Shop()
+    async with host(database, {"shop": shop.behaviour()}) as one:
+        runtime = await one.spawn("a", "shop")
+        await one.hold("a")
+        ticket = await runtime.accept("ferry")
+        await runtime.cancel(ticket.input_id)
+    follow_up = "SELECT input FROM inputs WHERE kind = 'continuation'"
+    write_past(database, f"UPDATE payloads SET payload = ? WHERE input IN ({follow_up})", b"null")
+    write_past(database, "UPDATE inputs SET payload_digest = ? WHERE kind = 'continuation'", sha256(b"null").digest())
+    async with host(database, {"shop": shop.behaviour()}) as again:
+        runtime = await again.spawn("a", "shop")
+        await again.resume("a")
+        assert await runtime.wait_held() == "needs attention"
+        assert "which batch it follows" in str(runtime.held_detail)
+    assert shop.followed == []
 
 
 async def test_a_kind_without_it_is_not_followed(database: Path, autojump_clock: MockClock) -> None:
