@@ -29,7 +29,7 @@ def run(script: str, *arguments: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.turns(3)
+@pytest.mark.turns(6)
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("script", BENCHMARKS)
@@ -41,7 +41,7 @@ def test_a_benchmark_prints_one_json_line_that_names_it_and_the_machine(script: 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.turns(3)
+@pytest.mark.turns(6)
 @pytest.mark.slow
 @pytest.mark.process
 def test_commits_replays_transcripts_one_runtime_a_conversation(tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ LONGEST_S = 10_000.0
 SEEDS = itertools.count(1)
 """Two hosts that open at the same time must not draw the same ids."""
 
+SELDOM = tenure.Limits(poll_s=1.0)
+"""Each look at the other hosts costs the same in virtual time: twenty a second of many virtual hours are most of a test."""
+
 Behaviours = Mapping[str, Any]
 
 
@@ -81,7 +84,7 @@ async def host(
     """A host on virtual time; the test takes `autojump_clock`. What hangs fails."""
     with trio.fail_after(LONGEST_S):
         async with open_seen_supervisor(
-            target, behaviours=behaviours, seams=virtual_seams(gate), limits=limits
+            target, behaviours=behaviours, seams=virtual_seams(gate), limits=limits or SELDOM
         ) as supervisor:
             yield supervisor
 

@@ -29,7 +29,7 @@ from tests.testing.raw_sqlite import (
 
 
 @pytest.mark.slow
-@pytest.mark.turns(3)
+@pytest.mark.turns(6)
 def test_sqlite_with_synchronous_full_loses_nothing_that_it_acknowledged() -> None:
     report = power_cut(Options(), budget=3_000).run()
 
@@ -85,7 +85,7 @@ def test_an_answer_given_from_an_unsynced_log_is_seen_to_flip() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.turns(3)
+@pytest.mark.turns(6)
 def test_sqlite_alone_does_not_hold_on_a_drive_without_powersafe_overwrite() -> None:
     # Recovery ends the log at the commit and not at its padding, so the next write shares a sector with it. SQLite's own VFS
     # never says that a drive is of this kind.

@@ -86,7 +86,7 @@ async def test_two_workers_that_see_the_same_head_get_one_claim(database: Path, 
 async def test_several_of_one_session_at_once_where_that_is_asked_for(
     database: Path, autojump_clock: MockClock
 ) -> None:
-    noting = Noting(lasts_s=1.0)
+    noting = Noting(lasts_s=5.0)
     async with host(database, {}) as supervisor:
         await queue(supervisor, *"abcd")
         async with serving(supervisor, noting, per_session=2):

@@ -64,7 +64,7 @@ def test_a_behaviour_that_raises_keyboard_interrupt_by_itself_is_charged_with_a_
 
 @pytest.mark.slow
 @pytest.mark.process
-@pytest.mark.parametrize(("front", "every", "least"), [("trio", 160, 6), ("asyncio", 30, 2)])
+@pytest.mark.parametrize(("front", "every", "least"), [("trio", 320, 3), ("asyncio", 60, 1)])
 def test_ctrl_c_at_places_all_over_the_library_does_no_harm(front: str, every: int, least: int, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "proof.interrupts", f"--every={every}", f"--first={TURN % every}", "--front", front],
