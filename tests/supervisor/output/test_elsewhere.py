@@ -42,11 +42,15 @@ async def speak(run: tenure.Run) -> None:
         await trio.sleep(0.5)
 
 
+OFTEN = tenure.Limits()
+"""As hosts look by default: what is tried here is how soon one sees another."""
+
+
 @pytest.mark.parametrize("everything", [False, True])
 async def test_what_another_host_says_is_seen_within_20_ms_by_those_who_follow_it(
     database: Path, autojump_clock: MockClock, *, everything: bool
 ) -> None:
-    async with host(database, {"kind": speak}) as first, host(database, {}) as second:
+    async with host(database, {"kind": speak}, limits=OFTEN) as first, host(database, {}, limits=OFTEN) as second:
         alice = await first.spawn("alice", "kind")
         reader = second.follow() if everything else (await second.find("alice")).follow()
         await trio.sleep(1)  # each has seen the other
@@ -81,7 +85,7 @@ class Blind:
 async def test_what_no_glance_sees_is_found_by_the_next_look(database: Path, autojump_clock: MockClock) -> None:
     seams = attrs.evolve(virtual_seams(), engine=SqliteOptions(files=cast("Files", Blind())))
     async with (
-        host(database, {"kind": speak}) as first,
+        host(database, {"kind": speak}, limits=OFTEN) as first,
         tenure.open_supervisor(database, behaviours={}, seams=seams) as second,
     ):
         alice = await first.spawn("alice", "kind")
@@ -97,7 +101,7 @@ async def test_what_no_glance_sees_is_found_by_the_next_look(database: Path, aut
 
 async def test_only_what_is_followed_hurries_and_only_as_long(database: Path, autojump_clock: MockClock) -> None:
     chunks: dict[str, list[str]] = {}
-    async with host(database, {"kind": speak}) as first, host(database, {}) as second:
+    async with host(database, {"kind": speak}, limits=OFTEN) as first, host(database, {}, limits=OFTEN) as second:
         tickets = [await (await first.spawn(name, "kind")).accept("go") for name in ("alice", "bob")]
         reader = (await second.find("alice")).follow()
         for _ in range(8):
