@@ -71,7 +71,7 @@ def simulate(seed: int, hours: float | None = None, of: str | None = None) -> To
     """Simulate one seed."""
     simulation = _find(of, seed)
     if hours is not None:
-        simulation = torment(seed, hours) if of is None else evolve(simulation, hours=hours)
+        simulation = torment(seed, hours, deploys=True) if of is None else evolve(simulation, hours=hours)
     try:
         return simulation.run(seed)
     except SimulationFailure as failure:
@@ -88,6 +88,7 @@ def summary(reports: Sequence[SimulationReport], failed: int, took_s: float) -> 
         f"{len(reports) + failed} seeds, {failed} failed",
         f"{hours:.0f} hours of {sum(report.lives for report in reports)} lives",
         f"{sum(report.deaths for report in reports)} deaths",
+        f"{sum(report.deploys[0] for report in reports)} deploys and {sum(report.deploys[1] for report in reports)} back",
         f"{faults.total()} ends by a disk that failed ({', '.join(f'{n} {name}' for name, n in sorted(faults.items()))})",
         f"{sum(report.inputs for report in reports)} inputs",
         f"{sum(report.runs for report in reports)} runs",
@@ -122,7 +123,7 @@ def _simulated(asked: Asked) -> Iterator[Told]:
 
 def _find(of: str | None, seed: int) -> Simulation:
     if of is None:
-        return torment(seed)
+        return torment(seed, deploys=True)
     module, _, name = of.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:

@@ -26,6 +26,9 @@ from tenure.testing.simulation.simulation import Simulation
 Script = list[list[Any]]
 
 RUNTIMES: Final = ("ada", "bob", "cyd", "dan", "eve", "fay")
+VERSIONS: Final = ("1", "2", "3")
+"""Of the agents, where the host is deployed anew."""
+
 KINDS: Final = ("worker", "worker", "worker", "batcher", "careful", "asker")
 """Of the runtimes, in their order."""
 
@@ -67,16 +70,18 @@ class Tools:
 class Agent:
     """The one behaviour of all kinds."""
 
-    def __init__(self, tools: Tools) -> None:
-        """With these tools."""
+    def __init__(self, tools: Tools, version: str = "") -> None:
+        """With these tools, in a version that changes scripts; in none as they are."""
         self._tools = tools
+        self._version = version
 
     async def __call__(self, run: tenure.Run) -> None:
         """Do what the inputs say, one after another."""
         for given in run.inputs:
             run.session.append({"input": given.input_id, "from": given.source.get("runtime_id")})
-            for at, (word, *rest) in enumerate(given.payload["script"]):
-                await self._do(run, given, f"{given.payload['name']}.{at}", word, rest)
+            name: str = given.payload["name"]
+            for label, (word, *rest) in edited(given.payload["script"], name, self._version):
+                await self._do(run, given, f"{name}.{label}", word, rest)
 
     async def _do(  # noqa: C901, PLR0912 - the words of a small language
         self, run: tenure.Run, given: tenure.RunInput, name: str, word: str, rest: list[Any]
@@ -86,7 +91,9 @@ class Agent:
             case "step":
                 repeat, slow, share = rest
                 function = tools.slow if slow else tools.quick
-                result = await run.step("tool", function, name, share, repeat=repeat)
+                # By a name of its own where scripts change: what stands is taken for another of the same name.
+                tool = f"tool{name.rpartition('.')[2]}" if self._version else "tool"
+                result = await run.step(tool, function, name, share, repeat=repeat)
                 run.session.append({"tool": result})
             case "send":
                 target, script = rest
@@ -144,7 +151,27 @@ def draw_script(source: random.Random, depth: int = 0) -> Script:  # noqa: C901 
     return script
 
 
+def edited(script: Script, name: str, version: str) -> list[tuple[str, list[Any]]]:
+    """What a version does for a script, each word with a label that no edit changes: mostly the script as it is."""
+    words = [(str(at), word) for at, word in enumerate(script)]
+    source = random.Random(f"{name}/{version}")
+    if version in ("", VERSIONS[0]) or source.random() > EDITED:
+        return words
+    at = source.randrange(len(words))
+    match source.choice(("insert", "remove", "checkpoint")):
+        case "insert":
+            repeat = source.choice(["freely", "keyed", "never"])
+            words.insert(at, (f"new{version}", ["step", repeat, source.choice([True, False]), 0.0]))
+        case "remove":
+            del words[at]
+        case _:
+            words.insert(at, (f"new{version}", ["checkpoint"]))
+    return words
+
+
 # How often things happen.
+EDITED: Final = 0.4
+MOVED: Final = 0.5
 SLOW_S: Final = 8.0
 DEPTH: Final = 2
 STEERED: Final = 0.1
@@ -164,9 +191,10 @@ WEIGHTS: Final = (10, 5, 5, 1, 2, 3, 1, 1, 0.3, 0.15, 0.1)
 class Torment:
     """The workload: clients who give input, clients who carry out verbs, and one who looks after what is held."""
 
-    def __init__(self, hours: float) -> None:
-        """For this long."""
+    def __init__(self, hours: float, *, deploys: bool = False) -> None:
+        """For this long, with hosts of one deploy or of several."""
         self._hours = hours
+        self._deploys = deploys
 
     async def __call__(self, client: Client) -> None:
         """Torment the host until the time is up, then wait for every outcome."""
@@ -255,7 +283,9 @@ class Torment:
     async def _heal(self, client: Client, runtime_id: str, why: str, detail: str) -> None:
         in_doubt = re.search(r"step \S+ at (\S+) was", detail)
         if in_doubt is None or client.random.random() < PATIENCE:
-            await client.resume(runtime_id, restart_run=why in ("step mismatch", "needs attention"))
+            moved = self._deploys and client.random.random() < MOVED
+            version = client.random.choice(VERSIONS) if moved else None
+            await client.resume(runtime_id, restart_run=why in ("step mismatch", "needs attention"), version=version)
         else:
             verdict = client.random.choice((tenure.Ran("said so"), tenure.DidNotRun()))
             await client.settle_step(runtime_id, in_doubt[1], verdict)
@@ -278,19 +308,26 @@ async def why_held(runtime_id: str, host: tenure.Supervisor) -> tuple[str, str] 
     return None if runtime.held is None else (runtime.held, runtime.held_detail or "")
 
 
-def torment(seed: int, hours: float = 1.0) -> Simulation:
-    """Tenure's own simulation for one seed."""
+def torment(seed: int, hours: float = 1.0, *, deploys: bool = False) -> Simulation:
+    """Tenure's own simulation for one seed; where it deploys, the last deploy has every version, so that all can end."""
     tools = Tools(seed)
-    agent = Agent(tools)
+    if not deploys:
+        return Simulation(behaviours=_behaviours(Agent(tools), tools, "1"), workload=Torment(hours), hours=hours)
+    of_version = [_behaviours(Agent(tools, version), tools, version) for version in VERSIONS]
+    last = {kind: [each[kind] for each in reversed(of_version)] for kind in of_version[0]}
     return Simulation(
-        behaviours={
-            "worker": tenure.Behaviour(agent, version="1"),
-            "batcher": tenure.Behaviour(agent, version="1", batch=4, restart=tenure.RestartPolicy(max_attempts=2)),
-            "careful": tenure.Behaviour(
-                agent, version="1", restart=tenure.RestartPolicy(max_attempts=5, backoff_s=5, budget=4)
-            ),
-            "asker": tenure.Behaviour(agent, version="1", in_doubt=tools.asked),
-        },
-        workload=Torment(hours),
+        behaviours=of_version[0],
+        deploys=(of_version[1], of_version[2], last),
+        workload=Torment(hours, deploys=True),
         hours=hours,
     )
+
+
+def _behaviours(agent: Agent, tools: Tools, version: str) -> dict[str, tenure.Behaviour]:
+    batcher, careful = tenure.RestartPolicy(max_attempts=2), tenure.RestartPolicy(max_attempts=5, backoff_s=5, budget=4)
+    return {
+        "worker": tenure.Behaviour(agent, version=version),
+        "batcher": tenure.Behaviour(agent, version=version, batch=4, restart=batcher),
+        "careful": tenure.Behaviour(agent, version=version, restart=careful),
+        "asker": tenure.Behaviour(agent, version=version, in_doubt=tools.asked),
+    }

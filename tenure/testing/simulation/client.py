@@ -15,7 +15,7 @@ import trio
 from attrs import field, frozen
 
 import tenure
-from tenure.errors import Closed, Contended, DiskFull, NotFound, RuntimeDestroyed, StaleFence, StoreBroken
+from tenure.errors import Closed, Contended, DiskFull, NotFound, OlderVersion, RuntimeDestroyed, StaleFence, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.model.values import LogicalRuntimeId
@@ -45,7 +45,7 @@ RETRY_S: Final = 1.0
 LOOK_S: Final = 20.0
 """Seconds after which a client that waits looks whether it was forgotten."""
 
-_AGAIN: Final = (HostGone, Closed, StoreBroken, DiskFull, Contended)
+_AGAIN: Final = (HostGone, Closed, StoreBroken, DiskFull, Contended, OlderVersion)
 _ENDED: Final = """
 SELECT i.finished_at FROM inputs i JOIN runtimes r ON r.runtime = i.runtime
 WHERE r.runtime_id = ? AND i.input_id = ? AND i.finished_at IS NOT NULL
@@ -229,11 +229,11 @@ class Client:
                 raise  # else an earlier try of our own landed
         self._note(f"{verb} {runtime_id}")
 
-    async def resume(self, runtime_id: str, *, restart_run: bool = False) -> None:
+    async def resume(self, runtime_id: str, *, restart_run: bool = False, version: str | None = None) -> None:
         """Resume a held runtime; asked again until it is answered."""
 
         async def ask(supervisor: tenure.Supervisor) -> None:
-            await (await self._handle(supervisor, runtime_id)).resume(restart_run=restart_run)
+            await (await self._handle(supervisor, runtime_id)).resume(restart_run=restart_run, version=version)
 
         self._world.forgive(runtime_id)
         await self._insist(lambda life: life.call(f"resume {runtime_id}", ask))

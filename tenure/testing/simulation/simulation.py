@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import final
@@ -11,9 +11,8 @@ from typing import final
 import trio
 from attrs import Factory, field, frozen
 
-import tenure
 from tenure.supervisor.runs.behaviour import (
-    BehaviourFunction,
+    Given,
     as_behaviours,
 )
 from tenure.supervisor.runs.recording.restart import describe
@@ -41,6 +40,7 @@ class SimulationReport:
         hours: Virtual hours that went by.
         lives: How often the host was started.
         deaths: How often it died.
+        deploys: How often the next deploy came, and how often the one before came back.
         failures: How often it stopped by a fault of the disk, by the name of the error.
         inputs: Accepts that were acknowledged.
         runs: Runs that were seen.
@@ -53,6 +53,7 @@ class SimulationReport:
     hours: float
     lives: int
     deaths: int
+    deploys: tuple[int, int]
     failures: Mapping[str, int]
     inputs: int
     runs: int
@@ -92,17 +93,20 @@ class Simulation:
 
     Attributes:
         behaviours: By kind.
+        deploys: What the host has in later lives, the oldest first, each with the kinds of `behaviours`: from one life to the
+            next comes the one after, or the one before comes back. Where nothing goes wrong any more there is the last one.
         workload: Uses the host through a client; returns when it has seen enough.
         check: Asks whatever it likes when all has ended.
         hours: Virtual hours of hardship.
         hardship: What goes wrong.
     """
 
-    behaviours: Mapping[str, tenure.Behaviour | BehaviourFunction]
+    behaviours: Mapping[str, Given]
     workload: Workload
     check: Workload | None = None
     hours: float = 1.0
     hardship: Hardship = field(default=Factory(Hardship))
+    deploys: Sequence[Mapping[str, Given]] = ()
 
     def run(self, seed: int) -> SimulationReport:
         """Simulate one seed, in its own `trio.run`.
@@ -110,7 +114,8 @@ class Simulation:
         Raises:
             SimulationFailure: A promise did not hold.
         """
-        world = World(seed, as_behaviours(self.behaviours), self.hardship, self.hours)
+        deploys = [as_behaviours(each) for each in (self.behaviours, *self.deploys)]
+        world = World(seed, deploys, self.hardship, self.hours)
         with _no_collector():
             hours = run_seeded(partial(self._play, world), seed)
         if world.broken is not None:
@@ -123,6 +128,7 @@ class Simulation:
             hours=hours,
             lives=world.lives,
             deaths=world.deaths,
+            deploys=world.deploys,
             failures=world.failures,
             inputs=len(world.model.inputs),
             runs=len(world.model.runs),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, final
 
 import trio
 from attrs import frozen
 from trio_util import AsyncValue
 
-import tenure
 from tenure.errors import CannotOpen, DiskFull, NotFound, StoreBroken
+from tenure.supervisor.runs.behaviour import Behaviours
 from tenure.testing.drive.images import Cut
 from tenure.testing.machine import Machine
 
@@ -65,6 +65,10 @@ class Hardship:
     full_s: float = 40.0
 
 
+ONWARD: Final = 0.4
+BACK: Final = 0.25
+"""Of the lives after the first, how many begin with the next deploy, and with the one before."""
+
 Workload = Callable[[Client], Awaitable[None]]
 
 
@@ -79,11 +83,12 @@ class World:
         over: Whether the time of hardship is up.
         lives: Lives that have begun.
         deaths: Those that ended by a death.
+        deploys: How often the next deploy came, and how often the one before came back.
         failures: Those that ended by a fault of the disk, by the name of the error.
         broken: The first promise that did not hold.
     """
 
-    def __init__(self, seed: int, behaviours: Mapping[str, tenure.Behaviour], hardship: Hardship, hours: float) -> None:
+    def __init__(self, seed: int, deploys: Sequence[Behaviours], hardship: Hardship, hours: float) -> None:
         """Nothing has begun."""
         self.seed = seed
         self.trace = Trace()
@@ -93,12 +98,15 @@ class World:
         self.deaths = 0
         self.failures: dict[str, int] = {}
         self.broken: BaseException | None = None
-        self._behaviours = behaviours
+        self.deploys = 0, 0
+        self._deploys = deploys
+        self._at = 0  # which of them
+        self._deploying = random.Random(f"{seed}/deploys")
         self._hardship = hardship
         self._hours = hours
         self._random = random.Random(f"{seed}/world")
         self._watcher = Watcher(self.model, self.trace, self.violate)
-        self._policies = {kind: behaviour.restart for kind, behaviour in behaviours.items()}
+        self._policies = {kind: behaviour.restart for kind, behaviour in deploys[0].items()}
         self._current: AsyncValue[Life | None] = AsyncValue(None)
         self._scope = trio.CancelScope()
         self._clients_ended = trio.Event()
@@ -155,6 +163,7 @@ class World:
             life = Life(self.lives, machine, self._random.choice(CUTS))
             self.trace.note(f"life {life.number} begins on {self._content(machine)}")
             calm = self.over
+            self._deploy(calm=calm)
             async with trio.open_nursery() as nursery:  # owned by this life
                 nursery.start_soon(self._end_well if calm else self._afflict, life, check, proof)
                 await self._live(life)
@@ -172,6 +181,19 @@ class World:
                 cut = Cut.NOTHING if calm else self._random.choice((Cut.KILL, *CUTS))
                 machine = machine.crashed(cut)
 
+    def _deploy(self, *, calm: bool) -> None:
+        """Perhaps the next life has other behaviours than the one before."""
+        if len(self._deploys) == 1 or self.lives == 1:
+            return
+        source, on, back = self._deploying.random(), *self.deploys
+        if calm:
+            self._at = len(self._deploys) - 1
+        elif source < ONWARD and self._at + 1 < len(self._deploys):
+            self._at, self.deploys = self._at + 1, (on + 1, back)
+        elif ONWARD <= source < ONWARD + BACK and self._at:
+            self._at, self.deploys = self._at - 1, (on, back + 1)
+        self.trace.note(f"deploy {self._at}")
+
     async def _live(self, life: Life) -> None:
         async def opened() -> None:
             self._audit(life, opening=True)
@@ -179,7 +201,7 @@ class World:
             self.trace.note(f"life {life.number} is open")
             self._current.value = life
 
-        watched = {kind: self._watcher.wrap(kind, each, life) for kind, each in self._behaviours.items()}
+        watched = self._deploys[self._at].each(lambda kind, behaviour: self._watcher.wrap(kind, behaviour, life))
         await life.live(watched, None, opened, drain_s=self._random.choice((0.0, 1.0, 10.0)))
         self._current.value = None
         if life.in_flight and not life.dead:

@@ -21,7 +21,7 @@ CALM = Hardship(deaths=0, timed_deaths=0, orderly_ends=1, full=0)
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", share(range(8), 8))
 def test_a_tormented_host_keeps_its_promises(seed: int) -> None:
-    report = torment(seed, hours=0.4).run(seed)
+    report = torment(seed, hours=0.4, deploys=seed % 2 == 1).run(seed)
 
     assert report.lives > 1
     assert report.inputs
@@ -47,6 +47,35 @@ async def count(run: tenure.Run) -> None:
 async def square(number: int) -> int:
     await trio.sleep(1)
     return number * number
+
+
+@pytest.mark.slow
+@pytest.mark.turns(2)
+def test_lives_of_a_host_have_the_next_deploy_or_the_one_before_and_the_last_one_at_the_end() -> None:
+    entered: list[str] = []
+
+    def version(name: str) -> tenure.Behaviour:
+        async def behaviour(run: tenure.Run) -> None:
+            entered.append(name)
+            await run.step("square", square, run.inputs[0].payload, repeat="freely")
+
+        return tenure.Behaviour(behaviour, version=name)
+
+    async def workload(client: Client) -> None:
+        await client.spawn("a", "k")
+        for number in range(20):
+            await client.outcome(await client.accept("a", number))
+            await client.sleep(90)
+
+    one, two = version("1"), version("2")
+    simulation = Simulation(
+        behaviours={"k": one}, deploys=({"k": [two, one]},), workload=workload, hardship=Hardship(life_s=200), hours=0.5
+    )
+    report = simulation.run(2)
+
+    onward, back = report.deploys
+    assert onward > back > 0
+    assert (entered[0], entered[-1], {*entered}) == ("1", "2", {"1", "2"})
 
 
 @pytest.mark.turns(2)
