@@ -144,7 +144,7 @@ def publish(facts: RuntimeFacts, decision: Decision, answers: tuple[Any, ...]) -
     if len(answers) > 1:
         facts.fence_token, facts.epoch = answers[1], decision.epoch
     if decision.ends_run:
-        facts.run_id = None
+        facts.run_id, facts.aside = None, False
         facts.not_before = None
     if decision.event is LifecycleEvent.RESET:
         facts.failures = "[]"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
-from attrs import define, frozen
+from attrs import define, fields, frozen
 
 from tenure.persistence.facets.ownership.ownership import Ownership
 from tenure.persistence.facets.runs.runs import BeginRun
@@ -40,6 +40,7 @@ class RuntimeFacts:
         run_id: The run that was begun last and has not ended, or None.
         not_before: When a failed run may be tried again, by the clock of trio, or None.
         has_work: Whether an unfinished input may be waiting.
+        aside: Whether its run is put aside, as last known: nothing but its time, or what it waits for, begins it.
         has_begun: Whether the run that it begins next has begun before, and so does not wait for a slot after new ones.
         on_trial: Whether its run was in flight at two crashes in a row, and now waits for its turn to be tried alone.
         on_hold: Whether a person kept it from beginning a run, when it last would have.
@@ -62,6 +63,12 @@ class RuntimeFacts:
     on_trial: bool = False
     on_hold: bool = False
     has_begun: bool = False
+    aside: bool = False
+
+    def become(self, other: RuntimeFacts) -> None:
+        """Say what these others say: the runtime is owned anew, and its handles have this."""
+        for name in _NAMES:
+            setattr(self, name, getattr(other, name))
 
     @property
     def is_destroyed(self) -> bool:
@@ -77,6 +84,9 @@ class RuntimeFacts:
     def why_held(self) -> str | None:
         """Why no run may start, stored or not, or None."""
         return self.held or self.blocked
+
+
+_NAMES: Final = tuple([each.name for each in fields(RuntimeFacts)])
 
 
 @final
@@ -116,7 +126,8 @@ def facts_of(ownership: Ownership) -> RuntimeFacts:
         held_detail=ownership.held_detail,
         failures=ownership.failures,
         has_work=ownership.has_work,
-        has_begun=ownership.in_flight,
+        has_begun=ownership.in_flight or ownership.aside,
+        aside=ownership.aside,
         on_trial=ownership.in_flight and ownership.crashes > 1 and ownership.held is None,
     )
 

@@ -40,6 +40,14 @@ class Listener(Protocol):
         """A run would have begun, and a person's hold keeps it from that."""
         ...
 
+    def woken(self, runtime_id: LogicalRuntimeId, /) -> None:
+        """A run that was put aside has begun."""
+        ...
+
+    def put_aside(self, actor: RuntimeActor, /) -> None:
+        """A runtime is let go of, because its run is aside. Raises nothing."""
+        ...
+
     def closed(self, actor: RuntimeActor, /) -> None:
         """An actor has ended. Raises nothing."""
         ...

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import Any, Final
 
 from tenure.errors import Error, RuntimeDestroyed
-from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, transition
+from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, Standing, durable, transition
 from tenure.persistence.model.values import (
     HeldReason,
     RunId,
@@ -68,6 +68,16 @@ class Published(ABC):
         self.facts.standing = transition(self.facts.standing, event, runtime_id=self.facts.runtime_id)
         if event is not LifecycleEvent.BEGIN_RUN:
             self.facts.run_id = None
+        elif self.facts.aside:
+            self.facts.aside = False
+            self.listener.woken(self.facts.runtime_id)
+        self.standing.value = self.facts.standing
+
+    def publish_aside(self) -> None:
+        """The run is put aside, and no host owns the runtime: its `Run` does nothing more."""
+        state = durable(self.facts.standing)
+        self.facts.standing, self.facts.run_id = Standing(state=state), None
+        self.facts.aside, self.facts.has_work = True, False
         self.standing.value = self.facts.standing
 
     def publish_held(self, reason: str | None, detail: str | None) -> None:

@@ -311,7 +311,7 @@ class RuntimeActor(Published):
                 return  # it goes on
             if self.facts.standing.state is RuntimeState.RUNNING:
                 self.publish_run(LifecycleEvent.CANCEL_RUN)
-            self.facts.not_before = None
+            self.facts.not_before, self.facts.aside = None, False
             self.worker.stop()
             self.listener.abandoned(self.facts.runtime_id, answers[0], reason)
 

@@ -91,6 +91,29 @@ async def questions(words: Words) -> None:
     await words.write(dead_letters.DropDeadLetter(runtime_id=id_of("ask"), input_id=InputId(run_id)))
 
 
+async def waits_that_are_put_aside(words: Words) -> None:
+    """Aside until an answer, until a time, until something steers: each is woken, and the last one ended there."""
+    for name in ("rests", "sage"):
+        await words.own(name)
+    await words.accept("rests", "wait")
+    run_id = await words.begin("rests")
+    await words.write(words.question("rests", run_id, "main/1", "sage"))
+    await words.put_aside("rests", run_id)
+    await words.finish("sage", await words.begin("sage"))
+    await words.enter_again("rests")
+    entry = words.waiting("rests", run_id, "main/1", "sage")
+    await words.write(asks.EndAsk(runtime_id=id_of("rests"), run_id=run_id, entry=entry, late=False))
+    await words.put_aside("rests", run_id, wake_at=9e9)
+    await words.write(restarting.AmendRun(runtime_id=id_of("rests"), take_recorded=True))
+    await words.enter_again("rests")
+    await words.put_aside("rests", run_id, steerable=True)
+    await words.accept("rests", "go on", lane=Lane.STEER)
+    await words.enter_again("rests")
+    await words.put_aside("rests", run_id)
+    await words.own("rests")
+    await words.write(runs.DropRun(runtime_id=id_of("rests"), reason=AbandonReason.CANCELLED))
+
+
 async def runs_that_end_badly(words: Words) -> None:
     """Failed, dropped, interrupted, charged with a crash; dead letters that are retried and dropped."""
     run_id = await words.begin("bob")

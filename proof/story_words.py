@@ -27,6 +27,7 @@ from tenure.persistence.facets.ownership import (
 from tenure.persistence.facets.runs import (
     again,
     entries,
+    interrupted,
     results,
     runs,
     sends,
@@ -146,6 +147,18 @@ class Words:
         (begun,) = await self.write(runs.BeginRun(runtime_id=id_of(name), run_id=RunId(self.new_id()), batch=batch))
         run_id: RunId = begun.run_id
         return run_id
+
+    async def put_aside(
+        self, name: str, run_id: RunId, wake_at: float | None = None, *, steerable: bool = False
+    ) -> None:
+        """Put a run aside, which nothing keeps from that."""
+        change = interrupted.PutAside(runtime_id=id_of(name), run_id=run_id, wake_at=wake_at, steerable=steerable)
+        assert await self.write(change) == (True,)
+
+    async def enter_again(self, name: str) -> None:
+        """Own a runtime whose run is due, and begin that again."""
+        await self.own(name)
+        await self.begin(name)
 
     async def step(self, name: str, run_id: RunId, step: str, place: str, result: bytes | None) -> None:
         """Record a step; one without a result is in doubt."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tenure.persistence.facets.inbox import batches, inputs
-from tenure.persistence.facets.records import holds, versions
+from tenure.persistence.facets.records import asides, holds, versions
 from tenure.persistence.facets.runs import (
     again,
     dead_letters,
@@ -31,7 +31,7 @@ from .facet import (
     Rows,
 )
 from .pruned import pruned_runtimes
-from .run_story import day_of_runs, questions, runs_of_every_kind
+from .run_story import day_of_runs, questions, runs_of_every_kind, waits_that_are_put_aside
 
 
 def check_runtimes(rows: Rows) -> None:
@@ -79,6 +79,24 @@ def check_holds(rows: Rows) -> None:
     for runtime_id, kind in rows.history.acknowledged("hold ended"):
         assert runtime_id not in found.runtimes, f"the hold of {runtime_id} is back"
         assert kind not in found.kinds, f"the hold of kind {kind} is back"
+
+
+def check_asides(rows: Rows) -> None:
+    """What is aside is of the run that its runtime has, owned by no host that lives, and staged nowhere."""
+    problems = asides.verify_strays(rows.statements)
+    assert not problems, problems
+    rows.none(
+        "SELECT r.runtime_id FROM runtimes r LEFT JOIN asides a ON a.runtime = r.runtime"
+        " WHERE (r.aside = 0 AND a.runtime IS NOT NULL)"
+        " OR (r.aside = 1 AND (a.run IS NULL OR r.run IS NULL OR a.run <> r.run))",
+        "a runtime does not say whether its run is aside",
+    )
+    rows.none(
+        "SELECT i.input_id FROM inputs i JOIN asides a ON a.run = i.run WHERE i.phase = 'staged'",
+        "an input is staged for a run that is aside",
+    )
+    for (runtime,) in rows.of("SELECT runtime FROM asides"):
+        assert asides.of_runtime(rows.statements, runtime) is not None
 
 
 def finished(change: runs.FinishRun, answer: Sequence[InputId]) -> Promised:
@@ -273,6 +291,7 @@ def check_sends(rows: Rows) -> None:
 PROOFS: Final = (
     FacetProof(name="runtimes", check=check_runtimes),
     FacetProof(name="holds", promises={holds.PlaceHold: placed, holds.EndHold: hold_ended}, check=check_holds),
+    FacetProof(name="asides", story=waits_that_are_put_aside, check=check_asides),
     FacetProof(name="versions", promises={versions.RegisterVersions: versions_known}, check=check_versions),
     FacetProof(name="restarting"),
     FacetProof(
@@ -286,7 +305,13 @@ PROOFS: Final = (
             runs.RejectInput: input_ended,
         },
         check=check_runs,
-        quiet=(interrupted.AcquitRun, interrupted.ForgetUnbegun, runs.BeginRun, interrupted.UnstageRun),
+        quiet=(
+            interrupted.AcquitRun,
+            interrupted.ForgetUnbegun,
+            runs.BeginRun,
+            interrupted.UnstageRun,
+            interrupted.PutAside,
+        ),
     ),
     FacetProof(name="again", promises={again.RunAgain: went_on}, check=check_again),
     FacetProof(

@@ -10,6 +10,7 @@ from typing import final
 
 import trio
 
+from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed, Error
 from tenure.persistence.facets.inbox.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.model.values import InputPhase, Lane, LogicalRuntimeId
@@ -38,6 +39,7 @@ from .output.flushing import Flushing
 from .output.following import Followers
 from .runs.behaviour import Behaviours
 from .runs.execution import Execution
+from .runs.resting.sleepers import Sleepers
 from .timing.timers import Timers
 
 
@@ -62,6 +64,7 @@ class Host:
         takeovers: Bring runtimes here.
         news: Wait for what is stored.
         requests: Ask other hosts, and carry out what they ask.
+        sleepers: Runs that rest, until they are put aside.
         timers: Act on what is stored for a time.
         watch: Looks at the other hosts of the store.
         ingress: Takes inputs.
@@ -87,7 +90,10 @@ class Host:
             self.mending.distrust,
             self._stir,
             delayed=self._delayed,
+            woken=self._woken,
+            put_aside=self._put_aside,
         )
+        self.sleepers = Sleepers(publishing.put_aside, self.mending.distrust)
         self.step_threads = StepThreads(store.limits)
         self.step_threads.on_given_up = self.log.step_given_up
         self.step_threads.on_full = self.log.steps_wait
@@ -98,7 +104,14 @@ class Host:
         self.flushing = Flushing(self.followers, shared=store.shared)
         self.ageing = Ageing(store, self.log)
         execution = Execution(
-            store, self.behaviours, self._step_executor, publishing, self.log, self.tasks.end_with, self.flushing
+            store,
+            self.behaviours,
+            self._step_executor,
+            publishing,
+            self.log,
+            self.tasks.end_with,
+            self.flushing,
+            sleepers=self.sleepers,
         )
         self.actors = Actors(
             store, self.behaviours, self.owned, execution.execute, publishing, self.tasks, self.mending
@@ -126,7 +139,16 @@ class Host:
             mending=self.mending,
             tasks=self.tasks,
         )
-        self.timers = Timers(store, self.owned, self.actors, self.takeovers, publishing, self.mending, self.log)
+        self.timers = Timers(
+            store,
+            self.owned,
+            self.actors,
+            self.takeovers,
+            publishing,
+            self.mending,
+            self.log,
+            behaviours=self.behaviours,
+        )
         self.holds = Holds(store, self.owned, self.actors, self.timers.hear, self.mending)
         self.watch = HostWatch(
             store=store,
@@ -142,7 +164,9 @@ class Host:
             log=self.log,
         )
         self.ingress = Ingress(store, self.behaviours, publishing.accepted, self._arrived, self.mending.distrust)
-        hearing = Hearing(self.owned, self.actors, self.takeovers, self._doubts, self.mending, self.tasks)
+        hearing = Hearing(
+            self.owned, self.actors, self.takeovers, self._doubts, self.mending, self.tasks, self.timers.hear_wake
+        )
         ground_of(store).on_brought(hearing.hear)
         ground_of(store).on_past(hearing.hear_past)
 
@@ -166,6 +190,13 @@ class Host:
 
     def _is_written_elsewhere(self, runtime_id: LogicalRuntimeId | None) -> bool:
         return self.watch.sees_others and (runtime_id is None or not self.owned.owns(runtime_id))
+
+    def _woken(self, _: LogicalRuntimeId) -> None:
+        self.timers.hear()  # it may be late, and its host ends it; and another may be woken
+
+    def _put_aside(self, actor: RuntimeActor) -> None:
+        self.owned.put_aside(actor)
+        self.timers.hear_wake()  # it may be due, or at a time before all others
 
     def _delayed(self, runtime_id: LogicalRuntimeId) -> None:
         self.timers.hear()

@@ -81,6 +81,7 @@ async def open_supervisor(
                 tasks.start_soon(host.actors.passivate_idle)
                 for watch in host.timers.watches:
                     tasks.start_soon(watch)
+                tasks.start_soon(host.sleepers.watch)
                 tasks.start_soon(host.flushing.run)
                 tasks.start_soon(host.ageing.run)
                 try:

@@ -367,7 +367,14 @@ class Supervisor(StoreReads):
     def _handle(self, facts: RuntimeFacts) -> Runtime:
         host = self._host
         return Runtime(
-            facts, host.actors, host.requests, host.ingress, host.holds, host.follow, erasures_of(self.store)
+            facts,
+            host.actors,
+            host.requests,
+            host.ingress,
+            host.holds,
+            host.follow,
+            erasures=erasures_of(self.store),
+            news=host.news,
         )
 
 

@@ -64,10 +64,12 @@ def check_count(value: object, name: str) -> None:
         raise InvalidInput(detail=f"{shown(value)} is not a whole number from 1", field=name)
 
 
-def seconds(*, zero: bool = False) -> Validator:
-    """The validator of an attrs field: see `check_seconds`."""
+def seconds(*, zero: bool = False, none: bool = False) -> Validator:
+    """The validator of an attrs field: see `check_seconds`; with `none` it may be None."""
 
     def check(_: object, attribute: Attribute[Any], value: object) -> None:
+        if value is None and none:
+            return
         check_seconds(value, attribute.name, zero=zero)
 
     return check

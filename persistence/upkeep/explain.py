@@ -22,7 +22,7 @@ from tenure.persistence.engines.engine import (
     Statements,
 )
 from tenure.persistence.facets.inbox import delays
-from tenure.persistence.facets.records import holds
+from tenure.persistence.facets.records import asides, holds
 from tenure.persistence.facets.runs.again import goes_on_after
 from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.values import (
@@ -90,7 +90,8 @@ def explain(
     delayed, next_due_at = delays.of_runtime(statements, key, LETTERS)
     kept = holds.of_runtime(statements, runtime_id, kind)
     owned = incarnation is not None and gone_at is None and not no_host
-    waits = "" if not staged else _asks(statements, (*after, runtime_id), now, no_host=no_host)
+    aside = asides.of_runtime(statements, key)
+    waits = "" if not staged and aside is None else _asks(statements, (*after, runtime_id), now, no_host=no_host)
     # The first that holds keeps it from running, whatever else there is.
     cases: tuple[tuple[bool, str], ...] = (
         (state == RuntimeState.DESTROYED, "it was destroyed, and never comes back"),
@@ -101,6 +102,7 @@ def explain(
         (not count and run is None and letters > 0, f"nothing waits in its inbox; {_letters(letters)} to be retried"),
         (not count and run is None and delayed > 0, _delayed(delayed, next_due_at, now)),
         (not count and run is None, "nothing waits in its inbox"),
+        (aside is not None, "" if aside is None else _aside(aside, entry, wake_at, waits, now)),
         (not owned, "no living host has it"),
         (retry_at is not None and retry_at > now, "its run has failed and waits to be tried again"),
         (staged and wake_at is not None and wake_at > now, f"its run sleeps, at {_place(entry)}"),
@@ -124,6 +126,7 @@ def explain(
             "last_error": error,
             "retry_at": retry_at,
             "sleeps_until": wake_at,
+            "aside": None if aside is None else {"since": aside.since, "wake_at": aside.wake_at},
             "entry": None if entry is None else described(entry),
         },
         "dead_letters": letters,
@@ -133,6 +136,24 @@ def explain(
         "next_due_at": next_due_at,
         "open_requests": [verb for verb, _ in statements.all("verification.open_requests", runtime=key)],
     }
+
+
+def _aside(aside: asides.Aside, entry: RunEntry | None, sleeps_until: float | None, waits: str, now: float) -> str:
+    """Since when a run is aside, for what, and until when."""
+    since = f"its run is put aside, for {human(now - aside.since)}"
+    place = _place(entry)
+    if waits:
+        what = waits.removeprefix("its run ")
+    elif aside.steerable:
+        what = f"waits to be steered, at {place}"
+    elif sleeps_until is not None:
+        what = f"sleeps, at {place}"
+    else:
+        what = f"waits, at {place}"
+    if aside.wake_at is None:
+        return f"{since}: it {what}"
+    left = f"for another {human(aside.wake_at - now)}" if aside.wake_at > now else "and is due"
+    return f"{since}: it {what}, {left}"
 
 
 def _hold(hold: dict[str, Any], now: float) -> str:

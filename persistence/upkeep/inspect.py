@@ -23,7 +23,7 @@ from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
 COUNTED: Final = 1_000
 """How far the unfinished inputs of a runtime are counted in a list."""
 
-_LINE: Final[Types] = (str, OPTIONAL_TEXT, str, int, int, OPTIONAL_TEXT, OPTIONAL_TEXT, int, int)
+_LINE: Final[Types] = (str, OPTIONAL_TEXT, str, int, int, OPTIONAL_TEXT, OPTIONAL_TEXT, int, int, int)
 
 
 @final
@@ -41,6 +41,7 @@ class RuntimeLine:
         owner: Incarnation of the host that has it, or None.
         on_hold: Whether a person keeps it, or its kind, from beginning anything.
         inputs: How many inputs are unfinished, counted up to `COUNTED`.
+        aside: Whether its run is put aside: it waits, and no host has it in memory.
     """
 
     runtime_id: LogicalRuntimeId
@@ -52,6 +53,7 @@ class RuntimeLine:
     owner: str | None
     on_hold: bool
     inputs: int
+    aside: bool
 
 
 @final
@@ -101,8 +103,9 @@ def list_runtimes(
             owner=owner,
             on_hold=bool(on_hold),
             inputs=inputs,
+            aside=bool(aside),
         )
-        for runtime_id, kind, state, generation, token, held, owner, on_hold, inputs in sound(rows, _LINE)
+        for runtime_id, kind, state, generation, token, held, owner, on_hold, inputs, aside in sound(rows, _LINE)
     ]
 
 

@@ -53,7 +53,7 @@ class Wake(Protocol):
 class Publishing:
     """See `Publisher` and `Listener`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each part of the host that hears of something
         self,
         tickets: Tickets,
         wake: Wake,
@@ -64,13 +64,15 @@ class Publishing:
         stir: Callable[[], None],
         *,
         delayed: Callable[[LogicalRuntimeId], None],
+        woken: Callable[[LogicalRuntimeId], None],
+        put_aside: Callable[[RuntimeActor], None],
     ) -> None:
         """Bind to the tickets, and to who hears the rest.
 
         `wake` lets a runtime look into its inbox; `ended` hears of actors that have ended; `kept` of runtimes that a hold keeps
         from beginning; `distrust` of mistakes of ours in publishing one;
         `stir` has the news read, where something is waited for that another host writes; `delayed` hears of messages that are
-        due later.
+        due later; `woken` of runs that were put aside and have begun, and `put_aside` of those that are let go of.
         """
         self._stir = stir
         self._delayed = delayed
@@ -80,6 +82,8 @@ class Publishing:
         self.defect = distrust  # see `Listener.defect`
         self.closed = ended  # see `Listener.closed`
         self.kept = kept  # see `Listener.kept`
+        self.woken = woken  # see `Listener.woken`
+        self.put_aside = put_aside  # see `Listener.put_aside`
 
     def held(self, facts: RuntimeFacts, /) -> None:
         """See `Listener.held`."""

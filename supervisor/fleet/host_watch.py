@@ -27,6 +27,7 @@ from tenure.persistence.facets.ownership import (
 )
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.facets.ownership.requests import StoredRequest
+from tenure.persistence.facets.records import asides
 from tenure.persistence.facets.records.holds import OnHold, on_hold
 from tenure.persistence.facets.schedules import reads as schedules
 from tenure.persistence.reading.patience import NOT_NOW
@@ -62,6 +63,9 @@ from .requests import Requests
 LATE_S: Final = 1.0
 """Seconds that the loop may stand still before a line of the log says so, and a thread shows other hosts that this lives."""
 
+SLACK_S: Final = 2.0
+"""Seconds for which what has fallen due is looked at again: another host writes it with its own clock."""
+
 
 @final
 @frozen(kw_only=True, slots=True)
@@ -75,6 +79,7 @@ class Written:
         requests: What this host has to carry out.
         outcomes: Of inputs that tickets wait for, or why they cannot be read.
         coming: When the first instant of all schedules comes, or None.
+        due: Whether a run that is put aside has fallen due.
     """
 
     mark: arrivals.Mark
@@ -83,6 +88,7 @@ class Written:
     requests: tuple[StoredRequest, ...]
     outcomes: tuple[Ended, ...]
     coming: float | None
+    due: bool
 
 
 @final
@@ -122,6 +128,7 @@ class HostWatch:
         self._looked_at = 0.0
         self._mark = arrivals.NOTHING_YET
         self._coming = math.inf
+        self._due_since = 0.0
         self._loop_watch = LoopWatch(LATE_S, log.loop_blocks, self._ground.proofs.breathe)
         self._ground.on_rejoined(self._rejoined)
 
@@ -133,6 +140,7 @@ class HostWatch:
         if self._store.shared:
             self._tasks.start_soon(self._watch)
         await self._takeovers.recover()
+        self._timers.hear()
         self._tasks.start_soon(self._take_over_what_is_left)
 
     @property
@@ -256,12 +264,19 @@ class HostWatch:
 
     async def _read_news(self) -> None:
         waiting = [key for key in self._doubts.waiting() if not self._owned.owns(key[0])]
-        written = await self._store.read(partial(_read_news, self._ground.host, self._mark, waiting))
+        now = self._store.seams.wall_clock()
+        due = partial(
+            asides.any_due, kinds=self._timers.kinds, host=self._ground.host, now=now, since=self._due_since - SLACK_S
+        )
+        written = await self._store.read(partial(_read_news, self._ground.host, self._mark, waiting, due))
+        self._due_since = now
         self._mark = written.mark
         coming = math.inf if written.coming is None else written.coming
         if written.arrived or coming < self._coming:
             self._timers.hear()
         self._coming = coming
+        if written.due:
+            self._timers.hear_wake()
         self._holds.hear(written.on_hold)
         for arrival in written.arrived:
             with self._mending.net(arrival.runtime_id):
@@ -290,7 +305,9 @@ class HostWatch:
         self._news.stir()
 
 
-def _read_news(host: int, since: arrivals.Mark, waiting: list[TicketKey], statements: Statements) -> Written:
+def _read_news(
+    host: int, since: arrivals.Mark, waiting: list[TicketKey], due: Callable[[Statements], bool], statements: Statements
+) -> Written:
     return Written(
         mark=arrivals.mark(statements),
         arrived=arrivals.arrived(statements, host, since),
@@ -298,4 +315,5 @@ def _read_news(host: int, since: arrivals.Mark, waiting: list[TicketKey], statem
         requests=tuple(requests.waiting_for(statements, host)),
         outcomes=tuple(ended(statements, waiting)),
         coming=schedules.next_of_all(statements),
+        due=due(statements),
     )

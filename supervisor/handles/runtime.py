@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import TypeVar, Unpack, final
 
 import trio
 
 from tenure.actors.facts import RuntimeFacts
+from tenure.actors.runtime_actor import RuntimeActor
+from tenure.errors import Closed, NotFound, RuntimeDestroyed
 from tenure.persistence.contracts.erasing import Erasures
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.facets.ownership.ownership import Holding, find_holding
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
@@ -17,6 +23,7 @@ from tenure.persistence.model.values import (
 from tenure.supervisor.accepting.ingress import Ingress
 from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket
+from tenure.supervisor.fleet.news import News
 from tenure.supervisor.fleet.requests import Requests
 from tenure.supervisor.fleet.verbs import Verb
 from tenure.supervisor.hosting.actors import Actors
@@ -31,9 +38,17 @@ from .handle import (
 T = TypeVar("T")
 
 
+class _PutAside(Exception):
+    """The runtime was let go of, because its run is aside; nothing was done."""
+
+
 @final
 class Runtime(Handle):
-    """One runtime that this supervisor owns. Handles are cheap; two handles of one runtime are the same."""
+    """One runtime that this supervisor owns. Handles are cheap; two handles of one runtime are the same.
+
+    While its run is put aside (`Behaviour.aside_after_s`), no host owns it: its state is the one that is stored, and a verb
+    takes it over first, or goes to the host that has it by then.
+    """
 
     def __init__(
         self,
@@ -43,7 +58,9 @@ class Runtime(Handle):
         ingress: Ingress,
         holds: Holds,
         follow: Follow,
+        *,
         erasures: Erasures,
+        news: News,
     ) -> None:
         """Made by `Supervisor.spawn`."""
         super().__init__(facts.runtime_id, holds, follow, erasures)
@@ -51,6 +68,7 @@ class Runtime(Handle):
         self._actors = actors
         self._requests = requests
         self._ingress = ingress
+        self._news = news
 
     def __repr__(self) -> str:
         return f"<Runtime {self.runtime_id!r} {self.kind} {self.state}>"
@@ -127,24 +145,67 @@ class Runtime(Handle):
         """
         wanted = states_of(states)
 
-        def reached(standing: Standing) -> bool:
-            return standing.state in wanted
-
         if self._facts.is_destroyed and RuntimeState.DESTROYED in wanted:
             await trio.lowlevel.checkpoint()
             return RuntimeState.DESTROYED  # its actor is gone
-        actor = self._actors.of(self._facts)
-        return (await actor.wait_for(actor.standing, reached)).state
+
+        async def reached(actor: RuntimeActor) -> RuntimeState:
+            return (await actor.wait_for(actor.standing, lambda standing: standing.state in wanted)).state
+
+        def stored(found: Holding) -> RuntimeState | None:
+            if found.state is RuntimeState.DESTROYED and RuntimeState.DESTROYED not in wanted:
+                raise RuntimeDestroyed(runtime_id=self.runtime_id)
+            return found.state if found.state in wanted else None
+
+        return await self._wait(reached, stored)
 
     async def wait_held(self) -> str:
         """Wait until the runtime is held, and say why; at once where it is. Raises `Closed` as `wait_state` does."""
-        actor = self._actors.of(self._facts)
-        return await actor.wait_for(actor.held, lambda held: held is not None) or ""
+
+        async def reached(actor: RuntimeActor) -> str:
+            return await actor.wait_for(actor.held, lambda held: held is not None) or ""
+
+        return await self._wait(reached, lambda found: found.held)
 
     async def wait_resumed(self) -> None:
         """Wait until the runtime is not held; at once where it is not. Raises `Closed` as `wait_state` does."""
-        actor = self._actors.of(self._facts)
-        await actor.wait_for(actor.held, lambda held: held is None)
+
+        async def reached(actor: RuntimeActor) -> bool:
+            return await actor.wait_for(actor.held, lambda held: held is None) is None
+
+        await self._wait(reached, lambda found: True if found.held is None else None)
 
     async def _perform(self, verb: Verb[T]) -> T:
-        return await self._requests.perform(self._facts, verb)
+        with suppress(_PutAside):
+            return await self._here(partial(self._requests.perform, self._facts, verb))
+        return await self._requests.ask(self.runtime_id, verb)
+
+    async def _wait(self, reached: Callable[[RuntimeActor], Awaitable[T]], stored: Callable[[Holding], T | None]) -> T:
+        """Wait for what the actor says; while the runtime is let go of, for what is stored."""
+
+        def look(statements: Statements) -> tuple[T | None] | None:
+            if not self._actors.has_let_go(self._facts):
+                return (None,)
+            holding = find_holding(statements, self.runtime_id)
+            if holding is None:
+                raise NotFound(what="runtime", key=self.runtime_id)
+            found = stored(holding)
+            return None if found is None else (found,)
+
+        while True:
+            with suppress(_PutAside):
+                return await self._here(lambda: reached(self._actors.of(self._facts)))
+            (found,) = await self._news.wait_for(look)
+            if found is not None:
+                return found
+
+    async def _here(self, do: Callable[[], Awaitable[T]]) -> T:
+        """Do something with the actor. Raises `_PutAside` where nothing was done, because the runtime was let go of."""
+        if self._actors.has_let_go(self._facts):
+            raise _PutAside
+        try:
+            return await do()
+        except Closed:
+            if self._actors.has_let_go(self._facts):
+                raise _PutAside from None
+            raise

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import final
+from typing import Any, final
 from weakref import WeakValueDictionary
 
 import trio
 from trio_util import periodic
 
+from tenure.actors.commit_channel import once_landed
 from tenure.actors.facts import Begins, RuntimeFacts
 from tenure.actors.listener import Listener
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.actors.slots import Slots
 from tenure.actors.worker import Worker
-from tenure.errors import RuntimeDestroyed
+from tenure.errors import Closed, RuntimeDestroyed
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets.ownership.ownership import ReleaseOwnership
 from tenure.persistence.facets.runs.runs import RunBegun
 from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.store import Store
@@ -73,6 +76,10 @@ class Actors:
             raise RuntimeDestroyed(runtime_id=runtime_id) if facts.is_destroyed else lost
         return self._owned.actor(runtime_id) or self._make(facts)
 
+    def has_let_go(self, facts: RuntimeFacts) -> bool:
+        """Whether a runtime was let go of, because its run was put aside, and has not come back to this host."""
+        return facts.aside and self._owned.find(facts.runtime_id) is not facts
+
     def _make(self, facts: RuntimeFacts) -> RuntimeActor:
         defect = partial(self._mending.distrust, facts.runtime_id)
         start_soon = partial(self._tasks.start_soon, defect=defect)
@@ -98,5 +105,23 @@ class Actors:
             for actor in self._owned.actors:
                 with self._mending.net(actor.facts.runtime_id):
                     idle_since = actor.idle_since()
-                    if idle_since is not None and now - idle_since >= idle_s:
+                    if idle_since is None or now - idle_since < idle_s:
+                        continue
+                    if actor.facts.aside:
+                        await self._let_go(actor)
+                    else:
                         self._owned.passivate(actor)
+
+    async def _let_go(self, actor: RuntimeActor) -> None:
+        """Give a runtime up again whose run is aside, and which was taken for something else, that is done."""
+
+        def decide() -> tuple[Change, ...]:
+            if actor.idle_since() is None or not actor.facts.aside:
+                raise Closed(what=f"actor of {actor.facts.runtime_id}")  # it is used again, or is not aside any more
+            return (ReleaseOwnership(runtime_id=actor.facts.runtime_id),)
+
+        def publish(_: tuple[Any, ...]) -> None:
+            actor.publish_aside()
+            self._listener.put_aside(actor)
+
+        await actor.channel.decide_in_turn(decide, once_landed(publish))

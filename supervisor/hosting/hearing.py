@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import final
 
 from tenure.persistence.commits.commit import Commit, CommitResult
@@ -21,15 +22,23 @@ class Hearing:
     """Lets actors and tickets hear of it."""
 
     def __init__(
-        self, owned: Owned, actors: Actors, takeovers: Takeovers, doubts: Doubts, mending: Mending, tasks: Tasks
+        self,
+        owned: Owned,
+        actors: Actors,
+        takeovers: Takeovers,
+        doubts: Doubts,
+        mending: Mending,
+        tasks: Tasks,
+        due: Callable[[], None],
     ) -> None:
-        """Bind to who must hear."""
+        """Bind to who must hear; `due` that a run which was put aside may be due."""
         self._owned = owned
         self._actors = actors
         self._takeovers = takeovers
         self._doubts = doubts
         self._mending = mending
         self._tasks = tasks
+        self._due = due
 
     def hear(self, commit: Commit, result: CommitResult) -> None:
         """A store verb of this process has landed: its actor and its tickets hear of it now. Raises nothing."""
@@ -47,9 +56,10 @@ class Hearing:
                 self._actors.of(facts).hear(states[-1] if states else None)
 
     def hear_past(self, result: CommitResult) -> None:
-        """A commit has written runtimes past their owner: children, as a rule. Raises nothing."""
+        """A commit has written runtimes past their owner: children, as a rule, or what is aside. Raises nothing."""
         if self._tasks.closed:
             return
+        self._due()
         for runtime_id, state in result.past:
             with self._mending.net(runtime_id):
                 self._doubts.doubt(runtime_id)  # of one that no host owns it has ended the inbox

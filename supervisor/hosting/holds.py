@@ -59,6 +59,8 @@ class Holds:
         change = EndHold(runtime_id=runtime_id, kind=kind)
         ended = bool((await self._store.commit(Commit(changes=(change,)))).values[0])
         self.hear(await self._store.read(on_hold))
+        if ended:
+            self._moved()  # one that was placed and ended here between two looks is never seen
         return ended
 
     def hear(self, found: OnHold) -> None:

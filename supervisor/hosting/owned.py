@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import final
+from weakref import WeakValueDictionary
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
@@ -20,6 +21,8 @@ class Owned:
         self._store = store
         self._facts: dict[LogicalRuntimeId, RuntimeFacts] = {}
         self._actors: dict[LogicalRuntimeId, RuntimeActor] = {}
+        # Of runtimes that were put aside, as long as a handle has them.
+        self._left: WeakValueDictionary[LogicalRuntimeId, RuntimeFacts] = WeakValueDictionary()
 
     @property
     def all(self) -> list[RuntimeFacts]:
@@ -58,9 +61,14 @@ class Owned:
 
     # What changes it
 
-    def adopt(self, facts: RuntimeFacts) -> None:
-        """A runtime has come to this host, in the callback of its commit."""
+    def adopt(self, facts: RuntimeFacts) -> RuntimeFacts:
+        """A runtime has come to this host, in the callback of its commit; one that was put aside with the facts it had."""
+        left = self._left.pop(facts.runtime_id, None)
+        if left is not None:
+            left.become(facts)
+            facts = left
         self._facts[facts.runtime_id] = facts
+        return facts
 
     def activate(self, actor: RuntimeActor) -> None:
         """A runtime has an actor from now on."""
@@ -77,6 +85,13 @@ class Owned:
         actor = self._actors.pop(facts.runtime_id, None)
         if actor is not None:
             actor.lose(error)
+
+    def put_aside(self, actor: RuntimeActor) -> None:
+        """The run of a runtime is aside, and the runtime no host's: nothing is kept of it but what its handles have."""
+        facts = actor.facts
+        if self._facts.get(facts.runtime_id) is facts:
+            self._left[facts.runtime_id] = facts
+            self.lose(facts, Closed(what=f"actor of {facts.runtime_id}"))
 
     def ended(self, actor: RuntimeActor) -> None:
         """An actor has ended by itself: it has lost its runtime, and a spawn may try to get it back; or that was destroyed."""

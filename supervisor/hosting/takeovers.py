@@ -82,12 +82,23 @@ class Takeovers:
     def wake(self, runtime_id: LogicalRuntimeId, *, steered: bool = False) -> None:
         """Something has come into this inbox: let its actor look, or take the runtime over where no host owns it."""
         facts = self._owned.find(runtime_id)
+        if facts is not None and facts.aside:
+            return  # what wakes it is looked at when it is due
         if facts is not None:
             actor = self._actors.of(facts)
             actor.steered.value += steered
             actor.wake()
         else:
             self.begin_for(runtime_id)
+
+    async def rouse(self, runtime_id: LogicalRuntimeId, kind: str) -> None:
+        """The run of a runtime that was put aside is due: enter it, unless another host was faster."""
+        facts = self._owned.find(runtime_id)
+        if facts is None:
+            await self.take_quietly(runtime_id, kind)
+        elif facts.aside:
+            with self._mending.net(runtime_id):
+                self._actors.of(facts).wake()
 
     async def recover(self) -> None:
         """Take over every runtime of a known kind that was left with work; a run on trial then waits for its turn."""
@@ -180,7 +191,8 @@ class Takeovers:
             self._log.takeover_failed(runtime_id, exc, again=False)
             return
         # Ours, and not known to be: a mistake of ours has lost it, and the next use takes it anew.
-        if found is None or found.kind is None or found.kind not in self._behaviours:
+        # What is aside is taken when it is due.
+        if found is None or found.kind is None or found.kind not in self._behaviours or found.aside:
             return
         if found.owner in (None, ground_of(self._store).host):
             await self.take_quietly(runtime_id, found.kind)
@@ -194,8 +206,7 @@ class Takeovers:
             self._publish(taken)
 
     def _publish(self, taken: Ownership) -> None:
-        facts = facts_of(taken)
-        self._owned.adopt(facts)
+        facts = self._owned.adopt(facts_of(taken))
         self._doubts.doubt(facts.runtime_id)
         if facts.held is not None:
             self._log.held(facts)

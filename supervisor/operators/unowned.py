@@ -41,9 +41,12 @@ class UnownedRuntime:
     reason: str | None = None
 
 
-def unfinished(statements: Statements, offers: Offers, after: str) -> list[UnownedRuntime]:
-    """A page of the runtimes with work and without a living owner, by id."""
-    rows = sound(statements.readable("ownership.with_work", after=after, count=PAGE), (str, str, int, OPTIONAL_INT))
+def unfinished(statements: Statements, offers: Offers, after: str, due_by: float = -1.0) -> list[UnownedRuntime]:
+    """A page of the runtimes with work and without a living owner, by id; of those that are aside, what is due by a time."""
+    rows = sound(
+        statements.readable("ownership.with_work", after=after, count=PAGE, due_by=due_by),
+        (str, str, int, OPTIONAL_INT),
+    )
     known = ages(statements)
     return [
         UnownedRuntime(runtime_id=runtime_id, kind=kind, reason=_why(statements, offers, known, kind, runtime, run))
@@ -87,7 +90,7 @@ async def register_followed(store: Store, given: Mapping[str, bool]) -> None:
 async def read_unowned(store: Store, offers: Offers) -> list[UnownedRuntime]:
     """See `Supervisor.unowned`."""
     found: list[UnownedRuntime] = []
-    read = partial(unfinished, offers=offers)
+    read = partial(unfinished, offers=offers, due_by=store.seams.wall_clock())
     while page := await store.read(partial(read, after=found[-1].runtime_id if found else "")):
         found += page
     return found

@@ -38,6 +38,7 @@ from .recording.matching import (
     Asked,
     has_ended,
 )
+from .resting.waits import Wait
 
 LOOK_S: Final = 1.0
 """Seconds between two looks for an answer that should be there."""
@@ -158,7 +159,8 @@ class Asking:
         found = await entering.store.read(partial(asked_rows.find_input, run=self._run, place=flight.place))
         while True:
             if found is not None:
-                async with entering.rest(math.inf if until is None else max(until - self._clock(), 0.0)):
+                left = math.inf if until is None else max(until - self._clock(), 0.0)
+                async with entering.rest(left, Wait(until=until)):
                     await self._until(*found, until)
             change = asks.EndAsk(
                 runtime_id=entering.runtime_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from attrs import evolve, field, frozen
 
@@ -24,6 +24,9 @@ from .recording.verdicts import InDoubtHook
 
 if TYPE_CHECKING:
     from .run import Run
+
+ASIDE_AFTER_S: Final = 300.0
+"""Seconds that a run waits before it is put aside, where nothing else is said (design §20)."""
 
 BehaviourFunction = Callable[["Run"], Awaitable[Any]]
 """What it returns is the result of the inputs that its run consumes."""
@@ -58,6 +61,8 @@ class Behaviour:
             a mismatch.
         grace_s: Seconds between the cancellation of an async step that has a `timeout_s` and the time when it is given up: it
             runs on without its run, and counts to `Limits.given_up`.
+        aside_after_s: Seconds after which a run is put aside all of whose branches wait for a time, for what steers, or for an
+            answer: no memory is kept of it, its `Run` is closed, and it is entered again when its wait ends. None: never.
         in_doubt: Asked about a step that must not run twice and may have run; None, or an answer of None, holds the runtime
             until a person says.
         on_abandoned: Called with a run over each batch that was abandoned, for refunds and messages: its `inputs`
@@ -77,6 +82,7 @@ class Behaviour:
     restart: RestartPolicy = field(factory=RestartPolicy, kw_only=True)
     replay_s: float = field(default=60.0, kw_only=True, validator=seconds(zero=True))
     grace_s: float = field(default=5.0, kw_only=True, validator=seconds(zero=True))
+    aside_after_s: float | None = field(default=ASIDE_AFTER_S, kw_only=True, validator=seconds(zero=True, none=True))
     in_doubt: InDoubtHook | None = field(default=None, kw_only=True)
     on_abandoned: BehaviourFunction | None = field(default=None, kw_only=True)
     classes: Classes = field(init=False, repr=False, eq=False)

@@ -87,6 +87,7 @@ from .recording.restart import (
 )
 from .recording.results import Results
 from .recording.step_terms import is_cut
+from .resting.sleepers import Sleepers
 from .run import Run
 from .steps import Steps
 
@@ -104,10 +105,12 @@ class Execution:
         log: HostLog,
         end_with: Callable[[BaseException], None],
         flushes: Flushes,
+        *,
+        sleepers: Sleepers,
     ) -> None:
         """Bind to the store, the user's code, and the threads its sync steps run in; `end_with` ends the host.
 
-        `flushes` brings what runs emit to disk where no commit of theirs takes it along.
+        `flushes` brings what runs emit to disk where no commit of theirs takes it along; `sleepers` puts aside what rests.
         """
         self._store = store
         self._behaviours = behaviours
@@ -117,6 +120,7 @@ class Execution:
         self._log = log
         self._end_with = end_with
         self._flushes = flushes
+        self._sleepers = sleepers
 
     async def execute(self, actor: RuntimeActor, begun: RunBegun) -> None:
         """Execute one run and commit its end. Cancelled where the runtime is stopped; then nothing more is committed.
@@ -137,9 +141,8 @@ class Execution:
             record = Record(journal.entries, behaviour.version, take_recorded=begun.take_recorded)
             on_half = partial(self._log.record_half_full, actor.facts.runtime_id, begun.run_id)
             saying = await begin_saying(self._store, actor, begun, journal.entries, self._flushes)
-            entering = Entering(
-                self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, saying, on_half=on_half
-            )
+            of_run = self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, saying
+            entering = Entering(*of_run, on_half=on_half, on_rest=self._sleepers.hears(behaviour.aside_after_s))
             followed = await load_followed(self._store, begun)
             await self._run(actor, begun, behaviour, journal, entering, followed)
         except BaseException as exc:

@@ -39,6 +39,7 @@ from .recording.matching import (
     Asked,
     was_cut_before_it_began,
 )
+from .resting.waits import Wait
 
 LATE: Final = "late"
 RETIRING: Final = "retiring"
@@ -165,7 +166,7 @@ class Steering:
                 # A replayed checkpoint has looked into the inbox of long ago: more may be recorded, or lie there by now.
                 if entry is None and not self._matching(correlation_id) and not end.why:
                     left = math.inf if end.until is None else max(end.until - self._clock(), 0.0)
-                    async with entering.rest(left):
+                    async with entering.rest(left, Wait(until=end.until, steerable=True)):
                         await self._woken(seen, end.until)
         self.retiring = self.retiring or end.why == RETIRING
 

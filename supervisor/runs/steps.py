@@ -58,6 +58,7 @@ from .recording.verdicts import (
     Ran,
     StepInDoubt,
 )
+from .resting.waits import Wait
 
 Function = Callable[..., Awaitable[Any] | Any]
 
@@ -153,7 +154,7 @@ class Steps:
                 if wake_at > clock():
                     acquit = AcquitRun(runtime_id=entering.runtime_id, run_id=entering.run_id)
                     await entering.commit(lambda: (acquit,))
-            async with entering.rest(seconds_):
+            async with entering.rest(seconds_, Wait(until=wake_at)):
                 await self._store.seams.sleep_until(wake_at, at_most_s=seconds_)
 
     # What is recorded

@@ -12,16 +12,22 @@ from tenure.supervisor.hosting.mending import Mending
 from tenure.supervisor.hosting.owned import Owned
 from tenure.supervisor.hosting.takeovers import Takeovers
 from tenure.supervisor.operators.log import HostLog
+from tenure.supervisor.runs.behaviour import Behaviours
 
 from .deadlines import Deadlines
 from .delays import Delays
 from .looking import Looking
 from .schedules import Firing
+from .wakes import Wakes
 
 
 @final
 class Timers:
-    """Those of one host."""
+    """Those of one host.
+
+    Attributes:
+        kinds: Whose runs it wakes.
+    """
 
     def __init__(
         self,
@@ -32,12 +38,18 @@ class Timers:
         publishing: Publishing,
         mending: Mending,
         log: HostLog,
+        *,
+        behaviours: Behaviours,
     ) -> None:
         """Nothing is looked at yet."""
         deadlines = Deadlines(store, owned, actors, publishing, mending, log)
         delays = Delays(store, takeovers, publishing, mending)
         firing = Firing(store, takeovers, mending, log)
-        self._looking = tuple(Looking(look, log) for look in (deadlines.look, delays.look, firing.look))
+        self.kinds = tuple(behaviours)
+        wakes = Wakes(store, behaviours, owned, takeovers)
+        self._wakes = Looking(wakes.look, log)
+        looks = deadlines.look, delays.look, firing.look
+        self._looking = (*(Looking(look, log) for look in looks), self._wakes)
 
     @property
     def watches(self) -> tuple[Callable[[], Awaitable[None]], ...]:
@@ -48,3 +60,7 @@ class Timers:
         """An input may have come with a time, or a runtime with some, or such a time was moved."""
         for each in self._looking:
             each.hear()
+
+    def hear_wake(self) -> None:
+        """A run that was put aside may be due, or one that was has begun, and another may be taken."""
+        self._wakes.hear()

@@ -45,7 +45,18 @@ from tenure.persistence.upkeep.verify_store import (
 from .exits import REFUSED
 from .output import Output
 
-_LISTED: Final = ("runtime_id", "kind", "state", "held", "on_hold", "inputs", "generation", "fence_token", "owner")
+_LISTED: Final = (
+    "runtime_id",
+    "kind",
+    "state",
+    "held",
+    "on_hold",
+    "aside",
+    "inputs",
+    "generation",
+    "fence_token",
+    "owner",
+)
 _STORED: Final = [each.value for each in RuntimeState if each not in (RuntimeState.ATTACHED, RuntimeState.RUNNING)]
 _LETTERS: Final = ("runtime_id", "input_id", "reason", "target", "attempts", "bytes", "error")
 _VERIFIED: Final = (

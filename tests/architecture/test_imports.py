@@ -78,6 +78,7 @@ ROOMS = {
         "operators",
         "accepting",
         "output",
+        "runs/resting",
         "runs/recording",
         "runs/inputs",
         "runs/keeping",

@@ -47,6 +47,8 @@ CREATE TABLE runtimes (
     chain BLOB NOT NULL,
     -- How many runs wait for an input of it.
     asked INTEGER NOT NULL DEFAULT 0,
+    -- Whether its run is put aside.
+    aside INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL,
     updated_at REAL NOT NULL
 );
@@ -209,6 +211,19 @@ CREATE INDEX runs_following ON runs (runtime) WHERE follows = 1 AND ended_at IS 
 -- Those that see their runtime's own state as it was once, and may be entered again.
 CREATE INDEX runs_seeing ON runs (runtime, state_base)
     WHERE state_base > 0 AND (outcome IS NULL OR outcome NOT IN ('finished', 'restarted'));
+
+-- Runs that are put aside: they wait, no host owns their runtimes, and each is woken at its time. NULL: by no time.
+CREATE TABLE asides (
+    runtime INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    since REAL NOT NULL,
+    wake_at REAL,
+    steerable INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX asides_by_time ON asides (kind, wake_at, runtime) WHERE wake_at IS NOT NULL;
 
 -- What people keep from beginning anything: one runtime, by an id that may come later, or one kind.
 CREATE TABLE holds (

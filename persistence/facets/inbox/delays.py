@@ -28,7 +28,7 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.facets.records import holds, runtimes
+from tenure.persistence.facets.records import asides, holds, runtimes
 from tenure.persistence.model.inputs.input_state import InputExtra
 from tenure.persistence.model.inputs.policies import DEFAULT_POLICIES, QueueMode, replaced_phase
 from tenure.persistence.model.values import (
@@ -102,10 +102,13 @@ def _queue(tx: Transaction, change: QueueDue) -> DueQueued:
     rows = tx.all("delays.due", runtime=record.runtime, now=tx.now, count=PAGE)
     tx.room.pop(record.runtime, None)  # what fits into this inbox must be counted anew
     replaced = [each for row in rows if (each := _queue_one(tx, record.runtime, row)) is not None]
+    steers = any(row[3] == Lane.STEER for row in rows)
+    if steers:
+        asides.wake(tx, record, steered=True)
     gone = {input_id for each in replaced for input_id in each.input_ids}
     return DueQueued(
         input_ids=tuple([row[1] for row in rows if row[1] not in gone]),
-        steers=any(row[3] == Lane.STEER for row in rows),
+        steers=steers,
         replaced=tuple(replaced),
     )
 

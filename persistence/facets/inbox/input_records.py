@@ -31,6 +31,7 @@ from tenure.persistence.commits.rows import NUMBER, check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import (
+    asides,
     run_records,
     runtimes,
 )
@@ -109,6 +110,7 @@ def _persist(tx: Transaction, change: PersistInputs) -> None:
     record = runtimes.find_cached(tx, change.runtime_id) or runtimes.load_or_create(tx, change.runtime_id)
     if change.states:
         runtimes.tell_owner(tx, record)
+        asides.wake(tx, record)
     tx.room.pop(record.runtime, None)  # what fits into this inbox must be counted anew
     known = [_find(tx, record.runtime, state.input_id) for state in change.states]
     for state, before in zip(change.states, known, strict=True):

@@ -30,10 +30,7 @@ from tenure.persistence.commits.rows import (
     member,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.facets.records import (
-    run_records,
-    runtimes,
-)
+from tenure.persistence.facets.records import asides, run_records, runtimes
 from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.model.inputs.input_state import (
     InputExtra,
@@ -223,6 +220,8 @@ def _accept(tx: Transaction, change: AcceptInput, *, own: bool = False) -> Accep
         now=tx.now,
     )
     tx.write("inputs.insert_payload", input=key, payload=change.payload)
+    if record.aside and due_at is None and change.stored_lane is Lane.STEER:
+        asides.wake(tx, record, steered=True)
     if change.is_plain and not change.decision.consumes_on_accept:
         return AcceptedInput(input_id=change.input_id, phase=phase)
     if due_at is not None:
@@ -351,9 +350,9 @@ def admit_own(tx: Transaction, change: AcceptInput) -> AcceptedInput:
     return _replay(tx, change) or _accept(tx, change, own=True)
 
 
-def repair(tx: Transaction, runtime: int) -> None:
+def repair(tx: Transaction, runtime: int, why: str = "owner gone") -> None:
     """Queue what was staged when the last owner went away; it stays bound to its run (design §7)."""
-    line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, "owner gone")
+    line = history_line(tx.now, InputPhase.STAGED, InputPhase.QUEUED, why)
     tx.write("inputs.requeue_staged", runtime=runtime, line=line, now=tx.now)
 
 

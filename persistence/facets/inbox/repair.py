@@ -10,6 +10,7 @@ from typing import Final
 
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.records import (
+    asides,
     run_records,
     runtimes,
 )
@@ -40,4 +41,5 @@ def repair_inbox(tx: Transaction, record: RuntimeRecord) -> None:
     if record.run is not None and tx.one("repair.any_of_run", run=record.run) is None:
         run_records.end(tx, record.run, outcome="emptied")  # every member of its batch was ephemeral
         record.run = None
+        asides.end(tx, record)
         runtimes.save(tx, record)

@@ -22,6 +22,7 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import snapshots
 from tenure.persistence.facets.inbox import cancelling, delays
 from tenure.persistence.facets.records import (
+    asides,
     chain,
     run_records,
     runtimes,
@@ -104,11 +105,7 @@ def write(tx: Transaction, change: WriteLifecycle) -> LifecycleWritten:
     elif change.abandon_delayed is not None:
         abandoned = delays.abandon_delayed(tx, record.runtime, change.abandon_delayed)
     if change.end_run and record.run is not None:
-        if change.state is not RuntimeState.DESTROYED and run_records.load(tx, record.run).follows:
-            follow_ups.put_back(tx, record)  # what follows an abandoned batch waits until the runtime lives again
-        else:
-            run_records.end(tx, record.run, outcome=change.abandon or "dropped")
-        record.run = None
+        _end_run(tx, record, change)
     if change.next_generation:
         record.generation += 1
         record.crashes = 0
@@ -117,12 +114,24 @@ def write(tx: Transaction, change: WriteLifecycle) -> LifecycleWritten:
     if change.clear_session:
         snapshots.clear(tx, record)
     record.state = change.state
+    if change.state is RuntimeState.RETIRED:
+        asides.wake(tx, record, steered=True)  # nothing that steers its run comes any more
     record.record_version = LIFECYCLE_RECORD_VERSION
     if change.state is RuntimeState.DESTROYED:
         record.owner = None
         tx.ended.append(("runtime", record.runtime))
     runtimes.save(tx, record)
     return LifecycleWritten(generation=record.generation, abandoned=abandoned)
+
+
+def _end_run(tx: Transaction, record: runtimes.RuntimeRecord, change: WriteLifecycle) -> None:
+    run = record.run or 0
+    if change.state is not RuntimeState.DESTROYED and run_records.load(tx, run).follows:
+        follow_ups.put_back(tx, record)  # what follows an abandoned batch waits until the runtime lives again
+    else:
+        run_records.end(tx, run, outcome=change.abandon or "dropped")
+    record.run = None
+    asides.end(tx, record)
 
 
 @final
@@ -194,10 +203,13 @@ def _persist_state(tx: Transaction, change: PersistState) -> RuntimeState:
 def write_past(tx: Transaction, record: runtimes.RuntimeRecord, state: RuntimeState) -> None:
     """Write a state past the owner of a runtime, which hears of it and does what follows."""
     record.state = state
+    if state is RuntimeState.RETIRED:
+        asides.wake(tx, record, steered=True)
     record.record_version = LIFECYCLE_RECORD_VERSION
     runtimes.tell_owner(tx, record)
     if state is RuntimeState.DESTROYED and runtimes.living_holder(tx, record.owner) is None:
         record.owner = None  # else its owner ends the run and the inbox first, and lets go then
+        asides.end(tx, record)
         tx.ended.append(("runtime", record.runtime))
     runtimes.save(tx, record)
 

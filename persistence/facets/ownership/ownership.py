@@ -31,6 +31,7 @@ from tenure.persistence.facets.inbox import (
     repair,
 )
 from tenure.persistence.facets.records import (
+    asides,
     fences,
     run_records,
     runtimes,
@@ -103,6 +104,7 @@ class Ownership:
         crashes: Crashes in a row that were charged to its runs.
         failures: Times of failures of the current period, unix seconds, as stored JSON.
         retry_at: When its failed run may be tried again, unix seconds, or None.
+        aside: Whether its run is put aside; it has work then where that is due.
     """
 
     runtime_id: LogicalRuntimeId
@@ -118,6 +120,7 @@ class Ownership:
     crashes: int
     failures: str
     retry_at: float | None
+    aside: bool = False
 
 
 def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
@@ -128,6 +131,7 @@ def _take(tx: Transaction, change: TakeOwnership) -> Ownership:
     in_flight = _charge_crash(tx, record, change.max_crashes)
     repair.repair_inbox(tx, record)
     has_work = record.run is not None or cancelling.any_unfinished(tx, record.runtime)
+    has_work = has_work and not asides.keeps(tx, record)
     if record.session is None:
         record.session = sessions.create(tx, change.session_id, record.runtime)
     record.kind = change.kind
@@ -177,6 +181,7 @@ def _told(
         in_flight=in_flight,
         crashes=record.crashes,
         failures=record.failures,
+        aside=bool(record.aside),
         retry_at=None if record.run is None else run_records.load(tx, record.run).retry_at,
     )
 
@@ -193,6 +198,7 @@ class Holding:
         held: Why no run starts, or None.
         owner: Key of the living host that owns it, or None.
         holder: Incarnation of that host, or None.
+        aside: Whether its run is put aside.
     """
 
     state: RuntimeState
@@ -201,6 +207,7 @@ class Holding:
     held: str | None
     owner: int | None
     holder: str | None
+    aside: bool
 
 
 def find_holding(statements: Statements, runtime_id: LogicalRuntimeId) -> Holding | None:
@@ -208,10 +215,12 @@ def find_holding(statements: Statements, runtime_id: LogicalRuntimeId) -> Holdin
     row = statements.one("ownership.holding", runtime_id=runtime_id)
     if row is None:
         return None
-    check_row(row, (str, int, OPTIONAL_TEXT, OPTIONAL_TEXT, OPTIONAL_INT, OPTIONAL_TEXT), "runtime", runtime_id)
-    state, fence_token, kind, held, owner, holder = row
+    check_row(row, (str, int, OPTIONAL_TEXT, OPTIONAL_TEXT, OPTIONAL_INT, OPTIONAL_TEXT, int), "runtime", runtime_id)
+    state, fence_token, kind, held, owner, holder, aside = row
     stored = member(RuntimeState, state, "runtime", runtime_id)
-    return Holding(state=stored, fence_token=fence_token, kind=kind, held=held, owner=owner, holder=holder)
+    return Holding(
+        state=stored, fence_token=fence_token, kind=kind, held=held, owner=owner, holder=holder, aside=bool(aside)
+    )
 
 
 def _check(tx: Transaction, record: runtimes.RuntimeRecord, change: TakeOwnership) -> None:

@@ -36,7 +36,7 @@ SELECT runtime_id, fence_token FROM runtimes WHERE owner = :host;
 
 -- name: ownership.holding
 -- Whose a runtime is: its owner where that one lives.
-SELECT r.state, r.fence_token, r.kind, r.held, h.host, h.incarnation
+SELECT r.state, r.fence_token, r.kind, r.held, h.host, h.incarnation, r.aside
 FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner AND h.closed_at IS NULL AND h.lost_at IS NULL
 WHERE r.runtime_id = :runtime_id;
 
@@ -76,8 +76,11 @@ SELECT group_number, closed_at, lost_at FROM hosts WHERE incarnation = :incarnat
 
 -- name: ownership.with_work
 -- What a host takes over: owned by no living host, of a kind, with unfinished inputs that are not delayed, a run, or requests.
+-- One whose run is aside waits for its time, and for nothing that is in its inbox; of those, what is due by then.
 SELECT r.runtime_id, r.kind, r.runtime, r.run FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
 WHERE (r.owner IS NULL OR h.lost_at IS NOT NULL) AND r.kind IS NOT NULL AND r.runtime_id > :after
-  AND (r.run IS NOT NULL OR EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL AND i.due_at IS NULL)
+  AND ((r.aside = 0 AND (r.run IS NOT NULL OR EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime
+                                                      AND i.finished_at IS NULL AND i.due_at IS NULL)))
+       OR (r.aside = 1 AND EXISTS (SELECT 1 FROM asides a WHERE a.runtime = r.runtime AND a.wake_at <= :due_by))
        OR EXISTS (SELECT 1 FROM requests q WHERE q.runtime = r.runtime AND q.done_at IS NULL))
 ORDER BY r.runtime_id LIMIT :count;

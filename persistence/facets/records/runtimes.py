@@ -62,6 +62,7 @@ class RuntimeRecord:
     chain: bytes
     record_version: int
     asked: int = 0
+    aside: int = 0
 
     @property
     def guards(self) -> tuple[Place, ...]:
@@ -102,6 +103,7 @@ _TYPES: Final[Types] = (
     str,
     int,
     bytes,
+    int,
     int,
     int,
 )

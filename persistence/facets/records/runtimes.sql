@@ -1,6 +1,6 @@
 -- name: runtimes.load
 SELECT runtime, runtime_id, kind, state, generation, fence_token, epoch, owner, held, held_detail,
-       session, run, crashes, failures, boundaries, chain, record_version, asked
+       session, run, crashes, failures, boundaries, chain, record_version, asked, aside
 FROM runtimes WHERE runtime_id = :runtime_id;
 
 -- name: runtimes.insert
@@ -26,7 +26,7 @@ WHERE runtime = :runtime;
 SELECT r.runtime_id, r.kind, r.state, r.generation, r.fence_token, r.held, h.incarnation,
        CASE WHEN EXISTS (SELECT 1 FROM holds o WHERE o.runtime_id = r.runtime_id OR o.kind = r.kind) THEN 1 ELSE 0 END,
        (SELECT count(*) FROM (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL
-                              LIMIT :most) AS unfinished)
+                              LIMIT :most) AS unfinished), r.aside
 FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
 WHERE r.runtime_id > :after AND (CAST(:kind AS TEXT) IS NULL OR r.kind = :kind)
   AND (CAST(:state AS TEXT) IS NULL OR r.state = :state)

@@ -1,4 +1,4 @@
-"""A run that was interrupted: charged with a crash, taken off suspicion, or without fault; its batch waits again."""
+"""A run that was interrupted: charged with a crash, taken off suspicion, put aside, or without fault; its batch waits again."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from tenure.persistence.facets.inbox import (
     inputs,
 )
 from tenure.persistence.facets.records import (
+    asides,
     run_records,
     runtimes,
 )
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunId,
+    RuntimeState,
 )
 
 
@@ -100,10 +102,64 @@ def _forget(tx: Transaction, change: ForgetUnbegun) -> None:
         tx.run("entries.forget_unbegun", run=run.run, place=place)
 
 
+@final
+@frozen(kw_only=True, slots=True)
+class PutAside(Change):
+    """Put the current run aside until its wait ends, and let go of its runtime. Answer: whether it did, or it stays.
+
+    It stays where what it waits for has come: then it goes on by itself. And where something that recovery would drop is in
+    the inbox: an ephemeral input lives as long as its owner.
+
+    Attributes:
+        runtime_id: Whose.
+        run_id: Its current run.
+        wake_at: When the first of its waits ends by the clock, unix seconds; None: none does.
+        steerable: Whether one of them ends with what is sent to steer.
+    """
+
+    moves = True
+
+    runtime_id: LogicalRuntimeId
+    run_id: RunId
+    wake_at: float | None
+    steerable: bool
+
+
+def _put_aside(tx: Transaction, change: PutAside) -> bool:
+    run, record = run_records.current(tx, change.runtime_id, change.run_id), runtimes.load(tx, change.runtime_id)
+    if _has_come(tx, change, record, run.run):
+        return False
+    inputs.repair(tx, record.runtime, "put aside")
+    # An input that is late ends with its run, or with the next boundary of that: so it is entered then.
+    (deadline,) = tx.one("asides.deadline", run=run.run, now=tx.now) or (None,)
+    times = [float(each) for each in (change.wake_at, deadline) if isinstance(each, int | float)]
+    asides.put(tx, record, wake_at=min(times, default=None), steerable=change.steerable)
+    record.owner = None
+    runtimes.save(tx, record)
+    return True
+
+
+def _has_come(tx: Transaction, change: PutAside, record: runtimes.RuntimeRecord, run: int) -> bool:
+    """Whether a run has something to go on with, or is late; or something in its inbox lives as long as its owner."""
+    steered = change.steerable and (
+        record.state is RuntimeState.RETIRED
+        or tx.one("inputs.any_steering", runtime=record.runtime, now=tx.now) is not None
+    )
+    late = change.wake_at is not None and change.wake_at <= tx.now
+    return (
+        steered
+        or late
+        or tx.one("asides.answered", run=run) is not None
+        or tx.one("deadlines.all_late", run=run, now=tx.now) is not None
+        or tx.one("asides.any_ephemeral", runtime=record.runtime) is not None
+    )
+
+
 HANDLERS: Final = {
     ChargeCrash: Handler(apply=_charge),
     AcquitRun: Handler(apply=_acquit),
     ForgetUnbegun: Handler(apply=_forget),
     UnstageRun: Handler(apply=_unstage),
+    PutAside: Handler(apply=_put_aside),
 }
 """As the facet of runs takes them."""

@@ -22,6 +22,7 @@ from tenure.persistence.commits.facet import (
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.conversation import moves, sessions
 from tenure.persistence.facets.records import (
+    asides,
     chain,
     run_records,
     runtimes,
@@ -206,6 +207,7 @@ def _amend(tx: Transaction, change: AmendRun) -> None:
         if change.renamed or change.forget or change.version is not None:
             raise NotFound(what="run", key=change.runtime_id)
         return
+    asides.wake(tx, record)  # it goes on as was said here
     if change.version is not None:
         move(tx, record.kind, record.run, change.version)
     for old, new in change.renamed:

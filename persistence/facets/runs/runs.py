@@ -23,6 +23,7 @@ from tenure.persistence.facets.inbox import (
     inputs,
 )
 from tenure.persistence.facets.records import (
+    asides,
     holds,
     run_records,
     runtimes,
@@ -119,7 +120,7 @@ class NothingBegun:
 
 def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versions.RunLeft:
     record = runtimes.load(tx, change.runtime_id)
-    if record.held is not None or not runs_inputs(Standing(state=record.state)):
+    if record.held is not None or not runs_inputs(Standing(state=record.state)) or asides.keeps(tx, record):
         return NothingBegun()  # a store verb may have stopped it, and its owner not have heard of it
     if holds.keeps(tx, record.runtime_id, record.kind):
         return NothingBegun(on_hold=True)
@@ -129,6 +130,7 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
         run = run_records.load(tx, record.run or 0)
         if (offer := versions.goes_on(tx, record.kind, run, change.offers)) is None:
             return versions.leave(tx, record, run)
+        asides.end(tx, record)
         again = not restarting.wanted(tx, record.run or 0) or restarting.restart(tx, record, change.run_id)
         if record.run is not None:
             return _enter_again(
@@ -368,6 +370,7 @@ def drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
     in_doubt = change.reason is not None and not abandoned and bool(entries.doubtful(tx, record.run))
     run_records.end(tx, record.run, outcome=change.reason or "restarted", in_doubt=in_doubt)
     record.run = None
+    asides.end(tx, record)
     record.crashes = 0
     runtimes.save_progress(tx, record)
     return abandoned

@@ -10,6 +10,7 @@ import math
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Final, final
 
 import trio
@@ -25,6 +26,7 @@ from tenure.persistence.model.values import RunId
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.output.saying import VOICE, Saying
+from tenure.supervisor.runs.resting.waits import Wait
 
 from .branch import Branch, Standing
 from .flight import Flight
@@ -57,6 +59,7 @@ class Entering:
         read: Errors that the behaviour was given from the record, each with the place of its entry.
         calls: Steps with a call id that are in flight.
         occupancy: What of the run executes, and its slot.
+        looked_for: Whether it is looked at already, at some time, whether it still rests.
         asks: How often something was asked of another runtime; `flights`: what is in flight, by place.
         saying: What it says.
     """
@@ -72,6 +75,7 @@ class Entering:
         saying: Saying,
         *,
         on_half: Callable[[int], None],
+        on_rest: Callable[[Entering], None] | None = None,
     ) -> None:
         """Nothing is asked for yet.
 
@@ -84,6 +88,7 @@ class Entering:
             replay_s: Bounds the waits for recorded entries that are not reached.
             saying: What it says.
             on_half: Called with the bound, once, when the record reaches half of `Limits.run_steps`.
+            on_rest: Called where all of the run waits durably; None where no one asks.
         """
         self.store = store
         self.actor = actor
@@ -96,7 +101,9 @@ class Entering:
         self.executed = 0
         self.read: list[tuple[Exception, str]] = []
         self.calls = 0
-        self.occupancy = Occupancy(actor.slot)
+        self.occupancy = Occupancy(actor.slot, None if on_rest is None else partial(on_rest, self))
+        self.looked_for = False
+        self._deadline = trio.current_effective_deadline()  # of the host: a scope of the behaviour ends before
         self.asks = 0
         self.flights: dict[str, Flight] = {}
         self.saying = saying
@@ -303,10 +310,26 @@ class Entering:
             if waited >= self._replay_s and not reached():
                 raise self.mismatch(differs())
 
+    @property
+    def rests_since(self) -> float | None:
+        """Since when all of the run waits durably, by the clock of trio; None where some of it does not."""
+        return self.occupancy.rests_since
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """What it waits for."""
+        return tuple(self.occupancy.waits)
+
     @asynccontextmanager
-    async def rest(self, seconds: float = math.inf) -> AsyncGenerator[None]:
-        """Wait durably inside; without an end for a person. While all of the run does so, its slot is another's."""
-        async with self.occupancy.rest():
+    async def rest(self, seconds: float = math.inf, wait: Wait | None = None) -> AsyncGenerator[None]:
+        """Wait durably inside; without an end for a person. While all of the run does so, its slot is another's.
+
+        With `wait` it may be put aside, and goes on from its record: unless a scope round it has an end, which is in memory
+        alone.
+        """
+        if trio.current_effective_deadline() < self._deadline:
+            wait = None
+        async with self.occupancy.rest(wait):
             with self.actor.resting.rest(seconds):
                 yield
 

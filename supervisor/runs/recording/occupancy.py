@@ -1,4 +1,4 @@
-"""What of a run executes at this moment, and its slot: all of it rests, and the slot is another's (design §19).
+"""What of a run executes at this moment: all of it rests, and its slot is another's, or it may be put aside (design §19, §20).
 
 The sides of a run are its tasks as far as tenure knows of them: the behaviour itself, or in its place the branches of a
 `gather`, `map` or `first`, and each step with a call id. A branch that has such steps in flight, and asks for nothing else,
@@ -8,22 +8,33 @@ waits for them. What a behaviour does beside its entries counts for nothing: tha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import final
 
+import trio
+
 from tenure.actors.slots import Slot
+from tenure.supervisor.runs.resting.waits import Wait
 
 from .branch import Branch
 
 
 @final
 class Occupancy:
-    """Counts the sides of one run, and those of them that rest; without a slot it does nothing."""
+    """Counts the sides of one run, and those of them that rest; where no one asks, it does nothing.
 
-    def __init__(self, slot: Slot | None) -> None:
-        """One side, which executes."""
+    Attributes:
+        waits: What the sides wait for that wait durably.
+        rests_since: Since when all of them do, by the clock of trio; None where some do not.
+    """
+
+    def __init__(self, slot: Slot | None, on_rest: Callable[[], None] | None = None) -> None:
+        """One side, which executes; `on_rest` is called where all sides wait durably from now on."""
         self._slot = slot
+        self._on_rest = on_rest
+        self.waits: list[Wait] = []
+        self.rests_since: float | None = None
         self._sides = 1
         self._resting = 0
         self._calls: defaultdict[str, int] = defaultdict(int)
@@ -32,6 +43,7 @@ class Occupancy:
     def fork(self, count: int) -> Fork:
         """So many sides in the place of one; what is returned counts those that have ended."""
         self._sides += max(count, 1) - 1
+        self.rests_since = None
         return Fork(self, count)
 
     def call_begins(self, branch: Branch) -> None:
@@ -53,19 +65,28 @@ class Occupancy:
         self._look()
 
     @asynccontextmanager
-    async def rest(self) -> AsyncGenerator[None]:
-        """One side rests inside. Waits for a slot when that is over, unless it is cut off: then the next step waits."""
-        if self._slot is None:
+    async def rest(self, wait: Wait | None = None) -> AsyncGenerator[None]:
+        """One side rests inside; durably, where it says for what. Waits for a slot when that is over.
+
+        Where it is cut off, the next step waits for that.
+        """
+        if self._slot is None and self._on_rest is None:
             yield
             return
         self._resting += 1
+        if wait is not None:
+            self.waits.append(wait)
         self._look()
         try:
             yield
         finally:
             self._resting -= 1
-            self._slot.ask(begun=True)
-        if self._slot.waits:
+            self.rests_since = None
+            if wait is not None:
+                self.waits.remove(wait)
+            if self._slot is not None:
+                self._slot.ask(begun=True)
+        if self._slot is not None and self._slot.waits:
             await self._slot.wait()
 
     async def hold(self) -> None:
@@ -75,6 +96,9 @@ class Occupancy:
             await self._slot.wait()
 
     def _look(self) -> None:
+        if self._on_rest is not None and self.waits and len(self.waits) == self._sides and not self._calls:
+            self.rests_since = trio.current_time()
+            self._on_rest()
         waiting = sum(each.in_flight is None for each in self._branches.values())
         if self._slot is not None and self._resting and self._resting + waiting >= self._sides:
             self._slot.give_back()

@@ -20,6 +20,7 @@ from tenure.persistence.engines.engine import NotStorable
 from tenure.persistence.facets.records.holds import PlaceHold
 from tenure.persistence.facets.records.versions import RegisterVersions
 from tenure.persistence.facets.runs.following.follow_ups import FollowKinds
+from tenure.persistence.facets.runs.interrupted import PutAside
 from tenure.persistence.model.contracts.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
@@ -238,6 +239,12 @@ async def _bring(store: Store) -> None:
     )
     await store.commit(Commit(changes=(RegisterVersions(versions=(("agent", "1"), ("agent", "2"))),)))
     await store.commit(Commit(changes=(FollowKinds(kinds=("agent",)),)))
+    frank = Owner(store, "frank")
+    await frank.own()
+    await frank.accept("waits")
+    run_id = (await frank.begin("rests")).run_id
+    (aside,) = await frank.write(PutAside(runtime_id=frank.runtime_id, run_id=run_id, wake_at=9e9, steerable=True))
+    assert aside
     await store.runtimes.persist_runtime_state("erin", RuntimeState.DESTROYED)
     assert (await store.erase("erin")).gone
 

@@ -49,7 +49,18 @@ STAYS: Final[dict[str, set[str]]] = {
         *("lease_until", "opened_at", "closed_at", "lost_at", "lost_how"),
     },
     "runtimes": {
-        *("runtime", "runtime_id", "kind", "record_version", "state", "generation", "fence_token", "epoch", "asked"),
+        *(
+            "runtime",
+            "runtime_id",
+            "kind",
+            "record_version",
+            "state",
+            "generation",
+            "fence_token",
+            "epoch",
+            "asked",
+            "aside",
+        ),
         *("created_at", "updated_at"),
         # Emptied: what was held of the content.
         *("owner", "held", "held_detail", "session", "run", "crashes", "failures", "boundaries", "chain"),
@@ -66,6 +77,7 @@ STAYS: Final[dict[str, set[str]]] = {
     "children": {
         *("child_key", "parent", "child", "run", "scope", "on_end", "digest", "scheme", "spawned_at", "ended_at"),
     },
+    "asides": {"runtime", "run", "kind", "since", "wake_at", "steerable", "digest", "scheme"},
     "erasures": {"runtime", "peers", "stage", "asked_at", "done_at"},
 }
 """Every column of what stays: none of these holds a byte of a runtime's content when it is erased."""

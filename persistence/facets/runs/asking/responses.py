@@ -12,7 +12,7 @@ from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row
 from tenure.persistence.facets.inbox.history import history_line
-from tenure.persistence.facets.records import runtimes
+from tenure.persistence.facets.records import asides, runtimes
 from tenure.persistence.facets.runs import results
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.inputs.input_state import InputExtra, encode_extra, seal_input
@@ -72,6 +72,7 @@ def _respond(tx: Transaction, target: runtimes.RuntimeRecord, found: Asked, ende
     keep(tx, found, answer)
     if receiver is not None:
         payload = _encode({"failed": answer.status}) if result is None else result
+        asides.wake(tx, receiver)
         _insert_response(tx, found, receiver, target.runtime_id, str(asked_id), payload)
 
 

@@ -25,7 +25,7 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.inbox.history import history_line
-from tenure.persistence.facets.records import run_records, runtimes
+from tenure.persistence.facets.records import asides, run_records, runtimes
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.inputs.input_state import seal_input
 from tenure.persistence.model.inputs.policies import InputDurability
@@ -159,6 +159,7 @@ def put_back(tx: Transaction, record: runtimes.RuntimeRecord) -> None:
     inputs.repair(tx, record.runtime)
     run_records.reopen(tx, record.run or 0)
     record.run = None
+    asides.end(tx, record)
     runtimes.save(tx, record)
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast, get_type_hints
 import attrs
 import pytest
 
-from tenure import AbandonReason, InputId, RunApplyBoundary, RunId, Store
+from tenure import AbandonReason, InputId, Lane, RunApplyBoundary, RunId, Store
 from tenure.errors import Corrupt, CounterOverflow, Error, Internal, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
@@ -114,9 +114,10 @@ OF_ALL = {
     "attachments",
     "attachment_removals",
     "erasures",
+    "asides",
 }
 """Tables of the store itself; `oauth_flow` stands in test_damage.py, attachments in test_attachments.py, erasures in
-test_erase.py."""
+test_erase.py, and what is aside in test_asides.py."""
 
 BEGINS = ("enter again", "begin", "begin more")
 LOOKS = ("list", "ids", "requests", "arrived")
@@ -233,6 +234,9 @@ def writes(owner: Owner, peer: str) -> Calls:
         "drop": partial(write, owner.drop("dead")),
         "begin more": partial(write, runs.BeginRun(runtime_id=name, run_id=begun, batch=9)),
         "cancel": partial(write, cancel),
+        "put aside": partial(write, interrupted.PutAside(runtime_id=name, run_id=begun, wake_at=9e9, steerable=True)),
+        "steer": partial(owner.accept, "go on", lane=Lane.STEER),
+        "begin woken": partial(owner.begin, "woken"),
         "hold": partial(write, lifecycle.Hold(runtime_id=name, reason="of a test")),
         "resume": partial(write, lifecycle.Hold(runtime_id=name, reason=None)),
         "carry out": partial(write, owner.answer("asked")),
