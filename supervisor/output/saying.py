@@ -133,8 +133,9 @@ def emit(value: object, channel: str = CHANNEL) -> bool:
                 tenure.emit(token)
 
     For steps that are async functions, run in threads, or are asyncio functions (`tenure.asyncio.on_loop`); a behaviour itself
-    has `Run.emit`. It never waits, and is on disk with the next commit of the run, within 20 ms where it is followed, else
-    within a second. Where the step begins anew, after a crash or a failure, what it has said is followed by ``restarted``.
+    has `Run.emit`. Threads that a step starts itself speak in its context (`contextvars.copy_context().run`). It never waits,
+    and is on disk with the next commit of the run, within 20 ms where it is followed, else within a second. Where the step
+    begins anew, after a crash or a failure, what it has said is followed by ``restarted``.
 
     Args:
         value: A JSON value, of at most 256 KiB.

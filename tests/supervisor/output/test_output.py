@@ -13,6 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import tenure
 from tenure.errors import InvalidInput, NotFound, PayloadTooLarge, PositionGone, RunEnded
 from tests.kit.hosting import Gate, consumed, cut_off, host
+from tests.kit.outputs import heard
 
 Acts = Callable[[tenure.Run], Awaitable[Any]]
 
@@ -23,24 +24,6 @@ async def read(supervisor: tenure.Supervisor, name: str = "alice", **terms: Any)
     """All that is there by now: a run that never was has ended."""
     runtime = await supervisor.find(name)
     return [entry async for entry in runtime.follow(run_id="none", **terms)]
-
-
-def heard(entries: Iterable[tenure.OutputEntry]) -> list[Any]:
-    """What a reader holds in the end, who drops what it is told to drop."""
-    held: list[tenure.OutputEntry] = []
-    for entry in entries:
-        if entry.kind is tenure.OutputKind.DATA:
-            held.append(entry)
-        elif entry.kind is tenure.OutputKind.RESTARTED:
-            assert entry.drop_after is not None
-            held = [
-                each
-                for each in held
-                if each.run_id != entry.run_id
-                or each.position <= entry.drop_after
-                or entry.place not in ("", each.place)
-            ]
-    return [entry.value for entry in held]
 
 
 def kinds(entries: Iterable[tenure.OutputEntry]) -> list[str]:
