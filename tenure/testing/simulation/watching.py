@@ -145,13 +145,15 @@ class Watcher:
         used: Counter[str] = Counter()
         real_step, real_checkpoint, real_sleep = run.step, run.checkpoint, run.sleep
 
-        async def step(name: str, function: Callable[..., Any], *arguments: object, repeat: tenure.Repeat | str) -> Any:
+        async def step(
+            name: str, function: Callable[..., Any], *arguments: object, repeat: tenure.Repeat | str, **terms: Any
+        ) -> Any:
             scope = run.run_id if repeat == "freely" else run.inputs[0].input_id
             used[f"{name} {_digest(arguments)}"] += 1
             key = run.runtime_id, scope, name, _digest(arguments), used[f"{name} {_digest(arguments)}"]
             seen = self._model.steps.setdefault(key, StepFact())
             watched = self._step_function(place, fact, seen, str(repeat), " ".join(map(str, key)), function)
-            result: Any = await real_step(name, watched, *arguments, repeat=repeat)
+            result: Any = await real_step(name, watched, *arguments, repeat=repeat, **terms)
             if not place.dead:
                 self._judge(place, partial(self._step_seen, place, run, key, seen, encode(result, "result")))
             return result
