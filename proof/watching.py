@@ -20,6 +20,7 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.journal import streams
+from tenure.persistence.facets.queue import batches, claims
 from tenure.persistence.facets.records import (
     holds,
     run_records,
@@ -108,6 +109,8 @@ def check_records(inside: Inside) -> None:
         run_records.RECORD: run_records.find,
         streams.RECORD: streams.find,
         spoken.RECORD: spoken.find,
+        batches.COUNTER: batches.find_counter,
+        claims.RECORD: claims.find_stored,
     }
     for (kind, key), record in cast("Mapping[tuple[str, Any], object]", inside.kept).items():
         assert find[kind](inside.statements, key) == record, f"the {kind} {key} in the cache is not what is stored"

@@ -114,7 +114,7 @@ def append(tx: Transaction, draft: EncodedBatch) -> QueuedWorkBatch:
 
 
 def _next_key(tx: Transaction) -> int:
-    counter = tx.record(COUNTER, COUNTER, _load_counter)
+    counter = tx.record(COUNTER, COUNTER, find_counter)
     if counter.last >= LAST_BATCH:
         raise CounterOverflow(counter="enqueue_seq")
     counter.last += 1
@@ -122,8 +122,9 @@ def _next_key(tx: Transaction) -> int:
     return counter.last
 
 
-def _load_counter(tx: Transaction, _key: str) -> Counter:
-    last, digest = last_key(tx)
+def find_counter(statements: Statements, _key: str) -> Counter:
+    """The counter as it is stored, under whatever key: there is one. Raises `Corrupt`."""
+    last, digest = last_key(statements)
     return Counter(last, digest is not None)
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Final, final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from tenure.errors import Corrupt
 from tenure.persistence.commits.rows import check_row
@@ -56,7 +56,7 @@ class StoredClaim:
     claimed_at: int
     expires_at: int
     batches: tuple[int, ...]
-    host_lives: bool
+    host_lives: bool = field(eq=False)
 
     @property
     def mark(self) -> tuple[str, int]:
@@ -141,11 +141,12 @@ def _keep(tx: Transaction, claim: StoredClaim) -> None:
 
 def find(tx: Transaction, claim_id: str) -> StoredClaim | None:
     """A claim, or None; whether its host lives is as it was when the claim was read or made. Raises `Corrupt`."""
-    return tx.record(RECORD, claim_id, _load)
+    return tx.record(RECORD, claim_id, find_stored)
 
 
-def _load(tx: Transaction, claim_id: str) -> StoredClaim | None:
-    row = tx.one("claims.by_id", claim_id=claim_id)
+def find_stored(statements: Statements, claim_id: str) -> StoredClaim | None:
+    """A claim as its row says, or None. Raises `Corrupt`."""
+    row = statements.one("claims.by_id", claim_id=claim_id)
     return None if row is None else decode_row(row)
 
 
