@@ -166,7 +166,7 @@ class Asking:
                 runtime_id=entering.runtime_id,
                 run_id=entering.run_id,
                 entry=flight.record(EntryStatus.SUCCEEDED),
-                late=until is not None and self._clock() >= until,
+                late=until is not None and self._clock() >= until and not await entering.is_on_hold(),
             )
             answer: asked_rows.Answer | None = (await flight.write(change)).answer(change)
             if answer is not None:
@@ -182,6 +182,7 @@ class Asking:
 
                 async def sleep() -> None:
                     await seams.sleep_until(until, at_most_s=max(until - self._clock(), 0.0))
+                    await self._entering.wait_out_hold()
                     nursery.cancel_scope.cancel()
 
                 nursery.start_soon(sleep)

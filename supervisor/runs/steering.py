@@ -157,7 +157,7 @@ class Steering:
             branch, found = entering.ask(asked)
             with entering.in_flight(branch, asked, found) as flight:
                 entry = found.entry
-                end = self._next_end(end.until, timeout_s) if entry is None else _read_end(entry)
+                end = await self._next_end(end.until, timeout_s) if entry is None else _read_end(entry)
                 if entry is None or not was_cut_before_it_began(entry):
                     _, joined = await self._boundaries.checkpoint(flight, acquit, result=end.stored())
                     self._join(joined)
@@ -175,13 +175,14 @@ class Steering:
             return tuple(self._joined)
         return tuple([each for each in self._joined if each.correlation_id == correlation_id])
 
-    def _next_end(self, until: float | None, timeout_s: float | None) -> _End:
+    async def _next_end(self, until: float | None, timeout_s: float | None) -> _End:
         """When the wait gives up, and whether it does so now unless something has come: on disk with its next look."""
         if until is None and timeout_s is not None:
             until = self._clock() + timeout_s
         if _is_retiring(self._entering.actor.standing.value):
             return _End(until=until, why=RETIRING)
-        return _End(until=until, why=LATE if until is not None and self._clock() >= until else "")
+        late = until is not None and self._clock() >= until and not await self._entering.is_on_hold()
+        return _End(until=until, why=LATE if late else "")
 
     async def _woken(self, seen: int, until: float | None) -> None:
         """Wait until something may have come, nothing can come any more, or the time is over."""
@@ -195,8 +196,12 @@ class Steering:
             nursery.start_soon(wake, partial(actor.steered.wait_value, partial(operator.ne, seen)))
             nursery.start_soon(wake, partial(actor.standing.wait_value, _is_retiring))
             if until is not None:
-                left = max(until - self._clock(), 0.0)
-                nursery.start_soon(wake, partial(seams.sleep_until, until, at_most_s=left))
+
+                async def give_up(at: float) -> None:
+                    await seams.sleep_until(at, at_most_s=max(at - self._clock(), 0.0))
+                    await self._entering.wait_out_hold()
+
+                nursery.start_soon(wake, partial(give_up, until))
 
     def _join(self, members: tuple[BatchMember, ...]) -> None:
         try:

@@ -18,6 +18,7 @@ import trio
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import InvalidInput, LimitReached, RunEnded, StepMismatch
 from tenure.persistence.commits.commit import Change, CommitResult
+from tenure.persistence.facets.records.holds import on_hold
 from tenure.persistence.facets.runs.entries import RecordEntry
 from tenure.persistence.facets.runs.interrupted import ForgetUnbegun
 from tenure.persistence.model.entries import branch_of
@@ -319,6 +320,16 @@ class Entering:
     def waits(self) -> tuple[Wait, ...]:
         """What it waits for."""
         return tuple(self.occupancy.waits)
+
+    async def is_on_hold(self) -> bool:
+        """Whether a person keeps the runtime on hold: no time of a wait is over then."""
+        facts = self.actor.facts
+        return (await self.store.read(on_hold)).keeps(facts.runtime_id, facts.kind)
+
+    async def wait_out_hold(self) -> None:
+        """Wait until no person keeps the runtime on hold."""
+        while await self.is_on_hold():  # noqa: ASYNC110 - it may end on another host
+            await trio.sleep(LOOK_S)
 
     @asynccontextmanager
     async def rest(self, seconds: float = math.inf, wait: Wait | None = None) -> AsyncGenerator[None]:

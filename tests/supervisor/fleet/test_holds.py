@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 import tenure
-from tenure.errors import InvalidInput, RuntimeDestroyed
+from tenure.errors import AskFailed, InvalidInput, RuntimeDestroyed
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit.hosting import echo, forever, host, nothing, peek
 from tests.kit.worlds import Host, Reader, supervisor
@@ -156,6 +156,42 @@ async def test_deadlines_wait_while_a_hold_lasts_and_go_on_afterwards(
                 assert (await ticket.wait_outcome()).reason == "deadline_exceeded"
             ends.append(trio.current_time() - resumed)
         assert ends == pytest.approx([10, 15, 20], abs=1)
+
+
+async def test_timeouts_of_waits_and_asks_do_not_pass_while_a_hold_lasts(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    seen: list[tuple[str, float]] = []
+
+    async def waits(run: tenure.Run) -> None:
+        taken = await run.wait_steered(timeout_s=10)
+        seen.append((f"steered {len(taken)}", trio.current_time()))
+        assert await run.wait_steered(timeout_s=10) == ()
+        seen.append(("gave up", trio.current_time()))
+
+    async def asks(run: tenure.Run) -> None:
+        with pytest.raises(AskFailed):
+            await run.ask("silent", 1, timeout_s=10)
+        seen.append(("no answer", trio.current_time()))
+
+    async with supervisor(database, {"waits": waits, "asks": asks, "silent": forever}) as one:
+        await one.spawn("silent", "silent")
+        waiting, asking = await one.spawn("a", "waits"), await one.spawn("b", "asks")
+        tickets = [await waiting.accept(1), await asking.accept(1)]
+        await trio.sleep(5)
+        began = trio.current_time()
+        for name in ("a", "b"):
+            await one.hold(name)
+        await trio.sleep(100)
+        assert seen == [], "nothing has given up"
+        await waiting.accept("here", lane="steer")  # a run that executes goes on
+        await trio.sleep(100)
+        assert [what for what, _ in seen] == ["steered 1"]
+        for name in ("a", "b"):
+            await one.resume(name)
+        for ticket in tickets:
+            assert (await ticket.wait_outcome()).phase == "consumed"
+    assert all(at - began > 199 for what, at in seen if what != "steered 1"), seen
 
 
 async def test_what_is_no_hold_is_refused(database: Path, autojump_clock: MockClock) -> None:
