@@ -128,6 +128,7 @@ def _end_run(tx: Transaction, record: runtimes.RuntimeRecord, change: WriteLifec
     run = record.run or 0
     if change.state is not RuntimeState.DESTROYED and run_records.load(tx, run).follows:
         follow_ups.put_back(tx, record)  # what follows an abandoned batch waits until the runtime lives again
+        tx.past.append((change.runtime_id, change.state))  # its owner hears that something waits in the inbox
     else:
         run_records.end(tx, run, outcome=change.abandon or "dropped")
     record.run = None

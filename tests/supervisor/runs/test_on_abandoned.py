@@ -202,6 +202,29 @@ async def test_a_stop_in_the_middle_of_it_keeps_its_record(database: Path, autoj
     assert shop.refunds == ["paid crane"]
 
 
+async def test_a_stopped_one_goes_on_when_its_host_spawns_the_runtime_again(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    shop = Shop()
+    stall = [True]
+
+    async def give_back(run: tenure.Run) -> None:
+        await shop.give_back(run)
+        if stall[0]:
+            await trio.sleep_forever()
+
+    behaviour = tenure.Behaviour(shop.buy, restart=RETRY, on_abandoned=give_back)
+    async with host(database, {"shop": behaviour}) as one:
+        runtime = await one.spawn("a", "shop")
+        await (await runtime.accept("crane")).wait_outcome()
+        await trio.sleep(5)
+        await runtime.stop()
+        stall[0] = False
+        await one.spawn("a", "shop")
+        await settled(one, "a")
+        assert shop.refunds == ["paid crane"]
+
+
 async def test_a_retry_before_it_has_begun_takes_its_place(database: Path, autojump_clock: MockClock) -> None:
     shop = Shop()
     shop.stalls = True
