@@ -312,7 +312,7 @@ def _items(item: Check, kinds: tuple[type[Any], ...] | None) -> Check:
             raise InvalidInput(detail=f"it cannot be iterated: {text_of(exc)}", field=field) from exc
         plain = tuple([item(each, field) for each in items])
         # The tuple itself, where nothing in it had to be changed: a value that holds it need not be made anew.
-        return value if type(value) is tuple and all(map(is_, plain, items)) else plain
+        return value if type(value) is tuple and all(map(is_, plain, items)) else plain  # pyright: ignore[reportUnknownVariableType]
 
     return check
 
