@@ -233,6 +233,7 @@ async def test_operators_see_that_it_is_aside_since_when_until_when_and_for_what
 async def test_from_asyncio_it_is_the_same(tmp_path: Path) -> None:
     entered: list[float] = []
 
+    @tenure.asyncio.behaviour
     async def work(run: tenure.asyncio.Run) -> str:
         entered.append(0.0)
         await run.sleep(0.3)
