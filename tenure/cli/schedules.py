@@ -185,7 +185,7 @@ def add_to(app: click.Group) -> None:
     """Put the commands under ``schedules``."""
     group = click.Group("schedules", help="Inputs that come by a timetable.")
     app.add_command(group)
-    verbs: tuple[tuple[str, Any], ...] = (
+    verbs: list[tuple[str, Any]] = [
         ("list", list_all),
         ("show", show),
         ("occurrences", occurrences),
@@ -195,6 +195,6 @@ def add_to(app: click.Group) -> None:
         ("resume", resume),
         ("trigger", trigger),
         ("delete", delete),
-    )
+    ]
     for name, verb in verbs:
         command(group, name)(verb)

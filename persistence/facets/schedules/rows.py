@@ -170,14 +170,12 @@ def read_occurrence(row: Row) -> Occurrence:
     if row[1] is None:
         raise Corrupt(record="occurrence", key=str(row[0]), detail="its schedule is not there")
     check_row(row, _OCCURRENCE, "occurrence", row[0])
-    number, schedule_id, at, through, local_time, offset, decided_at, input_id, skipped, detail, triggered, *sealed = (
-        row
-    )
+    number, schedule_id, at, through, local_time, offset, decided_at, input_id, skipped, detail, triggered = row[:11]
     check_digest(
         _seal_occurrence(
             schedule_id, at, through, local_time, offset, decided_at, input_id, skipped, detail, triggered
         ),
-        *(*sealed, "occurrence", number),
+        *(row[11], row[12], "occurrence", number),
     )
     if skipped is not None:
         member(Skipped, skipped, "occurrence", str(number))
