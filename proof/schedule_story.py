@@ -34,12 +34,13 @@ async def keep_schedules(words: Words) -> None:
     def instant(number: int, *, missed: bool = False) -> Any:
         return instant_of(Every(60), NOON + 60 * number, InputId(new_id()), missed=missed)
 
-    def fire(name: str, expected: int, first: int, count: int, *, missed: bool = False) -> Change:
+    def fire(of: ScheduleRecord, since: int, first: int, count: int, *, missed: bool = False) -> Change:
         then = NOON + 60 * (first + count)
         instants = tuple(instant(first + each, missed=missed) for each in range(count))
         return schedules.FireSchedule(
-            schedule_id=name,
-            expected=expected,
+            schedule_id=of.schedule_id,
+            created_at=of.created_at,
+            expected=of.revision + since,
             instants=instants,
             next_at=then,
             fires_at=then,
@@ -47,12 +48,12 @@ async def keep_schedules(words: Words) -> None:
         )
 
     fired: tuple[Occurrence, ...]
-    (fired,) = await write(fire("noon", made.revision, 0, 3))
-    await write(fire("noon", made.revision, 0, 3))  # another host, which was slower
-    await write(fire("noon", made.revision + 1, 3, 2, missed=True))
+    (fired,) = await write(fire(made, 0, 0, 3))
+    await write(fire(made, 0, 0, 3))  # another host, which was slower
+    await write(fire(made, 1, 3, 2, missed=True))
     (made,) = await write(_write("lost", "destroyed", b"1"))
     await write(schedules.PauseSchedule(schedule_id="lost", paused=True, note="of the story"))
-    await write(fire("lost", made.revision + 1, 0, 1))
+    await write(fire(made, 1, 0, 1))
     await write(schedules.PauseSchedule(schedule_id="lost", paused=False))
     trigger = schedules.TriggerSchedule(schedule_id="lost", instant=instant(9), session_id=SessionId(new_id()))
     await write(trigger)

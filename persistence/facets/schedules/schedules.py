@@ -186,6 +186,7 @@ class FireSchedule(Change):
 
     Attributes:
         schedule_id: Which.
+        created_at: When it was made: one that was made anew under the same id is another one.
         expected: The revision that it was decided on.
         instants: In their order.
         next_at: The first that has not come, or None.
@@ -197,6 +198,7 @@ class FireSchedule(Change):
     ingress = True
 
     schedule_id: str
+    created_at: float
     expected: int
     instants: tuple[Instant, ...]
     next_at: float | None
@@ -221,6 +223,7 @@ def fire(
     decided = decide(record, now, draw, new_id, most_bytes=most_bytes)
     return FireSchedule(
         schedule_id=record.schedule_id,
+        created_at=record.created_at,
         expected=record.revision,
         instants=decided.instants,
         next_at=decided.next_at,
@@ -232,7 +235,7 @@ def fire(
 
 def _fire(tx: Transaction, change: FireSchedule) -> tuple[Occurrence, ...]:
     record = rows.find(tx, change.schedule_id)
-    if record is None or record.revision != change.expected:
+    if record is None or (record.created_at, record.revision) != (change.created_at, change.expected):
         return ()
     made: list[Occurrence] = []
     for instant in change.instants:

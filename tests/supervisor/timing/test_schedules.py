@@ -166,8 +166,9 @@ async def test_a_schedule_is_updated_from_its_next_instant_on_and_deleted(
         await trio.sleep(150)
         updated = await one.schedules.update("s", when=tenure.Every(1_000, _at(70)), payload=2, ends_at=None)
         assert (updated.next_at, updated.payload, updated.ends_at) == (EPOCH + 1_070, 2, None)
+        unknown: Any = {"whenever": 1}
         with pytest.raises(InvalidInput) as refused:
-            await one.schedules.update("s", whenever=1)
+            await one.schedules.update("s", **unknown)
         assert refused.value.field == "whenever"
         assert [each.schedule_id for each in await one.schedules.list()] == ["s"]
         assert await one.schedules.delete("s")
