@@ -177,6 +177,21 @@ class InDoubt(Place):
         return tenure.Behaviour(function, in_doubt=in_doubt)
 
 
+class InFollowUp(Place):
+    """What follows a batch that was abandoned."""
+
+    def behaviour(self) -> Any:
+        async def function(_: tenure.Run) -> None:
+            if self.bomb.armed:
+                raise ValueError("so that its batch is abandoned")
+
+        async def on_abandoned(_: tenure.Run) -> None:
+            self.bomb.go_off()
+
+        once = tenure.RestartPolicy(max_attempts=1)
+        return tenure.Behaviour(function, on_abandoned=on_abandoned, restart=once)
+
+
 class InPayload(Place):
     """A payload class whose constructor raises: at accept, and for what lies in the inbox already."""
 
@@ -344,6 +359,7 @@ PLACES: dict[str, type[Place]] = {
     "Behaviour.encode": InEncode,
     "Behaviour.function": InFunction,
     "Behaviour.in_doubt": InDoubt,
+    "Behaviour.on_abandoned": InFollowUp,
     "Behaviour.payload": InPayload,
     "Run.first.functions": InFirst,
     "Run.gather.functions": InGather,
