@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import trio
 from click.testing import CliRunner, Result
@@ -101,8 +103,16 @@ def test_the_documentation_lists_every_exit_code() -> None:
     assert all(line in documented for line in table)
 
 
+def all_commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from all_commands(command, f"{before}{name} ")
+        else:
+            yield before + name, command
+
+
 def test_every_command_takes_json_and_has_a_help() -> None:
-    for name, command in app.commands.items():
+    for name, command in all_commands(app):
         assert "--json" in {option for each in command.params for option in each.opts}, name
         assert command.help, name
         assert f"`tenure {name} " in (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), name

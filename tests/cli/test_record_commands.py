@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,7 @@ async def test_runs_that_go_on_are_shown_with_those_before(
             alone = await supervisor.entries("a")
             scope.cancel()
             await trio.sleep_forever()
+    autojump_clock.autojump_threshold = math.inf  # else it asks without end whether the threads below are done
     path = tmp_path / "agents.db"
     names = ["count 2", "count 1", "count 0", "sleep"]
     runs = list(dict.fromkeys(each.run_id for each in chain))

@@ -35,7 +35,7 @@ def test_it_sees_that_time_is_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> Non
     def drawn(*_: object) -> tuple[float, ...]:
         return ()
 
-    monkeypatch.setattr("tenure.supervisor.runs.recording.record.Record.drawn_before_next", drawn)
+    monkeypatch.setattr("tenure.supervisor.runs.recording.matching.Record.drawn_before_next", drawn)
 
     with pytest.raises(PowerCutFailure, match="held: "):
         PowerCut(scenario=WholeRecord(), check=WholeRecordCheck(), budget=200).run()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -32,8 +33,10 @@ from tenure.persistence.engines.sqlite.files import mounts as sqlite_mounts
 from tenure.persistence.engines.sqlite.files.mounts import file_system_of, parse_darwin, parse_linux
 from tenure.persistence.engines.sqlite.opening.preflight import (
     BESIDE,
+    check_path,
     check_sqlite_version,
 )
+from tenure.persistence.engines.sqlite.system.files import OsFiles
 from tenure.persistence.store import Store, open_store
 from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
@@ -456,3 +459,17 @@ async def test_a_database_that_is_really_bind_mounted_is_refused_at_its_second_p
     assert isinstance(error, CannotOpen)
     assert "mount its folder instead" in str(error)
     assert [path.name for path in bound.parent.iterdir()] == ["agents.db"]
+
+
+def test_a_journal_that_another_host_has_just_removed_is_none(tmp_path: Path) -> None:
+    # Two hosts that open at once: one undoes, and removes, what the other has seen.
+    class Vanishing(OsFiles):
+        def exists(self, path: str) -> bool:
+            return path.endswith("-journal") or super().exists(path)
+
+    path = str(tmp_path / "agents.db")
+    with closing(apsw.Connection(path)) as connection:
+        connection.execute("CREATE TABLE t (a)")
+
+    with pytest.raises(NotADatabase):  # another program's, which is what it is to find out
+        check_path(path, Vanishing(), None)

@@ -31,9 +31,10 @@ CROSSING = {
     },
     "persistence/upkeep/listing.py": {"runs"},
     "persistence/upkeep/explain.py": {"inbox", "records", "runs.again"},
+    "persistence/upkeep/record.py": {"runs.again"},
 }
 """One question that several facets answer together: the chain of a runtime with its inputs; an input with its result; why a
-runtime does not go on; whether it was erased."""
+runtime does not go on; the runs that a run goes on after; whether it was erased."""
 
 TOY = "toy"
 

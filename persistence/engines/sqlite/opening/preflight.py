@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import apsw
@@ -117,7 +117,10 @@ def _check_length(path: str) -> None:
 
 
 def _content(path: str, files: Files) -> int:
-    return files.size(path) if files.exists(path) else 0
+    """How much is in a file; 0 where it is not there, also since another host that opens has just removed it."""
+    with suppress(FileNotFoundError):
+        return files.size(path)
+    return 0
 
 
 def read_head(path: str, vfs: str | None, amount: int) -> bytes:
