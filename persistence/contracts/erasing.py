@@ -43,6 +43,9 @@ RETRY_S: Final = 1.0
 
 LONGEST_S: Final = 60.0
 
+_VIEWS_S: Final = (0.01, 0.04, 0.15)
+"""Waits for views that are read just now, of this process too, before a reader is said to pin the log."""
+
 _PENDING: Final[Mapping[str, str]] = {
     "owner": "the host that has the runtime has not let go of it yet",
     "bytes": "the bytes of an attachment cannot be removed yet",
@@ -190,10 +193,17 @@ class Erasures:
                 return ("pages",)
             stage = await self._move(runtime_id, Stage.LOG)
         if stage is Stage.LOG:
-            if not await self._store.between_groups(lambda connection: connection.empty_log()):
+            if not await self._empty_log():
                 return ("log",)
             await self._move(runtime_id, Stage.DONE)
         return ()
+
+    async def _empty_log(self) -> bool:
+        for wait_s in _VIEWS_S:
+            if await self._store.between_groups(lambda connection: connection.empty_log()):
+                return True
+            await trio.sleep(wait_s)
+        return False
 
     async def _delete(
         self, runtime_id: LogicalRuntimeId, stored: StoredErasure, counts: Counter[str]

@@ -43,7 +43,7 @@ def test_it_lists_what_would_go_and_erases_with_yes(tmp_path: Path) -> None:
     assert json.loads(erased.stdout)["gone"] is True
     both = call("destroy", path, "alice", "--erase", "--peers", "--yes")
     assert both.exit_code == DONE, both.stderr
-    assert json.loads(both.stdout)["answer"]["gone"] is True
+    assert json.loads(both.stdout)["answer"]["gone"] is True, both.stdout
     assert b"unforgettable" not in b"".join(each.read_bytes() for each in tmp_path.iterdir())
     verified = {line["runtime_id"]: line for line in json.loads(call("verify", path).stdout) if line["runtime_id"]}
     assert verified["alice"]["erased"] is verified["alice"]["sound"] is True
