@@ -6,8 +6,8 @@ import click
 
 from . import (
     content,
-    explanation,
     inspection,
+    one_runtime,
     queued,
     records,
     schedules,
@@ -35,11 +35,11 @@ command(app, "show")(inspection.show)
 command(app, "verify")(inspection.verify)
 command(app, "vacuum")(vacuum.vacuum)
 command(app, "cut-log")(cut_log.cut_log)
-command(app, "why")(explanation.why)
+command(app, "why")(one_runtime.why)
 command(app, "steps")(records.steps)
 command(app, "runs")(records.runs)
-command(app, "tail")(explanation.tail)
-command(app, "output")(explanation.output)
+command(app, "tail")(one_runtime.tail)
+command(app, "output")(one_runtime.output)
 command(app, "dead-letters")(inspection.dead_letters)
 command(app, "hosts")(content.hosts)
 command(app, "inbox")(content.inbox)

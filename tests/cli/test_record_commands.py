@@ -17,7 +17,7 @@ import tenure
 from tenure.cli.app import app
 from tenure.cli.exits import DONE, NOT_THERE
 from tenure.errors import NotFound
-from tenure.persistence.upkeep.explain import human
+from tenure.persistence.upkeep.why import human
 from tests.kit.alone import OpenHost
 
 

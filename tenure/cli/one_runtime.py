@@ -15,11 +15,11 @@ from tenure.errors import Error
 from tenure.persistence.facets.output import reads
 from tenure.persistence.model.output import OutputKind, Place, check_channel, place_of_position
 from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
-from tenure.persistence.upkeep.explain import (
+from tenure.persistence.upkeep.look import Look, look_into
+from tenure.persistence.upkeep.why import (
     Tail,
     explain,
 )
-from tenure.persistence.upkeep.look import Look, look_into
 from tenure.supervisor.opening import open_supervisor
 from tenure.supervisor.output.following import name_of
 
