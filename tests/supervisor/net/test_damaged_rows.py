@@ -34,6 +34,9 @@ JUNK: tuple[Any, ...] = (None, -1, 2**63 - 1, 1e308, "", "junk", "\x7f[{", {"blo
 
 TABLES = ("hosts", "requests", "runtimes", "inputs", "runs")
 
+QUICK = tenure.Limits(lease_s=6.0, renew_s=2.0, poll_s=1.0)
+"""So that the whole walk fits into the virtual time that a host of a test has."""
+
 WRITER = """
 import json, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=5)
@@ -96,7 +99,7 @@ async def test_no_junk_in_a_row_that_a_background_task_reads_ends_the_host(
 ) -> None:
     tried = landed = 0
     input_id = await live_before(database)
-    async with host(database, {"kind": nothing}) as supervisor:
+    async with host(database, {"kind": nothing}, limits=QUICK) as supervisor:
         alice = await supervisor.spawn("alice", "kind")
         await supervisor.spawn("victim", "kind")
         ask = "INSERT INTO requests (request_id, runtime, verb, arguments, host, created_at) "
