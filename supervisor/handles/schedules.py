@@ -297,6 +297,9 @@ class Schedules:
         unknown = given.keys() - said.keys()
         if unknown:
             raise InvalidInput(detail=f"a schedule has no such term; it has {', '.join(said)}", field=min(unknown))
+        for name in ("starts_at", "ends_at"):  # a float is one that is stored: what a user gives is a time
+            if given.get(name) is not None:
+                given[name] = check_time(given[name], name)
         now = self._now()
         terms = _terms(now, **{**said, **given})
         moved = (terms.timetable, terms.starts_at, terms.ends_at) != (old.timetable, old.starts_at, old.ends_at)
@@ -348,7 +351,7 @@ def _terms(  # noqa: PLR0913 - one for each term
 
 
 def _bound(given: datetime | float | None, name: str) -> float | None:
-    # A float is one that is stored: what a user gives is a time.
+    # A float is one that was a time: see `create` and `update`.
     return given if given is None or isinstance(given, float) else check_time(given, name)
 
 
