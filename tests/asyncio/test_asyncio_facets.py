@@ -14,6 +14,7 @@ import tenure
 import tenure.asyncio
 from tenure import FullGraph, RuntimeCommit, SessionNodeRecord
 from tenure.errors import Closed, CursorConflict, NotADatabase, NotFound, SessionBindingMismatch
+from tenure.portals.thread import THREAD
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -61,7 +62,7 @@ def test_a_store_is_opened_without_a_host(tmp_path: Path) -> None:
             assert await store.credentials.load_auth_oauth_flow_snapshot() == b"flow"
 
     run(main)
-    assert not [each for each in threading.enumerate() if each.name.startswith("tenure")]
+    assert THREAD not in {each.name for each in threading.enumerate()}
 
 
 def test_what_the_body_of_a_store_raises_leaves_as_it_is_and_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_what_the_body_of_a_store_raises_leaves_as_it_is_and_what_cannot_be_open
                 pass
 
     run(main)
-    assert not [each for each in threading.enumerate() if each.name.startswith("tenure")]
+    assert THREAD not in {each.name for each in threading.enumerate()}
 
 
 def test_a_session_is_written_and_read_from_asyncio(tmp_path: Path) -> None:

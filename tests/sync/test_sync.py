@@ -202,6 +202,8 @@ def test_a_forked_child_is_refused_and_the_parent_goes_on(tmp_path: Path) -> Non
         ada = supervisor.spawn("ada", "note")
         child = os.fork()
         if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(20)  # where it is not refused it waits for ever
             try:
                 ada.accept(1)
             except Closed:
