@@ -174,9 +174,12 @@ def test_what_a_signal_raises_cancels_the_verb_and_leaves_when_it_has_ended() ->
     async def until_cancelled(inner: tenure.Supervisor) -> None:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)).start()
         try:
-            await trio.sleep_forever()
-        finally:
+            await trio.sleep(
+                20
+            )  # with an end, so that a verb that is not cancelled fails this test in place of hanging it
+        except trio.Cancelled:
             cancelled.set()
+            raise
 
     with interrupts(), tenure.sync.open_supervisor(MEMORY, behaviours={"note": note}) as supervisor:
         with pytest.raises(Interrupted):
