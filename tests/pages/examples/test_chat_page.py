@@ -10,10 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -98,6 +99,13 @@ def talk(page: Page) -> list[str]:
     return [text.strip() for text in page.locator("#talk p").all_inner_texts()]
 
 
+def conversation(port: int) -> list[dict[str, Any]]:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("GET", "/agents/alice")
+        turns: list[dict[str, Any]] = json.loads(connection.getresponse().read())
+    return turns
+
+
 def test_a_chat_streams_and_survives_a_reload_a_second_tab_and_a_killed_server(
     browser: Browser, tmp_path: Path
 ) -> None:
@@ -130,9 +138,9 @@ def test_a_chat_streams_and_survives_a_reload_a_second_tab_and_a_killed_server(
                 "and this while there is no server",
                 "noted and this while there is no server",
             ]
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
-            connection.request("GET", "/agents/alice")
-            turns = json.loads(connection.getresponse().read())
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while len(turns := conversation(port)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)  # its words come before its end: a turn stands in the conversation once its run has ended
         assert [turn["reply"] for turn in turns] == [REPLY, "noted and this while there is no server"]
         one.reload()
         wait_words(one, 2 + 6, reply=1)
