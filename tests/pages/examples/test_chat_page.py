@@ -48,9 +48,9 @@ def browser() -> Generator[Browser]:
 
 
 @contextmanager
-def serving(port: int, folder: Path) -> Generator[subprocess.Popen[str]]:
+def serving(port: int, folder: Path, word_s: float) -> Generator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "uvicorn", "--workers", "2", "--port", port, "--app-dir", ROOT / "examples"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AGENTS": str(folder / "agents.db"), "WORD_S": "0.1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AGENTS": str(folder / "agents.db"), "WORD_S": str(word_s)}
     log = (folder / "server.log").open("a")
     with (
         log,
@@ -115,7 +115,9 @@ def test_a_chat_streams_and_survives_a_reload_a_second_tab_and_a_killed_server(
     context = browser.new_context()
     one, other = context.new_page(), context.new_page()
     question = " ".join(WORDS)
-    with serving(port, tmp_path) as server:
+    with serving(
+        port, tmp_path, word_s=0.5
+    ) as server:  # half a minute for all of it: also a slow browser sees it in the middle
         open_tab(one, port)
         say(one, question)
         wait_words(one, 5)
@@ -128,7 +130,7 @@ def test_a_chat_streams_and_survives_a_reload_a_second_tab_and_a_killed_server(
         assert before != REPLY
         kill(server)
         say(one, "and this while there is no server")
-    with serving(port, tmp_path):
+    with serving(port, tmp_path, word_s=0.02):
         for tab in (one, other):
             wait_words(tab, len(WORDS) + 1)
             wait_words(tab, 2 + 6, reply=1)
