@@ -13,6 +13,7 @@ import trio
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed, Error
 from tenure.persistence.facets.inbox.inputs import AcceptedInput, AcceptInput
+from tenure.persistence.model.texts import named
 from tenure.persistence.model.values import InputPhase, Lane, LogicalRuntimeId
 from tenure.persistence.seams.step_threads import StepThreads
 from tenure.persistence.store import Store, ground_of
@@ -33,6 +34,7 @@ from .hosting.mending import Mending
 from .hosting.owned import Owned
 from .hosting.takeovers import Takeovers
 from .hosting.tasks import Tasks
+from .operators.health import Vitals
 from .operators.log import HostLog
 from .output.ageing import Ageing
 from .output.flushing import Flushing
@@ -169,6 +171,29 @@ class Host:
         )
         ground_of(store).on_brought(hearing.hear)
         ground_of(store).on_past(hearing.hear_past)
+
+    def vitals(self) -> Vitals:
+        """What this host knows about itself; from any thread."""
+        failure = self.store.broken or self.tasks.failure
+        if failure is None and self.tasks.closed:
+            failure = Closed(what="supervisor")
+        late_s, place = self.watch.loop_late()
+        ground, writer, threads = ground_of(self.store), self.store.statistics(), self.step_threads.threads()
+        given_up = sum(each.given_up for each in threads)
+        return Vitals(
+            stopped=None if failure is None else named(failure),
+            loop_late_s=late_s,
+            loop_place=place,
+            writing_s=writer.writing_s,
+            lease_lapsed=ground.lease_lapsed(),
+            free_bytes=ground.free_bytes(),
+            log_held=writer.log_held,
+            log_pages=writer.log_pages,
+            waiting_steps=self.step_threads.waiting,
+            youngest_step_s=threads[-1].seconds if threads else None,
+            longest_step=f"{threads[0].name!r} of runtime {threads[0].runtime_id!r}" if threads else "",
+            given_up=given_up,
+        )
 
     def close(self) -> None:
         """Answer everyone who still waits."""

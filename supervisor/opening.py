@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import closing
 from functools import partial
 from typing import Final, cast
 
@@ -30,6 +31,7 @@ from .runs.behaviour import (
     Given,
     as_behaviours,
 )
+from .service_manager import ServiceManager
 from .supervisor import Supervisor, host_of
 
 DRAIN_S: Final = 10.0
@@ -46,6 +48,7 @@ async def open_supervisor(
     limits: Limits | None = None,
     seams: Seams | None = None,
     drain_s: float = DRAIN_S,
+    systemd: bool = False,
 ) -> AsyncGenerator[Supervisor]:
     """Open a host: its store, and a supervisor that goes on with what was left unfinished.
 
@@ -58,9 +61,12 @@ async def open_supervisor(
         limits: See `open_store`.
         seams: See `open_store`.
         drain_s: Seconds that a normal exit waits for executing runs to end.
+        systemd: Say to systemd, as the environment of a service of ``Type=notify`` has it, that the host is ready, lives
+            (``WatchdogSec=``) and ends. In another environment this changes nothing.
 
     Raises:
-        InvalidInput: No mapping, a behaviour that is not async, or a negative `drain_s`; nothing is opened.
+        InvalidInput: No mapping, a behaviour that is not async, or a negative `drain_s`; nothing is opened. With `systemd`, an
+            environment that names no socket or time.
         Error: What `open_store` raises; `StoreBroken` when the store stops, which cancels the body; `Internal` when the
             supervisor itself fails, with the cause. The body's own exception leaves unwrapped.
         KeyboardInterrupt, SystemExit: A behaviour raised it.
@@ -71,7 +77,8 @@ async def open_supervisor(
     """
     known = as_behaviours(behaviours, version)
     check_seconds(drain_s, "drain_s", zero=True)
-    with forked_children_start_afresh(), sigterm_ends_normally() as sigterm:
+    service_manager = ServiceManager(os.environ if systemd else {})
+    with closing(service_manager), forked_children_start_afresh(), sigterm_ends_normally() as sigterm:
         async with open_store(target, durability=durability, limits=limits, seams=seams) as store:
             async with background() as body:
                 supervisor = Supervisor(store, known, body.nursery)
@@ -89,11 +96,14 @@ async def open_supervisor(
                         await register_versions(store, known.versions)
                         await register_followed(store, known.followed)
                         await host.watch.start()
+                        tasks.start_soon(partial(service_manager.beat, supervisor.health, host.log))
+                        service_manager.ready()
                         # From here on, and not before: a body that is never entered is an error by itself. Where SIGTERM has
                         # come already, the body ends at its first checkpoint.
                         sigterm.ends(tasks.body.cancel)
                         with tasks.body:
                             yield supervisor
+                    service_manager.stopping()
                     if body.left_normally and tasks.failure is None:
                         await _drain(host, drain_s)
                 finally:

@@ -26,6 +26,7 @@ from tenure.persistence.facets.inbox import outcomes
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.model.arguments import check_key, check_value, checked
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
+from tenure.persistence.model.numbers import check_count
 from tenure.persistence.model.values import (
     InputId,
     InputPhase,
@@ -43,6 +44,7 @@ from .handles.runtime import Runtime
 from .handles.schedules import Schedules
 from .host import Host
 from .hosting.holds import check_note
+from .operators.health import MIN_FREE_BYTES, Health, judge
 from .operators.own_state import own_state_change, write_unowned
 from .operators.reads import StoreReads
 from .output.reader import OutputReader
@@ -337,6 +339,15 @@ class Supervisor(StoreReads):
         """What this host is doing now, and what has happened since it was opened."""
         host = self._host
         return statistics_of(host.owned.all, host.owned.actors, self.store.statistics(), host.log, host.step_threads)
+
+    def health(self, *, min_free_bytes: int = MIN_FREE_BYTES) -> Health:
+        """How this host does; see `Health`. From any thread; it waits for nothing.
+
+        Args:
+            min_free_bytes: Fewer free bytes than this on the disk of the store are a problem. Raises `InvalidInput` below 1.
+        """
+        check_count(min_free_bytes, "min_free_bytes")
+        return judge(self._host.vitals(), self.store.limits, min_free_bytes)
 
     async def why(self, runtime_id: str) -> dict[str, Any]:
         """See `StoreReads.why`; also what the run does now that is not on disk, as its host says.

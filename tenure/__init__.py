@@ -127,6 +127,7 @@ from .supervisor.handles.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.handles.runtime import Runtime as Runtime
 from .supervisor.handles.schedules import Schedule as Schedule, Schedules as Schedules
 from .supervisor.opening import open_supervisor as open_supervisor
+from .supervisor.operators.health import Health as Health, HealthProblem as HealthProblem, HealthReason as HealthReason
 from .supervisor.operators.own_state import OwnState as OwnState
 from .supervisor.operators.reading import Backlog as Backlog, SessionNode as SessionNode
 from .supervisor.operators.unowned import UnownedRuntime as UnownedRuntime
@@ -185,6 +186,9 @@ __all__ = [
     "ForeignRuntime",
     "FullGraph",
     "GcReport",
+    "Health",
+    "HealthProblem",
+    "HealthReason",
     "InDoubtHook",
     "InputDurability",
     "InputId",

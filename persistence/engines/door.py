@@ -27,6 +27,10 @@ class Look(Protocol):
         """Those who wait for what is written. Once it is open."""
         ...
 
+    def free_bytes(self) -> int | None:
+        """See `Engine.free_bytes`."""
+        ...
+
     def close(self) -> None:
         """Give up locks."""
         ...

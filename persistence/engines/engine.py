@@ -32,10 +32,8 @@ SqlValue = None | int | float | str | bytes
 QueryParameters = Sequence[SqlValue] | Mapping[str, SqlValue]
 
 Versions = int | Mapping[str, int]
-"""What says whether another connection has written since: one number for the whole database, or one by runtime.
-
-The number of a runtime changes when its row, or that of its current run, is written.
-"""
+"""What says whether another connection has written since: one number for the whole database, or one by runtime, which changes
+when its row, or that of its current run, is written."""
 
 
 class UnknownOutcome(Exception):
@@ -47,9 +45,9 @@ class Again(Exception):
 
 
 class FailedLate(Exception):
-    """A statement that was sent without waiting has failed, and which commit's it was is not known.
+    """A statement that was sent without waiting has failed: of which commit is not known. Nothing of the group landed.
 
-    Nothing of the group landed. It is carried out again with a savepoint for each commit: there its error comes with `release`.
+    It is carried out again with a savepoint for each commit: there its error comes with `release`.
     """
 
 
@@ -279,6 +277,11 @@ class WriteConnection(Reading, Querying, Protocol):
         """How long the log is, in pages; 0 where the engine keeps none that a reader can hold."""
         ...
 
+    @property
+    def log_held(self) -> bool:
+        """Whether something, a reader say, has long kept the log from being begun anew. May be asked from any thread."""
+        ...
+
     def make_room(self) -> bool:
         """Between groups, on a full disk: free what the log takes, if that can be done; whether anything was freed.
 
@@ -366,6 +369,10 @@ class Engine(Protocol):
     @property
     def alone(self) -> bool:
         """Whether no other host has the store open; certain until `share`."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """How many bytes are free where the store writes; None where that cannot be known. May be asked from any thread."""
         ...
 
     def share(self) -> None:

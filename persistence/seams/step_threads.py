@@ -136,6 +136,7 @@ class StepThreads:
         self.on_given_up: Callable[[StepThread], object] = _unheard
         self.on_full: Callable[[StepThread], object] = _unheard
         self._full_at = -math.inf
+        self._clock = trio.lowlevel.current_clock()
 
     async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
         """Run the function on a borrowed thread; see `Executor.run`.
@@ -173,8 +174,8 @@ class StepThreads:
         return sum(each.given_up for each in self._seen())
 
     def threads(self) -> tuple[StepThread, ...]:
-        """The steps that hold a thread now, longest first."""
-        now = trio.current_time()
+        """The steps that hold a thread now, longest first. May be asked from any thread."""
+        now = self._clock.current_time()
         return tuple(each.seen_at(now) for each in sorted(self._seen(), key=lambda each: each.since))
 
     async def wait_over(self, work: StepWork[Any]) -> None:

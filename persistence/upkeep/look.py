@@ -14,13 +14,14 @@ from typing import TypeVar, final
 import trio
 
 from tenure.errors import Internal, StoreBroken
+from tenure.persistence.engines import door
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.engine import (
     ReadConnection,
     Statements,
     UnknownOutcome,
 )
-from tenure.persistence.engines.listeners import GLANCE_S, Listeners
+from tenure.persistence.engines.listeners import GLANCE_S
 from tenure.persistence.seams.executors import (
     Executor,
     run_to_the_end,
@@ -37,14 +38,16 @@ class Look:
 
     Attributes:
         alone: Whether no host had the store open when the look began: then every host that is written there is dead.
+        free_bytes: See `Engine.free_bytes`.
     """
 
     def __init__(
-        self, connection: ReadConnection, executor: Executor, listeners: Listeners, limits: Limits, *, alone: bool
+        self, connection: ReadConnection, executor: Executor, door: door.Look, limits: Limits, *, alone: bool
     ) -> None:
         """Bind to an open connection and the thread that owns it."""
         self.alone = alone
-        self._listeners = listeners
+        self.free_bytes = door.free_bytes
+        self._listeners = door.listeners
         self._limits = limits
         self._connection = connection
         self._executor = executor
@@ -100,12 +103,12 @@ async def look_into(
         InvalidInput, Unsupported: No path of a store.
     """
     limits, seams = limits or Limits(), seams or Seams()
-    door = door_to(target, limits, seams).look()
+    entered = door_to(target, limits, seams).look()
     executor = seams.reader_executor()
 
     def open_it() -> tuple[ReadConnection, bool]:
         try:
-            return door.open()
+            return entered.open()
         except UnknownOutcome as exc:
             detail = f"it could not be opened: {exc}"
             raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
@@ -113,9 +116,9 @@ async def look_into(
     try:
         connection, alone = await run_to_the_end(executor, open_it)
         try:
-            yield Look(connection, executor, door.listeners, limits, alone=alone)
+            yield Look(connection, executor, entered, limits, alone=alone)
         finally:
             await run_to_the_end(executor, connection.close)
     finally:
-        await run_to_the_end(executor, door.close)
+        await run_to_the_end(executor, entered.close)
         executor.close()

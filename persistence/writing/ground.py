@@ -98,6 +98,10 @@ class Ground:
         """
         return self.shared and self.seams.boot_clock() - self._writer.renewed_at >= self.limits.lease_s
 
+    def free_bytes(self) -> int | None:
+        """See `Engine.free_bytes`."""
+        return self._opened.engine.free_bytes()
+
     # Commits
 
     def check_open(self) -> None:

@@ -12,6 +12,7 @@ group is unknown the store is broken: nothing of the group is acknowledged, noth
 from __future__ import annotations
 
 import functools
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar, final
@@ -55,6 +56,8 @@ class WriterStatistics:
         waiting: Commits that wait to be taken; at most `Limits.waiting_commits`, and those of runs.
         waiting_for_room: Callers that wait until fewer commits wait.
         log_pages: How long the log is.
+        log_held: Whether a reader has long kept it from being begun anew.
+        writing_s: Seconds for which the group on its way has been with the disk; 0 where there is none.
     """
 
     commits: int
@@ -62,6 +65,8 @@ class WriterStatistics:
     waiting: int
     waiting_for_room: int
     log_pages: int
+    log_held: bool
+    writing_s: float
 
 
 CarryOut = Callable[[int, Sequence[Commit]], list[Outcome]]
@@ -101,6 +106,7 @@ class Writer:
         self._commits = 0
         self._groups = 0
         self._taken: list[Pending] = []
+        self._with_disk: float | None = None
         self._shield = trio.CancelScope(shield=True)
         self.broken: StoreBroken | None = None
         self.broke_unheard = False
@@ -173,13 +179,16 @@ class Writer:
             raise
 
     def statistics(self) -> WriterStatistics:
-        """What has been done so far."""
+        """What has been done so far. May be asked from any thread."""
+        since = self._with_disk
         return WriterStatistics(
             commits=self._commits,
             groups=self._groups,
             waiting=len(self._queue),
             waiting_for_room=self._room.waiting,
             log_pages=self._connection.log_pages,
+            log_held=self._connection.log_held,
+            writing_s=0.0 if since is None else time.perf_counter() - since,
         )
 
     def check_open(self) -> None:
@@ -276,6 +285,7 @@ class Writer:
 
     async def _run_group(self, batch: list[Pending]) -> None:
         self._taken = batch
+        self._with_disk = time.perf_counter()
         group = self._group + 1
         commits = [pending.commit for pending in batch]
         # Shielded: the group is carried out whether or not we are here to see it, and its callers must hear of it. They do
@@ -288,6 +298,7 @@ class Writer:
             self._stop("the store was closed before the verdict", in_doubt=batch)
         elif self.broken is None and self._connection.needs_maintenance:
             await self._maintain()
+        self._with_disk = None
 
     def _arrived(self, group: int, batch: list[Pending], carried_out: Captured[list[Outcome]]) -> None:
         if self.broken is not None:

@@ -148,6 +148,12 @@ class HostWatch:
         """Whether another host had the store open at the last look."""
         return self._seen is not None and bool(self._seen.living)
 
+    def loop_late(self) -> tuple[float, str]:
+        """Seconds by which the loop is late, and where it was seen to stand; from any thread."""
+        watch = self._loop_watch
+        late_s = watch.late_s()
+        return late_s, watch.found if late_s else ""
+
     async def bury(self, incarnation: str) -> bool:
         """Whether a host that holds something here is dead, or has gone meanwhile; marks it lost where it is."""
 

@@ -68,6 +68,10 @@ class LoopWatch:
         """The loop runs, and is to be heard of again after so many seconds."""
         self._due = time.perf_counter() + seconds
 
+    def late_s(self) -> float:
+        """Seconds by which the loop is late now; 0 where it is not, or is not watched. May be asked from any thread."""
+        return 0.0 if self._thread is None else max(0.0, time.perf_counter() - self._due)
+
     def _watch(self) -> None:
         while not self._closed.wait(LOOK_S):
             due = self._due

@@ -203,6 +203,10 @@ class HostLog:
         text = f"this host was judged dead; it goes on as {incarnation} with {kept} runtimes and has lost {lost}"
         _write(HOSTS, logging.WARNING, text)
 
+    def not_notified(self, error: BaseException) -> None:
+        """The service manager does not hear how this host does."""
+        _write(HOSTS, logging.WARNING, f"the service manager does not hear how this host does: {named(error)}")
+
     def ended(self, error: BaseException) -> None:
         """The supervisor ends under its body."""
         logger, what = (STORE, "the store") if isinstance(error, StoreBroken) else (HOSTS, "the supervisor")

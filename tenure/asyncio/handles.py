@@ -16,6 +16,7 @@ from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket as TrioTicket
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
+from tenure.supervisor.operators.health import MIN_FREE_BYTES, Health
 from tenure.supervisor.operators.own_state import OwnState
 from tenure.supervisor.operators.reading import Backlog, SessionNode
 from tenure.supervisor.operators.unowned import UnownedRuntime
@@ -376,6 +377,10 @@ class Supervisor(Listing):
             return self._supervisor.statistics()
 
         return await self._portal.call(statistics)
+
+    def health(self, *, min_free_bytes: int = MIN_FREE_BYTES) -> Health:
+        """See `tenure.Supervisor.health`. It asks nothing of the supervisor's thread, which may stand still."""
+        return self._supervisor.health(min_free_bytes=min_free_bytes)
 
     async def in_trio(self, function: Callable[[TrioSupervisor], Awaitable[T]]) -> T:
         """Run a trio function beside the supervisor, given the supervisor itself: for what has no verb here.

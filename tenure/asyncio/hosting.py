@@ -42,6 +42,7 @@ async def open_supervisor(
     limits: Limits | None = None,
     seams: Seams | None = None,
     drain_s: float = opening.DRAIN_S,
+    systemd: bool = False,
 ) -> AsyncGenerator[Supervisor]:
     """Open a host in its own thread, and close it after the body. Arguments as in `tenure.open_supervisor`.
 
@@ -64,6 +65,7 @@ async def open_supervisor(
         limits=limits,
         seams=seams,
         drain_s=drain_s,
+        systemd=systemd,
     )
     host = _Opened(opened, what="supervisor", failure=lambda supervisor: host_of(supervisor).tasks.failure)
     body = Body()

@@ -34,6 +34,7 @@ def lifespan(
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
     drain_s: float = opening.DRAIN_S,
+    systemd: bool = False,
 ) -> Lifespan:
     """The lifespan of an application, around `open_supervisor`.
 
@@ -50,6 +51,7 @@ def lifespan(
         durability: See `open_supervisor`.
         limits: See `open_supervisor`.
         drain_s: See `open_supervisor`.
+        systemd: See `open_supervisor`; with several workers the unit says ``NotifyAccess=all``.
     """
     opened = partial(
         open_supervisor,
@@ -59,6 +61,7 @@ def lifespan(
         durability=durability,
         limits=limits,
         drain_s=drain_s,
+        systemd=systemd,
     )
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from .upkeep import (
     backups,
     cut_log,
     erase,
+    health,
     vacuum,
 )
 
@@ -35,6 +36,7 @@ command(app, "show")(inspection.show)
 command(app, "verify")(inspection.verify)
 command(app, "vacuum")(vacuum.vacuum)
 command(app, "cut-log")(cut_log.cut_log)
+command(app, "health")(health.health)
 command(app, "why")(one_runtime.why)
 command(app, "steps")(records.steps)
 command(app, "runs")(records.runs)

@@ -14,6 +14,7 @@ from tenure.portals.portal import Portal
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.handle import Handle
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
+from tenure.supervisor.operators.health import MIN_FREE_BYTES, Health
 from tenure.supervisor.operators.reading import SessionNode
 from tenure.supervisor.runs.recording.restart import RestartPolicy
 from tenure.supervisor.serving.terms import QueuedWork
@@ -164,6 +165,10 @@ class Supervisor(_Listing):
     hold = verb(TrioSupervisor.hold)
     resume = verb(TrioSupervisor.resume)
     statistics = at_once(TrioSupervisor.statistics)
+
+    def health(self, *, min_free_bytes: int = MIN_FREE_BYTES) -> Health:
+        """See `tenure.Supervisor.health`. It asks nothing of the supervisor's thread, which may stand still."""
+        return way(self)[1].health(min_free_bytes=min_free_bytes)
 
     def runtime(self, runtime_id: str) -> Runtime:
         """See `tenure.Supervisor.runtime`."""

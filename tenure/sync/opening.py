@@ -39,6 +39,7 @@ def open_supervisor(
     limits: Limits | None = None,
     seams: Seams | None = None,
     drain_s: float = opening.DRAIN_S,
+    systemd: bool = False,
 ) -> Generator[Supervisor]:
     """Open a host in its own thread, and close it after the block. Arguments as in `tenure.open_supervisor`.
 
@@ -62,6 +63,7 @@ def open_supervisor(
         limits=limits,
         seams=seams,
         drain_s=drain_s,
+        systemd=systemd,
     )
     yield from _open(opened, "supervisor", lambda found: host_of(found).tasks.failure, Supervisor)
 

@@ -92,6 +92,7 @@ ROOMS = {
         "host",
         "supervisor",
         "process_signals",
+        "service_manager",
         "opening",
     ),
 }

@@ -13,7 +13,7 @@ wait_state
 
 OFFERED: dict[type, str] = {
     tenure.Supervisor: """
-        accept backlog dead_letters entries erase execution_state find follow hold list read_session refused_sends resume
+        accept backlog dead_letters entries erase execution_state find follow health hold list read_session refused_sends resume
         runtime
         schedules serve_queue session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
     """,

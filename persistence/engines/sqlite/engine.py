@@ -7,7 +7,9 @@ runs in WAL mode. Errors of the driver are mapped in this package and nowhere el
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import final
 
 import apsw
@@ -115,6 +117,15 @@ class SqliteEngine:
     def alone(self) -> bool:
         """See `Engine.alone`."""
         return self._files is None or self._files.alone
+
+    def free_bytes(self) -> int | None:
+        """See `Engine.free_bytes`. Unknown in memory, and where another VFS keeps the file."""
+        if self._path == MEMORY or self._options.vfs is not None:
+            return None
+        try:
+            return shutil.disk_usage(Path(self._path).resolve().parent).free
+        except OSError:
+            return None
 
     def share(self) -> None:
         """See `Engine.share`."""

@@ -55,6 +55,10 @@ class SqliteLook:
         """See `Look.listeners`."""
         return self._held.listeners()
 
+    def free_bytes(self) -> int | None:
+        """See `Look.free_bytes`."""
+        return self._engine.free_bytes()
+
     def close(self) -> None:
         """See `Look.close`."""
         self._held.close()

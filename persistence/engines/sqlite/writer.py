@@ -197,6 +197,11 @@ class Writer(Connection):
         """See `WriteConnection.log_pages`."""
         return self._log.pages
 
+    @property
+    def log_held(self) -> bool:
+        """See `WriteConnection.log_held`."""
+        return self._log.is_held
+
     def make_room(self) -> bool:
         """See `WriteConnection.make_room`."""
         before = self._log.unmoved

@@ -47,8 +47,13 @@ class LogUpkeep:
     @property
     def is_due(self) -> bool:
         """Whether a checkpoint should be tried before the next group."""
-        held_up = self.pages >= _LONG * self._due_pages and self._commits >= _PATIENCE
-        return self.unmoved >= self._due_pages or (held_up and self.unmoved > 0)
+        asked_seldom = self.is_held and self._commits >= _PATIENCE
+        return self.unmoved >= self._due_pages or (asked_seldom and self.unmoved > 0)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it has grown far beyond where it would have been begun anew: something is in the way of that."""
+        return self.pages >= _LONG * self._due_pages
 
     def checkpoint(self, mode: int = apsw.SQLITE_CHECKPOINT_PASSIVE) -> None:
         """Move what can be moved. Raises `UnknownOutcome`."""
