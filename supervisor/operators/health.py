@@ -134,7 +134,9 @@ def judge(vitals: Vitals, limits: Limits, min_free_bytes: int) -> Health:
     if vitals.lease_lapsed:
         wrong(HealthReason.LEASE_LAPSED, f"nothing was renewed for {limits.lease_s:g} s")
     if vitals.free_bytes is not None and vitals.free_bytes < min_free_bytes:
-        wrong(HealthReason.DISK_NEARLY_FULL, f"{vitals.free_bytes} bytes are free, and {shown(min_free_bytes)} should be")
+        wrong(
+            HealthReason.DISK_NEARLY_FULL, f"{vitals.free_bytes} bytes are free, and {shown(min_free_bytes)} should be"
+        )
     if vitals.log_held:
         wrong(HealthReason.LOG_HELD, f"a reader holds the log, which has grown to {vitals.log_pages} pages")
     if vitals.given_up >= limits.given_up:

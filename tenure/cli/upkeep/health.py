@@ -37,7 +37,7 @@ async def health(output: Output, target: str, *, wait_s: float, min_free_bytes: 
     """
     async with look_into(target) as look:
         known = {host.host: host for host in await _hosts(look)}
-        silent = set() if look.alone else await _silent(look, wait_s)
+        silent: set[int] = set() if look.alone else await _silent(look, wait_s)
         open_hosts = (
             [] if look.alone else [each for each in known.values() if each.closed_at is None and each.lost_at is None]
         )
