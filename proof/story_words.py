@@ -183,7 +183,7 @@ class Words:
     async def settle(self, name: str, run_id: RunId, place: str, *, ran: bool) -> None:
         """The runtime is held for a step in doubt, until a person says whether it ran."""
         doubt = entries.DoubtEntries(runtime_id=id_of(name), run_id=run_id)
-        await self.write(doubt, lifecycle.Hold(runtime_id=id_of(name), reason=HeldReason.NEEDS_ATTENTION))
+        await self.write(lifecycle.Hold(runtime_id=id_of(name), reason=HeldReason.NEEDS_ATTENTION), doubt)
         settle = entries.SettleEntry(runtime_id=id_of(name), place=place, ran=ran, result=b'"paid"')
         await self.write(settle, lifecycle.Hold(runtime_id=id_of(name), reason=None))
 

@@ -828,8 +828,8 @@ class UnknownKind(Error):
 class StepMismatch(Error):
     """A run that entered again did not do what is recorded of it.
 
-    The behaviour's side: between steps it must be deterministic. The runtime is held until a person resumes it,
-    perhaps with `restart_run=True`; no attempt is counted. `ReceiptConflict` is a wrong receipt, `Corrupt` a
+    The behaviour's side: between steps it must be deterministic. The runtime is held until a person resumes it, by one of
+    the ways of `Runtime.resume`; no attempt is counted. `ReceiptConflict` is a wrong receipt, `Corrupt` a
     damaged record.
 
     Fields: the run, the step or checkpoint, and both sides; None where a side has nothing.
@@ -837,7 +837,7 @@ class StepMismatch(Error):
 
     message = (
         "run {run_id!r} of runtime {runtime_id!r} did {given!r} at {name!r} where {recorded!r} is recorded; "
-        "make the behaviour deterministic or resume with restart_run=True"
+        "let the behaviour do the same again, or resume with renamed=, forget=, take_recorded=True or restart_run=True"
     )
     runtime_id: str
     run_id: str

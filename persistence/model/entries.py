@@ -7,6 +7,7 @@ the `gather`, `map` or `first` that stands there; ``#call_7`` the step with that
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, final
 
@@ -102,3 +103,12 @@ def parse_place(place: str) -> tuple[str, int] | None:
 def stands_in(place: str, branch: str) -> bool:
     """Whether a place is of this branch, or of a branch inside it."""
     return place.startswith((f"{branch}/", f"{branch}."))
+
+
+def add_doubts(detail: str, doubts: Iterable[tuple[str, str]], most: int = 10) -> str:
+    """What a hold says, with the steps in doubt that it does not name yet."""
+    left = [f"{name} at {place}" for place, name in doubts if f"{name} at {place}" not in detail]
+    if not left:
+        return detail
+    more = f" and {len(left) - most} more" if len(left) > most else ""
+    return f"{detail}; in doubt: {', '.join(left[:most])}{more}"

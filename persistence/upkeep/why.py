@@ -23,6 +23,7 @@ from tenure.persistence.engines.engine import (
 )
 from tenure.persistence.facets.inbox import delays
 from tenure.persistence.facets.records import asides, holds
+from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.again import goes_on_after
 from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.values import (
@@ -37,6 +38,9 @@ LONGEST_CHAIN: Final = 20
 
 LETTERS: Final = 1_000
 """How far dead letters are counted, in each of three places."""
+
+DOUBTS: Final = 10
+"""Steps in doubt that are named."""
 
 _WHY: Final[Types] = (
     str,
@@ -91,12 +95,13 @@ def explain(
     kept = holds.of_runtime(statements, runtime_id, kind)
     owned = incarnation is not None and gone_at is None and not no_host
     aside = asides.of_runtime(statements, key)
+    doubts = [] if held is None or run is None else entries.in_doubt(statements, run)
     waits = "" if not staged and aside is None else _asks(statements, (*after, runtime_id), now, no_host=no_host)
     # The first that holds keeps it from running, whatever else there is.
     cases: tuple[tuple[bool, str], ...] = (
         (state == RuntimeState.DESTROYED, "it was destroyed, and never comes back"),
         (state == RuntimeState.STOPPED, "it is stopped until it is spawned again"),
-        (held is not None, f"it is held until a person resumes it: {held}"),
+        (held is not None, f"it is held until a person resumes it: {held}{_doubts(doubts)}"),
         (bool(kept), f"a person keeps it on hold: {'; '.join(_hold(each, now) for each in kept)}"),
         (not count and run is None and state == RuntimeState.RETIRED, "it is retired, and has nothing left to drain"),
         (not count and run is None and letters > 0, f"nothing waits in its inbox; {_letters(letters)} to be retried"),
@@ -114,7 +119,9 @@ def explain(
         "because": next((why for holds, why in cases if holds), "nothing holds it back: its host begins a run"),
         "state": state,
         "kind": kind,
-        "held": None if held is None else {"reason": held, "detail": detail},
+        "held": None
+        if held is None
+        else {"reason": held, "detail": detail, "in_doubt": [{"place": place, "name": name} for place, name in doubts]},
         "on_hold": kept,
         "owner": {"incarnation": incarnation, "host": host_name, "pid": pid} if owned else None,
         "run": None
@@ -159,6 +166,14 @@ def _aside(aside: asides.Aside, entry: RunEntry | None, sleeps_until: float | No
 def _hold(hold: dict[str, Any], now: float) -> str:
     note = f", {hold['note']}" if hold["note"] else ""
     return f"the {hold['of']}, for {human(now - hold['since'])}{note}"
+
+
+def _doubts(doubts: list[tuple[str, str]]) -> str:
+    if not doubts:
+        return ""
+    many = "1 step" if len(doubts) == 1 else f"{len(doubts)} steps"
+    named = ", ".join([f"{name} at {place}" for place, name in doubts[:DOUBTS]])
+    return f"; {many} may have run: {named}{', and more' if len(doubts) > DOUBTS else ''}"
 
 
 def _asks(statements: Statements, chain: tuple[LogicalRuntimeId, ...], now: float, *, no_host: bool) -> str:

@@ -6,7 +6,7 @@ it is stored as a name and arguments in JSON, and done in the commit that carrie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol, TypeVar, cast, final
 
 import msgspec
@@ -51,6 +51,9 @@ from tenure.supervisor.runs.recording.verdicts import (
 )
 
 T_co = TypeVar("T_co", covariant=True)
+
+Steps = tuple[tuple[str, bool, Any], ...]
+"""Verdicts on steps in doubt: of each its place, whether it ran, and its result."""
 
 
 @final
@@ -158,6 +161,7 @@ class Resume(_Silent):
     forget: tuple[str, ...] = ()
     repeat_never: bool = False
     version: str | None = None
+    settled: Steps = ()
 
     async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
         """See `Verb.perform`."""
@@ -168,9 +172,11 @@ class Resume(_Silent):
         return (*self._amend(runtime_id), Hold(runtime_id=runtime_id, reason=None))
 
     def _amend(self, runtime_id: LogicalRuntimeId) -> tuple[Change, ...]:
+        settled = _settling(runtime_id, self.settled)  # by the places that they have before
         if not (self.restart_run or self.take_recorded or self.renamed or self.forget or self.version is not None):
-            return ()
+            return settled
         return (
+            *settled,
             AmendRun(
                 runtime_id=runtime_id,
                 take_recorded=self.take_recorded,
@@ -186,34 +192,35 @@ class Resume(_Silent):
 @final
 @frozen(kw_only=True, slots=True)
 class Settle(_Silent):
-    """Say whether steps in doubt ran, and resume: of each its place, whether it ran, and its result."""
+    """Say whether steps in doubt ran, and resume."""
 
     name = "settle_step"
 
-    steps: tuple[tuple[str, bool, Any], ...]
+    steps: Steps
 
     async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
         """See `Verb.perform`."""
-        await actor.hold(None, None, *self._settle(actor.facts.runtime_id), *_finish(done))
+        await actor.hold(None, None, *_settling(actor.facts.runtime_id, self.steps), *_finish(done))
 
     def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
         """See `Verb.changes`."""
-        return (*self._settle(runtime_id), Hold(runtime_id=runtime_id, reason=None))
-
-    def _settle(self, runtime_id: LogicalRuntimeId) -> tuple[Change, ...]:
-        return tuple(
-            SettleEntry(runtime_id=runtime_id, place=place, ran=ran, result=encode(result, "result"))
-            for place, ran, result in self.steps
-        )
+        return (*_settling(runtime_id, self.steps), Hold(runtime_id=runtime_id, reason=None))
 
 
-def settle(*verdicts: tuple[str, Verdict]) -> Settle:
-    """The verb that carries verdicts on places. Raises `InvalidInput` where one is none."""
+def _settling(runtime_id: LogicalRuntimeId, steps: Steps) -> tuple[Change, ...]:
+    return tuple(
+        SettleEntry(runtime_id=runtime_id, place=place, ran=ran, result=encode(result, "result"))
+        for place, ran, result in steps
+    )
+
+
+def verdicts(given: Iterable[tuple[str, Verdict]]) -> Steps:
+    """Verdicts on places, as a verb carries them. Raises `InvalidInput` where one is none."""
     steps: list[tuple[str, bool, Any]] = []
-    for place, verdict in verdicts:
+    for place, verdict in given:
         checked = check_verdict(verdict)
         steps.append((place, isinstance(checked, Ran), checked.result if isinstance(checked, Ran) else None))
-    return Settle(steps=tuple(steps))
+    return tuple(steps)
 
 
 @final

@@ -22,8 +22,9 @@ from tenure.supervisor.fleet.verbs import (
     Drop,
     Resume,
     Retry,
+    Settle,
     Verb,
-    settle,
+    verdicts,
 )
 from tenure.supervisor.hosting.holds import Holds, check_note
 from tenure.supervisor.output.reader import OutputReader
@@ -203,6 +204,7 @@ class Handle(ABC):
         forget: Iterable[str] = (),
         repeat_never: bool = False,
         version: str | None = None,
+        settle: Mapping[str, Verdict] | None = None,
         hold: bool = False,
     ) -> None:
         """Clear the held mark and forgive what led to it; durable when this returns. Or end the hold of a person.
@@ -220,17 +222,27 @@ class Handle(ABC):
             repeat_never: Forget also what must not be done twice. It will be.
             version: Which version of the behaviour goes on with the run; it may be an older one. A host that has it takes the
                 runtime over.
+            settle: Steps in doubt by place, each with its verdict, as `settle_step` takes them: ``{"main/3": Ran("paid")}``.
+                `why` lists them. They are settled first, by the places that they have before anything else that is said here.
             hold: End the hold that `hold` has placed on this runtime, and leave the held mark alone. The hold of a kind ends
                 with `Supervisor.resume(kind=)`.
 
         Raises:
             InvalidTransition: While a run executes that is to be changed: it was resumed already.
-            NotFound: No such entry, or no such version was ever registered.
+            NotFound: No such entry, no such step in doubt, or no such version was ever registered.
             InvalidInput: `forget` names what must not be done twice, without `repeat_never`; or something else is asked beside
                 `hold`.
         """
         if hold:
-            if restart_run or take_recorded or renamed or tuple(forget) or repeat_never or version is not None:
+            if (
+                restart_run
+                or take_recorded
+                or renamed
+                or tuple(forget)
+                or repeat_never
+                or settle
+                or version is not None
+            ):
                 raise InvalidInput(detail="the end of a hold changes no run: resume twice", field="hold")
             await self._holds.end(self._of, None)
             return
@@ -241,11 +253,15 @@ class Handle(ABC):
             forget=(forget,) if isinstance(forget, str) else tuple(forget),
             repeat_never=repeat_never,
             version=version,
+            settled=verdicts((settle or {}).items()),
         )
         await self._perform(verb)
 
     async def settle_step(self, place: str, verdict: Verdict, *more: tuple[str, Verdict]) -> None:
         """Say whether a step in doubt ran, and resume; durable when this returns.
+
+        A hold lists all steps of its run that are in doubt, whatever it is for. One for a `StepMismatch` comes again unless the
+        verdict mends that: `resume` takes verdicts beside its other ways.
 
         Args:
             place: Where the step stands, as `held_detail` gives it: ``main/3``.
@@ -257,7 +273,7 @@ class Handle(ABC):
             InvalidInput: The result has no JSON form.
             PayloadTooLarge: The result is over `Limits.payload_bytes`.
         """
-        await self._perform(settle((place, verdict), *more))
+        await self._perform(Settle(steps=verdicts([(place, verdict), *more])))
 
     @abstractmethod
     async def _perform(self, verb: Verb[T]) -> T:

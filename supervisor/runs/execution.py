@@ -35,10 +35,12 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.runs.again import RunAgain
+from tenure.persistence.facets.runs.entries import DoubtEntries
 from tenure.persistence.facets.runs.following.followed import Followed
 from tenure.persistence.facets.runs.interrupted import ChargeCrash, UnstageRun
 from tenure.persistence.facets.runs.results import StoreResult
 from tenure.persistence.facets.runs.runs import FailRun, FinishRun, RunBegun
+from tenure.persistence.model.entries import add_doubts
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.texts import (
     as_defect,
@@ -235,10 +237,9 @@ class Execution:
             elif not actor.executes(begun.run_id):
                 return  # the run was dropped by a verb that committed first
             elif (attention := find_leaf(error, (NeedsAttention,))) is not None:
-                doubt = () if attention.doubt is None else (attention.doubt,)
-                await self._hold(actor, attention.reason, error, *said, *doubt)
+                await self._hold(actor, begun, attention.reason, error, *said)
             elif find_leaf(error, (StepMismatch,)) is not None:
-                await self._hold(actor, HeldReason.STEP_MISMATCH, error, *said)
+                await self._hold(actor, begun, HeldReason.STEP_MISMATCH, error, *said)
             else:
                 echoed = None if entering is None else entering.echoed(error)
                 await self._fail(actor, begun, behaviour, error, echoed, said)
@@ -255,19 +256,23 @@ class Execution:
             # How it failed cannot be written: this runtime is blocked until the next open, and no other (design §5).
             actor.publish_unended(str(exc))
 
-    async def _hold(self, actor: RuntimeActor, reason: HeldReason, error: BaseException, *first: Change) -> None:
-        detail = describe(error)
+    async def _hold(
+        self, actor: RuntimeActor, begun: RunBegun, reason: HeldReason, error: BaseException, *first: Change
+    ) -> None:
+        detail, runtime_id = describe(error), actor.facts.runtime_id
+        # Whatever it is for, it lists all that is in doubt: a person looks at the world once.
+        doubts = DoubtEntries(runtime_id=runtime_id, run_id=begun.run_id)
 
         def settled(outcome: Outcome) -> None:
             if isinstance(outcome, CommitResult):
                 actor.publish_run(LifecycleEvent.FAIL_RUN)
-                actor.publish_held(reason, detail)
+                actor.publish_held(reason, add_doubts(detail, outcome.answer(doubts)))
 
-        runtime_id = actor.facts.runtime_id
         await actor.channel.commit_in_turn(
             *first,
             UnstageRun(runtime_id=runtime_id),
             Hold(runtime_id=runtime_id, reason=reason, detail=detail),
+            doubts,
             on_settled=settled,
         )
 

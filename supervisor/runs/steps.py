@@ -11,7 +11,6 @@ import trio
 from tenure.errors import InvalidInput, LimitReached, PayloadTooLarge, RunEnded, StepFailed
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.facets.runs.entries import (
-    DoubtEntries,
     RecordedEntry,
     SettleEntry,
 )
@@ -214,9 +213,8 @@ class Steps:
 
     def _doubt(self, name: str, place: str) -> Exception:
         entering = self._entering
-        doubt = DoubtEntries(runtime_id=entering.runtime_id, run_id=entering.run_id)
         detail = f"step {name} at {place} was dispatched and may have run"
-        entering.fault = entering.fault or NeedsAttention(detail, doubt)
+        entering.fault = entering.fault or NeedsAttention(detail)
         entering.poke()
         return entering.fault
 

@@ -129,6 +129,7 @@ class _Verbs:
         forget: Iterable[str] = (),
         repeat_never: bool = False,
         version: str | None = None,
+        settle: Mapping[str, Verdict] | None = None,
         hold: bool = False,
     ) -> None:
         """See `tenure.Runtime.resume`."""
@@ -141,6 +142,7 @@ class _Verbs:
                 forget=forget,
                 repeat_never=repeat_never,
                 version=version,
+                settle=settle,
                 hold=hold,
             )
 

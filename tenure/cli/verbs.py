@@ -126,6 +126,8 @@ async def destroy(output: Output, target: str, runtime: str, *, erase: bool, pee
 @click.option("--forget", multiple=True, metavar="ENTRY", help="Take an entry out of the record, by name or place.")
 @click.option("--repeat-never", is_flag=True, help="Forget also what must not be done twice. Needs --yes.")
 @click.option("--version", metavar="VERSION", help="Let this version of its behaviour go on, also an older one.")
+@click.option("--ran", nargs=2, multiple=True, metavar="PLACE JSON", help="A step in doubt ran, with this result.")
+@click.option("--did-not-run", multiple=True, metavar="PLACE", help="A step in doubt did not run.")
 @click.option("--hold", is_flag=True, help="End the hold of RUNTIME, and leave the held mark alone.")
 @click.option("--kind", metavar="KIND", help="End the hold of this kind; without RUNTIME.")
 @click.option("--yes", is_flag=True, help="Yes, do it twice.")
@@ -142,6 +144,8 @@ async def resume(  # noqa: PLR0913 - one for each option
     forget: tuple[str, ...],
     repeat_never: bool,
     version: str | None,
+    ran: tuple[tuple[str, str], ...],
+    did_not_run: tuple[str, ...],
     hold: bool,
     kind: str | None,
     yes: bool,
@@ -155,6 +159,11 @@ async def resume(  # noqa: PLR0913 - one for each option
     if repeat_never and not yes:
         raise InvalidInput(detail="what must not be done twice would be done again; say --yes", field="--yes")
 
+    verdicts: dict[str, Verdict] = {place: Ran(_json(result)) for place, result in ran}
+    if twice := [place for place in did_not_run if place in verdicts]:
+        raise InvalidInput(detail=f"{twice[0]} ran, or it did not", field="--did-not-run")
+    verdicts |= {place: DidNotRun() for place in did_not_run}
+
     async def resume(handle: Handle) -> None:
         await handle.resume(
             restart_run=restart_run,
@@ -163,6 +172,7 @@ async def resume(  # noqa: PLR0913 - one for each option
             forget=forget,
             repeat_never=repeat_never,
             version=version,
+            settle=verdicts,
             hold=hold,
         )
 

@@ -15,10 +15,7 @@ from attrs import frozen
 
 from tenure.errors import Corrupt, NotFound, PayloadTooLarge
 from tenure.persistence.commits.commit import Change
-from tenure.persistence.commits.facet import (
-    Facet,
-    Handler,
-)
+from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.rows import (
     NUMBER,
     OPTIONAL_BYTES,
@@ -31,27 +28,16 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.facets.records import (
-    run_records,
-    runtimes,
-)
-from tenure.persistence.model.codec import (
-    encode,
-)
-from tenure.persistence.model.digests import (
-    check_digest,
-    seal,
-)
+from tenure.persistence.facets.records import run_records, runtimes
+from tenure.persistence.model.codec import encode
+from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.entries import (
     EntryKind,
     EntryStatus,
     Repeat,
+    add_doubts,
 )
-from tenure.persistence.model.values import (
-    HeldReason,
-    LogicalRuntimeId,
-    RunId,
-)
+from tenure.persistence.model.values import LogicalRuntimeId, RunId
 
 
 @final
@@ -302,9 +288,9 @@ def _catch(tx: Transaction, change: CatchEntry) -> None:
 @final
 @frozen(kw_only=True, slots=True)
 class DoubtEntries(Change):
-    """Say that the dispatched steps of the current run that never repeat may have run: its runtime is held for them.
+    """Say that the dispatched steps of the current run that never repeat may have run: whatever its runtime is held for.
 
-    Stands in the commit of that hold. Answer: None. Refused with `NotFound` where no such step is dispatched.
+    Stands in the commit of that hold, after it, and adds them to its detail. Answer: them, as `add_doubts` takes them.
 
     Attributes:
         runtime_id: Whose.
@@ -315,10 +301,20 @@ class DoubtEntries(Change):
     run_id: RunId
 
 
-def _doubt(tx: Transaction, change: DoubtEntries) -> None:
+def _doubt(tx: Transaction, change: DoubtEntries) -> tuple[tuple[str, str], ...]:
     run = run_records.current(tx, change.runtime_id, change.run_id)
-    if not tx.all("entries.doubt", run=run.run):
-        raise _not_in_doubt("of this run")
+    found = tuple(in_doubt(tx, run.run))
+    if found:
+        tx.write("entries.doubt", run=run.run)
+        record = runtimes.load(tx, change.runtime_id)
+        record.held_detail = add_doubts(record.held_detail or "", found)
+        runtimes.save(tx, record)
+    return found
+
+
+def in_doubt(statements: Statements, run: int) -> list[tuple[str, str]]:
+    """The steps of a run that never repeat and have no end, by place and name: where none executes, they may have run."""
+    return [(place, name) for place, name in sound(statements.all("entries.in_doubt", run=run), (str, str))]
 
 
 @final
@@ -326,7 +322,7 @@ def _doubt(tx: Transaction, change: DoubtEntries) -> None:
 class SettleEntry(Change):
     """Say what became of a step in doubt. Answer: None. Refused with `NotFound` where there is none.
 
-    Two may say so. The run that has entered again, before it goes on. And a person, for a step for which the runtime is held:
+    Two may say so. The run that has entered again, before it goes on. And a person, while the runtime is held for whatever:
     otherwise the step may be executed at this moment, and must not be forgotten.
 
     Attributes:
@@ -354,18 +350,17 @@ def _settle(tx: Transaction, change: SettleEntry) -> None:
     record = runtimes.load(tx, change.runtime_id)
     if change.run_id is not None:
         run_records.current(tx, change.runtime_id, change.run_id)
-    elif record.held != HeldReason.NEEDS_ATTENTION:
+    elif record.held is None:
         raise _not_in_doubt(change.place)
     which = {"run": record.run, "place": change.place}
-    own = {"or_status": EntryStatus.IN_DOUBT if change.run_id is None else EntryStatus.DISPATCHED}
     row = tx.one("entries.sealed", **which)
     if row is None:
         raise _not_in_doubt(change.place)
     if change.ran:
         kept = {"result": change.result, "result_digest": seal_of(row[0], row[1], row[2], change.result, None)}
-        settled = tx.run("entries.settle", now=tx.now, **kept, **which, **own)
+        settled = tx.run("entries.settle", now=tx.now, **kept, **which)
     else:
-        settled = tx.run("entries.forget_doubtful", **which, **own)
+        settled = tx.run("entries.forget_doubtful", **which)
     if not settled:
         raise _not_in_doubt(change.place)
 

@@ -12,7 +12,7 @@ SET kind = excluded.kind, name = excluded.name, repeat = excluded.repeat, argume
     drawn = excluded.drawn;
 
 -- name: entries.forget_doubtful
-DELETE FROM entries WHERE run = :run AND place = :place AND status IN ('in_doubt', :or_status);
+DELETE FROM entries WHERE run = :run AND place = :place AND repeat = 'never' AND status IN ('in_doubt', 'dispatched');
 
 -- name: entries.forget_unbegun
 -- One that was cut off by its scope, and whose cut is recorded, stays.
@@ -27,15 +27,18 @@ UPDATE entries SET status = 'failed' WHERE run = :run AND place = :place AND sta
 
 -- name: entries.doubt
 -- A hold lists all doubts of its run.
-UPDATE entries SET status = 'in_doubt'
-WHERE run = :run AND repeat = 'never' AND status IN ('in_doubt', 'dispatched') RETURNING place, name;
+UPDATE entries SET status = 'in_doubt' WHERE run = :run AND repeat = 'never' AND status = 'dispatched';
+
+-- name: entries.in_doubt
+SELECT place, name FROM entries
+WHERE run = :run AND repeat = 'never' AND status IN ('in_doubt', 'dispatched') ORDER BY entry;
 
 -- name: entries.sealed
 SELECT name, arguments_digest, call_key FROM entries WHERE run = :run AND place = :place;
 
 -- name: entries.settle
 UPDATE entries SET status = 'succeeded', result = :result, error = NULL, result_digest = :result_digest, ended_at = :now
-WHERE run = :run AND place = :place AND status IN ('in_doubt', :or_status);
+WHERE run = :run AND place = :place AND repeat = 'never' AND status IN ('in_doubt', 'dispatched');
 
 -- name: entries.doubtful
 -- So may a step have that was cut off after it had begun; one that has a key may run again.

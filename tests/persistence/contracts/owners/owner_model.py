@@ -504,26 +504,24 @@ class OwnerModel:
         run.outcome, runtime.run, runtime.crashes = reason or "restarted", None, 0
         return abandoned
 
-    def doubt(self, runtime: Runtime, run: Run) -> None:
+    def doubt(self, runtime: Runtime, run: Run) -> tuple[tuple[str, str], ...]:
         doubtful = [
             place
             for place, (status, _, repeat) in run.entries.items()
             if status in {"dispatched", "in_doubt"} and repeat == "never"
         ]
-        if not doubtful:
-            raise Refused(NotFound)
         for place in doubtful:
             run.entries[place] = ("in_doubt", *run.entries[place][1:])
-        runtime.held = "needs attention"
+        return tuple((place, "pay") for place in doubtful)
 
     def settle(self, runtime: Runtime, run_id: str | None, place: str, result: bytes | None) -> None:
         if run_id is not None:
             self.current(runtime, run_id)
-        elif runtime.held != "needs attention":
+        elif runtime.held is None:
             raise Refused(NotFound)
         run = None if runtime.run is None else runtime.runs[runtime.run]
-        ready = {"in_doubt"} if run_id is None else {"in_doubt", "dispatched"}
-        if run is None or run.entries.get(place, ("",))[0] not in ready:
+        status, _, repeat = ("", None, "") if run is None else run.entries.get(place, ("", None, ""))
+        if run is None or status not in {"in_doubt", "dispatched"} or repeat != "never":
             raise Refused(NotFound)
         if result is None:
             del run.entries[place]

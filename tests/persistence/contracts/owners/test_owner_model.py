@@ -788,9 +788,11 @@ class OwnerMachine(RuleBasedStateMachine):
 
             def raise_doubt(model: OwnerModel) -> Any:
                 runtime = model.runtimes[name]
-                return model.doubt(runtime, model.current(runtime, run_id)), None
+                run = model.current(runtime, run_id)
+                runtime.held = "needs attention"
+                return None, model.doubt(runtime, run)
 
-            self.write("A", "doubt", (doubt, hold), raise_doubt, (name, "right"))
+            self.write("A", "doubt", (hold, doubt), raise_doubt, (name, "right"))
         if who == "nobody":
             return
         says = run_id if who == "run" else None
