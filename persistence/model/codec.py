@@ -55,6 +55,9 @@ def _form(value: object) -> object:
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_form)
 
+encode_text: Final = _encoder.encode
+"""`encode` of a text, without a call between: for each token of a model. Raises `UnicodeEncodeError` for half a character."""
+
 
 def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) -> bytes:
     """Encode a JSON value (also attrs classes, dataclasses, pydantic models and enums); keys of objects are sorted.

@@ -21,7 +21,7 @@ from tenure.persistence.model.entries import EntryStatus, Repeat, parse_place
 from tenure.persistence.model.output import CHANNEL, IN_STEP, OutputKind, Place, Said, check_channel
 from tenure.persistence.writing.group import Outcome
 
-from .speech import Speech, data
+from .speech import DATA, Speech
 
 
 @final
@@ -106,7 +106,7 @@ class Voice:
         if not self.open:
             return False
         speech = self.saying.speech or self.saying.speak()
-        return speech.say(data(channel, self.place, IN_STEP, value), self)
+        return speech.say(Said(DATA, channel, self.place, IN_STEP, value), self)
 
     def close(self) -> None:
         """The attempt has ended: from now on nothing is said. What a thread says at this moment is said before."""
@@ -151,7 +151,9 @@ def emit(value: object, channel: str = CHANNEL) -> bool:
     voice = VOICE.get()
     if voice is None:
         raise InvalidInput(detail="emit is for steps; a behaviour has run.emit", field="value")
-    return voice.emit(encode(value, "value"), check_channel(channel))
+    if channel is not CHANNEL:
+        channel = check_channel(channel)
+    return voice.emit(encode(value, "value"), channel)
 
 
 def in_vain(recorded: Iterable[RecordedEntry], said: Iterable[tuple[Place, Said]]) -> list[Said]:

@@ -8,10 +8,9 @@ facet leaves out what is there. So neither an order nor a count depends on which
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 import trio
 
@@ -21,6 +20,8 @@ from tenure.persistence.facets.output.output import ENTRY_WEIGHT, AppendOutput
 from tenure.persistence.model.output import OUTPUT_BYTES, OutputKind, Said
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 from tenure.persistence.writing.group import Outcome
+
+DATA: Final = str(OutputKind.DATA)
 
 
 class Submit(Protocol):
@@ -95,12 +96,15 @@ class Speech:
         self._flushes = flushes
         self._limit = limit
         self._half = limit // 2  # from there on it is on its way to the disk, before it is full
-        self._waiting: deque[Said] = deque()
+        self._waiting: list[Said] = []
         self._start = 0
+        # Bytes that were said by the behaviour, by steps, and what of both is on disk. Each has one writer, the second under
+        # the lock: so the behaviour takes none for a word, where it would cost a tenth of it.
+        self._own_size = self._steps_size = self._landed_size = 0
+        self._ends: dict[int, int] = {}  # of each change that was made: how much was said up to its end
         self._in_flight = False  # whether a flush is on its way
-        self._size = 0
         self._closed: Error | None = None
-        self._lock = threading.Lock()  # over what waits and its size: threads of steps say, the trio thread lets go
+        self._lock = threading.Lock()  # over what waits: threads of steps say, the trio thread lets go
         self._moved = trio.Event()
 
     @property
@@ -109,11 +113,28 @@ class Speech:
         return self._start + len(self._waiting)
 
     @property
+    def _size(self) -> int:
+        return self._own_size + self._steps_size - self._landed_size
+
+    @property
     def waits(self) -> bool:
         """Whether a flush would bring something to disk, and none is on its way."""
         return bool(self._waiting) and not self._in_flight and self._closed is None
 
     # Saying
+
+    def say_here(self, said: Said) -> bool:
+        """Add an entry of the behaviour, in the trio thread. Else as `say`."""
+        size = len(said.value)
+        before = self._own_size + self._steps_size - self._landed_size
+        after = before + size + ENTRY_WEIGHT
+        if size > OUTPUT_BYTES or self._closed is not None or (after > self._limit and before):
+            return self.say(said)  # which refuses it
+        self._waiting.append(said)
+        self._own_size += size + ENTRY_WEIGHT
+        if not before or before < self._half <= after:
+            self._tell(now=after >= self._half)
+        return True
 
     def say(self, said: Said, voice: StepVoice | None = None, *, forced: bool = False) -> bool:
         """Add an entry, from any thread. False where the buffer is full, or the execution has ended.
@@ -127,11 +148,11 @@ class Speech:
         if size > OUTPUT_BYTES:
             raise PayloadTooLarge(size=size, limit=OUTPUT_BYTES)
         with self._lock:
-            before = self._size
-            after = before + size + ENTRY_WEIGHT
-            full = after > self._limit and before and not forced
             if self._closed is not None:
                 return False
+            before = self._own_size + self._steps_size - self._landed_size
+            after = before + size + ENTRY_WEIGHT
+            full = after > self._limit and before and not forced
             if voice is not None:
                 if not voice.open:
                     return False
@@ -139,8 +160,8 @@ class Speech:
                     voice.first = self._start + len(self._waiting)
             if not full:
                 self._waiting.append(said)
-                self._size = after
-        if not before or full or before < self._half <= after:
+                self._steps_size += size + ENTRY_WEIGHT
+        if not before or (after >= self._half and (full or before < self._half)):
             self._tell(now=after >= self._half)  # full too: who emits in a step waits for nothing, and may try again
         return not full
 
@@ -151,7 +172,7 @@ class Speech:
 
     async def say_when_room(self, said: Said) -> None:
         """Add an entry, and wait only while the buffer is full. Raises `PayloadTooLarge`, or why the execution has ended."""
-        while not self.say(said):
+        while not self.say_here(said):
             self._check_open()
             await self._moved.wait()
 
@@ -182,9 +203,10 @@ class Speech:
     def change(self) -> AppendOutput | None:
         """What is not on disk as far as is known, for a commit of the run; None where that is nothing."""
         with self._lock:
-            entries, start = tuple(self._waiting), self._start
+            entries, start, size = tuple(self._waiting), self._start, self._own_size + self._steps_size
         if not entries or self._closed is not None:
             return None
+        self._ends[start + len(entries)] = size
         return AppendOutput(
             runtime_id=self.runtime_id,
             run_id=self.run_id,
@@ -192,6 +214,7 @@ class Speech:
             attempt=self.attempt,
             start=start,
             entries=entries,
+            size=size - self._landed_size,
         )
 
     def flush_soon(self) -> None:
@@ -217,14 +240,12 @@ class Speech:
 
     def landed(self, change: AppendOutput) -> None:
         """A commit with this in it is on disk."""
+        end = change.start + len(change.entries)
         with self._lock:
-            gone = min(change.start + len(change.entries) - self._start, len(self._waiting))
-            if gone == len(self._waiting):
-                self._waiting.clear()
-                self._size = 0
-            for _ in range(gone if self._waiting else 0):
-                self._size -= len(self._waiting.popleft().value) + ENTRY_WEIGHT
-            self._start += max(gone, 0)
+            if end > self._start and self._closed is None:
+                del self._waiting[: end - self._start]
+                self._start, self._landed_size = end, self._ends[end]
+                self._ends = {each: size for each, size in self._ends.items() if each > end}
         self._move()
         self._flushes.on_disk(self.runtime_id)
 
@@ -237,14 +258,8 @@ class Speech:
         self._closed = self._closed or error or RunEnded(run_id=self.run_id)
         with self._lock:
             self._waiting.clear()
-            self._size = 0
         self._move()
 
     def _move(self) -> None:
         self._moved.set()
         self._moved = trio.Event()
-
-
-def data(channel: str, place: str, reached: int, value: bytes) -> Said:
-    """An entry that was emitted."""
-    return Said(OutputKind.DATA, channel, place, reached, value)

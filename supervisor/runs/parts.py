@@ -98,21 +98,20 @@ class RunParts:
         self.spawning = Spawning(entering, self._boundaries)
         self.steering = Steering(entering, self._boundaries, self.batch)
         self.verbs = OwnVerbs(entering)
-        self._ended = False
         self.going_on = GoingOn(entering, kinds)
         self._came_to: tuple[StoreResult, ...] = ()
         self._again: tuple[Change, ...] = ()
 
     def check_open(self) -> None:
         """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
-        if self._ended or not self.entering.actor.executes(self.begun.run_id):
+        if self.entering.ended or not self.entering.actor.executes(self.begun.run_id):
             raise RunEnded(run_id=self.begun.run_id)
         if self.entering.fault is not None:
             raise self.entering.fault  # a behaviour may have caught it; nothing lands after it
 
     def end(self) -> None:
         """From now on every use of the run is `RunEnded`."""
-        self._ended = True
+        self.entering.ended = True
 
     async def finish(self, returned: object, on_settled: Callable[[Outcome], None]) -> None:
         """Commit the end of the run: what was appended, sent, rejected and answered, the receipt, the batch, own verbs.

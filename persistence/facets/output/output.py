@@ -31,6 +31,7 @@ class AppendOutput(Change):
         attempt: See `OutputEntry`.
         start: The number of the first entry in its speech.
         entries: In order.
+        size: What they weigh, where that was counted already.
         weight: See `Change.weight`.
     """
 
@@ -40,10 +41,13 @@ class AppendOutput(Change):
     attempt: int
     start: int
     entries: tuple[Said, ...] = field(repr=False)
+    size: int | None = None
 
     @property
     def weight(self) -> int:
         """See `Change.weight`."""
+        if self.size is not None:
+            return self.size
         return sum([len(each.value) for each in self.entries]) + ENTRY_WEIGHT * len(self.entries)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import final
+from contextvars import ContextVar
+from typing import Final, final
 
 from attrs import define, field, frozen
 
@@ -91,6 +92,10 @@ class Branch:
             self.ended += inner.ended
             self.attached += inner.attached
             self.written.update(inner.written)
+
+
+BRANCH: Final[ContextVar[tuple[object, Branch] | None]] = ContextVar("tenure.branch", default=None)
+"""The record and the branch that a task works in."""
 
 
 @final

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
 from functools import partial
 from typing import Final, final
 
@@ -29,7 +28,7 @@ from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.output.saying import VOICE, Saying
 from tenure.supervisor.runs.resting.waits import Wait
 
-from .branch import Branch, Standing
+from .branch import BRANCH, Branch, Standing
 from .flight import Flight
 from .matching import (
     Asked,
@@ -41,9 +40,6 @@ from .matching import (
 )
 from .occupancy import Occupancy
 from .step_terms import is_cut
-
-_BRANCH: Final[ContextVar[tuple[Record, Branch] | None]] = ContextVar("tenure.branch", default=None)
-"""The record and the branch that a task works in."""
 
 LOOK_S: Final = 1.0
 """Seconds between two looks of what waits for the record to be reached."""
@@ -63,6 +59,7 @@ class Entering:
         looked_for: Whether it is looked at already, at some time, whether it still rests.
         asks: How often something was asked of another runtime; `flights`: what is in flight, by place.
         saying: What it says.
+        ended: Whether the behaviour has returned.
     """
 
     def __init__(
@@ -108,6 +105,7 @@ class Entering:
         self.asks = 0
         self.flights: dict[str, Flight] = {}
         self.saying = saying
+        self.ended = False
         self._replay_s = replay_s
         self._on_half = on_half
         self._late_calls: dict[str, RecordEntry] = {}
@@ -132,18 +130,18 @@ class Entering:
         """The branch that the calling task works in. Raises `InvalidInput` inside a step."""
         voice = VOICE.get()
         if voice is not None and voice.saying is self.saying:
-            raise InvalidInput(detail="inside a step nothing can be asked of the run; emit is tenure.emit", field="run")
-        found = _BRANCH.get()
+            raise in_a_step()
+        found = BRANCH.get()
         return self.record.main if found is None or found[0] is not self.record else found[1]
 
     @contextmanager
     def within(self, branch: Branch) -> Generator[None]:
         """What is called here works in this branch."""
-        token = _BRANCH.set((self.record, branch))
+        token = BRANCH.set((self.record, branch))
         try:
             yield
         finally:
-            _BRANCH.reset(token)
+            BRANCH.reset(token)
 
     def only_main(self, what: str) -> None:
         """Raises `InvalidInput` in a branch of `gather`, `map` or `first`, which has none of this."""
@@ -385,3 +383,8 @@ class Entering:
         if self.saying.speech is not None:
             self.saying.settled(result)
         return result
+
+
+def in_a_step() -> InvalidInput:
+    """Why a step gets nothing of its run."""
+    return InvalidInput(detail="inside a step nothing can be asked of the run; emit is tenure.emit", field="run")

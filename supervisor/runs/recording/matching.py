@@ -115,7 +115,9 @@ class Record:
         main: The behaviour's own branch.
         unreached: What was recorded and not reached yet, by place.
         marks: Recorded answers of patches, by name.
+        marks: Recorded answers of patches, by name.
         leaves_doubt: Whether a step that never repeats was cut off after it had begun.
+        replays: Whether an entry with a place was recorded: `goes_on` is False else, and is asked for each token.
     """
 
     def __init__(self, entries: Iterable[RecordedEntry], version: str, *, take_recorded: bool = False) -> None:
@@ -137,6 +139,7 @@ class Record:
         self._calls: set[str] = set()
         for entry in entries:
             self._add(entry)
+        self.replays = bool(self._last)
 
     def _add(self, entry: RecordedEntry) -> None:
         # Cases: a mark, which has no place; a freely step that failed and that nothing stands on, which is not an entry; what
@@ -317,8 +320,6 @@ class Record:
 
     def goes_on(self, branch: Branch | None) -> bool:
         """Whether something is recorded that stands after what this branch has asked for last."""
-        if not self._last:
-            return False  # nearly every run: this is asked for each token
         while branch is not None:
             if self._last.get(branch.path, 0) > branch.reached:
                 return True
