@@ -197,8 +197,9 @@ def _audit_ends(
             continue
         where = f"run {run_id} of {runtime_id}"
         # Where another version replayed a boundary, what had landed was taken: the run knows its targets.
-        taken = [payload == b"null" for _, payload in fact.sent]
-        sent = [(target, None if payload == b"null" else digest(payload)) for target, payload in fact.sent]
+        given = fact.sent()
+        taken = [payload == b"null" for _, payload in given]
+        sent = [(target, None if payload == b"null" else digest(payload)) for target, payload in given]
         kept = [
             (target, None if index < len(taken) and taken[index] else payload_digest)
             for index, (target, payload_digest, _) in enumerate(sends[run])

@@ -5,6 +5,7 @@ Nothing here knows how tenure works inside. Facts are noted when the outside lea
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final, final
 
 from attrs import define, field, frozen
@@ -66,7 +67,7 @@ class RunFact:
         returned: Whether its behaviour returned.
         named: Inputs that it asked to consume at a checkpoint.
         appended: Messages at its end.
-        sent: Target and payload of each send at its end.
+        sent: Gives target and payload of each send, once its end has landed.
         receipts: By sequence, as its checkpoints returned them.
     """
 
@@ -79,7 +80,7 @@ class RunFact:
     returned: bool = False
     named: set[str] = field(factory=set[str])
     appended: tuple[bytes, ...] = ()
-    sent: tuple[tuple[str, bytes], ...] = ()
+    sent: Callable[[], Sequence[tuple[str, bytes]]] = tuple
     receipts: dict[int, RunBoundaryReceipt] = field(factory=dict[int, RunBoundaryReceipt])
 
 

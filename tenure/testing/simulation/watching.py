@@ -105,8 +105,9 @@ class Watcher:
             fact.returned = True
             fact.attempts = fact.attempts[0], fact.attempts[1] + 1  # its end may be refused, which is a failure too
             fact.appended = tuple(run.session.appended)
-            # What it sent is known to the run alone.
-            fact.sent = tuple((str(each.target), each.payload) for each in run._entering.record.main.sent)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            # What it sent is known to the run alone, and what a restart has taken over goes from that list as its end lands.
+            sent = run._entering.record.main.sent  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            fact.sent = lambda: [(str(each.target), each.payload) for each in sent]
 
     def _entered(self, place: Place, run: tenure.Run, fact: RunFact) -> None:
         inputs = ",".join(each.input_id[-6:] for each in run.inputs)
