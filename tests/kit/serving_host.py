@@ -1,13 +1,11 @@
 """A process that serves queued work until it is killed: ``serving_host.py DATABASE WORK_S RATE PER_S``.
 
-Its handler appends the text of each batch to the execution state of the session in which it stands, by the claim's own turn, so
-that what was done twice would be seen. It says ``began TEXT TIME`` when its handler is called and ``done TEXT`` at its end.
+It says ``began TEXT AT_MS``, with the time of the claim, when its handler is called and ``done TEXT`` at its end.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 
 import trio
 
@@ -27,7 +25,7 @@ async def serve(path: str, work_s: float, rate: tuple[int, float]) -> None:
     async def handle(work: tenure.QueuedWork) -> None:
         (batch,) = work.batches
         text = batch.items[0].payload.body.decode()
-        say("began", text, time.time())
+        say("began", text, work.claim.claimed_at_epoch_ms)
         await trio.sleep(work_s)
         say("done", text)
 

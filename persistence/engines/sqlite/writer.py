@@ -110,8 +110,8 @@ class Writer(Connection):
 
     def begin(self, group: Group, /) -> Begun:
         """See `WriteConnection.begin`."""
-        now = read_clock(self._wall_clock)
         self._begin(synced=group.synced)
+        now = read_clock(self._wall_clock)  # not before the lock was there: times of later groups would be earlier
         version = self._db.data_version("main")
         self._keys.begin(version)
         alive = self.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import apsw
@@ -16,9 +17,11 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store
+from tenure.persistence.seams.seams import Seams
+from tenure.persistence.store import Store, open_store
 from tenure.persistence.writing.pending import Pending
 from tests.kit.ground import submit
+from tests.kit.serving import draft
 from tests.kit.stores import (
     OpenMode,
     landed,
@@ -69,6 +72,28 @@ async def test_commits_that_wait_together_share_one_group(store: Store) -> None:
 
     assert store.statistics().groups == before + 1
     assert {outcome.group for outcome in outcomes if isinstance(outcome, CommitResult)} == {before + 1}
+
+
+async def test_the_time_of_a_group_is_read_while_no_other_can_write(tmp_path: Path) -> None:
+    """Else what a host waited for the lock would make its times earlier than those of groups before it."""
+    path, shown, held = tmp_path / "a.db", count(1_000_000), set[int]()
+    others: list[apsw.Connection] = []
+
+    def clock() -> float:
+        now = next(shown)
+        for other in others:
+            try:
+                other.execute("BEGIN IMMEDIATE; ROLLBACK")
+            except apsw.BusyError:
+                held.add(now)
+        return float(now)
+
+    async with open_store(path, seams=Seams(wall_clock=clock)) as store:
+        others.append(apsw.Connection(str(path)))
+        batch = await store.queue.enqueue_queued_work(draft("work"))
+        others.pop().close()
+
+    assert batch.enqueued_at_ms // 1000 in held
 
 
 async def test_a_group_is_bounded_in_commits_and_in_bytes_and_a_larger_commit_goes_alone(open_mode: OpenMode) -> None:

@@ -1,0 +1,127 @@
+"""The outside world of one host that can be frozen, or die, while others on its file live on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final, TypeVar, final
+
+import trio
+
+import tenure
+from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.engines.sqlite.system.locks import Lock, OsLocks
+from tenure.persistence.seams.executors import Heard, InlineExecutor
+
+T = TypeVar("T")
+
+EPOCH: Final = 1_800_000_000.0
+
+
+@final
+class Gate:
+    """An executor that begins nothing while its host is frozen.
+
+    Attributes:
+        ever_shut: How often it was shut.
+    """
+
+    def __init__(self) -> None:
+        """Open."""
+        self.ever_shut = 0
+        self._open = trio.Event()
+        self._open.set()
+        self._inline = InlineExecutor()
+
+    def shut(self) -> None:
+        """Begin nothing any more."""
+        self.ever_shut += 1
+        self._open = trio.Event()
+
+    def open(self) -> None:
+        """Go on."""
+        self._open.set()
+
+    async def passed(self) -> None:
+        """Wait until it is open."""
+        await self._open.wait()
+
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
+        """See `Executor.run`."""
+        await self._open.wait()
+        return await self._inline.run(function, heard)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@final
+class MortalLocks:
+    """The system's locks, which can all be freed at once, as the system does when a process is killed."""
+
+    def __init__(self) -> None:
+        """None is held."""
+        self._locks = OsLocks()
+        self._taken: list[Lock] = []
+
+    def acquire(self, path: str, *, exclusive: bool) -> Lock | None:
+        """See `Locks.acquire`."""
+        return self._keep(self._locks.acquire(path, exclusive=exclusive))
+
+    def make(self, path: str) -> Lock:
+        """See `Locks.make`."""
+        lock = self._locks.make(path)
+        self._taken.append(lock)
+        return lock
+
+    def find(self, path: str) -> Lock | None:
+        """See `Locks.find`."""
+        return self._keep(self._locks.find(path))
+
+    def _keep(self, lock: Lock | None) -> Lock | None:
+        if lock is not None:
+            self._taken.append(lock)
+        return lock
+
+    def free(self) -> None:
+        """Free all of them."""
+        for lock in self._taken:
+            lock.release()
+
+
+@final
+class Outside:
+    """The gate, the locks and the seams of one host.
+
+    Attributes:
+        name: Which host.
+        gate: Shut while it is frozen, and from its death on.
+        dead: Whether it has died: nothing that it does is heard any more.
+    """
+
+    def __init__(self, name: str, seed: int) -> None:
+        """A host that lives."""
+        self.name = name
+        self.gate = Gate()
+        self.dead = False
+        self._locks = MortalLocks()
+        self._random = random.Random(f"{seed}/host {name}")
+
+    def die(self) -> None:
+        """Die: nothing of it reaches the disk any more, and its locks are free."""
+        self.dead = True
+        self.gate.shut()
+        self._locks.free()
+
+    @property
+    def seams(self) -> tenure.Seams:
+        """What its store is opened with."""
+        return tenure.Seams(
+            writer_executor=lambda: self.gate,
+            reader_executor=lambda: self.gate,
+            step_executor=lambda: self.gate,
+            wall_clock=lambda: EPOCH + trio.current_time(),
+            boot_clock=trio.current_time,
+            random=self._random,
+            engine=SqliteOptions(locks=self._locks),
+        )
