@@ -153,9 +153,9 @@ def publish(facts: RuntimeFacts, decision: Decision, answers: tuple[Any, ...]) -
 def may_begin(facts: RuntimeFacts) -> bool:
     """Whether a run may begin, as far as it depends on what was committed."""
     return (
-        facts.why_held is None
+        facts.has_work
+        and facts.why_held is None
         and facts.not_before is None
-        and facts.has_work
         and not facts.on_trial
         and not facts.on_hold
         and runs_inputs(facts.standing)

@@ -85,7 +85,10 @@ class Commit:
     @property
     def weight(self) -> int:
         """Payload bytes of all changes."""
-        return sum([change.weight for change in self.changes])
+        weight = 0
+        for change in self.changes:
+            weight += change.weight
+        return weight
 
 
 @final
@@ -115,11 +118,18 @@ class CommitResult:
         message = f"{type(change).__name__} was not answered"
         raise LookupError(message)
 
+    def only(self, kind: type[Change]) -> Any:
+        """The answer to the first change of a kind, of which the commit has one. Raises `LookupError`: it has none."""
+        for each, value in zip(self.changes, self.values, strict=True):
+            if type(each) is kind:
+                return value
+        message = f"no {kind.__name__} was answered"
+        raise LookupError(message)
+
     def answers(self, changes: Iterable[Change]) -> tuple[Any, ...]:
         """The answers to these very changes, in their order. Raises as `answer`."""
         return tuple([self.answer(each) for each in changes])
 
     def of_kind(self, kind: type[C]) -> list[tuple[C, Any]]:
         """Every change of a kind with its answer, in the order of the commit."""
-        answered = zip(self.changes, self.values, strict=True)
-        return [(change, value) for change, value in answered if isinstance(change, kind)]
+        return [(each, value) for each, value in zip(self.changes, self.values, strict=True) if type(each) is kind]

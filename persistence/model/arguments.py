@@ -60,7 +60,7 @@ def checked(verb: Checked) -> Checked:
 
 def check_value(value: Any, annotation: Any, field: str) -> Any:
     """One value against one annotation. Returns it in its plain form. Raises `InvalidInput`, naming the field."""
-    return _check_of(annotation)(value, field)
+    return check_of(annotation)(value, field)
 
 
 def check_key(value: Any, field: str) -> str | None:
@@ -82,7 +82,7 @@ def _wrapped(method: FunctionType) -> Callable[..., Any]:
     def checks() -> dict[str, Check]:  # at the first call: annotations may name what is defined later
         hints = typing.get_type_hints(method)
         named = [each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
-        return {name: _check_of(hints.get(name, Any)) for name in named}
+        return {name: check_of(hints.get(name, Any)) for name in named}
 
     def plain(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         known = checks()
@@ -112,7 +112,8 @@ def _wrapped(method: FunctionType) -> Callable[..., Any]:
 # One check for each form of annotation
 
 
-def _check_of(annotation: Any) -> Check:
+def check_of(annotation: Any) -> Check:
+    """The check of an annotation, for what is checked often; see `check_value`."""
     try:
         return _cached_check_of(annotation)
     except TypeError:  # an annotation that has no hash
@@ -129,7 +130,7 @@ def _make_check(annotation: Any) -> Check:  # noqa: PLR0911 - one return for eac
     if plain is not None:
         return plain
     if isinstance(annotation, NewType):
-        return _text_id if annotation.__supertype__ is str else _check_of(annotation.__supertype__)
+        return _text_id if annotation.__supertype__ is str else check_of(annotation.__supertype__)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, UnionType):
         return _union(arguments)
@@ -138,9 +139,9 @@ def _make_check(annotation: Any) -> Check:  # noqa: PLR0911 - one return for eac
     if origin is Callable:
         return _callable
     if origin is tuple and arguments[1:] == (...,):
-        return _items(_check_of(arguments[0]), (list, tuple))
+        return _items(check_of(arguments[0]), (list, tuple))
     if isinstance(origin, type) and issubclass(origin, Iterable) and not issubclass(origin, dict | tuple):
-        return _items(_check_of(arguments[0]), None) if len(arguments) == 1 else _as_given
+        return _items(check_of(arguments[0]), None) if len(arguments) == 1 else _as_given
     return _of_class(annotation) if isinstance(annotation, type) else _as_given
 
 
@@ -254,8 +255,8 @@ def _union(members: tuple[Any, ...]) -> Check:
         each for each in members if isinstance(each, NewType) or (isinstance(each, type) and issubclass(each, Enum))
     ]
     kinds = [each for each in members if each is not NoneType and not (each is str and narrow)]
-    exact = {each: _check_of(each) for each in kinds if isinstance(each, type) and attrs.has(each)}
-    others = [_check_of(each) for each in kinds if each not in exact]
+    exact = {each: check_of(each) for each in kinds if isinstance(each, type) and attrs.has(each)}
+    others = [check_of(each) for each in kinds if each not in exact]
     wanted = " or ".join(getattr(each, "__name__", str(each)) for each in kinds)
     optional = NoneType in members
     if len(others) == 1 and not exact:
@@ -321,7 +322,7 @@ def _instance(kind: type[Any]) -> Check:
     @cache
     def fields() -> list[tuple[str, Check, object]]:
         hints = typing.get_type_hints(kind)
-        return [(each.name, _check_of(hints[each.name]), each.default) for each in attrs.fields(kind)]
+        return [(each.name, check_of(hints[each.name]), each.default) for each in attrs.fields(kind)]
 
     def check(value: Any, field: str) -> Any:
         if type(value) is not kind:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import partial
 from types import NoneType
-from typing import Any, Final, TypeGuard, cast
+from typing import Any, Final, TypeGuard
 from uuid import UUID
 
 import attrs
@@ -81,18 +81,15 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
         form = _form if hook is None else partial(_form_by, hook)
         encoder = _encoder if hook is None else msgspec.json.Encoder(order="deterministic", enc_hook=form)
         data = encoder.encode(value)
-        if not _is_plain_list(value):  # else as most arguments of steps
+        if not (type(value) is list and _PLAIN.issuperset(map(type, value))):  # else as most arguments of steps
             _refuse_lost(value, form)
-        check_nesting(data)
+        if len(data) > NESTING:
+            check_nesting(data)
     except InvalidInput:
         raise
     except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
         raise InvalidInput(detail=f"no JSON form: {text_of(exc)}", field=field) from exc
     return data
-
-
-def _is_plain_list(value: object) -> bool:
-    return type(value) is list and _PLAIN.issuperset(map(type, cast("list[object]", value)))
 
 
 def _form_by(hook: Callable[[Any], Any], value: object) -> object:

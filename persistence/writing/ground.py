@@ -24,7 +24,6 @@ from tenure.persistence.seams.seams import Seams
 from .closing import Closing, Opened
 from .group import Outcome
 from .host_row import Rejoined
-from .pending import Pending
 from .queue_bell import QueueBell
 from .writer import Writer
 
@@ -37,6 +36,8 @@ class Ground:
 
     Attributes:
         queue_bell: Rings where there may be queued work to claim.
+        submit: Queues a commit and returns at once; see `Writer.submit`.
+        commit: Commits and waits; see `Writer.commit`. What is published of it is published in its `on_settled`.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class Ground:
         self.queue_bell = QueueBell()
         self._opened = opened
         self._writer = writer
+        self.submit = writer.submit
+        self.commit = writer.commit
         self._readers = readers
         self._closing = closing
         self._on_brought: Callable[[Commit, CommitResult], None] | None = None
@@ -112,10 +115,6 @@ class Ground:
         """Break the store where a verdict did not come; see `Writer.stop_in_doubt`."""
         return self._writer.stop_in_doubt(detail)
 
-    def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
-        """Queue a commit and return at once; see `Writer.submit`."""
-        return self._writer.submit(commit, on_settled)
-
     async def wait_for_room(self) -> None:
         """Wait until fewer commits wait than may; see `Writer.wait_for_room`."""
         await self._writer.wait_for_room()
@@ -124,14 +123,6 @@ class Ground:
         """Do something with the connection that writes, between two groups; see `Writer.between_groups`."""
         return await self._writer.between_groups(work)
 
-    async def commit(self, commit: Commit) -> CommitResult:
-        """See `Store.commit`."""
-        return await self._writer.commit(commit)
-
-    async def publish(self, commit: Commit, on_settled: Callable[[Outcome], None]) -> CommitResult:
-        """As `commit`; what is published of it is published in `on_settled`, as in that of `Writer.submit`."""
-        return await self._writer.commit(commit, on_settled)
-
     async def bring(self, commit: Commit) -> CommitResult:
         """As `commit`, for what a contract verb brings past the owner of a runtime: one in this process hears of it."""
 
@@ -139,7 +130,7 @@ class Ground:
             if self._on_brought is not None and isinstance(outcome, CommitResult):
                 self._on_brought(commit, outcome)
 
-        return await self.publish(commit, settled)
+        return await self.commit(commit, settled)
 
     def on_brought(self, heard: Callable[[Commit, CommitResult], None]) -> None:
         """Have `heard` called, on the trio thread, when a commit of a contract verb has landed. It may not raise."""

@@ -76,7 +76,8 @@ class Room:
         """Give a place back, to those who wait."""
         self.commits -= 1
         self.size -= weight
-        self._admit()
+        if self._waiting:
+            self._admit()
 
     def close(self) -> None:
         """Let no one in any more: the writer takes nothing more."""

@@ -261,8 +261,9 @@ class Writer:
             self._settle(self._pop(), Closed(what="store"))
 
     def _enqueue(self, pending: Pending) -> None:
+        if not self._queue:
+            self._wakeup.set()
         self._queue.append(pending)
-        self._wakeup.set()
 
     def _pop(self) -> Pending:
         pending = self._queue.popleft()
@@ -323,7 +324,7 @@ class Writer:
 
     def _tell(self, group: int, batch: list[Pending], outcomes: list[Outcome]) -> None:
         self._hear_of_host()
-        landed = sum(isinstance(each, CommitResult) and each.written for each in outcomes)
+        landed = len([each for each in outcomes if isinstance(each, CommitResult) and each.written])
         if landed:
             self._group = group
             self._groups += 1

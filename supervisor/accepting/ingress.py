@@ -88,7 +88,8 @@ class Ingress:
         behaviour, seams = self._behaviours.get(kind), self._store.seams
         # Without a behaviour no one here can say whether it fits.
         data = encode(payload, "payload") if behaviour is None else behaviour.payload_type.encode(payload)
-        change = accept_change(seams, runtime_id, data, **terms)
+        fitted = None if behaviour is None else behaviour.payload_type.version
+        change = accept_change(seams, runtime_id, data, fitted, **terms)
         if make:
             change = evolve(change, newcomer=Newcomer(kind=kind, session_id=SessionId(seams.new_id())))
         if behaviour is None:
@@ -97,7 +98,7 @@ class Ingress:
 
     async def _accept(self, change: AcceptInput) -> Ticket:
         tickets: list[Captured[Ticket]] = []
-        await ground_of(self._store).publish(Commit(changes=(change,)), partial(self._settled, change, tickets))
+        await ground_of(self._store).commit(Commit(changes=(change,)), partial(self._settled, change, tickets))
         ticket = tickets[0].unwrap()
         if ticket.deduplicated:
             with trio.move_on_after(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Protocol, final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, final
 
 import trio
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed, Error, StoreBroken
-from tenure.persistence.commits.commit import CommitResult
+from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.inbox.batches import InputEnded
 from tenure.persistence.facets.inbox.inputs import AcceptedInput
 from tenure.persistence.facets.inbox.receipts import MintReceipt
@@ -84,6 +84,14 @@ class Publishing:
         self.kept = kept  # see `Listener.kept`
         self.woken = woken  # see `Listener.woken`
         self.put_aside = put_aside  # see `Listener.put_aside`
+        self._of_change: Mapping[type[Change], Callable[[Any, Any, CommitResult], None]] = {
+            ExpireMembers: self._expired,
+            ConsumeInput: self._ended,
+            AnswerInput: self._ended,
+            RejectInput: self._ended,
+            Send: self._sent,
+            Ask: self._asked,
+        }
 
     def held(self, facts: RuntimeFacts, /) -> None:
         """See `Listener.held`."""
@@ -112,44 +120,41 @@ class Publishing:
             self._tickets.settle(runtime_id, each.input_id, outcome)
             self._log.dead(runtime_id, [each.input_id], reason, each.error)
 
-    def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
-        """See `Publisher.run_committed`."""
-        receipt: RunBoundaryReceipt
-        ((_, receipt),) = result.of_kind(MintReceipt)
-        self.asked(result)
-        for _, late in result.of_kind(ExpireMembers):
-            self.abandoned(actor.facts.runtime_id, late, LATE)
-            self._log.dead(actor.facts.runtime_id, late, LATE, None)
-        ended: list[InputEnded] = [
-            value for kind in (ConsumeInput, AnswerInput, RejectInput) for _, value in result.of_kind(kind)
-        ]
-        for each in ended:
-            rejected = each.phase is InputPhase.ABANDONED
-            outcome = Outcome(
-                phase=each.phase,
-                reason=AbandonReason.REJECTED if rejected else None,
-                error=each.error,
-                receipt=None if rejected else receipt,
-                result=decoded(each.result, each.input_id),
-            )
-            self._tickets.settle(actor.facts.runtime_id, each.input_id, outcome)
-            if rejected:
-                self._log.dead(actor.facts.runtime_id, [each.input_id], AbandonReason.REJECTED, each.error)
+    def landed(self, result: CommitResult, /) -> None:
+        """See `Peers.landed`."""
+        for change, answer in zip(result.changes, result.values, strict=True):
+            publish = self._of_change.get(type(change))
+            if publish is not None:
+                publish(change, answer, result)
 
-    def asked(self, result: CommitResult, /) -> None:
-        """See `Peers.asked`."""
-        sent: list[tuple[Send, Sent]] = result.of_kind(Send)
-        for message, value in sent:
-            if value.refused is not None:
-                self._log.send_refused(message.runtime_id, value.target, value.refused)
-            elif message.terms.delay is None:
-                self._wake(value.target, steered=message.terms.lane is Lane.STEER)
-            else:
-                self._delayed(value.target)
-        asked: list[tuple[Ask, Answer | None]] = result.of_kind(Ask)
-        for change, answer in asked:
-            if answer is None:
-                self._wake(change.target, steered=change.terms.lane is Lane.STEER)
+    def _expired(self, change: ExpireMembers, late: tuple[InputId, ...], _: CommitResult) -> None:
+        self.abandoned(change.runtime_id, late, LATE)
+        self._log.dead(change.runtime_id, late, LATE, None)
+
+    def _ended(self, change: ConsumeInput | AnswerInput | RejectInput, ended: InputEnded, result: CommitResult) -> None:
+        rejected = ended.phase is InputPhase.ABANDONED
+        outcome = Outcome(
+            phase=ended.phase,
+            reason=AbandonReason.REJECTED if rejected else None,
+            error=ended.error,
+            receipt=None if rejected else result.only(MintReceipt),
+            result=decoded(ended.result, ended.input_id),
+        )
+        self._tickets.settle(change.runtime_id, ended.input_id, outcome)
+        if rejected:
+            self._log.dead(change.runtime_id, [ended.input_id], AbandonReason.REJECTED, ended.error)
+
+    def _sent(self, message: Send, sent: Sent, _: CommitResult) -> None:
+        if sent.refused is not None:
+            self._log.send_refused(message.runtime_id, sent.target, sent.refused)
+        elif message.terms.delay is None:
+            self._wake(sent.target, steered=message.terms.lane is Lane.STEER)
+        else:
+            self._delayed(sent.target)
+
+    def _asked(self, change: Ask, answer: Answer | None, _: CommitResult) -> None:
+        if answer is None:
+            self._wake(change.target, steered=change.terms.lane is Lane.STEER)
 
     async def wait_ended(self, runtime_id: LogicalRuntimeId, input_id: InputId, /) -> None:
         """See `Peers.wait_ended`."""

@@ -31,7 +31,6 @@ async def accept_or_find(
     Raises:
         IdempotencyConflict: The key is known with another payload.
     """
-    change = evolve(change, fitted=payload_type.version)
     try:
         return await accept(change)
     except IdempotencyConflict:

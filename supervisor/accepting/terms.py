@@ -12,7 +12,7 @@ from tenure.persistence.facets.inbox.inputs import (
     RESERVED_KEYS,
     AcceptInput,
 )
-from tenure.persistence.model.arguments import check_key, check_value
+from tenure.persistence.model.arguments import check_key, check_of, check_value
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.inputs.delay import check_delay
 from tenure.persistence.model.inputs.policies import (
@@ -72,6 +72,7 @@ def accept_change(  # noqa: PLR0913 - one for each term
     seams: Seams,
     runtime_id: LogicalRuntimeId,
     data: bytes,
+    fitted: str | None = None,
     *,
     idempotency_key: str | None = None,
     lane: Lane | str | None = None,
@@ -84,6 +85,8 @@ def accept_change(  # noqa: PLR0913 - one for each term
     after_s: float | None = None,
 ) -> AcceptInput:
     """The change that puts an encoded payload into an inbox, under a fresh input id and on these terms; see `AcceptTerms`.
+
+    `fitted` is the version of the behaviour whose class takes the payload; None where no behaviour was asked.
 
     Raises:
         InvalidInput: A term is none that a user may give.
@@ -103,7 +106,7 @@ def accept_change(  # noqa: PLR0913 - one for each term
     return AcceptInput(
         runtime_id=runtime_id,
         input_id=InputId(seams.new_id()),
-        lane=check_value(Lane.QUEUE if lane is None else lane, Lane, "lane") if decided is None else decided.lane,
+        lane=_lane(Lane.QUEUE if lane is None else lane, "lane") if decided is None else decided.lane,
         idempotency_key=idempotency_key,
         payload=data,
         payload_digest=digest(data),
@@ -113,7 +116,12 @@ def accept_change(  # noqa: PLR0913 - one for each term
         policy=decided,
         delay=delay,
         deadline_s=_seconds(deadline_s),
+        fitted=fitted,
     )
+
+
+_lane: Final = check_of(Lane)
+_lasting: Final = check_of(InputDurability)
 
 
 def _seconds(given: float | None) -> float | None:
@@ -125,7 +133,7 @@ def _seconds(given: float | None) -> float | None:
 
 
 def _durability(given: InputDurability | str) -> InputDurability:
-    found: InputDurability = check_value(given, InputDurability, "durability")
+    found: InputDurability = _lasting(given, "durability")
     if found is InputDurability.DERIVED:
         raise InvalidInput(detail="what comes from outside cannot be derived", field="durability")
     return found

@@ -7,8 +7,8 @@ back ends too. No other runtime has anything of it (design §3, "Whose failure")
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Final, final
 
@@ -64,19 +64,9 @@ class Mending:
         self._owned.lose(facts, as_defect(defect))
         self._tasks.start_soon(partial(self._take_anew, facts), partial(self.distrust, runtime_id))
 
-    @contextmanager
-    def net(self, runtime_id: LogicalRuntimeId) -> Generator[None]:
+    def net(self, runtime_id: LogicalRuntimeId) -> AbstractContextManager[None]:
         """What goes wrong inside is this runtime's alone: an error says that it went elsewhere, all else is our mistake."""
-        try:
-            yield
-        except StoreBroken:
-            raise
-        except Error:
-            return
-        except BaseException as exc:
-            if is_for_others(exc):
-                raise
-            self.distrust(runtime_id, exc)
+        return _Net(self, runtime_id)
 
     async def _take_anew(self, facts: RuntimeFacts) -> None:
         charged = False
@@ -105,4 +95,25 @@ class Mending:
             raise
         except Error:
             return True  # another token, or no such run: there is nothing to charge
+        return True
+
+
+@final
+class _Net:
+    """See `Mending.net`."""
+
+    __slots__ = ("_mending", "_runtime_id")
+
+    def __init__(self, mending: Mending, runtime_id: LogicalRuntimeId) -> None:
+        self._mending = mending
+        self._runtime_id = runtime_id
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if error is None or isinstance(error, StoreBroken) or is_for_others(error):
+            return False
+        if not isinstance(error, Error):
+            self._mending.distrust(self._runtime_id, error)
         return True

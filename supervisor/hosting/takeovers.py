@@ -146,7 +146,7 @@ class Takeovers:
                 revive=revive,
                 offers=self._behaviours.offers(kind),
             )
-            await ground_of(self._store).publish(Commit(changes=(change,)), self._landed)
+            await ground_of(self._store).commit(Commit(changes=(change,)), self._landed)
             return self._owned.facts(runtime_id)
         finally:
             self._starting.pop(runtime_id).set()

@@ -47,8 +47,8 @@ LOOK_S: Final = 1.0
 class Peers(Protocol):
     """The way of a run to those that it asks."""
 
-    def asked(self, result: CommitResult, /) -> None:
-        """A commit has landed that may ask or send something: who gets it hears of it."""
+    def landed(self, result: CommitResult, /) -> None:
+        """A commit of a run has landed: whom it sends or asks something wakes up, and inputs that it ended have ended."""
         ...
 
     def abandoned(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], reason: AbandonReason, /) -> None:
@@ -62,10 +62,6 @@ class Peers(Protocol):
 
 class Publisher(Peers, Protocol):
     """Hears how a run ended, when its commit has landed."""
-
-    def run_committed(self, actor: RuntimeActor, result: CommitResult, /) -> None:
-        """A boundary has landed: sends in it wake their targets, inputs that it consumed or rejected have ended."""
-        ...
 
     def inputs_consumed(
         self,

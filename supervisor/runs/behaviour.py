@@ -145,6 +145,7 @@ class Behaviours(Mapping[str, Behaviour]):
     def __init__(self, kinds: Mapping[str, tuple[Behaviour, ...]]) -> None:
         """Of these, the one for what begins first in each kind."""
         self._kinds = dict(kinds)
+        self._versions = {(kind, each.version): each for kind, known in kinds.items() for each in known}
         self._offers = {
             kind: tuple([Offer(version=each.version, moves=each.moves) for each in known])
             for kind, known in kinds.items()
@@ -161,7 +162,7 @@ class Behaviours(Mapping[str, Behaviour]):
 
     def of(self, kind: str, version: str) -> Behaviour:
         """The behaviour of a version that was offered."""
-        return next(each for each in self._kinds[kind] if each.version == version)
+        return self._versions[kind, version]
 
     def offers(self, kind: str) -> tuple[Offer, ...]:
         """What this host has of a kind."""

@@ -38,8 +38,8 @@ from tenure.persistence.writing.group import Outcome
 from .behaviour import Kinds
 from .inputs.batch import Batch
 from .keeping.journal import Journal
+from .keeping.own_values import OwnValues
 from .keeping.session import RunSession
-from .keeping.state import RunState
 from .recording.branch import Branch, Message
 from .recording.entering import Entering
 from .recording.flight import Flight
@@ -65,12 +65,10 @@ class Boundaries:
         batch: Batch,
         session: RunSession,
         kinds: Kinds,
-        state: RunState,
-        *,
-        on_boundary: Callable[[Outcome], None],
-        on_addressed: Callable[[Outcome], None],
+        state: OwnValues,
+        landed: Callable[[CommitResult], None],
     ) -> None:
-        """Bind to the run; `on_boundary` hears of each boundary that has landed, `on_addressed` of what a branch has sent."""
+        """Bind to the run; `landed` hears of each commit that has landed, but of the last."""
         self._entering = entering
         self._main = entering.record.main
         self._journal = journal
@@ -78,8 +76,7 @@ class Boundaries:
         self._session = session
         self._kinds = kinds
         self._state = state
-        self._on_boundary = on_boundary
-        self._on_addressed = on_addressed
+        self._publish = landed
         self._boundaries = 0
         self._sent = 0  # how many sends are on disk
 
@@ -88,7 +85,7 @@ class Boundaries:
         if flight.branch is not self._main:
             return await self._land_in_branch(flight, last)
         boundary = RunApplyBoundary.RUN_CHECKPOINT
-        return await self._commit(flight, boundary, self._batch.newcomers(), lambda: [*last], self._on_boundary)
+        return await self._commit(flight, boundary, self._batch.newcomers(), lambda: [*last], self._settled)
 
     def pass_by(self, flight: Flight) -> None:
         """Replay the boundary of another entry than a checkpoint, where it had one. Raises `StepMismatch`."""
@@ -121,11 +118,10 @@ class Boundaries:
         stage = StageSteered(runtime_id=entering.runtime_id, run_id=entering.run_id)
         last: list[Change] = [flight.record(EntryStatus.SUCCEEDED, result=result), *more, *self._late(), stage]
         landed = await self._commit(
-            flight, RunApplyBoundary.RUN_CHECKPOINT, self._batch.newcomers(), lambda: last, self._on_boundary
+            flight, RunApplyBoundary.RUN_CHECKPOINT, self._batch.newcomers(), lambda: last, self._settled
         )
         flight.begun = True
-        receipt: RunBoundaryReceipt
-        ((_, receipt),) = landed.of_kind(MintReceipt)
+        receipt: RunBoundaryReceipt = landed.only(MintReceipt)
         joined: tuple[BatchMember, ...] = landed.answer(stage)
         return receipt, joined
 
@@ -209,7 +205,8 @@ class Boundaries:
             )  # before the end of the run consumes them, and after what was answered in time
         result = await entering.commit(lambda: [*changes, *last()], on_settled)
         self._landed(*buffered)
-        self._batch.landed(input_id for _, ended in result.of_kind(ExpireMembers) for input_id in ended)
+        for _, late in result.of_kind(ExpireMembers):
+            self._batch.over(late)
         self._state.landed(written)
         del self._main.attached[:attached]
         standing.landed()
@@ -229,6 +226,10 @@ class Boundaries:
     def _new(self) -> str:
         return _list(self._main.sent[self._sent :])
 
+    def _settled(self, outcome: Outcome) -> None:
+        if isinstance(outcome, CommitResult):
+            self._publish(outcome)
+
     # In a branch: what it appends, rejects, answers and writes has an order beside the others, and lands when all have ended.
 
     async def _land_in_branch(self, flight: Flight, last: Sequence[Change]) -> CommitResult:
@@ -240,7 +241,7 @@ class Boundaries:
             flight.waits = False
         sends = self._sends(sent, 0, flight.place)
         beside = flight.standing.changes(entering.runtime_id, entering.run_id)
-        result = await entering.commit(lambda: (*beside, *sends, *last), self._on_addressed)
+        result = await entering.commit(lambda: (*beside, *sends, *last), self._settled)
         del sent[: len(sends)]
         flight.standing.landed()
         return result
@@ -255,7 +256,7 @@ class Boundaries:
 
     def _late(self, *, ends: bool = False) -> list[Change]:
         entering = self._entering
-        if not self._batch.may_be_late(entering.store.seams.wall_clock()):
+        if not self._batch.may_be_late(entering.store.seams.wall_clock):
             return []
         return [ExpireMembers(runtime_id=entering.runtime_id, run_id=entering.run_id, ends=ends)]
 
@@ -266,6 +267,8 @@ class Boundaries:
 
     def _answered(self) -> list[Change]:
         """Stand after the receipt of the boundary at which they are consumed."""
+        if not self._batch.ended:
+            return []
         runtime_id, run_id = self._entering.runtime_id, self._entering.run_id
         return [
             AnswerInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, result=how)
@@ -281,14 +284,13 @@ class Boundaries:
             changes += session.buffered()
         elif messages := tuple(session.appended[session.landed :]):
             changes.append(AppendMessages(runtime_id=runtime_id, messages=messages, run_id=run_id))
-        changes += self._sends(self._main.sent[self._sent :], self._sent + self._journal.sends_forgotten, None)
+        if sent := self._main.sent[self._sent :]:
+            changes += self._sends(sent, self._sent + self._journal.sends_forgotten, None)
         if self._main.attached:
             changes.append(session.stamps(self._main.attached))
-        changes += [
-            RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=how)
-            for input_id, how in self._batch.ended.items()
-            if isinstance(how, str)
-        ]
+        for input_id, how in self._batch.ended.items():
+            if isinstance(how, str):
+                changes.append(RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=how))
         if written:
             values = tuple(written.items())
             changes.append(own_state.WriteOwnState(runtime_id=runtime_id, run_id=run_id, values=values))

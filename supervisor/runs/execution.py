@@ -9,10 +9,9 @@ cancelled from outside, and the verb that did it has committed why.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from typing import final
+from typing import Final, final
 
 import trio
 
@@ -34,11 +33,9 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.ownership.lifecycle import Hold
-from tenure.persistence.facets.runs.again import RunAgain
 from tenure.persistence.facets.runs.entries import DoubtEntries
 from tenure.persistence.facets.runs.following.followed import Followed
 from tenure.persistence.facets.runs.interrupted import ChargeCrash, UnstageRun
-from tenure.persistence.facets.runs.results import StoreResult
 from tenure.persistence.facets.runs.runs import FailRun, FinishRun, RunBegun
 from tenure.persistence.model.entries import add_doubts
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
@@ -67,8 +64,8 @@ from .at_work import at_work
 from .behaviour import Behaviour, BehaviourFunction, Behaviours, Kinds
 from .keeping.following import load_followed
 from .keeping.journal import (
+    NOTHING_RECORDED,
     Journal,
-    empty_journal,
     load_journal,
 )
 from .keeping.said import begin_saying
@@ -123,6 +120,7 @@ class Execution:
         self._end_with = end_with
         self._flushes = flushes
         self._sleepers = sleepers
+        self._deadline = trio.current_effective_deadline()
 
     async def execute(self, actor: RuntimeActor, begun: RunBegun) -> None:
         """Execute one run and commit its end. Cancelled where the runtime is stopped; then nothing more is committed.
@@ -144,7 +142,8 @@ class Execution:
             on_half = partial(self._log.record_half_full, actor.facts.runtime_id, begun.run_id)
             saying = await begin_saying(self._store, actor, begun, journal.entries, self._flushes)
             of_run = self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, saying
-            entering = Entering(*of_run, on_half=on_half, on_rest=self._sleepers.hears(behaviour.aside_after_s))
+            on_rest = self._sleepers.hears(behaviour.aside_after_s)
+            entering = Entering(*of_run, deadline=self._deadline, on_half=on_half, on_rest=on_rest)
             followed = await load_followed(self._store, begun)
             await self._run(actor, begun, behaviour, journal, entering, followed)
         except BaseException as exc:
@@ -176,10 +175,9 @@ class Execution:
     ) -> None:
         results = Results(self._store, begun.run, journal.entries)
         steps = Steps(entering, self._step_executor, behaviour, results)
-        on_boundary = partial(self._checkpointed, actor)
         kinds = Kinds(own=behaviour.payload_type, all=self._payload_types)
-        with _defects():
-            parts = RunParts(entering, begun, journal, steps, kinds, on_boundary, self._publisher, followed=followed)
+        with _DEFECTS:
+            parts = RunParts(entering, begun, journal, steps, kinds, self._publisher, followed=followed)
             run = Run(parts)
         actor.at_work = partial(at_work, entering)
         returned: object = None
@@ -193,8 +191,8 @@ class Execution:
             raise entering.fault from exc  # whatever the behaviour has made of it
         finally:
             actor.at_work = None
-            parts.end()
-        with _defects():
+            entering.end()
+        with _DEFECTS:
             await parts.finish(returned, partial(self._finished, actor, parts))
 
     def _function(self, actor: RuntimeActor, behaviour: Behaviour, begun: RunBegun) -> BehaviourFunction:
@@ -209,7 +207,7 @@ class Execution:
 
     async def _load_journal(self, begun: RunBegun) -> Journal:
         if not begun.again:
-            return empty_journal()
+            return NOTHING_RECORDED
         try:
             return await patiently(lambda: self._store.read(lambda statements: load_journal(statements, begun.run)))
         except Corrupt as exc:
@@ -354,23 +352,16 @@ class Execution:
 
     # Called when a commit has settled
 
-    def _checkpointed(self, actor: RuntimeActor, outcome: Outcome) -> None:
-        if isinstance(outcome, CommitResult):
-            self._publisher.run_committed(actor, outcome)
-
     def _finished(self, actor: RuntimeActor, run: RunParts, outcome: Outcome) -> None:
         if not isinstance(outcome, CommitResult):
             return
-        receipt: RunBoundaryReceipt
-        consumed: tuple[InputId, ...]
-        ((_, receipt),) = outcome.of_kind(MintReceipt)
-        ((_, consumed),) = outcome.of_kind(FinishRun)
+        receipt: RunBoundaryReceipt = outcome.only(MintReceipt)
+        consumed: tuple[InputId, ...] = outcome.only(FinishRun)
         actor.publish_run(LifecycleEvent.FINISH_RUN)
-        if run.unseen or outcome.of_kind(RunAgain):
+        if run.goes_on or run.unseen:
             actor.facts.has_work = True  # queued by this commit
-        self._publisher.run_committed(actor, outcome)
-        stored = outcome.of_kind(StoreResult)
-        self._publisher.inputs_consumed(actor, consumed, receipt, stored[0][0].result if stored else None)
+        self._publisher.landed(outcome)
+        self._publisher.inputs_consumed(actor, consumed, receipt, run.result)
         for decision in run.decisions:
             actor.publish_event(decision, outcome.answers(decision.changes))
 
@@ -387,12 +378,17 @@ class Execution:
         self._publisher.inputs_exhausted(actor, outcome.answer(failed), failed.error)
 
 
-@contextmanager
-def _defects() -> Generator[None]:
+@final
+class _Defects:
     """What is not an error of the library is a defect of it where no code of the user runs."""
-    try:
-        yield
-    except (Error, Unstorable, NeedsAttention):  # the last was raised before, and the behaviour has swallowed it
-        raise
-    except Exception as exc:
-        raise as_defect(exc) from exc
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        # `NeedsAttention` was raised before, and the behaviour has swallowed it.
+        if isinstance(error, Exception) and not isinstance(error, Error | Unstorable | NeedsAttention):
+            raise as_defect(error) from error
+
+
+_DEFECTS: Final = _Defects()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import final
 
 from tenure.actors.decisions import Decision
-from tenure.errors import InvalidInput, PayloadTooLarge, RunEnded
-from tenure.persistence.commits.commit import Change, CommitResult
+from tenure.errors import InvalidInput, PayloadTooLarge
+from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.runs.following.followed import Followed
 from tenure.persistence.facets.runs.results import StoreResult
 from tenure.persistence.facets.runs.runs import (
@@ -25,6 +26,7 @@ from .children.spawning import Spawning
 from .inputs.batch import Batch
 from .keeping.following import Following
 from .keeping.journal import Journal
+from .keeping.own_values import OwnValues
 from .keeping.own_verbs import OwnVerbs
 from .keeping.session import RunSession
 from .keeping.state import RunState
@@ -45,16 +47,15 @@ class RunParts:
         entering: This entering of it: its record, its branches, and what has gone wrong.
         steps: Its steps and sleeps.
         parallel: Its maps and branches.
-        chance: Its clock and its randomness.
         session: Its conversation.
         state: What its runtime keeps.
         batch: Its inputs.
-        asking: What it asks of others.
-        spawning: The children that it spawns.
         steering: What joins it, at its checkpoints.
         verbs: The lifecycle events that it asks for.
         going_on: Whether it goes on in a new run, and with what.
         following: The abandoned batch that it follows, where it does.
+        goes_on: Whether its end begins the next run.
+        result: What the behaviour returned, encoded, once that is known; None where it returned nothing.
     """
 
     def __init__(
@@ -64,54 +65,45 @@ class RunParts:
         journal: Journal,
         steps: Steps,
         kinds: Kinds,
-        on_boundary: Callable[[Outcome], None],
         peers: Peers,
         *,
         followed: Followed | None = None,
     ) -> None:
-        """Begin; `on_boundary` hears of each checkpoint that has landed."""
+        """Begin; `peers` hear of each commit that has landed, but of the last."""
         self.begun = begun
         self.entering = entering
         self.steps = steps
-        self.chance = Chance(entering)
-        self.session = RunSession(entering.store, begun, entering, self.check_open)
-        self.state = RunState(entering, begun.run, self.check_open)
+        self.session = RunSession(entering.store, begun, entering)
+        own_values = OwnValues(entering.record.main)
+        self.state = RunState(entering, begun.run, own_values)
         self.batch = Batch(begun, kinds.own, followed)
         self.following = Following(entering.store, followed)
-
-        def addressed(outcome: Outcome) -> None:
-            if isinstance(outcome, CommitResult):
-                peers.asked(outcome)
-
-        self._boundaries = Boundaries(
-            entering,
-            journal,
-            self.batch,
-            self.session,
-            kinds,
-            self.state,
-            on_boundary=on_boundary,
-            on_addressed=addressed,
-        )
+        self._peers = peers
+        self._boundaries = Boundaries(entering, journal, self.batch, self.session, kinds, own_values, peers.landed)
         self.parallel = Parallel(entering, self._boundaries)
-        self.asking = Asking(entering, self._boundaries, begun.run, peers)
-        self.spawning = Spawning(entering, self._boundaries)
         self.steering = Steering(entering, self._boundaries, self.batch)
         self.verbs = OwnVerbs(entering)
         self.going_on = GoingOn(entering, kinds)
-        self._came_to: tuple[StoreResult, ...] = ()
-        self._again: tuple[Change, ...] = ()
+        self.goes_on = False
+        self.result: bytes | None = None
+        self._came_to: tuple[Change, ...] = ()
 
-    def check_open(self) -> None:
-        """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
-        if self.entering.ended or not self.entering.actor.executes(self.begun.run_id):
-            raise RunEnded(run_id=self.begun.run_id)
-        if self.entering.fault is not None:
-            raise self.entering.fault  # a behaviour may have caught it; nothing lands after it
+    # Most runs use none of these: they are made for those that do.
 
-    def end(self) -> None:
-        """From now on every use of the run is `RunEnded`."""
-        self.entering.ended = True
+    @cached_property
+    def chance(self) -> Chance:
+        """Its clock and its randomness."""
+        return Chance(self.entering)
+
+    @cached_property
+    def asking(self) -> Asking:
+        """What it asks of others."""
+        return Asking(self.entering, self._boundaries, self.begun.run, self._peers)
+
+    @cached_property
+    def spawning(self) -> Spawning:
+        """The children that it spawns."""
+        return Spawning(self.entering, self._boundaries)
 
     async def finish(self, returned: object, on_settled: Callable[[Outcome], None]) -> None:
         """Commit the end of the run: what was appended, sent, rejected and answered, the receipt, the batch, own verbs.
@@ -122,7 +114,7 @@ class RunParts:
         self._boundaries.check_end()
         again = self.going_on.change(returned, ends_runtime=self.verbs.ends_run)
         if again is not None:
-            self._again = (again,)
+            self.goes_on, self._came_to = True, (again,)
         elif returned is not None:
             self._store_result(returned)
         await self._boundaries.finish(self._last, on_settled)
@@ -145,11 +137,12 @@ class RunParts:
             unseen=self.unseen,
             in_doubt=self.entering.record.leaves_doubt,
         )
-        return [*self._came_to, finish, *self._again, *self.verbs.changes()]
+        before, after = ((), self._came_to) if self.goes_on else (self._came_to, ())
+        return [*before, finish, *after, *self.verbs.changes()]
 
     def _store_result(self, returned: object) -> None:
         try:
-            result = self.steps.encode_result(returned)
+            self.result = result = self.steps.encode_result(returned)
         except (InvalidInput, PayloadTooLarge) as exc:
             message = f"what the behaviour returned cannot be stored: {exc}"
             raise Unstorable(message) from exc

@@ -384,7 +384,7 @@ class Run(Work, Speaking, Follows):
     # Inside
 
     def _check_open(self) -> None:
-        self._parts.check_open()
+        self._entering.check_open()
 
     def _decide(self, event: LifecycleEvent) -> None:
         self._check_open()

@@ -101,7 +101,7 @@ class Steering:
     @property
     def unseen(self) -> tuple[InputId, ...]:
         """What has joined and was not handed out."""
-        return tuple(each.input_id for each in self._joined)
+        return tuple([each.input_id for each in self._joined]) if self._joined else ()
 
     def take(self) -> tuple[RunInput, ...]:
         """See `Run.steered`."""

@@ -73,7 +73,7 @@ class CrossedSteps:
         """See `Run.step`."""
 
         async def step() -> Any:
-            parts_of(self._run).check_open()
+            parts_of(self._run).entering.check_open()
             return await self._steps.step(name, on_this_loop(function), arguments, repeat, call, terms)
 
         return await ask(step)
@@ -97,7 +97,7 @@ class CrossedBranches:
         """See `Run.map`."""
 
         async def work() -> list[Any]:
-            self._parts.check_open()
+            self._parts.entering.check_open()
             return await self._parts.parallel.map(name, sides, repeat, limit)
 
         return await ask(work)
@@ -106,7 +106,7 @@ class CrossedBranches:
         """See `Run.gather`."""
 
         async def work() -> tuple[Any, ...]:
-            self._parts.check_open()
+            self._parts.entering.check_open()
             return await self._parts.parallel.gather([on_this_loop(each) for each in functions])
 
         return await ask(work)
@@ -115,7 +115,7 @@ class CrossedBranches:
         """See `Run.first`."""
 
         async def work() -> Any:
-            self._parts.check_open()
+            self._parts.entering.check_open()
             return await self._parts.parallel.first([on_this_loop(each) for each in functions])
 
         return await ask(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import final
 
 from tenure.errors import InvalidInput
@@ -41,7 +41,7 @@ class Batch:
         """Nothing has joined yet; what joined in an earlier entry of the run is in `begun`, and joins again in its replay."""
         self._payload_type = payload_type
         self._members: set[InputId] = set()
-        self._over = {each.input_id for each in begun.inputs if each.phase is not InputPhase.STAGED}
+        self._over = set[InputId]()
         self._joined: defaultdict[int | None, list[BatchMember]] = defaultdict(list)
         self._named = 0
         self.ended: dict[InputId, str | bytes] = {}
@@ -49,6 +49,8 @@ class Batch:
         self.contributing: list[InputId] = []
         for each in begun.inputs:
             self._joined[each.joined].append(each)
+            if each.phase is not InputPhase.STAGED:
+                self._over.add(each.input_id)
         own = self._joined.pop(None, [])
         if followed is None:
             self.inputs = self.join(own)
@@ -108,8 +110,11 @@ class Batch:
         if input_id not in self._over:
             self.ended.setdefault(input_id, how if isinstance(how, bytes) else storable(how))
 
-    def may_be_late(self, now: float) -> bool:
-        """Whether the deadline of a member that has not ended has passed."""
+    def may_be_late(self, clock: Callable[[], float]) -> bool:
+        """Whether the deadline of a member that has not ended has passed, by this clock."""
+        if not self._deadlines:
+            return False
+        now = clock()
         return any(at <= now and input_id not in self._over for input_id, at in self._deadlines.items())
 
     def is_late(self, input_id: InputId) -> bool:
@@ -119,6 +124,10 @@ class Batch:
     def landed(self, ended: Iterable[InputId] = ()) -> None:
         """A boundary is on disk, and with it the end of these."""
         self._named = len(self.contributing)
-        for input_id in ended:
+        self.over(ended)
+
+    def over(self, input_ids: Iterable[InputId]) -> None:
+        """These have ended, on disk."""
+        for input_id in input_ids:
             self._over.add(input_id)
             self.ended.pop(input_id, None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import final
+from types import MappingProxyType
+from typing import Final, final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import moves, sessions
@@ -61,13 +62,12 @@ class Journal:
 
     boundaries: tuple[Boundary, ...] = ()
     entries: tuple[entries.RecordedEntry, ...] = ()
-    sent_in: Mapping[str, Sequence[SentBefore]] = field(factory=dict[str, "Sequence[SentBefore]"])
+    sent_in: Mapping[str, Sequence[SentBefore]] = MappingProxyType({})
     sends_forgotten: int = 0
 
 
-def empty_journal() -> Journal:
-    """The journal of a run that enters for the first time."""
-    return Journal()
+NOTHING_RECORDED: Final = Journal()
+"""The journal of a run that enters for the first time."""
 
 
 def load_journal(statements: Statements, run: int) -> Journal:

@@ -32,12 +32,13 @@ class OwnVerbs:
     @property
     def ends_run(self) -> bool:
         """Whether one of them abandons whatever its runtime would go on with."""
-        return any(event in ENDS_RUN for event in self._events)
+        return not ENDS_RUN.isdisjoint(self._events)
 
     def changes(self) -> list[Change]:
         """The changes that carry them out, decided in the turn of the final commit."""
-        if self._events:
-            self.decisions = self._decided(self._events)
+        if not self._events:
+            return []
+        self.decisions = self._decided(self._events)
         return [change for decision in self.decisions for change in decision.changes]
 
     def _decided(self, events: list[LifecycleEvent]) -> tuple[Decision, ...]:

@@ -8,7 +8,7 @@ stands now: the base does not change, so a run that enters again sees the same p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -62,11 +62,11 @@ class RunSession:
         moves_landed: How many of these are on disk.
     """
 
-    def __init__(self, store: Store, begun: RunBegun, entering: Entering, check_open: Callable[[], None]) -> None:
-        """Made by `Run`; `check_open` raises once the run is over."""
+    def __init__(self, store: Store, begun: RunBegun, entering: Entering) -> None:
+        """Made by the host."""
         self._store = store
         self._entering = entering
-        self._check_open = check_open
+        self._check_open = entering.check_open
         self._base = begun.base
         self._base_count = begun.base_count
         self.appended: list[bytes] = entering.record.main.appended

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, final
 
@@ -16,6 +15,8 @@ from tenure.persistence.model.contracts.execution import check_state_name
 from tenure.supervisor.runs.recording.branch import Branch
 from tenure.supervisor.runs.recording.entering import Entering
 
+from .own_values import OwnValues
+
 
 @final
 @checked
@@ -27,12 +28,12 @@ class RunState:
     that branch wrote is seen there, and takes its place when the `gather` ends; of a `first` only the winner's lands.
     """
 
-    def __init__(self, entering: Entering, run: int, check_open: Callable[[], None]) -> None:
-        """Made by `Run`; `run` is its row, and `check_open` raises once it is over."""
+    def __init__(self, entering: Entering, run: int, values: OwnValues) -> None:
+        """Made by the host; `run` is its row."""
         self._entering = entering
         self._run = run
-        self._check_open = check_open
-        self._landed: dict[str, bytes | None] = {}
+        self._values = values
+        self._check_open = entering.check_open
 
     async def get(self, name: str, default: Any = None) -> Any:
         """The value under a name, or `default` where there is none.
@@ -81,27 +82,6 @@ class RunState:
         """Delete the value under a name, if there is one. Lands, and raises, as `set`."""
         self._write(name, None)
 
-    # The boundaries'
-
-    def buffered(self) -> dict[str, bytes | None]:
-        """What the next boundary writes."""
-        return dict(self._entering.record.main.written)
-
-    def landed(self, written: Mapping[str, bytes | None]) -> None:
-        """A boundary has landed, or was replayed, with these."""
-        buffered = self._entering.record.main.written
-        for name, value in written.items():
-            self._landed[name] = value
-            if (
-                name in buffered and buffered[name] is value
-            ):  # else it was written anew while the boundary was on its way
-                del buffered[name]
-
-    @property
-    def has_written(self) -> bool:
-        """Whether this run has a record of what it wrote, or is about to get one."""
-        return bool(self._landed or self._entering.record.main.written)
-
     # Inside
 
     def _write(self, name: str, data: bytes | None) -> None:
@@ -122,4 +102,4 @@ class RunState:
         while branch is not None:
             found = {**branch.written, **found}
             branch = branch.around
-        return {**self._landed, **found}
+        return {**self._values.on_disk, **found}

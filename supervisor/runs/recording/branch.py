@@ -122,6 +122,8 @@ class Standing:
 
     def changes(self, runtime_id: LogicalRuntimeId, run_id: RunId) -> tuple[Change, ...]:
         """What of it is not on disk yet."""
+        if not (self._failed or self._late or self._late_calls):
+            return ()
         caught = [CatchEntry(runtime_id=runtime_id, run_id=run_id, place=place) for place in sorted(self._failed)]
         return (*caught, *self._late.values(), *self._late_calls.values())
 

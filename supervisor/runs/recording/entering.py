@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, final
 
 import trio
@@ -55,14 +55,13 @@ class Entering:
         executing: Functions of steps that execute at this moment; `executed`: how many have begun.
         read: Errors that the behaviour was given from the record, each with the place of its entry.
         calls: Steps with a call id that are in flight.
-        occupancy: What of the run executes, and its slot.
         looked_for: Whether it is looked at already, at some time, whether it still rests.
         asks: How often something was asked of another runtime; `flights`: what is in flight, by place.
         saying: What it says.
         ended: Whether the behaviour has returned.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that an entry meets
         self,
         store: Store,
         actor: RuntimeActor,
@@ -72,21 +71,15 @@ class Entering:
         replay_s: float,
         saying: Saying,
         *,
+        deadline: float,
         on_half: Callable[[int], None],
         on_rest: Callable[[Entering], None] | None = None,
     ) -> None:
-        """Nothing is asked for yet.
+        """Nothing is asked for yet, by a behaviour of this version.
 
-        Args:
-            store: Where it is recorded.
-            actor: Of the runtime.
-            run_id: Of the run.
-            record: What is recorded of it.
-            version: The behaviour's, or "".
-            replay_s: Bounds the waits for recorded entries that are not reached.
-            saying: What it says.
-            on_half: Called with the bound, once, when the record reaches half of `Limits.run_steps`.
-            on_rest: Called where all of the run waits durably; None where no one asks.
+        `replay_s` bounds the waits for recorded entries that are not reached. `deadline` is that of the host: a scope of the
+        behaviour ends before. `on_half` is called with the bound, once, when the record reaches half of `Limits.run_steps`;
+        `on_rest` where all of the run waits durably, and is None where no one asks.
         """
         self.store = store
         self.actor = actor
@@ -99,9 +92,9 @@ class Entering:
         self.executed = 0
         self.read: list[tuple[Exception, str]] = []
         self.calls = 0
-        self.occupancy = Occupancy(actor.slot, None if on_rest is None else partial(on_rest, self))
         self.looked_for = False
-        self._deadline = trio.current_effective_deadline()  # of the host: a scope of the behaviour ends before
+        self._on_rest = on_rest
+        self._deadline = deadline
         self.asks = 0
         self.flights: dict[str, Flight] = {}
         self.saying = saying
@@ -122,6 +115,22 @@ class Entering:
         if self.executed:
             return None
         return next((place for leaf in leaves(error) for given, place in self.read if given is leaf), None)
+
+    @cached_property
+    def occupancy(self) -> Occupancy:
+        """What of the run executes, and its slot. Made where the run first waits or does a step."""
+        return Occupancy(self.actor.slot, None if self._on_rest is None else partial(self._on_rest, self))
+
+    def check_open(self) -> None:
+        """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
+        if self.ended or not self.actor.executes(self.run_id):
+            raise RunEnded(run_id=self.run_id)
+        if self.fault is not None:
+            raise self.fault  # a behaviour may have caught it; nothing lands after it
+
+    def end(self) -> None:
+        """From now on every use of the run is `RunEnded`."""
+        self.ended = True
 
     # Branches
 

@@ -18,7 +18,7 @@ Nothing is changed by an ask that is refused. An entry is reached when it is ask
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Final, final
 
@@ -131,8 +131,8 @@ class Record:
         self._take_recorded = take_recorded
         self._entries: dict[str, RecordedEntry] = {}
         self._tried: dict[str, RecordedEntry] = {}
-        self._carried: defaultdict[tuple[EntryKind, str, bytes], deque[RecordedEntry]] = defaultdict(deque)
-        self._sent_before: Counter[Asked] = Counter()
+        self._carried: dict[tuple[EntryKind, str, bytes], deque[RecordedEntry]] = {}
+        self._sent_before: dict[Asked, int] = {}
         self._places: defaultdict[tuple[EntryKind, str, bytes], set[str]] | None = None
         self._given_to_others: dict[tuple[EntryKind, str, bytes], RecordedEntry] = {}
         self._last: dict[str, int] = {}
@@ -151,7 +151,7 @@ class Record:
             self._tried[entry.place] = entry
             return
         if entry.place.startswith(CARRIED):
-            self._carried[entry.kind, entry.name, entry.arguments_digest].append(entry)
+            self._carried.setdefault((entry.kind, entry.name, entry.arguments_digest), deque()).append(entry)
         else:
             self._entries[entry.place] = entry
             if (parsed := parse_place(entry.place)) is not None:
@@ -222,7 +222,7 @@ class Record:
     def addressed(self, message: Message) -> None:
         """A behaviour sends this: where a restart has taken it over, it is reached."""
         if self._carried and self._take_carried(asked := asked_by(message)) is not None:
-            self._sent_before[asked] += 1
+            self._sent_before[asked] = self._sent_before.get(asked, 0) + 1
 
     def unsent(self, messages: list[Message]) -> list[Message]:
         """What of the messages of the next boundary is to be sent: what a restart has taken over was, by the run before."""
@@ -230,7 +230,7 @@ class Record:
             return messages
         left: list[Message] = []
         for message in messages:
-            if self._sent_before[asked := asked_by(message)]:
+            if self._sent_before.get(asked := asked_by(message)):
                 self._sent_before[asked] -= 1
             else:
                 left.append(message)

@@ -33,9 +33,13 @@ class Results:
         """Nothing is read yet; `recorded` is in the order of recording."""
         self._store = store
         self._run = run
-        self._apart = [entry for entry in recorded if entry.apart is not None]
-        self._number = {entry.place: number for number, entry in enumerate(self._apart)}
+        self._apart: list[RecordedEntry] = []
+        self._number: dict[str, int] = {}
         self._read: dict[str, bytes] = {}
+        for entry in recorded:
+            if entry.apart is not None:
+                self._number[entry.place] = len(self._apart)
+                self._apart.append(entry)
 
     def at_hand(self, entry: RecordedEntry) -> bytes | None:
         """The result of an entry where it was read already; given out once."""

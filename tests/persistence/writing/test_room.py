@@ -119,7 +119,7 @@ async def test_commits_beyond_the_limit_wait_for_room_and_land_in_their_order(
     landed: list[int] = []
 
     async def commit(n: int) -> None:
-        await ground_of(narrow).publish(message(narrow, f"m-{n}"), lambda _: landed.append(n))
+        await ground_of(narrow).commit(message(narrow, f"m-{n}"), lambda _: landed.append(n))
 
     gate.shut()
     for n in range(8):
