@@ -33,7 +33,7 @@ POINTS: Final = (
     "write",
     "commit",
     "committed",
-    "maintain",
+    "checkpoint",
     "close",
     "step",
     "seen",
@@ -204,7 +204,7 @@ def arm(host: Host) -> None:
 
         return armed
 
-    for name in ("begin", "write", "commit", "maintain", "close"):
+    for name in ("begin", "write", "commit", "checkpoint", "close"):
         setattr(writer, name, before(name, getattr(writer, name)))
 
 

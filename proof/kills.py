@@ -253,7 +253,7 @@ INPUTS: Final = 60
 PASSES: Final = 30
 """Mean passes of a point before a death."""
 
-MEAN_PASSES: Final = {"close": 0, "maintain": 0, "work": PASSES / 4}
+MEAN_PASSES: Final = {"close": 0, "checkpoint": 0, "work": PASSES / 4}
 """Of the points that are passed less often."""
 
 RANDOM_S: Final = (0.0, 0.5)

@@ -189,7 +189,7 @@ class Erasures:
             stage = await self._move(runtime_id, Stage.PAGES)
         if stage is Stage.PAGES:
             most = self._store.limits.rewrite_bytes
-            if not await self._store.between_groups(lambda connection: connection.rewrite(most)):
+            if not await self._store.between_groups(partial(_rewrite, most_bytes=most)):
                 return ("pages",)
             stage = await self._move(runtime_id, Stage.LOG)
         if stage is Stage.LOG:
@@ -200,7 +200,7 @@ class Erasures:
 
     async def _empty_log(self) -> bool:
         for wait_s in _VIEWS_S:
-            if await self._store.between_groups(lambda connection: connection.empty_log()):
+            if await self._store.between_groups(_empty_log):
                 return True
             await trio.sleep(wait_s)
         return False
@@ -261,3 +261,12 @@ class Erasures:
 
     async def _write(self, change: Change) -> Any:
         return (await self._store.commit(Commit(changes=(change,)))).values[0]
+
+
+def _rewrite(connection: WriteConnection, most_bytes: int) -> bool:
+    # What a server keeps in its pages and its log is its own: there it stays pending.
+    return connection.housekeeping is not None and connection.housekeeping.rewrite(most_bytes)
+
+
+def _empty_log(connection: WriteConnection) -> bool:
+    return connection.housekeeping is not None and connection.housekeeping.empty_log()

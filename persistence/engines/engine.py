@@ -25,6 +25,7 @@ from typing import Any, Protocol, final
 from attrs import frozen
 
 from .blobs import Blobs
+from .housekeeping import Housekeeping
 from .listeners import Listeners
 
 Row = tuple[Any, ...]
@@ -268,43 +269,8 @@ class WriteConnection(Reading, Querying, Protocol):
         ...
 
     @property
-    def needs_maintenance(self) -> bool:
-        """Whether the log has grown so far that `maintain` should run before the next group."""
-        ...
-
-    @property
-    def log_pages(self) -> int:
-        """How long the log is, in pages; 0 where the engine keeps none that a reader can hold."""
-        ...
-
-    @property
-    def log_held(self) -> bool:
-        """Whether something, a reader say, has long kept the log from being begun anew. May be asked from any thread."""
-        ...
-
-    def make_room(self) -> bool:
-        """Between groups, on a full disk: free what the log takes, if that can be done; whether anything was freed.
-
-        Raises `UnknownOutcome`.
-        """
-        ...
-
-    def maintain(self) -> None:
-        """Between groups: checkpoint the log. Raises `UnknownOutcome`."""
-        ...
-
-    def rewrite(self, most_bytes: int, /) -> bool:
-        """Between groups: write every page anew, so that none holds bytes of rows that are gone. Raises `UnknownOutcome`.
-
-        False, and nothing is done: the database is larger than `most_bytes`, there is no room, or another process writes.
-        """
-        ...
-
-    def empty_log(self) -> bool:
-        """Between groups: move the log into the database and cut it to nothing. Raises `UnknownOutcome`.
-
-        False where a reader, or another process, is in the way; what could be moved is.
-        """
+    def housekeeping(self) -> Housekeeping | None:
+        """What keeps its files in order; None where a server does that."""
         ...
 
     def close(self, *, checkpoint: bool) -> None:

@@ -201,7 +201,8 @@ class GroupRunner:
 
     def _make_room(self, commits: int) -> bool:
         try:
-            return self._connection.make_room()
+            housekeeping = self._connection.housekeeping
+            return housekeeping is not None and housekeeping.make_room()
         except UnknownOutcome as exc:
             raise GroupBroken(str(exc), [False] * commits) from exc  # what was tried is rolled back
 

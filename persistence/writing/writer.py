@@ -27,6 +27,7 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.engines.engine import UnknownOutcome, WriteConnection
+from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.model.texts import named
 from tenure.persistence.seams.executors import Executor, run_to_the_end
 from tenure.persistence.seams.limits import Limits
@@ -55,7 +56,7 @@ class WriterStatistics:
         groups: Groups that were committed.
         waiting: Commits that wait to be taken; at most `Limits.waiting_commits`, and those of runs.
         waiting_for_room: Callers that wait until fewer commits wait.
-        log_pages: How long the log is.
+        log_pages: How long the log is; 0 where there is none.
         log_held: Whether a reader has long kept it from being begun anew.
         writing_s: Seconds for which the group on its way has been with the disk; 0 where there is none.
     """
@@ -95,6 +96,7 @@ class Writer:
         self.carry_out: CarryOut = runner.run
         self._executor = executor
         self._connection = connection
+        self._housekeeping = connection.housekeeping
         self.limits = limits
         self._queue: deque[Pending] = deque()
         self._room = Room(limits.waiting_commits, limits.waiting_bytes)
@@ -186,8 +188,8 @@ class Writer:
             groups=self._groups,
             waiting=len(self._queue),
             waiting_for_room=self._room.waiting,
-            log_pages=self._connection.log_pages,
-            log_held=self._connection.log_held,
+            log_pages=0 if self._housekeeping is None else self._housekeeping.log_pages,
+            log_held=self._housekeeping is not None and self._housekeeping.log_held,
             writing_s=0.0 if since is None else time.perf_counter() - since,
         )
 
@@ -297,8 +299,8 @@ class Writer:
             )
         if self._taken:
             self._stop("the store was closed before the verdict", in_doubt=batch)
-        elif self.broken is None and self._connection.needs_maintenance:
-            await self._maintain()
+        elif self.broken is None and self._housekeeping is not None and self._housekeeping.is_due:
+            await self._keep_house(self._housekeeping)
         self._with_disk = None
 
     def _arrived(self, group: int, batch: list[Pending], carried_out: Captured[list[Outcome]]) -> None:
@@ -313,11 +315,11 @@ class Writer:
         else:
             self._tell(group, batch, outcomes)
 
-    async def _maintain(self) -> None:
+    async def _keep_house(self, housekeeping: Housekeeping) -> None:
         # After the answers: what is on disk does not wait for a checkpoint to be acknowledged.
         try:
             with trio.CancelScope(shield=True) as self._shield:
-                await self._executor.run(self._connection.maintain)
+                await self._executor.run(housekeeping.checkpoint)
         except Exception as exc:  # noqa: BLE001 - whatever it was, the state of the files is not known any more
             self.broke_unheard = not self._queue
             self._stop(str(exc), in_doubt=())

@@ -22,6 +22,7 @@ from tenure.persistence.engines.engine import (
     SqlValue,
     UnknownOutcome,
 )
+from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles, FilesMoved
 from tenure.persistence.engines.sqlite.log.upkeep import LogUpkeep
 from tenure.persistence.model.values import DurabilityClass
@@ -188,33 +189,38 @@ class Writer(Connection):
         self._keys.forget()  # what it wrote is gone: its keys are free, as where it is left out
 
     @property
-    def needs_maintenance(self) -> bool:
-        """See `WriteConnection.needs_maintenance`."""
+    def housekeeping(self) -> Housekeeping:
+        """See `WriteConnection.housekeeping`: this connection does it itself."""
+        return self
+
+    @property
+    def is_due(self) -> bool:
+        """See `Housekeeping.is_due`."""
         return self._log.is_due
 
     @property
     def log_pages(self) -> int:
-        """See `WriteConnection.log_pages`."""
+        """See `Housekeeping.log_pages`."""
         return self._log.pages
 
     @property
     def log_held(self) -> bool:
-        """See `WriteConnection.log_held`."""
+        """See `Housekeeping.log_held`."""
         return self._log.is_held
 
     def make_room(self) -> bool:
-        """See `WriteConnection.make_room`."""
+        """See `Housekeeping.make_room`."""
         before = self._log.unmoved
         if before:
             self._log.checkpoint()
         return self._log.unmoved < before
 
-    def maintain(self) -> None:
-        """See `WriteConnection.maintain`."""
+    def checkpoint(self) -> None:
+        """See `Housekeeping.checkpoint`."""
         self._log.checkpoint()
 
     def rewrite(self, most_bytes: int, /) -> bool:
-        """See `WriteConnection.rewrite`."""
+        """See `Housekeeping.rewrite`."""
         # secure_delete overwrites what is deleted where it stands now. Pages that were balanced since may hold a copy where it
         # stood before, beside the rows of a page: in 3 of 9,000 pages of a store that was written and deleted at random.
         if int(self._db.pragma("page_count")) * int(self._db.pragma("page_size")) > most_bytes:
@@ -235,7 +241,7 @@ class Writer(Connection):
         return True
 
     def empty_log(self) -> bool:
-        """See `WriteConnection.empty_log`."""
+        """See `Housekeeping.empty_log`."""
         if self._files is None:
             return True  # a database in memory has none
         self._db.set_busy_timeout(0)
