@@ -114,7 +114,7 @@ class CommitChannel:
         while True:
             async with self.turn:
                 try:
-                    return await self.commit(*decide(), on_settled=on_settled)
+                    return await self.submit(*decide(), on_settled=on_settled).wait()
                 except (DiskFull, Contended):
                     pass  # tried again below, once the turn is free
             await trio.sleep(delay_s)

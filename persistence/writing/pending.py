@@ -85,7 +85,11 @@ class Pending:
         (design §3).
         """
         try:
-            await self._park()
+            if self._outcome is None:  # as in `_park`: nearly every commit waits here, and a call is not for nothing
+                self._parked = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._unpark)
+            else:
+                await trio.lowlevel.checkpoint()
         except (trio.Cancelled, KeyboardInterrupt) as exc:
             if self.withdraw():
                 raise

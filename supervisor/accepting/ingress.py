@@ -16,7 +16,7 @@ import trio
 from attrs import evolve
 from outcome import Error as Failed, Outcome as Captured, Value
 
-from tenure.errors import Error
+from tenure.errors import Error, IdempotencyConflict
 from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
@@ -34,7 +34,7 @@ from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
 
 from .payloads import PayloadType
-from .redelivery import accept_or_find
+from .redelivery import in_stored_words
 from .terms import (
     AcceptTerms,
     accept_change,
@@ -92,9 +92,15 @@ class Ingress:
         change = accept_change(seams, runtime_id, data, fitted, **terms)
         if make:
             change = evolve(change, newcomer=Newcomer(kind=kind, session_id=SessionId(seams.new_id())))
-        if behaviour is None:
+        try:
             return await self._accept(change)
-        return await accept_or_find(self._store, behaviour.payload_type, change, self._accept)
+        except IdempotencyConflict:
+            if behaviour is None:
+                raise
+            same = await in_stored_words(self._store, behaviour.payload_type, change)
+            if same is None:
+                raise
+        return await self._accept(same)
 
     async def _accept(self, change: AcceptInput) -> Ticket:
         tickets: list[Captured[Ticket]] = []

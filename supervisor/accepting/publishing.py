@@ -99,7 +99,8 @@ class Publishing:
 
     def accepted(self, runtime_id: LogicalRuntimeId, accepted: AcceptedInput) -> Ticket:
         """The ticket of an accept that has landed; the tickets of what it replaced are settled."""
-        self.replaced(runtime_id, accepted.replaced, accepted.replaced_phase)
+        if accepted.replaced:
+            self.replaced(runtime_id, accepted.replaced, accepted.replaced_phase)
         return self._tickets.issue(runtime_id, accepted.input_id, accepted.phase, deduplicated=accepted.deduplicated)
 
     def replaced(self, runtime_id: LogicalRuntimeId, input_ids: tuple[InputId, ...], phase: InputPhase) -> None:

@@ -80,7 +80,8 @@ class Fate:
 
     async def wait(self) -> Outcome | Error:
         """Wait until it is settled."""
-        await self.learn()
+        if self._read is not None:
+            await self.learn()
         if self.outcome is None:
             if self._event is None:
                 self._event = trio.Event()

@@ -43,7 +43,7 @@ class Tasks:
         `open_supervisor`'s caller, also where the loop itself starts it, which has none of them.
         """
         if not self.closed:
-            self._context.copy().run(self._nursery.start_soon, self.guard, task, defect)
+            self._context.run(self._nursery.start_soon, self.guard, task, defect)
 
     async def guard(self, task: Task, defect: Heard | None = None) -> None:
         """Run a task of ours; an error that it does not handle ends the host with one typed error.

@@ -137,14 +137,14 @@ class Execution:
         saying: Saying | None = None
         entering: Entering | None = None
         try:
-            journal = await self._load_journal(begun)
+            journal = await self._load_journal(begun) if begun.again else NOTHING_RECORDED
             record = Record(journal.entries, behaviour.version, take_recorded=begun.take_recorded)
             on_half = partial(self._log.record_half_full, actor.facts.runtime_id, begun.run_id)
             saying = await begin_saying(self._store, actor, begun, journal.entries, self._flushes)
             of_run = self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, saying
             on_rest = self._sleepers.hears(behaviour.aside_after_s)
             entering = Entering(*of_run, deadline=self._deadline, on_half=on_half, on_rest=on_rest)
-            followed = await load_followed(self._store, begun)
+            followed = await load_followed(self._store, begun) if begun.follows else None
             await self._run(actor, begun, behaviour, journal, entering, followed)
         except BaseException as exc:
             if is_cut(exc) and trio.current_effective_deadline() == -math.inf:
@@ -191,7 +191,7 @@ class Execution:
             raise entering.fault from exc  # whatever the behaviour has made of it
         finally:
             actor.at_work = None
-            entering.end()
+            entering.ended = True
         with _DEFECTS:
             await parts.finish(returned, partial(self._finished, actor, parts))
 
@@ -206,8 +206,6 @@ class Execution:
         return found
 
     async def _load_journal(self, begun: RunBegun) -> Journal:
-        if not begun.again:
-            return NOTHING_RECORDED
         try:
             return await patiently(lambda: self._store.read(lambda statements: load_journal(statements, begun.run)))
         except Corrupt as exc:

@@ -54,6 +54,7 @@ class RunParts:
         verbs: The lifecycle events that it asks for.
         going_on: Whether it goes on in a new run, and with what.
         following: The abandoned batch that it follows, where it does.
+        unseen: What had joined and was not handed out, as decided in its final commit.
         goes_on: Whether its end begins the next run.
         result: What the behaviour returned, encoded, once that is known; None where it returned nothing.
     """
@@ -84,6 +85,7 @@ class RunParts:
         self.steering = Steering(entering, self._boundaries, self.batch)
         self.verbs = OwnVerbs(entering)
         self.going_on = GoingOn(entering, kinds)
+        self.unseen: tuple[InputId, ...] = ()
         self.goes_on = False
         self.result: bytes | None = None
         self._came_to: tuple[Change, ...] = ()
@@ -124,13 +126,9 @@ class RunParts:
         """The lifecycle events that the run asks for, as decided in its final commit; they are written last in it."""
         return self.verbs.decisions
 
-    @property
-    def unseen(self) -> tuple[InputId, ...]:
-        """What has joined and was not handed out."""
-        return self.steering.unseen
-
     def _last(self) -> list[Change]:
         # Called in the turn of the final commit: no verb from outside lands in between.
+        self.unseen = self.steering.unseen
         finish = FinishRun(
             runtime_id=self.entering.runtime_id,
             run_id=self.begun.run_id,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TypeVar, final
 
 import apsw
@@ -78,6 +80,31 @@ async def test_an_input_from_accept_to_consumption_is_three_commits() -> None:
             await ticket.wait_outcome()
 
         assert supervisor.statistics().commits - before == 3 * INPUTS
+
+
+CALLS = 360
+"""What one input calls of this library in the thread of the loop, from accept to its outcome, and a few to spare."""
+
+
+async def test_an_input_calls_no_more_than_it_did() -> None:
+    here = str(Path(tenure.__file__).parents[1])
+    called = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal called
+        called += event == "call" and frame.f_code.co_filename.startswith(here)
+
+    async with tenure.open_supervisor(":memory:", behaviours={"agent": remember}) as supervisor:
+        runtime = await supervisor.spawn("a", "agent")
+        await (await runtime.accept(0)).wait_outcome()
+        sys.setprofile(count)  # of this thread alone: the writer has one for itself
+        try:
+            for number in range(INPUTS):
+                await (await runtime.accept(number)).wait_outcome()
+        finally:
+            sys.setprofile(None)
+
+    assert called / INPUTS <= CALLS, called / INPUTS
 
 
 @pytest.fixture
@@ -179,7 +206,7 @@ class HeldCheckpoints:
         self._inline = InlineExecutor()
 
     async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
-        if getattr(function, "__name__", "") == "maintain":
+        if getattr(function, "__name__", "") == "checkpoint":
             self.reached.set()
             await self.let_go.wait()
         return await self._inline.run(function, heard)

@@ -124,7 +124,8 @@ class Batch:
     def landed(self, ended: Iterable[InputId] = ()) -> None:
         """A boundary is on disk, and with it the end of these."""
         self._named = len(self.contributing)
-        self.over(ended)
+        if ended:
+            self.over(ended)
 
     def over(self, input_ids: Iterable[InputId]) -> None:
         """These have ended, on disk."""

@@ -109,14 +109,12 @@ def _read(entry: RecordedEntry) -> RecordedStep:
     )
 
 
-async def load_followed(store: Store, begun: RunBegun) -> Followed | None:
-    """The batch that a run follows; None where it follows none.
+async def load_followed(store: Store, begun: RunBegun) -> Followed:
+    """The batch that a run follows, which follows one.
 
     Raises:
         NeedsAttention: Which batch that is cannot be read: no fault of the behaviour, and a person must look.
     """
-    if not begun.follows:
-        return None
     payload = begun.inputs[0].payload
     try:
         return await patiently(lambda: store.read(partial(find_followed, runtime=begun.runtime, payload=payload)))

@@ -122,8 +122,6 @@ class Standing:
 
     def changes(self, runtime_id: LogicalRuntimeId, run_id: RunId) -> tuple[Change, ...]:
         """What of it is not on disk yet."""
-        if not (self._failed or self._late or self._late_calls):
-            return ()
         caught = [CatchEntry(runtime_id=runtime_id, run_id=run_id, place=place) for place in sorted(self._failed)]
         return (*caught, *self._late.values(), *self._late_calls.values())
 
@@ -137,3 +135,7 @@ class Standing:
         self._failed.clear()
         self._late.clear()
         self._late_calls.clear()
+
+
+NOTHING: Final = Standing(Branch(path=""), set(), {}, {}, {})
+"""What nearly every entry stands on."""

@@ -28,7 +28,7 @@ from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.output.saying import VOICE, Saying
 from tenure.supervisor.runs.resting.waits import Wait
 
-from .branch import BRANCH, Branch, Standing
+from .branch import BRANCH, NOTHING, Branch, Standing
 from .flight import Flight
 from .matching import (
     Asked,
@@ -58,7 +58,7 @@ class Entering:
         looked_for: Whether it is looked at already, at some time, whether it still rests.
         asks: How often something was asked of another runtime; `flights`: what is in flight, by place.
         saying: What it says.
-        ended: Whether the behaviour has returned.
+        ended: Whether the behaviour has returned: from then on every use of the run is `RunEnded`.
     """
 
     def __init__(  # noqa: PLR0913 - one for each thing that an entry meets
@@ -127,10 +127,6 @@ class Entering:
             raise RunEnded(run_id=self.run_id)
         if self.fault is not None:
             raise self.fault  # a behaviour may have caught it; nothing lands after it
-
-    def end(self) -> None:
-        """From now on every use of the run is `RunEnded`."""
-        self.ended = True
 
     # Branches
 
@@ -365,6 +361,8 @@ class Entering:
 
     def standing_on(self, branch: Branch) -> Standing:
         """What an entry that is asked for now stands on: it is on disk with the first commit of that entry."""
+        if not (branch.failed or branch.late or self._late_calls):
+            return NOTHING
         return Standing(branch, set(branch.failed), dict(branch.late), dict(self._late_calls), self._late_calls)
 
     async def write(self, standing: Standing, *changes: Change) -> CommitResult:
