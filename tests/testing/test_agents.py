@@ -32,7 +32,7 @@ def test_a_host_whose_disk_failed_brings_every_task_to_its_end_afterwards(kind: 
         check=AgentsCheck(),
         errors=(StoreBroken, DiskFull, CannotOpen),
         kinds=(kind,),
-        every=sparse(149, 2),
+        every=sparse(149, 4),
     )
 
     assert sweep.run().faults[kind] >= 1

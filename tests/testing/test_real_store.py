@@ -87,7 +87,7 @@ def _nothing(_self: object) -> None:
 
 @pytest.mark.slow
 def test_disk_loses_nothing_that_it_acknowledged_and_leaves_nothing_half(power_cut: PowerCutFixture) -> None:
-    power_cut(EveryCommit(), store_check(), images=few(150, 2))
+    power_cut(EveryCommit(), store_check(), images=few(150, 3))
 
 
 def test_the_scenario_commits_every_kind_of_change_that_exists() -> None:
@@ -115,7 +115,7 @@ def test_after_an_io_error_every_acknowledgement_holds_and_every_doubt_has_a_ver
     many = kind in {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
     some = kind.name.startswith("SYNC")
 
-    report = sweep(kind, every=sparse(211 if many else 23 if some else 1, 4), times=times).run()
+    report = sweep(kind, every=sparse(211 if many else 23 if some else 1, 8), times=times).run()
 
     assert report.faults[kind] >= 1
     if times == 1 and kind not in MAY_BE_SURVIVED:
@@ -153,7 +153,7 @@ def test_a_fault_while_a_crash_is_recovered_from_is_told_and_loses_nothing(kind:
         check=store_check(again=1.0),
         errors=(StoreBroken, DiskFull, CannotOpen),
         kinds=(kind,),
-        every=sparse(23 if many else 1, 3),
+        every=sparse(23 if many else 1, 5),
     ).run()
 
     if kind is FaultKind.RENAME_ERROR:

@@ -162,7 +162,7 @@ async def typed(supervisor: tenure.Supervisor) -> list[Any]:
 async def test_a_damaged_row_blocks_its_runtime_and_no_other(
     template: Path, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
 ) -> None:
-    for column, *junk in share(spoilt(table, random.Random(table), ROUNDS), 14):
+    for column, *junk in share(spoilt(table, random.Random(table), ROUNDS), 21):
         path = damaged(template, tmp_path, table, column, junk)
         async with unsynced(path) as supervisor:
             bob = await supervisor.spawn("bob", KIND)
@@ -180,7 +180,7 @@ async def test_a_damaged_row_of_the_store_is_one_typed_error(
     template: Path, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
 ) -> None:
     every = [(column, *junk) for column in SCHEMA[table] for junk in every_junk(random.Random(column))]
-    for column, *junk in share(every, 16):
+    for column, *junk in share(every, 24):
         path = damaged(template, tmp_path, table, column, junk)
         try:
             async with unsynced(path) as supervisor:

@@ -53,7 +53,7 @@ from tenure.supervisor.operators.unowned import unfinished
 from tenure.supervisor.runs.keeping.journal import load_journal
 from tests.kit.ground import host_key
 from tests.kit.seen import open_seen_store
-from tests.kit.shares import share
+from tests.kit.shares import TURN, share
 from tests.persistence.contracts.damage import (
     SCHEMA,
     Calls,
@@ -307,7 +307,7 @@ async def failures(owner: Owner, peer: str) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", share(TABLES, 2, TURN // 2))  # beside the kinds, which take turns too
 @pytest.mark.parametrize("kind", share(["memory", "file"], 2))
 async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(
     tmp_path: Path, table: str, kind: str
@@ -321,7 +321,7 @@ async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(
         (key,) = (await execute(store, "SELECT runtime FROM runtimes WHERE runtime_id = 'alice'"))[0]
         where = TABLES[table].format(alice=key)
         assert await execute(store, f"SELECT 1 FROM {table} WHERE {where}"), "nothing would be damaged"
-        for column, expression, value in share(spoilt(table, source, ROUNDS[kind]), 7):
+        for column, expression, value in share(spoilt(table, source, ROUNDS[kind]), 13):
             await damage(store, table, column, where, expression, value)
             wrong = {"alice": await untyped_errors(alice, "bob"), "bob": await failures(bob, "alice")}
             assert not any(wrong.values()), (f"{table}.{column} = {expression} {value!r}", wrong)
