@@ -90,6 +90,7 @@ def test_disk_loses_nothing_that_it_acknowledged_and_leaves_nothing_half(power_c
     power_cut(EveryCommit(), store_check(), images=few(150, 3))
 
 
+@pytest.mark.slow
 def test_the_scenario_commits_every_kind_of_change_that_exists() -> None:
     scenario = EveryCommit(days=1)
 

@@ -158,6 +158,7 @@ async def test_deadlines_wait_while_a_hold_lasts_and_go_on_afterwards(
         assert ends == pytest.approx([10, 15, 20], abs=1)
 
 
+@pytest.mark.slow
 async def test_timeouts_of_waits_and_asks_do_not_pass_while_a_hold_lasts(
     database: Path, autojump_clock: MockClock
 ) -> None:

@@ -158,6 +158,7 @@ async def test_jitter_is_drawn_once_and_stays_within_its_bound(database: Path, a
     assert len({round(each, 3) for each in late}) == 9
 
 
+@pytest.mark.slow
 async def test_a_schedule_is_updated_from_its_next_instant_on_and_deleted(
     database: Path, autojump_clock: MockClock
 ) -> None:

@@ -372,4 +372,4 @@ def bare(state: InputState) -> InputState:
 
 
 ContractMachine.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=20)
-TestContract = ContractMachine.TestCase
+TestContract = pytest.mark.slow(ContractMachine.TestCase)

@@ -465,4 +465,4 @@ def snapshot(payloads: list[bytes], rewrites: tuple[TranscriptRewriteCommit, ...
 
 
 GraphMachine.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=25)
-TestGraphs = GraphMachine.TestCase
+TestGraphs = pytest.mark.slow(GraphMachine.TestCase)
