@@ -9,7 +9,6 @@ from tenure.persistence.commits.commit import (
     Change,
     CommitResult,
 )
-from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.batches import BatchMember
 from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.runs.deadlines import ExpireMembers
@@ -38,8 +37,8 @@ from tenure.persistence.writing.group import Outcome
 from .behaviour import Kinds
 from .inputs.batch import Batch
 from .keeping.journal import Journal
+from .keeping.own_messages import OwnMessages
 from .keeping.own_values import OwnValues
-from .keeping.session import RunSession
 from .recording.branch import Branch, Message
 from .recording.entering import Entering
 from .recording.flight import Flight
@@ -63,7 +62,7 @@ class Boundaries:
         entering: Entering,
         journal: Journal,
         batch: Batch,
-        session: RunSession,
+        session: OwnMessages,
         kinds: Kinds,
         state: OwnValues,
         landed: Callable[[CommitResult], None],
@@ -278,16 +277,11 @@ class Boundaries:
 
     def _buffered(self, written: own_state.Written) -> list[Change]:
         runtime_id, run_id = self._entering.runtime_id, self._entering.run_id
-        changes: list[Change] = []
-        session = self._session
-        if len(session.moves) > session.moves_landed:
-            changes += session.buffered()
-        elif messages := tuple(session.appended[session.landed :]):
-            changes.append(AppendMessages(runtime_id=runtime_id, messages=messages, run_id=run_id))
+        changes = self._session.changes(runtime_id, run_id)
         if sent := self._main.sent[self._sent :]:
             changes += self._sends(sent, self._sent + self._journal.sends_forgotten, None)
         if self._main.attached:
-            changes.append(session.stamps(self._main.attached))
+            changes.append(self._session.stamps(self._main.attached))
         for input_id, how in self._batch.ended.items():
             if isinstance(how, str):
                 changes.append(RejectInput(runtime_id=runtime_id, run_id=run_id, input_id=input_id, error=how))

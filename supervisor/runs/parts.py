@@ -26,6 +26,7 @@ from .children.spawning import Spawning
 from .inputs.batch import Batch
 from .keeping.following import Following
 from .keeping.journal import Journal
+from .keeping.own_messages import OwnMessages
 from .keeping.own_values import OwnValues
 from .keeping.own_verbs import OwnVerbs
 from .keeping.session import RunSession
@@ -47,7 +48,8 @@ class RunParts:
         entering: This entering of it: its record, its branches, and what has gone wrong.
         steps: Its steps and sleeps.
         parallel: Its maps and branches.
-        session: Its conversation.
+        messages: What it makes of its conversation.
+        session: The same, as its behaviour sees it.
         state: What its runtime keeps.
         batch: Its inputs.
         steering: What joins it, at its checkpoints.
@@ -74,13 +76,14 @@ class RunParts:
         self.begun = begun
         self.entering = entering
         self.steps = steps
-        self.session = RunSession(entering.store, begun, entering)
+        self.messages = OwnMessages(begun.base_count, entering.record.main)
+        self.session = RunSession(entering.store, begun, entering, self.messages)
         own_values = OwnValues(entering.record.main)
         self.state = RunState(entering, begun.run, own_values)
         self.batch = Batch(begun, kinds.own, followed)
         self.following = Following(entering.store, followed)
         self._peers = peers
-        self._boundaries = Boundaries(entering, journal, self.batch, self.session, kinds, own_values, peers.landed)
+        self._boundaries = Boundaries(entering, journal, self.batch, self.messages, kinds, own_values, peers.landed)
         self.parallel = Parallel(entering, self._boundaries)
         self.steering = Steering(entering, self._boundaries, self.batch)
         self.verbs = OwnVerbs(entering)

@@ -27,6 +27,9 @@ OFFERED: dict[type, str] = {
         broken commit durability_tier erase health_check incarnation name prune read read_connection requires_network shared
         shutdown statistics supports_air_gapped verdict wait_broken
     """,
+    tenure.RunSession: "append attach count fork messages pop raw_messages rewrite",
+    tenure.RunState: "all delete exists get set",
+    tenure.Schedules: "create delete get list occurrences pause resume trigger update",
     tenure.Ticket: "deduplicated input_id outcome runtime_id wait_outcome",
 }
 """The names of each class; attributes that its constructor sets are not in its `dir`."""
@@ -46,6 +49,20 @@ def test_what_a_class_offers_is_documented(kind: type) -> None:
     ]
 
     assert not undocumented
+
+
+async def test_what_a_run_holds_are_words_for_its_behaviour() -> None:
+    seen: dict[str, set[str]] = {}
+
+    async def look(run: tenure.Run) -> None:
+        for name, each in (("run", run), ("session", run.session), ("state", run.state)):
+            seen[name] = {attribute for attribute in vars(each) if not attribute.startswith("_")}
+
+    async with tenure.open_supervisor(":memory:", behaviours={"kind": look}) as supervisor:
+        await (await supervisor.accept("alice", 1, kind="kind")).wait_outcome()
+
+    words = {"abandoned", "attempts", "fence_token", "generation", "inputs", "run_id", "runtime_id", "session", "state"}
+    assert seen == {"run": words, "session": set(), "state": set()}
 
 
 async def test_a_supervisor_holds_its_store_and_nothing_else_that_a_user_sees() -> None:

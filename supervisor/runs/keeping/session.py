@@ -8,16 +8,13 @@ stands now: the base does not change, so a run that enters again sees the same p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 from tenure.errors import InvalidInput
-from tenure.persistence.commits.commit import Change
-from tenure.persistence.facets.attachments.attachments import StampAttachments
-from tenure.persistence.facets.conversation.moves import Move, MoveHead
-from tenure.persistence.facets.conversation.sessions import AppendMessages, id_of_runtime, path_to
+from tenure.persistence.facets.conversation.sessions import id_of_runtime, path_to
 from tenure.persistence.facets.runs.runs import RunBegun
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.codec import digest, encode, message_of
@@ -26,6 +23,7 @@ from tenure.persistence.model.paths import RunPath
 from tenure.persistence.store import Store
 from tenure.supervisor.runs.recording.entering import Entering
 
+from .own_messages import OwnMessages
 from .session_entries import (
     enter,
     reserved,
@@ -54,31 +52,21 @@ class RunSession:
     """What stood when the run began, and what the run made of it.
 
     In a branch of `gather`, `map` or `first`: what the branch appends, after what stood when it began.
-
-    Attributes:
-        appended: What this run appended so far, in order; without that of branches that have not ended.
-        landed: How many of these are on disk.
-        moves: How it has moved the path otherwise, in order.
-        moves_landed: How many of these are on disk.
     """
 
-    def __init__(self, store: Store, begun: RunBegun, entering: Entering) -> None:
+    def __init__(self, store: Store, begun: RunBegun, entering: Entering, own: OwnMessages) -> None:
         """Made by the host."""
         self._store = store
         self._entering = entering
         self._check_open = entering.check_open
         self._base = begun.base
         self._base_count = begun.base_count
-        self.appended: list[bytes] = entering.record.main.appended
-        self.landed = 0
-        self.moves: list[Move] = []
-        self.moves_landed = 0
-        self._session_id = ""
+        self._own = own
 
     @property
     def count(self) -> int:
         """Messages on the path, with those that this run appended so far."""
-        return self._path().count + len(self._inner())
+        return self._own.path.count + len(self._inner())
 
     def append(self, message: object) -> None:
         """Append a message: bytes as they are, anything else as JSON. It lands with the next boundary of the run.
@@ -108,10 +96,10 @@ class RunSession:
         if count < 1:
             raise InvalidInput(detail=f"{count} is below 1", field="count")
         async with self._entry(EntryKind.POP, [count]) as place:
-            path = self._path()
+            path = self._own.path
             messages = await self._read(path)
             left = path.first(max(path.count - count, 0))
-            self._move(place, EntryKind.POP, left)
+            self._own.move(place, EntryKind.POP, left)
         return [message_of(message) for message in messages[left.count :]]
 
     @checked
@@ -133,10 +121,10 @@ class RunSession:
         arguments = [keep, *[digest(message).hex() for message in encoded]]
         self._check_number(keep, "keep")
         async with self._entry(EntryKind.REWRITE, arguments) as place:
-            start = len(self.appended)
-            path = self._path().first(keep).extended(start, start + len(encoded))
-            self.appended += encoded
-            self._move(place, EntryKind.REWRITE, path, added=len(encoded), reason=reason)
+            start = len(self._own.appended)
+            path = self._own.path.first(keep).extended(start, start + len(encoded))
+            self._own.appended += encoded
+            self._own.move(place, EntryKind.REWRITE, path, added=len(encoded), reason=reason)
 
     @checked
     async def fork(self, at: int | SessionBranch) -> SessionBranch:
@@ -160,10 +148,10 @@ class RunSession:
             path = at.path
         else:
             self._check_number(at, "at")
-            path = self._path().first(at)
-        left = self._path()
+            path = self._own.path.first(at)
+        left = self._own.path
         async with self._entry(EntryKind.FORK, [path.kept, path.own]) as place:
-            self._move(place, EntryKind.FORK, path)
+            self._own.move(place, EntryKind.FORK, path)
         return SessionBranch(self, left)
 
     @checked
@@ -206,7 +194,7 @@ class RunSession:
             RunEnded: The run is over.
         """
         self._check_open()
-        return [*await self._read(self._path()), *self._inner()]
+        return [*await self._read(self._own.path), *self._inner()]
 
     async def messages(self) -> list[Any]:
         """The path, first to last, with what this run appended. Reads the whole conversation.
@@ -218,52 +206,17 @@ class RunSession:
         """
         return [message_of(message) for message in await self.raw_messages()]
 
-    # The boundaries'
-
-    def buffered(self) -> Iterator[Change]:
-        """What the next boundary writes, in order."""
-        runtime_id, run_id = self._entering.runtime_id, self._entering.run_id
-        start, before = self.landed, self.moves[self.moves_landed - 1] if self.moves_landed else None
-        for move in self.moves[self.moves_landed :]:
-            end = move.appended - move.added
-            if end > start:
-                yield AppendMessages(runtime_id=runtime_id, messages=tuple(self.appended[start:end]), run_id=run_id)
-            start = move.appended
-            yield MoveHead(
-                runtime_id=runtime_id,
-                run_id=run_id,
-                move=move,
-                count=self._after(before, end).count,
-                messages=tuple(self.appended[end:start]),
-            )
-            before = move
-        if len(self.appended) > start:
-            yield AppendMessages(runtime_id=runtime_id, messages=tuple(self.appended[start:]), run_id=run_id)
-
-    def stamps(self, attached: list[str]) -> Change:
-        """What commits attachments. Of one that was committed before, the first stamp stays: so a replay leaves them here."""
-        return StampAttachments(session_id=self._session_id, attachment_ids=tuple(attached))
-
     # Inside
 
     async def _find_session(self) -> str:
-        if not self._session_id:
+        if not self._own.session_id:
             find = partial(id_of_runtime, runtime_id=self._entering.runtime_id)
-            self._session_id = await self._store.read(find)
-        return self._session_id
-
-    def _path(self) -> RunPath:
-        """The path of the run itself, without what a branch of it that has not ended has appended."""
-        return self._after(self.moves[-1] if self.moves else None, len(self.appended))
-
-    def _after(self, move: Move | None, appended: int) -> RunPath:
-        if move is None:
-            return RunPath(self._base_count).extended(0, appended)
-        return move.path.extended(move.appended, appended)
+            self._own.session_id = await self._store.read(find)
+        return self._own.session_id
 
     async def _read(self, path: RunPath) -> list[bytes]:
         base = await self._store.read(lambda statements: path_to(statements, self._base, self._base_count))
-        return [*base[: path.kept], *path.own_messages(self.appended)]
+        return [*base[: path.kept], *path.own_messages(self._own.appended)]
 
     def _inner(self) -> list[bytes]:
         branch, seen = self._entering.branch, list[bytes]()
@@ -278,12 +231,7 @@ class RunSession:
         self._entering.buffers(f"a {kind} of the session")
         return enter(self._entering, kind, digest(encode(arguments, "arguments")))
 
-    def _move(self, place: str, kind: EntryKind, path: RunPath, *, added: int = 0, reason: str | None = None) -> None:
-        self.moves.append(
-            Move(place=place, kind=kind, path=path, appended=len(self.appended), added=added, reason=reason)
-        )
-
     def _check_number(self, number: int, field: str) -> None:
-        count = self._path().count
+        count = self._own.path.count
         if not 0 <= number <= count:
             raise InvalidInput(detail=f"{number} of {count} messages", field=field)

@@ -19,6 +19,7 @@ from tenure import errors
 from tenure.persistence.model.codec import digest, encode
 from tenure.supervisor.runs.recording.attention import NeedsAttention, find_leaf
 from tenure.supervisor.runs.recording.restart import RestartPolicy
+from tenure.supervisor.runs.run import parts_of
 
 from .model import (
     Model,
@@ -104,7 +105,7 @@ class Watcher:
             self._trace.note(f"{run.runtime_id} run {run.run_id[-6:]} of {kind} returned")
             fact.returned = True
             fact.attempts = fact.attempts[0], fact.attempts[1] + 1  # its end may be refused, which is a failure too
-            fact.appended = tuple(run.session.appended)
+            fact.appended = tuple(parts_of(run).messages.appended)
             # What it sent is known to the run alone, and what a restart has taken over goes from that list as its end lands.
             sent = run._entering.record.main.sent  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             fact.sent = lambda: [(str(each.target), each.payload) for each in sent]
