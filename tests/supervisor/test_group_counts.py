@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ async def groups_of(supervisor: tenure.Supervisor, verb: Callable[[], Awaitable[
     await verb()
     await trio.testing.wait_all_tasks_blocked()
     return supervisor.statistics().groups - before
+
+
+async def fails(run: tenure.Run) -> None:
+    raise ValueError
 
 
 async def reset_and_clear(runtime: tenure.Runtime) -> None:
@@ -59,6 +64,60 @@ async def test_a_verb_of_an_idle_runtime_costs_one_group(
             await runtime.retire()
 
         assert await groups_of(supervisor, lambda: verb(runtime)) == 1
+
+
+async def test_a_verb_of_a_supervisor_costs_one_group(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with host(target, {"kind": nothing}) as supervisor:
+        alice, schedules = await supervisor.spawn("alice", "kind"), supervisor.schedules
+        await consumed(alice, "it has worked before")
+        verbs: dict[str, Callable[[], Awaitable[object]]] = {
+            "hold": partial(alice.hold, "for a look"),
+            "resume": partial(supervisor.resume, "alice"),
+            "hold a kind": partial(supervisor.hold, kind="kind"),
+            "resume a kind": partial(supervisor.resume, kind="kind"),
+            "create a schedule": partial(schedules.create, "daily", "alice", tenure.Every(86_400), "good morning"),
+            "update it": partial(schedules.update, "daily", payload="good evening"),
+            "pause it": partial(schedules.pause, "daily"),
+            "resume it": partial(schedules.resume, "daily"),
+            "delete it": partial(schedules.delete, "daily"),
+            "set a value": partial(supervisor.set_execution_state, "alice", {"name": 1}),
+        }
+
+        assert {name: await groups_of(supervisor, verb) for name, verb in verbs.items()} == dict.fromkeys(verbs, 1)
+
+
+async def test_what_begins_a_run_costs_its_three_groups_and_what_only_ends_an_input_one(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    once = tenure.RestartPolicy(max_attempts=1)
+    async with host(target, {"kind": nothing, "fails": tenure.Behaviour(fails, restart=once)}) as supervisor:
+        alice, bob = await supervisor.spawn("alice", "kind"), await supervisor.spawn("bob", "fails")
+        await supervisor.schedules.create("daily", "alice", tenure.Every(86_400), "good morning")
+        ticket = await bob.accept("work")
+        await ticket.wait_outcome()
+
+        assert await groups_of(supervisor, partial(supervisor.schedules.trigger, "daily")) == 3
+        assert await groups_of(supervisor, partial(alice.accept, "work")) == 3
+        assert await groups_of(supervisor, partial(bob.retry, ticket.input_id)) == 3
+        assert await groups_of(supervisor, partial(bob.drop, ticket.input_id)) == 1
+
+
+async def test_an_erasure_costs_no_more_groups_the_more_there_is(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    counted: set[int] = set()
+    async with host(target, {"kind": nothing}) as supervisor:
+        for name, inputs in (("alice", 1), ("bob", 30)):
+            runtime = await supervisor.spawn(name, "kind")
+            for number in range(inputs):
+                await consumed(runtime, number)
+            await runtime.destroy()
+            counted.add(await groups_of(supervisor, runtime.erase))
+
+    assert len(counted) == 1
+    assert max(counted) <= 7
 
 
 async def test_spawning_costs_one_group_and_finding_what_is_there_none(
