@@ -1,4 +1,7 @@
-"""Queued work and its workers against a model: one store, or two on the same file, alone in a group and in a replayed one."""
+"""Queued work and its workers against a model: one store, or two on the same file, alone in a group and in a replayed one.
+
+Two stores also write at once: then the answers must be those of one order.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,8 @@ from tests.persistence.contracts.runtimes.test_model import REFUSED
 
 SESSIONS = ("s", "t")
 TTL_MS = 10_000
+IDLE = QueuedWorkClaimBoundary.IDLE
+at_once = st.sampled_from(("claim", "claim", "claim", "cancel", "enqueue", "end"))
 sessions, who = st.sampled_from(("s", "s", "s", "t")), st.integers(0, 1)
 
 
@@ -396,7 +401,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(by=who, session=sessions, count=st.integers(1, 3), within=st.booleans(), data=st.data())
     def claim(self, by: int, session: str, count: int, data: st.DataObject, *, within: bool) -> None:
         number, store = self.store(by)
-        boundary = QueuedWorkClaimBoundary.ACTIVE_TURN_CHECKPOINT if within else QueuedWorkClaimBoundary.IDLE
+        boundary = QueuedWorkClaimBoundary.ACTIVE_TURN_CHECKPOINT if within else IDLE
         ids: list[int] | None = None
         if data.draw(st.booleans(), "by ids"):
             ids = data.draw(st.lists(st.integers(1, self.model.last + 1), min_size=1, max_size=2), "ids")
@@ -471,6 +476,90 @@ class QueueMachine(RuleBasedStateMachine):
 
         now = self.clock.now
         self.both(store, verb, lambda model: model.pending(number, session, now))
+
+    # Two writers at once
+
+    @rule(session=sessions, verbs=st.tuples(at_once, at_once), data=st.data())
+    def both_write_at_once(self, session: str, verbs: tuple[str, str], data: st.DataObject) -> None:
+        """Two stores write at the same time: the answers are those of one order of the two."""
+        if not self.on_file:
+            return
+        for _ in range(data.draw(st.integers(0, 2), "queued before")):
+            self.enqueue_one(0, session, None, data.draw(st.sampled_from((None, "g")), "merge"), early=True)
+        tried = [self.writing(by, verb, session, data) for by, verb in enumerate(verbs)]
+        answers = self.hosts.run(self.together, [verb for verb, _ in tried])
+        orders = [self.in_order(tried, order) for order in ((0, 1), (1, 0))]
+        right = next((model for found, model in orders if found == answers), None)
+        assert right is not None, (verbs, answers, [found for found, _ in orders])
+        self.model = right
+        for by in (0, 1):  # in either order both have seen the same claims by now
+            self.pending(by, session)
+
+    def writing(
+        self, by: int, what: str, session: str, data: st.DataObject
+    ) -> tuple[Callable[[], Awaitable[Any]], Callable[[Model], Any]]:
+        """A verb of one store, and what the model says of it."""
+        store, now = self.hosts.stores[by], self.clock.now
+        if what == "end" and self.handed:
+            held = data.draw(st.sampled_from(self.handed), "claim")
+            return (
+                lambda: store.queue.complete_queued_work_claim(held.completion()),
+                lambda model: model.ended(held.claim_id, done=True),
+            )
+        if what == "cancel":
+            seq = data.draw(st.integers(1, self.model.last + 1), "batch")
+
+            async def cancel() -> bool:
+                return await store.queue.cancel_queued_work_batch(session, name_of_batch(seq)) is not None
+
+            return cancel, lambda model: model.cancel(by, session, seq, now)
+        if what == "enqueue":
+
+            async def enqueue() -> int:
+                return (await store.queue.enqueue_queued_work(draft(session=session, early=True))).enqueue_seq
+
+            return enqueue, lambda model: model.enqueue(session, None, None, early=True)
+        count = data.draw(st.integers(1, 3), "count")
+
+        async def claim() -> tuple[str, list[int]] | None:
+            found = await store.queue.claim_ready_queued_work(session, "w", IDLE, TTL_MS, count)
+            self.handed += [] if found is None else [found]
+            return None if found is None else (found.claim_id, [batch.enqueue_seq for batch in found.batches])
+
+        def take(model: Model) -> tuple[str, list[int]] | None:
+            name = model.take(by, session, count, now, None, within=False)
+            return None if name is None else (name, model.claims[name].batches)
+
+        return claim, take
+
+    async def together(self, verbs: list[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        answers: list[Any] = [None] * len(verbs)
+
+        async def one(place: int) -> None:
+            try:
+                answers[place] = await verbs[place]()
+            except Error as error:
+                answers[place] = type(error)
+
+        async with trio.open_nursery() as nursery:
+            for place in range(len(verbs)):
+                nursery.start_soon(one, place)
+        return answers
+
+    def in_order(
+        self, tried: list[tuple[Any, Callable[[Model], Any]]], order: tuple[int, ...]
+    ) -> tuple[list[Any], Model]:
+        """What the model answers where they come in this order, and the model after them."""
+        model, answers = copy.deepcopy(self.model), list[Any](tried)
+        for place in order:
+            attempt = copy.deepcopy(model)
+            try:
+                answers[place] = tried[place][1](attempt)
+            except Error as refusal:
+                answers[place] = type(refusal)
+            else:
+                model = attempt
+        return answers, model
 
     # Workers, whose watch is not that of the store's own verbs
 
