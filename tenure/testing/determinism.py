@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import signal
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ import trio.testing
 
 from tenure.persistence.engines.sqlite.opening.migrations import tables_made_by
 from tenure.persistence.engines.statements import schema_files
+from tenure.supervisor.process_signals import may_handle_sigterm
 
 from .drive.mounts import Mounts
 from .drive.recording_vfs import RecordingVfs
@@ -25,7 +27,7 @@ def run_seeded(function: Callable[[Room], Awaitable[T]], seed: int) -> T:
     """Run `function` with a room for machines, on a virtual clock that jumps when all tasks wait.
 
     Trio's choice between tasks that are ready and SQLite's own random bytes follow from the seed,
-    for the whole process while this runs.
+    for the whole process while this runs. A SIGTERM interrupts it, as Ctrl-C does, where the program has no handler for it.
     """
     tables_made_by(schema_files())  # takes random bytes of SQLite, but only the first time in a process
 
@@ -35,7 +37,7 @@ def run_seeded(function: Callable[[Room], Awaitable[T]], seed: int) -> T:
 
     mounts = Mounts()
     clock = trio.testing.MockClock(autojump_threshold=0)
-    with _seeded_scheduling(seed), _frozen_heap():
+    with _seeded_scheduling(seed), _frozen_heap(), _sigterm_interrupts():
         return trio.run(main, clock=clock)
 
 
@@ -49,6 +51,24 @@ def _frozen_heap() -> Generator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextmanager
+def _sigterm_interrupts() -> Generator[None]:
+    # It is meant for the process, of which the hosts in here know nothing: one that ended in order for it would be judged as if
+    # nobody had asked.
+    handles = may_handle_sigterm()
+    if handles:
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        if handles:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _interrupt(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import random
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -12,12 +13,16 @@ from typing import Any
 import pytest
 import trio
 
+import tenure
 from proof.simulated_agents import torment
+from tenure.persistence.model.texts import leaves
+from tenure.persistence.seams.executors import InlineExecutor
 from tenure.testing.determinism import run_seeded
 from tenure.testing.machine import Room
 from tests.kit.shares import share
 
 HOURS = 0.05
+INLINE = tenure.Seams(writer_executor=InlineExecutor, reader_executor=InlineExecutor, step_executor=InlineExecutor)
 
 
 def order_of_turns(seed: int) -> list[int]:
@@ -51,6 +56,24 @@ def test_the_order_of_ready_tasks_follows_from_the_seed_and_from_nothing_else() 
 
     assert orders[0] == orders[1]
     assert len({tuple(order) for order in orders}) == 3
+
+
+def test_a_sigterm_is_meant_for_the_process_and_ends_no_host_in_order() -> None:
+    """A proof under `timeout` would else call a seed broken whose hosts had closed in the middle of their work."""
+    went_on: list[str] = []
+
+    async def main(_: Room) -> None:
+        async with tenure.open_supervisor(":memory:", behaviours={}, seams=INLINE):
+            signal.raise_signal(signal.SIGTERM)
+            await trio.sleep(60)
+        went_on.append("as if nobody had asked")
+
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - trio may wrap it in a group
+        run_seeded(main, 1)
+
+    assert [type(each) for each in leaves(caught.value)] == [KeyboardInterrupt]
+    assert went_on == []
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_what_ran_before_leaves_no_mark_on_the_scheduler() -> None:
