@@ -95,6 +95,18 @@ class Host:
             woken=self._woken,
             put_aside=self._put_aside,
         )
+        self._execute_runs(publishing, bell)
+        self._watch_the_store(publishing)
+        self.ingress = Ingress(store, self.behaviours, publishing.accepted, self._arrived, self.mending.distrust)
+        hearing = Hearing(
+            self.owned, self.actors, self.takeovers, self._doubts, self.mending, self.tasks, self.timers.hear_wake
+        )
+        ground_of(store).on_brought(hearing.hear)
+        ground_of(store).on_past(hearing.hear_past)
+
+    def _execute_runs(self, publishing: Publishing, bell: Bell) -> None:
+        """Make what runs need here: threads for steps, output, actors, and what brings runtimes to this host."""
+        store = self.store
         self.sleepers = Sleepers(publishing.put_aside, self.mending.distrust)
         self.step_threads = StepThreads(store.limits)
         self.step_threads.on_given_up = self.log.step_given_up
@@ -129,6 +141,10 @@ class Host:
             log=self.log,
             bell=bell,
         )
+
+    def _watch_the_store(self, publishing: Publishing) -> None:
+        """Make what acts on what is stored: by other hosts, for a time, by a person."""
+        store = self.store
         self.news = News(store)
         self.requests = Requests(
             store=store,
@@ -165,12 +181,6 @@ class Host:
             tasks=self.tasks,
             log=self.log,
         )
-        self.ingress = Ingress(store, self.behaviours, publishing.accepted, self._arrived, self.mending.distrust)
-        hearing = Hearing(
-            self.owned, self.actors, self.takeovers, self._doubts, self.mending, self.tasks, self.timers.hear_wake
-        )
-        ground_of(store).on_brought(hearing.hear)
-        ground_of(store).on_past(hearing.hear_past)
 
     def vitals(self) -> Vitals:
         """What this host knows about itself; from any thread."""
