@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import partial
 from types import NoneType
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, cast
 from uuid import UUID
 
 import attrs
@@ -81,7 +81,8 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
         form = _form if hook is None else partial(_form_by, hook)
         encoder = _encoder if hook is None else msgspec.json.Encoder(order="deterministic", enc_hook=form)
         data = encoder.encode(value)
-        if not (type(value) is list and _PLAIN.issuperset(map(type, value))):  # else as most arguments of steps
+        is_plain = type(value) is list and _PLAIN.issuperset(map(type, cast("list[object]", value)))
+        if not is_plain:  # as most arguments of steps are
             _refuse_lost(value, form)
         if len(data) > NESTING:
             check_nesting(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import final
 
@@ -42,16 +41,16 @@ class Batch:
         self._payload_type = payload_type
         self._members: set[InputId] = set()
         self._over = set[InputId]()
-        self._joined: defaultdict[int | None, list[BatchMember]] = defaultdict(list)
+        self._joined: dict[int, list[BatchMember]] = {}
         self._named = 0
         self.ended: dict[InputId, str | bytes] = {}
         self._deadlines: dict[InputId, float] = {}
         self.contributing: list[InputId] = []
+        own: list[BatchMember] = []
         for each in begun.inputs:
-            self._joined[each.joined].append(each)
+            (own if each.joined is None else self._joined.setdefault(each.joined, [])).append(each)
             if each.phase is not InputPhase.STAGED:
                 self._over.add(each.input_id)
-        own = self._joined.pop(None, [])
         if followed is None:
             self.inputs = self.join(own)
             self.hand_out(self.inputs)
