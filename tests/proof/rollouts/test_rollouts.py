@@ -70,7 +70,7 @@ def restart_keeps_results_only(patch: pytest.MonkeyPatch) -> None:
     [
         (guard_off, 46, "was done"),
         (dispatch_not_recorded, 46, "never repeats"),
-        (restart_keeps_results_only, 46, "never repeats"),
+        (restart_keeps_results_only, 31, "was done under two keys"),
     ],
 )
 def test_a_mistake_in_the_real_code_turns_a_seed_red(
