@@ -1,0 +1,66 @@
+"""The proof of answers: every case of a host that dies at one of its operations, and cases of several deaths that are drawn."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from tenure.persistence.model.texts import leaves
+from tenure.testing.determinism import run_seeded
+
+from .hosts import Broken, Death
+from .play import LAYOUTS, Case, play
+from .world import ANSWERS
+
+MOST_DEATHS: Final = 3
+"""Of one place, where they are drawn."""
+
+MEAN_OPERATIONS: Final = 25
+"""Of a host before its death, where that is drawn."""
+
+
+def every_case(hows: Iterable[str] = tuple(ANSWERS), layouts: Iterable[str] = tuple(LAYOUTS)) -> Iterator[Case]:
+    """One host dies, at each of its operations, before it and after it. Raises `Broken` where none has to die."""
+    for how in hows:
+        for layout in layouts:
+            places = LAYOUTS[layout]
+            alive = Case(how=how, layout=layout, deaths=tuple(() for _ in places))
+            for place, count in enumerate(_counted(alive)):
+                for at in range(1, count + 1):
+                    for late in (False, True):
+                        death = (Death(at, late),)
+                        deaths = tuple(death if each == place else () for each in range(len(places)))
+                        yield Case(how=how, layout=layout, deaths=deaths)
+
+
+def drawn_case(seed: int) -> Case:
+    """A case in which hosts die, and those after them too."""
+    source = random.Random(f"{seed}/case")
+    layout = source.choice(tuple(LAYOUTS))
+    deaths = tuple(
+        tuple(
+            Death(1 + int(source.expovariate(1 / MEAN_OPERATIONS)), source.choice((False, True)))
+            for _ in range(source.randrange(MOST_DEATHS + 1))
+        )
+        for _ in LAYOUTS[layout]
+    )
+    return Case(how=source.choice(tuple(ANSWERS)), layout=layout, deaths=deaths, seed=seed)
+
+
+def broken_by(case: Case) -> str | None:
+    """Play a case: how it broke a promise, or None."""
+    broken: str | None = None
+    try:
+        _counted(case)
+    except* Broken as group:
+        broken = str(next(iter(leaves(group))))
+    return broken
+
+
+def _counted(case: Case) -> list[int]:
+    with tempfile.TemporaryDirectory(prefix="tenure-answers-") as folder:
+        file = Path(folder) / "agents.db"
+        return run_seeded(lambda _room: play(case, file), case.seed)
