@@ -142,6 +142,11 @@ class Story:
             return
         if of_child["held"] is not None or of_child["on_hold"]:
             await self._release(host, child, why["because"], of_child)
+        elif how == "asks another":
+            with suppress(errors.NotFound):
+                grandchild, of_grand = await host.find(GRAND), await host.why(GRAND)
+                if of_grand["held"] is not None:
+                    await self._release(host, grandchild, why["because"], of_grand)
         elif how == "is steered" and self._world.waits.is_set():
             await child.accept("yes", lane="steer", idempotency_key="the approval")
         elif how in BY_A_PERSON and self._world.waits.is_set():
@@ -150,18 +155,19 @@ class Story:
 
     async def _release(self, host: tenure.Supervisor, child: Any, because: str, why: dict[str, Any]) -> None:
         """Once `why` has named it to who looks at the parent."""
-        waits = f"waits for the answer of {CHILD}" in because
+        held = child.runtime_id
+        waits = f"waits for the answer of {held}" in because
         if not waits:
             return
         expect(_timeless(why["because"]) in _timeless(because), f"{because} does not say that {why['because']}")
         if why["on_hold"]:
-            await host.resume(CHILD)
+            await host.resume(held)
             return
         self._world.healed = True
-        found = await host.store.read(_current)
+        found = await host.store.read(partial(_current, held))
         doubts = [each.place for each in found if each.status is EntryStatus.IN_DOUBT]
         if doubts:
-            await child.settle_step(doubts[0], self._world.settled(CHILD))
+            await child.settle_step(doubts[0], self._world.settled(held))
         else:
             await child.resume()
 
@@ -195,8 +201,8 @@ async def _end(child: Any, how: str) -> None:
             await child.destroy(erase=True)
 
 
-def _current(statements: Statements) -> list[entries.RecordedEntry]:
-    record = runtimes.find(statements, tenure.LogicalRuntimeId(CHILD))
+def _current(held: str, statements: Statements) -> list[entries.RecordedEntry]:
+    record = runtimes.find(statements, tenure.LogicalRuntimeId(held))
     return [] if record is None or record.run is None else entries.of_run(statements, record.run)
 
 

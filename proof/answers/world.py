@@ -133,7 +133,7 @@ class World:
             return ["fine"]
         heard: Heard
         try:
-            heard = await run.ask(other, "and you?")
+            heard = await run.ask(other, "and you?", kind=other)  # it may not be there yet
         except AskCycle:
             heard = ["a circle"]
         self.at_once.setdefault(other, []).append(heard)
