@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import partial
 from types import NoneType
-from typing import Any, Final, TypeGuard, cast
+from typing import Any, Final, TypeGuard
 from uuid import UUID
 
 import attrs
@@ -81,8 +81,7 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
         form = _form if hook is None else partial(_form_by, hook)
         encoder = _encoder if hook is None else msgspec.json.Encoder(order="deterministic", enc_hook=form)
         data = encoder.encode(value)
-        is_plain = type(value) is list and _PLAIN.issuperset(map(type, cast("list[object]", value)))
-        if not is_plain:  # as most arguments of steps are
+        if not _is_plain(value):
             _refuse_lost(value, form)
         if len(data) > NESTING:
             check_nesting(data)
@@ -91,6 +90,13 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
     except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
         raise InvalidInput(detail=f"no JSON form: {text_of(exc)}", field=field) from exc
     return data
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether nothing can be lost of it: a flat list, as most arguments of steps, or a flat object, as most payloads."""
+    if type(value) is dict:
+        return _TEXT.issuperset(map(type, value)) and _PLAIN.issuperset(map(type, value.values()))
+    return type(value) is list and _PLAIN.issuperset(map(type, value))
 
 
 def _form_by(hook: Callable[[Any], Any], value: object) -> object:

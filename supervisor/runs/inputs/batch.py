@@ -40,7 +40,7 @@ class Batch:
         """Nothing has joined yet; what joined in an earlier entry of the run is in `begun`, and joins again in its replay."""
         self._payload_type = payload_type
         self._members: set[InputId] = set()
-        self._over = set[InputId]()
+        self._over: set[InputId] = set()
         self._joined: dict[int, list[BatchMember]] = {}
         self._named = 0
         self.ended: dict[InputId, str | bytes] = {}
