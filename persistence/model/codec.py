@@ -94,9 +94,10 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
 
 def _is_plain(value: Any) -> bool:
     """Whether nothing can be lost of it: a flat list, as most arguments of steps, or a flat object, as most payloads."""
-    if type(value) is dict:
+    kind: Any = value.__class__
+    if kind is dict:
         return _TEXT.issuperset(map(type, value)) and _PLAIN.issuperset(map(type, value.values()))
-    return type(value) is list and _PLAIN.issuperset(map(type, value))
+    return kind is list and _PLAIN.issuperset(map(type, value))
 
 
 def _form_by(hook: Callable[[Any], Any], value: object) -> object:
