@@ -56,7 +56,7 @@ def _frozen_heap() -> Generator[None]:
 @contextmanager
 def _sigterm_interrupts() -> Generator[None]:
     # It is meant for the process, of which the hosts in here know nothing: one that ended in order for it would be judged as if
-    # nobody had asked.
+    # no signal had come.
     handles = may_handle_sigterm()
     if handles:
         signal.signal(signal.SIGTERM, _interrupt)

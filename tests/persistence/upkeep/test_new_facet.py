@@ -30,7 +30,7 @@ CROSSING = {
         *("erasing", "erasing.erasing"),
     },
     "persistence/upkeep/listing.py": {"runs"},
-    "persistence/upkeep/why.py": {"inbox", "records", "runs.again"},
+    "persistence/upkeep/why.py": {"inbox", "records", "runs", "runs.again"},
     "persistence/upkeep/record.py": {"runs.again"},
 }
 """One question that several facets answer together: the chain of a runtime with its inputs; an input with its result; why a

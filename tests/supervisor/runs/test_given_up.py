@@ -135,7 +135,7 @@ async def test_a_further_attempt_begins_when_the_thread_of_the_one_before_is_ove
         return "done"
 
     seen = list[object]()
-    terms = {"timeout_s": 0.05, "attempts": 2, "backoff_s": 0.0, "overlap": overlap}
+    terms = {"timeout_s": 0.05, "attempts": 1_000, "backoff_s": 0.0, "overlap": overlap}
     behaviours = {"asks": asks(use, seen, **terms)}
     with trio.fail_after(WATCHDOG_S):
         async with tenure.open_supervisor(database, behaviours=behaviours) as supervisor:
@@ -144,4 +144,5 @@ async def test_a_further_attempt_begins_when_the_thread_of_the_one_before_is_ove
             await (until(lambda: len(begun) == 2) if overlap else trio.testing.wait_all_tasks_blocked(0.01))
             go_on.set()
             await ticket.wait_outcome()
-    assert begun == ([0, 0] if overlap else [0, 1])
+    # On a machine that stands still an attempt may be given up before its thread begins, or after it was done: another follows.
+    assert begun[:2] == ([0, 0] if overlap else [0, 1])
