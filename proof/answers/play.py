@@ -149,7 +149,8 @@ class Story:
                     await self._release(host, grandchild, why["because"], of_grand)
         elif how == "is steered" and self._world.waits.is_set():
             await child.accept("yes", lane="steer", idempotency_key="the approval")
-        elif how in BY_A_PERSON and self._world.waits.is_set():
+        elif how in BY_A_PERSON and self._world.waits.is_set() and of_child["run"] is not None:
+            # Only while it waits: a reset of a child that its parent's end has stopped would begin its next life.
             with suppress(errors.InvalidTransition, errors.RuntimeDestroyed):
                 await _end(child, how)
 
