@@ -22,6 +22,8 @@ from tenure.errors import (
 from tests.persistence.contracts.runtimes.model import Refused
 
 INBOX = 5
+SAID = 8
+TRIMMED = 8
 DELAYED = 3
 LATE = "deadline_exceeded"
 MAX_CRASHES = 2
@@ -52,6 +54,18 @@ class Input:
 
 
 @attrs.define
+class Chunk:
+    """What one commit has of the output of one run; `total`: how much the runtime had said up to its end."""
+
+    key: int
+    run: str
+    speech: str
+    number: int
+    words: tuple[bytes, ...]
+    total: int
+
+
+@attrs.define
 class Run:
     """One run with what it recorded."""
 
@@ -65,6 +79,9 @@ class Run:
     left: tuple[int, ...] | None = None
     entries: dict[str, tuple[str, bytes | None, str]] = attrs.field(factory=dict[Any, Any])
     sends: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
+    spoke: bool = False
+    speech: int = 0
+    said: int = 0
 
 
 @attrs.define
@@ -86,6 +103,7 @@ class Runtime:
     requests: dict[str, str | None] = attrs.field(factory=dict[str, Any])
     kept: dict[str, bytes] = attrs.field(factory=dict[str, bytes])
     revision: int = 0
+    output: list[Chunk] = attrs.field(factory=list[Chunk])
 
     def find(self, input_id: str) -> Input | None:
         return next((each for each in self.inputs if each.input_id == input_id), None)
@@ -124,6 +142,7 @@ class OwnerModel:
         self.lost: set[str] = set()
         self.now = 1_000.0
         self.holds: dict[tuple[str | None, str | None], float] = {}
+        self.chunks = 0
 
     def mint(self) -> int:
         self.last_token += 1
@@ -532,6 +551,48 @@ class OwnerModel:
         for place in places:
             if run.entries.get(place, ("",))[::2] == ("dispatched", "never"):
                 del run.entries[place]
+
+    # Output
+
+    def say(self, runtime: Runtime, run: Run, start: int, words: tuple[bytes, ...]) -> int:
+        """What is there already is left out; the first word of a run stands after one that says that it has begun."""
+        new = words[max(run.said - start, 0) :]
+        if new:
+            begun = () if run.spoke else (b"begun",)
+            run.spoke, run.said = True, start + len(words)
+            self.write_chunk(runtime, run, f"{run.run_id} {run.speech}", run.said, (*begun, *new))
+        return start + len(words)
+
+    def write_chunk(self, runtime: Runtime, run: Run, speech: str, number: int, words: tuple[bytes, ...]) -> None:
+        self.chunks += 1
+        before = runtime.output[-1].total if runtime.output else 0
+        runtime.output.append(Chunk(self.chunks, run.run_id, speech, number, words, before + len(words)))
+        total = runtime.output[-1].total
+        if sum(len(each.words) for each in runtime.output) <= SAID:
+            return
+        for _ in runtime.output[: min(TRIMMED, len(runtime.output) - 1)]:
+            if total - runtime.output[0].total < SAID:
+                return
+            del runtime.output[0]
+
+    def end_speeches(self, before: OwnerModel) -> None:
+        """Runs that have ended since then, and had said something, say so."""
+        for name, runtime in self.runtimes.items():
+            known = before.runtimes[name].runs if name in before.runtimes else {}
+            for run in runtime.runs.values():
+                if run.outcome is not None and (run.run_id not in known or known[run.run_id].outcome is None):
+                    if run.spoke:
+                        self.write_chunk(runtime, run, "", 0, (b'"%s"' % run.outcome.encode(),))
+                    run.speech, run.said = run.speech + 1, 0
+
+    def prune_output(self, chunk: Chunk | None) -> int:
+        """The first of its runtime goes, unless its run goes on, or it is the newest of all."""
+        for runtime in self.runtimes.values():
+            if runtime.output and chunk is not None and runtime.output[0].key == chunk.key != self.chunks:
+                run = runtime.runs[chunk.run]
+                if run.outcome is not None:
+                    return len(runtime.output.pop(0).words)
+        return 0
 
     # Requests
 

@@ -34,6 +34,7 @@ from tenure.persistence.facets.inbox import (
 )
 from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.inbox.newcomers import Newcomer
+from tenure.persistence.facets.output import output
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.facets.ownership.lifecycle import (
     Hold,
@@ -56,6 +57,7 @@ from tenure.persistence.facets.runs.dead_letters import (
 from tenure.persistence.facets.state.own_state import WriteOwnState
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.inputs.delay import Delay
+from tenure.persistence.model.output import OutputKind, Said, encode_chunk
 from tenure.persistence.upkeep.verify import verify_runtime
 from tests.kit.by_runtime import SCHEME, offered
 from tests.kit.ground import host_key, submit
@@ -65,8 +67,11 @@ from tests.persistence.contracts.owners.owner_model import (
     DELAYED,
     INBOX,
     MAX_CRASHES,
+    SAID,
+    Chunk,
     Input,
     OwnerModel,
+    Run,
     Runtime,
 )
 from tests.persistence.contracts.runtimes.model import Refused
@@ -75,7 +80,7 @@ OWNED = ("alice", "bob")
 NAMES = (*OWNED, "newt")
 """The last one is there once an accept has made it, or a host has."""
 
-LIMITS = Limits(inbox_inputs=INBOX, delayed_inputs=DELAYED, lease_s=9_000, renew_s=3_000)
+LIMITS = Limits(inbox_inputs=INBOX, delayed_inputs=DELAYED, lease_s=9_000, renew_s=3_000, output_entries=SAID)
 INPUTS = tuple(f"i{number}" for number in range(6))
 names = st.sampled_from(NAMES)
 tokens = st.sampled_from((*("right",) * 10, "none", "old"))
@@ -111,6 +116,10 @@ TABLES = {
         " AND revision = (SELECT max(revision) FROM own_values n WHERE n.runtime = v.runtime AND n.name = v.name) ORDER BY name"
     ),
     "revision": "SELECT revision, names FROM own_states JOIN runtimes t USING (runtime) WHERE t.runtime_id = ?",
+    "output": (
+        "SELECT c.run_id, c.speech, c.number, c.entries, c.body FROM output_chunks c JOIN runtimes t USING (runtime)"
+        " WHERE t.runtime_id = ? ORDER BY c.chunk"
+    ),
     "requests": (
         "SELECT request_id, answer FROM requests JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? ORDER BY request"
     ),
@@ -148,8 +157,29 @@ def expected(runtime: Runtime) -> dict[str, list[tuple[Any, ...]]]:
         "messages": [(message,) for message in runtime.messages],
         "kept": sorted(runtime.kept.items()),
         "revision": [(runtime.revision, len(runtime.kept))] if runtime.revision else [],
+        "output": [
+            (
+                each.run,
+                each.speech,
+                each.number,
+                len(each.words),
+                encode_chunk([said_of(each, word) for word in each.words]),
+            )
+            for each in runtime.output
+        ],
         "requests": list(runtime.requests.items()),
     }
+
+
+def said_of(chunk: Chunk, word: bytes) -> Said:
+    """A word as it is stored."""
+    if word == b"begun":
+        return Said(OutputKind.BEGUN)
+    return word_of(word) if chunk.speech else Said(OutputKind.ENDED, value=word)
+
+
+def word_of(value: bytes) -> Said:
+    return Said(OutputKind.DATA, "output", "main", 0, value)
 
 
 def plain(answer: Any) -> Any:
@@ -293,6 +323,7 @@ class OwnerMachine(RuleBasedStateMachine):
         except Refused as refusal:
             answers = refusal.error
         else:
+            attempt.end_speeches(self.model)
             self.model = attempt
         self.waiting.append(Waiting(host, what, commit, answers))
 
@@ -806,6 +837,57 @@ class OwnerMachine(RuleBasedStateMachine):
             (name, which),
         )
         self.hold(name, None, which)
+
+    # Output
+
+    @rule(
+        name=names,
+        words=st.lists(st.sampled_from((b'"a"', b'"b"')), min_size=1, max_size=3).map(tuple),
+        again=st.sampled_from((0, 0, 0, 1, 2, 5)),
+        anew=seldom,
+        right=mostly,
+        which=tokens,
+    )
+    def say(self, name: str, words: tuple[bytes, ...], again: int, which: str, *, anew: bool, right: bool) -> None:
+        """Say some words, also some of the last ones again: an execution sends what it has not heard of. Or as another one."""
+        run_id = self.run_of(name, right=right)
+        runtime = self.model.runtimes.get(name, Runtime())
+        run = runtime.runs.get(run_id, Run(run_id=run_id, base=()))
+        if anew and not self.waiting:
+            run.speech, run.said = run.speech + 1, 0  # no commit knows of it yet
+        last = [word for chunk in runtime.output if chunk.speech == f"{run_id} {run.speech}" for word in chunk.words]
+        known = [word for word in last if word != b"begun"][-again:] if again else []
+        start = run.said - len(known)
+        change = output.AppendOutput(
+            runtime_id=LogicalRuntimeId(name),
+            run_id=run_id,
+            speech=f"{run_id} {run.speech}",
+            attempt=1,
+            start=start,
+            entries=tuple([word_of(each) for each in (*known, *words)]),
+        )
+
+        def model(model: OwnerModel) -> int:
+            runtime = model.runtimes[name]
+            return model.say(runtime, model.current(runtime, run_id), start, (*known, *words))
+
+        self.write("A", "say", (change,), model, (name, which))
+
+    @rule(place=st.integers(0, 5), name=names, host=st.sampled_from("AB"))
+    def prune_output(self, name: str, place: int, host: str) -> None:
+        self.flush(grouped=True)
+        host = host if host in self.hosts.stores else "A"
+        found = self.model.runtimes.get(name, Runtime()).output
+        chunk = found[min(place, len(found) - 1)] if found else None
+        keys = self.hosts.run(partial(self._keys_of, name))
+        key = keys[min(place, len(keys) - 1)] if keys else 0
+        change = output.PruneOutput(chunks=(key,), before=9e9)
+        self.write(host, "prune output", (change,), lambda model: model.prune_output(chunk))
+
+    async def _keys_of(self, name: str) -> list[int]:
+        sql = "SELECT chunk FROM output_chunks JOIN runtimes USING (runtime) WHERE runtime_id = ? ORDER BY chunk"
+        async with self.hosts.stores["A"].read_connection() as connection:
+            return [row[0] for row in await connection.query(sql, (name,))]
 
     # Requests
 
