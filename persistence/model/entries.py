@@ -28,6 +28,10 @@ CALL_LIMIT: Final = 200
 """Most characters of a call id."""
 
 
+SETTLED: Final = "a person said that it ran"
+"""Stands in the place of an error where the result of a step is the verdict of a person."""
+
+
 @final
 class EntryKind(StrEnum):
     """What a run can ask for that stands in its record; a send stands there alone where a restart has taken it over."""

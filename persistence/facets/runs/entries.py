@@ -32,6 +32,7 @@ from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.entries import (
+    SETTLED,
     EntryKind,
     EntryStatus,
     Repeat,
@@ -357,8 +358,9 @@ def _settle(tx: Transaction, change: SettleEntry) -> None:
     if row is None:
         raise _not_in_doubt(change.place)
     if change.ran:
-        kept = {"result": change.result, "result_digest": seal_of(row[0], row[1], row[2], change.result, None)}
-        settled = tx.run("entries.settle", now=tx.now, **kept, **which)
+        said = None if change.run_id is not None else SETTLED
+        whole = seal_of(row[0], row[1], row[2], change.result, said)
+        settled = tx.run("entries.settle", now=tx.now, result=change.result, error=said, result_digest=whole, **which)
     else:
         settled = tx.run("entries.forget_doubtful", **which)
     if not settled:

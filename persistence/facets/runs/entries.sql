@@ -37,7 +37,7 @@ WHERE run = :run AND repeat = 'never' AND status IN ('in_doubt', 'dispatched') O
 SELECT name, arguments_digest, call_key FROM entries WHERE run = :run AND place = :place;
 
 -- name: entries.settle
-UPDATE entries SET status = 'succeeded', result = :result, error = NULL, result_digest = :result_digest, ended_at = :now
+UPDATE entries SET status = 'succeeded', result = :result, error = :error, result_digest = :result_digest, ended_at = :now
 WHERE run = :run AND place = :place AND repeat = 'never' AND status IN ('in_doubt', 'dispatched');
 
 -- name: entries.doubtful

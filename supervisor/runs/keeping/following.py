@@ -105,7 +105,7 @@ def _read(entry: RecordedEntry) -> RecordedStep:
         repeat=entry.repeat,
         key=entry.call_key,
         result=None if entry.result is None else decode(entry.result, "entry", key),
-        error=entry.error,
+        error=None if entry.status is EntryStatus.SUCCEEDED else entry.error,
     )
 
 

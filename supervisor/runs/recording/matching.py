@@ -32,6 +32,7 @@ from tenure.persistence.model.entries import (
     CARRIED,
     MAIN,
     MARK,
+    SETTLED,
     EntryKind,
     EntryStatus,
     Repeat,
@@ -276,7 +277,10 @@ class Record:
         """Whether the arguments of an entry must be those that are recorded, wherever else they may stand."""
         if entry.kind in COUNTED or (entry.repeat is not Repeat.FREELY and not has_ended(entry)):
             return True  # a step is done with the arguments of now, and may have been done with the others
-        return bool(self._version) and entry.version == self._version and not self._take_recorded
+        if self._take_recorded:
+            return False
+        # A person has said that it ran with the arguments of then, perhaps while another was asked for in its place.
+        return entry.error == SETTLED or (bool(self._version) and entry.version == self._version)
 
     def _is_shifted(self, place: str, asked: Asked) -> bool:
         key = asked.kind, asked.name, asked.arguments

@@ -145,3 +145,41 @@ async def test_a_verdict_on_what_is_not_in_doubt_resumes_nothing(
             await runtime.resume(hold=True, settle={"#card": tenure.Ran()})
         assert runtime.held == "step mismatch"
         assert len((await supervisor.why("a"))["held"]["in_doubt"]) == 2
+
+
+async def test_what_a_person_says_of_one_step_is_not_given_to_another_of_its_name(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    calls: list[str] = []
+    results: list[Any] = []
+
+    def behaviour(version: str, *what: str) -> tenure.Behaviour:
+        async def pay(whom: str) -> str:
+            calls.append(whom)
+            if len(calls) == 1:
+                await trio.sleep_forever()
+            return f"paid {whom}"
+
+        async def act(run: tenure.Run) -> None:
+            results[:] = [await run.step("pay", pay, each, repeat="never") for each in what]
+
+        return tenure.Behaviour(act, version=version)
+
+    with trio.CancelScope() as scope:
+        async with open_host({"k": behaviour("1", "ann", "bob")}) as supervisor:
+            await (await supervisor.spawn("a", "k")).accept(1, idempotency_key="once")
+            await wait_all_tasks_blocked()
+            scope.cancel()
+            await trio.sleep_forever()
+    async with open_host({"k": behaviour("2", "bob")}) as supervisor:
+        runtime = supervisor.runtime("a")
+        await runtime.wait_held()
+        await runtime.settle_step("main/1", tenure.Ran("paid ann"))
+        await trio.sleep(1)
+        assert runtime.held == "step mismatch"
+        assert calls == ["ann"]
+        await runtime.resume(forget=["main/1"], repeat_never=True)
+        await (await supervisor.ticket("a", idempotency_key="once")).wait_outcome()
+
+    assert calls == ["ann", "bob"]
+    assert results == ["paid bob"]
