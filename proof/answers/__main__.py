@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from itertools import islice
+
+from proof.seeded import say
 
 from .play import LAYOUTS, Case
 from .proving import broken_by, drawn_case, every_case
@@ -38,18 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         how = broken_by(case)
         if how is not None:
             broken += 1
-            _say(f"BROKEN  {case}: {how}")
+            say(f"BROKEN  {case}: {how}")
             if broken >= MOST_BROKEN:
                 break
         if played % 200 == 0:
-            _say(f"{played} cases, the last one of {case}")
-    _say(f"{played} cases, {broken} broke a promise, in {time.perf_counter() - began:.0f} s")
+            say(f"{played} cases, the last one of {case}")
+    say(f"{played} cases, {broken} broke a promise, in {time.perf_counter() - began:.0f} s")
     return 1 if broken else 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

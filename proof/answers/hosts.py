@@ -14,9 +14,10 @@ import trio
 from attrs import frozen
 
 import tenure
+from proof.mortal import MortalLocks
+from proof.seeded import Broken
 from tenure.errors import Closed, Contended, Error, NotFound, RuntimeOwned, StoreBroken
 from tenure.persistence.engines.sqlite.options import SqliteOptions
-from tenure.persistence.engines.sqlite.system.locks import Lock, OsLocks
 from tenure.persistence.seams.executors import Heard, InlineExecutor
 from tenure.testing.observing import seen
 
@@ -31,10 +32,6 @@ BACK_S: Final = 3.0
 RETRY_S: Final = 2.0
 AGAIN: Final = (Closed, Contended, NotFound, RuntimeOwned, StoreBroken)
 """What is asked again, as of another host, or a moment later."""
-
-
-class Broken(AssertionError):
-    """A promise was broken."""
 
 
 @final
@@ -52,40 +49,6 @@ class Death:
 
     def __str__(self) -> str:
         return f"{'after' if self.late else 'before'} operation {self.at}"
-
-
-@final
-class MortalLocks:
-    """The system's locks, all of which come free at a death."""
-
-    def __init__(self) -> None:
-        """None is taken."""
-        self._locks = OsLocks()
-        self._taken: list[Lock] = []
-
-    def acquire(self, path: str, *, exclusive: bool) -> Lock | None:
-        """See `Locks.acquire`."""
-        return self._keep(self._locks.acquire(path, exclusive=exclusive))
-
-    def make(self, path: str) -> Lock:
-        """See `Locks.make`."""
-        lock = self._locks.make(path)
-        self._taken.append(lock)
-        return lock
-
-    def find(self, path: str) -> Lock | None:
-        """See `Locks.find`."""
-        return self._keep(self._locks.find(path))
-
-    def _keep(self, lock: Lock | None) -> Lock | None:
-        if lock is not None:
-            self._taken.append(lock)
-        return lock
-
-    def die(self) -> None:
-        """Free them all."""
-        for lock in self._taken:
-            lock.release()
 
 
 @final

@@ -12,6 +12,7 @@ import trio
 from attrs import frozen
 
 import tenure
+from proof.seeded import Broken
 from tenure import errors
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes
@@ -21,7 +22,7 @@ from tenure.persistence.upkeep.verify import runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tenure.testing.observing import inside_of
 
-from .hosts import Broken, Death, Fleet, Mortal, Place
+from .hosts import Death, Fleet, Mortal, Place
 from .world import AT_ONCE, BY_A_PERSON, CHILD, GRAND, PARENT, World, expect
 
 LAYOUTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import random
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Final
 
-from tenure.persistence.model.texts import leaves
-from tenure.testing.determinism import run_seeded
+from proof import seeded
 
-from .hosts import Broken, Death
+from .hosts import Death
 from .play import LAYOUTS, Case, play
 from .world import ANSWERS
 
@@ -52,15 +49,8 @@ def drawn_case(seed: int) -> Case:
 
 def broken_by(case: Case) -> str | None:
     """Play a case: how it broke a promise, or None."""
-    broken: str | None = None
-    try:
-        _counted(case)
-    except* Broken as group:
-        broken = str(next(iter(leaves(group))))
-    return broken
+    return seeded.broken_by(lambda: _counted(case))[1]
 
 
 def _counted(case: Case) -> list[int]:
-    with tempfile.TemporaryDirectory(prefix="tenure-answers-") as folder:
-        file = Path(folder) / "agents.db"
-        return run_seeded(lambda _room: play(case, file), case.seed)
+    return seeded.played(lambda file: play(case, file), case.seed)

@@ -9,9 +9,10 @@ from typing import Any, Final, final
 import trio
 
 import tenure
+from proof.seeded import Broken
 from tenure.errors import AskCycle, AskFailed
 
-from .hosts import Broken, Mortal
+from .hosts import Mortal
 
 PARENT: Final = "parent"
 CHILD: Final = "child"

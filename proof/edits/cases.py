@@ -14,6 +14,7 @@ import trio.testing
 from attrs import frozen
 
 import tenure
+from proof.seeded import Broken
 from tenure.errors import InvalidInput
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes
@@ -25,7 +26,7 @@ from tenure.supervisor.runs.behaviour import Behaviour, Given
 
 from .changes import REMOVE, RENAME, Edit, must_be_held
 from .programs import Map, Program, Step
-from .world import FAILS, KILLED, SETTLED, Broken, World
+from .world import FAILS, KILLED, SETTLED, World
 
 EPOCH: Final = 1_800_000_000.0
 LONGEST_S: Final = 200_000.0

@@ -13,10 +13,12 @@ import trio
 import trio.testing
 from attrs import field, frozen
 
+from proof.seeded import Broken
+
 from .cases import Case, Recorded, cases, check, record
 from .changes import edits
 from .programs import PROGRAMS, work_of
-from .world import STOPS, Broken
+from .world import STOPS
 
 
 @final

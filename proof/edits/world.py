@@ -8,6 +8,7 @@ from typing import Any, Final, final
 import trio
 
 import tenure
+from proof.seeded import Broken
 
 from .programs import (
     KEYED,
@@ -37,10 +38,6 @@ RAISES: Final = "the behaviour raises"
 KILLED: Final = "killed"
 STOPS: Final = (FAILS, RAISES, KILLED)
 """How the first version is stopped at the n-th thing that is done."""
-
-
-class Broken(AssertionError):
-    """A promise was broken."""
 
 
 @final

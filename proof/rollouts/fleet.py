@@ -12,6 +12,7 @@ import trio
 from attrs import frozen
 
 import tenure
+from proof.seeded import Broken
 from tenure import errors
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes
@@ -20,7 +21,7 @@ from tenure.persistence.model.entries import EntryStatus
 from tenure.persistence.seams.executors import InlineExecutor
 
 from .scripts import TOOL, renamed
-from .world import Broken, World
+from .world import World
 
 EPOCH: Final = 1_800_000_000.0
 KIND: Final = "agent"

@@ -9,15 +9,12 @@ from typing import Final, final
 import trio
 
 import tenure
+from proof.seeded import Broken
 from tenure.persistence.model.codec import digest, encode
 
 from .scripts import OUTSIDE, Script, script_of
 
 FAILS: Final = 0.1
-
-
-class Broken(AssertionError):
-    """A promise was broken."""
 
 
 class ToolFailed(Exception):

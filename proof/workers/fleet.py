@@ -11,11 +11,12 @@ from typing import Final, final
 import trio
 
 import tenure
+from proof.seeded import Broken
 from tenure import errors
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.store import ground_of
 
-from .judge import MAX_ATTEMPTS, PER_S, STARTS, Broken, Call, Judge, Piece, names_of, now_ms
+from .judge import MAX_ATTEMPTS, PER_S, STARTS, Call, Judge, Piece, names_of, now_ms
 from .mortal import Outside
 
 SESSIONS: Final = ("work/a", "work/b", "work/c")

@@ -8,6 +8,7 @@ import trio
 from attrs import define, frozen
 
 import tenure
+from proof.seeded import Broken
 
 from .mortal import EPOCH, Outside
 
@@ -16,10 +17,6 @@ PER_S: Final = 30.0
 """The rate that all hosts share."""
 
 MAX_ATTEMPTS: Final = 3
-
-
-class Broken(AssertionError):
-    """A promise was broken."""
 
 
 @final

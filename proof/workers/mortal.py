@@ -9,8 +9,8 @@ from typing import Final, TypeVar, final
 import trio
 
 import tenure
+from proof.mortal import MortalLocks
 from tenure.persistence.engines.sqlite.options import SqliteOptions
-from tenure.persistence.engines.sqlite.system.locks import Lock, OsLocks
 from tenure.persistence.seams.executors import Heard, InlineExecutor
 
 T = TypeVar("T")
@@ -56,40 +56,6 @@ class Gate:
 
 
 @final
-class MortalLocks:
-    """The system's locks, which can all be freed at once, as the system does when a process is killed."""
-
-    def __init__(self) -> None:
-        """None is held."""
-        self._locks = OsLocks()
-        self._taken: list[Lock] = []
-
-    def acquire(self, path: str, *, exclusive: bool) -> Lock | None:
-        """See `Locks.acquire`."""
-        return self._keep(self._locks.acquire(path, exclusive=exclusive))
-
-    def make(self, path: str) -> Lock:
-        """See `Locks.make`."""
-        lock = self._locks.make(path)
-        self._taken.append(lock)
-        return lock
-
-    def find(self, path: str) -> Lock | None:
-        """See `Locks.find`."""
-        return self._keep(self._locks.find(path))
-
-    def _keep(self, lock: Lock | None) -> Lock | None:
-        if lock is not None:
-            self._taken.append(lock)
-        return lock
-
-    def free(self) -> None:
-        """Free all of them."""
-        for lock in self._taken:
-            lock.release()
-
-
-@final
 class Outside:
     """The gate, the locks and the seams of one host.
 
@@ -111,7 +77,7 @@ class Outside:
         """Die: nothing of it reaches the disk any more, and its locks are free."""
         self.dead = True
         self.gate.shut()
-        self._locks.free()
+        self._locks.die()
 
     @property
     def seams(self) -> tenure.Seams:

@@ -5,8 +5,6 @@ Every host of a world has seams of its own, so that one can be frozen, or its ma
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,11 +14,8 @@ import attrs
 import trio
 
 import tenure
+from proof.mortal import MortalLocks
 from tenure.persistence.engines.sqlite.options import SqliteOptions
-from tenure.persistence.engines.sqlite.system.locks import (
-    Lock,
-    OsLocks,
-)
 from tenure.persistence.seams.executors import (
     Heard,
     InlineExecutor,
@@ -67,47 +62,6 @@ class GatedExecutor:
 
     def close(self) -> None:
         self._inline.close()
-
-
-@final
-class MortalLocks:
-    """The system's locks, which can all be freed at once, as the system does when a process is killed.
-
-    Attributes:
-        exhausted: Whether the process has no file descriptor left for another one.
-    """
-
-    def __init__(self) -> None:
-        self._locks = OsLocks()
-        self._taken: list[Lock] = []
-        self.exhausted = False
-
-    def acquire(self, path: str, *, exclusive: bool) -> Lock | None:
-        self._needs_descriptor(path)
-        return self._keep(self._locks.acquire(path, exclusive=exclusive))
-
-    def make(self, path: str) -> Lock:
-        self._needs_descriptor(path)
-        lock = self._locks.make(path)
-        self._taken.append(lock)
-        return lock
-
-    def find(self, path: str) -> Lock | None:
-        self._needs_descriptor(path)
-        return self._keep(self._locks.find(path))
-
-    def _needs_descriptor(self, path: str) -> None:
-        if self.exhausted:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
-
-    def _keep(self, lock: Lock | None) -> Lock | None:
-        if lock is not None:
-            self._taken.append(lock)
-        return lock
-
-    def die(self) -> None:
-        for lock in self._taken:
-            lock.release()
 
 
 @final

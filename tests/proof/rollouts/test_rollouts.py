@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from proof.rollouts.__main__ import main
-from proof.rollouts.proving import prove
+from proof.rollouts.fleet import play
+from proof.seeded import prove
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.model.entries import EntryStatus, Repeat
@@ -27,7 +28,7 @@ SHARE = (6, 46)
 
 @pytest.mark.parametrize("seed", SHARE)
 def test_deploys_and_roll_backs_do_nothing_twice_and_leave_nothing_stuck(seed: int) -> None:
-    assert [how for _, _, how in prove([seed])] == [None]
+    assert [how for _, _, how in prove(play, [seed])] == [None]
 
 
 @pytest.mark.slow
@@ -77,6 +78,6 @@ def test_a_mistake_in_the_real_code_turns_a_seed_red(
     mistake: Callable[[pytest.MonkeyPatch], None], seed: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mistake(monkeypatch)
-    ((_, _, how),) = prove([seed])
+    ((_, _, how),) = prove(play, [seed])
     assert how is not None
     assert words in how

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from proof.seeded import prove
 from proof.workers.__main__ import main
-from proof.workers.proving import prove
+from proof.workers.fleet import play
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.facets.queue import rates
 from tenure.persistence.facets.queue.claims import StoredClaim
@@ -18,7 +19,7 @@ from tests.kit.shares import share
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", share(range(30), 30))
 def test_workers_keep_order_and_rate_and_lose_nothing(seed: int) -> None:
-    assert [how for _, _, how in prove([seed])] == [None]
+    assert [how for _, _, how in prove(play, [seed])] == [None]
 
 
 @pytest.mark.slow
@@ -74,6 +75,6 @@ def test_a_mistake_in_the_real_code_turns_a_seed_red(
     mistake: Callable[[pytest.MonkeyPatch], None], seed: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mistake(monkeypatch)
-    ((_, _, how),) = prove([seed])
+    ((_, _, how),) = prove(play, [seed])
     assert how is not None
     assert words in how

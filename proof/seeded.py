@@ -1,0 +1,72 @@
+"""What proofs share that play cases: each in a file of its own on virtual time, and seeds from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tenure.persistence.model.texts import leaves
+from tenure.testing.determinism import run_seeded
+
+T = TypeVar("T")
+
+Seed = tuple[int, str, str | None]
+"""A seed that was played: its result, and how it broke a promise or None."""
+
+
+class Broken(AssertionError):
+    """A promise was broken."""
+
+
+def played(play: Callable[[Path], Awaitable[T]], seed: int) -> T:
+    """Play a case in a file of its own, by its seed. Raises `Broken`, in a group, and whatever else goes wrong."""
+    with tempfile.TemporaryDirectory(prefix="tenure-proof-") as folder:
+        file = Path(folder) / "agents.db"
+        return run_seeded(lambda _room: play(file), seed)
+
+
+def broken_by(play: Callable[[], T]) -> tuple[T | None, str | None]:
+    """What a case comes to, and None; or None, and how it broke a promise."""
+    how: str | None = None
+    try:
+        return play(), None
+    except* Broken as group:
+        how = str(next(iter(leaves(group))))
+    return None, how
+
+
+def prove(play: Callable[[int, Path], Awaitable[str]], seeds: Iterable[int]) -> Iterator[Seed]:
+    """Play seeds."""
+    for seed in seeds:
+        came, how = broken_by(lambda seed=seed: played(lambda file: play(seed, file), seed))
+        yield seed, came or "", how
+
+
+def command(name: str, about: str | None, play: Callable[[int, Path], Awaitable[str]]) -> Callable[..., int]:
+    """The command line of a proof that plays seeds: ``python -m NAME [--seeds N] [--first N]``."""
+
+    def main(arguments: Sequence[str] | None = None) -> int:
+        """Play the seeds that are asked for; the exit code is 1 where a promise was broken."""
+        parser = argparse.ArgumentParser(prog=f"python -m {name}", description=about)
+        parser.add_argument("--seeds", type=int, default=100, help="how many (100)")
+        parser.add_argument("--first", type=int, default=0, help="the first of them (0)")
+        asked = parser.parse_args(arguments)
+        began, broken = time.perf_counter(), 0
+        for seed, came, how in prove(play, range(asked.first, asked.first + asked.seeds)):
+            broken += how is not None
+            say(f"seed {seed}: {came if how is None else f'BROKEN: {how}'}")
+        say(f"{asked.seeds} seeds, {broken} broke a promise, in {time.perf_counter() - began:.0f} s")
+        return 1 if broken else 0
+
+    return main
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
