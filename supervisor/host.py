@@ -189,7 +189,7 @@ class Host:
             failure = Closed(what="supervisor")
         late_s, place = self.watch.loop_late()
         ground, writer, threads = ground_of(self.store), self.store.statistics(), self.step_threads.threads()
-        given_up = sum(each.given_up for each in threads)
+        holders = [each for each in threads if not (each.given_up or each.lent)]  # the others are in no one's way
         return Vitals(
             stopped=None if failure is None else named(failure),
             loop_late_s=late_s,
@@ -200,9 +200,9 @@ class Host:
             log_held=writer.log_held,
             log_pages=writer.log_pages,
             waiting_steps=self.step_threads.waiting,
-            youngest_step_s=threads[-1].seconds if threads else None,
-            longest_step=f"{threads[0].name!r} of runtime {threads[0].runtime_id!r}" if threads else "",
-            given_up=given_up,
+            youngest_step_s=holders[-1].seconds if holders else None,
+            longest_step=f"{holders[0].name!r} of runtime {holders[0].runtime_id!r}" if holders else "",
+            given_up=sum(each.given_up for each in threads),
         )
 
     def close(self) -> None:

@@ -7,7 +7,8 @@ the `gather`, `map` or `first` that stands there; ``#call_7`` the step with that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final, final
 
@@ -27,6 +28,9 @@ CARRIED: Final = "^"
 CALL_LIMIT: Final = 200
 """Most characters of a call id."""
 
+
+NAMED: Final = 10
+"""Steps that a text names; of more it says how many."""
 
 SETTLED: Final = "a person said that it ran"
 """Stands in the place of an error where the result of a step is the verdict of a person."""
@@ -109,10 +113,18 @@ def stands_in(place: str, branch: str) -> bool:
     return place.startswith((f"{branch}/", f"{branch}."))
 
 
-def add_doubts(detail: str, doubts: Iterable[tuple[str, str]], most: int = 10) -> str:
+def named_steps(steps: Sequence[tuple[str, str]]) -> str:
+    """Steps, given by place and name, for people: some by name, the others by number."""
+    named = ", ".join([f"{name} at {place}" for place, name in steps[:NAMED]])
+    return f"{named} and {len(steps) - NAMED} more" if len(steps) > NAMED else named
+
+
+def add_doubts(detail: str, doubts: Iterable[tuple[str, str]]) -> str:
     """What a hold says, with the steps in doubt that it does not name yet."""
-    left = [f"{name} at {place}" for place, name in doubts if f"{name} at {place}" not in detail]
-    if not left:
-        return detail
-    more = f" and {len(left) - most} more" if len(left) > most else ""
-    return f"{detail}; in doubt: {', '.join(left[:most])}{more}"
+    left = [(place, name) for place, name in doubts if not _names(detail, f"{name} at {place}")]
+    return f"{detail}; in doubt: {named_steps(left)}" if left else detail
+
+
+def _names(text: str, step: str) -> bool:
+    """Whether it stands there by itself, and not as part of another name or place."""
+    return re.search(rf"(?<!\S){re.escape(step)}(?![^\s,;])", text) is not None

@@ -14,8 +14,8 @@ from typing import TypeVar, final
 import trio
 
 from tenure.errors import Internal, StoreBroken
-from tenure.persistence.engines import door
 from tenure.persistence.engines.choice import door_to
+from tenure.persistence.engines.door import Look as EngineLook
 from tenure.persistence.engines.engine import (
     ReadConnection,
     Statements,
@@ -42,12 +42,12 @@ class Look:
     """
 
     def __init__(
-        self, connection: ReadConnection, executor: Executor, door: door.Look, limits: Limits, *, alone: bool
+        self, connection: ReadConnection, executor: Executor, engine: EngineLook, limits: Limits, *, alone: bool
     ) -> None:
         """Bind to an open connection and the thread that owns it."""
         self.alone = alone
-        self.free_bytes = door.free_bytes
-        self._listeners = door.listeners
+        self.free_bytes = engine.free_bytes
+        self._listeners = engine.listeners
         self._limits = limits
         self._connection = connection
         self._executor = executor
@@ -103,12 +103,12 @@ async def look_into(
         InvalidInput, Unsupported: No path of a store.
     """
     limits, seams = limits or Limits(), seams or Seams()
-    entered = door_to(target, limits, seams).look()
+    engine = door_to(target, limits, seams).look()
     executor = seams.reader_executor()
 
     def open_it() -> tuple[ReadConnection, bool]:
         try:
-            return entered.open()
+            return engine.open()
         except UnknownOutcome as exc:
             detail = f"it could not be opened: {exc}"
             raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
@@ -116,9 +116,9 @@ async def look_into(
     try:
         connection, alone = await run_to_the_end(executor, open_it)
         try:
-            yield Look(connection, executor, entered, limits, alone=alone)
+            yield Look(connection, executor, engine, limits, alone=alone)
         finally:
             await run_to_the_end(executor, connection.close)
     finally:
-        await run_to_the_end(executor, entered.close)
+        await run_to_the_end(executor, engine.close)
         executor.close()

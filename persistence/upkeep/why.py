@@ -25,7 +25,7 @@ from tenure.persistence.facets.inbox import delays
 from tenure.persistence.facets.records import asides, holds
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.again import goes_on_after
-from tenure.persistence.model.entries import EntryKind, EntryStatus
+from tenure.persistence.model.entries import EntryKind, EntryStatus, named_steps
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
@@ -38,9 +38,6 @@ LONGEST_CHAIN: Final = 20
 
 LETTERS: Final = 1_000
 """How far dead letters are counted, in each of three places."""
-
-DOUBTS: Final = 10
-"""Steps in doubt that are named."""
 
 _WHY: Final[Types] = (
     str,
@@ -172,8 +169,7 @@ def _doubts(doubts: list[tuple[str, str]]) -> str:
     if not doubts:
         return ""
     many = "1 step" if len(doubts) == 1 else f"{len(doubts)} steps"
-    named = ", ".join([f"{name} at {place}" for place, name in doubts[:DOUBTS]])
-    return f"; {many} may have run: {named}{', and more' if len(doubts) > DOUBTS else ''}"
+    return f"; {many} may have run: {named_steps(doubts)}"
 
 
 def _asks(statements: Statements, chain: tuple[LogicalRuntimeId, ...], now: float, *, no_host: bool) -> str:

@@ -84,6 +84,7 @@ class SqliteEngine:
         self._durability = durability
         self._limits = limits
         self._seams = seams
+        self._folder = Path(os.path.realpath(path)).parent
         self._options = sqlite_options(seams)
         self.shared = path != MEMORY and not self._options.one_connection
         self.authority_key = None if path == MEMORY else f"sqlite:{os.path.realpath(path)}"
@@ -123,7 +124,7 @@ class SqliteEngine:
         if self._path == MEMORY or self._options.vfs is not None:
             return None
         try:
-            return shutil.disk_usage(Path(self._path).resolve().parent).free
+            return shutil.disk_usage(self._folder).free
         except OSError:
             return None
 

@@ -116,7 +116,6 @@ class Record:
         main: The behaviour's own branch.
         unreached: What was recorded and not reached yet, by place.
         marks: Recorded answers of patches, by name.
-        marks: Recorded answers of patches, by name.
         leaves_doubt: Whether a step that never repeats was cut off after it had begun.
         replays: Whether an entry with a place was recorded: `goes_on` is False else, and is asked for each token.
     """

@@ -19,6 +19,7 @@ from tenure.errors import InvalidInput
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.seams.executors import InlineExecutor
 from tenure.supervisor.operators.health import NO_THREAD_S, HealthReason, Vitals, judge
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hostile import hostile_values
 from tests.kit.hosting import Gate
 from tests.kit.processes import running
@@ -183,6 +184,39 @@ async def test_steps_that_wait_for_a_thread_are_seen(tmp_path: Path) -> None:
         finally:
             release.set()
         await until(lambda: HealthReason.THREADS_TAKEN not in reasons(supervisor.health()))
+
+
+async def test_a_step_that_was_given_up_a_moment_ago_hides_no_thread_that_hangs(tmp_path: Path) -> None:
+    release, left = threading.Event(), trio.Event()
+
+    async def works(run: tenure.Run) -> None:
+        await run.step("hold", release.wait, PATIENCE_S, repeat="freely")
+
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await left.wait()
+
+    async def leaves(run: tenure.Run) -> None:
+        await run.step("leave", stubborn, repeat="freely", timeout_s=0.01)
+
+    once = tenure.RestartPolicy(max_attempts=1)
+    behaviours = {"works": works, "leaves": tenure.Behaviour(leaves, restart=once, grace_s=0.01)}
+    limits = tenure.Limits(step_threads=1)
+    async with tenure.open_supervisor(tmp_path / "s.db", behaviours=behaviours, limits=limits) as supervisor:
+        try:
+            await (await supervisor.spawn("alice", "works")).accept(1)
+            await until(lambda: bool(supervisor.statistics().step_threads))
+            await trio.sleep(0.2)
+            await (await supervisor.spawn("bob", "leaves")).accept(1)
+            await until(lambda: supervisor.statistics().given_up == 1)
+            vitals, (longest, youngest) = host_of(supervisor).vitals(), supervisor.statistics().step_threads
+            assert (longest.runtime_id, youngest.runtime_id) == ("alice", "bob")
+            assert vitals.youngest_step_s is not None
+            assert vitals.youngest_step_s >= 0.2
+            assert vitals.longest_step == "'hold' of runtime 'alice'"
+        finally:
+            release.set()
+            left.set()
 
 
 @pytest.mark.process
