@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ import trio
 
 import tenure
 from tenure.errors import CannotOpen, InvalidInput
+from tenure.supervisor.operators.log import HostLog
+from tenure.supervisor.service_manager import ServiceManager
 from tests.architecture.tree import ROOT
 
 PATIENCE_S = 120.0
@@ -100,6 +103,20 @@ async def test_a_host_that_is_watched_shows_that_it_lives_until_its_loop_stands_
         await ticket.wait_outcome()
         await trio.to_thread.run_sync(listener.join)
     assert silence == [[]]
+
+
+async def test_a_host_that_is_not_live_says_what_is_wrong_and_not_that_it_lives(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "20000")
+    problem = tenure.HealthProblem(reason=tenure.HealthReason.STOPPED, detail="gone")
+    ill = tenure.Health(live=False, ready=False, problems=(problem,))
+    with closing(ServiceManager(os.environ)) as manager:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(manager.beat, lambda: ill, HostLog())
+            said = [await trio.to_thread.run_sync(systemd.hear) for _ in range(3)]
+            nursery.cancel_scope.cancel()
+    assert said == [["STATUS=store stopped"]] * 3
 
 
 async def test_a_watch_over_another_process_is_left_to_it(
