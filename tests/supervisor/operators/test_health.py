@@ -141,7 +141,9 @@ async def test_a_disk_that_does_not_answer_is_a_writer_that_is_stuck(tmp_path: P
         assert supervisor.health().live
         gate.open()
         await until(lambda: supervisor.health().ready)
-        await until(lambda: supervisor.store.statistics().writing_s == 0.0)  # between two groups nothing is with the disk
+        await until(
+            lambda: supervisor.store.statistics().writing_s == 0.0
+        )  # between two groups nothing is with the disk
 
 
 async def test_a_disk_with_too_little_room_is_named_with_both_numbers(tmp_path: Path) -> None:
