@@ -3,7 +3,8 @@
 Both are state of the whole process, not of a trio run. A child that is forked while a host is open (a `multiprocessing.Pool` in
 a sync step, say) would inherit the handlers and the wakeup descriptor: a SIGTERM meant for it would be lost, or would end the
 host, whose loop reads the other end. So in the child every signal that a loop handles is handled as in a fresh process again.
-A handler of the program's own stays.
+Until then such a signal waits in the kernel: one that came between the fork and that moment would be taken by a handler that
+the child no longer has, and be lost. A handler of the program's own stays.
 """
 
 from __future__ import annotations
@@ -77,17 +78,25 @@ class _Forks:
         self._lock = threading.Lock()
         self._open = 0
         self._hooked = False
+        self._forking = threading.local()
 
     def begin(self) -> None:
         with self._lock:
             self._open += 1
             if not self._hooked:
                 self._hooked = True
-                os.register_at_fork(after_in_child=self._in_child)
+                os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._in_child)
 
     def end(self) -> None:
         with self._lock:
             self._open -= 1
+
+    def _before(self) -> None:
+        handled = [each for each in signal.valid_signals() if self._open and _is_of_a_loop(signal.getsignal(each))]
+        self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
+
+    def _after(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._forking.mask)
 
     def _in_child(self) -> None:
         # The lock may be held by a thread that the child does not have.
@@ -99,6 +108,7 @@ class _Forks:
                 if _is_of_a_loop(signal.getsignal(number)):
                     default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
                     signal.signal(number, default)
+        self._after()  # what came meanwhile arrives now
 
 
 _FORKS: Final = _Forks()

@@ -1,6 +1,6 @@
 """A host in a process of its own whose sync steps fork.
 
-python tests/supervisor/signals/forking_host.py DATABASE trio|asyncio pool|terminate|own
+python tests/supervisor/signals/forking_host.py DATABASE trio|asyncio pool|terminate|early|own
 """
 
 from __future__ import annotations
@@ -40,6 +40,14 @@ def terminate() -> list[int]:
     return [os.WTERMSIG(os.waitpid(child, 0)[1])]
 
 
+def early() -> list[int]:
+    """A child that a SIGTERM reaches before it runs a line of its own; which signal ended it, or its exit code."""
+    child = os.fork()
+    if not child:
+        os._exit(1)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])]
+
+
 def own() -> list[int]:
     """A child of a program with a handler of its own, which the child keeps."""
     child = os.fork()
@@ -52,7 +60,7 @@ def program_handler(*_: object) -> None:
     """The program's."""
 
 
-STEPS = {"pool": pool, "terminate": terminate, "own": own}
+STEPS = {"pool": pool, "terminate": terminate, "early": early, "own": own}
 
 
 def behaviour_of(step: str) -> tenure.Behaviour:
@@ -77,6 +85,8 @@ async def on_asyncio(database: str, step: str) -> object:
 
 def main(database: str, front: str, step: str) -> None:
     signal.signal(signal.SIGUSR1, program_handler)
+    if step == "early":  # a hook that is older than the host's runs before it in the child
+        os.register_at_fork(after_in_child=lambda: signal.raise_signal(signal.SIGTERM))
     found: object = trio.run(on_trio, database, step) if front == "trio" else asyncio.run(on_asyncio(database, step))
     sys.stdout.write(f"{found}\n")
 

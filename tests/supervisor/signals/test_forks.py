@@ -27,5 +27,11 @@ def test_a_tool_that_terminates_its_child_ends_the_child_and_not_the_host(front:
 
 @pytest.mark.slow
 @pytest.mark.process
+def test_a_sigterm_that_comes_before_a_child_has_begun_ends_the_child(tmp_path: Path) -> None:
+    assert run_script(SCRIPT, str(tmp_path / "agents.db"), "trio", "early") == "[[-15]]\n"
+
+
+@pytest.mark.slow
+@pytest.mark.process
 def test_a_handler_of_the_program_stays_in_the_child(tmp_path: Path) -> None:
     assert run_script(SCRIPT, str(tmp_path / "agents.db"), "trio", "own") == "[[0]]\n"
