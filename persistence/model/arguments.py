@@ -15,13 +15,13 @@ from __future__ import annotations
 import inspect
 import math
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache, wraps
 from operator import is_
 from types import FunctionType, NoneType, UnionType
-from typing import Any, Final, Literal, NewType, TypeVar
+from typing import Any, Final, Literal, NewType, TypeVar, cast
 
 import attrs
 
@@ -51,11 +51,11 @@ def checked(verb: Checked) -> Checked:
     A method whose name begins with an underscore is left alone, and so is a property.
     """
     if not isinstance(verb, type):
-        return typing.cast("Checked", _wrapped(typing.cast("FunctionType", verb)))
+        return cast("Checked", _wrapped(cast("FunctionType", verb)))
     for name, method in list(vars(verb).items()):
         if isinstance(method, FunctionType) and not name.startswith("_"):
             setattr(verb, name, _wrapped(method))
-    return typing.cast("Checked", verb)
+    return cast("Checked", verb)
 
 
 def check_value(value: Any, annotation: Any, field: str) -> Any:
@@ -140,6 +140,8 @@ def _make_check(annotation: Any) -> Check:  # noqa: PLR0911 - one return for eac
         return _callable
     if origin is tuple and arguments[1:] == (...,):
         return _items(check_of(arguments[0]), (list, tuple))
+    if origin is Mapping:
+        return _entries(*map(check_of, arguments))
     if isinstance(origin, type) and issubclass(origin, Iterable) and not issubclass(origin, dict | tuple):
         return _items(check_of(arguments[0]), None) if len(arguments) == 1 else _as_given
     return _of_class(annotation) if isinstance(annotation, type) else _as_given
@@ -314,6 +316,21 @@ def _items(item: Check, kinds: tuple[type[Any], ...] | None) -> Check:
         plain = tuple([item(each, field) for each in items])
         # The tuple itself, where nothing in it had to be changed: a value that holds it need not be made anew.
         return value if type(value) is tuple and all(map(is_, plain, items)) else plain  # pyright: ignore[reportUnknownVariableType]
+
+    return check
+
+
+def _entries(key: Check, value: Check) -> Check:
+    """The check of a mapping: a dictionary is plain, another one is read as its caller's code says."""
+
+    def check(given: Any, field: str) -> Mapping[Any, Any]:
+        if not isinstance(given, Mapping):
+            raise _invalid(given, "a mapping", field)
+        try:
+            entries: dict[Any, Any] = dict(given)  # pyright: ignore[reportUnknownArgumentType]
+        except Exception as exc:  # the caller's own mapping, in the caller's task
+            raise InvalidInput(detail=f"it cannot be read: {text_of(exc)}", field=field) from exc
+        return {key(name, field): value(entry, f"{field}[{shown(name)}]") for name, entry in entries.items()}
 
     return check
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +138,41 @@ async def test_a_verb_with_an_argument_of_another_type_is_refused(autojump_clock
                 await runtime.wait_state(*states)
 
         assert supervisor.statistics().commits == commits
+
+
+class Unreadable(Mapping[str, str]):
+    """A mapping of the caller's own, which fails."""
+
+    def __getitem__(self, key: str) -> str:
+        raise RuntimeError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["a"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("field", ["renamed", "settle"])
+@pytest.mark.parametrize("given", [5, "pay", ["pay"], [("pay", "ran")], {"pay": 5}, {5: "pay"}, Unreadable()])
+async def test_a_way_out_of_a_hold_with_no_mapping_is_refused(field: str, given: Any) -> None:
+    async with host(":memory:", {"kind": nothing}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        commits = supervisor.statistics().commits
+
+        wrong: Any = {"restart_run": True, field: given}
+        with pytest.raises(InvalidInput) as refused:
+            await runtime.resume(**wrong)
+
+        assert refused.value.field is not None
+        assert refused.value.field.startswith(field)
+        assert supervisor.statistics().commits == commits
+
+
+@pytest.mark.parametrize("given", [5, "name", [("name", 1)], {5: 1}, Unreadable()])
+async def test_own_values_that_are_no_mapping_are_refused(given: Any) -> None:
+    async with host(":memory:", {"kind": nothing}) as supervisor:
+        await supervisor.spawn("alice", "kind")
+
+        with pytest.raises(InvalidInput):
+            await supervisor.set_execution_state("alice", given)
