@@ -39,6 +39,7 @@ from tenure.persistence.model.conversation.graph_encoding import (
     encode_session_meta,
 )
 from tenure.persistence.model.numbers import (
+    check_count,
     shown,
 )
 from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, SessionId
@@ -86,15 +87,18 @@ class SessionsContract:
 
         Args:
             session_id: Which session.
-            scope: `FullGraph()`, or `ActivePath()` to the head's leaf or another one.
+            scope: `FullGraph()`, or `ActivePath()` to the head's leaf or another one, or the last nodes of it.
 
         Raises:
             NotFound: The scope names a leaf that is not there, or has a tombstone.
             UnsupportedReadScope: It is neither of the two.
+            InvalidInput: `last` is not a whole number from 1.
             Corrupt: What is stored contradicts itself.
         """
         if not isinstance(scope, FullGraph | ActivePath):
             raise UnsupportedReadScope(scope=shown(scope))
+        if isinstance(scope, ActivePath) and scope.last is not None:
+            check_count(scope.last, "last")
         return await self._store.read(partial(reads.load_session, session_id=session_id, scope=scope))
 
     async def load_node(self, session_id: SessionId | str, node_id: NodeId | str) -> SessionNodeRecord | None:

@@ -134,10 +134,16 @@ def find_node(statements: Statements, session: int, session_id: str, node_id: st
     return _record(tuple(own), session, session_id, parent, before or EMPTY_DIGEST)
 
 
-def path(statements: Statements, session: SessionRecord, leaf: int | None) -> tuple[SessionNodeRecord, ...]:
-    """The nodes from the root to a leaf. Raises `Corrupt`."""
-    rows = [] if leaf is None else statements.all("nodes.path", leaf=leaf)
-    return _records(session, rows, {leaf})
+def path(
+    statements: Statements, session: SessionRecord, leaf: int | None, *, after: int = 0
+) -> tuple[SessionNodeRecord, ...]:
+    """The nodes of the path to a leaf whose position is greater than `after`. Raises `Corrupt`."""
+    rows = [] if leaf is None else statements.all("nodes.path", leaf=leaf, first=after)
+    if not after or not rows:
+        return _records(session, rows, {leaf})
+    if rows[0][3] != after:
+        raise Corrupt(record="node", key=str(rows[0][0]), detail="its parent is missing")
+    return _records(session, rows[1:], {leaf}, before=rows[0])
 
 
 def graph(statements: Statements, session: SessionRecord) -> tuple[SessionNodeRecord, ...]:
@@ -157,16 +163,20 @@ def branches(statements: Statements, session: int) -> list[int]:
     return found
 
 
-def _records(session: SessionRecord, rows: list[Row], wanted: set[int | None]) -> tuple[SessionNodeRecord, ...]:
-    """Rows as records, each chained to its parent; all of `wanted` must be among them."""
+def _records(
+    session: SessionRecord, rows: list[Row], wanted: set[int | None], *, before: Row | None = None
+) -> tuple[SessionNodeRecord, ...]:
+    """Rows as records, each chained to its parent, the first to `before`; all of `wanted` must be among them."""
     known: dict[int | None, tuple[str | None, bytes, int]] = {None: (None, EMPTY_DIGEST, 0)}
+    if before is not None:
+        known[before[0]] = _checked_name(before, session.session, session.session_id), before[4], before[3]
     found: list[SessionNodeRecord] = []
     for row in rows:
-        before = known.get(row[2])
-        if before is None:
+        parent = known.get(row[2])
+        if parent is None:
             raise Corrupt(record="node", key=str(row[0]), detail="its parent is missing")
-        record = _record(row, session.session, session.session_id, before[0], before[1])
-        if row[3] != before[2] + 1:
+        record = _record(row, session.session, session.session_id, parent[0], parent[1])
+        if row[3] != parent[2] + 1:
             raise Corrupt(record="node", key=str(row[0]), detail="it does not stand right after its parent")
         known[row[0]] = record.node_id, row[4], row[3]
         found.append(record)
@@ -184,19 +194,13 @@ def _check_head(session: SessionRecord, known: dict[int | None, tuple[str | None
 
 
 def _record(row: Row, session: int, session_id: str, parent: str | None, before: bytes) -> SessionNodeRecord:
-    check_row(row, _NODE, "node", row[0])
-    node, owner, _, _, digest, scheme, created_at, tombstoned_at, node_id, written_at, about, own_seal, payload = row
-    name = name_of(node, node_id)
+    name = _checked_name(row, session, session_id)
+    _, _, _, _, digest, scheme, created_at, _, node_id, written_at, about, _, payload = row
     check_digest(extend_digest(before, payload), digest, scheme, "node", name)
-    if owner != session or tombstoned_at is not None:
-        raise Corrupt(record="node", key=name, detail="it is another session's, or is not on the path any more")
     if node_id is None:
         return SessionNodeRecord(
             node_id=name, payload=payload, parent_node_id=parent, kind=OWN_KIND, timestamp=_time(created_at, name)
         )
-    if about is None:
-        raise Corrupt(record="node", key=name, detail="what it says of itself is missing")
-    check_digest(node_seal(session_id, name, digest, about, written_at), own_seal, scheme, "node", name)
     kind, frame, caused_by = decode_about(about, name)
     return SessionNodeRecord(
         node_id=name,
@@ -207,6 +211,21 @@ def _record(row: Row, session: int, session_id: str, parent: str | None, before:
         caused_by=caused_by,
         timestamp=written_at,
     )
+
+
+def _checked_name(row: Row, session: int, session_id: str) -> str:
+    """The id of a node whose row is checked, but for its payload and its place. Raises `Corrupt`."""
+    check_row(row, _NODE, "node", row[0])
+    node, owner, _, _, digest, scheme, _, tombstoned_at, node_id, written_at, about, own_seal, _ = row
+    name = name_of(node, node_id)
+    if owner != session or tombstoned_at is not None:
+        raise Corrupt(record="node", key=name, detail="it is another session's, or is not on the path any more")
+    if node_id is None:
+        return name
+    if about is None:
+        raise Corrupt(record="node", key=name, detail="what it says of itself is missing")
+    check_digest(node_seal(session_id, name, digest, about, written_at), own_seal, scheme, "node", name)
+    return name
 
 
 def rfc_3339(seconds: float) -> str:

@@ -20,10 +20,12 @@ SELECT n.node, n.session, n.parent, n.position, n.digest, n.scheme, n.created_at
 FROM nodes n LEFT JOIN nodes p ON p.node = n.parent WHERE n.node = :node;
 
 -- name: nodes.path
+-- From the node at the position `first`, or from the root.
 WITH RECURSIVE path (node, parent, position) AS (
     SELECT node, parent, position FROM nodes WHERE node = :leaf
     UNION ALL
     SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent AND n.position < p.position
+    WHERE n.position >= :first
 )
 SELECT n.node, n.session, n.parent, n.position, n.digest, n.scheme, n.created_at, n.tombstoned_at, n.node_id, n.written_at,
        n.about, n.seal, n.payload

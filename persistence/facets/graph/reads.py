@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.conversation.sessions import SessionRecord
 from tenure.persistence.model.conversation.graph import (
     ActivePath,
     FullGraph,
@@ -34,14 +35,11 @@ def read_session(
     record = sessions.find(statements, session)
     if record.revision == 0:
         return None
-    leaf, leaf_id = record.head, None
-    if isinstance(scope, ActivePath) and scope.leaf_node_id is not None:
-        leaf = nodes.live_place(statements, record.session, scope.leaf_node_id).node
     if isinstance(scope, FullGraph):
         read = nodes.graph(statements, record)
         leaf_id = nodes.id_of(statements, record.head)
     else:
-        read = nodes.path(statements, record, leaf)
+        read = _path(statements, record, scope)
         leaf_id = read[-1].node_id if read else None
     stored = about.find_config(statements, record.session, session_id)
     config, frames, current = about.decode_config(stored, session_id)
@@ -57,6 +55,14 @@ def read_session(
         checkpoint=None if checkpoint is None else checkpoint[1],
         token_ledger=ledger.entries(statements, record.session, session_id),
     )
+
+
+def _path(statements: Statements, record: SessionRecord, scope: ActivePath) -> tuple[SessionNodeRecord, ...]:
+    leaf, position = record.head, record.message_count
+    if scope.leaf_node_id is not None:
+        place = nodes.live_place(statements, record.session, scope.leaf_node_id)
+        leaf, position = place.node, place.position
+    return nodes.path(statements, record, leaf, after=0 if scope.last is None else max(position - scope.last, 0))
 
 
 def load_node(statements: Statements, session_id: str, node_id: str) -> SessionNodeRecord | None:

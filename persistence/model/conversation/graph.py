@@ -33,13 +33,15 @@ class FullGraph:
 @final
 @frozen(slots=True)
 class ActivePath:
-    """The scope of a read: the nodes from the root to a leaf.
+    """The scope of a read: the nodes from the root to a leaf, or the last of them.
 
     Attributes:
         leaf_node_id: The leaf, which may be any node; None for the one of the head. It does not move the head.
+        last: Read so many nodes before and with the leaf, at least 1, and as much of the file; None for all.
     """
 
     leaf_node_id: NodeId | str | None = None
+    last: int | None = field(default=None, kw_only=True)
 
 
 SessionReadScope = FullGraph | ActivePath

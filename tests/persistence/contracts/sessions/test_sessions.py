@@ -159,6 +159,22 @@ async def test_the_active_path_leads_to_the_leaf_of_the_head_or_to_another_one(s
         await path(store, "z")
 
 
+async def test_the_last_nodes_of_a_path_are_read_alone(store: Store) -> None:
+    await commit(store, 0, *chain("a", "b", "c"))
+    await commit(store, 1, *chain("d", "e", parent="a"))
+
+    for last, expected in ((1, ["e"]), (2, ["d", "e"]), (3, ["a", "d", "e"]), (9, ["a", "d", "e"])):
+        read = await load(store, ActivePath(last=last))
+        assert [each.node_id for each in read.graph.nodes] == expected
+        assert (read.graph.leaf_node_id, read.head_revision) == ("e", 2)
+    other = (await load(store, ActivePath("c", last=2))).graph.nodes
+    assert other == (await load(store, ActivePath("c"))).graph.nodes[1:]
+    assert [each.parent_node_id for each in other] == ["a", "b"]
+    for last in (0, -1, True, "2"):
+        with pytest.raises(InvalidInput):
+            await load(store, ActivePath(last=last))  # type: ignore[arg-type]
+
+
 async def test_an_empty_append_leaves_the_leaf_and_raises_the_revision(store: Store) -> None:
     await commit(store, 0, *chain("a", "b"))
 

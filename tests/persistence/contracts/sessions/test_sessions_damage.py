@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -95,6 +96,7 @@ async def answers(store: Store, name: str) -> dict[str, Any]:
     calls: dict[str, Any] = {
         "full graph": lambda: bound.load_session(FullGraph()),
         "active path": lambda: bound.load_session(ActivePath()),
+        "the end of the path": lambda: bound.load_session(ActivePath(last=1)),
         "a branch": lambda: bound.load_session(ActivePath("three")),
         "node": lambda: bound.load_node("two"),
         "meta": bound.load_session_meta,
@@ -139,6 +141,18 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store_of_turn: Sto
         await restore(store_of_turn, table, saved)
 
     assert texts(await answers(store_of_turn, "a")) == texts(whole)
+
+
+@pytest.mark.parametrize("column", SCHEMA["nodes"])
+async def test_damage_before_the_end_of_a_path_leaves_that_end_or_is_said(store: Store, column: str) -> None:
+    await fill_graphs(store)
+    whole = await store.sessions.load_session("a", ActivePath(last=1))
+    saved = await execute(store, "SELECT * FROM nodes")
+    for expression, value in share(every_junk(random.Random(column)), 4):
+        await damage(store, "nodes", column, "node = 1", expression, value)
+        with suppress(ReadFailed):
+            assert await store.sessions.load_session("a", ActivePath(last=1)) == whole
+        await restore(store, "nodes", saved)
 
 
 @pytest.mark.parametrize("table", ["nodes", "branches", "blobs", "checkpoint_parts", "checkpoints"])
