@@ -6,21 +6,21 @@ import errno
 import os
 from typing import final
 
-from tenure.persistence.engines.sqlite.system.locks import Lock, OsLocks
+from tenure.persistence.engines.sqlite.system.locks import Lock, Locks, OsLocks
 
 
 @final
 class MortalLocks:
-    """The system's locks, all of which come free at a death.
+    """The locks of a system, all of which come free at a death.
 
     Attributes:
         exhausted: Whether the process has no file descriptor left for another one.
     """
 
-    def __init__(self) -> None:
-        """None is taken."""
+    def __init__(self, locks: Locks | None = None) -> None:
+        """None of these is taken; None: of those of this system."""
         self.exhausted = False
-        self._locks = OsLocks()
+        self._locks: Locks = OsLocks() if locks is None else locks
         self._taken: list[Lock] = []
 
     def acquire(self, path: str, *, exclusive: bool) -> Lock | None:

@@ -1,15 +1,16 @@
-"""The hosts of a roll-out, beside one another and one after another, and a person who looks after what is held."""
+"""The hosts of a roll-out, beside and after one another; who gives them inputs, and who looks after what is held."""
 
 from __future__ import annotations
 
 import random
-from contextlib import AbstractAsyncContextManager, suppress
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, final
 
 import trio
-from attrs import frozen
 
 import tenure
 from proof.seeded import Broken
@@ -18,101 +19,46 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.model.entries import EntryStatus
-from tenure.persistence.seams.executors import InlineExecutor
+from tenure.persistence.model.texts import leaves
 
+from .computer import Computer, Host, computer
+from .deploys import LAST, VERSIONS, Deploy, End, draw
 from .scripts import TOOL, renamed
 from .world import World
 
-EPOCH: Final = 1_800_000_000.0
 KIND: Final = "agent"
 RUNTIMES: Final = ("ada", "bob", "cyd")
-VERSIONS: Final = ("1", "2", "3")
 INPUTS: Final = 3
 """Of each runtime."""
 
-HOSTS: Final = 4
-"""Before the last one, which has every version."""
+EVERY_S: Final = 4.0
+"""Mean seconds between two inputs."""
 
-BACK: Final = 0.35
-"""Share of the deploys that roll back."""
-
-KEPT: Final = 0.25
-"""Chance of each older version to stay beside a new one."""
-
-MOVES: Final = 0.3
-"""Share of the deploys whose first version takes runs that have failed."""
+RETRY_S: Final = 2.0
+FROZEN_S: Final = 90.0
+"""So long a frozen host stands still: longer than its lease."""
 
 LONGEST_S: Final = 50_000.0
 """Virtual seconds in which everything must have ended."""
 
 LIMITS: Final = tenure.Limits(lease_s=60.0, renew_s=10.0, poll_s=5.0)
 
-
-@final
-@frozen(kw_only=True, slots=True)
-class Deploy:
-    """One host.
-
-    Attributes:
-        number: Which, from 1.
-        versions: What it has, the first one for what begins.
-        moves: Whether that one takes runs that have failed.
-        after_s: Seconds between the start of the one before and its own.
-        life_s: Seconds that it lives.
-        drain_s: What its exit waits for runs.
-    """
-
-    number: int
-    versions: tuple[str, ...]
-    moves: bool
-    after_s: float
-    life_s: float
-    drain_s: float
-
-
-def draw(seed: int) -> list[Deploy]:
-    """The deploys of a seed: mostly onward, now and then back, most beside the one before."""
-    source = random.Random(f"{seed}/deploys")
-    drawn: list[Deploy] = []
-    newest = 0
-    for number in range(1, HOSTS + 1):
-        back = number > 1 and source.random() < BACK
-        newest = min(newest + (not back), len(VERSIONS) - 1) if number > 1 else 0
-        first = source.randrange(newest + 1) if back else newest
-        others = [version for version in VERSIONS[:first] if source.random() < KEPT]
-        drawn.append(
-            Deploy(
-                number=number,
-                versions=(VERSIONS[first], *reversed(others)),
-                moves=source.random() < MOVES,
-                after_s=0.0 if number == 1 else source.expovariate(1 / 30),
-                life_s=source.expovariate(1 / 50),
-                drain_s=source.choice((0.0, 0.0, 5.0)),
-            )
-        )
-    return drawn
+Use = Callable[[tenure.Supervisor], Awaitable[object]]
 
 
 async def play(seed: int, file: Path) -> str:
-    """One seed: its result, in a line. Raises `Broken`."""
-    world = World(seed)
-    fleet = Fleet(world, file)
-    names = [f"{runtime}.{number}" for runtime in RUNTIMES for number in range(INPUTS)]
-    with trio.move_on_after(LONGEST_S) as scope:
-        # The store hears of the versions in their order: a host that is rolled back has an older one.
-        async with trio.open_nursery() as nursery:  # owned by this seed
-            for deploy in draw(seed):
-                await trio.sleep(deploy.after_s)
-                began = trio.Event()
-                nursery.start_soon(fleet.live, deploy, began, names if deploy.number == 1 else ())
-                await began.wait()
-        last = Deploy(number=99, versions=VERSIONS[::-1], moves=False, after_s=0, life_s=0, drain_s=0)
-        await fleet.finish(last, names)
-    world.judge()
-    if scope.cancelled_caught:
-        message = f"stuck: {', '.join(name for name in names if name not in world.returned) or 'the last host'}"
-        raise Broken(message)
-    return f"{fleet.held} holds, {fleet.settled} doubts, {trio.current_time():.0f} s"
+    """One seed: its result, in a line. Raises `Broken`. What its hosts share in memory stands beside `file`."""
+    with computer(seed, file.parent) as machine:
+        world = World(seed)
+        fleet = Fleet(world, machine)
+        with trio.move_on_after(LONGEST_S) as scope:
+            await fleet.play()
+        world.judge()
+        if scope.cancelled_caught:
+            left = [name for name in fleet.names if name not in world.returned]
+            raise Broken(f"stuck: {', '.join(left) or 'the last host'}")
+    ends = ", ".join(f"{count} {end.value}" for end, count in sorted(fleet.ends.items(), key=str))
+    return f"{ends}, {fleet.held} holds, {fleet.settled} doubts, {trio.current_time():.0f} s"
 
 
 @final
@@ -120,61 +66,123 @@ class Fleet:
     """The hosts of one seed.
 
     Attributes:
+        names: Of the inputs, in their order.
+        ends: How hosts went, and how often.
         held: How often a person resumed a run.
         settled: How many steps in doubt a person settled.
     """
 
-    def __init__(self, world: World, file: Path) -> None:
+    def __init__(self, world: World, machine: Computer) -> None:
         """No host yet."""
+        self.names = [f"{runtime}.{number}" for number in range(INPUTS) for runtime in RUNTIMES]
+        self.ends: Counter[End] = Counter()
         self.held = 0
         self.settled = 0
         self._world = world
-        self._file = file
+        self._computer = machine
+        self._accepted = trio.Event()
 
-    async def live(self, deploy: Deploy, began: trio.Event, names: tuple[str, ...] | list[str]) -> None:
-        """One host, for its time; the first one is given the inputs."""
-        async with self._host(deploy) as supervisor, trio.open_nursery() as nursery:
-            nursery.start_soon(self._nurse, supervisor, deploy)
-            for name in names:
-                await supervisor.accept(name.partition(".")[0], name, kind=KIND, idempotency_key=name)
-            began.set()
-            await trio.sleep(deploy.life_s)
-            nursery.cancel_scope.cancel()
+    async def play(self) -> None:
+        """All hosts, and in the end one that has every version: every input ends. Raises `Broken`."""
+        async with trio.open_nursery() as giving:  # owned by this seed
+            giving.start_soon(self._give)
+            async with trio.open_nursery() as nursery:  # as long as a host lives
+                for deploy in draw(self._world.seed):
+                    await trio.sleep(deploy.after_s)
+                    nursery.start_soon(self._live, deploy, partial(self._until_end, deploy))
+            await self._live(LAST, self._finish)
 
-    async def finish(self, deploy: Deploy, names: list[str]) -> None:
-        """The last host: every input ends. Raises `Broken`."""
-        async with self._host(deploy) as supervisor, trio.open_nursery() as nursery:
-            nursery.start_soon(self._nurse, supervisor, deploy)
-            for name in names:
-                ticket = await supervisor.ticket(name.partition(".")[0], idempotency_key=name)
-                outcome = await ticket.wait_outcome()
-                if outcome.phase != "consumed":
-                    message = f"{name} is {outcome.phase}: {outcome.reason}"
-                    raise Broken(message)
-                self._world.judge_end(name)
-            nursery.cancel_scope.cancel()
+    # Hosts
 
-    def _host(self, deploy: Deploy) -> AbstractAsyncContextManager[tenure.Supervisor]:
+    async def _live(self, deploy: Deploy, use: Callable[[Host, tenure.Supervisor], Awaitable[None]]) -> None:
+        host = Host(f"{deploy.number}", self._computer, self._world.seed, deploy.number)
         behaviours = [
             self._world.behaviour(version, moves=deploy.moves and version == deploy.versions[0])
             for version in deploy.versions
         ]
-        seams = tenure.Seams(
-            writer_executor=InlineExecutor,
-            reader_executor=InlineExecutor,
-            step_executor=InlineExecutor,
-            wall_clock=lambda: EPOCH + trio.current_time(),
-            boot_clock=trio.current_time,
-            random=random.Random(f"{self._world.seed}/host {deploy.number}"),
-        )
-        return tenure.open_supervisor(
-            self._file,
-            behaviours={KIND: behaviours},
-            durability="os",
-            limits=LIMITS,
-            seams=seams,
-            drain_s=deploy.drain_s,
-        )
+
+        async def with_nurse(supervisor: tenure.Supervisor) -> None:
+            async with trio.open_nursery() as nursery:  # owned by this host
+                nursery.start_soon(self._nurse, supervisor, deploy)
+                await use(host, supervisor)
+                nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:  # owned by this host, and lives longer than it
+            nursery.start_soon(self._end, host, deploy)
+            try:
+                await host.live({KIND: behaviours}, LIMITS, deploy.drain_s, with_nurse)
+            except* errors.Error as group:
+                raise Broken(f"host {deploy.number} has ended: {next(iter(leaves(group)))!r}") from group
+            nursery.cancel_scope.cancel()
+
+    async def _end(self, host: Host, deploy: Deploy) -> None:
+        """What becomes of a host from outside."""
+        await trio.sleep(deploy.life_s)
+        self.ends[deploy.end] += deploy is not LAST
+        if deploy.end is End.KILLED:
+            host.after(deploy.operations, host.die)
+        elif deploy.end is End.POWER:
+            host.after(deploy.operations, self._computer.cut_power)
+        elif deploy.end is End.FROZEN:
+            host.freeze()
+            await trio.sleep(FROZEN_S)
+            host.thaw()
+
+    async def _until_end(self, deploy: Deploy, _host: Host, _supervisor: tenure.Supervisor) -> None:
+        match deploy.end:
+            case End.ORDERLY:
+                await trio.sleep(deploy.life_s)
+            case End.FROZEN:
+                await trio.sleep(2 * deploy.life_s + FROZEN_S)
+            case _:
+                await trio.sleep_forever()
+
+    async def _finish(self, _host: Host, supervisor: tenure.Supervisor) -> None:
+        await self._accepted.wait()
+        for name in self.names:
+            ticket = await supervisor.ticket(name.partition(".")[0], idempotency_key=name)
+            outcome = await ticket.wait_outcome()
+            if outcome.phase != "consumed":
+                raise Broken(f"{name} is {outcome.phase}: {outcome.reason}")
+            self._world.judge_end(name)
+        for runtime in RUNTIMES:
+            said = await supervisor.read_session(runtime)
+            if said != [name for name in self.names if name.startswith(runtime)]:
+                raise Broken(f"the conversation of {runtime} is {said}")
+
+    # A client
+
+    async def _give(self) -> None:
+        """Give every input to a host that answers, again until one has acknowledged it."""
+        source = random.Random(f"{self._world.seed}/client")
+        for name in self.names:
+            await trio.sleep(source.expovariate(1 / EVERY_S))
+            while not await self._gave(source, name):  # noqa: ASYNC110 - no host may be there to say so
+                await trio.sleep(RETRY_S)
+        self._accepted.set()
+
+    async def _gave(self, source: random.Random, name: str) -> bool:
+        living = [host for host in self._computer.hosts if host.lives]
+        if not living:
+            return False
+        host, given = source.choice(living), False
+
+        async def give() -> None:
+            nonlocal given
+            with suppress(errors.Error):  # it closes, or dies
+                await host.accept(name.partition(".")[0], name, KIND)
+                given = True
+
+        async with trio.open_nursery() as nursery:  # owned by this call
+
+            async def give_up() -> None:
+                await host.over.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(give_up)
+            await give()
+            nursery.cancel_scope.cancel()
+        return given
 
     # A person
 
@@ -190,6 +198,7 @@ class Fleet:
         runtime = supervisor.runtime(name)
         if runtime.held is None:
             return
+        self._world.judge_hold(runtime.held, runtime.held_detail)
         doubts = [
             (entry.place, self._world.verdict(entry.arguments_digest or b""))
             for entry in await supervisor.store.read(partial(_current, name=name))

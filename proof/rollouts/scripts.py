@@ -29,6 +29,11 @@ def renamed(version: str) -> str:
     return f"{TOOL} of {version}"
 
 
+def input_of(work: str) -> str:
+    """The name of the input whose script asks for this work."""
+    return ".".join(work.split(".")[:2])
+
+
 def script_of(seed: int, name: str, version: str) -> Script:
     """What a version does for an input of this name."""
     script = _draw(random.Random(f"{seed}/{name}"), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from typing import Final, final
 
@@ -12,9 +13,14 @@ import tenure
 from proof.seeded import Broken
 from tenure.persistence.model.codec import digest, encode
 
-from .scripts import OUTSIDE, Script, script_of
+from .scripts import OUTSIDE, Script, input_of, script_of
 
 FAILS: Final = 0.1
+SEEN: Final = "seen"
+"""The result of a step in doubt of which a person has found that it ran."""
+
+HOLDS: Final = ("step mismatch", "needs attention")
+PLACE: Final = re.compile(r"main/\d")
 
 
 class ToolFailed(Exception):
@@ -40,18 +46,27 @@ class World:
         self._works: dict[str, str] = {}
         self._broken: list[str] = []
         self._known: dict[bytes, str] = {}
+        self._taken: set[str] = set()
 
     def behaviour(self, version: str, *, moves: bool) -> tenure.Behaviour:
         """The behaviour in one version."""
 
         async def act(run: tenure.Run) -> None:
             for given in run.inputs:
+                self._begin(given.payload)
                 for name, word in script_of(self.seed, given.payload, version):
                     await self._do(run, name, *word)
+                run.session.append(given.payload)
                 self.returned[given.payload] = version
 
         policy = tenure.RestartPolicy(max_attempts=1_000, backoff_s=2.0, backoff_limit_s=20.0, budget=10_000)
         return tenure.Behaviour(act, version=version, moves=moves, restart=policy, replay_s=20.0)
+
+    def _begin(self, given: str) -> None:
+        runtime, _, number = given.partition(".")
+        late = [name for name in (f"{runtime}.{before}" for before in range(int(number))) if name not in self.returned]
+        if late:
+            self._broken.append(f"{given} began before {late}")
 
     async def _do(self, run: tenure.Run, name: str, kind: str, repeat: str, work: str) -> None:
         match kind, repeat:
@@ -60,11 +75,19 @@ class World:
             case "checkpoint", _:
                 await run.checkpoint()
             case _, "keyed":
-                await run.step(name, self._keyed, work, repeat="keyed")
+                self._hear(work, await run.step(name, self._keyed, work, repeat="keyed"))
             case _, "never":
-                await run.step(name, self._never, work, repeat="never")
+                self._hear(work, await run.step(name, self._never, work, repeat="never"))
             case _:
-                await run.step(name, self._freely, work, repeat="freely")
+                self._hear(work, await run.step(name, self._freely, work, repeat="freely"))
+
+    def _hear(self, work: str, result: str) -> None:
+        if result in (work, SEEN):
+            return
+        # What stands was recorded under another version, which asked for other work here.
+        self._taken.add(work)
+        if input_of(result) != input_of(work):
+            self._broken.append(f"{work} was given the result of {result}")
 
     async def _freely(self, work: str) -> str:
         await self._take_time()
@@ -95,7 +118,12 @@ class World:
     def verdict(self, arguments: bytes) -> tenure.Verdict:
         """What a person finds who looks whether a step with these arguments ran."""
         work = self._known.get(arguments)
-        return tenure.Ran("seen") if work is not None else tenure.DidNotRun()
+        return tenure.Ran(SEEN) if work is not None else tenure.DidNotRun()
+
+    def judge_hold(self, held: str, detail: str | None) -> None:
+        """A person looks at a hold: it must say which step it is about, and where."""
+        if held not in HOLDS or not PLACE.search(detail or ""):
+            self._broken.append(f"held, {held}: {detail}")
 
     def judge(self) -> None:
         """Raises `Broken`."""
@@ -109,7 +137,11 @@ class World:
         if version is None:
             message = f"{name} was consumed, and its behaviour has not returned"
             raise Broken(message)
-        left = [work for work in _outside(script_of(self.seed, name, version)) if not self._done[work]]
+        left = [
+            work
+            for work in _outside(script_of(self.seed, name, version))
+            if not (self._done[work] or work in self._taken)
+        ]
         if left:
             message = f"{name} was consumed under version {version}, and {left} was left out"
             raise Broken(message)

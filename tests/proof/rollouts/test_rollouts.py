@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,10 @@ from proof.rollouts.__main__ import main
 from proof.rollouts.fleet import play
 from proof.seeded import prove
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.sqlite import writer
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.model.entries import EntryStatus, Repeat
+from tenure.persistence.model.values import DurabilityClass
 from tenure.supervisor.runs.recording.entering import (
     Entering,
     Flight,
@@ -22,13 +25,17 @@ from tenure.supervisor.runs.recording.matching import (
 )
 from tenure.supervisor.runs.steps import Steps
 
-SHARE = (6, 46)
-"""Seeds with holds and doubts, of which the suite plays these."""
+SHARE = (41, 51)
+"""Seeds with holds, doubts, deaths and a power cut, of which the suite plays these."""
 
 
 @pytest.mark.parametrize("seed", SHARE)
 def test_deploys_and_roll_backs_do_nothing_twice_and_leave_nothing_stuck(seed: int) -> None:
     assert [how for _, _, how in prove(play, [seed])] == [None]
+
+
+def test_the_same_seed_is_the_same_life() -> None:
+    assert [*prove(play, [9])] == [*prove(play, [9])]
 
 
 @pytest.mark.slow
@@ -66,12 +73,18 @@ def restart_keeps_results_only(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(entries, "carry", keep_results)
 
 
+def no_fsync(patch: pytest.MonkeyPatch) -> None:
+    pragmas: Any = writer.SYNCHRONOUS
+    patch.setitem(pragmas, DurabilityClass.DISK, "NORMAL")
+
+
 @pytest.mark.parametrize(
     ("mistake", "seed", "words"),
     [
-        (guard_off, 46, "was done"),
-        (dispatch_not_recorded, 46, "never repeats"),
-        (restart_keeps_results_only, 31, "was done under two keys"),
+        (guard_off, 6, "was done"),
+        (dispatch_not_recorded, 3, "was done"),
+        (restart_keeps_results_only, 6, "was done under two keys"),
+        (no_fsync, 4, "NotFound"),
     ],
 )
 def test_a_mistake_in_the_real_code_turns_a_seed_red(
