@@ -31,6 +31,7 @@ from .agents import (
     AgentsRecovery,
 )
 from .every_commit import EveryCommit
+from .household import Household, HouseholdCheck, HouseholdRecovery
 from .invariants import store_check
 from .neighbours import BesideNeighbours, NeighboursFailure
 from .recovery import Recovery
@@ -45,6 +46,7 @@ SCENARIOS: Final[dict[str, Callable[[], tuple[Scenario, Check]]]] = {
     "store": lambda: (EveryCommit(), store_check()),
     "host": lambda: (Agents(), AgentsCheck()),
     "record": lambda: (WholeRecord(), WholeRecordCheck()),
+    "household": lambda: (Household(), HouseholdCheck()),
 }
 
 
@@ -60,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cut.add_argument("--save-to", type=Path, default=Path(".power-cut"), help="where a failing image is saved")
     cut.add_argument("--image", type=Path, help="check only this saved image")
     faults = proofs.add_parser("faults", help="make I/O operations fail, one after the other")
-    told = "every kind of commit, a whole host, or a whole record of runs (store)"
+    told = "every kind of commit, a whole host, a whole record of runs, or asks, waits, schedules and output (store)"
     cut.add_argument("--scenario", choices=SCENARIOS, default="store", help=told)
-    told = "every kind of commit, or a whole host (store)"
-    faults.add_argument("--scenario", choices=("store", "host"), default="store", help=told)
+    told = "every kind of commit, a whole host, or asks, waits, schedules and output (store)"
+    faults.add_argument("--scenario", choices=("store", "host", "household"), default="store", help=told)
     faults.add_argument("--every", type=int, default=1, help="take every so-manieth operation only (1)")
     faults.add_argument("--times", type=int, default=1, help="how many operations in a row fail (1)")
     beside = proofs.add_parser("neighbours", help="kill and cut beside other programs that have the database open")
@@ -106,6 +108,8 @@ def _faults(asked: argparse.Namespace) -> int:
     sweeps: list[tuple[Scenario, Scenario | None, Check]] = [(store, None, again), (Recovery(), store, again)]
     if asked.scenario == "host":
         sweeps = [(Agents(), None, AgentsCheck()), (AgentsRecovery(), Agents(), AgentsCheck(watched=False))]
+    if asked.scenario == "household":
+        sweeps = [(Household(), None, HouseholdCheck()), (HouseholdRecovery(), Household(), HouseholdCheck())]
     for scenario, over, check in sweeps:
         _say("while it works:" if over is None else f"while it recovers from each of {CRASHES} crashes:")
         for kind in FaultKind:

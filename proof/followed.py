@@ -33,8 +33,8 @@ def check_followed(rows: Rows) -> None:
     named = sorted(input_id for (payload,) in payloads for input_id in json.loads(payload)["input_ids"])
     abandoned = rows.of(
         "SELECT i.input_id FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN runs u ON u.run = i.run"
-        " WHERE r.kind = ? AND i.phase = 'abandoned' AND i.reason <> 'destroyed' AND coalesce(u.follows, 0) = 0",
-        FOLLOWED,
+        " WHERE r.kind IN (SELECT kind FROM followed_kinds)"
+        " AND i.phase = 'abandoned' AND i.reason <> 'destroyed' AND coalesce(u.follows, 0) = 0",
     )
     assert named == sorted(row[0] for row in abandoned), f"followed: {named}, abandoned: {abandoned}"
     rows.none(

@@ -23,6 +23,7 @@ from .facet import (
     Rows,
 )
 from .journal_story import journal_of_day, journals, state_of_day, states
+from .pruned import erased_runtimes
 
 BRIEF: Final = "brief"
 """What has an id that begins so, or a key that holds it, is deleted, or expires, by the story itself: it may have gone."""
@@ -140,7 +141,10 @@ def check_own_states(rows: Rows) -> None:
             "SELECT runtime_id, name, revision, value FROM own_values JOIN runtimes USING (runtime) ORDER BY revision"
         )
     }
+    erased = erased_runtimes(rows)
     for runtime_id, name, revision, digest in rows.history.acknowledged("own value"):
+        if runtime_id in erased:
+            continue
         assert heads.get(runtime_id, 0) >= revision, f"the state of {runtime_id} was at {revision}, and went back"
         found, value = newest.get((runtime_id, name), (None, None))
         if found is None:

@@ -10,6 +10,7 @@ from tenure.persistence.model.output import OutputKind, Said, decode_chunk
 from tenure.persistence.model.values import RunId
 
 from .facet import FacetProof, Promised, Rows
+from .pruned import erased_runtimes
 from .story_words import Words, id_of
 
 LATER: Final = 9e9
@@ -80,6 +81,7 @@ def check_output(rows: Rows) -> None:
     for (row,) in rows.of("SELECT runtime_id FROM runtimes"):
         reads.page(rows.statements, row, None)
     pruned = {row[0] for row in rows.of("SELECT runtime_id FROM output_floors JOIN runtimes USING (runtime)")}
+    pruned |= erased_runtimes(rows)
     for runtime_id, speech, number, digest in rows.history.acknowledged("said"):
         stored = found.get((runtime_id, speech, number))
         assert stored == digest or (stored is None and runtime_id in pruned), f"entry {number} of {speech} is lost"

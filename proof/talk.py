@@ -28,6 +28,7 @@ from .facet import (
     Promised,
     Rows,
 )
+from .pruned import erased_runtimes
 
 
 def appended(change: sessions.AppendMessages, _answer: int) -> Promised:
@@ -86,7 +87,9 @@ def check_sessions(rows: Rows) -> None:
             " JOIN runtimes ON runtimes.runtime = sessions.runtime"
         )
     }
-    lost = [each for each in rows.history.acknowledged("message") if each not in stored_messages]
+    erased = erased_runtimes(rows)
+    told = [each for each in rows.history.acknowledged("message") if each[0] not in erased]
+    lost = [each for each in told if each not in stored_messages]
     assert not lost, f"{len(lost)} acknowledged messages are lost"
     assert not stored_messages.intersection(rows.history.refused("message")), "a message of a refused commit is there"
 

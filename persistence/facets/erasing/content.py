@@ -118,9 +118,22 @@ def _erase_execution(tx: Transaction, page: Page, execution_id: str) -> None:
         page.count("state_values", went)
 
 
+def erase_own_values(tx: Transaction, page: Page) -> None:
+    """What it keeps between its runs; what names these values goes first, so that nothing misses them."""
+    tx.write("erasing.delete_own_writes_left", runtime=page.runtime)
+    erase_rows(tx, page, name="own_value")
+
+
+def erase_output(tx: Transaction, page: Page) -> None:
+    """What it has said; its runs name their first entry no more."""
+    tx.write("erasing.forget_said", runtime=page.runtime)
+    erase_rows(tx, page, name="output_chunk")
+
+
 def erase_inputs(tx: Transaction, page: Page) -> None:
-    """Inputs with their payloads and keys."""
+    """Inputs with their payloads, keys and results."""
     for key in page.keys:
+        tx.write("erasing.delete_result", key=key)
         tx.write("erasing.delete_payload", key=key)
         page.count("inputs", tx.run("erasing.delete_input", key=key))
 

@@ -118,6 +118,9 @@ DELETE FROM links WHERE link = :key;
 -- name: erasing.delete_own_value
 DELETE FROM own_values WHERE own_value = :key;
 
+-- name: erasing.forget_said
+UPDATE runs SET said = NULL WHERE runtime = :runtime AND said IS NOT NULL;
+
 -- name: erasing.delete_output_chunk
 DELETE FROM output_chunks WHERE chunk = :key;
 

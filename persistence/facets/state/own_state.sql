@@ -108,6 +108,7 @@ SELECT v.own_value, v.runtime, v.name, v.revision, v.value, v.digest, v.scheme F
 WHERE v.own_value > :after ORDER BY v.own_value LIMIT :count;
 
 -- name: own_state.heads
+-- Of a runtime that is being erased the values go page by page, and its head last.
 SELECT o.runtime, o.revision, o.names, o.digest, o.scheme,
        (SELECT coalesce(max(v.revision), 0) FROM own_values v WHERE v.runtime = o.runtime),
        (SELECT count(*) FROM own_values v
@@ -117,7 +118,9 @@ SELECT o.runtime, o.revision, o.names, o.digest, o.scheme,
        (SELECT coalesce(max(u.state_base), 0) FROM runs u
         WHERE u.runtime = o.runtime AND u.state_base > 0
           AND (u.outcome IS NULL OR u.outcome NOT IN ('finished', 'restarted')))
-FROM own_states o WHERE o.runtime > :after ORDER BY o.runtime LIMIT :count;
+FROM own_states o
+WHERE o.runtime > :after AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.runtime = o.runtime)
+ORDER BY o.runtime LIMIT :count;
 
 -- name: own_state.writes
 SELECT w.own_write, w.runtime, w.run, w.boundary, w.revision, w.taken_back, w.digest, w.scheme,

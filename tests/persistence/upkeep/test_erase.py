@@ -18,6 +18,8 @@ import tenure
 from tenure import Store
 from tenure.errors import Corrupt, InvalidTransition, NotFound
 from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.erasing import erasing
+from tenure.persistence.facets.erasing.erasing import BeginErasure, ErasePage, Sort
 from tenure.persistence.facets.ownership.lifecycle import WriteLifecycle
 from tenure.persistence.facets.records.holds import PlaceHold
 from tenure.persistence.model.values import AbandonReason, LogicalRuntimeId, RuntimeState
@@ -168,6 +170,34 @@ async def test_everything_of_it_goes_and_others_have_every_row(path: Path) -> No
             assert verified.is_sound, verified.problems
             assert verified.erased is (runtime_id == "gone")
         assert not [part for part in await verify_parts(store) if part.problems]
+
+
+async def problems_of(store: Store) -> list[object]:
+    """What `verify` finds wrong in a store with two runtimes."""
+    found: list[object] = [each for part in await verify_parts(store) for each in part.problems]
+    for runtime_id in ("gone", "stays"):
+        verified = await store.read(partial(verify_runtime, runtime_id=LogicalRuntimeId(runtime_id)))
+        found.extend(verified.problems)
+    return found
+
+
+@pytest.mark.slow
+async def test_an_erasure_that_is_under_way_is_no_damage(path: Path) -> None:
+    """Its host may have died behind any page: who verifies then is not told to restore a backup."""
+    async with open_seen_store(path) as store:
+        gone = await of_gone(store)
+        found_damaged: dict[str, list[object]] = {}
+        await store.commit(Commit(changes=(BeginErasure(runtime_id=gone.runtime_id, peers=True),)))
+        stored = await store.read(partial(erasing.find, runtime_id=gone.runtime_id))
+        assert stored is not None
+        for sort in Sort:
+            look = partial(erasing.look, runtime_id=gone.runtime_id, runtime=stored.runtime, sort=sort)
+            for key in await store.read(partial(look, after=0)):
+                await store.commit(Commit(changes=(ErasePage(runtime_id=gone.runtime_id, sort=sort, keys=(key,)),)))
+                if problems := await problems_of(store):
+                    found_damaged.setdefault(sort, problems)
+
+        assert found_damaged == {}
 
 
 async def test_no_byte_of_it_is_left_in_any_file(path: Path) -> None:

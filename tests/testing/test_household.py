@@ -1,0 +1,40 @@
+"""Asks, children, waits, runs put aside, holds, erasing, schedules and output under power cuts and faults."""
+
+from __future__ import annotations
+
+import pytest
+
+from proof.household import Household, HouseholdCheck
+from tenure.errors import CannotOpen, DiskFull, StoreBroken
+from tenure.supervisor.runs.behaviour import Behaviours
+from tenure.testing import FaultKind, FaultSweep, PowerCut, PowerCutFailure
+from tenure.testing.power_cut_fixture import PowerCutFixture
+from tests.kit.shares import few, share, sparse
+
+
+@pytest.mark.slow
+def test_a_household_that_lost_its_power_hears_does_and_says_what_it_had_to(power_cut: PowerCutFixture) -> None:
+    power_cut(Household(), HouseholdCheck(), images=few(20, 4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", share([FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.SYNC_TORN], 3))
+def test_a_household_whose_disk_failed_hears_does_and_says_it_afterwards(kind: FaultKind) -> None:
+    sweep = FaultSweep(
+        scenario=Household(),
+        check=HouseholdCheck(),
+        errors=(StoreBroken, DiskFull, CannotOpen),
+        kinds=(kind,),
+        every=sparse(499, 4),
+    )
+
+    assert sweep.run().faults[kind] >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.turns(3)
+def test_it_sees_that_nothing_follows_what_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Behaviours, "followed", {})
+
+    with pytest.raises(PowerCutFailure, match="the ledger has"):
+        PowerCut(scenario=Household(), check=HouseholdCheck(), budget=10).run()
