@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -58,6 +58,10 @@ async def _append_fenced(store: Store, stream: str, token: int) -> None:
     await store.journal.append(stream, [1, 2], fence=token)
 
 
+ONE_WRITE: Final = ("run1:one", "run1:two")
+"""Keys that one commit writes, and nothing else."""
+
+
 async def tell_state(store: Store, retried: Retried, runtime_id: str, token: int) -> None:
     """Snapshots and values: kept, expired, swept, of a runtime, and deleted with their execution."""
     state = store.state
@@ -65,6 +69,8 @@ async def tell_state(store: Store, retried: Retried, runtime_id: str, token: int
         await retried(state.save_snapshot, ExecutionSnapshot.new("run1", "acme", ExecutionState.RUNNING, sequence))
     await retried(state.set, "run1:kept", b"value")
     await retried(state.set_json, "run1:kept", {"a": 1})
+    await retried(state.write, {**dict.fromkeys(ONE_WRITE, b"1"), "brief:both": b"", "brief:absent": None})
+    await retried(state.items, "run1:")
     await retried(_call, state.bind, "bound", runtime_id, token)
     await retried(_set_fenced, store, "bound:a", token)
     for number in range(3):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tenure.persistence.facets.journal import facts, journal
 from tenure.persistence.facets.journal.verify import verify_facts, verify_references, verify_stream
-from tenure.persistence.facets.state import own_state, state
+from tenure.persistence.facets.state import own_state, state, values
 from tenure.persistence.facets.state.verify import (
     verify_executions,
     verify_own_states,
@@ -22,7 +22,7 @@ from .facet import (
     Promised,
     Rows,
 )
-from .journal_story import journal_of_day, journals, state_of_day, states
+from .journal_story import ONE_WRITE, journal_of_day, journals, state_of_day, states
 from .pruned import erased_runtimes
 
 BRIEF: Final = "brief"
@@ -56,9 +56,9 @@ def execution_saved(change: state.SaveExecution, answer: bool) -> Promised:  # n
     return [("execution", (name, sequence))] if answer and not name.startswith(BRIEF) else []
 
 
-def value_set(change: state.SetValue, _answer: None) -> Promised:
-    """There is a value under the key."""
-    return [] if BRIEF in change.key else [("value", change.key)]
+def values_written(change: values.WriteValues, _answer: int) -> Promised:
+    """There is a value under every key that got one, or kept one."""
+    return [("value", key) for key, value in change.values if value is not None and BRIEF not in key]
 
 
 def check_journal(rows: Rows) -> None:
@@ -112,7 +112,9 @@ def check_state(rows: Rows) -> None:
         assert found is not None, f"the snapshot of {name} is lost"
         assert found.sequence_number >= sequence, f"the snapshot of {name} went back"
     for key in rows.history.acknowledged("value"):
-        assert state.find_value(rows.statements, key) is not None, f"the value {key} is lost"
+        assert values.find_value(rows.statements, key) is not None, f"the value {key} is lost"
+    pair = [values.find_value(rows.statements, key) is None for key in ONE_WRITE]
+    assert pair[0] == pair[1], "half of what one commit wrote is there"
     rows.none(
         "SELECT binding FROM execution_bindings WHERE runtime NOT IN (SELECT runtime FROM runtimes)",
         "an execution that is bound to no runtime",
@@ -181,9 +183,9 @@ PROOFS: Final = (
         name="state",
         story=states,
         everyday=state_of_day,
-        promises={state.SaveExecution: execution_saved, state.SetValue: value_set},
+        promises={state.SaveExecution: execution_saved, values.WriteValues: values_written},
         check=check_state,
-        quiet=(state.SaveExecution, state.SweepExpired),
+        quiet=(state.SaveExecution, values.SweepExpired),
     ),
     FacetProof(name="own_state", promises={own_state.WriteOwnState: kept}, check=check_own_states),
 )

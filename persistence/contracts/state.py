@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, final
 
@@ -10,15 +10,15 @@ from tenure.errors import InvalidInput, PayloadTooLarge
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.facets.journal import journal
 from tenure.persistence.facets.state import state
-from tenure.persistence.facets.state.state import (
-    BindExecution,
-    DeleteExecution,
-    DeleteValue,
-    ExpireValue,
-    FoundValue,
-    SaveExecution,
-    SetValue,
+from tenure.persistence.facets.state.bindings import BindExecution
+from tenure.persistence.facets.state.state import DeleteExecution, SaveExecution
+from tenure.persistence.facets.state.values import (
+    ExpireValues,
+    FoundValues,
     SweepExpired,
+    WriteValues,
+    find_page,
+    find_values,
 )
 from tenure.persistence.model.arguments import (
     checked,
@@ -31,6 +31,7 @@ from tenure.persistence.model.contracts.execution import (
     check_state_key,
     check_tenant_id,
     encode_execution,
+    range_of,
     ttl_seconds,
 )
 from tenure.persistence.model.events.journal import check_stream
@@ -43,6 +44,12 @@ from .access import Backend
 
 SWEPT_AT_ONCE: Final = 200
 """Expired values that one commit of `sweep` deletes."""
+
+WRITTEN_AT_ONCE: Final = 10_000
+"""Most keys that one `write` takes, so that no commit holds the writer for long."""
+
+READ_AT_ONCE: Final = 1_000
+"""Most values that one `items` or `get_all` gives."""
 
 
 @final
@@ -154,8 +161,43 @@ class StateContract:
             PayloadTooLarge: The value is larger than `Limits.payload_bytes`.
             StaleFence, RuntimeDestroyed: Of the runtime that the execution is bound to.
         """
-        self._check_size(value)
-        await self._write(SetValue(key=check_state_key(key), value=value, ttl_s=ttl_seconds(ttl), fence=fence))
+        await self.write({key: value}, ttl, fence=fence)
+
+    async def write(
+        self,
+        values: Mapping[str, bytes | None],
+        ttl: timedelta | float | None = None,
+        *,
+        keep: bool = False,
+        fence: int | None = None,
+    ) -> int:
+        """Store and delete values under several keys, in one commit.
+
+        Args:
+            values: The bytes by key; None deletes the key. At most 10,000 keys; see `set` for what a key is.
+            ttl: After how long what is stored expires; see `set`.
+            keep: Store only where there is no value yet: a key that has one keeps it, with its time to live.
+            fence: See the class; it is that of every key, so none may be of another runtime, or of none.
+
+        Returns:
+            How many of the keys were stored, or were there and are deleted.
+
+        Raises:
+            InvalidInput: There are too many keys, or one is none, or the time is not above 0.
+            PayloadTooLarge: One value is larger than `Limits.payload_bytes`.
+            StaleFence, RuntimeDestroyed: Of a runtime that one of the executions is bound to. Then nothing was written.
+        """
+        if len(values) > WRITTEN_AT_ONCE:
+            raise InvalidInput(detail=f"{len(values)} keys are more than {WRITTEN_AT_ONCE}", field="values")
+        for key, value in values.items():
+            check_state_key(key)
+            self._check_size(value or b"")
+        seconds = ttl_seconds(ttl)
+        if not values:
+            return 0
+        change = WriteValues(values=tuple(values.items()), ttl_s=seconds, keep=keep, fence=fence)
+        written: int = await self._write(change)
+        return written
 
     async def get(self, key: str) -> bytes | None:
         """The bytes under a key, or None where there are none, or they have expired; then they never come back.
@@ -164,29 +206,74 @@ class StateContract:
             Corrupt: They are not what their digest says.
             DiskFull, Contended: They have expired, and that could not be written.
         """
-        found = await self._find(check_state_key(key))
-        return None if found is None else found.value
+        return (await self.get_all((key,))).get(key)
+
+    async def get_all(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The bytes under several keys, as they stood at one moment. A key without a value is left out.
+
+        Args:
+            keys: At most 1,000.
+
+        Raises:
+            InvalidInput: There are too many keys, or one is none.
+            Corrupt, DiskFull, Contended: As `get` does, for any of them.
+        """
+        wanted = dict.fromkeys(map(check_state_key, keys))
+        if len(wanted) > READ_AT_ONCE:
+            raise InvalidInput(detail=f"{len(wanted)} keys are more than {READ_AT_ONCE}", field="keys")
+        now = self._store.seams.wall_clock()
+        found = await self._store.read(lambda statements: find_values(statements, wanted, now))
+        return dict(await self._without_expired(found, now))
+
+    async def items(
+        self, prefix: str, *, after: str | None = None, limit: int = 200, reverse: bool = False
+    ) -> list[tuple[str, bytes]]:
+        """A page of the keys that begin with a prefix, with their bytes, in the order of the keys, as they stood at one moment.
+
+            page = await store.state.items("exec:run1:")
+            while page:
+                ...
+                page = await store.state.items("exec:run1:", after=page[-1][0])
+
+        Args:
+            prefix: What the keys begin with: text of 1 to 500 characters. The key that is the prefix alone is one of them.
+            after: Only keys that come after this one, in reverse before it: the last of the page before. It need not exist.
+            limit: How many, 1 to 1,000. Fewer are there only where the keys end.
+            reverse: From the last key to the first.
+
+        Raises:
+            InvalidInput: A key is none, `after` does not begin with the prefix, or the limit is out of range.
+            Corrupt, DiskFull, Contended: As `get` does, for any of them.
+        """
+        between = range_of(check_state_key(prefix))
+        if after is not None and not check_state_key(after).startswith(prefix):
+            raise InvalidInput(detail="it does not begin with the prefix", field="after")
+        if not 1 <= limit <= READ_AT_ONCE:
+            raise InvalidInput(detail=f"a page has 1 to {READ_AT_ONCE} values", field="limit")
+        now = self._store.seams.wall_clock()
+        found = await self._store.read(
+            lambda statements: find_page(statements, between, after=after, limit=limit, reverse=reverse, now=now)
+        )
+        return await self._without_expired(found, now)
 
     async def delete(self, key: str, *, fence: int | None = None) -> None:
         """Delete a key, if it is there. Raises `StaleFence`, `RuntimeDestroyed`."""
-        await self._write(DeleteValue(key=check_state_key(key), fence=fence))
+        await self.write({key: None}, fence=fence)
 
     async def exists(self, key: str) -> bool:
         """Whether `get` would give a value. Raises what `get` raises."""
-        return await self._find(check_state_key(key)) is not None
+        return await self.get(key) is not None
 
     async def set_json(
         self, key: str, value: Any, ttl: timedelta | float | None = None, *, fence: int | None = None
     ) -> None:
         """`set` of a JSON value. Raises `InvalidInput` for what has no JSON form."""
-        data = encode(value, "value")
-        self._check_size(data)
-        await self._write(SetValue(key=check_state_key(key), value=data, ttl_s=ttl_seconds(ttl), fence=fence))
+        await self.write({key: encode(value, "value")}, ttl, fence=fence)
 
     async def get_json(self, key: str) -> Any:
         """The JSON value under a key, or None. Raises `Corrupt` where what is stored is not JSON, and what `get` raises."""
-        found = await self._find(check_state_key(key))
-        return None if found is None else decode(found.value, "state value", key)
+        data = await self.get(key)
+        return None if data is None else decode(data, "state value", key)
 
     async def delete_execution_state(self, execution_id: str, *, fence: int | None = None) -> None:
         """Delete the snapshot of an execution and the keys ``{id}:...`` and ``exec:{id}:...``, in one commit.
@@ -227,13 +314,10 @@ class StateContract:
             if swept < SWEPT_AT_ONCE:
                 return total
 
-    async def _find(self, key: str) -> FoundValue | None:
-        now = self._store.seams.wall_clock()
-        found = await self._store.read(lambda statements: state.find_value(statements, key))
-        if found is None or not found.expired(now):
-            return found
-        await self._write(ExpireValue(key=key, seen=now))  # gone before anyone hears that it is
-        return None
+    async def _without_expired(self, found: FoundValues, now: float) -> list[tuple[str, bytes]]:
+        if found.expired:  # gone before anyone hears that they are
+            await self._write(ExpireValues(keys=tuple(found.expired), seen=now))
+        return found.values
 
     def _check_size(self, data: bytes) -> None:
         if len(data) > self._store.limits.payload_bytes:

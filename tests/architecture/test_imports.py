@@ -21,6 +21,7 @@ from tests.architecture.tree import (
 
 FACADE = len(FLOORS) + 1
 ROOM = FACADE + 1
+ADAPTER = ROOM + 1
 BENEATH = "portals"
 """The room beside the facade that the others may use: both fronts stand on it."""
 
@@ -119,8 +120,10 @@ def rank(module: str) -> int:
     """How high a module of the house stands.
 
     errors 0, persistence 1, actors 2, supervisor 3, the facade 4, rooms built on the facade
-    (testing, cli) 5.
+    (testing, cli) 5, adapters 6.
     """
+    if within(module, "tenure.adapters"):
+        return ADAPTER
     if within(module, "tenure.errors"):
         return 0
     for height, floor in enumerate(FLOORS, start=1):
@@ -188,6 +191,18 @@ def test_imports_go_down_only() -> None:
         for path in python_files(*HOUSE, *AROUND)
         for used in imports(path, read(path))
         if (wrong := fault(path, used)) is not None
+    ]
+
+    assert not faults, "\n".join(faults)
+
+
+def test_adapters_use_what_is_public_and_nothing_else() -> None:
+    public = ("tenure", "tenure.asyncio", "tenure.errors", "tenure.sync")
+    faults = [
+        f"{path}:{used.line} {used.target}"
+        for path in python_files("tenure/adapters")
+        for used in imports(path, read(path))
+        if within(used.target, "tenure") and not within(used.source, "tenure.adapters") and used.source not in public
     ]
 
     assert not faults, "\n".join(faults)

@@ -14,7 +14,7 @@ from tenure.errors import Corrupt, Internal
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row
-from tenure.persistence.facets.state import state
+from tenure.persistence.facets.state import values
 from tenure.persistence.model.contracts.queued_work import (
     DeliveryPolicy,
     MergeKind,
@@ -92,9 +92,9 @@ def _come(tx: Transaction, session_id: str, until: int | None) -> bool:
     if until is None:
         return False
     check_row((until,), (int,), batches.RECORD, session_id)
-    due = until <= int(max(state.high_water(tx) or 0.0, tx.now) * 1000)
+    due = until <= int(max(values.high_water(tx) or 0.0, tx.now) * 1000)
     if due:
-        tx.write("queue.let_come", session_id=session_id, now_ms=int(state.raise_mark(tx, tx.now) * 1000))
+        tx.write("queue.let_come", session_id=session_id, now_ms=int(values.raise_mark(tx, tx.now) * 1000))
     return due
 
 
@@ -177,7 +177,7 @@ def take(
 def _check_due(tx: Transaction, batch: QueuedWorkBatch) -> None:
     if batch.available_at_ms <= batch.enqueued_at_ms:
         return
-    if batch.available_at_ms > int(max(state.high_water(tx) or 0.0, tx.now) * 1000):
+    if batch.available_at_ms > int(max(values.high_water(tx) or 0.0, tx.now) * 1000):
         raise Corrupt(record=batches.RECORD, key=batch.batch_id, detail="it stands in the queue before its time")
 
 

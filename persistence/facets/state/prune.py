@@ -7,12 +7,12 @@ from typing import Final
 from tenure.persistence.commits.upkept import PAGE, Ages, PrunedPage, Pruning
 from tenure.persistence.engines.engine import Statements
 
-from . import state
+from . import values
 
 
 def _expired(statements: Statements, _after: int, _count: int, ages: Ages) -> tuple[int, ...]:
     # One key stands for all: the change finds them by their time.
-    return (0,) if state.any_expired(statements, ages.now) else ()
+    return (0,) if values.any_expired(statements, ages.now) else ()
 
 
 def _page(_keys: tuple[int, ...], answer: int) -> PrunedPage:
@@ -22,6 +22,6 @@ def _page(_keys: tuple[int, ...], answer: int) -> PrunedPage:
 EXPIRED: Final = Pruning(
     counts=("state_values",),
     look=_expired,
-    change=lambda _keys, _ages: state.SweepExpired(count=PAGE),
+    change=lambda _keys, _ages: values.SweepExpired(count=PAGE),
     page=_page,
 )

@@ -26,7 +26,7 @@ SELECT 1 FROM execution_bindings LIMIT 1;
 INSERT INTO execution_bindings (binding, execution_id, runtime) VALUES (:key, :execution_id, :runtime);
 
 -- name: state.entry
-SELECT entry FROM state_values WHERE value_key = :value_key;
+SELECT entry, deadline FROM state_values WHERE value_key = :value_key;
 
 -- name: state.insert
 INSERT INTO state_values (entry, value_key, deadline, digest, updated_at, value)
@@ -36,7 +36,19 @@ VALUES (:key, :value_key, :deadline, :digest, :now, :value);
 UPDATE state_values SET deadline = :deadline, digest = :digest, scheme = :scheme, updated_at = :now, value = :value WHERE entry = :entry;
 
 -- name: state.value
-SELECT value, deadline, digest, scheme FROM state_values WHERE value_key = :value_key;
+SELECT value_key, value, deadline, digest, scheme FROM state_values WHERE value_key = :value_key;
+
+-- name: state.page
+SELECT value_key, value, deadline, digest, scheme FROM state_values
+WHERE value_key >= :first AND value_key < :behind ORDER BY value_key LIMIT :count;
+
+-- name: state.page_after
+SELECT value_key, value, deadline, digest, scheme FROM state_values
+WHERE value_key > :after AND value_key < :behind ORDER BY value_key LIMIT :count;
+
+-- name: state.page_back
+SELECT value_key, value, deadline, digest, scheme FROM state_values
+WHERE value_key >= :first AND value_key < :behind ORDER BY value_key DESC LIMIT :count;
 
 -- name: state.delete
 DELETE FROM state_values WHERE value_key = :value_key;

@@ -8,13 +8,13 @@ from tenure.errors import ReadFailed
 from tenure.persistence.commits.upkept import Problem
 from tenure.persistence.engines.engine import Row, Statements
 
-from . import own_state, state
+from . import own_state, state, values
 
 
 def verify_clock(statements: Statements) -> list[Problem]:
     """The high-water mark, and what is wrong with it."""
     try:
-        state.high_water(statements)
+        values.high_water(statements)
     except ReadFailed as exc:
         return [("state clock", "high_water", str(exc))]
     return []
@@ -41,7 +41,7 @@ def _walk(rows: list[tuple[object, ...]], statements: Statements, record: str) -
         last = key
         try:
             if record == "state value":
-                state.find_value(statements, key)
+                values.find_value(statements, key)
             else:
                 state.find_execution(statements, key)
         except ReadFailed as exc:

@@ -32,6 +32,9 @@ KEY_LIMIT: Final = 500
 
 _ID_LIMIT: Final = 200
 _NAMESPACE: Final = "exec"
+_BEFORE_SURROGATES: Final = 0xD7FF
+_AFTER_SURROGATES: Final = 0xE000
+_LAST_CHARACTER: Final = 0x10FFFF
 RECORD_VERSION: Final = 1
 """Version of a stored execution snapshot."""
 
@@ -160,6 +163,16 @@ def ranges_of(execution_id: str) -> tuple[tuple[str, str], ...]:
     ``{id}:`` and ``exec:{id}:``. A key that is the id alone is in neither, and ``run10`` not in those of ``run1``.
     """
     return tuple([(f"{name}:", f"{name};") for name in (execution_id, f"{_NAMESPACE}:{execution_id}")])
+
+
+def range_of(prefix: str) -> tuple[str, str]:
+    """The range of the keys that begin with a prefix: the prefix itself, and the least text after all of them."""
+    for place in range(len(prefix) - 1, -1, -1):
+        last = ord(prefix[place])
+        if last < _LAST_CHARACTER:
+            # Surrogates are no characters of a text that is stored.
+            return prefix, prefix[:place] + chr(_AFTER_SURROGATES if last == _BEFORE_SURROGATES else last + 1)
+    return prefix, prefix + chr(_LAST_CHARACTER) * KEY_LIMIT
 
 
 def executions_of(key: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from tenure.persistence.commits.upkept import Ages, Problem, Pruning, Subject, W
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.catalog import FACETS
 from tenure.persistence.facets.pruning import Pruned
-from tenure.persistence.facets.state.state import SweepExpired
+from tenure.persistence.facets.state.values import SweepExpired
 from tenure.persistence.upkeep.inspect import show_runtime
 from tenure.persistence.upkeep.prune import prune
 from tenure.persistence.upkeep.verify import verify_runtime

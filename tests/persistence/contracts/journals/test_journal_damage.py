@@ -67,6 +67,8 @@ async def answers(store: Store, name: str) -> dict[str, Any]:
         "stale": lambda: store.state.stale(name),
         "get": lambda: store.state.get(f"{name}:k"),
         "exists": lambda: store.state.exists(f"{name}:k"),
+        "get_all": lambda: store.state.get_all([f"{name}:k", f"{name}:none"]),
+        "items": lambda: store.state.items(f"{name}:"),
     }
     found: dict[str, Any] = {}
     for verb, call in calls.items():

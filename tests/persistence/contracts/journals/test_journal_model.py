@@ -85,6 +85,16 @@ class Model:
         self.executions[name] = tenant, sequence
         return True
 
+    def write(self, values: dict[str, bytes | None], *, keep: bool) -> int:
+        written = 0
+        for key, value in values.items():
+            if value is None:
+                written += self.values.pop(key, None) is not None
+            elif not keep or key not in self.values:
+                self.values[key] = value
+                written += 1
+        return written
+
     def delete_execution_state(self, name: str) -> None:
         self.executions.pop(name, None)
         for key in [key for key in self.values if key.startswith((f"{name}:", f"exec:{name}:"))]:
@@ -267,6 +277,30 @@ class JournalMachine(RuleBasedStateMachine):
 
         self.both(lambda: self.store.state.delete(key), model)
 
+    @rule(
+        values=st.dictionaries(st.sampled_from(KEYS), st.sampled_from((None, b"", b"w")), max_size=4),
+        keep=st.booleans(),
+    )
+    def write(self, values: dict[str, bytes | None], *, keep: bool) -> None:
+        self.both(lambda: self.store.state.write(values, keep=keep), lambda model: model.write(values, keep=keep))
+
+    @rule(
+        prefix=st.sampled_from(("e", "e:", "e:k", "exec:", "z")),
+        after=st.sampled_from((None, "", "k", "x")),
+        limit=st.integers(1, 4),
+        reverse=st.booleans(),
+    )
+    def items(self, prefix: str, after: str | None, limit: int, *, reverse: bool) -> None:
+        start = None if after is None else prefix + after
+
+        def model(model: Model) -> list[tuple[str, bytes]]:
+            pairs = sorted(model.values.items(), reverse=reverse)
+            there = [pair for pair in pairs if pair[0].startswith(prefix)]
+            coming = [pair for pair in there if start is None or (pair[0] < start if reverse else pair[0] > start)]
+            return coming[:limit]
+
+        self.both(lambda: self.store.state.items(prefix, after=start, limit=limit, reverse=reverse), model)
+
     @rule(name=st.sampled_from(EXECUTIONS), tenant=st.sampled_from(("t", "t", "u")), sequence=st.integers(0, 3))
     def save_execution(self, name: str, tenant: str, sequence: int) -> None:
         snapshot = ExecutionSnapshot.new(name, tenant, ExecutionState.RUNNING, sequence)
@@ -299,6 +333,7 @@ class JournalMachine(RuleBasedStateMachine):
             return (
                 await journal.list(),
                 {key: await state.get(key) for key in KEYS},
+                await state.get_all(KEYS),
                 {tenant: await state.list_snapshots(tenant, 10) for tenant in ("t", "u")},
             )
 
@@ -309,6 +344,7 @@ class JournalMachine(RuleBasedStateMachine):
         assert self.host.run(look) == (
             sorted(self.model.known),
             {key: self.model.values.get(key) for key in KEYS},
+            self.model.values,
             names,
         )
 

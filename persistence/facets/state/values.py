@@ -1,0 +1,263 @@
+"""Working memory of executions: bytes under keys, each until its deadline.
+
+Time is the store's wall clock, and never earlier than the stored high-water mark: whatever was judged expired stays so, even
+where the clock is set back. A reader that finds an expired value has it deleted before it answers that there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, final
+
+from attrs import field, frozen
+
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import Handler
+from tenure.persistence.commits.rows import NUMBER, OPTIONAL_NUMBER, check_row
+from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.model.digests import SHA_256, check_digest, seal
+
+from .bindings import check_key
+
+SWEPT_WITH_A_WRITE: Final = 8
+"""Expired values that each write with a time to live takes along, so that what expires does not pile up."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class WriteValues(Change):
+    """Store values under keys, and delete keys. Answer: how many of the keys were written; see `StateContract.write`.
+
+    Attributes:
+        values: Key and bytes of each, no key twice; None deletes.
+        ttl_s: Seconds until they expire; None for never, also where the value before one would have expired.
+        keep: Leave a key alone that has a value, and give the others theirs.
+        fence: The token of the runtime that their executions are bound to.
+    """
+
+    values: tuple[tuple[str, bytes | None], ...] = field(repr=False)
+    ttl_s: float | None = None
+    keep: bool = False
+    fence: int | None = None
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return sum([len(value or b"") for _, value in self.values])
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class ExpireValues(Change):
+    """A reader saw at `seen` that values have expired: raise the mark, and delete them. Answer: None."""
+
+    ingress = True  # it takes only what no read finds any more
+
+    keys: tuple[str, ...]
+    seen: float
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class SweepExpired(Change):
+    """Delete at most `count` expired values. Answer: how many went."""
+
+    ingress = True  # as above
+
+    count: int
+
+
+def _check_write(tx: Transaction, change: WriteValues) -> None:
+    if change.fence is None and tx.one("state.any_binding") is None:
+        return
+    for key, _ in change.values:
+        check_key(tx, key, change.fence)
+
+
+def _write(tx: Transaction, change: WriteValues) -> int:
+    deadline = None
+    if change.ttl_s is not None:
+        now = raise_mark(tx, tx.now)
+        deadline = now + change.ttl_s
+        _sweep_expired(tx, now, SWEPT_WITH_A_WRITE)
+    written = 0
+    for key, value in change.values:
+        if value is None:
+            written += tx.run("state.delete", value_key=key)
+        else:
+            written += _set(tx, key, value, deadline, keep=change.keep)
+    return written
+
+
+def _set(tx: Transaction, key: str, value: bytes, deadline: float | None, *, keep: bool) -> int:
+    row = tx.one("state.entry", value_key=key)
+    digest = _value_digest(key, value, deadline)
+    if row is None:
+        tx.insert("state.insert", value_key=key, value=value, deadline=deadline, digest=digest, now=tx.now)
+        return 1
+    if keep and (row[1] is None or row[1] > max(tx.now, high_water(tx) or 0.0)):
+        return 0
+    tx.write(
+        "state.update",
+        entry=row[0],
+        value=value,
+        deadline=deadline,
+        digest=digest,
+        scheme=SHA_256,
+        now=tx.now,
+    )
+    return 1
+
+
+def _value_digest(key: str, value: bytes, deadline: float | None) -> bytes:
+    return seal(key, deadline, value)
+
+
+def _expire(tx: Transaction, change: ExpireValues) -> None:
+    now = raise_mark(tx, change.seen)
+    for key in change.keys:
+        tx.write("state.delete_expired", value_key=key, now=now)
+
+
+def _sweep(tx: Transaction, change: SweepExpired) -> int:
+    return _sweep_expired(tx, raise_mark(tx, tx.now), change.count)
+
+
+def _sweep_expired(tx: Transaction, now: float, count: int) -> int:
+    entries = tx.all("state.expired", now=now, count=count)
+    return sum([tx.run("state.delete_entry", entry=entry) for (entry,) in entries])
+
+
+def raise_mark(tx: Transaction, seen: float) -> float:
+    """The time that values are judged by: the mark, raised to what was seen."""
+    mark = high_water(tx)
+    now = float(max(tx.now, seen))
+    if mark is None:
+        tx.write("state.begin_clock", now=now, digest=seal(now))
+    elif mark < now:
+        tx.write("state.raise_mark", now=now, digest=seal(now), scheme=SHA_256)
+    return now if mark is None else max(mark, now)
+
+
+# Reads
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FoundValue:
+    """A value as it is stored.
+
+    Attributes:
+        value: The bytes.
+        deadline: When it expires, unix seconds; None for never.
+        mark: The high-water mark; 0 before there is one.
+    """
+
+    value: bytes = field(repr=False)
+    deadline: float | None
+    mark: float
+
+    def expired(self, now: float) -> bool:
+        """Whether it has expired when the wall clock shows `now`."""
+        return self.deadline is not None and (now >= self.deadline or self.mark >= self.deadline)
+
+
+def high_water(statements: Statements) -> float | None:
+    """The highest time that a value was judged by, or None. Raises `Corrupt`."""
+    row = statements.one("state.clock")
+    if row is None:
+        return None
+    check_row(row, (NUMBER, bytes, int), "state clock", "high_water")
+    mark = float(row[0])
+    check_digest(seal(mark), row[1], row[2], "state clock", "high_water")  # moved on, it would take every value along
+    return mark
+
+
+def any_expired(statements: Statements, now: float) -> bool:
+    """Whether a value has expired when the wall clock shows `now`."""
+    mark = high_water(statements) or now
+    return bool(statements.all("state.expired", now=max(mark, now), count=1))
+
+
+def find_value(statements: Statements, key: str) -> FoundValue | None:
+    """The value under a key, expired or not, or None. Raises `Corrupt`."""
+    row = statements.one("state.value", value_key=key)
+    return None if row is None else _read_value(row, high_water(statements) or 0.0)
+
+
+def _read_value(row: Row, mark: float) -> FoundValue:
+    check_row(row, (str, bytes, OPTIONAL_NUMBER, bytes, int), "state value", row[0])
+    key, value, deadline, digest, scheme = row
+    check_digest(_value_digest(key, value, deadline), digest, scheme, "state value", key)
+    return FoundValue(value=value, deadline=deadline, mark=mark)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class FoundValues:
+    """What a read found under several keys.
+
+    Attributes:
+        values: Key and bytes of each that has a value, in the order of the read.
+        expired: Keys of the values that have expired, and were skipped.
+    """
+
+    values: list[tuple[str, bytes]] = field(repr=False, factory=list[tuple[str, bytes]])
+    expired: list[str] = field(factory=list[str])
+
+    def add(self, key: str, found: FoundValue, now: float) -> None:
+        """Take a value to where it belongs when the wall clock shows `now`."""
+        if found.expired(now):
+            self.expired.append(key)
+        else:
+            self.values.append((key, found.value))
+
+
+def find_values(statements: Statements, keys: Iterable[str], now: float) -> FoundValues:
+    """The values under keys when the wall clock shows `now`. Raises `Corrupt`."""
+    result = FoundValues()
+    for key in keys:
+        found = find_value(statements, key)
+        if found is not None:
+            result.add(key, found, now)
+    return result
+
+
+def find_page(
+    statements: Statements, between: tuple[str, str], *, after: str | None, limit: int, reverse: bool, now: float
+) -> FoundValues:
+    """At most `limit` values whose keys stand in a range, its end excluded, in the order of the keys.
+
+    Args:
+        statements: Of one view.
+        between: Where the range begins, and where it ends.
+        after: Only what comes after this key in that order; None for all.
+        limit: How many; fewer only where there are no more.
+        reverse: From the last key to the first.
+        now: What the wall clock shows.
+
+    Raises:
+        Corrupt: A value is not what its digest says.
+    """
+    (first, behind), result, mark = between, FoundValues(), high_water(statements) or 0.0
+    while (count := limit - len(result.values)) > 0:
+        if reverse:
+            rows = statements.all("state.page_back", first=first, behind=after or behind, count=count)
+        elif after is None:
+            rows = statements.all("state.page", first=first, behind=behind, count=count)
+        else:
+            rows = statements.all("state.page_after", after=after, behind=behind, count=count)
+        for row in rows:
+            result.add(row[0], _read_value(row, mark), now)
+        if len(rows) < count:
+            break
+        after = rows[-1][0]
+    return result
+
+
+HANDLERS: Final[Mapping[type[Change], Handler]] = {
+    WriteValues: Handler(apply=_write, check=_check_write),
+    ExpireValues: Handler(apply=_expire),
+    SweepExpired: Handler(apply=_sweep),
+}

@@ -1,0 +1,36 @@
+"""The programs of docs/adapters.md are run, as they stand there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.suite import ROOT
+
+PAGE = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
+
+
+def programs(heading: str) -> list[str]:
+    """The Python programs below a heading of the page."""
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_graph_of_the_page_runs_twice(tmp_path: Path) -> None:
+    (program,) = programs("LangGraph: checkpointer")
+
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout == "{'text': 'HELLO'}\n", done.stderr

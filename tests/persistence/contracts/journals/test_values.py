@@ -1,0 +1,146 @@
+"""`store.state`: several keys in one commit, several in one view, and pages of a prefix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tenure
+from tenure import Limits, Seams, Store
+from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge, StaleFence
+from tests.kit.seen import open_seen_store
+from tests.persistence.contracts.damage import execute
+from tests.persistence.contracts.journals.test_state import Clock
+from tests.persistence.contracts.owners.owned import Owner
+
+
+async def keys(store: Store, prefix: str, **terms: Any) -> list[str]:
+    return [key for key, _ in await store.state.items(prefix, **terms)]
+
+
+async def test_several_keys_are_written_in_one_commit(store: Store) -> None:
+    await store.state.set("run:old", b"old")
+    before = store.statistics()
+
+    written = await store.state.write({"run:a": b"1", "run:b": b"", "run:old": None, "run:none": None})
+
+    assert written == 3
+    assert store.statistics().commits == before.commits + 1
+    assert await store.state.items("run:") == [("run:a", b"1"), ("run:b", b"")]
+    assert await store.state.write({}) == 0
+
+
+async def test_what_is_refused_writes_none_of_its_keys(store: Store) -> None:
+    large = bytes(store.limits.payload_bytes + 1)
+    for values, error in (({"a": b"", "": b""}, InvalidInput), ({"a": b"", "b": large}, PayloadTooLarge)):
+        with pytest.raises(error):
+            await store.state.write(values)
+    with pytest.raises(InvalidInput):
+        await store.state.write({f"a{number}": b"" for number in range(10_001)})
+    with pytest.raises(InvalidInput):
+        await store.state.write({"a": b""}, 0)
+    token = (await Owner(store, "ada").own()).fence_token
+    await store.state.bind("bound", "ada", fence=token)
+
+    with pytest.raises(StaleFence):
+        await store.state.write({"a": b"", "bound:k": b""})
+    with pytest.raises(InvalidInput):  # of keys that a token guards, and keys that none does
+        await store.state.write({"bound:k": b"", "a": b""}, fence=token)
+    assert await keys(store, "a") + await keys(store, "bound:") == []
+    assert await store.state.write({"bound:j": b"", "bound:k": b""}, fence=token) == 2
+
+
+async def test_a_write_may_leave_what_is_there(tmp_path: Path) -> None:
+    clock = Clock()
+    async with tenure.open_store(tmp_path / "agents.db", seams=Seams(wall_clock=clock)) as store:
+        await store.state.set("a", b"first")
+        await store.state.set("brief", b"first", ttl=10)
+
+        assert await store.state.write({"a": b"second", "b": b"second", "brief": b"second"}, keep=True) == 1
+        clock.now = 1_010.0
+        assert await store.state.write({"a": b"third", "brief": b"third"}, keep=True) == 1
+
+        assert await store.state.get_all(("a", "b", "brief")) == {"a": b"first", "b": b"second", "brief": b"third"}
+
+
+async def test_several_keys_are_read_as_they_stood_at_one_moment(store: Store) -> None:
+    await store.state.write({"a": b"1", "b": b"2", "c": b"3"})
+
+    assert await store.state.get_all(["c", "a", "c", "none"]) == {"c": b"3", "a": b"1"}
+    assert await store.state.get_all([]) == {}
+    with pytest.raises(InvalidInput):
+        await store.state.get_all(["a", ""])
+    with pytest.raises(InvalidInput):
+        await store.state.get_all([str(number) for number in range(1_001)])
+
+
+async def test_pages_of_a_prefix_hold_its_keys_in_order(store: Store) -> None:
+    inside = ["p", "p:", "p:a", "p:aa", "p:b", "p\U0010ffff"]
+    await store.state.write(dict.fromkeys([*inside, "o", "q", "P", "op"], b""))
+
+    assert await keys(store, "p") == inside
+    assert await keys(store, "p", reverse=True) == inside[::-1]
+    assert await keys(store, "p:a") == ["p:a", "p:aa"]
+    assert await keys(store, "p", limit=2) == inside[:2]
+    assert await keys(store, "p", after="p:", limit=2) == inside[2:4]
+    assert await keys(store, "p", after="p:aZ") == inside[3:]
+    assert await keys(store, "p", after="p:b", limit=2, reverse=True) == ["p:aa", "p:a"]
+    assert await keys(store, "none") == []
+
+
+@pytest.mark.parametrize("prefix", ["a\ud7ff", "a\U0010ffff", "\U0010ffff", "a\U0010ffff\U0010ffff", "é"], ids=ascii)
+async def test_the_end_of_a_prefix_is_found(store: Store, prefix: str) -> None:
+    inside = [prefix, f"{prefix}a", f"{prefix}\U0010ffff"]
+    await store.state.write(dict.fromkeys([*inside, "a", "b", "\ue000", "a\ue000", "ê"], b""))
+
+    assert await keys(store, prefix) == inside
+
+
+@pytest.mark.parametrize(
+    "terms", [{"limit": 0}, {"limit": 1_001}, {"after": "b"}, {"after": "a\0"}, {"prefix": ""}, {"prefix": "a" * 501}]
+)
+async def test_a_page_that_makes_no_sense_is_refused(store: Store, terms: dict[str, Any]) -> None:
+    wanted: dict[str, Any] = {"prefix": "a", **terms}
+
+    with pytest.raises(InvalidInput):
+        await store.state.items(**wanted)
+
+
+async def test_expired_values_are_skipped_and_never_come_back(tmp_path: Path) -> None:
+    clock = Clock()
+    async with open_seen_store(tmp_path / "agents.db", seams=Seams(wall_clock=clock)) as store:
+        await store.state.write({f"k{number}": b"" for number in range(0, 10, 2)}, ttl=10)
+        await store.state.write({f"k{number}": b"" for number in range(1, 10, 2)})
+        clock.now = 1_010.0
+
+        assert await keys(store, "k", limit=3) == ["k1", "k3", "k5"]
+        assert await execute(store, "SELECT value_key FROM state_values WHERE deadline IS NOT NULL") == [
+            ("k6",),
+            ("k8",),
+        ]
+        assert await store.state.get_all(["k6", "k7"]) == {"k7": b""}
+
+        clock.now = 500.0  # set back
+
+        assert await keys(store, "k", reverse=True) == ["k9", "k7", "k5", "k3", "k1"]
+        assert await store.state.sweep() == 0
+
+
+async def test_a_damaged_value_of_a_page_is_said(store: Store) -> None:
+    await store.state.write({"a": b"1", "b": b"2"})
+    await execute(store, "UPDATE state_values SET value = x'00' WHERE value_key = 'b'")
+
+    assert await keys(store, "a") == ["a"]
+    with pytest.raises(Corrupt):
+        await store.state.items("b")
+    with pytest.raises(Corrupt):
+        await store.state.get_all(["a", "b"])
+
+
+async def test_a_value_may_be_as_large_as_a_payload() -> None:
+    async with tenure.open_store(":memory:", limits=Limits(payload_bytes=10)) as store:
+        await store.state.write({"a": bytes(10), "b": bytes(10)})
+
+        assert len(await store.state.items("a")) == 1
