@@ -20,9 +20,12 @@ from .owner_story import lives_and_owners
 
 
 def token(change: ownership.TakeOwnership | ownership.RenewToken, answer: Any) -> Promised:
-    """The token is never minted again."""
+    """The token is never minted again, and the labels of a new runtime are there."""
     minted = answer.fence_token if isinstance(answer, ownership.Ownership) else answer
-    return [("token", (change.runtime_id, minted))]
+    promised: list[tuple[str, Any]] = [("token", (change.runtime_id, minted))]
+    if isinstance(change, ownership.TakeOwnership) and change.labels:
+        promised.append(("labelled", change.runtime_id))
+    return promised
 
 
 def check_tokens(rows: Rows) -> None:

@@ -106,10 +106,13 @@ class Words:
         kind: str | None = None,
         deadline_s: float | None = None,
         after_s: float | None = None,
+        *,
+        newcomer: Newcomer | None = None,
     ) -> InputId:
         """Accept an input; its id."""
         payload = text.encode()
-        newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self.new_id()))
+        if kind is not None:
+            newcomer = Newcomer(kind=kind, session_id=SessionId(self.new_id()))
         change = inputs.AcceptInput(
             runtime_id=id_of(name),
             input_id=InputId(self.new_id()),

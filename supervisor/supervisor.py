@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Unpack, final
@@ -25,6 +25,7 @@ from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.facets.inbox import outcomes
 from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.model.arguments import check_key, check_value, checked
+from tenure.persistence.model.labels import check_labels
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.numbers import check_count
 from tenure.persistence.model.values import (
@@ -32,7 +33,6 @@ from tenure.persistence.model.values import (
     InputPhase,
     LogicalRuntimeId,
     RuntimeState,
-    SessionId,
     check_runtime_id,
 )
 from tenure.persistence.store import Store, erasures_of
@@ -46,13 +46,10 @@ from .host import Host
 from .hosting.holds import check_note
 from .operators.health import MIN_FREE_BYTES, Health, judge
 from .operators.own_state import own_state_change, write_unowned
-from .operators.reads import StoreReads
 from .output.reader import OutputReader
 from .runs.at_work import doing
 from .runs.behaviour import Behaviours
-from .runs.recording.restart import RestartPolicy
-from .serving.service import QueueService
-from .serving.terms import QueuedWork, checked_terms
+from .serving.verb import QueueVerbs
 from .statistics import (
     SupervisorStatistics,
     statistics_of,
@@ -63,7 +60,7 @@ ASK_S: Final = 2.0
 
 
 @final
-class Supervisor(StoreReads):
+class Supervisor(QueueVerbs):
     """Owns runtimes. Made by `open_supervisor`.
 
     Attributes:
@@ -72,8 +69,8 @@ class Supervisor(StoreReads):
 
     def __init__(self, store: Store, behaviours: Behaviours, nursery: trio.Nursery) -> None:
         """Own nothing yet; tasks will run in `nursery`."""
-        super().__init__(store, behaviours.all_offers)
         self._host = Host(store, behaviours, nursery)
+        super().__init__(store, behaviours.all_offers, self._host.log)
         self._schedules = Schedules(store, self._host.timers.hear, self._host.takeovers.wake)
 
     @property
@@ -82,13 +79,22 @@ class Supervisor(StoreReads):
         return self._schedules
 
     @checked
-    async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
+    async def spawn(
+        self, runtime_id: str, kind: str, *, wait: bool = False, labels: Mapping[str, str] | None = None
+    ) -> Runtime:
         """Own a runtime and return its handle: a new one, one that was left, or the one that this supervisor owns already.
 
         A stopped runtime is revived. Ownership and token are on disk when this returns; for a runtime of one's own
         nothing is minted. With `wait`, a runtime of another host is waited for until that host lets go of it or is lost.
 
+        Args:
+            runtime_id: Which runtime.
+            kind: Names its behaviour.
+            wait: Wait while another host has it.
+            labels: Of a new runtime, as `Runtime.relabel` takes them, at most 32. One that is there keeps what it has.
+
         Raises:
+            InvalidInput: A label cannot be.
             UnknownKind: No behaviour is registered for the kind.
             KindMismatch: The runtime is of another kind.
             RuntimeDestroyed: The id never comes back.
@@ -101,11 +107,12 @@ class Supervisor(StoreReads):
         host = self._host
         if kind not in host.behaviours:
             raise UnknownKind(kind=kind)
+        given = check_labels(labels)
         while (facts := host.owned.find(checked)) is None:
             if await host.takeovers.wait(checked):
                 continue
             try:
-                return self._handle(await host.takeovers.take(checked, kind, revive=True))
+                return self._handle(await host.takeovers.take(checked, kind, revive=True, labels=given))
             except RuntimeOwned as exc:
                 if await host.watch.bury(exc.holder):
                     continue
@@ -147,7 +154,13 @@ class Supervisor(StoreReads):
         return self._host.follow.reader(None, after, channel)
 
     async def accept(
-        self, runtime_id: str, payload: object, *, kind: str | None = None, **terms: Unpack[AcceptTerms]
+        self,
+        runtime_id: str,
+        payload: object,
+        *,
+        kind: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        **terms: Unpack[AcceptTerms],
     ) -> Ticket:
         """Put one input into the inbox of any runtime of the store, here or on another host; see `Runtime.accept`.
 
@@ -159,16 +172,21 @@ class Supervisor(StoreReads):
             runtime_id: Whose inbox.
             payload: See `Runtime.accept`. Where this host has no behaviour of the kind, whatever has JSON form.
             kind: Names the behaviour of a runtime that may not be there yet; compared with that of one that is.
+            labels: Of the runtime that is made; see `spawn`. One that is there keeps the labels that it has.
             **terms: See `AcceptTerms`.
 
         Raises:
+            InvalidInput: A label cannot be, or there are labels and no `kind`.
             NotFound: No such runtime, and no `kind` is given.
             KindMismatch: The runtime is of another kind. Nothing is written.
         """
+        given = check_labels(check_value(labels, Mapping[str, str] | None, "labels"))
         if kind is None:
+            if labels is not None:
+                raise InvalidInput(detail="labels go with a kind", field="labels")
             return await (await self.find(runtime_id)).accept(payload, **terms)
         named, checked_id = check_key(kind, "kind"), check_runtime_id(check_value(runtime_id, str, "runtime_id"))
-        return await self._host.ingress.accept(checked_id, named or "", payload, terms, make=True)
+        return await self._host.ingress.accept(checked_id, named or "", payload, terms, makes=given)
 
     @checked
     async def ticket(
@@ -267,73 +285,6 @@ class Supervisor(StoreReads):
             InvalidInput: Neither or both are given, or one that cannot be.
         """
         return await self._host.holds.end(*_one_of(runtime_id, kind))
-
-    async def serve_queue(
-        self,
-        sessions: str | Sequence[SessionId | str],
-        handler: Callable[[QueuedWork], Awaitable[object]],
-        *,
-        concurrency: int = 8,
-        rate: tuple[int, float] | None = None,
-        per_session: int = 1,
-        max_batches: int = 64,
-        restart: RestartPolicy | None = None,
-        drain_s: float = 0.0,
-        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """Carry out queued work, until cancelled: start it in a nursery of the body, on as many hosts as you like.
-
-            async def handle(work: tenure.QueuedWork) -> None:
-                for batch in work.batches: ...
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(supervisor.serve_queue, "mail/", handle)
-
-        The session whose first batch has waited longest goes first. Within a session the order is that of the queue, over all
-        hosts: with ``per_session=1`` nothing of it begins before what stands ahead is done, or dead. The claim renews itself
-        while the handler runs, and what a host held that has died is claimed again at once. So a handler may be called again
-        for work that it has begun, and for none that was completed.
-
-        A handler that returns has done its batches. One that commits a turn with ``work.claim.completion()`` in it has done
-        them with that turn, all or nothing. One that raises has failed an attempt: its batches keep their place and are tried
-        again as `restart` says, each alone, and after the last attempt they are dead. Dead work holds up no other; it is
-        listed by `store.queue.list_failed_queued_work` and by ``tenure queue``, goes on by
-        `store.queue.retry_queued_work_batch`, and goes away by `store.queue.cancel_queued_work_batch`. A batch over which
-        workers died `RestartPolicy.max_crashes` times is dead too.
-
-        Args:
-            sessions: A text that the ids of the sessions begin with, ``""`` for all; or a list of ids.
-            handler: An async function, called with one `QueuedWork` at a time, often at once.
-            concurrency: Most calls of the handler at once in this host.
-            rate: Most calls that begin in a time, over all hosts and across restarts: ``(100, 60.0)`` for a hundred a minute,
-                failed attempts included. It is stored for this very text, or list, and who began last has set it; at most
-                10,000 in at most 366 days. It goes by the wall clock.
-            per_session: Most claims of one session at once, over all hosts that serve it.
-            max_batches: Most batches that join in one call; 512 at the most.
-            restart: What follows a failure; None for the defaults. ``budget`` and ``period_s`` are for runtimes, and not asked.
-            drain_s: Seconds that a cancelled call lets handlers run on that have begun, before they are cancelled.
-            task_status: For ``nursery.start``.
-
-        Raises:
-            InvalidInput: An argument that makes no sense; nothing was served.
-            StoreBroken: The store has stopped; what was in work is claimed by the next host.
-            Closed: The store was shut down.
-            SystemExit, KeyboardInterrupt: The handler raised it; the former counts as a failed attempt.
-
-        Cancellation: nothing more is claimed. After `drain_s` the handlers are cancelled; what they had is given back, and the
-        attempt does not count. A handler whose claim was taken over, since this host stood still for a lease, is cancelled.
-        """
-        terms = checked_terms(
-            sessions=sessions,
-            handler=handler,
-            concurrency=concurrency,
-            rate=rate,
-            per_session=per_session,
-            max_batches=max_batches,
-            restart=RestartPolicy() if restart is None else restart,
-            drain_s=drain_s,
-        )
-        await QueueService(self.store, terms, self._host.log).run(task_status)
 
     def statistics(self) -> SupervisorStatistics:
         """What this host is doing now, and what has happened since it was opened."""

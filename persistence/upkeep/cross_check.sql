@@ -136,6 +136,10 @@ SELECT 'execution', b.binding FROM execution_bindings b LEFT JOIN runtimes t ON 
 UNION ALL
 SELECT 'own state', o.runtime FROM own_states o LEFT JOIN runtimes t ON t.runtime = o.runtime WHERE t.runtime IS NULL
 UNION ALL
+SELECT 'labels', s.runtime FROM label_sets s LEFT JOIN runtimes t ON t.runtime = s.runtime WHERE t.runtime IS NULL
+UNION ALL
+SELECT 'label', l.label FROM labels l LEFT JOIN label_sets s ON s.runtime = l.runtime WHERE s.runtime IS NULL
+UNION ALL
 SELECT 'own value', v.own_value FROM own_values v LEFT JOIN own_states o ON o.runtime = v.runtime WHERE o.runtime IS NULL
 UNION ALL
 SELECT 'own write', w.own_write FROM own_writes w LEFT JOIN runs u ON u.run = w.run AND u.runtime = w.runtime WHERE u.run IS NULL;

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast, final
 
 from attrs import frozen
 
-from tenure.errors import NotFound
+from tenure.errors import NotFound, ReadFailed
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import (
     OPTIONAL_TEXT,
@@ -16,14 +16,16 @@ from tenure.persistence.commits.rows import (
     sound,
 )
 from tenure.persistence.commits.upkept import Subject
-from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.engine import Row, SqlValue, Statements
 from tenure.persistence.facets.catalog import FACETS
+from tenure.persistence.facets.records import labels
+from tenure.persistence.model.labels import Labels
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
 
 COUNTED: Final = 1_000
 """How far the unfinished inputs of a runtime are counted in a list."""
 
-_LINE: Final[Types] = (str, OPTIONAL_TEXT, str, int, int, OPTIONAL_TEXT, OPTIONAL_TEXT, int, int, int)
+_LINE: Final[Types] = (str, OPTIONAL_TEXT, str, int, int, OPTIONAL_TEXT, OPTIONAL_TEXT, int, int, int, int)
 
 
 @final
@@ -42,6 +44,7 @@ class RuntimeLine:
         on_hold: Whether a person keeps it, or its kind, from beginning anything.
         inputs: How many inputs are unfinished, counted up to `COUNTED`.
         aside: Whether its run is put aside: it waits, and no host has it in memory.
+        labels: Its labels, by name; None where they cannot be read.
     """
 
     runtime_id: LogicalRuntimeId
@@ -54,6 +57,7 @@ class RuntimeLine:
     on_hold: bool
     inputs: int
     aside: bool
+    labels: Mapping[str, str] | None
 
 
 @final
@@ -66,12 +70,14 @@ class Wanted:
         state: Those in this state, as it is stored.
         held: Those that are held, or on hold.
         parent: The children of this runtime.
+        labels: Those that have each of these.
     """
 
     kind: str | None = None
     state: RuntimeState | None = None
     held: bool = False
     parent: LogicalRuntimeId | None = None
+    labels: Labels = ()
 
 
 EVERY: Final = Wanted()
@@ -82,31 +88,50 @@ def list_runtimes(
     statements: Statements, after: str = "", count: int = PAGE, wanted: Wanted = EVERY
 ) -> list[RuntimeLine]:
     """A page of the runtimes that are wanted, by id, after `after`; one whose row is not text hides no other."""
-    rows = statements.readable(
-        "runtimes.list",
-        after=after,
-        count=count,
-        most=COUNTED,
-        kind=wanted.kind,
-        state=wanted.state,
-        held=int(wanted.held),
-        parent=wanted.parent,
+    asked: dict[str, SqlValue] = {
+        "most": COUNTED,
+        "kind": wanted.kind,
+        "state": wanted.state,
+        "held": int(wanted.held),
+        "parent": wanted.parent,
+    }
+    if not wanted.labels:
+        rows = statements.readable("runtimes.list", after=after, count=count, **asked)
+        return [_line(statements, row) for row in sound(rows, _LINE)]
+    found: list[RuntimeLine] = []
+    for runtime_id in labels.having(statements, wanted.labels, after):
+        for row in sound(statements.readable("runtimes.listed", runtime_id=runtime_id, **asked), _LINE):
+            line = _line(statements, row)
+            # As its own set says, and not the index alone.
+            if line.labels is not None and set(wanted.labels) <= set(line.labels.items()):
+                found.append(line)
+        if len(found) == count:
+            break
+    return found
+
+
+def _line(statements: Statements, row: Row) -> RuntimeLine:
+    runtime_id, kind, state, generation, token, held, owner, on_hold, inputs, aside, runtime = row
+    return RuntimeLine(
+        runtime_id=runtime_id,
+        kind=kind,
+        state=state,
+        generation=generation,
+        fence_token=token,
+        held=held,
+        owner=owner,
+        on_hold=bool(on_hold),
+        inputs=inputs,
+        aside=bool(aside),
+        labels=_labels(statements, runtime, runtime_id),
     )
-    return [
-        RuntimeLine(
-            runtime_id=runtime_id,
-            kind=kind,
-            state=state,
-            generation=generation,
-            fence_token=token,
-            held=held,
-            owner=owner,
-            on_hold=bool(on_hold),
-            inputs=inputs,
-            aside=bool(aside),
-        )
-        for runtime_id, kind, state, generation, token, held, owner, on_hold, inputs, aside in sound(rows, _LINE)
-    ]
+
+
+def _labels(statements: Statements, runtime: int, runtime_id: str) -> Mapping[str, str] | None:
+    try:
+        return labels.of_runtime(statements, runtime, runtime_id)
+    except ReadFailed:
+        return None  # `verify` says why
 
 
 def show_runtime(

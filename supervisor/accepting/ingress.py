@@ -27,6 +27,7 @@ from tenure.persistence.facets.inbox.inputs import (
 )
 from tenure.persistence.facets.inbox.newcomers import Newcomer
 from tenure.persistence.model.codec import encode
+from tenure.persistence.model.labels import Labels
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId
 from tenure.persistence.seams.nursery import is_for_others
@@ -80,9 +81,18 @@ class Ingress:
         self._closed: Error | None = None
 
     async def accept(
-        self, runtime_id: LogicalRuntimeId, kind: str, payload: object, terms: AcceptTerms, *, make: bool = False
+        self,
+        runtime_id: LogicalRuntimeId,
+        kind: str,
+        payload: object,
+        terms: AcceptTerms,
+        *,
+        makes: Labels | None = None,
     ) -> Ticket:
-        """Put one input into the inbox of a runtime of this kind, made in the same commit if `make`; see `Runtime.accept`."""
+        """Put one input into the inbox of a runtime of this kind; see `Runtime.accept`.
+
+        `makes`: the labels of the runtime, which is made in the same commit where it is not there; None makes none.
+        """
         if self._closed is not None:
             raise copy(self._closed)
         behaviour, seams = self._behaviours.get(kind), self._store.seams
@@ -90,8 +100,9 @@ class Ingress:
         data = encode(payload, "payload") if behaviour is None else behaviour.payload_type.encode(payload)
         fitted = None if behaviour is None else behaviour.payload_type.version
         change = accept_change(seams, runtime_id, data, fitted, **terms)
-        if make:
-            change = evolve(change, newcomer=Newcomer(kind=kind, session_id=SessionId(seams.new_id())))
+        if makes is not None:
+            newcomer = Newcomer(kind=kind, session_id=SessionId(seams.new_id()), labels=makes)
+            change = evolve(change, newcomer=newcomer)
         try:
             return await self._accept(change)
         except IdempotencyConflict:

@@ -64,6 +64,7 @@ from tenure.supervisor.hosting.tasks import Tasks
 from tenure.supervisor.runs.behaviour import Behaviour
 
 from .news import News
+from .stored_verbs import decode_object, read_verb, write_verb
 from .verbs import (
     Apply,
     Doing,
@@ -72,9 +73,6 @@ from .verbs import (
     Reread,
     Retry,
     Verb,
-    decode_object,
-    read_verb,
-    write_verb,
 )
 
 T = TypeVar("T")

@@ -6,15 +6,14 @@ it is stored as a name and arguments in JSON, and done in the commit that carrie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol, TypeVar, cast, final
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeVar, final
 
 import msgspec
 from attrs import frozen
 
 from tenure.actors.decisions import decide
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import Corrupt, InvalidInput
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.erasing.erasing import BeginErasure
 from tenure.persistence.facets.inbox.cancelling import CancelInput
@@ -24,6 +23,7 @@ from tenure.persistence.facets.ownership.requests import (
     FinishRequest,
     encode_answer,
 )
+from tenure.persistence.facets.records.labels import Labelled, Relabel
 from tenure.persistence.facets.records.runtimes import REREAD
 from tenure.persistence.facets.runs.dead_letters import (
     DropDeadLetter,
@@ -34,9 +34,9 @@ from tenure.persistence.facets.runs.entries import SettleEntry
 from tenure.persistence.facets.runs.restarting import AmendRun
 from tenure.persistence.facets.runs.runs import DropRun
 from tenure.persistence.model.codec import (
-    decode,
     encode,
 )
+from tenure.persistence.model.labels import Relabelling
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, Standing
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -305,6 +305,32 @@ class Drop(_Silent):
 
 @final
 @frozen(kw_only=True, slots=True)
+class ChangeLabels:
+    """Set and remove labels. Answers those that it has then, by name."""
+
+    name = "relabel"
+
+    changed: Relabelling
+
+    async def perform(self, actor: RuntimeActor, done: Done | None = None) -> dict[str, str]:
+        """See `Verb.perform`."""
+        (answer,) = await actor.commit(_answered(self._change(actor.facts.runtime_id), done))
+        return self.answer(answer)
+
+    def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
+        """See `Verb.changes`."""
+        return (self._change(runtime_id),)
+
+    def answer(self, value: Any, /) -> dict[str, str]:
+        """See `Verb.answer`."""
+        return dict(msgspec.convert(value, Labelled, from_attributes=True).labels)
+
+    def _change(self, runtime_id: LogicalRuntimeId) -> Change:
+        return Relabel(runtime_id=runtime_id, changed=self.changed)
+
+
+@final
+@frozen(kw_only=True, slots=True)
 class Doing:
     """Say what a runtime does that its host alone knows: it stands in no record. Changes nothing.
 
@@ -330,54 +356,6 @@ class Doing:
     def answer(self, value: Any, /) -> str | None:
         """See `Verb.answer`."""
         return None if value is None else str(value)
-
-
-# As requests
-
-EVENTS: Final = frozenset(
-    {
-        LifecycleEvent.RETIRE,
-        LifecycleEvent.RESET,
-        LifecycleEvent.STOP,
-        LifecycleEvent.RECYCLE,
-        LifecycleEvent.DESTROY,
-    }
-)
-"""Lifecycle events that a caller can ask for."""
-
-_VERBS: Final[Mapping[str, type[Verb[Any]]]] = {
-    each.name: each for each in (Reread, Resume, Settle, Cancel, Retry, Drop, Doing)
-}
-
-
-def write_verb(verb: Verb[Any]) -> str:
-    """The arguments of a verb, as JSON. Raises `InvalidInput` where one has no JSON form."""
-    return encode(verb, "arguments").decode()
-
-
-def read_verb(name: str, arguments: str, request_id: str) -> Verb[Any]:
-    """A verb that was stored.
-
-    Raises:
-        InvalidInput: The verb is not known, or has other arguments: the asking host is of another version.
-        Corrupt: The arguments are no JSON.
-    """
-    read = decode_object(arguments, request_id)
-    try:
-        if name in EVENTS:
-            return msgspec.convert({**read, "event": name}, Apply)
-        verb: Verb[Any] = msgspec.convert(read, _VERBS[name])
-    except (KeyError, TypeError, msgspec.ValidationError) as exc:
-        raise InvalidInput(detail=f"no such verb here: {name} {arguments}", field="verb") from exc
-    return verb
-
-
-def decode_object(text: str, key: str) -> dict[str, Any]:
-    """A JSON object of a request. Raises `Corrupt`."""
-    found = decode(text.encode(), "request", key)
-    if not isinstance(found, dict):
-        raise Corrupt(record="request", key=key, detail="it is not a JSON object")
-    return cast("dict[str, Any]", found)
 
 
 def _finish(done: Done | None) -> tuple[Change, ...]:

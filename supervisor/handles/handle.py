@@ -9,6 +9,7 @@ from typing import TypeVar
 from tenure.errors import InvalidInput
 from tenure.persistence.contracts.erasing import Erasure, Erasures
 from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.labels import check_relabelling
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     InputId,
@@ -19,6 +20,7 @@ from tenure.supervisor.accepting.tickets import Ticket
 from tenure.supervisor.fleet.verbs import (
     Apply,
     Cancel,
+    ChangeLabels,
     Drop,
     Resume,
     Retry,
@@ -103,6 +105,26 @@ class Handle(ABC):
             InvalidInput: The note has more than 1,000 characters.
         """
         return await self._holds.place(self._of, None, check_note(note))
+
+    async def relabel(self, labels: Mapping[str, str] | None = None, *, remove: Iterable[str] = ()) -> dict[str, str]:
+        """Set labels and remove others; those that are not named stay. Durable when this returns.
+
+            await runtime.relabel({"tier": "gold"}, remove=["trial"])
+
+        Args:
+            labels: Names and values. A name has 1 to 63 characters: ASCII letters, digits and ``. _ - /``, the first a letter
+                or a digit. A value is text of at most 200 characters without control characters.
+            remove: Names, also of labels that it may not have.
+
+        Returns:
+            Its labels then, by name.
+
+        Raises:
+            InvalidInput: A name or a value cannot be, a name is to be set and removed, or nothing is given.
+            LimitReached: It would have more than 32 labels.
+            RuntimeDestroyed: It never comes back.
+        """
+        return await self._perform(ChangeLabels(changed=check_relabelling(labels or {}, remove)))
 
     async def retire(self) -> None:
         """Accept nothing new and drain what is there; durable when this returns. Raises `InvalidTransition`."""

@@ -22,6 +22,7 @@ from tenure.persistence.facets.ownership.ownership import (
     TakeOwnership,
     find_holding,
 )
+from tenure.persistence.model.labels import Labels
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
@@ -132,7 +133,7 @@ class Takeovers:
             await starting.wait()
         return starting is not None
 
-    async def take(self, runtime_id: LogicalRuntimeId, kind: str, *, revive: bool) -> RuntimeFacts:
+    async def take(self, runtime_id: LogicalRuntimeId, kind: str, *, revive: bool, labels: Labels = ()) -> RuntimeFacts:
         """Own a runtime. Raises what `TakeOwnership` is refused with; cancelled, see `Store.commit`."""
         self._starting[runtime_id] = trio.Event()
         try:
@@ -145,6 +146,7 @@ class Takeovers:
                 max_crashes=self._behaviours[kind].restart.max_crashes,
                 revive=revive,
                 offers=self._behaviours.offers(kind),
+                labels=labels,
             )
             await ground_of(self._store).commit(Commit(changes=(change,)), self._landed)
             return self._owned.facts(runtime_id)

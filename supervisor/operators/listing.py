@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
 
 from tenure.errors import InvalidInput
 from tenure.persistence.commits.rows import PAGE
 from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.labels import check_labels
 from tenure.persistence.model.values import RuntimeState, check_runtime_id
 from tenure.persistence.store import Store
 from tenure.persistence.upkeep.inspect import RuntimeLine, Wanted, list_runtimes
@@ -32,6 +34,7 @@ class Listing:
         state: RuntimeState | None = None,
         held: bool = False,
         parent: str | None = None,
+        labels: Mapping[str, str] | None = None,
         after: str = "",
         limit: int | None = None,
     ) -> tuple[RuntimeLine, ...]:
@@ -42,13 +45,20 @@ class Listing:
             state: In this state, as it is stored.
             held: Held, or on hold.
             parent: Children of this runtime.
+            labels: Those that have each of these labels, at most 32; a page costs what it returns, and what it passes by.
             after: With a higher id than this one: the next page.
             limit: At most so many; None for all.
 
         Raises:
-            InvalidInput: `limit` is below 1, or a state is true only inside the process that owns a runtime.
+            InvalidInput: `limit` is below 1, a label cannot be, or a state is true only inside the process that owns a runtime.
         """
-        wanted = Wanted(kind=kind, state=state, held=held, parent=None if parent is None else check_runtime_id(parent))
+        wanted = Wanted(
+            kind=kind,
+            state=state,
+            held=held,
+            parent=None if parent is None else check_runtime_id(parent),
+            labels=check_labels(labels),
+        )
         return await read_runtimes(self.store, wanted, after, limit)
 
 

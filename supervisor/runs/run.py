@@ -7,6 +7,7 @@ same order between its steps; where it does not, `StepMismatch` holds the runtim
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from random import Random
@@ -224,6 +225,7 @@ class Run(Work, Speaking, Follows):
         kind: str,
         scope: Scope | str = Scope.RUNTIME,
         on_end: OnEnd | str = OnEnd.LEAVE,
+        labels: Mapping[str, str] | None = None,
     ) -> LogicalRuntimeId:
         """Make a runtime that is a child of this one, and return its id: for `send` and `ask`, here or on any host.
 
@@ -236,6 +238,7 @@ class Run(Work, Speaking, Follows):
             scope: ``run``: it ends with this run, however that ends; a failed attempt, a restart and `again` are no end.
                 ``runtime``: it ends when this runtime is destroyed.
             on_end: What becomes of it then: ``leave`` nothing, ``stop`` or ``destroy``, in the commit of that end.
+            labels: Of a new one; see `Runtime.relabel`. One that is there keeps what it has.
 
         Raises:
             ChildExists: The id is that of another runtime, which is not a child of this one.
@@ -246,7 +249,7 @@ class Run(Work, Speaking, Follows):
             RunEnded: The run is over.
         """
         self._check_open()
-        return await self._parts.spawning.spawn(runtime_id, kind, scope, on_end)
+        return await self._parts.spawning.spawn(runtime_id, kind, scope, on_end, labels)
 
     async def children(self) -> tuple[Child, ...]:
         """The children of this runtime, in the order in which they were spawned, also those that have ended.

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar, Unpack, final, overload
+from typing import Any, TypeVar, Unpack, final
 
 from tenure.persistence.contracts.erasing import Erasure
-from tenure.persistence.facets.runs.dead_letters import DeadLetter
-from tenure.persistence.facets.runs.sends import RefusedSend
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, RuntimeState, SessionId
-from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
 from tenure.portals.portal import Portal
 from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket as TrioTicket
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
 from tenure.supervisor.operators.health import MIN_FREE_BYTES, Health
-from tenure.supervisor.operators.own_state import OwnState
-from tenure.supervisor.operators.reading import Backlog, SessionNode
-from tenure.supervisor.operators.unowned import UnownedRuntime
 from tenure.supervisor.runs.recording.restart import RestartPolicy
 from tenure.supervisor.runs.recording.verdicts import Verdict
 from tenure.supervisor.serving.terms import QueuedWork
@@ -27,7 +21,7 @@ from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
 from .facets import Schedules
-from .listing import Listing
+from .listing import Reads
 from .reading import Output, Ticket, behind
 from .steps import on_loop
 from .store import Store
@@ -79,6 +73,10 @@ class _Verbs:
         """What the runtime emits: what is there, then what comes; see `tenure.Runtime.follow`."""
         claim = None if ticket is None else behind(ticket)
         return Output(self._portal, self._handle.follow(after, channel=channel, ticket=claim, run_id=run_id))
+
+    async def relabel(self, labels: Mapping[str, str] | None = None, *, remove: Iterable[str] = ()) -> dict[str, str]:
+        """See `tenure.Runtime.relabel`."""
+        return await self._portal.call(partial(self._handle.relabel, labels, remove=remove))
 
     async def retire(self) -> None:
         """See `tenure.Runtime.retire`."""
@@ -210,14 +208,12 @@ class ForeignRuntime(_Verbs):
 
 
 @final
-class Supervisor(Listing):
+class Supervisor(Reads):
     """Owns runtimes, from another thread; see `tenure.Supervisor`. Made by `open_supervisor`."""
 
     def __init__(self, portal: Portal, supervisor: TrioSupervisor) -> None:
         """Bind the supervisor to the way to it."""
         super().__init__(portal, supervisor)
-        self._portal = portal
-        self._supervisor = supervisor
         self.store = Store(portal, supervisor.store)
         self._schedules = Schedules(portal, supervisor.schedules)
 
@@ -226,11 +222,13 @@ class Supervisor(Listing):
         """Inputs that come by a timetable."""
         return self._schedules
 
-    async def spawn(self, runtime_id: str, kind: str, *, wait: bool = False) -> Runtime:
+    async def spawn(
+        self, runtime_id: str, kind: str, *, wait: bool = False, labels: Mapping[str, str] | None = None
+    ) -> Runtime:
         """See `tenure.Supervisor.spawn`."""
 
         async def spawn() -> TrioRuntime:
-            return await self._supervisor.spawn(runtime_id, kind, wait=wait)
+            return await self._supervisor.spawn(runtime_id, kind, wait=wait, labels=labels)
 
         return Runtime(self._portal, await self._portal.call(spawn))
 
@@ -239,12 +237,18 @@ class Supervisor(Listing):
         return Output(self._portal, self._supervisor.follow(after, channel=channel))
 
     async def accept(
-        self, runtime_id: str, payload: object, *, kind: str | None = None, **terms: Unpack[AcceptTerms]
+        self,
+        runtime_id: str,
+        payload: object,
+        *,
+        kind: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        **terms: Unpack[AcceptTerms],
     ) -> Ticket:
         """See `tenure.Supervisor.accept`."""
 
         async def accept() -> TrioTicket:
-            return await self._supervisor.accept(runtime_id, payload, kind=kind, **terms)
+            return await self._supervisor.accept(runtime_id, payload, kind=kind, labels=labels, **terms)
 
         return Ticket(self._portal, await self._portal.call(accept))
 
@@ -271,28 +275,6 @@ class Supervisor(Listing):
 
         return Ticket(self._portal, await self._portal.call(ticket))
 
-    @overload
-    async def read_session(self, runtime_id: str) -> list[Any]: ...
-    @overload
-    async def read_session(self, runtime_id: str, *, after: int, limit: int | None = None) -> list[SessionNode]: ...
-    @overload
-    async def read_session(self, runtime_id: str, *, limit: int) -> list[SessionNode]: ...
-    async def read_session(
-        self, runtime_id: str, *, after: int | None = None, limit: int | None = None
-    ) -> list[Any] | list[SessionNode]:
-        """See `tenure.Supervisor.read_session`."""
-        bounds = {name: value for name, value in (("after", after), ("limit", limit)) if value is not None}
-        read: Callable[..., Awaitable[list[Any]]] = self._supervisor.read_session
-        return await self._portal.call(partial(read, runtime_id, **bounds))
-
-    async def session_id(self, runtime_id: str) -> SessionId:
-        """See `tenure.Supervisor.session_id`."""
-        return await self._portal.call(self._supervisor.session_id, runtime_id)
-
-    async def execution_state(self, runtime_id: str) -> OwnState:
-        """See `tenure.Supervisor.execution_state`."""
-        return await self._portal.call(self._supervisor.execution_state, runtime_id)
-
     async def set_execution_state(
         self, runtime_id: str, values: Mapping[str, Any], *, delete: Iterable[str] = (), expected: int | None = None
     ) -> int:
@@ -302,29 +284,6 @@ class Supervisor(Listing):
             return await self._supervisor.set_execution_state(runtime_id, values, delete=delete, expected=expected)
 
         return await self._portal.call(write)
-
-    async def dead_letters(self, runtime_id: str) -> list[DeadLetter]:
-        """See `tenure.Supervisor.dead_letters`."""
-        return await self._portal.call(self._supervisor.dead_letters, runtime_id)
-
-    async def refused_sends(self, runtime_id: str) -> list[RefusedSend]:
-        """See `tenure.Supervisor.refused_sends`."""
-        return await self._portal.call(self._supervisor.refused_sends, runtime_id)
-
-    async def entries(
-        self, runtime_id: str, run_id: str | None = None, *, content: bool = False, chain: bool = False
-    ) -> list[RunEntry]:
-        """See `tenure.Supervisor.entries`."""
-        read = partial(self._supervisor.entries, runtime_id, run_id, content=content, chain=chain)
-        return await self._portal.call(read)
-
-    async def unfinished_runs(self, behaviour_version: str | None = None) -> list[UnfinishedRun]:
-        """See `tenure.Supervisor.unfinished_runs`."""
-        return await self._portal.call(partial(self._supervisor.unfinished_runs, behaviour_version))
-
-    async def why(self, runtime_id: str) -> dict[str, Any]:
-        """See `tenure.Supervisor.why`."""
-        return await self._portal.call(partial(self._supervisor.why, runtime_id))
 
     async def serve_queue(
         self,
@@ -351,14 +310,6 @@ class Supervisor(Listing):
             drain_s=drain_s,
         )
         await self._portal.call(serve)
-
-    async def unowned(self) -> list[UnownedRuntime]:
-        """See `tenure.Supervisor.unowned`."""
-        return await self._portal.call(self._supervisor.unowned)
-
-    async def backlog(self) -> Backlog:
-        """See `tenure.Supervisor.backlog`."""
-        return await self._portal.call(self._supervisor.backlog)
 
     async def erase(self, runtime_id: str, *, peers: bool = False) -> Erasure:
         """See `tenure.Supervisor.erase`."""

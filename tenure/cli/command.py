@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Concatenate, ParamSpec
 
 import click
 import trio
 
-from tenure.errors import Error
+from tenure.errors import Error, InvalidInput
 
 from .exits import (
     INTERRUPTED,
@@ -40,6 +40,19 @@ def command(group: click.Group, name: str) -> Callable[[Body[P]], Callable[..., 
         return registered
 
     return decorate
+
+
+def labels_of(given: Iterable[str], option: str = "--label") -> dict[str, str]:
+    """Labels as a command line has them, ``name=value`` each. Raises `InvalidInput`."""
+    labels: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise InvalidInput(detail=f"write name=value, and not {each!r}", field=option)
+        if name in labels:
+            raise InvalidInput(detail=f"{name!r} is given twice", field=option)
+        labels[name] = value
+    return labels
 
 
 def perform(output: Output, body: Callable[..., Awaitable[int | None]], *args: Any, **kwargs: Any) -> int:

@@ -15,6 +15,7 @@ from tenure.persistence.facets.runs.dead_letters import (
     DeadLetter,
     of_runtime,
 )
+from tenure.persistence.model.labels import check_labels
 from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
@@ -42,6 +43,7 @@ from tenure.persistence.upkeep.verify_store import (
     verify_parts,
 )
 
+from .command import labels_of
 from .exits import REFUSED
 from .output import Output
 
@@ -56,6 +58,7 @@ _LISTED: Final = (
     "generation",
     "fence_token",
     "owner",
+    "labels",
 )
 _STORED: Final = [each.value for each in RuntimeState if each not in (RuntimeState.ATTACHED, RuntimeState.RUNNING)]
 _LETTERS: Final = ("runtime_id", "input_id", "reason", "target", "attempts", "bytes", "error")
@@ -77,6 +80,7 @@ _VERIFIED: Final = (
 @click.option("--kind", metavar="KIND", help="Those of this kind.")
 @click.option("--state", type=click.Choice(_STORED), help="Those in this state, as it is stored.")
 @click.option("--parent", metavar="RUNTIME", help="The children of this runtime.")
+@click.option("--label", multiple=True, metavar="NAME=VALUE", help="Those with this label; again for several.")
 @click.option("--after", metavar="RUNTIME", default="", help="Those with a higher id than this one: the next page.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="COUNT", help="At most so many.")
 @click.argument("target", type=click.Path())
@@ -88,6 +92,7 @@ async def list_all(
     kind: str | None,
     state: str | None,
     parent: str | None,
+    label: tuple[str, ...],
     after: str,
     limit: int | None,
 ) -> None:
@@ -97,14 +102,22 @@ async def list_all(
         state=None if state is None else RuntimeState(state),
         held=held,
         parent=None if parent is None else check_runtime_id(parent),
+        labels=check_labels(labels_of(label)),
     )
     lines: list[dict[str, object]] = []
     left = math.inf if limit is None else limit
     async with look_into(target) as look:
         while left and (page := await look.read(partial(_page, after, min(left, PAGE), wanted))):
-            lines += [attrs.asdict(line) for line in page]
+            lines += [_listed(line, json=output.json) for line in page]
             left, after = left - len(page), page[-1].runtime_id
     output.rows("Runtimes", _LISTED, lines)
+
+
+def _listed(line: RuntimeLine, *, json: bool) -> dict[str, object]:
+    shown: dict[str, object] = attrs.asdict(line)
+    if not json and line.labels is not None:
+        shown["labels"] = " ".join(f"{name}={value}" for name, value in line.labels.items())
+    return shown
 
 
 def _page(after: str, count: float, wanted: Wanted, statements: Statements) -> list[RuntimeLine]:

@@ -28,6 +28,7 @@ from tenure.supervisor.runs.recording.verdicts import (
 )
 from tenure.supervisor.supervisor import Supervisor
 
+from .command import labels_of
 from .exits import REFUSED
 from .output import Output
 from .upkeep.erase import shown as shown_erasure
@@ -40,6 +41,7 @@ class _Terms(TypedDict):
     """The options of accept and steer."""
 
     kind: NotRequired[str | None]
+    label: NotRequired[tuple[str, ...]]
     key: str | None
     answers: str | None
     deadline: float | None
@@ -72,6 +74,18 @@ async def carry_out(output: Output, target: str, runtime: str, name: str, verb: 
     if answer is not None:
         facts["answer"] = answer
     output.facts("Done", facts)
+
+
+@click.option("--remove", multiple=True, metavar="NAME", help="Remove this label; again for several.")
+@click.argument("target", type=click.Path())
+@click.argument("runtime")
+@click.argument("labels", metavar="[NAME=VALUE]...", nargs=-1)
+async def relabel(
+    output: Output, target: str, runtime: str, labels: tuple[str, ...], *, remove: tuple[str, ...]
+) -> None:
+    """Set labels of RUNTIME, and remove others; those that are not named stay."""
+    given = labels_of(labels, "NAME=VALUE")
+    await carry_out(output, target, runtime, "relabel", lambda handle: handle.relabel(given, remove=remove))
 
 
 @click.argument("target", type=click.Path())
@@ -234,6 +248,7 @@ async def settle_step(
 
 
 @click.option("--kind", metavar="KIND", help="Make RUNTIME, of this kind, where it is not there yet.")
+@click.option("--label", multiple=True, metavar="NAME=VALUE", help="With --kind: a label of the RUNTIME that is made.")
 @click.option("--key", metavar="TEXT", help="Idempotency key: the same again is taken once.")
 @click.option("--answers", metavar="ID", help="What it answers (correlation id).")
 @click.option(
@@ -292,6 +307,7 @@ async def _accept(
             runtime,
             data,
             kind=kind,
+            labels=labels_of(terms.get("label", ())) or None,
             lane=lane,
             idempotency_key=terms["key"],
             correlation_id=terms["answers"],

@@ -32,6 +32,7 @@ T = TypeVar("T")
 class _Verbs(Front[H_co]):
     """What every handle can ask for."""
 
+    relabel = verb(Handle.relabel)
     retire = verb(Handle.retire)
     reset = verb(Handle.reset)
     retry = verb(Handle.retry)

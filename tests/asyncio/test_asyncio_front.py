@@ -109,7 +109,8 @@ def test_output_is_emitted_by_functions_of_the_loop_and_followed_from_it(tmp_pat
 def test_the_verbs_are_awaited_from_asyncio(tmp_path: Path) -> None:
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as supervisor:
-            alice = await supervisor.spawn("alice", "note")
+            alice = await supervisor.spawn("alice", "note", labels={"of": "ann"})
+            assert await alice.relabel({"tier": "gold"}, remove=["of"]) == {"tier": "gold"}
             ticket = await alice.accept("hello", idempotency_key="k")
             outcome = await ticket.wait_outcome()
             again = await alice.accept("hello", idempotency_key="k")
@@ -122,6 +123,9 @@ def test_the_verbs_are_awaited_from_asyncio(tmp_path: Path) -> None:
             assert await supervisor.read_session("alice") == ["hello"]
             assert await supervisor.set_execution_state("alice", {"seen": 1}, delete=["not"], expected=0) == 1
             assert (await supervisor.execution_state("alice")).values == {"seen": 1}
+            await supervisor.accept("bob", "hello", kind="other", labels={"tier": "gold"})
+            listed = await supervisor.list(kind="note", labels={"tier": "gold"})
+            assert [line.runtime_id for line in listed] == ["alice"]
             assert (await supervisor.statistics()).runtimes == 1
             assert await supervisor.dead_letters("alice") == await supervisor.refused_sends("alice") == []
             token, generation = alice.fence_token, alice.generation

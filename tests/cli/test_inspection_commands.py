@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -95,6 +96,38 @@ def test_runtimes_are_chosen_and_counted_and_come_in_pages(tmp_path: Path) -> No
     }
     for wrong in (("--limit", 0), ("--state", "asleep")):
         assert call("list", path, *wrong).exit_code == WRONG_USE
+
+
+def test_runtimes_get_labels_and_are_listed_by_them(tmp_path: Path) -> None:
+    path = tmp_path / "labelled.db"
+
+    async def fill_labelled() -> None:
+        async with open_seen_supervisor(path, behaviours={}) as supervisor:
+            await supervisor.accept("ann", 1, kind="chat", labels={"tenant": "acme", "url": "a=b"})
+
+    def answer(*arguments: object) -> Any:
+        result = call(*arguments, "--json")
+        assert result.exit_code == DONE, result.stderr
+        return json.loads(result.stdout)
+
+    trio.run(fill_labelled)
+    answer("accept", path, "bob", 1, "--kind", "chat", "--label", "tenant=acme", "--label", "tier=gold")
+    asked = answer("relabel", path, "bob", "tier=iron", "zone=eu", "--remove", "tenant")
+    assert asked["answer"] == {"tier": "iron", "zone": "eu"}
+    assert [each["runtime_id"] for each in answer("list", path, "--label", "url=a=b", "--label", "tenant=acme")] == [
+        "ann"
+    ]
+    assert [each["labels"] for each in answer("list", path, "--label", "zone=eu")] == [{"tier": "iron", "zone": "eu"}]
+    assert answer("show", path, "bob")["labels"] == {"tier": "iron", "zone": "eu"}
+    assert "tier=iron zone=eu" in call("list", path).stdout
+    for wrong in (
+        ("list", path, "--label", "tenant"),
+        ("list", path, "--label", "a=1", "--label", "a=2"),
+        ("relabel", path, "bob"),
+        ("relabel", path, "bob", "a b=1"),
+        ("accept", path, "carol", 1, "--label", "a=1"),
+    ):
+        assert call(*wrong).exit_code == WRONG_USE, wrong
 
 
 def test_a_runtime_is_shown_without_its_content(path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import tenure
 
 HANDLE = """
-accept cancel destroy drop erase follow hold recycle reset resume retire retry settle_step stop wait_held wait_resumed
+accept cancel destroy drop erase follow hold recycle relabel reset resume retire retry settle_step stop wait_held wait_resumed
 wait_state
 """
 

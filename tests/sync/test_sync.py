@@ -92,6 +92,18 @@ def test_what_is_accepted_is_done_and_can_be_read(tmp_path: Path) -> None:
         assert repr(ada) == "<Runtime 'ada' note retired>"
 
 
+def test_labels_are_given_changed_and_asked_for(tmp_path: Path) -> None:
+    with (
+        tenure.sync.fail_after(PATIENCE_S),
+        tenure.sync.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as supervisor,
+    ):
+        ada = supervisor.spawn("ada", "note", labels={"tenant": "acme"})
+        supervisor.accept("bob", "hello", kind="note", labels={"tenant": "acme"})
+        assert ada.relabel({"tier": "gold"}) == {"tenant": "acme", "tier": "gold"}
+        assert supervisor.find("bob").relabel(remove=["tenant"]) == {}
+        assert [each.runtime_id for each in supervisor.list(labels={"tenant": "acme"})] == ["ada"]
+
+
 def test_output_is_followed_to_the_end_of_its_input() -> None:
     with tenure.sync.fail_after(PATIENCE_S), tenure.sync.open_supervisor(MEMORY, behaviours={"say": say}) as supervisor:
         ada = supervisor.spawn("ada", "say")

@@ -853,6 +853,27 @@ CREATE TABLE output_floors (
     scheme INTEGER NOT NULL DEFAULT 1
 );
 
+-- Labels: names with values by which a caller finds runtimes. A set says of how many labels it is, and seals them.
+
+CREATE TABLE label_sets (
+    runtime INTEGER PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1,
+    labelled_at REAL NOT NULL
+);
+
+CREATE TABLE labels (
+    label INTEGER PRIMARY KEY,
+    runtime INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    runtime_id TEXT NOT NULL
+);
+CREATE UNIQUE INDEX labels_of_runtime ON labels (runtime, name);
+-- In the order of lists.
+CREATE INDEX labels_by_value ON labels (name, value, runtime_id);
+
 -- Erasing: runtimes whose content goes for ever. `stage` says how far it has come (facets/erasing/erasing.py).
 
 CREATE TABLE erasures (

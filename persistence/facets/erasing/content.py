@@ -22,7 +22,7 @@ _OF_SESSION = (
 
 _LEFT = (
     *("sessions", "own_state", "own_writes_left", "streams", "lifecycle_binding"),
-    *("quarantine", "operations", "anchor", "requests", "output_floor"),
+    *("quarantine", "operations", "anchor", "requests", "output_floor", "labels", "label_set"),
 )
 
 

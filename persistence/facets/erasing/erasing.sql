@@ -260,6 +260,12 @@ DELETE FROM anchors WHERE runtime = :runtime;
 -- Those by which it was destroyed are read by who asked, and hold nothing of anybody.
 DELETE FROM requests WHERE runtime = :runtime AND verb <> 'destroy';
 
+-- name: erasing.delete_labels
+DELETE FROM labels WHERE runtime = :runtime;
+
+-- name: erasing.delete_label_set
+DELETE FROM label_sets WHERE runtime = :runtime;
+
 -- name: erasing.delete_hold
 DELETE FROM holds WHERE runtime_id = :runtime_id;
 

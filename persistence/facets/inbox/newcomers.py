@@ -9,7 +9,8 @@ from attrs import frozen
 from tenure.errors import KindMismatch
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.facets.records import runtimes
+from tenure.persistence.facets.records import labels, runtimes
+from tenure.persistence.model.labels import Labels
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId
 
 
@@ -21,10 +22,12 @@ class Newcomer:
     Attributes:
         kind: Names its behaviour; compared with that of a known runtime.
         session_id: Session of a new one.
+        labels: Of a new one; one that is there keeps what it has.
     """
 
     kind: str
     session_id: SessionId
+    labels: Labels = ()
 
 
 def find(tx: Transaction, runtime_id: LogicalRuntimeId, newcomer: Newcomer | None) -> runtimes.RuntimeRecord | None:
@@ -47,6 +50,7 @@ def make(tx: Transaction, runtime_id: LogicalRuntimeId, newcomer: Newcomer) -> r
     session = tx.key("sessions")
     record = runtimes.insert(tx, runtime_id, kind=newcomer.kind, session=session)
     sessions.create_as(tx, session, newcomer.session_id, record.runtime)
+    labels.give(tx, record, newcomer.labels)
     return record
 
 

@@ -33,10 +33,12 @@ from tenure.persistence.facets.inbox import (
 from tenure.persistence.facets.records import (
     asides,
     fences,
+    labels,
     run_records,
     runtimes,
     versions,
 )
+from tenure.persistence.model.labels import Labels
 from tenure.persistence.model.lifecycles.lifecycle import (
     LifecycleEvent,
     Standing,
@@ -70,6 +72,7 @@ class TakeOwnership(Change):
         max_crashes: Crashes in a row, this one included, that hold the runtime.
         revive: Bring a stopped runtime back to life. Only a spawn does; who comes for a request or an input owns it stopped.
         offers: The versions of the behaviour that the host has. Refused with `OlderVersion` where none goes on with its run.
+        labels: Of a new runtime; one that is there keeps what it has.
     """
 
     ingress = True  # it is what makes a token, so it cannot carry one
@@ -83,6 +86,7 @@ class TakeOwnership(Change):
     max_crashes: int = MAX_CRASHES
     revive: bool = False
     offers: tuple[Offer, ...] = UNVERSIONED
+    labels: Labels = ()
 
 
 @final
@@ -162,6 +166,7 @@ def _make(tx: Transaction, change: TakeOwnership) -> runtimes.RuntimeRecord:
         session=session,
     )
     sessions.create_as(tx, session, change.session_id, record.runtime)
+    labels.give(tx, record, change.labels)
     return record
 
 

@@ -25,7 +25,7 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import inputs
 from tenure.persistence.facets.inbox.cancelling import CancelInput
-from tenure.persistence.facets.records import runtimes
+from tenure.persistence.facets.records import labels, runtimes
 from tenure.persistence.facets.runs import (
     dead_letters,
     runs,
@@ -173,6 +173,7 @@ _ANSWERING: Final[Mapping[type[Change], Handler]] = {
         (runs.FACET, runs.DropRun),
         (inputs.FACET, CancelInput),
         (dead_letters.FACET, dead_letters.RetryDeadLetter),
+        (labels.FACET, labels.Relabel),
     )
 }
 

@@ -20,6 +20,7 @@ from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.children import OnEnd, Scope, count, read_child, seal_child
 from tenure.persistence.model.entries import EntryStatus
+from tenure.persistence.model.labels import Labels
 from tenure.persistence.model.values import LogicalRuntimeId, RunId, RuntimeState, SessionId
 
 from .ending import follow, revive
@@ -72,6 +73,7 @@ class Spawn(Change):
         scope: With what it ends.
         on_end: What becomes of it then.
         session_id: Session of a new one.
+        labels: Of a new one; one that is there keeps what it has.
         entry: The entry of the record, as it is where nothing is refused.
     """
 
@@ -83,6 +85,7 @@ class Spawn(Change):
     on_end: OnEnd
     session_id: SessionId
     entry: entries.RecordEntry = field(repr=False)
+    labels: Labels = ()
 
     @property
     def reaches(self) -> LogicalRuntimeId:
@@ -115,7 +118,7 @@ def _bring(
         )  # damage there, which is not the parent's to suffer; it cannot be read as a child of this one
     # Cases: the id is new; it is another's, or no child at all; it never comes back; it is of another kind; it is ours.
     if record is None:
-        newcomer = newcomers.Newcomer(kind=change.kind, session_id=change.session_id)
+        newcomer = newcomers.Newcomer(kind=change.kind, session_id=change.session_id, labels=change.labels)
         record = newcomers.make(tx, change.child, newcomer)
     elif known is None or known.parent != parent.runtime:
         return Refused(why=EXISTS, child=change.child)

@@ -14,7 +14,7 @@ from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.upkept import Problem, Subject, failing, once
 from tenure.persistence.engines.engine import Statements
 
-from . import asides, chain, holds, runtimes, versions
+from . import asides, chain, holds, labels, runtimes, versions
 
 
 def _runtime(statements: Statements, subject: Subject) -> Iterator[Problem]:
@@ -37,6 +37,7 @@ FACETS: Final[tuple[Facet, ...]] = (
         verify_runtime=_aside,
         show={"aside": asides.show},
     ),
+    evolve(labels.FACET, verify_runtime=labels.verify, show={"labels": labels.show}),
     chain.FACET,
 )
 """As the catalogue takes them."""

@@ -26,7 +26,7 @@ WHERE runtime = :runtime;
 SELECT r.runtime_id, r.kind, r.state, r.generation, r.fence_token, r.held, h.incarnation,
        CASE WHEN EXISTS (SELECT 1 FROM holds o WHERE o.runtime_id = r.runtime_id OR o.kind = r.kind) THEN 1 ELSE 0 END,
        (SELECT count(*) FROM (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL
-                              LIMIT :most) AS unfinished), r.aside
+                              LIMIT :most) AS unfinished), r.aside, r.runtime
 FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
 WHERE r.runtime_id > :after AND (CAST(:kind AS TEXT) IS NULL OR r.kind = :kind)
   AND (CAST(:state AS TEXT) IS NULL OR r.state = :state)
@@ -35,3 +35,17 @@ WHERE r.runtime_id > :after AND (CAST(:kind AS TEXT) IS NULL OR r.kind = :kind)
   AND (:held = 0 OR r.held IS NOT NULL
        OR EXISTS (SELECT 1 FROM holds o WHERE o.runtime_id = r.runtime_id OR o.kind = r.kind))
 ORDER BY r.runtime_id LIMIT :count;
+
+-- name: runtimes.listed
+-- One of that list, or none where it does not fit.
+SELECT r.runtime_id, r.kind, r.state, r.generation, r.fence_token, r.held, h.incarnation,
+       CASE WHEN EXISTS (SELECT 1 FROM holds o WHERE o.runtime_id = r.runtime_id OR o.kind = r.kind) THEN 1 ELSE 0 END,
+       (SELECT count(*) FROM (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime AND i.finished_at IS NULL
+                              LIMIT :most) AS unfinished), r.aside, r.runtime
+FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
+WHERE r.runtime_id = :runtime_id AND (CAST(:kind AS TEXT) IS NULL OR r.kind = :kind)
+  AND (CAST(:state AS TEXT) IS NULL OR r.state = :state)
+  AND (CAST(:parent AS TEXT) IS NULL OR r.runtime IN (SELECT c.child FROM children c JOIN runtimes p ON p.runtime = c.parent
+                                                       WHERE p.runtime_id = :parent))
+  AND (:held = 0 OR r.held IS NOT NULL
+       OR EXISTS (SELECT 1 FROM holds o WHERE o.runtime_id = r.runtime_id OR o.kind = r.kind));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import final
 
 import trio
@@ -14,6 +15,7 @@ from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import decode, digest, encode
 from tenure.persistence.model.entries import EntryKind, EntryStatus
+from tenure.persistence.model.labels import Labels, check_labels
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId, check_runtime_id
 from tenure.supervisor.runs.boundaries import Boundaries
 from tenure.supervisor.runs.recording.entering import Entering
@@ -31,14 +33,21 @@ class Spawning:
         self._boundaries = boundaries
 
     async def spawn(
-        self, runtime_id: str | None, kind: str, scope: Scope | str, on_end: OnEnd | str
+        self,
+        runtime_id: str | None,
+        kind: str,
+        scope: Scope | str,
+        on_end: OnEnd | str,
+        labels: Mapping[str, str] | None,
     ) -> LogicalRuntimeId:
         """See `Run.spawn`."""
         entering = self._entering
         wanted = None if runtime_id is None else check_runtime_id(check_value(runtime_id, str, "runtime_id"))
         named = check_key(check_value(kind, str, "kind"), "kind") or ""
         how = check_value(scope, Scope, "scope"), check_value(on_end, OnEnd, "on_end")
-        arguments = digest(encode([wanted, *how], "arguments"))
+        marks = check_labels(check_value(labels, Mapping[str, str] | None, "labels"))
+        # Without labels as it was before there were any, so that the record of a run that began then still fits.
+        arguments = digest(encode([wanted, *how, *([marks] if marks else [])], "arguments"))
         asked = Asked(kind=EntryKind.SPAWN, name=named, arguments=arguments)
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:
@@ -53,7 +62,7 @@ class Spawning:
                 flight.waits = True
                 await entering.admit_messages(found.place, lambda: str(asked))
                 flight.waits = False
-            return await self._begin(flight, wanted, named, *how)
+            return await self._begin(flight, wanted, named, *how, marks)
 
     async def children(self) -> tuple[Child, ...]:
         """See `Run.children`."""
@@ -74,6 +83,7 @@ class Spawning:
         kind: str,
         scope: Scope,
         on_end: OnEnd,
+        labels: Labels,
     ) -> LogicalRuntimeId:
         entering, seams = self._entering, self._entering.store.seams
         child = LogicalRuntimeId(seams.new_id()) if wanted is None else wanted
@@ -84,6 +94,7 @@ class Spawning:
             kind=kind,
             scope=scope,
             on_end=on_end,
+            labels=labels,
             session_id=SessionId(seams.new_id()),
             entry=flight.record(EntryStatus.SUCCEEDED, result=encode(child, "result")),
         )

@@ -39,7 +39,7 @@ GOES: Final = frozenset(
         *("attachments", "attachment_removals", "streams", "events", "stream_snapshots", "stream_logs", "facts"),
         *("fact_references", "execution_bindings", "execution_snapshots", "state_values", "own_states", "own_values"),
         *("own_writes", "bindings", "quarantines", "operations", "requests", "anchors", "holds"),
-        *("output_chunks", "output_floors", "schedules", "occurrences"),
+        *("output_chunks", "output_floors", "schedules", "occurrences", "labels", "label_sets"),
     }
 )
 """Tables whose rows of an erased runtime are deleted, with every column that they will ever have."""

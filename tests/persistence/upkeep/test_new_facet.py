@@ -29,12 +29,14 @@ CROSSING = {
         *("inbox", "pruning", "records.chain", "records.runtimes"),
         *("erasing", "erasing.erasing"),
     },
+    "persistence/upkeep/inspect.py": {"records"},
     "persistence/upkeep/listing.py": {"runs"},
     "persistence/upkeep/why.py": {"inbox", "records", "runs", "runs.again"},
     "persistence/upkeep/record.py": {"runs.again"},
 }
 """One question that several facets answer together: the chain of a runtime with its inputs; an input with its result; why a
-runtime does not go on; the runs that a run goes on after; whether it was erased."""
+runtime does not go on; the runs that a run goes on after; whether it was erased; which runtimes have
+the labels that are asked for."""
 
 TOY = "toy"
 

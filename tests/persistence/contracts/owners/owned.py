@@ -70,7 +70,13 @@ class Owner:
 
     async def own(self) -> ownership.Ownership:
         session = SessionId(f"talk-{self.runtime_id}")
-        take = ownership.TakeOwnership(runtime_id=self.runtime_id, kind=KIND, epoch="epoch", session_id=session)
+        take = ownership.TakeOwnership(
+            runtime_id=self.runtime_id,
+            kind=KIND,
+            epoch="epoch",
+            session_id=session,
+            labels=(("of", "all"), ("tier", "gold"), ("trial", "")),
+        )
         (owned,) = await self.write(take)
         self.token = owned.fence_token
         return owned

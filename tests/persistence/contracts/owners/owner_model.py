@@ -19,6 +19,7 @@ from tenure.errors import (
     StaleFence,
     StateConflict,
 )
+from tenure.persistence.model.labels import Labels
 from tests.persistence.contracts.runtimes.model import Refused
 
 INBOX = 5
@@ -103,6 +104,8 @@ class Runtime:
     requests: dict[str, str | None] = attrs.field(factory=dict[str, Any])
     kept: dict[str, bytes] = attrs.field(factory=dict[str, bytes])
     revision: int = 0
+    labels: dict[str, str] = attrs.field(factory=dict[str, str])
+    relabelled: int = 0
     output: list[Chunk] = attrs.field(factory=list[Chunk])
 
     def find(self, input_id: str) -> Input | None:
@@ -170,10 +173,10 @@ class OwnerModel:
 
     # Owners and lives
 
-    def own(self, name: str, host: str, *, revive: bool) -> Any:
+    def own(self, name: str, host: str, *, revive: bool, labels: Labels = ()) -> Any:
         runtime = self.runtimes.get(name)
         if runtime is None:
-            runtime = self.runtimes[name] = Runtime()
+            runtime = self.runtimes[name] = Runtime(labels=dict(labels), relabelled=int(bool(labels)))
         if runtime.state == "destroyed":
             raise Refused(RuntimeDestroyed)
         if runtime.kind != "k":
@@ -213,10 +216,22 @@ class OwnerModel:
             runtime.owner = None
         return runtime.generation, abandoned
 
+    def relabel(self, runtime: Runtime, name: str, value: str | None) -> Any:
+        if runtime.state == "destroyed":
+            raise Refused(RuntimeDestroyed)
+        before = dict(runtime.labels)
+        if value is None:
+            runtime.labels.pop(name, None)
+        else:
+            runtime.labels[name] = value
+        runtime.relabelled += runtime.labels != before
+        return runtime.relabelled, tuple(sorted(runtime.labels.items()))
+
     # Inboxes
 
-    def accept(self, name: str, new: Input, *, bound: bool = True, kind: str | None = None) -> Any:
-        if kind is not None and kind != self.runtimes.setdefault(name, Runtime(kind=kind)).kind:
+    def accept(self, name: str, new: Input, *, bound: bool = True, kind: str | None = None, labels: Labels = ()) -> Any:
+        made = None if kind is None else Runtime(kind=kind, labels=dict(labels), relabelled=int(bool(labels)))
+        if made is not None and made.kind != self.runtimes.setdefault(name, made).kind:
             raise Refused(KindMismatch)
         runtime = self.known(name)
         if runtime.state == "destroyed":

@@ -26,6 +26,7 @@ from tenure.persistence.facets.ownership import (
     ownership,
     requests,
 )
+from tenure.persistence.facets.records.labels import Relabel
 from tenure.persistence.facets.runs import (
     dead_letters,
     entries,
@@ -39,6 +40,7 @@ from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.paths import RunPath
 from tenure.persistence.model.values import LAST_TOKEN
 from tenure.persistence.upkeep.inspect import (
+    Wanted,
     list_runtimes,
     show_runtime,
 )
@@ -100,6 +102,8 @@ TABLES = {
     "own_writes": "runtime = {alice}",
     "output_chunks": "runtime = {alice}",
     "output_floors": "runtime = {alice}",
+    "labels": "runtime = {alice}",
+    "label_sets": "runtime = {alice}",
 }
 """What one runtime has of each table."""
 
@@ -120,7 +124,7 @@ OF_ALL = {
 test_erase.py, and what is aside in test_asides.py."""
 
 BEGINS = ("enter again", "begin", "begin more")
-LOOKS = ("list", "ids", "requests", "arrived")
+LOOKS = ("list", "list by labels", "ids", "requests", "arrived")
 
 OTHER_HOST = (
     "INSERT INTO hosts"
@@ -172,6 +176,7 @@ def looks(store: Store) -> Calls:
     """What is read of all runtimes in one go: one bad row may not hide the others."""
     return {
         "list": read(store, list_runtimes),
+        "list by labels": read(store, list_runtimes, wanted=Wanted(labels=(("of", "all"), ("tier", "gold")))),
         "ids": read(store, runtime_ids),
         "requests": read(store, requests.waiting_for, host_key(store)),
         "arrived": read(store, arrivals.arrived, host_key(store), arrivals.NOTHING_YET),
@@ -215,6 +220,7 @@ def writes(owner: Owner, peer: str) -> Calls:
         ),
         "acquit": partial(write, interrupted.AcquitRun(runtime_id=name, run_id=known)),
         "keep": partial(write, own_state.WriteOwnState(runtime_id=name, values=(("kept", b"4"), ("gone", None)))),
+        "relabel": partial(write, Relabel(runtime_id=name, changed=(("more", "1"), ("trial", None), ("tier", "gold")))),
         "finish": partial(
             write, owner.settle("run"), owner.receipt("run", RunApplyBoundary.RUN_START), owner.finish("run")
         ),

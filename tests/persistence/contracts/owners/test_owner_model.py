@@ -42,6 +42,7 @@ from tenure.persistence.facets.ownership.lifecycle import (
     WriteLifecycle,
 )
 from tenure.persistence.facets.records.holds import EndHold, PlaceHold
+from tenure.persistence.facets.records.labels import Labelled, Relabel
 from tenure.persistence.facets.runs import (
     deadlines,
     entries,
@@ -81,6 +82,9 @@ NAMES = (*OWNED, "newt")
 """The last one is there once an accept has made it, or a host has."""
 
 LIMITS = Limits(inbox_inputs=INBOX, delayed_inputs=DELAYED, lease_s=9_000, renew_s=3_000, output_entries=SAID)
+LABELS = (("a", "1"),)
+"""Of every runtime that is made."""
+
 INPUTS = tuple(f"i{number}" for number in range(6))
 names = st.sampled_from(NAMES)
 tokens = st.sampled_from((*("right",) * 10, "none", "old"))
@@ -116,6 +120,8 @@ TABLES = {
         " AND revision = (SELECT max(revision) FROM own_values n WHERE n.runtime = v.runtime AND n.name = v.name) ORDER BY name"
     ),
     "revision": "SELECT revision, names FROM own_states JOIN runtimes t USING (runtime) WHERE t.runtime_id = ?",
+    "labels": "SELECT name, value FROM labels l JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? ORDER BY name",
+    "relabelled": "SELECT revision FROM label_sets s JOIN runtimes t USING (runtime) WHERE t.runtime_id = ?",
     "output": (
         "SELECT c.run_id, c.speech, c.number, c.entries, c.body FROM output_chunks c JOIN runtimes t USING (runtime)"
         " WHERE t.runtime_id = ? ORDER BY c.chunk"
@@ -157,6 +163,8 @@ def expected(runtime: Runtime) -> dict[str, list[tuple[Any, ...]]]:
         "messages": [(message,) for message in runtime.messages],
         "kept": sorted(runtime.kept.items()),
         "revision": [(runtime.revision, len(runtime.kept))] if runtime.revision else [],
+        "labels": sorted(runtime.labels.items()),
+        "relabelled": [(runtime.relabelled,)] if runtime.relabelled else [],
         "output": [
             (
                 each.run,
@@ -199,6 +207,8 @@ def plain(answer: Any) -> Any:
             told = answer.input_id, answer.phase
         case LifecycleWritten():
             told = answer.generation, answer.abandoned
+        case Labelled():
+            told = answer.revision, answer.labels
         case delays.DueQueued() | Retried():
             told = answer.input_ids
         case [batches.BatchMember(), *_]:
@@ -405,8 +415,9 @@ class OwnerMachine(RuleBasedStateMachine):
             session_id=SessionId(f"talk-{name}"),
             max_crashes=MAX_CRASHES,
             revive=revive,
+            labels=LABELS,
         )
-        self.write(host, "own", (take,), lambda model: model.own(name, host, revive=revive))
+        self.write(host, "own", (take,), lambda model: model.own(name, host, revive=revive, labels=LABELS))
 
     @rule(host=st.sampled_from("AB"))
     def lose(self, host: str) -> None:
@@ -486,6 +497,13 @@ class OwnerMachine(RuleBasedStateMachine):
             "A", "keep", (change,), lambda model: model.keep(model.runtimes[name], what, value, wanted), (name, which)
         )
 
+    @rule(name=names, what=st.sampled_from("ab"), value=st.sampled_from(("1", "2", None)), which=tokens)
+    def relabel(self, name: str, what: str, value: str | None, which: str) -> None:
+        change = Relabel(runtime_id=LogicalRuntimeId(name), changed=((what, value),))
+        self.write(
+            "A", "relabel", (change,), lambda model: model.relabel(model.runtimes[name], what, value), (name, which)
+        )
+
     # Inboxes
 
     @rule(
@@ -511,7 +529,8 @@ class OwnerMachine(RuleBasedStateMachine):
         after_s: float | None = None,
     ) -> None:
         input_id = self.new("i")
-        newcomer = None if kind is None else Newcomer(kind=kind, session_id=SessionId(self.new("talk")))
+        session = SessionId(self.new("talk"))
+        newcomer = None if kind is None else Newcomer(kind=kind, session_id=session, labels=LABELS)
         change = inputs.AcceptInput(
             runtime_id=LogicalRuntimeId(name),
             input_id=InputId(input_id),
@@ -528,7 +547,9 @@ class OwnerMachine(RuleBasedStateMachine):
         made = Input(
             input_id=input_id, payload=payload, key=key, lane=lane, deadline=ends, due=due, created=self.model.now
         )
-        self.write(host, "accept", (change,), lambda model: model.accept(name, copy.copy(made), kind=kind))
+        self.write(
+            host, "accept", (change,), lambda model: model.accept(name, copy.copy(made), kind=kind, labels=LABELS)
+        )
 
     @rule()
     def a_second_passes(self) -> None:
