@@ -99,6 +99,11 @@ class Every:
 Timetable = Cron | Every
 
 
+def spelled(when: Timetable) -> str:
+    """A timetable as people read it."""
+    return f"{when.expression} {when.timezone}" if isinstance(when, Cron) else f"every {when.seconds:g} s"
+
+
 class _Stored(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     cron: str | None = None
     timezone: str | None = None

@@ -150,6 +150,14 @@ def list_inbox(
     return [_input(statements, runtime_id, row) for row in rows]
 
 
+def find_input(statements: Statements, runtime_id: LogicalRuntimeId, input_id: str) -> InboxLine:
+    """One input. Raises `NotFound`, `Corrupt`."""
+    row = statements.one("listing.input", runtime_id=runtime_id, input_id=input_id)
+    if row is None:
+        raise NotFound(what="input", key=input_id)
+    return _input(statements, runtime_id, row)
+
+
 def _input(statements: Statements, runtime_id: LogicalRuntimeId, row: Row) -> InboxLine:
     check_row(row, _INPUT, "input", row[1])
     *facts, extra = row

@@ -12,6 +12,12 @@ SELECT i.admission, i.input_id, i.kind, i.lane, i.phase, i.source, i.idempotency
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN payloads p ON p.input = i.input
 WHERE r.runtime_id = :runtime_id AND i.admission > :after ORDER BY i.admission LIMIT :count;
 
+-- name: listing.input
+SELECT i.admission, i.input_id, i.kind, i.lane, i.phase, i.source, i.idempotency_key, i.attempts, length(p.payload),
+       i.created_at, i.deadline, i.error, p.payload, i.reason, i.finished_at, i.due_at, i.extra
+FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN payloads p ON p.input = i.input
+WHERE r.runtime_id = :runtime_id AND i.input_id = :input_id;
+
 -- name: listing.hosts
 SELECT h.host, h.incarnation, h.host_name, h.pid, h.durability, h.opened_at, h.closed_at, h.lost_at, h.lost_how,
        (SELECT count(*) FROM runtimes r WHERE r.owner = h.host)

@@ -163,7 +163,7 @@ class Schedules:
         change = self._change(_id(schedule_id), terms, encode(payload, "payload"), self._now(), None)
         made: ScheduleRecord = await self._commit(change)
         self._hear()
-        return _shown(made)
+        return as_schedule(made)
 
     @checked
     async def update(self, schedule_id: str, **terms: Unpack[NewTerms]) -> Schedule:
@@ -184,7 +184,7 @@ class Schedules:
             written: ScheduleRecord | None = await self._commit(change)
             if written is not None:
                 self._hear()
-                return _shown(written)
+                return as_schedule(written)
 
     @checked
     async def pause(self, schedule_id: str, note: str = "") -> bool:
@@ -225,13 +225,13 @@ class Schedules:
         after: int | None = -1
         while after is not None:
             page, after = await self._store.read(partial(reads.list_schedules, after=after, count=PAGE))
-            found |= {each.schedule_id: _shown(each) for each in page}
+            found |= {each.schedule_id: as_schedule(each) for each in page}
         return tuple([found[schedule_id] for schedule_id in sorted(found)])
 
     @checked
     async def get(self, schedule_id: str) -> Schedule:
         """One schedule. Raises `NotFound`."""
-        return _shown(await self._read(schedule_id))
+        return as_schedule(await self._read(schedule_id))
 
     @checked
     async def occurrences(
@@ -362,7 +362,8 @@ def _id(schedule_id: str) -> str:
     return plain
 
 
-def _shown(record: ScheduleRecord) -> Schedule:
+def as_schedule(record: ScheduleRecord) -> Schedule:
+    """A schedule as users read it. Raises `Corrupt`."""
     terms = record.terms
     return Schedule(
         schedule_id=record.schedule_id,

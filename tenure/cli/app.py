@@ -14,6 +14,7 @@ from . import (
     verbs,
 )
 from .command import command
+from .console.command import console
 from .upkeep import (
     backups,
     cut_log,
@@ -64,4 +65,5 @@ command(app, "hold")(verbs.hold)
 command(app, "resume")(verbs.resume)
 command(app, "cancel")(verbs.cancel)
 command(app, "settle-step")(verbs.settle_step)
+app.add_command(console)
 schedules.add_to(app)

@@ -50,7 +50,7 @@ class Output:
         table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
         for name, value in facts.items():
             # A text of several lines keeps them: each stands right of the column of names.
-            table.add_row(name.replace("_", " "), Text("\n".join(map(_visible, _cell(value, name).split("\n")))))
+            table.add_row(name.replace("_", " "), Text("\n".join(map(visible, cell(value, name).split("\n")))))
         self._print(table)
 
     def rows(self, title: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -63,7 +63,7 @@ class Output:
         for column in columns:
             table.add_column(column.replace("_", " "), overflow="fold")
         for row in found:
-            table.add_row(*(Text(_visible(_cell(row.get(column), column))) for column in columns))
+            table.add_row(*(Text(visible(cell(row.get(column), column))) for column in columns))
         self._print(table)
 
     def line(self, facts: Mapping[str, object]) -> None:
@@ -72,7 +72,7 @@ class Output:
             text = _safe_json(msgspec.json.encode(facts))
         else:
             text = "  ".join(
-                f"{name.replace('_', ' ')} {_visible(_cell(value, name))}"
+                f"{name.replace('_', ' ')} {visible(cell(value, name))}"
                 for name, value in facts.items()
                 if value is not None
             )
@@ -84,7 +84,7 @@ class Output:
         if self.json:
             line = _safe_json(msgspec.json.encode(as_json(error)))
         else:
-            line = f"tenure: {type(error).__name__}: {_visible(' '.join(str(error).split()))}"
+            line = f"tenure: {type(error).__name__}: {visible(' '.join(str(error).split()))}"
         sys.stderr.write(f"{line}\n")
 
     def document(self, value: object) -> None:
@@ -105,14 +105,15 @@ class Output:
         sys.stdout.writelines(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
-def _cell(value: object, column: str = "") -> str:
+def cell(value: object, column: str = "") -> str:
+    """A value as people read it; of a column that is named for a time, the time."""
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value)
-        return ", ".join(f"{name} {_cell(item, str(name))}" for name, item in items.items())
+        return ", ".join(f"{name} {cell(item, str(name))}" for name, item in items.items())
     if isinstance(value, float) and column.endswith(_TIMES):
         return _time(value)
     if isinstance(value, list | tuple):
-        return ", ".join(_cell(item) for item in cast("Sequence[object]", value))
+        return ", ".join(cell(item) for item in cast("Sequence[object]", value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)
@@ -126,7 +127,7 @@ def _time(at: float) -> str:
         return str(at)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """The text with all that cannot be seen, or steers what shows it, escaped as in a Python literal."""
     if text.isprintable():
         return text

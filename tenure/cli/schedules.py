@@ -10,12 +10,12 @@ import attrs
 import click
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.timetable import Cron, Every, Timetable
+from tenure.persistence.model.timetable import Cron, Every, Timetable, spelled
 from tenure.supervisor.handles.schedules import Schedule, Schedules
+from tenure.supervisor.visiting import visit
 
 from .command import command
 from .output import Output
-from .verbs import host_of
 
 _COLUMNS: Final = ("schedule_id", "runtime_id", "when", "next_at", "paused_at", "refusals", "note")
 _OCCURRENCES: Final = (
@@ -65,13 +65,11 @@ def _payload(text: str) -> Any:
 
 def _facts(schedule: Schedule) -> dict[str, object]:
     facts = {each.name: getattr(schedule, each.name) for each in attrs.fields(Schedule)}
-    when = schedule.when
-    text = f"{when.expression} {when.timezone}" if isinstance(when, Cron) else f"every {when.seconds:g} s"
-    return {**facts, "when": text}
+    return {**facts, "when": spelled(schedule.when)}
 
 
 async def _carry_out(target: str, verb: Callable[[Schedules], Awaitable[Any]]) -> Any:
-    async with host_of(target) as supervisor:
+    async with visit(target) as supervisor:
         return await verb(supervisor.schedules)
 
 

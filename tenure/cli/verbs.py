@@ -16,17 +16,15 @@ import click
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.values import InputPhase, Lane
-from tenure.persistence.upkeep.look import look_into
 from tenure.supervisor.handles.foreign import ForeignRuntime
 from tenure.supervisor.handles.handle import Handle
 from tenure.supervisor.handles.runtime import Runtime
-from tenure.supervisor.opening import open_supervisor
 from tenure.supervisor.runs.recording.verdicts import (
     DidNotRun,
     Ran,
     Verdict,
 )
-from tenure.supervisor.supervisor import Supervisor
+from tenure.supervisor.visiting import visit
 
 from .command import labels_of
 from .exits import REFUSED
@@ -51,18 +49,9 @@ class _Terms(TypedDict):
 
 
 @asynccontextmanager
-async def host_of(target: str) -> AsyncGenerator[Supervisor]:
-    """A host without behaviours on a store that is there and of this version; nothing is made and nothing migrated."""
-    async with look_into(target):
-        pass
-    async with open_supervisor(target, behaviours={}, drain_s=0) as supervisor:
-        yield supervisor
-
-
-@asynccontextmanager
 async def handle_of(target: str, runtime: str) -> AsyncGenerator[Runtime | ForeignRuntime]:
     """The handle of a runtime of such a store."""
-    async with host_of(target) as supervisor:
+    async with visit(target) as supervisor:
         yield await supervisor.find(runtime)
 
 
@@ -166,7 +155,7 @@ async def resume(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Let the held RUNTIME run again, perhaps with another record of its run; or end the hold of a person."""
     if kind is not None or runtime is None:
-        async with host_of(target) as supervisor:
+        async with visit(target) as supervisor:
             ended = await supervisor.resume(runtime, kind=kind)
         output.facts("Done", {"kind": kind, "verb": "resume", "done": ended})
         return
@@ -199,7 +188,7 @@ async def resume(  # noqa: PLR0913 - one for each option
 @click.argument("runtime", required=False)
 async def hold(output: Output, target: str, runtime: str | None, *, kind: str | None, note: str) -> None:
     """Keep RUNTIME, which may come later, or a kind from beginning anything, until it is resumed with --hold or --kind."""
-    async with host_of(target) as supervisor:
+    async with visit(target) as supervisor:
         placed = await supervisor.hold(runtime, kind=kind, note=note)
     output.facts("Done", {"runtime_id": runtime, "kind": kind, "verb": "hold", "done": True, "was_on_hold": not placed})
 
@@ -274,7 +263,7 @@ async def ask(
     output: Output, target: str, runtime: str, payload: str, *, kind: str | None, key: str | None
 ) -> int | None:
     """Put the payload JSON into the inbox of RUNTIME, wait until it has ended, and print its result as JSON."""
-    async with host_of(target) as supervisor:
+    async with visit(target) as supervisor:
         ticket = await supervisor.accept(runtime, _json(payload, "payload"), kind=kind, idempotency_key=key)
         outcome = await ticket.wait_outcome()
     if outcome.phase != InputPhase.CONSUMED:
@@ -302,7 +291,7 @@ async def _accept(
     output: Output, target: str, runtime: str, payload: str, lane: Lane, **terms: Unpack[_Terms]
 ) -> int | None:
     data, kind, wait = _json(payload, "payload"), terms.get("kind"), terms["wait"]
-    async with host_of(target) as supervisor:
+    async with visit(target) as supervisor:
         ticket = await supervisor.accept(
             runtime,
             data,

@@ -95,6 +95,7 @@ ROOMS = {
         "process_signals",
         "service_manager",
         "opening",
+        "visiting",
     ),
 }
 """The rooms of a floor from the ground up: each imports from those before it, and from itself.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -26,25 +25,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.browser]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_MS = 60_000
 WORDS = [f"w{number}" for number in range(60)]
 REPLY = " ".join(["noted", *WORDS])
-
-
-@pytest.fixture
-def browser() -> Generator[Browser]:
-    if CHROMIUM is None:
-        assert os.environ.get("CI") != "true", "there is no browser, and this is the gate"
-        pytest.skip("there is no browser: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        try:
-            yield launched
-        finally:
-            launched.close()
 
 
 @contextmanager

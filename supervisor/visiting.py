@@ -1,0 +1,29 @@
+"""A host for one verb: it opens a store that is there, runs no behaviour, takes nothing over, and goes.
+
+The command line and the console act through it: what they ask is carried out by the host that owns the runtime, or here where
+no living host does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from tenure.persistence.upkeep.look import look_into
+
+from .opening import open_supervisor
+from .supervisor import Supervisor
+
+
+@asynccontextmanager
+async def visit(target: str | os.PathLike[str]) -> AsyncGenerator[Supervisor]:
+    """A supervisor without behaviours on a store that is there and of this version; nothing is made and nothing migrated.
+
+    Raises:
+        Error: What `look_into` and `open_supervisor` raise.
+    """
+    async with look_into(target):
+        pass
+    async with open_supervisor(target, behaviours={}, drain_s=0) as supervisor:
+        yield supervisor
