@@ -10,10 +10,10 @@ schedule was done once, who followed was told nothing that is not there, and of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from typing import Any, Final, final
+from typing import Any, Final, Protocol, final
 
 import trio
 from attrs import field, frozen
@@ -39,11 +39,8 @@ SICK: Final = "sick"
 LEDGER: Final = "ledger"
 CLOCK: Final = "clock"
 KEEPER: Final = "keeper"
-WHISPER: Final = "what the keeper was told"
+GO: Final = "go"
 TASKS: Final = 2
-APPROVED: Final = 0
-"""The task that a person approves; the other waits until its time is over."""
-
 ASIDE_S: Final = 2.0
 TICK_S: Final = 12.0
 TICKS: Final = 3
@@ -53,14 +50,42 @@ SICK_POLICY: Final = tenure.RestartPolicy(max_attempts=2, backoff_s=1.0, budget=
 CUTS: Final = (Cut.KILL, Cut.NOTHING, Cut.EVERYTHING, Cut.SUBSET, Cut.TORN)
 
 
+Look = Callable[..., Sequence[tuple[Any, ...]]]
+"""Reads rows of the database by a statement and its parameters, below the verbs."""
+
+
+class Hears(Protocol):
+    """Who is told what was done, and what was promised."""
+
+    def acknowledged(self, subject: str, value: Any = None) -> None:
+        """See `Witness.acknowledged`."""
+        ...
+
+
+def told(keeper: str) -> str:
+    """What a keeper is told, and has to forget."""
+    return f"what {keeper} was told"
+
+
+def is_approved(task: int) -> bool:
+    """Whether a person approves a task; the others wait until their time is over."""
+    return task % 2 == 0
+
+
 @final
 class World:
-    """What is done outside of the store: it outlives every crash."""
+    """What is done outside of the store: it outlives every crash.
 
-    def __init__(self, events: Iterable[tuple[str, Any]] = (), witness: Witness | None = None) -> None:
+    `pace` is how long a second of the agents takes.
+    """
+
+    def __init__(
+        self, events: Iterable[tuple[str, Any]] = (), witness: Hears | None = None, *, pace: float = 1.0
+    ) -> None:
         """With what was done before."""
         self.events = list(events)
         self._witness = witness
+        self._pace = pace
 
     def note(self, kind: str, what: Any) -> None:
         """It is done now."""
@@ -82,7 +107,7 @@ class World:
 
     def charge(self, task: int, *, key: str) -> str:
         """A step that may be under its key."""
-        self.note("charged", (task, key))
+        self.note("charged", f"{task} under {key}")
         return f"charge {task}"
 
     async def find_out(self, doubt: tenure.StepInDoubt) -> tenure.Verdict:
@@ -94,9 +119,10 @@ class World:
 
     def behaviours(self) -> dict[str, tenure.Behaviour]:
         """The agents in this world."""
+        aside_s = ASIDE_S * self._pace
         return {
-            LEAD: tenure.Behaviour(_lead, restart=POLICY, aside_after_s=ASIDE_S),
-            CHILD: tenure.Behaviour(self._work, restart=POLICY, aside_after_s=ASIDE_S, in_doubt=self.find_out),
+            LEAD: tenure.Behaviour(self._lead, restart=POLICY, aside_after_s=aside_s),
+            CHILD: tenure.Behaviour(self._work, restart=POLICY, aside_after_s=aside_s, in_doubt=self.find_out),
             SICK: tenure.Behaviour(self._fail, restart=SICK_POLICY, on_abandoned=_pay_back),
             LEDGER: tenure.Behaviour(_write_down, restart=POLICY),
             CLOCK: tenure.Behaviour(_strike, restart=POLICY),
@@ -114,21 +140,20 @@ class World:
         message = "for good"
         raise ConnectionError(message)
 
-
-async def _lead(run: tenure.Run) -> str:
-    task: int = run.inputs[0].payload
-    child = await run.spawn(f"{CHILD}-{task}", CHILD, scope="run", on_end="stop")
-    await run.emit([task, "asks"])
-    run.session.append(await run.ask(child, task, correlation_id=f"of {task}"))
-    run.send(LEDGER, f"delayed {task}", kind=LEDGER, after_s=8.0)
-    run.session.append(await _failed(run, SICK, task, None))
-    timeout_s = ENDLESS_S if task == APPROVED else 6.0
-    said = await run.wait_steered(timeout_s=timeout_s, correlation_id=_approval(task))
-    run.session.append([each.payload for each in said])
-    run.session.append(await _failed(run, child, "late", 4.0))
-    await run.sleep(5.0)
-    await run.emit([task, "done"])
-    return f"done {task}"
+    async def _lead(self, run: tenure.Run) -> str:
+        task: int = run.inputs[0].payload
+        child = await run.spawn(f"{CHILD}-{task}", CHILD, scope="run", on_end="stop")
+        await run.emit([task, "asks"])
+        run.session.append(await run.ask(child, task, correlation_id=f"of {task}"))
+        run.send(LEDGER, f"delayed {task}", kind=LEDGER, after_s=8.0 * self._pace)
+        run.session.append(await _failed(run, SICK, task, None))
+        timeout_s = ENDLESS_S if is_approved(task) else 6.0 * self._pace
+        said = await run.wait_steered(timeout_s=timeout_s, correlation_id=_approval(task))
+        run.session.append([each.payload for each in said])
+        run.session.append(await _failed(run, child, "late", 4.0 * self._pace))
+        await run.sleep(5.0 * self._pace)
+        await run.emit([task, "done"])
+        return f"done {task}"
 
 
 def _approval(task: int) -> str:
@@ -168,7 +193,7 @@ async def _keep(run: tenure.Run) -> str:
 
 def heard_by(task: int) -> list[Any]:
     """What a lead hears, as its conversation says it."""
-    return [f"worked {task}", "abandoned", ["yes"] if task == APPROVED else [], "late"]
+    return [f"worked {task}", "abandoned", ["yes"] if is_approved(task) else [], "late"]
 
 
 def written_of(task: int) -> list[str]:
@@ -199,15 +224,15 @@ class Household:
             watch(supervisor.store, witness, promises, self.landed)
             await supervisor.hold(kind=SICK, note="of a person")
             for task in range(TASKS):
-                await supervisor.accept(f"{LEAD}-{task}", task, kind=LEAD, idempotency_key="go")
+                await give(supervisor, task)
                 witness.acknowledged("task", task)
-            await supervisor.accept(KEEPER, WHISPER, kind=KEEPER, idempotency_key="go")
+            await supervisor.accept(KEEPER, told(KEEPER), kind=KEEPER, idempotency_key=GO)
             ends_at = datetime.fromtimestamp(machine.wall_clock() + TICK_S * (TICKS + 0.5), UTC)
             every = tenure.Every(TICK_S)
             await supervisor.schedules.create(CLOCK, CLOCK, every, "tick", CLOCK, overlap="queue", ends_at=ends_at)
             async with trio.open_nursery() as nursery:  # owned by this scenario
-                nursery.start_soon(_follow, supervisor, witness)
-                await see_through(supervisor, witness)
+                nursery.start_soon(follow, supervisor, 0, witness)
+                await see_through(supervisor, inside_of(supervisor.store).rows, witness)
                 nursery.cancel_scope.cancel()
 
 
@@ -219,7 +244,7 @@ class HouseholdRecovery:
     async def __call__(self, machine: Machine, witness: Witness) -> None:
         """See `Scenario`."""
         async with open_host(machine, World(_done(History(witness.events)), witness)) as supervisor:
-            await see_through(supervisor, witness)
+            await see_through(supervisor, inside_of(supervisor.store).rows, witness)
 
 
 @final
@@ -238,12 +263,14 @@ class HouseholdCheck:
         if crash_after_s:
             async with open_host(machine, world) as supervisor:
                 with trio.move_on_after(crash_after_s):
-                    await see_through(supervisor)
+                    await see_through(supervisor, inside_of(supervisor.store).rows)
                 machine = machine.crashed(machine.random.choice(CUTS))
                 world = World(world.events)
         async with open_host(machine, world) as supervisor:
-            await see_through(supervisor)
-            await _compare(supervisor, world, history)
+            rows = inside_of(supervisor.store).rows
+            await see_through(supervisor, rows)
+            check(Rows(inside=inside_of(supervisor.store), history=history))
+            await compare(supervisor, rows, world, history)
         _check_erased(machine, history)
 
 
@@ -254,51 +281,66 @@ def _done(history: History) -> list[tuple[str, Any]]:
 # A person
 
 
-async def see_through(supervisor: tenure.Supervisor, witness: Witness | None = None) -> None:
+async def give(supervisor: tenure.Supervisor, task: int) -> None:
+    """Give a task to a lead of its own."""
+    await supervisor.accept(f"{LEAD}-{task}", task, kind=LEAD, idempotency_key=GO)
+
+
+async def see_through(
+    supervisor: tenure.Supervisor, look: Look, witness: Hears | None = None, every_s: float = 1.0
+) -> None:
     """Do what a person does until all has ended: let the sick ones go, approve, erase."""
-    while await _care(supervisor, witness):  # noqa: ASYNC110 - as a person would look
-        await trio.sleep(1)
+    while await _care(supervisor, look, witness):  # noqa: ASYNC110 - as a person would look
+        await trio.sleep(every_s)
 
 
-async def _care(supervisor: tenure.Supervisor, witness: Witness | None) -> bool:
+async def _care(supervisor: tenure.Supervisor, look: Look, witness: Hears | None) -> bool:
     """One look: whether something is unfinished."""
-    inside = inside_of(supervisor.store)
-    asked = inside.rows("SELECT 1 FROM inputs i JOIN runtimes r USING (runtime) WHERE r.runtime_id = ?", SICK)
-    if asked and inside.rows("SELECT 1 FROM holds"):
+    asked = look("SELECT 1 FROM inputs i JOIN runtimes r USING (runtime) WHERE r.runtime_id = ?", SICK)
+    if asked and look("SELECT 1 FROM holds"):
         await supervisor.resume(kind=SICK)
-    approved = f"{LEAD}-{APPROVED}"
-    if inside.rows("SELECT 1 FROM runtimes WHERE runtime_id = ? AND run IS NOT NULL", approved):
-        approval = _approval(APPROVED)
-        await supervisor.accept(approved, "yes", lane="steer", correlation_id=approval, idempotency_key=approval)
-    erased = await _erase(supervisor, witness)
+    for (lead,) in look("SELECT runtime_id FROM runtimes WHERE kind = ? AND run IS NOT NULL", LEAD):
+        task = _task_of(lead)
+        if is_approved(task):
+            key = _approval(task)
+            await supervisor.accept(lead, "yes", lane="steer", correlation_id=key, idempotency_key=key)
+    left = [keeper for (keeper,) in look(_KEEPERS, KEEPER) if not await _erase(supervisor, keeper, look, witness)]
     return (
-        not erased
-        or bool(inside.rows("SELECT 1 FROM inputs WHERE finished_at IS NULL LIMIT 1"))
+        bool(left)
+        or bool(look("SELECT 1 FROM inputs WHERE finished_at IS NULL LIMIT 1"))
         or bool([each for each in await supervisor.schedules.list() if each.next_at is not None])
     )
 
 
-async def _erase(supervisor: tenure.Supervisor, witness: Witness | None) -> bool:
-    """Destroy the keeper once it keeps its secret, and erase it; whether all of it is gone, or it was never there."""
-    inside = inside_of(supervisor.store)
-    found = inside.rows(
-        "SELECT r.state, i.finished_at FROM runtimes r LEFT JOIN inputs i USING (runtime) WHERE runtime_id = ?", KEEPER
-    )
-    if not found:
-        return True
+_KEEPERS: Final = """
+SELECT runtime_id FROM runtimes WHERE kind = ? AND runtime NOT IN (SELECT runtime FROM erasures WHERE done_at IS NOT NULL)
+"""
+_KEPT: Final = """
+SELECT r.state, i.finished_at FROM runtimes r LEFT JOIN inputs i USING (runtime) WHERE runtime_id = ?
+"""
+
+
+def _task_of(lead: str) -> int:
+    return int(lead.rpartition("-")[2])
+
+
+async def _erase(supervisor: tenure.Supervisor, keeper: str, look: Look, witness: Hears | None) -> bool:
+    """Destroy a keeper once it keeps its secret, and erase it; whether all of it is gone."""
+    found = look(_KEPT, keeper)
     if any(state != "destroyed" and finished_at is None for state, finished_at in found):
         return False
-    keeper = await supervisor.find(KEEPER)
-    erasure = await (keeper.erase() if found[0][0] == "destroyed" else keeper.destroy(erase=True))
+    handle = await supervisor.find(keeper)
+    erasure = await (handle.erase() if found[0][0] == "destroyed" else handle.destroy(erase=True))
     if erasure is not None and erasure.gone and witness is not None:
-        witness.acknowledged("gone", KEEPER)
+        witness.acknowledged("gone", keeper)
     return erasure is not None and erasure.gone
 
 
-async def _follow(supervisor: tenure.Supervisor, witness: Witness) -> None:
-    lead = await supervisor.find(f"{LEAD}-{APPROVED}")
+async def follow(supervisor: tenure.Supervisor, task: int, witness: Hears) -> None:
+    """Follow a lead, and tell what is heard."""
+    lead = await supervisor.find(f"{LEAD}-{task}")
     async for entry in lead.follow():
-        witness.acknowledged("heard", (entry.position, entry.kind, entry.value))
+        witness.acknowledged("heard", [lead.runtime_id, entry.position, entry.kind, entry.value])
 
 
 # What must have come of it
@@ -306,13 +348,12 @@ async def _follow(supervisor: tenure.Supervisor, witness: Witness) -> None:
 
 def _check_erased(machine: Machine, history: History) -> None:
     """Where it was said that all of the secret is gone, no file has it."""
-    if not history.acknowledged("gone"):
-        return
+    gone = [told(keeper).encode() for keeper in history.acknowledged("gone")]
     for name in files_of(machine):
         file = machine.disk.find(name)
         assert file is not None
         content = bytes(file.visible)
-        assert WHISPER.encode() not in content, f"the secret is gone, and stands in {name}"
+        assert not [each for each in gone if each in content], f"the secret is gone, and stands in {name}"
 
 
 def files_of(machine: Machine) -> list[str]:
@@ -320,31 +361,31 @@ def files_of(machine: Machine) -> list[str]:
     return [name for name in machine.disk.entries() if not machine.disk.is_folder(name)]
 
 
-async def _compare(supervisor: tenure.Supervisor, world: World, history: History) -> None:
-    inside = inside_of(supervisor.store)
-    check(Rows(inside=inside, history=history))
-    held = inside.rows("SELECT runtime_id, held, held_detail FROM runtimes WHERE held IS NOT NULL")
+async def compare(supervisor: tenure.Supervisor, look: Look, world: World, history: History) -> None:
+    """Where all has ended: every task is there, has heard what it had to, and nothing was done twice."""
+    held = look("SELECT runtime_id, held, held_detail FROM runtimes WHERE held IS NOT NULL")
     assert not held, f"held: {held}"
-    keys = inside.rows(
-        "SELECT runtime_id FROM runtimes r JOIN inputs USING (runtime) WHERE r.kind = ? AND idempotency_key = 'go'",
+    keys = look(
+        "SELECT runtime_id FROM runtimes r JOIN inputs USING (runtime) WHERE r.kind = ? AND idempotency_key = ?",
         LEAD,
+        GO,
     )
-    tasks = sorted(int(runtime_id.rpartition("-")[2]) for (runtime_id,) in keys)
+    tasks = sorted(_task_of(lead) for (lead,) in keys)
     assert set(history.acknowledged("task")) <= set(tasks), "a task was accepted and is lost"
     assert sorted(world.of("worked")) == tasks, f"worked at {world.of('worked')}, and the tasks are {tasks}"
     assert len(set(world.of("charged"))) == len(tasks), f"charged under other keys: {world.of('charged')}"
     for task in tasks:
-        outcome = await (await supervisor.ticket(f"{LEAD}-{task}", idempotency_key="go")).wait_outcome()
+        outcome = await (await supervisor.ticket(f"{LEAD}-{task}", idempotency_key=GO)).wait_outcome()
         assert outcome.result == f"done {task}", f"task {task} has ended with {outcome}"
         heard = await supervisor.read_session(f"{LEAD}-{task}")
         assert heard == heard_by(task), f"lead {task} has heard {heard}"
-        child = inside.rows("SELECT state FROM runtimes WHERE runtime_id = ?", f"{CHILD}-{task}")
-        assert child == [("stopped",)], f"the child of lead {task} is {child}"
+        child = look("SELECT state FROM runtimes WHERE runtime_id = ?", f"{CHILD}-{task}")
+        assert [*child] == [("stopped",)], f"the child of lead {task} is {child}"
     written = Counter[str](await _session(supervisor, LEDGER))
     wanted = Counter([each for task in tasks for each in written_of(task)])
     assert written == wanted, f"the ledger has {written}, and not {wanted}"
-    asked = inside.rows("SELECT count(*) FROM inputs WHERE kind = 'peer_request'")
-    assert asked == [(3 * len(tasks),)], f"{asked} was asked, for {tasks}"
+    asked = look("SELECT count(*) FROM inputs WHERE kind = 'peer_request'")
+    assert [*asked] == [(3 * len(tasks),)], f"{asked} was asked, for {tasks}"
     await _compare_schedule(supervisor)
     await _compare_output(supervisor, tasks, history)
 
@@ -366,10 +407,10 @@ async def _compare_output(supervisor: tenure.Supervisor, tasks: list[int], histo
         assert positions == sorted(set(positions)), f"lead {task} gives a position twice"
         said = list(held_by(entries).values())
         assert said == [[[task, "asks"], [task, "done"]]], f"lead {task} has said {said}"
-        if task == APPROVED:
-            there = {(entry.position, entry.kind, repr(entry.value)) for entry in entries}
-            for position, kind, value in history.acknowledged("heard"):
-                assert (position, kind, repr(value)) in there, f"{value} was heard at {position}, and is not there"
+        there = {(entry.position, entry.kind, repr(entry.value)) for entry in entries}
+        heard = [each for lead, *each in history.acknowledged("heard") if lead == f"{LEAD}-{task}"]
+        lost = [each for each in heard if (each[0], each[1], repr(each[2])) not in there]
+        assert not lost, f"{lost} was heard of lead {task}, and is not there"
         worked = list(held_by(await _output(supervisor, f"{CHILD}-{task}")).values())
         assert worked in ([[[task, "works"]]], []), f"child {task} has said {worked}"
 

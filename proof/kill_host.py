@@ -74,21 +74,17 @@ class Plan:
 
 
 @final
-class Host:
-    """One life."""
+class Points:
+    """Where one life ends: at the how-manieth pass of which point."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Arm the point of death."""
-        self._plan = plan
-        self._random = random.Random(f"{plan.seed}/{plan.life}")
-        self._paid = set(plan.paid)
-        self._left = plan.passes
-        self._free = trio.Semaphore(IN_FLIGHT)
-        self._desk = Desk(self.say, self.passed, self._random)
+    def __init__(self, point: str, passes: int) -> None:
+        """Armed."""
+        self._point = point
+        self._left = passes
 
     def passed(self, point: str) -> None:
         """A point is passed; perhaps it is the last thing that this process does."""
-        if point == self._plan.point:
+        if point == self._point:
             self._left -= 1
             if self._left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -97,6 +93,21 @@ class Host:
         """Write to the parent; in the pipe when this returns."""
         os.write(1, json.dumps([kind, *facts]).encode() + b"\n")
         self.passed("say")
+
+
+@final
+class Host:
+    """One life."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Arm the point of death."""
+        self._plan = plan
+        self._random = random.Random(f"{plan.seed}/{plan.life}")
+        self._paid = set(plan.paid)
+        self.points = Points(plan.point, plan.passes)
+        self.say, self.passed = self.points.say, self.points.passed
+        self._free = trio.Semaphore(IN_FLIGHT)
+        self._desk = Desk(self.say, self.passed, self._random)
 
     async def live(self) -> None:
         """Host the agents, give them their inputs, and end in order, if it lives so long."""
@@ -190,16 +201,16 @@ class Host:
             run.session.append(given.payload)
 
 
-def arm(host: Host) -> None:
+def arm(points: Points) -> None:
     """Put the points of death into the engine's connection that writes."""
     writer: Any = Writer  # its methods are put in place of themselves
 
     def before(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def armed(*arguments: Any, **keywords: Any) -> Any:
-            host.passed(name)
+            points.passed(name)
             result = real(*arguments, **keywords)
             if name == "commit":
-                host.passed("committed")
+                points.passed("committed")
             return result
 
         return armed
@@ -212,7 +223,7 @@ def main() -> None:
     """Live the life of the plan."""
     plan = Plan(**json.loads(Path(sys.argv[1]).read_bytes()))
     host = Host(plan)
-    arm(host)
+    arm(host.points)
     trio.run(host.live)
     host.say("closed")
 

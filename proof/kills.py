@@ -197,14 +197,14 @@ def run(
         point = points[life % len(points)]
         mean = MEAN_PASSES.get(point, PASSES)
         plan = _plan(said, folder, seed, life, INPUTS, point, 1 + int(mean and source.expovariate(1 / mean)))
-        code = _live(said, plan, folder, source.uniform(*RANDOM_S) if point == "random" else None)
+        code = live(said.hear, plan, folder, source.uniform(*RANDOM_S) if point == "random" else None)
         _expect(code in (0, -signal.SIGKILL), f"life {life}, to die at {point}, ended with {code}")
         with _copied(folder) as database:
             said.compare(database)
         if code:
             died[point] += 1
             told(died.total())
-    code = _live(said, _plan(said, folder, seed, life + 1, len(TELLERS), "none", 0), folder, None)
+    code = live(said.hear, _plan(said, folder, seed, life + 1, len(TELLERS), "none", 0), folder, None)
     _expect(code == 0, f"the last host ended with {code}")
     with _copied(folder) as database:
         said.compare(database)
@@ -283,9 +283,15 @@ def _plan(said: Said, folder: Path, seed: int, life: int, inputs: int, point: st
     return path
 
 
-def _live(said: Said, plan: Path, folder: Path, dies_after_s: float | None) -> int:
+def live(
+    hear: Callable[[str, list[Any]], None],
+    plan: Path,
+    folder: Path,
+    dies_after_s: float | None,
+    module: str = "proof.kill_host",
+) -> int:
     """Let a child live its life, hear what it says, and say how it ended."""
-    command = [sys.executable, "-m", "proof.kill_host", str(plan)]
+    command = [sys.executable, "-m", module, str(plan)]
     with (
         (folder / "errors.txt").open("ab") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as child,  # noqa: S603 - this very package
@@ -303,7 +309,7 @@ def _live(said: Said, plan: Path, folder: Path, dies_after_s: float | None) -> i
                 early.start()
                 dies_after_s = None
             kind, *facts = json.loads(line)
-            said.hear(kind, facts)
+            hear(kind, facts)
         code = child.wait()
         _expect(killer.is_alive(), f"the host of {plan} was stuck for {PATIENCE_S} s")
         return code

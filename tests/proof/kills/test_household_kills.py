@@ -1,0 +1,36 @@
+"""Real hosts whose agents ask, wait, are put aside, on hold and erased, killed by SIGKILL: each hears what it had to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proof import household_kills
+from proof.household import told
+from proof.household_kills import POINTS, run
+from proof.kills import PromiseNotKept
+from tests.kit.shares import TURN, share
+
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
+
+def test_a_household_hears_does_and_says_what_it_had_to_over_kills_at_points_that_take_turns(tmp_path: Path) -> None:
+    points = share(POINTS, 5)
+
+    assert "nothing lost, doubled or stuck" in run(len(points), TURN, tmp_path, points=points)
+
+
+def test_it_sees_that_a_secret_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = (tmp_path / "agents.db-kept").write_bytes
+    live = household_kills.live
+
+    def beside(*arguments: object) -> int:
+        code = live(*arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - handed on as they come
+        kept(told("keeper-1-").encode())
+        return code
+
+    monkeypatch.setattr(household_kills, "live", beside)
+
+    with pytest.raises(PromiseNotKept, match="keeper-1- is gone"):
+        run(0, 0, tmp_path)
