@@ -17,9 +17,9 @@ import pytest
 from agents import Agent, Runner
 from agents.memory import OpenAIResponsesCompactionSession, Session
 from agents.testing import ScriptedModel
+from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 
 import tenure.asyncio
-from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 from tenure import FullGraph, RuntimeCommit, SessionNodeRecord
 from tenure.adapters.openai_agents import TenureSession
 from tenure.errors import Closed, Corrupt, InvalidInput
