@@ -39,6 +39,7 @@ class Published(ABC):
         facts: What was last committed.
         standing: The same standing, to wait on.
         held: The same held mark, or what blocks the runtime here, to wait on.
+        left_by: What has ended its last run; None while one executes, and where it was let go of.
         listener: Hears which inputs have ended, and that no run may start.
         worker: Executes its runs; that of the runtime, which may still be busy for an actor before this one.
     """
@@ -48,6 +49,7 @@ class Published(ABC):
         self.facts = facts
         self.standing = Watched(facts.standing)
         self.held = Watched(facts.why_held)
+        self.left_by: LifecycleEvent | None = None
         self.listener = listener
         self.worker = worker
 
@@ -67,7 +69,7 @@ class Published(ABC):
         """A commit that begins or ends a run has settled."""
         self.facts.standing = transition(self.facts.standing, event, runtime_id=self.facts.runtime_id)
         if event is not LifecycleEvent.BEGIN_RUN:
-            self.facts.run_id = None
+            self.facts.run_id, self.left_by = None, event
         elif self.facts.aside:
             self.facts.aside = False
             self.listener.woken(self.facts.runtime_id)
@@ -117,6 +119,7 @@ class Published(ABC):
         publish(self.facts, decision, answers)
         self.standing.value = self.facts.standing
         if decision.ends_run:
+            self.left_by = decision.event
             self.worker.stop()
         if decision.reason is not None:
             self.listener.abandoned(self.facts.runtime_id, answers[0].abandoned, decision.reason)

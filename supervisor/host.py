@@ -76,7 +76,9 @@ class Host:
         """Own nothing yet; tasks will run in `nursery`."""
         self.store = store
         self.behaviours = behaviours
-        self.log = HostLog()
+        hooks = ground_of(store).hooks
+        self.log = HostLog(hooks)
+        hooks.failed = self.log.hook_failed
         self.tasks = Tasks(nursery, self.log)
         self.owned = Owned(store)
         self.tickets = Tickets(store)
@@ -115,7 +117,7 @@ class Host:
         self._step_executor = make_executor() if make_executor else self.step_threads
         self.followers = Followers(store, self._is_written_elsewhere)
         self.follow = Follow(store, self.followers)
-        self.flushing = Flushing(self.followers, shared=store.shared)
+        self.flushing = Flushing(self.followers, ground_of(store).hooks, shared=store.shared)
         self.ageing = Ageing(store, self.log)
         execution = Execution(
             store,

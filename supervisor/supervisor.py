@@ -27,7 +27,6 @@ from tenure.persistence.facets.ownership import ownership
 from tenure.persistence.model.arguments import check_key, check_value, checked
 from tenure.persistence.model.labels import check_labels
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
-from tenure.persistence.model.numbers import check_count
 from tenure.persistence.model.values import (
     InputId,
     InputPhase,
@@ -44,23 +43,18 @@ from .handles.runtime import Runtime
 from .handles.schedules import Schedules
 from .host import Host
 from .hosting.holds import check_note
-from .operators.health import MIN_FREE_BYTES, Health, judge
 from .operators.own_state import own_state_change, write_unowned
 from .output.reader import OutputReader
 from .runs.at_work import doing
 from .runs.behaviour import Behaviours
-from .serving.verb import QueueVerbs
-from .statistics import (
-    SupervisorStatistics,
-    statistics_of,
-)
+from .watching import Watching
 
 ASK_S: Final = 2.0
 """Longest wait for what another host says of one of its runtimes."""
 
 
 @final
-class Supervisor(QueueVerbs):
+class Supervisor(Watching):
     """Owns runtimes. Made by `open_supervisor`.
 
     Attributes:
@@ -69,8 +63,7 @@ class Supervisor(QueueVerbs):
 
     def __init__(self, store: Store, behaviours: Behaviours, nursery: trio.Nursery) -> None:
         """Own nothing yet; tasks will run in `nursery`."""
-        self._host = Host(store, behaviours, nursery)
-        super().__init__(store, behaviours.all_offers, self._host.log)
+        super().__init__(store, behaviours, nursery)
         self._schedules = Schedules(store, self._host.timers.hear, self._host.takeovers.wake)
 
     @property
@@ -285,20 +278,6 @@ class Supervisor(QueueVerbs):
             InvalidInput: Neither or both are given, or one that cannot be.
         """
         return await self._host.holds.end(*_one_of(runtime_id, kind))
-
-    def statistics(self) -> SupervisorStatistics:
-        """What this host is doing now, and what has happened since it was opened."""
-        host = self._host
-        return statistics_of(host.owned.all, host.owned.actors, self.store.statistics(), host.log, host.step_threads)
-
-    def health(self, *, min_free_bytes: int = MIN_FREE_BYTES) -> Health:
-        """How this host does; see `Health`. From any thread; it waits for nothing.
-
-        Args:
-            min_free_bytes: Fewer free bytes than this on the disk of the store are a problem. Raises `InvalidInput` below 1.
-        """
-        check_count(min_free_bytes, "min_free_bytes")
-        return judge(self._host.vitals(), self.store.limits, min_free_bytes)
 
     async def why(self, runtime_id: str) -> dict[str, Any]:
         """See `StoreReads.why`; also what the run does now that is not on disk, as its host says.

@@ -89,6 +89,21 @@ from .persistence.model.conversation.envelope import (
     encode_snapshot as encode_snapshot,
 )
 from .persistence.model.entries import Repeat as Repeat
+from .persistence.model.events.happenings import (
+    AcceptEnded as AcceptEnded,
+    AcceptOutcome as AcceptOutcome,
+    GroupLanded as GroupLanded,
+    Happening as Happening,
+    InputDead as InputDead,
+    OutputLanded as OutputLanded,
+    RunEntered as RunEntered,
+    RunExited as RunExited,
+    RunOutcome as RunOutcome,
+    RuntimeHeld as RuntimeHeld,
+    StepEntered as StepEntered,
+    StepExited as StepExited,
+    StepOutcome as StepOutcome,
+)
 from .persistence.model.output import (
     OutputEntry as OutputEntry,
     OutputKind as OutputKind,
@@ -110,6 +125,7 @@ from .persistence.model.values import (
     RuntimeState as RuntimeState,
     SessionId as SessionId,
 )
+from .persistence.seams.hooks import Hook as Hook
 from .persistence.seams.limits import Limits as Limits
 from .persistence.seams.seams import Seams as Seams
 from .persistence.store import (
@@ -126,8 +142,10 @@ from .supervisor.accepting.tickets import (
 from .supervisor.handles.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.handles.runtime import Runtime as Runtime
 from .supervisor.handles.schedules import Schedule as Schedule, Schedules as Schedules
+from .supervisor.metrics import Metrics as Metrics
 from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.operators.health import Health as Health, HealthProblem as HealthProblem, HealthReason as HealthReason
+from .supervisor.operators.measures import Distribution as Distribution, Family as Family
 from .supervisor.operators.own_state import OwnState as OwnState
 from .supervisor.operators.reading import Backlog as Backlog, SessionNode as SessionNode
 from .supervisor.operators.unowned import UnownedRuntime as UnownedRuntime
@@ -157,6 +175,8 @@ from .supervisor.supervisor import Supervisor as Supervisor
 
 __all__ = [
     "AbandonReason",
+    "AcceptEnded",
+    "AcceptOutcome",
     "AcceptTerms",
     "ActivePath",
     "Again",
@@ -172,6 +192,7 @@ __all__ = [
     "Cron",
     "DeliveryPolicy",
     "DidNotRun",
+    "Distribution",
     "DurabilityClass",
     "DurabilityTier",
     "Erasure",
@@ -183,13 +204,18 @@ __all__ = [
     "ExecutionState",
     "Fact",
     "FactRef",
+    "Family",
     "ForeignRuntime",
     "FullGraph",
     "GcReport",
+    "GroupLanded",
+    "Happening",
     "Health",
     "HealthProblem",
     "HealthReason",
+    "Hook",
     "InDoubtHook",
+    "InputDead",
     "InputDurability",
     "InputId",
     "InputKind",
@@ -207,6 +233,7 @@ __all__ = [
     "MachineLifecycleStoreRecord",
     "MergeKey",
     "MergeKind",
+    "Metrics",
     "NodeId",
     "NoopAttachmentManifest",
     "Occurrence",
@@ -214,6 +241,7 @@ __all__ = [
     "Outcome",
     "OutputEntry",
     "OutputKind",
+    "OutputLanded",
     "OutputReader",
     "OwnState",
     "PersistedOpsSnapshot",
@@ -242,14 +270,18 @@ __all__ = [
     "Run",
     "RunApplyBoundary",
     "RunBoundaryReceipt",
+    "RunEntered",
     "RunEntry",
+    "RunExited",
     "RunId",
     "RunInput",
+    "RunOutcome",
     "RunSession",
     "RunState",
     "Runtime",
     "RuntimeCommit",
     "RuntimeCommitResult",
+    "RuntimeHeld",
     "RuntimeLine",
     "RuntimePersistence",
     "RuntimeState",
@@ -270,7 +302,10 @@ __all__ = [
     "SessionSnapshot",
     "SlotPolicy",
     "SqliteOptions",
+    "StepEntered",
+    "StepExited",
     "StepInDoubt",
+    "StepOutcome",
     "Store",
     "StoredEvent",
     "StoredInputState",

@@ -11,7 +11,7 @@ from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
-from .engine import Engine, ReadConnection
+from .engine import Engine, ReadConnection, StoredBytes
 from .listeners import Listeners
 
 
@@ -29,6 +29,10 @@ class Look(Protocol):
 
     def free_bytes(self) -> int | None:
         """See `Engine.free_bytes`."""
+        ...
+
+    def stored_bytes(self) -> StoredBytes | None:
+        """See `Engine.stored_bytes`."""
         ...
 
     def close(self) -> None:

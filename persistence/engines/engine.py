@@ -305,6 +305,20 @@ class HostProofs(Protocol):
         ...
 
 
+@final
+@frozen(kw_only=True, slots=True)
+class StoredBytes:
+    """How large a store is, in bytes.
+
+    Attributes:
+        database: The database.
+        log: Its log; 0 where there is none.
+    """
+
+    database: int
+    log: int
+
+
 class Engine(Protocol):
     """One way to store. Opened once, by the store."""
 
@@ -339,6 +353,10 @@ class Engine(Protocol):
 
     def free_bytes(self) -> int | None:
         """How many bytes are free where the store writes; None where that cannot be known. May be asked from any thread."""
+        ...
+
+    def stored_bytes(self) -> StoredBytes | None:
+        """How large the store is; None where that cannot be known. May be asked from any thread."""
         ...
 
     def share(self) -> None:

@@ -39,6 +39,7 @@ class Look:
     Attributes:
         alone: Whether no host had the store open when the look began: then every host that is written there is dead.
         free_bytes: See `Engine.free_bytes`.
+        stored_bytes: See `Engine.stored_bytes`.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Look:
         """Bind to an open connection and the thread that owns it."""
         self.alone = alone
         self.free_bytes = engine.free_bytes
+        self.stored_bytes = engine.stored_bytes
         self._listeners = engine.listeners
         self._limits = limits
         self._connection = connection

@@ -13,7 +13,7 @@ import trio
 from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.blobs import Blobs
-from tenure.persistence.engines.engine import HostProofs, Statements, WriteConnection
+from tenure.persistence.engines.engine import HostProofs, Statements, StoredBytes, WriteConnection
 from tenure.persistence.engines.listeners import Listeners
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.reading.readers import Readers
@@ -37,6 +37,7 @@ class Ground:
     Attributes:
         queue_bell: Rings where there may be queued work to claim.
         submit: Queues a commit and returns at once; see `Writer.submit`.
+        hooks: Of the host.
         commit: Commits and waits; see `Writer.commit`. What is published of it is published in its `on_settled`.
     """
 
@@ -51,6 +52,7 @@ class Ground:
         self._writer = writer
         self.submit = writer.submit
         self.commit = writer.commit
+        self.hooks = writer.hooks
         self._readers = readers
         self._closing = closing
         self._on_brought: Callable[[Commit, CommitResult], None] | None = None
@@ -104,6 +106,14 @@ class Ground:
     def free_bytes(self) -> int | None:
         """See `Engine.free_bytes`."""
         return self._opened.engine.free_bytes()
+
+    def stored_bytes(self) -> StoredBytes | None:
+        """See `Engine.stored_bytes`."""
+        return self._opened.engine.stored_bytes()
+
+    def lease_age_s(self) -> float:
+        """Seconds since the lease was renewed last."""
+        return self.seams.boot_clock() - self._writer.renewed_at
 
     # Commits
 

@@ -28,6 +28,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.engines.engine import UnknownOutcome, WriteConnection
 from tenure.persistence.engines.housekeeping import Housekeeping
+from tenure.persistence.model.events.happenings import GroupLanded
 from tenure.persistence.model.texts import named
 from tenure.persistence.seams.executors import Executor, run_to_the_end
 from tenure.persistence.seams.limits import Limits
@@ -87,6 +88,7 @@ class Writer:
         renewed_at: Boot clock of that host's last renewal.
         carry_out: Carries out one group, on the executor. What watches groups puts itself around it.
         on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
+        hooks: Called with each group that landed.
         on_past: Called there with the result of a commit that has written runtimes past their owner, when it was settled.
     """
 
@@ -115,6 +117,7 @@ class Writer:
         self.broken_event = trio.Event()
         self.host = runner.host
         self.renewed_at = runner.renewed_at
+        self.hooks = runner.hooks
         self.on_rejoined: Callable[[Rejoined], None] | None = None
         self.on_past: Callable[[CommitResult], None] = _unheard
 
@@ -336,6 +339,9 @@ class Writer:
             self._settle(pending, come_to)
             if isinstance(come_to, CommitResult) and come_to.past:
                 self._hear_of_past(come_to)
+        if landed and self.hooks.call is not None and self._with_disk is not None:
+            seconds = time.perf_counter() - self._with_disk
+            self.hooks.call(GroupLanded(commits=landed, seconds=seconds, sync_s=self._runner.sync_s))
 
     def _hear_of_host(self) -> None:
         # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between

@@ -41,6 +41,7 @@ from .terms import (
     accept_change,
 )
 from .tickets import Ticket, learn
+from .watching import watch_accept
 
 
 class Accepting(Protocol):
@@ -78,6 +79,7 @@ class Ingress:
         self._issue = issue
         self._arrived = arrived
         self._distrust = distrust
+        self._hooks = ground_of(store).hooks
         self._closed: Error | None = None
 
     async def accept(
@@ -88,11 +90,17 @@ class Ingress:
         terms: AcceptTerms,
         *,
         makes: Labels | None = None,
+        watched: bool = False,
     ) -> Ticket:
         """Put one input into the inbox of a runtime of this kind; see `Runtime.accept`.
 
         `makes`: the labels of the runtime, which is made in the same commit where it is not there; None makes none.
+        `watched`: the hooks are called with it already.
         """
+        if self._hooks.call is not None and not watched:
+            known = kind if kind in self._behaviours else ""  # any name that a caller gives were a label else
+            accept = partial(self.accept, runtime_id, kind, payload, terms, makes=makes, watched=True)
+            return await watch_accept(self._hooks, runtime_id, known, accept)
         if self._closed is not None:
             raise copy(self._closed)
         behaviour, seams = self._behaviours.get(kind), self._store.seams

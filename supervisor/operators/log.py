@@ -13,12 +13,14 @@ from typing import Final, final
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.errors import Error, StoreBroken
+from tenure.persistence.model.events.happenings import InputDead, RuntimeHeld
 from tenure.persistence.model.texts import named
 from tenure.persistence.model.values import (
     InputId,
     LogicalRuntimeId,
     RunId,
 )
+from tenure.persistence.seams.hooks import Hooks
 from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.seams.step_threads import StepThread
 
@@ -33,6 +35,10 @@ NAMED: Final = 5
 
 MOST_SCHEDULES: Final = 1_000
 """Failures of schedules that are remembered, so that each is written once."""
+
+
+MOST_HOOK_ERRORS: Final = 100
+"""Texts of what hooks raised that are remembered, so that each is written once."""
 
 
 @final
@@ -50,8 +56,10 @@ class HostLog:
         defects: Mistakes of ours that ended a run or a task of one runtime.
     """
 
-    def __init__(self) -> None:
-        """Nothing has happened yet."""
+    def __init__(self, hooks: Hooks | None = None) -> None:
+        """Nothing has happened yet. The hooks are called with what is held and what is dead."""
+        self._hooks = Hooks() if hooks is None else hooks
+        self._failed_hooks: set[str] = set()
         self.failed_attempts = 0
         self.dead_letters = 0
         self.refused_sends = 0
@@ -87,6 +95,8 @@ class HostLog:
         """Inputs are dead letters: abandoned, although no one asked for it."""
         for input_id in input_ids:
             self.dead_letters += 1
+            if self._hooks.call is not None:
+                self._hooks.call(InputDead(runtime_id=runtime_id, input_id=input_id, reason=str(reason)))
             why = reason if error is None else f"{reason}: {_first_line(error)}"
             text = f"runtime {runtime_id!r}: input {input_id} is a dead letter, {why}"
             _write(RUNS, logging.ERROR, text, runtime_id=runtime_id, input_id=input_id)
@@ -99,6 +109,9 @@ class HostLog:
 
     def held(self, facts: RuntimeFacts) -> None:
         """A runtime is held, or blocked in this host."""
+        if self._hooks.call is not None:
+            reason = str(facts.why_held)
+            self._hooks.call(RuntimeHeld(runtime_id=facts.runtime_id, kind=facts.kind, reason=reason))
         detail = facts.held_detail if facts.held is not None else facts.blocked_detail
         text = f"runtime {facts.runtime_id!r} is held, {facts.why_held}: {_first_line(detail)}"
         _write(RUNS, logging.ERROR, text, runtime_id=facts.runtime_id)
@@ -202,6 +215,15 @@ class HostLog:
         """This host was judged dead and has a new row."""
         text = f"this host was judged dead; it goes on as {incarnation} with {kept} runtimes and has lost {lost}"
         _write(HOSTS, logging.WARNING, text)
+
+    def hook_failed(self, error: BaseException) -> None:
+        """A hook of the program raised. It is called again, and what it raises is written where it is another text."""
+        text = named(error)
+        if text not in self._failed_hooks:
+            if len(self._failed_hooks) >= MOST_HOOK_ERRORS:
+                self._failed_hooks.clear()
+            self._failed_hooks.add(text)
+            _write(HOSTS, logging.ERROR, f"a hook raised {_first_line(text)}", error)
 
     def not_notified(self, error: BaseException) -> None:
         """The service manager does not hear how this host does."""

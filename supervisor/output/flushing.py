@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from typing import Final, final
 
 import trio
 
+from tenure.persistence.model.events.happenings import OutputLanded
+from tenure.persistence.model.output import Said
 from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.seams.hooks import Hooks
 
 from .following import Followers
 from .speech import Speech
@@ -32,8 +36,9 @@ UNFOLLOWED_S: Final = 1.0
 class Flushing:
     """See `Flushes`. Made in the trio thread."""
 
-    def __init__(self, followers: Followers, *, shared: bool) -> None:
-        """Nothing waits. Only of a shared store others are asked."""
+    def __init__(self, followers: Followers, hooks: Hooks, *, shared: bool) -> None:
+        """Nothing waits. Only of a shared store others are asked. The hooks are called with what has landed."""
+        self._hooks = hooks
         self._asks = shared
         self.lock = threading.Lock()
         self.thread = threading.get_ident()
@@ -46,6 +51,8 @@ class Flushing:
 
     def has_said(self, speech: Speech, /, *, now: bool) -> None:
         """See `Flushes.has_said`."""
+        if self._hooks.call is not None and speech.waits_since is None:
+            speech.waits_since = trio.current_time()
         since = -math.inf if now else self._since.get(speech, trio.current_time())
         self._since[speech] = since
         if self._due(speech, since) < self._due_at:
@@ -54,6 +61,12 @@ class Flushing:
     def on_disk(self, runtime_id: LogicalRuntimeId, /) -> None:
         """See `Flushes.on_disk`."""
         self._followers.stir(runtime_id)
+
+    def landed(self, runtime_id: LogicalRuntimeId, entries: Sequence[Said], lag_s: float, /) -> None:
+        """See `Flushes.landed`."""
+        if self._hooks.call is not None:
+            channels = tuple([each.channel for each in entries])
+            self._hooks.call(OutputLanded(runtime_id=runtime_id, channels=channels, lag_s=lag_s))
 
     async def run(self) -> None:
         """Flush what is due, for as long as the host lives."""

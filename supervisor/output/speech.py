@@ -8,7 +8,7 @@ facet leaves out what is there. So neither an order nor a count depends on which
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol, final
 
@@ -65,6 +65,10 @@ class Flushes(Protocol):
         """Something has landed: those who follow may read."""
         ...
 
+    def landed(self, runtime_id: LogicalRuntimeId, entries: Sequence[Said], lag_s: float, /) -> None:
+        """These have landed, the oldest after so long."""
+        ...
+
 
 @final
 class Speech:
@@ -74,6 +78,7 @@ class Speech:
         runtime_id: Whose.
         run_id: Of which run.
         attempt: See `OutputEntry`.
+        waits_since: Since when (trio's clock) something waits to be written; known where the host has hooks.
     """
 
     def __init__(
@@ -106,6 +111,7 @@ class Speech:
         self._closed: Error | None = None
         self._lock = threading.Lock()  # over what waits: threads of steps say, the trio thread lets go
         self._moved = trio.Event()
+        self.waits_since: float | None = None
 
     @property
     def said(self) -> int:
@@ -241,13 +247,19 @@ class Speech:
     def landed(self, change: AppendOutput) -> None:
         """A commit with this in it is on disk."""
         end = change.start + len(change.entries)
+        new: Sequence[Said] = ()
         with self._lock:
             if end > self._start and self._closed is None:
+                new = change.entries[self._start - change.start :]
                 del self._waiting[: end - self._start]
                 self._start, self._landed_size = end, self._ends[end]
                 self._ends = {each: size for each, size in self._ends.items() if each > end}
         self._move()
         self._flushes.on_disk(self.runtime_id)
+        if self.waits_since is not None and new:
+            lag_s = trio.current_time() - self.waits_since
+            self.waits_since = trio.current_time() if self._waiting else None
+            self._flushes.landed(self.runtime_id, new, lag_s)
 
     def ended(self) -> None:
         """The run has ended, and its end is on disk: those who follow may read that."""

@@ -31,6 +31,7 @@ from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.step_threads import GIVEN_UP, StepThreads, StepWork
 from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.classes import Misfit, name_of
+from tenure.supervisor.operators.run_watch import StepWatch
 from tenure.supervisor.output.saying import VOICE, Voice
 
 from .behaviour import Behaviour
@@ -72,6 +73,7 @@ class Steps:
         self._results = results
         self._store = entering.store
         self._ground = ground_of(self._store)
+        self._hooks = self._ground.hooks
         self._actor = entering.actor
         self._executor = executor
         self._behaviour = behaviour
@@ -259,7 +261,7 @@ class Steps:
     async def _attempts(self, asked: Asked, flight: Flight, function: Function, returned: Any, terms: StepTerms) -> Any:
         while True:
             try:
-                result, value = await self._execute(asked, flight, function, returned, terms)
+                result, value = await self._execute(flight, function, returned, terms)
             except BaseException as exc:
                 if not fails_step(exc):
                     raise  # it ends more than the step
@@ -280,11 +282,14 @@ class Steps:
             return value
 
     async def _execute(
-        self, asked: Asked, flight: Flight, function: Function, returned: Any, terms: StepTerms
+        self, flight: Flight, function: Function, returned: Any, terms: StepTerms, *, watched: bool = False
     ) -> tuple[bytes, Any]:
         """The result, as it is recorded and as the behaviour gets it: always through JSON, as from its record."""
+        if self._hooks.call is not None and not watched:
+            with StepWatch(self._hooks, self._actor, self._entering.run_id, flight):
+                return await self._execute(flight, function, returned, terms, watched=True)
         with trio.CancelScope() as scope:
-            given = await self._call(asked.name, flight, function, scope, terms.timeout_s)
+            given = await self._call(flight.asked.name, flight, function, scope, terms.timeout_s)
             result = self.encode_result(given if returned is None else self._classes.plain(given))
             value = decode(result, "step", self._entering.run_id)
             if returned is None:
@@ -293,8 +298,8 @@ class Steps:
                 return result, self._classes.structure(value, returned, "result")
             except Misfit as exc:
                 raise InvalidInput(detail=f"it does not fit {name_of(returned)}: {exc}", field="result") from exc
-        if asked.repeat is Repeat.NEVER and flight.begun and terms.on_timeout == "in_doubt":
-            raise self._doubt(asked.name, flight.place)
+        if flight.asked.repeat is Repeat.NEVER and flight.begun and terms.on_timeout == "in_doubt":
+            raise self._doubt(flight.asked.name, flight.place)
         raise TimeoutError(f"it took longer than {terms.timeout_s} s")
 
     async def _failed(self, asked: Asked, flight: Flight, error: BaseException) -> StepFailed:

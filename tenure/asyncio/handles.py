@@ -13,15 +13,13 @@ from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket as TrioTicket
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
-from tenure.supervisor.operators.health import MIN_FREE_BYTES, Health
 from tenure.supervisor.runs.recording.restart import RestartPolicy
 from tenure.supervisor.runs.recording.verdicts import Verdict
 from tenure.supervisor.serving.terms import QueuedWork
-from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
 from .facets import Schedules
-from .listing import Reads
+from .listing import Watching
 from .reading import Output, Ticket, behind
 from .steps import on_loop
 from .store import Store
@@ -208,7 +206,7 @@ class ForeignRuntime(_Verbs):
 
 
 @final
-class Supervisor(Reads):
+class Supervisor(Watching):
     """Owns runtimes, from another thread; see `tenure.Supervisor`. Made by `open_supervisor`."""
 
     def __init__(self, portal: Portal, supervisor: TrioSupervisor) -> None:
@@ -322,18 +320,6 @@ class Supervisor(Reads):
     async def resume(self, runtime_id: str | None = None, *, kind: str | None = None) -> bool:
         """See `tenure.Supervisor.resume`."""
         return await self._portal.call(partial(self._supervisor.resume, runtime_id, kind=kind))
-
-    async def statistics(self) -> SupervisorStatistics:
-        """See `tenure.Supervisor.statistics`."""
-
-        async def statistics() -> SupervisorStatistics:
-            return self._supervisor.statistics()
-
-        return await self._portal.call(statistics)
-
-    def health(self, *, min_free_bytes: int = MIN_FREE_BYTES) -> Health:
-        """See `tenure.Supervisor.health`. It asks nothing of the supervisor's thread, which may stand still."""
-        return self._supervisor.health(min_free_bytes=min_free_bytes)
 
     async def in_trio(self, function: Callable[[TrioSupervisor], Awaitable[T]]) -> T:
         """Run a trio function beside the supervisor, given the supervisor itself: for what has no verb here.

@@ -1,4 +1,4 @@
-"""What is read of the store: the list of runtimes, its verb alone in its class as in the trio front, and the rest."""
+"""The verbs by which a host and what it stores are watched: list, reads, numbers, health, metrics, hooks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import Any, overload
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.facets.runs.sends import RefusedSend
 from tenure.persistence.model.values import RuntimeState, SessionId
+from tenure.persistence.seams.hooks import Hook
 from tenure.persistence.upkeep.inspect import RuntimeLine
 from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
 from tenure.portals.portal import Portal
+from tenure.supervisor.metrics import Metrics
+from tenure.supervisor.operators.health import MIN_FREE_BYTES, Health
 from tenure.supervisor.operators.listing import Listing as TrioListing
 from tenure.supervisor.operators.own_state import OwnState
 from tenure.supervisor.operators.reading import Backlog, SessionNode
 from tenure.supervisor.operators.unowned import UnownedRuntime
+from tenure.supervisor.statistics import SupervisorStatistics
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
 
@@ -112,3 +116,31 @@ class Reads(Listing):
     async def backlog(self) -> Backlog:
         """See `tenure.Supervisor.backlog`."""
         return await self._portal.call(self._supervisor.backlog)
+
+
+class Watching(Reads):
+    """What a supervisor says of its host."""
+
+    async def statistics(self) -> SupervisorStatistics:
+        """See `tenure.Supervisor.statistics`."""
+
+        async def statistics() -> SupervisorStatistics:
+            return self._supervisor.statistics()
+
+        return await self._portal.call(statistics)
+
+    def health(self, *, min_free_bytes: int = MIN_FREE_BYTES) -> Health:
+        """See `tenure.Supervisor.health`. It asks nothing of the supervisor's thread, which may stand still."""
+        return self._supervisor.health(min_free_bytes=min_free_bytes)
+
+    def metrics(self) -> Metrics:
+        """See `tenure.Supervisor.metrics`. It asks nothing of the supervisor's thread."""
+        return self._supervisor.metrics()
+
+    def add_hook(self, hook: Hook) -> None:
+        """See `tenure.Supervisor.add_hook`: the function is called in the supervisor's thread."""
+        self._supervisor.add_hook(hook)
+
+    def remove_hook(self, hook: Hook) -> None:
+        """See `tenure.Supervisor.remove_hook`."""
+        self._supervisor.remove_hook(hook)

@@ -20,6 +20,7 @@ from .upkeep import (
     cut_log,
     erase,
     health,
+    metrics,
     vacuum,
 )
 
@@ -38,6 +39,7 @@ command(app, "verify")(inspection.verify)
 command(app, "vacuum")(vacuum.vacuum)
 command(app, "cut-log")(cut_log.cut_log)
 command(app, "health")(health.health)
+command(app, "metrics")(metrics.metrics)
 command(app, "why")(one_runtime.why)
 command(app, "steps")(records.steps)
 command(app, "runs")(records.runs)

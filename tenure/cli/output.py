@@ -87,6 +87,10 @@ class Output:
             line = f"tenure: {type(error).__name__}: {visible(' '.join(str(error).split()))}"
         sys.stderr.write(f"{line}\n")
 
+    def text(self, text: str) -> None:
+        """Print text that is made to be read by a program, as it is."""
+        sys.stdout.write(text)
+
     def document(self, value: object) -> None:
         """Print one value as JSON, with or without ``--json``."""
         self._print_json(value)

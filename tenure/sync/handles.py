@@ -10,10 +10,12 @@ from typing import Any, TypeVar, final, overload
 import trio
 
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState, SessionId
+from tenure.persistence.seams.hooks import Hook
 from tenure.portals.portal import Portal
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.handle import Handle
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
+from tenure.supervisor.metrics import Metrics
 from tenure.supervisor.operators.health import MIN_FREE_BYTES, Health
 from tenure.supervisor.operators.reading import SessionNode
 from tenure.supervisor.runs.recording.restart import RestartPolicy
@@ -170,6 +172,18 @@ class Supervisor(_Listing):
     def health(self, *, min_free_bytes: int = MIN_FREE_BYTES) -> Health:
         """See `tenure.Supervisor.health`. It asks nothing of the supervisor's thread, which may stand still."""
         return way(self)[1].health(min_free_bytes=min_free_bytes)
+
+    def metrics(self) -> Metrics:
+        """See `tenure.Supervisor.metrics`. It asks nothing of the supervisor's thread."""
+        return way(self)[1].metrics()
+
+    def add_hook(self, hook: Hook) -> None:
+        """See `tenure.Supervisor.add_hook`: the function is called in the supervisor's thread."""
+        way(self)[1].add_hook(hook)
+
+    def remove_hook(self, hook: Hook) -> None:
+        """See `tenure.Supervisor.remove_hook`."""
+        way(self)[1].remove_hook(hook)
 
     def runtime(self, runtime_id: str) -> Runtime:
         """See `tenure.Supervisor.runtime`."""

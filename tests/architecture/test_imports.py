@@ -91,6 +91,8 @@ ROOMS = {
         "handles",
         "statistics",
         "host",
+        "metrics",
+        "watching",
         "supervisor",
         "process_signals",
         "service_manager",

@@ -13,8 +13,8 @@ wait_state
 
 OFFERED: dict[type, str] = {
     tenure.Supervisor: """
-        accept backlog dead_letters entries erase execution_state find follow health hold list read_session refused_sends resume
-        runtime
+        accept add_hook backlog dead_letters entries erase execution_state find follow health hold list metrics
+        read_session refused_sends remove_hook resume runtime
         schedules serve_queue session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
     """,
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",

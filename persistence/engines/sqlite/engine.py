@@ -20,6 +20,7 @@ from tenure.persistence.engines.engine import (
     HostProofs,
     QueryConnectionOfItsOwn,
     ReadConnection,
+    StoredBytes,
     UnknownOutcome,
     WriteConnection,
 )
@@ -125,6 +126,16 @@ class SqliteEngine:
             return None
         try:
             return shutil.disk_usage(self._folder).free
+        except OSError:
+            return None
+
+    def stored_bytes(self) -> StoredBytes | None:
+        """See `Engine.stored_bytes`. Unknown where `free_bytes` is."""
+        if self._path == MEMORY or self._options.vfs is not None:
+            return None
+        try:
+            database, log = Path(self._path), Path(f"{self._path}-wal")
+            return StoredBytes(database=database.stat().st_size, log=log.stat().st_size if log.exists() else 0)
         except OSError:
             return None
 

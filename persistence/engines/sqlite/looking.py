@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import final
 
 from tenure.errors import CannotOpen, NotADatabase
-from tenure.persistence.engines.engine import ReadConnection
+from tenure.persistence.engines.engine import ReadConnection, StoredBytes
 from tenure.persistence.engines.listeners import Listeners
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system
@@ -58,6 +58,10 @@ class SqliteLook:
     def free_bytes(self) -> int | None:
         """See `Look.free_bytes`."""
         return self._engine.free_bytes()
+
+    def stored_bytes(self) -> StoredBytes | None:
+        """See `Look.stored_bytes`."""
+        return self._engine.stored_bytes()
 
     def close(self) -> None:
         """See `Look.close`."""

@@ -21,7 +21,7 @@ from tenure.persistence.commits.rows import (
     member,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.engines.engine import Row
+from tenure.persistence.engines.engine import Row, SqlValue
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.inputs.input_state import correlation_of
 from tenure.persistence.model.inputs.phases import is_terminal
@@ -59,6 +59,7 @@ class BatchMember:
         deadline: When it ends with the next boundary unless it is done, unix seconds, or None.
         correlation_id: What it answers, or None.
         payload: Encoded.
+        history: What has happened to it, where it has just been staged for its first run; else empty.
     """
 
     input_id: InputId
@@ -72,6 +73,7 @@ class BatchMember:
     deadline: float | None
     correlation_id: str | None
     payload: bytes
+    history: str = field(default="", repr=False)
 
 
 @final
@@ -100,9 +102,9 @@ def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[BatchMem
         staged = tx.all("inputs.stage_oldest_of_any_lane", runtime=runtime, run=run, count=count, line=line, now=tx.now)
     if len(staged) > 1:  # what an UPDATE returns comes in no order
         for row in staged:
-            check_row(row[-1:], (int,), "input", row[0])
-        staged.sort(key=lambda row: row[-1])
-    return tuple([read_member(row[:-1]) for row in staged])
+            check_row(row[-2:-1], (int,), "input", row[0])
+        staged.sort(key=lambda row: row[-2])
+    return tuple([read_member(row[:-2], row[-1]) for row in staged])
 
 
 def stage_steered(tx: Transaction, runtime: int, run: int, boundary: int) -> tuple[BatchMember, ...]:
@@ -126,7 +128,7 @@ def batch_of(tx: Transaction, run: int) -> tuple[BatchMember, ...]:
     return tuple([read_member(row) for row in tx.all("inputs.batch", run=run)])
 
 
-def read_member(row: Row) -> BatchMember:
+def read_member(row: Row, history: SqlValue = "") -> BatchMember:
     """A member as it is stored. Raises `Corrupt`."""
     check_row(row, _TYPES, "input", row[0])
     input_id, kind, source, key, attempts, phase, joined, fitted, deadline, extra, payload, payload_digest = row
@@ -146,6 +148,7 @@ def read_member(row: Row) -> BatchMember:
         deadline=deadline,
         correlation_id=None if extra is None else correlation_of(extra, input_id),
         payload=payload or b"null",
+        history=history if isinstance(history, str) else "",  # for numbers alone: a damaged one holds up nothing
     )
 
 

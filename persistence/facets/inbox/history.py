@@ -12,11 +12,24 @@ from tenure.persistence.engines.engine import Row
 from tenure.persistence.model.values import AbandonReason, InputId, InputPhase
 
 _encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(tuple[float, str | None, str, str | None]).decode
 
 
 def history_line(now: float, before: InputPhase | None, after: InputPhase, reason: str | None = None) -> str:
     """One entry of an input's history: a line of JSON, ``[time, from, to, reason]``."""
     return _encode((now, before, after, reason)).decode() + "\n"
+
+
+def waited_s(history: str) -> float | None:
+    """Seconds for which an input that was just staged had waited in its inbox; None where its history does not say."""
+    lines = history.splitlines()[-2:]
+    try:
+        (queued_at, _, queued, _), (staged_at, _, staged, _) = map(_decode, lines)
+    except (ValueError, TypeError, msgspec.MsgspecError):
+        return None
+    if queued != InputPhase.QUEUED or staged != InputPhase.STAGED:
+        return None
+    return max(float(staged_at - queued_at), 0.0)  # the wall clock may have been set
 
 
 def in_order(rows: list[Row]) -> tuple[InputId, ...]:

@@ -34,7 +34,7 @@ WHERE input IN (SELECT input FROM inputs
                   AND (deadline IS NULL OR deadline > :now)
                 ORDER BY admission LIMIT :count)
 RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
-          (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission;
+          (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission, history;
 
 -- name: inputs.count_waiting
 -- In any lane, counted no further than asked: one more than a batch says whether the inbox is empty after it.
@@ -65,7 +65,7 @@ WHERE input IN (SELECT input FROM inputs
                   AND (deadline IS NULL OR deadline > :now)
                 ORDER BY admission LIMIT :count)
 RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
-          (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission;
+          (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission, history;
 
 -- name: inputs.restage
 UPDATE inputs SET phase = 'staged', updated_at = :now, history = history || :line
