@@ -145,6 +145,12 @@ def find_anchor(statements: Statements, runtime_id: LogicalRuntimeId) -> Anchor 
     return Anchor(position=row[0], chain=row[1], pruned_at=row[2])
 
 
+def first_link_at(statements: Statements, runtime_id: LogicalRuntimeId) -> float | None:
+    """When the first link of a chain was committed that is still there, unix seconds; None for none. Reads all of it."""
+    row = statements.one("pruning.first_link", runtime_id=runtime_id)
+    return row[0] if row is not None and isinstance(row[0], int | float) else None
+
+
 def _prune(tx: Transaction, change: Prune) -> PrunedPage:
     pruned: Counter[str] = Counter()
     judged = len(change.keys)

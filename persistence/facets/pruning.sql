@@ -53,6 +53,14 @@ INSERT INTO anchors (runtime, position, chain, pruned_at) VALUES (:runtime, :pos
 ON CONFLICT (runtime) DO UPDATE
 SET position = excluded.position, chain = excluded.chain, pruned_at = excluded.pruned_at;
 
+-- name: pruning.first_link
+-- When the first link of a chain was committed that is still there.
+SELECT min(at) FROM (
+    SELECT min(r.committed_at) AS at FROM receipts r JOIN runtimes t ON t.runtime = r.runtime WHERE t.runtime_id = :runtime_id
+    UNION ALL
+    SELECT min(l.committed_at) FROM links l JOIN runtimes t ON t.runtime = l.runtime WHERE t.runtime_id = :runtime_id
+) AS firsts;
+
 -- name: pruning.anchor_of
 SELECT a.position, a.chain, a.pruned_at FROM anchors a JOIN runtimes r ON r.runtime = a.runtime
 WHERE r.runtime_id = :runtime_id;

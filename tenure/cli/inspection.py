@@ -46,6 +46,7 @@ from tenure.persistence.upkeep.verify_store import (
 from .command import labels_of
 from .exits import REFUSED
 from .output import Output
+from .upkeep.receipts import compare
 
 _LISTED: Final = (
     "runtime_id",
@@ -132,13 +133,19 @@ async def show(output: Output, target: str, runtime: str) -> None:
         output.facts("Runtime", await look.read(partial(show_runtime, runtime_id=check_runtime_id(runtime))))
 
 
+@click.option(
+    "--receipts", "kept", metavar="FILE", type=click.Path(), help="Receipts that a client kept, a JSON object a line."
+)
 @click.argument("target", type=click.Path())
 @click.argument("runtime", required=False)
-async def verify(output: Output, target: str, runtime: str | None) -> int | None:
+async def verify(output: Output, target: str, runtime: str | None, *, kept: str | None) -> int | None:
     """Walk the receipts of RUNTIME, or of every runtime of the store TARGET, and recompute what can be.
 
-    Ends with 1 where something is wrong. What nothing stored can prove is said and is not a fault.
+    Ends with 1 where something is wrong. What nothing stored can prove is said and is not a fault. With --receipts: say of each
+    receipt in FILE whether it is there, beyond the head, pruned, or of another chain; ends with 1 where one is lost.
     """
+    if kept is not None:
+        return await compare(output, target, kept)
     async with look_into(target) as look:
         wanted = await _ids(look) if runtime is None else [check_runtime_id(runtime)]
         found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]

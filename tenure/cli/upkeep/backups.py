@@ -1,11 +1,26 @@
-"""``tenure backup`` and ``tenure restore``."""
+"""``tenure backup`` and ``tenure restore``: one copy, or a series of them in a folder, of which a restore picks one by a time.
+
+A backup of a series is named by the time at which it was whole. So nothing in it is later than its name.
+"""
 
 from __future__ import annotations
 
+import math
+import os
+import re
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
 import attrs
 import click
+import trio
 
 from tenure.cli.output import Output
+from tenure.errors import CannotOpen, InvalidInput, NotFound
 from tenure.persistence.engines.door import (
     Copy,
 )
@@ -14,28 +29,128 @@ from tenure.persistence.upkeep.backup import (
     restore as restore_store,
 )
 
+_NAME: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z\.db")
+_FORM: Final = "%Y%m%dT%H%M%S.%fZ.db"
 
+MAKING: Final = "making.db"
+"""Name of a backup of a series until it is whole."""
+
+
+@click.option(
+    "--every", metavar="SECONDS", type=click.FloatRange(min=1), help="Go on: one each so many seconds, in COPY."
+)
+@click.option(
+    "--keep", metavar="COUNT", type=click.IntRange(min=1), help="With --every, remove older ones than so many."
+)
 @click.argument("target", type=click.Path())
 @click.argument("copy", type=click.Path())
-async def backup(output: Output, target: str, copy: str) -> None:
+async def backup(output: Output, target: str, copy: str, *, every: float | None, keep: int | None) -> None:
     """Copy the store TARGET, in use or not, into the new file COPY, checked and complete.
 
-    COPY may not exist. Hosts go on meanwhile.
+    COPY may not exist. Hosts go on meanwhile. With --every COPY is a folder, into which copies go until this is interrupted
+    or one fails; each is named by its time, for ``tenure restore --at``.
     """
-    output.facts("Backup", {name: fact for name, fact in _facts(await back_up(target, copy)).items() if name != "held"})
+    if every is None:
+        if keep is not None:
+            raise InvalidInput(detail="it goes with --every", field="--keep")
+        output.facts("Backup", _made(await back_up(target, copy)))
+        return
+    while True:
+        begun = trio.current_time()
+        output.line(_made(await _next(target, Path(copy), keep or math.inf)))
+        await trio.sleep_until(begun + every)
 
 
 @click.argument("copy", type=click.Path())
 @click.argument("target", type=click.Path())
 @click.option("--run-unfinished", is_flag=True, help="Let unfinished runs go on; else their runtimes are held.")
-async def restore(output: Output, copy: str, target: str, *, run_unfinished: bool) -> None:
+@click.option("--at", metavar="TIME", help="COPY is a folder of `backup --every`: the newest that is not after TIME.")
+async def restore(output: Output, copy: str, target: str, *, run_unfinished: bool, at: str | None) -> None:
     """Make the new store TARGET of COPY, checked and complete.
 
     COPY is a backup, or a database file that a replicator brought back. TARGET may not exist. Fence tokens that were
-    minted after the copy was made are stale in the new store.
+    minted after the copy was made are stale in the new store. TIME is unix seconds, such as the `committed_at` of a receipt,
+    or a time with its offset, such as 2027-01-31T08:00+01:00.
     """
-    output.facts("Restored", _facts(await restore_store(copy, target, run_unfinished=run_unfinished)))
+    source = copy if at is None else str(_newest(Path(copy), _bookmark(at)))
+    facts = _facts(await restore_store(source, target, run_unfinished=run_unfinished))
+    output.facts("Restored", facts if at is None else {"copy": source, **facts})
+
+
+def _made(copy: Copy) -> dict[str, object]:
+    return {name: fact for name, fact in _facts(copy).items() if name != "held"}
 
 
 def _facts(copy: Copy) -> dict[str, object]:
     return attrs.asdict(copy)
+
+
+async def _next(target: str, folder: Path, keep: float) -> Copy:
+    """Make the next backup of a series, and remove those that are too many."""
+    made = folder / MAKING
+    ready(made)
+    copy = await back_up(target, made)
+    return attrs.evolve(copy, path=str(place(made, keep)))
+
+
+def ready(made: Path) -> None:
+    """Make the folder of a series, and remove what one that was interrupted has left. Raises `CannotOpen`."""
+    with _mapped(made):
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.unlink(missing_ok=True)  # it never had a name of the series
+
+
+def place(made: Path, keep: float) -> Path:
+    """Name a backup that is whole by the time that it is now, and remove all but the newest `keep`. Raises `CannotOpen`."""
+    folder = made.parent
+    name = folder / datetime.fromtimestamp(time.time(), UTC).strftime(_FORM)
+    with _mapped(name):
+        made.rename(name)
+        _sync(folder)
+        found = _series(folder)
+        for old in found[: max(len(found) - int(min(keep, len(found))), 0)]:
+            old.unlink()
+    return name
+
+
+@contextmanager
+def _mapped(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise CannotOpen(path=str(exc.filename or path), detail=str(exc.strerror or exc)) from exc
+
+
+def _series(folder: Path) -> list[Path]:
+    """The backups of a series, the oldest first."""
+    return sorted(each for each in folder.iterdir() if _NAME.fullmatch(each.name))
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _newest(folder: Path, at: datetime) -> Path:
+    with _mapped(folder):
+        found = [each for each in _series(folder) if each.name <= at.strftime(_FORM)]
+    if not found:
+        raise NotFound(what="backup at or before", key=at.isoformat())
+    return found[-1]
+
+
+def _bookmark(text: str) -> datetime:
+    try:
+        at = datetime.fromtimestamp(float(text), UTC) if _is_number(text) else datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as exc:
+        raise InvalidInput(detail="it is unix seconds, or a time such as 2027-01-31T08:00+01:00", field="--at") from exc
+    if at.tzinfo is None:
+        raise InvalidInput(detail="a time needs its offset, such as 2027-01-31T08:00+01:00", field="--at")
+    return at.astimezone(UTC)
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\d+(\.\d+)?", text) is not None
