@@ -43,39 +43,41 @@ class Firing:
         """Decide what has come by now; seconds until the next look."""
         now = self._store.seams.wall_clock()
         left, after = False, 0
-        more = False
+        to_come: list[float] = []  # of those that are decided here: when the next instant of each comes
         while True:
             found, following, coming = await self._store.read(partial(_read, now, after))
             left = left or bool(found)
-            again: list[bool] = []
-            await together(*(partial(self._safely, record, now, again.append) for record in found))
-            more = more or any(again)
+            await together(*(partial(self._safely, record, now, to_come.append) for record in found))
             if following is None:
-                return 0.0 if more else wait_until(coming, now, left=left)
+                return wait_until(min(to_come if coming is None else [*to_come, coming], default=None), now, left=left)
             after = following
 
-    async def _safely(self, record: ScheduleRecord | ReadFailed, now: float, more: Callable[[bool], object]) -> None:
-        """Decide one, and say whether more of it has come than one commit takes. What is wrong with it is its own."""
+    async def _safely(self, record: ScheduleRecord | ReadFailed, now: float, told: Callable[[float], object]) -> None:
+        """Decide one, and say when its next instant comes. What is wrong with it stays with it."""
         if isinstance(record, ReadFailed):
             self._log.schedule_failed(record)
             return
         try:
-            more(await self._fire(record, now))
+            fires_at = await self._fire(record, now)
         except (StoreBroken, Closed, *NOT_NOW):
             raise
         except BaseException as exc:  # damaged, of a zone that this host does not know, or a mistake of ours
             if is_for_others(exc):
                 raise
             self._log.schedule_failed(exc, record.schedule_id)
+        else:
+            if fires_at is not None:
+                told(fires_at)
 
-    async def _fire(self, record: ScheduleRecord, now: float) -> bool:
+    async def _fire(self, record: ScheduleRecord, now: float) -> float | None:
+        """When its next instant comes, which may have come: one commit takes so many. None where another host decided."""
         seams, limits = self._store.seams, self._store.limits
         change = fire(record, now, draw=seams.random.random, new_id=seams.new_id, most_bytes=limits.group_bytes)
         made: tuple[Occurrence, ...] = (await self._store.commit(Commit(changes=(change,)))).values[0]
         if any(each.input_id is not None for each in made):
             with self._mending.net(record.runtime_id):
                 self._takeovers.wake(record.runtime_id)
-        return bool(made) and change.fires_at is not None and change.fires_at <= now
+        return change.fires_at if made else None
 
 
 def _read(now: float, after: int, statements: Statements) -> Page:

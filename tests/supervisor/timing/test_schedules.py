@@ -47,6 +47,18 @@ async def test_every_instant_becomes_one_input_and_stands_with_it(database: Path
             await one.schedules.create("s", "a", tenure.Every(200), {"go": 1}, "kind")
 
 
+async def test_instants_that_are_near_one_another_are_each_decided_in_their_time(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async with host(database, BEHAVIOURS) as one:
+        await one.schedules.create("s", "a", tenure.Every(1, _at(0)), None, "kind", jitter_s=0.5)
+        await one.schedules.create("r", "b", tenure.Every(3, _at(0)), None, "kind")
+        await trio.sleep(20.9)
+        found = [*await one.schedules.occurrences("s"), *await one.schedules.occurrences("r")]
+        assert sorted(each.scheduled_at - EPOCH for each in found) == sorted([*range(1, 21), *range(3, 21, 3)])
+        assert not [each for each in found if each.skipped is not None or each.decided_at - each.scheduled_at >= 1]
+
+
 @pytest.mark.parametrize("hosts", [2, 3])
 async def test_several_hosts_fire_each_instant_once(database: Path, autojump_clock: MockClock, hosts: int) -> None:
     async with host(database, BEHAVIOURS) as one, trio.open_nursery() as nursery:  # owned by this test
