@@ -299,7 +299,8 @@ async def open_store(
     """Open a store, and close it after the body.
 
     Args:
-        target: A path, ``sqlite:///path``, or ``:memory:`` for a store that lives as long as the body.
+        target: A path, ``sqlite:///path``, ``postgresql://...`` (docs/postgres.md), or ``:memory:`` for a store that lives as
+            long as the body.
         durability: What an acknowledgement survives: ``disk`` a power cut, ``os`` a killed process, ``memory`` nothing.
             None is ``disk`` for a file and ``memory`` for ``:memory:``, which can give no more.
         limits: The limits; defaults for None.

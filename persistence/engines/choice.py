@@ -22,7 +22,22 @@ from .sqlite.door import SqliteDoor
 NO_SCHEME: Final = ""
 """A path, or ``:memory:``."""
 
-ENGINES: Final[Mapping[str, MakeDoor]] = {NO_SCHEME: SqliteDoor, "sqlite": SqliteDoor}
+
+def _postgres(target: str, limits: Limits, seams: Seams) -> Door:
+    """The door of PostgreSQL, whose driver an extra brings. Raises `Unsupported` without it."""
+    try:
+        from .postgres.door import PostgresDoor  # noqa: PLC0415 - not before a target asks for the driver
+    except ImportError as exc:
+        raise Unsupported(what="postgresql:// without its driver (pip install 'tenure[postgres]')") from exc
+    return PostgresDoor(target, limits, seams)
+
+
+ENGINES: Final[Mapping[str, MakeDoor]] = {
+    NO_SCHEME: SqliteDoor,
+    "sqlite": SqliteDoor,
+    "postgresql": _postgres,
+    "postgres": _postgres,
+}
 """By the scheme of a URL."""
 
 

@@ -26,7 +26,8 @@ def rows_of(target: Path | str, sql: str, *parameters: SqlValue) -> list[Row]:
 
 def write_past(target: Path | str, sql: str, *parameters: SqlValue) -> None:
     """Write what no verb would, in one transaction. Raises `NotStorable` where the engine does not take it there."""
-    engine = door_to(target).engine(DurabilityClass.MEMORY)
+    door = door_to(target)
+    engine = door.engine(door.strongest)
     connection = engine.open()
     try:
         connection.begin_unnumbered()

@@ -108,6 +108,7 @@ async def test_a_snapshot_over_the_limit_is_refused(store: Store) -> None:
         await store.credentials.update_auth_oauth_flow_snapshot(lambda _: huge)
 
 
+@pytest.mark.sqlite("a text in a column of bytes")
 async def test_no_secret_is_shown(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     def leak(current: bytes | None) -> bytes:
         raise ValueError((current or b"").decode())
@@ -136,6 +137,7 @@ async def test_no_secret_is_shown(store: Store, caplog: pytest.LogCaptureFixture
     assert not [text for text in shown if "hunter2" in text]
 
 
+@pytest.mark.sqlite("names of files")
 async def test_handles_of_one_file_share_an_authority_and_memory_has_none(tmp_path: Path) -> None:
     path = tmp_path / "folder" / ".." / "agents.db"
     (tmp_path / "folder").mkdir()

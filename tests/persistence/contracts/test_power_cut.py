@@ -44,6 +44,8 @@ from tests.persistence.contracts.builders import (
     snapshot,
 )
 
+pytestmark = pytest.mark.sqlite("a disk that forgets")
+
 ALICE = LogicalRuntimeId("alice")
 
 Step = Callable[[Store], Awaitable[Any]]

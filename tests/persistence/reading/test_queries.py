@@ -36,6 +36,11 @@ async def test_a_query_sees_what_was_acknowledged(store: Store) -> None:
             assert rows == [(f"m-{k}",) for k in range(n + 1)]
         by_name = await connection.query("SELECT runtime_id FROM runtimes WHERE runtime_id = :id", {"id": "a"})
         assert by_name == await connection.query("SELECT runtime_id FROM runtimes WHERE runtime_id = ?", ["a"])
+
+
+@pytest.mark.sqlite("its pragmas")
+async def test_a_query_may_describe_a_table(store: Store) -> None:
+    async with store.read_connection() as connection:
         first, *_ = await connection.query("PRAGMA table_info(store)")
         assert first[1] == "singleton"
 
@@ -109,6 +114,7 @@ async def test_a_cancelled_query_is_stopped_and_the_connection_works_on(store: S
     await store.commit(message(store, "m-1"))
 
 
+@pytest.mark.sqlite("looks at the log")
 async def test_a_half_read_query_leaves_no_read_transaction_behind(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
     async with open_store(path, limits=Limits(query_rows=1), seams=Seams(engine=SqliteOptions(wal_pages=20))) as store:

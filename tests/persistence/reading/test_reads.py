@@ -64,6 +64,7 @@ async def test_what_a_read_raises_leaves_as_it_is_and_the_connection_works_on(st
     assert await landed(store, "m-1") == ["m-1"]
 
 
+@pytest.mark.sqlite("looks at the log")
 async def test_no_read_transaction_outlives_its_call_so_that_the_log_is_recycled(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
     async with open_store(path, seams=Seams(engine=SqliteOptions(wal_pages=20))) as store:
@@ -106,6 +107,7 @@ async def test_more_readers_than_connections_wait_for_their_turn(store: Store) -
     assert found == [[]] * 50
 
 
+@pytest.mark.sqlite("another reader of the file")
 async def test_a_reader_of_another_process_that_stays_open_does_not_hinder_a_reopen(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
     async with open_store(path) as store:

@@ -26,6 +26,8 @@ from tests.kit.stores import (
     own,
 )
 
+pytestmark = pytest.mark.sqlite("copies of the file")
+
 KEYS = [f"m-{n}" for n in range(50)]
 
 

@@ -330,6 +330,7 @@ def test_every_reason_is_of_a_column_that_there_is() -> None:
     assert not set(NOT_FOUND) - every
 
 
+@pytest.mark.sqlite("copies of the file")
 @pytest.mark.parametrize("table", share(SCHEMA, TABLES, TURN // COLUMNS))
 async def test_a_changed_byte_of_any_column_is_found_or_has_its_reason(
     filled: Path, tmp_path: Path, table: str

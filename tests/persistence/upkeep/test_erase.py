@@ -29,6 +29,8 @@ from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import SCHEMA, execute, save
 from tests.persistence.contracts.owners.owned import Owner, live
 
+pytestmark = pytest.mark.sqlite("pages and log of a file")
+
 MARK: Final = "unforgettable"
 
 GOES: Final = frozenset(

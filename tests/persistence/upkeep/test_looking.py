@@ -45,6 +45,7 @@ async def look(path: Path | str, seams: tenure.Seams | None = None) -> None:
         pass
 
 
+@pytest.mark.sqlite("the files of a store")
 @pytest.mark.parametrize(
     ("code", "error"), [(errno.ENOSPC, DiskFull), (errno.EIO, StoreBroken), (errno.EACCES, CannotOpen)]
 )
@@ -60,6 +61,7 @@ async def test_a_disk_that_cannot_take_the_log_is_told_by_a_typed_error(
         await look(path, tenure.Seams(engine=SqliteOptions(files=cast("Files", FailingFiles(code)))))
 
 
+@pytest.mark.sqlite("the files of a store")
 async def test_by_whatever_name_it_is_reached_the_store_is_locked_under_its_own(path: Path) -> None:
     link = path.with_name("link.db")
     link.symlink_to(path)
@@ -72,6 +74,7 @@ async def test_by_whatever_name_it_is_reached_the_store_is_locked_under_its_own(
     assert not link.with_name("link.db-lock").exists()
 
 
+@pytest.mark.sqlite("the files of a store")
 async def test_what_is_no_store_is_told_as_what_it_is(path: Path) -> None:
     empty = path.with_name("empty.db")
     empty.touch()

@@ -22,6 +22,8 @@ from tenure.persistence.writing.starting import StartingGroup
 from tests.kit.ground import submit
 from tests.kit.stores import OpenMode, landed, message, name, own, ownership, settle_all
 
+pytestmark = pytest.mark.sqlite("makes the connection of SQLite give groups back")
+
 Conflict = Callable[[int], list[int]]
 
 

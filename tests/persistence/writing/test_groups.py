@@ -74,6 +74,7 @@ async def test_commits_that_wait_together_share_one_group(store: Store) -> None:
     assert {outcome.group for outcome in outcomes if isinstance(outcome, CommitResult)} == {before + 1}
 
 
+@pytest.mark.sqlite("a lock of the whole file")
 async def test_the_time_of_a_group_is_read_while_no_other_can_write(tmp_path: Path) -> None:
     """Else what a host waited for the lock would make its times earlier than those of groups before it."""
     path, shown, held = tmp_path / "a.db", count(1_000_000), set[int]()
@@ -175,6 +176,7 @@ async def test_a_callback_that_raises_keeps_nobody_waiting_and_stops_the_store(s
     assert "ZeroDivisionError" in (await store.wait_broken()).detail
 
 
+@pytest.mark.sqlite("a lock of the whole file")
 async def test_a_foreign_write_lock_is_awaited_and_then_contended_for_each_waiter(tmp_path: Path) -> None:
     open_mode = OpenMode("file", tmp_path / "agents.db")
     async with open_mode(limits=Limits(busy_s=0.05)) as store:

@@ -66,6 +66,7 @@ def trace(store: Store, executed: list[str]) -> None:
     db.exec_trace = note  # type: ignore[assignment]
 
 
+@pytest.mark.sqlite("traces what SQLite executes")
 async def test_a_refusal_before_any_write_needs_no_savepoint(store: Store, executed: list[str]) -> None:
     token = await own(store)
     trace(store, executed)
@@ -77,6 +78,7 @@ async def test_a_refusal_before_any_write_needs_no_savepoint(store: Store, execu
     assert "SAVEPOINT" not in executed
 
 
+@pytest.mark.sqlite("traces what SQLite executes")
 async def test_a_commit_refused_behind_a_write_has_its_group_carried_out_in_savepoints(
     store: Store, executed: list[str]
 ) -> None:
@@ -121,6 +123,7 @@ async def carry_out(store: Store, seed: int, *, spoil: bool) -> tuple[list[objec
         return answers, [await connection.query(f"SELECT * FROM {table}") for table in TABLES]
 
 
+@pytest.mark.sqlite("keys that are counted without gaps")
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_group_without_savepoints_answers_and_writes_as_one_with_them(tmp_path: Path, seed: int) -> None:
     seen: list[tuple[list[object], list[object]]] = []

@@ -341,6 +341,7 @@ async def test_damage_of_one_value_or_snapshot_is_its_own(store: Store) -> None:
 # The storage backend below
 
 
+@pytest.mark.sqlite("names the engine")
 async def test_the_storage_backend_is_that_of_the_store(store: Store) -> None:
     assert store.state.name == store.name
     assert store.state.requires_network is False

@@ -14,6 +14,8 @@ import trio
 import tenure
 from tests.persistence.contracts.queued.test_queue import draft, must_claim, put
 
+pytestmark = pytest.mark.sqlite("processes with a file between them")
+
 ROOT = Path(__file__).parents[4]
 WORKER = ROOT / "tests" / "kit" / "queue_worker.py"
 BATCHES = 30

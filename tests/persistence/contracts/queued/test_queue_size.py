@@ -16,6 +16,8 @@ from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.queued.test_queue import draft, must_claim, put, texts
 
+pytestmark = pytest.mark.sqlite("counts steps and looks at plans of SQLite")
+
 MANY = 100_000
 
 COPIES = """

@@ -165,6 +165,7 @@ async def test_a_row_that_is_gone_is_missed(store: Store, table: str) -> None:
     assert not isinstance((await answers(store, "b"))["full graph"], Error)
 
 
+@pytest.mark.sqlite("keys that are counted without gaps")
 async def test_a_node_that_was_moved_to_another_session_is_read_in_neither(store: Store) -> None:
     await fill_graphs(store)
     await execute(store, "UPDATE branches SET session = 2, node = 3 WHERE session = 2")

@@ -1,0 +1,133 @@
+"""The bytes of attachments: in two tables of the store, where every host reaches them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final, final
+
+import psycopg
+
+from tenure.errors import CannotOpen, DiskFull
+from tenure.persistence.engines.engine import Again, UnknownOutcome
+
+from .connecting import Connecting
+from .protocol.errors import ServerError, map_error
+
+_MADE: Final = "made-"
+"""How the names begin of what is being written."""
+
+
+@final
+class TableBlobs:
+    """See `Blobs`. One connection, made with the first attachment."""
+
+    def __init__(self, connecting: Connecting) -> None:
+        """Touch nothing yet."""
+        self._connecting = connecting
+        self._lock = threading.Lock()
+        self._connection: psycopg.Connection | None = None
+
+    def begin(self, made: str) -> None:
+        """See `Blobs.begin`."""
+        self._run("INSERT INTO attachment_files (name, kept) VALUES (%(name)s, false)", name=_MADE + made)
+
+    def write(self, made: str, offset: int, data: bytes) -> None:
+        """See `Blobs.write`."""
+        self._run(
+            "INSERT INTO attachment_parts (name, at, body) VALUES (%(name)s, %(at)s, %(body)s)"
+            " ON CONFLICT (name, at) DO UPDATE SET body = excluded.body",
+            name=_MADE + made,
+            at=offset,
+            body=data,
+        )
+
+    def keep(self, made: str, digest: str) -> None:
+        """See `Blobs.keep`. What has the name stays: it is the same bytes, on the server's disk."""
+        with self._turn() as connection, connection.transaction():
+            names = {"made": _MADE + made, "digest": digest}
+            kept = connection.execute(
+                "INSERT INTO attachment_files (name, kept) VALUES (%(digest)s, true) ON CONFLICT (name) DO NOTHING",
+                names,
+            )
+            if kept.rowcount:
+                connection.execute("UPDATE attachment_parts SET name = %(digest)s WHERE name = %(made)s", names)
+            connection.execute("DELETE FROM attachment_parts WHERE name = %(made)s", names)
+            connection.execute("DELETE FROM attachment_files WHERE name = %(made)s", names)
+
+    def drop(self, made: str) -> None:
+        """See `Blobs.drop`. What cannot be removed now stays unfinished, and is found."""
+        try:
+            self._remove(_MADE + made)
+        except (CannotOpen, DiskFull, UnknownOutcome):
+            return
+
+    def read(self, digest: str, offset: int, amount: int) -> bytes | None:
+        """See `Blobs.read`."""
+        if not self.exists(digest):
+            return None
+        rows = self._run(
+            "SELECT at, substring(body FROM greatest(1, (%(offset)s - at + 1)::int) FOR"
+            " least(%(amount)s, %(offset)s + %(amount)s - at)::int) FROM attachment_parts"
+            " WHERE name = %(name)s AND at < %(offset)s + %(amount)s AND at + length(body) > %(offset)s ORDER BY at",
+            name=digest,
+            offset=offset,
+            amount=amount,
+        )
+        return b"".join([bytes(body) for _, body in rows])
+
+    def exists(self, digest: str) -> bool:
+        """See `Blobs.exists`."""
+        return bool(self._run("SELECT 1 FROM attachment_files WHERE name = %(name)s AND kept", name=digest))
+
+    def remove(self, digest: str) -> None:
+        """See `Blobs.remove`."""
+        self._remove(digest)
+
+    def names(self) -> list[str]:
+        """See `Blobs.names`."""
+        return [name for (name,) in self._run("SELECT name FROM attachment_files WHERE kept ORDER BY name")]
+
+    def unfinished(self) -> list[str]:
+        """See `Blobs.unfinished`."""
+        rows = self._run("SELECT name FROM attachment_files WHERE NOT kept ORDER BY name")
+        return [name.removeprefix(_MADE) for (name,) in rows]
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _remove(self, name: str) -> None:
+        with self._turn() as connection, connection.transaction():
+            connection.execute("DELETE FROM attachment_parts WHERE name = %(name)s", {"name": name})
+            connection.execute("DELETE FROM attachment_files WHERE name = %(name)s", {"name": name})
+
+    def _run(self, sql: str, **parameters: Any) -> list[Any]:
+        with self._turn() as connection:
+            cursor = connection.execute(sql.encode(), parameters)
+            return cursor.fetchall() if cursor.description is not None else []
+
+    @contextmanager
+    def _turn(self) -> Generator[psycopg.Connection]:
+        shown = self._connecting.target.shown
+        with self._lock:
+            try:
+                if self._connection is None or self._connection.closed:
+                    self._connection = self._connecting.connect(writes=True)
+                yield self._connection
+            except Again as exc:
+                raise CannotOpen(path=shown, detail=str(exc)) from exc
+            except psycopg.Error as exc:
+                if self._connection is not None and self._connection.broken:
+                    self._connection.close()
+                raise _mapped(exc, shown) from exc
+
+
+def _mapped(exc: psycopg.Error, shown: str) -> Exception:
+    error = ServerError(state=exc.sqlstate or "08006", message=str(exc).strip(), ends=False)
+    mapped = map_error(error, "attachments")
+    return mapped if isinstance(mapped, DiskFull | UnknownOutcome) else CannotOpen(path=shown, detail=error.message)

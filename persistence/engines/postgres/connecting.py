@@ -1,0 +1,131 @@
+"""A connection as every part of the engine needs it: made, and set by SQL, which a pooler of sessions passes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar, final
+
+import psycopg
+from attrs import frozen
+from psycopg import sql
+
+from tenure.errors import CannotOpen
+from tenure.persistence.engines.engine import Again
+from tenure.persistence.seams.limits import Limits
+
+from .protocol.errors import Lost, is_not_yet
+from .protocol.wire import Wire
+from .target import Target
+
+T = TypeVar("T")
+
+CONNECT_S: Final = 5
+"""Seconds for one connection to be made; libpq takes whole ones."""
+
+PAUSE_S: Final = 0.05
+"""Seconds between two tries to connect."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Connecting:
+    """Makes connections to one store.
+
+    Attributes:
+        target: Which store.
+        limits: The limits of the host.
+    """
+
+    target: Target
+    limits: Limits
+
+    def connect(self, *, writes: bool) -> psycopg.Connection:
+        """One connection, set.
+
+        Raises:
+            Again: Not now: the server starts, stops, does not answer, or has no place left.
+            CannotOpen: It refuses us, or cannot be found.
+        """
+        try:
+            connection = psycopg.connect(
+                self.target.url,
+                autocommit=True,
+                connect_timeout=CONNECT_S,
+                client_encoding="UTF8",
+                application_name="tenure",
+                keepalives=1,
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+            )
+        except psycopg.OperationalError as exc:
+            if is_not_yet(str(exc), exc.sqlstate):
+                raise Again(str(exc).strip()) from exc
+            raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
+        try:
+            connection.execute(self._settings(writes=writes))
+        except psycopg.OperationalError as exc:
+            connection.close()
+            raise Again(str(exc).strip()) from exc
+        except psycopg.Error as exc:
+            connection.close()
+            raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
+        return connection
+
+    def wire(self, *, writes: bool) -> Wire:
+        """The same for named statements. Raises as `connect`."""
+        try:
+            return Wire(self.connect(writes=writes), self.limits.verdict_s)
+        except Lost as exc:
+            raise Again(str(exc)) from exc
+
+    def wire_within(self, wait_s: float, *, writes: bool) -> Wire:
+        """A wire that is tried for again and again for so many seconds: what opened once will open again. Raises `Again`."""
+        return _within(wait_s, lambda: self.wire(writes=writes))
+
+    def connect_within(self, wait_s: float) -> psycopg.Connection:
+        """The same of a connection that reads. Raises `Again`."""
+        return _within(wait_s, lambda: self.connect(writes=False))
+
+    def _settings(self, *, writes: bool) -> sql.Composed:
+        limits = self.limits
+        settings: dict[str, str] = {
+            "search_path": self.target.schema,
+            "default_transaction_read_only": "off" if writes else "on",
+            "default_transaction_isolation": "read committed",
+            "lock_timeout": _milliseconds(limits.busy_s),
+            "statement_timeout": "0",
+            # A host that is frozen inside a transaction may not hold its rows until it is judged.
+            "idle_in_transaction_session_timeout": _milliseconds(max(limits.lease_s / 2, 1.0)),
+            "client_connection_check_interval": "10s",
+            "client_min_messages": "warning",
+            # Plans never depend on bound values.
+            "plan_cache_mode": "force_generic_plan",
+            "jit": "off",
+            "bytea_output": "hex",
+            "standard_conforming_strings": "on",
+            "timezone": "UTC",
+        }
+        calls = sql.SQL(", ").join(
+            sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
+            for name, value in settings.items()
+        )
+        return sql.SQL("SELECT {}").format(calls)
+
+
+def _within(wait_s: float, connect: Callable[[], T]) -> T:
+    give_up_at = time.monotonic() + wait_s
+    while True:
+        try:
+            return connect()
+        except (Again, CannotOpen) as exc:
+            if time.monotonic() >= give_up_at:
+                message = f"no connection for {wait_s:g} s: {exc}"
+                raise Again(message) from exc
+        threading.Event().wait(PAUSE_S)
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, int(seconds * 1000)))

@@ -1,0 +1,81 @@
+"""What a URL leads to: one store on a server, to be opened or looked into."""
+
+from __future__ import annotations
+
+from typing import NoReturn, final
+
+from tenure.errors import InvalidInput, Unsupported
+from tenure.persistence.engines.engine import ReadConnection, StoredBytes
+from tenure.persistence.engines.listeners import Listeners
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
+
+from .engine import PostgresEngine
+from .target import target_of
+
+
+@final
+class PostgresDoor:
+    """See `Door`."""
+
+    strongest = DurabilityClass.DISK
+
+    def __init__(self, target: str, limits: Limits, seams: Seams) -> None:
+        """Raises `InvalidInput` where the target is not the URL of a server, or the options are another engine's."""
+        self._target = target_of(target)
+        if seams.engine is not None:
+            detail = f"a store on a server takes no options, and not {type(seams.engine).__name__}"
+            raise InvalidInput(detail=detail, field="engine")
+        self._limits = limits
+        self._seams = seams
+
+    def engine(self, durability: DurabilityClass) -> PostgresEngine:
+        """See `Door.engine`."""
+        return PostgresEngine(self._target, durability, self._limits, self._seams)
+
+    def look(self) -> PostgresLook:
+        """See `Door.look`."""
+        return PostgresLook(self.engine(DurabilityClass.DISK))
+
+    def back_up(self, _target: str, /) -> NoReturn:
+        """See `Door.back_up`."""
+        raise Unsupported(what="a backup of a store on a server, which pg_dump and pg_basebackup make,")
+
+    def restore(self, _backup: str, /, *, run_unfinished: bool) -> NoReturn:  # noqa: ARG002 - as `Door` has it
+        """See `Door.restore`."""
+        raise Unsupported(what="to restore into a server, which pg_restore does,")
+
+    def cut_log(self) -> NoReturn:
+        """See `Door.cut_log`."""
+        raise Unsupported(what="to cut the log of a server, which keeps it itself,")
+
+
+@final
+class PostgresLook:
+    """See `Look`."""
+
+    def __init__(self, engine: PostgresEngine) -> None:
+        """Touch nothing yet."""
+        self._engine = engine
+
+    def open(self) -> tuple[ReadConnection, bool]:
+        """See `Look.open`. That no host is there cannot be known."""
+        return self._engine.open_look(), False
+
+    @property
+    def listeners(self) -> Listeners:
+        """See `Look.listeners`."""
+        return self._engine.listeners
+
+    def free_bytes(self) -> int | None:
+        """See `Engine.free_bytes`."""
+        return self._engine.free_bytes()
+
+    def stored_bytes(self) -> StoredBytes | None:
+        """See `Engine.stored_bytes`."""
+        return self._engine.stored_bytes()
+
+    def close(self) -> None:
+        """See `Look.close`."""
+        self._engine.close()

@@ -1,0 +1,142 @@
+"""The PostgreSQL engine: one store is one schema of a database.
+
+Theory of operation: one connection writes (`writer`) and belongs to the writer's executor; a few others read. Each is made anew
+where it was lost. What the server answers is mapped in this package and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, final
+
+import psycopg
+
+from tenure.errors import WeakDurability
+from tenure.persistence.engines.blobs import Blobs
+from tenure.persistence.engines.engine import (
+    HostProofs,
+    QueryConnectionOfItsOwn,
+    ReadConnection,
+    StoredBytes,
+    WriteConnection,
+)
+from tenure.persistence.engines.listeners import Listeners, NoListeners
+from tenure.persistence.engines.statements import load_statements, schema_files
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
+
+from .blobs import TableBlobs
+from .connecting import Connecting
+from .connections import Reader
+from .keys import Keys
+from .opening import (
+    check_made,
+    check_no_transaction_pooler,
+    check_server,
+    make_ready,
+    wait_for_disk,
+)
+from .proofs import NoProofs
+from .protocol.translation import Statement, key_columns, translated
+from .protocol.wire import Wire
+from .target import Target
+from .user_queries import Query
+from .writer import Writer
+
+SHARES: Final = 3
+"""A read that lost its connection is begun so often within `Limits.busy_s`."""
+
+
+@final
+class PostgresEngine:
+    """One schema of a database on a server."""
+
+    name = "postgresql"
+    requires_network = True
+    shared = True
+    alone = False
+
+    def __init__(self, target: Target, durability: DurabilityClass, limits: Limits, seams: Seams) -> None:
+        """Keep what opening needs; touch nothing."""
+        self._target = target
+        self._durability = durability
+        self._limits = limits
+        self._wall_clock = seams.wall_clock
+        self._connecting = Connecting(target=target, limits=limits)
+        self._sql = load_statements()
+        self._statements: Mapping[str, Statement] = {name: translated(sql) for name, sql in self._sql.items()}
+        self.authority_key: str | None = None
+        self.hosts: HostProofs = NoProofs()
+        self.listeners: Listeners = NoListeners()
+        self._tables = TableBlobs(self._connecting)
+        self.blobs: Blobs = self._tables
+
+    def free_bytes(self) -> int | None:
+        """See `Engine.free_bytes`: a server does not say."""
+        return None
+
+    def stored_bytes(self) -> StoredBytes | None:
+        """See `Engine.stored_bytes`: a question to the server, which not every thread may ask."""
+        return None
+
+    def share(self) -> None:
+        """See `Engine.share`: who comes finds the tables, or makes them under a lock."""
+
+    def open(self) -> WriteConnection:
+        """See `Engine.open`."""
+        if self._durability is not DurabilityClass.DISK:
+            raise WeakDurability(asked=self._durability, given="disk")
+        connection = self._connecting.connect(writes=True)
+        try:
+            check_server(connection, self._target)
+            check_no_transaction_pooler(self._connecting, connection)
+            wait_for_disk(connection)
+            make_ready(connection, self._target)
+            self.authority_key = self._key(connection)
+        except BaseException:
+            connection.close()
+            raise
+        columns = key_columns(schema_files())
+        wire = Wire(connection, self._limits.verdict_s)
+        keys = Keys(self._sql, columns)
+        return Writer(self._connecting, wire, self._statements, keys, tuple(columns), self._wall_clock)
+
+    def open_reader(self) -> ReadConnection:
+        """See `Engine.open_reader`."""
+        wait_s = self._limits.busy_s / SHARES
+        return Reader(self._connecting, None, self._statements, wait_s)
+
+    def open_look(self) -> ReadConnection:
+        """A connection that reads, for a look, which is not a host and makes no tables.
+
+        Raises:
+            NotADatabase: No store stands there.
+            CannotOpen, SchemaMismatch, WeakDurability, Again: See `Engine.open`.
+        """
+        connection = self._connecting.connect(writes=False)
+        try:
+            check_made(connection, self._target)
+        except BaseException:
+            connection.close()
+            raise
+        wire = Wire(connection, self._limits.verdict_s)
+        return Reader(self._connecting, wire, self._statements, self._limits.busy_s / SHARES)
+
+    def open_query(self) -> QueryConnectionOfItsOwn:
+        """See `Engine.open_query`."""
+        return Query(self._connecting)
+
+    def mark_broken(self, detail: str) -> None:
+        """See `Engine.mark_broken`: the server keeps its own log in order, and the next host need not be alone."""
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._tables.close()
+
+    def _key(self, connection: psycopg.Connection) -> str:
+        row: Any = connection.execute(
+            "SELECT (SELECT system_identifier FROM pg_control_system()),"
+            " (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ).fetchone()
+        return f"postgresql:{row[0]}:{row[1]}:{self._target.schema}"

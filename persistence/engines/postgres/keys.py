@@ -1,0 +1,72 @@
+"""Keys of new rows: taken from the sequences of the tables in blocks, under the locks of a group.
+
+So they rise along the commits of one runtime whichever hosts write them, and no insert waits for its key. What is left of a
+block is not used by a later group: another host may have written higher keys since.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final, final
+
+from tenure.errors import Corrupt
+from tenure.persistence.engines.statements import table_of
+
+from .protocol.translation import translated
+from .protocol.wire import Answer, Command, command
+
+LEAST: Final = 4
+"""Keys of the smallest block."""
+
+
+@final
+class Keys:
+    """The keys that a group may still give."""
+
+    def __init__(self, statements: Mapping[str, str], columns: Mapping[str, str]) -> None:
+        """`columns`: by table, the column that its sequence fills."""
+        self._sql = statements
+        self._columns = columns
+        self._tables: dict[str, str] = {}
+        self._free: dict[str, list[int]] = {}
+        self._given: Counter[str] = Counter()
+
+    def begin(self) -> list[tuple[str, Command]]:
+        """A group begins: the tables that the last one wrote, each with what asks for as many keys."""
+        asked = [(table, self.asking(table, count)) for table, count in sorted(self._given.items())]
+        self._free.clear()
+        self._given.clear()
+        return asked
+
+    def asking(self, table: str, least: int = LEAST) -> Command:
+        """What asks the server for keys of a table."""
+        sequence = f"{table}_{self._columns[table]}_seq"
+        sql = f"SELECT nextval('{sequence}') FROM generate_series(1, :count)"  # noqa: S608 - the name of a sequence of ours
+        return command(f"keys.{table}", translated(sql), {"count": max(least, LEAST)})
+
+    def take(self, table: str, answer: Answer) -> None:
+        """The server has given keys. Raises `Corrupt`."""
+        keys = [key for (key,) in answer.rows()]
+        if not all(isinstance(key, int) for key in keys):
+            raise Corrupt(record="database", key=f"the keys of {table}", detail="they are no numbers")
+        self._free.setdefault(table, []).extend(reversed(keys))  # given from the end, so that they rise
+
+    def table(self, insert: str) -> str:
+        """The table that a named insert writes."""
+        found = self._tables.get(insert)
+        if found is None:
+            found = self._tables[insert] = table_of(self._sql[insert])
+        return found
+
+    def next(self, table: str) -> int | None:
+        """A key; None where more must be asked for."""
+        free = self._free.get(table)
+        if not free:
+            return None
+        self._given[table] += 1
+        return free.pop()
+
+    def more(self, table: str) -> Command:
+        """What asks for more than were used so far: at most as many round trips as a group has doublings."""
+        return self.asking(table, 2 * self._given[table])

@@ -1,0 +1,144 @@
+"""What is checked of a server before it is trusted with a store, and how the tables are made."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from tenure.errors import CannotOpen, NotADatabase, SchemaMismatch, WeakDurability
+from tenure.persistence.engines.engine import Again
+from tenure.persistence.engines.statements import schema_files
+
+from .connecting import Connecting
+from .protocol.translation import translated_schema
+from .target import Target
+
+OLDEST_SERVER: Final = 150_000
+"""As libpq numbers them: 150004 is 15.4."""
+
+OWN_TABLES: Final = (
+    "CREATE TABLE schema_version (singleton INTEGER PRIMARY KEY CHECK (singleton = 1), version INTEGER NOT NULL)",
+    'CREATE TABLE attachment_files (name TEXT COLLATE "C" PRIMARY KEY, kept BOOLEAN NOT NULL)',
+    """CREATE TABLE attachment_parts (
+        name TEXT COLLATE "C" NOT NULL, at BIGINT NOT NULL, body BYTEA NOT NULL, PRIMARY KEY (name, at)
+    )""",
+)
+"""Tables that only this engine has: the version, and the bytes of attachments, which all hosts reach."""
+
+_MAKING: Final = 0x74656E757265
+"""The advisory lock of those who make or change tables."""
+
+
+def check_server(connection: psycopg.Connection, target: Target) -> None:
+    """Refuse a server that cannot hold a store as it is promised.
+
+    Raises:
+        CannotOpen: It is too old, a standby that only reads, or its texts are not UTF-8.
+        WeakDurability: It acknowledges what is not on disk.
+    """
+    version = connection.pgconn.server_version
+    if version < OLDEST_SERVER:
+        detail = f"PostgreSQL {version // 10_000} is before {OLDEST_SERVER // 10_000}"
+        raise CannotOpen(path=target.shown, detail=detail)
+    row: Any = connection.execute(
+        "SELECT pg_is_in_recovery(), current_setting('server_encoding'), current_setting('fsync'),"
+        " current_setting('full_page_writes'), current_setting('synchronous_commit')"
+    ).fetchone()
+    standby, encoding, fsync, full_pages, _ = row
+    if standby:
+        raise CannotOpen(path=target.shown, detail="it is a standby, which only reads")
+    if encoding != "UTF8":
+        raise CannotOpen(path=target.shown, detail=f"its texts are {encoding}, and not UTF8")
+    for name, given in (("fsync", fsync), ("full_page_writes", full_pages)):
+        if given != "on":
+            raise WeakDurability(asked="disk", given=f"{name} = {given}")
+
+
+def check_no_transaction_pooler(connecting: Connecting, connection: psycopg.Connection) -> None:
+    """Refuse a pooler that gives a connection another server process with every transaction.
+
+    Settings, prepared statements and locks would be another client's. Two connections that have one server process in turn
+    prove it; a pooler of sessions never does that, and is let through.
+
+    Raises:
+        CannotOpen: It is one.
+        Again: See `Connecting.connect`.
+    """
+    mine = _backend(connection)
+    if mine == connection.pgconn.backend_pid:
+        return  # nothing stands between: the server said so itself when we connected
+    with connecting.connect(writes=False) as second:
+        if _backend(second) == mine:
+            raise CannotOpen(path=connecting.target.shown, detail="a pooler of transactions stands before the server")
+
+
+def _backend(connection: psycopg.Connection) -> int:
+    row: Any = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return int(row[0])
+
+
+def wait_for_disk(connection: psycopg.Connection) -> None:
+    """Have COMMIT wait for the disk where the server's own setting would not; a stronger setting stays."""
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
+    )
+
+
+def make_ready(connection: psycopg.Connection, target: Target) -> None:
+    """Make the tables where there are none; what is there must be of this version.
+
+    Raises:
+        CannotOpen: No right to make or use them.
+        NotADatabase: Another program's tables stand in the schema.
+        SchemaMismatch: Another version of tenure made them.
+        Again: The connection was lost.
+    """
+    try:
+        with connection.transaction():
+            # First come, first served: who comes second finds the tables.
+            connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_MAKING & 0x7FFFFFFF, target.schema))
+            if not check_schema(connection, target):
+                _make(connection, target)
+    except psycopg.OperationalError as exc:
+        raise Again(f"making the tables: {exc}") from exc
+    except psycopg.Error as exc:
+        raise CannotOpen(path=target.shown, detail=f"making the tables: {exc}") from exc
+
+
+def check_schema(connection: psycopg.Connection, target: Target) -> bool:
+    """Whether a store of this version stands there; False where nothing does.
+
+    Raises:
+        NotADatabase, SchemaMismatch: See `make_ready`.
+    """
+    row: Any = connection.execute(
+        "SELECT to_regclass(%(version)s) IS NOT NULL, EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n"
+        " ON n.oid = c.relnamespace WHERE n.nspname = %(schema)s AND c.relkind = 'r')",
+        {"version": f"{target.schema}.schema_version", "schema": target.schema},
+    ).fetchone()
+    has_version, has_tables = row
+    if not has_tables:
+        return False
+    if not has_version:
+        raise NotADatabase(path=target.shown, detail="its tables are another program's")
+    found: Any = connection.execute("SELECT version FROM schema_version").fetchone()
+    newest = len(schema_files())
+    if found is None or found[0] != newest:
+        raise SchemaMismatch(what=target.shown, expected=newest, actual=None if found is None else found[0])
+    return True
+
+
+def check_made(connection: psycopg.Connection, target: Target) -> None:
+    """A store of this version must stand there. Raises as `check_schema`, and `NotADatabase` where nothing does."""
+    if not check_schema(connection, target):
+        raise NotADatabase(path=target.shown, detail="there are no tables")
+
+
+def _make(connection: psycopg.Connection, target: Target) -> None:
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(target.schema)))
+    for text in (*map(translated_schema, schema_files()), *OWN_TABLES):
+        connection.execute(text.encode())
+    connection.execute("INSERT INTO schema_version VALUES (1, %s)", (len(schema_files()),))

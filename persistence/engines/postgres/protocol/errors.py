@@ -1,0 +1,114 @@
+"""What the errors of the server mean; mapped here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attrs import frozen
+from psycopg import pq
+
+from tenure.errors import CannotOpen, Contended, Corrupt, CounterOverflow, DiskFull, Internal, InvalidInput
+from tenure.persistence.engines.engine import Again, UnknownOutcome
+
+READ_ONLY: Final = "25006"
+QUERY_CANCELED: Final = "57014"
+LOCK_NOT_AVAILABLE: Final = "55P03"
+PROTOCOL_VIOLATION: Final = "08P01"  # bytes that are no value of the type that stands there, say
+
+_AGAIN: Final = frozenset(
+    {
+        "40001",  # serialization failure
+        "40P01",  # deadlock
+        "23505",  # another host inserted the same key first: a further try finds it
+        LOCK_NOT_AVAILABLE,
+        QUERY_CANCELED,
+        READ_ONLY,  # the server has become a standby
+        "53200",  # no memory left
+        "53400",  # a limit that was set on the server
+    }
+)
+_OVERFLOWS: Final = frozenset({"22003", "2200H"})  # a number that is out of range; a sequence at its end
+_REFUSED_VALUES: Final = frozenset({"22021", "22P05", "54000"})
+_NOT_YET: Final = ("08", "57P", "53300")  # cannot connect now: lost on the way, starting up, no place left
+
+_SEVERITY: Final = pq.DiagnosticField.SEVERITY_NONLOCALIZED
+_STATE: Final = pq.DiagnosticField.SQLSTATE
+_MESSAGE: Final = pq.DiagnosticField.MESSAGE_PRIMARY
+
+
+class Lost(Exception):
+    """The connection is gone, or the server does not answer on it any more."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class ServerError:
+    """An error that the server has answered with.
+
+    Attributes:
+        state: Its SQLSTATE.
+        message: Its words; they may quote a value.
+        ends: Whether the connection ends with it.
+    """
+
+    state: str
+    message: str
+    ends: bool
+
+
+def error_of(result: pq.abc.PGresult) -> ServerError:
+    """The error that a result holds."""
+    fields = {each: result.error_field(each) or b"" for each in (_SEVERITY, _STATE, _MESSAGE)}
+    text = {each: value.decode("utf-8", "replace") for each, value in fields.items()}
+    return ServerError(
+        state=text[_STATE],
+        message=text[_MESSAGE] or result.error_message.decode("utf-8", "replace").strip(),
+        ends=text[_SEVERITY] in {"FATAL", "PANIC"},
+    )
+
+
+def map_error(error: ServerError, doing: str) -> Exception:
+    """The error of tenure that an error of the server stands for, while `doing` something; nothing of the group landed."""
+    state, said = error.state, f"{doing}: {error.message} ({error.state})"
+    # Cases: to be tried again, full, out of range, a value that no column takes, damaged, failed I/O, and what only a mistake
+    # of ours can cause.
+    if state in _AGAIN or (state.startswith("08") and state != PROTOCOL_VIOLATION):
+        mapped: Exception = Again(said)
+    elif state == "53100":
+        mapped = DiskFull()
+    elif state in _OVERFLOWS:
+        mapped = CounterOverflow(counter=doing)
+    elif state in _REFUSED_VALUES:
+        mapped = InvalidInput(detail=said)
+    elif state.startswith("XX00") and state != "XX000":
+        mapped = Corrupt(record="database", key=doing, detail=error.message)
+    elif state.startswith("58"):
+        mapped = UnknownOutcome(said)
+    else:
+        mapped = Internal(detail=said)
+    return mapped
+
+
+def map_opening(error: ServerError, path: str, doing: str) -> Exception:
+    """As `map_error`, while the store is being opened or made: `path` says which."""
+    if error.state.startswith(_NOT_YET):
+        return Again(f"{doing}: {error.message}")
+    if error.state.startswith(("28", "3D", "42501", READ_ONLY)):  # who, no database, no rights, a standby
+        return CannotOpen(path=path, detail=f"{doing}: {error.message}")
+    mapped = map_error(error, doing)
+    return CannotOpen(path=path, detail=mapped.detail) if isinstance(mapped, Contended | Internal) else mapped
+
+
+def is_not_yet(message: str, state: str | None) -> bool:
+    """Whether a connection that could not be made may be made a little later."""
+    return (state is not None and state.startswith(_NOT_YET)) or any(each in message for each in _LATER)
+
+
+_LATER: Final = (
+    "starting up",
+    "shutting down",
+    "recovery",
+    "too many clients",
+    "Connection refused",
+    "closed the connection",
+)

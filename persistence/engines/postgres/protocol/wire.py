@@ -1,0 +1,238 @@
+"""One connection to the server, below psycopg's cursors: libpq's pipeline.
+
+Commands are gathered and sent in one flush, and their answers come in one; a cursor a statement would cost more than the server
+does. While it waits for the server a thread waits in ``poll``, without the interpreter lock. Every named statement is prepared
+where the connection uses it first, in the same flush.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Mapping, Sequence
+from typing import Final, final
+
+import psycopg
+from attrs import frozen
+from psycopg import pq
+
+from tenure.persistence.engines.engine import Row, SqlValue
+
+from .errors import Lost, ServerError, error_of
+from .translation import Statement
+from .values import BINARY, Reader, encoded, reader_of
+
+_FAILED: Final = pq.ExecStatus.FATAL_ERROR
+_SYNC: Final = pq.ExecStatus.PIPELINE_SYNC
+_ABORTED: Final = pq.ExecStatus.PIPELINE_ABORTED
+_IN_TRANSACTION: Final = pq.TransactionStatus.INTRANS
+_IN_FAILED: Final = pq.TransactionStatus.INERROR
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Command:
+    """A statement that is to be sent.
+
+    Attributes:
+        name: Its name; what has one is prepared.
+        statement: What it is.
+        values: Its parameters, encoded.
+        formats: Their formats.
+    """
+
+    name: str
+    statement: Statement
+    values: Sequence[bytes | None] = ()
+    formats: Sequence[int] = ()
+
+
+def command(name: str, statement: Statement, parameters: Mapping[str, SqlValue]) -> Command:
+    """A named statement with its parameters. Raises `InvalidInput` for a text that cannot be stored."""
+    pairs = [encoded(parameters[each]) for each in statement.names]
+    return Command(
+        name=name,
+        statement=statement,
+        values=[value for value, _ in pairs],
+        formats=[form for _, form in pairs],
+    )
+
+
+def plain(sql: str) -> Command:
+    """A command without parameters, which is not prepared."""
+    return Command(name="", statement=Statement(sql=sql, names=()))
+
+
+@final
+class Answer:
+    """What the server said to one command.
+
+    Attributes:
+        error: What it refused it with; None where it was carried out.
+        skipped: Whether it was left out because of an error before it.
+    """
+
+    def __init__(self, result: pq.abc.PGresult) -> None:
+        """Read whether it failed."""
+        self._result = result
+        self.skipped = result.status == _ABORTED
+        self.error: ServerError | None = error_of(result) if result.status == _FAILED else None
+
+    @property
+    def tag(self) -> bytes:
+        """What was done, in the server's words: ``COMMIT``, or ``ROLLBACK`` in its place."""
+        return self._result.command_status or b""
+
+    @property
+    def count(self) -> int:
+        """How many rows were written."""
+        return self._result.command_tuples or 0
+
+    def rows(self) -> list[Row]:
+        """Its rows. Raises `UnicodeDecodeError` for a text that is none."""
+        result = self._result
+        readers: list[Reader] = [reader_of(result.ftype(at)) for at in range(result.nfields)]
+        value = result.get_value
+        return [
+            tuple([None if (data := value(row, at)) is None else read(data) for at, read in enumerate(readers)])
+            for row in range(result.ntuples)
+        ]
+
+
+@final
+class Wire:
+    """One connection.
+
+    Attributes:
+        trips: How often something was sent and waited for.
+    """
+
+    def __init__(self, connection: psycopg.Connection, patience_s: float) -> None:
+        """Take an idle connection; a server that says nothing for `patience_s` seconds counts as lost."""
+        self._connection = connection  # it closes what it is when it goes
+        self._pg = connection.pgconn
+        self._patience_ms = int(patience_s * 1000)
+        self._prepared: set[str] = set()
+        self._owed: list[str | None] = []  # for each result on its way the name that it prepares, None for a command
+        self._is_owed = False
+        self.trips = 0
+        self._poll = select.poll()
+        try:
+            self._pg.nonblocking = 1
+            self._pg.enter_pipeline_mode()
+            self._socket = self._pg.socket
+        except psycopg.Error as exc:
+            raise Lost(str(exc)) from exc
+        self._poll.register(self._socket, select.POLLIN)
+
+    @property
+    def backend(self) -> int:
+        """Process of the server at its other end, as the server said when it connected."""
+        return self._pg.backend_pid
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, and has not failed."""
+        return self._pg.transaction_status == _IN_TRANSACTION
+
+    @property
+    def in_failed_transaction(self) -> bool:
+        """Whether a transaction is open in which a statement has failed."""
+        return self._pg.transaction_status == _IN_FAILED
+
+    def exchange(self, commands: Sequence[Command]) -> list[Answer]:
+        """Send commands and wait for their answers; what follows one that failed is skipped.
+
+        Raises:
+            Lost: The connection is gone: what was carried out is not known.
+        """
+        self.post(commands)
+        return self.settle()
+
+    def post(self, commands: Sequence[Command]) -> None:
+        """Send commands without waiting for their answers. Raises `Lost`."""
+        try:
+            self._receive()
+            for each in commands:
+                self._send(each)
+            self._pg.pipeline_sync()
+            self._is_owed = True
+            self._flush()
+        except psycopg.Error as exc:
+            raise self._lost(exc) from exc
+
+    def settle(self) -> list[Answer]:
+        """Wait for the answers to what was posted. Raises `Lost`."""
+        self.trips += 1
+        try:
+            return self._receive()
+        except psycopg.Error as exc:
+            raise self._lost(exc) from exc
+
+    def close(self) -> None:
+        """Close it. Whatever was on its way is lost."""
+        self._pg.finish()
+
+    def _send(self, each: Command) -> None:
+        pg, statement = self._pg, each.statement
+        if each.name:
+            name = each.name.encode()
+            if each.name not in self._prepared and each.name not in self._owed:
+                pg.send_prepare(name, statement.sql.encode())
+                self._owed.append(each.name)
+            pg.send_query_prepared(name, each.values, each.formats, BINARY)
+        else:
+            pg.send_query_params(statement.sql.encode(), each.values, None, each.formats, BINARY)
+        self._owed.append(None)
+
+    def _receive(self) -> list[Answer]:
+        """The answers to all that was sent; none where nothing is on its way."""
+        answers: list[Answer] = []
+        owed = iter(self._owed)
+        refused = False  # a statement that cannot be prepared: its error is the answer to its command
+        while self._is_owed:
+            result = self._next_result()
+            if result.status == _SYNC:
+                self._is_owed = False
+                self._owed.clear()
+                break
+            answer = Answer(result)
+            if answer.error is not None and answer.error.ends:
+                raise self._lost(answer.error.message)
+            prepared = next(owed)
+            if prepared is None:
+                if not refused:
+                    answers.append(answer)
+                refused = False
+            elif answer.error is not None:
+                answers.append(answer)
+                refused = True
+            elif not answer.skipped:
+                self._prepared.add(prepared)
+        return answers
+
+    def _next_result(self) -> pq.abc.PGresult:
+        pg = self._pg
+        while True:
+            while pg.is_busy():
+                self._wait(select.POLLIN)
+            result = pg.get_result()
+            if result is not None:
+                return result
+            if pg.status == pq.ConnStatus.BAD:
+                raise self._lost(pg.error_message.decode("utf-8", "replace"))
+
+    def _flush(self) -> None:
+        while self._pg.flush():
+            self._wait(select.POLLIN | select.POLLOUT)
+
+    def _wait(self, events: int) -> None:
+        self._poll.modify(self._socket, events)
+        ready = self._poll.poll(self._patience_ms)
+        if not ready:
+            raise self._lost(f"no word from the server for {self._patience_ms / 1000:g} s")
+        if ready[0][1] & ~select.POLLOUT:
+            self._pg.consume_input()
+
+    def _lost(self, why: object) -> Lost:
+        self.close()
+        return Lost(str(why).strip())

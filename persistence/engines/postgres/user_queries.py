@@ -1,0 +1,212 @@
+"""Queries of users: their own SQL, which can read everything and change nothing.
+
+Two walls: the transaction only reads, and a statement that returns no rows is not carried out at all.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final, final
+
+import psycopg
+from psycopg import pq
+
+from tenure.errors import Contended, InvalidInput, LimitReached
+from tenure.persistence.engines.engine import Again, QueryParameters, QueryStopped, Row, SqlValue
+
+from .connecting import Connecting
+from .protocol.errors import QUERY_CANCELED, error_of, map_error
+from .protocol.translation import translated
+from .protocol.values import TEXT, encoded, text_reader_of, type_of
+
+_LOOK_MS: Final = 20
+"""Milliseconds between two looks at whether the query was stopped."""
+
+_USERS_FAULT: Final = (
+    "22",
+    "25",
+    "42",
+    "0A",
+    "54",
+    "21",
+    "2B",
+    "2F",
+    "38",
+    "39",
+    "P0",
+    "3D",
+    "3F",
+    "0L",
+    "0P",
+    "26",
+    "34",
+)
+
+
+@final
+class Query:
+    """See `QueryConnectionOfItsOwn`."""
+
+    def __init__(self, connecting: Connecting) -> None:
+        """Connect with the first query, and anew where the connection was lost."""
+        self._connecting = connecting
+        self._connection: psycopg.Connection | None = None
+
+    def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
+        """See `QueryConnectionOfItsOwn.query`. Raises `Contended` where the connection is lost, or cannot be made."""
+        try:
+            if self._connection is None:
+                self._connection = self._connecting.connect_within(self._connecting.limits.busy_s)
+            return run_query(self._connection, sql, parameters, limit, stopped)
+        except (Again, psycopg.OperationalError) as exc:
+            self.close()
+            raise Contended(detail=f"query: {exc}") from exc
+
+    def close(self) -> None:
+        """See `QueryConnectionOfItsOwn.close`."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def run_query(
+    connection: psycopg.Connection, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool]
+) -> list[Row]:
+    """Run a query in a transaction that only reads.
+
+    Raises:
+        InvalidInput: No SQL, more than a read, or parameters that do not fit.
+        LimitReached: More rows than `limit`.
+        QueryStopped: `stopped` said so.
+        psycopg.OperationalError: The connection is lost.
+    """
+    text, values = _bound(sql, parameters)
+    pg = connection.pgconn
+    pg.nonblocking = 1
+    asking = _Asking(pg, stopped)
+    asking.finish(lambda: pg.send_query(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+    try:
+        types = [type_of(value) for value in values]
+        asking.finish(lambda: pg.send_prepare(b"", text, types))
+        (described,) = asking.finish(lambda: pg.send_describe_prepared(b""))
+        if described.nfields == 0:
+            raise InvalidInput(detail="only reads are allowed here", field="sql")
+        pairs = [_encoded(value) for value in values]
+        pg.send_query_prepared(b"", [data for data, _ in pairs], [form for _, form in pairs], TEXT)
+        return asking.rows(limit)
+    finally:
+        with suppress(psycopg.OperationalError):  # the first error is on its way, and the next query connects anew
+            _Asking(pg, _never).finish(lambda: pg.send_query(b"ROLLBACK"))
+
+
+def _bound(sql: str, parameters: QueryParameters) -> tuple[bytes, list[SqlValue]]:
+    """The SQL with numbered parameters, and their values. Raises `InvalidInput`."""
+    statement = translated(sql)
+    if isinstance(parameters, Mapping):
+        missing = [name for name in statement.names if name not in parameters]
+        values = [parameters[name] for name in statement.names if name in parameters]
+    else:
+        values = list(parameters)
+        missing = list(statement.names[len(values) :])
+    if missing:
+        raise InvalidInput(detail=f"no value for {', '.join(missing)}", field="parameters")
+    try:
+        return statement.sql.encode(), values
+    except UnicodeEncodeError as exc:
+        raise InvalidInput(detail=str(exc), field="sql") from exc
+
+
+def _encoded(value: SqlValue) -> tuple[bytes | None, int]:
+    try:
+        return encoded(value)
+    except TypeError as exc:
+        raise InvalidInput(detail=str(exc), field="parameters") from exc
+
+
+def _never() -> bool:
+    return False
+
+
+@final
+class _Asking:
+    """Waits for the server, and asks again and again whether to go on."""
+
+    def __init__(self, pg: pq.abc.PGconn, stopped: Callable[[], bool]) -> None:
+        self._pg = pg
+        self._stopped = stopped
+        self._poll = select.poll()
+        self._poll.register(pg.socket, select.POLLIN)
+        self._cancelled = False
+
+    def finish(self, send: Callable[[], Any]) -> list[pq.abc.PGresult]:
+        """Send a command and wait for its results. Raises what they say."""
+        send()
+        results: list[pq.abc.PGresult] = []
+        while (result := self._next()) is not None:
+            results.append(result)
+        for result in results:
+            self._check(result)
+        return results
+
+    def rows(self, limit: int) -> list[Row]:
+        """The rows of the statement that was sent; one that has too many is stopped."""
+        self._pg.set_single_row_mode()
+        rows: list[Row] = []
+        failed: pq.abc.PGresult | None = None
+        while (result := self._next()) is not None:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                failed = result
+            elif len(rows) <= limit:
+                rows += _rows_of(result)
+            else:
+                self._cancel()  # what it still sends is thrown away
+        if len(rows) > limit:
+            raise LimitReached(what="rows of one query", limit=limit)
+        if failed is not None:
+            self._check(failed)
+        return rows
+
+    def _next(self) -> pq.abc.PGresult | None:
+        while self._pg.flush():
+            self._poll.modify(self._pg.socket, select.POLLIN | select.POLLOUT)
+            self._wait()
+        self._poll.modify(self._pg.socket, select.POLLIN)
+        while self._pg.is_busy():
+            self._wait()
+        return self._pg.get_result()
+
+    def _wait(self) -> None:
+        ready = self._poll.poll(_LOOK_MS)
+        if ready and ready[0][1] & ~select.POLLOUT:
+            self._pg.consume_input()
+        if self._stopped():
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if not self._cancelled:
+            self._cancelled = True
+            with suppress(psycopg.Error):  # it may have ended
+                self._pg.get_cancel().cancel()
+
+    def _check(self, result: pq.abc.PGresult) -> None:
+        if result.status != pq.ExecStatus.FATAL_ERROR:
+            return
+        error = error_of(result)
+        if error.ends or self._pg.status == pq.ConnStatus.BAD:
+            raise psycopg.OperationalError(error.message)
+        if error.state == QUERY_CANCELED and self._cancelled:
+            raise QueryStopped
+        if error.state.startswith(_USERS_FAULT):
+            raise InvalidInput(detail=error.message, field="sql")
+        raise map_error(error, "query")
+
+
+def _rows_of(result: pq.abc.PGresult) -> list[Row]:
+    readers = [text_reader_of(result.ftype(at)) for at in range(result.nfields)]
+    value = result.get_value
+    return [
+        tuple([None if (data := value(row, at)) is None else read(data) for at, read in enumerate(readers)])
+        for row in range(result.ntuples)
+    ]

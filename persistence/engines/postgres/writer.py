@@ -1,0 +1,359 @@
+"""The connection that writes: groups, their keys and locks, and the verdict on a COMMIT whose answer was lost.
+
+What asks for no answer waits here and is sent with what comes next; COMMIT follows the rest in one flush. Groups run
+READ COMMITTED: after its first statement a group locks every runtime that it names, in the order of their ids, so that
+whatever it reads of them afterwards stays as it is up to its end.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, final
+
+from tenure.errors import CannotOpen, Corrupt
+from tenure.persistence.engines.engine import (
+    Again,
+    Begun,
+    FailedLate,
+    Group,
+    NotStorable,
+    QueryParameters,
+    Row,
+    SqlValue,
+    UnknownOutcome,
+    Versions,
+)
+from tenure.persistence.engines.housekeeping import Housekeeping
+from tenure.persistence.seams.seams import read_clock
+
+from .connecting import PAUSE_S, Connecting
+from .connections import BEGIN_VIEW, END_VIEW
+from .keys import Keys
+from .protocol.errors import PROTOCOL_VIOLATION, Lost, ServerError, map_error
+from .protocol.translation import Statement, translated
+from .protocol.values import array_of
+from .protocol.wire import Answer, Command, Wire, command, plain
+from .user_queries import run_query
+
+RECONNECT_S: Final = 0.5
+"""Seconds for which one try of a group waits for a connection; the group is tried again for `Limits.busy_s`."""
+
+MOST_WAITING: Final = 512
+"""Statements that wait to be sent; the server works on them meanwhile."""
+
+_BEGIN: Final = plain("BEGIN ISOLATION LEVEL READ COMMITTED")
+_COMMIT: Final = plain("COMMIT")
+_ROLLBACK: Final = plain("ROLLBACK")
+_SAVEPOINT: Final = plain("SAVEPOINT one_commit")
+_RELEASE: Final = plain("RELEASE one_commit")
+_UNDO: Final = plain("ROLLBACK TO one_commit")
+
+_LOCK: Final = translated(
+    "SELECT runtime FROM runtimes WHERE runtime_id = ANY(CAST(:ids AS text[])) ORDER BY runtime_id FOR NO KEY UPDATE"
+)
+_VERDICT: Final = translated("UPDATE hosts SET group_number = group_number WHERE host = :host RETURNING group_number")
+
+
+@final
+class Writer:
+    """See `WriteConnection`."""
+
+    def __init__(
+        self,
+        connecting: Connecting,
+        wire: Wire,
+        statements: Mapping[str, Statement],
+        keys: Keys,
+        tables: Sequence[str],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        """Take the connection."""
+        self._connecting = connecting
+        self._limits = connecting.limits
+        self._wire: Wire | None = wire
+        self._statements = statements
+        self._keys = keys
+        self._wall_clock = wall_clock
+        self._waiting: list[Command] = []
+        self._group: Group | None = None
+        self._begun = 0
+        self._in_savepoint = False
+        self._closed = False
+        self.tables = tuple(sorted(tables))
+        self.rows_written = 0
+
+    # Statements
+
+    def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
+        """See `Statements.one`."""
+        rows = self.all(name, **parameters)
+        return rows[0] if rows else None
+
+    def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        """See `Statements.all`."""
+        answer = self._ask(self._command(name, parameters))
+        if self._statements[name].writes:
+            self.rows_written += answer.count
+        try:
+            return answer.rows()
+        except UnicodeDecodeError as exc:
+            raise Corrupt(record="row", key=name, detail="a text is not UTF-8") from exc
+
+    def readable(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        """See `Statements.readable`: a server stores no text that is not UTF-8."""
+        return self.all(name, **parameters)
+
+    def write(self, name: str, /, **parameters: SqlValue) -> None:
+        """See `WriteConnection.write`: sent with what comes next."""
+        self._put(self._command(name, parameters))
+        self.rows_written += 1
+
+    def run(self, name: str, /, **parameters: SqlValue) -> int:
+        """See `WriteConnection.run`."""
+        count = self._ask(self._command(name, parameters)).count
+        self.rows_written += count
+        return count
+
+    def insert(self, name: str, /, **parameters: SqlValue) -> int:
+        """See `WriteConnection.insert`: the key is known, and the row is sent with what comes next."""
+        key = self.key(self._keys.table(name))
+        self.write(name, key=key, **parameters)
+        return key
+
+    def key(self, table: str, /) -> int:
+        """See `WriteConnection.key`."""
+        key = self._keys.next(table)
+        while key is None:
+            self._keys.take(table, self._ask(self._keys.more(table)))
+            key = self._keys.next(table)
+        return key
+
+    def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
+        """See `WriteConnection.raw`: with ``?``, or with ``$1``."""
+        named: dict[str, Any] = {str(at): value for at, value in enumerate(parameters)}
+        self._waiting.append(command("", translated(sql), named))
+        return self._flush(own=_not_storable)[-1].rows()
+
+    # Groups
+
+    @property
+    def in_transaction(self) -> bool:
+        """See `WriteConnection.in_transaction`: after an error only a savepoint leads back."""
+        wire = self._wire
+        return wire is not None and (wire.in_transaction or (self._in_savepoint and wire.in_failed_transaction))
+
+    def begin(self, group: Group, /) -> Begun:
+        """See `WriteConnection.begin`."""
+        now = read_clock(self._wall_clock)
+        self._connect()
+        self._group = group
+        wanted = self._keys.begin()
+        named = sorted({*group.written, *group.reached, *group.moved})
+        begins = self._command(
+            "ownership.begin_group",
+            {"host": group.host, "group_number": group.number, "lease_until": now + self._limits.lease_s},
+        )
+        commands = [_BEGIN, begins]
+        if named:
+            commands.append(command("locks", _LOCK, {"ids": array_of(named)}))
+        commands += [asked for _, asked in wanted]
+        self._waiting = commands
+        answers = self._flush()
+        for (table, _), answer in zip(reversed(wanted), reversed(answers), strict=False):
+            self._keys.take(table, answer)
+        self._begun += 1
+        return Begun(alive=answers[1].count > 0, now=now, versions=self._begun)
+
+    def begin_unnumbered(self) -> None:
+        """See `WriteConnection.begin_unnumbered`."""
+        self._connect()
+        self._group = None
+        self._keys.begin()
+        self._waiting = [_BEGIN]
+        self._flush()
+
+    def commit(self) -> Versions:
+        """See `WriteConnection.commit`. An answer that was lost is asked for on a new connection."""
+        group, self._group = self._group, None
+        commands, self._waiting = [*self._waiting, _COMMIT], []
+        wire = self._living()
+        try:
+            answers = wire.exchange(commands)
+        except Lost as exc:
+            self._wire = None
+            self._settle(group, str(exc))
+            return self._begun
+        for sent, answer in zip(commands, answers, strict=True):
+            if answer.error is not None:
+                raise self._error(sent, answer.error, own=sent is _COMMIT)
+        if answers[-1].tag != b"COMMIT":
+            message = "the server has rolled back"
+            raise Again(message)
+        return self._begun
+
+    def rollback(self) -> None:
+        """See `WriteConnection.rollback`. A connection that is lost has rolled back."""
+        self._waiting.clear()
+        self._group = None
+        self._in_savepoint = False
+        wire = self._wire
+        if wire is not None and (wire.in_transaction or wire.in_failed_transaction):
+            try:
+                wire.exchange([_ROLLBACK])
+            except Lost:
+                self._wire = None
+
+    def savepoint(self) -> None:
+        """See `WriteConnection.savepoint`."""
+        self._put(_SAVEPOINT)
+        self._in_savepoint = True
+
+    def release(self) -> None:
+        """See `WriteConnection.release`: waits for what the commit has sent."""
+        self._ask(_RELEASE)
+        self._in_savepoint = False
+
+    def rollback_to_savepoint(self) -> None:
+        """See `WriteConnection.rollback_to_savepoint`."""
+        if _SAVEPOINT in self._waiting:
+            del self._waiting[self._waiting.index(_SAVEPOINT) :]  # the server has heard nothing of this commit
+        else:
+            self._waiting = [_UNDO, _RELEASE]
+            self._flush()
+        self._in_savepoint = False
+
+    @property
+    def housekeeping(self) -> Housekeeping | None:
+        """See `WriteConnection.housekeeping`: the server does that."""
+        return None
+
+    def close(self, *, checkpoint: bool) -> None:  # noqa: ARG002 - the server checkpoints by itself
+        """See `WriteConnection.close`."""
+        self._closed = True
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+
+    # Views and queries between groups
+
+    def begin_read(self) -> None:
+        """See `Reading.begin_read`."""
+        self._connect()
+        self._waiting = [BEGIN_VIEW]
+
+    def end_read(self) -> None:
+        """See `Reading.end_read`."""
+        self._waiting.clear()
+        if self._wire is not None:
+            try:
+                self._wire.exchange([END_VIEW])
+            except Lost:
+                self._wire = None
+
+    def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
+        """See `Querying.query`: on another connection."""
+        with self._connecting.connect(writes=False) as connection:
+            return run_query(connection, sql, parameters, limit, stopped)
+
+    # What is sent
+
+    def _command(self, name: str, parameters: Mapping[str, SqlValue]) -> Command:
+        return command(name, self._statements[name], parameters)
+
+    def _put(self, each: Command) -> None:
+        self._waiting.append(each)
+        if len(self._waiting) >= MOST_WAITING:
+            self._flush(asked=False)
+
+    def _ask(self, asked: Command) -> Answer:
+        self._waiting.append(asked)
+        return self._flush(asked=True)[-1]
+
+    def _flush(
+        self, *, asked: bool = True, own: Callable[[ServerError], Exception | None] | None = None
+    ) -> list[Answer]:
+        """Send what waits. The last command is the caller's own where it `asked`: its error is raised as what it is."""
+        commands, self._waiting = self._waiting, []
+        wire = self._living()
+        try:
+            answers = wire.exchange(commands)
+        except Lost as exc:
+            self._wire = None
+            message = f"the connection was lost: {exc}"
+            raise Again(message) from exc
+        for at, answer in enumerate(answers):
+            if answer.error is not None:
+                is_own = asked and at == len(commands) - 1
+                error = own(answer.error) if own is not None and is_own else None
+                raise error or self._error(commands[at], answer.error, own=is_own)
+        return answers
+
+    def _error(self, sent: Command, error: ServerError, *, own: bool) -> Exception:
+        mapped = map_error(error, sent.name or sent.statement.sql)
+        if own or self._in_savepoint or isinstance(mapped, Again | UnknownOutcome):
+            return mapped
+        return FailedLate(f"{sent.name}: {error.message}")
+
+    def _living(self) -> Wire:
+        if self._wire is None:
+            message = "the connection of this group was lost"
+            raise Again(message)
+        return self._wire
+
+    def _connect(self) -> None:
+        self._in_savepoint = False
+        self._waiting = []
+        if self._wire is None:
+            self._wire = self._connecting.wire_within(RECONNECT_S, writes=True)
+
+    # The verdict
+
+    def _settle(self, group: Group | None, lost: str) -> None:
+        """Find out whether a group landed whose COMMIT was sent and not answered; returns where it did.
+
+        Writing the host's row waits for the old connection, whose group wrote it first, whatever of that is still on its
+        way: when it goes through, nothing more can come of that group.
+
+        Raises:
+            Again: It did not land.
+            UnknownOutcome: No server answered for `Limits.verdict_s`.
+        """
+        if group is None:
+            message = f"the connection was lost: {lost}"
+            raise Again(
+                message
+            )  # it may have landed as the row of a host that does not exist: it stands still, and is judged
+        give_up_at = time.monotonic() + self._limits.verdict_s
+        while True:
+            try:
+                number = self._number_of(group.host)
+                break
+            except (Again, CannotOpen) as exc:
+                if time.monotonic() >= give_up_at or self._closed:
+                    message = f"COMMIT: {lost}; and no server says what came of it: {exc}"
+                    raise UnknownOutcome(message) from exc
+            threading.Event().wait(PAUSE_S)
+        if number is None or number < group.number:
+            message = f"the connection was lost before the group landed: {lost}"
+            raise Again(message)
+
+    def _number_of(self, host: int) -> int | None:
+        """The number of the host's last group that landed. Raises `Again`, `CannotOpen`."""
+        wire = self._connecting.wire(writes=True)
+        try:
+            (answer,) = wire.exchange([command("verdict", _VERDICT, {"host": host})])
+        except Lost as exc:
+            raise Again(str(exc)) from exc
+        if answer.error is not None:
+            wire.close()
+            raise Again(answer.error.message)
+        self._wire = wire
+        rows = answer.rows()
+        return int(rows[0][0]) if rows else None
+
+
+def _not_storable(error: ServerError) -> Exception | None:
+    is_value = error.state[:2] in {"22", "23", "42"} or error.state == PROTOCOL_VIOLATION
+    return NotStorable(error.message) if is_value else None

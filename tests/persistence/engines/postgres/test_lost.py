@@ -1,0 +1,164 @@
+"""Connections that are lost, at every place, and servers that go and come back: no verdict is wrong, nobody sees an error."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+import trio
+
+from proof.cutting import Cut, CuttingProxy, cutting_proxy
+from tenure.errors import Contended, StoreBroken
+from tenure.persistence.commits.commit import Commit, CommitResult
+from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.store import Store, open_store
+from tests.kit import postgres
+from tests.kit.stores import landed, message, name, own
+
+
+def say(token: int, text: bytes) -> Commit:
+    """What lands twice where a group that landed is tried again."""
+    return Commit(
+        runtime_id=name("a"), fence_token=token, changes=(AppendMessages(runtime_id=name("a"), messages=(text,)),)
+    )
+
+
+async def said(store: Store) -> int:
+    rows = await store.read(lambda statements: statements.all("sessions.of_runtime", runtime_id="a"))
+    return int(rows[0][2])
+
+
+@asynccontextmanager
+async def behind_a_proxy(url: str, limits: Limits | None = None) -> AsyncGenerator[tuple[CuttingProxy, Store]]:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    async with cutting_proxy(parts.hostname, parts.port) as proxy:
+        through = urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{proxy.port}"))
+        async with open_store(through, limits=limits) as store:
+            yield proxy, store
+
+
+@pytest.mark.parametrize("cut", Cut)
+async def test_a_commit_whose_connection_is_cut_lands_once(url: str, cut: Cut) -> None:
+    async with behind_a_proxy(url) as (proxy, store):
+        token = await own(store)
+        for n in range(3):
+            proxy.cut, proxy.late_s = cut, 0.05 * n
+            result = await store.commit(say(token, b"once"))
+
+            assert result.written
+            assert await said(store) == n + 1
+        assert proxy.cuts == 3
+        assert store.broken is None
+
+
+async def test_a_group_of_many_whose_connection_is_cut_has_one_verdict(url: str) -> None:
+    async with behind_a_proxy(url) as (proxy, store):
+        await own(store)
+        results: list[CommitResult] = []
+
+        async def commit(key: str) -> None:
+            results.append(await store.commit(message(store, key)))
+
+        for cut in Cut:
+            proxy.cut = cut
+            keys = [f"{cut.name}-{n}" for n in range(20)]
+            async with trio.open_nursery() as nursery:
+                for key in keys:
+                    nursery.start_soon(commit, key)
+            assert await landed(store, *keys) == keys
+        assert len(results) == 20 * len(Cut)
+        assert proxy.cuts == len(Cut)
+
+
+async def test_connections_that_are_cut_between_groups_are_made_anew(url: str) -> None:
+    async with behind_a_proxy(url) as (proxy, store):
+        token = await own(store)
+        for n in range(3):
+            await proxy.cut_all()
+            await store.commit(say(token, b"hi"))
+            assert await said(store) == n + 1
+            await proxy.cut_all()
+            assert await said(store) == n + 1
+
+
+async def test_every_backend_is_killed_again_and_again(url: str) -> None:
+    async with open_store(url) as store:
+        token = await own(store)
+        with psycopg.connect(postgres.server_url(), autocommit=True) as admin:
+            for n in range(10):
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                    (postgres.name_of(url),),
+                )
+                await store.commit(say(token, b"hi"))
+                assert await said(store) == n + 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "crash"])
+async def test_nothing_acknowledged_is_lost_where_the_server_restarts_under_load(
+    own_server: postgres.OwnServer, how: signal.Signals
+) -> None:
+    acknowledged: list[str] = []
+    async with open_store(own_server.url, limits=Limits(busy_s=60.0)) as store:
+        await own(store)
+        stopping = False
+
+        async def work(worker: int) -> None:
+            n = 0
+            while not stopping:
+                key = f"{worker}-{n}"
+                await store.commit(message(store, key))
+                acknowledged.append(key)
+                n += 1
+
+        async with trio.open_nursery() as nursery:
+            for worker in range(5):
+                nursery.start_soon(work, worker)
+            for _ in range(2):
+                before = len(acknowledged)
+                while len(acknowledged) < before + 50:  # noqa: ASYNC110 - what they did has no event
+                    await trio.sleep(0.005)
+                await trio.to_thread.run_sync(own_server.stop, how)
+                await trio.to_thread.run_sync(own_server.start)
+            before = len(acknowledged)
+            while len(acknowledged) < before + 50:  # noqa: ASYNC110
+                await trio.sleep(0.005)
+            stopping = True
+
+        assert await landed(store, *acknowledged) == acknowledged
+
+
+async def test_a_server_that_is_away_for_long_is_contended_before_a_commit(own_server: postgres.OwnServer) -> None:
+    async with open_store(own_server.url, limits=Limits(busy_s=0.2)) as store:
+        await own(store)
+        own_server.stop()
+
+        with pytest.raises(Contended):
+            await store.commit(message(store, "m"))
+        with pytest.raises(Contended):
+            await landed(store, "m")
+
+        own_server.start()
+        await store.commit(message(store, "m"))
+        assert await landed(store, "m") == ["m"]
+
+
+async def test_a_server_that_is_away_with_a_commit_in_doubt_breaks_the_store(url: str) -> None:
+    limits = Limits(busy_s=0.2, verdict_s=0.3)
+    async with behind_a_proxy(url, limits) as (proxy, store):
+        await own(store)
+        proxy.cut, proxy.late_s = Cut.SILENT, 3.0  # the server holds the row of the host: no verdict until then
+
+        with pytest.raises(StoreBroken) as broken:
+            await store.commit(message(store, "m"))
+        assert broken.value.in_doubt
+
+    async with open_store(url) as store:
+        assert await landed(store, "m") == []

@@ -1,0 +1,186 @@
+"""What an open on a server makes, and what it refuses."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import pq
+
+from tenure.errors import CannotOpen, Contended, InvalidInput, NotADatabase, SchemaMismatch, Unsupported, WeakDurability
+from tenure.persistence.engines.choice import door_to
+from tenure.persistence.engines.postgres import opening
+from tenure.persistence.engines.postgres.protocol.translation import translated
+from tenure.persistence.engines.postgres.target import target_of
+from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.engines.statements import load_statements
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
+from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.upkeep.look import look_into
+from tenure.persistence.upkeep.verify_store import verify_parts
+from tests.kit import postgres
+from tests.kit.stores import landed, message, own
+
+
+def execute(url: str, *statements: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for each in statements:
+            connection.execute(each.encode())
+
+
+async def refuses(url: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        async with open_store(url):
+            pass
+
+
+async def test_the_tables_are_made_once_and_found_again(empty_url: str) -> None:
+    async with open_store(empty_url) as store:
+        await own(store)
+        await store.commit(message(store, "m"))
+        assert store.name == "postgresql"
+        assert store.requires_network
+
+    async with open_store(empty_url) as store:
+        assert await landed(store, "m", "n") == ["m"]
+    async with look_into(empty_url) as look:
+        assert not look.alone
+        assert (await look.read(lambda statements: statements.one("ownership.last_token"))) == (1,)
+
+
+async def test_each_schema_of_a_database_is_a_store_of_its_own(empty_url: str) -> None:
+    async with open_store(f"{empty_url}?schema=one") as one, open_store(f"{empty_url}?schema=two") as two:
+        await own(one)
+        await one.commit(message(one, "m"))
+        await own(two)
+
+        assert await landed(one, "m") == ["m"]
+        assert await landed(two, "m") == []
+
+
+async def test_a_store_is_sound_after_work(url: str) -> None:
+    async with open_store(url) as store:
+        await own(store)
+        for n in range(10):
+            await store.commit(message(store, f"m-{n}"))
+        assert all(part.is_sound for part in await verify_parts(store))
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["postgresql://host/db?schema=A", "postgresql://host/db?schema=pg_mine", "postgresql://host/db?no_such_word=1"],
+)
+def test_a_url_that_says_nothing_is_refused(target: str) -> None:
+    with pytest.raises(InvalidInput):
+        door_to(target)
+
+
+def test_no_password_is_shown() -> None:
+    target = target_of("postgresql://me:secret@host:6000/db?schema=s")
+
+    assert target.shown == "postgresql://host:6000/db (schema s)"
+    assert "secret" not in repr(target)
+    with pytest.raises(InvalidInput) as refused:
+        target_of("postgresql://me:secret@host/db?no_such_word=secret")
+    assert "secret" not in str(refused.value)
+
+
+def test_options_of_another_engine_and_verbs_of_files_are_refused() -> None:
+    with pytest.raises(InvalidInput):
+        door_to("postgresql://host/db", seams=Seams(engine=SqliteOptions()))
+    door = door_to("postgres://host/db")
+    for verb in (lambda: door.back_up("a"), lambda: door.restore("a", run_unfinished=False), door.cut_log):
+        with pytest.raises(Unsupported):
+            verb()
+
+
+async def test_a_class_that_a_server_cannot_give_is_refused(url: str) -> None:
+    for durability in ("os", "memory"):
+        with pytest.raises(WeakDurability):
+            async with open_store(url, durability=durability):
+                pass
+
+
+async def test_tables_of_another_program_are_not_touched(empty_url: str) -> None:
+    execute(empty_url, "CREATE SCHEMA tenure", "CREATE TABLE tenure.mine (a int)")
+    await refuses(empty_url, NotADatabase, "another program")
+
+
+async def test_a_schema_of_another_version_is_not_touched(url: str) -> None:
+    execute(url, "UPDATE tenure.schema_version SET version = 99")
+    await refuses(url, SchemaMismatch, "99")
+    with pytest.raises(SchemaMismatch):
+        async with look_into(url):
+            pass
+
+
+async def test_a_look_makes_no_tables(empty_url: str) -> None:
+    with pytest.raises(NotADatabase):
+        async with look_into(empty_url):
+            pass
+
+
+async def test_a_role_without_rights_is_refused(url: str) -> None:
+    role = f"reader_of_{postgres.name_of(url)}"
+    execute(url, f"DROP ROLE IF EXISTS {role}", f"CREATE ROLE {role} LOGIN")
+    parts = urlsplit(url)
+    theirs = urlunsplit(parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}"))
+    try:
+        await refuses(theirs, CannotOpen, "permission denied")
+    finally:
+        execute(url, f"DROP ROLE {role}")
+
+
+async def test_a_database_that_is_not_there_is_refused(url: str) -> None:
+    await refuses(urlunsplit(urlsplit(url)._replace(path="/no_such_database")), CannotOpen, "does not exist")
+
+
+async def test_a_server_that_is_not_there_is_waited_for_and_then_refused() -> None:
+    with pytest.raises(Contended, match="refused"):
+        async with open_store("postgresql://127.0.0.1:1/db", limits=Limits(busy_s=0.2)):
+            pass
+
+
+async def test_a_server_that_forgets_what_it_acknowledged_is_refused(own_server: postgres.OwnServer) -> None:
+    own_server.stop()
+    own_server.start(fsync="off")
+    await refuses(own_server.url, WeakDurability, "fsync = off")
+
+
+async def test_a_standby_is_refused(own_server: postgres.OwnServer) -> None:
+    own_server.stop()
+    own_server.stand_by()
+    await refuses(own_server.url, CannotOpen, "standby")
+
+
+def test_a_server_before_15_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "OLDEST_SERVER", 10**6)
+    with pytest.raises(CannotOpen, match="is before 100"):
+        door_to(url).engine(door_to(url).strongest).open()
+
+
+async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(url: str) -> None:
+    execute(url, f"ALTER DATABASE {postgres.name_of(url)} SET synchronous_commit = off")
+
+    async def given(store: Store) -> object:
+        async with store.read_connection() as connection:
+            return await connection.query("SELECT current_setting('synchronous_commit')")
+
+    async with open_store(url) as store:
+        assert await given(store) == [("off",)], "a connection that reads has the server's"
+        rows = await postgres_raw(store, "SELECT current_setting('synchronous_commit')")
+        assert rows == [("on",)]
+
+
+async def postgres_raw(store: Store, sql: str) -> object:
+    return await ground_of(store).between_groups(lambda connection: connection.raw(sql))
+
+
+def test_the_server_takes_every_statement_and_infers_its_types(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET search_path TO tenure")
+        for name, sql in load_statements().items():
+            prepared = connection.pgconn.prepare(name.encode(), translated(sql).sql.encode())
+            assert prepared.status == pq.ExecStatus.COMMAND_OK, f"{name}: {prepared.error_message.decode()}"
