@@ -37,11 +37,11 @@ TERMS: dict[str, Any] = {
 }
 
 CALLS: dict[str, dict[str, Any]] = {
-    "supervisor.spawn": {"runtime_id": "a", "kind": "kind", "wait": False},
+    "supervisor.spawn": {"runtime_id": "a", "kind": "kind", "wait": False, "labels": {"tier": "gold"}},
     "supervisor.runtime": {"runtime_id": "a"},
     "supervisor.find": {"runtime_id": "a"},
-    "supervisor.list": {"kind": "kind", "state": "idle", "held": True, "parent": "a", "after": "a", "limit": 3},
-    "supervisor.accept": {"runtime_id": "a", "payload": {"n": [1]}, "kind": "kind", **TERMS},
+    "supervisor.list": {"kind": "kind", "state": "idle", "held": True, "parent": "a", "after": "a", "limit": 3, "labels": {"tier": "gold"}},
+    "supervisor.accept": {"runtime_id": "a", "payload": {"n": [1]}, "kind": "kind", "labels": {"tier": "gold"}, **TERMS},
     "supervisor.hold": {"runtime_id": "a", "kind": None, "note": "why"},
     "supervisor.resume": {"runtime_id": "a", "kind": None},
     "supervisor.erase": {"runtime_id": "b", "peers": False},
@@ -58,6 +58,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "supervisor.follow": {"after": "0" * 21, "channel": "output"},
     "runtime.follow": {"after": "0" * 21, "channel": "output", "ticket": None, "run_id": "r"},
     "runtime.accept": {"payload": {"n": [1]}, **TERMS},
+    "runtime.relabel": {"labels": {"tier": "gold"}, "remove": ["trial"]},
     "runtime.hold": {"note": "why"},
     "runtime.cancel": {"input_id": "i"},
     "runtime.retry": {"input_id": "i", "fresh": False},
@@ -179,6 +180,8 @@ NOT_VALUES = {
     "runtime.resume",
     "runtime.settle_step",
     "runtime.wait_state",
+    "supervisor.add_hook",  # `test_sweep` has what a hook raises
+    "supervisor.remove_hook",
     "supervisor.health",  # it is not awaited; `test_health` has its values
     "supervisor.in_trio",
     "supervisor.serve_queue",  # its terms are swept by a test of their own: it serves until it is cancelled

@@ -352,6 +352,20 @@ class InLog(Place):
             logging.getLogger("tenure").removeHandler(handler)
 
 
+class InHook(Place):
+    """A hook of the host."""
+
+    async def use(self, mallory: tenure.Runtime, supervisor: tenure.Supervisor) -> None:
+        def hook(_: object) -> None:
+            self.bomb.go_off()
+
+        supervisor.add_hook(hook)
+        try:
+            await (await mallory.accept("go")).wait_outcome()
+        finally:
+            supervisor.remove_hook(hook)
+
+
 SEEDS = itertools.count(1_000)
 
 PLACES: dict[str, type[Place]] = {
@@ -369,6 +383,7 @@ PLACES: dict[str, type[Place]] = {
     "Seams.random": InRandom,
     "Seams.wall_clock": InWallClock,
     "Store.read.read": InRead,
+    "Supervisor.add_hook.hook": InHook,
     "a payload": InPayloadValue,
     "a log handler": InLog,
 }
@@ -384,6 +399,7 @@ NOT_HERE: dict[str, str] = {
     "Seams.writer_executor": DISK,
     "EventTypes.add.cls": "called in the caller's task",
     "open_supervisor.behaviours": "see Behaviour",
+    "Supervisor.remove_hook.hook": "not called any more",
     "Supervisor.serve_queue.handler": "what it raises ends its attempt: tests/supervisor/serving/test_serving.py",
 }
 
