@@ -9,7 +9,7 @@ from attrs import define, field
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.attachments.attachments import begin_removal
 from tenure.persistence.facets.conversation import node_floor
-from tenure.persistence.facets.records import runtimes
+from tenure.persistence.facets.records import runtimes, spoken
 from tenure.persistence.model.contracts.execution import ranges_of
 from tenure.persistence.model.conversation.envelope import EMPTY_DIGEST
 
@@ -125,8 +125,11 @@ def erase_own_values(tx: Transaction, page: Page) -> None:
 
 
 def erase_output(tx: Transaction, page: Page) -> None:
-    """What it has said; its runs name their first entry no more."""
+    """What it has said; its runs name their first entry no more. Where that is the newest of all, its floor keeps the key."""
     tx.write("erasing.forget_said", runtime=page.runtime)
+    newest = tx.one("erasing.newest_output")
+    if newest is not None and newest[0] in page.keys:
+        spoken.save_floor(tx, page.runtime, newest)
     erase_rows(tx, page, name="output_chunk")
 
 

@@ -127,8 +127,12 @@ DELETE FROM output_chunks WHERE chunk = :key;
 -- name: erasing.delete_occurrence
 DELETE FROM occurrences WHERE occurrence = :key;
 
+-- name: erasing.newest_output
+SELECT chunk, entries FROM output_chunks ORDER BY chunk DESC LIMIT 1;
+
 -- name: erasing.delete_output_floor
-DELETE FROM output_floors WHERE runtime = :runtime;
+-- But for the highest of all: no key of a chunk comes again.
+DELETE FROM output_floors WHERE runtime = :runtime AND chunk <= (SELECT coalesce(max(chunk), 0) FROM output_chunks);
 
 -- name: erasing.hide_stream
 -- From here on nobody finds it, as where a stream is deleted.

@@ -1,10 +1,14 @@
 -- name: output.runtime
+-- The floor of one that was erased only keeps a key.
 SELECT r.runtime, r.state, f.chunk, f.entries, f.digest, f.scheme
-FROM runtimes r LEFT JOIN output_floors f ON f.runtime = r.runtime WHERE r.runtime_id = :runtime_id;
+FROM runtimes r LEFT JOIN output_floors f
+  ON f.runtime = r.runtime AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.runtime = f.runtime)
+WHERE r.runtime_id = :runtime_id;
 
 -- name: output.floors
 -- The highest first: whoever follows all has missed something where it stands before that.
-SELECT runtime, chunk, entries, digest, scheme FROM output_floors ORDER BY chunk DESC LIMIT 1;
+SELECT runtime, chunk, entries, digest, scheme FROM output_floors f
+WHERE NOT EXISTS (SELECT 1 FROM erasures e WHERE e.runtime = f.runtime) ORDER BY chunk DESC LIMIT 1;
 
 -- name: output.head
 SELECT coalesce(max(chunk), 0) FROM output_chunks;

@@ -527,3 +527,29 @@ async def test_a_reader_on_another_host_gets_the_same(database: Path, autojump_c
         assert entries == await read(first)
         with pytest.raises(NotFound):
             await read(first, "nobody")
+
+
+async def test_who_follows_all_misses_nothing_behind_an_output_that_was_erased(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async def talk(run: tenure.Run) -> None:
+        await run.emit(run.inputs[0].payload)
+
+    async with host(database, {"kind": talk}) as one:
+        for name in ("stays", "gone"):
+            await (await one.accept(name, f"of {name}", kind="kind")).wait_outcome()
+        last = ""
+        async for entry in one.follow():
+            last = entry.position
+            if entry.kind is tenure.OutputKind.ENDED and entry.runtime_id == "gone":
+                break
+        erasure = await (await one.find("gone")).destroy(erase=True)
+        assert erasure is not None
+        assert erasure.gone
+    async with host(database, {"kind": talk}) as another:  # which counts the keys anew
+        await (await another.accept("stays", "after it", kind="kind")).wait_outcome()
+        async for entry in another.follow(after=last):
+            if entry.value == "after it":
+                assert entry.position > last
+                break
+        assert not [entry async for entry in (await another.find("gone")).follow(after=last)]

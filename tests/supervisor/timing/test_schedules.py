@@ -75,6 +75,15 @@ async def test_several_hosts_fire_each_instant_once(database: Path, autojump_clo
         assert peek(database, "SELECT count(*) FROM inputs") == [[5]]
 
 
+async def test_an_idle_host_fires_what_another_one_has_made_and_left(database: Path, autojump_clock: MockClock) -> None:
+    async with host(database, BEHAVIOURS) as one:
+        await trio.sleep(20)  # nothing is stored for a time: it does not look
+        async with host(database, {}) as another:
+            await another.schedules.create("s", "a", tenure.Every(1_000, _at(0)), None, "kind")
+        await trio.sleep(1_000)
+        assert await story(one.schedules) == [(1_000, None)]
+
+
 def _at(seconds: float) -> dt.datetime:
     return dt.datetime.fromtimestamp(EPOCH + seconds, tz=dt.UTC)
 
