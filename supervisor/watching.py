@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from tenure.persistence.model.numbers import check_count
-from tenure.persistence.seams.hooks import Hook
+from tenure.persistence.seams.hooks import Carry, Hook
 from tenure.persistence.store import Store, ground_of
 
 from .host import Host
@@ -53,16 +53,21 @@ class Watching(QueueVerbs):
         """
         return self._measuring.metrics()
 
-    def add_hook(self, hook: Hook) -> None:
+    def add_hook(self, hook: Hook, *, carry: Carry | None = None) -> None:
         """Have a function called with each `Happening` of this host from now on, at once, on its loop. From any thread.
 
         Every accept, run, step and group waits for it: it must be quick, and may not block. What it raises is written to the
         log, once for each text, and changes nothing.
 
+        Args:
+            hook: Takes a happening.
+            carry: Asked for the ``traceparent`` that each new input of an accept, a send or an ask carries: of the verb, the
+                runtime, its kind and the one that the caller gave; for libraries that trace. The last one is asked.
+
         Raises:
-            InvalidInput: It cannot be called.
+            InvalidInput: The hook cannot be called.
         """
-        ground_of(self.store).hooks.add(hook)
+        ground_of(self.store).hooks.add(hook, carry)
 
     def remove_hook(self, hook: Hook) -> None:
         """Call a function no longer; nothing for one that was not added. From any thread."""

@@ -125,7 +125,7 @@ from .persistence.model.values import (
     RuntimeState as RuntimeState,
     SessionId as SessionId,
 )
-from .persistence.seams.hooks import Hook as Hook
+from .persistence.seams.hooks import Carry as Carry, Hook as Hook
 from .persistence.seams.limits import Limits as Limits
 from .persistence.seams.seams import Seams as Seams
 from .persistence.store import (
@@ -186,6 +186,7 @@ __all__ = [
     "AttachmentManifestEntry",
     "Backlog",
     "Behaviour",
+    "Carry",
     "CheckpointPart",
     "Child",
     "ConsumePoint",

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import final
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.events.happenings import Happening
 
 from .nursery import is_for_others
+
+Carry = Callable[[str, str, str, str | None], str | None]
+"""Gives the context of a new input: for a verb (``accept``, ``send``, ``ask``), a runtime, its kind, and a context above."""
 
 Hook = Callable[[Happening], object]
 """Called on the loop of the host, and waited for: it must be quick, and may not block."""
@@ -24,32 +28,51 @@ class Hooks:
 
     Attributes:
         call: Calls every hook; None where there are none.
+        carry: Asked for the ``traceparent`` of each new input; None where the host is not traced.
         failed: Called where a hook has raised; the host goes on.
     """
 
-    __slots__ = ("_hooks", "_lock", "call", "failed")
+    __slots__ = ("_carries", "_hooks", "_lock", "call", "carry", "failed")
 
     def __init__(self) -> None:
         """No hook yet."""
         self.call: Callable[[Happening], None] | None = None
+        self.carry: Carry | None = None
         self.failed: Callable[[BaseException], None] = _nothing
         self._hooks: tuple[Hook, ...] = ()
+        self._carries: Hook | None = None  # whose `carry` it is
         self._lock = threading.Lock()  # fronts add from threads of the program
 
-    def add(self, hook: Hook) -> None:
-        """Have a hook called from now on; once, however often it is added. From any thread. Raises `InvalidInput`."""
+    def add(self, hook: Hook, carry: Carry | None = None) -> None:
+        """Have a hook called from now on; once, however often it is added. From any thread. Raises `InvalidInput`.
+
+        With it `carry` is asked for the context of new inputs, until the hook is removed; the one that was added last.
+        """
         if not callable(hook):
             raise InvalidInput(detail="a hook is a function that takes a happening", field="hook")
         with self._lock:
             if hook not in self._hooks:
                 self._hooks = (*self._hooks, hook)
             self.call = self._call
+            if carry is not None:
+                self._carries, self.carry = hook, partial(self._carry, carry)
 
     def remove(self, hook: Hook) -> None:
         """Call a hook no longer; does nothing for one that was not added. From any thread."""
         with self._lock:
             self._hooks = tuple([each for each in self._hooks if each != hook])
             self.call = self._call if self._hooks else None
+            if self._carries == hook:
+                self._carries = self.carry = None
+
+    def _carry(self, carry: Carry, verb: str, runtime_id: str, kind: str, above: str | None) -> str | None:
+        try:
+            return carry(verb, runtime_id, kind, above)
+        except BaseException as exc:
+            if is_for_others(exc):
+                raise
+            self.failed(exc)
+            return above
 
     def _call(self, happening: Happening) -> None:
         for hook in self._hooks:

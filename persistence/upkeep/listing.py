@@ -21,7 +21,7 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.runs import results
-from tenure.persistence.model.inputs.input_state import correlation_of
+from tenure.persistence.model.inputs.input_state import origin_of
 from tenure.persistence.model.values import InputId, LogicalRuntimeId
 
 _INPUT: Final[Types] = (
@@ -81,6 +81,7 @@ class InboxLine:
         finished_at: When it ended, unix seconds, or None.
         due_at: When it comes into the inbox, unix seconds; None where it is there, or has been.
         correlation_id: What it answers, or None.
+        traceparent: The context of the request that brought it, or None.
         result: Its result, encoded, or None.
     """
 
@@ -101,6 +102,7 @@ class InboxLine:
     finished_at: float | None
     due_at: float | None
     correlation_id: str | None
+    traceparent: str | None
     result: bytes | None = field(default=None, repr=False)
 
 
@@ -161,9 +163,11 @@ def find_input(statements: Statements, runtime_id: LogicalRuntimeId, input_id: s
 def _input(statements: Statements, runtime_id: LogicalRuntimeId, row: Row) -> InboxLine:
     check_row(row, _INPUT, "input", row[1])
     *facts, extra = row
+    origin = origin_of(extra, row[1])
     line = InboxLine(
         **dict(zip(_names(InboxLine)[: len(facts)], facts, strict=True)),
-        correlation_id=correlation_of(extra, row[1]),
+        correlation_id=origin.correlation_id,
+        traceparent=origin.traceparent,
     )
     return attrs.evolve(line, result=results.find(statements, runtime_id, InputId(line.input_id)))
 

@@ -56,7 +56,7 @@ WHERE r.runtime_id = :runtime_id;
 SELECT count(*) FROM inputs WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL;
 
 -- name: verification.oldest_input
-SELECT input_id, kind, phase, lane, attempts, created_at FROM inputs
+SELECT input_id, kind, phase, lane, attempts, created_at, extra FROM inputs
 WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL ORDER BY admission LIMIT 1;
 
 -- name: verification.staged

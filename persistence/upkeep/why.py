@@ -26,6 +26,7 @@ from tenure.persistence.facets.records import asides, holds
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.again import goes_on_after
 from tenure.persistence.model.entries import EntryKind, EntryStatus, named_steps
+from tenure.persistence.model.inputs.input_state import origin_of
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
@@ -255,8 +256,9 @@ def _oldest(statements: Statements, runtime: int, now: float) -> dict[str, Any] 
     row = statements.one("verification.oldest_input", runtime=runtime)
     if row is None:
         return None
-    check_row(row, (str, str, str, str, int, NUMBER), "input", row[0])
-    input_id, kind, phase, lane, attempts, created_at = row
+    check_row(row, (str, str, str, str, int, NUMBER, OPTIONAL_TEXT), "input", row[0])
+    input_id, kind, phase, lane, attempts, created_at, extra = row
+    origin = origin_of(extra, input_id)
     return {
         "input_id": input_id,
         "kind": kind,
@@ -264,6 +266,8 @@ def _oldest(statements: Statements, runtime: int, now: float) -> dict[str, Any] 
         "lane": lane,
         "failed_attempts": attempts,
         "age_s": round(now - created_at, 1),
+        "correlation_id": origin.correlation_id,
+        "traceparent": origin.traceparent,
     }
 
 

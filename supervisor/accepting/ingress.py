@@ -41,7 +41,7 @@ from .terms import (
     accept_change,
 )
 from .tickets import Ticket, learn
-from .watching import watch_accept
+from .watching import carried, watch_accept
 
 
 class Accepting(Protocol):
@@ -99,8 +99,9 @@ class Ingress:
         """
         if self._hooks.call is not None and not watched:
             known = kind if kind in self._behaviours else ""  # any name that a caller gives were a label else
-            accept = partial(self.accept, runtime_id, kind, payload, terms, makes=makes, watched=True)
-            return await watch_accept(self._hooks, runtime_id, known, accept)
+            given = carried(self._hooks, runtime_id, known, terms)
+            accept = partial(self.accept, runtime_id, kind, payload, given, makes=makes, watched=True)
+            return await watch_accept(self._hooks, runtime_id, known, accept, given.get("traceparent"))
         if self._closed is not None:
             raise copy(self._closed)
         behaviour, seams = self._behaviours.get(kind), self._store.seams

@@ -21,6 +21,7 @@ from tenure.persistence.model.inputs.policies import (
     PolicyDecision,
     Routing,
 )
+from tenure.persistence.model.inputs.traceparent import check_traceparent
 from tenure.persistence.model.numbers import check_seconds
 from tenure.persistence.model.values import (
     InputId,
@@ -47,6 +48,8 @@ class AcceptTerms(TypedDict, total=False):
             ``steer``), `consume_point` (``on_run_complete``, or ``on_accept`` for an input that no run sees), and the two
             marks for readers, `record_transcript` and `emit_operator_content`. Nothing else of it can be chosen here.
         correlation_id: What it answers; stored and shown. 1 to 500 characters.
+        traceparent: The context of the request that brings it, as W3C Trace Context has it; stored, shown, given to its run.
+            Where the host is traced (`tenure.otel`) that of the accept's own span stands there, which is below this one.
         deadline_s: Seconds from its accept after which it is abandoned with ``deadline_exceeded`` unless it is done. One that
             waits is abandoned then; a member of a batch at the next boundary of its run; where it is all that is left of its
             batch, the run is cancelled. A known key keeps the deadline of the first. Of a delayed input they count from when it
@@ -63,6 +66,7 @@ class AcceptTerms(TypedDict, total=False):
     durability: InputDurability | str
     policy: PolicyDecision | None
     correlation_id: str | None
+    traceparent: str | None
     deadline_s: float | None
     at: datetime | None
     after_s: float | None
@@ -80,6 +84,7 @@ def accept_change(  # noqa: PLR0913 - one for each term
     durability: InputDurability | str = InputDurability.DURABLE,
     policy: PolicyDecision | None = None,
     correlation_id: str | None = None,
+    traceparent: str | None = None,
     deadline_s: float | None = None,
     at: datetime | None = None,
     after_s: float | None = None,
@@ -113,6 +118,7 @@ def accept_change(  # noqa: PLR0913 - one for each term
         durability=lasting,
         supersession_key=supersession_key,
         correlation_id=correlation_id,
+        traceparent=check_traceparent(traceparent),
         policy=decided,
         delay=delay,
         deadline_s=_seconds(deadline_s),

@@ -6,14 +6,28 @@ import time
 from collections.abc import Awaitable, Callable
 
 from tenure.persistence.model.events.happenings import AcceptEnded, AcceptOutcome
+from tenure.persistence.model.inputs.traceparent import check_traceparent
 from tenure.persistence.model.values import InputId, LogicalRuntimeId
 from tenure.persistence.seams.hooks import Hooks
 
+from .terms import AcceptTerms
 from .tickets import Ticket
 
 
+def carried(hooks: Hooks, runtime_id: LogicalRuntimeId, kind: str, terms: AcceptTerms) -> AcceptTerms:
+    """The terms, with the context of the accept itself where the host is traced. Raises `InvalidInput`."""
+    if hooks.carry is None:
+        return terms
+    above = check_traceparent(terms.get("traceparent"))
+    return {**terms, "traceparent": hooks.carry("accept", runtime_id, kind, above)}
+
+
 async def watch_accept(
-    hooks: Hooks, runtime_id: LogicalRuntimeId, kind: str, accept: Callable[[], Awaitable[Ticket]]
+    hooks: Hooks,
+    runtime_id: LogicalRuntimeId,
+    kind: str,
+    accept: Callable[[], Awaitable[Ticket]],
+    traceparent: str | None,
 ) -> Ticket:
     """Accept, and call the hooks with what it led to; what is cancelled has led to nothing that is known."""
     began = time.perf_counter()
@@ -29,6 +43,7 @@ async def watch_accept(
                     outcome=outcome,
                     reason=reason,
                     seconds=seconds,
+                    traceparent=traceparent,
                 )
             )
 

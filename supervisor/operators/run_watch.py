@@ -48,6 +48,9 @@ class RunWatch:
                     again=begun.again,
                     input_ids=tuple([each.input_id for each in begun.inputs]),
                     waited_s=tuple([each for each in waited if each is not None]),
+                    fence_token=actor.facts.fence_token,
+                    generation=actor.facts.generation,
+                    traceparents=tuple([each.origin.traceparent for each in begun.inputs if each.origin.traceparent]),
                 )
             )
 
@@ -87,6 +90,11 @@ class Named(Protocol):
         """The name of the step."""
         ...
 
+    @property
+    def call(self) -> str | None:
+        """The id of a call, or None."""
+        ...
+
 
 class Step(Protocol):
     """A step in flight.
@@ -115,6 +123,7 @@ class StepWatch:
         self._actor = actor
         self._run_id = run_id
         self._name, self._place, self._attempt = step.asked.name, step.place, step.attempt
+        self._call = step.asked.call
         self._since = time.perf_counter()
 
     def __enter__(self) -> None:
@@ -128,6 +137,7 @@ class StepWatch:
                     name=self._name,
                     place=self._place,
                     attempt=self._attempt,
+                    call=self._call,
                 )
             )
 

@@ -29,6 +29,7 @@ from tenure.persistence.model.values import (
     RunBoundaryReceipt,
     SessionId,
 )
+from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.tickets import Outcome
 
 from .boundaries import Boundaries
@@ -129,6 +130,7 @@ class Asking:
         until: float | None,
     ) -> Any:
         entering, seams = self._entering, self._entering.store.seams
+        carry = ground_of(entering.store).hooks.carry
         change = asks.Ask(
             runtime_id=entering.runtime_id,
             run_id=entering.run_id,
@@ -140,6 +142,7 @@ class Asking:
             fits=self._boundaries.fits(payload),
             terms=terms,
             session_id=None if terms.kind is None else SessionId(seams.new_id()),
+            traceparent=None if carry is None else carry("ask", target, terms.kind or "", None),
             entry=flight.record(EntryStatus.DISPATCHED, ended=False, next_at=until),
         )
         entering.asks += 1

@@ -32,6 +32,7 @@ from tenure.persistence.model.values import (
     RunBoundaryReceipt,
     SessionId,
 )
+from tenure.persistence.store import ground_of
 from tenure.persistence.writing.group import Outcome
 
 from .behaviour import Kinds
@@ -291,7 +292,7 @@ class Boundaries:
         return changes
 
     def _sends(self, messages: Sequence[Message], before: int, place: str | None) -> list[Send]:
-        entering = self._entering
+        entering, carry = self._entering, ground_of(self._entering.store).hooks.carry
         return [
             Send(
                 runtime_id=entering.runtime_id,
@@ -305,6 +306,7 @@ class Boundaries:
                 fits=self._kinds.fits(each.payload),
                 terms=each.terms,
                 session_id=None if each.terms.kind is None else SessionId(entering.store.seams.new_id()),
+                traceparent=None if carry is None else carry("send", each.target, each.terms.kind or "", None),
             )
             for index, each in enumerate(messages, before + 1)
         ]

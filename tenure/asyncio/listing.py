@@ -9,7 +9,7 @@ from typing import Any, overload
 from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.facets.runs.sends import RefusedSend
 from tenure.persistence.model.values import RuntimeState, SessionId
-from tenure.persistence.seams.hooks import Hook
+from tenure.persistence.seams.hooks import Carry, Hook
 from tenure.persistence.upkeep.inspect import RuntimeLine
 from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
 from tenure.portals.portal import Portal
@@ -137,9 +137,9 @@ class Watching(Reads):
         """See `tenure.Supervisor.metrics`. It asks nothing of the supervisor's thread."""
         return self._supervisor.metrics()
 
-    def add_hook(self, hook: Hook) -> None:
+    def add_hook(self, hook: Hook, *, carry: Carry | None = None) -> None:
         """See `tenure.Supervisor.add_hook`: the function is called in the supervisor's thread."""
-        self._supervisor.add_hook(hook)
+        self._supervisor.add_hook(hook, carry=carry)
 
     def remove_hook(self, hook: Hook) -> None:
         """See `tenure.Supervisor.remove_hook`."""

@@ -41,6 +41,7 @@ _ENDED: Final = (
     "kind",
     "attempts",
     "correlation_id",
+    "traceparent",
     "idempotency_key",
     "error",
 )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, final, overload
 import trio
 
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState, SessionId
-from tenure.persistence.seams.hooks import Hook
+from tenure.persistence.seams.hooks import Carry, Hook
 from tenure.portals.portal import Portal
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.handle import Handle
@@ -177,9 +177,9 @@ class Supervisor(_Listing):
         """See `tenure.Supervisor.metrics`. It asks nothing of the supervisor's thread."""
         return way(self)[1].metrics()
 
-    def add_hook(self, hook: Hook) -> None:
+    def add_hook(self, hook: Hook, *, carry: Carry | None = None) -> None:
         """See `tenure.Supervisor.add_hook`: the function is called in the supervisor's thread."""
-        way(self)[1].add_hook(hook)
+        way(self)[1].add_hook(hook, carry=carry)
 
     def remove_hook(self, hook: Hook) -> None:
         """See `tenure.Supervisor.remove_hook`."""

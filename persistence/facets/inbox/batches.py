@@ -23,7 +23,7 @@ from tenure.persistence.commits.rows import (
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, SqlValue
 from tenure.persistence.model.codec import digest
-from tenure.persistence.model.inputs.input_state import correlation_of
+from tenure.persistence.model.inputs.input_state import NO_ORIGIN, InputOrigin, origin_of
 from tenure.persistence.model.inputs.phases import is_terminal
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -57,7 +57,7 @@ class BatchMember:
         joined: Sequence of the checkpoint at which it joined the run to steer it; None for the batch itself.
         fitted: Version of the behaviour whose payload class took it when it came, or None.
         deadline: When it ends with the next boundary unless it is done, unix seconds, or None.
-        correlation_id: What it answers, or None.
+        origin: What it answers, and the context of the request that brought it.
         payload: Encoded.
         history: What has happened to it, where it has just been staged for its first run; else empty.
     """
@@ -71,7 +71,7 @@ class BatchMember:
     joined: int | None
     fitted: str | None
     deadline: float | None
-    correlation_id: str | None
+    origin: InputOrigin
     payload: bytes
     history: str = field(default="", repr=False)
 
@@ -146,7 +146,7 @@ def read_member(row: Row, history: SqlValue = "") -> BatchMember:
         joined=joined,
         fitted=fitted,
         deadline=deadline,
-        correlation_id=None if extra is None else correlation_of(extra, input_id),
+        origin=NO_ORIGIN if extra is None else origin_of(extra, input_id),
         payload=payload or b"null",
         history=history if isinstance(history, str) else "",  # for numbers alone: a damaged one holds up nothing
     )

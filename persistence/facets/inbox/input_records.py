@@ -249,7 +249,10 @@ def _lane(state: InputState, before: _Known | None) -> str:
 
 def _extra(state: InputState) -> InputExtra:
     return InputExtra(
-        correlation_id=state.correlation_id, policy=state.policy, reconstruction_source=state.reconstruction_source
+        correlation_id=state.correlation_id,
+        policy=state.policy,
+        reconstruction_source=state.reconstruction_source,
+        traceparent=state.traceparent,
     )
 
 
@@ -364,6 +367,7 @@ def _decode(row: Row) -> StoredInputState:
         recovery_lane=None if state.is_terminal else lane,
         history=_decode_history(history),
         correlation_id=more.correlation_id,
+        traceparent=more.traceparent,
         policy=more.policy,
         reconstruction_source=more.reconstruction_source,
     )

@@ -88,6 +88,7 @@ class AcceptInput(Change):
         durability: What recovery does with it.
         supersession_key: Inputs of this kind and key that still wait may be replaced by it.
         correlation_id: What it answers.
+        traceparent: The context of the request that brings it.
         policy: What is decided about it; None takes the default of its kind, and the lane as given.
         fitted: Version of the behaviour whose payload class took it, ``""`` for one without; None where it was not checked.
         delay: When it is due; None: now.
@@ -109,6 +110,7 @@ class AcceptInput(Change):
     durability: InputDurability = InputDurability.DURABLE
     supersession_key: str | None = None
     correlation_id: str | None = None
+    traceparent: str | None = None
     policy: PolicyDecision | None = None
     fitted: str | None = None
     delay: Delay | None = None
@@ -128,7 +130,8 @@ class AcceptInput(Change):
     @property
     def is_plain(self) -> bool:
         """Whether it has nothing but what every input has."""
-        return self.supersession_key is None and self.correlation_id is None and self.policy is None
+        named = self.supersession_key is not None or self.correlation_id is not None
+        return not named and self.policy is None and self.traceparent is None
 
     @property
     def weight(self) -> int:
@@ -269,7 +272,9 @@ def _describe(tx: Transaction, change: AcceptInput, key: int, phase: InputPhase,
         "inputs.describe",
         input=key,
         supersession_key=change.supersession_key,
-        extra=encode_extra(InputExtra(correlation_id=change.correlation_id, policy=change.decision)),
+        extra=encode_extra(
+            InputExtra(correlation_id=change.correlation_id, policy=change.decision, traceparent=change.traceparent)
+        ),
         phase=phase,
         finished_at=finished_at,
         history=history_line(tx.now, InputPhase.ACCEPTED, phase),

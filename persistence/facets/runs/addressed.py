@@ -105,6 +105,7 @@ class Addressed(Change):
         fits: Kinds whose payload class takes it, each with the version of its behaviour.
         terms: On what terms.
         session_id: Session of a target that is made with it.
+        traceparent: The context of the run that sends it; not part of what is compared.
     """
 
     runtime_id: LogicalRuntimeId
@@ -116,6 +117,7 @@ class Addressed(Change):
     fits: tuple[tuple[str, str], ...] = ()
     terms: SendTerms = PLAIN
     session_id: SessionId | None = None
+    traceparent: str | None = None
 
     @property
     def reaches(self) -> LogicalRuntimeId:
@@ -161,6 +163,7 @@ def address(tx: Transaction, message: Addressed, kind: InputKind, key: str) -> I
         bound_by_inbox=False,
         lane=terms.lane,
         correlation_id=terms.correlation_id,
+        traceparent=message.traceparent,
         fitted=None if of_kind is None else dict(message.fits).get(of_kind),
         newcomer=newcomer,
         delay=terms.delay,

@@ -84,6 +84,7 @@ class AcceptEnded:
         outcome: What it led to.
         reason: The class of the error where it was refused, else empty.
         seconds: How long it took.
+        traceparent: The context that was stored with the input, or None.
     """
 
     runtime_id: LogicalRuntimeId
@@ -92,6 +93,7 @@ class AcceptEnded:
     outcome: AcceptOutcome
     reason: str
     seconds: float
+    traceparent: str | None = None
 
 
 @final
@@ -106,7 +108,10 @@ class RunEntered:
         attempt: Which attempt, from 1; one that a crash has cut off does not count.
         again: Whether the run has entered before.
         input_ids: Its batch.
+        traceparents: The contexts that those of its inputs carry which have one.
         waited_s: For each input that has begun its first run, the seconds that it waited in its inbox.
+        fence_token: The token under which it executes.
+        generation: Which life of the runtime it is.
     """
 
     runtime_id: LogicalRuntimeId
@@ -116,6 +121,9 @@ class RunEntered:
     again: bool
     input_ids: tuple[InputId, ...]
     waited_s: tuple[float, ...]
+    fence_token: int
+    generation: int
+    traceparents: tuple[str, ...] = ()
 
 
 @final
@@ -150,6 +158,7 @@ class StepEntered:
         name: The name of the step.
         place: Its place in the record of the run.
         attempt: Which attempt, from 1.
+        call: The id of the call of a tool that it carries out, where it was given one (`call=`).
     """
 
     runtime_id: LogicalRuntimeId
@@ -158,6 +167,7 @@ class StepEntered:
     name: str
     place: str
     attempt: int
+    call: str | None = None
 
 
 @final

@@ -23,6 +23,7 @@ from tenure.persistence.model.values import (
 
 from .phases import is_terminal
 from .policies import InputDurability, PolicyDecision, may_be_derived
+from .traceparent import check_traceparent
 
 INPUT_RECORD_VERSION: Final = 1
 """Version of a stored input; another one is refused, never guessed at."""
@@ -77,6 +78,7 @@ class InputState:
         idempotency_key: Unique in the runtime for ever, or None.
         supersession_key: What it shares with inputs that it may replace, or None.
         correlation_id: What it answers, or None.
+        traceparent: The context of the request that brought it, or None.
         policy: What was decided about it, or None for the default of its kind.
         recovery_lane: Where it waits; None once it has ended.
         admission_sequence: Its place in the inbox; None lets the store give the next.
@@ -102,6 +104,7 @@ class InputState:
     idempotency_key: str | None = None
     supersession_key: str | None = None
     correlation_id: str | None = None
+    traceparent: str | None = None
     policy: PolicyDecision | None = None
     recovery_lane: Lane | None = None
     admission_sequence: int | None = None
@@ -136,23 +139,33 @@ class InputExtra:
     correlation_id: str | None = None
     policy: PolicyDecision | None = None
     reconstruction_source: ReconstructionSource | None = None
+    traceparent: str | None = None
 
 
-def correlation_of(extra: str | None, key: str) -> str | None:
-    """What an input answers, as it is stored beside it. Raises `Corrupt`."""
+def origin_of(extra: str | None, key: str) -> InputOrigin:
+    """What is stored beside an input of where it came from. Raises `Corrupt`."""
     if extra is None:
-        return None
+        return NO_ORIGIN
     try:
-        return msgspec.json.decode(extra, type=_Correlation).correlation_id
+        return msgspec.json.decode(extra, type=InputOrigin)
     except (msgspec.MsgspecError, UnicodeEncodeError) as exc:
         raise Corrupt(record="input", key=key, detail="what stands beside it cannot be read") from exc
 
 
 @final
-class _Correlation(msgspec.Struct):
-    """Of `InputExtra` what is asked for most."""
+class InputOrigin(msgspec.Struct, frozen=True):
+    """Of `InputExtra` what is asked for most.
+
+    Attributes:
+        correlation_id: See `InputState`.
+        traceparent: See `InputState`.
+    """
 
     correlation_id: str | None = None
+    traceparent: str | None = None
+
+
+NO_ORIGIN: Final = InputOrigin()
 
 
 def encode_extra(extra: InputExtra) -> str | None:
@@ -221,6 +234,7 @@ class InputStatePersistenceRecord:
         plain = check_value(state, InputState, "state")
         for name in ("idempotency_key", "supersession_key", "correlation_id"):
             check_key(getattr(plain, name), name)
+        check_traceparent(plain.traceparent)
         check_input_state(plain)
         return cls(state=plain)
 

@@ -30,6 +30,7 @@ class RunInput:
         idempotency_key: Its key, or None.
         attempts: How many runs over it failed.
         correlation_id: What it answers, or None: of an accept or a send.
+        traceparent: The context of the request that brought it, as W3C Trace Context has it, or None.
         phase: ``staged``, or ``consumed`` or ``abandoned`` where this run ended it before it was interrupted; ``abandoned``
             where the run follows it (`Behaviour.on_abandoned`).
     """
@@ -41,6 +42,7 @@ class RunInput:
     idempotency_key: str | None
     attempts: int
     correlation_id: str | None
+    traceparent: str | None
     phase: InputPhase
 
 
@@ -65,6 +67,7 @@ def _read(member: BatchMember, payload: Any) -> RunInput:
         source=decode(member.source.encode(), "source", member.input_id),
         idempotency_key=member.idempotency_key,
         attempts=member.attempts,
-        correlation_id=member.correlation_id,
+        correlation_id=member.origin.correlation_id,
+        traceparent=member.origin.traceparent,
         phase=member.phase,
     )
