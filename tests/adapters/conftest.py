@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-FRAMEWORKS = {"langgraph": "langgraph", "openai_agents": "agents", "pydantic_ai": "pydantic_ai"}
+FRAMEWORKS = {
+    "langgraph": "langgraph",
+    "openai_agents": "agents",
+    "pydantic_ai": "pydantic_ai",
+    "webhooks": "standardwebhooks",
+}
 """By folder of tests: the module whose absence skips them."""
 
 

@@ -11,7 +11,12 @@ import pytest
 from tests.architecture.tree import ROOT
 
 FACADES = ("tenure", "tenure.asyncio", "tenure.sync", "tenure.testing")
-ADAPTERS = ("tenure.adapters.langgraph", "tenure.adapters.openai_agents", "tenure.adapters.pydantic_ai")
+ADAPTERS = (
+    "tenure.adapters.langgraph",
+    "tenure.adapters.openai_agents",
+    "tenure.adapters.pydantic_ai",
+    "tenure.adapters.webhooks",
+)
 PUBLIC = (*FACADES, "tenure.errors", *ADAPTERS)
 LIST = Path(__file__).with_name("public_names.txt")
 

@@ -78,7 +78,9 @@ def agent_in(world: World) -> Agent[None, str]:
             raise ModelRetry("not yet")
         return "seen"
 
-    agent: Agent[None, str] = Agent(FunctionModel(answer), name="clerk", capabilities=[TenureCapability()], retries=3)
+    agent = Agent(
+        FunctionModel(answer), name="clerk", deps_type=type(None), capabilities=[TenureCapability[None]()], retries=3
+    )
     agent.tool_plain(metadata={"tenure": {"repeat": "never"}})(book)
     agent.tool_plain(metadata={"tenure": {"repeat": "keyed"}})(pay)
     agent.tool(look)

@@ -1,0 +1,278 @@
+"""Webhooks after the specification of Standard Webhooks: routes that take them in, and a verb that sends them out.
+
+    app = Starlette(
+        routes=routes(secret=os.environ["WEBHOOK_SECRET"], kind="chat"),
+        lifespan=tenure.asyncio.lifespan("agents.db", behaviours={"chat": chat}),
+    )
+
+    async def chat(run: tenure.Run) -> None:
+        ...
+        await deliver(run, "https://example.com/hook", {"type": "answered"}, secret=OTHER_SECRET)
+
+A webhook is delivered at least once, with an id and a signature. In: the id is the idempotency key of the input, and the
+answer comes when it is on disk; so however often it is delivered, and to whichever host, it is worked on once. Out: the id is
+made of the receipt of the commit before it, and the same in every attempt and over every crash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import http.client
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+import tenure.asyncio
+from tenure import Run
+from tenure.errors import (
+    Error,
+    IdempotencyConflict,
+    InvalidInput,
+    KindMismatch,
+    NotFound,
+    PayloadTooLarge,
+    RuntimeDestroyed,
+)
+
+TOLERANCE_S: Final = 300
+"""So far may the time of a webhook be from ours, before and after."""
+
+RETRY_AFTER_S: Final = 5
+"""What an answer of 503 asks a sender to wait."""
+
+_ID, _TIME, _SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
+
+_STATUS: Final[Mapping[type[Error], HTTPStatus]] = {
+    IdempotencyConflict: HTTPStatus.CONFLICT,
+    KindMismatch: HTTPStatus.CONFLICT,
+    InvalidInput: HTTPStatus.BAD_REQUEST,
+    NotFound: HTTPStatus.NOT_FOUND,
+    PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    RuntimeDestroyed: HTTPStatus.GONE,
+}
+"""What a sender hears of an error. What is not here passes, or is ours: 503, and it tries again."""
+
+
+# In
+
+
+def routes(
+    supervisor: tenure.asyncio.Supervisor | None = None,
+    *,
+    secret: str | Sequence[str],
+    kind: str | None = None,
+    path: str = "/webhooks/{runtime_id}",
+    body_bytes: int = 1 << 20,
+) -> list[Route]:
+    """The routes that take webhooks in, each as an input of a runtime: its payload is the body, its key the id.
+
+    ==== =====
+    202  It is on disk.
+    200  It was already, with the same body: this is a repetition, and nothing was written.
+    400  The body is not JSON, or cannot be an input.
+    401  The signature is missing or wrong, or its time is too far from now.
+    404  There is no such runtime, and no `kind` to make one of.
+    409  The id was used for another body; or the runtime is of another kind.
+    410  The runtime was destroyed.
+    413  The body is too long.
+    503  The host is not ready, or the store did not take it. The sender tries again, after ``Retry-After``.
+    ==== =====
+
+    Args:
+        supervisor: Which host; None for the one that `tenure.asyncio.lifespan` puts into the state of the request.
+        secret: ``whsec_`` and base64, or base64 alone; several while one takes the place of another.
+        kind: Makes a runtime of this kind where there is none of the id.
+        path: With the parameter ``runtime_id``.
+        body_bytes: How long a body may be.
+
+    Raises:
+        InvalidInput: A secret is not base64, or empty; or there is none.
+    """
+    keys = [_key(each) for each in ([secret] if isinstance(secret, str) else secret)]
+    if not keys:
+        raise InvalidInput(detail="there is none, so every signature would be wrong", field="secret")
+
+    async def receive(request: Request) -> JSONResponse:
+        host = cast("tenure.asyncio.Supervisor", request.state.supervisor) if supervisor is None else supervisor
+        if not host.health().ready:
+            return _later("the host is not ready")
+        body = await _read(request, body_bytes)
+        if body is None:
+            return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error=f"a body has at most {body_bytes} bytes")
+        if (fault := _fault(request.headers, body, keys)) is not None:
+            return _answer(HTTPStatus.UNAUTHORIZED, error=fault)
+        try:
+            payload: Any = json.loads(body)
+        except (ValueError, RecursionError):
+            return _answer(HTTPStatus.BAD_REQUEST, error="the body is not JSON")
+        try:
+            ticket = await host.accept(
+                request.path_params["runtime_id"], payload, kind=kind, idempotency_key=request.headers[_ID]
+            )
+        except Error as error:
+            status = _STATUS.get(type(error))
+            return _later(str(error)) if status is None else _answer(status, error=str(error))
+        status = HTTPStatus.OK if ticket.deduplicated else HTTPStatus.ACCEPTED
+        return _answer(status, runtime=ticket.runtime_id, input=ticket.input_id)
+
+    return [Route(path, receive, methods=["POST"])]
+
+
+async def _read(request: Request, most: int) -> bytes | None:
+    """The body, or None where it is too long, of which no more is read."""
+    found = bytearray()
+    async for piece in request.stream():
+        found += piece
+        if len(found) > most:
+            return None
+    return bytes(found)
+
+
+def _answer(status: HTTPStatus, **said: str) -> JSONResponse:
+    return JSONResponse(said, status)
+
+
+def _later(error: str) -> JSONResponse:
+    return JSONResponse({"error": error}, HTTPStatus.SERVICE_UNAVAILABLE, {"retry-after": str(RETRY_AFTER_S)})
+
+
+# Out
+
+
+async def deliver(
+    run: Run | tenure.asyncio.Run,
+    url: str,
+    event: object,
+    *,
+    secret: str,
+    attempts: int = 10,
+    backoff_s: float = 5.0,
+    backoff_limit_s: float = 6 * 3600.0,
+    timeout_s: float = 15.0,
+) -> str:
+    """Send a webhook out, and return its id. What the run has committed is on disk before it leaves.
+
+    The run makes a checkpoint, whose receipt gives the id. Sending is a step of the run: each failed attempt and the time of
+    the next one are on disk, so attempts go on over crashes, under the same id and with the same body, each with a signature
+    of its time. It may arrive more than once. While it waits between two attempts its runtime does nothing else; where that is
+    in the way, `run.send` the event to a runtime that does this alone.
+
+    Args:
+        run: That of the behaviour.
+        url: Where to: ``http`` or ``https``. A redirection is not followed.
+        event: JSON; by the specification an object with ``type``, ``timestamp`` and ``data``.
+        secret: As in `routes`.
+        attempts: Most attempts.
+        backoff_s: Wait after the first failed one; doubles with each further one.
+        backoff_limit_s: Longest wait.
+        timeout_s: Longest wait for an answer.
+
+    Raises:
+        InvalidInput: The url, the secret or the event is none; nothing was sent.
+        StepFailed: Every attempt failed: no answer, or another status than 2xx. After 410, by which a receiver
+            says that it wants no more, there is no further one.
+    """
+    key = _key(secret)
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise InvalidInput(detail="it begins with neither http nor https", field="url")
+    try:
+        body = json.dumps(event, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise InvalidInput(detail=f"it is not JSON: {exc}", field="event") from exc
+    receipt = await run.checkpoint()
+    message = f"{receipt.run_id}.{receipt.sequence}"
+
+    def send(message: str, body: str) -> int:
+        return _post(url, message, body.encode(), key, timeout_s)
+
+    await run.step(
+        "webhook",
+        send,
+        message,
+        body,
+        repeat="freely",
+        attempts=attempts,
+        backoff_s=backoff_s,
+        backoff_limit_s=backoff_limit_s,
+        retry_on=(OSError,),
+    )
+    return message
+
+
+class _GoneError(Exception):
+    """The receiver wants no more; not an `OSError`, as what is tried again is."""
+
+
+class _StayHere(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: it is a status like others."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """There is no other request."""
+
+
+_OPENER: Final = urllib.request.build_opener(_StayHere)
+
+
+def _post(url: str, message: str, body: bytes, key: bytes, timeout_s: float) -> int:
+    """Send it once. Raises `OSError` for what may be tried again."""
+    now = int(time.time())
+    headers = {
+        "content-type": "application/json",
+        _ID: message,
+        _TIME: str(now),
+        _SIGNATURE: f"v1,{base64.b64encode(_signature(key, message, str(now), body)).decode()}",
+    }
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - the scheme was checked
+    try:
+        with _OPENER.open(request, timeout=timeout_s) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == HTTPStatus.GONE:
+                raise _GoneError(f"{url} answered 410") from None
+            raise ConnectionError(f"{url} answered {error.code}") from None
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"{url} did not answer in HTTP: {error!r}") from error
+
+
+# Signatures
+
+
+def _key(secret: str) -> bytes:
+    """The key that a secret spells."""
+    try:
+        plain = secret.removeprefix("whsec_")
+        key = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise InvalidInput(detail="it is not base64, with or without whsec_ before it", field="secret") from exc
+    if not key:
+        raise InvalidInput(detail="it is empty", field="secret")
+    return key
+
+
+def _signature(key: bytes, message: str, timestamp: str, body: bytes) -> bytes:
+    return hmac.digest(key, f"{message}.{timestamp}.".encode() + body, "sha256")
+
+
+def _fault(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes]) -> str | None:
+    """What is wrong with the signature of a body, or None. Of several signatures one must be right, under one of the keys."""
+    message, timestamp, signatures = (headers.get(name) for name in (_ID, _TIME, _SIGNATURE))
+    if not message or not timestamp or not signatures:
+        return f"a webhook has {_ID}, {_TIME} and {_SIGNATURE}"
+    if not (timestamp.isascii() and timestamp.isdecimal() and abs(int(timestamp[:20]) - time.time()) <= TOLERANCE_S):
+        return f"{_TIME} is not a time within {TOLERANCE_S} seconds of now"
+    right = [b"v1," + base64.b64encode(_signature(key, message, timestamp, body)) for key in keys]
+    given = [each.encode() for each in signatures.split()]
+    # Each is compared, in constant time: no answer comes sooner for a signature that is nearly right.
+    matches = [hmac.compare_digest(each, other) for each in given for other in right]
+    return None if any(matches) else f"{_SIGNATURE} has no signature of this body"
