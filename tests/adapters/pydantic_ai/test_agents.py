@@ -157,12 +157,15 @@ def test_a_retry_that_a_tool_asks_for_is_recorded_as_what_it_is(tmp_path: Path) 
 
     async def turn(run: tenure.asyncio.Run) -> str:
         output = (await run_agent(run, agent, "go")).output
+        # Under a version arguments are compared: the messages are the same in each attempt.
+        assert await run.step("count", len, await run.session.messages(), repeat="freely") == 6
         await run.checkpoint()
         if not run.attempts:
             raise ConnectionError
         return output
 
-    ended, conversation = play(tmp_path, turn, 1, restart=tenure.RestartPolicy(max_attempts=2, backoff_s=0))
+    terms = {"version": "1", "restart": tenure.RestartPolicy(max_attempts=2, backoff_s=0)}
+    ended, conversation = play(tmp_path, turn, 1, **terms)
 
     assert (ended[0].result, len(looked)) == ("done", 2)
     assert len(conversation) == 6
