@@ -48,13 +48,14 @@ def is_twice(item: pytest.Item) -> bool:
 
 @pytest.fixture(autouse=True)
 def engine(request: pytest.FixtureRequest) -> Generator[str]:
-    """The engine that a path leads to."""
-    if request.param == "sqlite":
+    """The engine that a path leads to. A state machine is a `unittest.TestCase`, which takes no parameter: it has SQLite's."""
+    engine: str = getattr(request, "param", "sqlite")
+    if engine == "sqlite":
         yield "sqlite"
         return
     postgres.needs_server()
     with postgres.on_server():
-        yield request.param
+        yield engine
 
 
 @pytest.fixture(params=MODES)
