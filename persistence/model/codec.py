@@ -78,9 +78,11 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
     try:
         if type(value) is str:  # nearly all of what is emitted, and no text is lost or nested
             return _encoder.encode(value)
-        form = _form if hook is None else partial(_form_by, hook)
-        encoder = _encoder if hook is None else msgspec.json.Encoder(order="deterministic", enc_hook=form)
-        data = encoder.encode(value)
+        if hook is None:
+            form, data = _form, _encoder.encode(value)
+        else:
+            form = partial(_form_by, hook)
+            data = msgspec.json.Encoder(order="deterministic", enc_hook=form).encode(value)
         if not _is_plain(value):
             _refuse_lost(value, form)
         if len(data) > NESTING:

@@ -25,6 +25,8 @@ CALL: Final = "#"
 MARK: Final = "?"
 CARRIED: Final = "^"
 
+_BY_ITSELF: Final = (CALL, MARK, CARRIED)
+
 CALL_LIMIT: Final = 200
 """Most characters of a call id."""
 
@@ -103,7 +105,7 @@ def place_of_call(call: str) -> str:
 def parse_place(place: str) -> tuple[str, int] | None:
     """The branch and the number of a place in a branch; None for a call, a mark and what was carried over."""
     branch, slash, number = place.rpartition("/")
-    if not slash or place[0] in (CALL, MARK, CARRIED) or not number.isdecimal():
+    if not slash or not number.isdecimal() or place.startswith(_BY_ITSELF):
         return None
     return branch, int(number)
 

@@ -172,7 +172,7 @@ class Apart:
 def outline(statements: Statements, run: int) -> list[RecordedEntry]:
     """As `of_run`, with the long results of steps left `apart`: a run that enters again reads them as it reaches them."""
     rows = statements.all("entries.outline", run=run, longest=LONGEST_BESIDE)
-    return [_decode(row[:-2], None if row[-1] is None else _apart(row)) for row in rows]
+    return [_decode(row, None if row[-1] is None else _apart(row)) for row in rows]
 
 
 def results(statements: Statements, run: int, left: Iterable[RecordedEntry]) -> list[bytes]:
@@ -222,8 +222,8 @@ _TYPES: Final[Types] = (
 def _decode(row: Row, apart: Apart | None = None) -> RecordedEntry:
     key = f"{row[2]} at {row[0]}"
     check_row(row, _TYPES, "entry", key)
-    place, kind, name, repeat, arguments, call_key, status, attempt, version, result, kept, error, *times = row
-    started_at, ended_at, next_at, drawn, scheme = times
+    place, kind, name, repeat, arguments, call_key, status, attempt, version, result, kept, error = row[:12]
+    started_at, ended_at, next_at, drawn, scheme = row[12:17]
     if apart is None:
         check_digest(seal_of(name, arguments, call_key, result, error), kept, scheme, "entry", key)
     return RecordedEntry(

@@ -22,7 +22,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Final, final
 
-from attrs import frozen
+from attrs import define
 
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.addressed import content_digest
@@ -56,6 +56,9 @@ MESSAGES: Final = frozenset({EntryKind.SEND, EntryKind.ASK, EntryKind.SPAWN})
 ENDED: Final = frozenset({EntryStatus.SUCCEEDED, EntryStatus.CAUGHT, EntryStatus.CANCELLED})
 """How far an entry has come that executes nothing any more. So does a failed one that never repeats."""
 
+FAILING: Final = frozenset({EntryStatus.FAILED, EntryStatus.RETRYING})
+"""How far a step has come that has failed and may be executed again."""
+
 
 class Differs(Exception):
     """What is asked for is not what is recorded.
@@ -74,8 +77,11 @@ class Differs(Exception):
         self.given = given
 
 
+# `Asked` and `Found` are made anew for each step that a run enters again: a frozen one takes twice as long. Nobody changes one.
+
+
 @final
-@frozen(kw_only=True, slots=True)
+@define(kw_only=True, slots=True, unsafe_hash=True)
 class Asked:
     """One thing that a behaviour asks for.
 
@@ -100,7 +106,7 @@ class Asked:
 
 
 @final
-@frozen(kw_only=True, slots=True)
+@define(slots=True)
 class Found:
     """Where what was asked for stands, and what is recorded of it; None where it is new."""
 
@@ -143,22 +149,26 @@ class Record:
 
     def _add(self, entry: RecordedEntry) -> None:
         # Cases: a mark, which has no place; a freely step that failed and that nothing stands on, which is not an entry; what
-        # was carried over; anything else.
-        if entry.place.startswith(MARK):
+        # was carried over; anything else. A run enters again at the pace of this.
+        place, repeat = entry.place, entry.repeat
+        if place.startswith(MARK):
             self.marks[entry.name] = entry
             return
-        if entry.repeat is Repeat.FREELY and entry.status in (EntryStatus.FAILED, EntryStatus.RETRYING):
-            self._tried[entry.place] = entry
-            return
-        if entry.place.startswith(CARRIED):
+        if repeat is Repeat.FREELY:
+            if entry.status in FAILING:
+                self._tried[place] = entry
+                return
+        elif is_in_doubt(entry):
+            self.leaves_doubt = True
+        if place.startswith(CARRIED):
             self._carried.setdefault((entry.kind, entry.name, entry.arguments_digest), deque()).append(entry)
         else:
-            self._entries[entry.place] = entry
-            if (parsed := parse_place(entry.place)) is not None:
+            self._entries[place] = entry
+            if (parsed := parse_place(place)) is not None:
                 branch, number = parsed
-                self._last[branch] = max(self._last.get(branch, 0), number)
-        self.unreached[entry.place] = entry
-        self.leaves_doubt |= is_in_doubt(entry)
+                if number > self._last.get(branch, 0):
+                    self._last[branch] = number
+        self.unreached[place] = entry
 
     # Asking
 
@@ -204,7 +214,7 @@ class Record:
             self._compare(place, entry, asked)
             self.unreached.pop(place, None)
         self.asked += 1
-        return Found(place=place, entry=entry)
+        return Found(place, entry)
 
     def _take_carried(self, asked: Asked) -> Found | None:
         # The n-th of equals, in the order of their first recording.
@@ -217,7 +227,7 @@ class Record:
         entry = waiting.popleft()
         self.unreached.pop(entry.place, None)
         self.asked += 1
-        return Found(place=entry.place, entry=entry)
+        return Found(entry.place, entry)
 
     def addressed(self, message: Message) -> None:
         """A behaviour sends this: where a restart has taken it over, it is reached."""
