@@ -268,11 +268,12 @@ class Run(Work, Speaking, Follows):
         What joined to steer the run is a member too. The first rejection of one that has not ended counts.
 
         Raises:
-            InvalidInput: Not a member of this run.
+            InvalidInput: Not a member of this run; or a step with a call id is in flight.
             RunEnded: The run is over.
         """
         self._check_open()
-        self._entering.branch.ended.append((self._parts.batch.check(rejected, "rejected"), error))
+        member = self._parts.batch.check(rejected, "rejected")
+        self._entering.buffers("a rejection").ended.append((member, error))
 
     def answer(self, answered: RunInput, result: object) -> None:
         """Consume one member of the batch, with this as its result and no other. Lands with the next boundary.
@@ -285,13 +286,14 @@ class Run(Work, Speaking, Follows):
             result: A JSON value, or what the behaviour's classes make one of.
 
         Raises:
-            InvalidInput: Not a member of this run; or no JSON form.
+            InvalidInput: Not a member of this run; or no JSON form; or a step with a call id is in flight.
             PayloadTooLarge: The result is over `Limits.payload_bytes`.
             RunEnded: The run is over.
         """
         self._check_open()
         encoded = self._parts.steps.encode_result(result)
-        self._entering.branch.ended.append((self._parts.batch.check(answered, "answered"), encoded))
+        member = self._parts.batch.check(answered, "answered")
+        self._entering.buffers("an answer").ended.append((member, encoded))
 
     def again(self, payload: object) -> Again:
         """End this run and go on in a new one: ``return run.again(payload)``, and nothing else.

@@ -10,8 +10,10 @@ from attrs import field, frozen
 
 from tenure.errors import InvalidInput, PayloadTooLarge
 from tenure.persistence.model.numbers import (
+    check_seconds,
     count,
     seconds,
+    shown,
 )
 from tenure.persistence.model.texts import leaves
 
@@ -23,9 +25,23 @@ LAST: Final = (PayloadTooLarge, InvalidInput)
 """Errors that another attempt would meet again."""
 
 
-def _optional_seconds(_: object, attribute: Any, value: float | None) -> None:
-    if value is not None and not (math.isfinite(value) and value > 0):
-        raise InvalidInput(detail=f"{value} is not a number of seconds above 0", field=attribute.name)
+def _bound(_: object, attribute: Any, value: float | None) -> None:
+    if value is None:
+        return
+    check_seconds(value, attribute.name, zero=False)
+    if math.isinf(value):
+        raise InvalidInput(detail=f"{value} is no bound; None is none", field=attribute.name)
+
+
+def _errors(_: object, attribute: Any, value: object) -> None:
+    kinds = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+        raise InvalidInput(detail=f"{shown(value)} is no class of errors, and no tuple of them", field=attribute.name)
+
+
+def _flag(_: object, attribute: Any, value: object) -> None:
+    if type(value) is not bool:
+        raise InvalidInput(detail=f"{shown(value)} is not True or False", field=attribute.name)
 
 
 class Terms(TypedDict, total=False):
@@ -61,11 +77,11 @@ class StepTerms:
     attempts: int = field(default=1, validator=count())
     backoff_s: float = field(default=1.0, validator=seconds(zero=True))
     backoff_limit_s: float = field(default=60.0, validator=seconds(zero=True))
-    timeout_s: float | None = field(default=None, validator=_optional_seconds)
-    retry_on: tuple[type[BaseException], ...] = (Exception,)
+    timeout_s: float | None = field(default=None, validator=_bound)
+    retry_on: tuple[type[BaseException], ...] = field(default=(Exception,), validator=_errors)
     on_timeout: Literal["in_doubt", "failed"] = "in_doubt"
-    overlap: bool = False
-    compare: bool = True
+    overlap: bool = field(default=False, validator=_flag)
+    compare: bool = field(default=True, validator=_flag)
 
     def __attrs_post_init__(self) -> None:
         """Raises `InvalidInput`."""

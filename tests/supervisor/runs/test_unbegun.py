@@ -161,3 +161,31 @@ async def test_a_thread_that_is_late_does_not_begin_what_was_left(autojump_clock
     assert outcome.phase == "consumed"
     assert threads.late
     assert paid == [1]
+
+
+async def test_a_verb_that_drops_the_run_takes_what_is_dispatched_for_in_doubt(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """Its commit may be another host's, which knows of the dispatch alone."""
+    threads, paid = Late(), list[int]()
+
+    async def behaviour(run: tenure.Run) -> None:
+        await run.step("pay", paid.append, 1, repeat="never")
+
+    seams = attrs.evolve(virtual_seams(1), step_executor=lambda: threads)
+    async with tenure.open_supervisor(
+        tmp_path / "agents.db", behaviours={"k": behaviour}, seams=seams, limits=ALONE
+    ) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        ticket = await runtime.accept(1)
+        await trio.sleep(1)
+        await runtime.cancel()
+        outcome = await ticket.wait_outcome()
+        await trio.sleep(1)
+        for each in threads.late:
+            each()
+        (letter,) = await supervisor.dead_letters("a")
+
+    assert (outcome.phase, letter.reason, letter.in_doubt) == ("abandoned", "cancelled", ("pay at main/1",))
+    assert threads.late
+    assert paid == []

@@ -92,6 +92,10 @@ async def test_nothing_is_appended_beside_a_call_in_flight(autojump_clock: MockC
                 run.session.append("no order")
             with pytest.raises(InvalidInput):
                 run.send("b", "no order")
+            with pytest.raises(InvalidInput):
+                run.answer(run.inputs[0], "no order")
+            with pytest.raises(InvalidInput):
+                run.reject(run.inputs[0], "no order")
 
     assert await consumed(open_host, tenure.Behaviour(act)) == []
 
