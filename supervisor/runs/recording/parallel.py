@@ -77,6 +77,7 @@ class Parallel:
         """See `Run.gather`."""
         entering = self._entering
         asked = Asked(kind=EntryKind.GATHER, name="gather", arguments=_counted(len(functions)))
+        self._check_fits(len(functions))
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:
             await self._begin(asked, flight)
@@ -123,9 +124,7 @@ class Parallel:
         # Which items, in whatever order: an item is found by its digest.
         arguments = digest(encode(sorted(digests), "arguments"))
         asked = Asked(kind=EntryKind.MAP, name=name, repeat=repeat, arguments=arguments)
-        most = entering.store.limits.run_steps
-        if entering.record.asked + len(sides) >= most:
-            raise LimitReached(what="steps of one run", limit=most)
+        self._check_fits(len(sides))
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:
             self._boundaries.pass_by(flight)
@@ -150,6 +149,12 @@ class Parallel:
         return list(self._joined(branch, inner, ends))
 
     # Inside
+
+    def _check_fits(self, branches: int) -> None:
+        # A branch asks for one thing at least; what it asks for beyond that is not known yet.
+        most = self._entering.store.limits.run_steps
+        if self._entering.record.asked + branches >= most:
+            raise LimitReached(what="steps of one run", limit=most)
 
     async def _begin(self, asked: Asked, flight: Flight) -> None:
         entry = flight.found.entry

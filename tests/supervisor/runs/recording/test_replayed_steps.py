@@ -268,6 +268,26 @@ async def test_a_run_has_a_limit_of_steps(autojump_clock: trio.testing.MockClock
         await consumed(await supervisor.spawn("alice", "kind"), "go")
 
 
+async def test_a_map_and_a_gather_that_do_not_fit_are_refused_before_their_first_branch(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    used: list[object] = []
+
+    async def behaviour(run: tenure.Run) -> None:
+        async def branch() -> None:
+            await run.step("use", used.append, 1, repeat="freely")
+
+        for all_of in (lambda: run.map("use", used.append, range(8), repeat="freely"), lambda: run.gather(*[branch] * 8)):
+            with pytest.raises(LimitReached):
+                await all_of()
+        assert used == []
+        await run.gather(*[branch] * 7)
+
+    async with host(":memory:", {"kind": behaviour}, limits=tenure.Limits(run_steps=8)) as supervisor:
+        await consumed(await supervisor.spawn("alice", "kind"), "go")
+    assert used == [1] * 7
+
+
 async def test_sync_functions_leave_the_loop_free(database: Path) -> None:
     # Real threads: each of the two steps waits for the other.
     import threading
