@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.entries import RecordEntry
@@ -31,6 +31,10 @@ class Recording(Protocol):
     async def write(self, standing: Standing, /, *changes: Change) -> CommitResult:
         """Commit changes of an entry, and what it stands on."""
         ...
+
+
+ANSWERED: Final = (EntryKind.STEP, EntryKind.ASK)
+"""Kinds whose end is their answer; others go on after an entry of theirs has landed."""
 
 
 @final
@@ -105,12 +109,9 @@ class Flight:
     def is_answered(self) -> bool:
         """Whether its end is recorded already, and no cut can change it."""
         entry = self.found.entry
-        return (
-            entry is not None
-            and entry.kind in (EntryKind.STEP, EntryKind.ASK)
-            and entry.status is not EntryStatus.CANCELLED
-            and has_ended(entry)
-        )
+        if entry is None:
+            return False
+        return entry.status is EntryStatus.CANCELLED or (entry.kind in ANSWERED and has_ended(entry))
 
     def cut(self) -> RecordEntry:
         """The entry, cut off by a scope of the behaviour."""

@@ -77,7 +77,7 @@ class Differs(Exception):
         self.given = given
 
 
-# `Asked` and `Found` are made anew for each step that a run enters again: a frozen one takes twice as long. Nobody changes one.
+# A run that enters again makes an `Asked` and a `Found` for each step; frozen, they would take twice as long to make.
 
 
 @final

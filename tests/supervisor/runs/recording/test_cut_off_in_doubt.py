@@ -235,3 +235,21 @@ async def test_a_new_step_whose_scope_ends_while_it_waits_for_the_record_is_not_
         assert "refund" in (runtime.held_detail or "")
         assert "#pay" in (runtime.held_detail or "")
         assert done == ["pay"]
+
+
+async def test_what_was_cut_off_stays_recorded_as_it_was_where_its_run_enters_again(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async def act(run: tenure.Run) -> None:
+        async with run.move_on_after(5):
+            await run.step("look", trio.sleep_forever, repeat="freely")
+        await run.sleep(60)
+
+    async with open_host({"k": act}) as supervisor:
+        await (await supervisor.spawn("a", "k")).accept(1)
+        await trio.sleep(20)
+        [cut, _] = await supervisor.entries("a")
+    async with open_host({"k": act}) as supervisor:
+        await trio.sleep(100)
+
+        assert [each for each in await supervisor.entries("a") if each.name == "look"] == [cut]

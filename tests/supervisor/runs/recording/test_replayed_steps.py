@@ -277,7 +277,10 @@ async def test_a_map_and_a_gather_that_do_not_fit_are_refused_before_their_first
         async def branch() -> None:
             await run.step("use", used.append, 1, repeat="freely")
 
-        for all_of in (lambda: run.map("use", used.append, range(8), repeat="freely"), lambda: run.gather(*[branch] * 8)):
+        for all_of in (
+            lambda: run.map("use", used.append, range(8), repeat="freely"),
+            lambda: run.gather(*[branch] * 8),
+        ):
             with pytest.raises(LimitReached):
                 await all_of()
         assert used == []
