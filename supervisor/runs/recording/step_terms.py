@@ -30,13 +30,15 @@ def _bound(_: object, attribute: Any, value: float | None) -> None:
         return
     check_seconds(value, attribute.name, zero=False)
     if math.isinf(value):
-        raise InvalidInput(detail=f"{value} is no bound; None is none", field=attribute.name)
+        raise InvalidInput(detail=f"{value} sets no bound, and None says so", field=attribute.name)
 
 
 def _errors(_: object, attribute: Any, value: object) -> None:
     kinds = value if isinstance(value, tuple) else (value,)
     if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
-        raise InvalidInput(detail=f"{shown(value)} is no class of errors, and no tuple of them", field=attribute.name)
+        raise InvalidInput(
+            detail=f"{shown(value)} is neither a class of errors nor a tuple of them", field=attribute.name
+        )
 
 
 def _flag(_: object, attribute: Any, value: object) -> None:
