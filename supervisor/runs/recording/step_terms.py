@@ -33,8 +33,8 @@ def _bound(_: object, attribute: Any, value: float | None) -> None:
         raise InvalidInput(detail=f"{value} sets no bound, and None says so", field=attribute.name)
 
 
-def _errors(_: object, attribute: Any, value: object) -> None:
-    kinds = value if isinstance(value, tuple) else (value,)
+def _errors(_: object, attribute: Any, value: Any) -> None:
+    kinds: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
     if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
         raise InvalidInput(
             detail=f"{shown(value)} is neither a class of errors nor a tuple of them", field=attribute.name

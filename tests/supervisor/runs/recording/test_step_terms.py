@@ -10,20 +10,20 @@ from tenure.errors import InvalidInput
 from tenure.supervisor.runs.recording.step_terms import read_terms
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("attempts", (0, 1.5, True, None, "2")),
-        ("backoff_s", (-1, float("nan"), "1", None)),
-        ("backoff_limit_s", (-1, float("nan"), None)),
-        ("timeout_s", (0, -1, float("nan"), float("inf"), "1")),
-        ("retry_on", (5, None, "ValueError", (ValueError, 5), (ValueError("x"),), [ValueError], int)),
-        ("on_timeout", ("never", None, [])),
-        ("overlap", (1, "no", None)),
-        ("compare", (0, "no", None)),
-        ("tries", (1,)),
-    ],
-)
+NONSENSE: list[tuple[str, tuple[Any, ...]]] = [
+    ("attempts", (0, 1.5, True, None, "2")),
+    ("backoff_s", (-1, float("nan"), "1", None)),
+    ("backoff_limit_s", (-1, float("nan"), None)),
+    ("timeout_s", (0, -1, float("nan"), float("inf"), "1")),
+    ("retry_on", (5, None, "ValueError", (ValueError, 5), (ValueError("x"),), [ValueError], int)),
+    ("on_timeout", ("never", None, [])),
+    ("overlap", (1, "no", None)),
+    ("compare", (0, "no", None)),
+    ("tries", (1,)),
+]
+
+
+@pytest.mark.parametrize(("name", "values"), NONSENSE)
 def test_what_makes_no_sense_is_refused_by_name(name: str, values: tuple[Any, ...]) -> None:
     for value in values:
         given: Any = {name: value}
