@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Literal, TypedDict, final
+from typing import Any, Final, Literal, TypedDict, TypeGuard, final
 
 import trio
 from attrs import field, frozen
@@ -33,12 +33,19 @@ def _bound(_: object, attribute: Any, value: float | None) -> None:
         raise InvalidInput(detail=f"{value} sets no bound, and None says so", field=attribute.name)
 
 
-def _errors(_: object, attribute: Any, value: Any) -> None:
-    kinds: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
-    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+def _errors(_: object, attribute: Any, value: object) -> None:
+    if not _is_error(value) and not (_is_tuple(value) and all(map(_is_error, value))):
         raise InvalidInput(
             detail=f"{shown(value)} is neither a class of errors nor a tuple of them", field=attribute.name
         )
+
+
+def _is_error(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseException)
+
+
+def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
+    return isinstance(value, tuple)
 
 
 def _flag(_: object, attribute: Any, value: object) -> None:

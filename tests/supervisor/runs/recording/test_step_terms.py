@@ -9,7 +9,6 @@ import pytest
 from tenure.errors import InvalidInput
 from tenure.supervisor.runs.recording.step_terms import read_terms
 
-
 NONSENSE: list[tuple[str, tuple[Any, ...]]] = [
     ("attempts", (0, 1.5, True, None, "2")),
     ("backoff_s", (-1, float("nan"), "1", None)),
