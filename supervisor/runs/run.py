@@ -272,8 +272,7 @@ class Run(Work, Speaking, Follows):
             RunEnded: The run is over.
         """
         self._check_open()
-        member = self._parts.batch.check(rejected, "rejected")
-        self._entering.buffers("a rejection").ended.append((member, error))
+        self._entering.buffers("a rejection").ended.append((self._parts.batch.check(rejected, "rejected"), error))
 
     def answer(self, answered: RunInput, result: object) -> None:
         """Consume one member of the batch, with this as its result and no other. Lands with the next boundary.
@@ -292,8 +291,7 @@ class Run(Work, Speaking, Follows):
         """
         self._check_open()
         encoded = self._parts.steps.encode_result(result)
-        member = self._parts.batch.check(answered, "answered")
-        self._entering.buffers("an answer").ended.append((member, encoded))
+        self._entering.buffers("an answer").ended.append((self._parts.batch.check(answered, "answered"), encoded))
 
     def again(self, payload: object) -> Again:
         """End this run and go on in a new one: ``return run.again(payload)``, and nothing else.
