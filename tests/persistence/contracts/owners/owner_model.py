@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from tenure.errors import (
+    ContinuityViolation,
     IdempotencyConflict,
     InboxFull,
     InvalidTransition,
@@ -20,6 +21,8 @@ from tenure.errors import (
     StateConflict,
 )
 from tenure.persistence.model.labels import Labels
+from tenure.persistence.model.paths import RunPath
+from tests.persistence.contracts.owners.talk_model import Seen, Talk
 from tests.persistence.contracts.runtimes.model import Refused
 
 INBOX = 5
@@ -71,13 +74,12 @@ class Run:
     """One run with what it recorded."""
 
     run_id: str
-    base: tuple[int, ...]
+    seen: Seen
     attempts: int = 0
     boundaries: int = 0
     outcome: str | None = None
     reopened: float | None = None
     ways: set[str] = attrs.field(factory=set[str])
-    left: tuple[int, ...] | None = None
     entries: dict[str, tuple[str, bytes | None, str]] = attrs.field(factory=dict[Any, Any])
     sends: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
     spoke: bool = False
@@ -99,8 +101,8 @@ class Runtime:
     run: str | None = None
     inputs: list[Input] = attrs.field(factory=list[Input])
     runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
-    messages: list[bytes] = attrs.field(factory=list[bytes])
-    path: tuple[int, ...] = ()
+    talk: Talk = attrs.field(factory=Talk)
+    attached: dict[str, bool] = attrs.field(factory=dict[str, bool])
     requests: dict[str, str | None] = attrs.field(factory=dict[str, Any])
     kept: dict[str, bytes] = attrs.field(factory=dict[str, bytes])
     revision: int = 0
@@ -407,7 +409,7 @@ class OwnerModel:
         if not waiting:
             return None
         batch = [each for each in waiting if each.lane == "queue"][:count] or waiting[:count]
-        runtime.runs[run_id] = Run(run_id=run_id, base=runtime.path)
+        runtime.runs[run_id] = Run(run_id=run_id, seen=Seen(runtime.talk.path))
         runtime.run = run_id
         for each in batch:
             each.phase, each.run = "staged", run_id
@@ -415,13 +417,12 @@ class OwnerModel:
 
     def restart(self, runtime: Runtime, old: Run, run_id: str) -> bool:
         """Put a new run in the place of an old one; whether anything was carried over."""
-        if old.left is not None and runtime.path == old.left:
-            runtime.path = old.base
+        runtime.talk.go_back(old.seen)
         left = [each for each in runtime.batch(old.run_id) if each.unfinished]
         old.outcome, runtime.run, runtime.crashes = "restarted", None, 0
         if not left:
             return False
-        new = runtime.runs[run_id] = Run(run_id=run_id, base=runtime.path)
+        new = runtime.runs[run_id] = Run(run_id=run_id, seen=Seen(runtime.talk.path))
         runtime.run = run_id
         for each in left:
             each.run, each.joined = (run_id, None) if each.joined is None else (None, None)
@@ -450,14 +451,11 @@ class OwnerModel:
     def begun(self, runtime: Runtime, *, again: bool, more: bool) -> Any:
         run = runtime.runs[runtime.run or ""]
         batch = tuple((each.input_id, each.phase, each.attempts, each.joined) for each in runtime.batch(run.run_id))
-        return run.run_id, again, run.attempts, batch, len(run.base), more
+        return run.run_id, again, run.attempts, batch, len(run.seen.base), more
 
     def checkpoint(self, name: str, run: Run, messages: tuple[bytes, ...], sends: list[dict[str, Any]]) -> Any:
         runtime = self.runtimes[name]
-        if messages:
-            first = len(runtime.messages)
-            runtime.messages += messages
-            run.left = runtime.path = (*runtime.path, *range(first, len(runtime.messages)))
+        runtime.talk.append(run.seen, messages)
         for send in sends:
             try:
                 self.accept_send(run.run_id, send)
@@ -467,6 +465,31 @@ class OwnerModel:
                 run.sends.append({**send, "refused": False, "payload": None, "input_id": None})
         run.boundaries += 1
         return run.boundaries
+
+    def move(self, name: str, run: Run, path: RunPath, count: int, messages: tuple[bytes, ...], *, hides: bool) -> Any:
+        talk = self.runtimes[name].talk
+        if not talk.can_move(run.seen, count):
+            raise Refused(ContinuityViolation)
+        talk.move(run.seen, path, messages, hides=hides)
+        run.boundaries += 1
+        return None, ...
+
+    def attach(self, name: str, attachment_id: str) -> None:
+        runtime = self.runtimes[name]
+        if runtime.state == "destroyed":
+            raise Refused(RuntimeDestroyed)
+        runtime.attached.setdefault(attachment_id, False)
+
+    def forget(self, name: str, attachment_id: str) -> bool:
+        runtime = self.runtimes.get(name)
+        return runtime is not None and runtime.attached.pop(attachment_id, None) is not None
+
+    def stamp(self, name: str, run: Run, attachment_ids: tuple[str, ...]) -> Any:
+        attached = self.runtimes[name].attached
+        fresh = [each for each in dict.fromkeys(attachment_ids) if attached.get(each) is False]
+        attached.update(dict.fromkeys(fresh, True))
+        run.boundaries += 1
+        return len(fresh), ...
 
     def accept_send(self, run_id: str, send: dict[str, Any]) -> str:
         key = f"tenure:send:{run_id}:{send['index']}"
@@ -507,7 +530,7 @@ class OwnerModel:
         if known is None:
             runtime.inputs.append(new)
         new.run = runtime.run = after
-        runtime.runs[after] = Run(run_id=after, base=runtime.path)
+        runtime.runs[after] = Run(run_id=after, seen=Seen(runtime.talk.path))
         return new.input_id, "queued", None, False
 
     def fail(self, runtime: Runtime, run: Run, *, last: bool, held: str | None) -> tuple[str, ...]:

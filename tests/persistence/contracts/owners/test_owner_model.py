@@ -27,6 +27,8 @@ from tenure.persistence.commits.commit import (
     Change,
     Commit,
 )
+from tenure.persistence.facets.attachments import attachments
+from tenure.persistence.facets.conversation import moves
 from tenure.persistence.facets.inbox import (
     batches,
     delays,
@@ -57,6 +59,8 @@ from tenure.persistence.facets.runs.dead_letters import (
 )
 from tenure.persistence.facets.state.own_state import WriteOwnState
 from tenure.persistence.model.codec import digest
+from tenure.persistence.model.contracts.attachments import AttachmentIntent
+from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.model.output import OutputKind, Said, encode_chunk
 from tenure.persistence.upkeep.verify import verify_runtime
@@ -75,6 +79,7 @@ from tests.persistence.contracts.owners.owner_model import (
     Run,
     Runtime,
 )
+from tests.persistence.contracts.owners.talk_model import Seen, last
 from tests.persistence.contracts.runtimes.model import Refused
 
 OWNED = ("alice", "bob")
@@ -90,6 +95,9 @@ names = st.sampled_from(NAMES)
 tokens = st.sampled_from((*("right",) * 10, "none", "old"))
 mostly = st.sampled_from((*(True,) * 9, False))
 seldom = st.sampled_from((*(False,) * 7, True))
+
+MOVES = (EntryKind.POP, EntryKind.REWRITE, EntryKind.FORK)
+FILES = tuple(digest(each).hex() for each in (b"1", b"2", b"3"))
 
 TABLES = {
     "runtime": "SELECT state, generation, fence_token, held, crashes FROM runtimes WHERE runtime_id = ?",
@@ -112,8 +120,14 @@ TABLES = {
         " JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? ORDER BY u.run, send_index"
     ),
     "messages": (
-        "SELECT payload FROM nodes JOIN sessions s USING (session) JOIN runtimes t ON t.session = s.session"
-        " WHERE t.runtime_id = ? ORDER BY node"
+        "SELECT payload, tombstoned_at IS NOT NULL, CASE WHEN n.node = s.head THEN 1 ELSE 0 END,"
+        " EXISTS (SELECT 1 FROM branches b WHERE b.node = n.node)"
+        " FROM nodes n JOIN sessions s USING (session) JOIN runtimes t ON t.session = s.session"
+        " WHERE t.runtime_id = ? ORDER BY n.node"
+    ),
+    "attached": (
+        "SELECT attachment_id, committed_at IS NOT NULL FROM attachments a JOIN sessions s USING (session_id)"
+        " JOIN runtimes t ON t.session = s.session WHERE t.runtime_id = ? ORDER BY attachment_id"
     ),
     "kept": (
         "SELECT name, value FROM own_values v JOIN runtimes t USING (runtime) WHERE t.runtime_id = ? AND value IS NOT NULL"
@@ -134,7 +148,7 @@ TABLES = {
 
 def expected(runtime: Runtime) -> dict[str, list[tuple[Any, ...]]]:
     """What the tables hold if the model is right."""
-    of_runs = runtime.runs.values()
+    of_runs, talk = runtime.runs.values(), runtime.talk
     return {
         "runtime": [(runtime.state, runtime.generation, runtime.token, runtime.held, runtime.crashes)],
         "inputs": [
@@ -160,7 +174,11 @@ def expected(runtime: Runtime) -> dict[str, list[tuple[Any, ...]]]:
             for run in of_runs
             for send in run.sends
         ],
-        "messages": [(message,) for message in runtime.messages],
+        "messages": [
+            (message, int(at in talk.hidden), int(last(talk.path) == at), int(at in talk.ends))
+            for at, message in enumerate(talk.messages)
+        ],
+        "attached": [(each, int(stamped)) for each, stamped in sorted(runtime.attached.items())],
         "kept": sorted(runtime.kept.items()),
         "revision": [(runtime.revision, len(runtime.kept))] if runtime.revision else [],
         "labels": sorted(runtime.labels.items()),
@@ -730,11 +748,95 @@ class OwnerMachine(RuleBasedStateMachine):
         changes.append(runs.StageSteered(runtime_id=owner.runtime_id, run_id=run_id))
         self.write("A", "checkpoint", tuple(changes), model, (name, which))
 
-    @rule(name=names, repeat_never=seldom, again=st.booleans(), which=tokens, likely=mostly)
-    def restart(self, name: str, which: str, *, repeat_never: bool, again: bool, likely: bool) -> None:
+    @rule(
+        name=names,
+        right=mostly,
+        kind=st.sampled_from(MOVES),
+        count=st.integers(0, 4),
+        back=seldom,
+        messages=st.lists(st.sampled_from((b"c", b"d")), min_size=1, max_size=2).map(tuple),
+        which=tokens,
+    )
+    def move(
+        self,
+        name: str,
+        kind: EntryKind,
+        count: int,
+        messages: tuple[bytes, ...],
+        which: str,
+        *,
+        right: bool,
+        back: bool,
+    ) -> None:
+        """Take back the last messages, rewrite all but the first ones, or fork: behind some, or to what was forked from."""
+        run_id, runtime = self.run_of(name, right=right), self.model.runtimes.get(name)
+        run = None if runtime is None else runtime.runs.get(run_id)
+        seen = Seen(()) if run is None else run.seen
+        kept = min(count, seen.path.count)
+        path, brings = seen.path.first(seen.path.count - kept if kind is EntryKind.POP else kept), ()
+        if kind is EntryKind.REWRITE:
+            brings = messages
+            path = path.extended(len(seen.own), len(seen.own) + len(messages))
+        elif kind is EntryKind.FORK and back and seen.left_behind:
+            path = seen.left_behind[-1]
+        left, seen_count = seen.path, seen.path.count
+        change = moves.MoveHead(
+            runtime_id=LogicalRuntimeId(name),
+            run_id=run_id,
+            move=moves.Move(
+                place=f"main/{seen_count}",
+                kind=kind,
+                path=path,
+                appended=len(seen.own) + len(brings),
+                added=len(brings),
+            ),
+            count=seen_count,
+            messages=brings,
+        )
+
+        def model(model: OwnerModel) -> Any:
+            run = model.current(model.runtimes[name], run_id)
+            answer = model.move(name, run, path, seen_count, brings, hides=kind is not EntryKind.FORK)
+            # What is hidden is no place to go back to.
+            run.seen.left_behind = [left] if kind is EntryKind.FORK else []
+            return answer
+
+        self.write("A", kind, (change, self.receipt(name, run_id)), model, (name, which))
+
+    @rule(
+        name=names,
+        files=st.lists(st.sampled_from(FILES), min_size=1, max_size=2, unique=True),
+        which=tokens,
+        right=mostly,
+    )
+    def attach(self, name: str, files: list[str], which: str, *, right: bool) -> None:
+        """Mean files, and commit them with a boundary of a run."""
+        run_id, session = self.run_of(name, right=right), f"talk-{name}"
+        for each in files[:1]:  # the other one is known, or passed over
+            intent = AttachmentIntent(attachment_id=each, session_id=session, canonical_uri=f"sha256:{each}")
+            meant = attachments.RecordIntent(intent=intent)
+            self.write("A", "mean", (meant,), lambda model, each=each: model.attach(name, each))
+        stamp = attachments.StampAttachments(session_id=session, attachment_ids=tuple(files))
+
+        def model(model: OwnerModel) -> Any:
+            return model.stamp(name, model.current(model.runtimes[name], run_id), tuple(files))
+
+        self.write("A", "attach", (stamp, self.receipt(name, run_id)), model, (name, which))
+
+    @rule(name=names, file=st.sampled_from(FILES))
+    def forget(self, name: str, file: str) -> None:
+        change = attachments.ForgetAttachment(session_id=f"talk-{name}", attachment_id=file)
+        self.write("A", "forget", (change,), lambda model: model.forget(name, file))
+
+    @rule(name=names, repeat_never=seldom, again=st.booleans(), which=tokens, likely=mostly, takes_back=st.booleans())
+    def restart(
+        self, name: str, which: str, *, repeat_never: bool, again: bool, likely: bool, takes_back: bool
+    ) -> None:
         """Let the current run begin anew, mostly one that has recorded something and has failed; and begin it."""
         if likely and not self.waiting:
             self.record(name, "main/1", entries.EntryStatus.SUCCEEDED, entries.Repeat.KEYED, "right", right=True)
+            if takes_back:
+                self.move(name, EntryKind.POP, 2, (), "right", right=True, back=False)
             self.interrupt(name, "unstage", "right")
         change = restarting.AmendRun(runtime_id=LogicalRuntimeId(name), restart=True, repeat_never=repeat_never)
 
@@ -873,7 +975,7 @@ class OwnerMachine(RuleBasedStateMachine):
         """Say some words, also some of the last ones again: an execution sends what it has not heard of. Or as another one."""
         run_id = self.run_of(name, right=right)
         runtime = self.model.runtimes.get(name, Runtime())
-        run = runtime.runs.get(run_id, Run(run_id=run_id, base=()))
+        run = runtime.runs.get(run_id, Run(run_id=run_id, seen=Seen(())))
         if anew and not self.waiting:
             run.speech, run.said = run.speech + 1, 0  # no commit knows of it yet
         last = [word for chunk in runtime.output if chunk.speech == f"{run_id} {run.speech}" for word in chunk.words]
