@@ -39,12 +39,27 @@ class Turn:
     seven calls more for each commit.
     """
 
-    __slots__ = ("_taken", "_waiting")
+    __slots__ = ("_shared", "_taken", "_waiting")
 
     def __init__(self) -> None:
         """The turn is free."""
         self._taken = False
+        self._shared = False
         self._waiting = trio.lowlevel.ParkingLot()
+
+    @property
+    def taken(self) -> bool:
+        """Whether someone has it."""
+        return self._taken
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether someone waits for it."""
+        return bool(self._waiting)
+
+    def take(self) -> None:
+        """Take it, where it is free, or where who has it has nothing more to do in it: it is free when both have left it."""
+        self._shared, self._taken = self._taken, True
 
     async def __aenter__(self) -> None:
         if self._taken:
@@ -52,7 +67,13 @@ class Turn:
         self._taken = True
 
     async def __aexit__(self, *_: object) -> None:
-        if self._waiting:
+        self.leave()
+
+    def leave(self) -> None:
+        """Hand it over to the next, or leave it free."""
+        if self._shared:
+            self._shared = False
+        elif self._waiting:
             self._waiting.unpark()
         else:
             self._taken = False
@@ -67,7 +88,7 @@ class CommitChannel:
             that each is decided on a state that is already published. Accepts need no turn and share groups.
     """
 
-    __slots__ = ("_defect", "_facts", "_submit", "turn")
+    __slots__ = ("_defect", "_facts", "_in_turn", "_submit", "turn")
 
     def __init__(self, store: Store, facts: RuntimeFacts, defect: Defect) -> None:
         """Bind the channel to one ownership; each commit goes under the token that is in force when it is submitted.
@@ -77,12 +98,24 @@ class CommitChannel:
         self._defect = defect
         self._submit = ground_of(store).submit
         self._facts = facts
+        self._in_turn: Pending | None = None
         self.turn = Turn()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the turn is free, or has only to be left by a task whose commit has settled."""
+        turn = self.turn
+        if not turn.taken:
+            return True
+        return self._in_turn is not None and self._in_turn.outcome is not None and not turn.is_waited_for
 
     def submit(self, *changes: Change, on_settled: Settled | None = None) -> Pending:
         """Queue one commit after all before it and return at once."""
-        commit = Commit(runtime_id=self._facts.runtime_id, fence_token=self._facts.fence_token, changes=changes)
-        return self._submit(commit, None if on_settled is None else partial(self.guarded, on_settled))
+        return self._submit(self.of(*changes), None if on_settled is None else partial(self.guarded, on_settled))
+
+    def of(self, *changes: Change) -> Commit:
+        """A commit of this runtime, under the token that is in force now."""
+        return Commit(runtime_id=self._facts.runtime_id, fence_token=self._facts.fence_token, changes=changes)
 
     def guarded(self, on_settled: Settled, outcome: Outcome) -> None:
         """Call the callback, which costs this runtime its trust where it raises, and no other runtime anything."""
@@ -113,10 +146,13 @@ class CommitChannel:
         delay_s = RETRY_S
         while True:
             async with self.turn:
+                self._in_turn = self.submit(*decide(), on_settled=on_settled)
                 try:
-                    return await self.submit(*decide(), on_settled=on_settled).wait()
+                    return await self._in_turn.wait()
                 except (DiskFull, Contended):
                     pass  # tried again below, once the turn is free
+                finally:
+                    self._in_turn = None
             await trio.sleep(delay_s)
             delay_s = min(delay_s * 2, RETRY_LIMIT_S)
 

@@ -150,10 +150,10 @@ def publish(facts: RuntimeFacts, decision: Decision, answers: tuple[Any, ...]) -
         facts.failures = "[]"
 
 
-def may_begin(facts: RuntimeFacts) -> bool:
-    """Whether a run may begin, as far as it depends on what was committed."""
+def may_begin(facts: RuntimeFacts, *, has_work: bool) -> bool:
+    """Whether a run may begin where there is work, as far as it depends on what was committed."""
     return (
-        facts.has_work
+        has_work
         and facts.why_held is None
         and facts.not_before is None
         and not facts.on_trial

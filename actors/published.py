@@ -9,7 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Final
 
-from tenure.errors import Error, RuntimeDestroyed
+from tenure.errors import Closed, Error, RuntimeDestroyed
+from tenure.persistence.facets.records.versions import RunLeft
+from tenure.persistence.facets.runs.runs import NothingBegun, RunBegun
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, Standing, durable, transition
 from tenure.persistence.model.values import (
     HeldReason,
@@ -24,7 +26,7 @@ from .decisions import (
 from .facts import RuntimeFacts
 from .listener import Listener
 from .watched import Watched
-from .worker import Worker
+from .worker import LINGERS, Worker
 
 DEFECT_S: Final = 1.0
 """Seconds after which a run that met a defect of ours begins again; doubles with each in a row, up to `DEFECT_LIMIT_S`."""
@@ -57,6 +59,11 @@ class Published(ABC):
     def close(self, error: Error) -> None:
         """End the actor: no run goes on, and everyone who waits for it gets the error."""
 
+    def lose(self, error: Error) -> None:
+        """End the actor of a runtime that is another host's: its run goes no further, whatever its behaviour still does."""
+        self.facts.run_id = None
+        self.close(error)
+
     @abstractmethod
     def wake_after(self, wait_s: float) -> None:
         """Begin no run for so long, and look again then."""
@@ -74,6 +81,20 @@ class Published(ABC):
             self.facts.aside = False
             self.listener.woken(self.facts.runtime_id)
         self.standing.value = self.facts.standing
+
+    def publish_begun(self, begun: RunBegun | NothingBegun | RunLeft) -> None:
+        """A commit that was to begin a run has settled, and says what came of it."""
+        if isinstance(begun, RunLeft):
+            self.lose(Closed(what=f"ownership of runtime {self.facts.runtime_id}"))  # a younger version has its run
+            return
+        if isinstance(begun, RunBegun):
+            self.facts.run_id, self.facts.has_begun = begun.run_id, False
+            self.facts.has_work = self.facts.has_work or begun.more
+            self.publish_run(LifecycleEvent.BEGIN_RUN)
+        elif begun.on_hold:
+            self.publish_kept()
+        if begun.abandoned:
+            self.listener.unstageable(self.facts.runtime_id, begun.abandoned)
 
     def publish_aside(self) -> None:
         """The run is put aside, and no host owns the runtime: its `Run` does nothing more."""
@@ -98,6 +119,21 @@ class Published(ABC):
         """A run would have begun, and a person's hold keeps it from that until it ends."""
         self.facts.on_hold = True
         self.listener.kept(self.facts.runtime_id)
+
+    def worker_ended(self) -> None:
+        """The last work has ended: what it was in the way of goes on."""
+        if self.facts.blocked == LINGERS:
+            self.publish_blocked(None, None)
+        self._look()
+
+    def worker_lingers(self) -> None:
+        """Stopped work does not end."""
+        if self.facts.why_held is None:
+            self.publish_blocked(LINGERS, "its behaviour was cancelled, and cleans up under a shield")
+
+    @abstractmethod
+    def _look(self) -> None:
+        """Work the inbox off, where there is something to do and nothing against it."""
 
     def publish_charged(self, crashes: int, most: int, detail: str) -> None:
         """A defect of ours is charged to the run as a crash: it begins again after a while, or the runtime is held."""

@@ -23,20 +23,19 @@ from typing import Any, TypeVar, final
 import trio
 
 from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NoThread, StaleFence, StoreBroken
-from tenure.persistence.commits.commit import Change, CommitResult
+from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import find_holding
-from tenure.persistence.facets.records.versions import RunLeft
 from tenure.persistence.facets.runs.deadlines import DropLateRun
-from tenure.persistence.facets.runs.runs import NothingBegun, RunBegun
+from tenure.persistence.facets.runs.runs import BeginRun, RunBegun
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, durable
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import AbandonReason, InputId, RunId, RuntimeState
 from tenure.persistence.seams.nursery import first
 from tenure.persistence.store import Store, ground_of
-from tenure.persistence.writing.group import Outcome
 
 from .commit_channel import RETRY_S, CommitChannel, once_landed
+from .company import Begun, Company
 from .decisions import (
     Decision,
     catch_up,
@@ -49,7 +48,7 @@ from .listener import Listener
 from .published import Published
 from .resting import Resting
 from .watched import Watched
-from .worker import LINGERS, Worker
+from .worker import Worker
 
 T = TypeVar("T")
 
@@ -87,6 +86,8 @@ class RuntimeActor(Published):
         self.working = worker.busy
         self.resting = Resting()
         self.channel = CommitChannel(store, facts, listener.defect)
+        self._is_beginning = False
+        self._company = Company(self, self.channel, self._change_to_begin, self._look)
         self.at_work: Callable[[float], str | None] | None = None
         self.slot = None if begins.slots is None else begins.slots.slot()
         self.steered = Watched(0)
@@ -97,7 +98,7 @@ class RuntimeActor(Published):
         self._begins = begins
         self._execute = execute
         self._start_soon = start_soon
-        worker.ended, worker.lingers = self._worker_ended, self._worker_lingers
+        worker.ended, worker.lingers = self.worker_ended, self.worker_lingers
         self._draining = False
         self._users = 0
         self._used_at = trio.current_time()
@@ -169,11 +170,6 @@ class RuntimeActor(Published):
         """Go on with what was left; in a separate task, so that the maker of the actor can say first what its run waits for."""
         self._look()
 
-    def lose(self, error: Error) -> None:
-        """End the actor of a runtime that is another host's: its run goes no further, whatever its behaviour still does."""
-        self.facts.run_id = None
-        self.close(error)
-
     def close(self, error: Error) -> None:
         """End the actor: no run goes on, and everyone who waits for it gets the error."""
         if self._closed is None:
@@ -193,7 +189,7 @@ class RuntimeActor(Published):
 
     def idle_since(self) -> float | None:
         """Since when (trio's clock) the actor was not used, or None where it is in use or a run may come up."""
-        busy = self._users or self.worker.busy.value
+        busy = self._users or self.worker.busy.value or self._company.on_its_way
         return None if busy or self.facts.not_before is not None else self._used_at
 
     def wake(self) -> None:
@@ -203,9 +199,29 @@ class RuntimeActor(Published):
 
     def _look(self) -> None:
         """Work the inbox off if it is known to hold something: to begin a run for nothing costs a flush."""
-        self._used_at = trio.current_time()
-        if not self.worker.busy.value and self._may_run():
+        if self.worker.busy.value or self._company.on_its_way:
+            return  # when that has ended it looks itself
+        if self._closed is None and (self._company.begun or self._may_run()):
             self.worker.start(self._work)
+        else:
+            self._used_at = trio.current_time()
+
+    def join(self, commit: Commit) -> tuple[Commit, Company] | None:
+        """An accept that the writer takes now, with the begin of its run, unless something else comes first."""
+        facts = self.facts
+        # A worker whose run has ended well goes on with it, or is gone by then.
+        works = self.worker.busy.value and (facts.run_id is not None or self._is_beginning or self.worker.stopped)
+        busy = (
+            works
+            or not self.channel.is_free
+            or self._company.begun
+            or facts.has_work
+            or facts.aside
+            or self.unread
+            or self._draining
+        )
+        may = self._closed is None and self.slot is None and may_begin(facts, has_work=True)
+        return (self._company.join(commit), self._company) if may and not busy else None
 
     def wake_after(self, wait_s: float) -> None:
         """Begin no run for so long, and look again then. Measured by trio's clock: the wall clock may be set meanwhile."""
@@ -330,11 +346,16 @@ class RuntimeActor(Published):
         facts = self.facts
         if facts.not_before is not None and facts.not_before <= trio.current_time():
             facts.not_before, facts.has_work, facts.has_begun = None, True, True
-        return self._closed is None and not self._draining and may_begin(facts)
+        open_ = self._closed is None and not self._draining and not self._company.on_its_way
+        return open_ and may_begin(facts, has_work=facts.has_work)
 
     async def _work(self) -> None:
-        """Run after run until nothing waits, or the worker is stopped."""
-        while self._may_run() and not self.worker.stopped:
+        """Run after run until nothing waits, or the worker is stopped; one that has begun with its input first."""
+        while (self._company.begun or self._may_run()) and not self.worker.stopped:
+            if self._company.begun is not None:
+                if (begun := self._company.take()) is not None:
+                    await self._execute(self, begun)
+                continue
             if self.slot is None:
                 await self._begin_and_execute()
                 continue
@@ -344,27 +365,25 @@ class RuntimeActor(Published):
 
     async def _begin_and_execute(self) -> None:
         self.facts.has_work = False  # whatever comes from here on sets it again
+        self._is_beginning = True
         try:
             begun = await self._begin()
         except BaseException:
             self.facts.has_work = True  # the begin was withdrawn, or is not understood
             raise
+        finally:
+            self._is_beginning = False
         if begun is not None:
             await self._execute(self, begun)
 
-    def _worker_ended(self) -> None:
-        if self.facts.blocked == LINGERS:
-            self.publish_blocked(None, None)
-        self._look()
-
-    def _worker_lingers(self) -> None:
-        if self.facts.why_held is None:
-            self.publish_blocked(LINGERS, "its behaviour was cancelled, and cleans up under a shield")
+    def _change_to_begin(self) -> BeginRun:
+        return self._begins.change(self.facts.runtime_id, RunId(self._store.seams.new_id()))
 
     async def _begin(self) -> RunBegun | None:
-        change = self._begins.change(self.facts.runtime_id, RunId(self._store.seams.new_id()))
         try:
-            result = await self.channel.commit_in_turn(change, on_settled=self._begun)
+            result = await self.channel.commit_in_turn(
+                self._change_to_begin(), on_settled=once_landed(lambda answers: self.publish_begun(answers[0]))
+            )
         except (StaleFence, StoreBroken, Closed) as exc:
             self.close(exc)
             return None
@@ -372,24 +391,8 @@ class RuntimeActor(Published):
             # Its rows cannot be read or written: this runtime is blocked, and no other (design §5).
             self.publish_blocked("cannot begin a run", str(exc))
             return None
-        begun: RunBegun | NothingBegun | RunLeft = result.values[0]
+        begun: Begun = result.values[0]
         return begun if isinstance(begun, RunBegun) else None
-
-    def _begun(self, outcome: Outcome) -> None:
-        if not isinstance(outcome, CommitResult):
-            return
-        begun: RunBegun | NothingBegun | RunLeft = outcome.values[0]
-        if isinstance(begun, RunLeft):
-            self.lose(Closed(what=f"ownership of runtime {self.facts.runtime_id}"))  # a younger version has its run
-            return
-        if isinstance(begun, RunBegun):
-            self.facts.run_id, self.facts.has_begun = begun.run_id, False
-            self.facts.has_work = self.facts.has_work or begun.more
-            self.publish_run(LifecycleEvent.BEGIN_RUN)
-        elif begun.on_hold:
-            self.publish_kept()
-        if begun.abandoned:
-            self.listener.unstageable(self.facts.runtime_id, begun.abandoned)
 
     async def _sleep_until(self, not_before: float) -> None:
         await trio.sleep_until(not_before)

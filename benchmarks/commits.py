@@ -5,7 +5,7 @@
 
 The measured commit is defined in measuring/workload.py. Raw APSW executes the very same statements: one transaction a commit,
 and 64 savepoints a transaction (the ceiling of a grouping in savepoints). End to end an input goes through accept, run and
-consumption, which are three commits. Read the ratios; the rates belong to the machine.
+consumption, which are two commits. Read the ratios; the rates belong to the machine.
 """
 
 from __future__ import annotations

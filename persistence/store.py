@@ -42,7 +42,8 @@ from .writing.closing import Closing, Opened, open_when_free
 from .writing.ground import Ground
 from .writing.group import GroupRunner
 from .writing.inside import Inside
-from .writing.writer import Writer, WriterStatistics
+from .writing.statistics import WriterStatistics
+from .writing.writer import Writer
 
 T = TypeVar("T")
 

@@ -12,11 +12,13 @@ import trio
 
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed, Error
+from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.inbox.inputs import AcceptedInput, AcceptInput
 from tenure.persistence.model.texts import named
 from tenure.persistence.model.values import InputPhase, Lane, LogicalRuntimeId
 from tenure.persistence.seams.step_threads import StepThreads
 from tenure.persistence.store import Store, ground_of
+from tenure.persistence.writing.pending import Rider
 
 from .accepting.doubts import Doubts
 from .accepting.ingress import Ingress
@@ -99,7 +101,9 @@ class Host:
         )
         self._execute_runs(publishing, bell)
         self._watch_the_store(publishing)
-        self.ingress = Ingress(store, self.behaviours, publishing.accepted, self._arrived, self.mending.distrust)
+        self.ingress = Ingress(
+            store, self.behaviours, publishing.accepted, self._arrived, self.mending.distrust, self._join
+        )
         hearing = Hearing(
             self.owned, self.actors, self.takeovers, self._doubts, self.mending, self.tasks, self.timers.hear_wake
         )
@@ -239,9 +243,15 @@ class Host:
         self.timers.hear()
         self.takeovers.wake(runtime_id)  # it may be due by now, and in the inbox already
 
-    def _arrived(self, change: AcceptInput, accepted: AcceptedInput) -> None:
+    def _join(self, runtime_id: LogicalRuntimeId, commit: Commit) -> tuple[Commit, Rider] | None:
+        facts = self.owned.find(runtime_id)
+        return None if facts is None or facts.aside else self.actors.of(facts).join(commit)
+
+    def _arrived(self, change: AcceptInput, accepted: AcceptedInput, has_begun: bool) -> None:  # noqa: FBT001 - a callback
         if change.deadline_s is not None or accepted.phase is InputPhase.ACCEPTED:
             self.timers.hear()
+        if has_begun:
+            return  # it is at work
         if not self.owned.owns(change.runtime_id):
             self.news.stir()  # its ticket waits for what another host writes
         if accepted.phase is InputPhase.QUEUED and not accepted.deduplicated:

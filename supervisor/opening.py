@@ -21,6 +21,7 @@ from tenure.persistence.seams.nursery import background
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store
 
+from .collector import tuned_collector
 from .host import Host
 from .operators.unowned import register_followed, register_versions
 from .process_signals import (
@@ -49,6 +50,7 @@ async def open_supervisor(
     seams: Seams | None = None,
     drain_s: float = DRAIN_S,
     systemd: bool = False,
+    tune_collector: bool = False,
 ) -> AsyncGenerator[Supervisor]:
     """Open a host: its store, and a supervisor that goes on with what was left unfinished.
 
@@ -63,6 +65,9 @@ async def open_supervisor(
         drain_s: Seconds that a normal exit waits for executing runs to end.
         systemd: Say to systemd, as the environment of a service of ``Type=notify`` has it, that the host is ready, lives
             (``WatchdogSec=``) and ends. In another environment this changes nothing.
+        tune_collector: Raise the thresholds of Python's collector of cycles while the host is open, for the whole process: with
+            many runtimes at work it looks for cycles all the time, and a host makes none. What was set before comes back when
+            the last host that asked closes.
 
     Raises:
         InvalidInput: No mapping, a behaviour that is not async, or a negative `drain_s`; nothing is opened. With `systemd`, an
@@ -78,7 +83,8 @@ async def open_supervisor(
     known = as_behaviours(behaviours, version)
     check_seconds(drain_s, "drain_s", zero=True)
     service_manager = ServiceManager(os.environ if systemd else {})
-    with closing(service_manager), forked_children_start_afresh(), sigterm_ends_normally() as sigterm:
+    tuned = tuned_collector(asked=tune_collector)
+    with closing(service_manager), tuned, forked_children_start_afresh(), sigterm_ends_normally() as sigterm:
         async with open_store(target, durability=durability, limits=limits, seams=seams) as store:
             async with background() as body:
                 supervisor = Supervisor(store, known, body.nursery)

@@ -11,7 +11,7 @@ from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.model.values import RuntimeState
 from tenure.persistence.seams.step_threads import StepThread, StepThreads
-from tenure.persistence.writing.writer import WriterStatistics
+from tenure.persistence.writing.statistics import WriterStatistics
 
 from .operators.log import HostLog
 

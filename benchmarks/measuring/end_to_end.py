@@ -23,7 +23,7 @@ async def remember(run: tenure.Run) -> None:
         run.session.append(each.payload)
 
 
-async def feed(folder: Path, runtimes: int, at_once: int, count: int) -> Timing:
+async def feed(folder: Path, runtimes: int, at_once: int, count: int, *, tune_collector: bool = False) -> Timing:
     """Feed `count` inputs to `runtimes` runtimes, `at_once` at a time; the latency is from accept to outcome."""
     bodies = messages(seed=count)
     latencies: list[float] = []
@@ -36,7 +36,8 @@ async def feed(folder: Path, runtimes: int, at_once: int, count: int) -> Timing:
             await ticket.wait_outcome()
             latencies.append(perf_counter() - began)
 
-    async with tenure.open_supervisor(_fresh(folder), behaviours={"agent": remember}) as supervisor:
+    behaviours, path = {"agent": remember}, _fresh(folder)
+    async with tenure.open_supervisor(path, behaviours=behaviours, tune_collector=tune_collector) as supervisor:
         owned = await spawn_all(supervisor, runtimes)
         began = perf_counter()
         async with trio.open_nursery() as nursery:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 import trio
 
-from tenure.errors import Error, StoreBroken
+from tenure.errors import Closed, Contended, DiskFull, Error, StoreBroken
 from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
@@ -33,6 +33,21 @@ class Stage(Enum):
     WITHDRAWN = auto()
 
 
+class Rider(Protocol):
+    """What goes along with a commit that the writer takes: the begin of a run, with the accept of its input."""
+
+    def settled(self, outcome: Outcome, /) -> None:
+        """How that commit has ended, before its waiter runs. An error: nothing of it has landed. Raises nothing."""
+        ...
+
+
+FindRider = Callable[[Commit], tuple[Commit, Rider] | None]
+"""Asked when the writer takes a commit: the commit with what goes along now, and who hears of that. It may not raise."""
+
+OF_ALL: Final = (StoreBroken, Closed, DiskFull, Contended)
+"""What a commit would meet without its rider too."""
+
+
 class Judge(Protocol):
     """The writer, as its commits see it."""
 
@@ -47,12 +62,32 @@ class Judge(Protocol):
 class Pending:
     """A submitted commit on its way. Exactly one task may wait for it."""
 
-    __slots__ = ("_judge", "_on_settled", "_outcome", "_parked", "_stage", "commit", "weight")
+    __slots__ = (
+        "_alone",
+        "_judge",
+        "_on_settled",
+        "_outcome",
+        "_parked",
+        "_rider",
+        "_stage",
+        "commit",
+        "find_rider",
+        "weight",
+    )
 
-    def __init__(self, commit: Commit, judge: Judge, on_settled: Callable[[Outcome], None] | None) -> None:
+    def __init__(
+        self,
+        commit: Commit,
+        judge: Judge,
+        on_settled: Callable[[Outcome], None] | None,
+        find_rider: FindRider | None = None,
+    ) -> None:
         """Made by the writer, in the caller's task: what measuring the commit raises is the caller's."""
         self.commit = commit
         self.weight = commit.weight
+        self.find_rider = find_rider
+        self._rider: Rider | None = None
+        self._alone = commit
         self._judge = judge
         self._on_settled = on_settled
         self._outcome: Outcome | None = None
@@ -117,6 +152,26 @@ class Pending:
         self._stage = Stage.TAKEN
         return True
 
+    def take_along(self) -> None:
+        """The writer's, of one that it has taken: let what there is go along in the same commit."""
+        if self.find_rider is not None:
+            along = self.find_rider(self.commit)
+            if along is not None:
+                self.commit, self._rider = along
+
+    def goes_alone(self, outcome: Outcome) -> bool:
+        """The writer's: whether it waits again, by itself, because it was refused in company.
+
+        What went along has its answer then. What was refused may have been that alone: the next group says.
+        """
+        rider = self._rider
+        if rider is None or not isinstance(outcome, Error) or isinstance(outcome, OF_ALL):
+            return False
+        self.commit, self.find_rider, self._rider = self._alone, None, None
+        self._stage = Stage.WAITING
+        rider.settled(outcome)
+        return True
+
     def settle(self, outcome: Outcome) -> None:
         """The writer's: publish the outcome, first to the owner's callback, then to the waiting task."""
         if self._stage in (Stage.SETTLED, Stage.WITHDRAWN):
@@ -127,6 +182,8 @@ class Pending:
             if self._on_settled is not None:
                 self._on_settled(outcome)
         finally:
+            if self._rider is not None:
+                self._rider.settled(outcome)
             if self._parked is not None:
                 trio.lowlevel.reschedule(self._parked)
                 self._parked = None

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar, final
 
 import trio
-from attrs import frozen
 from outcome import Outcome as Captured, capture
 
 from tenure.errors import Closed, StoreBroken
@@ -30,6 +29,7 @@ from tenure.persistence.engines.engine import UnknownOutcome, WriteConnection
 from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.model.events.happenings import GroupLanded
 from tenure.persistence.model.texts import named
+from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.seams.executors import Executor, run_to_the_end
 from tenure.persistence.seams.limits import Limits
 
@@ -39,36 +39,13 @@ from .group import (
     Outcome,
 )
 from .host_row import Rejoined
-from .pending import Pending
+from .pending import FindRider, Pending
 from .room import Room
+from .statistics import WriterStatistics
 
 T = TypeVar("T")
 
 CALLBACK_FAILED: Final = "the owner of a landed commit could not publish it"
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class WriterStatistics:
-    """What a writer has done.
-
-    Attributes:
-        commits: Commits that landed.
-        groups: Groups that were committed.
-        waiting: Commits that wait to be taken; at most `Limits.waiting_commits`, and those of runs.
-        waiting_for_room: Callers that wait until fewer commits wait.
-        log_pages: How long the log is; 0 where there is none.
-        log_held: Whether a reader has long kept it from being begun anew.
-        writing_s: Seconds for which the group on its way has been with the disk; 0 where there is none.
-    """
-
-    commits: int
-    groups: int
-    waiting: int
-    waiting_for_room: int
-    log_pages: int
-    log_held: bool
-    writing_s: float
 
 
 CarryOut = Callable[[int, Sequence[Commit]], list[Outcome]]
@@ -142,14 +119,22 @@ class Writer:
         self._enqueue(pending)
         return pending
 
-    async def commit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> CommitResult:
+    async def commit(
+        self,
+        commit: Commit,
+        on_settled: Callable[[Outcome], None] | None = None,
+        find_rider: FindRider | None = None,
+    ) -> CommitResult:
         """Wait for room, submit and wait; see `submit` and `Pending.wait`. A caller that is cancelled already submits nothing.
+
+        `find_rider` is asked when the commit is taken, of the last one of its runtime in the group: what goes along with it
+        lands in the same commit. Refused so, it is carried out again alone, before all that waits, and that is its answer.
 
         Cancellation: while it waits for room nothing happened; afterwards see `Pending.wait`.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         self.check_open()
-        pending = Pending(commit, self, on_settled)
+        pending = Pending(commit, self, on_settled, find_rider)
         await self._enter(pending.weight, functools.partial(self._enqueue, pending))
         return await pending.wait()
 
@@ -278,6 +263,7 @@ class Writer:
     def _take(self) -> list[Pending]:
         """Take what waits, up to the limits of a group; a commit that alone is over them is a group by itself."""
         batch: list[Pending] = []
+        last: dict[LogicalRuntimeId | None, Pending] = {}
         size = 0
         while self._queue and len(batch) < self.limits.group_commits:
             weight = self._queue[0].weight
@@ -287,6 +273,10 @@ class Writer:
             if pending.take():
                 batch.append(pending)
                 size += weight
+                if pending.find_rider is not None:
+                    last[pending.commit.changes[0].reaches] = pending
+        for pending in last.values():  # the last: a run that begins with it finds those before it
+            pending.take_along()
         return batch
 
     async def _run_group(self, batch: list[Pending]) -> None:
@@ -335,10 +325,17 @@ class Writer:
             self._groups += 1
             self._commits += landed
         self._taken = []
+        alone: list[Pending] = []
         for pending, come_to in zip(batch, outcomes, strict=True):
+            if pending.goes_alone(come_to):
+                alone.append(pending)
+                continue
             self._settle(pending, come_to)
             if isinstance(come_to, CommitResult) and come_to.past:
                 self._hear_of_past(come_to)
+        for pending in reversed(alone):
+            self._room.take(pending.weight)
+            self._queue.appendleft(pending)
         if landed and self.hooks.call is not None and self._with_disk is not None:
             seconds = time.perf_counter() - self._with_disk
             self.hooks.call(GroupLanded(commits=landed, seconds=seconds, sync_s=self._runner.sync_s))

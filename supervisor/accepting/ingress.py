@@ -33,12 +33,14 @@ from tenure.persistence.model.values import LogicalRuntimeId, SessionId
 from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
+from tenure.persistence.writing.pending import Rider
 
 from .payloads import PayloadType
 from .redelivery import in_stored_words
 from .terms import (
     AcceptTerms,
     accept_change,
+    plain_change,
 )
 from .tickets import Ticket, learn
 from .watching import carried, watch_accept
@@ -62,8 +64,9 @@ class Ingress:
         store: Store,
         behaviours: Mapping[str, Accepting],
         issue: Callable[[LogicalRuntimeId, AcceptedInput], Ticket],
-        arrived: Callable[[AcceptInput, AcceptedInput], None],
+        arrived: Callable[[AcceptInput, AcceptedInput, bool], None],
         distrust: Callable[[LogicalRuntimeId, BaseException], None],
+        join: Callable[[LogicalRuntimeId, Commit], tuple[Commit, Rider] | None],
     ) -> None:
         """Bind to the store and to who hears of what has landed.
 
@@ -71,8 +74,9 @@ class Ingress:
             store: Where inboxes are.
             behaviours: By kind: they encode payloads.
             issue: Makes the ticket of an accept that has landed.
-            arrived: Hears of it, to set the runtime to work.
+            arrived: Hears of it, to set the runtime to work; with it, whether the begin of a run went along.
             distrust: Hears of a mistake of ours in publishing an accept.
+            join: Lets the begin of a run go along with an accept that the writer takes now.
         """
         self._store = store
         self._behaviours = behaviours
@@ -80,6 +84,7 @@ class Ingress:
         self._arrived = arrived
         self._distrust = distrust
         self._hooks = ground_of(store).hooks
+        self._join = join
         self._closed: Error | None = None
 
     async def accept(
@@ -108,7 +113,10 @@ class Ingress:
         # Without a behaviour no one here can say whether it fits.
         data = encode(payload, "payload") if behaviour is None else behaviour.payload_type.encode(payload)
         fitted = None if behaviour is None else behaviour.payload_type.version
-        change = accept_change(seams, runtime_id, data, fitted, **terms)
+        if terms:
+            change = accept_change(seams, runtime_id, data, fitted, **terms)
+        else:
+            change = plain_change(seams, runtime_id, data, fitted)
         if makes is not None:
             newcomer = Newcomer(kind=kind, session_id=SessionId(seams.new_id()), labels=makes)
             change = evolve(change, newcomer=newcomer)
@@ -124,7 +132,10 @@ class Ingress:
 
     async def _accept(self, change: AcceptInput) -> Ticket:
         tickets: list[Captured[Ticket]] = []
-        await ground_of(self._store).commit(Commit(changes=(change,)), partial(self._settled, change, tickets))
+        find_rider = None if change.delay is not None or change.decision.consumes_on_accept else self._find_rider
+        await ground_of(self._store).commit(
+            Commit(changes=(change,)), partial(self._settled, change, tickets), find_rider
+        )
         ticket = tickets[0].unwrap()
         if ticket.deduplicated:
             with trio.move_on_after(
@@ -137,13 +148,25 @@ class Ingress:
         """Take nothing more; what has not been submitted is refused with this error."""
         self._closed = error
 
+    def _find_rider(self, commit: Commit) -> tuple[Commit, Rider] | None:
+        runtime_id = commit.changes[0].reaches
+        if runtime_id is None:
+            return None
+        try:
+            return self._join(runtime_id, commit)
+        except BaseException as exc:
+            if is_for_others(exc):
+                raise
+            self._distrust(runtime_id, exc)
+            return None
+
     def _settled(self, change: AcceptInput, tickets: list[Captured[Ticket]], outcome: Outcome) -> None:
         if not isinstance(outcome, CommitResult):
             return
         accepted: AcceptedInput = outcome.values[0]
         try:
             tickets.append(Value(self._issue(change.runtime_id, accepted)))
-            self._arrived(change, accepted)
+            self._arrived(change, accepted, len(outcome.changes) > 1)
         except BaseException as exc:
             if is_for_others(exc):
                 raise

@@ -126,6 +126,17 @@ def accept_change(  # noqa: PLR0913 - one for each term
     )
 
 
+def plain_change(seams: Seams, runtime_id: LogicalRuntimeId, data: bytes, fitted: str | None = None) -> AcceptInput:
+    """As `accept_change` on no terms at all, as most inputs are."""
+    return AcceptInput(
+        runtime_id=runtime_id,
+        input_id=InputId(seams.new_id()),
+        payload=data,
+        payload_digest=digest(data),
+        fitted=fitted,
+    )
+
+
 _lane: Final = check_of(Lane)
 _lasting: Final = check_of(InputDurability)
 

@@ -158,6 +158,17 @@ def decoded(result: bytes | None, input_id: InputId) -> Any:
     return None if result is None else decode(result, "result", input_id)
 
 
+_Key = tuple[LogicalRuntimeId, InputId]
+
+
+@final
+class _Reference(weakref.ref[Fate]):
+    """A reference to the fate of one input. A `WeakValueDictionary` makes the same, in seven calls of Python each time."""
+
+    __slots__ = ("key",)
+    key: _Key
+
+
 @final
 class Tickets:
     """The tickets that are held. A ticket that was dropped costs nothing."""
@@ -166,7 +177,7 @@ class Tickets:
         """No ticket yet; the outcomes of inputs that have ended are read from the store."""
         self._store = store
         self._closed: Error | None = None
-        self._held: weakref.WeakValueDictionary[tuple[LogicalRuntimeId, InputId], Fate] = weakref.WeakValueDictionary()
+        self._held: dict[_Key, _Reference] = {}
 
     def issue(
         self, runtime_id: LogicalRuntimeId, input_id: InputId, phase: InputPhase, *, deduplicated: bool
@@ -177,15 +188,18 @@ class Tickets:
             fate = Fate(partial(self._read_outcome, runtime_id, input_id))
         else:
             known = self._held.get(key)
-            self._held[key] = fate = known if known is not None else Fate(None)
+            fate = (None if known is None else known()) or Fate(None)
+            if known is None or known() is not fate:
+                self._held[key] = reference = _Reference(fate, self._let_go)
+                reference.key = key
         if self._closed is not None:
             fate.settle(self._closed)  # its input has landed while the host closes
         return Ticket(runtime_id, input_id, deduplicated=deduplicated, fate=fate)
 
     def settle(self, runtime_id: LogicalRuntimeId, input_id: InputId, outcome: Outcome | Error) -> None:
         """Publish an input's end, or why it will not be known here."""
-        fate = self._held.pop((runtime_id, input_id), None)
-        if fate is not None:
+        known = self._held.pop((runtime_id, input_id), None)
+        if known is not None and (fate := known()) is not None:
             fate.settle(outcome)
 
     @property
@@ -205,11 +219,16 @@ class Tickets:
         """Answer everyone who still waits, and everyone who gets a ticket later."""
         self._closed = error
         # By references, a list made in one go: another thread (tenure.asyncio) may drop a ticket at any moment.
-        for reference in self._held.valuerefs():
+        for reference in list(self._held.values()):
             fate = reference()
             if fate is not None:
                 fate.settle(error)
         self._held.clear()
+
+    def _let_go(self, reference: weakref.ref[Fate]) -> None:
+        # The last ticket of an input was dropped, in any thread; another may have come for it since.
+        if isinstance(reference, _Reference) and self._held.get(reference.key) is reference:
+            del self._held[reference.key]
 
     async def _read_outcome(self, runtime_id: LogicalRuntimeId, input_id: InputId) -> Outcome:
         outcome = await self.find_outcome(runtime_id, input_id)

@@ -15,7 +15,7 @@ from tenure.actors.facts import Begins, RuntimeFacts
 from tenure.actors.listener import Listener
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.actors.slots import Slots
-from tenure.actors.worker import Worker
+from tenure.actors.worker import Bench, Worker
 from tenure.errors import Closed, RuntimeDestroyed
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.ownership.ownership import ReleaseOwnership
@@ -59,6 +59,7 @@ class Actors:
             for kind, behaviour in behaviours.items()
             if behaviour.max_running is not None
         }
+        self._bench = Bench(tasks.context)
         # Of the actors that live, and of those before them whose behaviours still clean up.
         self._workers: WeakValueDictionary[LogicalRuntimeId, Worker] = WeakValueDictionary()
 
@@ -83,7 +84,7 @@ class Actors:
     def _make(self, facts: RuntimeFacts) -> RuntimeActor:
         defect = partial(self._mending.distrust, facts.runtime_id)
         start_soon = partial(self._tasks.start_soon, defect=defect)
-        worker = self._workers.setdefault(facts.runtime_id, Worker(start_soon))
+        worker = self._workers.setdefault(facts.runtime_id, Worker(start_soon, self._bench))
         kind = facts.kind
         begins = Begins(
             batch=self._behaviours[kind].batch,

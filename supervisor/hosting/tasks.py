@@ -24,6 +24,7 @@ class Tasks:
     Attributes:
         body: Cancelled when the host ends under its body.
         failure: Why it has ended, or None.
+        context: The context variables of `open_supervisor`'s caller.
         closed: Whether it takes and starts nothing more.
     """
 
@@ -31,7 +32,7 @@ class Tasks:
         """No task yet."""
         self._nursery = nursery
         self._log = log
-        self._context = copy_context()
+        self.context = copy_context()
         self.body = trio.CancelScope()
         self.failure: BaseException | None = None
         self.closed = False
@@ -43,7 +44,7 @@ class Tasks:
         `open_supervisor`'s caller, also where the loop itself starts it, which has none of them.
         """
         if not self.closed:
-            self._context.run(self._nursery.start_soon, self.guard, task, defect)
+            self.context.run(self._nursery.start_soon, self.guard, task, defect)
 
     async def guard(self, task: Task, defect: Heard | None = None) -> None:
         """Run a task of ours; an error that it does not handle ends the host with one typed error.

@@ -69,7 +69,7 @@ from .keeping.journal import (
     Journal,
     load_journal,
 )
-from .keeping.said import begin_saying
+from .keeping.said import begin_speech, drop_said
 from .parts import RunParts
 from .recording.attention import (
     NeedsAttention,
@@ -85,11 +85,9 @@ from .recording.restart import (
     describe,
     wait_left,
 )
-from .recording.results import Results
 from .recording.step_terms import is_cut
 from .resting.sleepers import Sleepers
 from .run import Run
-from .steps import Steps
 
 
 @final
@@ -144,11 +142,12 @@ class Execution:
         try:
             journal = await self._load_journal(begun) if begun.again else NOTHING_RECORDED
             record = Record(journal.entries, behaviour.version, take_recorded=begun.take_recorded)
-            on_half = partial(self._log.record_half_full, actor.facts.runtime_id, begun.run_id)
-            saying = await begin_saying(self._store, actor, begun, journal.entries, self._flushes)
+            saying = Saying(partial(begin_speech, self._store, actor, begun, self._flushes), self._flushes.lock)
+            if begun.said is not None:
+                await drop_said(saying, self._store, begun, journal.entries)
             of_run = self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, saying
             on_rest = self._sleepers.hears(behaviour.aside_after_s)
-            entering = Entering(*of_run, deadline=self._deadline, on_half=on_half, on_rest=on_rest)
+            entering = Entering(*of_run, deadline=self._deadline, on_half=self._log.record_half_full, on_rest=on_rest)
             followed = await load_followed(self._store, begun) if begun.follows else None
             await self._run(actor, begun, behaviour, journal, entering, followed)
         except BaseException as exc:
@@ -178,11 +177,11 @@ class Execution:
         entering: Entering,
         followed: Followed | None,
     ) -> None:
-        results = Results(self._store, begun.run, journal.entries)
-        steps = Steps(entering, self._step_executor, behaviour, results)
         kinds = Kinds(own=behaviour.payload_type, all=self._payload_types)
         with _DEFECTS:
-            parts = RunParts(entering, begun, journal, steps, kinds, self._publisher, followed=followed)
+            parts = RunParts(
+                entering, begun, journal, behaviour, self._step_executor, kinds, self._publisher, followed=followed
+            )
             run = Run(parts)
         actor.at_work = partial(at_work, entering)
         returned: object = None

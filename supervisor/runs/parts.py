@@ -9,6 +9,7 @@ from typing import final
 from tenure.actors.decisions import Decision
 from tenure.errors import InvalidInput, PayloadTooLarge
 from tenure.persistence.commits.commit import Change
+from tenure.persistence.facets.runs.again import RunAgain
 from tenure.persistence.facets.runs.following.followed import Followed
 from tenure.persistence.facets.runs.results import StoreResult
 from tenure.persistence.facets.runs.runs import (
@@ -16,11 +17,12 @@ from tenure.persistence.facets.runs.runs import (
     RunBegun,
 )
 from tenure.persistence.model.values import InputId
+from tenure.persistence.seams.executors import Executor
 from tenure.persistence.writing.group import Outcome
 
-from .again import GoingOn
+from .again import Again, GoingOn
 from .asking import Asking, Peers
-from .behaviour import Kinds
+from .behaviour import Behaviour, Kinds
 from .boundaries import Boundaries
 from .children.spawning import Spawning
 from .inputs.batch import Batch
@@ -35,6 +37,7 @@ from .recording.attention import Unstorable
 from .recording.chance import Chance
 from .recording.entering import Entering
 from .recording.parallel import Parallel
+from .recording.results import Results
 from .steering import Steering
 from .steps import Steps
 
@@ -46,16 +49,10 @@ class RunParts:
     Attributes:
         begun: How it began.
         entering: This entering of it: its record, its branches, and what has gone wrong.
-        steps: Its steps and sleeps.
-        parallel: Its maps and branches.
         messages: What it makes of its conversation.
         session: The same, as its behaviour sees it.
-        state: What its runtime keeps.
         batch: Its inputs.
-        steering: What joins it, at its checkpoints.
-        verbs: The lifecycle events that it asks for.
-        going_on: Whether it goes on in a new run, and with what.
-        following: The abandoned batch that it follows, where it does.
+        followed: The abandoned batch that it follows, or None.
         unseen: What had joined and was not handed out, as decided in its final commit.
         goes_on: Whether its end begins the next run.
         result: What the behaviour returned, encoded, once that is known; None where it returned nothing.
@@ -66,34 +63,75 @@ class RunParts:
         entering: Entering,
         begun: RunBegun,
         journal: Journal,
-        steps: Steps,
+        behaviour: Behaviour,
+        executor: Executor,
         kinds: Kinds,
         peers: Peers,
         *,
         followed: Followed | None = None,
     ) -> None:
-        """Begin; `peers` hear of each commit that has landed, but of the last."""
+        """Begin; `peers` hear of each commit that has landed, but of the last. `executor` has the threads of sync steps."""
         self.begun = begun
         self.entering = entering
-        self.steps = steps
+        self.followed = followed
+        self._behaviour = behaviour
+        self._executor = executor
+        self._journal = journal
+        self._kinds = kinds
         self.messages = OwnMessages(begun.base_count, entering.record.main)
         self.session = RunSession(entering.store, begun, entering, self.messages)
-        own_values = OwnValues(entering.record.main)
-        self.state = RunState(entering, begun.run, own_values)
+        self._own_values = OwnValues(entering.record.main)
         self.batch = Batch(begun, kinds.own, followed)
-        self.following = Following(entering.store, followed)
         self._peers = peers
-        self._boundaries = Boundaries(entering, journal, self.batch, self.messages, kinds, own_values, peers.landed)
-        self.parallel = Parallel(entering, self._boundaries)
-        self.steering = Steering(entering, self._boundaries, self.batch)
-        self.verbs = OwnVerbs(entering)
-        self.going_on = GoingOn(entering, kinds)
+        self._boundaries = Boundaries(
+            entering, journal, self.batch, self.messages, kinds, self._own_values, peers.landed
+        )
         self.unseen: tuple[InputId, ...] = ()
         self.goes_on = False
         self.result: bytes | None = None
         self._came_to: tuple[Change, ...] = ()
 
-    # Most runs use none of these: they are made for those that do.
+    def encode(self, value: object, field: str) -> bytes:
+        """A value as it is stored. Raises `InvalidInput`, `PayloadTooLarge`."""
+        return self.steps.encode_result(value, field)
+
+    # Most runs use few of these, or none: they are made for those that do.
+
+    @cached_property
+    def steps(self) -> Steps:
+        """Its steps and sleeps."""
+        results = Results(self.entering.store, self.begun.run, self._journal.entries)
+        return Steps(self.entering, self._executor, self._behaviour, results)
+
+    @cached_property
+    def parallel(self) -> Parallel:
+        """Its maps and branches."""
+        return Parallel(self.entering, self._boundaries)
+
+    @cached_property
+    def state(self) -> RunState:
+        """What its runtime keeps."""
+        return RunState(self.entering, self.begun.run, self._own_values)
+
+    @cached_property
+    def steering(self) -> Steering:
+        """What joins it, at its checkpoints."""
+        return Steering(self.entering, self._boundaries, self.batch)
+
+    @cached_property
+    def verbs(self) -> OwnVerbs:
+        """The lifecycle events that it asks for."""
+        return OwnVerbs(self.entering)
+
+    @cached_property
+    def going_on(self) -> GoingOn:
+        """Whether it goes on in a new run, and with what."""
+        return GoingOn(self.entering, self._kinds)
+
+    @cached_property
+    def following(self) -> Following:
+        """The abandoned batch that it follows, where it does."""
+        return Following(self.entering.store, self.followed)
 
     @cached_property
     def chance(self) -> Chance:
@@ -117,7 +155,9 @@ class RunParts:
             Unstorable: What the behaviour returned cannot be stored, or says that it both goes on and does not.
         """
         self._boundaries.check_end()
-        again = self.going_on.change(returned, ends_runtime=self.verbs.ends_run)
+        again: RunAgain | None = None
+        if isinstance(returned, Again) or "going_on" in self.__dict__:
+            again = self.going_on.change(returned, ends_runtime=self.verbs.ends_run)
         if again is not None:
             self.goes_on, self._came_to = True, (again,)
         elif returned is not None:
@@ -127,11 +167,12 @@ class RunParts:
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """The lifecycle events that the run asks for, as decided in its final commit; they are written last in it."""
-        return self.verbs.decisions
+        return self.verbs.decisions if "verbs" in self.__dict__ else ()
 
     def _last(self) -> list[Change]:
         # Called in the turn of the final commit: no verb from outside lands in between.
-        self.unseen = self.steering.unseen
+        if "steering" in self.__dict__:  # else nothing has joined
+            self.unseen = self.steering.unseen
         finish = FinishRun(
             runtime_id=self.entering.runtime_id,
             run_id=self.begun.run_id,
@@ -139,7 +180,7 @@ class RunParts:
             in_doubt=self.entering.record.leaves_doubt,
         )
         before, after = ((), self._came_to) if self.goes_on else (self._came_to, ())
-        return [*before, finish, *after, *self.verbs.changes()]
+        return [*before, finish, *after, *(self.verbs.changes() if "verbs" in self.__dict__ else ())]
 
     def _store_result(self, returned: object) -> None:
         try:

@@ -62,7 +62,7 @@ class Run(Work, Speaking, Follows):
 
     def __init__(self, parts: RunParts) -> None:
         """Made by the supervisor."""
-        super().__init__(parts.steps, parts.parallel)
+        super().__init__(parts)  # pyright: ignore[reportArgumentType] - a cached_property is a property to mypy alone
         entering, begun = parts.entering, parts.begun
         self.runtime_id = entering.runtime_id
         self.run_id: RunId = begun.run_id
@@ -72,8 +72,8 @@ class Run(Work, Speaking, Follows):
         self.session = parts.session
         self.state = parts.state
         self.inputs = parts.batch.inputs
-        Speaking.__init__(self, entering, parts.steps.encode_result)
-        Follows.__init__(self, parts.following)
+        Speaking.__init__(self, entering, parts.encode)
+        Follows.__init__(self, parts)  # pyright: ignore[reportArgumentType] - as above
         self._entering = entering
         self._parts = parts
 

@@ -69,15 +69,28 @@ class DoesBranches(Protocol):
         ...
 
 
+class DoesWork(Protocol):
+    """A run, as far as it executes functions."""
+
+    @property
+    def steps(self) -> DoesSteps:
+        """Its steps."""
+        ...
+
+    @property
+    def parallel(self) -> DoesBranches:
+        """Its branches."""
+        ...
+
+
 class Work(ABC):
     """What of a run executes functions of its behaviour."""
 
     # Async functions first, and as coroutines and not as awaitables: else mypy takes a result with `Any` in it for either.
 
-    def __init__(self, steps: DoesSteps, parallel: DoesBranches) -> None:
+    def __init__(self, parts: DoesWork) -> None:
         """Bind to the run."""
-        self._steps = steps
-        self._parallel = parallel
+        self._work = parts
 
     @overload
     async def step(
@@ -143,7 +156,7 @@ class Work(ABC):
         cuts off is recorded as cancelled with what the run records next, and is not executed again.
         """
         self._check_open()
-        result: Any = await self._steps.step(name, function, arguments, _repeat(repeat), call, read_terms(terms))
+        result: Any = await self._work.steps.step(name, function, arguments, _repeat(repeat), call, read_terms(terms))
         return result
 
     @overload
@@ -203,8 +216,8 @@ class Work(ABC):
         if limit is not None:
             check_count(limit, "limit")
 
-        sides = self._steps.sides(check_step_name(name), function, list(items), how, read)
-        return await self._parallel.map(name, sides, how, limit)
+        sides = self._work.steps.sides(check_step_name(name), function, list(items), how, read)
+        return await self._work.parallel.map(name, sides, how, limit)
 
     @overload
     async def gather(self, f1: Side[T1], /) -> tuple[T1]: ...
@@ -238,7 +251,7 @@ class Work(ABC):
             StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
         """
         self._check_open()
-        return await self._parallel.gather(functions)
+        return await self._work.parallel.gather(functions)
 
     async def first(self, *functions: Callable[[], Awaitable[T]]) -> T:
         """Run async functions side by side, each in its own branch, until one has ended: what it returns or raises.
@@ -252,7 +265,7 @@ class Work(ABC):
         self._check_open()
         if not functions:
             raise InvalidInput(detail="the first of no functions never ends", field="functions")
-        found: T = await self._parallel.first(functions)
+        found: T = await self._work.parallel.first(functions)
         return found
 
     @abstractmethod

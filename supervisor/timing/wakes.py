@@ -73,7 +73,7 @@ class Wakes:
 
     def _is_waiting(self, runtime_id: LogicalRuntimeId) -> bool:
         facts = self._owned.find(runtime_id)
-        return facts is not None and facts.aside and may_begin(facts)
+        return facts is not None and facts.aside and may_begin(facts, has_work=facts.has_work)
 
 
 def _read(

@@ -206,3 +206,18 @@ class _Scope:
     def _begin(self) -> None:
         if not self.ready.done():
             self.ready.set_result(None)
+
+
+@final
+class CrossedWork:
+    """What a trio run executes, for a behaviour on the loop.
+
+    Attributes:
+        steps: Its steps.
+        parallel: Its branches.
+    """
+
+    def __init__(self, run: TrioRun) -> None:
+        """Bind to it."""
+        self.steps = CrossedSteps(run)
+        self.parallel = CrossedBranches(run)

@@ -43,6 +43,7 @@ async def open_supervisor(
     seams: Seams | None = None,
     drain_s: float = opening.DRAIN_S,
     systemd: bool = False,
+    tune_collector: bool = False,
 ) -> AsyncGenerator[Supervisor]:
     """Open a host in its own thread, and close it after the body. Arguments as in `tenure.open_supervisor`.
 
@@ -66,6 +67,7 @@ async def open_supervisor(
         seams=seams,
         drain_s=drain_s,
         systemd=systemd,
+        tune_collector=tune_collector,
     )
     host = _Opened(opened, what="supervisor", failure=lambda supervisor: host_of(supervisor).tasks.failure)
     body = Body()

@@ -35,6 +35,7 @@ def lifespan(
     limits: Limits | None = None,
     drain_s: float = opening.DRAIN_S,
     systemd: bool = False,
+    tune_collector: bool = False,
 ) -> Lifespan:
     """The lifespan of an application, around `open_supervisor`.
 
@@ -52,6 +53,7 @@ def lifespan(
         limits: See `open_supervisor`.
         drain_s: See `open_supervisor`.
         systemd: See `open_supervisor`; with several workers the unit says ``NotifyAccess=all``.
+        tune_collector: See `open_supervisor`.
     """
     opened = partial(
         open_supervisor,
@@ -62,6 +64,7 @@ def lifespan(
         limits=limits,
         drain_s=drain_s,
         systemd=systemd,
+        tune_collector=tune_collector,
     )
 
     @asynccontextmanager

@@ -14,7 +14,7 @@ from tenure.supervisor.runs.keeping.state import RunState as TrioState
 from tenure.supervisor.runs.run import Run as TrioRun
 from tenure.supervisor.runs.work import Work
 
-from .crossing import CrossedBranches, CrossedSteps, Cut, ask, ask_now, move_on_after
+from .crossing import CrossedWork, Cut, ask, ask_now, move_on_after
 
 C = TypeVar("C")
 P = ParamSpec("P")
@@ -93,7 +93,7 @@ class Run(_Front[TrioRun], Work):
 
     def __init__(self, run: TrioRun) -> None:
         """Made by `behaviour`."""
-        Work.__init__(self, CrossedSteps(run), CrossedBranches(run))
+        Work.__init__(self, CrossedWork(run))
         self.behind = run
         self.runtime_id = run.runtime_id
         self.run_id = run.run_id

@@ -10,7 +10,7 @@ from tenure.persistence.contracts.erasing import Erasure
 from tenure.persistence.facets.pruning import Pruned
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.store import Store as TrioStore
-from tenure.persistence.writing.writer import WriterStatistics
+from tenure.persistence.writing.statistics import WriterStatistics
 from tenure.portals.portal import Portal
 
 from .facets import Attachments, Credentials, Journal, Operations, Queue, Runtimes, Sessions, State

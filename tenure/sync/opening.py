@@ -40,6 +40,7 @@ def open_supervisor(
     seams: Seams | None = None,
     drain_s: float = opening.DRAIN_S,
     systemd: bool = False,
+    tune_collector: bool = False,
 ) -> Generator[Supervisor]:
     """Open a host in its own thread, and close it after the block. Arguments as in `tenure.open_supervisor`.
 
@@ -64,6 +65,7 @@ def open_supervisor(
         seams=seams,
         drain_s=drain_s,
         systemd=systemd,
+        tune_collector=tune_collector,
     )
     yield from _open(opened, "supervisor", lambda found: host_of(found).tasks.failure, Supervisor)
 

@@ -95,6 +95,7 @@ ROOMS = {
         "watching",
         "supervisor",
         "process_signals",
+        "collector",
         "service_manager",
         "opening",
         "visiting",

@@ -88,7 +88,7 @@ async def test_a_verb_of_a_supervisor_costs_one_group(
         assert {name: await groups_of(supervisor, verb) for name, verb in verbs.items()} == dict.fromkeys(verbs, 1)
 
 
-async def test_what_begins_a_run_costs_its_three_groups_and_what_only_ends_an_input_one(
+async def test_what_begins_a_run_costs_its_groups_and_what_only_ends_an_input_one(
     target: Path | str, autojump_clock: trio.testing.MockClock
 ) -> None:
     once = tenure.RestartPolicy(max_attempts=1)
@@ -99,7 +99,7 @@ async def test_what_begins_a_run_costs_its_three_groups_and_what_only_ends_an_in
         await ticket.wait_outcome()
 
         assert await groups_of(supervisor, partial(supervisor.schedules.trigger, "daily")) == 3
-        assert await groups_of(supervisor, partial(alice.accept, "work")) == 3
+        assert await groups_of(supervisor, partial(alice.accept, "work")) == 2
         assert await groups_of(supervisor, partial(bob.retry, ticket.input_id)) == 3
         assert await groups_of(supervisor, partial(bob.drop, ticket.input_id)) == 1
 
@@ -132,14 +132,14 @@ async def test_spawning_costs_one_group_and_finding_what_is_there_none(
         assert await groups_of(supervisor, lambda: supervisor.find("alice")) == 0
 
 
-async def test_an_input_costs_three_groups_with_its_run_and_one_where_no_run_sees_it(
+async def test_an_input_costs_two_groups_with_its_run_and_one_where_no_run_sees_it(
     target: Path | str, autojump_clock: trio.testing.MockClock
 ) -> None:
     policy = tenure.PolicyDecision(consume_point=ConsumePoint.ON_ACCEPT)
     async with host(target, {"kind": nothing}) as supervisor:
         runtime = await supervisor.spawn("alice", "kind")
 
-        assert await groups_of(supervisor, lambda: runtime.accept("work")) == 3, "accept, begin, finish"
+        assert await groups_of(supervisor, lambda: runtime.accept("work")) == 2, "accept and begin, finish"
         assert await groups_of(supervisor, lambda: runtime.accept("a note", policy=policy)) == 1
         await runtime.accept("once", idempotency_key="k")
         assert await groups_of(supervisor, lambda: runtime.accept("once", idempotency_key="k")) == 0

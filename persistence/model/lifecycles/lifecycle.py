@@ -226,17 +226,26 @@ def _follow(standing: Standing, arrow: Arrow) -> Standing:
         case Rule.STAY:
             return standing
         case Rule.RUN:
-            return Standing(state=RuntimeState.RUNNING, before=standing.state)
+            return _RUNNING[standing.state]
         case Rule.DRAIN:
             return Standing(state=RuntimeState.RUNNING, retiring=True, before=standing.state)
         case Rule.BACK:
             if standing.before is None:  # a Standing cannot be made so; for the type checker
                 raise Internal(detail=f"no state before the run in {standing!r}")
-            return Standing(state=standing.before)
+            return _AT_REST[standing.before]
         case Rule.SET_RETIRING:
             return attrs.evolve(standing, retiring=True)
         case _:
             return Standing(state=arrow)
+
+
+# Those of every run, made once.
+_AT_REST: Final[Mapping[RuntimeState, Standing]] = {state: Standing(state=state) for state in _BEFORE_RUN}
+_RUNNING: Final[Mapping[RuntimeState, Standing]] = {
+    state: Standing(state=RuntimeState.RUNNING, before=state)
+    for state in _BEFORE_RUN
+    if state is not RuntimeState.RETIRED
+}
 
 
 def durable(standing: Standing) -> RuntimeState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import partial
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import trio
 from attrs import frozen
@@ -55,11 +55,6 @@ class Following:
         self._store = store
         self._followed = followed
 
-    @property
-    def reason(self) -> str | None:
-        """Why the batch was abandoned; None where the run follows none."""
-        return None if self._followed is None else self._followed.reason
-
     async def recorded(self, name: str) -> tuple[RecordedStep, ...]:
         """The steps that the abandoned run has recorded under a name. Raises `Corrupt`."""
         run = None if self._followed is None else self._followed.run
@@ -70,13 +65,27 @@ class Following:
         return tuple([_read(entry) for entry in found])
 
 
+class FollowsBatch(Protocol):
+    """A run, as far as it follows a batch."""
+
+    @property
+    def followed(self) -> Followed | None:
+        """The batch, or None."""
+        ...
+
+    @property
+    def following(self) -> Following:
+        """The same, to ask."""
+        ...
+
+
 class Follows(ABC):
     """What of a run speaks of the abandoned batch that it follows."""
 
-    def __init__(self, following: Following) -> None:
+    def __init__(self, parts: FollowsBatch) -> None:
         """Bind to the run."""
-        self._following = following
-        self.abandoned = following.reason
+        self._of = parts
+        self.abandoned = None if parts.followed is None else parts.followed.reason
 
     async def recorded(self, name: str) -> tuple[RecordedStep, ...]:
         """What the run whose batch was abandoned has recorded of its steps of this name, in order.
@@ -89,7 +98,7 @@ class Follows(ABC):
             RunEnded: The run is over.
         """
         self._check_open()
-        return await self._following.recorded(check_step_name(name))
+        return await self._of.following.recorded(check_step_name(name))
 
     @abstractmethod
     def _check_open(self) -> None:

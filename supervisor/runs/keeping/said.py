@@ -17,32 +17,28 @@ from tenure.supervisor.output.speech import Flushes, Speech
 from tenure.supervisor.runs.recording.attention import NeedsAttention
 
 
-async def begin_saying(
-    store: Store, actor: RuntimeActor, begun: RunBegun, recorded: Iterable[RecordedEntry], flushes: Flushes
-) -> Saying:
-    """What an entering of a run says; first of all, what of an earlier one is to be dropped.
+def begin_speech(store: Store, actor: RuntimeActor, begun: RunBegun, flushes: Flushes, attempt: int) -> Speech:
+    """What an entering of a run says, from its first word on."""
+    return Speech(
+        actor.facts.runtime_id,
+        begun.run_id,
+        store.seams.new_id(),
+        attempt,
+        submit=actor.channel.submit,
+        flushes=flushes,
+        limit=store.limits.output_bytes,
+    )
+
+
+async def drop_said(saying: Saying, store: Store, begun: RunBegun, recorded: Iterable[RecordedEntry]) -> None:
+    """Say first of all what of earlier enterings of a run is to be dropped; it has said something.
 
     Raises:
         NeedsAttention: What was said before cannot be read.
     """
-
-    def speech(attempt: int) -> Speech:
-        return Speech(
-            actor.facts.runtime_id,
-            begun.run_id,
-            store.seams.new_id(),
-            attempt,
-            submit=actor.channel.submit,
-            flushes=flushes,
-            limit=store.limits.output_bytes,
-        )
-
-    saying = Saying(speech, flushes.lock)
-    if begun.said is not None:
-        read = partial(reads.of_run, runtime=begun.runtime, run_id=begun.run_id, since=begun.said)
-        try:
-            saying.drop(recorded, await patiently(lambda: store.read(read)))
-        except Corrupt as exc:
-            message = f"what the run has said cannot be read: {exc}"
-            raise NeedsAttention(message) from exc
-    return saying
+    read = partial(reads.of_run, runtime=begun.runtime, run_id=begun.run_id, since=begun.said or 0)
+    try:
+        saying.drop(recorded, await patiently(lambda: store.read(read)))
+    except Corrupt as exc:
+        message = f"what the run has said cannot be read: {exc}"
+        raise NeedsAttention(message) from exc

@@ -22,7 +22,7 @@ from tenure.persistence.facets.runs.entries import RecordEntry
 from tenure.persistence.facets.runs.interrupted import ForgetUnbegun
 from tenure.persistence.model.entries import branch_of
 from tenure.persistence.model.texts import leaves
-from tenure.persistence.model.values import RunId
+from tenure.persistence.model.values import LogicalRuntimeId, RunId
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.output.saying import VOICE, Saying
@@ -72,13 +72,13 @@ class Entering:
         saying: Saying,
         *,
         deadline: float,
-        on_half: Callable[[int], None],
+        on_half: Callable[[LogicalRuntimeId, RunId, int], None],
         on_rest: Callable[[Entering], None] | None = None,
     ) -> None:
         """Nothing is asked for yet, by a behaviour of this version.
 
         `replay_s` bounds the waits for recorded entries that are not reached. `deadline` is that of the host: a scope of the
-        behaviour ends before. `on_half` is called with the bound, once, when the record reaches half of `Limits.run_steps`;
+        behaviour ends before. `on_half` is called, once, when the record reaches half of `Limits.run_steps`;
         `on_rest` where all of the run waits durably, and is None where no one asks.
         """
         self.store = store
@@ -104,7 +104,7 @@ class Entering:
         self._late_calls: dict[str, RecordEntry] = {}
         self._unbegun: list[str] = []
         self._broken: Exception | None = None
-        self._moved = trio.Event()
+        self._moved: trio.Event | None = None
         self._watched = 0  # how many wait for it
 
     def echoed(self, error: BaseException) -> str | None:
@@ -178,7 +178,7 @@ class Entering:
         except Differs as exc:
             raise self.mismatch(exc) from exc
         if found.entry is None and self.record.asked == limit // 2:
-            self._on_half(limit)
+            self._on_half(self.runtime_id, self.run_id, limit)
         self.poke()
         return branch, found
 
@@ -233,9 +233,9 @@ class Entering:
 
     def poke(self) -> None:
         """Something was reached, or cannot be any more: who waits for it looks again."""
-        if self._watched:
+        if self._watched and self._moved is not None:
             self._moved.set()
-            self._moved = trio.Event()
+            self._moved = None
 
     def has_raised(self, branch: Branch, error: Exception) -> None:
         """A branch ends with an error: what waits for what it has not reached waits in vain."""
@@ -302,9 +302,10 @@ class Entering:
                 raise self._broken
             began = trio.current_time()
             self._watched += 1
+            self._moved = moved = trio.Event() if self._moved is None else self._moved
             try:
                 with trio.move_on_after(LOOK_S):
-                    await self._moved.wait()
+                    await moved.wait()
             finally:
                 self._watched -= 1
             passed = trio.current_time() - began

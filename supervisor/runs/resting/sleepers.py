@@ -77,6 +77,7 @@ class Sleepers:
         """None rests. `put_aside` hears of each that is aside; `distrust` of mistakes of ours."""
         self._put_aside = put_aside
         self._distrust = distrust
+        self._hears: dict[float, Callable[[Resting], None]] = {}  # one for each of the behaviours
         self._coming: list[tuple[float, int, float, Resting]] = []
         self._count = itertools.count()
         self._earlier = trio.Event()
@@ -86,7 +87,12 @@ class Sleepers:
 
         None where none ever is.
         """
-        return None if after_s is None else partial(self._rests, after_s)
+        if after_s is None:
+            return None
+        found = self._hears.get(after_s)
+        if found is None:
+            self._hears[after_s] = found = partial(self._rests, after_s)
+        return found
 
     def _rests(self, after_s: float, run: Resting) -> None:
         if run.looked_for:
