@@ -151,6 +151,11 @@ class Group(Protocol):
         """The runtimes that get another owner or another token. What a change finds only as it is applied is not among them."""
         ...
 
+    @property
+    def names_all(self) -> bool:
+        """Whether each of its commits names a runtime. One that names none may write what any other group writes."""
+        ...
+
 
 @final
 @frozen(kw_only=True, slots=True)

@@ -7,6 +7,7 @@ where it was lost. What the server answers is mapped in this package and nowhere
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any, Final, final
 
 import psycopg
@@ -21,7 +22,7 @@ from tenure.persistence.engines.engine import (
     WriteConnection,
 )
 from tenure.persistence.engines.listeners import Listeners, NoListeners
-from tenure.persistence.engines.statements import load_statements, schema_files
+from tenure.persistence.engines.statements import load_statements, parse_statements, schema_files
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -48,6 +49,15 @@ SHARES: Final = 3
 """A read that lost its connection is begun so often within `Limits.busy_s`."""
 
 
+def _translated(statements: Mapping[str, str]) -> Mapping[str, Statement]:
+    return {name: translated(sql) for name, sql in statements.items()}
+
+
+def writing_statements() -> Mapping[str, str]:
+    """Those that the connection that writes has in another form."""
+    return parse_statements((files("tenure.persistence") / "engines" / "postgres" / "writing.sql").read_text("utf-8"))
+
+
 @final
 class PostgresEngine:
     """One schema of a database on a server."""
@@ -64,8 +74,8 @@ class PostgresEngine:
         self._limits = limits
         self._wall_clock = seams.wall_clock
         self._connecting = Connecting(target=target, limits=limits)
-        self._sql = load_statements()
-        self._statements: Mapping[str, Statement] = {name: translated(sql) for name, sql in self._sql.items()}
+        self._sql = load_statements("postgres/statements.sql")
+        self._statements = _translated(self._sql)
         self.authority_key: str | None = None
         self.hosts: HostProofs = NoProofs()
         self.listeners: Listeners = NoListeners()
@@ -100,7 +110,8 @@ class PostgresEngine:
         columns = key_columns(schema_files())
         wire = Wire(connection, self._limits.verdict_s)
         keys = Keys(self._sql, columns)
-        return Writer(self._connecting, wire, self._statements, keys, tuple(columns), self._wall_clock)
+        statements = {**self._statements, **_translated(writing_statements())}
+        return Writer(self._connecting, wire, statements, keys, tuple(columns), self._wall_clock)
 
     def open_reader(self) -> ReadConnection:
         """See `Engine.open_reader`."""

@@ -7,7 +7,7 @@ block is not used by a later group: another host may have written higher keys si
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, final
 
 from tenure.errors import Corrupt
@@ -16,8 +16,15 @@ from tenure.persistence.engines.statements import table_of
 from .protocol.translation import translated
 from .protocol.wire import Answer, Command, command
 
+IN_TURN: Final = frozenset({"output_chunks"})
+"""Tables that are read by their keys from a place on, over all runtimes: their rows land in the order of their keys, because
+groups that write them follow one another."""
+
 LEAST: Final = 4
 """Keys of the smallest block."""
+
+
+_TURN: Final = translated("SELECT pg_advisory_xact_lock(hashtext(current_schema()), hashtext(:table))")
 
 
 @final
@@ -34,7 +41,9 @@ class Keys:
 
     def begin(self) -> list[tuple[str, Command]]:
         """A group begins: the tables that the last one wrote, each with what asks for as many keys."""
-        asked = [(table, self.asking(table, count)) for table, count in sorted(self._given.items())]
+        asked = [
+            (table, self.asking(table, count)) for table, count in sorted(self._given.items()) if table not in IN_TURN
+        ]
         self._free.clear()
         self._given.clear()
         return asked
@@ -67,6 +76,7 @@ class Keys:
         self._given[table] += 1
         return free.pop()
 
-    def more(self, table: str) -> Command:
+    def more(self, table: str) -> Sequence[Command]:
         """What asks for more than were used so far: at most as many round trips as a group has doublings."""
-        return self.asking(table, 2 * self._given[table])
+        asked = self.asking(table, 2 * self._given[table])
+        return [command("keys.turn", _TURN, {"table": table}), asked] if table in IN_TURN else [asked]

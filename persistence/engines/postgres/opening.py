@@ -24,8 +24,11 @@ OWN_TABLES: Final = (
     """CREATE TABLE attachment_parts (
         name TEXT COLLATE "C" NOT NULL, at BIGINT NOT NULL, body BYTEA NOT NULL, PRIMARY KEY (name, at)
     )""",
+    "ALTER TABLE inputs ADD COLUMN landed XID8 NOT NULL DEFAULT pg_current_xact_id()",
+    "CREATE INDEX inputs_by_landing ON inputs (landed) WHERE finished_at IS NULL",
 )
-"""Tables that only this engine has: the version, and the bytes of attachments, which all hosts reach."""
+"""What only this engine has: the version, the bytes of attachments, which all hosts reach, and with which transaction an input
+landed, by which hosts hear of it."""
 
 _MAKING: Final = 0x74656E757265
 """The advisory lock of those who make or change tables."""

@@ -1,8 +1,9 @@
 """The connection that writes: groups, their keys and locks, and the verdict on a COMMIT whose answer was lost.
 
 What asks for no answer waits here and is sent with what comes next; COMMIT follows the rest in one flush. Groups run
-READ COMMITTED: after its first statement a group locks every runtime that it names, in the order of their ids, so that
-whatever it reads of them afterwards stays as it is up to its end.
+READ COMMITTED: after its first statements a group locks every runtime that it names, in the order of their ids, so that
+whatever it reads of them afterwards stays as it is up to its end. What conflicts all the same, the server refuses, and the
+group is tried again.
 """
 
 from __future__ import annotations
@@ -50,9 +51,26 @@ _SAVEPOINT: Final = plain("SAVEPOINT one_commit")
 _RELEASE: Final = plain("RELEASE one_commit")
 _UNDO: Final = plain("ROLLBACK TO one_commit")
 
+_SIDE_BY_SIDE: Final = command(
+    "locks.side_by_side", translated("SELECT pg_advisory_xact_lock_shared(hashtext(current_schema()), 0)"), {}
+)
+_ALONE: Final = command("locks.alone", translated("SELECT pg_advisory_xact_lock(hashtext(current_schema()), 0)"), {})
+"""Groups whose commits all name their runtimes land side by side, each under the locks of those. One that has another commit
+lands alone, as every group does on SQLite: that commit may write whatever others write."""
+
 _LOCK: Final = translated(
     "SELECT runtime FROM runtimes WHERE runtime_id = ANY(CAST(:ids AS text[])) ORDER BY runtime_id FOR NO KEY UPDATE"
 )
+_VERSIONS: Final = translated(
+    """
+SELECT r.runtime_id, CAST(r.xmin AS text), CAST(u.xmin AS text), CAST(s.xmin AS text),
+       (SELECT max(c.sequence) FROM receipts c WHERE c.run = r.run)
+FROM runtimes r LEFT JOIN runs u ON u.run = r.run LEFT JOIN sessions s ON s.session = r.session
+WHERE r.runtime_id = ANY(CAST(:ids AS text[]))
+"""
+)
+"""Which transaction wrote the row of each runtime, of its run and its conversation; no other writes those under its lock."""
+
 _VERDICT: Final = translated("UPDATE hosts SET group_number = group_number WHERE host = :host RETURNING group_number")
 
 
@@ -78,7 +96,7 @@ class Writer:
         self._wall_clock = wall_clock
         self._waiting: list[Command] = []
         self._group: Group | None = None
-        self._begun = 0
+        self._named: Mapping[str, SqlValue] = {}
         self._in_savepoint = False
         self._closed = False
         self.tables = tuple(sorted(tables))
@@ -126,7 +144,8 @@ class Writer:
         """See `WriteConnection.key`."""
         key = self._keys.next(table)
         while key is None:
-            self._keys.take(table, self._ask(self._keys.more(table)))
+            self._waiting += self._keys.more(table)
+            self._keys.take(table, self._flush()[-1])
             key = self._keys.next(table)
         return key
 
@@ -155,43 +174,46 @@ class Writer:
             "ownership.begin_group",
             {"host": group.host, "group_number": group.number, "lease_until": now + self._limits.lease_s},
         )
-        commands = [_BEGIN, begins]
+        # The lock comes first: the first statement of a group reads what is there once it has it.
+        commands = [_BEGIN, _SIDE_BY_SIDE if group.names_all else _ALONE, begins]
+        self._named = {"ids": array_of(named)}
         if named:
-            commands.append(command("locks", _LOCK, {"ids": array_of(named)}))
+            commands += [command("locks", _LOCK, self._named), command("versions", _VERSIONS, self._named)]
         commands += [asked for _, asked in wanted]
         self._waiting = commands
         answers = self._flush()
         for (table, _), answer in zip(reversed(wanted), reversed(answers), strict=False):
             self._keys.take(table, answer)
-        self._begun += 1
-        return Begun(alive=answers[1].count > 0, now=now, versions=self._begun)
+        versions: Mapping[str, int] = _versions(answers[4]) if named else {}
+        return Begun(alive=answers[2].count > 0, now=now, versions=versions)
 
     def begin_unnumbered(self) -> None:
         """See `WriteConnection.begin_unnumbered`."""
         self._connect()
         self._group = None
         self._keys.begin()
-        self._waiting = [_BEGIN]
+        self._waiting = [_BEGIN, _ALONE]
         self._flush()
 
     def commit(self) -> Versions:
         """See `WriteConnection.commit`. An answer that was lost is asked for on a new connection."""
         group, self._group = self._group, None
-        commands, self._waiting = [*self._waiting, _COMMIT], []
+        versions = [command("versions", _VERSIONS, self._named)] if group is not None else []
+        commands, self._waiting = [*self._waiting, *versions, _COMMIT], []
         wire = self._living()
         try:
             answers = wire.exchange(commands)
         except Lost as exc:
             self._wire = None
             self._settle(group, str(exc))
-            return self._begun
+            return {}
         for sent, answer in zip(commands, answers, strict=True):
             if answer.error is not None:
                 raise self._error(sent, answer.error, own=sent is _COMMIT)
         if answers[-1].tag != b"COMMIT":
             message = "the server has rolled back"
             raise Again(message)
-        return self._begun
+        return _versions(answers[-2]) if versions else {}
 
     def rollback(self) -> None:
         """See `WriteConnection.rollback`. A connection that is lost has rolled back."""
@@ -352,6 +374,10 @@ class Writer:
         self._wire = wire
         rows = answer.rows()
         return int(rows[0][0]) if rows else None
+
+
+def _versions(answer: Answer) -> Mapping[str, int]:
+    return {str(row[0]): hash(row) for row in answer.rows()}
 
 
 def _not_storable(error: ServerError) -> Exception | None:

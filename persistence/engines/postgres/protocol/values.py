@@ -99,6 +99,7 @@ _READ: Final[Mapping[int, Callable[[bytes], Any]]] = {
     700: lambda data: _single.unpack(data)[0],
     701: lambda data: _double.unpack(data)[0],
     1700: _decimal,
+    5069: _integer,  # xid8
 }
 
 Reader = Callable[[bytes], Any]

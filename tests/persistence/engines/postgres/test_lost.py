@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import trio
 
+from proof.cuts import make_cuts
 from proof.cutting import Cut, CuttingProxy, cutting_proxy
 from tenure.errors import Contended, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
@@ -18,6 +19,7 @@ from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, open_store
 from tests.kit import postgres
+from tests.kit.shares import TURN, examples
 from tests.kit.stores import landed, message, name, own
 
 
@@ -162,3 +164,11 @@ async def test_a_server_that_is_away_with_a_commit_in_doubt_breaks_the_store(url
 
     async with open_store(url) as store:
         assert await landed(store, "m") == []
+
+
+@pytest.mark.slow
+async def test_no_verdict_of_random_cuts_is_wrong(url: str) -> None:
+    found = await make_cuts(url, examples(48), TURN)
+
+    assert not found.wrong
+    assert found.acknowledged

@@ -1,0 +1,15 @@
+-- Statements that several hosts make different: their groups land side by side, and not in the order of their keys.
+
+-- name: arrivals.mark
+-- A snapshot says of every transaction whether it is in it: whatever lands later is not, in any order of keys.
+SELECT 0, CAST(pg_current_snapshot() AS text);
+
+-- name: arrivals.since
+SELECT r.runtime_id, max(CASE WHEN i.lane = 'steer' AND i.due_at IS NULL THEN 1 ELSE 0 END),
+       max(CASE WHEN i.run IS NULL AND i.due_at IS NULL THEN 1 ELSE 0 END)
+FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN hosts h ON h.host = r.owner
+WHERE i.landed >= coalesce(pg_snapshot_xmin(CAST(NULLIF(:name, '') AS pg_snapshot)), CAST('0' AS xid8))
+  AND NOT coalesce(pg_visible_in_snapshot(i.landed, CAST(NULLIF(:name, '') AS pg_snapshot)), FALSE)
+  AND i.finished_at IS NULL
+  AND (r.owner = :host OR r.owner IS NULL OR h.lost_at IS NOT NULL)
+GROUP BY r.runtime_id;
