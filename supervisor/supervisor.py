@@ -41,8 +41,10 @@ from .accepting.tickets import Ticket
 from .handles.foreign import ForeignRuntime
 from .handles.runtime import Runtime
 from .handles.schedules import Schedules
+from .handles.selection import Selection
 from .host import Host
 from .hosting.holds import check_note
+from .operators.listing import wanted_of
 from .operators.own_state import own_state_change, write_unowned
 from .output.reader import OutputReader
 from .runs.at_work import doing
@@ -241,6 +243,27 @@ class Supervisor(Watching):
                     raise  # else it came here meanwhile
         revision: int = (await host.actors.of(facts).channel.commit(change)).values[0]
         return revision
+
+    @checked
+    def select(
+        self,
+        *,
+        kind: str | None = None,
+        state: RuntimeState | None = None,
+        held: bool = False,
+        parent: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Selection:
+        """The runtimes that `list` gives for the same arguments, here or on other hosts, to carry out a verb for all of them.
+
+            chosen = supervisor.select(kind="chat", labels={"tenant": "acme"})
+            print(await chosen.stop(dry_run=True))
+            await chosen.stop()
+
+        Raises:
+            InvalidInput: Nothing is given, or what cannot be.
+        """
+        return Selection(self.store, wanted_of(kind, state, parent, labels, held=held), self.find)
 
     async def erase(self, runtime_id: str, *, peers: bool = False) -> Erasure:
         """Erase everything that a destroyed runtime has ever held; see `Store.erase`."""

@@ -142,6 +142,7 @@ from .supervisor.accepting.tickets import (
 from .supervisor.handles.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.handles.runtime import Runtime as Runtime
 from .supervisor.handles.schedules import Schedule as Schedule, Schedules as Schedules
+from .supervisor.handles.selection import Selected as Selected, Selection as Selection
 from .supervisor.metrics import Metrics as Metrics
 from .supervisor.opening import open_supervisor as open_supervisor
 from .supervisor.operators.health import Health as Health, HealthProblem as HealthProblem, HealthReason as HealthReason
@@ -289,6 +290,8 @@ __all__ = [
     "Schedule",
     "Schedules",
     "Seams",
+    "Selected",
+    "Selection",
     "SessionBranch",
     "SessionCheckpoint",
     "SessionDelta",

@@ -52,22 +52,24 @@ class Listing:
         Raises:
             InvalidInput: `limit` is below 1, a label cannot be, or a state is true only inside the process that owns a runtime.
         """
-        wanted = Wanted(
-            kind=kind,
-            state=state,
-            held=held,
-            parent=None if parent is None else check_runtime_id(parent),
-            labels=check_labels(labels),
-        )
+        wanted = wanted_of(kind, state, parent, labels, held=held)
         return await read_runtimes(self.store, wanted, after, limit)
+
+
+def wanted_of(
+    kind: str | None, state: RuntimeState | None, parent: str | None, labels: Mapping[str, str] | None, *, held: bool
+) -> Wanted:
+    """Which runtimes are meant. Raises `InvalidInput` as `Supervisor.list`."""
+    if state in (RuntimeState.ATTACHED, RuntimeState.RUNNING):
+        raise InvalidInput(detail=f"{state} is never stored; an idle runtime may be it", field="state")
+    children_of = None if parent is None else check_runtime_id(parent)
+    return Wanted(kind=kind, state=state, held=held, parent=children_of, labels=check_labels(labels))
 
 
 async def read_runtimes(store: Store, wanted: Wanted, after: str, limit: int | None) -> tuple[RuntimeLine, ...]:
     """See `Supervisor.list`."""
     if limit is not None and limit < 1:
         raise InvalidInput(detail=f"{limit} is below 1", field="limit")
-    if wanted.state in (RuntimeState.ATTACHED, RuntimeState.RUNNING):
-        raise InvalidInput(detail=f"{wanted.state} is never stored; an idle runtime may be it", field="state")
     found: list[RuntimeLine] = []
     left = math.inf if limit is None else limit
     while left:

@@ -39,6 +39,7 @@ from .behaviours import behaviour as behaviour
 from .handles import (
     ForeignRuntime as ForeignRuntime,
     Runtime as Runtime,
+    Selection as Selection,
     Supervisor as Supervisor,
 )
 from .hosting import open_store as open_store, open_supervisor as open_supervisor
@@ -53,6 +54,7 @@ __all__ = [
     "Output",
     "Run",
     "Runtime",
+    "Selection",
     "Store",
     "Supervisor",
     "Ticket",

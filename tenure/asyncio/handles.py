@@ -13,6 +13,7 @@ from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket as TrioTicket
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
+from tenure.supervisor.handles.selection import Selected, Selection as TrioSelection
 from tenure.supervisor.runs.recording.restart import RestartPolicy
 from tenure.supervisor.runs.recording.verdicts import Verdict
 from tenure.supervisor.serving.terms import QueuedWork
@@ -206,6 +207,39 @@ class ForeignRuntime(_Verbs):
 
 
 @final
+class Selection:
+    """The runtimes that a selector chooses; see `tenure.Selection`. Made by `Supervisor.select`."""
+
+    def __init__(self, portal: Portal, selection: TrioSelection) -> None:
+        """Bind it to the way to it."""
+        self._portal, self._selection = portal, selection
+
+    async def retire(self, *, dry_run: bool = False) -> Selected:
+        """See `tenure.Selection.retire`."""
+        return await self._portal.call(partial(self._selection.retire, dry_run=dry_run))
+
+    async def stop(self, *, dry_run: bool = False) -> Selected:
+        """See `tenure.Selection.stop`."""
+        return await self._portal.call(partial(self._selection.stop, dry_run=dry_run))
+
+    async def reset(self, *, dry_run: bool = False) -> Selected:
+        """See `tenure.Selection.reset`."""
+        return await self._portal.call(partial(self._selection.reset, dry_run=dry_run))
+
+    async def resume(self, *, hold: bool = False, dry_run: bool = False) -> Selected:
+        """See `tenure.Selection.resume`."""
+        return await self._portal.call(partial(self._selection.resume, hold=hold, dry_run=dry_run))
+
+    async def hold(self, note: str = "", *, dry_run: bool = False) -> Selected:
+        """See `tenure.Selection.hold`."""
+        return await self._portal.call(partial(self._selection.hold, note, dry_run=dry_run))
+
+    async def destroy(self, *, dry_run: bool = False) -> Selected:
+        """See `tenure.Selection.destroy`."""
+        return await self._portal.call(partial(self._selection.destroy, dry_run=dry_run))
+
+
+@final
 class Supervisor(Watching):
     """Owns runtimes, from another thread; see `tenure.Supervisor`. Made by `open_supervisor`."""
 
@@ -308,6 +342,19 @@ class Supervisor(Watching):
             drain_s=drain_s,
         )
         await self._portal.call(serve)
+
+    def select(
+        self,
+        *,
+        kind: str | None = None,
+        state: RuntimeState | None = None,
+        held: bool = False,
+        parent: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Selection:
+        """See `tenure.Supervisor.select`."""
+        chosen = self._supervisor.select(kind=kind, state=state, held=held, parent=parent, labels=labels)
+        return Selection(self._portal, chosen)
 
     async def erase(self, runtime_id: str, *, peers: bool = False) -> Erasure:
         """See `tenure.Supervisor.erase`."""

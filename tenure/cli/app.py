@@ -15,6 +15,7 @@ from . import (
 )
 from .command import command
 from .console.command import console
+from .lives import verbs as lives
 from .upkeep import (
     backups,
     cut_log,
@@ -57,14 +58,14 @@ command(app, "steer")(verbs.steer)
 command(app, "retry")(verbs.retry)
 command(app, "drop")(verbs.drop)
 command(app, "relabel")(verbs.relabel)
-command(app, "retire")(verbs.retire)
-command(app, "reset")(verbs.reset)
-command(app, "stop")(verbs.stop)
+command(app, "retire")(lives.retire)
+command(app, "reset")(lives.reset)
+command(app, "stop")(lives.stop)
 command(app, "recycle")(verbs.recycle)
-command(app, "destroy")(verbs.destroy)
+command(app, "destroy")(lives.destroy)
 command(app, "erase")(erase.erase)
-command(app, "hold")(verbs.hold)
-command(app, "resume")(verbs.resume)
+command(app, "hold")(lives.hold)
+command(app, "resume")(lives.resume)
 command(app, "cancel")(verbs.cancel)
 command(app, "settle-step")(verbs.settle_step)
 app.add_command(console)

@@ -29,7 +29,6 @@ from tenure.supervisor.visiting import visit
 from .command import labels_of
 from .exits import REFUSED
 from .output import Output
-from .upkeep.erase import shown as shown_erasure
 
 Verb = Callable[[Handle], Awaitable[object]]
 
@@ -79,118 +78,9 @@ async def relabel(
 
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
-async def retire(output: Output, target: str, runtime: str) -> None:
-    """Let RUNTIME accept nothing new and drain what it has."""
-    await carry_out(output, target, runtime, "retire", lambda handle: handle.retire())
-
-
-@click.option("--clear-session", is_flag=True, help="Empty the conversation too.")
-@click.argument("target", type=click.Path())
-@click.argument("runtime")
-async def reset(output: Output, target: str, runtime: str, *, clear_session: bool) -> None:
-    """Abandon every unfinished input of RUNTIME and begin its next life."""
-    await carry_out(output, target, runtime, "reset", lambda handle: handle.reset(clear_session=clear_session))
-
-
-@click.argument("target", type=click.Path())
-@click.argument("runtime")
-async def stop(output: Output, target: str, runtime: str) -> None:
-    """Abandon every unfinished input of RUNTIME; it runs nothing until it is spawned again."""
-    await carry_out(output, target, runtime, "stop", lambda handle: handle.stop())
-
-
-@click.argument("target", type=click.Path())
-@click.argument("runtime")
 async def recycle(output: Output, target: str, runtime: str) -> None:
     """Bring the retired RUNTIME back to work with all that it holds."""
     await carry_out(output, target, runtime, "recycle", lambda handle: handle.recycle())
-
-
-@click.option("--erase", is_flag=True, help="Erase everything that it has ever held.")
-@click.option("--peers", is_flag=True, help="With --erase, what other runtimes have from it too.")
-@click.option("--yes", is_flag=True, help="Yes, for ever.")
-@click.argument("target", type=click.Path())
-@click.argument("runtime")
-async def destroy(output: Output, target: str, runtime: str, *, erase: bool, peers: bool, yes: bool) -> None:
-    """Abandon every unfinished input of RUNTIME for ever: its id never comes back. Needs --yes."""
-    if not yes:
-        raise InvalidInput(detail="destroying cannot be undone; say --yes", field="--yes")
-
-    async def destroy(handle: Handle) -> dict[str, object] | None:
-        erasure = await handle.destroy(erase=erase, peers=peers)
-        return None if erasure is None else shown_erasure(erasure)
-
-    await carry_out(output, target, runtime, "destroy", destroy)
-
-
-@click.option("--restart-run", is_flag=True, help="Begin a new run; what must not be done twice is carried over.")
-@click.option("--take-recorded", is_flag=True, help="Go on with what is recorded, whatever its arguments are now.")
-@click.option("--renamed", nargs=2, multiple=True, metavar="OLD NEW", help="An entry has another name from now on.")
-@click.option("--forget", multiple=True, metavar="ENTRY", help="Take an entry out of the record, by name or place.")
-@click.option("--repeat-never", is_flag=True, help="Forget also what must not be done twice. Needs --yes.")
-@click.option("--version", metavar="VERSION", help="Let this version of its behaviour go on, also an older one.")
-@click.option("--ran", nargs=2, multiple=True, metavar="PLACE JSON", help="A step in doubt ran, with this result.")
-@click.option("--did-not-run", multiple=True, metavar="PLACE", help="A step in doubt did not run.")
-@click.option("--hold", is_flag=True, help="End the hold of RUNTIME, and leave the held mark alone.")
-@click.option("--kind", metavar="KIND", help="End the hold of this kind; without RUNTIME.")
-@click.option("--yes", is_flag=True, help="Yes, do it twice.")
-@click.argument("target", type=click.Path())
-@click.argument("runtime", required=False)
-async def resume(  # noqa: PLR0913 - one for each option
-    output: Output,
-    target: str,
-    runtime: str | None,
-    *,
-    restart_run: bool,
-    take_recorded: bool,
-    renamed: tuple[tuple[str, str], ...],
-    forget: tuple[str, ...],
-    repeat_never: bool,
-    version: str | None,
-    ran: tuple[tuple[str, str], ...],
-    did_not_run: tuple[str, ...],
-    hold: bool,
-    kind: str | None,
-    yes: bool,
-) -> None:
-    """Let the held RUNTIME run again, perhaps with another record of its run; or end the hold of a person."""
-    if kind is not None or runtime is None:
-        async with visit(target) as supervisor:
-            ended = await supervisor.resume(runtime, kind=kind)
-        output.facts("Done", {"kind": kind, "verb": "resume", "done": ended})
-        return
-    if repeat_never and not yes:
-        raise InvalidInput(detail="what must not be done twice would be done again; say --yes", field="--yes")
-
-    verdicts: dict[str, Verdict] = {place: Ran(_json(result)) for place, result in ran}
-    if twice := [place for place in did_not_run if place in verdicts]:
-        raise InvalidInput(detail=f"{twice[0]} ran, or it did not", field="--did-not-run")
-    verdicts |= {place: DidNotRun() for place in did_not_run}
-
-    async def resume(handle: Handle) -> None:
-        await handle.resume(
-            restart_run=restart_run,
-            take_recorded=take_recorded,
-            renamed=dict(renamed),
-            forget=forget,
-            repeat_never=repeat_never,
-            version=version,
-            settle=verdicts,
-            hold=hold,
-        )
-
-    await carry_out(output, target, runtime, "resume", resume)
-
-
-@click.option("--kind", metavar="KIND", help="Every runtime of this kind, also those that come later; without RUNTIME.")
-@click.option("--note", metavar="TEXT", default="", help="Why; `tenure why` says it.")
-@click.argument("target", type=click.Path())
-@click.argument("runtime", required=False)
-async def hold(output: Output, target: str, runtime: str | None, *, kind: str | None, note: str) -> None:
-    """Keep RUNTIME, which may come later, or a kind from beginning anything, until it is resumed with --hold or --kind."""
-    async with visit(target) as supervisor:
-        placed = await supervisor.hold(runtime, kind=kind, note=note)
-    output.facts("Done", {"runtime_id": runtime, "kind": kind, "verb": "hold", "done": True, "was_on_hold": not placed})
 
 
 @click.argument("target", type=click.Path())
@@ -232,7 +122,7 @@ async def settle_step(
     """Say whether the step of RUNTIME at PLACE, which is in doubt, ran, and let RUNTIME run again."""
     if (ran is None) is not did_not_run:
         raise InvalidInput(detail="say --ran JSON or --did-not-run", field="--ran")
-    verdict: Verdict = DidNotRun() if ran is None else Ran(_json(ran))
+    verdict: Verdict = DidNotRun() if ran is None else Ran(json_of(ran))
     await carry_out(output, target, runtime, "settle_step", lambda handle: handle.settle_step(place, verdict))
 
 
@@ -264,7 +154,7 @@ async def ask(
 ) -> int | None:
     """Put the payload JSON into the inbox of RUNTIME, wait until it has ended, and print its result as JSON."""
     async with visit(target) as supervisor:
-        ticket = await supervisor.accept(runtime, _json(payload, "payload"), kind=kind, idempotency_key=key)
+        ticket = await supervisor.accept(runtime, json_of(payload, "payload"), kind=kind, idempotency_key=key)
         outcome = await ticket.wait_outcome()
     if outcome.phase != InputPhase.CONSUMED:
         output.facts("No answer", {"phase": outcome.phase, "reason": outcome.reason, "error": outcome.error})
@@ -290,7 +180,7 @@ async def steer(output: Output, target: str, runtime: str, payload: str, **terms
 async def _accept(
     output: Output, target: str, runtime: str, payload: str, lane: Lane, **terms: Unpack[_Terms]
 ) -> int | None:
-    data, kind, wait = _json(payload, "payload"), terms.get("kind"), terms["wait"]
+    data, kind, wait = json_of(payload, "payload"), terms.get("kind"), terms["wait"]
     async with visit(target) as supervisor:
         ticket = await supervisor.accept(
             runtime,
@@ -327,7 +217,8 @@ def _time(text: str | None, field: str) -> datetime | None:
         raise InvalidInput(detail="it is not a time such as 2027-01-31T08:00+01:00", field=field) from exc
 
 
-def _json(text: str, field: str = "--ran") -> Any:
+def json_of(text: str, field: str = "--ran") -> Any:
+    """What a command line has as JSON. Raises `InvalidInput`."""
     try:
         return json.loads(text)
     except ValueError as exc:

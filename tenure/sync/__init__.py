@@ -25,6 +25,7 @@ from .front import fail_after as fail_after
 from .handles import (
     ForeignRuntime as ForeignRuntime,
     Runtime as Runtime,
+    Selection as Selection,
     Supervisor as Supervisor,
 )
 from .opening import open_store as open_store, open_supervisor as open_supervisor
@@ -35,6 +36,7 @@ __all__ = [
     "ForeignRuntime",
     "Output",
     "Runtime",
+    "Selection",
     "Store",
     "Supervisor",
     "Ticket",

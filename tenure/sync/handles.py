@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, final, overload
 
@@ -15,6 +15,7 @@ from tenure.portals.portal import Portal
 from tenure.supervisor.handles.foreign import ForeignRuntime as TrioForeignRuntime
 from tenure.supervisor.handles.handle import Handle
 from tenure.supervisor.handles.runtime import Runtime as TrioRuntime
+from tenure.supervisor.handles.selection import Selection as TrioSelection
 from tenure.supervisor.metrics import Metrics
 from tenure.supervisor.operators.health import MIN_FREE_BYTES, Health
 from tenure.supervisor.operators.reading import SessionNode
@@ -132,6 +133,18 @@ class _Listing(Front[TrioSupervisor]):
 
 
 @final
+class Selection(Front[TrioSelection]):
+    """The runtimes that a selector chooses; see `tenure.Selection`. Made by `Supervisor.select`."""
+
+    retire = verb(TrioSelection.retire)
+    stop = verb(TrioSelection.stop)
+    reset = verb(TrioSelection.reset)
+    resume = verb(TrioSelection.resume)
+    hold = verb(TrioSelection.hold)
+    destroy = verb(TrioSelection.destroy)
+
+
+@final
 class Supervisor(_Listing):
     """Owns runtimes, from another thread; see `tenure.Supervisor`. Made by `open_supervisor`.
 
@@ -189,6 +202,20 @@ class Supervisor(_Listing):
         """See `tenure.Supervisor.runtime`."""
         portal, supervisor = way(self)
         return Runtime(portal, portal.call_now(supervisor.runtime, runtime_id))
+
+    def select(
+        self,
+        *,
+        kind: str | None = None,
+        state: RuntimeState | None = None,
+        held: bool = False,
+        parent: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Selection:
+        """See `tenure.Supervisor.select`."""
+        portal, supervisor = way(self)
+        choose = partial(supervisor.select, kind=kind, state=state, held=held, parent=parent, labels=labels)
+        return Selection(portal, portal.call_now(choose))
 
     def follow(self, after: str | None = None, *, channel: str | None = None) -> Output:
         """What all runtimes of the store emit; see `tenure.Supervisor.follow`."""

@@ -15,10 +15,11 @@ OFFERED: dict[type, str] = {
     tenure.Supervisor: """
         accept add_hook backlog dead_letters entries erase execution_state find follow health hold list metrics
         read_session refused_sends remove_hook resume runtime
-        schedules serve_queue session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
+        schedules select serve_queue session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
     """,
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
     tenure.ForeignRuntime: HANDLE,
+    tenure.Selection: "destroy hold reset resume retire stop",
     tenure.Run: """
         again answer ask checkpoint children destroy emit first flush gather map move_on_after now patched random recorded
         reject reset retire retiring send sleep spawn steered step stop uuid wait_steered

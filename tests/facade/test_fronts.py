@@ -24,7 +24,7 @@ from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract
 
 FRONTS = (tenure.asyncio, tenure.sync)
-KINDS = ("Supervisor", "Runtime", "ForeignRuntime", "Ticket", "Store")
+KINDS = ("Supervisor", "Runtime", "ForeignRuntime", "Selection", "Ticket", "Store")
 FACETS = {
     "Attachments": AttachmentsContract,
     "BoundAttachments": SessionScopedAttachmentStore,

@@ -870,7 +870,8 @@ CREATE TABLE labels (
     value TEXT NOT NULL,
     runtime_id TEXT NOT NULL
 );
-CREATE UNIQUE INDEX labels_of_runtime ON labels (runtime, name);
+-- Of a whole label, so that a list reads no row besides; a name is there once, which the digest of the set holds.
+CREATE INDEX labels_of_runtime ON labels (runtime, name, value, runtime_id);
 -- In the order of lists.
 CREATE INDEX labels_by_value ON labels (name, value, runtime_id);
 

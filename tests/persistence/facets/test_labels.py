@@ -183,6 +183,10 @@ async def test_the_walk_along_a_label_is_one_of_its_index_alone() -> None:
             assert steps[0].startswith("SEARCH labels USING COVERING INDEX labels_by_value (name=? AND value=? AND"), (
                 steps
             )
+        plan = await execute(
+            store, "EXPLAIN QUERY PLAN SELECT name, value, runtime_id FROM labels WHERE runtime = 1 ORDER BY name"
+        )
+        assert [row[-1] for row in plan] == ["SEARCH labels USING COVERING INDEX labels_of_runtime (runtime=?)"]
 
 
 async def test_a_row_of_the_index_that_is_of_another_runtime_lists_nobody_wrongly() -> None:

@@ -1,0 +1,1 @@
+"""Commands for the lives of runtimes: of one, or of all that a selector chooses."""

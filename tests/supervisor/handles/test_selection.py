@@ -1,0 +1,126 @@
+"""Verbs for all runtimes that a selector chooses: looked at first, one commit each, and gone on with after a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import tenure
+from tenure.errors import InvalidInput, InvalidTransition
+from tests.kit.hosting import forever, host, nothing
+from tests.kit.worlds import idle, supervisor
+
+ACME = {"tenant": "acme"}
+
+
+async def states(supervisor: tenure.Supervisor) -> dict[str, str]:
+    return {line.runtime_id: line.state for line in await supervisor.list()}
+
+
+def counts(answer: tenure.Selected) -> tuple[int, int, int]:
+    return answer.done, answer.skipped, answer.refused
+
+
+async def test_a_dry_run_says_what_would_be_done_and_changes_nothing(
+    target: Path | str, autojump_clock: MockClock
+) -> None:
+    async with host(target, {"kind": nothing}) as supervisor:
+        for number in range(5):
+            await supervisor.spawn(f"r{number}", "kind", labels=ACME if number % 2 else None)
+        chosen = supervisor.select(labels=ACME)
+
+        answer = await chosen.stop(dry_run=True)
+
+        assert (answer.verb, answer.dry_run, answer.first, counts(answer)) == ("stop", True, ("r1", "r3"), (2, 0, 0))
+        assert set((await states(supervisor)).values()) == {"idle"}
+        assert counts(await chosen.stop()) == (2, 0, 0)
+        assert counts(await chosen.stop()) == counts(await chosen.stop(dry_run=True)) == (0, 2, 0)
+        assert await states(supervisor) == {f"r{number}": "stopped" if number % 2 else "idle" for number in range(5)}
+
+
+async def test_every_verb_skips_what_has_nothing_left_to_be_done(target: Path | str, autojump_clock: MockClock) -> None:
+    async with host(target, {"kind": nothing}) as supervisor:
+        for number in range(3):
+            await supervisor.spawn(f"r{number}", "kind", labels=ACME)
+        chosen = supervisor.select(kind="kind", labels=ACME)
+        assert counts(await chosen.hold("a bad night")) == (3, 0, 0)
+        assert counts(await chosen.hold()) == (0, 3, 0)
+        await supervisor.accept("r1", "waits")
+        assert counts(await chosen.reset()) == (1, 2, 0)
+        assert counts(await chosen.reset()) == (0, 3, 0)
+        assert [line.inputs for line in await supervisor.list()] == [0, 0, 0]
+        assert counts(await chosen.resume()) == (0, 3, 0)
+        assert counts(await chosen.resume(hold=True)) == (3, 0, 0)
+        assert counts(await chosen.resume(hold=True)) == (0, 3, 0)
+        assert counts(await chosen.retire()) == (3, 0, 0)
+        assert counts(await chosen.retire()) == (0, 3, 0)
+        assert counts(await chosen.destroy()) == (3, 0, 0)
+        assert counts(await chosen.destroy()) == (0, 3, 0)
+        for verb in (chosen.retire, chosen.stop, chosen.reset, chosen.hold, chosen.resume):
+            assert counts(await verb()) == (0, 3, 0), verb
+
+
+async def test_one_that_is_refused_is_said_and_holds_up_no_other(target: Path | str, autojump_clock: MockClock) -> None:
+    async with host(target, {"kind": nothing, "busy": forever}) as supervisor:
+        busy = await supervisor.spawn("b", "busy", labels=ACME)
+        await busy.accept("go")
+        await busy.wait_state("running")
+        for name in ("a", "c"):
+            await supervisor.spawn(name, "kind", labels=ACME)
+            await supervisor.hold(name)
+            await supervisor.accept(name, "waits")
+
+        answer = await supervisor.select(labels=ACME).reset()
+
+        assert counts(answer) == (2, 0, 1)
+        [(runtime_id, error)] = answer.errors
+        assert runtime_id == "b"
+        assert isinstance(error, InvalidTransition)
+        assert answer.first == ("a", "c")
+        assert counts(await supervisor.select(labels=ACME).reset()) == (0, 2, 1)
+
+
+async def test_a_verb_that_was_cut_off_is_called_again_and_goes_on(database: Path, autojump_clock: MockClock) -> None:
+    count = 200
+    async with supervisor(database, {"kind": idle}) as owner, supervisor(database, {}) as asker:
+        for number in range(count):
+            await owner.accept(f"r{number:03}", "x", kind="other" if number % 4 else "kind", labels=ACME)
+        chosen = asker.select(labels=ACME)
+        with trio.move_on_after(3600) as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cancel_when_some_are_stopped, asker, scope)
+                await chosen.stop()
+        stopped = sum(state == "stopped" for state in (await states(asker)).values())
+        assert 0 < stopped < count
+
+        assert counts(await chosen.stop(dry_run=True)) == (count - stopped, stopped, 0)
+        assert counts(await chosen.stop()) == (count - stopped, stopped, 0)
+        assert set((await states(owner)).values()) == {"stopped"}
+
+
+async def _cancel_when_some_are_stopped(asker: tenure.Supervisor, scope: trio.CancelScope) -> None:
+    await (await asker.find("r000")).wait_state("stopped")
+    scope.cancel()
+
+
+BAD: dict[str, Callable[[tenure.Supervisor], Any]] = {
+    "nothing": lambda supervisor: supervisor.select(),
+    "no labels": lambda supervisor: supervisor.select(labels={}),
+    "a bad label": lambda supervisor: supervisor.select(labels={"": ""}),
+    "a state that is never stored": lambda supervisor: supervisor.select(state=tenure.RuntimeState.RUNNING),
+    "a number": lambda supervisor: supervisor.select(kind=1),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+async def test_a_selector_that_cannot_be_is_refused_at_once(
+    bad: str, target: Path | str, autojump_clock: MockClock
+) -> None:
+    async with host(target, {"kind": nothing}) as supervisor:
+        with pytest.raises(InvalidInput):
+            BAD[bad](supervisor)
