@@ -56,6 +56,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "labels": {"tier": "gold"},
         **TERMS,
     },
+    "supervisor.select": {"kind": "kind", "state": "idle", "held": True, "parent": "a", "labels": {"tier": "gold"}},
     "supervisor.hold": {"runtime_id": "a", "kind": None, "note": "why"},
     "supervisor.resume": {"runtime_id": "a", "kind": None},
     "supervisor.erase": {"runtime_id": "b", "peers": False},
