@@ -71,6 +71,7 @@ async def tell_state(store: Store, retried: Retried, runtime_id: str, token: int
     await retried(state.set_json, "run1:kept", {"a": 1})
     await retried(state.write, {**dict.fromkeys(ONE_WRITE, b"1"), "brief:both": b"", "brief:absent": None})
     await retried(state.items, "run1:")
+    await retried(state.renew, ONE_WRITE, None)
     await retried(_call, state.bind, "bound", runtime_id, token)
     await retried(_set_fenced, store, "bound:a", token)
     for number in range(3):

@@ -15,6 +15,7 @@ from tenure.persistence.facets.state.state import DeleteExecution, SaveExecution
 from tenure.persistence.facets.state.values import (
     ExpireValues,
     FoundValues,
+    RenewValues,
     SweepExpired,
     WriteValues,
     find_page,
@@ -255,6 +256,31 @@ class StateContract:
             lambda statements: find_page(statements, between, after=after, limit=limit, reverse=reverse, now=now)
         )
         return await self._without_expired(found, now)
+
+    async def renew(self, keys: Iterable[str], ttl: timedelta | float | None, *, fence: int | None = None) -> int:
+        """Let values live on for a time, in one commit. One that lives longer, or for ever, stays as it is.
+
+        Args:
+            keys: At most 10,000.
+            ttl: For how long at least from now on, a timedelta or seconds; None for ever.
+            fence: As for `write`.
+
+        Returns:
+            How many of the keys have a value. One that has expired is not brought back.
+
+        Raises:
+            InvalidInput: There are too many keys, or one is none, or the time is not above 0.
+            StaleFence, RuntimeDestroyed: As `write`.
+            Corrupt: A value is not what its digest says. Then none was renewed.
+        """
+        wanted = tuple(dict.fromkeys(map(check_state_key, keys)))
+        if len(wanted) > WRITTEN_AT_ONCE:
+            raise InvalidInput(detail=f"{len(wanted)} keys are more than {WRITTEN_AT_ONCE}", field="keys")
+        seconds = ttl_seconds(ttl)
+        if not wanted:
+            return 0
+        renewed: int = await self._write(RenewValues(keys=wanted, ttl_s=seconds, fence=fence))
+        return renewed
 
     async def delete(self, key: str, *, fence: int | None = None) -> None:
         """Delete a key, if it is there. Raises `StaleFence`, `RuntimeDestroyed`."""

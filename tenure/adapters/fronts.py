@@ -31,6 +31,10 @@ class Values(Protocol):
         """See `tenure.Store.state`."""
         ...
 
+    def renew(self, keys: list[str], ttl: timedelta | float | None) -> Coroutine[Any, Any, int]:
+        """See `tenure.Store.state`."""
+        ...
+
     def get_all(self, keys: list[str]) -> Coroutine[Any, Any, dict[str, bytes]]:
         """See `tenure.Store.state`."""
         ...
@@ -61,6 +65,9 @@ class _Blocking:
         self, values: dict[str, bytes | None], ttl: timedelta | float | None = None, *, keep: bool = False
     ) -> int:
         return self._state.write(values, ttl, keep=keep)
+
+    async def renew(self, keys: list[str], ttl: timedelta | float | None) -> int:
+        return self._state.renew(keys, ttl)
 
     async def get_all(self, keys: list[str]) -> dict[str, bytes]:
         return self._state.get_all(keys)

@@ -84,6 +84,7 @@ class State(Front[StateContract]):
     stale = verb(StateContract.stale)
     set = verb(StateContract.set)
     write = verb(StateContract.write)
+    renew = verb(StateContract.renew)
     get = verb(StateContract.get)
     get_all = verb(StateContract.get_all)
     items = verb(StateContract.items)

@@ -50,6 +50,9 @@ WHERE value_key > :after AND value_key < :behind ORDER BY value_key LIMIT :count
 SELECT value_key, value, deadline, digest, scheme FROM state_values
 WHERE value_key >= :first AND value_key < :behind ORDER BY value_key DESC LIMIT :count;
 
+-- name: state.renew
+UPDATE state_values SET deadline = :deadline, digest = :digest, scheme = :scheme WHERE value_key = :value_key;
+
 -- name: state.delete
 DELETE FROM state_values WHERE value_key = :value_key;
 

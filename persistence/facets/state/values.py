@@ -6,6 +6,7 @@ where the clock is set back. A reader that finds an expired value has it deleted
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Final, final
 
@@ -49,6 +50,22 @@ class WriteValues(Change):
 
 @final
 @frozen(kw_only=True, slots=True)
+class RenewValues(Change):
+    """Let values that are there live at least until a further deadline. Answer: how many there were.
+
+    Attributes:
+        keys: Of the values.
+        ttl_s: Seconds until they expire, where they would do so earlier; None for never.
+        fence: The token of the runtime that their executions are bound to.
+    """
+
+    keys: tuple[str, ...]
+    ttl_s: float | None = None
+    fence: int | None = None
+
+
+@final
+@frozen(kw_only=True, slots=True)
 class ExpireValues(Change):
     """A reader saw at `seen` that values have expired: raise the mark, and delete them. Answer: None."""
 
@@ -69,10 +86,18 @@ class SweepExpired(Change):
 
 
 def _check_write(tx: Transaction, change: WriteValues) -> None:
-    if change.fence is None and tx.one("state.any_binding") is None:
+    _check_keys(tx, [key for key, _ in change.values], change.fence)
+
+
+def _check_renew(tx: Transaction, change: RenewValues) -> None:
+    _check_keys(tx, change.keys, change.fence)
+
+
+def _check_keys(tx: Transaction, keys: Iterable[str], fence: int | None) -> None:
+    if fence is None and tx.one("state.any_binding") is None:
         return
-    for key, _ in change.values:
-        check_key(tx, key, change.fence)
+    for key in keys:
+        check_key(tx, key, fence)
 
 
 def _write(tx: Transaction, change: WriteValues) -> int:
@@ -108,6 +133,22 @@ def _set(tx: Transaction, key: str, value: bytes, deadline: float | None, *, kee
         now=tx.now,
     )
     return 1
+
+
+def _renew(tx: Transaction, change: RenewValues) -> int:
+    now = raise_mark(tx, tx.now)
+    until = math.inf if change.ttl_s is None else now + change.ttl_s
+    renewed = 0
+    for key in change.keys:
+        found = find_value(tx, key)
+        if found is None or found.expired(now):
+            continue
+        renewed += 1
+        if found.deadline is not None and found.deadline < until:
+            deadline = None if until == math.inf else until
+            digest = _value_digest(key, found.value, deadline)
+            tx.write("state.renew", value_key=key, deadline=deadline, digest=digest, scheme=SHA_256)
+    return renewed
 
 
 def _value_digest(key: str, value: bytes, deadline: float | None) -> bytes:
@@ -258,6 +299,7 @@ def find_page(
 
 HANDLERS: Final[Mapping[type[Change], Handler]] = {
     WriteValues: Handler(apply=_write, check=_check_write),
+    RenewValues: Handler(apply=_renew, check=_check_renew),
     ExpireValues: Handler(apply=_expire),
     SweepExpired: Handler(apply=_sweep),
 }

@@ -1,10 +1,10 @@
-"""LangGraph over tenure: checkpoints of graphs in a store.
+"""LangGraph over tenure: checkpoints of graphs, and what they remember beyond a thread, in a store.
 
     import tenure.asyncio
-    from tenure.adapters.langgraph import TenureSaver
+    from tenure.adapters.langgraph import TenureSaver, TenureStore
 
     async with tenure.asyncio.open_store("agents.db") as store:
-        graph = builder.compile(checkpointer=TenureSaver(store))
+        graph = builder.compile(checkpointer=TenureSaver(store), store=TenureStore(store))
         await graph.ainvoke(inputs, {"configurable": {"thread_id": "alice"}})
 
 A program without a loop makes it of a store of `tenure.sync`, and calls `invoke`. Needs the extra `langgraph`.
@@ -13,5 +13,6 @@ A program without a loop makes it of a store of `tenure.sync`, and calls `invoke
 from __future__ import annotations
 
 from .saver import TenureSaver as TenureSaver
+from .store import TenureStore as TenureStore
 
-__all__ = ["TenureSaver"]
+__all__ = ["TenureSaver", "TenureStore"]

@@ -21,8 +21,12 @@ def programs(heading: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_graph_of_the_page_runs_twice(tmp_path: Path) -> None:
-    (program,) = programs("LangGraph: checkpointer")
+@pytest.mark.parametrize(
+    ("heading", "printed"),
+    [("LangGraph: checkpointer", "{'text': 'HELLO'}\n"), ("LangGraph: store", "[{'likes': 'pears'}]\n")],
+)
+def test_a_program_of_the_page_runs_twice(tmp_path: Path, heading: str, printed: str) -> None:
+    (program,) = programs(heading)
 
     for _ in range(2):
         done = subprocess.run(
@@ -33,4 +37,4 @@ def test_the_graph_of_the_page_runs_twice(tmp_path: Path) -> None:
             text=True,
             check=False,
         )
-        assert done.stdout == "{'text': 'HELLO'}\n", done.stderr
+        assert done.stdout == printed, done.stderr

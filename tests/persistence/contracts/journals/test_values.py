@@ -49,6 +49,8 @@ async def test_what_is_refused_writes_none_of_its_keys(store: Store) -> None:
     with pytest.raises(InvalidInput):  # of keys that a token guards, and keys that none does
         await store.state.write({"bound:k": b"", "a": b""}, fence=token)
     assert await keys(store, "a") + await keys(store, "bound:") == []
+    with pytest.raises(StaleFence):
+        await store.state.renew(["bound:k"], 5)
     assert await store.state.write({"bound:j": b"", "bound:k": b""}, fence=token) == 2
 
 
@@ -126,6 +128,30 @@ async def test_expired_values_are_skipped_and_never_come_back(tmp_path: Path) ->
 
         assert await keys(store, "k", reverse=True) == ["k9", "k7", "k5", "k3", "k1"]
         assert await store.state.sweep() == 0
+
+
+async def test_values_are_renewed_and_none_is_brought_back(tmp_path: Path) -> None:
+    clock = Clock()
+    async with open_seen_store(tmp_path / "agents.db", seams=Seams(wall_clock=clock)) as store:
+        await store.state.write({"a": b"1", "b": b"2", "gone": b"3"}, ttl=10)
+        await store.state.set("stays", b"4")
+        clock.now = 1_009.0
+        assert await store.state.renew(["a", "stays", "none", "a"], 100) == 2
+        assert await store.state.renew(["a"], 1) == 1  # never for a shorter time
+        assert await store.state.renew(["b"], None) == 1
+        clock.now = 1_010.0
+        assert await store.state.renew(["gone"], 100) == 0
+        assert await store.state.renew([], 1) == 0
+
+        assert await store.state.get_all(["a", "b", "gone", "stays"]) == {"a": b"1", "b": b"2", "stays": b"4"}
+        clock.now = 1_109.0
+        assert await store.state.get_all(["a", "b", "stays"]) == {"b": b"2", "stays": b"4"}
+
+        with pytest.raises(InvalidInput):
+            await store.state.renew(["b"], 0)
+        await execute(store, "UPDATE state_values SET value = x'00' WHERE value_key = 'b'")
+        with pytest.raises(Corrupt):
+            await store.state.renew(["b"], 5)
 
 
 async def test_a_damaged_value_of_a_page_is_said(store: Store) -> None:

@@ -1,0 +1,142 @@
+"""`TenureStore`: LangGraph's long-term memory over a store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, final
+
+from langgraph.store.base import (
+    BaseStore,
+    Embeddings,
+    IndexConfig,
+    ListNamespacesOp,
+    Op,
+    PutOp,
+    Result,
+    SearchOp,
+    TTLConfig,
+    ensure_embeddings,
+    get_text_at_path,
+    tokenize_path,
+    validate_op_namespace,
+)
+
+from tenure.adapters.fronts import AnyStore, Caller
+from tenure.errors import InvalidInput
+
+from .items import Items, Prepared
+from .matching import check_conditions, check_filter, packed, unit
+
+_WHOLE: Final = "$"
+
+
+@final
+class TenureStore(BaseStore):
+    """Keeps items by namespace and key in a store: `builder.compile(store=TenureStore(store))`.
+
+    The verbs are those of LangGraph's `BaseStore`. What they put is on disk when they return. Of one batch, what reads sees the
+    store as it was before the batch; what is put lands in one commit, and in one more for each further time to live. An item
+    that has expired is never given again, with or without a sweep.
+
+    Attributes:
+        supports_ttl: True.
+        ttl_config: As it was given. `default_ttl` and `refresh_on_read` hold; expired items are always omitted, and for
+            `sweep_interval_minutes` there is nothing to do: writes with a time to live, `Store.prune` and `sweep_ttl` delete
+            what has expired.
+        index_config: As it was given.
+        embeddings: What makes vectors of texts, or None.
+    """
+
+    supports_ttl = True
+
+    def __init__(self, store: AnyStore, *, index: IndexConfig | None = None, ttl: TTLConfig | None = None) -> None:
+        """Bind to an open store.
+
+        Args:
+            store: As for `TenureSaver`.
+            index: How texts become vectors, for searches with a query. Without it a query chooses nothing.
+            ttl: Times to live in minutes.
+
+        Raises:
+            InvalidInput: As for `TenureSaver`.
+        """
+        self._caller = Caller(store)
+        self._items = Items(self._caller.values)
+        self.ttl_config = ttl
+        self.index_config = index
+        self.embeddings: Embeddings | None = None if index is None else ensure_embeddings(index.get("embed"))
+        self._fields = (None if index is None else index.get("fields")) or [_WHOLE]
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Carry out operations, from a thread. Raises `InvalidNamespaceError`, `ValueError` for a filter, `InvalidInput`."""
+        checked = self._checked(ops)
+        texts, queries = self._texts(checked), _queries(checked)
+        embeddings = self.embeddings
+        if embeddings is None or not (texts or queries):
+            return self._caller.waited(self._items.batch(Prepared(ops=checked)))
+        made = embeddings.embed_documents(_flat(texts)) if texts else []
+        asked = {query: unit(embeddings.embed_query(query)) for query in queries}
+        prepared = Prepared(ops=checked, vectors=_by_place(texts, made), queries=asked)
+        return self._caller.waited(self._items.batch(prepared))
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """Carry out operations, from a loop. Raises as `batch`."""
+        checked = self._checked(ops)
+        texts, queries = self._texts(checked), _queries(checked)
+        embeddings = self.embeddings
+        if embeddings is None or not (texts or queries):
+            return await self._caller.awaited(self._items.batch(Prepared(ops=checked)))
+        made = await embeddings.aembed_documents(_flat(texts)) if texts else []
+        asked = {query: unit(await embeddings.aembed_query(query)) for query in queries}
+        prepared = Prepared(ops=checked, vectors=_by_place(texts, made), queries=asked)
+        return await self._caller.awaited(self._items.batch(prepared))
+
+    def sweep_ttl(self) -> int:
+        """Delete what has expired in the whole store, from a thread; how many values went."""
+        return self._caller.waited(self._items.sweep())
+
+    async def asweep_ttl(self) -> int:
+        """Delete what has expired in the whole store, from a loop; how many values went."""
+        return await self._caller.awaited(self._items.sweep())
+
+    def _checked(self, ops: Iterable[Op]) -> list[Op]:
+        found = list(ops)
+        for op in found:
+            validate_op_namespace(op)
+            if isinstance(op, SearchOp | ListNamespacesOp) and (op.limit < 0 or op.offset < 0):
+                raise InvalidInput(detail="a limit and an offset are 0 or more", field="limit")
+            if isinstance(op, SearchOp):
+                check_filter(op.filter)
+            elif isinstance(op, ListNamespacesOp):
+                check_conditions(op.match_conditions)
+            elif isinstance(op, PutOp) and op.ttl is not None and not 0 < op.ttl < math.inf:
+                raise InvalidInput(detail=f"{op.ttl} is not a number of minutes above 0", field="ttl")
+        return found
+
+    def _texts(self, ops: Sequence[Op]) -> dict[int, list[str]]:
+        """The texts of what is put that become vectors, by place."""
+        found: dict[int, list[str]] = {}
+        for place, op in enumerate(ops):
+            if self.embeddings is None or not isinstance(op, PutOp) or op.value is None or op.index is False:
+                continue
+            for path in self._fields if op.index is None else op.index:
+                texts = get_text_at_path(op.value, _WHOLE if path == _WHOLE else tokenize_path(path))
+                if texts:
+                    found.setdefault(place, []).extend(texts)
+        return found
+
+
+def _queries(ops: Sequence[Op]) -> list[str]:
+    return list(dict.fromkeys(op.query for op in ops if isinstance(op, SearchOp) and op.query))
+
+
+def _flat(texts: Mapping[int, Sequence[str]]) -> list[str]:
+    return [text for each in texts.values() for text in each]
+
+
+def _by_place(texts: Mapping[int, Sequence[str]], made: Sequence[Sequence[Any]]) -> dict[int, tuple[bytes, ...]]:
+    if len(made) != sum(map(len, texts.values())):
+        raise InvalidInput(detail="the embeddings are not as many as the texts", field="index")
+    left = iter(made)
+    return {place: tuple([packed(next(left)) for _ in each]) for place, each in texts.items()}

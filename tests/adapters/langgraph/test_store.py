@@ -1,0 +1,174 @@
+"""`TenureStore` beyond the suite: what is refused, names of any kind, times to live, one commit for a batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.store.base import ListNamespacesOp, MatchCondition, PutOp, SearchOp
+
+import tenure.asyncio
+import tenure.sync
+from tenure.adapters.langgraph import TenureStore
+from tenure.errors import Corrupt, InvalidInput
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Generator[tenure.sync.Store]:
+    with tenure.sync.open_store(tmp_path / "agents.db") as store:
+        yield store
+
+
+def embed(texts: Any) -> list[list[float]]:
+    return [[float(text.count("a")), float(text.count("b"))] for text in texts]
+
+
+def test_a_batch_is_put_in_one_commit_and_the_last_of_a_key_wins(opened: tenure.sync.Store) -> None:
+    store = TenureStore(opened)
+    before = opened.statistics().commits
+
+    store.batch([PutOp(("a",), str(number), {"n": number}) for number in range(50)] + [PutOp(("a",), "0", {"n": -1})])
+
+    assert opened.statistics().commits == before + 1
+    found = store.get(("a",), "0")
+    assert found is not None
+    assert found.value == {"n": -1}
+    assert len(store.search(("a",), limit=100)) == 50
+
+
+def test_what_an_item_was_made_at_stays_when_it_is_changed(opened: tenure.sync.Store) -> None:
+    store = TenureStore(opened)
+    store.put(("a",), "k", {"n": 1})
+    first = store.get(("a",), "k")
+    store.put(("a",), "k", {"n": 2})
+    second = store.get(("a",), "k")
+
+    assert first is not None
+    assert second is not None
+    assert (second.created_at, second.value) == (first.created_at, {"n": 2})
+    assert second.updated_at >= first.updated_at
+
+
+LABELS = ["a", "a b", "é" * 30, "x" * 200, "x" * 199 + "y", ":", "%", "a:", "*", "\n"]
+
+
+def test_labels_and_keys_of_any_text_are_told_apart(opened: tenure.sync.Store) -> None:
+    store = TenureStore(opened)
+    for label in LABELS:
+        store.put((label,), label, {"of": label})
+        store.put(("below", label), "k", {"of": label})
+
+    for label in LABELS:
+        found = store.get((label,), label)
+        assert found is not None
+        assert found.value == {"of": label}
+        assert [each.value for each in store.search(("below", label))] == [{"of": label}]
+    assert len(store.search((), limit=100)) == 2 * len(LABELS)
+    assert store.list_namespaces(max_depth=1) == sorted({(label,) for label in [*LABELS, "below"]})
+    assert len(store.list_namespaces(suffix=("*", "a"))) == 1
+
+
+def test_a_search_goes_over_pages(opened: tenure.sync.Store) -> None:
+    store = TenureStore(opened)
+    store.batch([PutOp(("a", str(number % 3)), str(number), {"n": number}) for number in range(450)])
+
+    assert len(store.search(("a",), limit=1_000)) == 450
+    assert {each.value["n"] for each in store.search(("a",), filter={"n": {"$gte": 448}})} == {448, 449}
+    assert store.list_namespaces() == [("a", "0"), ("a", "1"), ("a", "2")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"n": 1}, "one"),
+        ({"n": True}, "yes"),
+        ({"n": None}, "absent none"),
+        ({"n": {"$ne": 1}}, "absent deep list none text yes"),
+        ({"n": {"$gt": 0, "$lte": 1}}, "one yes"),
+        ({"n": {"$gt": "a"}}, "text"),
+        ({"n": {"deep": 1}}, "deep"),
+        ({"n.deep": 1}, "deep"),
+        ({"n": ("a", "b")}, "list"),
+    ],
+    ids=str,
+)
+def test_filters(opened: tenure.sync.Store, wanted: dict[str, Any], found: str) -> None:
+    store = TenureStore(opened)
+    values: dict[str, Any] = {"one": 1, "yes": True, "none": None, "text": "b", "deep": {"deep": 1}, "list": ["a", "b"]}
+    store.batch([PutOp(("a",), key, {"n": value}) for key, value in values.items()] + [PutOp(("a",), "absent", {})])
+
+    assert " ".join(sorted(each.key for each in store.search(("a",), filter=wanted))) == found
+
+
+def test_what_makes_no_sense_is_refused_before_anything_is_put(opened: tenure.sync.Store) -> None:
+    store = TenureStore(opened)
+    put = PutOp(("a",), "k", {"n": 1})
+
+    for op, error in (
+        (SearchOp((), {"n'": 1}), ValueError),
+        (SearchOp((), {"n": {"$like": 1}}), ValueError),
+        (SearchOp((), limit=-1), InvalidInput),
+        (ListNamespacesOp((MatchCondition("middle", ("a",)),)), ValueError),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        (PutOp(("a",), "k", {"n": object()}), InvalidInput),
+        (PutOp(("a",), "\ud800", {}), InvalidInput),
+        (PutOp(("a" * 70,) * 8, "k", {}), InvalidInput),
+        (PutOp(("a",), "k", {}, ttl=-1), InvalidInput),
+    ):
+        with pytest.raises(error):
+            store.batch([put, op])
+    assert store.search(()) == []
+
+
+def test_a_query_finds_what_is_near_and_only_what_has_vectors(opened: tenure.sync.Store) -> None:
+    store = TenureStore(opened, index={"dims": 2, "embed": embed, "fields": ["text", "more[*]"]})
+    store.put(("a",), "as", {"text": "aaa", "more": ["b"]})
+    store.put(("a",), "bs", {"text": "bbb"})
+    store.put(("a",), "plain", {"text": "aaa"}, index=False)
+    store.put(("a",), "other", {"title": "aaa"})
+
+    found = store.search(("a",), query="bb")
+
+    assert {each.key: round(each.score or 0, 3) for each in found} == {"as": 1.0, "bs": 1.0}
+    assert [each.key for each in store.search(("a",), query="a", limit=1)] == ["as"]
+    assert len(store.search(("a",))) == 4
+
+
+def test_a_time_to_live_is_begun_anew_by_reads_and_never_shortened(opened: tenure.sync.Store) -> None:
+    store = TenureStore(opened, ttl={"default_ttl": 60})
+    store.put(("a",), "k", {})
+    store.put(("a",), "ever", {}, ttl=None)
+    key = "langgraph.store:a.:k"
+    opened.state.renew([key], 2 * 3600)
+
+    store.get(("a",), "k")
+    store.search(("a",))
+
+    assert store.sweep_ttl() == 0
+    assert len(opened.state.items("langgraph.store:")) == 2
+
+
+def test_what_is_stored_under_a_key_and_is_no_item_is_corrupt(opened: tenure.sync.Store) -> None:
+    store = TenureStore(opened)
+    for data in (b"", b"\x91\x02", b"{}"):
+        opened.state.set("langgraph.store:a.:k", data)
+        with pytest.raises(Corrupt):
+            store.get(("a",), "k")
+
+
+def test_a_graph_uses_both_on_one_file_from_a_loop(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_store(tmp_path / "agents.db") as opened:
+            store = TenureStore(opened, index={"dims": 2, "embed": embed})
+            await store.aput(("a",), "k", {"text": "ab"})
+            (found,) = await store.asearch(("a",), query="ab")
+            assert found.score == pytest.approx(1.0)
+            assert await asyncio.to_thread(store.get, ("a",), "k") is not None
+            assert await store.alist_namespaces() == [("a",)]
+            assert await store.asweep_ttl() == 0
+            await store.adelete(("a",), "k")
+            assert await store.aget(("a",), "k") is None
+
+    asyncio.run(main())
