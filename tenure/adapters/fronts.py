@@ -112,6 +112,11 @@ class Caller:
             detail = "over a store of tenure.asyncio it is made on the loop, within a coroutine"
             raise InvalidInput(detail=detail, field="store") from None
 
+    @property
+    def is_on_its_loop(self) -> bool:
+        """Whether this is the thread of the loop of a store of `tenure.asyncio`."""
+        return self._loop is not None and asyncio._get_running_loop() is self._loop  # noqa: SLF001 - there may be none
+
     async def awaited(self, verb: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine for a caller on a loop.
 
@@ -130,7 +135,7 @@ class Caller:
         """
         if self._loop is None:
             return _drive(verb)
-        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - there may be none
+        if self.is_on_its_loop:
             verb.close()
             detail = "this is the thread of the loop: await the verb whose name begins with an a, or use a store of tenure.sync"
             raise InvalidInput(detail=detail, field="store")

@@ -25,6 +25,7 @@ from langgraph.store.base import (
 from tenure.adapters.fronts import AnyStore, Caller
 from tenure.errors import InvalidInput
 
+from .gathering import Gathering
 from .items import Items, Prepared
 from .matching import check_conditions, check_filter, packed, unit
 
@@ -63,6 +64,7 @@ class TenureStore(BaseStore):
         """
         self._caller = Caller(store)
         self._items = Items(self._caller.values)
+        self._gathering = Gathering(self._items)
         self.ttl_config = ttl
         self.index_config = index
         self.embeddings: Embeddings | None = None if index is None else ensure_embeddings(index.get("embed"))
@@ -81,16 +83,15 @@ class TenureStore(BaseStore):
         return self._caller.waited(self._items.batch(prepared))
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Carry out operations, from a loop. Raises as `batch`."""
+        """Carry out operations, from a loop, together with those of other tasks that wait. Raises as `batch`."""
         checked = self._checked(ops)
         texts, queries = self._texts(checked), _queries(checked)
         embeddings = self.embeddings
         if embeddings is None or not (texts or queries):
-            return await self._caller.awaited(self._items.batch(Prepared(ops=checked)))
+            return await self._batch(Prepared(ops=checked))
         made = await embeddings.aembed_documents(_flat(texts)) if texts else []
         asked = {query: unit(await embeddings.aembed_query(query)) for query in queries}
-        prepared = Prepared(ops=checked, vectors=_by_place(texts, made), queries=asked)
-        return await self._caller.awaited(self._items.batch(prepared))
+        return await self._batch(Prepared(ops=checked, vectors=_by_place(texts, made), queries=asked))
 
     def sweep_ttl(self) -> int:
         """Delete what has expired in the whole store, from a thread; how many values went."""
@@ -99,6 +100,11 @@ class TenureStore(BaseStore):
     async def asweep_ttl(self) -> int:
         """Delete what has expired in the whole store, from a loop; how many values went."""
         return await self._caller.awaited(self._items.sweep())
+
+    async def _batch(self, prepared: Prepared) -> list[Result]:
+        if self._caller.is_on_its_loop:
+            return await self._gathering.batch(prepared)
+        return await self._caller.awaited(self._items.batch(prepared))
 
     def _checked(self, ops: Iterable[Op]) -> list[Op]:
         found = list(ops)

@@ -13,7 +13,7 @@ from langgraph.store.base import ListNamespacesOp, MatchCondition, PutOp, Search
 import tenure.asyncio
 import tenure.sync
 from tenure.adapters.langgraph import TenureStore
-from tenure.errors import Corrupt, InvalidInput
+from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge
 
 
 @pytest.fixture
@@ -170,5 +170,36 @@ def test_a_graph_uses_both_on_one_file_from_a_loop(tmp_path: Path) -> None:
             assert await store.asweep_ttl() == 0
             await store.adelete(("a",), "k")
             assert await store.aget(("a",), "k") is None
+
+    asyncio.run(main())
+
+
+def test_tasks_that_put_at_once_share_commits_and_each_hears_its_own_error(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_store(
+            tmp_path / "agents.db", limits=tenure.Limits(payload_bytes=1_000)
+        ) as opened:
+            store = TenureStore(opened)
+            before = (await opened.statistics()).commits
+            await asyncio.gather(*[store.aput(("a",), str(number), {}) for number in range(100)])
+            assert (await opened.statistics()).commits <= before + 3
+            assert len(await store.asearch(("a",), limit=200)) == 100
+
+            large = {"text": "x" * 2_000}
+            ended = await asyncio.gather(
+                *[store.aput(("b",), str(number), large if number == 5 else {}) for number in range(10)],
+                return_exceptions=True,
+            )
+            assert [type(each) for each in ended if each is not None] == [PayloadTooLarge]
+            assert len(await store.asearch(("b",))) == 9
+
+            first = asyncio.ensure_future(store.aput(("c",), "first", {}))
+            left_out = asyncio.ensure_future(store.aput(("c",), "left out", {}))
+            third = asyncio.ensure_future(store.aput(("c",), "third", {}))
+            await asyncio.sleep(0)
+            left_out.cancel()
+            await asyncio.wait([first, left_out, third])
+            assert left_out.cancelled()
+            assert {each.key for each in await store.asearch(("c",))} == {"first", "third"}
 
     asyncio.run(main())

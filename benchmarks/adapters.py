@@ -1,0 +1,197 @@
+"""Adapters beside the stores that their frameworks ship: the same work in one run, `synchronous=FULL` on both sides.
+
+    pip install '.[test-adapters]'
+    python benchmarks/adapters.py
+
+Savers: one checkpoint with a message of 1 to 4 KiB for each `put`, of its own thread of LangGraph. Stores: one item with the
+same message for each `put`. From threads (`SqliteSaver`, `SqliteStore`, ours over `tenure.sync`) and from tasks of asyncio
+(their async twins, ours over `tenure.asyncio`), with 1, 10 and 100 at once. Both sides of a row take turns. What is not
+installed is skipped and named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sqlite3
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+from measuring.report import Timing, median_of, options, print_line, ratio, scratch
+from measuring.workload import messages
+
+import tenure.asyncio
+import tenure.sync
+
+AT_ONCE: Final = (1, 10, 100)
+BODIES: Final = messages(seed=1)
+
+Blocking = Callable[[Path], AbstractContextManager[Callable[[int, int], Any]]]
+Awaited = Callable[[Path], AbstractAsyncContextManager[Callable[[int, int], Awaitable[Any]]]]
+"""Opens a store at a path, and gives what puts turn n of a thread into it."""
+
+
+def checkpoint(thread: int, turn: int) -> tuple[Any, ...]:
+    """What a saver is given: config, checkpoint, metadata, versions."""
+    made = importlib.import_module("langgraph.checkpoint.base").empty_checkpoint()
+    made["channel_values"] = {"message": BODIES[turn % len(BODIES)]}
+    config = {"configurable": {"thread_id": str(thread), "checkpoint_ns": ""}}
+    return config, made, {"source": "loop", "step": turn}, {}
+
+
+def item(thread: int, turn: int) -> tuple[Any, ...]:
+    """What a store is given: namespace, key, value."""
+    return ("agents", str(thread)), str(turn), {"message": BODIES[turn % len(BODIES)]}
+
+
+@contextmanager
+def their_saver(path: Path) -> Generator[Callable[[int, int], Any]]:
+    """Give the `put` of LangGraph's SqliteSaver."""
+    connection = sqlite3.connect(path, check_same_thread=False)
+    saver = importlib.import_module("langgraph.checkpoint.sqlite").SqliteSaver(connection)
+    saver.setup()
+    connection.execute("PRAGMA synchronous=FULL")
+    yield lambda thread, turn: saver.put(*checkpoint(thread, turn))
+    connection.close()
+
+
+@contextmanager
+def our_saver(path: Path) -> Generator[Callable[[int, int], Any]]:
+    """Give the `put` of ours."""
+    with tenure.sync.open_store(path) as store:
+        saver = importlib.import_module("tenure.adapters.langgraph").TenureSaver(store)
+        yield lambda thread, turn: saver.put(*checkpoint(thread, turn))
+
+
+@asynccontextmanager
+async def their_async_saver(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
+    """Give the `aput` of LangGraph's AsyncSqliteSaver."""
+    kind = importlib.import_module("langgraph.checkpoint.sqlite.aio").AsyncSqliteSaver
+    async with kind.from_conn_string(str(path)) as saver:
+        await saver.setup()
+        await saver.conn.execute("PRAGMA synchronous=FULL")
+        yield lambda thread, turn: saver.aput(*checkpoint(thread, turn))
+
+
+@asynccontextmanager
+async def our_async_saver(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
+    """Give the `aput` of ours."""
+    async with tenure.asyncio.open_store(path) as store:
+        saver = importlib.import_module("tenure.adapters.langgraph").TenureSaver(store)
+        yield lambda thread, turn: saver.aput(*checkpoint(thread, turn))
+
+
+@contextmanager
+def their_store(path: Path) -> Generator[Callable[[int, int], Any]]:
+    """Give the `put` of LangGraph's SqliteStore."""
+    kind = importlib.import_module("langgraph.store.sqlite").SqliteStore
+    with kind.from_conn_string(str(path)) as store:
+        store.setup()
+        store.conn.execute("PRAGMA synchronous=FULL")
+        yield lambda thread, turn: store.put(*item(thread, turn))
+
+
+@contextmanager
+def our_store(path: Path) -> Generator[Callable[[int, int], Any]]:
+    """Give the `put` of ours."""
+    with tenure.sync.open_store(path) as opened:
+        store = importlib.import_module("tenure.adapters.langgraph").TenureStore(opened)
+        yield lambda thread, turn: store.put(*item(thread, turn))
+
+
+@asynccontextmanager
+async def their_async_store(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
+    """Give the `aput` of LangGraph's AsyncSqliteStore."""
+    kind = importlib.import_module("langgraph.store.sqlite.aio").AsyncSqliteStore
+    async with kind.from_conn_string(str(path)) as store:
+        await store.setup()
+        await store.conn.execute("PRAGMA synchronous=FULL")
+        yield lambda thread, turn: store.aput(*item(thread, turn))
+
+
+@asynccontextmanager
+async def our_async_store(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
+    """Give the `aput` of ours."""
+    async with tenure.asyncio.open_store(path) as opened:
+        store = importlib.import_module("tenure.adapters.langgraph").TenureStore(opened)
+        yield lambda thread, turn: store.aput(*item(thread, turn))
+
+
+def in_threads(opener: Blocking, path: Path, at_once: int, count: int) -> Timing:
+    """Let so many threads put, each into a thread of its own."""
+    turns = max(count // at_once, 1)
+    with opener(path) as put, ThreadPoolExecutor(at_once) as pool:
+
+        def work(thread: int) -> None:
+            for turn in range(turns):
+                put(thread, turn)
+
+        work(at_once)  # what is made at the first call
+        began = perf_counter()
+        list(pool.map(work, range(at_once)))
+        return Timing(count=turns * at_once, elapsed_s=perf_counter() - began)
+
+
+def in_tasks(opener: Awaited, path: Path, at_once: int, count: int) -> Timing:
+    """Let so many tasks put."""
+    turns = max(count // at_once, 1)
+
+    async def run() -> Timing:
+        async with opener(path) as put:
+
+            async def work(thread: int) -> None:
+                for turn in range(turns):
+                    await put(thread, turn)
+
+            await work(at_once)
+            began = perf_counter()
+            await asyncio.gather(*[work(thread) for thread in range(at_once)])
+            return Timing(count=turns * at_once, elapsed_s=perf_counter() - began)
+
+    return asyncio.run(run())
+
+
+ROWS: Final[dict[str, tuple[Callable[..., Timing], Any, Any]]] = {
+    "saver, threads": (in_threads, our_saver, their_saver),
+    "saver, tasks": (in_tasks, our_async_saver, their_async_saver),
+    "store, threads": (in_threads, our_store, their_store),
+    "store, tasks": (in_tasks, our_async_store, their_async_store),
+}
+
+
+def measure(folder: Path, row: str, at_once: int, count: int, repeats: int) -> dict[str, Any]:
+    """Both sides of a row, taking turns."""
+    work, ours, theirs = ROWS[row]
+    timings: dict[str, list[Timing]] = {"tenure": [], "theirs": []}
+    for _ in range(repeats):
+        for name, opener in (("tenure", ours), ("theirs", theirs)):
+            with scratch(folder) as fresh:
+                timings[name].append(work(opener, Path(fresh) / "agents.db", at_once, count))
+    found: dict[str, Any] = {name: median_of(each) for name, each in timings.items()}
+    return {**found, "ratio": ratio(found["tenure"]["per_s"], found["theirs"]["per_s"])}
+
+
+def main() -> None:
+    """Measure what is installed and print one line."""
+    given = options(__doc__ or "").parse_args()
+    repeats, count = (1, 20) if given.small else (given.repeats, 1_000)
+    rows: dict[str, Any] = {}
+    missing: list[str] = []
+    try:
+        importlib.import_module("langgraph.checkpoint.sqlite.aio")
+    except ImportError:
+        missing.append("langgraph-checkpoint-sqlite")
+        print("langgraph-checkpoint-sqlite is not installed and was skipped", file=sys.stderr)
+    with scratch(given.folder) as name:
+        for row in () if missing else ROWS:
+            rows[row] = {str(at_once): measure(Path(name), row, at_once, count, repeats) for at_once in AT_ONCE}
+    print_line("adapters", durability="disk", rows=rows, not_installed=missing)
+
+
+if __name__ == "__main__":
+    main()
