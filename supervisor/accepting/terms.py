@@ -118,7 +118,7 @@ def accept_change(  # noqa: PLR0913 - one for each term
         durability=lasting,
         supersession_key=supersession_key,
         correlation_id=correlation_id,
-        traceparent=check_traceparent(traceparent),
+        traceparent=None if traceparent is None else check_traceparent(traceparent),
         policy=decided,
         delay=delay,
         deadline_s=_seconds(deadline_s),

@@ -154,6 +154,42 @@ async def test_an_input_that_is_worked_on_is_few_objects_for_the_collector() -> 
     assert held / INPUTS <= TRACKED, held / INPUTS
 
 
+WATCHING = ("hooks.py", "happenings.py", "run_watch.py", "watching.py", "measures.py", "metrics.py", "traceparent.py")
+"""The modules of hooks, metrics and traces."""
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["off", "on"])
+async def test_without_hooks_an_input_calls_nothing_of_them(*, watched: bool) -> None:
+    called: list[str] = []
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and Path(frame.f_code.co_filename).name in WATCHING:
+            called.append(frame.f_code.co_name)
+
+    async def work(run: tenure.Run) -> None:
+        await run.step("look", look, repeat="freely")
+        await run.emit("word")
+        run.send("b", None)
+
+    async def look() -> None:
+        pass
+
+    async with tenure.open_supervisor(":memory:", behaviours={"agent": work, "other": remember}) as supervisor:
+        runtime = await supervisor.spawn("a", "agent")
+        await supervisor.spawn("b", "other")
+        if watched:
+            supervisor.metrics()
+        await (await runtime.accept(0)).wait_outcome()
+        sys.setprofile(count)
+        try:
+            for number in range(INPUTS):
+                await (await runtime.accept(number)).wait_outcome()
+        finally:
+            sys.setprofile(None)
+
+    assert bool(called) is watched, called
+
+
 @pytest.fixture
 def executed() -> Iterator[list[str]]:
     """The first words of every statement that is executed, on every connection of the test."""
