@@ -230,6 +230,25 @@ async def test_none_is_never_put_aside(database: Path, autojump_clock: MockClock
     assert len(agent.entered) == 1
 
 
+async def test_each_is_put_aside_after_its_own_time_also_where_another_began_to_wait_before(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async def work(run: tenure.Run) -> None:
+        await run.sleep(1_000)
+
+    behaviours = {
+        name: tenure.Behaviour(work, aside_after_s=after_s) for name, after_s in (("slow", 300), ("quick", 2))
+    }
+    async with host(database, behaviours, limits=ALONE) as one:
+        for name in behaviours:
+            await one.accept(name, {}, kind=name)
+            await trio.sleep(1)
+        await trio.sleep(3)
+        assert aside(database) == ["quick"]
+        await trio.sleep(300)
+        assert aside(database) == ["quick", "slow"]
+
+
 async def test_from_then_on_the_run_is_closed_and_what_its_behaviour_does_is_ignored(
     database: Path, autojump_clock: MockClock
 ) -> None:
