@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from tenure.cli.command import labels_of
 from tenure.cli.output import visible
 from tenure.errors import InvalidInput, NotFound
+from tenure.persistence.model.labels import check_labels
 from tenure.persistence.model.values import RuntimeState, check_runtime_id
 from tenure.persistence.upkeep.inspect import Wanted
 from tenure.supervisor.handles.schedules import as_schedule
@@ -68,6 +70,7 @@ class Pages:
             state=None if state is None else RuntimeState(state),
             held=bool(asked.get("held")),
             parent=None if parent is None else check_runtime_id(parent),
+            labels=check_labels(labels_of(asked.get("labels", "").split())),
         )
         lines = self._look(partial(reading.runtimes, wanted, asked.get("after", "")))
         more = self._more(request, after=lines[ROWS - 1].runtime_id) if len(lines) > ROWS else None

@@ -77,6 +77,7 @@ async def _fill(path: Path) -> None:
             await (await supervisor.accept(name, "boom", kind="worker")).wait_outcome()
         await supervisor.accept("waiting", "wait", kind="worker")
         await supervisor.accept("cancelled", "wait", kind="worker")
+        await (await supervisor.find("ada")).relabel({"tier": "gold", "note": "<img src=x onerror=alert(1)>"})
         await supervisor.schedules.create("nightly", "ada", tenure.Cron("0 3 * * *"), {"do": SECRET})
         await put(supervisor.store, draft("piece"))
         await (await supervisor.find("doubt")).wait_held()
