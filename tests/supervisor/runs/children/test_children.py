@@ -413,9 +413,11 @@ async def test_a_host_that_dies_leaves_its_children_to_the_next_one(
 async def test_what_fits_no_child_is_refused(
     target: Path | str, autojump_clock: trio.testing.MockClock, call: dict[str, Any]
 ) -> None:
+    wrong: dict[str, Any] = {"runtime_id": "bob", "kind": "double", **call}
+
     async def lead(run: tenure.Run) -> bool:
         with pytest.raises(InvalidInput):
-            await run.spawn(**{"runtime_id": "bob", "kind": "double", **call})
+            await run.spawn(**wrong)
         return True
 
     async with host(target, {"lead": lead, "double": double}) as supervisor:
