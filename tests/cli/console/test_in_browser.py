@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.browser]
 
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 
 PAGES = ("/", "/runtimes", "/runs", "/dead-letters", "/schedules", "/queue")
 OF_ONE = ("/runtime", "/inputs", "/steps", "/messages", "/state", "/output")
