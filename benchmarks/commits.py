@@ -1,6 +1,7 @@
 """Commits a second: raw APSW, the store, and a whole supervisor, all with an fsync before each acknowledgement.
 
     python benchmarks/commits.py
+    python benchmarks/commits.py --engine postgres --server postgresql://postgres@127.0.0.1/postgres
     python benchmarks/commits.py --transcripts conversations.jsonl   # {"id": ..., "messages": [...]} a line
 
 The measured commit is defined in measuring/workload.py. Raw APSW executes the very same statements: one transaction a commit,
@@ -96,11 +97,28 @@ def read_transcripts(path: Path) -> list[list[Any]]:
     return [json.loads(line)["messages"] for line in path.read_text("utf-8").splitlines() if line.strip()]
 
 
+async def on_server(url: str | None, repeats: int, *, small: bool) -> None:
+    """The store and psycopg on one server."""
+    from measuring.on_server import measure_on_server  # noqa: PLC0415 - without the driver the others run
+
+    if url is None:
+        raise SystemExit("--engine postgres needs --server")
+    sizes = (10, 10, 40) if small else (100, 500, 5_000)
+    print_line(
+        "commits", engine="postgres", durability="disk", **await measure_on_server(url, 1 if small else repeats, *sizes)
+    )
+
+
 async def main() -> None:
     """Measure everything and print one line."""
     parser = options(__doc__ or "")
     parser.add_argument("--transcripts", type=Path, help="replay real conversations, one runtime each")
+    parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--server", help="the URL of a role that may create databases, for postgres")
     given = parser.parse_args()
+    if given.engine == "postgres":
+        await on_server(given.server, given.repeats, small=given.small)
+        return
     runtimes, single, shared = (20, 10, 40) if given.small else (MANY, 2_000, 10_000)
     repeats = 1 if given.small else given.repeats
     with scratch(given.folder) as name:

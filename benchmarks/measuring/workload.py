@@ -81,14 +81,14 @@ def boundary_commit(agent: Agent, message: object) -> Commit:
     )
 
 
-async def prepare(path: Path, count: int) -> list[Agent]:
+async def prepare(path: Path | str, count: int, durability: str = "os") -> list[Agent]:
     """Make a database with `count` runtimes, each in the middle of a run over one input."""
     agents: dict[int, Agent] = {}
 
     async def begin(number: int) -> None:
         agents[number] = await _begin(store, number)
 
-    async with open_store(path, durability="os") as store, trio.open_nursery() as nursery:
+    async with open_store(path, durability=durability) as store, trio.open_nursery() as nursery:
         for number in range(count):
             nursery.start_soon(begin, number)
     return [agents[number] for number in range(count)]

@@ -153,7 +153,7 @@ class Group(Protocol):
 
     @property
     def names_all(self) -> bool:
-        """Whether each of its commits names a runtime. One that names none may write what any other group writes."""
+        """Whether each of its changes names a runtime. One that names none may write what any other group writes."""
         ...
 
 

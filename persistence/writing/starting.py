@@ -48,12 +48,5 @@ class StartingGroup:
     @property
     def names_all(self) -> bool:
         """See `Group.names_all`."""
-        return all(commit.runtime_id is not None or _names_one(commit) for commit in self._commits)
-
-
-def _names_one(commit: Commit) -> bool:
-    """Whether each change of a commit without a runtime names one."""
-    return all(
-        change.reaches is not None or (change.moves and getattr(change, "runtime_id", None) is not None)
-        for change in commit.changes
-    )
+        changes = (change for commit in self._commits for change in commit.changes)
+        return all(getattr(change, "runtime_id", None) is not None for change in changes)

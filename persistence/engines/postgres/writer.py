@@ -55,8 +55,8 @@ _SIDE_BY_SIDE: Final = command(
     "locks.side_by_side", translated("SELECT pg_advisory_xact_lock_shared(hashtext(current_schema()), 0)"), {}
 )
 _ALONE: Final = command("locks.alone", translated("SELECT pg_advisory_xact_lock(hashtext(current_schema()), 0)"), {})
-"""Groups whose commits all name their runtimes land side by side, each under the locks of those. One that has another commit
-lands alone, as every group does on SQLite: that commit may write whatever others write."""
+"""Groups whose changes all name their runtimes land side by side, each under the locks of those. One that has another change
+lands alone, as every group does on SQLite: that change may write whatever others write."""
 
 _LOCK: Final = translated(
     "SELECT runtime FROM runtimes WHERE runtime_id = ANY(CAST(:ids AS text[])) ORDER BY runtime_id FOR NO KEY UPDATE"
@@ -280,6 +280,11 @@ class Writer:
             return run_query(connection, sql, parameters, limit, stopped)
 
     # What is sent
+
+    @property
+    def trips(self) -> int:
+        """Round trips of the connection as it is now."""
+        return 0 if self._wire is None else self._wire.trips
 
     def _command(self, name: str, parameters: Mapping[str, SqlValue]) -> Command:
         return command(name, self._statements[name], parameters)

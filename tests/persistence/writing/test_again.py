@@ -114,6 +114,8 @@ async def test_an_engine_is_told_whose_runtimes_a_group_writes(store: Store) -> 
     assert group.written == {"owned", "given up"}
     assert group.reached == {"target", "inbox"}
     assert group.moved == {"new", "given up"}
+    assert not group.names_all, "the mark of a lost host"
+    assert StartingGroup(1, 2, [*commits[:2], commits[3]], synced=True).names_all
 
 
 Failure = Callable[[type[Exception], int], list[int]]

@@ -11,6 +11,7 @@ from psycopg import pq
 from tenure.errors import CannotOpen, Contended, InvalidInput, NotADatabase, SchemaMismatch, Unsupported, WeakDurability
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.postgres import opening
+from tenure.persistence.engines.postgres.engine import writing_statements
 from tenure.persistence.engines.postgres.protocol.translation import translated
 from tenure.persistence.engines.postgres.target import target_of
 from tenure.persistence.engines.sqlite.options import SqliteOptions
@@ -181,6 +182,6 @@ async def postgres_raw(store: Store, sql: str) -> object:
 def test_the_server_takes_every_statement_and_infers_its_types(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET search_path TO tenure")
-        for name, sql in load_statements().items():
+        for name, sql in {**load_statements("postgres/statements.sql"), **writing_statements()}.items():
             prepared = connection.pgconn.prepare(name.encode(), translated(sql).sql.encode())
             assert prepared.status == pq.ExecStatus.COMMAND_OK, f"{name}: {prepared.error_message.decode()}"
