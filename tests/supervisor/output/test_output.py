@@ -12,7 +12,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
 from tenure.errors import InvalidInput, NotFound, PayloadTooLarge, PositionGone, RunEnded
-from tests.kit.hosting import Gate, consumed, cut_off, host
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.output.output import PruneOutput
+from tests.kit.hosting import Gate, consumed, cut_off, host, peek
 from tests.kit.outputs import heard
 
 Acts = Callable[[tenure.Run], Awaitable[Any]]
@@ -553,3 +555,24 @@ async def test_who_follows_all_misses_nothing_behind_an_output_that_was_erased(
                 assert entry.position > last
                 break
         assert not [entry async for entry in (await another.find("gone")).follow(after=last)]
+
+
+async def test_output_goes_from_its_beginning_alone_whatever_is_asked_for(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async def talk(run: tenure.Run) -> None:
+        for number in range(3):
+            await run.emit(number)
+            await run.flush()
+
+    async with host(database, {"kind": talk}) as one:
+        await (await one.accept("a", None, kind="kind")).wait_outcome()
+        first, second, *_ = [row[0] for row in peek(database, "SELECT chunk FROM output_chunks ORDER BY chunk")]
+        for chunk, gone in (
+            (second, 0),
+            (first, 2),
+            (second, 1),
+        ):  # the first has the entry that says that the run begins
+            result = await one.store.commit(Commit(changes=(PruneOutput(chunks=(chunk,), before=9e9),)))
+            assert result.values == (gone,)
+        assert [entry.value async for entry in (await one.find("a")).follow(run_id="none")] == [2, "finished"]
