@@ -27,9 +27,9 @@ FLOORS: Final = {"nodes": "node_floor.find", "output_chunks": "spoken.last_gone"
 def floor_of(row: Row) -> int:
     """The highest key of deleted rows, as it is stored. Raises `Corrupt`."""
     last, *sealed = row
-    if not sealed and type(last) is int:
-        return last  # a row of one runtime among others': where it is damaged, verify says so, and the others go on
-    digest, scheme = sealed or (None, None)
+    if not sealed:  # a row of one runtime among others': where it is damaged, verify says so, and the others go on
+        return last if type(last) is int else 0
+    digest, scheme = sealed
     if type(last) is not int:
         raise Corrupt(record="floor", key="of nodes", detail="it is not a number")
     check_digest(seal(last), digest, scheme, "floor", "of nodes")

@@ -30,4 +30,4 @@ UPDATE runs SET said = :chunk WHERE run = :run;
 
 -- name: spoken.last_gone
 -- The newest chunk that was deleted and is the floor of its runtime: no key of one comes again.
-SELECT max(chunk) FROM output_floors WHERE typeof(chunk) = 'integer' HAVING max(chunk) IS NOT NULL;
+SELECT chunk FROM output_floors ORDER BY chunk DESC LIMIT 1;
