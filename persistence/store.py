@@ -29,6 +29,8 @@ from .engines.engine import Statements
 from .facets.catalog import FACETS
 from .facets.pruning import Pruned
 from .model.arguments import checked
+from .model.lifecycles.retention import asked_for
+from .model.numbers import check_count
 from .model.values import DurabilityClass, DurabilityTier, check_runtime_id, chosen_class
 from .reading.readers import Readers
 from .reading.user_connection import QueryConnection
@@ -37,7 +39,7 @@ from .seams.interrupts import guarded, to_the_end
 from .seams.limits import Limits
 from .seams.nursery import background
 from .seams.seams import Seams
-from .upkeep.prune import prune
+from .upkeep.prune import Shrunk, prune, shrink
 from .writing.closing import Closing, Opened, open_when_free
 from .writing.ground import Ground
 from .writing.group import GroupRunner
@@ -199,7 +201,7 @@ class Store:
 
     @checked
     async def prune(self, older_than_s: float, *, dead_letters: bool = False) -> Pruned:
-        """Delete what has ended more than `older_than_s` seconds ago; nothing is ever pruned unless this asks for it.
+        """Delete what has ended more than `older_than_s` seconds ago; by itself that goes with a `Retention` alone.
 
         Receipts go from the beginning of each runtime's chain up to the first that must stay; an anchor keeps the place, and
         `verify` goes on from there. With the last receipt of a run go its steps, sends and inputs. An idempotency key stays
@@ -222,7 +224,35 @@ class Store:
 
         Cancellation: between two commits, or as that of `commit`.
         """
-        return Pruned(**await prune(self, self.seams.wall_clock(), older_than_s, dead_letters=dead_letters))
+        if not 0 <= older_than_s < float("inf"):
+            raise InvalidInput(detail="an age is a number of seconds, 0 or more", field="older_than_s")
+        ages = asked_for(self.seams.wall_clock(), older_than_s, dead_letters=dead_letters)
+        return Pruned(**await prune(self, ages))
+
+    @checked
+    async def shrink(self, *, most_bytes: int | None = None) -> Shrunk:
+        """Give room in the file back to the disk: write it anew without what is free in it, beside hosts that run.
+
+        Every commit, of other hosts too, waits meanwhile, about a second for 100 MiB. What is pruned is used again without
+        this; it is for a file that will not grow so large again.
+
+        Args:
+            most_bytes: Largest database that is written anew; None: `Limits.rewrite_bytes`.
+
+        Returns:
+            How large it was and is, and whether it was written: it is not where it is larger than that, where there is no
+            room for a second one, where another process writes just now, or where the engine is a server. Its log is moved
+            into it; where a reader is in the way, the file shrinks when that has gone.
+
+        Raises:
+            InvalidInput: A number below 1.
+            Error: Of `commit`.
+
+        Cancellation: comes when it has ended.
+        """
+        if most_bytes is not None:
+            check_count(most_bytes, "most_bytes")
+        return await shrink(self._ground, most_bytes or self.limits.rewrite_bytes)
 
     @checked
     async def erase(self, runtime_id: str, *, peers: bool = False) -> Erasure:

@@ -9,8 +9,10 @@ from functools import partial
 from typing import Final, cast
 
 import trio
+from attrs import evolve
 
-from tenure.errors import Closed
+from tenure.errors import Closed, InvalidInput
+from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.numbers import (
     check_seconds,
 )
@@ -34,19 +36,21 @@ from .runs.behaviour import (
 )
 from .service_manager import ServiceManager
 from .supervisor import Supervisor, host_of
+from .timing.retaining import Retaining
 
 DRAIN_S: Final = 10.0
 """Seconds that a normal exit waits for executing runs, unless `drain_s` is given."""
 
 
 @guarded
-async def open_supervisor(
+async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is opened with
     target: str | os.PathLike[str],
     *,
     behaviours: Mapping[str, Given],
     version: str = "",
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
+    retention: Retention | None = None,
     seams: Seams | None = None,
     drain_s: float = DRAIN_S,
     systemd: bool = False,
@@ -61,6 +65,8 @@ async def open_supervisor(
         version: Of every behaviour that has none.
         durability: See `open_store`.
         limits: See `open_store`.
+        retention: How long what has ended is kept; None: output as `limits` says, the rest for ever. Its bounds of output hold
+            in place of those of `limits`, which may not say otherwise.
         seams: See `open_store`.
         drain_s: Seconds that a normal exit waits for executing runs to end.
         systemd: Say to systemd, as the environment of a service of ``Type=notify`` has it, that the host is ready, lives
@@ -81,6 +87,7 @@ async def open_supervisor(
     or after it, where this runs in the main thread and the program has set no handler.
     """
     known = as_behaviours(behaviours, version)
+    limits = limits if retention is None else _limits_with(limits, retention)
     check_seconds(drain_s, "drain_s", zero=True)
     service_manager = ServiceManager(os.environ if systemd else {})
     tuned = tuned_collector(asked=tune_collector)
@@ -97,6 +104,8 @@ async def open_supervisor(
                 tasks.start_soon(host.sleepers.watch)
                 tasks.start_soon(host.flushing.run)
                 tasks.start_soon(host.ageing.run)
+                if retention is not None:
+                    tasks.start_soon(Retaining(store, host.log, retention).run)
                 try:
                     with body:
                         await register_versions(store, known.versions)
@@ -117,6 +126,16 @@ async def open_supervisor(
             if tasks.failure is not None and (body.left_normally or _only_tells(body.error, tasks.failure)):
                 raise tasks.failure
             body.reraise()
+
+
+def _limits_with(limits: Limits | None, retention: Retention) -> Limits:
+    """The limits with the bounds of output that a retention has. Raises `InvalidInput` where both say something else."""
+    given = Limits() if limits is None else limits
+    for name in ("output_s", "output_entries"):
+        said, wanted, unsaid = (getattr(each, name) for each in (given, retention, Limits()))
+        if said not in (wanted, unsaid):
+            raise InvalidInput(detail=f"limits say {said}, and retention {wanted}", field=name)
+    return evolve(given, output_s=retention.output_s, output_entries=retention.output_entries)
 
 
 def _only_tells(error: BaseException | None, failure: BaseException) -> bool:

@@ -104,6 +104,7 @@ from .persistence.model.events.happenings import (
     StepExited as StepExited,
     StepOutcome as StepOutcome,
 )
+from .persistence.model.lifecycles.retention import Retention as Retention
 from .persistence.model.output import (
     OutputEntry as OutputEntry,
     OutputKind as OutputKind,
@@ -133,6 +134,7 @@ from .persistence.store import (
     open_store as open_store,
 )
 from .persistence.upkeep.inspect import RuntimeLine as RuntimeLine
+from .persistence.upkeep.prune import Shrunk as Shrunk
 from .persistence.upkeep.record import RunEntry as RunEntry, UnfinishedRun as UnfinishedRun
 from .supervisor.accepting.terms import AcceptTerms as AcceptTerms
 from .supervisor.accepting.tickets import (
@@ -268,6 +270,7 @@ __all__ = [
     "Rehydration",
     "Repeat",
     "RestartPolicy",
+    "Retention",
     "Routing",
     "Run",
     "RunApplyBoundary",
@@ -304,6 +307,7 @@ __all__ = [
     "SessionRelation",
     "SessionScopedAttachmentStore",
     "SessionSnapshot",
+    "Shrunk",
     "SlotPolicy",
     "SqliteOptions",
     "StepEntered",

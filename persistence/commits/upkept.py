@@ -10,6 +10,7 @@ from attrs import frozen
 
 from tenure.errors import Corrupt, ReadFailed
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.lifecycles.retention import Ages
 from tenure.persistence.model.values import LogicalRuntimeId
 
 from .commit import Change
@@ -57,24 +58,6 @@ class Walk:
 def once(look: Callable[[Statements], list[Problem]]) -> Walk:
     """A walk of one page."""
     return Walk(page=lambda statements, _after, _count: (None, look(statements)))
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class Ages:
-    """How old something must be to be pruned.
-
-    Attributes:
-        now: The wall clock, unix seconds.
-        before: Only what ended before this.
-        keys_before: Forget keys, and what is known as long as they are, before this.
-        dead_letters: Dead letters too.
-    """
-
-    now: float
-    before: float
-    keys_before: float
-    dead_letters: bool
 
 
 @final

@@ -38,6 +38,7 @@ from tenure.persistence.model.conversation.graph_encoding import (
     encode_commit,
     encode_session_meta,
 )
+from tenure.persistence.model.lifecycles.retention import asked_for
 from tenure.persistence.model.numbers import (
     check_count,
     shown,
@@ -207,8 +208,9 @@ class SessionsContract:
 
     async def _vacuum(self, page: Callable[..., tuple[int, ...]]) -> int:
         removed = after = 0
+        ages = asked_for(_EVER, 0.0, dead_letters=False)
         while keys := await self._store.read(partial(page, after=after)):
-            change = Prune(sort=PruneSort.NODES, keys=keys, before=_EVER, keys_before=0.0, dead_letters=False)
+            change = Prune(sort=PruneSort.NODES, keys=keys, ages=ages)
             pruned: PrunedPage = (await self._store.commit(Commit(changes=(change,)))).values[0]
             removed += pruned.counts.get("nodes", 0)
             after = keys[-1]

@@ -31,6 +31,11 @@ class Housekeeping(Protocol):
         """On a full disk: free what the log takes, if that can be done; whether anything was freed. Raises `UnknownOutcome`."""
         ...
 
+    @property
+    def size_bytes(self) -> int:
+        """How large the database is, without its log."""
+        ...
+
     def rewrite(self, most_bytes: int, /) -> bool:
         """Write every page anew, so that none holds bytes of rows that are gone. Raises `UnknownOutcome`.
 

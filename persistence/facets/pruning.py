@@ -28,8 +28,9 @@ from tenure.persistence.commits.rows import (
     check_row,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.commits.upkept import Ages, PrunedPage, Pruning, spared
+from tenure.persistence.commits.upkept import PrunedPage, Pruning, spared
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.lifecycles.retention import Ages
 from tenure.persistence.model.values import LogicalRuntimeId
 
 from .conversation import node_floor
@@ -62,18 +63,14 @@ class Prune(Change):
     Attributes:
         sort: Of which sort the rows are.
         keys: The rows, by their own integers, rising.
-        before: Only what ended before this, unix seconds.
-        keys_before: Forget idempotency keys whose input was pruned, or dropped, before this.
-        dead_letters: Dead letters too.
+        ages: How old they must be.
     """
 
     ingress = True  # it belongs to no runtime, and touches nothing that an owner may still write
 
     sort: PruneSort
     keys: tuple[int, ...]
-    before: float
-    keys_before: float
-    dead_letters: bool
+    ages: Ages
 
 
 @final
@@ -167,7 +164,7 @@ def _prune(tx: Transaction, change: Prune) -> PrunedPage:
             node_floor.keep(tx, change.keys)
             # Children first: a node never stands without its parent.
             for key in reversed(change.keys):
-                pruned["nodes"] += tx.run("pruning.delete_node", node=key, before=change.before)
+                pruned["nodes"] += tx.run("pruning.delete_node", node=key, before=change.ages.before)
     return PrunedPage(counts=dict(pruned), judged=judged)
 
 
@@ -191,7 +188,7 @@ def _prune_receipts(tx: Transaction, change: Prune, pruned: Counter[str]) -> Non
 
 
 def _prune_receipt(tx: Transaction, change: Prune, key: int, heads: dict[int, _Head], pruned: Counter[str]) -> None:
-    row = tx.one("pruning.receipt", receipt=key, before=change.before)
+    row = tx.one("pruning.receipt", receipt=key, before=change.ages.latest)
     if row is None:
         return
     check_row(row, (int, int, int, bytes), "receipt", key)
@@ -219,7 +216,7 @@ def _find_head(tx: Transaction, runtime: int) -> _Head:
 
 def _pass_links(tx: Transaction, change: Prune, runtime: int, head: _Head, pruned: Counter[str]) -> None:
     for _ in range(LINKS_AT_ONCE):
-        row = tx.one("pruning.link_at", runtime=runtime, position=head.position + 1, before=change.before)
+        row = tx.one("pruning.link_at", runtime=runtime, position=head.position + 1, before=change.ages.before)
         if row is None:
             return
         check_row(row, (int, bytes), "link", runtime)
@@ -229,8 +226,8 @@ def _pass_links(tx: Transaction, change: Prune, runtime: int, head: _Head, prune
 
 
 def _is_over(tx: Transaction, change: Prune, run: int) -> bool:
-    dead_letters = int(change.dead_letters)
-    return tx.one("pruning.is_over", run=run, before=change.before, dead_letters=dead_letters) is not None
+    dead = tx.one("pruning.is_dead", run=run) is not None
+    return tx.one("pruning.is_over", run=run, before=change.ages.limit(dead=dead)) is not None
 
 
 def _prune_runs(tx: Transaction, change: Prune, pruned: Counter[str]) -> int:
@@ -260,7 +257,7 @@ def _prune_run(tx: Transaction, change: Prune, run: int, pruned: Counter[str]) -
 
 
 def _prune_input(tx: Transaction, change: Prune, key: int, pruned: Counter[str]) -> None:
-    row = tx.one("pruning.input", input=key, before=change.before, dead_letters=int(change.dead_letters))
+    row = tx.one("pruning.input", input=key, before=change.ages.before, dead_before=change.ages.dead_before)
     if row is None:
         return
     check_row(row, (OPTIONAL_TEXT, OPTIONAL_NUMBER), "input", key)
@@ -272,19 +269,20 @@ def _prune_input(tx: Transaction, change: Prune, key: int, pruned: Counter[str])
     elif pruned_at is None:
         tx.write("pruning.delete_payload", input=key)
         pruned["payloads_of_keys"] += tx.run("pruning.keep_key", input=key, now=tx.now)
-    elif pruned_at <= change.keys_before:
+    elif pruned_at <= change.ages.keys_before:
         pruned["keys"] += tx.run("pruning.delete_input", input=key)
 
 
 def _candidates(statements: Statements, after: int, count: int, ages: Ages, *, sort: PruneSort) -> tuple[int, ...]:
-    wanted: dict[str, int | float] = {"after": after, "before": ages.before, "count": count}
+    before = ages.before if sort in (PruneSort.INPUTS, PruneSort.NODES) else ages.latest
+    wanted: dict[str, int | float] = {"after": after, "before": before, "count": count}
     if sort is PruneSort.INPUTS:
-        wanted |= {"keys_before": ages.keys_before, "dead_letters": int(ages.dead_letters)}
+        wanted |= {"keys_before": ages.keys_before, "dead_before": ages.dead_before}
     return tuple([row[0] for row in statements.all(f"pruning.old_{sort}", **wanted)])
 
 
 def _judged(keys: tuple[int, ...], ages: Ages, *, sort: PruneSort) -> Prune:
-    return Prune(sort=sort, keys=keys, before=ages.before, keys_before=ages.keys_before, dead_letters=ages.dead_letters)
+    return Prune(sort=sort, keys=keys, ages=ages)
 
 
 _COUNTS: Final = {

@@ -8,8 +8,9 @@ SELECT run FROM runs WHERE run > :after AND coalesce(ended_at, started_at) < :be
 
 -- name: pruning.old_inputs
 SELECT input FROM inputs
-WHERE input > :after AND run IS NULL AND finished_at < :before
-  AND (phase <> 'abandoned' OR pruned_at IS NOT NULL OR :dead_letters = 1)
+WHERE input > :after AND run IS NULL
+  AND ((phase = 'abandoned' AND pruned_at IS NULL AND finished_at < :dead_before)
+       OR ((phase <> 'abandoned' OR pruned_at IS NOT NULL) AND finished_at < :before))
   AND (pruned_at IS NULL OR pruned_at <= :keys_before)
 ORDER BY input LIMIT :count;
 
@@ -27,8 +28,15 @@ SELECT runtime, run, position, chain FROM receipts WHERE receipt = :receipt AND 
 -- name: pruning.link_at
 SELECT link, chain FROM links WHERE runtime = :runtime AND position = :position AND committed_at < :before;
 
+-- name: pruning.is_dead
+-- Something of it waits for a person.
+SELECT 1 FROM runs u WHERE u.run = :run
+  AND (u.in_doubt = 1
+       OR EXISTS (SELECT 1 FROM inputs i WHERE i.run = u.run AND i.phase = 'abandoned' AND i.pruned_at IS NULL)
+       OR EXISTS (SELECT 1 FROM sends s WHERE s.run = u.run AND s.payload IS NOT NULL));
+
 -- name: pruning.is_over
--- It can neither be entered again nor get another boundary, and nothing of it waits for a person.
+-- It can neither be entered again nor get another boundary.
 SELECT 1 FROM runs u JOIN runtimes t ON t.runtime = u.runtime
 WHERE u.run = :run AND (t.run IS NULL OR t.run <> u.run) AND u.reopened_at IS NULL
   AND coalesce(u.ended_at, u.started_at) < :before
@@ -37,10 +45,7 @@ WHERE u.run = :run AND (t.run IS NULL OR t.run <> u.run) AND u.reopened_at IS NU
                       AND c.sequence = (SELECT max(m.sequence) FROM receipts m WHERE m.run = u.run)))
   AND NOT EXISTS (SELECT 1 FROM receipts c WHERE c.run = u.run AND c.committed_at >= :before)
   AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.run = u.run
-                  AND (i.finished_at IS NULL OR i.finished_at >= :before
-                       OR (i.phase = 'abandoned' AND i.pruned_at IS NULL AND :dead_letters = 0)))
-  AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.run = u.run AND s.payload IS NOT NULL AND :dead_letters = 0)
-  AND (u.in_doubt = 0 OR :dead_letters = 1);
+                  AND (i.finished_at IS NULL OR i.finished_at >= :before));
 
 -- name: pruning.has_receipts
 SELECT 1 FROM receipts WHERE run = :run LIMIT 1;
@@ -104,8 +109,9 @@ DELETE FROM runs WHERE run = :run;
 
 -- name: pruning.input
 SELECT idempotency_key, pruned_at FROM inputs
-WHERE input = :input AND run IS NULL AND finished_at < :before
-  AND (phase <> 'abandoned' OR pruned_at IS NOT NULL OR :dead_letters = 1);
+WHERE input = :input AND run IS NULL
+  AND ((phase = 'abandoned' AND pruned_at IS NULL AND finished_at < :dead_before)
+       OR ((phase <> 'abandoned' OR pruned_at IS NOT NULL) AND finished_at < :before));
 
 -- name: pruning.delete_payload
 DELETE FROM payloads WHERE input = :input;

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar, final
 
 from tenure.errors import Closed
+from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -33,13 +34,14 @@ R = TypeVar("R")
 
 
 @asynccontextmanager
-async def open_supervisor(
+async def open_supervisor(  # noqa: PLR0913 - as the trio one
     target: str | os.PathLike[str],
     *,
     behaviours: Mapping[str, Given],
     version: str = "",
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
+    retention: Retention | None = None,
     seams: Seams | None = None,
     drain_s: float = opening.DRAIN_S,
     systemd: bool = False,
@@ -64,6 +66,7 @@ async def open_supervisor(
         version=version,
         durability=durability,
         limits=limits,
+        retention=retention,
         seams=seams,
         drain_s=drain_s,
         systemd=systemd,

@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 from tenure.errors import Error
+from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.supervisor import opening
@@ -33,6 +34,7 @@ def lifespan(
     version: str = "",
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
+    retention: Retention | None = None,
     drain_s: float = opening.DRAIN_S,
     systemd: bool = False,
     tune_collector: bool = False,
@@ -51,6 +53,7 @@ def lifespan(
         version: See `open_supervisor`.
         durability: See `open_supervisor`.
         limits: See `open_supervisor`.
+        retention: See `open_supervisor`.
         drain_s: See `open_supervisor`.
         systemd: See `open_supervisor`; with several workers the unit says ``NotifyAccess=all``.
         tune_collector: See `open_supervisor`.
@@ -62,6 +65,7 @@ def lifespan(
         version=version,
         durability=durability,
         limits=limits,
+        retention=retention,
         drain_s=drain_s,
         systemd=systemd,
         tune_collector=tune_collector,

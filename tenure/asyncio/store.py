@@ -10,6 +10,7 @@ from tenure.persistence.contracts.erasing import Erasure
 from tenure.persistence.facets.pruning import Pruned
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.store import Store as TrioStore
+from tenure.persistence.upkeep.prune import Shrunk
 from tenure.persistence.writing.statistics import WriterStatistics
 from tenure.portals.portal import Portal
 
@@ -94,6 +95,10 @@ class Store:
     async def erase(self, runtime_id: str, *, peers: bool = False) -> Erasure:
         """See `tenure.Store.erase`."""
         return await self._portal.call(partial(self._store.erase, runtime_id, peers=peers))
+
+    async def shrink(self, *, most_bytes: int | None = None) -> Shrunk:
+        """See `tenure.Store.shrink`."""
+        return await self._portal.call(partial(self._store.shrink, most_bytes=most_bytes))
 
     async def prune(self, older_than_s: float, *, dead_letters: bool = False) -> Pruned:
         """See `tenure.Store.prune`."""

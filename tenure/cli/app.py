@@ -22,7 +22,7 @@ from .upkeep import (
     erase,
     health,
     metrics,
-    vacuum,
+    room,
 )
 
 
@@ -37,7 +37,9 @@ command(app, "restore")(backups.restore)
 command(app, "list")(inspection.list_all)
 command(app, "show")(inspection.show)
 command(app, "verify")(inspection.verify)
-command(app, "vacuum")(vacuum.vacuum)
+command(app, "prune")(room.prune)
+command(app, "shrink")(room.shrink)
+command(app, "vacuum")(room.vacuum)
 command(app, "cut-log")(cut_log.cut_log)
 command(app, "health")(health.health)
 command(app, "metrics")(metrics.metrics)

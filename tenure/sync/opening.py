@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from tenure.errors import Closed
+from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -30,13 +31,14 @@ _LOOK_S: Final = 1.0
 
 
 @contextmanager
-def open_supervisor(
+def open_supervisor(  # noqa: PLR0913 - as the trio one
     target: str | os.PathLike[str],
     *,
     behaviours: Mapping[str, Given],
     version: str = "",
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
+    retention: Retention | None = None,
     seams: Seams | None = None,
     drain_s: float = opening.DRAIN_S,
     systemd: bool = False,
@@ -62,6 +64,7 @@ def open_supervisor(
         version=version,
         durability=durability,
         limits=limits,
+        retention=retention,
         seams=seams,
         drain_s=drain_s,
         systemd=systemd,

@@ -1,4 +1,4 @@
-"""``tenure vacuum``: what has ended goes, host running or not."""
+"""``tenure prune``: what has ended goes, host running or not; and ``tenure shrink``: its room goes back to the disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_what_has_ended_goes_beside_a_running_host_and_the_rest_verifies(tmp_pat
     async def main() -> None:
         async with tenure.open_supervisor(path, behaviours={"keeper": keep}) as supervisor:
             await work(supervisor, "one", "two")
-            kept = await trio.to_thread.run_sync(partial(call, "vacuum", path, "--older-than", 1, "--json"))
+            kept = await trio.to_thread.run_sync(partial(call, "prune", path, "--older-than", 1, "--json"))
             assert set(json.loads(kept.stdout).values()) == {0}, kept.stderr
             done = await trio.to_thread.run_sync(partial(call, "vacuum", path, "--older-than", 0, "--json"))
             assert done.exit_code == DONE, done.stderr
@@ -48,6 +48,28 @@ def test_what_has_ended_goes_beside_a_running_host_and_the_rest_verifies(tmp_pat
     assert verified.exit_code == DONE, verified.stdout
     (alice,) = json.loads(verified.stdout)
     assert (alice["receipts"], alice["pruned"]) == (1, 2)
+
+
+def test_a_store_is_shrunk_and_says_by_how_much(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+
+    async def main() -> None:
+        async with tenure.open_supervisor(path, behaviours={"keeper": keep}) as supervisor:
+            await supervisor.accept("bob", "x" * 500_000, kind="nobody has it")
+            await supervisor.store.runtimes.persist_runtime_state("bob", "destroyed")
+            await supervisor.store.erase("bob")
+            await supervisor.accept("bea", "x" * 500_000, kind="nobody has it")
+            bea = await supervisor.find("bea")
+            await bea.stop()
+            await supervisor.store.prune(0, dead_letters=True)
+
+    trio.run(main)
+    shrunk = call("shrink", path, "--json")
+    assert shrunk.exit_code == DONE, shrunk.stderr
+    found = json.loads(shrunk.stdout)
+    assert found["written"]
+    assert found["after_bytes"] < found["before_bytes"] - 400_000
+    assert call("shrink", tmp_path / "none.db").exit_code == NOT_THERE
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ OFFERED: dict[type, str] = {
     """,
     tenure.Store: """
         broken commit durability_tier erase health_check incarnation name prune read read_connection requires_network shared
-        shutdown statistics supports_air_gapped verdict wait_broken
+        shrink shutdown statistics supports_air_gapped verdict wait_broken
     """,
     tenure.RunSession: "append attach count fork messages pop raw_messages rewrite",
     tenure.RunState: "all delete exists get set",

@@ -219,11 +219,16 @@ class Writer(Connection):
         """See `Housekeeping.checkpoint`."""
         self._log.checkpoint()
 
+    @property
+    def size_bytes(self) -> int:
+        """See `Housekeeping.size_bytes`."""
+        return int(self._db.pragma("page_count")) * int(self._db.pragma("page_size"))
+
     def rewrite(self, most_bytes: int, /) -> bool:
         """See `Housekeeping.rewrite`."""
         # secure_delete overwrites what is deleted where it stands now. Pages that were balanced since may hold a copy where it
         # stood before, beside the rows of a page: in 3 of 9,000 pages of a store that was written and deleted at random.
-        if int(self._db.pragma("page_count")) * int(self._db.pragma("page_size")) > most_bytes:
+        if self.size_bytes > most_bytes:
             return False
         self._look()
         self._set_synced(synced=True)

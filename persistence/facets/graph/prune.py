@@ -9,8 +9,9 @@ from attrs import frozen
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.commits.upkept import Ages, Pruning, counted
+from tenure.persistence.commits.upkept import Pruning, counted
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.lifecycles.retention import Ages
 
 from . import checkpoints
 

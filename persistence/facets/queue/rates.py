@@ -16,9 +16,10 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.commits.upkept import Ages, Pruning, counted, spared
+from tenure.persistence.commits.upkept import Pruning, counted, spared
 from tenure.persistence.engines.engine import Row, SqlValue, Statements
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
+from tenure.persistence.model.lifecycles.retention import Ages
 
 RECORD: Final = "rate"
 STARTS: Final = 10_000

@@ -10,8 +10,9 @@ from tenure.errors import ReadFailed
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Handler
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.commits.upkept import Ages, Problem, Pruning, Subject, counted
+from tenure.persistence.commits.upkept import Problem, Pruning, Subject, counted
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.lifecycles.retention import Ages
 
 from . import rows
 from .rows import Occurrence

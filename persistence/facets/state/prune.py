@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from tenure.persistence.commits.upkept import PAGE, Ages, PrunedPage, Pruning
+from tenure.persistence.commits.upkept import PAGE, PrunedPage, Pruning
 from tenure.persistence.engines.engine import Statements
+from tenure.persistence.model.lifecycles.retention import Ages
 
 from . import values
 

@@ -12,11 +12,12 @@ import pytest
 from tenure import LogicalRuntimeId, open_store
 from tenure.errors import NotFound
 from tenure.persistence.commits.facet import Facet
-from tenure.persistence.commits.upkept import Ages, Problem, Pruning, Subject, Walk, counted
+from tenure.persistence.commits.upkept import Problem, Pruning, Subject, Walk, counted
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.catalog import FACETS
 from tenure.persistence.facets.pruning import Pruned
 from tenure.persistence.facets.state.values import SweepExpired
+from tenure.persistence.model.lifecycles.retention import Ages, asked_for
 from tenure.persistence.upkeep.inspect import show_runtime
 from tenure.persistence.upkeep.prune import prune
 from tenure.persistence.upkeep.verify import verify_runtime
@@ -84,7 +85,7 @@ async def test_a_facet_that_is_registered_is_verified_pruned_and_shown() -> None
         runtime = await store.read(partial(verify_runtime, runtime_id=alice, facets=facets))
         parts = {each.part: each.problems for each in await verify_parts(store, facets)}
         shown = await store.read(partial(show_runtime, runtime_id=alice, facets=facets))
-        pruned = await prune(store, 0.0, 0.0, dead_letters=False, facets=facets)
+        pruned = await prune(store, asked_for(0.0, 0.0, dead_letters=False), facets)
 
     assert [(each.record, each.key) for each in runtime.problems] == [(TOY, "alice")]
     assert [each.key for each in parts[TOY]] == ["0", "200"]

@@ -22,9 +22,7 @@ from tenure.persistence.facets.runs import (
     runs,
 )
 from tenure.persistence.model.entries import EntryStatus
-from tenure.persistence.upkeep.prune import (
-    KEYS_KEPT_S,
-)
+from tenure.persistence.model.lifecycles.retention import KEYS_KEPT_S
 from tenure.persistence.upkeep.verify import (
     Verification,
     verify_runtime,

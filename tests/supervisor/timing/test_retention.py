@@ -1,0 +1,142 @@
+"""Retention: what has ended goes by itself, at its age and not before; the rest stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import tenure
+from tenure import Retention
+from tenure.errors import InvalidInput
+from tenure.persistence.upkeep.verify import verify_runtime
+from tests.kit.hosting import forever, nothing, virtual_seams
+from tests.kit.seen import open_seen_supervisor
+from tests.persistence.contracts.damage import execute
+
+DAY_S = 86_400.0
+SHORT = Retention(runs_s=DAY_S, dead_letters_s=3 * DAY_S, keys_s=2 * DAY_S, output_s=DAY_S / 2)
+SLOW = tenure.Limits(poll_s=7_200.0, lease_s=72_000.0, renew_s=7_200.0)
+"""A host that looks and renews seldom: of many virtual days these would be all."""
+
+ONE_ATTEMPT = tenure.RestartPolicy(max_attempts=1)
+
+
+async def work(run: tenure.Run) -> None:
+    await run.step("look", lambda: "x" * 200, repeat="freely")
+    await run.emit("said")
+
+
+async def breaks(run: tenure.Run) -> None:
+    raise ValueError("for good")
+
+
+def behaviours() -> dict[str, Any]:
+    failing = tenure.Behaviour(breaks, restart=ONE_ATTEMPT)
+    return {"work": work, "breaks": failing, "busy": forever, "quiet": nothing}
+
+
+async def done(supervisor: tenure.Supervisor, name: str, kind: str, key: str | None = None) -> tenure.Outcome:
+    ticket = await supervisor.accept(name, {"of": name}, kind=kind, idempotency_key=key)
+    return await ticket.wait_outcome()
+
+
+async def counted(store: tenure.Store, table: str) -> int:
+    async with store.read_connection() as connection:
+        ((count,),) = await connection.query(f"SELECT count(*) FROM {table}")
+    assert isinstance(count, int)
+    return count
+
+
+@pytest.mark.slow
+async def test_each_sort_goes_at_its_age_and_what_is_unfinished_or_held_stays(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with tenure.open_supervisor(
+        tmp_path / "a.db",
+        behaviours=behaviours(),
+        retention=SHORT,
+        seams=virtual_seams(),
+        limits=SLOW,
+        durability="memory",
+    ) as supervisor:
+        store = supervisor.store
+        await supervisor.accept("busy", 1, kind="busy")
+        await supervisor.hold("kept")
+        await supervisor.accept("kept", 1, kind="quiet")
+        await done(supervisor, "ann", "work", key="k")
+        await done(supervisor, "ben", "breaks")
+
+        async def left() -> tuple[int, ...]:
+            return tuple([await counted(store, each) for each in ("runs", "entries", "inputs", "payloads")])
+
+        assert await left() == (3, 1, 4, 4)
+        await trio.sleep(0.9 * DAY_S)
+        assert await left() == (3, 1, 4, 4)
+        await trio.sleep(0.3 * DAY_S)  # the run of ann goes, and its key stays
+        assert await left() == (2, 0, 4, 3)
+        assert (await supervisor.accept("ann", {"of": "ann"}, idempotency_key="k")).deduplicated
+        await trio.sleep(1.5 * DAY_S)  # its key has been kept from then on for two days
+        assert (await left())[2] == 4
+        await trio.sleep(0.6 * DAY_S)
+        assert await left() == (1, 0, 2, 2)  # and the dead letter has gone after three
+        assert [line.inputs for line in await supervisor.list()] == [0, 0, 1, 1]
+        for name in ("ann", "ben", "busy", "kept"):
+            assert (
+                await store.read(lambda each, name=name: verify_runtime(each, tenure.LogicalRuntimeId(name)))
+            ).is_sound
+
+
+@pytest.mark.slow
+async def test_without_a_retention_what_has_ended_stays(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with tenure.open_supervisor(
+        tmp_path / "a.db", behaviours=behaviours(), seams=virtual_seams(), limits=SLOW, durability="memory"
+    ) as supervisor:
+        await done(supervisor, "ann", "work")
+        await trio.sleep(40 * DAY_S)
+        assert await counted(supervisor.store, "runs") == await counted(supervisor.store, "inputs") == 1
+
+
+async def test_limits_and_retention_may_not_say_different_things_of_output(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="retention"):
+        async with tenure.open_supervisor(
+            tmp_path / "a.db", behaviours={}, retention=SHORT, limits=tenure.Limits(output_s=5.0)
+        ):
+            pass
+    assert not (tmp_path / "a.db").exists()
+
+
+A_DAY = 40
+"""Inputs of one day, in place of the 10,000 of a busy store."""
+
+
+@pytest.mark.slow
+async def test_after_24_days_the_file_uses_no_more_pages_than_after_4(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    pages: dict[int, int] = {}
+    retention = Retention(runs_s=DAY_S, dead_letters_s=DAY_S, keys_s=DAY_S, output_s=DAY_S)
+    async with open_seen_supervisor(
+        tmp_path / "a.db",
+        behaviours=behaviours(),
+        retention=retention,
+        seams=virtual_seams(),
+        limits=SLOW,
+        durability="memory",
+    ) as supervisor:
+        for day in range(1, 25):
+            for number in range(A_DAY):
+                kind = "breaks" if number % 20 == 0 else "work"
+                await done(supervisor, f"{kind} {number % 8}", kind, key=f"{day} {number}")
+                await trio.sleep(DAY_S / A_DAY)
+            pages[day] = await _in_use(supervisor.store)
+    assert pages[24] <= 1.1 * pages[4], pages
+
+
+async def _in_use(store: tenure.Store) -> int:
+    ((count,),) = await execute(store, "PRAGMA page_count")
+    ((free,),) = await execute(store, "PRAGMA freelist_count")
+    return int(count) - int(free)
