@@ -18,7 +18,7 @@ from typing import Final
 import trio
 import trio.testing
 from measuring.end_to_end import remember, spawn_all
-from measuring.report import Timing, median_of, options, print_line, scratch
+from measuring.report import Timing, median_of, options, print_line, ratio, scratch
 
 import tenure
 
@@ -34,6 +34,16 @@ async def spawn_many(folder: Path, count: int) -> Timing:
         async with tenure.open_supervisor(Path(name) / "spawn.db", behaviours={"agent": remember}) as supervisor:
             began = perf_counter()
             await spawn_all(supervisor, count)
+            elapsed = perf_counter() - began
+    return Timing(count=count, elapsed_s=elapsed)
+
+
+async def spawn_together(folder: Path, count: int) -> Timing:
+    """Time the same runtimes, spawned by one call."""
+    with scratch(folder) as name:
+        async with tenure.open_supervisor(Path(name) / "spawn.db", behaviours={"agent": remember}) as supervisor:
+            began = perf_counter()
+            await supervisor.spawn_many([f"agent/{number:06}" for number in range(count)], "agent")
             elapsed = perf_counter() - began
     return Timing(count=count, elapsed_s=elapsed)
 
@@ -73,9 +83,18 @@ async def main() -> None:
     given = options(__doc__ or "").parse_args()
     count, repeats = (20, 1) if given.small else (RUNTIMES, given.repeats)
     with scratch(given.folder) as name:
-        spawned = median_of([await spawn_many(Path(name), count) for _ in range(repeats)])
+        pairs = [(await spawn_many(Path(name), count), await spawn_together(Path(name), count)) for _ in range(repeats)]
+        spawned, together = median_of([pair[0] for pair in pairs]), median_of([pair[1] for pair in pairs])
         weight = await weigh(Path(name), min(count, 5_000))
-    print_line("spawn", durability="disk", runtimes=count, spawned=spawned, bytes_each=weight)
+    print_line(
+        "spawn",
+        durability="disk",
+        runtimes=count,
+        spawned=spawned,
+        spawn_many=together,
+        to_spawn=ratio(together["per_s"], spawned["per_s"]),
+        bytes_each=weight,
+    )
 
 
 if __name__ == "__main__":

@@ -11,13 +11,16 @@ import trio
 
 from tenure.actors.facts import RuntimeFacts
 from tenure.errors import (
+    Closed,
     Contended,
     DiskFull,
+    Error,
     InvalidInput,
     KindMismatch,
     NotFound,
     RuntimeDestroyed,
     RuntimeOwned,
+    StoreBroken,
     UnknownKind,
 )
 from tenure.persistence.contracts.erasing import Erasure
@@ -118,6 +121,43 @@ class Supervisor(Watching):
             raise KindMismatch(runtime_id=checked, stored=facts.kind, given=kind)
         await self._revive(facts)
         return self._handle(facts)
+
+    @checked
+    async def spawn_many(
+        self, runtime_ids: Iterable[str], kind: str, *, labels: Mapping[str, str] | None = None
+    ) -> list[Runtime]:
+        """Spawn many runtimes of one kind, as `spawn` does each, without a task for each. Their handles, in order.
+
+        Each has its own commit and its own token; what one of them is refused keeps no other from being spawned.
+
+        Raises:
+            Error: What `spawn` raises of the first that was refused; the others are owned.
+
+        Cancellation: what the writer has not taken by then is not spawned; the rest is, and the next spawn of it returns its
+        handle.
+        """
+        ids = [check_runtime_id(each) for each in ([runtime_ids] if isinstance(runtime_ids, str) else [*runtime_ids])]
+        host, given = self._host, check_labels(labels)
+        if kind not in host.behaviours:
+            raise UnknownKind(kind=kind)
+        await host.takeovers.take_many([*dict.fromkeys(ids)], kind, given)
+        await trio.lowlevel.checkpoint()
+        found: list[Runtime] = []
+        refused: Error | None = None
+        for each in ids:
+            facts = host.owned.find(each)
+            if facts is not None and facts.kind == kind and facts.standing.state is RuntimeState.ATTACHED:
+                found.append(self._handle(facts))
+                continue
+            try:
+                found.append(await self.spawn(each, kind, labels=labels))  # it is stopped, or says why it is refused
+            except (StoreBroken, Closed):
+                raise
+            except Error as exc:
+                refused = refused or exc
+        if refused is not None:
+            raise refused
+        return found
 
     @checked
     def runtime(self, runtime_id: str) -> Runtime:

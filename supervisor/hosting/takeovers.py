@@ -6,8 +6,10 @@ runs the runtime from. Only a spawn creates a runtime, hears of a refusal, and b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
-from typing import final
+from typing import Final, final
 
 import trio
 
@@ -32,6 +34,7 @@ from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import is_for_others, together
 from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome as CommitOutcome
+from tenure.persistence.writing.pending import Pending
 from tenure.supervisor.accepting.doubts import Doubts
 from tenure.supervisor.operators.log import HostLog
 from tenure.supervisor.operators.unowned import unfinished
@@ -44,6 +47,9 @@ from .mending import Mending
 from .owned import Owned
 from .tasks import Tasks
 from .trials import Trials
+
+MANY: Final = 512
+"""Runtimes of `take_many` whose commits wait for the writer together: a full group."""
 
 
 @final
@@ -137,21 +143,57 @@ class Takeovers:
         """Own a runtime. Raises what `TakeOwnership` is refused with; cancelled, see `Store.commit`."""
         self._starting[runtime_id] = trio.Event()
         try:
-            seams = self._store.seams
-            change = TakeOwnership(
-                runtime_id=runtime_id,
-                kind=kind,
-                epoch=seams.new_id(),
-                session_id=SessionId(seams.new_id()),
-                max_crashes=self._behaviours[kind].restart.max_crashes,
-                revive=revive,
-                offers=self._behaviours.offers(kind),
-                labels=labels,
-            )
-            await ground_of(self._store).commit(Commit(changes=(change,)), self._landed)
+            commit = self._commit_to_own(runtime_id, kind, revive=revive, labels=labels)
+            await ground_of(self._store).commit(commit, self._landed)
             return self._owned.facts(runtime_id)
         finally:
             self._starting.pop(runtime_id).set()
+
+    async def take_many(self, runtime_ids: Sequence[LogicalRuntimeId], kind: str, labels: Labels) -> None:
+        """Own runtimes, each by its own commit, and without a task for each; but those that are owned, or on their way.
+
+        What is refused is not owned afterwards: a spawn of it says why.
+
+        Cancellation: what the writer has not taken is withdrawn; the rest is owned as soon as it has landed.
+        """
+        flying: list[Pending] = []
+        taking: list[LogicalRuntimeId] = []
+        try:
+            for at in range(0, len(runtime_ids), MANY):
+                await ground_of(self._store).wait_for_room()
+                before = flying
+                flying = self._submit_many(runtime_ids[at : at + MANY], kind, labels, taking)
+                await _wait_all(before)  # while they are written, the next ones wait already
+            await _wait_all(flying)
+        finally:
+            for pending in flying:
+                pending.withdraw()
+            for runtime_id in taking:
+                self._starting.pop(runtime_id).set()
+
+    def _submit_many(
+        self, runtime_ids: Sequence[LogicalRuntimeId], kind: str, labels: Labels, taking: list[LogicalRuntimeId]
+    ) -> list[Pending]:
+        submit = ground_of(self._store).submit
+        new = [each for each in runtime_ids if not (self._owned.owns(each) or each in self._starting)]
+        started = trio.Event()
+        self._starting.update(dict.fromkeys(new, started))
+        taking += new
+        return [submit(self._commit_to_own(each, kind, revive=True, labels=labels), self._landed) for each in new]
+
+    def _commit_to_own(self, runtime_id: LogicalRuntimeId, kind: str, *, revive: bool, labels: Labels) -> Commit:
+        seams = self._store.seams
+        change = TakeOwnership(
+            runtime_id=runtime_id,
+            kind=kind,
+            epoch=seams.new_id(),
+            session_id=SessionId(seams.new_id()),
+            max_crashes=self._behaviours[kind].restart.max_crashes,
+            revive=revive,
+            offers=self._behaviours.offers(kind),
+            labels=labels,
+        )
+        return Commit(changes=(change,))
 
     async def take_quietly(self, runtime_id: LogicalRuntimeId, kind: str) -> None:
         """Own a runtime and set it to work, unless another host has it or it is gone.
@@ -220,3 +262,10 @@ class Takeovers:
             self._actors.of(facts).wake_after(wait_s)
         elif facts.has_work:
             self._actors.of(facts)
+
+
+async def _wait_all(pendings: Sequence[Pending]) -> None:
+    """Wait until these have settled, of which the last is the last; what has become of each its callback has heard."""
+    if pendings:
+        with suppress(Error):
+            await pendings[-1].wait()

@@ -264,6 +264,16 @@ class Supervisor(Watching):
 
         return Runtime(self._portal, await self._portal.call(spawn))
 
+    async def spawn_many(
+        self, runtime_ids: Iterable[str], kind: str, *, labels: Mapping[str, str] | None = None
+    ) -> list[Runtime]:
+        """See `tenure.Supervisor.spawn_many`."""
+
+        async def spawn() -> list[TrioRuntime]:
+            return await self._supervisor.spawn_many(runtime_ids, kind, labels=labels)
+
+        return [Runtime(self._portal, each) for each in await self._portal.call(spawn)]
+
     def follow(self, after: str | None = None, *, channel: str | None = None) -> Output:
         """What all runtimes of the store emit; see `tenure.Supervisor.follow`."""
         return Output(self._portal, self._supervisor.follow(after, channel=channel))

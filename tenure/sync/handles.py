@@ -126,6 +126,10 @@ def _found(portal: Portal, handle: TrioRuntime | TrioForeignRuntime) -> Runtime 
     return Runtime(portal, handle) if isinstance(handle, TrioRuntime) else ForeignRuntime(portal, handle)
 
 
+def _runtimes(portal: Portal, found: list[TrioRuntime]) -> list[Runtime]:
+    return [Runtime(portal, each) for each in found]
+
+
 class _Listing(Front[TrioSupervisor]):
     """Lists what is stored; alone in its class, as in the trio front."""
 
@@ -164,6 +168,7 @@ class Supervisor(_Listing):
         return self._schedules
 
     spawn = giving(Runtime, TrioSupervisor.spawn)
+    spawn_many = giving(_runtimes, TrioSupervisor.spawn_many)
     accept = giving(Ticket, TrioSupervisor.accept)
     find = giving(_found, TrioSupervisor.find)
     ticket = giving(Ticket, TrioSupervisor.ticket)

@@ -15,7 +15,8 @@ OFFERED: dict[type, str] = {
     tenure.Supervisor: """
         accept add_hook backlog dead_letters entries erase execution_state find follow health hold list metrics
         read_session refused_sends remove_hook resume runtime
-        schedules select serve_queue session_id set_execution_state spawn statistics ticket unfinished_runs unowned why
+        schedules select serve_queue session_id set_execution_state spawn spawn_many statistics ticket unfinished_runs
+        unowned why
     """,
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
     tenure.ForeignRuntime: HANDLE,

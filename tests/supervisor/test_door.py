@@ -38,6 +38,7 @@ TERMS: dict[str, Any] = {
 
 CALLS: dict[str, dict[str, Any]] = {
     "supervisor.spawn": {"runtime_id": "a", "kind": "kind", "wait": False, "labels": {"tier": "gold"}},
+    "supervisor.spawn_many": {"runtime_ids": ["a", "b"], "kind": "kind", "labels": {"tier": "gold"}},
     "supervisor.runtime": {"runtime_id": "a"},
     "supervisor.find": {"runtime_id": "a"},
     "supervisor.list": {

@@ -1,0 +1,63 @@
+"""Many runtimes by one call: each with its own commit and token, and refused by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from tenure.errors import KindMismatch, UnknownKind
+from tests.kit.hosting import Gate, consumed, host, nothing
+
+
+async def test_each_has_a_token_and_works_and_those_that_are_there_are_returned_as_they_are(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with host(target, {"kind": nothing}) as supervisor:
+        first = await supervisor.spawn("2", "kind")
+        await (await supervisor.spawn("3", "kind")).stop()
+        before = supervisor.statistics().commits
+        found = await supervisor.spawn_many([str(number) for number in range(600)], "kind")
+
+        assert [each.runtime_id for each in found] == [str(number) for number in range(600)]
+        assert len({each.fence_token for each in found}) == 600
+        assert found[2].fence_token == first.fence_token
+        assert {each.state for each in found} == {"attached"}
+        assert supervisor.statistics().commits - before == 599, "one for each that is new, and the one that was stopped"
+        again = await supervisor.spawn_many(["7", "7"], "kind")
+        assert [each.fence_token for each in again] == [found[7].fence_token] * 2
+        await consumed(found[599], "work")
+
+
+async def test_what_is_refused_keeps_no_other_from_being_spawned(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with host(target, {"kind": nothing, "other": nothing}) as supervisor:
+        await supervisor.spawn("b", "other")
+        with pytest.raises(KindMismatch):
+            await supervisor.spawn_many(["a", "b", "c"], "kind")
+        with pytest.raises(UnknownKind):
+            await supervisor.spawn_many(["d"], "nothing of the sort")
+
+        assert {supervisor.runtime(each).kind for each in ("a", "c")} == {"kind"}
+        assert supervisor.statistics().runtimes == 3
+
+
+async def test_one_that_is_cancelled_has_spawned_what_the_writer_had_taken_and_no_more(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    gate = Gate()
+    async with host(target, {"kind": nothing}, gate=gate) as supervisor:
+        runtime = await supervisor.spawn("first", "kind")
+        gate.shut()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(runtime.accept, "is with the disk")
+            await trio.testing.wait_all_tasks_blocked()
+            with trio.move_on_after(1):
+                await supervisor.spawn_many(["a", "b"], "kind")
+            gate.open()
+
+        assert len(await supervisor.spawn_many(["a", "b"], "kind")) == 2
+        assert supervisor.statistics().runtimes == 3
