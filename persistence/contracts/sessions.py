@@ -217,7 +217,9 @@ class SessionsContract:
         return removed
 
     async def _write(self, session_id: str, *changes: Change, fence: int | None) -> CommitResult:
-        found = await self._store.read(partial(nodes.find_session, session_id=session_id))
+        # Without a fence there is none to check here: the commit itself refuses a session that belongs to a runtime.
+        find = partial(nodes.find_session, session_id=session_id)
+        found = None if fence is None else await self._store.read(find)
         runtime_id = None if found is None or found[1] is None else LogicalRuntimeId(found[1])
         token = None if runtime_id is None else fence
         commit = Commit(runtime_id=runtime_id, fence_token=token, changes=changes)
