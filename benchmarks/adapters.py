@@ -5,8 +5,9 @@
 
 Savers: one checkpoint with a message of 1 to 4 KiB for each `put`, of its own thread of LangGraph. Stores: one item with the
 same message for each `put`. From threads (`SqliteSaver`, `SqliteStore`, ours over `tenure.sync`) and from tasks of asyncio
-(their async twins, ours over `tenure.asyncio`), with 1, 10 and 100 at once. Both sides of a row take turns. What is not
-installed is skipped and named.
+(their async twins, ours over `tenure.asyncio`), with 1, 10 and 100 at once. Both sides of a row take turns. `cpu_us` is
+what one `put` takes of the processor, with its share of opening the store; a busy machine changes it less than it does times.
+What is not installed is skipped and named.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from time import perf_counter
+from statistics import median
+from time import perf_counter, process_time
 from typing import Any, Final
 
 from measuring.report import Timing, median_of, options, print_line, ratio, scratch
@@ -168,18 +170,27 @@ def measure(folder: Path, row: str, at_once: int, count: int, repeats: int) -> d
     """Both sides of a row, taking turns."""
     work, ours, theirs = ROWS[row]
     timings: dict[str, list[Timing]] = {"tenure": [], "theirs": []}
+    processor: dict[str, list[float]] = {"tenure": [], "theirs": []}
     for _ in range(repeats):
         for name, opener in (("tenure", ours), ("theirs", theirs)):
             with scratch(folder) as fresh:
+                began = process_time()
                 timings[name].append(work(opener, Path(fresh) / "agents.db", at_once, count))
-    found: dict[str, Any] = {name: median_of(each) for name, each in timings.items()}
-    return {**found, "ratio": ratio(found["tenure"]["per_s"], found["theirs"]["per_s"])}
+                puts = timings[name][-1].count + timings[name][-1].count // at_once
+                processor[name].append((process_time() - began) / puts * 1_000_000)
+    found: dict[str, Any] = {
+        name: {**median_of(each), "cpu_us": round(median(processor[name]))} for name, each in timings.items()
+    }
+    ours_to_theirs = ratio(found["tenure"]["per_s"], found["theirs"]["per_s"])
+    return {**found, "ratio": ours_to_theirs, "cpu_ratio": ratio(found["tenure"]["cpu_us"], found["theirs"]["cpu_us"])}
 
 
 def main() -> None:
     """Measure what is installed and print one line."""
-    given = options(__doc__ or "").parse_args()
-    repeats, count = (1, 20) if given.small else (given.repeats, 1_000)
+    parser = options(__doc__ or "")
+    parser.add_argument("--puts", type=int, default=1_000, help="of all threads or tasks of one row together")
+    given = parser.parse_args()
+    repeats, count = (1, 20) if given.small else (given.repeats, given.puts)
     rows: dict[str, Any] = {}
     missing: list[str] = []
     try:
