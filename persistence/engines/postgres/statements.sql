@@ -13,7 +13,3 @@ WHERE i.landed >= coalesce(pg_snapshot_xmin(CAST(NULLIF(:name, '') AS pg_snapsho
   AND i.finished_at IS NULL
   AND (r.owner = :host OR r.owner IS NULL OR h.lost_at IS NOT NULL)
 GROUP BY r.runtime_id;
-
--- name: spoken.last_gone
--- A column of numbers holds nothing else here.
-SELECT max(chunk) FROM output_floors HAVING max(chunk) IS NOT NULL;
