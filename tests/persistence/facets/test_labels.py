@@ -170,6 +170,7 @@ async def test_a_page_by_two_labels_reads_as_many_rows_among_many_runtimes_as_am
     assert max(counted[2_000]) <= max(counted[100]) <= 10 * 5 + 4 * labels.AHEAD, counted
 
 
+@pytest.mark.sqlite("looks at the plan of SQLite")
 async def test_the_walk_along_a_label_is_one_of_its_index_alone() -> None:
     async with open_seen_store(":memory:") as store:
         for above in (">", ">="):
