@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Generator
 
@@ -52,6 +53,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     taken = whose_turn(None if mark is None else mark.args[0] for mark in marks)
     config.hook.pytest_deselected(items=[item for item, is_taken in zip(items, taken, strict=True) if not is_taken])
     items[:] = [item for item, is_taken in zip(items, taken, strict=True) if is_taken]
+
+
+def pytest_sessionfinish() -> None:
+    """No server outlives the process whose tests it was for."""
+    started = sys.modules.get("tests.kit.postgres")
+    if started is not None:
+        started.end_servers()
 
 
 def pytest_report_header() -> str:

@@ -147,13 +147,22 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+_started: list[OwnServer] = []
+
+
+def end_servers() -> None:
+    """End what this process has started; asked for when its tests have ended, as a worker leaves without `atexit`."""
+    while _started:
+        _started.pop().end()
+
+
 @cache
 def server_url() -> str:
     """The URL of the server, which is started where it must be."""
     if (named := os.environ.get(NAMED)) is not None:
         return named
     server = OwnServer()
-    atexit.register(server.end)
+    _started.append(server)
     server.start()
     return server.url
 
@@ -177,7 +186,8 @@ def _template() -> str:
     engine.close()
     with psycopg.connect(of_database(name), autocommit=True) as connection:
         connection.execute(WORDS)
-    atexit.register(drop, [name])
+    if NAMED in os.environ:
+        atexit.register(drop, [name])
     return name
 
 
@@ -243,7 +253,8 @@ def databases() -> Generator[Iterator[str]]:
 
 @atexit.register
 def _drop_free() -> None:
-    drop([name_of(url) for url in _free])
+    if NAMED in os.environ:  # a server of our own is gone with all that was in it
+        drop([name_of(url) for url in _free])
 
 
 class AnyClass:
