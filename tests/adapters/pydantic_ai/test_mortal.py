@@ -14,6 +14,8 @@ from tests.kit.processes import running
 
 ROOT = Path(__file__).parents[3]
 BOOKED = ["book Oslo", "book Rome"]
+SIDE_BY_SIDE = 2
+"""Calls that the agent makes at the same time, so as many may be cut off by one death."""
 SAID = "booked Oslo booked Rome paid 700 not yet seen"
 
 
@@ -37,9 +39,9 @@ def test_an_agent_is_killed_at_every_point_and_calls_nothing_twice(tmp_path: Pat
         assert life["died"] == (life not in (lives[0], lives[-1]))
         # What may not be repeated was called once, wherever the host died: in a call, its hook has looked.
         assert [calls[each] for each in BOOKED] == [1, 1], life
-        # Nothing was called again but, where it died in the middle of a call, that one; and under the same key.
+        # Nothing was called again but what it died in the middle of; and under the same key.
         again = sum(calls.values()) - len(whole["calls"])
-        assert again <= 1, life
+        assert again <= SIDE_BY_SIDE, life
         assert len([each for each in calls if each.startswith("pay ")]) == 1, life
         assert set(calls) - {each for each in calls if each.startswith("pay ")} == {
             *BOOKED,
