@@ -8,14 +8,10 @@ compares it with all that was ever said.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
-import shutil
 import signal
 import sys
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +20,8 @@ from typing import Any, Final, final
 from attrs import field, frozen
 
 from .household import KEEPER, told
-from .kills import PromiseNotKept, live
+from .killing import expect, kill
+from .kills import live
 
 POINTS: Final = ("random", "begin", "write", "commit", "committed", "checkpoint", "close", "step", "say")
 """Where a host may be killed; see `proof.kill_host.POINTS`."""
@@ -71,13 +68,13 @@ def run(
         mean = PASSES.get(point, MANY)
         plan = _plan(said, folder, life, point, 1 + int(mean and source.expovariate(1 / mean)))
         code = live(said.hear, plan, folder, source.uniform(*RANDOM_S) if point == "random" else None, MODULE)
-        _expect(code in (0, -signal.SIGKILL), f"life {life}, to die at {point}, ended with {code}: {_errors(folder)}")
+        expect(code in (0, -signal.SIGKILL), f"life {life}, to die at {point}, ended with {code}: {_errors(folder)}")
         _look_for_secrets(said, folder)
         if code:
             died[point] += 1
             heard(died.total())
     code = live(said.hear, _plan(said, folder, life + 1, "none", 0), folder, None, MODULE)
-    _expect(code == 0 and bool(said.of("compared")), f"the last host ended with {code}: {_errors(folder)}")
+    expect(code == 0 and bool(said.of("compared")), f"the last host ended with {code}: {_errors(folder)}")
     _look_for_secrets(said, folder)
     deaths = ", ".join(f"{count} at {point}" for point, count in sorted(died.items()))
     return (
@@ -110,42 +107,16 @@ def _look_for_secrets(said: Said, folder: Path) -> None:
     files = {each.name: each.read_bytes() for each in folder.iterdir() if each.name.startswith("agents.db")}
     for keeper in said.of("gone"):
         found = [name for name, content in files.items() if told(keeper).encode() in content]
-        _expect(not found, f"{keeper} is gone, and what it was told stands in {found}")
+        expect(not found, f"{keeper} is gone, and what it was told stands in {found}")
 
 
 def _errors(folder: Path) -> str:
     return (folder / "errors.txt").read_text(encoding="utf-8")[-2_000:]
 
 
-def _expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - as assert
-    if not holds:
-        raise PromiseNotKept(otherwise)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Kill; the exit code is 1 where a promise was not kept."""
-    parser = argparse.ArgumentParser(prog="python -m proof.household_kills", description=__doc__)
-    parser.add_argument("--kills", type=int, default=100, help="how many (100)")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of what is drawn (0); when a kill strikes is the machine's choice"
-    )
-    asked = parser.parse_args(arguments)
-    began = time.perf_counter()
-
-    def heard(count: int) -> None:
-        if count % max(asked.kills // 20, 1) == 0:
-            sys.stdout.write(f"{count}/{asked.kills} kills\n")
-            sys.stdout.flush()
-
-    folder = Path(tempfile.mkdtemp(prefix="tenure-kills-"))
-    try:
-        report = run(asked.kills, asked.seed, folder, heard)
-    except PromiseNotKept as exc:
-        sys.stdout.write(f"{exc}\nthe database is kept in {folder}\n")
-        return 1
-    shutil.rmtree(folder)
-    sys.stdout.write(f"{report}; {time.perf_counter() - began:.1f} s\n")
-    return 0
+    return kill(arguments, "proof.household_kills", __doc__, run, 100)
 
 
 if __name__ == "__main__":

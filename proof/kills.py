@@ -7,7 +7,6 @@ said; at the end one more child, which is not killed, brings everything to its e
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import random
@@ -17,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -34,6 +32,7 @@ from .kill_host import (
     TELLERS,
 )
 from .kill_work import PIECES, WorkSaid
+from .killing import PromiseNotKept, expect, kill
 
 PATIENCE_S: Final = 120.0
 """Seconds after which a child that neither died nor ended is called stuck."""
@@ -66,11 +65,6 @@ class KillsReport:
             f" {self.filed} pieces of queued work filed;"
             " nothing lost, doubled or stuck"
         )
-
-
-@final
-class PromiseNotKept(AssertionError):
-    """What a killed host had said is not what its database says."""
 
 
 @final
@@ -108,24 +102,24 @@ class Said:
             case "accepted":
                 runtime_id, key, input_id = facts
                 known = self.inputs.setdefault((runtime_id, key), input_id)
-                _expect(known == input_id, f"{key} was {known}, and is {input_id}")
+                expect(known == input_id, f"{key} was {known}, and is {input_id}")
             case "ended":
                 runtime_id, input_id, phase = facts
-                _expect(self.ended.setdefault((runtime_id, input_id), phase) == phase, f"{input_id} ended twice")
+                expect(self.ended.setdefault((runtime_id, input_id), phase) == phase, f"{input_id} ended twice")
             case "executed":
                 what, repeat, key = facts
                 self.executed[what] += 1
-                _expect(repeat != "never" or self.executed[what] == 1, f"{what} may never be repeated, and was")
+                expect(repeat != "never" or self.executed[what] == 1, f"{what} may never be repeated, and was")
                 if key is not None:
-                    _expect(self.keys.setdefault(what, key) == key, f"{what} had another key")
+                    expect(self.keys.setdefault(what, key) == key, f"{what} had another key")
             case "seen":
                 run_id, name, result = facts
-                _expect(
+                expect(
                     self.seen.setdefault((run_id, name), result) == result, f"{name} of {run_id} gave another result"
                 )
             case "token":
                 runtime_id, token = facts
-                _expect(token >= self.tokens.get(runtime_id, 0), f"the token of {runtime_id} went back to {token}")
+                expect(token >= self.tokens.get(runtime_id, 0), f"the token of {runtime_id} went back to {token}")
                 self.tokens[runtime_id] = token
             case "verb":
                 runtime_id, verb, when = facts
@@ -140,30 +134,30 @@ class Said:
         """Compare everything that was said with what a host left. Raises `PromiseNotKept`."""
         inputs = {(row[0], row[1]): row[2:] for row in database.execute(_INPUTS)}
         for (runtime_id, key), input_id in self.inputs.items():
-            _expect(inputs.get((runtime_id, key), (None,))[0] == input_id, f"{key} of {runtime_id} was lost")
+            expect(inputs.get((runtime_id, key), (None,))[0] == input_id, f"{key} of {runtime_id} was lost")
         phases = {(runtime_id, row[0]): row[1] for (runtime_id, _), row in inputs.items()}
         for known, phase in self.ended.items():
-            _expect(phases[known] == phase, f"{known} ended {phase}, and is {phases[known]}")
+            expect(phases[known] == phase, f"{known} ended {phase}, and is {phases[known]}")
         results = {(run_id, name): result for run_id, name, result in database.execute(_STEPS)}
         for step, result in self.seen.items():
             stored = results.get(step)
-            _expect(
+            expect(
                 stored is not None and json.loads(stored) == result, f"{step} was seen with {result}, not {stored!r}"
             )
         for runtime_id, state, token in database.execute("SELECT runtime_id, state, fence_token FROM runtimes"):
-            _expect(token >= self.tokens.get(runtime_id, 0), f"the token of {runtime_id} went back to {token}")
+            expect(token >= self.tokens.get(runtime_id, 0), f"the token of {runtime_id} went back to {token}")
             possible = self.states.get(runtime_id, {"idle", "retired"})
-            _expect(state in possible, f"{runtime_id} is {state}, and can only be {sorted(possible)}")
+            expect(state in possible, f"{runtime_id} is {state}, and can only be {sorted(possible)}")
         for problem in self.work.problems(database):
             raise PromiseNotKept(problem)
         self._compare_sends(inputs, [json.loads(payload) for (payload,) in database.execute(_LEDGER, (LEDGER,))])
 
     def _compare_sends(self, inputs: dict[tuple[Any, Any], Any], arrived: list[int]) -> None:
         sent = {int(key[2:]) for (_, key), row in inputs.items() if key and key[:2] == "n-" and row[1] == "consumed"}
-        _expect(
+        expect(
             len(arrived) == len(set(arrived)), f"a message reached the ledger twice: {Counter(arrived).most_common(3)}"
         )
-        _expect(
+        expect(
             set(arrived) == sent, f"sent by consumed runs and in the ledger: {sorted(set(arrived) ^ sent)[:10]} differ"
         )
 
@@ -198,22 +192,22 @@ def run(
         mean = MEAN_PASSES.get(point, PASSES)
         plan = _plan(said, folder, seed, life, INPUTS, point, 1 + int(mean and source.expovariate(1 / mean)))
         code = live(said.hear, plan, folder, source.uniform(*RANDOM_S) if point == "random" else None)
-        _expect(code in (0, -signal.SIGKILL), f"life {life}, to die at {point}, ended with {code}")
+        expect(code in (0, -signal.SIGKILL), f"life {life}, to die at {point}, ended with {code}")
         with _copied(folder) as database:
             said.compare(database)
         if code:
             died[point] += 1
             told(died.total())
     code = live(said.hear, _plan(said, folder, seed, life + 1, len(TELLERS), "none", 0), folder, None)
-    _expect(code == 0, f"the last host ended with {code}")
+    expect(code == 0, f"the last host ended with {code}")
     with _copied(folder) as database:
         said.compare(database)
         left = database.execute("SELECT count(*) FROM inputs WHERE finished_at IS NULL").get
-        _expect(left == 0, f"{left} inputs are stuck")
+        expect(left == 0, f"{left} inputs are stuck")
         waiting = database.execute("SELECT count(*) FROM queue_batches").get
-        _expect(waiting == 0, f"{waiting} pieces of queued work are stuck")
+        expect(waiting == 0, f"{waiting} pieces of queued work are stuck")
         there = {key for (key,) in database.execute("SELECT idempotency_key FROM inputs")}
-        _expect(
+        expect(
             {f"n-{number}" for number in said.given} <= there, "an input was given again and again, and is not there"
         )
     return KillsReport(
@@ -223,28 +217,7 @@ def run(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Kill; the exit code is 1 where a promise was not kept."""
-    parser = argparse.ArgumentParser(prog="python -m proof.kills", description=__doc__)
-    parser.add_argument("--kills", type=int, default=200, help="how many (200)")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of what is drawn (0); when a kill strikes is the machine's choice"
-    )
-    asked = parser.parse_args(arguments)
-    began = time.perf_counter()
-
-    def told(count: int) -> None:
-        if count % max(asked.kills // 20, 1) == 0:
-            sys.stdout.write(f"{count}/{asked.kills} kills\n")
-            sys.stdout.flush()
-
-    folder = Path(tempfile.mkdtemp(prefix="tenure-kills-"))
-    try:
-        report = run(asked.kills, asked.seed, folder, told)
-    except PromiseNotKept as exc:
-        sys.stdout.write(f"{exc}\nthe database is kept in {folder}\n")
-        return 1
-    shutil.rmtree(folder)
-    sys.stdout.write(f"{report}; {time.perf_counter() - began:.1f} s\n")
-    return 0
+    return kill(arguments, "proof.kills", __doc__, run, 200)
 
 
 INPUTS: Final = 60
@@ -311,7 +284,7 @@ def live(
             kind, *facts = json.loads(line)
             hear(kind, facts)
         code = child.wait()
-        _expect(killer.is_alive(), f"the host of {plan} was stuck for {PATIENCE_S} s")
+        expect(killer.is_alive(), f"the host of {plan} was stuck for {PATIENCE_S} s")
         return code
 
 
@@ -329,11 +302,6 @@ def _copied(folder: Path) -> Generator[apsw.Connection]:
             yield connection
         finally:
             connection.close()
-
-
-def _expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - as assert
-    if not holds:
-        raise PromiseNotKept(otherwise)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from proof import household_kills
 from proof.household import told
 from proof.household_kills import POINTS, run
-from proof.kills import PromiseNotKept
+from proof.killing import PromiseNotKept
 from tests.kit.shares import TURN, share
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]

@@ -9,8 +9,8 @@ import apsw
 import pytest
 
 from proof.kill_host import POINTS
+from proof.killing import PromiseNotKept
 from proof.kills import (
-    PromiseNotKept,
     Said,
     main,
     run,
