@@ -12,10 +12,9 @@ from typing import Any, BinaryIO, Final, TypeVar, final
 
 import trio
 
-from tenure.errors import CannotOpen, Contended, Corrupt, DiskFull, Error, InvalidInput, NotFound, PayloadTooLarge
+from tenure.errors import CannotOpen, Corrupt, DiskFull, Error, InvalidInput, NotFound, PayloadTooLarge
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.engines.blobs import Blobs
-from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.attachments.attachments import (
     BeginRemoval,
@@ -198,11 +197,20 @@ class AttachmentsContract:
                 await self._do(partial(_drop, made))
         removed = 0
         for name in await self._do(lambda blobs: blobs.names()):
-            if await self._write(BeginRemoval(attachment_id=name)):
-                await self._do(partial(_remove, name))
-                await self._write(EndRemoval(attachment_id=name))
-                removed += 1
+            # What was begun is ended before it may be cancelled: writers of these bytes wait for that.
+            with trio.CancelScope(shield=True):
+                removed += await self._remove(name)
         return removed
+
+    async def _remove(self, attachment_id: str) -> bool:
+        """Remove bytes that no session has; whether there were such. Where that fails they may be put again all the same."""
+        if not await self._write(BeginRemoval(attachment_id=attachment_id)):
+            return False
+        try:
+            await self._do(lambda blobs: blobs.remove(attachment_id))
+        finally:
+            await self._write(EndRemoval(attachment_id=attachment_id))
+        return True
 
     # Bytes
 
@@ -232,14 +240,8 @@ class AttachmentsContract:
         return digest.hexdigest()
 
     async def _mean(self, intent: AttachmentIntent) -> None:
-        while True:
-            try:
-                await self._write(RecordIntent(intent=intent))
-            except Contended:
-                if not await self._store.read(partial(_removed_now, intent.attachment_id)):
-                    raise
-            else:
-                return
+        change = RecordIntent(intent=intent, waits=True)
+        while not await self._write(change):  # noqa: ASYNC110 - another process may be what removes them
             await trio.sleep(REMOVAL_POLL_S)
 
     async def _get(self, session_id: str, attachment_id: str, take: Callable[[bytes], object]) -> None:
@@ -306,14 +308,6 @@ def _append(path: str, file: BinaryIO, chunk: bytes) -> None:
 def _remove_own(path: str) -> None:
     with _mapped(path):
         Path(path).unlink(missing_ok=True)
-
-
-def _remove(attachment_id: str, blobs: Blobs) -> None:
-    blobs.remove(attachment_id)
-
-
-def _removed_now(attachment_id: str, statements: Statements) -> bool:
-    return attachments.is_being_removed(statements, attachment_id)
 
 
 @contextmanager

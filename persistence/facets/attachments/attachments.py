@@ -32,14 +32,16 @@ _TYPES: Final = (int, str, str, str, int, int, OPTIONAL_INT, bytes, int)
 @final
 @frozen(kw_only=True, slots=True)
 class RecordIntent(Change):
-    """Record that an attachment is meant; one that is known is younger again, and stays committed. Answer: None.
+    """Record that an attachment is meant; one that is known is younger again, and stays committed. Answer: whether it is.
 
-    Refused with `Contended` while its bytes are being removed, and with `RuntimeDestroyed`.
+    While its bytes are being removed it is refused with `Contended`; or nothing is written, and the answer is False, where it
+    comes of one who `waits` and will ask again. Refused with `RuntimeDestroyed` too.
     """
 
     ingress = True
 
     intent: AttachmentIntent
+    waits: bool = False
 
 
 @final
@@ -107,7 +109,7 @@ class StoredAttachment:
 
 def _check_intent(tx: Transaction, change: RecordIntent) -> None:
     check_target(tx, change.intent.session_id)
-    if _being_removed(tx, change.intent.attachment_id):
+    if not change.waits and _being_removed(tx, change.intent.attachment_id):
         raise Contended(detail=f"the bytes of attachment {change.intent.attachment_id} are being removed")
 
 
@@ -122,8 +124,10 @@ def _being_removed(tx: Transaction, attachment_id: str) -> bool:
     return True
 
 
-def _record(tx: Transaction, change: RecordIntent) -> None:
+def _record(tx: Transaction, change: RecordIntent) -> bool:
     intent, now_ms = change.intent, int(tx.now * 1000)
+    if change.waits and _being_removed(tx, intent.attachment_id):
+        return False
     stored = find(tx, intent.session_id, intent.attachment_id)
     committed_at = None if stored is None else stored.entry.committed_at_epoch_ms
     entry = AttachmentManifestEntry(
@@ -145,6 +149,7 @@ def _record(tx: Transaction, change: RecordIntent) -> None:
         )
     else:
         _update(tx, stored.attachment, tx.host, entry)
+    return True
 
 
 def _update(tx: Transaction, attachment: int, host: int, entry: AttachmentManifestEntry) -> None:
@@ -225,11 +230,6 @@ def load(statements: Statements, attachment: int) -> StoredAttachment | None:
     """A row by its key, or None. Raises `Corrupt`."""
     row = statements.one("attachments.by_key", attachment=attachment)
     return None if row is None else _decode(row)
-
-
-def is_being_removed(statements: Statements, attachment_id: str) -> bool:
-    """Whether bytes are being removed."""
-    return statements.one("attachments.removal", attachment_id=attachment_id) is not None
 
 
 def is_stamped(statements: Statements, attachment_id: str) -> bool:

@@ -256,6 +256,64 @@ async def test_a_writer_waits_for_a_removal_of_the_same_bytes(store: Store) -> N
     assert (await store.commit(Commit(changes=(begin,)))).values == (False,), "a session has them"
 
 
+async def test_a_writer_waits_for_a_removal_that_ends_while_it_looks(store: Store) -> None:
+    begin = BeginRemoval(attachment_id=digest(b"report"))
+    end = EndRemoval(attachment_id=begin.attachment_id)
+    putting = True
+
+    async def remove() -> None:
+        while putting:
+            await store.commit(Commit(changes=(begin,)))
+            await store.commit(Commit(changes=(end,)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(remove)
+        for session in map(str, range(10)):
+            await store.attachments.put(session, b"report")
+            await store.attachments.forget(session, begin.attachment_id)
+        putting = False
+
+
+async def test_a_collect_that_is_cancelled_leaves_no_removal(tmp_path: Path) -> None:
+    async with open_seen_store(tmp_path / "a.db") as store:
+        attachment_id = await store.attachments.put("s", b"report")
+        await store.attachments.forget("s", attachment_id)
+        remove = ground_of(store).blobs.remove
+        scope, token = trio.CancelScope(), trio.lowlevel.current_trio_token()
+
+        def cancel_and_remove(name: str) -> None:
+            trio.from_thread.run_sync(scope.cancel, trio_token=token)
+            remove(name)
+
+        with pytest.MonkeyPatch.context() as patch, scope:
+            patch.setattr(ground_of(store).blobs, "remove", cancel_and_remove)
+            await store.attachments.collect(NEVER)
+
+        assert scope.cancel_called
+        with trio.fail_after(30):
+            assert await store.attachments.put("s", b"report") == attachment_id
+        assert await store.attachments.get("s", attachment_id) == b"report"
+
+
+async def test_bytes_that_could_not_be_removed_may_be_put_again(tmp_path: Path) -> None:
+    async with open_seen_store(tmp_path / "a.db") as store:
+        attachment_id = await store.attachments.put("s", b"report")
+        await store.attachments.forget("s", attachment_id)
+
+        def refuse(name: str) -> None:
+            raise CannotOpen(path=name, detail="no permission")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ground_of(store).blobs, "remove", refuse)
+            with pytest.raises(CannotOpen):
+                await store.attachments.collect(NEVER)
+
+        with trio.fail_after(30):
+            assert await store.attachments.put("s", b"report") == attachment_id
+        await store.attachments.forget("s", attachment_id)
+        assert await store.attachments.collect(NEVER) == 1
+
+
 async def test_a_removal_ends_with_its_host(tmp_path: Path) -> None:
     begin = BeginRemoval(attachment_id=digest(b"report"))
     async with open_seen_store(tmp_path / "a.db") as store:

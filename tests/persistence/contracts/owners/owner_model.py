@@ -474,11 +474,12 @@ class OwnerModel:
         run.boundaries += 1
         return None, ...
 
-    def attach(self, name: str, attachment_id: str) -> None:
+    def attach(self, name: str, attachment_id: str) -> bool:
         runtime = self.runtimes[name]
         if runtime.state == "destroyed":
             raise Refused(RuntimeDestroyed)
         runtime.attached.setdefault(attachment_id, False)
+        return True
 
     def forget(self, name: str, attachment_id: str) -> bool:
         runtime = self.runtimes.get(name)
