@@ -99,6 +99,11 @@ class Pending:
         """The result or the error, or None while there is none."""
         return self._outcome
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether it is with the disk, and will be settled."""
+        return self._stage is Stage.TAKEN
+
     def withdraw(self) -> bool:
         """Take the commit back if the writer has not taken it. True: it is gone, and nothing happened."""
         if self._stage is not Stage.WAITING:

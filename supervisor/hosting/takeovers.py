@@ -154,20 +154,22 @@ class Takeovers:
 
         What is refused is not owned afterwards: a spawn of it says why.
 
-        Cancellation: what the writer has not taken is withdrawn; the rest is owned as soon as it has landed.
+        Cancellation: what the writer has not taken is withdrawn; the rest is owned when this ends.
         """
+        before: list[Pending] = []
         flying: list[Pending] = []
         taking: list[LogicalRuntimeId] = []
         try:
             for at in range(0, len(runtime_ids), MANY):
                 await ground_of(self._store).wait_for_room()
-                before = flying
-                flying = self._submit_many(runtime_ids[at : at + MANY], kind, labels, taking)
+                before, flying = flying, self._submit_many(runtime_ids[at : at + MANY], kind, labels, taking)
                 await _wait_all(before)  # while they are written, the next ones wait already
             await _wait_all(flying)
+        except BaseException:
+            # Another spawn of what is with the disk must not mint a second token, so it waits for this one.
+            await _wait_all([each for each in (*before, *flying) if not each.withdraw() and each.is_taken])
+            raise
         finally:
-            for pending in flying:
-                pending.withdraw()
             for runtime_id in taking:
                 self._starting.pop(runtime_id).set()
 

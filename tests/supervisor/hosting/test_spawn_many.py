@@ -8,7 +8,10 @@ import pytest
 import trio
 import trio.testing
 
+import tenure
 from tenure.errors import KindMismatch, UnknownKind
+from tenure.supervisor.hosting.takeovers import MANY
+from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import Gate, consumed, host, nothing
 
 
@@ -56,8 +59,32 @@ async def test_one_that_is_cancelled_has_spawned_what_the_writer_had_taken_and_n
             nursery.start_soon(runtime.accept, "is with the disk")
             await trio.testing.wait_all_tasks_blocked()
             with trio.move_on_after(1):
-                await supervisor.spawn_many(["a", "b"], "kind")
+                await supervisor.spawn_many([str(number) for number in range(MANY + 2)], "kind")
             gate.open()
 
+        await trio.testing.wait_all_tasks_blocked()
+        assert supervisor.statistics().runtimes == 1
         assert len(await supervisor.spawn_many(["a", "b"], "kind")) == 2
         assert supervisor.statistics().runtimes == 3
+
+
+async def test_what_the_writer_had_taken_of_one_that_is_cancelled_gets_no_second_token(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    gate = Gate()
+    limits = tenure.Limits(group_commits=2, poll_s=1.0)
+    async with host(target, {"kind": nothing}, gate=gate, limits=limits) as supervisor:
+        before = supervisor.statistics().commits
+        gate.shut()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervisor.spawn_many, ["a", "b", "c"], "kind")
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                async with trio.open_nursery() as other:
+                    other.start_soon(supervisor.spawn, "a", "kind")
+                    await trio.testing.wait_all_tasks_blocked()
+                    gate.open()
+
+        assert supervisor.statistics().commits - before == 2, "a and b, once each"
+        assert {each for each in "abc" if host_of(supervisor).owned.owns(each)} == {"a", "b"}
