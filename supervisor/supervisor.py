@@ -131,7 +131,8 @@ class Supervisor(Watching):
         Each has its own commit and its own token; what one of them is refused keeps no other from being spawned.
 
         Raises:
-            Error: What `spawn` raises of the first that was refused; the others are owned.
+            InvalidInput, UnknownKind: An id, a label or the kind cannot be; nothing is spawned.
+            Error: What else `spawn` raises, of the first that was refused; the others are owned.
 
         Cancellation: what the writer has not taken by then is not spawned; the rest is, and the next spawn of it returns its
         handle.

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 import tenure
-from tenure.errors import KindMismatch, UnknownKind
+from tenure.errors import InvalidInput, KindMismatch, UnknownKind
 from tenure.supervisor.hosting.takeovers import MANY
 from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import Gate, consumed, host, nothing
@@ -43,6 +43,8 @@ async def test_what_is_refused_keeps_no_other_from_being_spawned(
             await supervisor.spawn_many(["a", "b", "c"], "kind")
         with pytest.raises(UnknownKind):
             await supervisor.spawn_many(["d"], "nothing of the sort")
+        with pytest.raises(InvalidInput):
+            await supervisor.spawn_many(["d", "", "e"], "kind")
 
         assert {supervisor.runtime(each).kind for each in ("a", "c")} == {"kind"}
         assert supervisor.statistics().runtimes == 3
