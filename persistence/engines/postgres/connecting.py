@@ -27,6 +27,12 @@ CONNECT_S: Final = 5
 PAUSE_S: Final = 0.05
 """Seconds between two tries to connect."""
 
+_WAIT_FOR_DISK: Final = sql.SQL(
+    "set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
+    " THEN 'on' ELSE current_setting('synchronous_commit') END, false)"
+)
+"""COMMIT waits for the disk where the server's own setting would not, on every connection that writes; a stronger one stays."""
+
 
 @final
 @frozen(kw_only=True, slots=True)
@@ -108,11 +114,13 @@ class Connecting:
             "standard_conforming_strings": "on",
             "timezone": "UTC",
         }
-        calls = sql.SQL(", ").join(
+        calls: list[sql.Composable] = [
             sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
             for name, value in settings.items()
-        )
-        return sql.SQL("SELECT {}").format(calls)
+        ]
+        if writes:
+            calls.append(_WAIT_FOR_DISK)
+        return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls))
 
 
 def _within(wait_s: float, connect: Callable[[], T]) -> T:

@@ -36,7 +36,6 @@ from .opening import (
     check_no_transaction_pooler,
     check_server,
     make_ready,
-    wait_for_disk,
 )
 from .proofs import NoProofs
 from .protocol.translation import Statement, key_columns, translated
@@ -101,7 +100,6 @@ class PostgresEngine:
         try:
             check_server(connection, self._target)
             check_no_transaction_pooler(self._connecting, connection)
-            wait_for_disk(connection)
             make_ready(connection, self._target)
             self.authority_key = self._key(connection)
         except BaseException:

@@ -47,9 +47,9 @@ def check_server(connection: psycopg.Connection, target: Target) -> None:
         raise CannotOpen(path=target.shown, detail=detail)
     row: Any = connection.execute(
         "SELECT pg_is_in_recovery(), current_setting('server_encoding'), current_setting('fsync'),"
-        " current_setting('full_page_writes'), current_setting('synchronous_commit')"
+        " current_setting('full_page_writes')"
     ).fetchone()
-    standby, encoding, fsync, full_pages, _ = row
+    standby, encoding, fsync, full_pages = row
     if standby:
         raise CannotOpen(path=target.shown, detail="it is a standby, which only reads")
     if encoding != "UTF8":
@@ -80,14 +80,6 @@ def check_no_transaction_pooler(connecting: Connecting, connection: psycopg.Conn
 def _backend(connection: psycopg.Connection) -> int:
     row: Any = connection.execute("SELECT pg_backend_pid()").fetchone()
     return int(row[0])
-
-
-def wait_for_disk(connection: psycopg.Connection) -> None:
-    """Have COMMIT wait for the disk where the server's own setting would not; a stronger setting stays."""
-    connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
-    )
 
 
 def make_ready(connection: psycopg.Connection, target: Target) -> None:

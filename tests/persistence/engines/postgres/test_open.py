@@ -24,6 +24,12 @@ from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit import postgres
 from tests.kit.stores import landed, message, own
 
+END_ALL = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND application_name = 'tenure'"
+)
+"""Ends every connection of hosts to a database."""
+
 
 def execute(url: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
@@ -173,6 +179,11 @@ async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(url: st
         assert await given(store) == [("off",)], "a connection that reads has the server's"
         rows = await postgres_raw(store, "SELECT current_setting('synchronous_commit')")
         assert rows == [("on",)]
+
+        execute(url, END_ALL)
+        await own(store)
+        rows = await postgres_raw(store, "SELECT current_setting('synchronous_commit')")
+        assert rows == [("on",)], "a connection that was made anew"
 
 
 async def postgres_raw(store: Store, sql: str) -> object:
