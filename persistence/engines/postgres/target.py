@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final, final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 import psycopg
 from attrs import field, frozen
@@ -16,6 +16,8 @@ SCHEMA: Final = "tenure"
 """The schema of a store whose URL names none."""
 
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_NAMED: Final = "schema="
+_QUOTED: Final = re.compile(r'".*"', re.DOTALL)
 
 
 @final
@@ -35,23 +37,29 @@ class Target:
 
 
 def target_of(text: str) -> Target:
-    """Read ``postgresql://user@host:port/database?schema=name``; every other setting is libpq's.
+    """Read ``postgresql://user@host:port/database?schema=name``; every other setting is libpq's, and goes to it as it stands.
 
     Raises:
-        InvalidInput: It is another URL, or the name of the schema is not plain and lower-case.
+        InvalidInput: It is another URL, or the name of the schema is not plain and lower-case. It quotes nothing that may be a
+            piece of a password.
     """
-    parts = urlsplit(text)
-    settings = parse_qsl(parts.query, keep_blank_values=True)
-    schemas = [value for name, value in settings if name == "schema"]
+    rest = text.partition("://")[2]
+    login = rest.partition("@")[0] + "@" if "@" in rest.partition("/")[0] else ""
+    place, _, query = rest.removeprefix(login).partition("?")
+    settings = [each for each in query.split("&") if each]
+    schemas = [unquote(each.removeprefix(_NAMED)) for each in settings if each.startswith(_NAMED)]
     schema = schemas[-1] if schemas else SCHEMA
     if not _NAME.fullmatch(schema) or schema.startswith("pg_"):
         raise InvalidInput(detail=f"{schema!r} is not a plain lower-case name of a schema", field="target")
-    rest = urlencode([(name, value) for name, value in settings if name != "schema"])
-    url = urlunsplit(parts._replace(scheme="postgresql", query=rest))
+    if "@" in place:
+        raise InvalidInput(detail="an @ or / of a user or password is written %40 or %2F", field="target")
+    others = "&".join(each for each in settings if not each.startswith(_NAMED))
+    url = f"postgresql://{login}{place}?{others}"
+    if not url.isprintable():
+        raise InvalidInput(detail="a URL has a character that cannot be printed", field="target")
     try:
         known = conninfo_to_dict(url)
     except psycopg.ProgrammingError as exc:
-        detail = str(exc).strip().replace(parts.password or "\0", "...")
-        raise InvalidInput(detail=detail, field="target") from exc
-    place = f"{known.get('host') or ''}:{known.get('port') or 5432}/{known.get('dbname') or ''}"
-    return Target(url=url, schema=schema, shown=f"postgresql://{place} (schema {schema})")
+        raise InvalidInput(detail=_QUOTED.sub('"..."', str(exc).strip()), field="target") from None
+    host, port, database = (known.get(each) or "" for each in ("host", "port", "dbname"))
+    return Target(url=url, schema=schema, shown=f"postgresql://{host}:{port or 5432}/{database} (schema {schema})")

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict
 
 from tenure.errors import CannotOpen, Contended, InvalidInput, NotADatabase, SchemaMismatch, Unsupported, WeakDurability
 from tenure.persistence.engines.choice import door_to
@@ -92,6 +93,37 @@ def test_no_password_is_shown() -> None:
     with pytest.raises(InvalidInput) as refused:
         target_of("postgresql://me:secret@host/db?no_such_word=secret")
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "postgresql://me:hid@den@host/db",
+        "postgresql://me:hid/den@host/db",
+        "postgresql://me:hid%zzden@host/db",
+        "postgresql://me:hid\0den@host/db",
+        "postgresql://me:hidden@[::1/db",
+        "postgresql://me:hidden@host/d\ud800",
+    ],
+)
+def test_a_password_that_spoils_the_url_is_refused_and_not_quoted(target: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        target_of(target)
+    assert "hid" not in str(refused.value)
+    assert "den" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "value"),
+    [
+        ("postgresql:///db?host=/a/socket", "host", "/a/socket"),
+        ("postgresql:///db?schema=s", "dbname", "db"),
+        ("postgresql://host/db?options=-c%20a%3D5&schema=s", "options", "-c a=5"),
+        ("postgresql://me:a#[b]?@host/db?schema=s", "password", "a#[b]?"),
+    ],
+)
+def test_every_other_setting_goes_to_libpq_as_it_stands(target: str, name: str, value: str) -> None:
+    assert conninfo_to_dict(target_of(target).url)[name] == value
 
 
 def test_options_of_another_engine_and_verbs_of_files_are_refused() -> None:
