@@ -209,7 +209,7 @@ class _Reader:
 
     async def run(self, read: Callable[[Statements], T]) -> T:
         # To its end: a connection may be used again only when the read on it is over, and reads are short.
-        return await run_to_the_end(self._executor, lambda: _in_a_view(self._connection, read))
+        return await run_to_the_end(self._executor, lambda: in_views(lambda: _in_one_view(self._connection, read)))
 
 
 async def _close(executor: Executor, connection: Closable) -> None:
@@ -219,15 +219,15 @@ async def _close(executor: Executor, connection: Closable) -> None:
         executor.close()
 
 
-def _in_a_view(connection: Reading, read: Callable[[Statements], T]) -> T:
+def in_views(read: Callable[[], T]) -> T:
     """Read in one view; in another one where the first was lost on the way: what it gave counts for nothing."""
     for _ in range(MOST_VIEWS - 1):
         try:
-            return _in_one_view(connection, read)
+            return read()
         except Again:
             continue
     try:
-        return _in_one_view(connection, read)
+        return read()
     except Again as exc:
         raise Contended(detail=f"{MOST_VIEWS} views were lost: {exc}") from exc
 

@@ -13,15 +13,17 @@ from typing import TypeVar, final
 
 import trio
 
-from tenure.errors import Internal, StoreBroken
+from tenure.errors import Contended, Internal, StoreBroken
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.door import Look as EngineLook
 from tenure.persistence.engines.engine import (
+    Again,
     ReadConnection,
     Statements,
     UnknownOutcome,
 )
 from tenure.persistence.engines.listeners import GLANCE_S
+from tenure.persistence.reading.readers import in_views
 from tenure.persistence.seams.executors import (
     Executor,
     run_to_the_end,
@@ -55,8 +57,8 @@ class Look:
         self._executor = executor
 
     async def read(self, read: Callable[[Statements], T]) -> T:
-        """Run a sync function over one consistent view. Raises what it raises."""
-        return await run_to_the_end(self._executor, lambda: self._in_one_view(read))
+        """Run a sync function over one consistent view. Raises what it raises, and `Contended` where views are lost."""
+        return await run_to_the_end(self._executor, lambda: in_views(lambda: self._in_one_view(read)))
 
     @contextmanager
     def listening(self, what: str) -> Generator[None]:
@@ -102,6 +104,7 @@ async def look_into(
         NetworkFileSystem: The file is on one, as far as the system says.
         DiskFull: There is no room for the copy of the log that an open makes where it is alone.
         StoreBroken: An I/O error.
+        Contended: A server cannot be reached now.
         InvalidInput, Unsupported: No path of a store.
     """
     limits, seams = limits or Limits(), seams or Seams()
@@ -114,6 +117,8 @@ async def look_into(
         except UnknownOutcome as exc:
             detail = f"it could not be opened: {exc}"
             raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
+        except Again as exc:
+            raise Contended(detail=f"it could not be opened: {exc}") from exc
 
     try:
         connection, alone = await run_to_the_end(executor, open_it)

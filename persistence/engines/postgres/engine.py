@@ -32,6 +32,7 @@ from .connecting import Connecting
 from .connections import Reader
 from .keys import Keys
 from .opening import (
+    asking,
     check_made,
     check_no_transaction_pooler,
     check_server,
@@ -98,10 +99,11 @@ class PostgresEngine:
             raise WeakDurability(asked=self._durability, given="disk")
         connection = self._connecting.connect(writes=True)
         try:
-            check_server(connection, self._target)
-            check_no_transaction_pooler(self._connecting, connection)
+            with asking(self._target, "checking the server"):
+                check_server(connection, self._target)
+                check_no_transaction_pooler(self._connecting, connection)
+                self.authority_key = self._key(connection)
             make_ready(connection, self._target)
-            self.authority_key = self._key(connection)
         except BaseException:
             connection.close()
             raise
@@ -125,7 +127,8 @@ class PostgresEngine:
         """
         connection = self._connecting.connect(writes=False)
         try:
-            check_made(connection, self._target)
+            with asking(self._target, "looking at the tables"):
+                check_made(connection, self._target)
         except BaseException:
             connection.close()
             raise

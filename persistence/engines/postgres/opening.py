@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
@@ -82,6 +84,17 @@ def _backend(connection: psycopg.Connection) -> int:
     return int(row[0])
 
 
+@contextmanager
+def asking(target: Target, doing: str) -> Generator[None]:
+    """Have the server's errors be those of an open. Raises `Again` where the connection was lost, and `CannotOpen`."""
+    try:
+        yield
+    except psycopg.OperationalError as exc:
+        raise Again(f"{doing}: {exc}") from exc
+    except psycopg.Error as exc:
+        raise CannotOpen(path=target.shown, detail=f"{doing}: {exc}") from exc
+
+
 def make_ready(connection: psycopg.Connection, target: Target) -> None:
     """Make the tables where there are none; what is there must be of this version.
 
@@ -91,16 +104,11 @@ def make_ready(connection: psycopg.Connection, target: Target) -> None:
         SchemaMismatch: Another version of tenure made them.
         Again: The connection was lost.
     """
-    try:
-        with connection.transaction():
-            # First come, first served: who comes second finds the tables.
-            connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_MAKING & 0x7FFFFFFF, target.schema))
-            if not check_schema(connection, target):
-                _make(connection, target)
-    except psycopg.OperationalError as exc:
-        raise Again(f"making the tables: {exc}") from exc
-    except psycopg.Error as exc:
-        raise CannotOpen(path=target.shown, detail=f"making the tables: {exc}") from exc
+    with asking(target, "making the tables"), connection.transaction():
+        # First come, first served: who comes second finds the tables.
+        connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_MAKING & 0x7FFFFFFF, target.schema))
+        if not check_schema(connection, target):
+            _make(connection, target)
 
 
 def check_schema(connection: psycopg.Connection, target: Target) -> bool:

@@ -168,6 +168,9 @@ async def test_a_role_without_rights_is_refused(url: str) -> None:
     theirs = urlunsplit(parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}"))
     try:
         await refuses(theirs, CannotOpen, "permission denied")
+        with pytest.raises(CannotOpen, match="permission denied"):
+            async with look_into(theirs):
+                pass
     finally:
         execute(url, f"DROP ROLE {role}")
 
@@ -179,6 +182,24 @@ async def test_a_database_that_is_not_there_is_refused(url: str) -> None:
 async def test_a_server_that_is_not_there_is_waited_for_and_then_refused() -> None:
     with pytest.raises(Contended, match="refused"):
         async with open_store("postgresql://127.0.0.1:1/db", limits=Limits(busy_s=0.2)):
+            pass
+    with pytest.raises(Contended, match="refused"):
+        async with look_into("postgresql://127.0.0.1:1/db"):
+            pass
+
+
+async def test_a_look_goes_on_where_its_connection_is_cut(url: str) -> None:
+    async with open_store(url) as store, look_into(url) as look:
+        await own(store)
+        execute(url, END_ALL)
+        assert (await look.read(lambda statements: statements.one("ownership.last_token"))) == (1,)
+
+
+async def test_tables_with_the_names_of_ours_are_another_programs(empty_url: str) -> None:
+    execute(empty_url, "CREATE SCHEMA tenure", "CREATE TABLE tenure.schema_version (a int)")
+    await refuses(empty_url, CannotOpen, "version")
+    with pytest.raises(CannotOpen, match="version"):
+        async with look_into(empty_url):
             pass
 
 
