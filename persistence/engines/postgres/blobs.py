@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any, Final, final
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, final
 
 import psycopg
 
 from tenure.errors import CannotOpen, DiskFull
 from tenure.persistence.engines.engine import Again, UnknownOutcome
 
-from .connecting import Connecting
+from .connecting import PAUSE_S, Connecting
 from .protocol.errors import ServerError, map_error
+
+T = TypeVar("T")
 
 _MADE: Final = "made-"
 """How the names begin of what is being written."""
@@ -31,7 +33,10 @@ class TableBlobs:
 
     def begin(self, made: str) -> None:
         """See `Blobs.begin`."""
-        self._run("INSERT INTO attachment_files (name, kept) VALUES (%(name)s, false)", name=_MADE + made)
+        self._run(
+            "INSERT INTO attachment_files (name, kept) VALUES (%(name)s, false) ON CONFLICT (name) DO NOTHING",
+            name=_MADE + made,
+        )
 
     def write(self, made: str, offset: int, data: bytes) -> None:
         """See `Blobs.write`."""
@@ -45,16 +50,20 @@ class TableBlobs:
 
     def keep(self, made: str, digest: str) -> None:
         """See `Blobs.keep`. What has the name stays: it is the same bytes, on the server's disk."""
-        with self._turn() as connection, connection.transaction():
-            names = {"made": _MADE + made, "digest": digest}
-            kept = connection.execute(
-                "INSERT INTO attachment_files (name, kept) VALUES (%(digest)s, true) ON CONFLICT (name) DO NOTHING",
-                names,
-            )
-            if kept.rowcount:
-                connection.execute("UPDATE attachment_parts SET name = %(digest)s WHERE name = %(made)s", names)
-            connection.execute("DELETE FROM attachment_parts WHERE name = %(made)s", names)
-            connection.execute("DELETE FROM attachment_files WHERE name = %(made)s", names)
+        names = {"made": _MADE + made, "digest": digest}
+
+        def keep(connection: psycopg.Connection) -> None:
+            with connection.transaction():
+                kept = connection.execute(
+                    "INSERT INTO attachment_files (name, kept) VALUES (%(digest)s, true) ON CONFLICT (name) DO NOTHING",
+                    names,
+                )
+                if kept.rowcount:
+                    connection.execute("UPDATE attachment_parts SET name = %(digest)s WHERE name = %(made)s", names)
+                connection.execute("DELETE FROM attachment_parts WHERE name = %(made)s", names)
+                connection.execute("DELETE FROM attachment_files WHERE name = %(made)s", names)
+
+        self._carry_out(keep)
 
     def drop(self, made: str) -> None:
         """See `Blobs.drop`. What cannot be removed now stays unfinished, and is found."""
@@ -68,12 +77,13 @@ class TableBlobs:
         if not self.exists(digest):
             return None
         rows = self._run(
-            "SELECT at, substring(body FROM greatest(1, (%(offset)s - at + 1)::int) FOR"
-            " least(%(amount)s, %(offset)s + %(amount)s - at)::int) FROM attachment_parts"
-            " WHERE name = %(name)s AND at < %(offset)s + %(amount)s AND at + length(body) > %(offset)s ORDER BY at",
+            "SELECT at, substring(body FROM greatest(1, (%(offset)s::int8 - at + 1)::int) FOR"
+            " least(%(amount)s::int8, %(behind)s::int8 - at)::int) FROM attachment_parts"
+            " WHERE name = %(name)s AND at < %(behind)s::int8 AND at + length(body) > %(offset)s::int8 ORDER BY at",
             name=digest,
             offset=offset,
             amount=amount,
+            behind=offset + amount,
         )
         return b"".join([bytes(body) for _, body in rows])
 
@@ -102,29 +112,40 @@ class TableBlobs:
                 self._connection = None
 
     def _remove(self, name: str) -> None:
-        with self._turn() as connection, connection.transaction():
-            connection.execute("DELETE FROM attachment_parts WHERE name = %(name)s", {"name": name})
-            connection.execute("DELETE FROM attachment_files WHERE name = %(name)s", {"name": name})
+        def remove(connection: psycopg.Connection) -> None:
+            with connection.transaction():
+                connection.execute("DELETE FROM attachment_parts WHERE name = %(name)s", {"name": name})
+                connection.execute("DELETE FROM attachment_files WHERE name = %(name)s", {"name": name})
+
+        self._carry_out(remove)
 
     def _run(self, sql: str, **parameters: Any) -> list[Any]:
-        with self._turn() as connection:
+        def run(connection: psycopg.Connection) -> list[Any]:
             cursor = connection.execute(sql.encode(), parameters)
             return cursor.fetchall() if cursor.description is not None else []
 
-    @contextmanager
-    def _turn(self) -> Generator[psycopg.Connection]:
-        shown = self._connecting.target.shown
+        return self._carry_out(run)
+
+    def _carry_out(self, work: Callable[[psycopg.Connection], T]) -> T:
+        """Do it; once more where the connection is lost, as all that is done here may be done twice."""
+        shown, wait_s = self._connecting.target.shown, self._connecting.limits.busy_s
+        give_up_at = time.monotonic() + wait_s
         with self._lock:
-            try:
-                if self._connection is None or self._connection.closed:
-                    self._connection = self._connecting.connect(writes=True)
-                yield self._connection
-            except Again as exc:
-                raise CannotOpen(path=shown, detail=str(exc)) from exc
-            except psycopg.Error as exc:
-                if self._connection is not None and self._connection.broken:
-                    self._connection.close()
-                raise _mapped(exc, shown) from exc
+            while True:
+                try:
+                    if self._connection is None:
+                        self._connection = self._connecting.connect(writes=True)
+                    return work(self._connection)
+                except Again as exc:
+                    failed: Exception = CannotOpen(path=shown, detail=str(exc))
+                except psycopg.Error as exc:
+                    failed = _mapped(exc, shown)
+                    if self._connection is not None and not self._connection.closed:
+                        raise failed from exc
+                    self._connection = None
+                if time.monotonic() >= give_up_at:
+                    raise failed
+                threading.Event().wait(PAUSE_S)
 
 
 def _mapped(exc: psycopg.Error, shown: str) -> Exception:

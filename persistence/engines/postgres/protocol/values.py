@@ -119,7 +119,7 @@ _READ_TEXT: Final[Mapping[int, Reader]] = {
     26: int,
     700: float,
     701: float,
-    1700: lambda data: float(data) if b"." in data or b"N" in data else int(data),
+    1700: lambda data: int(data) if data.lstrip(b"-").isdigit() else float(data),  # NaN and Infinity, too
 }
 
 

@@ -239,6 +239,12 @@ async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(url: st
         assert rows == [("on",)], "a connection that was made anew"
 
 
+async def test_numbers_that_only_a_server_has_are_read(url: str) -> None:
+    async with open_store(url) as store, store.read_connection() as connection:
+        rows = await connection.query("SELECT 'Infinity'::numeric, '-Infinity'::numeric, -12::numeric, 1.5::numeric")
+        assert rows == [(float("inf"), float("-inf"), -12, 1.5)]
+
+
 async def postgres_raw(store: Store, sql: str) -> object:
     return await ground_of(store).between_groups(lambda connection: connection.raw(sql))
 
