@@ -20,12 +20,12 @@ from typing import Final, TypeVar, final
 import trio
 from outcome import Outcome as Captured, capture
 
-from tenure.errors import Closed, StoreBroken
+from tenure.errors import Closed, Contended, StoreBroken
 from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
 )
-from tenure.persistence.engines.engine import UnknownOutcome, WriteConnection
+from tenure.persistence.engines.engine import Again, UnknownOutcome, WriteConnection
 from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.model.events.happenings import GroupLanded
 from tenure.persistence.model.texts import named
@@ -39,6 +39,7 @@ from .group import (
     Outcome,
 )
 from .host_row import Rejoined
+from .lost import again_where_lost
 from .pending import FindRider, Pending
 from .room import Room
 from .statistics import WriterStatistics
@@ -144,14 +145,17 @@ class Writer:
         Raises:
             StoreBroken: The store has stopped, or does so now: what the work did is not known.
             Closed: The store is closed.
+            Contended: The connection was lost, and the next one too.
 
         Cancellation: comes when the work has ended.
         """
         self.check_open()
         try:
-            return await run_to_the_end(self._executor, lambda: work(self._connection))
+            return await run_to_the_end(self._executor, lambda: again_where_lost(self._connection, work))
         except UnknownOutcome as exc:
             raise self.stop_behind_group(str(exc)) from exc
+        except Again as exc:
+            raise Contended(detail=f"between two groups: {exc}") from exc
         except trio.ClosedResourceError:
             raise Closed(what="store") from None
 

@@ -16,8 +16,9 @@ from proof.cutting import Cut, CuttingProxy, cutting_proxy
 from tenure.errors import Contended, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store, ground_of, open_store
 from tests.kit import postgres
 from tests.kit.shares import TURN, examples
 from tests.kit.stores import landed, message, name, own
@@ -88,6 +89,23 @@ async def test_connections_that_are_cut_between_groups_are_made_anew(url: str) -
             assert await said(store) == n + 1
             await proxy.cut_all()
             assert await said(store) == n + 1
+
+
+async def test_what_is_asked_between_groups_is_asked_again(url: str) -> None:
+    async with behind_a_proxy(url) as (proxy, store):
+        await own(store)
+        for _ in range(3):  # an erasure is carried on by that, and an error in it would end the host
+            await proxy.cut_all()
+            assert await ground_of(store).between_groups(erasing.unfinished) == ()
+
+
+async def test_what_is_asked_between_groups_of_a_server_that_is_away_says_so(own_server: postgres.OwnServer) -> None:
+    async with open_store(own_server.url) as store:
+        own_server.stop()
+        with pytest.raises(Contended):
+            await ground_of(store).between_groups(erasing.unfinished)
+        own_server.start()
+        assert await ground_of(store).between_groups(erasing.unfinished) == ()
 
 
 async def test_every_backend_is_killed_again_and_again(url: str) -> None:
