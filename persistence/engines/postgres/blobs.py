@@ -78,12 +78,12 @@ class TableBlobs:
             return None
         rows = self._run(
             "SELECT at, substring(body FROM greatest(1, (%(offset)s::int8 - at + 1)::int) FOR"
-            " least(%(amount)s::int8, %(behind)s::int8 - at)::int) FROM attachment_parts"
-            " WHERE name = %(name)s AND at < %(behind)s::int8 AND at + length(body) > %(offset)s::int8 ORDER BY at",
+            " least(%(amount)s::int8, %(until)s::int8 - at)::int) FROM attachment_parts"
+            " WHERE name = %(name)s AND at < %(until)s::int8 AND at + length(body) > %(offset)s::int8 ORDER BY at",
             name=digest,
             offset=offset,
             amount=amount,
-            behind=offset + amount,
+            until=offset + amount,
         )
         return b"".join([bytes(body) for _, body in rows])
 
