@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Final, final
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -76,7 +76,8 @@ class Guard:
 
     async def _answer(self, request: Request) -> Response | None:
         """What is answered in place of the page, or None where it may be shown."""
-        if request.url.path.startswith(_OPEN):
+        path = _path(request)
+        if path.startswith(_OPEN):
             return None
         form: dict[str, str] = {}
         if request.method == "POST":
@@ -84,7 +85,7 @@ class Guard:
             if found is None:
                 return self._pages.refused(request, "This did not come from a form of this console. Nothing was done.")
             form = found
-        given = form.get("token") if request.url.path == "/login" else request.query_params.get("token")
+        given = form.get("token") if path == "/login" else request.query_params.get("token")
         if given is not None:
             return (
                 self._let_in(request) if _same(given, self._console.token) else self._pages.locked(request, wrong=True)
@@ -97,7 +98,8 @@ class Guard:
         return None
 
     def _let_in(self, request: Request) -> Response:
-        path = "/" if request.url.path == "/login" else f"/{request.url.path.lstrip('/')}"  # never another host
+        asked = _path(request)
+        path = "/" if asked == "/login" else f"/{quote(asked.lstrip('/'))}"  # never another host
         left = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
         answer = RedirectResponse(f"{path}?{urlencode(left)}" if left else path, status_code=303)
         cookie: SimpleCookie = SimpleCookie()
@@ -105,7 +107,7 @@ class Guard:
         cookie[self._cookie]["path"] = "/"
         cookie[self._cookie]["httponly"] = True
         cookie[self._cookie]["samesite"] = "strict"
-        if request.url.scheme == "https":
+        if request.scope["scheme"] == "https":
             cookie[self._cookie]["secure"] = True
         answer.headers.append("set-cookie", cookie[self._cookie].OutputString())
         return answer
@@ -113,8 +115,14 @@ class Guard:
     @staticmethod
     def _is_own(request: Request) -> bool:
         """Whether a form comes from a page of this console: browsers name the origin of every form that is posted."""
-        origin = request.headers.get("origin", "")
-        return bool(origin) and urlsplit(origin).netloc == request.headers.get("host", "")
+        scheme, _, origin = request.headers.get("origin", "").partition("://")
+        return scheme in ("http", "https") and bool(origin) and origin == request.headers.get("host", "")
+
+
+def _path(request: Request) -> str:
+    """The path that the router goes by. `Request.url` is made with the header `Host`, which any client writes as it likes."""
+    path, root = str(request.scope["path"]), str(request.scope.get("root_path", ""))
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 async def _form(request: Request) -> dict[str, str] | None:

@@ -15,6 +15,7 @@ from tenure.cli.command import labels_of
 from tenure.cli.output import visible
 from tenure.errors import InvalidInput, NotFound
 from tenure.persistence.model.labels import check_labels
+from tenure.persistence.model.numbers import INT_LIMIT
 from tenure.persistence.model.values import RuntimeState, check_runtime_id
 from tenure.persistence.upkeep.inspect import Wanted
 from tenure.supervisor.handles.schedules import as_schedule
@@ -216,7 +217,7 @@ class Pages:
             console=self.console,
             store=os.path.basename(self.console.target),  # noqa: PTH119 - it may be a URL
             pages=_PAGES,
-            path=request.url.path,
+            path=request.scope["path"],
             form=self.console.derived("form"),
             done=done,
             query=urlencode,
@@ -246,13 +247,16 @@ class Pages:
     @staticmethod
     def _number(request: Request, name: str, default: int) -> int:
         try:
-            return int(request.query_params.get(name, default))
+            number = int(request.query_params.get(name, default))
         except ValueError as exc:
             raise InvalidInput(detail="it is a whole number", field=name) from exc
+        if not -1 <= number < INT_LIMIT:
+            raise InvalidInput(detail="no page begins there", field=name)
+        return number
 
     @staticmethod
     def _more(request: Request, **place: object) -> str:
-        return f"{request.url.path}?{urlencode({**request.query_params, **place})}"
+        return f"{request.scope['path']}?{urlencode({**request.query_params, **place})}"
 
 
 def visible_lines(text: str) -> str:

@@ -94,6 +94,15 @@ def test_who_has_no_token_sees_nothing(console: Served, path: str, cookie: str) 
     assert "ada" not in answer.text.replace("/runtime?id=ada", "")
 
 
+@pytest.mark.parametrize("host", ["elsewhere/static/", "elsewhere/static/?", "elsewhere/static/#", "["])
+def test_a_host_that_is_named_like_an_open_page_opens_none(console: Served, host: str) -> None:
+    assert Served(console.port).ask("/runtimes", host=host).status == 401
+
+
+def test_a_path_is_judged_as_it_is_routed(console: Served) -> None:
+    assert Served(console.port).ask("/sta%09tic/console.css").status == 401
+
+
 def test_a_wrong_token_is_refused_and_a_right_one_goes_out_of_the_address(console: Served) -> None:
     stranger = Served(console.port)
 
@@ -119,6 +128,7 @@ def test_a_wrong_token_is_refused_and_a_right_one_goes_out_of_the_address(consol
         ({"origin": "null"}, None),
         ({"origin": ""}, None),
         ({"origin": "http://127.0.0.1:1"}, None),
+        ({"origin": "http://["}, None),
         ({"content_type": "text/plain"}, None),
         ({"content_type": "multipart/form-data; boundary=x"}, None),
         ({}, {"form": "forged"}),
@@ -168,6 +178,8 @@ def test_every_answer_has_the_headers_of_a_page_that_trusts_nobody(console: Serv
         ("/runtimes?labels=gold", 422),
         ("/runs?after=x", 422),
         ("/inputs?id=ada&after=1e9", 422),
+        (f"/inputs?id=ada&after={2**63}", 422),
+        (f"/runs?after={-(2**63) - 1}", 422),
         ("/steps?id=ada&run=nobody", 404),
         ("/content?id=ada&input=nobody", 404),
         ("/content?id=ada&run=nobody&place=x", 404),
