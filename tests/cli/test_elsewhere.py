@@ -145,6 +145,25 @@ def test_a_series_keeps_as_many_as_are_asked_for_and_touches_nothing_else(tmp_pa
     assert made.read_text() == "new"
 
 
+def test_the_newest_of_a_series_stays_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    for year in (2998, 2999):
+        (tmp_path / f"{year}0101T000000.000000Z.db").write_text("of a clock that was ahead")
+    (tmp_path / "making.db").write_text("new")
+
+    made = place(tmp_path / "making.db", 2)
+
+    assert {each.name for each in tmp_path.iterdir()} == {made.name, "29990101T000000.000000Z.db"}
+
+
+@pytest.mark.parametrize("every", ["nan", "inf"])
+def test_a_pause_that_is_no_time_is_refused_before_anything_is_made(tmp_path: Path, every: str) -> None:
+    result = call("backup", tmp_path / "a.db", tmp_path / "series", "--every", every)
+
+    assert result.exit_code == WRONG_USE
+    assert "--every" in result.stderr
+    assert not any(tmp_path.iterdir())
+
+
 def test_what_an_interrupted_backup_left_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "making.db").write_text("half")
 
@@ -153,7 +172,7 @@ def test_what_an_interrupted_backup_left_is_made_anew(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("at", ["yesterday", "2027-01-31T08:00", "nan", "-1"])
+@pytest.mark.parametrize("at", ["yesterday", "2027-01-31T08:00", "nan", "-1", "0001-01-01T00:00+14:00"])
 def test_a_time_that_is_none_is_refused(tmp_path: Path, at: str) -> None:
     result = call("restore", tmp_path, tmp_path / "b.db", f"--at={at}")
 

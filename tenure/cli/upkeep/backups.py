@@ -55,6 +55,8 @@ async def backup(output: Output, target: str, copy: str, *, every: float | None,
             raise InvalidInput(detail="it goes with --every", field="--keep")
         output.facts("Backup", _made(await back_up(target, copy)))
         return
+    if not math.isfinite(every):
+        raise InvalidInput(detail="it is a number of seconds", field="--every")
     while True:
         begun = trio.current_time()
         output.line(_made(await _next(target, Path(copy), keep or math.inf)))
@@ -107,8 +109,9 @@ def place(made: Path, keep: float) -> Path:
     with _mapped(name):
         made.rename(name)
         _sync(folder)
-        found = _series(folder)
-        for old in found[: max(len(found) - int(min(keep, len(found))), 0)]:
+        # The clock may have been set back since the others were made: the new one stays, wherever it stands among them.
+        others = [each for each in _series(folder) if each != name]
+        for old in others[: max(len(others) + 1 - int(min(keep, len(others) + 1)), 0)]:
             old.unlink()
     return name
 
@@ -145,11 +148,12 @@ def _newest(folder: Path, at: datetime) -> Path:
 def _bookmark(text: str) -> datetime:
     try:
         at = datetime.fromtimestamp(float(text), UTC) if _is_number(text) else datetime.fromisoformat(text)
+        in_utc = at.astimezone(UTC)
     except (ValueError, OverflowError, OSError) as exc:
         raise InvalidInput(detail="it is unix seconds, or a time such as 2027-01-31T08:00+01:00", field="--at") from exc
     if at.tzinfo is None:
         raise InvalidInput(detail="a time needs its offset, such as 2027-01-31T08:00+01:00", field="--at")
-    return at.astimezone(UTC)
+    return in_utc
 
 
 def _is_number(text: str) -> bool:
