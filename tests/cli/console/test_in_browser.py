@@ -130,6 +130,17 @@ def test_a_page_follows_what_happens(browser: Browser, store: Path, console: Ser
         other.locator("#lines tbody tr").nth(1).wait_for()
 
 
+def test_a_page_says_since_when_it_is_not_up_to_date(browser: Browser, store: Path) -> None:
+    with served(store) as console:
+        context = browser.new_context()
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(f"{console.origin}/?token={TOKEN.replace(' ', '+')}")
+        assert page.locator("#live").inner_text() == "live"
+    page.get_by_text("not up to date since").wait_for()
+    context.close()
+
+
 def test_every_verb_is_a_button(browser: Browser, store: Path) -> None:
     fields = {"payload": '"x"', "place": "main/1", "typed": "ada"}
     with served(store, "--allow-verbs") as console, tab(browser, console, refused=True) as page:

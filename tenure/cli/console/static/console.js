@@ -8,8 +8,16 @@ const KEPT = 5000; // entries of an output that stay on the page
 const live = document.getElementById("live");
 let on = sessionStorage.getItem("live") !== "off";
 
+let lost = ""; // since when what is shown is not brought up to date, where it should be
+
 function show() {
   live?.setAttribute("aria-pressed", String(on));
+  if (live) live.textContent = on && lost ? `not up to date since ${lost}` : "live";
+}
+
+function heard(fresh) {
+  lost = fresh ? "" : lost || new Date().toLocaleTimeString();
+  show();
 }
 
 function toggle() {
@@ -26,6 +34,7 @@ async function refresh() {
   const old = document.querySelectorAll("[data-live]");
   if (!on || document.hidden || old.length === 0 || !getSelection().isCollapsed) return;
   const answer = await fetch(location.href, { redirect: "error" });
+  heard(answer.ok);
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const section of old) {
@@ -38,7 +47,7 @@ async function refresh() {
 }
 
 function again() {
-  refresh().catch(() => {}).finally(() => setTimeout(again, LIVE_MS)); // a server that is away may come back
+  refresh().catch(() => heard(false)).finally(() => setTimeout(again, LIVE_MS)); // a server that is away may come back
 }
 
 live?.addEventListener("click", toggle);
