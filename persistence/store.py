@@ -40,7 +40,7 @@ from .seams.limits import Limits
 from .seams.nursery import background
 from .seams.seams import Seams
 from .upkeep.prune import Shrunk, prune, shrink
-from .writing.closing import Closing, Opened, open_when_free
+from .writing.closing import Closing, Opened, open_host
 from .writing.ground import Ground
 from .writing.group import GroupRunner
 from .writing.inside import Inside
@@ -365,7 +365,7 @@ async def open_store(
     executor = seams.writer_executor()
     try:
         # A cancelled opening would leave a thread that holds the lock; the opening is bounded by `busy_s`.
-        opened = await open_when_free(executor, engine, durability, limits, seams)
+        opened = await open_host(executor, engine, durability, limits, seams)
     except BaseException:
         executor.close()
         raise

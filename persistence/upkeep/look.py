@@ -9,20 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeVar, final
+from typing import Final, TypeVar, final
 
 import trio
 
-from tenure.errors import Contended, Internal, StoreBroken
+from tenure.errors import Internal
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.door import Look as EngineLook
 from tenure.persistence.engines.engine import (
-    Again,
     ReadConnection,
     Statements,
     UnknownOutcome,
 )
 from tenure.persistence.engines.listeners import GLANCE_S
+from tenure.persistence.engines.opening import open_when_free
 from tenure.persistence.reading.readers import in_views
 from tenure.persistence.seams.executors import (
     Executor,
@@ -32,6 +32,9 @@ from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
 T = TypeVar("T")
+
+LOCKED_S: Final = 1.0
+"""Most seconds that a look waits for who has the store for moments: a host, or another look, that opens or closes it."""
 
 
 @final
@@ -100,28 +103,19 @@ async def look_into(
         CannotOpen: There is no such file, no permission, or a file with several names.
         NotADatabase: It is not a store, or empty.
         SchemaMismatch: It is of another version; looking migrates nothing.
-        StoreLocked: A host has it for itself.
+        StoreLocked: A host has it for itself, for longer than `LOCKED_S`.
         NetworkFileSystem: The file is on one, as far as the system says.
         DiskFull: There is no room for the copy of the log that an open makes where it is alone.
         StoreBroken: An I/O error.
-        Contended: A server cannot be reached now.
+        Contended: A server cannot be reached for so long.
         InvalidInput, Unsupported: No path of a store.
     """
     limits, seams = limits or Limits(), seams or Seams()
     engine = door_to(target, limits, seams).look()
     executor = seams.reader_executor()
 
-    def open_it() -> tuple[ReadConnection, bool]:
-        try:
-            return engine.open()
-        except UnknownOutcome as exc:
-            detail = f"it could not be opened: {exc}"
-            raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
-        except Again as exc:
-            raise Contended(detail=f"it could not be opened: {exc}") from exc
-
     try:
-        connection, alone = await run_to_the_end(executor, open_it)
+        connection, alone = await open_when_free(executor, engine.open, min(limits.busy_s, LOCKED_S))
         try:
             yield Look(connection, executor, engine, limits, alone=alone)
         finally:

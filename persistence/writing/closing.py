@@ -14,20 +14,19 @@ from typing import Final, final
 import trio
 from attrs import frozen
 
-from tenure.errors import Closed, Contended, DiskFull, Error, StoreBroken, StoreLocked
+from tenure.errors import Closed, Contended, DiskFull, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import (
-    Again,
     Engine,
     UnknownOutcome,
     WriteConnection,
 )
+from tenure.persistence.engines.opening import open_when_free
 from tenure.persistence.facets.ownership.ownership import CloseHost
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.reading.readers import Readers
 from tenure.persistence.seams.executors import (
     Executor,
-    run_to_the_end,
 )
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -37,9 +36,6 @@ from .host_row import (
     HostRegistry,
 )
 from .writer import Writer
-
-OPENING_S: Final = 0.02
-"""Seconds until an open tries again that met another one on its way."""
 
 CLOSE_S: Final = 10.0
 """Most seconds that each step of closing waits for a disk that does not answer."""
@@ -59,31 +55,12 @@ class Opened:
     host: HostKey
 
 
-async def open_when_free(
+async def open_host(
     executor: Executor, engine: Engine, durability: DurabilityClass, limits: Limits, seams: Seams
 ) -> Opened:
-    """Open the engine on the writer's executor; another host that opens the file has it for itself for moments.
-
-    Raises:
-        StoreLocked, Contended: That took longer than `Limits.busy_s`.
-        StoreBroken: An I/O error; nothing is in doubt.
-        Error: What preflight finds.
-    """
+    """Open the engine on the writer's executor and join the hosts. Raises what `open_when_free` raises."""
     opening = partial(_open, engine, durability, limits, seams)
-    give_up_at = trio.current_time() + limits.busy_s
-    while True:
-        try:
-            return await run_to_the_end(executor, opening)
-        except StoreLocked:
-            if trio.current_time() >= give_up_at:
-                raise
-        except Again as exc:
-            if trio.current_time() >= give_up_at:
-                raise Contended(detail=f"the store could not be opened: {exc}") from exc
-        except UnknownOutcome as exc:
-            detail = f"it could not be opened: {exc}"
-            raise StoreBroken(incarnation="none", group=None, in_doubt=False, detail=detail) from exc
-        await trio.sleep(OPENING_S)
+    return await open_when_free(executor, opening, limits.busy_s)
 
 
 def _open(engine: Engine, durability: DurabilityClass, limits: Limits, seams: Seams) -> Opened:

@@ -48,7 +48,11 @@ class SqliteLook:
             check_store(self._path, self._files, self._vfs)
             self._held.prepare()
             alone = self._held.alone
-            return self._engine.open_look(self._held), alone
+            try:
+                return self._engine.open_look(self._held), alone
+            except BaseException:
+                self._held.close()  # so that it can be tried again
+                raise
 
     @property
     def listeners(self) -> Listeners:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, final
 import trio
 from attrs import frozen
 
-from tenure.errors import NotFound, StoreLocked
+from tenure.errors import NotFound
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.output import reads as spoken
@@ -43,29 +43,12 @@ SCANNED: Final = 5_000
 """Runtimes that are asked for dead letters for one page; the next one goes on after them."""
 
 
-LOCKED_S: Final = 1.0
-"""Seconds for which a look waits for an open: of a host, or of another look, which has the store for itself for moments."""
-
-AGAIN_S: Final = 0.02
-"""Seconds until it tries again."""
-
-
 def look(target: str, read: Callable[[Look], Awaitable[T]]) -> T:
     """Open a store, read, and close it. From a thread without a loop. Raises what `look_into` and the read raise."""
 
-    async def once() -> T:
+    async def run() -> T:
         async with look_into(target) as opened:
             return await read(opened)
-
-    async def run() -> T:
-        give_up_at = trio.current_time() + LOCKED_S
-        while True:
-            try:
-                return await once()
-            except StoreLocked:
-                if trio.current_time() >= give_up_at:
-                    raise
-            await trio.sleep(AGAIN_S)
 
     return trio.run(run)
 

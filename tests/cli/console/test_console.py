@@ -6,7 +6,6 @@ import html
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,9 @@ from typing import Any
 import pytest
 import trio
 
-from tenure.cli.console import reading
 from tenure.cli.console.application import Console, application
-from tenure.cli.console.reading import look, overview
 from tenure.cli.console.verbs import VERBS
-from tenure.errors import InvalidInput, StoreLocked
-from tenure.persistence.engines.sqlite.system.locks import OsLocks
+from tenure.errors import InvalidInput
 from tests.cli.console.worlds import HOSTILE, SECRET, TOKEN, Served, host, served
 from tests.cli.test_verb_commands import beside
 
@@ -196,30 +192,6 @@ def test_every_answer_has_the_headers_of_a_page_that_trusts_nobody(console: Serv
 )
 def test_what_is_not_there_and_what_is_wrong_are_told_apart(console: Served, address: str, status: int) -> None:
     assert console.ask(address).status == status
-
-
-def test_a_look_waits_for_another_that_opens_the_store(store: Path) -> None:
-    lock = OsLocks().find(f"{store}-lock")
-    assert lock is not None
-    other = threading.Timer(0.2, lock.release)
-    other.start()
-    try:
-        assert look(str(store), overview).hosts == []
-    finally:
-        other.join()
-
-
-def test_a_look_does_not_wait_for_a_host_that_keeps_the_store_for_itself(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reading, "LOCKED_S", 0.05)
-    lock = OsLocks().find(f"{store}-lock")
-    assert lock is not None
-    try:
-        with pytest.raises(StoreLocked):
-            look(str(store), overview)
-    finally:
-        lock.release()
 
 
 def test_a_store_that_has_gone_is_said_to_have(tmp_path: Path) -> None:

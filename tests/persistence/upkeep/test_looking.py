@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import trio
 
 import tenure
-from tenure.errors import CannotOpen, DiskFull, Error, InvalidInput, NotADatabase, StoreBroken
+from tenure.errors import CannotOpen, DiskFull, Error, InvalidInput, NotADatabase, StoreBroken, StoreLocked
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.engines.sqlite.system.files import (
     Files,
@@ -92,3 +93,30 @@ async def test_what_is_no_store_is_told_as_what_it_is(path: Path) -> None:
     with pytest.raises(CannotOpen, match="2 names"):
         await look(path)
     assert not path.with_name("empty.db-lock").exists()
+
+
+@pytest.mark.sqlite("the lock of a file")
+async def test_a_look_waits_for_who_has_the_store_for_moments(path: Path) -> None:
+    lock = OsLocks().acquire(f"{path}-lock", exclusive=True)
+    assert lock is not None
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def release() -> None:
+            await trio.sleep(0.2)
+            lock.release()
+
+        async with look_into(path) as look:
+            assert look.alone
+
+
+@pytest.mark.sqlite("the lock of a file")
+async def test_a_look_does_not_wait_for_long_for_a_host_that_keeps_the_store_for_itself(path: Path) -> None:
+    lock = OsLocks().acquire(f"{path}-lock", exclusive=True)
+    assert lock is not None
+    try:
+        with pytest.raises(StoreLocked):
+            async with look_into(path, limits=tenure.Limits(busy_s=0.05)):
+                pass
+    finally:
+        lock.release()
