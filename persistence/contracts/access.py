@@ -10,7 +10,8 @@ from tenure.persistence.commits.commit import (
     CommitResult,
 )
 from tenure.persistence.engines.blobs import Blobs
-from tenure.persistence.engines.engine import HostProofs, Statements
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.proofs import HostProofs
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams

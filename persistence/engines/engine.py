@@ -10,7 +10,7 @@ whose fault it is), `UnknownOutcome` (the store stops), or a defect. Every metho
 
 A second engine is written against this module and `door`, which has what stands before anything is open. It is registered by
 its scheme in `choice`, and may override named statements. Some rely on groups that land one after the other, in the order
-of their keys; an engine whose groups land side by side overrides them:
+of their keys; an engine whose groups land side by side overrides them, or has the groups that need them land so:
 
 - ``arrivals.mark`` and ``arrivals.since``: what landed after a mark;
 - ``output.head``, ``output.sizes_of_all`` and ``output.page_of_all``: the same for those who follow every output;
@@ -27,6 +27,7 @@ from attrs import frozen
 from .blobs import Blobs
 from .housekeeping import Housekeeping
 from .listeners import Listeners
+from .proofs import HostProofs
 
 Row = tuple[Any, ...]
 SqlValue = None | int | float | str | bytes
@@ -280,33 +281,6 @@ class WriteConnection(Reading, Querying, Protocol):
 
     def close(self, *, checkpoint: bool) -> None:
         """Close; `checkpoint` first moves the log into the database, which an orderly shutdown does."""
-        ...
-
-
-class HostProofs(Protocol):
-    """What proves that a host lives, wherever it runs."""
-
-    def hold(self, incarnation: str, /) -> str | None:
-        """Begin to prove that this host lives; it ends by itself with the process. Returns what its row says of its files."""
-        ...
-
-    def seize(self, incarnation: str, files: str | None, /) -> bool:
-        """Try to take another host's proof; `files` is what its row says.
-
-        True: that host is dead, and the proof stays taken until `let_go`. False: it lives, or nothing is proven.
-        """
-        ...
-
-    def breathe(self) -> None:
-        """Show that this host lives although its loop stands still. Called by a thread, and raises nothing."""
-        ...
-
-    def breath(self, incarnation: str, /) -> object | None:
-        """What changes each time that another host shows this; None where nothing is seen of it."""
-        ...
-
-    def let_go(self, incarnation: str, /) -> None:
-        """Give up and remove a proof that is held or was seized; does nothing for others."""
         ...
 
 

@@ -13,8 +13,9 @@ import trio
 from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.blobs import Blobs
-from tenure.persistence.engines.engine import HostProofs, Statements, StoredBytes, WriteConnection
+from tenure.persistence.engines.engine import Statements, StoredBytes, WriteConnection
 from tenure.persistence.engines.listeners import Listeners
+from tenure.persistence.engines.proofs import HostProofs
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.reading.readers import Readers
 from tenure.persistence.seams.limits import Limits

@@ -26,10 +26,10 @@ from tenure.persistence.commits.rows import (
 )
 from tenure.persistence.engines.engine import (
     Again,
-    HostProofs,
     Statements,
     WriteConnection,
 )
+from tenure.persistence.engines.proofs import HostProofs
 from tenure.persistence.model.values import DurabilityClass, LogicalRuntimeId
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams

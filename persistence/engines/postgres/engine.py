@@ -15,13 +15,13 @@ import psycopg
 from tenure.errors import WeakDurability
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import (
-    HostProofs,
     QueryConnectionOfItsOwn,
     ReadConnection,
     StoredBytes,
     WriteConnection,
 )
 from tenure.persistence.engines.listeners import Listeners, NoListeners
+from tenure.persistence.engines.proofs import HostProofs, NoProofs
 from tenure.persistence.engines.statements import load_statements, parse_statements, schema_files
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
@@ -38,7 +38,6 @@ from .opening import (
     check_server,
     make_ready,
 )
-from .proofs import NoProofs
 from .protocol.translation import Statement, key_columns, translated
 from .protocol.wire import Wire
 from .target import Target
@@ -123,7 +122,7 @@ class PostgresEngine:
 
         Raises:
             NotADatabase: No store stands there.
-            CannotOpen, SchemaMismatch, WeakDurability, Again: See `Engine.open`.
+            CannotOpen, SchemaMismatch, Again: See `Engine.open`.
         """
         connection = self._connecting.connect(writes=False)
         try:

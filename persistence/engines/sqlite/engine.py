@@ -17,7 +17,6 @@ import apsw
 from tenure.errors import CannotOpen, WeakDurability
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import (
-    HostProofs,
     QueryConnectionOfItsOwn,
     ReadConnection,
     StoredBytes,
@@ -25,8 +24,9 @@ from tenure.persistence.engines.engine import (
     WriteConnection,
 )
 from tenure.persistence.engines.listeners import Listeners, NoListeners
+from tenure.persistence.engines.proofs import HostProofs, NoProofs
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
-from tenure.persistence.engines.sqlite.files.hosts import HostLocks, NoOtherHosts
+from tenure.persistence.engines.sqlite.files.hosts import HostLocks
 from tenure.persistence.engines.sqlite.files.mounts import check_file_system
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
@@ -108,7 +108,7 @@ class SqliteEngine:
     @property
     def hosts(self) -> HostProofs:
         """See `Engine.hosts`."""
-        return self._host_locks or NoOtherHosts()
+        return self._host_locks or NoProofs()
 
     @property
     def listeners(self) -> Listeners:

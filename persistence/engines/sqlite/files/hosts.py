@@ -106,27 +106,3 @@ class HostLocks:
     def _remove(self, path: str) -> None:
         if self._files.exists(path):
             self._files.remove(path)
-
-
-@final
-class NoOtherHosts:
-    """See `HostProofs`: for a database that no other host can open."""
-
-    def hold(self, _incarnation: str, /) -> None:
-        """No host could look."""
-        return
-
-    def seize(self, _incarnation: str, _files: str | None, /) -> bool:
-        """There is no other host to be found dead."""
-        return False
-
-    def breathe(self) -> None:
-        """No host could see it."""
-        return
-
-    def breath(self, _incarnation: str, /) -> object | None:
-        """There is no other host."""
-        return None
-
-    def let_go(self, _incarnation: str, /) -> None:
-        """Nothing was held."""
