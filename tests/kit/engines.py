@@ -19,16 +19,15 @@ OF_SQLITE = frozenset({"vfs", "disk", "small_disk"})
 MODES_OF_SQLITE = frozenset({"memory", "one connection"})
 
 
-def on_both_engines(metafunc: pytest.Metafunc, *, chosen: bool = True, one_in: int = 1) -> None:
-    """Run a test on SQLite, and on a server where it is `chosen`; there in one of so many turns.
+def on_both_engines(metafunc: pytest.Metafunc, *, chosen: bool = True) -> None:
+    """Run a test on SQLite, and on a server where it is `chosen`.
 
     Not on a server: what is marked as SQLite's, and what has processes of its own, to which a path leads to a file.
     """
     if "engine" in metafunc.fixturenames:
         marked = any(metafunc.definition.get_closest_marker(each) is not None for each in ("sqlite", "process"))
         alone = marked or not chosen or bool(OF_SQLITE & {*metafunc.fixturenames})
-        marks = [pytest.mark.postgres, *([pytest.mark.turns(one_in)] if one_in > 1 else [])]
-        server = [] if alone else [pytest.param(SERVER, marks=marks)]
+        server = [] if alone else [pytest.param(SERVER, marks=pytest.mark.postgres)]
         metafunc.parametrize("engine", ["sqlite", *server], indirect=True)
 
 

@@ -126,8 +126,14 @@ class OwnServer:
         """Stop it: SIGINT cuts every connection, SIGQUIT is a crash."""
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(60)
-            self._process = None
+            try:
+                self._process.wait(60)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+                raise
+            finally:
+                self._process = None
 
     def stand_by(self) -> None:
         """Start it as a standby, which follows nobody and only reads."""
@@ -140,9 +146,10 @@ class OwnServer:
 
     def end(self) -> None:
         """Stop it and remove everything."""
-        with suppress(subprocess.TimeoutExpired):
+        try:
             self.stop(signal.SIGQUIT)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)  # processes of its own may write on for a moment
 
 
 def _free_port() -> int:
@@ -277,11 +284,8 @@ class AnyClass:
 @contextmanager
 def on_server() -> Generator[None]:
     """Meanwhile every path leads to a database of its own on the server, and ``:memory:`` to a new one each time."""
-    engines = choice.ENGINES
-    assert isinstance(engines, dict)
-    before = dict(engines)
     known: dict[str, str] = {}
-    with databases() as fresh:
+    with databases() as fresh, pytest.MonkeyPatch.context() as patch:
 
         def door(target: str, limits: Limits, seams: Seams) -> Any:
             path = target.removeprefix("sqlite://")
@@ -297,10 +301,7 @@ def on_server() -> Generator[None]:
             sql = _AS_TEXT.sub(r"convert_from(\1, 'UTF8')", _BYTES.sub(r"'\\x\1'::bytea", sql))
             return raw(writer, sql, parameters)
 
-        engines.update({choice.NO_SCHEME: door, "sqlite": door})
-        Writer.raw = in_words_of_sqlite  # type: ignore[method-assign]
-        try:
-            yield
-        finally:
-            engines.update(before)
-            Writer.raw = raw  # type: ignore[method-assign]
+        patch.setitem(choice.ENGINES, choice.NO_SCHEME, door)
+        patch.setitem(choice.ENGINES, "sqlite", door)
+        patch.setattr(Writer, "raw", in_words_of_sqlite)
+        yield

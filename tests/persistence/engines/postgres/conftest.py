@@ -39,6 +39,8 @@ def own_server() -> Generator[postgres.OwnServer]:
     """A server that runs for this test alone."""
     postgres.needs_own_server()
     server = postgres.OwnServer()
-    server.start()
-    yield server
-    server.end()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
