@@ -134,10 +134,11 @@ class TableBlobs:
             while True:
                 try:
                     if self._connection is None:
-                        self._connection = self._connecting.connect(writes=True)
+                        left_s = give_up_at - time.monotonic()
+                        self._connection = self._connecting.connect_within(left_s, writes=True)
                     return work(self._connection)
                 except Again as exc:
-                    failed: Exception = CannotOpen(path=shown, detail=str(exc))
+                    raise CannotOpen(path=shown, detail=str(exc)) from exc
                 except psycopg.Error as exc:
                     failed = _mapped(exc, shown)
                     if self._connection is not None and not self._connection.closed:

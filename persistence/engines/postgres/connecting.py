@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import psycopg
 from attrs import frozen
 from psycopg import sql
 
-from tenure.errors import CannotOpen
+from tenure.errors import CannotOpen, WeakDurability
 from tenure.persistence.engines.engine import Again
 from tenure.persistence.seams.limits import Limits
 
@@ -33,6 +33,12 @@ _WAIT_FOR_DISK: Final = sql.SQL(
 )
 """COMMIT waits for the disk where the server's own setting would not, on every connection that writes; a stronger one stays."""
 
+_KEPT_BY: Final = ("fsync", "full_page_writes")
+"""Settings of the whole server without which it forgets what it has acknowledged. It may have been started anew with others."""
+
+REFUSALS: Final = (Again, CannotOpen, WeakDurability)
+"""What `Connecting.connect` raises."""
+
 
 @final
 @frozen(kw_only=True, slots=True)
@@ -53,6 +59,7 @@ class Connecting:
         Raises:
             Again: Not now: the server starts, stops, does not answer, or has no place left.
             CannotOpen: It refuses us, or cannot be found.
+            WeakDurability: For one that writes: the server acknowledges what is not on disk.
         """
         try:
             connection = psycopg.connect(
@@ -71,13 +78,17 @@ class Connecting:
                 raise Again(str(exc).strip()) from exc
             raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
         try:
-            connection.execute(self._settings(writes=writes))
+            row: Any = connection.execute(self._settings(writes=writes)).fetchone()
         except psycopg.OperationalError as exc:
             connection.close()
             raise Again(str(exc).strip()) from exc
         except psycopg.Error as exc:
             connection.close()
             raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
+        for name, given in zip(_KEPT_BY, row, strict=False) if writes else ():
+            if given != "on":
+                connection.close()
+                raise WeakDurability(asked="disk", given=f"{name} = {given}")
         return connection
 
     def wire(self, *, writes: bool) -> Wire:
@@ -91,9 +102,9 @@ class Connecting:
         """A wire that is tried for again and again for so many seconds: what opened once will open again. Raises `Again`."""
         return _within(wait_s, lambda: self.wire(writes=writes))
 
-    def connect_within(self, wait_s: float) -> psycopg.Connection:
-        """The same of a connection that reads. Raises `Again`."""
-        return _within(wait_s, lambda: self.connect(writes=False))
+    def connect_within(self, wait_s: float, *, writes: bool) -> psycopg.Connection:
+        """The same of a connection. Raises `Again`."""
+        return _within(wait_s, lambda: self.connect(writes=writes))
 
     def _settings(self, *, writes: bool) -> sql.Composed:
         limits = self.limits
@@ -119,7 +130,8 @@ class Connecting:
             for name, value in settings.items()
         ]
         if writes:
-            calls.append(_WAIT_FOR_DISK)
+            asked = [sql.SQL("current_setting({})").format(sql.Literal(name)) for name in _KEPT_BY]
+            calls = [*asked, *calls, _WAIT_FOR_DISK]
         return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls))
 
 
@@ -128,7 +140,7 @@ def _within(wait_s: float, connect: Callable[[], T]) -> T:
     while True:
         try:
             return connect()
-        except (Again, CannotOpen) as exc:
+        except REFUSALS as exc:
             if time.monotonic() >= give_up_at:
                 message = f"no connection for {wait_s:g} s: {exc}"
                 raise Again(message) from exc

@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from tenure.errors import CannotOpen, NotADatabase, SchemaMismatch, WeakDurability
+from tenure.errors import CannotOpen, NotADatabase, SchemaMismatch
 from tenure.persistence.engines.engine import Again
 from tenure.persistence.engines.statements import schema_files
 
@@ -32,33 +32,26 @@ OWN_TABLES: Final = (
 """What only this engine has: the version, the bytes of attachments, which all hosts reach, and with which transaction an input
 landed, by which hosts hear of it."""
 
-_MAKING: Final = 0x74656E757265
+_MAKING: Final = 0x6E757265
 """The advisory lock of those who make or change tables."""
 
 
 def check_server(connection: psycopg.Connection, target: Target) -> None:
-    """Refuse a server that cannot hold a store as it is promised.
+    """Refuse a server that cannot hold a store.
 
     Raises:
         CannotOpen: It is too old, a standby that only reads, or its texts are not UTF-8.
-        WeakDurability: It acknowledges what is not on disk.
     """
     version = connection.pgconn.server_version
     if version < OLDEST_SERVER:
         detail = f"PostgreSQL {version // 10_000} is before {OLDEST_SERVER // 10_000}"
         raise CannotOpen(path=target.shown, detail=detail)
-    row: Any = connection.execute(
-        "SELECT pg_is_in_recovery(), current_setting('server_encoding'), current_setting('fsync'),"
-        " current_setting('full_page_writes')"
-    ).fetchone()
-    standby, encoding, fsync, full_pages = row
+    row: Any = connection.execute("SELECT pg_is_in_recovery(), current_setting('server_encoding')").fetchone()
+    standby, encoding = row
     if standby:
         raise CannotOpen(path=target.shown, detail="it is a standby, which only reads")
     if encoding != "UTF8":
         raise CannotOpen(path=target.shown, detail=f"its texts are {encoding}, and not UTF8")
-    for name, given in (("fsync", fsync), ("full_page_writes", full_pages)):
-        if given != "on":
-            raise WeakDurability(asked="disk", given=f"{name} = {given}")
 
 
 def check_no_transaction_pooler(connecting: Connecting, connection: psycopg.Connection) -> None:
@@ -106,7 +99,7 @@ def make_ready(connection: psycopg.Connection, target: Target) -> None:
     """
     with asking(target, "making the tables"), connection.transaction():
         # First come, first served: who comes second finds the tables.
-        connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_MAKING & 0x7FFFFFFF, target.schema))
+        connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_MAKING, target.schema))
         if not check_schema(connection, target):
             _make(connection, target)
 

@@ -58,7 +58,7 @@ class Query:
         """See `QueryConnectionOfItsOwn.query`. Raises `Contended` where the connection is lost, or cannot be made."""
         try:
             if self._connection is None:
-                self._connection = self._connecting.connect_within(self._connecting.limits.busy_s)
+                self._connection = self._connecting.connect_within(self._connecting.limits.busy_s, writes=False)
             return run_query(self._connection, sql, parameters, limit, stopped)
         except (Again, psycopg.OperationalError) as exc:
             self.close()

@@ -11,9 +11,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Final, final
 
-from tenure.errors import CannotOpen, Corrupt
+from tenure.errors import Corrupt
 from tenure.persistence.engines.engine import (
     Again,
     Begun,
@@ -29,14 +30,14 @@ from tenure.persistence.engines.engine import (
 from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.seams.seams import read_clock
 
-from .connecting import PAUSE_S, Connecting
+from .connecting import PAUSE_S, REFUSALS, Connecting
 from .connections import BEGIN_VIEW, END_VIEW
 from .keys import Keys
 from .protocol.errors import PROTOCOL_VIOLATION, Lost, ServerError, map_error
 from .protocol.translation import Statement, translated
 from .protocol.values import array_of
 from .protocol.wire import Answer, Command, Wire, command, plain
-from .user_queries import run_query
+from .user_queries import Query
 
 RECONNECT_S: Final = 0.5
 """Seconds for which one try of a group waits for a connection; the group is tried again for `Limits.busy_s`."""
@@ -276,8 +277,8 @@ class Writer:
 
     def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
         """See `Querying.query`: on another connection."""
-        with self._connecting.connect(writes=False) as connection:
-            return run_query(connection, sql, parameters, limit, stopped)
+        with closing(Query(self._connecting)) as connection:
+            return connection.query(sql, parameters, limit, stopped)
 
     # What is sent
 
@@ -349,15 +350,13 @@ class Writer:
         """
         if group is None:
             message = f"the connection was lost: {lost}"
-            raise Again(
-                message
-            )  # it may have landed as the row of a host that does not exist: it stands still, and is judged
+            raise Again(message)  # it may have landed, as the row of a host that does not exist: that one is judged
         give_up_at = time.monotonic() + self._limits.verdict_s
         while True:
             try:
                 number = self._number_of(group.host)
                 break
-            except (Again, CannotOpen) as exc:
+            except REFUSALS as exc:
                 if time.monotonic() >= give_up_at or self._closed:
                     message = f"COMMIT: {lost}; and no server says what came of it: {exc}"
                     raise UnknownOutcome(message) from exc
@@ -367,7 +366,7 @@ class Writer:
             raise Again(message)
 
     def _number_of(self, host: int) -> int | None:
-        """The number of the host's last group that landed. Raises `Again`, `CannotOpen`."""
+        """The number of the host's last group that landed. Raises as `Connecting.connect`."""
         wire = self._connecting.wire(writes=True)
         try:
             (answer,) = wire.exchange([command("verdict", _VERDICT, {"host": host})])

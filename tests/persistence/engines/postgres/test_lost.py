@@ -13,7 +13,7 @@ import trio
 
 from proof.cuts import make_cuts
 from proof.cutting import Cut, CuttingProxy, cutting_proxy
-from tenure.errors import Contended, StoreBroken
+from tenure.errors import CannotOpen, Contended, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.erasing import erasing
@@ -168,6 +168,44 @@ async def test_a_server_that_is_away_for_long_is_contended_before_a_commit(own_s
         own_server.start()
         await store.commit(message(store, "m"))
         assert await landed(store, "m") == ["m"]
+
+
+@pytest.mark.slow
+async def test_a_server_that_comes_back_without_keeping_what_it_acknowledges_is_not_written(
+    own_server: postgres.OwnServer,
+) -> None:
+    async with open_store(own_server.url, limits=Limits(busy_s=0.2)) as store:
+        await own(store)
+        first = await store.attachments.put("s", b"first")
+        own_server.stop()
+        own_server.start(fsync="off")
+
+        with pytest.raises(Contended, match="fsync = off"):
+            await store.commit(message(store, "m"))
+        with pytest.raises(CannotOpen, match="fsync = off"):
+            await store.attachments.put("s", b"second")
+        assert await landed(store, "m") == [], "it is read as before"
+
+        own_server.stop()
+        own_server.start()
+        await store.commit(message(store, "n"))
+        assert await landed(store, "m", "n") == ["n"]
+        assert await store.attachments.get("s", first) == b"first"
+
+
+async def test_a_server_that_keeps_nothing_gives_no_verdict(own_server: postgres.OwnServer) -> None:
+    async with behind_a_proxy(own_server.url, Limits(verdict_s=0.3)) as (proxy, store):
+        await own(store)
+        with psycopg.connect(own_server.url, autocommit=True) as admin:
+            admin.execute("ALTER SYSTEM SET fsync = off")
+            admin.execute("SELECT pg_reload_conf()")
+            while admin.execute("SHOW fsync").fetchone() != ("off",):  # noqa: ASYNC110 - a server's settings have no event
+                await trio.sleep(0.01)
+        proxy.cut = Cut.ANSWER
+
+        with pytest.raises(StoreBroken, match="fsync = off") as broken:
+            await store.commit(message(store, "m"))
+        assert broken.value.in_doubt
 
 
 async def test_a_server_that_is_away_with_a_commit_in_doubt_breaks_the_store(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -9,14 +10,23 @@ import pytest
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from tenure.errors import CannotOpen, Contended, InvalidInput, NotADatabase, SchemaMismatch, Unsupported, WeakDurability
+from tenure.errors import (
+    CannotOpen,
+    Contended,
+    Error,
+    InvalidInput,
+    NotADatabase,
+    SchemaMismatch,
+    Unsupported,
+    WeakDurability,
+)
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.postgres import opening
 from tenure.persistence.engines.postgres.engine import writing_statements
 from tenure.persistence.engines.postgres.protocol.translation import translated
 from tenure.persistence.engines.postgres.target import target_of
 from tenure.persistence.engines.sqlite.options import SqliteOptions
-from tenure.persistence.engines.statements import load_statements
+from tenure.persistence.engines.statements import load_statements, schema_files
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, ground_of, open_store
@@ -24,6 +34,8 @@ from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit import postgres
 from tests.kit.stores import landed, message, own
+
+Refused = TypeVar("Refused", bound=Error)
 
 END_ALL = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -38,10 +50,26 @@ def execute(url: str, *statements: str) -> None:
             connection.execute(each.encode())
 
 
-async def refuses(url: str, error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
+def tables_of(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'tenure' ORDER BY 1").fetchall()
+    return [table for (table,) in rows]
+
+
+async def refused(url: str, error: type[Refused]) -> Refused:
+    """What an open raises."""
+    with pytest.raises(error) as caught:
         async with open_store(url):
             pass
+    return caught.value
+
+
+async def refused_look(url: str, error: type[Refused]) -> Refused:
+    """What a look raises."""
+    with pytest.raises(error) as caught:
+        async with look_into(url):
+            pass
+    return caught.value
 
 
 async def test_the_tables_are_made_once_and_found_again(empty_url: str) -> None:
@@ -144,21 +172,23 @@ async def test_a_class_that_a_server_cannot_give_is_refused(url: str) -> None:
 
 async def test_tables_of_another_program_are_not_touched(empty_url: str) -> None:
     execute(empty_url, "CREATE SCHEMA tenure", "CREATE TABLE tenure.mine (a int)")
-    await refuses(empty_url, NotADatabase, "another program")
+    error = await refused(empty_url, NotADatabase)
+    assert error.path == target_of(empty_url).shown
+    assert error.detail == "its tables are another program's"
+    assert tables_of(empty_url) == ["mine"]
 
 
 async def test_a_schema_of_another_version_is_not_touched(url: str) -> None:
-    execute(url, "UPDATE tenure.schema_version SET version = 99")
-    await refuses(url, SchemaMismatch, "99")
-    with pytest.raises(SchemaMismatch):
-        async with look_into(url):
-            pass
+    execute(url, "UPDATE tenure.schema_version SET version = 99", "DROP TABLE tenure.labels")
+    before = tables_of(url)
+    for error in (await refused(url, SchemaMismatch), await refused_look(url, SchemaMismatch)):
+        assert (error.what, error.expected, error.actual) == (target_of(url).shown, len(schema_files()), 99)
+    assert tables_of(url) == before, "the table that is missing is not made"
 
 
 async def test_a_look_makes_no_tables(empty_url: str) -> None:
-    with pytest.raises(NotADatabase):
-        async with look_into(empty_url):
-            pass
+    assert (await refused_look(empty_url, NotADatabase)).detail == "there are no tables"
+    assert tables_of(empty_url) == []
 
 
 async def test_a_role_without_rights_is_refused(url: str) -> None:
@@ -167,16 +197,18 @@ async def test_a_role_without_rights_is_refused(url: str) -> None:
     parts = urlsplit(url)
     theirs = urlunsplit(parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}"))
     try:
-        await refuses(theirs, CannotOpen, "permission denied")
-        with pytest.raises(CannotOpen, match="permission denied"):
-            async with look_into(theirs):
-                pass
+        for error in (await refused(theirs, CannotOpen), await refused_look(theirs, CannotOpen)):
+            assert error.path == target_of(theirs).shown
+            assert "permission denied for schema tenure" in error.detail
     finally:
         execute(url, f"DROP ROLE {role}")
 
 
 async def test_a_database_that_is_not_there_is_refused(url: str) -> None:
-    await refuses(urlunsplit(urlsplit(url)._replace(path="/no_such_database")), CannotOpen, "does not exist")
+    elsewhere = urlunsplit(urlsplit(url)._replace(path="/no_such_database"))
+    for error in (await refused(elsewhere, CannotOpen), await refused_look(elsewhere, CannotOpen)):
+        assert error.path == target_of(elsewhere).shown
+        assert 'database "no_such_database" does not exist' in error.detail
 
 
 async def test_a_server_that_is_not_there_is_waited_for_and_then_refused() -> None:
@@ -197,22 +229,28 @@ async def test_a_look_goes_on_where_its_connection_is_cut(url: str) -> None:
 
 async def test_tables_with_the_names_of_ours_are_another_programs(empty_url: str) -> None:
     execute(empty_url, "CREATE SCHEMA tenure", "CREATE TABLE tenure.schema_version (a int)")
-    await refuses(empty_url, CannotOpen, "version")
-    with pytest.raises(CannotOpen, match="version"):
-        async with look_into(empty_url):
-            pass
+    for error in (await refused(empty_url, CannotOpen), await refused_look(empty_url, CannotOpen)):
+        assert 'column "version" does not exist' in error.detail
+    assert tables_of(empty_url) == ["schema_version"]
 
 
-async def test_a_server_that_forgets_what_it_acknowledged_is_refused(own_server: postgres.OwnServer) -> None:
+@pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
+async def test_a_server_that_forgets_what_it_acknowledged_is_refused(
+    own_server: postgres.OwnServer, setting: str
+) -> None:
     own_server.stop()
-    own_server.start(fsync="off")
-    await refuses(own_server.url, WeakDurability, "fsync = off")
+    own_server.start(**{setting: "off"})
+    error = await refused(own_server.url, WeakDurability)
+    assert (error.asked, error.given) == ("disk", f"{setting} = off")
+    assert tables_of(own_server.url) == []
 
 
 async def test_a_standby_is_refused(own_server: postgres.OwnServer) -> None:
     own_server.stop()
     own_server.stand_by()
-    await refuses(own_server.url, CannotOpen, "standby")
+    error = await refused(own_server.url, CannotOpen)
+    assert error.path == target_of(own_server.url).shown
+    assert error.detail == "it is a standby, which only reads"
 
 
 def test_a_server_before_15_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
