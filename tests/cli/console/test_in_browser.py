@@ -9,7 +9,7 @@ import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -29,13 +29,13 @@ OF_ONE = ("/runtime", "/inputs", "/steps", "/messages", "/state", "/output")
 
 
 @contextmanager
-def tab(browser: Browser, console: Served, *, refused: bool = False, **options: str) -> Generator[Page]:
+def tab(browser: Browser, console: Served, *, refused: bool = False, **options: Any) -> Generator[Page]:
     """A tab that is let in. What its pages complain of, or a script of an agent's that runs, fails the test.
 
     With `refused`, verbs may be: their pages have another status than 200.
     """
     complaints: list[str] = []
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, **options)  # type: ignore[arg-type]
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, **options)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.set_default_navigation_timeout(PATIENCE_MS)
@@ -137,6 +137,11 @@ def test_a_page_says_since_when_it_is_not_up_to_date(browser: Browser, store: Pa
         page.set_default_timeout(PATIENCE_MS)
         page.goto(f"{console.origin}/?token={TOKEN.replace(' ', '+')}")
         assert page.locator("#live").inner_text() == "live"
+        cookies: Any = context.cookies()
+        context.clear_cookies()
+        page.get_by_text("not up to date since").wait_for()
+        context.add_cookies(cookies)
+        page.get_by_text("live", exact=True).wait_for()
     page.get_by_text("not up to date since").wait_for()
     context.close()
 
