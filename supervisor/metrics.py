@@ -12,6 +12,7 @@ import trio
 
 from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.engines.engine import StoredBytes
+from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.numbers import StoreNumbers, read_numbers
 
@@ -36,13 +37,14 @@ class Metrics:
         self._host = host
         self._measures = Measures()
         self._numbers: StoreNumbers | None = None
-        self._read_at = 0.0
+        self._read_at = time.monotonic()
         ground_of(host.store).hooks.add(self._measures)
 
     def read(self) -> tuple[Family, ...]:
         """All of them, as they are now; waits for nothing, and may be called from any thread.
 
-        What is stored was read up to `READ_S` seconds ago; before the first such read it is not among them.
+        What is stored was read up to `READ_S` seconds ago; before the first such read it is not among them, and the age of that
+        read is the time for which the host has measured.
         """
         return (*self._measures.read(), *_of_writer(self._host), *_of_host(self._host), *self._of_store())
 
@@ -58,8 +60,10 @@ class Metrics:
                 self._numbers = await self._host.store.read(read_numbers)
             except (StoreBroken, Closed):
                 return
-            except Error:
-                pass  # no connection is free, say: the age of the last ones says so
+            except NOT_NOW:
+                pass  # the next one goes on; the age of the last one says since when
+            except Error as exc:
+                self._host.log.look_failed(exc)
             else:
                 self._read_at = time.monotonic()
             await trio.sleep(max(READ_S, READ_SHARE * (trio.current_time() - began)))
@@ -69,8 +73,8 @@ class Metrics:
         yield from _of_files(ground.stored_bytes(), ground.free_bytes())
         if self._numbers is not None:
             yield from _of_numbers(self._numbers, self._host.store.seams.wall_clock())
-            age = "Time since what is stored was read for these metrics."
-            yield _gauge("tenure_store_read_age_seconds", age, time.monotonic() - self._read_at)
+        age = "Time since what is stored was read for these metrics."
+        yield _gauge("tenure_store_read_age_seconds", age, time.monotonic() - self._read_at)
 
 
 def _gauge(name: str, text: str, value: float) -> Family:

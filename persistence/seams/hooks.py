@@ -12,6 +12,7 @@ from typing import final
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.events.happenings import Happening
+from tenure.persistence.model.inputs.traceparent import check_traceparent
 
 from .nursery import is_for_others
 
@@ -29,7 +30,7 @@ class Hooks:
     Attributes:
         call: Calls every hook; None where there are none.
         carry: Asked for the ``traceparent`` of each new input; None where the host is not traced.
-        failed: Called where a hook has raised; the host goes on.
+        failed: Called where a hook has raised, or `carry` has given what is no ``traceparent``; the host goes on.
     """
 
     __slots__ = ("_carries", "_hooks", "_lock", "call", "carry", "failed")
@@ -67,7 +68,7 @@ class Hooks:
 
     def _carry(self, carry: Carry, verb: str, runtime_id: str, kind: str, above: str | None) -> str | None:
         try:
-            return carry(verb, runtime_id, kind, above)
+            return check_traceparent(carry(verb, runtime_id, kind, above))
         except BaseException as exc:
             if is_for_others(exc):
                 raise

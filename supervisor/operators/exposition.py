@@ -42,7 +42,7 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    # A kind is any text: what steers a terminal, or cannot be encoded, is escaped as in a Python literal, and stays distinct.
+    # A kind is any text: what steers a terminal, or cannot be encoded, is escaped as in a Python literal.
     if not text.isprintable():
         text = "".join([each if each.isprintable() else each.encode("unicode_escape").decode() for each in text])
     return _escaped(text).replace('"', r"\"")

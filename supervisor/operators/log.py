@@ -36,9 +36,25 @@ NAMED: Final = 5
 MOST_SCHEDULES: Final = 1_000
 """Failures of schedules that are remembered, so that each is written once."""
 
+MOST_TEXTS: Final = 100
+"""Likewise of looks, and of hooks."""
 
-MOST_HOOK_ERRORS: Final = 100
-"""Texts of what hooks raised that are remembered, so that each is written once."""
+
+@final
+class _Texts:
+    """Texts that were written, each once; where they are too many, all are forgotten."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._written: set[str] = set()
+
+    def is_new(self, text: str) -> bool:
+        if text in self._written:
+            return False
+        if len(self._written) >= self._most:
+            self._written.clear()
+        self._written.add(text)
+        return True
 
 
 @final
@@ -59,7 +75,7 @@ class HostLog:
     def __init__(self, hooks: Hooks | None = None) -> None:
         """Nothing has happened yet. The hooks are called with what is held and what is dead."""
         self._hooks = Hooks() if hooks is None else hooks
-        self._failed_hooks: set[str] = set()
+        self._failed_hooks = _Texts(MOST_TEXTS)
         self.failed_attempts = 0
         self.dead_letters = 0
         self.refused_sends = 0
@@ -68,8 +84,8 @@ class HostLog:
         self.longest_block_s = 0.0
         self.failed_work = 0
         self.defects = 0
-        self._failed_look: str | None = None
-        self._failed_schedules: set[str] = set()
+        self._failed_looks = _Texts(MOST_TEXTS)
+        self._failed_schedules = _Texts(MOST_SCHEDULES)
         root = logging.getLogger(ROOT)
         if not root.handlers:  # a library leaves it to the program who hears it
             root.addHandler(logging.NullHandler())
@@ -189,10 +205,7 @@ class HostLog:
     def schedule_failed(self, error: BaseException, schedule_id: str = "") -> None:
         """What has come of a schedule cannot be decided here: it is damaged, or its zone is not known. Tried at each look."""
         text = f"schedule {schedule_id!r} cannot be decided here: {named(error)}"
-        if text not in self._failed_schedules:
-            if len(self._failed_schedules) >= MOST_SCHEDULES:
-                self._failed_schedules.clear()
-            self._failed_schedules.add(text)
+        if self._failed_schedules.is_new(text):
             _write(HOSTS, logging.ERROR, text, error)
 
     # Of hosts
@@ -206,8 +219,7 @@ class HostLog:
     def look_failed(self, error: BaseException) -> None:
         """A look at what other hosts wrote met a mistake of ours; it is repeated, and written down where it is another one."""
         text = named(error)
-        if text != self._failed_look:
-            self._failed_look = text
+        if self._failed_looks.is_new(text):
             self.defects += 1
             _write(HOSTS, logging.ERROR, f"a look at the store failed, {_first_line(text)}; please report it", error)
 
@@ -219,10 +231,7 @@ class HostLog:
     def hook_failed(self, error: BaseException) -> None:
         """A hook of the program raised. It is called again, and what it raises is written where it is another text."""
         text = named(error)
-        if text not in self._failed_hooks:
-            if len(self._failed_hooks) >= MOST_HOOK_ERRORS:
-                self._failed_hooks.clear()
-            self._failed_hooks.add(text)
+        if self._failed_hooks.is_new(text):
             _write(HOSTS, logging.ERROR, f"a hook raised {_first_line(text)}", error)
 
     def not_notified(self, error: BaseException) -> None:

@@ -24,6 +24,7 @@ from tenure.persistence.model.events.happenings import (
     RuntimeHeld,
     StepExited,
 )
+from tenure.persistence.model.values import AbandonReason
 
 Labels = tuple[str, ...]
 
@@ -39,6 +40,9 @@ MOST_CHANNELS: Final = 100
 """Channels of output that have a label; behaviours name them, and the others share `OTHER`."""
 
 OTHER: Final = "other"
+
+UNASKED: Final = (AbandonReason.MAX_ATTEMPTS_EXHAUSTED, AbandonReason.REJECTED, AbandonReason.DEADLINE_EXCEEDED)
+"""Why inputs are abandoned that no one asked to."""
 
 
 @final
@@ -80,16 +84,19 @@ class _Counter:
     def __init__(self, name: str, text: str, *labels: str) -> None:
         self._shape = (name, text, labels)
         self._values: dict[Labels, float] = {}
+        if not labels:
+            self.begin()
+
+    def begin(self, *labels: str) -> None:
+        """Say 0 of these: what first appears at 1 has not risen, for Prometheus."""
+        self._values[labels] = 0
 
     def add(self, *labels: str) -> None:
         self._values[labels] = self._values.get(labels, 0) + 1
 
     def read(self) -> Family:
         name, text, labels = self._shape
-        values: dict[Labels, float | Distribution] = dict(self._values.copy())
-        if not labels:
-            values.setdefault((), 0)
-        return Family(name=name, kind="counter", text=text, labels=labels, values=values)
+        return Family(name=name, kind="counter", text=text, labels=labels, values=dict(self._values.copy()))
 
 
 @final
@@ -140,6 +147,8 @@ class Measures:
         self._step = _Histogram("tenure_step_seconds", step, LONG_SECONDS, "kind", "outcome")
         self._held = _Counter("tenure_holds_total", "Times that a runtime was held or blocked.", "kind", "reason")
         self._dead = _Counter("tenure_dead_letters_total", "Inputs abandoned unasked.", "reason")
+        for reason in UNASKED:
+            self._dead.begin(str(reason))
         self._said = _Counter("tenure_output_entries_total", "Entries of output on disk.", "channel")
         self._lag = _Histogram(
             "tenure_output_lag_seconds", "Time from emit to disk, of the oldest in a write.", SECONDS

@@ -20,6 +20,7 @@ from tests.kit.hosting import host, nothing
 METRICS = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 SERIES = ("", "_bucket", "_sum", "_count")
+OUTCOMES = {"tenure_step_seconds": set(tenure.StepOutcome)}
 
 
 async def families(tmp_path: Path) -> dict[str, tenure.Family]:
@@ -31,12 +32,23 @@ async def families(tmp_path: Path) -> dict[str, tenure.Family]:
     return {each.name: each for each in (*outside, *found)}
 
 
-async def test_the_table_has_each_metric_with_its_type_and_labels(autojump_clock: object, tmp_path: Path) -> None:
-    rows = re.findall(r"^\| `(tenure_\w+)` \| (\w+) \| ([\w, ]*?) ?\|", METRICS, re.MULTILINE)
+async def test_the_table_has_each_metric_with_its_type_labels_and_text(autojump_clock: object, tmp_path: Path) -> None:
+    rows = re.findall(
+        r"^\| `(tenure_\w+)` \| (\w+) \| ([\w, ]*?) ?\| (.*?)(?:; `tenure metrics` alone)?\. \|$", METRICS, re.MULTILINE
+    )
 
     known = await families(tmp_path)
 
-    assert sorted(rows) == sorted((each.name, each.kind, ", ".join(each.labels)) for each in known.values())
+    assert sorted(rows) == sorted(
+        (each.name, each.kind, ", ".join(each.labels), each.text.rstrip(".")) for each in known.values()
+    )
+
+
+async def test_the_name_of_a_metric_has_its_unit(autojump_clock: object, tmp_path: Path) -> None:
+    for name, family in (await families(tmp_path)).items():
+        assert name.endswith("_total") is (family.kind == "counter"), name
+        assert name.endswith("_seconds") is family.text.startswith(("Time ", "Age ")), name
+        assert name.endswith("_bytes") is family.text.startswith(("Size ", "Bytes ")), name
 
 
 def rules() -> list[dict[str, Any]]:
@@ -62,11 +74,25 @@ async def test_each_metric_has_an_alert_and_each_alert_names_metrics_that_exist(
         used = re.findall(r"tenure_\w+", rule["expr"])
         assert used, rule
         named |= {series[each] for each in used}
+        for metric, label, given in re.findall(r'(tenure_\w+)\{(\w+)="(\w+)"\}', rule["expr"]):
+            assert label == "outcome", rule
+            assert label in known[series[metric]].labels, rule
+            assert given in OUTCOMES[series[metric]], rule
         for labels in re.findall(r"by \(([\w, ]+)\)", rule["expr"]):
             allowed = {label for each in used for label in (*known[series[each]].labels, "le")}
             assert set(labels.split(", ")) <= allowed, rule
 
     assert named == set(known)
+
+
+async def test_what_an_alert_hears_of_at_its_first_time_is_there_before(autojump_clock: object, tmp_path: Path) -> None:
+    known = await families(tmp_path)
+
+    first = re.findall(r"increase\((\w+)\[\w+\]\)+ > 0\b", "\n".join(rule["expr"] for rule in rules()))
+
+    assert len(first) == 5
+    for name in first:
+        assert set(known[name].values.values()) == {0}, name  # what appears at 1 has not increased
 
 
 def test_alerts_have_names_of_their_own() -> None:

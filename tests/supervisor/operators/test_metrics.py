@@ -7,12 +7,14 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import prometheus_client
 import pytest
 import trio
+from attrs import evolve
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -20,14 +22,16 @@ import tenure
 import tenure.asyncio
 import tenure.sync
 from tenure.cli.app import app
-from tenure.errors import Closed
+from tenure.errors import Closed, NoThread
+from tenure.persistence.seams.executors import InlineExecutor
 from tenure.prometheus import Collector
+from tenure.supervisor.metrics import READ_S
 from tenure.supervisor.operators.exposition import exposition
 from tenure.supervisor.operators.measures import MOST_CHANNELS, OTHER, Measures
-from tests.kit.hosting import host
+from tests.kit.hosting import SELDOM, host, nothing, virtual_seams
+from tests.persistence.contracts.damage import execute
 
 ALLOWED = {"kind", "outcome", "reason", "channel", "le"}
-SUFFIXES = ("_total", "_seconds", "_bytes")
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -235,6 +239,55 @@ def command(*arguments: object) -> Any:
     result = CliRunner().invoke(app, ["metrics", *map(str, arguments)])
     assert result.exit_code == 0, result.output
     return result
+
+
+@final
+class Refusing(InlineExecutor):
+    """Gets no thread while it is asked to refuse."""
+
+    refuses = False
+
+    async def run(self, function: Callable[[], Any], heard: Any = None, /) -> Any:
+        if Refusing.refuses:
+            raise NoThread(what="a reader")
+        return await super().run(function, heard)
+
+
+async def test_what_is_stored_is_read_again_after_a_time_in_which_there_was_no_thread_to_read_with(
+    autojump_clock: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seams = evolve(virtual_seams(), reader_executor=Refusing)
+    async with tenure.open_supervisor(tmp_path / "s.db", behaviours={}, seams=seams, limits=SELDOM) as supervisor:
+        Refusing.refuses = True
+        samples = [parsed(supervisor.metrics().text())]
+        for refuses in (True, False):
+            Refusing.refuses = refuses
+            await trio.sleep(2 * READ_S)
+            samples.append(parsed(supervisor.metrics().text()))
+
+    assert [("tenure_hosts", frozenset[Any]()) in each for each in samples] == [False, False, True]
+    ages = [value(each, "tenure_store_read_age_seconds") for each in samples]
+    assert 0 <= ages[0] < ages[1]  # an alert on it hears of it
+    assert not caplog.records
+
+
+async def test_a_read_that_fails_for_another_cause_is_in_the_log_and_ends_nothing(
+    autojump_clock: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with host(tmp_path / "s.db", {"kind": nothing}) as supervisor:
+        supervisor.metrics()
+        await trio.sleep(READ_S)
+        await execute(supervisor.store, "ALTER TABLE inputs RENAME TO put_away")
+        await trio.sleep(2 * READ_S)
+        await execute(supervisor.store, "ALTER TABLE put_away RENAME TO inputs")
+        failed = [each.message for each in caplog.records if "inputs.backlog" in each.message]
+        await supervisor.hold("alice")
+        await (await supervisor.spawn("alice", "kind")).accept("waits")
+        await trio.sleep(2 * READ_S)
+        samples = parsed(supervisor.metrics().text())
+
+    assert len(failed) == 1
+    assert value(samples, "tenure_inbox_inputs") == 1
 
 
 def test_without_metrics_nothing_of_them_is_imported() -> None:
