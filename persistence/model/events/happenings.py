@@ -56,6 +56,54 @@ class AcceptOutcome(StrEnum):
     """It raised; nothing of it is there, as far as its caller knows."""
 
 
+@frozen(kw_only=True, slots=True)
+class OfRuntime:
+    """What takes place in a runtime.
+
+    Attributes:
+        runtime_id: In which.
+    """
+
+    runtime_id: LogicalRuntimeId
+
+
+@frozen(kw_only=True, slots=True)
+class OfKind(OfRuntime):
+    """What takes place in a runtime whose kind is known.
+
+    Attributes:
+        kind: The kind of the runtime; empty where this host has no behaviour of it.
+    """
+
+    kind: str
+
+
+@frozen(kw_only=True, slots=True)
+class OfRun(OfKind):
+    """What takes place in a run.
+
+    Attributes:
+        run_id: In which.
+    """
+
+    run_id: RunId
+
+
+@frozen(kw_only=True, slots=True)
+class OfStep(OfRun):
+    """What takes place in one attempt of a step.
+
+    Attributes:
+        name: The name of the step.
+        place: Its place in the record of the run.
+        attempt: Which attempt, from 1.
+    """
+
+    name: str
+    place: str
+    attempt: int
+
+
 @final
 @frozen(kw_only=True, slots=True)
 class GroupLanded:
@@ -74,21 +122,17 @@ class GroupLanded:
 
 @final
 @frozen(kw_only=True, slots=True)
-class AcceptEnded:
-    """An accept has returned to its caller, or raised.
+class AcceptEnded(OfKind):
+    """An accept has returned to its caller, or raised; of one that was cancelled no one knows.
 
     Attributes:
-        runtime_id: Whose inbox.
-        kind: The kind of the runtime; empty where this host has no behaviour of it.
         input_id: The input, unless it was refused.
         outcome: What it led to.
         reason: The class of the error where it was refused, else empty.
         seconds: How long it took.
-        traceparent: The context that was stored with the input, or None.
+        traceparent: The context that it carried, which is stored with an input that it makes, or None.
     """
 
-    runtime_id: LogicalRuntimeId
-    kind: str
     input_id: InputId | None
     outcome: AcceptOutcome
     reason: str
@@ -98,13 +142,10 @@ class AcceptEnded:
 
 @final
 @frozen(kw_only=True, slots=True)
-class RunEntered:
+class RunEntered(OfRun):
     """A behaviour is about to be called.
 
     Attributes:
-        runtime_id: Whose.
-        kind: The kind of the runtime.
-        run_id: Which run.
         attempt: Which attempt, from 1; one that a crash has cut off does not count.
         again: Whether the run has entered before.
         input_ids: Its batch.
@@ -114,9 +155,6 @@ class RunEntered:
         generation: Which life of the runtime it is.
     """
 
-    runtime_id: LogicalRuntimeId
-    kind: str
-    run_id: RunId
     attempt: int
     again: bool
     input_ids: tuple[InputId, ...]
@@ -128,71 +166,41 @@ class RunEntered:
 
 @final
 @frozen(kw_only=True, slots=True)
-class RunExited:
+class RunExited(OfRun):
     """A run was left. The task is that of its `RunEntered`.
 
     Attributes:
-        runtime_id: Whose.
-        kind: The kind of the runtime.
-        run_id: Which run.
         outcome: How.
         seconds: Since it was entered.
     """
 
-    runtime_id: LogicalRuntimeId
-    kind: str
-    run_id: RunId
     outcome: RunOutcome
     seconds: float
 
 
 @final
 @frozen(kw_only=True, slots=True)
-class StepEntered:
+class StepEntered(OfStep):
     """One attempt of a step begins; where a result is recorded, none begins.
 
     Attributes:
-        runtime_id: Whose.
-        kind: The kind of the runtime.
-        run_id: Of which run.
-        name: The name of the step.
-        place: Its place in the record of the run.
-        attempt: Which attempt, from 1.
         call: The id of the call of a tool that it carries out, where it was given one (`call=`).
     """
 
-    runtime_id: LogicalRuntimeId
-    kind: str
-    run_id: RunId
-    name: str
-    place: str
-    attempt: int
     call: str | None = None
 
 
 @final
 @frozen(kw_only=True, slots=True)
-class StepExited:
+class StepExited(OfStep):
     """That attempt has ended. The task is that of its `StepEntered`.
 
     Attributes:
-        runtime_id: Whose.
-        kind: The kind of the runtime.
-        run_id: Of which run.
-        name: The name of the step.
-        place: Its place in the record of the run.
-        attempt: Which attempt, from 1.
         outcome: How it ended.
         reason: The class of the exception that ended it, or empty.
         seconds: How long it took, with the wait for a thread.
     """
 
-    runtime_id: LogicalRuntimeId
-    kind: str
-    run_id: RunId
-    name: str
-    place: str
-    attempt: int
     outcome: StepOutcome
     reason: str
     seconds: float
@@ -200,48 +208,40 @@ class StepExited:
 
 @final
 @frozen(kw_only=True, slots=True)
-class RuntimeHeld:
+class RuntimeHeld(OfKind):
     """A runtime is held, or blocked in this host.
 
     Attributes:
-        runtime_id: Which.
-        kind: Its kind.
         reason: Why.
     """
 
-    runtime_id: LogicalRuntimeId
-    kind: str
     reason: str
 
 
 @final
 @frozen(kw_only=True, slots=True)
-class InputDead:
+class InputDead(OfRuntime):
     """An input is a dead letter: it was abandoned although no one had asked for it.
 
     Attributes:
-        runtime_id: Whose.
         input_id: Which.
         reason: Why it was abandoned.
     """
 
-    runtime_id: LogicalRuntimeId
     input_id: InputId
     reason: str
 
 
 @final
 @frozen(kw_only=True, slots=True)
-class OutputLanded:
+class OutputLanded(OfRuntime):
     """What a run has emitted is on disk.
 
     Attributes:
-        runtime_id: Whose.
         channels: The channel of each entry.
         lag_s: For how long the oldest of these entries waited.
     """
 
-    runtime_id: LogicalRuntimeId
     channels: tuple[str, ...]
     lag_s: float
 
