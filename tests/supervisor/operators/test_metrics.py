@@ -242,15 +242,18 @@ def command(*arguments: object) -> Any:
 
 
 @final
-class Refusing(InlineExecutor):
+class Refusing:
     """Gets no thread while it is asked to refuse."""
 
     refuses = False
 
-    async def run(self, function: Callable[[], Any], heard: Any = None, /) -> Any:
+    async def run(self, function: Callable[[], Any], heard: Callable[[Any], None] | None = None, /) -> Any:
         if Refusing.refuses:
             raise NoThread(what="a reader")
-        return await super().run(function, heard)
+        return await InlineExecutor().run(function, heard)
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 async def test_what_is_stored_is_read_again_after_a_time_in_which_there_was_no_thread_to_read_with(

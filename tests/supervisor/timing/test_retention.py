@@ -129,7 +129,7 @@ async def test_after_24_days_the_file_uses_no_more_pages_than_after_4(
     ) as supervisor:
         for day in range(1, 25):
             for number in range(A_DAY):
-                kind = "breaks" if number % 20 == 0 else "work"
+                kind = "breaks" if number % 4 == 0 else "work"
                 await done(supervisor, f"{kind} {number % 8}", kind, key=f"{day} {number}")
                 await trio.sleep(DAY_S / A_DAY)
             pages[day] = await _in_use(supervisor.store)
