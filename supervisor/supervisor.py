@@ -47,19 +47,19 @@ from .handles.schedules import Schedules
 from .handles.selection import Selection
 from .host import Host
 from .hosting.holds import check_note
+from .monitoring import Monitoring
 from .operators.listing import wanted_of
 from .operators.own_state import own_state_change, write_unowned
 from .output.reader import OutputReader
 from .runs.at_work import doing
 from .runs.behaviour import Behaviours
-from .watching import Watching
 
 ASK_S: Final = 2.0
 """Longest wait for what another host says of one of its runtimes."""
 
 
 @final
-class Supervisor(Watching):
+class Supervisor(Monitoring):
     """Owns runtimes. Made by `open_supervisor`.
 
     Attributes:

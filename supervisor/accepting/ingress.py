@@ -35,6 +35,7 @@ from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
 from tenure.persistence.writing.pending import Rider
 
+from .instrumented_accepts import instrumented_accept
 from .payloads import PayloadType
 from .redelivery import in_stored_words
 from .terms import (
@@ -43,7 +44,6 @@ from .terms import (
     plain_change,
 )
 from .tickets import Ticket, learn
-from .watching import carried, watch_accept
 
 
 class Accepting(Protocol):
@@ -95,18 +95,17 @@ class Ingress:
         terms: AcceptTerms,
         *,
         makes: Labels | None = None,
-        watched: bool = False,
+        instrumented: bool = False,
     ) -> Ticket:
         """Put one input into the inbox of a runtime of this kind; see `Runtime.accept`.
 
         `makes`: the labels of the runtime, which is made in the same commit where it is not there; None makes none.
-        `watched`: the hooks are called with it already.
+        `instrumented`: the hooks are called with it already.
         """
-        if self._hooks.call is not None and not watched:
+        if self._hooks.call is not None and not instrumented:
             known = kind if kind in self._behaviours else ""  # any name that a caller gives were a label else
-            given = carried(self._hooks, runtime_id, known, terms)
-            accept = partial(self.accept, runtime_id, kind, payload, given, makes=makes, watched=True)
-            return await watch_accept(self._hooks, runtime_id, known, accept, given.get("traceparent"))
+            accept = partial(self.accept, runtime_id, kind, payload, makes=makes, instrumented=True)
+            return await instrumented_accept(self._hooks, runtime_id, known, accept, terms)
         if self._closed is not None:
             raise copy(self._closed)
         behaviour, seams = self._behaviours.get(kind), self._store.seams

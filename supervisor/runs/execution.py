@@ -55,8 +55,8 @@ from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import came_by_signal, unprotected
 from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
+from tenure.supervisor.operators.instrumented_runs import InstrumentedRun
 from tenure.supervisor.operators.log import HostLog
-from tenure.supervisor.operators.run_watch import RunWatch
 from tenure.supervisor.output.saying import Saying
 from tenure.supervisor.output.speech import Flushes
 
@@ -122,14 +122,14 @@ class Execution:
         self._hooks = ground_of(store).hooks
         self._deadline = trio.current_effective_deadline()
 
-    async def execute(self, actor: RuntimeActor, begun: RunBegun, *, watched: bool = False) -> None:
+    async def execute(self, actor: RuntimeActor, begun: RunBegun, *, instrumented: bool = False) -> None:
         """Execute one run and commit its end. Cancelled where the runtime is stopped; then nothing more is committed.
 
         A behaviour that raises KeyboardInterrupt or SystemExit ends the host with it.
         """
-        if self._hooks.call is not None and not watched:
-            with RunWatch(self._hooks, actor, begun):
-                return await self.execute(actor, begun, watched=True)
+        if self._hooks.call is not None and not instrumented:
+            with InstrumentedRun(self._hooks, actor, begun):
+                return await self.execute(actor, begun, instrumented=True)
         behaviour = self._behaviours.of(actor.facts.kind, begun.version)
         try:
             await self._execute(actor, begun, behaviour)

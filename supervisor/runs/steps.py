@@ -31,7 +31,7 @@ from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.step_threads import GIVEN_UP, StepThreads, StepWork
 from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.classes import Misfit, name_of
-from tenure.supervisor.operators.run_watch import StepWatch
+from tenure.supervisor.operators.instrumented_runs import InstrumentedStep
 from tenure.supervisor.output.saying import VOICE, Voice
 
 from .behaviour import Behaviour
@@ -282,12 +282,12 @@ class Steps:
             return value
 
     async def _execute(
-        self, flight: Flight, function: Function, returned: Any, terms: StepTerms, *, watched: bool = False
+        self, flight: Flight, function: Function, returned: Any, terms: StepTerms, *, instrumented: bool = False
     ) -> tuple[bytes, Any]:
         """The result, as it is recorded and as the behaviour gets it: always through JSON, as from its record."""
-        if self._hooks.call is not None and not watched:
-            with StepWatch(self._hooks, self._actor, self._entering.run_id, flight):
-                return await self._execute(flight, function, returned, terms, watched=True)
+        if self._hooks.call is not None and not instrumented:
+            with InstrumentedStep(self._hooks, self._actor, self._entering.run_id, flight):
+                return await self._execute(flight, function, returned, terms, instrumented=True)
         with trio.CancelScope() as scope:
             given = await self._call(flight.asked.name, flight, function, scope, terms.timeout_s)
             result = self.encode_result(given if returned is None else self._classes.plain(given))

@@ -20,7 +20,7 @@ from tenure.supervisor.serving.terms import QueuedWork
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor
 
 from .facets import Schedules
-from .listing import Watching
+from .listing import Monitoring
 from .reading import Output, Ticket, behind
 from .steps import on_loop
 from .store import Store
@@ -240,7 +240,7 @@ class Selection:
 
 
 @final
-class Supervisor(Watching):
+class Supervisor(Monitoring):
     """Owns runtimes, from another thread; see `tenure.Supervisor`. Made by `open_supervisor`."""
 
     def __init__(self, portal: Portal, supervisor: TrioSupervisor) -> None:

@@ -118,7 +118,7 @@ class Reads(Listing):
         return await self._portal.call(self._supervisor.backlog)
 
 
-class Watching(Reads):
+class Monitoring(Reads):
     """What a supervisor says of its host."""
 
     async def statistics(self) -> SupervisorStatistics:

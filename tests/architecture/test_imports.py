@@ -92,7 +92,7 @@ ROOMS = {
         "statistics",
         "host",
         "metrics",
-        "watching",
+        "monitoring",
         "supervisor",
         "process_signals",
         "collector",

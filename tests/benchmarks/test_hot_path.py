@@ -154,7 +154,15 @@ async def test_an_input_that_is_worked_on_is_few_objects_for_the_collector() -> 
     assert held / INPUTS <= TRACKED, held / INPUTS
 
 
-WATCHING = ("hooks.py", "happenings.py", "run_watch.py", "watching.py", "measures.py", "metrics.py", "traceparent.py")
+INSTRUMENTS = (
+    "hooks.py",
+    "happenings.py",
+    "instrumented_runs.py",
+    "instrumented_accepts.py",
+    "measures.py",
+    "metrics.py",
+    "traceparent.py",
+)
 """The modules of hooks, metrics and traces."""
 
 
@@ -163,7 +171,7 @@ async def test_without_hooks_an_input_calls_nothing_of_them(*, watched: bool) ->
     called: list[str] = []
 
     def count(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and Path(frame.f_code.co_filename).name in WATCHING:
+        if event == "call" and Path(frame.f_code.co_filename).name in INSTRUMENTS:
             called.append(frame.f_code.co_name)
 
     async def work(run: tenure.Run) -> None:

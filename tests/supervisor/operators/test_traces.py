@@ -253,16 +253,53 @@ async def test_without_tracing_a_traceparent_is_stored_shown_and_given_to_the_ru
     assert stored.state.traceparent == TRACEPARENT
 
 
-async def test_a_carrier_that_raises_costs_no_accept(autojump_clock: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", [None, "no context", 7], ids=["it raises", "a text", "a number"])
+async def test_a_carrier_that_raises_or_gives_what_is_no_context_costs_nothing(
+    autojump_clock: object, tmp_path: Path, caplog: pytest.LogCaptureFixture, given: Any
+) -> None:
+    carried: list[str | None] = []
+
     def carry(*_: object) -> str:
-        raise ValueError("broken")
+        if given is None:
+            raise ValueError("broken")
+        return given  # type: ignore[no-any-return]
 
     def hook(_: tenure.Happening) -> None:
         pass
 
-    async with host(tmp_path / "s.db", {"kind": nothing}) as supervisor:
+    async def sends(run: tenure.Run) -> None:
+        carried.extend(each.traceparent for each in run.inputs)
+        run.send("bob", "hello")
+        await run.ask("bob", "question")
+
+    async def hears(run: tenure.Run) -> None:
+        carried.extend(each.traceparent for each in run.inputs)
+
+    async with host(tmp_path / "s.db", {"sends": sends, "hears": hears}) as supervisor:
         supervisor.add_hook(hook, carry=carry)
-        ann = await supervisor.spawn("ann", "kind")
+        await supervisor.spawn("bob", "hears")
+        ann = await supervisor.spawn("ann", "sends")
         outcome = await (await ann.accept("hello", traceparent=TRACEPARENT)).wait_outcome()
+        await trio.sleep(10)
 
     assert outcome.phase == "consumed"
+    assert carried == [TRACEPARENT, None, None]
+    assert len([each for each in caplog.records if "a hook raised" in each.message]) == 1
+
+
+async def test_an_accept_whose_context_is_refused_is_heard_of_as_any_other(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    seen: list[tenure.Happening] = []
+
+    def carry(*given: Any) -> str | None:
+        return given[-1]  # type: ignore[no-any-return]
+
+    async with host(tmp_path / "s.db", {"kind": nothing}) as supervisor:
+        supervisor.add_hook(seen.append, carry=carry)
+        ann = await supervisor.spawn("ann", "kind")
+        with pytest.raises(InvalidInput):
+            await ann.accept("hello", traceparent="no context")
+
+    (ended,) = [each for each in seen if isinstance(each, tenure.AcceptEnded)]
+    assert (ended.outcome, ended.reason, ended.traceparent) == ("refused", "InvalidInput", None)

@@ -14,23 +14,19 @@ from .terms import AcceptTerms
 from .tickets import Ticket
 
 
-def carried(hooks: Hooks, runtime_id: LogicalRuntimeId, kind: str, terms: AcceptTerms) -> AcceptTerms:
-    """The terms, with the context of the accept itself where the host is traced. Raises `InvalidInput`."""
-    if hooks.carry is None:
-        return terms
-    above = check_traceparent(terms.get("traceparent"))
-    return {**terms, "traceparent": hooks.carry("accept", runtime_id, kind, above)}
-
-
-async def watch_accept(
+async def instrumented_accept(
     hooks: Hooks,
     runtime_id: LogicalRuntimeId,
     kind: str,
-    accept: Callable[[], Awaitable[Ticket]],
-    traceparent: str | None,
+    accept: Callable[[AcceptTerms], Awaitable[Ticket]],
+    terms: AcceptTerms,
 ) -> Ticket:
-    """Accept, and call the hooks with what it led to; what is cancelled has led to nothing that is known."""
+    """Accept, and call the hooks with what it led to; what is cancelled has led to nothing that is known.
+
+    Where the host is traced, the input carries the context of the accept itself. Raises what `accept` raises.
+    """
     began = time.perf_counter()
+    traceparent: str | None = None
 
     def ended(input_id: InputId | None, outcome: AcceptOutcome, reason: str = "") -> None:
         if hooks.call is not None:
@@ -48,7 +44,11 @@ async def watch_accept(
             )
 
     try:
-        ticket = await accept()
+        traceparent = check_traceparent(terms.get("traceparent"))
+        if hooks.carry is not None:
+            traceparent = hooks.carry("accept", runtime_id, kind, traceparent)
+            terms = {**terms, "traceparent": traceparent}
+        ticket = await accept(terms)
     except Exception as exc:
         ended(None, AcceptOutcome.REFUSED, type(exc).__name__)
         raise

@@ -1,4 +1,4 @@
-"""The verbs of a supervisor by which a host is watched: numbers, health, metrics, hooks."""
+"""The verbs of a supervisor by which a host is monitored: numbers, health, metrics, hooks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .serving.verb import QueueVerbs
 from .statistics import SupervisorStatistics, statistics_of
 
 
-class Watching(QueueVerbs):
-    """A supervisor, as far as it is watched.
+class Monitoring(QueueVerbs):
+    """A supervisor, as far as it is monitored.
 
     Attributes:
         store: The store beneath.

@@ -23,7 +23,7 @@ from tenure.persistence.seams.hooks import Hooks
 
 
 @final
-class RunWatch:
+class InstrumentedRun:
     """One execution of a run: ``with`` around it."""
 
     def __init__(self, hooks: Hooks, actor: RuntimeActor, begun: RunBegun) -> None:
@@ -114,7 +114,7 @@ class Step(Protocol):
 
 
 @final
-class StepWatch:
+class InstrumentedStep:
     """One attempt of a step: ``with`` around it."""
 
     def __init__(self, hooks: Hooks, actor: RuntimeActor, run_id: RunId, step: Step) -> None:
