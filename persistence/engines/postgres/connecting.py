@@ -93,8 +93,12 @@ class Connecting:
 
     def wire(self, *, writes: bool) -> Wire:
         """The same for named statements. Raises as `connect`."""
+        return self.wire_over(self.connect(writes=writes))
+
+    def wire_over(self, connection: psycopg.Connection) -> Wire:
+        """Named statements over a connection that was made here. Raises `Again`."""
         try:
-            return Wire(self.connect(writes=writes), self.limits.verdict_s)
+            return Wire(connection, self.limits.verdict_s)
         except Lost as exc:
             raise Again(str(exc)) from exc
 
@@ -122,6 +126,7 @@ class Connecting:
             "plan_cache_mode": "force_generic_plan",
             "jit": "off",
             "bytea_output": "hex",
+            "extra_float_digits": "1",
             "standard_conforming_strings": "on",
             "timezone": "UTC",
         }

@@ -39,7 +39,6 @@ from .opening import (
     make_ready,
 )
 from .protocol.translation import Statement, key_columns, translated
-from .protocol.wire import Wire
 from .target import Target
 from .user_queries import Query
 from .writer import Writer
@@ -107,7 +106,7 @@ class PostgresEngine:
             connection.close()
             raise
         columns = key_columns(schema_files())
-        wire = Wire(connection, self._limits.verdict_s)
+        wire = self._connecting.wire_over(connection)
         keys = Keys(self._sql, columns)
         statements = {**self._statements, **_translated(writing_statements())}
         return Writer(self._connecting, wire, statements, keys, tuple(columns), self._wall_clock)
@@ -127,11 +126,12 @@ class PostgresEngine:
         connection = self._connecting.connect(writes=False)
         try:
             with asking(self._target, "looking at the tables"):
+                check_no_transaction_pooler(self._connecting, connection)
                 check_made(connection, self._target)
         except BaseException:
             connection.close()
             raise
-        wire = Wire(connection, self._limits.verdict_s)
+        wire = self._connecting.wire_over(connection)
         return Reader(self._connecting, wire, self._statements, self._limits.busy_s / SHARES)
 
     def open_query(self) -> QueryConnectionOfItsOwn:

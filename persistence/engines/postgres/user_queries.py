@@ -24,6 +24,9 @@ from .protocol.values import TEXT, encoded, text_reader_of, type_of
 _LOOK_MS: Final = 20
 """Milliseconds between two looks at whether the query was stopped."""
 
+_END: Final = b"ROLLBACK; SELECT pg_advisory_unlock_all()"
+"""Ends a query. What it has set goes with the transaction, and what it has locked for its session does not."""
+
 _USERS_FAULT: Final = (
     "22",
     "25",
@@ -98,7 +101,7 @@ def run_query(
         return asking.rows(limit)
     finally:
         with suppress(psycopg.OperationalError):  # the first error is on its way, and the next query connects anew
-            _Asking(pg, _never).finish(lambda: pg.send_query(b"ROLLBACK"))
+            _Asking(pg, _never).finish(lambda: pg.send_query(_END))
 
 
 def _bound(sql: str, parameters: QueryParameters) -> tuple[bytes, list[SqlValue]]:

@@ -121,13 +121,8 @@ class Wire:
             self._pg.enter_pipeline_mode()
             self._socket = self._pg.socket
         except psycopg.Error as exc:
-            raise Lost(str(exc)) from exc
+            raise self._lost(exc) from exc
         self._poll.register(self._socket, select.POLLIN)
-
-    @property
-    def backend(self) -> int:
-        """Process of the server at its other end, as the server said when it connected."""
-        return self._pg.backend_pid
 
     @property
     def in_transaction(self) -> bool:

@@ -27,12 +27,14 @@ from tenure.persistence.engines.postgres.protocol.translation import translated
 from tenure.persistence.engines.postgres.target import target_of
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.engines.statements import load_statements, schema_files
+from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit import postgres
+from tests.kit.pooling import pooler
 from tests.kit.stores import landed, message, own
 
 Refused = TypeVar("Refused", bound=Error)
@@ -253,6 +255,23 @@ async def test_a_standby_is_refused(own_server: postgres.OwnServer) -> None:
     assert error.detail == "it is a standby, which only reads"
 
 
+async def test_a_pooler_of_transactions_is_refused(empty_url: str) -> None:
+    async with pooler(empty_url, shares=True) as through:
+        for error in (await refused(through, CannotOpen), await refused_look(through, CannotOpen)):
+            assert error.path == target_of(through).shown
+            assert error.detail == "a pooler of transactions stands before the server"
+    assert tables_of(empty_url) == []
+
+
+async def test_a_pooler_of_sessions_is_let_through(empty_url: str) -> None:
+    async with pooler(empty_url, shares=False) as through:
+        async with open_store(through) as store:
+            await own(store)
+            await store.commit(message(store, "m"))
+        async with look_into(through) as look:
+            assert (await look.read(lambda statements: statements.one("ownership.last_token"))) == (1,)
+
+
 def test_a_server_before_15_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "OLDEST_SERVER", 10**6)
     with pytest.raises(CannotOpen, match="is before 100"):
@@ -281,6 +300,35 @@ async def test_numbers_that_only_a_server_has_are_read(url: str) -> None:
     async with open_store(url) as store, store.read_connection() as connection:
         rows = await connection.query("SELECT 'Infinity'::numeric, '-Infinity'::numeric, -12::numeric, 1.5::numeric")
         assert rows == [(float("inf"), float("-inf"), -12, 1.5)]
+
+
+async def test_a_number_is_read_whole_whatever_the_server_is_set_to(url: str) -> None:
+    execute(url, f"ALTER DATABASE {postgres.name_of(url)} SET extra_float_digits = 0")
+    async with open_store(url) as store, store.read_connection() as connection:
+        assert await connection.query("SELECT ?::float8", [0.1 + 0.2]) == [(0.1 + 0.2,)]
+
+
+async def test_nothing_of_a_query_is_left_for_the_next_one(url: str) -> None:
+    async with open_store(url) as store, store.read_connection() as connection:
+        await connection.query("SELECT set_config('search_path', 'public', false), pg_advisory_lock(7)")
+        assert await connection.query("SELECT current_setting('search_path')") == [("tenure",)]
+        with psycopg.connect(url) as other:
+            assert other.execute("SELECT pg_try_advisory_lock(7)").fetchone() == (True,)
+
+
+def test_the_connection_that_writes_asks_queries_of_users_elsewhere(url: str) -> None:
+    engine = door_to(url).engine(DurabilityClass.DISK)
+    writer = engine.open()
+    try:
+        writer.begin_unnumbered()
+        assert writer.query("SELECT count(*) FROM hosts", (), 10, lambda: False) == [(0,)]
+        with pytest.raises(InvalidInput):
+            writer.query("DELETE FROM hosts", (), 10, lambda: False)
+        execute(url, END_ALL)
+        assert writer.query("SELECT count(*) FROM hosts", (), 10, lambda: False) == [(0,)]
+    finally:
+        writer.close(checkpoint=False)
+        engine.close()
 
 
 async def postgres_raw(store: Store, sql: str) -> object:
