@@ -260,18 +260,23 @@ async def test_a_writer_waits_for_a_removal_that_ends_while_it_looks(store: Stor
     begin = BeginRemoval(attachment_id=digest(b"report"))
     end = EndRemoval(attachment_id=begin.attachment_id)
     putting = True
+    begun: list[bool] = []
+    got: list[bytes] = []
 
     async def remove() -> None:
         while putting:
-            await store.commit(Commit(changes=(begin,)))
+            begun.extend((await store.commit(Commit(changes=(begin,)))).values)
             await store.commit(Commit(changes=(end,)))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(remove)
         for session in map(str, range(10)):
             await store.attachments.put(session, b"report")
+            got.append(await store.attachments.get(session, begin.attachment_id))
             await store.attachments.forget(session, begin.attachment_id)
         putting = False
+    assert any(begun), "there was a removal in the way"
+    assert got == 10 * [b"report"]
 
 
 async def test_a_collect_that_is_cancelled_leaves_no_removal(tmp_path: Path) -> None:
