@@ -350,18 +350,22 @@ class RuntimeActor(Published):
         return open_ and may_begin(facts, has_work=facts.has_work)
 
     async def _work(self) -> None:
-        """Run after run until nothing waits, or the worker is stopped; one that has begun with its input first."""
-        while (self._company.begun or self._may_run()) and not self.worker.stopped:
-            if self._company.begun is not None:
-                if (begun := self._company.take()) is not None:
-                    await self._execute(self, begun)
-                continue
+        """Run after run until nothing waits, or the worker is stopped; one that has begun with its input first.
+
+        No run sees what another has set in its context: between two of them the task waits for the begin of the second, or, where
+        that has begun with its input, for its worker, which calls this again.
+        """
+        if (begun := self._company.take()) is not None:
+            await self._execute(self, begun)
+            self.worker.refresh()
+        while self._may_run() and not self.worker.stopped:
             if self.slot is None:
                 await self._begin_and_execute()
-                continue
-            async with self.slot.held(begun=self.facts.has_begun):
-                if self._may_run():  # else it was held, retired or emptied meanwhile
-                    await self._begin_and_execute()
+            else:
+                async with self.slot.held(begun=self.facts.has_begun):
+                    if self._may_run():  # else it was held, retired or emptied meanwhile
+                        await self._begin_and_execute()
+            self.worker.refresh()
 
     async def _begin_and_execute(self) -> None:
         self.facts.has_work = False  # whatever comes from here on sets it again

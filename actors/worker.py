@@ -34,11 +34,15 @@ MOST_WAITING: Final = 1_024
 
 @final
 class Bench:
-    """The tasks of one host that wait for work."""
+    """The tasks of one host that wait for work.
+
+    Attributes:
+        context: The context variables that each run begins with.
+    """
 
     def __init__(self, context: Context, most: int = MOST_WAITING) -> None:
-        """None waits. What a behaviour sets in its context is gone with its work: each begins with these variables."""
-        self._context = context
+        """None waits."""
+        self.context = context
         self._most = most
         self._waiting: OrderedDict[Worker, trio.lowlevel.Task | None] = OrderedDict()
 
@@ -46,28 +50,25 @@ class Bench:
         """Say that the work of this worker has ended, and wait until its task is called, or must leave."""
         self._waiting[worker] = None
         worker.ended()
-        task = trio.lowlevel.current_task()
         if worker not in self._waiting:  # there was more to do at once
-            task.context = self._context.copy()
-            await trio.lowlevel.cancel_shielded_checkpoint()  # from the next step on it has that context
+            await trio.lowlevel.cancel_shielded_checkpoint()  # from the next step on it has its fresh context
             return
 
         def abort(_: object) -> trio.lowlevel.Abort:
             self._waiting.pop(worker, None)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        self._waiting[worker] = task
+        self._waiting[worker] = trio.lowlevel.current_task()
         if len(self._waiting) > self._most:
             next(iter(self._waiting)).let_go()
         await trio.lowlevel.wait_task_rescheduled(abort)
 
     def call(self, worker: Worker) -> bool:
-        """Let the task of a worker go on, with a fresh context; whether it waited."""
+        """Let the task of a worker go on; whether it waited."""
         if worker not in self._waiting:
             return False
         task = self._waiting.pop(worker)
         if task is not None:
-            task.context = self._context.copy()
             trio.lowlevel.reschedule(task)
         return True
 
@@ -122,9 +123,13 @@ class Worker:
         self._scope = None
         self._bench.call(self)
 
+    def refresh(self) -> None:
+        """A run has ended: what it has set in its context is gone from the next step of this task on."""
+        trio.lowlevel.current_task().context = self._bench.context.copy()
+
     async def _run(self, scope: trio.CancelScope, work: Work) -> None:
         with scope:
-            while True:
+            while not scope.cancel_called:  # it may have been stopped before it came to its turn
                 await work()
                 if scope.cancel_called:
                     break

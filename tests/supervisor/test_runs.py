@@ -447,3 +447,29 @@ async def test_a_behaviour_has_the_context_variables_of_whoever_opened_the_host(
             await (await runtime.accept("x")).wait_outcome()
 
     assert seen == ["acme", "acme"]
+
+
+@pytest.mark.parametrize("max_running", [None, 1], ids=["any number", "one slot"])
+async def test_what_a_behaviour_sets_in_its_context_is_not_seen_by_the_next_run(
+    target: Path | str, *, max_running: int | None
+) -> None:
+    tenant = ContextVar("tenant", default="nobody")
+    seen: list[str] = []
+    gate = trio.Event()
+
+    async def set_it(run: tenure.Run) -> None:
+        seen.append(tenant.get())
+        tenant.set(str(run.inputs[0].payload))
+        await gate.wait()
+
+    behaviours = {"kind": tenure.Behaviour(set_it, max_running=max_running)}
+    async with host(target, behaviours) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        waiting = [await runtime.accept(number) for number in range(3)]  # the worker never idles between these
+        gate.set()
+        for each in waiting:
+            await each.wait_outcome()
+        for number in range(3):  # nor where the next begins in company with its accept, while the last one leaves
+            await (await runtime.accept(number)).wait_outcome()
+
+    assert seen == ["nobody"] * 6
