@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from copy import copy
@@ -177,12 +178,16 @@ class Tickets:
         """No ticket yet; the outcomes of inputs that have ended are read from the store."""
         self._store = store
         self._closed: Error | None = None
+        # Changed by the loop alone. The last ticket of an input may be dropped in any thread, which only says so.
         self._held: dict[_Key, _Reference] = {}
+        self._dropped: deque[weakref.ref[Fate]] = deque()
 
     def issue(
         self, runtime_id: LogicalRuntimeId, input_id: InputId, phase: InputPhase, *, deduplicated: bool
     ) -> Ticket:
         """A ticket of an input. Called in the callback that learns of it, before its end can be published."""
+        if self._dropped:
+            self._forget_dropped()
         key = runtime_id, input_id
         if is_terminal(phase):
             fate = Fate(partial(self._read_outcome, runtime_id, input_id))
@@ -190,7 +195,7 @@ class Tickets:
             known = self._held.get(key)
             fate = (None if known is None else known()) or Fate(None)
             if known is None or known() is not fate:
-                self._held[key] = reference = _Reference(fate, self._let_go)
+                self._held[key] = reference = _Reference(fate, self._dropped.append)
                 reference.key = key
         if self._closed is not None:
             fate.settle(self._closed)  # its input has landed while the host closes
@@ -205,10 +210,12 @@ class Tickets:
     @property
     def any_waiting(self) -> bool:
         """Whether a ticket is held of an input whose end is not known."""
+        self._forget_dropped()
         return bool(self._held)
 
     def waiting(self) -> list[tuple[LogicalRuntimeId, InputId]]:
         """The inputs with such tickets."""
+        self._forget_dropped()
         return list(self._held)
 
     async def find_outcome(self, runtime_id: LogicalRuntimeId, input_id: InputId) -> Outcome | None:
@@ -218,17 +225,18 @@ class Tickets:
     def close(self, error: Error) -> None:
         """Answer everyone who still waits, and everyone who gets a ticket later."""
         self._closed = error
-        # By references, a list made in one go: another thread (tenure.asyncio) may drop a ticket at any moment.
-        for reference in list(self._held.values()):
+        for reference in self._held.values():
             fate = reference()
             if fate is not None:
                 fate.settle(error)
         self._held.clear()
 
-    def _let_go(self, reference: weakref.ref[Fate]) -> None:
-        # The last ticket of an input was dropped, in any thread; another may have come for it since.
-        if isinstance(reference, _Reference) and self._held.get(reference.key) is reference:
-            del self._held[reference.key]
+    def _forget_dropped(self) -> None:
+        while self._dropped:
+            reference = self._dropped.popleft()
+            # Another ticket of its input may have come since, or its end.
+            if isinstance(reference, _Reference) and self._held.get(reference.key) is reference:
+                del self._held[reference.key]
 
     async def _read_outcome(self, runtime_id: LogicalRuntimeId, input_id: InputId) -> Outcome:
         outcome = await self.find_outcome(runtime_id, input_id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import pytest
 import trio
@@ -13,6 +15,8 @@ import trio.testing
 
 import tenure
 from tenure.errors import Closed, InvalidInput, NotFound
+from tenure.persistence.model.values import InputId, InputPhase, LogicalRuntimeId
+from tenure.supervisor.accepting.tickets import Outcome, Ticket, Tickets
 from tests.kit.hosting import (
     CutOff,
     Gate,
@@ -194,3 +198,45 @@ async def test_a_handle_is_of_no_use_when_its_host_is_closed(
     for ask in (lambda: runtime.accept("late"), runtime.retire, runtime.stop, lambda: runtime.wait_state("stopped")):
         with pytest.raises(Closed):
             await ask()
+
+
+KEY = LogicalRuntimeId("alice"), InputId("i")
+
+
+@pytest.mark.parametrize("before", range(4))
+async def test_a_ticket_that_comes_while_the_last_one_is_dropped_in_another_thread_hears_of_the_end(
+    *, before: int
+) -> None:
+    async with tenure.open_store(":memory:") as store:
+        tickets = Tickets(store)
+        first, came, lines = [tickets.issue(*KEY, InputPhase.QUEUED, deduplicated=False)], list[Ticket](), 0
+
+        def come(_frame: FrameType, event: str, _: object) -> object:
+            nonlocal lines
+            if event == "line":  # of whatever Python executes for a drop: the loop may come in before any
+                if lines == before:
+                    sys.settrace(None)
+                    came.append(tickets.issue(*KEY, InputPhase.QUEUED, deduplicated=True))
+                lines += 1
+            return come
+
+        sys.settrace(come)  # type: ignore[arg-type]
+        first.clear()
+        sys.settrace(None)
+        last = came or [tickets.issue(*KEY, InputPhase.QUEUED, deduplicated=True)]
+        tickets.settle(*KEY, Outcome(phase=InputPhase.CONSUMED))
+
+        assert [each.outcome is not None for each in last] == [True]
+
+
+async def test_a_ticket_that_was_dropped_is_waited_for_no_longer() -> None:
+    async with tenure.open_store(":memory:") as store:
+        tickets = Tickets(store)
+        held = [tickets.issue(*KEY, InputPhase.QUEUED, deduplicated=False)]
+        assert tickets.any_waiting
+        assert tickets.waiting() == [KEY]
+
+        held.clear()
+
+        assert not tickets.any_waiting
+        assert not tickets.waiting()
