@@ -352,8 +352,8 @@ class RuntimeActor(Published):
     async def _work(self) -> None:
         """Run after run until nothing waits, or the worker is stopped; one that has begun with its input first.
 
-        No run sees what another has set in its context: between two of them the task waits for the begin of the second, or, where
-        that has begun with its input, for its worker, which calls this again.
+        No run sees what another has set in its context: between two of them the task waits for the begin of the second; or it
+        leaves here, where that has begun with its input, and is called again by its worker in another step.
         """
         if (begun := self._company.take()) is not None:
             await self._execute(self, begun)
