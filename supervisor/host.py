@@ -38,12 +38,12 @@ from .hosting.takeovers import Takeovers
 from .hosting.tasks import Tasks
 from .operators.health import Vitals
 from .operators.log import HostLog
-from .output.ageing import Ageing
 from .output.flushing import Flushing
 from .output.following import Followers
 from .runs.behaviour import Behaviours
 from .runs.execution import Execution
 from .runs.resting.sleepers import Sleepers
+from .timing.ageing import Ageing
 from .timing.timers import Timers
 
 

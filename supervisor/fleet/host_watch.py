@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Final, final
 
 import trio
 from attrs import frozen
 
-from tenure.errors import Closed, StoreBroken
+from tenure.errors import Closed
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import arrivals
@@ -30,8 +30,6 @@ from tenure.persistence.facets.ownership.requests import StoredRequest
 from tenure.persistence.facets.records import asides
 from tenure.persistence.facets.records.holds import OnHold, on_hold
 from tenure.persistence.facets.schedules import reads as schedules
-from tenure.persistence.reading.patience import NOT_NOW
-from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.store import Store, erasures_of, ground_of
 from tenure.persistence.writing.host_row import (
     OtherHost,
@@ -54,6 +52,7 @@ from tenure.supervisor.hosting.owned import Owned
 from tenure.supervisor.hosting.takeovers import Takeovers
 from tenure.supervisor.hosting.tasks import Tasks
 from tenure.supervisor.operators.log import HostLog
+from tenure.supervisor.timing.looking import safely
 from tenure.supervisor.timing.timers import Timers
 
 from .loop_watch import LoopWatch
@@ -180,7 +179,7 @@ class HostWatch:
         try:
             while True:
                 await self._nap(self._store.limits.poll_s)
-                if not await self._safely(self._look):
+                if not await safely(self._look, self._log):
                     self._news.stir()  # the next look tries again, and reads what this one did not
         finally:
             loop_watch.close()
@@ -204,26 +203,10 @@ class HostWatch:
             with trio.move_on_after(self._store.limits.renew_s):
                 await self._takeovers.wait_hurry()
             if self._takeovers.begin_left():
-                if not await self._safely(self._takeovers.recover):
+                if not await safely(self._takeovers.recover, self._log):
                     self._takeovers.leave_over()  # the next renewal tries again
                 self._timers.hear()
                 self._news.stir()  # requests for what is ours from now on
-
-    async def _safely(self, look: Callable[[], Awaitable[None]]) -> bool:
-        """Look, and return whether that could be done now. Only a store that has stopped, or was closed, ends the watch."""
-        try:
-            await look()
-        except (StoreBroken, Closed):
-            raise
-        except NOT_NOW:
-            return False
-        except BaseException as exc:
-            if is_for_others(exc):
-                raise
-            # Nothing that is stored, and no mistake in reading it, ends a host.
-            self._log.look_failed(exc)
-            return False
-        return True
 
     # A look
 

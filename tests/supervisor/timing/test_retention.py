@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 import tenure
@@ -107,6 +108,32 @@ async def test_limits_and_retention_may_not_say_different_things_of_output(tmp_p
         ):
             pass
     assert not (tmp_path / "a.db").exists()
+
+
+@pytest.mark.parametrize("retention", [None, SHORT], ids=["output alone", "all sorts"])
+async def test_a_clock_that_raises_in_a_look_for_what_is_old_does_not_end_the_host(
+    tmp_path: Path, autojump_clock: MockClock, *, retention: Retention | None
+) -> None:
+    seams = virtual_seams()
+    broken = False
+
+    def wall_clock() -> float:
+        if broken:
+            raise ZeroDivisionError
+        return seams.wall_clock()
+
+    async with tenure.open_supervisor(
+        tmp_path / "a.db",
+        behaviours=behaviours(),
+        retention=retention,
+        limits=SLOW,
+        seams=evolve(seams, wall_clock=wall_clock),
+    ) as supervisor:
+        broken = True
+        await trio.sleep(DAY_S)
+        broken = False
+
+        assert await done(supervisor, "a", "work")
 
 
 A_DAY = 40

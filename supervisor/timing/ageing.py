@@ -7,23 +7,16 @@ output of the store; where that is not too old yet, the look ends with its first
 from __future__ import annotations
 
 from functools import partial
-from typing import Final, final
+from typing import final
 
-import trio
-
-from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.commits.upkept import PAGE
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.output.output import PruneOutput
-from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.store import Store
 from tenure.supervisor.operators.log import HostLog
 
-LOOKS_S: Final = 3600.0
-"""Longest time between two looks, in seconds; an entry outlives `Limits.output_s` by a twelfth of it at most, or by this."""
-
-SHARE: Final = 12
+from .looking import look_for_old
 
 
 @final
@@ -37,16 +30,7 @@ class Ageing:
 
     async def run(self) -> None:
         """Look now and then, for as long as the host lives."""
-        while True:
-            await trio.sleep(min(LOOKS_S, self._store.limits.output_s / SHARE))
-            try:
-                await self._take_away()
-            except (StoreBroken, Closed):
-                raise
-            except NOT_NOW:
-                continue  # the next look goes on
-            except Error as exc:  # what is stored there is damaged: it stays, for verify
-                self._log.look_failed(exc)
+        await look_for_old(self._store.limits.output_s, self._take_away, self._log)
 
     async def _take_away(self) -> None:
         before, after = self._store.seams.wall_clock() - self._store.limits.output_s, 0
