@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import apsw
 import attrs
 import pytest
 import trio
@@ -28,6 +29,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     SessionId,
 )
+from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.writing.host_row import (
     OtherHost,
@@ -53,10 +55,12 @@ def database(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def opened(database: Path, host: Host | None = None, files: Files | None = None) -> AsyncGenerator[Store]:
+async def opened(
+    database: Path, host: Host | None = None, files: Files | None = None, limits: Limits = LIMITS
+) -> AsyncGenerator[Store]:
     host = host or Host()
     seams = attrs.evolve(host.seams, engine=SqliteOptions(locks=host.locks, files=files or OsFiles()))
-    async with open_store(database, limits=LIMITS, seams=seams) as store:
+    async with open_store(database, limits=limits, seams=seams) as store:
         yield store
 
 
@@ -216,6 +220,26 @@ async def test_an_idle_host_renews_its_lease_and_another_one_sees_its_counter_ri
         (after,) = await others(second)
         assert after.counter - before.counter in range(9, 12)
         assert not lease_lapsed(first)
+
+
+@pytest.mark.sqlite("a lock of the whole file")
+async def test_a_renewal_that_another_writer_is_in_the_way_of_is_tried_at_the_next_turn(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    limits = attrs.evolve(LIMITS, busy_s=0.01)
+    async with opened(database, limits=limits) as store, opened(database, limits=limits) as watching:
+        other = apsw.Connection(str(database))
+        other.execute("BEGIN IMMEDIATE")
+        await trio.sleep(LIMITS.renew_s * 3)
+        other.execute("ROLLBACK")
+        other.close()
+        (before,) = await others(watching)
+
+        await trio.sleep(LIMITS.renew_s * 3)
+
+        (after,) = await others(watching)
+        assert after.counter > before.counter
+        assert store.broken is None
 
 
 async def test_groups_renew_the_lease_and_a_busy_host_writes_no_renewal_beside_them(

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
+import apsw
 import attrs
 import pytest
 import trio
@@ -18,7 +19,7 @@ from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.store import ground_of
 from tests.kit import worlds
-from tests.kit.hosting import host
+from tests.kit.hosting import SELDOM, host
 from tests.kit.seen import open_seen_supervisor
 from tests.kit.serving import Noting, draft, put, queue, served, serving, texts_of
 from tests.persistence.contracts.damage import execute
@@ -52,6 +53,25 @@ async def test_work_that_is_queued_while_nothing_waits_is_begun_at_once(
         await served(supervisor)
 
         assert noting.at == [queued_at]
+
+
+@pytest.mark.sqlite("a lock of the whole file")
+async def test_a_claim_that_another_writer_is_in_the_way_of_is_tried_again(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    noting = Noting()
+    async with host(database, {}, limits=attrs.evolve(SELDOM, busy_s=0.01)) as supervisor:
+        await queue(supervisor, "one")
+        other = apsw.Connection(str(database))
+        other.execute("BEGIN IMMEDIATE")
+        async with serving(supervisor, noting):
+            await trio.sleep(0.5)
+            assert not noting.begun
+            other.execute("ROLLBACK")
+            other.close()
+            await served(supervisor)
+
+        assert noting.done == ["one"]
 
 
 async def test_a_session_is_worked_on_in_order_and_sessions_side_by_side(
