@@ -341,8 +341,9 @@ class StateContract:
                 return total
 
     async def _without_expired(self, found: FoundValues, now: float) -> list[tuple[str, bytes]]:
-        if found.expired:  # gone before anyone hears that they are
-            await self._write(ExpireValues(keys=tuple(found.expired), seen=now))
+        # Gone before anyone hears that they are; a prefix may have had more of them than one commit takes.
+        for start in range(0, len(found.expired), WRITTEN_AT_ONCE):
+            await self._write(ExpireValues(keys=tuple(found.expired[start : start + WRITTEN_AT_ONCE]), seen=now))
         return found.values
 
     def _check_size(self, data: bytes) -> None:

@@ -56,6 +56,7 @@ class ItemRecord(msgspec.Struct, array_like=True, frozen=True):
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(ItemRecord)
 _TO_JSON: Final = msgspec.json.Encoder()
+_FROM_JSON: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 def stem_of(namespace: Sequence[str]) -> str:
@@ -229,7 +230,11 @@ def decode(data: bytes, key: str) -> ItemRecord:
 
 
 def _value(record: ItemRecord) -> dict[str, Any]:
-    value: dict[str, Any] = msgspec.json.decode(record.value, type=dict[str, Any])
+    try:
+        value: dict[str, Any] = _FROM_JSON.decode(record.value)
+    except msgspec.MsgspecError as exc:
+        key = key_of((record.namespace, record.key))
+        raise Corrupt(record="LangGraph item", key=key, detail=f"its value: {exc}") from exc
     return value
 
 

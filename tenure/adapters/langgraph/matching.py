@@ -11,6 +11,8 @@ from typing import Any, Final, cast
 
 from langgraph.store.base import MatchCondition
 
+from tenure.errors import InvalidInput
+
 _NAME: Final = re.compile(r"[a-zA-Z0-9_.-]+")
 _MISSING: Final = object()
 _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -99,11 +101,18 @@ def packed(vector: Sequence[float]) -> bytes:
 
 
 def nearness(vector: Sequence[float], stored: Iterable[bytes]) -> float | None:
-    """The cosine of the angle between a vector of length 1 and the nearest of the stored ones, None where there is none."""
+    """The cosine of the angle between a vector of length 1 and the nearest of the stored ones, None where there is none.
+
+    Raises:
+        InvalidInput: A stored one has more numbers, or fewer: it was made in another way than this one.
+    """
     best: float | None = None
     for each in stored:
         other = array("f")
         other.frombytes(each)
+        if len(other) != len(vector):
+            detail = f"a vector of {len(vector)} numbers is near to none of {len(other)}, as an item below the prefix has one"
+            raise InvalidInput(detail=detail, field="query")
         near = sum(map(operator.mul, vector, other))
         best = near if best is None else max(best, near)
     return best

@@ -7,12 +7,14 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from langgraph.store.base import ListNamespacesOp, MatchCondition, PutOp, SearchOp
 
 import tenure.asyncio
 import tenure.sync
 from tenure.adapters.langgraph import TenureStore
+from tenure.adapters.langgraph.items import ItemRecord
 from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge
 
 
@@ -106,12 +108,13 @@ def test_filters(opened: tenure.sync.Store, wanted: dict[str, Any], found: str) 
 def test_what_makes_no_sense_is_refused_before_anything_is_put(opened: tenure.sync.Store) -> None:
     store = TenureStore(opened)
     put = PutOp(("a",), "k", {"n": 1})
+    middle: Any = "middle"
 
     for op, error in (
         (SearchOp((), {"n'": 1}), ValueError),
         (SearchOp((), {"n": {"$like": 1}}), ValueError),
         (SearchOp((), limit=-1), InvalidInput),
-        (ListNamespacesOp((MatchCondition("middle", ("a",)),)), ValueError),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        (ListNamespacesOp((MatchCondition(middle, ("a",)),)), ValueError),
         (PutOp(("a",), "k", {"n": object()}), InvalidInput),
         (PutOp(("a",), "\ud800", {}), InvalidInput),
         (PutOp(("a" * 70,) * 8, "k", {}), InvalidInput),
@@ -136,6 +139,15 @@ def test_a_query_finds_what_is_near_and_only_what_has_vectors(opened: tenure.syn
     assert len(store.search(("a",))) == 4
 
 
+def test_a_query_is_refused_where_vectors_were_made_in_another_way(opened: tenure.sync.Store) -> None:
+    TenureStore(opened, index={"dims": 2, "embed": embed}).put(("a",), "k", {"text": "a"})
+    wider = TenureStore(opened, index={"dims": 3, "embed": lambda texts: [[1.0, 0.0, 1.0] for _ in texts]})
+
+    with pytest.raises(InvalidInput, match="3 numbers"):
+        wider.search(("a",), query="a")
+    assert len(wider.search(("a",))) == 1
+
+
 def test_a_time_to_live_is_begun_anew_by_reads_and_never_shortened(opened: tenure.sync.Store) -> None:
     store = TenureStore(opened, ttl={"default_ttl": 60})
     store.put(("a",), "k", {})
@@ -152,10 +164,22 @@ def test_a_time_to_live_is_begun_anew_by_reads_and_never_shortened(opened: tenur
 
 def test_what_is_stored_under_a_key_and_is_no_item_is_corrupt(opened: tenure.sync.Store) -> None:
     store = TenureStore(opened)
-    for data in (b"", b"\x91\x02", b"{}"):
+    no_json = ItemRecord(
+        version=1,
+        namespace=("a",),
+        key="k",
+        value=b"{",
+        created_at=0.0,
+        updated_at=0.0,
+        ttl_minutes=None,
+        vectors=(),
+    )
+    for data in (b"", b"\x91\x02", b"{}", msgspec.msgpack.encode(no_json)):
         opened.state.set("langgraph.store:a.:k", data)
         with pytest.raises(Corrupt):
             store.get(("a",), "k")
+        with pytest.raises(Corrupt):
+            store.search(("a",))
 
 
 def test_a_graph_uses_both_on_one_file_from_a_loop(tmp_path: Path) -> None:

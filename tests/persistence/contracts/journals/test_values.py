@@ -130,6 +130,20 @@ async def test_expired_values_are_skipped_and_never_come_back(tmp_path: Path) ->
         assert await store.state.sweep() == 0
 
 
+async def test_many_expired_values_are_deleted_in_commits_of_a_bounded_size(tmp_path: Path) -> None:
+    clock = Clock()
+    async with tenure.open_store(tmp_path / "agents.db", seams=Seams(wall_clock=clock)) as store:
+        for at in range(3):
+            await store.state.write({f"k{number}": b"" for number in range(at * 4_000, (at + 1) * 4_000)}, ttl=10)
+        clock.now = 1_010.0
+        before = store.statistics().commits
+
+        assert await store.state.items("k") == []
+
+        assert store.statistics().commits == before + 2
+        assert await store.state.sweep() == 0
+
+
 async def test_values_are_renewed_and_none_is_brought_back(tmp_path: Path) -> None:
     clock = Clock()
     async with open_seen_store(tmp_path / "agents.db", seams=Seams(wall_clock=clock)) as store:
