@@ -63,32 +63,6 @@ def their_saver(path: Path) -> Generator[Callable[[int, int], Any]]:
 
 
 @contextmanager
-def our_saver(path: Path) -> Generator[Callable[[int, int], Any]]:
-    """Give the `put` of ours."""
-    with tenure.sync.open_store(path) as store:
-        saver = importlib.import_module("tenure.adapters.langgraph").TenureSaver(store)
-        yield lambda thread, turn: saver.put(*checkpoint(thread, turn))
-
-
-@asynccontextmanager
-async def their_async_saver(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
-    """Give the `aput` of LangGraph's AsyncSqliteSaver."""
-    kind = importlib.import_module("langgraph.checkpoint.sqlite.aio").AsyncSqliteSaver
-    async with kind.from_conn_string(str(path)) as saver:
-        await saver.setup()
-        await saver.conn.execute("PRAGMA synchronous=FULL")
-        yield lambda thread, turn: saver.aput(*checkpoint(thread, turn))
-
-
-@asynccontextmanager
-async def our_async_saver(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
-    """Give the `aput` of ours."""
-    async with tenure.asyncio.open_store(path) as store:
-        saver = importlib.import_module("tenure.adapters.langgraph").TenureSaver(store)
-        yield lambda thread, turn: saver.aput(*checkpoint(thread, turn))
-
-
-@contextmanager
 def their_store(path: Path) -> Generator[Callable[[int, int], Any]]:
     """Give the `put` of LangGraph's SqliteStore."""
     kind = importlib.import_module("langgraph.store.sqlite").SqliteStore
@@ -98,30 +72,41 @@ def their_store(path: Path) -> Generator[Callable[[int, int], Any]]:
         yield lambda thread, turn: store.put(*item(thread, turn))
 
 
-@contextmanager
-def our_store(path: Path) -> Generator[Callable[[int, int], Any]]:
-    """Give the `put` of ours."""
-    with tenure.sync.open_store(path) as opened:
-        store = importlib.import_module("tenure.adapters.langgraph").TenureStore(opened)
-        yield lambda thread, turn: store.put(*item(thread, turn))
+def theirs_on_a_loop(module: str, name: str, made: Callable[[int, int], tuple[Any, ...]]) -> Awaited:
+    """The `aput` of LangGraph's AsyncSqliteSaver or AsyncSqliteStore."""
+
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
+        async with getattr(importlib.import_module(module), name).from_conn_string(str(path)) as theirs:
+            await theirs.setup()
+            await theirs.conn.execute("PRAGMA synchronous=FULL")
+            yield lambda thread, turn: theirs.aput(*made(thread, turn))
+
+    return opened
 
 
-@asynccontextmanager
-async def their_async_store(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
-    """Give the `aput` of LangGraph's AsyncSqliteStore."""
-    kind = importlib.import_module("langgraph.store.sqlite.aio").AsyncSqliteStore
-    async with kind.from_conn_string(str(path)) as store:
-        await store.setup()
-        await store.conn.execute("PRAGMA synchronous=FULL")
-        yield lambda thread, turn: store.aput(*item(thread, turn))
+def ours(name: str, made: Callable[[int, int], tuple[Any, ...]]) -> Blocking:
+    """The `put` of ours, over a store of `tenure.sync`."""
+
+    @contextmanager
+    def opened(path: Path) -> Generator[Callable[[int, int], Any]]:
+        with tenure.sync.open_store(path) as store:
+            adapter = getattr(importlib.import_module("tenure.adapters.langgraph"), name)(store)
+            yield lambda thread, turn: adapter.put(*made(thread, turn))
+
+    return opened
 
 
-@asynccontextmanager
-async def our_async_store(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
-    """Give the `aput` of ours."""
-    async with tenure.asyncio.open_store(path) as opened:
-        store = importlib.import_module("tenure.adapters.langgraph").TenureStore(opened)
-        yield lambda thread, turn: store.aput(*item(thread, turn))
+def ours_on_a_loop(name: str, made: Callable[[int, int], tuple[Any, ...]]) -> Awaited:
+    """The `aput` of ours, over a store of `tenure.asyncio`."""
+
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
+        async with tenure.asyncio.open_store(path) as store:
+            adapter = getattr(importlib.import_module("tenure.adapters.langgraph"), name)(store)
+            yield lambda thread, turn: adapter.aput(*made(thread, turn))
+
+    return opened
 
 
 def in_threads(opener: Blocking, path: Path, at_once: int, count: int) -> Timing:
@@ -159,20 +144,28 @@ def in_tasks(opener: Awaited, path: Path, at_once: int, count: int) -> Timing:
 
 
 ROWS: Final[dict[str, tuple[Callable[..., Timing], Any, Any]]] = {
-    "saver, threads": (in_threads, our_saver, their_saver),
-    "saver, tasks": (in_tasks, our_async_saver, their_async_saver),
-    "store, threads": (in_threads, our_store, their_store),
-    "store, tasks": (in_tasks, our_async_store, their_async_store),
+    "saver, threads": (in_threads, ours("TenureSaver", checkpoint), their_saver),
+    "saver, tasks": (
+        in_tasks,
+        ours_on_a_loop("TenureSaver", checkpoint),
+        theirs_on_a_loop("langgraph.checkpoint.sqlite.aio", "AsyncSqliteSaver", checkpoint),
+    ),
+    "store, threads": (in_threads, ours("TenureStore", item), their_store),
+    "store, tasks": (
+        in_tasks,
+        ours_on_a_loop("TenureStore", item),
+        theirs_on_a_loop("langgraph.store.sqlite.aio", "AsyncSqliteStore", item),
+    ),
 }
 
 
 def measure(folder: Path, row: str, at_once: int, count: int, repeats: int) -> dict[str, Any]:
     """Both sides of a row, taking turns."""
-    work, ours, theirs = ROWS[row]
+    work, *sides = ROWS[row]
     timings: dict[str, list[Timing]] = {"tenure": [], "theirs": []}
     processor: dict[str, list[float]] = {"tenure": [], "theirs": []}
     for _ in range(repeats):
-        for name, opener in (("tenure", ours), ("theirs", theirs)):
+        for name, opener in zip(("tenure", "theirs"), sides, strict=True):
             with scratch(folder) as fresh:
                 began = process_time()
                 timings[name].append(work(opener, Path(fresh) / "agents.db", at_once, count))

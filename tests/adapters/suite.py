@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import tarfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import attrs
-import pytest
 
 ROOT = Path(__file__).parents[2]
-REFUSED = re.compile(
-    r"HTTP error 5\d\d|50\d Server Error|Max retries exceeded|ConnectionError|Read timed out|NewConnectionError"
-)
-"""What pip says where the index itself refused, or was not to be reached."""
+Otherwise = Mapping[str, tuple[str, str]]
+"""Cases that fail, and must, by the beginnings of their names: what the failure says, and why it is one."""
 
 
 @attrs.frozen(kw_only=True)
 class Counted:
-    """How the cases of a suite ended, each by its name."""
+    """How the cases of a suite ended, and what each that did not pass said, by their names."""
 
     outcomes: dict[str, str]
+    said: dict[str, str]
 
     def named(self, outcome: str) -> set[str]:
         return {name for name, ended in self.outcomes.items() if ended == outcome}
+
+    def check(self, otherwise: Otherwise) -> None:
+        """Every case passes but those that fail otherwise, and each of these fails for its reason."""
+        left = self.named("passed")
+        for beginning, (said, _) in otherwise.items():
+            cases = {name for name in self.outcomes if name.startswith(beginning)}
+            assert cases, f"no case is named {beginning}"
+            for name in cases:
+                assert (self.outcomes[name], said in self.said.get(name, "")) == ("failure", True), (
+                    name,
+                    self.said.get(name),
+                )
+            left |= cases
+        assert left == set(self.outcomes), {name: self.said.get(name) for name in self.outcomes if name not in left}
 
     def __str__(self) -> str:
         counts = Counter(self.outcomes.values())
@@ -36,7 +48,7 @@ class Counted:
 
 
 def sdist(name: str, version: str, folder: Path) -> Path:
-    """Download the sdist of a package and unpack it; skips the test where the index refused, else fails it."""
+    """Download the sdist of a package and unpack it."""
     command = [
         "pip",
         "download",
@@ -50,8 +62,6 @@ def sdist(name: str, version: str, folder: Path) -> Path:
     done = subprocess.run(
         [sys.executable, "-m", *command, "--dest", str(folder)], capture_output=True, text=True, check=False
     )
-    if done.returncode and REFUSED.search(done.stdout + done.stderr):
-        pytest.skip(f"the package index refused {name} {version}")
     assert done.returncode == 0, done.stderr
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
@@ -82,10 +92,12 @@ def run_suite(folder: Path, *names: str, shim: Path, options: tuple[str, ...] = 
         timeout=300,
     )
     assert report.exists(), done.stdout + done.stderr
-    outcomes: dict[str, str] = {}
+    outcomes, said = dict[str, str](), dict[str, str]()
     for case in ET.parse(report).iter("testcase"):
-        kinds = [child.tag for child in case]
-        ended = next((kind for kind in ("failure", "error", "skipped") if kind in kinds), "passed")
-        outcomes[f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"] = ended
+        name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
+        outcomes[name] = "passed"
+        for child in case:
+            if child.tag in {"failure", "error", "skipped"}:
+                outcomes[name], said[name] = child.tag, child.get("message", "")
     assert outcomes, done.stdout + done.stderr
-    return Counted(outcomes=outcomes)
+    return Counted(outcomes=outcomes, said=said)
