@@ -1,4 +1,4 @@
-"""The programs of docs/adapters.md are run, as they stand there."""
+"""The programs of LangGraph in docs/adapters.md are run, as they stand there; the others ask a model, or are a server."""
 
 from __future__ import annotations
 

@@ -14,10 +14,11 @@ from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.base import Checkpoint, empty_checkpoint
 from langgraph.graph import END, START, StateGraph
 
+import tenure
 import tenure.asyncio
 import tenure.sync
 from tenure.adapters.langgraph import TenureSaver
-from tenure.errors import Corrupt, InvalidInput
+from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge, StaleFence
 
 
 @pytest.fixture
@@ -36,6 +37,10 @@ def checkpoint(checkpoint_id: str, **values: Any) -> Checkpoint:
 
 def ids(saver: TenureSaver, *arguments: Any, **terms: Any) -> list[str]:
     return [each.checkpoint["id"] for each in saver.list(*arguments, **terms)]
+
+
+async def idle(run: tenure.Run) -> None:
+    """Has no inputs."""
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -108,8 +113,9 @@ def test_a_verb_that_would_wait_for_its_own_loop_is_refused(tmp_path: Path) -> N
                 await asyncio.to_thread(without_a_loop)
 
     run(main)
+    path: Any = "agents.db"
     with pytest.raises(InvalidInput):
-        TenureSaver("agents.db")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the fault
+        TenureSaver(path)
 
 
 def test_what_names_no_thread_or_checkpoint_is_refused(store: tenure.sync.Store) -> None:
@@ -215,6 +221,65 @@ def test_writes_of_a_checkpoint_that_was_never_put_hide_no_other(store: tenure.s
     found = saver.get_tuple(config())
     assert found is not None
     assert found.pending_writes == [("task", "a", 1)]
+
+
+def test_each_verb_that_writes_is_one_commit_and_a_copy_is_one_for_two_hundred_keys(store: tenure.sync.Store) -> None:
+    saver = TenureSaver(store)
+
+    def commits(verb: Callable[..., Any], *arguments: Any, **terms: Any) -> int:
+        before = store.statistics().commits
+        verb(*arguments, **terms)
+        return store.statistics().commits - before
+
+    assert commits(saver.put, config(), checkpoint("1"), {}, {}) == 1
+    assert commits(saver.put_writes, config(checkpoint_id="1"), [(f"c{at}", at) for at in range(399)], "task") == 1
+    assert commits(saver.copy_thread, "t", "u") == 2
+    assert commits(saver.prune, ["u"], strategy="delete") == 1
+    assert commits(saver.delete_thread, "t") == 1
+    assert ids(saver, None) == []
+
+
+def test_a_checkpoint_is_as_long_as_a_payload_may_be(tmp_path: Path) -> None:
+    with tenure.sync.open_store(tmp_path / "agents.db", limits=tenure.Limits(payload_bytes=2_000)) as store:
+        saver = TenureSaver(store)
+        saver.put(config(), checkpoint("1"), {}, {})
+        with pytest.raises(PayloadTooLarge):
+            saver.put(config(), checkpoint("2", text="x" * 2_000), {}, {})
+        assert ids(saver, config()) == ["1"]
+
+
+def test_a_thread_under_the_fence_of_a_runtime_is_read_and_not_written(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={"clerk": idle}) as host:
+            saver = TenureSaver(host.store)
+            put = await saver.aput(config(), checkpoint("1"), {}, {})
+            handle = await host.spawn("ada", "clerk")
+            await host.store.state.bind("langgraph:t", "ada", fence=handle.fence_token)
+
+            with pytest.raises(StaleFence):
+                await saver.aput(put, checkpoint("2"), {}, {})
+            with pytest.raises(StaleFence):
+                await saver.adelete_thread("t")
+            assert [each.checkpoint["id"] async for each in saver.alist(config())] == ["1"]
+
+    run(main)
+
+
+def test_savers_of_two_stores_on_one_file_see_what_each_other_has_written(tmp_path: Path) -> None:
+    with (
+        tenure.sync.open_store(tmp_path / "agents.db") as one,
+        tenure.sync.open_store(tmp_path / "agents.db") as two,
+    ):
+        savers = (TenureSaver(one), TenureSaver(two))
+        for number in range(6):
+            saver, other = savers[number % 2], savers[1 - number % 2]
+            put = saver.put(config(), checkpoint(str(number)), {}, {})
+            other.put_writes(put, [("channel", number)], "task")
+            found = saver.get_tuple(config())
+            assert found is not None
+            assert (found.checkpoint["id"], found.pending_writes) == (str(number), [("task", "channel", number)])
+        savers[0].delete_thread("t")
+        assert savers[1].get_tuple(config()) is None
 
 
 class Deltas(TypedDict):

@@ -279,8 +279,9 @@ def test_what_no_run_could_know_again_is_refused(tmp_path: Path) -> None:
     assert play(tmp_path, turn, 1)[0][0].result == "told"
     with pytest.raises(UserError, match="name"):
         Agent(TestModel(), capabilities=[TenureCapability()])
-    for wrong in ({}, {"attempts": 2}, "never"):
+    no_terms: list[Any] = [{}, {"attempts": 2}, "never"]
+    for wrong in no_terms:
         with pytest.raises(InvalidInput):
-            TenureCapability(tools=wrong)  # type: ignore[arg-type]
+            TenureCapability(tools=wrong)
     with pytest.raises(InvalidInput):
         returned(object())

@@ -170,9 +170,10 @@ async def test_the_last_nodes_of_a_path_are_read_alone(store: Store) -> None:
     other = (await load(store, ActivePath("c", last=2))).graph.nodes
     assert other == (await load(store, ActivePath("c"))).graph.nodes[1:]
     assert [each.parent_node_id for each in other] == ["a", "b"]
-    for last in (0, -1, True, "2"):
+    no_counts: list[Any] = [0, -1, True, "2"]
+    for wrong in no_counts:
         with pytest.raises(InvalidInput):
-            await load(store, ActivePath(last=last))  # type: ignore[arg-type]
+            await load(store, ActivePath(last=wrong))
 
 
 async def test_an_empty_append_leaves_the_leaf_and_raises_the_revision(store: Store) -> None:
