@@ -20,7 +20,7 @@ of their keys; an engine whose groups land side by side overrides them, or has t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol, final
+from typing import Any, Final, Protocol, final
 
 from attrs import frozen
 
@@ -36,6 +36,10 @@ QueryParameters = Sequence[SqlValue] | Mapping[str, SqlValue]
 Versions = int | Mapping[str, int]
 """What says whether another connection has written since: one number for the whole database, or one by runtime, which changes
 when its row, or that of its current run, is written."""
+
+MOST_VIEWS: Final = 3
+"""So often a read is begun whose view is lost with its connection. An engine that waits for a new one waits for this share of
+`Limits.busy_s`."""
 
 
 class UnknownOutcome(Exception):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from copy import copy
-from typing import Final, Protocol, TypeVar, final
+from typing import Protocol, TypeVar, final
 
 import trio
 
 from tenure.errors import Closed, Contended, Error
 from tenure.persistence.engines.engine import (
+    MOST_VIEWS,
     Again,
     Engine,
     Reading,
@@ -37,9 +38,6 @@ from .user_connection import (
 )
 
 T = TypeVar("T")
-
-MOST_VIEWS: Final = 3
-"""So often a read is begun whose view is lost with its connection."""
 
 
 class Closable(Protocol):

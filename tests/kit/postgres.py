@@ -268,6 +268,15 @@ def _drop_free() -> None:
         drop([name_of(url) for url in _free])
 
 
+def end_sessions(url: str) -> None:
+    """End every connection of hosts and looks to a database of the server."""
+    with psycopg.connect(server_url(), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND application_name = 'tenure'",
+            (name_of(url),),
+        )
+
+
 class AnyClass:
     """A door whose engines are asked for any class, and store as a server does."""
 

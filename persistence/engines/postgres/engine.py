@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any, Final, final
+from typing import Any, final
 
 import psycopg
 
 from tenure.errors import WeakDurability
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import (
+    MOST_VIEWS,
     QueryConnectionOfItsOwn,
     ReadConnection,
     StoredBytes,
@@ -42,9 +43,6 @@ from .protocol.translation import Statement, key_columns, translated
 from .target import Target
 from .user_queries import Query
 from .writer import Writer
-
-SHARES: Final = 3
-"""A read that lost its connection is begun so often within `Limits.busy_s`."""
 
 
 def _translated(statements: Mapping[str, str]) -> Mapping[str, Statement]:
@@ -113,7 +111,7 @@ class PostgresEngine:
 
     def open_reader(self) -> ReadConnection:
         """See `Engine.open_reader`."""
-        wait_s = self._limits.busy_s / SHARES
+        wait_s = self._limits.busy_s / MOST_VIEWS
         return Reader(self._connecting, None, self._statements, wait_s)
 
     def open_look(self) -> ReadConnection:
@@ -132,7 +130,7 @@ class PostgresEngine:
             connection.close()
             raise
         wire = self._connecting.wire_over(connection)
-        return Reader(self._connecting, wire, self._statements, self._limits.busy_s / SHARES)
+        return Reader(self._connecting, wire, self._statements, self._limits.busy_s / MOST_VIEWS)
 
     def open_query(self) -> QueryConnectionOfItsOwn:
         """See `Engine.open_query`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-import psycopg
 import pytest
 
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.seams.limits import Limits
+from tests.kit import postgres
 
 PARTS = (bytes(40_000), b"x" * 40_000)
 WHOLE = b"".join(PARTS)
@@ -39,22 +39,15 @@ def test_any_part_is_read(blobs: Blobs, offset: int, amount: int) -> None:
 
 
 def test_a_connection_that_is_cut_between_two_calls_is_made_anew(blobs: Blobs, url: str) -> None:
-    def cut() -> None:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND application_name = 'tenure'"
-            )
-
     blobs.begin("m")
-    cut()
+    postgres.end_sessions(url)
     blobs.write("m", 0, PARTS[0])
-    cut()
+    postgres.end_sessions(url)
     blobs.write("m", len(PARTS[0]), PARTS[1])
-    cut()
+    postgres.end_sessions(url)
     blobs.keep("m", "d")
-    cut()
+    postgres.end_sessions(url)
     assert blobs.read("d", 0, len(WHOLE)) == WHOLE
-    cut()
+    postgres.end_sessions(url)
     blobs.remove("d")
     assert not blobs.exists("d")

@@ -15,6 +15,8 @@ from proof.cuts import make_cuts
 from proof.cutting import Cut, CuttingProxy, cutting_proxy
 from tenure.errors import CannotOpen, Contended, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
+from tenure.persistence.engines.choice import door_to
+from tenure.persistence.engines.engine import Again
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.seams.limits import Limits
@@ -22,6 +24,9 @@ from tenure.persistence.store import Store, ground_of, open_store
 from tests.kit import postgres
 from tests.kit.shares import TURN, examples
 from tests.kit.stores import landed, message, name, own
+
+_IDLE = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+"""How many sessions are in a transaction and do nothing."""
 
 
 def say(token: int, text: bytes) -> Commit:
@@ -111,14 +116,10 @@ async def test_what_is_asked_between_groups_of_a_server_that_is_away_says_so(own
 async def test_every_backend_is_killed_again_and_again(url: str) -> None:
     async with open_store(url) as store:
         token = await own(store)
-        with psycopg.connect(postgres.server_url(), autocommit=True) as admin:
-            for n in range(10):
-                admin.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-                    (postgres.name_of(url),),
-                )
-                await store.commit(say(token, b"hi"))
-                assert await said(store) == n + 1
+        for n in range(10):
+            postgres.end_sessions(url)
+            await store.commit(say(token, b"hi"))
+            assert await said(store) == n + 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "crash"])
@@ -228,3 +229,19 @@ async def test_no_verdict_of_random_cuts_is_wrong(url: str) -> None:
 
     assert not found.wrong
     assert found.acknowledged
+
+
+async def test_a_host_that_stands_still_in_a_group_does_not_hold_its_rows(url: str) -> None:
+    door = door_to(url, Limits(lease_s=1.0, renew_s=0.2))
+    engine = door.engine(door.strongest)
+    writer = engine.open()
+    try:
+        writer.begin_unnumbered()
+        with psycopg.connect(url, autocommit=True) as admin, trio.fail_after(10):
+            while admin.execute(_IDLE).fetchone() != (0,):  # noqa: ASYNC110 - what a server does has no event
+                await trio.sleep(0.05)
+        with pytest.raises(Again):
+            writer.commit()
+    finally:
+        writer.close(checkpoint=False)
+        engine.close()

@@ -39,12 +39,6 @@ from tests.kit.stores import landed, message, own
 
 Refused = TypeVar("Refused", bound=Error)
 
-END_ALL = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND application_name = 'tenure'"
-)
-"""Ends every connection of hosts to a database."""
-
 
 def execute(url: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
@@ -225,7 +219,7 @@ async def test_a_server_that_is_not_there_is_waited_for_and_then_refused() -> No
 async def test_a_look_goes_on_where_its_connection_is_cut(url: str) -> None:
     async with open_store(url) as store, look_into(url) as look:
         await own(store)
-        execute(url, END_ALL)
+        postgres.end_sessions(url)
         assert (await look.read(lambda statements: statements.one("ownership.last_token"))) == (1,)
 
 
@@ -290,7 +284,7 @@ async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(url: st
         rows = await postgres_raw(store, "SELECT current_setting('synchronous_commit')")
         assert rows == [("on",)]
 
-        execute(url, END_ALL)
+        postgres.end_sessions(url)
         await own(store)
         rows = await postgres_raw(store, "SELECT current_setting('synchronous_commit')")
         assert rows == [("on",)], "a connection that was made anew"
@@ -324,7 +318,7 @@ def test_the_connection_that_writes_asks_queries_of_users_elsewhere(url: str) ->
         assert writer.query("SELECT count(*) FROM hosts", (), 10, lambda: False) == [(0,)]
         with pytest.raises(InvalidInput):
             writer.query("DELETE FROM hosts", (), 10, lambda: False)
-        execute(url, END_ALL)
+        postgres.end_sessions(url)
         assert writer.query("SELECT count(*) FROM hosts", (), 10, lambda: False) == [(0,)]
     finally:
         writer.close(checkpoint=False)
@@ -341,3 +335,36 @@ def test_the_server_takes_every_statement_and_infers_its_types(url: str) -> None
         for name, sql in {**load_statements("postgres/statements.sql"), **writing_statements()}.items():
             prepared = connection.pgconn.prepare(name.encode(), translated(sql).sql.encode())
             assert prepared.status == pq.ExecStatus.COMMAND_OK, f"{name}: {prepared.error_message.decode()}"
+
+
+OF_A_DATABASE = {
+    "search_path": "public",
+    "default_transaction_read_only": "on",
+    "default_transaction_isolation": "serializable",
+    "statement_timeout": "50ms",
+    "lock_timeout": "1ms",
+    "bytea_output": "escape",
+    "standard_conforming_strings": "off",
+    "timezone": "Asia/Tokyo",
+    "extra_float_digits": "0",
+    "client_encoding": "LATIN1",
+}
+"""What a database may be set to, for its other users."""
+
+
+@pytest.mark.parametrize("name", OF_A_DATABASE)
+async def test_no_setting_of_the_database_reaches_a_store(url: str, name: str) -> None:
+    execute(url, f"ALTER DATABASE {postgres.name_of(url)} SET {name} = '{OF_A_DATABASE[name]}'")
+    query = "SELECT ?::float8, '\\x00ff'::bytea, '1970-01-01T00:00Z'::timestamptz::text, 'a\\b', pg_sleep(0.1) IS NULL"
+    async with open_store(url) as store:
+        await own(store)
+        for turn in ("as it was opened", "made anew"):
+            await store.commit(message(store, turn))
+            assert await landed(store, turn) == [turn]
+            assert await postgres_raw(store, f"SELECT current_setting('{name}')") != [(OF_A_DATABASE[name],)], turn
+            kept = await store.attachments.put(turn, b"\x00\xff\\")
+            assert await store.attachments.get(turn, kept) == b"\x00\xff\\"
+            async with store.read_connection() as connection:
+                rows = await connection.query(query, [0.1 + 0.2])
+            assert rows == [(0.1 + 0.2, b"\x00\xff", "1970-01-01 00:00:00+00", "a\\b", 0)], turn
+            postgres.end_sessions(url)
