@@ -38,3 +38,12 @@ def test_it_sees_that_nothing_follows_what_is_abandoned(monkeypatch: pytest.Monk
 
     with pytest.raises(PowerCutFailure, match="the ledger has"):
         PowerCut(scenario=Household(), check=HouseholdCheck(), budget=10).run()
+
+
+@pytest.mark.slow
+@pytest.mark.turns(3)
+def test_it_sees_that_a_batch_is_abandoned_and_not_followed_in_that_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenure.persistence.facets.runs.following.follow_ups._begin", lambda *_: None)
+
+    with pytest.raises(PowerCutFailure, match=r"followed: \[\], abandoned: "):
+        PowerCut(scenario=Household(), check=HouseholdCheck(), budget=10).run()

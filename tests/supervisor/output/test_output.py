@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import tenure
 from tenure.errors import InvalidInput, NotFound, PayloadTooLarge, PositionGone, RunEnded
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.output.output import PruneOutput
+from tenure.persistence.facets.records import spoken
+from tenure.testing.observing import inside_of
 from tests.kit.hosting import Gate, consumed, cut_off, host, peek
 from tests.kit.outputs import heard
 
@@ -576,3 +580,22 @@ async def test_output_goes_from_its_beginning_alone_whatever_is_asked_for(
             result = await one.store.commit(Commit(changes=(PruneOutput(chunks=(chunk,), before=9e9),)))
             assert result.values == (gone,)
         assert [entry.value async for entry in (await one.find("a")).follow(run_id="none")] == [2, "finished"]
+
+
+async def test_what_is_in_hand_of_output_is_what_is_stored_when_some_of_it_was_pruned(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async def talk(run: tenure.Run) -> None:
+        for number in range(3):
+            await run.emit(number)
+            await run.flush()
+
+    async with host(database, {"kind": talk}) as one:
+        await (await one.accept("a", None, kind="kind")).wait_outcome()
+        kept = inside_of(one.store).kept
+        ((place, before),) = [(place, copy(kept[place])) for place in kept if place[0] == spoken.RECORD]
+        chunk = peek(database, "SELECT min(chunk) FROM output_chunks")[0][0]
+        await one.store.commit(Commit(changes=(PruneOutput(chunks=(chunk,), before=9e9),)))
+        stored = await one.store.read(partial(spoken.find, runtime=place[1]))
+        assert (before.gone, stored.gone) == (0, 2)
+        assert kept.get(place, stored) == stored

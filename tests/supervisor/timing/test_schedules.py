@@ -84,6 +84,18 @@ async def test_an_idle_host_fires_what_another_one_has_made_and_left(database: P
         assert await story(one.schedules) == [(1_000, None)]
 
 
+async def test_an_idle_host_fires_what_another_one_has_made_that_it_never_saw(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    limits = tenure.Limits(lease_s=3_000, renew_s=1_000, poll_s=2)
+    async with hosting.host(database, BEHAVIOURS, limits=limits) as one:
+        await trio.sleep(21)
+        async with hosting.host(database, {}, limits=limits) as another:  # it comes and goes between two looks
+            await another.schedules.create("s", "a", tenure.Every(60, _at(0)), None, "kind")
+        await trio.sleep(200)
+        assert await story(one.schedules) == [(60, None), (120, None), (180, None)]
+
+
 def _at(seconds: float) -> dt.datetime:
     return dt.datetime.fromtimestamp(EPOCH + seconds, tz=dt.UTC)
 
