@@ -31,7 +31,7 @@ from .agents import (
     AgentsRecovery,
 )
 from .every_commit import EveryCommit
-from .household import Household, HouseholdCheck, HouseholdRecovery
+from .household.scenario import Household, HouseholdCheck, HouseholdRecovery
 from .invariants import store_check
 from .neighbours import BesideNeighbours, NeighboursFailure
 from .recovery import Recovery

@@ -1,15 +1,22 @@
-"""What the commands that kill real hosts share: options, what is printed, and the error of a promise that was not kept."""
+"""What the commands that kill real hosts share: options, one life of a host, and the error of a promise that was not kept."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import shutil
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, Final, final
+
+PATIENCE_S: Final = 120.0
+"""Seconds after which a child that neither died nor ended is called stuck."""
 
 
 @final
@@ -21,6 +28,34 @@ def expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - as assert
     """Raise `PromiseNotKept` where something does not hold."""
     if not holds:
         raise PromiseNotKept(otherwise)
+
+
+def live(
+    module: str, hear: Callable[[str, list[Any]], None], plan: Path, folder: Path, dies_after_s: float | None
+) -> int:
+    """Let a child live its life, hear what it says, and say how it ended."""
+    command = [sys.executable, "-m", module, str(plan)]
+    with (
+        (folder / "errors.txt").open("ab") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as child,  # noqa: S603 - this very package
+        contextlib.ExitStack() as timers,
+    ):
+        killer = threading.Timer(PATIENCE_S, child.kill)
+        timers.callback(killer.cancel)
+        killer.start()
+        for line in child.stdout or ():
+            if not line.endswith(b"\n"):
+                break  # cut off in the middle of a word
+            if dies_after_s is not None:
+                early = threading.Timer(dies_after_s, child.kill)
+                timers.callback(early.cancel)
+                early.start()
+                dies_after_s = None
+            kind, *facts = json.loads(line)
+            hear(kind, facts)
+        code = child.wait()
+        expect(killer.is_alive(), f"the host of {plan} was stuck for {PATIENCE_S} s")
+        return code
 
 
 def kill(

@@ -12,10 +12,8 @@ import json
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -32,10 +30,9 @@ from .kill_host import (
     TELLERS,
 )
 from .kill_work import PIECES, WorkSaid
-from .killing import PromiseNotKept, expect, kill
+from .killing import PromiseNotKept, expect, kill, live
 
-PATIENCE_S: Final = 120.0
-"""Seconds after which a child that neither died nor ended is called stuck."""
+HOST: Final = "proof.kill_host"
 
 STATES: Final = {"retire": ("idle", "retired"), "recycle": ("retired", "idle")}
 """Stored states before and after a verb."""
@@ -191,14 +188,14 @@ def run(
         point = points[life % len(points)]
         mean = MEAN_PASSES.get(point, PASSES)
         plan = _plan(said, folder, seed, life, INPUTS, point, 1 + int(mean and source.expovariate(1 / mean)))
-        code = live(said.hear, plan, folder, source.uniform(*RANDOM_S) if point == "random" else None)
+        code = live(HOST, said.hear, plan, folder, source.uniform(*RANDOM_S) if point == "random" else None)
         expect(code in (0, -signal.SIGKILL), f"life {life}, to die at {point}, ended with {code}")
         with _copied(folder) as database:
             said.compare(database)
         if code:
             died[point] += 1
             told(died.total())
-    code = live(said.hear, _plan(said, folder, seed, life + 1, len(TELLERS), "none", 0), folder, None)
+    code = live(HOST, said.hear, _plan(said, folder, seed, life + 1, len(TELLERS), "none", 0), folder, None)
     expect(code == 0, f"the last host ended with {code}")
     with _copied(folder) as database:
         said.compare(database)
@@ -254,38 +251,6 @@ def _plan(said: Said, folder: Path, seed: int, life: int, inputs: int, point: st
     }
     path.write_text(json.dumps(plan))
     return path
-
-
-def live(
-    hear: Callable[[str, list[Any]], None],
-    plan: Path,
-    folder: Path,
-    dies_after_s: float | None,
-    module: str = "proof.kill_host",
-) -> int:
-    """Let a child live its life, hear what it says, and say how it ended."""
-    command = [sys.executable, "-m", module, str(plan)]
-    with (
-        (folder / "errors.txt").open("ab") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as child,  # noqa: S603 - this very package
-        contextlib.ExitStack() as timers,
-    ):
-        killer = threading.Timer(PATIENCE_S, child.kill)
-        timers.callback(killer.cancel)
-        killer.start()
-        for line in child.stdout or ():
-            if not line.endswith(b"\n"):
-                break  # cut off in the middle of a word
-            if dies_after_s is not None:
-                early = threading.Timer(dies_after_s, child.kill)
-                timers.callback(early.cancel)
-                early.start()
-                dies_after_s = None
-            kind, *facts = json.loads(line)
-            hear(kind, facts)
-        code = child.wait()
-        expect(killer.is_alive(), f"the host of {plan} was stuck for {PATIENCE_S} s")
-        return code
 
 
 @contextlib.contextmanager

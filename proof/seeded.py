@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
+import trio
+
+import tenure
+from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.engines.sqlite.system.locks import Locks
 from tenure.persistence.model.texts import leaves
+from tenure.persistence.seams.executors import Executor, InlineExecutor
 from tenure.testing.determinism import run_seeded
 
 T = TypeVar("T")
+
+EPOCH: Final = 1_800_000_000.0
+"""The wall clock at the beginning of a case, unix seconds."""
 
 Seed = tuple[int, str, str | None]
 """A seed that was played: its result, and how it broke a promise or None."""
@@ -21,6 +31,26 @@ Seed = tuple[int, str, str | None]
 
 class Broken(AssertionError):
     """A promise was broken."""
+
+
+def wall_clock() -> float:
+    """Goes with the time of trio."""
+    return EPOCH + trio.current_time()
+
+
+def virtual_seams(
+    source: random.Random, executor: Callable[[], Executor] = InlineExecutor, locks: Locks | None = None
+) -> tenure.Seams:
+    """No threads but those of `executor`, and both clocks on virtual time. None: the locks of this system."""
+    return tenure.Seams(
+        writer_executor=executor,
+        reader_executor=executor,
+        step_executor=executor,
+        wall_clock=wall_clock,
+        boot_clock=trio.current_time,
+        random=source,
+        engine=None if locks is None else SqliteOptions(locks=locks),
+    )
 
 
 def played(play: Callable[[Path], Awaitable[T]], seed: int) -> T:

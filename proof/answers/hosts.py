@@ -15,15 +15,13 @@ from attrs import frozen
 
 import tenure
 from proof.mortal import MortalLocks
-from proof.seeded import Broken
+from proof.seeded import Broken, virtual_seams
 from tenure.errors import Closed, Contended, Error, NotFound, RuntimeOwned, StoreBroken
-from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.seams.executors import Heard, InlineExecutor
 from tenure.testing.observing import seen
 
 T = TypeVar("T")
 
-EPOCH: Final = 1_800_000_000.0
 LIMITS: Final = tenure.Limits(lease_s=60.0, renew_s=8.0, poll_s=4.0)
 
 BACK_S: Final = 3.0
@@ -81,17 +79,8 @@ class Mortal:
 
     def seams(self, seed: int) -> tenure.Seams:
         """Its outside world."""
-        return seen(
-            tenure.Seams(
-                writer_executor=lambda: _Executor(self),
-                reader_executor=lambda: _Executor(self),
-                step_executor=lambda: _Executor(self),
-                wall_clock=lambda: EPOCH + trio.current_time(),
-                boot_clock=trio.current_time,
-                random=random.Random(f"{seed}/{self.name}"),
-                engine=SqliteOptions(locks=self._locks),
-            )
-        )
+        source = random.Random(f"{seed}/{self.name}")
+        return seen(virtual_seams(source, lambda: _Executor(self), self._locks))
 
     def die(self) -> None:
         """Die now."""

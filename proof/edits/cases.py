@@ -14,21 +14,19 @@ import trio.testing
 from attrs import frozen
 
 import tenure
-from proof.seeded import Broken
+from proof.seeded import Broken, virtual_seams
 from tenure.errors import InvalidInput
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.model.codec import digest as digest_of, encode
 from tenure.persistence.model.entries import EntryStatus, Repeat
-from tenure.persistence.seams.executors import InlineExecutor
 from tenure.supervisor.runs.behaviour import Behaviour, Given
 
 from .changes import REMOVE, RENAME, Edit, must_be_held
 from .programs import Map, Program, Step
 from .world import FAILS, KILLED, SETTLED, World
 
-EPOCH: Final = 1_800_000_000.0
 LONGEST_S: Final = 200_000.0
 """Virtual seconds that one host of a case lives at most."""
 
@@ -44,18 +42,6 @@ RESTART: Final = "restart"
 RENAMED: Final = "say the new name"
 FORGET: Final = "forget"
 BACK: Final = "go back to the old version"
-
-
-def seams(seed: int) -> tenure.Seams:
-    """No threads, and the wall clock of trio."""
-    return tenure.Seams(
-        writer_executor=InlineExecutor,
-        reader_executor=InlineExecutor,
-        step_executor=InlineExecutor,
-        wall_clock=lambda: EPOCH + trio.current_time(),
-        boot_clock=trio.current_time,
-        random=random.Random(seed),
-    )
 
 
 @final
@@ -111,7 +97,7 @@ async def record(program: Program, stop_at: int, how: str, file: Path) -> Record
                     raise _Killed  # noqa: TRY301 - caught outside of the host, which this ends
                 await trio.sleep(600.0)  # its attempt ends, and the next is far
     except _Killed:
-        pass
+        pass  # raised above to leave the host; what it has left in the file is read next
     found = await _entries(file)
     world.judge()
     return Recorded(
@@ -137,7 +123,9 @@ async def _stopped(world: World, ticket: tenure.Ticket) -> bool:
 
 
 def _host(file: Path, given: Mapping[str, Given], seed: int) -> AbstractAsyncContextManager[tenure.Supervisor]:
-    return tenure.open_supervisor(file, behaviours=given, durability="os", limits=ALONE, seams=seams(seed), drain_s=0)
+    return tenure.open_supervisor(
+        file, behaviours=given, durability="os", limits=ALONE, seams=virtual_seams(random.Random(seed)), drain_s=0
+    )
 
 
 def _is_nothing(entry: entries.RecordedEntry) -> bool:
@@ -146,7 +134,7 @@ def _is_nothing(entry: entries.RecordedEntry) -> bool:
 
 
 async def _entries(file: Path) -> list[entries.RecordedEntry]:
-    async with tenure.open_store(file, limits=ALONE, seams=seams(2)) as store:
+    async with tenure.open_store(file, limits=ALONE, seams=virtual_seams(random.Random(2))) as store:
         return await store.read(lambda statements: entries.of_run(statements, 1))
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final, final
 
-import trio
 from attrs import define, frozen
 
 import tenure
-from proof.seeded import Broken
+from proof.seeded import Broken, wall_clock
 
-from .mortal import EPOCH, Outside
+from .mortal import Outside
 
 STARTS: Final = 9
 PER_S: Final = 30.0
@@ -234,4 +233,4 @@ def names_of(work: tenure.QueuedWork) -> list[str]:
 
 def now_ms() -> int:
     """The wall clock of every host."""
-    return int((EPOCH + trio.current_time()) * 1000)
+    return int(wall_clock() * 1000)

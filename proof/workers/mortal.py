@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Final, TypeVar, final
+from typing import TypeVar, final
 
 import trio
 
 import tenure
 from proof.mortal import MortalLocks
-from tenure.persistence.engines.sqlite.options import SqliteOptions
+from proof.seeded import virtual_seams
 from tenure.persistence.seams.executors import Heard, InlineExecutor
 
 T = TypeVar("T")
-
-EPOCH: Final = 1_800_000_000.0
 
 
 @final
@@ -82,12 +80,4 @@ class Outside:
     @property
     def seams(self) -> tenure.Seams:
         """What its store is opened with."""
-        return tenure.Seams(
-            writer_executor=lambda: self.gate,
-            reader_executor=lambda: self.gate,
-            step_executor=lambda: self.gate,
-            wall_clock=lambda: EPOCH + trio.current_time(),
-            boot_clock=trio.current_time,
-            random=self._random,
-            engine=SqliteOptions(locks=self._locks),
-        )
+        return virtual_seams(self._random, lambda: self.gate, self._locks)

@@ -128,6 +128,8 @@ def test_a_page_follows_what_happens(browser: Browser, store: Path, console: Ser
         trio.run(say, "second")
         page.locator("#output li").nth(5).wait_for()
         other.locator("#lines tbody tr").nth(1).wait_for()
+        assert page.get_by_text("looked up").count() == 2
+        assert other.locator("#lines tbody tr").count() == 2
 
 
 def test_a_page_says_since_when_it_is_not_up_to_date(browser: Browser, store: Path) -> None:
@@ -142,7 +144,9 @@ def test_a_page_says_since_when_it_is_not_up_to_date(browser: Browser, store: Pa
         page.get_by_text("not up to date since").wait_for()
         context.add_cookies(cookies)
         page.get_by_text("live", exact=True).wait_for()
-    page.get_by_text("not up to date since").wait_for()
+    late = page.get_by_text("not up to date since")
+    late.wait_for()
+    assert late.is_visible()
     context.close()
 
 

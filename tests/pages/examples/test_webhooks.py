@@ -69,7 +69,7 @@ class Server:
                 if response.status < 500:
                     return response.status, json.loads(data)
             except (OSError, http.client.HTTPException):
-                pass
+                pass  # the worker that had it was killed, so it is asked again; who never gets an answer fails below
             finally:
                 connection.close()
             assert time.monotonic() < until, f"{method} {path} is not answered"

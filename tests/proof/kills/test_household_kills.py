@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proof import household_kills
-from proof.household import told
-from proof.household_kills import POINTS, run
+from proof.household import kills
+from proof.household.agents import told
+from proof.household.kills import POINTS, run
 from proof.killing import PromiseNotKept
 from tests.kit.shares import TURN, share
 
@@ -23,14 +23,14 @@ def test_a_household_hears_does_and_says_what_it_had_to_over_kills_at_points_tha
 
 def test_it_sees_that_a_secret_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = (tmp_path / "agents.db-kept").write_bytes
-    live = household_kills.live
+    live = kills.live
 
     def beside(*arguments: object) -> int:
         code = live(*arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - handed on as they come
         kept(told("keeper-1-").encode())
         return code
 
-    monkeypatch.setattr(household_kills, "live", beside)
+    monkeypatch.setattr(kills, "live", beside)
 
     with pytest.raises(PromiseNotKept, match="keeper-1- is gone"):
         run(0, 0, tmp_path)

@@ -275,4 +275,4 @@ def test_pydantic_is_not_imported_for_who_does_not_use_it() -> None:
         "tenure.Behaviour(behaviour, payload=dataclasses.make_dataclass('A', [('x', int)])).payload_type.encode({'x': 1})\n"
         "sys.exit('pydantic' in sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

@@ -91,6 +91,7 @@ async def test_a_run_that_waits_to_be_steered_lets_another_have_its_slot(
         (waits,) = await accept(supervisor, "a")
         await trio.sleep(1)
         await end(await accept(supervisor, "b"))
+        assert waits.outcome is None  # it waits still, and the other one has run
         await supervisor.runtime("a").accept("go on", lane="steer")
         await end([waits])
 

@@ -1,4 +1,4 @@
-"""Kills real hosts with a household: ``python -m proof.household_kills --kills 100``.
+"""Kills real hosts with a household: ``python -m proof.household.kills --kills 100``.
 
 A child hosts agents that spawn, ask, wait, are put aside, on hold, erased, and say what they do (`proof.household`), on a real
 file, and is killed by SIGKILL at a random moment or at a named point. The next one goes on. After each kill no file has a
@@ -19,9 +19,11 @@ from typing import Any, Final, final
 
 from attrs import field, frozen
 
-from .household import KEEPER, told
-from .killing import expect, kill
-from .kills import live
+from proof.killing import expect, kill, live
+
+from .agents import KEEPER, told
+
+HOST: Final = "proof.household.host"
 
 POINTS: Final = ("random", "begin", "write", "commit", "committed", "checkpoint", "close", "step", "say")
 """Where a host may be killed; see `proof.kill_host.POINTS`."""
@@ -67,13 +69,13 @@ def run(
         point = points[life % len(points)]
         mean = PASSES.get(point, MANY)
         plan = _plan(said, folder, life, point, 1 + int(mean and source.expovariate(1 / mean)))
-        code = live(said.hear, plan, folder, source.uniform(*RANDOM_S) if point == "random" else None, MODULE)
+        code = live(HOST, said.hear, plan, folder, source.uniform(*RANDOM_S) if point == "random" else None)
         expect(code in (0, -signal.SIGKILL), f"life {life}, to die at {point}, ended with {code}: {_errors(folder)}")
         _look_for_secrets(said, folder)
         if code:
             died[point] += 1
             heard(died.total())
-    code = live(said.hear, _plan(said, folder, life + 1, "none", 0), folder, None, MODULE)
+    code = live(HOST, said.hear, _plan(said, folder, life + 1, "none", 0), folder, None)
     expect(code == 0 and bool(said.of("compared")), f"the last host ended with {code}: {_errors(folder)}")
     _look_for_secrets(said, folder)
     deaths = ", ".join(f"{count} at {point}" for point, count in sorted(died.items()))
@@ -81,9 +83,6 @@ def run(
         f"{died.total()} kills ({deaths}); {len({*said.of('task')})} tasks, {len(said.of('worked'))} times worked,"
         f" {len(said.of('heard'))} entries heard, {len({*said.of('gone')})} erased; nothing lost, doubled or stuck"
     )
-
-
-MODULE: Final = "proof.household_host"
 
 
 def _plan(said: Said, folder: Path, life: int, point: str, passes: int) -> Path:
@@ -116,7 +115,7 @@ def _errors(folder: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Kill; the exit code is 1 where a promise was not kept."""
-    return kill(arguments, "proof.household_kills", __doc__, run, 100)
+    return kill(arguments, "proof.household.kills", __doc__, run, 100)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A host with a household, about to be killed: ``python -m proof.household_host PLAN``; `proof.household_kills` starts it.
+"""A host with a household, about to be killed: ``python -m proof.household.host PLAN``; `proof.household.kills` starts it.
 
 Whatever it is promised, and whatever its agents do to the world, it says at once on its standard output, one line of JSON each.
 """
@@ -16,10 +16,12 @@ import trio
 from attrs import frozen
 
 import tenure
+from proof.kill_host import Points, arm
 from tenure.testing.history import Event, EventKind, History
 
-from .household import GO, KEEPER, SICK, World, compare, follow, give, see_through, told
-from .kill_host import Points, arm
+from .agents import GO, KEEPER, SICK, World, done, told
+from .ending import compare
+from .person import follow, give, see_through
 
 PACE: Final = 0.02
 """Seconds that a second of the agents takes."""
@@ -67,15 +69,15 @@ class Life:
 
     async def live(self) -> None:
         """Host the agents, be their person, and end in order, if it lives so long."""
-        done = [(kind, what) for kind, what in self._plan.said if kind in ("worked", "charged")]
-        world = World(done, self, pace=PACE)
+        history = self._history()
+        world = World(done(history), self, pace=PACE)
         async with tenure.open_supervisor(self._plan.path, behaviours=world.behaviours(), drain_s=0) as supervisor:
             self._points.say("open")
             connection = apsw.Connection(self._plan.path, flags=apsw.SQLITE_OPEN_READONLY)
             try:
                 await self._see_to_it(supervisor, connection)
                 if self._plan.point == "none":
-                    await compare(supervisor, _look(connection), world, self._history())
+                    await compare(supervisor, _look(connection), world, history)
                     self._points.say("compared")
             finally:
                 connection.close()
