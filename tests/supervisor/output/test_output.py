@@ -593,9 +593,10 @@ async def test_what_is_in_hand_of_output_is_what_is_stored_when_some_of_it_was_p
     async with host(database, {"kind": talk}) as one:
         await (await one.accept("a", None, kind="kind")).wait_outcome()
         kept = inside_of(one.store).kept
-        ((place, before),) = [(place, copy(kept[place])) for place in kept if place[0] == spoken.RECORD]
-        chunk = peek(database, "SELECT min(chunk) FROM output_chunks")[0][0]
+        ((runtime, chunk),) = peek(database, "SELECT runtime, min(chunk) FROM output_chunks")
+        place = spoken.RECORD, runtime
+        before = copy(kept[place])
         await one.store.commit(Commit(changes=(PruneOutput(chunks=(chunk,), before=9e9),)))
-        stored = await one.store.read(partial(spoken.find, runtime=place[1]))
+        stored = await one.store.read(partial(spoken.find, runtime=runtime))
         assert (before.gone, stored.gone) == (0, 2)
         assert kept.get(place, stored) == stored
