@@ -350,11 +350,7 @@ class RuntimeActor(Published):
         return open_ and may_begin(facts, has_work=facts.has_work)
 
     async def _work(self) -> None:
-        """Run after run until nothing waits, or the worker is stopped; one that has begun with its input first.
-
-        No run sees what another has set in its context: between two of them the task waits for the begin of the second; or it
-        leaves here, where that has begun with its input, and is called again by its worker in another step.
-        """
+        # One that has begun with its input first; where another has, the worker calls this again, with a fresh context.
         if (begun := self._company.take()) is not None:
             await self._execute(self, begun)
             self.worker.refresh()
@@ -365,7 +361,7 @@ class RuntimeActor(Published):
                 async with self.slot.held(begun=self.facts.has_begun):
                     if self._may_run():  # else it was held, retired or emptied meanwhile
                         await self._begin_and_execute()
-            self.worker.refresh()
+            self.worker.refresh()  # a begin waits for the writer, and so is followed by another step of the task
 
     async def _begin_and_execute(self) -> None:
         self.facts.has_work = False  # whatever comes from here on sets it again
