@@ -129,7 +129,7 @@ class Worker:
 
     async def _run(self, scope: trio.CancelScope, work: Work) -> None:
         with scope:
-            while not scope.cancel_called:  # it may have been stopped before it came to its turn
+            while not scope.cancel_called:  # it may have been stopped before it had its turn
                 await work()
                 if scope.cancel_called:
                     break
