@@ -19,6 +19,7 @@ from typing import Final, final
 import apsw
 from attrs import frozen
 
+from proof.seeded import memory_folder
 from tenure.errors import Contended, Error, StoreLocked
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
@@ -122,7 +123,7 @@ class BesideNeighbours:
         count: Counter[Cut] = Counter()
         seen: Counter[str] = Counter()
         acts: Counter[str] = Counter()
-        with tempfile.TemporaryDirectory(prefix="tenure-neighbours-", dir=_memory_folder()) as folder:
+        with tempfile.TemporaryDirectory(prefix="tenure-neighbours-", dir=memory_folder()) as folder:
             template = await _template(room, Path(folder))
             number = self.only or 0
             while count.total() < self.images:
@@ -317,11 +318,6 @@ async def _own(store: Store) -> int:
     result = await store.commit(Commit(changes=(take,)))
     token: int = result.values[0].fence_token
     return token
-
-
-def _memory_folder() -> str | None:
-    """Memory, where the system has a folder of it: the maps of shared memory are files."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - inside it, a folder with a random name
 
 
 _FROM_NOTHING = 0.02

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -24,6 +26,9 @@ T = TypeVar("T")
 
 EPOCH: Final = 1_800_000_000.0
 """The wall clock at the beginning of a case, unix seconds."""
+
+ROOM: Final = 1 << 30
+"""Bytes that must be free in memory for a proof to put its files there."""
 
 Seed = tuple[int, str, str | None]
 """A seed that was played: its result, and how it broke a promise or None."""
@@ -94,6 +99,12 @@ def command(name: str, about: str | None, play: Callable[[int, Path], Awaitable[
         return 1 if broken else 0
 
     return main
+
+
+def memory_folder() -> str | None:
+    """Where the system has a folder of memory with room in it; None for the usual place of temporary files."""
+    memory = "/dev/shm"  # noqa: S108 - inside it, a folder with a random name; a container may have a small one
+    return memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM else None
 
 
 def say(line: str) -> None:

@@ -37,7 +37,7 @@ def run_seeded(function: Callable[[Room], Awaitable[T]], seed: int) -> T:
 
     mounts = Mounts()
     clock = trio.testing.MockClock(autojump_threshold=0)
-    with _seeded_scheduling(seed), _frozen_heap(), _sigterm_interrupts():
+    with seeded_scheduling(seed), _frozen_heap(), _sigterm_interrupts():
         return trio.run(main, clock=clock)
 
 
@@ -72,7 +72,8 @@ def _interrupt(*_: object) -> None:
 
 
 @contextmanager
-def _seeded_scheduling(seed: int) -> Generator[None]:
+def seeded_scheduling(seed: int) -> Generator[None]:
+    """Let trio's choice between tasks that are ready follow from the seed, for the whole process while this is open."""
     # Trio shuffles the tasks that are ready, and offers a switch and its random source to
     # Hypothesis alone. It has no public name for them, so this goes where trio's own Hypothesis
     # plugin goes.
