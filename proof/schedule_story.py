@@ -57,5 +57,6 @@ async def keep_schedules(words: Words) -> None:
     await write(schedules.PauseSchedule(schedule_id="lost", paused=False))
     trigger = schedules.TriggerSchedule(schedule_id="lost", instant=instant(9), session_id=SessionId(new_id()))
     await write(trigger)
+    words.witness.attempted("no schedule", "lost")
     await write(schedules.DeleteSchedule(schedule_id="lost"))
     await write(reads.PruneOccurrences(occurrences=(fired[0].number,), before=0.0))

@@ -35,7 +35,9 @@ def triggered(_change: schedules.TriggerSchedule, answer: Occurrence) -> Promise
 
 def check(rows: Rows) -> None:
     """Schedules and occurrences are there, each instant once, none after the next one, and no input is lost."""
-    gone = set(rows.history.acknowledged("no schedule"))
+    gone = set(rows.history.attempted("no schedule"))  # a crash may come before the answer
+    for schedule_id in rows.history.acknowledged("no schedule"):
+        assert find(rows.statements, schedule_id) is None, f"schedule {schedule_id} was deleted and is there"
     for schedule_id, revision in rows.history.acknowledged("schedule"):
         found = find(rows.statements, schedule_id)
         if schedule_id in gone:
