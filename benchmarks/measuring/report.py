@@ -26,11 +26,13 @@ class Timing:
         count: Things done.
         elapsed_s: Time for all of them.
         latencies_s: Time of each, sorted; empty where only the whole was timed.
+        cpu_s: Time of the processor for all of them; 0 where that was not asked.
     """
 
     count: int
     elapsed_s: float
     latencies_s: Sequence[float] = ()
+    cpu_s: float = 0.0
 
     @property
     def per_s(self) -> float:
@@ -44,8 +46,10 @@ class Timing:
 
 
 def median_of(repeats: Sequence[Timing]) -> dict[str, float]:
-    """One row of the line: medians over the repeats."""
+    """One row of the line: medians over the repeats, and the least time of the processor for one of them."""
     row = {"per_s": round(statistics.median(each.per_s for each in repeats), 1)}
+    if all(each.cpu_s for each in repeats):
+        row["cpu_us"] = round(min(each.cpu_s / each.count for each in repeats) * 1e6)
     if all(each.latencies_s for each in repeats):
         for percent in (50, 99):
             row[f"p{percent}_ms"] = round(statistics.median(each.percentile_ms(percent) for each in repeats), 3)
