@@ -1,4 +1,4 @@
-"""The document's store of one session: its graph and its queued work in one object."""
+"""The document's store of one session: its graph, its queued work and its attachments' manifest in one object."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from tenure.errors import SessionBindingMismatch
 from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.contracts.attachments import AttachmentIntent, AttachmentManifestEntry
 from tenure.persistence.model.contracts.queued_work import (
     QueuedWorkBatch,
     QueuedWorkBatchDraft,
@@ -26,6 +27,7 @@ from tenure.persistence.model.conversation.graph import (
 )
 from tenure.persistence.model.values import DurabilityTier, SessionId
 
+from .attachments import AttachmentsContract
 from .queued.queue import QueueContract
 
 if TYPE_CHECKING:
@@ -35,16 +37,19 @@ if TYPE_CHECKING:
 @final
 @checked
 class RuntimePersistence:
-    """The verbs of one session and of its queued work, in the signatures of the document.
+    """The verbs of one session and of its queued work, in the signatures of the document; an `AttachmentManifest`, too.
 
-    Made by `SessionsContract.bind`; what each does is said there and in `QueueContract`. Another session than the bound one is
-    refused with `SessionBindingMismatch`.
+    Made by `SessionsContract.bind`; what each does is said there, in `QueueContract` and in `AttachmentsContract`. Another
+    session than the bound one is refused with `SessionBindingMismatch`.
     """
 
-    def __init__(self, sessions: SessionsContract, queue: QueueContract, session_id: str) -> None:
+    def __init__(
+        self, sessions: SessionsContract, queue: QueueContract, attachments: AttachmentsContract, session_id: str
+    ) -> None:
         """Bind to a session."""
         self._sessions = sessions
         self._queue = queue
+        self._attachments = attachments
         self._session_id = session_id
 
     @property
@@ -148,6 +153,28 @@ class RuntimePersistence:
         """See `QueueContract.list_pending_queued_work`."""
         self._check_bound(session_id)
         return await self._queue.list_pending_queued_work(session_id)
+
+    # Attachments
+
+    async def record_intent(self, intent: AttachmentIntent) -> None:
+        """See `AttachmentsContract.record_intent`."""
+        self._check_bound(intent.session_id)
+        await self._attachments.record_intent(intent)
+
+    async def commit_refs(self, session_id: SessionId | str, attachment_ids: Sequence[str]) -> None:
+        """See `AttachmentsContract.commit_refs`."""
+        self._check_bound(session_id)
+        await self._attachments.commit_refs(session_id, attachment_ids)
+
+    async def list_uncommitted(self, older_than_epoch_ms: int) -> tuple[AttachmentManifestEntry, ...]:
+        """See `AttachmentsContract.list_uncommitted`; those of this session."""
+        found = await self._attachments.list_uncommitted(older_than_epoch_ms)
+        return tuple([entry for entry in found if entry.session_id == self._session_id])
+
+    async def forget(self, session_id: SessionId | str, attachment_id: str) -> None:
+        """See `AttachmentsContract.forget`."""
+        self._check_bound(session_id)
+        await self._attachments.forget(session_id, attachment_id)
 
     def _check_bound(self, session_id: str) -> None:
         if session_id != self._session_id:

@@ -46,6 +46,7 @@ from tenure.persistence.model.numbers import (
 from tenure.persistence.model.values import DurabilityTier, LogicalRuntimeId, SessionId
 
 from .access import Backend, Bringing
+from .attachments import AttachmentsContract
 from .collecting import collect_unreachable
 from .queued.queue import QueueContract
 from .runtime_persistence import RuntimePersistence
@@ -64,10 +65,13 @@ class SessionsContract:
     `Store.commit` and `Store.read`.
     """
 
-    def __init__(self, store: Backend, queue: QueueContract, ground: Bringing) -> None:
-        """Bind to an open store, and to its queued work."""
+    def __init__(
+        self, store: Backend, queue: QueueContract, attachments: AttachmentsContract, ground: Bringing
+    ) -> None:
+        """Bind to an open store, to its queued work and its attachments."""
         self._store = store
         self._queue = queue
+        self._attachments = attachments
         self._ground = ground
 
     @property
@@ -77,7 +81,7 @@ class SessionsContract:
 
     def bind(self, session_id: SessionId | str) -> RuntimePersistence:
         """The verbs of one session. It need not be there yet."""
-        return RuntimePersistence(self, self._queue, session_id)
+        return RuntimePersistence(self, self._queue, self._attachments, session_id)
 
     # Reads
 

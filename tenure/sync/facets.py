@@ -189,6 +189,10 @@ class BoundSession(Front[RuntimePersistence]):
     cancel_queued_work_batch = verb(RuntimePersistence.cancel_queued_work_batch)
     list_queued_work = verb(RuntimePersistence.list_queued_work)
     list_pending_queued_work = verb(RuntimePersistence.list_pending_queued_work)
+    record_intent = verb(RuntimePersistence.record_intent)
+    commit_refs = verb(RuntimePersistence.commit_refs)
+    list_uncommitted = verb(RuntimePersistence.list_uncommitted)
+    forget = verb(RuntimePersistence.forget)
 
     @property
     def durability_tier(self) -> DurabilityTier:

@@ -16,6 +16,8 @@ import tenure
 from tenure import (
     ActivePath,
     AgentFrame,
+    AttachmentIntent,
+    AttachmentManifest,
     CheckpointPart,
     FullGraph,
     LogicalRuntimeId,
@@ -627,6 +629,10 @@ SIGNATURES = {
     "cancel_queued_work_batch": ["session_id", "batch_id"],
     "list_queued_work": ["session_id"],
     "list_pending_queued_work": ["session_id"],
+    "record_intent": ["intent"],
+    "commit_refs": ["session_id", "attachment_ids"],
+    "list_uncommitted": ["older_than_epoch_ms"],
+    "forget": ["session_id", "attachment_id"],
 }
 
 
@@ -636,6 +642,29 @@ async def test_the_bound_verbs_have_the_signatures_of_the_document(store: Store,
 
     assert [each.name for each in parameters if each.kind is not each.KEYWORD_ONLY] == SIGNATURES[verb]
     assert {each.name for each in parameters if each.kind is each.KEYWORD_ONLY} <= {"fence"}
+
+
+async def test_what_is_bound_to_a_session_is_its_manifest_of_attachments(store: Store) -> None:
+    talk: AttachmentManifest = store.sessions.bind("talk")
+    meant = [
+        AttachmentIntent(attachment_id=hashlib.sha256(body).hexdigest(), session_id="talk") for body in (b"a", b"b")
+    ]
+    for intent in meant:
+        await talk.record_intent(intent)
+    other = AttachmentIntent(attachment_id=meant[0].attachment_id, session_id="other")
+    await store.attachments.record_intent(other)
+    await talk.commit_refs("talk", (meant[0].attachment_id,))
+
+    assert [entry.attachment_id for entry in await talk.list_uncommitted(2**62)] == [meant[1].attachment_id]
+    await talk.forget("talk", meant[1].attachment_id)
+    assert await talk.list_uncommitted(2**62) == ()
+    with pytest.raises(SessionBindingMismatch):
+        await talk.record_intent(other)
+    with pytest.raises(SessionBindingMismatch):
+        await talk.commit_refs("other", (other.attachment_id,))
+    with pytest.raises(SessionBindingMismatch):
+        await talk.forget("other", other.attachment_id)
+    assert [entry.session_id for entry in await store.attachments.list_uncommitted(2**62)] == ["other"]
 
 
 async def test_the_tier_is_that_of_the_store(store: Store) -> None:
