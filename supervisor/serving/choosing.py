@@ -1,25 +1,31 @@
 """Which session a worker takes next: that whose head has waited longest, of those it may take.
 
-Theory of operation. A look reads the heads of all sessions that are served, and is asked for where the bell of queued work has
-rung, or where something has come due. What it found is taken from until the next look. Between two looks stands ten times as
-long as a look takes, so that a host with very many sessions does not spend its time with looking.
+Theory of operation. A look reads the heads of all sessions that are served. Between two looks the heads are kept in memory:
+what is queued in this process is heard of, and each claim names what follows it, so that the next head of a session is known
+when its work is done. A look is asked for where that does not do: something of another host, a failure, a cancellation, a
+delay, a rate, or several claims of one session at once. Between two looks stands ten times as long as a look takes, so that a
+host with very many sessions does not spend its time with looking.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Final, final
 
 import trio
 
 from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.facets.queue.heads import Head, Heads
+from tenure.persistence.facets.queue.serving import Served
+from tenure.persistence.model.contracts.queued_work import QueuedWorkBatch
 from tenure.persistence.model.values import SessionId
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.seams import Seams
 from tenure.supervisor.operators.log import HostLog
 
+from .following import Following
 from .terms import ServingTerms
 
 LOOK_AGAIN_S: Final = 5.0
@@ -36,7 +42,7 @@ SHORTEST_S: Final = 0.001
 
 @final
 class Choosing:
-    """The heads that were seen, and when to look again."""
+    """The heads that are known, and when to look again."""
 
     def __init__(self, serving: Serving, terms: ServingTerms, seams: Seams, log: HostLog) -> None:
         """Nothing was seen yet."""
@@ -44,33 +50,121 @@ class Choosing:
         self._terms = terms
         self._wall_clock = seams.wall_clock
         self._log = log
-        self._heads: list[Head] = []
+        self._queue: list[Head] = []
+        self._heads: dict[SessionId, Head] = {}
         self._working: dict[SessionId, int] = {}
+        self._following: dict[SessionId, Following] = {}
+        self._blocked: set[SessionId] = set()
         self._suspect: SessionId | None = None
         self._resting: dict[SessionId, float] = {}
         self._unreadable: set[SessionId] = set()
         self._due_ms: int | None = None
         self._rate_until_ms: int | None = None
-        self._rung = serving.bell.next
-        self._look_at = 0.0
+        self._look_at = self._look_by = 0.0
+        self._stale, self._looking = True, False
+        self._news = trio.Event()
+
+    @property
+    def knows_following(self) -> bool:
+        """Whether claims name what follows them: where a session has one at a time, and no rate is asked."""
+        return self._terms.per_session == 1 and self._terms.rate is None
+
+    def listening(self) -> AbstractContextManager[None]:
+        """Hear of what is queued, in the block."""
+        return self._serving.heard_by(self._hear)
+
+    def _hear(self, queued: QueuedWorkBatch | None) -> None:
+        if queued is not None and not self._serves(SessionId(queued.session_id)):
+            return
+        if queued is None or not self._knows(queued):
+            self._ask_for_look()
+
+    def _serves(self, session_id: SessionId) -> bool:
+        named = self._terms.sessions
+        return session_id.startswith(named) if isinstance(named, str) else session_id in named
+
+    def _knows(self, queued: QueuedWorkBatch) -> bool:
+        """Take up what was queued. False: only a look can say what may be claimed."""
+        session_id = SessionId(queued.session_id)
+        if self._stale or self._looking or not self.knows_following or queued.available_at_ms > queued.enqueued_at_ms:
+            return False
+        head = Head(queued.enqueued_at_ms, queued.enqueue_seq, session_id, suspect=False)
+        if session_id in self._working:
+            self._following[session_id].queued(head)
+        elif session_id in self._blocked:
+            return False
+        elif session_id not in self._heads and session_id not in self._resting:
+            self._push(head)
+        return True
+
+    def _ask_for_look(self) -> None:
         self._stale = True
+        self._news.set()
+
+    def _push(self, head: Head) -> None:
+        self._heads[head.session_id] = head
+        heapq.heappush(self._queue, head)
+        self._news.set()
 
     # What the workers say
 
     def begin(self, head: Head) -> None:
         """A worker is about to claim work of this session."""
         self._working[head.session_id] = self._working.get(head.session_id, 0) + 1
+        self._following[head.session_id] = Following()
         if head.suspect:
             self._suspect = head.session_id
 
+    def claimed(self, session_id: SessionId, served: Served) -> None:
+        """It has claimed some."""
+        if self.knows_following:
+            self._following[session_id].claimed(served)
+
+    def follow(self, session_id: SessionId) -> Head | None:
+        """What is claimed in the commit that ends what this session had; it is begun.
+
+        None: nothing waits, or a look is due.
+        """
+        now = trio.current_time()
+        if not self.knows_following or self._stale or self._looking or now >= self._look_by:
+            return None
+        following, other = self._following[session_id], self._take()
+        first = min([head for head in (following.head, other) if head is not None], default=None)
+        if other is not None and (first is not other or other.suspect):
+            self._push(other)
+        if first is None or first.suspect:
+            return None
+        if first is following.head:
+            following.ask()
+        else:
+            self.begin(first)
+        return first
+
+    def done(self, session_id: SessionId) -> None:
+        """What it had claimed of this session is done, and nothing else of it was claimed."""
+        following = self._following[session_id].head
+        self._leave(session_id)
+        if self._looking or not self.knows_following:
+            self._ask_for_look()
+            return
+        self._heads.pop(session_id, None)  # seen by a look, before it was claimed
+        self._blocked.discard(session_id)
+        if following is not None:
+            self._push(following)
+
     def end(self, session_id: SessionId) -> None:
         """A worker has ended with this session; what comes next in it is looked for."""
+        self._leave(session_id)
+        self._ask_for_look()
+
+    def _leave(self, session_id: SessionId) -> None:
         left = self._working.pop(session_id) - 1
         if left:
             self._working[session_id] = left
-        elif self._suspect == session_id:
+            return
+        del self._following[session_id]
+        if self._suspect == session_id:
             self._suspect = None
-        self._serving.bell.ring()
 
     def rest(self, session_id: SessionId) -> None:
         """Its head could not be claimed."""
@@ -89,10 +183,8 @@ class Choosing:
         Cancellation: nothing was taken.
         """
         while True:
-            if self._rung.is_set():
-                self._stale = True
             now = trio.current_time()
-            if self._stale and now >= self._look_at:
+            if (self._stale or now >= self._look_by) and now >= self._look_at:
                 await self._look()
             head = self._take()
             if head is not None:
@@ -102,18 +194,23 @@ class Choosing:
 
     async def _look(self) -> None:
         began = trio.current_time()
-        self._rung, self._stale = self._serving.bell.next, False
+        self._stale, self._looking = False, True
         try:
             found = await self._serving.look(self._terms.sessions, self._terms.per_session)
         except NOT_NOW:
             self._stale, self._look_at = True, trio.current_time() + REST_S
             return
+        finally:
+            self._looking = False
         now = trio.current_time()
         self._look_at = now + LOOKING * (now - began)
         self._resting = {session_id: until for session_id, until in self._resting.items() if until > now}
         self._say_unreadable(found)
         self._due_ms = found.due_ms
-        self._heads = list(found.ready)  # sorted, which is a heap
+        self._blocked = set(found.blocked)
+        self._queue = list(found.ready)  # sorted, which is a heap
+        self._heads = {head.session_id: head for head in found.ready}
+        self._look_by = now + min([LOOK_AGAIN_S, *self._waits(now)])
 
     def _say_unreadable(self, found: Heads) -> None:
         for session_id, error in found.unreadable:
@@ -127,14 +224,16 @@ class Choosing:
             return None
         left: list[Head] = []
         taken: Head | None = None
-        while self._heads and taken is None:
-            head = heapq.heappop(self._heads)
+        while self._queue and taken is None:
+            head = heapq.heappop(self._queue)
+            if self._heads.get(head.session_id) != head:
+                continue  # another stands there by now
             if self._may_take(head):
-                taken = head
+                taken = self._heads.pop(head.session_id)
             else:
                 left.append(head)
         for head in left:
-            heapq.heappush(self._heads, head)
+            heapq.heappush(self._queue, head)
         return taken
 
     def _may_take(self, head: Head) -> bool:
@@ -157,10 +256,12 @@ class Choosing:
         """Wait until there may be something to take."""
         rate_s = self._rate_left_s()
         waits = [rate_s] if rate_s else self._waits(trio.current_time())
+        stale, self._news = self._stale, trio.Event()
         with trio.move_on_after(max(min([LOOK_AGAIN_S, *waits]), SHORTEST_S)):
-            if rate_s or self._stale:
+            if rate_s or stale:
                 await trio.sleep_forever()  # what rings changes nothing before the rate, or the next look, lets it
-            await self._rung.wait()
+            await self._news.wait()
+            return
         self._stale = True
 
     def _waits(self, now: float) -> Sequence[float]:

@@ -2,7 +2,8 @@
 
 Theory of operation. One task waits for a free place and then for the session whose head has waited longest, and starts a worker
 in that place. The worker claims, which is one commit that also asks for the order of the session and for the rate; carries the
-work out; and ends. Workers stand in a scope of their own, so that a cancelled service may let them end first.
+work out; and goes on with what follows, for as long as that is known (`worker`). Workers stand in a scope of their own, so that
+a cancelled service may let them end first.
 """
 
 from __future__ import annotations
@@ -11,17 +12,16 @@ from typing import final
 
 import trio
 
-from tenure.errors import ReadFailed
 from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.facets.queue.heads import Head
-from tenure.persistence.facets.queue.serving import Served, ServeNext
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import together
 from tenure.persistence.store import Store, ground_of
 from tenure.supervisor.operators.log import HostLog
 
 from .choosing import REST_S, Choosing
-from .terms import QueuedWork, ServingTerms
+from .terms import ServingTerms
+from .worker import Shop, Worker
 from .working import Working
 
 
@@ -33,18 +33,26 @@ class QueueService:
         """Serve nothing yet."""
         self._terms = terms
         self._serving = Serving(ground_of(store))
-        self._store = store
         self._choosing = Choosing(self._serving, terms, store.seams, log)
         self._working = Working(self._serving, terms, store.limits, store.seams, log)
         self._places = trio.Semaphore(terms.concurrency)
         self._turn = trio.Semaphore(1 if terms.rate else terms.concurrency)
         self._stopping = trio.Event()
-        self._log = log
+        self._shop = Shop(
+            serving=self._serving,
+            choosing=self._choosing,
+            working=self._working,
+            terms=terms,
+            store=store,
+            log=log,
+            stopping=self._stopping,
+        )
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Serve until cancelled. Raises as `Supervisor.serve_queue`."""
         await self._store_rate()
-        await together(lambda: self._run(task_status))
+        with self._choosing.listening():
+            await together(lambda: self._run(task_status))
 
     async def _store_rate(self) -> None:
         rate = self._terms.stored_rate
@@ -86,45 +94,6 @@ class QueueService:
 
     async def _work(self, head: Head) -> None:
         try:
-            try:
-                served = await self._claim(head)
-            finally:
-                self._turn.release()
-            if served is not None and served.claim is not None:
-                await self._carry_out(served)
+            await Worker(self._shop, head).run(self._turn.release)
         finally:
-            self._choosing.end(head.session_id)
             self._places.release()
-
-    async def _claim(self, head: Head) -> Served | None:
-        """Claim what stands at this head. None, or no claim: it was in vain, and the session is left alone for a moment."""
-        change = ServeNext(
-            session_id=head.session_id,
-            owner_id=self._store.incarnation,
-            ttl_ms=self._working.ttl_ms,
-            count=self._terms.max_batches,
-            per_session=self._terms.per_session,
-            max_crashes=self._terms.restart.max_crashes,
-            rate=self._terms.stored_rate,
-        )
-        served: Served | None = None
-        try:
-            served = await self._serving.claim(change)
-        except NOT_NOW:
-            pass  # nothing happened; tried again once it has rested
-        except ReadFailed as exc:
-            self._log.session_unreadable(head.session_id, exc)
-        if served is None or (served.claim is None and served.rate_until is None):
-            self._choosing.rest(head.session_id)
-        elif served.rate_until is not None:
-            self._choosing.hold_back(served.rate_until)
-        return served
-
-    async def _carry_out(self, served: Served) -> None:
-        if served.claim is None:
-            return
-        work = QueuedWork(claim=served.claim, attempt=served.attempts + 1, crashes=served.crashes)
-        if self._stopping.is_set():  # it landed when the service was cancelled already
-            await self._working.give_back(work)
-        else:
-            await self._working.carry_out(work)

@@ -73,8 +73,8 @@ class Working:
         """How long a claim holds without a renewal: as long as the lease of a host."""
         return int(self._limits.lease_s * 1000)
 
-    async def carry_out(self, work: QueuedWork) -> None:
-        """Run the handler over claimed work, and write what came of it.
+    async def carry_out(self, work: QueuedWork, done: Callable[[], Awaitable[None]]) -> None:
+        """Run the handler over claimed work, and write what came of it; `done` is called where it is done.
 
         Raises:
             StoreBroken: The store has stopped.
@@ -91,7 +91,7 @@ class Working:
             if held.scope.cancelled_caught or held.lost:
                 self._log.work_lost(str(work.session_id), work.claim.completion().batch_ids)
             elif failure is None:
-                await self._write(lambda: self._serving.complete(work.claim))
+                await done()
             else:
                 await self._fail(work, failure)
         finally:
@@ -113,37 +113,42 @@ class Working:
 
     async def give_back(self, work: QueuedWork) -> None:
         """Give a claim back, with no attempt counted."""
-        await self._write(lambda: self._serving.give_back(work.claim))
+        await self.write(lambda: self._serving.give_back(work.claim))
 
     async def _fail(self, work: QueuedWork, error: BaseException) -> None:
         wait_s = next_wait(self._terms.restart, attempts=work.attempt - 1, source=self._random)
-        await self._write(lambda: self._serving.fail(work.claim, describe(error), wait_s))
+        await self.write(lambda: self._serving.fail(work.claim, describe(error), wait_s))
         self._log.work_failed(str(work.session_id), work.claim.completion().batch_ids, work.attempt, error, wait_s)
 
-    async def _write(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write what came of a claim, and again over what says that nothing landed.
+    async def write(self, write: Callable[[], Awaitable[None]]) -> bool:
+        """Write what came of a claim, and again over what says that nothing landed. Returns whether the claim still held.
 
         A claim that has ended changes nothing: a turn has completed it, or another has it. A cancelled commit is withdrawn and
         written once more under a shield, for as long as a verdict is waited for: what was worked out is not thrown away.
         """
         delay_s = AGAIN_S
-        while not await self._try(write):
+        while (held := await self._try(write)) is None:
             await trio.sleep(delay_s)  # a cancellation ends it here, and the claim ends with this host
             delay_s = min(delay_s * 2, AGAIN_LIMIT_S)
+        return held
 
-    async def _try(self, write: Callable[[], Awaitable[None]]) -> bool:
-        """Write once; False: there was no way to now."""
+    async def _try(self, write: Callable[[], Awaitable[None]]) -> bool | None:
+        """Write once: whether the claim still held. None: there was no way to now."""
         try:
             await write()
         except QueuedWorkClaimExpired:
-            return True
-        except NOT_NOW:
             return False
+        except NOT_NOW:
+            return None
         except trio.Cancelled:
-            with trio.move_on_after(self._limits.verdict_s, shield=True), suppress(QueuedWorkClaimExpired, *NOT_NOW):
-                await write()
+            await self.write_at_last(write)
             raise
         return True
+
+    async def write_at_last(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write once more under a shield, within a bound, for a task that was cancelled."""
+        with trio.move_on_after(self._limits.verdict_s, shield=True), suppress(QueuedWorkClaimExpired, *NOT_NOW):
+            await write()
 
     # Renewal
 

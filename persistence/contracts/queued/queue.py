@@ -85,7 +85,7 @@ class QueueContract:
             PayloadTooLarge: Its payloads are larger than `Limits.payload_bytes`.
         """
         queued: QueuedWorkBatch = await self._write(EnqueueBatch(draft=encode_batch(batch)))
-        self._store.queue_bell.ring()
+        self._store.queue_bell.ring(queued)
         return queued
 
     async def claim_ready_queued_work(

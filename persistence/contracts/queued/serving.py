@@ -5,7 +5,8 @@ Users have `Supervisor.serve_queue`, which is built on this; the verbs of `store
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, final
 
@@ -21,7 +22,7 @@ from tenure.persistence.facets.queue.rates import SetRate
 from tenure.persistence.facets.queue.serving import FailClaim, Served, ServeNext
 from tenure.persistence.model.contracts.queued_work import QueuedWorkClaim
 from tenure.persistence.model.values import SessionId
-from tenure.persistence.writing.queue_bell import QueueBell
+from tenure.persistence.writing.queue_bell import Listener, QueueBell
 
 from .claim_watch import ClaimWatch
 
@@ -34,10 +35,17 @@ class Serving:
         """Nothing was seen yet."""
         self._store = store
         self._watch = ClaimWatch(store.seams.boot_clock)
+        self._listener: Listener | None = None
+
+    @contextmanager
+    def heard_by(self, listener: Listener) -> Generator[None]:
+        """Call a listener where there may be work, in the block; not for what is done here: see `complete`."""
+        self._listener = listener
+        with self._bell.heard_by(listener):
+            yield
 
     @property
-    def bell(self) -> QueueBell:
-        """Rings where there may be work."""
+    def _bell(self) -> QueueBell:
         return self._store.queue_bell
 
     async def look(self, sessions: str | Sequence[SessionId], per_session: int) -> Heads:
@@ -68,18 +76,28 @@ class Serving:
     async def complete(self, claim: QueuedWorkClaim) -> None:
         """Its work is done. Raises `QueuedWorkClaimExpired`."""
         await self._write(CompleteClaim(completion=claim.completion()))
-        self.bell.ring()
+        self._bell.ring(by=self._listener)
+
+    async def complete_and_claim(self, claim: QueuedWorkClaim, change: ServeNext) -> Served:
+        """Its work is done, and the next is claimed in the same commit: both or neither. Raises as `complete` and `claim`."""
+        done = CompleteClaim(completion=claim.completion())
+        lapsed = self._watch.lapsed(change.session_id)
+        claiming = evolve(change, lapsed=lapsed) if lapsed else change
+        served: Served = (await self._store.commit(Commit(changes=(done, claiming)))).values[1]
+        self._watch.note(change.session_id, served.seen)
+        self._bell.ring(by=self._listener)
+        return served
 
     async def fail(self, claim: QueuedWorkClaim, error: str, wait_s: float | None) -> None:
         """Its work failed; None: for the last time. Raises `QueuedWorkClaimExpired`."""
         wait_ms = None if wait_s is None else int(wait_s * 1000)
         await self._write(FailClaim(completion=claim.completion(), error=error, wait_ms=wait_ms))
-        self.bell.ring()
+        self._bell.ring()
 
     async def give_back(self, claim: QueuedWorkClaim) -> None:
         """It was not worked on to its end, and no attempt is counted."""
         await self._write(AbandonClaim(completion=claim.completion()))
-        self.bell.ring()
+        self._bell.ring()
 
     async def set_rate(self, rate: SetRate) -> None:
         """Store a rate for all hosts."""

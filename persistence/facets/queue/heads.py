@@ -58,11 +58,13 @@ class Heads:
         ready: Sessions with work to claim, the one that has waited longest first.
         due_ms: When the next batch is due, unix milliseconds, or None.
         seen: Every claim, by session, for the observer.
+        blocked: Sessions that are not ready, and where a batch that is queued would have to wait.
         unreadable: Sessions that are damaged, and why.
     """
 
     ready: tuple[Head, ...] = ()
     due_ms: int | None = None
+    blocked: frozenset[SessionId] = frozenset()
     seen: dict[SessionId, tuple[StoredClaim, ...]] = field(factory=dict["SessionId", "tuple[StoredClaim, ...]"])
     unreadable: tuple[tuple[SessionId, ReadFailed], ...] = ()
 
@@ -95,18 +97,36 @@ def any_queued(statements: Statements, batch_ids: Iterable[str]) -> bool:
     return any(statements.one("heads.waiting_since", batch=key) is not None for key in keys)
 
 
+def following(statements: Statements, session_id: str) -> Head | None:
+    """The first batch of a session that is free and stands in the queue. Raises `Corrupt`."""
+    row = statements.one("queue.following", session_id=session_id)
+    if row is None:
+        return None
+    check_row(row, (int, int, int), batches.RECORD, session_id)
+    return Head(max(row[1], row[2]), row[0], SessionId(session_id), suspect=False)
+
+
 def look(statements: Statements, sessions: Iterable[SessionId], how: Look) -> Heads:
     """Look at the heads of these sessions. A damaged one hides no other."""
     ready: list[Head] = []
+    blocked: set[SessionId] = set()
     due: list[int] = []
     seen: dict[SessionId, tuple[StoredClaim, ...]] = {}
     unreadable: list[tuple[SessionId, ReadFailed]] = []
     for session_id in sessions:
         try:
-            _look_at(statements, session_id, how, ready, due, seen)
+            if _look_at(statements, session_id, how, ready, due, seen):
+                blocked.add(session_id)
         except ReadFailed as exc:
             unreadable.append((session_id, exc))
-    return Heads(ready=tuple(sorted(ready)), due_ms=min(due, default=None), seen=seen, unreadable=tuple(unreadable))
+            blocked.add(session_id)
+    return Heads(
+        ready=tuple(sorted(ready)),
+        due_ms=min(due, default=None),
+        seen=seen,
+        blocked=frozenset(blocked),
+        unreadable=tuple(unreadable),
+    )
 
 
 def _look_at(
@@ -116,10 +136,11 @@ def _look_at(
     ready: list[Head],
     due: list[int],
     seen: dict[SessionId, tuple[StoredClaim, ...]],
-) -> None:
+) -> bool:
+    """Look at one, and say whether it is blocked."""
     row = statements.one("heads.of_session", session_id=session_id, now_ms=how.now_ms)
     if row is None:
-        return
+        return False
     check_row(row, _TYPES, batches.RECORD, session_id)
     waiting, claimed, suspect = row[7], row[8], row[9] > 0
     places = [row[0:3]]
@@ -140,6 +161,8 @@ def _look_at(
     heads = [Head(max(place[1], place[2]), place[0], session_id, suspect) for place in places if None not in place]
     if heads and waiting < how.per_session:
         ready.append(min(heads))
+        return False
+    return bool(claimed or waiting or suspect)
 
 
 def _place_of(statements: Statements, claim: StoredClaim) -> Row:

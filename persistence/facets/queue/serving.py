@@ -23,10 +23,11 @@ from tenure.persistence.model.contracts.queued_work import (
     QueuedWorkCompletion,
 )
 
-from . import batches, choosing, claims, failures, rates
+from . import batches, choosing, claims, failures, heads, rates
 from .batches import StoredBatch
 from .claims import StoredClaim
 from .failures import StoredFailure
+from .heads import Head
 from .queue import Mark, check_held, whole
 
 
@@ -44,6 +45,7 @@ class ServeNext(Change):
         max_crashes: Crashes after which a batch is dead.
         rate: The rate that it counts under, or None. What is stored under its name holds; it is stored where nothing is.
         lapsed: Claims whose renewals stood still for as long as they hold.
+        name_following: Whether to name the batch that follows the claim.
     """
 
     ingress = True
@@ -56,6 +58,7 @@ class ServeNext(Change):
     max_crashes: int
     rate: rates.SetRate | None = None
     lapsed: frozenset[Mark] = frozenset()
+    name_following: bool = False
 
 
 @final
@@ -69,6 +72,7 @@ class Served:
         attempts: Attempts of what was claimed that failed before.
         crashes: Those whose worker died.
         rate_until: When the rate lets the next begin, unix milliseconds, where that was in the way.
+        following: The first batch of the session that is not claimed, and due, where that was asked for and there is one.
     """
 
     claim: QueuedWorkClaim | None = None
@@ -76,6 +80,7 @@ class Served:
     attempts: int = 0
     crashes: int = 0
     rate_until: int | None = None
+    following: Head | None = None
 
 
 @final
@@ -153,6 +158,7 @@ def _start(
         seen=(*holding, made),
         attempts=before.attempts if before else 0,
         crashes=before.crashes if before else 0,
+        following=heads.following(tx, change.session_id) if change.name_following else None,
     )
 
 

@@ -232,6 +232,14 @@ class Model:
         failure = group[0].failure
         return name, failure.attempts if failure is not None else 0, None
 
+    def complete_and_serve(self, store: int, claim_id: str, session: str, count: int, now: float) -> tuple[Any, ...]:
+        """What was claimed, and what follows it."""
+        self.ended(claim_id, done=True)
+        name, attempts, _ = self.serve(store, session, count, now, 1, None)
+        free = [each for each in self.batches.values() if each.session == session and each.claim is None]
+        following = next((each.seq for each in free if each.until is None), None)
+        return name, attempts, None if name is None else following
+
     def fail(self, claim_id: str, now: float, wait_s: float | None) -> None:
         if claim_id not in self.claims:
             raise QueuedWorkClaimExpired(session_id="", claim_id=claim_id)
@@ -437,6 +445,33 @@ class QueueMachine(RuleBasedStateMachine):
                 lambda: store.queue.abandon_queued_work_claim(held),
                 lambda model: model.ended(held.claim_id, done=False) if held.claim_id in model.claims else None,
             )
+
+    @rule(by=who, session=sessions, count=st.integers(1, 3), data=st.data())
+    def complete_and_serve(self, by: int, session: str, count: int, data: st.DataObject) -> None:
+        if not self.handed:
+            return
+        held = data.draw(st.sampled_from(self.handed), "claim")
+        number, store = self.store(by)
+
+        async def verb() -> tuple[str | None, int, int | None]:
+            served = await self.workers[number].complete_and_claim(
+                held,
+                ServeNext(
+                    session_id=session,
+                    owner_id="w",
+                    ttl_ms=TTL_MS,
+                    count=count,
+                    per_session=1,
+                    max_crashes=3,
+                    name_following=True,
+                ),
+            )
+            self.handed += [] if served.claim is None else [served.claim]
+            following = None if served.following is None else served.following.batch
+            return None if served.claim is None else served.claim.claim_id, served.attempts, following
+
+        now = self.clock.now
+        self.both(store, verb, lambda model: model.complete_and_serve(number + 2, held.claim_id, session, count, now))
 
     @rule(by=who, data=st.data())
     def renew(self, by: int, data: st.DataObject) -> None:

@@ -73,6 +73,7 @@ async def test_a_claim_reads_a_handful_of_rows_of_a_hundred_thousand(tmp_path: P
         *(
             "queue.front",
             "queue.ready",
+            "queue.following",
             "queue.of_claim",
             "queue.delayed",
             "queue.let_come",
