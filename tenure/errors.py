@@ -17,7 +17,8 @@ decided or rebuilt before. A conflict that needs a reload first is therefore not
     │   │   ├── SessionKeyMismatch, SessionBindingMismatch, TranscriptRevisionConflict, SnapshotSuperseded,
     │   │   │   ContinuityViolation, InvalidSnapshot, HeadRevisionConflict, TurnCommitConflict, NodeConflict
     │   │   ├── DuplicateReceipt, ReceiptConflict
-    │   │   ├── QueuedWorkClaimExpired, CursorConflict, StateConflict, FactConflict, CounterOverflow
+    │   │   ├── QueuedWorkClaimExpired, CursorConflict, StateConflict, ValueConflict, FactConflict,
+    │   │   │   CounterOverflow
     │   │   ├── IdempotencyConflict, StaleFence, RuntimeOwned, RuntimeDestroyed, KindMismatch, OlderVersion,
     │   │   │   InvalidTransition, NotAccepting
     │   │   ├── PayloadTooLarge, InboxFull, LimitReached, OperationRejected
@@ -328,6 +329,18 @@ class StateConflict(WriteFailed):
     runtime_id: str
     expected: int
     actual: int
+
+
+@final
+class ValueConflict(WriteFailed):
+    """A write of `store.state` expected another value under a key, or none.
+
+    Another writer came first, or the value has expired. Read the values that were expected, decide again, and write.
+    `StateConflict` is the same event for a runtime's own state.
+    """
+
+    message = "the value of {key!r} is another one than was expected; read it and write again"
+    key: str
 
 
 @final

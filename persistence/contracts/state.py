@@ -170,6 +170,7 @@ class StateContract:
         ttl: timedelta | float | None = None,
         *,
         keep: bool = False,
+        expected: Mapping[str, bytes | None] | None = None,
         fence: int | None = None,
     ) -> int:
         """Store and delete values under several keys, in one commit.
@@ -178,6 +179,8 @@ class StateContract:
             values: The bytes by key; None deletes the key. At most 10,000 keys; see `set` for what a key is.
             ttl: After how long what is stored expires; see `set`.
             keep: Store only where there is no value yet: a key that has one keeps it, with its time to live.
+            expected: What must stand under keys before this, whether it writes them or not: the bytes, or None for no value. At
+                most 1,000 keys.
             fence: See the class; it is that of every key, so none may be of another runtime, or of none.
 
         Returns:
@@ -186,17 +189,22 @@ class StateContract:
         Raises:
             InvalidInput: There are too many keys, or one is none, or the time is not above 0.
             PayloadTooLarge: One value is larger than `Limits.payload_bytes`.
+            ValueConflict: Something else stands under a key of `expected`.
+            Corrupt: What stands under a key of `expected` is not what its digest says.
             StaleFence, RuntimeDestroyed: Of a runtime that one of the executions is bound to. Then nothing was written.
         """
+        asked = tuple([(check_state_key(key), value) for key, value in (expected or {}).items()])
+        if len(asked) > READ_AT_ONCE:
+            raise InvalidInput(detail=f"{len(asked)} keys are more than {READ_AT_ONCE}", field="expected")
         if len(values) > WRITTEN_AT_ONCE:
             raise InvalidInput(detail=f"{len(values)} keys are more than {WRITTEN_AT_ONCE}", field="values")
         for key, value in values.items():
             check_state_key(key)
             self._check_size(value or b"")
         seconds = ttl_seconds(ttl)
-        if not values:
+        if not values and not asked:
             return 0
-        change = WriteValues(values=tuple(values.items()), ttl_s=seconds, keep=keep, fence=fence)
+        change = WriteValues(values=tuple(values.items()), ttl_s=seconds, keep=keep, fence=fence, expected=asked)
         written: int = await self._write(change)
         return written
 

@@ -12,6 +12,7 @@ from typing import Final, final
 
 from attrs import field, frozen
 
+from tenure.errors import ValueConflict
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Handler
 from tenure.persistence.commits.rows import NUMBER, OPTIONAL_NUMBER, check_row
@@ -35,17 +36,19 @@ class WriteValues(Change):
         ttl_s: Seconds until they expire; None for never, also where the value before one would have expired.
         keep: Leave a key alone that has a value, and give the others theirs.
         fence: The token of the runtime that their executions are bound to.
+        expected: What stands under keys before; None where there is no value. Refused with `ValueConflict` otherwise.
     """
 
     values: tuple[tuple[str, bytes | None], ...] = field(repr=False)
     ttl_s: float | None = None
     keep: bool = False
     fence: int | None = None
+    expected: tuple[tuple[str, bytes | None], ...] = field(default=(), repr=False)
 
     @property
     def weight(self) -> int:
         """See `Change.weight`."""
-        return sum([len(value or b"") for _, value in self.values])
+        return sum([len(value or b"") for _, value in (*self.values, *self.expected)])
 
 
 @final
@@ -87,6 +90,10 @@ class SweepExpired(Change):
 
 def _check_write(tx: Transaction, change: WriteValues) -> None:
     _check_keys(tx, [key for key, _ in change.values], change.fence)
+    for key, value in change.expected:
+        found = find_value(tx, key)
+        if (None if found is None or found.expired(tx.now) else found.value) != value:
+            raise ValueConflict(key=key)
 
 
 def _check_renew(tx: Transaction, change: RenewValues) -> None:

@@ -233,7 +233,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "state.get": {"key": "e:k"},
     "state.delete": {"key": "e:k"},
     "state.exists": {"key": "e:k"},
-    "state.write": {"values": {"e:w": b"v", "e:k": None}, "ttl": 60, "keep": False},
+    "state.write": {"values": {"e:w": b"v", "e:k": None}, "ttl": 60, "keep": False, "expected": {"e:none": None}},
     "state.renew": {"keys": ["e:k", "e:w"], "ttl": 60},
     "state.get_all": {"keys": ["e:k", "e:w"]},
     "state.items": {"prefix": "e:", "after": "e:a", "limit": 10, "reverse": True},

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 import tenure
 from tenure import Limits, Seams, Store
-from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge, StaleFence
+from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge, StaleFence, ValueConflict
 from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.journals.test_state import Clock
@@ -65,6 +66,53 @@ async def test_a_write_may_leave_what_is_there(tmp_path: Path) -> None:
         assert await store.state.write({"a": b"third", "brief": b"third"}, keep=True) == 1
 
         assert await store.state.get_all(("a", "b", "brief")) == {"a": b"first", "b": b"second", "brief": b"third"}
+
+
+async def test_a_write_may_expect_what_stands_there(tmp_path: Path) -> None:
+    clock = Clock()
+    async with open_seen_store(tmp_path / "agents.db", seams=Seams(wall_clock=clock)) as store:
+        assert await store.state.write({"a": b"1", "b": b"1"}, expected={"a": None, "b": None}) == 2
+        assert await store.state.write({"a": b"2"}, expected={"a": b"1", "b": b"1", "none": None}) == 1
+        for expected in ({"a": b"1"}, {"a": None}, {"a": b""}, {"a": b"2", "b": b"2"}, {"none": b""}):
+            with pytest.raises(ValueConflict) as caught:
+                await store.state.write({"a": b"3", "c": b"3"}, expected=expected)
+            assert caught.value.key == next(reversed(expected))
+        with pytest.raises(ValueConflict):  # it may write nothing, and is asked all the same
+            await store.state.write({}, expected={"a": b"1"})
+        assert await store.state.write({}, expected={"a": b"2"}) == 0
+        assert await store.state.get_all(("a", "b", "c")) == {"a": b"2", "b": b"1"}
+
+        await store.state.set("brief", b"1", ttl=10)
+        clock.now = 1_010.0
+        with pytest.raises(ValueConflict):
+            await store.state.write({"a": b"3"}, expected={"brief": b"1"})
+        assert await store.state.write({"brief": b"2"}, expected={"brief": None}) == 1
+        with pytest.raises(InvalidInput):
+            await store.state.write({}, expected={str(number): None for number in range(1_001)})
+        with pytest.raises(InvalidInput):
+            await store.state.write({"a": b"3"}, expected={"": None})
+        await execute(store, "UPDATE state_values SET value = x'00' WHERE value_key = 'b'")
+        with pytest.raises(Corrupt):
+            await store.state.write({"a": b"3"}, expected={"b": b"1"})
+        assert await store.state.get("a") == b"2"
+
+
+async def test_of_writers_that_expect_the_same_one_lands(store: Store) -> None:
+    landed: list[int] = []
+
+    async def count(number: int) -> None:
+        try:
+            await store.state.write({"a": bytes([number])}, expected={"a": None})
+        except ValueConflict:
+            return
+        landed.append(number)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(8):
+            nursery.start_soon(count, number)
+
+    assert len(landed) == 1
+    assert await store.state.get("a") == bytes(landed)
 
 
 async def test_several_keys_are_read_as_they_stood_at_one_moment(store: Store) -> None:
