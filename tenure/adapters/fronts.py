@@ -26,7 +26,12 @@ class Values(Protocol):
     """The verbs of `tenure.Store.state` that adapters use."""
 
     def write(
-        self, values: dict[str, bytes | None], ttl: timedelta | float | None = None, *, keep: bool = False
+        self,
+        values: dict[str, bytes | None],
+        ttl: timedelta | float | None = None,
+        *,
+        keep: bool = False,
+        expected: dict[str, bytes | None] | None = None,
     ) -> Coroutine[Any, Any, int]:
         """See `tenure.Store.state`."""
         ...
@@ -62,9 +67,14 @@ class _Blocking:
         self._state = store.state
 
     async def write(
-        self, values: dict[str, bytes | None], ttl: timedelta | float | None = None, *, keep: bool = False
+        self,
+        values: dict[str, bytes | None],
+        ttl: timedelta | float | None = None,
+        *,
+        keep: bool = False,
+        expected: dict[str, bytes | None] | None = None,
     ) -> int:
-        return self._state.write(values, ttl, keep=keep)
+        return self._state.write(values, ttl, keep=keep, expected=expected)
 
     async def renew(self, keys: list[str], ttl: timedelta | float | None) -> int:
         return self._state.renew(keys, ttl)

@@ -1,0 +1,25 @@
+"""Keys of `store.state` that are made of the texts of others."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+from urllib.parse import quote
+
+from tenure.errors import InvalidInput
+
+PART_LIMIT: Final = 110
+"""Characters of one part, so that four of them and a prefix are a key."""
+
+
+def part(text: str, field: str) -> str:
+    """A text as a part of a key: percent-encoded, or its digest where that is longer; equal only where the texts are.
+
+    Raises:
+        InvalidInput: It is no text, or has a lone surrogate.
+    """
+    try:
+        encoded = quote(text, safe="")
+    except (UnicodeEncodeError, TypeError) as exc:
+        raise InvalidInput(detail="it is a text without lone surrogates", field=field) from exc
+    return encoded if len(encoded) <= PART_LIMIT else f"={hashlib.sha256(text.encode()).hexdigest()}"
