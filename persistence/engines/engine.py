@@ -35,7 +35,7 @@ QueryParameters = Sequence[SqlValue] | Mapping[str, SqlValue]
 
 Versions = int | Mapping[str, int]
 """What says whether another connection has written since: one number for the whole database, or one by runtime, which changes
-when its row, or that of its current run, is written."""
+when its row, or that of its current run or of its conversation, is written."""
 
 MOST_VIEWS: Final = 3
 """So often a read is begun whose view is lost with its connection. An engine that waits for a new one waits for this share of

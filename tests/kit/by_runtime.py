@@ -49,6 +49,9 @@ class ByRuntimeWriter:
             "SELECT u.* FROM runs u JOIN runtimes r ON r.run = u.run WHERE r.runtime_id = ?", (runtime_id,)
         )
         rows += self._writer.raw(
+            "SELECT s.* FROM sessions s JOIN runtimes r ON r.session = s.session WHERE r.runtime_id = ?", (runtime_id,)
+        )
+        rows += self._writer.raw(
             "SELECT max(c.sequence) FROM receipts c JOIN runtimes r ON r.run = c.run WHERE r.runtime_id = ?",
             (runtime_id,),
         )

@@ -23,6 +23,10 @@ groups that write them follow one another."""
 LEAST: Final = 4
 """Keys of the smallest block."""
 
+REMEMBERED: Final = 8
+"""For so many groups the keys of a table are asked for with BEGIN after one has used them: groups that begin runs and groups
+that end them take turns, and one that had to ask on its way would wait for another round trip."""
+
 
 _TURN: Final = translated("SELECT pg_advisory_xact_lock(hashtext(current_schema()), hashtext(:table))")
 
@@ -38,15 +42,17 @@ class Keys:
         self._tables: dict[str, str] = {}
         self._free: dict[str, list[int]] = {}
         self._given: Counter[str] = Counter()
+        self._recent: dict[
+            str, tuple[int, int]
+        ] = {}  # by table: how many the last group took that took any, and its age
 
     def begin(self) -> list[tuple[str, Command]]:
-        """A group begins: the tables that the last one wrote, each with what asks for as many keys."""
-        asked = [
-            (table, self.asking(table, count)) for table, count in sorted(self._given.items()) if table not in IN_TURN
-        ]
+        """A group begins: the tables that the last few wrote, each with what asks for as many keys."""
+        aged = {table: (count, age + 1) for table, (count, age) in self._recent.items() if age + 1 < REMEMBERED}
+        self._recent = aged | {table: (count, 0) for table, count in self._given.items() if table not in IN_TURN}
         self._free.clear()
         self._given.clear()
-        return asked
+        return [(table, self.asking(table, count)) for table, (count, _) in sorted(self._recent.items())]
 
     def asking(self, table: str, least: int = LEAST) -> Command:
         """What asks the server for keys of a table."""

@@ -44,7 +44,7 @@ from tenure.persistence.model.values import (
     SessionId,
 )
 
-RECORD: Final = "session"
+RECORD: Final = runtimes.SESSION
 
 
 @final

@@ -32,6 +32,9 @@ RECORD: Final = RUNTIME
 RUN: Final = "run"
 """The kind of the records of runs; that of a runtime's current run holds as long as the runtime's own."""
 
+SESSION: Final = "session"
+"""The kind of the records of conversations; that of a runtime holds as long as the runtime's own."""
+
 CHAIN_START: Final = bytes(32)
 """Head of a receipt chain that has no link yet."""
 
@@ -67,7 +70,7 @@ class RuntimeRecord:
     @property
     def guards(self) -> tuple[Place, ...]:
         """See `Guarding`."""
-        return () if self.run is None else ((RUN, self.run),)
+        return ((RUN, self.run), (SESSION, self.session))
 
 
 def find(statements: Statements, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
