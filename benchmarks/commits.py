@@ -1,12 +1,13 @@
 """Commits a second: raw APSW, the store, and a whole supervisor, all with an fsync before each acknowledgement.
 
     python benchmarks/commits.py
-    python benchmarks/commits.py --engine postgres --server postgresql://postgres@127.0.0.1/postgres
+    python benchmarks/commits.py --engine postgres --server postgresql://postgres@127.0.0.1:5432/postgres
     python benchmarks/commits.py --transcripts conversations.jsonl   # {"id": ..., "messages": [...]} a line
 
 The measured commit is defined in measuring/workload.py. Raw APSW executes the very same statements: one transaction a commit,
 and 64 savepoints a transaction (the ceiling of a grouping in savepoints). End to end an input goes through accept, run and
-consumption, which are two commits. Read the ratios; the rates belong to the machine.
+consumption, which are two commits. Read the ratios; the rates belong to the machine. On a server the yardstick is psycopg, and
+round trips are counted; `python -m proof.fleet.server --folder /var/tmp` runs one that pip has brought.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ async def on_server(url: str | None, repeats: int, *, small: bool) -> None:
 
     if url is None:
         raise SystemExit("--engine postgres needs --server")
-    sizes = (10, 10, 40) if small else (100, 500, 5_000)
+    sizes = (10, 10, 40) if small else (100, 300, 3_000)
     print_line(
         "commits", engine="postgres", durability="disk", **await measure_on_server(url, 1 if small else repeats, *sizes)
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,6 +12,8 @@ import trio
 
 import tenure
 from tenure.persistence.engines.sqlite.system.files import OsFiles
+from tenure.persistence.seams.seams import Seams
+from tenure.persistence.store import Store
 from tenure.supervisor.handles.runtime import Runtime
 
 from .report import Timing
@@ -23,8 +26,20 @@ async def remember(run: tenure.Run) -> None:
         run.session.append(each.payload)
 
 
-async def feed(folder: Path, runtimes: int, at_once: int, count: int, *, tune_collector: bool = False) -> Timing:
-    """Feed `count` inputs to `runtimes` runtimes, `at_once` at a time; the latency is from accept to outcome."""
+async def feed(
+    folder: Path | str,
+    runtimes: int,
+    at_once: int,
+    count: int,
+    *,
+    tune_collector: bool = False,
+    seams: Seams | None = None,
+    watched: Callable[[Store], AbstractContextManager[object]] = nullcontext,
+) -> Timing:
+    """Feed `count` inputs to `runtimes` runtimes, `at_once` at a time; the latency is from accept to outcome.
+
+    In a new file of a folder, or in a database of a server. `watched` stands around what is timed.
+    """
     bodies = messages(seed=count)
     latencies: list[float] = []
 
@@ -36,14 +51,17 @@ async def feed(folder: Path, runtimes: int, at_once: int, count: int, *, tune_co
             await ticket.wait_outcome()
             latencies.append(perf_counter() - began)
 
-    behaviours, path = {"agent": remember}, _fresh(folder)
-    async with tenure.open_supervisor(path, behaviours=behaviours, tune_collector=tune_collector) as supervisor:
+    target = folder if isinstance(folder, str) else _fresh(folder)
+    async with tenure.open_supervisor(
+        target, behaviours={"agent": remember}, tune_collector=tune_collector, seams=seams
+    ) as supervisor:
         owned = await spawn_all(supervisor, runtimes)
-        began = perf_counter()
-        async with trio.open_nursery() as nursery:
-            for number in range(at_once):
-                nursery.start_soon(work, number, owned)
-        elapsed = perf_counter() - began
+        with watched(supervisor.store):
+            began = perf_counter()
+            async with trio.open_nursery() as nursery:
+                for number in range(at_once):
+                    nursery.start_soon(work, number, owned)
+            elapsed = perf_counter() - began
     return Timing(count=len(latencies), elapsed_s=elapsed, latencies_s=sorted(latencies))
 
 

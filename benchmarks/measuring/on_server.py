@@ -1,15 +1,16 @@
-"""The measured commit on a PostgreSQL server: the store, and psycopg with the very same statements.
+"""The measured commit on a PostgreSQL server, and whole inputs: the store, and psycopg with the very same statements.
 
 The yardsticks are cursors of psycopg, statement by statement, one transaction a commit; 64 commits a transaction, each in its
-savepoint; and the same in a pipeline. The statements are what the store itself has sent for such commits.
+savepoint; and the same in a pipeline. The statements are what the store itself has sent for such commits. Each turn measures
+every row once, on a database of its own; the medians of the turns are printed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from time import perf_counter
-from typing import Any, Final, cast
+from typing import Any, Final, cast, final
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -22,11 +23,15 @@ from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, open_store
 from tenure.testing.observing import inside_of, seen
 
+from .end_to_end import feed
+from .far import far_away
 from .report import Timing, median_of, ratio
 from .workload import Agent, boundary_commit, commit_concurrently, in_turn, prepare
 
 GROUP: Final = 64
 SIZES: Final = (1, 10, 100)
+FURTHER_S: Final = 0.001
+"""So much longer takes a round trip to the server that is further away."""
 
 Written = list[tuple[str, dict[str, SqlValue]]]
 
@@ -58,48 +63,85 @@ class Server:
 
 
 async def measure_on_server(url: str, repeats: int, runtimes: int, single: int, shared: int) -> dict[str, Any]:
-    """Everything: the yardsticks, the store, its round trips a commit, and the ratios."""
+    """Everything, in turns: yardsticks, the store near and far, whole inputs, round trips, and the ratios."""
     server = Server(url)
     try:
         template = server.new()
         agents = await prepare(template, runtimes, durability="disk")
-        one, many = (
-            await _record(server.new(template), agents[:1], single),
-            await _record(server.new(template), agents, shared),
-        )
-        raw = {
-            name: median_of(
-                [_replay(server.new(template), written, group, pipelined=pipelined) for _ in range(repeats)]
-            )
-            for name, written, group, pipelined in (
-                ("one_by_one", one, 1, False),
-                ("grouped_in_savepoints", many, GROUP, False),
-                ("grouped_in_a_pipeline", many, GROUP, True),
-            )
-        }
-        store: dict[str, dict[str, float]] = {}
-        trips: dict[str, float] = {}
-        for size in [each for each in SIZES if each <= runtimes]:
-            timings: list[Timing] = []
-            for _ in range(repeats):
-                async with open_store(server.new(template), seams=seen(Seams())) as opened:
-                    before, count = _trips(opened), single if size == 1 else shared
-                    timings.append(await commit_concurrently(opened, agents[:size], size, count))
-                    trips[str(size)] = round((_trips(opened) - before) / timings[-1].count, 2)
-            store[str(size)] = median_of(timings)
+        one = await _record(server.new(template), agents[:1], single)
+        many = await _record(server.new(template), agents, shared)
+        turns = [await _turn(server, template, agents, one, many) for _ in range(repeats)]
     finally:
         server.drop_all()
-    largest = store[str(max(map(int, store)))]["per_s"]
+    rows = {
+        kind: {
+            name: median_of([turn.timings[kind, name] for turn in turns]) for of, name in turns[0].timings if of == kind
+        }
+        for kind in ("raw", "store", "store_1_ms_further", "inputs")
+    }
+    raw, store, most = rows["raw"], rows["store"], str(min(runtimes, SIZES[-1]))
     ratios = {
         "1_to_one_by_one": ratio(store["1"]["per_s"], raw["one_by_one"]["per_s"]),
-        "most_to_grouped_in_savepoints": ratio(largest, raw["grouped_in_savepoints"]["per_s"]),
-        "most_to_grouped_in_a_pipeline": ratio(largest, raw["grouped_in_a_pipeline"]["per_s"]),
+        "most_to_grouped_in_savepoints": ratio(store[most]["per_s"], raw["grouped_in_savepoints"]["per_s"]),
+        "most_to_grouped_in_a_pipeline": ratio(store[most]["per_s"], raw["grouped_in_a_pipeline"]["per_s"]),
+        "most_1_ms_further_to_near": ratio(rows["store_1_ms_further"][most]["per_s"], store[most]["per_s"]),
     }
-    return {"raw": raw, "store": store, "round_trips_a_commit": trips, "ratios": ratios}
+    return {**rows, "round_trips": turns[-1].trips, "ratios": ratios}
 
 
-def _trips(store: Store) -> int:
-    return _writer(store).trips
+@final
+class _Turn:
+    """What one turn has measured: timings by kind and name, and the round trips of the connection that writes."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.timings: dict[tuple[str, str], Timing] = {}
+        self.trips: dict[str, float] = {}
+
+
+async def _turn(
+    server: Server, template: str, agents: Sequence[Agent], one: Sequence[Written], many: Sequence[Written]
+) -> _Turn:
+    turn = _Turn()
+    for name, written, group, pipelined in (
+        ("one_by_one", one, 1, False),
+        ("grouped_in_savepoints", many, GROUP, False),
+        ("grouped_in_a_pipeline", many, GROUP, True),
+    ):
+        turn.timings["raw", name] = _replay(server.new(template), written, group, pipelined=pipelined)
+    sizes = [each for each in SIZES if each <= len(agents)]
+    for size in sizes:
+        count = len(one) if size == 1 else len(many)
+        timing, trips = await _commits(server.new(template), agents[:size], count)
+        turn.timings["store", str(size)], turn.trips[f"a_commit_at_{size}"] = timing, trips
+    with far_away(server.new(template), FURTHER_S) as further:
+        turn.timings["store_1_ms_further", str(sizes[-1])], _ = await _commits(further, agents[: sizes[-1]], len(many))
+    for size in sizes:
+        count = max(len(one) // 2 if size == 1 else len(many) // 2, size)
+        timing, trips = await _inputs(server.new(), size, count)
+        turn.timings["inputs", str(size)], turn.trips[f"an_input_at_{size}"] = timing, trips
+    return turn
+
+
+async def _commits(url: str, agents: Sequence[Agent], count: int) -> tuple[Timing, float]:
+    async with open_store(url, seams=seen(Seams())) as store:
+        before = _writer(store).trips
+        timing = await commit_concurrently(store, agents, len(agents), count)
+        return timing, round((_writer(store).trips - before) / timing.count, 2)
+
+
+async def _inputs(url: str, runtimes: int, count: int) -> tuple[Timing, float]:
+    trips = 0
+
+    @contextmanager
+    def counted(store: Store) -> Generator[None]:
+        nonlocal trips
+        before = _writer(store).trips
+        yield
+        trips = _writer(store).trips - before
+
+    timing = await feed(url, runtimes, runtimes, count, seams=seen(Seams()), watched=counted)
+    return timing, round(trips / timing.count, 2)
 
 
 def _writer(store: Store) -> Writer:
@@ -135,12 +177,16 @@ def _replay(url: str, recorded: Sequence[Written], group: int, *, pipelined: boo
         began = perf_counter()
         for first in range(0, len(recorded), group):
             at = perf_counter()
-            within: AbstractContextManager[Any] = connection.pipeline() if pipelined else nullcontext()
-            with within, connection.transaction():
+            with connection.pipeline() if pipelined else nullcontext():
+                connection.execute("BEGIN")
                 for written in recorded[first : first + group]:
-                    with connection.transaction() if group > 1 else nullcontext():
-                        for name, parameters in written:
-                            connection.execute(sql[name].sql.encode(), [parameters[each] for each in sql[name].names])
+                    if group > 1:
+                        connection.execute("SAVEPOINT one")
+                    for name, parameters in written:
+                        connection.execute(sql[name].sql.encode(), [parameters[each] for each in sql[name].names])
+                    if group > 1:
+                        connection.execute("RELEASE one")
+                connection.execute("COMMIT")
             latencies.append(perf_counter() - at)
         elapsed = perf_counter() - began
     return Timing(count=len(recorded), elapsed_s=elapsed, latencies_s=sorted(latencies) if group == 1 else ())
