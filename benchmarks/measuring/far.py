@@ -57,7 +57,7 @@ async def _forward(host: str, port: int, delay_s: float, client: trio.SocketStre
             for each in (take, send, answer):
                 nursery.start_soon(each)
     except* (trio.BrokenResourceError, trio.ClosedResourceError):
-        return  # either side has gone
+        pass  # either side has gone
     finally:
         await trio.aclose_forcefully(server)
 
