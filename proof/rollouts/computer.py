@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import random
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar, final
@@ -28,6 +28,7 @@ from tenure.testing.drive.mounts import Mounts
 from tenure.testing.drive.operations import Operation
 from tenure.testing.drive.recording_vfs import RecordingVfs
 from tenure.testing.machine import Machine, Room, Start
+from tenure.testing.observing import seen
 
 T = TypeVar("T")
 
@@ -199,7 +200,7 @@ class Host:
             self._computer.hosts.remove(self)
 
     def _seams(self) -> tenure.Seams:
-        seams = self._machine.seams()
+        seams = seen(self._machine.seams())
         identity = evolve(seams.identity, pid=self._number, process_start=str(self._number))
         return evolve(
             seams,
@@ -210,6 +211,14 @@ class Host:
             identity=identity,
             engine=SqliteOptions(vfs=self._machine.vfs_name, files=self._machine.files, locks=self._locks),
         )
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """All files of its disk, and what they hold."""
+        disk = self._machine.disk
+        for name in disk.entries():
+            file = None if disk.is_folder(name) else disk.find(name)
+            if file is not None:
+                yield name, bytes(file.visible)
 
     async def accept(self, runtime_id: str, payload: str, kind: str) -> None:
         """Give it an input, under its payload as key."""
