@@ -16,7 +16,7 @@ def part(text: str, field: str) -> str:
     """A text as a part of a key: percent-encoded, or its digest where that is longer; equal only where the texts are.
 
     Raises:
-        InvalidInput: It is no text, or has a lone surrogate.
+        InvalidInput: It is not text, or has a lone surrogate.
     """
     try:
         encoded = quote(text, safe="")
