@@ -30,7 +30,12 @@ from .world import FAILS, KILLED, SETTLED, World
 LONGEST_S: Final = 200_000.0
 """Virtual seconds that one host of a case lives at most."""
 
-ALONE: Final = tenure.Limits(lease_s=1e7, renew_s=1e6, poll_s=1e6)
+REPLAY_S: Final = 10.0
+"""Longer than any program sleeps beside other work; each second of it is a look of what waits for the record."""
+
+ALONE: Final = tenure.Limits(lease_s=1e7, renew_s=1e6, poll_s=1e6, passivate_s=1200.0)
+"""An actor is passivated between two attempts, as ever, and is not looked at twice a minute until then."""
+
 POLICY: Final = tenure.RestartPolicy(max_attempts=3, backoff_s=3600.0, backoff_limit_s=3600.0)
 
 HELD: Final = "held"
@@ -76,7 +81,7 @@ def behaviour(world: World, program: Program, version: str) -> tenure.Behaviour:
         world.left = None
         await world.play(run, program)
 
-    return tenure.Behaviour(act, version=version, restart=POLICY)
+    return tenure.Behaviour(act, version=version, restart=POLICY, replay_s=REPLAY_S)
 
 
 async def record(program: Program, stop_at: int, how: str, file: Path) -> Recorded | None:
