@@ -257,7 +257,7 @@ class Run(Work, Speaking, Follows):
         It is the same where the run enters again: what this run spawns later is not there yet. The record has no entry of it.
 
         Raises:
-            RunEnded: The run is over.
+            RunEnded: The run is over. InvalidInput: This is inside a step.
         """
         self._check_open()
         return await self._parts.spawning.children()
@@ -379,7 +379,7 @@ class Run(Work, Speaking, Follows):
         """What has joined at a checkpoint since this or `wait_steered` was last asked; does not wait, and may be empty.
 
         Raises:
-            RunEnded: The run is over.
+            RunEnded: The run is over. InvalidInput: This is inside a step.
         """
         self._check_open()
         return self._parts.steering.take()

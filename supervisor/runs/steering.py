@@ -34,6 +34,7 @@ from .boundaries import (
 from .inputs.batch import Batch
 from .inputs.run_input import RunInput
 from .recording.attention import NeedsAttention
+from .recording.branch import check_outside_of_steps
 from .recording.entering import Entering
 from .recording.matching import (
     Asked,
@@ -105,6 +106,9 @@ class Steering:
 
     def take(self) -> tuple[RunInput, ...]:
         """See `Run.steered`."""
+        check_outside_of_steps(
+            self._entering.saying
+        )  # a step is not executed where the run enters again, and takes nothing then
         steered, self._joined = tuple(self._joined), []
         self._batch.hand_out(steered)
         return steered
@@ -207,5 +211,5 @@ class Steering:
         try:
             self._joined += self._batch.join(members)
         except NeedsAttention as exc:
-            self._entering.fault = self._entering.fault or exc  # also where the behaviour swallows it
+            self._entering.fail(exc)  # also where the behaviour swallows it
             raise

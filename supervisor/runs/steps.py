@@ -185,7 +185,7 @@ class Steps:
         try:
             return await self._results.read(entry)
         except NeedsAttention as exc:
-            self._entering.fault = self._entering.fault or exc  # also where the behaviour swallows it
+            self._entering.fail(exc)  # also where the behaviour swallows it
             raise
 
     def _stored(self, asked: Asked, place: str, given: bytes, returned: Any) -> Any:
@@ -216,9 +216,9 @@ class Steps:
     def _doubt(self, name: str, place: str) -> Exception:
         entering = self._entering
         detail = f"step {name} at {place} was dispatched and may have run"
-        entering.fault = entering.fault or NeedsAttention(detail)
+        error = entering.fail(NeedsAttention(detail))
         entering.poke()
-        return entering.fault
+        return error
 
     async def _settle(self, flight: Flight, verdict: Ran) -> bytes:
         entering, result = self._entering, self.encode_result(verdict.result)
@@ -318,7 +318,7 @@ class Steps:
         if asked.repeat is Repeat.NEVER:
             of_run = partial(SettleEntry, runtime_id=entering.runtime_id, run_id=entering.run_id)
             await flight.write(of_run(place=flight.place, ran=False))
-        entering.fault = entering.fault or NeedsAttention(f"step {asked.name} did not begin: {error}")
+        entering.fail(NeedsAttention(f"step {asked.name} did not begin: {error}"))
 
     async def _back_off(self, flight: Flight, error: BaseException, terms: StepTerms) -> None:
         wait_s = terms.backoff(flight.attempt)

@@ -18,6 +18,7 @@ from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.labels import Labels, check_labels
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId, check_runtime_id
 from tenure.supervisor.runs.boundaries import Boundaries
+from tenure.supervisor.runs.recording.branch import check_outside_of_steps
 from tenure.supervisor.runs.recording.entering import Entering
 from tenure.supervisor.runs.recording.flight import Flight
 from tenure.supervisor.runs.recording.matching import Asked, has_ended
@@ -67,6 +68,7 @@ class Spawning:
     async def children(self) -> tuple[Child, ...]:
         """See `Run.children`."""
         entering = self._entering
+        check_outside_of_steps(entering.saying)
         found = await entering.store.read(lambda statements: rows.of_runtime(statements, entering.runtime_id))
         # What this run will spawn again is not there yet, for it.
         later = {

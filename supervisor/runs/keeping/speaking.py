@@ -12,8 +12,8 @@ from tenure.persistence.model.codec import encode, encode_text
 from tenure.persistence.model.output import CHANNEL, Said, check_channel
 from tenure.supervisor.output.saying import VOICE
 from tenure.supervisor.output.speech import DATA
-from tenure.supervisor.runs.recording.branch import BRANCH
-from tenure.supervisor.runs.recording.entering import Entering, in_a_step
+from tenure.supervisor.runs.recording.branch import BRANCH, in_a_step
+from tenure.supervisor.runs.recording.entering import Entering
 
 TURN: Final = 64
 """So often a run that emits lets others run. A checkpoint costs what three entries do."""

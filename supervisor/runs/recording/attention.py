@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TypeVar, cast, final
+
+import trio
 
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import HeldReason
@@ -25,6 +29,41 @@ class NeedsAttention(Exception):
 
 class Unstorable(Exception):
     """What the behaviour returned cannot be stored, or is not what it asked for: another attempt would do all for nothing."""
+
+
+@final
+class Fault:
+    """The first error that decides how an attempt ends, whatever the behaviour makes of it.
+
+    Attributes:
+        error: It, or None.
+    """
+
+    def __init__(self) -> None:
+        """There is none."""
+        self.error: Exception | None = None
+        self._waits: set[trio.CancelScope] = set()
+
+    def set(self, error: Exception) -> Exception:
+        """There is one; a later one changes nothing. Returns the first."""
+        self.error = self.error or error
+        for scope in self._waits:
+            scope.cancel()
+        return self.error
+
+    @contextmanager
+    def ends(self) -> Generator[None]:
+        """A durable wait inside ends with it: the other branches may wait for days, and a person would hear of it then."""
+        if self.error is not None:
+            raise self.error
+        with trio.CancelScope() as scope:
+            self._waits.add(scope)
+            try:
+                yield
+            finally:
+                self._waits.remove(scope)
+        if scope.cancelled_caught and self.error is not None:
+            raise self.error
 
 
 def find_leaf(error: BaseException, wanted: tuple[type[E], ...]) -> E | None:

@@ -12,6 +12,7 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.runs.addressed import PLAIN, SendTerms
 from tenure.persistence.facets.runs.entries import CatchEntry, RecordEntry
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, RunId
+from tenure.supervisor.output.saying import VOICE, Saying
 
 
 @final
@@ -164,3 +165,15 @@ class Standing:
 
 NOTHING: Final = Standing(Branch(""), set(), {}, {}, {})
 """What nearly every entry stands on."""
+
+
+def check_outside_of_steps(saying: Saying) -> None:
+    """Raises `InvalidInput` inside a step of the run that says this."""
+    voice = VOICE.get()
+    if voice is not None and voice.saying is saying:
+        raise in_a_step()
+
+
+def in_a_step() -> InvalidInput:
+    """Why a step gets nothing of its run."""
+    return InvalidInput(detail="inside a step nothing can be asked of the run; emit is tenure.emit", field="run")

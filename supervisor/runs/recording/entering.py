@@ -25,10 +25,11 @@ from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
-from tenure.supervisor.output.saying import VOICE, Saying
+from tenure.supervisor.output.saying import Saying
 from tenure.supervisor.runs.resting.waits import Wait
 
-from .branch import BRANCH, NOTHING, Branch, Standing
+from .attention import Fault
+from .branch import BRANCH, NOTHING, Branch, Standing, check_outside_of_steps
 from .flight import Flight
 from .matching import (
     Asked,
@@ -51,7 +52,6 @@ class Entering:
 
     Attributes:
         record: What is recorded, and how much of it is reached.
-        fault: The first mismatch or doubt that was raised; it decides the run's end even where the behaviour swallows it.
         executing: Functions of steps that execute at this moment; `executed`: how many have begun.
         read: Errors that the behaviour was given from the record, each with the place of its entry.
         calls: Steps with a call id that are in flight.
@@ -87,7 +87,7 @@ class Entering:
         self.runtime_id = actor.facts.runtime_id
         self.record = record
         self.version = version
-        self.fault: Exception | None = None
+        self._fault = Fault()
         self.executing = 0
         self.executed = 0
         self.read: list[tuple[Exception, str]] = []
@@ -116,6 +116,15 @@ class Entering:
             return None
         return next((place for leaf in leaves(error) for given, place in self.read if given is leaf), None)
 
+    @property
+    def fault(self) -> Exception | None:
+        """The first mismatch or doubt that was raised; it decides the run's end even where the behaviour swallows it."""
+        return self._fault.error
+
+    def fail(self, error: Exception) -> Exception:
+        """Let the attempt end with this error, or with that which was before it; it is returned."""
+        return self._fault.set(error)
+
     @cached_property
     def occupancy(self) -> Occupancy:
         """What of the run executes, and its slot. Made where the run first waits or does a step."""
@@ -133,9 +142,7 @@ class Entering:
     @property
     def branch(self) -> Branch:
         """The branch that the calling task works in. Raises `InvalidInput` inside a step."""
-        voice = VOICE.get()
-        if voice is not None and voice.saying is self.saying:
-            raise in_a_step()
+        check_outside_of_steps(self.saying)
         found = BRANCH.get()
         return self.record.main if found is None or found[0] is not self.record else found[1]
 
@@ -219,7 +226,7 @@ class Entering:
             recorded=found.recorded,
             given=found.given,
         )
-        self.fault = self.fault or error
+        self.fail(error)
         self.poke()
         return error
 
@@ -298,8 +305,7 @@ class Entering:
             if self.fault is not None:
                 raise self.fault
             if self._broken is not None:
-                self.fault = self._broken
-                raise self._broken
+                raise self.fail(self._broken)
             began = trio.current_time()
             self._watched += 1
             self._moved = moved = trio.Event() if self._moved is None else self._moved
@@ -344,9 +350,10 @@ class Entering:
         """
         if trio.current_effective_deadline() < self._deadline:
             wait = None
-        async with self.occupancy.rest(wait):
-            with self.actor.resting.rest(seconds):
-                yield
+        with self._fault.ends():
+            async with self.occupancy.rest(wait):
+                with self.actor.resting.rest(seconds):
+                    yield
 
     @asynccontextmanager
     async def move_on_after(self, seconds: float) -> AsyncGenerator[trio.CancelScope]:
@@ -391,8 +398,3 @@ class Entering:
         if self.saying.speech is not None:
             self.saying.settled(result)
         return result
-
-
-def in_a_step() -> InvalidInput:
-    """Why a step gets nothing of its run."""
-    return InvalidInput(detail="inside a step nothing can be asked of the run; emit is tenure.emit", field="run")

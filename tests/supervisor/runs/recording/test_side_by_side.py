@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -100,10 +101,23 @@ async def test_nothing_is_appended_beside_a_call_in_flight(autojump_clock: MockC
     assert await consumed(open_host, tenure.Behaviour(act)) == []
 
 
-async def test_a_step_asks_nothing_of_its_run(autojump_clock: MockClock, open_host: OpenHost) -> None:
+async def asks_for_a_step(run: tenure.Run) -> None:
+    await run.step("inner", str, 1, repeat="freely")
+
+
+async def asks_for_what_steered(run: tenure.Run) -> None:
+    run.steered()
+
+
+async def asks_for_children(run: tenure.Run) -> None:
+    await run.children()
+
+
+@pytest.mark.parametrize("asks", [asks_for_a_step, asks_for_what_steered, asks_for_children])
+async def test_a_step_asks_nothing_of_its_run(autojump_clock: MockClock, open_host: OpenHost, asks: Any) -> None:
     async def act(run: tenure.Run) -> None:
         async def inside() -> None:
-            await run.step("inner", str, 1, repeat="freely")
+            await asks(run)
 
         with pytest.raises(StepFailed, match="inside a step"):
             await run.step("outer", inside, repeat="freely")
