@@ -360,8 +360,8 @@ class Entering:
         """See `Run.move_on_after`."""
         with trio.move_on_after(seconds) as scope:
             yield scope
-        branch = self.branch
-        if scope.cancelled_caught and (branch.late or self._late_calls):
+        if scope.cancelled_caught and ((branch := self.branch).late or self._late_calls):
+            self.check_open()  # recorded as cut off, what waited for the record in vain would be left out by a mere resume
             await self.write(self.standing_on(branch))
             await self.occupancy.hold()
 

@@ -234,6 +234,9 @@ async def test_a_new_step_whose_scope_ends_while_it_waits_for_the_record_is_not_
         assert await runtime.wait_held() == "step mismatch"
         assert "refund" in (runtime.held_detail or "")
         assert "#pay" in (runtime.held_detail or "")
+        assert [each.name for each in await supervisor.entries("a")] == ["pay"]
+        await runtime.resume()
+        assert await runtime.wait_held() == "step mismatch"
         assert done == ["pay"]
 
 
