@@ -58,7 +58,7 @@ async def test_a_mismatch_holds_while_another_branch_waits(
         await (await supervisor.spawn("a", "k")).accept(1)
         await wait_all_tasks_blocked()
     async with deployed(open_host, after, "2") as supervisor:
-        runtime = await supervisor.find("a")
+        runtime = await supervisor.spawn("a", "k")
         with trio.fail_after(LONG_S / 2):
             assert await runtime.wait_held() == "step mismatch"
         assert "#c1" in (runtime.held_detail or "")
@@ -83,7 +83,7 @@ async def test_a_doubt_holds_while_another_branch_waits_and_that_goes_on_where_i
         await (await supervisor.spawn("a", "k")).accept(1, idempotency_key="once")
         await wait_all_tasks_blocked()
     async with deployed(open_host, behaviour, "1") as supervisor:
-        runtime = await supervisor.find("a")
+        runtime = await supervisor.spawn("a", "k")
         with trio.fail_after(LONG_S / 8):
             assert await runtime.wait_held() == "needs attention"
         await runtime.settle_step("main/1.2/1", tenure.Ran("paid"))
