@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar, final
 
-from tenure.errors import Closed, Contended, InvalidInput, NotFound, StoreBroken
+from tenure.errors import Closed, Contended, InvalidInput, NotFound, StoreBroken, Unsupported
 
 from .commits.commit import Commit, CommitResult
 from .commits.rows import OPTIONAL_NUMBER, check_row
@@ -22,10 +22,12 @@ from .contracts.journals.journal import JournalContract
 from .contracts.operations import OperationsContract
 from .contracts.queued.queue import QueueContract
 from .contracts.runtimes import RuntimeContract
+from .contracts.sealing.rekeying import Rekeyed, rekey
 from .contracts.sessions import SessionsContract
 from .contracts.state import StateContract
 from .engines.choice import door_to
 from .engines.engine import Statements
+from .engines.sealing.engine import SealedEngine
 from .facets.catalog import FACETS
 from .facets.pruning import Pruned
 from .model.arguments import checked
@@ -279,6 +281,22 @@ class Store:
         """
         return await self._erasures.erase(check_runtime_id(runtime_id), peers=peers)
 
+    async def rekey(self) -> Rekeyed:
+        """Seal with the codec's key of today what is sealed with another, or was written before the store had a codec.
+
+        In slices, beside hosts that run; cut off, it is gone on with when asked again. Every host has the new key first.
+
+        Raises:
+            Unsupported: The store was opened without a codec.
+            Error: Of `commit` and `read`.
+
+        Cancellation: as that of `commit`; what was sealed anew by then stays.
+        """
+        engine = self._opened.engine
+        if not isinstance(engine, SealedEngine):
+            raise Unsupported(what="to rekey a store that was opened without a codec")
+        return await rekey(self._ground, engine)
+
     async def health_check(self) -> None:
         """Return if the store can be read.
 
@@ -362,6 +380,8 @@ async def open_store(
     door = door_to(target, limits, seams)
     durability = chosen_class(durability, door.strongest)
     engine = door.engine(durability)
+    if seams.codec is not None:
+        engine = SealedEngine(engine, seams.codec, seams.random, seams.wall_clock)
     executor = seams.writer_executor()
     try:
         # A cancelled opening would leave a thread that holds the lock; the opening is bounded by `busy_s`.

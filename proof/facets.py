@@ -24,6 +24,7 @@ from . import (
     owners,
     pruned,
     queued,
+    resealed,
     said,
     scheduled,
     talk,
@@ -48,6 +49,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
     *chains.PROOFS,
     *talk.PROOFS,
     *erased.PROOFS,
+    *resealed.PROOFS,
 )
 """Every facet of the catalogue, in the order of their stories."""
 

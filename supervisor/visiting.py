@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from tenure.persistence.seams.seams import Seams
 from tenure.persistence.upkeep.look import look_into
 
 from .opening import open_supervisor
@@ -17,13 +18,13 @@ from .supervisor import Supervisor
 
 
 @asynccontextmanager
-async def visit(target: str | os.PathLike[str]) -> AsyncGenerator[Supervisor]:
+async def visit(target: str | os.PathLike[str], *, seams: Seams | None = None) -> AsyncGenerator[Supervisor]:
     """A supervisor without behaviours on a store that is there and of this version; nothing is made and nothing migrated.
 
     Raises:
         Error: What `look_into` and `open_supervisor` raise.
     """
-    async with look_into(target):
+    async with look_into(target, seams=seams):
         pass
-    async with open_supervisor(target, behaviours={}, drain_s=0) as supervisor:
+    async with open_supervisor(target, behaviours={}, seams=seams, drain_s=0) as supervisor:
         yield supervisor

@@ -20,6 +20,7 @@ from .persistence.contracts.erasing import Erasure as Erasure
 from .persistence.contracts.journals.event_log import EventLog as EventLog
 from .persistence.contracts.operation_registry import OperationRegistry as OperationRegistry
 from .persistence.contracts.runtime_persistence import RuntimePersistence as RuntimePersistence
+from .persistence.contracts.sealing.rekeying import Rekeyed as Rekeyed
 from .persistence.contracts.types import (
     ActivePath as ActivePath,
     AgentFrame as AgentFrame,
@@ -128,6 +129,7 @@ from .persistence.model.values import (
 )
 from .persistence.seams.hooks import Carry as Carry, Hook as Hook
 from .persistence.seams.limits import Limits as Limits
+from .persistence.seams.options import Codec as Codec
 from .persistence.seams.seams import Seams as Seams
 from .persistence.store import (
     Store as Store,
@@ -192,6 +194,7 @@ __all__ = [
     "Carry",
     "CheckpointPart",
     "Child",
+    "Codec",
     "ConsumePoint",
     "Cron",
     "DeliveryPolicy",
@@ -268,6 +271,7 @@ __all__ = [
     "ReconstructionSource",
     "RecordedStep",
     "Rehydration",
+    "Rekeyed",
     "Repeat",
     "RestartPolicy",
     "Retention",

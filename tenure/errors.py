@@ -24,7 +24,9 @@ decided or rebuilt before. A conflict that needs a reload first is therefore not
     │   │   ├── PayloadTooLarge, InboxFull, LimitReached, OperationRejected
     │   │   └── DiskFull, Contended
     │   ├── ReadFailed (abstract)
-    │   │   └── Corrupt, SchemaMismatch, UnsupportedReadScope, FeedGap, PositionGone
+    │   │   ├── Unreadable (abstract)
+    │   │   │   └── Corrupt, KeyMissing, WrongKey
+    │   │   └── SchemaMismatch, UnsupportedReadScope, FeedGap, PositionGone
     │   └── NotFound, Unsupported, Internal, StoreBroken, StoreLocked, CannotOpen, NoThread, NotADatabase,
     │       WeakDurability, UnsafeSqlite, NetworkFileSystem
     └── InvalidInput, UnknownKind, StepMismatch, RunEnded, StepFailed, AskFailed, AskCycle, ChildExists,
@@ -577,8 +579,43 @@ class Contended(WriteFailed):
 # Reads
 
 
+class Unreadable(ReadFailed):
+    """A stored record is there, and what it says cannot be made out. Abstract.
+
+    It is the record's alone: no other runtime is touched by it.
+    """
+
+
 @final
-class Corrupt(ReadFailed):
+class KeyMissing(Unreadable):
+    """What is stored is sealed with a key that this process does not have.
+
+    The installation's side: give the key to the codec. A store that is sealed is opened with a codec alone, and looked into
+    without one as far as it stands in the clear. `WrongKey` is another key under this id.
+
+    Fields: the id of the key.
+    """
+
+    message = "it is sealed with the key {key_id!r}, which is not here; give it to the codec"
+    key_id: str
+
+
+@final
+class WrongKey(Unreadable):
+    """The key that this process has under an id is not the one that sealed what is stored.
+
+    The installation's side: find the right one. `KeyMissing` says that there is none of this id, `Corrupt`
+    that it was changed since it was sealed with the key that is here.
+
+    Fields: the id of the key.
+    """
+
+    message = "the key {key_id!r} is another than the one that sealed this; give the right one to the codec"
+    key_id: str
+
+
+@final
+class Corrupt(Unreadable):
     """A stored record cannot be decoded, or contradicts itself or its neighbours.
 
     The store's side: restore or repair that record; no other is touched by it. `SchemaMismatch` is a record that is

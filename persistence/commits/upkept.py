@@ -8,7 +8,7 @@ from typing import Any, Final, final
 
 from attrs import frozen
 
-from tenure.errors import Corrupt, ReadFailed
+from tenure.errors import Corrupt, ReadFailed, Unreadable
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.lifecycles.retention import Ages
 from tenure.persistence.model.values import LogicalRuntimeId
@@ -105,8 +105,8 @@ def spared() -> Generator[None]:
     """Let a damaged row be: what is over of the others goes all the same. A damaged file is another matter, and raises."""
     try:
         yield
-    except Corrupt as exc:
-        if exc.record == "database":
+    except Unreadable as exc:
+        if isinstance(exc, Corrupt) and exc.record == "database":
             raise
 
 

@@ -20,6 +20,10 @@ class Blobs(Protocol):
         """Put them on disk and give them their digest as a name; on disk too when this returns."""
         ...
 
+    def replace(self, made: str, digest: str, /) -> None:
+        """As `keep`, in the place of what has the name: the same bytes in another form. One or the other is there always."""
+        ...
+
     def drop(self, made: str, /) -> None:
         """Let go of what was begun and not kept; does nothing for others, and raises nothing."""
         ...

@@ -12,6 +12,8 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from .sealing.rows import row_statements, tables_in
+
 _NAME = re.compile(r"^-- name: (\S+)\s*$", re.MULTILINE)
 
 
@@ -48,6 +50,12 @@ def schema_files() -> tuple[str, ...]:
     return tuple((folder / name).read_text("utf-8") for name in names)
 
 
+@cache
+def sealed_tables() -> Mapping[str, tuple[str, ...]]:
+    """See `tables_in`."""
+    return tables_in(schema_files())
+
+
 def load_statements(overrides: str | None = None) -> Mapping[str, str]:
     """Every named statement of the package, with those that an engine overrides.
 
@@ -65,7 +73,7 @@ def load_statements(overrides: str | None = None) -> Mapping[str, str]:
 
 @cache  # the files do not change, and reading them is a quarter of an open
 def _load(overrides: str | None) -> Mapping[str, str]:
-    statements: dict[str, str] = {}
+    statements = dict(row_statements(sealed_tables()))
     package = files("tenure.persistence")
     for folder in package.iterdir():
         if folder.is_dir() and folder.name != "engines":

@@ -19,6 +19,7 @@ from .queue import registration as queue
 from .records import registration as records
 from .runs import registration as runs
 from .schedules import registration as schedules
+from .sealing import sealing
 from .state import registration as state
 
 FACETS: Final[tuple[Facet, ...]] = (
@@ -38,5 +39,6 @@ FACETS: Final[tuple[Facet, ...]] = (
     *journal.FACETS,
     *state.FACETS,
     *erasing.FACETS,
+    sealing.FACET,
 )
 """In the order in which they are verified, pruned and shown."""

@@ -23,7 +23,7 @@ from tenure.errors import Corrupt, InvalidInput
 from .numbers import (
     shown,
 )
-from .texts import text_of
+from .texts import refuse_sealed, text_of
 
 _decoder: Final = msgspec.json.Decoder()
 _PLAIN: Final = frozenset((str, int, bool, NoneType))
@@ -177,6 +177,7 @@ def decode(data: bytes, record: str, key: str) -> Any:
     try:
         return _decoder.decode(data)
     except msgspec.DecodeError as exc:
+        refuse_sealed(data)
         raise Corrupt(record=record, key=key, detail=str(exc)) from exc
 
 
@@ -185,6 +186,7 @@ def message_of(data: bytes) -> Any:
     try:
         return _decoder.decode(data)
     except msgspec.DecodeError:
+        refuse_sealed(data)
         return data
 
 

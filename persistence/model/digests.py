@@ -14,6 +14,7 @@ import msgspec
 from tenure.errors import Corrupt, SchemaMismatch
 
 from .codec import digest
+from .texts import refuse_sealed
 
 SHA_256: Final = 1
 """The scheme that is written now."""
@@ -25,8 +26,13 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def seal(*parts: str | bytes | float | None) -> bytes:
-    """One digest over several columns of a row, each with its type and its length."""
-    return digest(_encode(parts))
+    """One digest over several columns of a row, each with its type and its length. Raises `KeyMissing`: one is sealed."""
+    try:
+        return digest(_encode(parts))
+    except TypeError:  # of a reader without the key, say
+        for part in parts:
+            refuse_sealed(part)
+        raise
 
 
 def is_erased(stored: object, scheme: object) -> bool:
@@ -44,6 +50,7 @@ def check_digest(computed: bytes, stored: object, scheme: object, record: str, k
     """Refuse a row that is not what its digest says.
 
     Raises:
+        KeyMissing: It is sealed, and the key is not here.
         Corrupt: It was changed. Names the record and its key; never its content.
         SchemaMismatch: The digest is of another scheme.
     """
@@ -51,4 +58,5 @@ def check_digest(computed: bytes, stored: object, scheme: object, record: str, k
         return
     check_scheme(scheme, record, key)
     if computed != stored:
+        refuse_sealed(stored)
         raise Corrupt(record=record, key=str(key), detail="it is not what its digest says")

@@ -3,6 +3,8 @@
 An exception of a user's code is an object of his: its text, its members, its traceback and even its class may raise. What
 records a failure may not fail by that, so nothing here raises an `Exception`, and what stands in its place says so:
 ``(no text: AttributeError)``.
+
+And what a reader without its key gets of what is sealed: it can be passed on, and not decoded, compared or hashed.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ from __future__ import annotations
 import traceback
 import types
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, final
 
-from tenure.errors import Internal
+from tenure.errors import Internal, KeyMissing
 
 ERROR_LIMIT: Final = 10_000
 """Most characters of an error that are stored."""
@@ -101,3 +103,28 @@ def _is_machinery(frame: types.FrameType) -> bool:
 def _storable(text: str) -> str:
     # No lone surrogate has a place in UTF-8, and no NUL in PostgreSQL.
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
+@final
+class SealedBytes(bytes):
+    """Bytes that are sealed with a key that this reader does not have."""
+
+    key_id: str
+
+    @classmethod
+    def under(cls, key_id: str, data: bytes) -> SealedBytes:
+        """What is stored, and the id of the key that it is sealed with."""
+        made = cls(data)
+        made.key_id = key_id
+        return made
+
+
+def sealed_text(key_id: str) -> str:
+    """What stands for a text that is sealed: lists show it."""
+    return f"(sealed with the key {key_id!r})"
+
+
+def refuse_sealed(data: object) -> None:
+    """Raises `KeyMissing` for what is sealed."""
+    if isinstance(data, SealedBytes):
+        raise KeyMissing(key_id=data.key_id)

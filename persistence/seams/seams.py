@@ -25,7 +25,7 @@ from .executors import (
 from .identity import HostIdentity
 from .nursery import is_for_others
 from .observer import Observer
-from .options import EngineOptions
+from .options import Codec, EngineOptions
 
 
 def boot_clock() -> float:
@@ -70,6 +70,7 @@ class Seams:
         random: Source of jitter and of the random bits of identifiers.
         engine: What only one engine has: `SqliteOptions`, for one. None for its defaults.
         identity: Who this process is.
+        codec: Seals what the store writes; None leaves it in the clear.
         observer: Gets the inside of each store that opens; for proofs and tests. None for a host.
     """
 
@@ -81,6 +82,7 @@ class Seams:
     random: random.Random = field(factory=random.SystemRandom, repr=False)
     engine: EngineOptions | None = None
     identity: HostIdentity = field(factory=HostIdentity.of_this_process)
+    codec: Codec | None = field(default=None, repr=False)
     observer: Observer | None = None
 
     def new_id(self) -> str:

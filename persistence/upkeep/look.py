@@ -23,6 +23,7 @@ from tenure.persistence.engines.engine import (
 )
 from tenure.persistence.engines.listeners import GLANCE_S
 from tenure.persistence.engines.opening import open_when_free
+from tenure.persistence.engines.sealing.engine import SealedLook
 from tenure.persistence.reading.readers import in_views
 from tenure.persistence.seams.executors import (
     Executor,
@@ -111,7 +112,7 @@ async def look_into(
         InvalidInput, Unsupported: No path of a store.
     """
     limits, seams = limits or Limits(), seams or Seams()
-    engine = door_to(target, limits, seams).look()
+    engine = SealedLook(door_to(target, limits, seams).look(), seams.codec)
     executor = seams.reader_executor()
 
     try:

@@ -8,7 +8,7 @@ from typing import Any, Final, final
 import msgspec
 from attrs import frozen
 
-from tenure.errors import Corrupt, NotFound
+from tenure.errors import NotFound, Unreadable
 from tenure.persistence.commits.rows import (
     NUMBER,
     OPTIONAL_INT,
@@ -185,7 +185,7 @@ def _asks(statements: Statements, chain: tuple[LogicalRuntimeId, ...], now: floa
         return waits
     try:
         why = explain(statements, LogicalRuntimeId(other), now, no_host=no_host, after=chain)["because"]
-    except (NotFound, Corrupt) as exc:
+    except (NotFound, Unreadable) as exc:
         why = str(exc)
     return f"{waits}; {other}: {why}"
 

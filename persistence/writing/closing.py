@@ -22,6 +22,7 @@ from tenure.persistence.engines.engine import (
     WriteConnection,
 )
 from tenure.persistence.engines.opening import open_when_free
+from tenure.persistence.engines.sealing.keyring import refuse_sealed_store
 from tenure.persistence.facets.ownership.ownership import CloseHost
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.reading.readers import Readers
@@ -66,8 +67,12 @@ async def open_host(
 def _open(engine: Engine, durability: DurabilityClass, limits: Limits, seams: Seams) -> Opened:
     connection = engine.open()
     try:
+        if seams.codec is None:
+            refuse_sealed_store(connection)
         registry = HostRegistry(connection, engine.hosts, durability, limits, seams)
         host = registry.join(alone=engine.alone)
+        if seams.codec is None:  # who gives it a codec looks for hosts, of which this is one by now
+            refuse_sealed_store(connection)
         engine.share()
     except BaseException as exc:
         connection.close(checkpoint=False)

@@ -18,7 +18,6 @@ import trio
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import (
     Closed,
-    Corrupt,
     Error,
     Internal,
     InvalidTransition,
@@ -26,6 +25,7 @@ from tenure.errors import (
     StaleFence,
     StepMismatch,
     StoreBroken,
+    Unreadable,
 )
 from tenure.persistence.commits.commit import (
     Change,
@@ -212,7 +212,7 @@ class Execution:
     async def _load_journal(self, begun: RunBegun) -> Journal:
         try:
             return await patiently(lambda: self._store.read(lambda statements: load_journal(statements, begun.run)))
-        except Corrupt as exc:
+        except Unreadable as exc:
             # No fault of the behaviour, and what it did may not be done again: a person must look (design §5).
             message = f"what the run recorded cannot be read: {exc}"
             raise NeedsAttention(message) from exc

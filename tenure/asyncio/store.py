@@ -7,6 +7,7 @@ from typing import final
 
 from tenure.errors import StoreBroken
 from tenure.persistence.contracts.erasing import Erasure
+from tenure.persistence.contracts.sealing.rekeying import Rekeyed
 from tenure.persistence.facets.pruning import Pruned
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.store import Store as TrioStore
@@ -91,6 +92,10 @@ class Store:
     async def verdict(self, incarnation: str, group: int) -> bool:
         """See `tenure.Store.verdict`."""
         return await self._portal.call(self._store.verdict, incarnation, group)
+
+    async def rekey(self) -> Rekeyed:
+        """See `tenure.Store.rekey`."""
+        return await self._portal.call(self._store.rekey)
 
     async def erase(self, runtime_id: str, *, peers: bool = False) -> Erasure:
         """See `tenure.Store.erase`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from . import (
@@ -22,14 +24,19 @@ from .upkeep import (
     erase,
     health,
     metrics,
+    rekey,
     room,
 )
+from .upkeep.keys import KEY_FILE
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tenure", prog_name="tenure")
-def app() -> None:
+@click.option("--key-file", type=click.Path(), help=f"Keys of a sealed store; as the variable {KEY_FILE}.")
+def app(key_file: str | None) -> None:
     """Look after a tenure store. Every command takes --json; exit codes are in the documentation."""
+    if key_file is not None:
+        os.environ[KEY_FILE] = key_file
 
 
 command(app, "backup")(backups.backup)
@@ -40,6 +47,7 @@ command(app, "verify")(inspection.verify)
 command(app, "prune")(room.prune)
 command(app, "shrink")(room.shrink)
 command(app, "vacuum")(room.vacuum)
+command(app, "rekey")(rekey.rekey)
 command(app, "cut-log")(cut_log.cut_log)
 command(app, "health")(health.health)
 command(app, "metrics")(metrics.metrics)

@@ -11,7 +11,8 @@ from typing import Any, Final
 import attrs
 import click
 
-from tenure.errors import Corrupt, NotFound
+from tenure.cli.upkeep.keys import seams
+from tenure.errors import Corrupt, KeyMissing, NotFound
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import decode
@@ -58,7 +59,7 @@ async def inbox(output: Output, target: str, runtime: str, *, ended: bool, conte
     """List the unfinished inputs of RUNTIME in the store TARGET, in their order."""
     wanted = check_runtime_id(runtime)
     found: list[InboxLine] = []
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         while True:
             after = found[-1].admission if found else -1
             page = await look.read(partial(list_inbox, runtime_id=wanted, after=after, ended=ended))
@@ -80,7 +81,7 @@ async def inbox(output: Output, target: str, runtime: str, *, ended: bool, conte
 async def messages(output: Output, target: str, runtime: str) -> None:
     """Print the conversation of RUNTIME in the store TARGET, first message to last."""
     wanted = check_runtime_id(runtime)
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         path = await look.read(partial(sessions.path_of_runtime, runtime_id=wanted))
     if path is None:
         raise NotFound(what="conversation of runtime", key=runtime)
@@ -92,7 +93,7 @@ async def messages(output: Output, target: str, runtime: str) -> None:
 @click.argument("runtime")
 async def state(output: Output, target: str, runtime: str) -> None:
     """Print what RUNTIME in the store TARGET keeps between its runs, by name."""
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         found = await look.read(partial(own_state.find, runtime_id=check_runtime_id(runtime)))
     if found is None:
         raise NotFound(what="runtime", key=runtime)
@@ -108,7 +109,7 @@ async def state(output: Output, target: str, runtime: str) -> None:
 async def hosts(output: Output, target: str, *, every: bool) -> None:
     """List the hosts that have the store TARGET open, and how many runtimes each owns."""
     found: list[HostLine] = []
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         while page := await look.read(partial(list_hosts, after=found[-1].host if found else -1)):
             found += page
         lines = [{**attrs.asdict(each), "state": _state_of(each, look)} for each in found]
@@ -127,5 +128,7 @@ def _shown(data: bytes | None) -> Any:
         return None
     try:
         return decode(data, "content", "")
+    except KeyMissing as exc:
+        return {"sealed": exc.key_id}
     except Corrupt:
         return {"bytes": data.hex()}

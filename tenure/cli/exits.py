@@ -27,6 +27,7 @@ from tenure.errors import (
     Error,
     Internal,
     InvalidInput,
+    KeyMissing,
     NotADatabase,
     NotFound,
     NoThread,
@@ -36,6 +37,7 @@ from tenure.errors import (
     StoreLocked,
     UnknownKind,
     Unsupported,
+    WrongKey,
 )
 
 DONE: Final = 0
@@ -59,6 +61,8 @@ _CODES: Final[dict[type[Error], int]] = {
     NoThread: BUSY,
     Contended: BUSY,
     RuntimeOwned: BUSY,
+    KeyMissing: REFUSED,
+    WrongKey: REFUSED,
     Corrupt: DAMAGED,
     SchemaMismatch: DAMAGED,
     DiskFull: DISK,

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 import click
 
+from tenure.cli.upkeep.keys import seams
 from tenure.persistence.commits.rows import PAGE
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.runs.dead_letters import (
@@ -107,7 +108,7 @@ async def list_all(
     )
     lines: list[dict[str, object]] = []
     left = math.inf if limit is None else limit
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         while left and (page := await look.read(partial(_page, after, min(left, PAGE), wanted))):
             lines += [_listed(line, json=output.json) for line in page]
             left, after = left - len(page), page[-1].runtime_id
@@ -129,7 +130,7 @@ def _page(after: str, count: float, wanted: Wanted, statements: Statements) -> l
 @click.argument("runtime")
 async def show(output: Output, target: str, runtime: str) -> None:
     """Show what is stored of RUNTIME in the store TARGET, without its messages."""
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         output.facts("Runtime", await look.read(partial(show_runtime, runtime_id=check_runtime_id(runtime))))
 
 
@@ -146,7 +147,7 @@ async def verify(output: Output, target: str, runtime: str | None, *, kept: str 
     """
     if kept is not None:
         return await compare(output, target, kept)
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         wanted = await _ids(look) if runtime is None else [check_runtime_id(runtime)]
         found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]
         nameless = await look.read(count_runtimes) - len(wanted) if runtime is None else 0
@@ -162,7 +163,7 @@ async def verify(output: Output, target: str, runtime: str | None, *, kept: str 
 async def dead_letters(output: Output, target: str, runtime: str | None) -> None:
     """List the dead letters of RUNTIME, or of every runtime of the store TARGET, without their content."""
     lines: list[dict[str, object]] = []
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         for each in await _ids(look) if runtime is None else [check_runtime_id(runtime)]:
             if runtime is not None:
                 await look.read(partial(show_runtime, runtime_id=each))  # `NotFound` in place of an empty list

@@ -11,6 +11,7 @@ import attrs
 import click
 import trio
 
+from tenure.cli.upkeep.keys import seams
 from tenure.errors import Error
 from tenure.persistence.facets.output import reads
 from tenure.persistence.model.output import OutputKind, Place, check_channel, place_of_position
@@ -35,12 +36,12 @@ LINES: Final = 10
 @click.argument("runtime")
 async def why(output: Output, target: str, runtime: str) -> None:
     """Say why RUNTIME of the store TARGET does not run: as it is stored, and what its host alone knows where one lives."""
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         name = check_runtime_id(runtime)
         told = await look.read(partial(explain, runtime_id=name, now=time.time(), no_host=look.alone))
     if told["owner"] is not None and told["unfinished_inputs"]:
         with suppress(Error):  # what is on disk stands where the store cannot be opened as a host
-            async with open_supervisor(target, behaviours={}, drain_s=0) as supervisor:
+            async with open_supervisor(target, behaviours={}, seams=seams(), drain_s=0) as supervisor:
                 told = await supervisor.why(name)
     output.facts("Why", told)
 
@@ -52,7 +53,7 @@ async def why(output: Output, target: str, runtime: str) -> None:
 async def tail(output: Output, target: str, runtime: str, *, lines: int, follow: bool) -> None:
     """Print the newest receipts of RUNTIME, and its resets, rewrites and clears; with --json one object a line."""
     newest = Tail(check_runtime_id(runtime))
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         found = await look.read(partial(newest.newest, count=lines))
         while True:
             for entry in found:
@@ -74,7 +75,7 @@ async def output(
     """Print what RUNTIME of the store TARGET emits; with --json one object a line."""
     name, wanted = check_runtime_id(runtime), None if channel is None else check_channel(channel)
     place = None if after is None else place_of_position(after)
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         with look.listening(name_of(name)) if follow else nullcontext():
             await _print_output(output, look, name, place, wanted, follow=follow)
 

@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 import click
 
+from tenure.cli.upkeep.keys import seams
 from tenure.persistence.commits.rows import PAGE
 from tenure.persistence.facets.queue.standing import list_standing
 from tenure.persistence.upkeep.look import look_into
@@ -37,7 +38,7 @@ async def queue(output: Output, target: str, session: str | None) -> None:
     time. dead: its attempts are used up, and it waits for a person.
     """
     lines: list[dict[str, object]] = []
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         after: int | None = 0
         while after is not None:
             read = partial(list_standing, session_id=session, after=after, count=PAGE)

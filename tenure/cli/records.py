@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 import click
 
+from tenure.cli.upkeep.keys import seams
 from tenure.persistence.commits.rows import PAGE
 from tenure.persistence.model.values import RunId, check_runtime_id
 from tenure.persistence.upkeep.look import look_into
@@ -56,7 +57,7 @@ _RUNS: Final = (
 async def steps(output: Output, target: str, runtime: str, *, run_id: str | None, content: bool, chain: bool) -> None:
     """List what the run of RUNTIME in the store TARGET has recorded, without its content unless it is asked for."""
     lines: list[dict[str, object]] = []
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         most = None if chain else 2
         runs = await look.read(partial(find_chain, runtime_id=check_runtime_id(runtime), run_id=run_id, most=most))
         for key, name in runs if chain else runs[-1:]:
@@ -87,7 +88,7 @@ def _title(runs: list[RunId], *, chain: bool) -> str:
 async def runs(output: Output, target: str, *, behaviour_version: str | None) -> None:
     """List the runs of the store TARGET that have begun and have not ended, in the order of their begin."""
     lines: list[dict[str, object]] = []
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         after, more = 0, True
         while more:
             after, page = await look.read(partial(unfinished_after, after=after))

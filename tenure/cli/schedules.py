@@ -9,6 +9,7 @@ from typing import Any, Final, NotRequired, TypedDict, Unpack, final
 import attrs
 import click
 
+from tenure.cli.upkeep.keys import seams
 from tenure.errors import InvalidInput
 from tenure.persistence.model.timetable import Cron, Every, Timetable, spelled
 from tenure.supervisor.handles.schedules import Schedule, Schedules
@@ -69,7 +70,7 @@ def _facts(schedule: Schedule) -> dict[str, object]:
 
 
 async def _carry_out(target: str, verb: Callable[[Schedules], Awaitable[Any]]) -> Any:
-    async with visit(target) as supervisor:
+    async with visit(target, seams=seams()) as supervisor:
         return await verb(supervisor.schedules)
 
 

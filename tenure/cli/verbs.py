@@ -14,6 +14,7 @@ from typing import Any, NotRequired, TypedDict, Unpack, final
 
 import click
 
+from tenure.cli.upkeep.keys import seams
 from tenure.errors import InvalidInput
 from tenure.persistence.model.values import InputPhase, Lane
 from tenure.supervisor.handles.foreign import ForeignRuntime
@@ -50,7 +51,7 @@ class _Terms(TypedDict):
 @asynccontextmanager
 async def handle_of(target: str, runtime: str) -> AsyncGenerator[Runtime | ForeignRuntime]:
     """The handle of a runtime of such a store."""
-    async with visit(target) as supervisor:
+    async with visit(target, seams=seams()) as supervisor:
         yield await supervisor.find(runtime)
 
 
@@ -153,7 +154,7 @@ async def ask(
     output: Output, target: str, runtime: str, payload: str, *, kind: str | None, key: str | None
 ) -> int | None:
     """Put the payload JSON into the inbox of RUNTIME, wait until it has ended, and print its result as JSON."""
-    async with visit(target) as supervisor:
+    async with visit(target, seams=seams()) as supervisor:
         ticket = await supervisor.accept(runtime, json_of(payload, "payload"), kind=kind, idempotency_key=key)
         outcome = await ticket.wait_outcome()
     if outcome.phase != InputPhase.CONSUMED:
@@ -181,7 +182,7 @@ async def _accept(
     output: Output, target: str, runtime: str, payload: str, lane: Lane, **terms: Unpack[_Terms]
 ) -> int | None:
     data, kind, wait = json_of(payload, "payload"), terms.get("kind"), terms["wait"]
-    async with visit(target) as supervisor:
+    async with visit(target, seams=seams()) as supervisor:
         ticket = await supervisor.accept(
             runtime,
             data,

@@ -45,6 +45,7 @@ class Store(Front[TrioStore]):
     verdict = verb(TrioStore.verdict)
     erase = verb(TrioStore.erase)
     prune = verb(TrioStore.prune)
+    rekey = verb(TrioStore.rekey)
     shrink = verb(TrioStore.shrink)
     statistics = at_once(TrioStore.statistics)
 

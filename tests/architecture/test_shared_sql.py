@@ -141,5 +141,5 @@ def test_every_named_statement_is_used() -> None:
     assert not unused
 
 
-BY_SORT = ("pruning.old_", "erasing.look_", "erasing.delete_")
-"""One statement for each sort of rows that is pruned, or erased; its name is put together from the sort."""
+BY_SORT = ("pruning.old_", "erasing.look_", "erasing.delete_", "sealing.sizes.", "sealing.page.", "sealing.update.")
+"""One statement for each sort of rows that is pruned, erased or sealed; its name is put together from the sort."""

@@ -26,8 +26,8 @@ OFFERED: dict[type, str] = {
         reject reset retire retiring send sleep spawn steered step stop uuid wait_steered
     """,
     tenure.Store: """
-        broken commit durability_tier erase health_check incarnation name prune read read_connection requires_network shared
-        shrink shutdown statistics supports_air_gapped verdict wait_broken
+        broken commit durability_tier erase health_check incarnation name prune read read_connection rekey requires_network
+        shared shrink shutdown statistics supports_air_gapped verdict wait_broken
     """,
     tenure.RunSession: "append attach count fork messages pop raw_messages rewrite",
     tenure.RunState: "all delete exists get set",

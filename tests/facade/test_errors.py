@@ -13,7 +13,7 @@ import pytest
 from tenure import errors
 from tenure.errors import Error
 
-ABSTRACT = {"Error", "StoreError", "WriteFailed", "ReadFailed"}
+ABSTRACT = {"Error", "StoreError", "WriteFailed", "ReadFailed", "Unreadable"}
 RETRYABLE = {"Contended", "DiskFull", "InboxFull", "NoThread", "RuntimeOwned", "StoreLocked"}
 # The list of design §17, so that no promised name goes missing.
 PROMISED = """
@@ -26,7 +26,8 @@ PROMISED = """
     InboxFull StepMismatch OperationRejected FeedGap DiskFull StoreBroken Contended Closed
 """
 # What a caller may catch them as; every other concrete class is a WriteFailed.
-READ_FAILED = {"Corrupt", "SchemaMismatch", "UnsupportedReadScope", "FeedGap", "PositionGone"}
+UNREADABLE = {"Corrupt", "KeyMissing", "WrongKey"}
+READ_FAILED = {"SchemaMismatch", "UnsupportedReadScope", "FeedGap", "PositionGone"}
 STORE_WIDE = {
     "Internal",
     "NetworkFileSystem",
@@ -182,7 +183,9 @@ def test_an_abstract_class_cannot_be_raised(name: str) -> None:
 @every_concrete_class
 def test_each_concrete_class_is_caught_as_what_it_is(cls: type[Error]) -> None:
     expected: type[Error] = errors.WriteFailed
-    if cls.__name__ in READ_FAILED:
+    if cls.__name__ in UNREADABLE:
+        expected = errors.Unreadable
+    elif cls.__name__ in READ_FAILED:
         expected = errors.ReadFailed
     elif cls.__name__ in STORE_WIDE:
         expected = errors.StoreError

@@ -18,7 +18,7 @@ from tests.kit.stores import (
 
 engine = engines.engine
 
-ON_SERVER = ("contracts", "facets", "reading", "upkeep", "writing")
+ON_SERVER = ("contracts", "facets", "reading", "sealing", "upkeep", "writing")
 """Folders whose tests run on both engines, but for what is marked as SQLite's alone."""
 
 

@@ -65,6 +65,24 @@ class TableBlobs:
 
         self._carry_out(keep)
 
+    def replace(self, made: str, digest: str) -> None:
+        """See `Blobs.replace`. The part that moves last says that the whole has moved: it may be done twice."""
+        names = {"made": _MADE + made, "digest": digest}
+
+        def replace(connection: psycopg.Connection) -> None:
+            with connection.transaction():
+                begun = connection.execute("DELETE FROM attachment_files WHERE name = %(made)s", names)
+                if not begun.rowcount:
+                    return  # it was done, and its answer was lost
+                connection.execute("DELETE FROM attachment_parts WHERE name = %(digest)s", names)
+                connection.execute("UPDATE attachment_parts SET name = %(digest)s WHERE name = %(made)s", names)
+                connection.execute(
+                    "INSERT INTO attachment_files (name, kept) VALUES (%(digest)s, true) ON CONFLICT (name) DO NOTHING",
+                    names,
+                )
+
+        self._carry_out(replace)
+
     def drop(self, made: str) -> None:
         """See `Blobs.drop`. What cannot be removed now stays unfinished, and is found."""
         try:

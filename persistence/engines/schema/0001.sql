@@ -8,6 +8,15 @@ CREATE TABLE store (
     last_fence_token INTEGER NOT NULL
 );
 
+-- What seals the contents of the store: how sealed ones begin, and its own key, sealed; no row where nothing is sealed.
+CREATE TABLE sealing (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    marker BLOB NOT NULL,
+    key_id TEXT NOT NULL,
+    store_key BLOB NOT NULL,
+    sealed_at REAL NOT NULL
+);
+
 CREATE TABLE hosts (
     host INTEGER PRIMARY KEY,
     incarnation TEXT NOT NULL UNIQUE,

@@ -44,6 +44,10 @@ class FolderBlobs:
             self._files.rename(self._path(_MADE + made), self._path(digest))
             self._files.sync_folder(self._folder)
 
+    def replace(self, made: str, digest: str) -> None:
+        """See `Blobs.replace`."""
+        self.keep(made, digest)
+
     def drop(self, made: str) -> None:
         """See `Blobs.drop`."""
         with suppress(OSError):  # it never began, or was kept; what stays is unfinished
@@ -103,6 +107,10 @@ class MemoryBlobs:
     def keep(self, made: str, digest: str) -> None:
         """See `Blobs.keep`."""
         self._kept[digest] = bytes(self._made.pop(made))
+
+    def replace(self, made: str, digest: str) -> None:
+        """See `Blobs.replace`."""
+        self.keep(made, digest)
 
     def drop(self, made: str) -> None:
         """See `Blobs.drop`."""

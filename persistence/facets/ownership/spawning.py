@@ -11,7 +11,7 @@ from typing import Final, final
 import msgspec
 from attrs import evolve, field, frozen
 
-from tenure.errors import Corrupt
+from tenure.errors import Corrupt, Unreadable
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.transaction import Transaction
@@ -112,7 +112,7 @@ def _bring(
         record = runtimes.find_cached(tx, change.child)
         row = None if record is None else tx.one("children.by_child", child=record.runtime)
         known = None if row is None else read_child(row)
-    except Corrupt:
+    except Unreadable:
         return Refused(
             why=EXISTS, child=change.child
         )  # damage there, which is not the parent's to suffer; it cannot be read as a child of this one

@@ -9,7 +9,7 @@ from typing import Any, Protocol, final
 import trio
 from attrs import frozen
 
-from tenure.errors import Corrupt
+from tenure.errors import Unreadable
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.facets.runs.following.followed import Followed, find_followed, recorded_steps
 from tenure.persistence.facets.runs.runs import RunBegun
@@ -127,6 +127,6 @@ async def load_followed(store: Store, begun: RunBegun) -> Followed:
     payload = begun.inputs[0].payload
     try:
         return await patiently(lambda: store.read(partial(find_followed, runtime=begun.runtime, payload=payload)))
-    except Corrupt as exc:
+    except Unreadable as exc:
         message = f"the batch that the run follows cannot be read: {exc}"
         raise NeedsAttention(message) from exc

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import Corrupt
+from tenure.errors import Unreadable
 from tenure.persistence.facets.output import reads
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.facets.runs.runs import RunBegun
@@ -39,6 +39,6 @@ async def drop_said(saying: Saying, store: Store, begun: RunBegun, recorded: Ite
     read = partial(reads.of_run, runtime=begun.runtime, run_id=begun.run_id, since=begun.said or 0)
     try:
         saying.drop(recorded, await patiently(lambda: store.read(read)))
-    except Corrupt as exc:
+    except Unreadable as exc:
         message = f"what the run has said cannot be read: {exc}"
         raise NeedsAttention(message) from exc

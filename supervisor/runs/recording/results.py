@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final, final
 
-from tenure.errors import Corrupt
+from tenure.errors import Unreadable
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.reading.patience import patiently
@@ -59,7 +59,7 @@ class Results:
         window = self._window(self._number[entry.place])
         try:
             read = await patiently(lambda: self._store.read(partial(entries.results, run=self._run, left=window)))
-        except Corrupt as exc:
+        except Unreadable as exc:
             message = f"what the run recorded cannot be read: {exc}"
             raise NeedsAttention(message) from exc
         # In place of what was read before and not reached: calls may be asked for in any order, and memory is bounded.

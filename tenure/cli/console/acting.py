@@ -11,6 +11,7 @@ import trio
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from tenure.cli.upkeep.keys import seams
 from tenure.errors import InvalidInput
 from tenure.supervisor.visiting import visit
 
@@ -58,7 +59,7 @@ def act(pages: Pages) -> Callable[[Request], Response]:
 
 async def _carry_out(target: str, verb: Verb, form: Form) -> bool:
     with trio.move_on_after(PATIENCE_S):
-        async with visit(target) as supervisor:
+        async with visit(target, seams=seams()) as supervisor:
             await verb.act(supervisor, form)
             return True
     return False

@@ -11,6 +11,7 @@ import click
 
 from tenure.cli.command import perform
 from tenure.cli.output import Output
+from tenure.cli.upkeep.keys import seams
 from tenure.errors import InvalidInput, Unsupported
 from tenure.persistence.upkeep.look import look_into
 
@@ -48,7 +49,7 @@ def console(
             raise Unsupported(what="the console without pip install 'tenure[console]'") from exc
         token = os.environ.get(VARIABLE) if token_file is None else _token(token_file)
         shown, link = console_at(target, host, port, token, allow_verbs=allow_verbs, content=not no_content)
-        async with look_into(target):
+        async with look_into(target, seams=seams()):
             made.append(shown)
         output.facts("Console", {"link": link})
         sys.stdout.flush()

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, final
 import trio
 from attrs import frozen
 
+from tenure.cli.upkeep.keys import seams
 from tenure.errors import NotFound
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
@@ -47,7 +48,7 @@ def look(target: str, read: Callable[[Look], Awaitable[T]]) -> T:
     """Open a store, read, and close it. From a thread without a loop. Raises what `look_into` and the read raise."""
 
     async def run() -> T:
-        async with look_into(target) as opened:
+        async with look_into(target, seams=seams()) as opened:
             return await read(opened)
 
     return trio.run(run)

@@ -9,8 +9,9 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tenure.cli.output import cell, visible
-from tenure.errors import Corrupt
+from tenure.errors import Corrupt, KeyMissing
 from tenure.persistence.model.codec import decode
+from tenure.persistence.model.texts import sealed_text
 from tenure.persistence.model.timetable import spelled
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
@@ -22,6 +23,8 @@ def content_of(data: bytes | None) -> str | None:
         return None
     try:
         return json_of(decode(data, "content", ""))
+    except KeyMissing as exc:
+        return sealed_text(exc.key_id)
     except Corrupt:
         return f"bytes: {data.hex()}"
 

@@ -10,6 +10,7 @@ import click
 from tenure.cli.command import labels_of
 from tenure.cli.exits import REFUSED
 from tenure.cli.output import Output
+from tenure.cli.upkeep.keys import seams
 from tenure.errors import InvalidInput
 from tenure.persistence.model.values import RuntimeState
 from tenure.supervisor.handles.selection import Selected, Selection
@@ -62,7 +63,7 @@ async def for_all(
     yes: bool,
 ) -> int | None:
     """Carry a verb out for all that are chosen, if `yes`; else say for which it would be. Ends with 1 where one was refused."""
-    async with visit(target) as supervisor:
+    async with visit(target, seams=seams()) as supervisor:
         selection = supervisor.select(
             kind=selector["kind"],
             labels=labels_of(selector["label"]),

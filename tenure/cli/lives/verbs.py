@@ -12,6 +12,7 @@ import click
 
 from tenure.cli.output import Output
 from tenure.cli.upkeep.erase import shown as shown_erasure
+from tenure.cli.upkeep.keys import seams
 from tenure.cli.verbs import carry_out, json_of
 from tenure.errors import InvalidInput
 from tenure.supervisor.handles.handle import Handle
@@ -125,7 +126,7 @@ async def hold(
         return await for_all(
             output, target, selector, lambda chosen, dry_run: chosen.hold(note, dry_run=dry_run), yes=yes
         )
-    async with visit(target) as supervisor:
+    async with visit(target, seams=seams()) as supervisor:
         placed = await supervisor.hold(one, kind=kind, note=note)
     output.facts("Done", {"runtime_id": one, "kind": kind, "verb": "hold", "done": True, "was_on_hold": not placed})
     return None
@@ -179,7 +180,7 @@ async def resume(  # noqa: PLR0913 - one for each option
             return await for_all(
                 output, target, selector, lambda chosen, dry_run: verb(chosen, dry_run=dry_run), yes=yes
             )
-        async with visit(target) as supervisor:
+        async with visit(target, seams=seams()) as supervisor:
             ended = await supervisor.resume(kind=kind)
         output.facts("Done", {"kind": kind, "verb": "resume", "done": ended})
         return None

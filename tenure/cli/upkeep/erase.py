@@ -8,6 +8,7 @@ import click
 
 from tenure.cli.exits import REFUSED
 from tenure.cli.output import Output
+from tenure.cli.upkeep.keys import seams
 from tenure.persistence.contracts.erasing import Erasure, count_content
 from tenure.persistence.model.values import check_runtime_id
 from tenure.persistence.store import open_store
@@ -34,12 +35,12 @@ async def erase(output: Output, target: str, runtime: str, *, peers: bool, yes: 
 
     Ends with 1 where not all of it is gone yet: the erasure ends by itself, when the store is next opened.
     """
-    async with look_into(target) as look:  # nothing is made, and nothing migrated
+    async with look_into(target, seams=seams()) as look:  # nothing is made, and nothing migrated
         if not yes:
             counts = await look.read(partial(count_content, runtime_id=check_runtime_id(runtime), peers=peers))
             output.facts("Would erase", {"runtime_id": runtime, "counts": counts, "say": "--yes"})
             return None
-    async with open_store(target) as store:
+    async with open_store(target, seams=seams()) as store:
         erasure = await store.erase(runtime, peers=peers)
     output.facts("Erased", shown(erasure))
     return None if erasure.gone else REFUSED

@@ -10,6 +10,7 @@ import trio
 
 from tenure.cli.exits import DONE, REFUSED
 from tenure.cli.output import Output
+from tenure.cli.upkeep.keys import seams
 from tenure.persistence.upkeep.listing import HostLine, list_hosts
 from tenure.persistence.upkeep.look import Look, look_into
 from tenure.persistence.writing.host_row import other_hosts
@@ -35,7 +36,7 @@ async def health(output: Output, target: str, *, wait_s: float, min_free_bytes: 
     A host that lives commits at least once in its `Limits.renew_s` (5 seconds, unless it was given another number), so each is
     waited for until it does.
     """
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         known = {host.host: host for host in await _hosts(look)}
         silent: set[int] = set() if look.alone else await _silent(look, wait_s)
         open_hosts = (

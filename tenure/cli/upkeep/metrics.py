@@ -8,6 +8,7 @@ from functools import partial
 import click
 
 from tenure.cli.output import Output
+from tenure.cli.upkeep.keys import seams
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.numbers import read_numbers
 from tenure.supervisor.metrics import families_of_store
@@ -20,7 +21,7 @@ async def metrics(output: Output, target: str) -> None:
 
     It walks every unfinished input and every runtime. What only a host knows, that host says itself (docs/metrics.md).
     """
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         numbers = await look.read(partial(read_numbers, held=True))
         families = families_of_store(numbers, look.stored_bytes(), look.free_bytes(), time.time())
     if output.json:

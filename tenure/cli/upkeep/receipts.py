@@ -12,6 +12,7 @@ import msgspec
 
 from tenure.cli.exits import REFUSED
 from tenure.cli.output import Output
+from tenure.cli.upkeep.keys import seams
 from tenure.errors import InvalidInput, NotFound
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import receipts
@@ -63,7 +64,7 @@ async def compare(output: Output, target: str, path: str) -> int | None:
     """Print what the store has of each receipt in a file; 1 where one is beyond the head or of another chain."""
     lines: list[dict[str, object]] = []
     lost = False
-    async with look_into(target) as look:
+    async with look_into(target, seams=seams()) as look:
         for number, receipt in _read(path):
             found = await look.read(partial(look_for, receipt=receipt))
             lost = lost or found in (Kept.BEYOND, Kept.OTHER)

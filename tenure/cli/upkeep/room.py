@@ -7,6 +7,7 @@ import click
 
 from tenure.cli.exits import REFUSED
 from tenure.cli.output import Output
+from tenure.cli.upkeep.keys import seams
 from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.look import look_into
 
@@ -35,9 +36,9 @@ async def vacuum(output: Output, target: str, days: float, *, dead_letters: bool
 
 
 async def _prune(output: Output, target: str, days: float, *, dead_letters: bool) -> None:
-    async with look_into(target):
+    async with look_into(target, seams=seams()):
         pass  # nothing is made, and nothing migrated
-    async with open_store(target) as store:
+    async with open_store(target, seams=seams()) as store:
         output.facts("Pruned", attrs.asdict(await store.prune(days * _DAY_S, dead_letters=dead_letters)))
 
 
@@ -48,9 +49,9 @@ async def shrink(output: Output, target: str, *, most_mib: int | None) -> int | 
 
     Ends with 1 where it was not written anew: it is too large, there is no room, or another process writes.
     """
-    async with look_into(target):
+    async with look_into(target, seams=seams()):
         pass
-    async with open_store(target) as store:
+    async with open_store(target, seams=seams()) as store:
         shrunk = await store.shrink(most_bytes=None if most_mib is None else most_mib * _MIB)
     output.facts("Shrunk" if shrunk.written else "Not shrunk", attrs.asdict(shrunk))
     return None if shrunk.written else REFUSED

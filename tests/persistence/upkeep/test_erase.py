@@ -47,6 +47,7 @@ GOES: Final = frozenset(
 """Tables whose rows of an erased runtime are deleted, with every column that they will ever have."""
 
 STAYS: Final[dict[str, set[str]]] = {
+    "sealing": {"singleton", "marker", "key_id", "store_key", "sealed_at"},
     "store": {"singleton", "store_id", "last_fence_token"},
     "hosts": {
         *("host", "incarnation", "host_name", "boot_id", "pid", "process_start", "files", "durability", "group_number"),

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from tenure.errors import Corrupt
+from tenure.errors import Unreadable
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row
@@ -42,7 +42,9 @@ def settle(tx: Transaction, runtime_id: LogicalRuntimeId) -> None:
     destroyed = int(record.state is RuntimeState.DESTROYED)
     rows = tx.all("asks.ended", target=record.runtime, destroyed=destroyed)
     for row in rows:
-        with suppress(Corrupt):  # damage at who asks, which is not the asked one's to suffer; who waits finds it there
+        with suppress(
+            Unreadable
+        ):  # damage at who asks, which is not the asked one's to suffer; who waits finds it there
             _respond(tx, record, read_ask(row[:14]), row[14:])
     if rows:
         record.asked = (tx.one("asks.count_open", target=record.runtime) or (0,))[0]
@@ -61,7 +63,7 @@ def _respond(tx: Transaction, target: runtimes.RuntimeRecord, found: Asked, ende
         try:
             own = tx.one("asks.result", run=run, boundary=boundary, input=found.input)
             result = b"null" if own is None else results.read_result(own)
-        except Corrupt as exc:
+        except Unreadable as exc:
             answer = Answer(status=ABANDONED, phase=phase, error=str(exc), begun=True)
     else:
         finished = phase in (InputPhase.ABANDONED, InputPhase.SUPERSEDED, InputPhase.COALESCED)

@@ -8,7 +8,7 @@ from typing import final
 import msgspec
 from attrs import frozen
 
-from tenure.errors import Corrupt
+from tenure.errors import Corrupt, Unreadable
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox.batches import BatchMember, read_member
 from tenure.persistence.facets.runs import entries
@@ -58,7 +58,7 @@ def find_followed(statements: Statements, runtime: int, payload: bytes) -> Follo
     for input_id in batch.input_ids:
         row = statements.one("follow_ups.member", runtime=runtime, input_id=input_id)
         if row is not None:
-            with suppress(Corrupt):  # it may have been abandoned for that: the others are refunded all the same
+            with suppress(Unreadable):  # it may have been abandoned for that: the others are refunded all the same
                 members.append(read_member(row))
     run = None
     if batch.run_id is not None:
