@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ import trio
 import tenure
 from tenure.crypto import AesGcm
 from tenure.errors import Contended, Corrupt, Error, IdempotencyConflict, KeyMissing, Unreadable, WrongKey
+from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.sealing.columns import CONTENTS
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.model.values import LogicalRuntimeId
@@ -248,6 +250,34 @@ async def test_pruning_and_erasing_go_on_in_a_sealed_store(path: Path) -> None:
         await runtime.destroy()
         erasure = await supervisor.store.erase("ann")
         assert erasure.gone or supervisor.store.requires_network, erasure.pending
+
+
+@pytest.mark.parametrize("column", ["marker", "key_id", "store_key"])
+async def test_damage_of_what_the_store_says_of_its_codec_is_a_typed_error(path: Path, column: str) -> None:
+    source = random.Random(3)
+    async with open_seen_store(path, seams=sealed()) as store:
+        ((right,),) = await execute(store, f"SELECT {column} FROM sealing")
+    for _ in range(4):
+        changed: Any = bytearray(right if isinstance(right, bytes) else right.encode())
+        changed[source.randrange(len(changed))] ^= 1 << source.randrange(7)
+        async with open_seen_store(path, seams=sealed()) as store:
+            value = bytes(changed) if column != "key_id" else changed.decode()
+            await execute(store, f"UPDATE sealing SET {column} = ?", value)
+        with pytest.raises(Unreadable):
+            async with tenure.open_store(path, seams=sealed()):
+                pass  # pragma: no cover
+        await repair(path, column, right)
+
+
+async def repair(path: Path, column: str, value: Any) -> None:
+    """Write past what opens the store: its door alone."""
+    raw = door_to(path).engine(tenure.DurabilityClass.DISK)
+    connection = raw.open()
+    connection.begin_unnumbered()
+    connection.raw(f"UPDATE sealing SET {column} = ?", (value,))
+    connection.commit()
+    connection.close(checkpoint=True)
+    raw.close()
 
 
 def test_the_keys_of_a_codec_are_in_no_text_of_it() -> None:

@@ -110,6 +110,7 @@ TABLES = {
 OF_ALL = {
     "node_floor",
     "store",
+    "sealing",  # a store in the clear has none; what damages one is in tests/persistence/sealing
     "hosts",
     "oauth_flow",
     "versions",
