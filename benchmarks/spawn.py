@@ -21,6 +21,9 @@ from measuring.end_to_end import remember, spawn_all
 from measuring.report import Timing, median_of, options, print_line, ratio, scratch
 
 import tenure
+from tenure.persistence.commits.transaction import RECORDS_KEPT
+
+FEW: Final = 1_000
 
 RUNTIMES: Final = 20_000
 
@@ -54,6 +57,8 @@ async def weigh(folder: Path, count: int) -> dict[str, int]:
         path = Path(name) / "spawn.db"
         async with tenure.open_supervisor(path, behaviours={"agent": remember}, limits=STILL) as supervisor:
             await use(await supervisor.spawn("warm", "agent"))
+            others = [f"other/{number}" for number in range(2 * RECORDS_KEPT if count > FEW else 1)]
+            await supervisor.spawn_many(others, "agent")  # what the writer keeps in hand is full from here on
             tracemalloc.start()
             owned = await spawn_all(supervisor, count)
             passivated = await allocated()

@@ -23,8 +23,8 @@ T = TypeVar("T")
 RUNTIME: Final = "runtime"
 """The kind of the records that have their own version where an engine gives versions by runtime; the key is the id."""
 
-RECORDS_KEPT: Final = 1_536
-"""Records that are kept from group to group: three for each runtime of a full group, about 1 MB."""
+RECORDS_KEPT: Final = 8_192
+"""So many new records begin another generation; the one before is kept for what is used of it. Both are about 12 MB at most."""
 
 
 Place = tuple[str, Hashable]
@@ -57,26 +57,39 @@ class Records:
     BEGIN, when no other connection can write. A statement that changes such a row past its record drops the record
     (`Transaction.drop`).
 
+    What is in use is kept: once a generation is full the next one begins, into which a record comes that is asked for, and the
+    one before it goes.
+
     Where the engine has one version for the whole database, everything is kept or dropped with it. Where it has versions by
     runtime, a group sees the records of the runtimes that it names, each under its own version; those of other runtimes wait
     for a group that names them, and what belongs to no runtime is read again.
 
     Attributes:
         found: What the group on its way has cached.
+        older: The generation before, where everything has one version: what is asked for moves to `found`.
     """
 
     def __init__(self) -> None:
         """Nothing is cached."""
         self.found: dict[Place, Any] = {}
+        self.older: dict[Place, Any] = {}
         self._version: int | None = None
         self._kept: dict[str, _Kept] = {}
+        self._kept_older: dict[str, _Kept] = {}
+
+    @property
+    def all(self) -> dict[Place, Any]:
+        """All that is cached for the group on its way."""
+        return {**self.older, **self.found}
 
     def begin_group(self, versions: Versions) -> None:
         """Keep what is cached and was not written since by another connection; `versions` are those of `Begun`."""
         if not isinstance(versions, int):
             self._begin_by_runtime(versions)
-        elif versions != self._version or len(self.found) > RECORDS_KEPT:
-            self.found.clear()
+        elif versions != self._version:
+            self.clear()
+        elif len(self.found) >= RECORDS_KEPT:
+            self.found, self.older = {}, self.found
 
     def end_group(self, versions: Versions) -> None:
         """The group has landed; `versions` are those of its COMMIT."""
@@ -87,29 +100,39 @@ class Records:
 
     def clear(self) -> None:
         """The group was rolled back, or what is cached may have changed since."""
-        self.found.clear()
-        if self._kept:
-            self._kept.clear()
+        for cached in (self.found, self.older, self._kept, self._kept_older):
+            if cached:
+                cached.clear()
+
+    def drop(self, place: Place) -> None:
+        """Let go of one record."""
+        self.found.pop(place, None)
+        self.older.pop(place, None)
 
     def _begin_by_runtime(self, versions: Mapping[str, int]) -> None:
         self.found.clear()
-        if sum(len(kept.found) for kept in self._kept.values()) > RECORDS_KEPT:
-            self._kept.clear()
+        if len(self._kept) >= RECORDS_KEPT // 2:  # a runtime has two as a rule
+            self._kept, self._kept_older = {}, self._kept
         for runtime_id, version in versions.items():
-            kept = self._kept.get(runtime_id)
+            kept = self._kept.get(runtime_id) or self._kept_older.pop(runtime_id, None)
             if kept is not None and kept.version == version:
+                self._kept[runtime_id] = kept
                 self.found.update(kept.found)
 
     def _end_by_runtime(self, versions: Mapping[str, int]) -> None:
         for kind, key in self.found:
             if kind == RUNTIME:
-                self._kept.pop(str(key), None)  # of a runtime that the group reached without naming it, too
+                self._let_go(str(key))  # of a runtime that the group reached without naming it, too
         for runtime_id, version in versions.items():
             record: Guarding | None = self.found.get((RUNTIME, runtime_id))
             if record is not None:
                 places = [(RUNTIME, runtime_id), *record.guards]
                 found = {place: self.found[place] for place in places if place in self.found}
                 self._kept[runtime_id] = _Kept(version=version, found=found)
+
+    def _let_go(self, runtime_id: str) -> None:
+        self._kept.pop(runtime_id, None)
+        self._kept_older.pop(runtime_id, None)
 
 
 @final
@@ -217,16 +240,19 @@ class Transaction:
         """The record of a kind under `key`, loaded where it is not cached. One that is not there is asked for again."""
         place: Place = (kind, key)
         self._asked.append(place)
-        found: T | None = self._records.found.get(place)
+        records = self._records
+        found: T | None = records.found.get(place)
         if found is None:
-            found = load(self, key)
+            found = records.older.pop(place, None) if records.older else None
+            if found is None:
+                found = load(self, key)
             if found is not None:
-                self._records.found[place] = found
+                records.found[place] = found
         return found
 
     def drop(self, kind: str, key: Hashable) -> None:
         """Let go of a record whose row was written, or deleted, past that record."""
-        self._records.found.pop((kind, key), None)
+        self._records.drop((kind, key))
 
     def drop_all(self) -> None:
         """Let go of every record: rows of many were written by one statement."""
@@ -249,7 +275,7 @@ class Transaction:
     def forget(self) -> None:
         """Drop pending writes and whatever this commit had cached: it failed."""
         for place in self._asked:
-            self._records.found.pop(place, None)
+            self._records.drop(place)
         self._end()
 
     def _end(self) -> None:

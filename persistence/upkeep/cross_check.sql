@@ -39,13 +39,14 @@ WHERE s.runtime = :runtime AND (p.session <> n.session OR p.position <> n.positi
 UNION ALL
 SELECT 'run', u.run FROM runs u LEFT JOIN nodes b ON b.node = u.base LEFT JOIN sessions s ON s.session = b.session
 WHERE u.runtime = :runtime
-  AND ((u.base IS NULL AND u.base_count <> 0) OR b.position <> u.base_count OR s.runtime <> u.runtime)
+  AND ((u.base IS NULL AND u.base_count <> 0) OR b.position <> u.base_count OR s.runtime <> u.runtime
+       OR (u.aside <> 0 AND NOT EXISTS (SELECT 1 FROM asides a WHERE a.runtime = u.runtime AND a.run = u.run)))
 UNION ALL
 SELECT 'runtime', t.runtime FROM runtimes t JOIN sessions s ON s.session = t.session
 WHERE t.runtime = :runtime AND (s.runtime IS NULL OR s.runtime <> t.runtime)
 UNION ALL
 SELECT 'runtime', t.runtime FROM runtimes t JOIN runs u ON u.run = t.run
-WHERE t.runtime = :runtime AND (u.runtime <> t.runtime OR u.ended_at IS NOT NULL)
+WHERE t.runtime = :runtime AND (u.runtime <> t.runtime OR u.ended_at IS NOT NULL OR u.aside <> t.aside)
 UNION ALL
 SELECT 'session', s.session FROM sessions s LEFT JOIN nodes n ON n.node = s.head
 WHERE s.runtime = :runtime AND s.message_count > 0

@@ -48,7 +48,7 @@ class Inside:
     @property
     def kept(self) -> Mapping[Place, Any]:
         """The records that are cached from group to group, by (kind, key)."""
-        return self._runner.records.found
+        return self._runner.records.all
 
     def rows(self, sql: str, *parameters: SqlValue) -> list[Row]:
         """The rows of any SQL, on the connection that writes; where that is allowed, see `statements`."""

@@ -37,7 +37,7 @@ from tenure.persistence.writing.group import Outcome as CommitOutcome
 from tenure.persistence.writing.pending import Pending
 from tenure.supervisor.accepting.doubts import Doubts
 from tenure.supervisor.operators.log import HostLog
-from tenure.supervisor.operators.unowned import unfinished
+from tenure.supervisor.operators.unowned import FIRST, unfinished
 from tenure.supervisor.runs.behaviour import Behaviours
 from tenure.supervisor.runs.recording.restart import wait_left
 
@@ -109,9 +109,10 @@ class Takeovers:
 
     async def recover(self) -> None:
         """Take over every runtime of a known kind that was left with work; a run on trial then waits for its turn."""
-        after = ""
-        while page := await self._store.read(partial(unfinished, offers=self._behaviours.all_offers, after=after)):
-            after = page[-1].runtime_id
+        after: int | None = FIRST
+        while after is not None:
+            read = partial(unfinished, offers=self._behaviours.all_offers, after=after)
+            page, after = await self._store.read(read)
             known = [found for found in page if found.reason is None]
             await together(*(partial(self.take_quietly, found.runtime_id, found.kind) for found in known))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final, final
 
@@ -10,7 +10,7 @@ from attrs import frozen
 
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.commits.rows import OPTIONAL_INT, sound
-from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records.versions import RegisterVersions, ages, read_waiting
 from tenure.persistence.facets.runs.following.follow_ups import FollowKinds, followed_kinds
 from tenure.persistence.model.values import LogicalRuntimeId
@@ -21,7 +21,10 @@ Offers = Mapping[str, tuple[Offer, ...]]
 """What a host has, by kind."""
 
 PAGE: Final = 500
-"""Runtimes that are read, and taken over, at a time."""
+"""Runtimes that are looked at, and taken over, at a time."""
+
+FIRST: Final = 0
+"""Where the first page begins."""
 
 
 @final
@@ -41,16 +44,39 @@ class UnownedRuntime:
     reason: str | None = None
 
 
-def unfinished(statements: Statements, offers: Offers, after: str, due_by: float = -1.0) -> list[UnownedRuntime]:
-    """A page of the runtimes with work and without a living owner, by id; of those that are aside, what is due by a time."""
-    rows = sound(
-        statements.readable("ownership.with_work", after=after, count=PAGE, due_by=due_by),
-        (str, str, int, OPTIONAL_INT),
-    )
+def unfinished(statements: Statements, offers: Offers, after: int) -> tuple[list[UnownedRuntime], int | None]:
+    """Of a page of the runtimes that have anything open, by key, those without a living owner that have work.
+
+    What is aside waits for its time. It costs what is open, however many runtimes are at rest.
+
+    Returns:
+        Those, and the `after` of the next page; None after the last one. A damaged row hides no other.
+    """
+    rows = statements.readable("ownership.with_work", after=after, count=PAGE)
+    behind = [runtime - 1 for place, runtime, *_ in rows if place > PAGE]
+    found = [row[1:] for row in rows if row[0] <= PAGE]
+    return _judged(statements, offers, found), behind[0] if behind else None
+
+
+def _due(statements: Statements, offers: Offers, due_by: float) -> list[UnownedRuntime]:
+    """The runtimes without a living owner that are aside, and due by a time."""
+    found: list[UnownedRuntime] = []
+    kind = ""
+    while (row := statements.one("asides.next_kind", kind=kind)) is not None and row[0] is not None:
+        kind, after_at, after = row[0], float("-inf"), 0
+        where = {"kind": kind, "now": due_by}
+        while rows := statements.readable("asides.due_unowned", **where, after_at=after_at, after=after, count=PAGE):
+            after_at, after = rows[-1][1:3]
+            found += _judged(statements, offers, [(runtime, run, name, kind) for name, _, runtime, run in rows])
+    return found
+
+
+def _judged(statements: Statements, offers: Offers, rows: Sequence[Row]) -> list[UnownedRuntime]:
+    """Those of these runtimes whose rows can be read."""
     known = ages(statements)
     return [
         UnownedRuntime(runtime_id=runtime_id, kind=kind, reason=_why(statements, offers, known, kind, runtime, run))
-        for runtime_id, kind, runtime, run in rows
+        for runtime, run, runtime_id, kind in sound(rows, (int, OPTIONAL_INT, str, str))
     ]
 
 
@@ -89,8 +115,9 @@ async def register_followed(store: Store, given: Mapping[str, bool]) -> None:
 
 async def read_unowned(store: Store, offers: Offers) -> list[UnownedRuntime]:
     """See `Supervisor.unowned`."""
-    found: list[UnownedRuntime] = []
-    read = partial(unfinished, offers=offers, due_by=store.seams.wall_clock())
-    while page := await store.read(partial(read, after=found[-1].runtime_id if found else "")):
+    found = await store.read(partial(_due, offers=offers, due_by=store.seams.wall_clock()))
+    after: int | None = FIRST
+    while after is not None:
+        page, after = await store.read(partial(unfinished, offers=offers, after=after))
         found += page
-    return found
+    return sorted({each.runtime_id: each for each in found}.values(), key=lambda each: each.runtime_id)

@@ -210,13 +210,16 @@ CREATE TABLE runs (
     children INTEGER NOT NULL DEFAULT 0,
     -- It follows an abandoned batch: the behaviour's on_abandoned executes it.
     follows INTEGER NOT NULL DEFAULT 0,
+    -- It is put aside, as its runtime says too: here it keeps the run out of the index of those that a look passes.
+    aside INTEGER NOT NULL DEFAULT 0,
     -- The first chunk of output that it has written; NULL: it has said nothing.
     said INTEGER
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
 CREATE INDEX runs_in_doubt ON runs (runtime, run_id) WHERE in_doubt = 1;
 CREATE INDEX runs_reopened ON runs (runtime) WHERE reopened_at IS NOT NULL;
-CREATE INDEX runs_following ON runs (runtime) WHERE follows = 1 AND ended_at IS NULL;
+-- What a host that looks for work has to look at.
+CREATE INDEX runs_open ON runs (runtime) WHERE ended_at IS NULL AND aside = 0;
 -- Those that see their runtime's own state as it was once, and may be entered again.
 CREATE INDEX runs_seeing ON runs (runtime, state_base)
     WHERE state_base > 0 AND (outcome IS NULL OR outcome NOT IN ('finished', 'restarted'));

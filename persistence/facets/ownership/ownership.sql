@@ -75,12 +75,28 @@ WHERE lost.host = :lost AND lost.closed_at IS NULL AND lost.lost_how = 'seized' 
 SELECT group_number, closed_at, lost_at FROM hosts WHERE incarnation = :incarnation;
 
 -- name: ownership.with_work
--- What a host takes over: owned by no living host, of a kind, with unfinished inputs that are not delayed, a run, or requests.
--- One whose run is aside waits for its time, and for nothing that is in its inbox; of those, what is due by then.
-SELECT r.runtime_id, r.kind, r.runtime, r.run FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner
-WHERE (r.owner IS NULL OR h.lost_at IS NOT NULL) AND r.kind IS NOT NULL AND r.runtime_id > :after
-  AND ((r.aside = 0 AND (r.run IS NOT NULL OR EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime
-                                                      AND i.finished_at IS NULL AND i.due_at IS NULL)))
-       OR (r.aside = 1 AND EXISTS (SELECT 1 FROM asides a WHERE a.runtime = r.runtime AND a.wake_at <= :due_by))
-       OR EXISTS (SELECT 1 FROM requests q WHERE q.runtime = r.runtime AND q.done_at IS NULL))
-ORDER BY r.runtime_id LIMIT :count;
+-- Of a page of the runtimes that have anything open, by key, those that a host takes over: owned by no living one, of a kind, with
+-- unfinished inputs that are not delayed, a run, or requests. One whose run is aside waits for its time, and for nothing that is in
+-- its inbox. The page is stepped along the indexes of what is open, so that runtimes at rest cost nothing; the row behind it says
+-- with which key the next page begins, and nothing else.
+WITH RECURSIVE opened (runtime, place) AS (
+    SELECT CAST(:after AS BIGINT), 0
+    UNION ALL
+    SELECT (SELECT min(n.runtime) FROM (
+                SELECT (SELECT min(i.runtime) FROM inputs i WHERE i.finished_at IS NULL AND i.runtime > o.runtime) AS runtime
+                UNION ALL
+                SELECT (SELECT min(u.runtime) FROM runs u WHERE u.ended_at IS NULL AND u.aside = 0 AND u.runtime > o.runtime)
+                UNION ALL
+                SELECT (SELECT min(q.runtime) FROM requests q WHERE q.done_at IS NULL AND q.runtime > o.runtime)
+            ) AS n),
+           o.place + 1
+    FROM opened o WHERE o.runtime IS NOT NULL AND o.place <= :count
+)
+SELECT o.place, o.runtime, r.run, r.runtime_id, r.kind
+FROM opened o LEFT JOIN runtimes r ON r.runtime = o.runtime AND o.place <= :count LEFT JOIN hosts h ON h.host = r.owner
+WHERE o.runtime IS NOT NULL AND o.place > 0
+  AND (o.place > :count
+       OR ((r.owner IS NULL OR h.lost_at IS NOT NULL) AND r.kind IS NOT NULL
+           AND ((r.aside = 0 AND (r.run IS NOT NULL OR EXISTS (SELECT 1 FROM inputs i WHERE i.runtime = r.runtime
+                                                               AND i.finished_at IS NULL AND i.due_at IS NULL)))
+                OR EXISTS (SELECT 1 FROM requests q WHERE q.runtime = r.runtime AND q.done_at IS NULL))));

@@ -122,6 +122,8 @@ def _is_due(found: Aside, now: float) -> bool:
 def _count(tx: Transaction, record: runtimes.RuntimeRecord, aside: int) -> None:
     record.aside = aside
     tx.write("asides.count", runtime=record.runtime, aside=aside)
+    if record.run is not None:
+        tx.write("asides.mark", run=record.run, aside=aside)
 
 
 def _columns(

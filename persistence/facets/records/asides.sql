@@ -12,6 +12,9 @@ DELETE FROM asides WHERE runtime = :runtime;
 -- name: asides.count
 UPDATE runtimes SET aside = :aside WHERE runtime = :runtime;
 
+-- name: asides.mark
+UPDATE runs SET aside = :aside WHERE run = :run;
+
 -- name: asides.load
 SELECT runtime, run, kind, since, wake_at, steerable, digest, scheme FROM asides WHERE runtime = :runtime;
 
@@ -24,6 +27,17 @@ WHERE a.kind = :kind AND a.wake_at <= :now AND a.wake_at >= :after_at AND (a.wak
   AND r.held IS NULL AND r.state NOT IN ('stopped', 'destroyed')
   AND NOT EXISTS (SELECT 1 FROM holds o WHERE o.runtime_id = r.runtime_id OR o.kind = r.kind)
 ORDER BY a.wake_at, a.runtime LIMIT :count;
+
+-- name: asides.due_unowned
+-- Of those that no living host owns, also what is held, stopped or on hold.
+SELECT r.runtime_id, a.wake_at, a.runtime, r.run
+FROM asides a JOIN runtimes r ON r.runtime = a.runtime LEFT JOIN hosts h ON h.host = r.owner
+WHERE a.kind = :kind AND a.wake_at <= :now AND a.wake_at >= :after_at AND (a.wake_at > :after_at OR a.runtime > :after)
+  AND (r.owner IS NULL OR h.lost_at IS NOT NULL) AND r.aside = 1
+ORDER BY a.wake_at, a.runtime LIMIT :count;
+
+-- name: asides.next_kind
+SELECT min(kind) FROM asides WHERE kind > :kind AND wake_at IS NOT NULL;
 
 -- name: asides.next
 SELECT wake_at FROM asides WHERE kind = :kind AND wake_at > :now ORDER BY wake_at LIMIT 1;

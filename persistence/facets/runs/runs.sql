@@ -25,7 +25,7 @@ WHERE run = :run;
 
 -- name: runs.end
 UPDATE runs SET attempts = :attempts, error = :error, outcome = :outcome, ended_at = :now,
-                retry_at = NULL, version = :version, in_doubt = :in_doubt
+                retry_at = NULL, version = :version, in_doubt = :in_doubt, aside = 0
 WHERE run = :run;
 
 -- name: runs.by_id
@@ -36,7 +36,7 @@ FROM runs
 WHERE run_id = :run_id AND runtime = :runtime;
 
 -- name: runs.reopen
-UPDATE runs SET reopened_at = :now, ended_at = NULL, outcome = NULL, retry_at = NULL WHERE run = :run;
+UPDATE runs SET reopened_at = :now, ended_at = NULL, outcome = NULL, retry_at = NULL, aside = 0 WHERE run = :run;
 
 -- name: runs.mark_following
 UPDATE runs SET follows = 1 WHERE run = :run;
@@ -57,7 +57,7 @@ WHERE runtime = :runtime AND reopened_at IS NOT NULL AND (follows = 0 OR :follow
 ORDER BY reopened_at, run LIMIT 1;
 
 -- name: runs.entered
-UPDATE runs SET reopened_at = NULL WHERE run = :run;
+UPDATE runs SET reopened_at = NULL, aside = 0 WHERE run = :run;
 
 -- name: runs.delete
 -- One that never began: its batch could not be staged.

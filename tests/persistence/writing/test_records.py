@@ -15,12 +15,14 @@ from tenure.persistence.commits.transaction import (
     RUNTIME,
     Place,
     Records,
+    Transaction,
 )
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import MarkLost
-from tenure.persistence.model.values import InputId
+from tenure.persistence.model.values import DurabilityClass, InputId
+from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store
 from tenure.testing.observing import inside_of
 from tests.kit.by_runtime import SCHEME, offered
@@ -43,6 +45,19 @@ def cancel(fence_token: int) -> Commit:
         fence_token=fence_token,
         changes=(CancelInput(runtime_id=name("a"), input_id=InputId("none")),),
     )
+
+
+class Nothing:
+    """A connection of which nothing is asked."""
+
+    def __getattr__(self, name: str) -> None:
+        """Whatever is bound."""
+
+
+def group_with(records: Records) -> Transaction:
+    connection: Any = Nothing()
+    facts: dict[str, Any] = {"durability": DurabilityClass.DISK, "limits": Limits(), "savepoints": False}
+    return Transaction(connection, records, host=1, group=1, now=0.0, **facts)
 
 
 def in_hand(store: Store) -> set[Any]:
@@ -119,13 +134,20 @@ def test_after_a_group_that_was_rolled_back_nothing_is_kept_of_any_runtime() -> 
     assert not records.found
 
 
-def test_no_more_is_kept_of_all_runtimes_than_there_is_room_for() -> None:
-    names = {f"r{number}": 1 for number in range(RECORDS_KEPT)}
+def test_of_more_runtimes_than_there_is_room_for_those_in_use_stay_and_the_others_go() -> None:
+    names = {f"r{number}": 1 for number in range(RECORDS_KEPT // 2)}
     records = by_runtime(**names)
+    records.begin_group({"r0": 2})  # another generation, and this one is asked for
+    records.end_group({"r0": 3})
+    for start in (0, RECORDS_KEPT):  # two of others
+        more = {f"s{number + start}": 1 for number in range(RECORDS_KEPT // 2)}
+        records.begin_group({**more, "r0": 3})
+        records.found.update({(RUNTIME, each): Guard() for each in more})
+        records.end_group({**dict.fromkeys(more, 2), "r0": 3})
 
-    records.begin_group(dict.fromkeys(names, 2))
+    records.begin_group({"r0": 3, "r1": 2})
 
-    assert not records.found
+    assert set(records.found) == {(RUNTIME, "r0"), ("run", "r0")}
 
 
 def say(fence_token: int) -> Commit:
@@ -160,16 +182,39 @@ async def test_with_versions_by_runtime_a_host_keeps_what_others_did_not_write_a
             await second.commit(say(moved))
 
 
-def test_no_more_is_kept_than_there_is_room_for() -> None:
+def test_of_more_than_there_is_room_for_what_is_in_use_stays_and_the_rest_goes() -> None:
     records = Records()
     records.end_group(1)
-    records.found.update({("kind", number): number for number in range(RECORDS_KEPT)})
+    loaded = [0]
+    for generation in range(3):
+        records.begin_group(1)
+        tx = group_with(records)
+        for number in range(RECORDS_KEPT):
+            tx.record("kind", (generation, number), lambda _, key: key)
+        assert tx.record("kind", "in use", lambda _, __: loaded.pop()) == 0  # once, and kept
 
     records.begin_group(1)
-    assert len(records.found) == RECORDS_KEPT
-    records.found["kind", -1] = -1
+
+    assert ("kind", "in use") in records.all
+    assert ("kind", (0, 1)) not in records.all
+    assert len(records.all) <= 2 * RECORDS_KEPT + 2
+
+
+def test_a_record_of_the_generation_before_is_dropped_as_one_of_this_is() -> None:
+    records = Records()
+    records.end_group(1)
+    records.found.update({("kind", number): [number] for number in range(RECORDS_KEPT)})
     records.begin_group(1)
-    assert not records.found
+    tx = group_with(records)
+
+    tx.drop("kind", 1)
+    tx.record("kind", 2, lambda _, __: [])
+    tx.forget()  # its commit failed: what it asked for may have been changed in hand
+
+    assert records.all.keys().isdisjoint({("kind", 1), ("kind", 2)})
+    assert tx.record("kind", 3, lambda _, __: []) == [3]
+    records.clear()
+    assert not records.all
 
 
 async def test_a_fence_that_was_moved_between_two_groups_is_seen_by_the_next_commit(open_file: OpenMode) -> None:

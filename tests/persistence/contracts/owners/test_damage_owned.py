@@ -51,7 +51,7 @@ from tenure.persistence.upkeep.verify import (
 )
 from tenure.persistence.writing.host_row import other_hosts
 from tenure.supervisor.accepting.tickets import stored_outcome
-from tenure.supervisor.operators.unowned import unfinished
+from tenure.supervisor.operators.unowned import FIRST, unfinished
 from tenure.supervisor.runs.keeping.journal import load_journal
 from tests.kit.ground import host_key
 from tests.kit.seen import open_seen_store
@@ -181,7 +181,7 @@ def looks(store: Store) -> Calls:
         "ids": read(store, runtime_ids),
         "requests": read(store, requests.waiting_for, host_key(store)),
         "arrived": read(store, arrivals.arrived, host_key(store), arrivals.NOTHING_YET),
-        "unfinished": read(store, unfinished, {}, ""),
+        "unfinished": read(store, unfinished, {}, FIRST),
     }
 
 
