@@ -10,9 +10,10 @@ measured in another run, by `tracemalloc`, which slows everything else down.
 from __future__ import annotations
 
 import gc
+import statistics
 import tracemalloc
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final
 
 import trio
@@ -31,24 +32,24 @@ STILL: Final = tenure.Limits(poll_s=3600)
 """Without looks at other hosts, so that there is a moment in which nothing runs."""
 
 
-async def spawn_many(folder: Path, count: int) -> Timing:
-    """Time the spawns, all asked for at once."""
+async def spawn_each(folder: Path, count: int) -> tuple[Timing, float]:
+    """Time the spawns, all asked for at once; and microseconds of the processor for each."""
     with scratch(folder) as name:
         async with tenure.open_supervisor(Path(name) / "spawn.db", behaviours={"agent": remember}) as supervisor:
-            began = perf_counter()
+            began, cpu = perf_counter(), process_time()
             await spawn_all(supervisor, count)
-            elapsed = perf_counter() - began
-    return Timing(count=count, elapsed_s=elapsed)
+            elapsed, cpu = perf_counter() - began, process_time() - cpu
+    return Timing(count=count, elapsed_s=elapsed), cpu / count * 1e6
 
 
-async def spawn_together(folder: Path, count: int) -> Timing:
-    """Time the same runtimes, spawned by one call."""
+async def spawn_together(folder: Path, count: int) -> tuple[Timing, float]:
+    """The same runtimes, spawned by one call."""
     with scratch(folder) as name:
         async with tenure.open_supervisor(Path(name) / "spawn.db", behaviours={"agent": remember}) as supervisor:
-            began = perf_counter()
+            began, cpu = perf_counter(), process_time()
             await supervisor.spawn_many([f"agent/{number:06}" for number in range(count)], "agent")
-            elapsed = perf_counter() - began
-    return Timing(count=count, elapsed_s=elapsed)
+            elapsed, cpu = perf_counter() - began, process_time() - cpu
+    return Timing(count=count, elapsed_s=elapsed), cpu / count * 1e6
 
 
 async def weigh(folder: Path, count: int) -> dict[str, int]:
@@ -88,16 +89,18 @@ async def main() -> None:
     given = options(__doc__ or "").parse_args()
     count, repeats = (20, 1) if given.small else (RUNTIMES, given.repeats)
     with scratch(given.folder) as name:
-        pairs = [(await spawn_many(Path(name), count), await spawn_together(Path(name), count)) for _ in range(repeats)]
-        spawned, together = median_of([pair[0] for pair in pairs]), median_of([pair[1] for pair in pairs])
+        pairs = [(await spawn_each(Path(name), count), await spawn_together(Path(name), count)) for _ in range(repeats)]
+        spawned, together = (median_of([pair[which][0] for pair in pairs]) for which in (0, 1))
+        cpu_us = [round(statistics.median(pair[which][1] for pair in pairs), 1) for which in (0, 1)]
         weight = await weigh(Path(name), min(count, 5_000))
     print_line(
         "spawn",
         durability="disk",
         runtimes=count,
-        spawned=spawned,
-        spawn_many=together,
+        spawned={**spawned, "cpu_us": cpu_us[0]},
+        spawn_many={**together, "cpu_us": cpu_us[1]},
         to_spawn=ratio(together["per_s"], spawned["per_s"]),
+        cpu_of_spawn=ratio(cpu_us[1], cpu_us[0]),
         bytes_each=weight,
     )
 

@@ -128,7 +128,7 @@ class Supervisor(Monitoring):
     ) -> list[Runtime]:
         """Spawn many runtimes of one kind, as `spawn` does each, without a task for each. Their handles, in order.
 
-        Each has its own commit and its own token; what one of them is refused keeps no other from being spawned.
+        Each has its own token; sixty-four share a commit. What one of them is refused keeps no other from being spawned.
 
         Raises:
             InvalidInput, UnknownKind: An id, a label or the kind cannot be; nothing is spawned.

@@ -49,7 +49,10 @@ from .tasks import Tasks
 from .trials import Trials
 
 MANY: Final = 512
-"""Runtimes of `take_many` whose commits wait for the writer together: a full group."""
+"""Runtimes of `take_many` whose commits wait for the writer together."""
+
+TOGETHER: Final = 64
+"""Runtimes of `take_many` that are owned by one commit, unless one of them is refused."""
 
 
 @final
@@ -144,26 +147,32 @@ class Takeovers:
         """Own a runtime. Raises what `TakeOwnership` is refused with; cancelled, see `Store.commit`."""
         self._starting[runtime_id] = trio.Event()
         try:
-            commit = self._commit_to_own(runtime_id, kind, revive=revive, labels=labels)
+            commit = self._commit_to_own([runtime_id], kind, revive=revive, labels=labels)
             await ground_of(self._store).commit(commit, self._landed)
             return self._owned.facts(runtime_id)
         finally:
             self._starting.pop(runtime_id).set()
 
     async def take_many(self, runtime_ids: Sequence[LogicalRuntimeId], kind: str, labels: Labels) -> None:
-        """Own runtimes, each by its own commit, and without a task for each; but those that are owned, or on their way.
+        """Own runtimes without a task for each, many by one commit; but those that are owned, or on their way.
 
-        What is refused is not owned afterwards: a spawn of it says why.
+        A commit of which one is refused is none: those of it come again, each by its own commit. What is refused then is not
+        owned afterwards: a spawn of it says why.
 
         Cancellation: what the writer has not taken is withdrawn; the rest is owned when this ends.
         """
+        for by in (TOGETHER, 1):
+            left = [each for each in runtime_ids if not self._owned.owns(each)]
+            await self._take_all(left, by, kind, labels)
+
+    async def _take_all(self, runtime_ids: Sequence[LogicalRuntimeId], by: int, kind: str, labels: Labels) -> None:
         before: list[Pending] = []
         flying: list[Pending] = []
         taking: list[LogicalRuntimeId] = []
         try:
             for at in range(0, len(runtime_ids), MANY):
                 await ground_of(self._store).wait_for_room()
-                before, flying = flying, self._submit_many(runtime_ids[at : at + MANY], kind, labels, taking)
+                before, flying = flying, self._submit_many(runtime_ids[at : at + MANY], by, kind, labels, taking)
                 await _wait_all(before)  # while they are written, the next ones wait already
             await _wait_all(flying)
         except BaseException:
@@ -175,28 +184,42 @@ class Takeovers:
                 self._starting.pop(runtime_id).set()
 
     def _submit_many(
-        self, runtime_ids: Sequence[LogicalRuntimeId], kind: str, labels: Labels, taking: list[LogicalRuntimeId]
+        self,
+        runtime_ids: Sequence[LogicalRuntimeId],
+        by: int,
+        kind: str,
+        labels: Labels,
+        taking: list[LogicalRuntimeId],
     ) -> list[Pending]:
         submit = ground_of(self._store).submit
         new = [each for each in runtime_ids if not (self._owned.owns(each) or each in self._starting)]
         started = trio.Event()
         self._starting.update(dict.fromkeys(new, started))
         taking += new
-        return [submit(self._commit_to_own(each, kind, revive=True, labels=labels), self._landed) for each in new]
+        return [
+            submit(self._commit_to_own(new[at : at + by], kind, revive=True, labels=labels), self._landed)
+            for at in range(0, len(new), by)
+        ]
 
-    def _commit_to_own(self, runtime_id: LogicalRuntimeId, kind: str, *, revive: bool, labels: Labels) -> Commit:
-        seams = self._store.seams
-        change = TakeOwnership(
-            runtime_id=runtime_id,
-            kind=kind,
-            epoch=seams.new_id(),
-            session_id=SessionId(seams.new_id()),
-            max_crashes=self._behaviours[kind].restart.max_crashes,
-            revive=revive,
-            offers=self._behaviours.offers(kind),
-            labels=labels,
-        )
-        return Commit(changes=(change,))
+    def _commit_to_own(
+        self, runtime_ids: Sequence[LogicalRuntimeId], kind: str, *, revive: bool, labels: Labels
+    ) -> Commit:
+        new_id, max_crashes = self._store.seams.new_id, self._behaviours[kind].restart.max_crashes
+        offers = self._behaviours.offers(kind)
+        changes = [
+            TakeOwnership(
+                runtime_id=each,
+                kind=kind,
+                epoch=new_id(),
+                session_id=SessionId(new_id()),
+                max_crashes=max_crashes,
+                revive=revive,
+                offers=offers,
+                labels=labels,
+            )
+            for each in runtime_ids
+        ]
+        return Commit(changes=tuple(changes))
 
     async def take_quietly(self, runtime_id: LogicalRuntimeId, kind: str) -> None:
         """Own a runtime and set it to work, unless another host has it or it is gone.
@@ -248,9 +271,10 @@ class Takeovers:
         # In the callback of the commit: a send that lands right after it finds the owner.
         if not isinstance(outcome, CommitResult) or self._tasks.closed:
             return  # closed meanwhile: it is let go of with all else
-        taken: Ownership = outcome.values[0]
-        with self._mending.net(taken.runtime_id):
-            self._publish(taken)
+        taken: Ownership
+        for taken in outcome.values:
+            with self._mending.net(taken.runtime_id):
+                self._publish(taken)
 
     def _publish(self, taken: Ownership) -> None:
         facts = self._owned.adopt(facts_of(taken))
