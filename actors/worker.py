@@ -83,7 +83,7 @@ class Worker:
         lingers: Called when stopped work has not ended after `LINGERS_S`. Belongs to that actor too.
     """
 
-    __slots__ = ("__weakref__", "_bench", "_ended", "_scope", "_start_soon", "_work", "busy", "ended", "lingers")
+    __slots__ = ("__weakref__", "_bench", "_ended", "_scope", "_start_soon", "_stopped", "_work", "busy", "ended", "lingers")
 
     def __init__(self, start_soon: StartSoon, bench: Bench) -> None:
         """No task yet; `start_soon` will start it, and it waits on the bench."""
@@ -94,26 +94,28 @@ class Worker:
         self._bench = bench
         self._work: Work | None = None
         self._scope: trio.CancelScope | None = None
+        self._stopped = False  # as its scope says, which reads a clock for that each time
         self._ended: trio.Event | None = None
 
     @property
     def stopped(self) -> bool:
         """Whether the work was stopped."""
-        return self._scope is not None and self._scope.cancel_called
+        return self._stopped
 
     def start(self, work: Work) -> None:
         """Begin some work; there is none."""
         self.busy.value = True
         self._work = work
         if not self._bench.call(self):
-            self._scope = trio.CancelScope()
+            self._scope, self._stopped = trio.CancelScope(), False
             self._start_soon(partial(self._run, self._scope, work))
 
     def stop(self) -> None:
         """Cancel the work, if there is any, and let the task end. Does not wait."""
         if not self.busy.value:
             self.let_go()
-        elif self._scope is not None and not self._scope.cancel_called:
+        elif self._scope is not None and not self._stopped:
+            self._stopped = True
             self._scope.cancel()
             self._ended = trio.Event()
             self._start_soon(partial(self._watch, self._ended))
@@ -129,16 +131,16 @@ class Worker:
 
     async def _run(self, scope: trio.CancelScope, work: Work) -> None:
         with scope:
-            while not scope.cancel_called:  # it may have been stopped before it had its turn
+            while not self._stopped:  # it may have been stopped before it had its turn
                 await work()
-                if scope.cancel_called:
+                if self._stopped:
                     break
                 self.busy.value, self._work = False, None
                 await self._bench.wait(self)
                 if self._scope is not scope or self._work is None:
                     return  # let go of: later work has another task
                 work = self._work
-        self._scope, self.busy.value = None, False
+        self._scope, self._stopped, self.busy.value = None, False, False
         if self._ended is not None:
             self._ended.set()
         self.ended()
