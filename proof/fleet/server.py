@@ -40,7 +40,14 @@ _SETTINGS: Final = {
 
 @final
 class OwnServer:
-    """A server in a folder of its own, in memory where the system has such a place: its disk is not what is tested."""
+    """A server in a folder of its own, in memory where the system has such a place: its disk is not what is tested.
+
+    Attributes:
+        folder: Where its files are.
+        port: Where it listens, on the loopback.
+        url: Of its first database.
+        user: Whom it runs as where that is not who started it, or None.
+    """
 
     def __init__(self, place: Path | None = None) -> None:
         """`place`: where its folder is made; None: in memory, where the system has room there, else among temporary files."""
@@ -50,13 +57,13 @@ class OwnServer:
 
         if place is None and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
             place = MEMORY
-        self._folder = Path(tempfile.mkdtemp(prefix="tenure-postgres-", dir=place))
-        self._data = self._folder / "data"
+        self.folder = Path(tempfile.mkdtemp(prefix="tenure-postgres-", dir=place))
+        self._data = self.folder / "data"
         self._data.mkdir()
         made = PostgresServer(self._data, cleanup_mode=None)
         made.ensure_pgdata_inited()
         self._binary = made.bin_path / "postgres"
-        self._user = made.system_user
+        self.user = made.system_user
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
@@ -65,9 +72,9 @@ class OwnServer:
         """Start it, and wait until it takes connections."""
         given = {**_SETTINGS, **settings, "port": str(self.port), "unix_socket_directories": str(self._data)}
         options = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
-        with (self._folder / "log").open("ab") as log:
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - a binary that pip has brought
-                [self._binary, "-D", self._data, *options], user=self._user, stdout=log, stderr=log, cwd=self._data
+                [self._binary, "-D", self._data, *options], user=self.user, stdout=log, stderr=log, cwd=self._data
             )
         give_up_at = time.monotonic() + 60
         while True:
@@ -75,7 +82,7 @@ class OwnServer:
                 psycopg.connect(self.url, connect_timeout=2).close()
             except psycopg.OperationalError as exc:
                 if time.monotonic() >= give_up_at or self._process.poll() is not None:
-                    raise RuntimeError((self._folder / "log").read_text()) from exc
+                    raise RuntimeError((self.folder / "log").read_text()) from exc
                 time.sleep(0.02)
             else:
                 return
@@ -98,8 +105,8 @@ class OwnServer:
         self.start(wal_level="replica")
         self.stop()
         (self._data / "standby.signal").touch()
-        if self._user is not None:
-            shutil.chown(self._data / "standby.signal", self._user)
+        if self.user is not None:
+            shutil.chown(self._data / "standby.signal", self.user)
         self.start(wal_level="replica", hot_standby="on")
 
     def end(self) -> None:
@@ -107,7 +114,7 @@ class OwnServer:
         try:
             self.stop(signal.SIGQUIT)
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)  # processes of its own may write on for a moment
+            shutil.rmtree(self.folder, ignore_errors=True)  # processes of its own may write on for a moment
 
 
 def _free_port() -> int:

@@ -1,0 +1,214 @@
+"""The hosts of a fleet as processes, and what they have said: started, killed, frozen, and brought to an end."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, final
+
+import psycopg
+from attrs import define, field
+
+from proof.killing import expect
+
+from .history import read_history
+from .order import Acknowledged, contradictions
+
+RUNTIMES: Final = 12
+
+PATIENCE_S: Final = 300.0
+"""Seconds after which a fleet that does not go on is called stuck."""
+
+_LIVES: Final = "SELECT 1 FROM tenure.hosts WHERE incarnation = %s AND lost_at IS NULL AND closed_at IS NULL"
+_OPEN: Final = "SELECT count(*) FROM tenure.inputs WHERE finished_at IS NULL"
+
+
+@final
+@define(slots=True)
+class FleetHost:
+    """One process.
+
+    Attributes:
+        name: Of it and its senders.
+        process: It.
+        incarnation: What it said when it was ready.
+        words: Lines that it said so far, but for what it accepted.
+        acknowledged: How many inputs it has given.
+        contended: How often it was told to try again.
+    """
+
+    name: str
+    process: subprocess.Popen[str]
+    reader: threading.Thread | None = None
+    incarnation: str = ""
+    words: set[str] = field(factory=set[str])
+    acknowledged: int = 0
+    contended: int = 0
+
+
+@final
+class Fleet:
+    """A few hosts on one store.
+
+    Attributes:
+        url: Of the store.
+        hosts: Those that live.
+        acknowledged: What all of them have heard.
+    """
+
+    def __init__(self, url: str, folder: Path, terms: Sequence[object]) -> None:
+        """`folder` keeps what they say of errors; `terms` are those of `proof.fleet.host`."""
+        self.url = url
+        self._errors = folder / "errors.txt"
+        self._terms = [str(each) for each in terms]
+        self._names = (f"h{number}" for number in count())
+        self.hosts: list[FleetHost] = []
+        self.acknowledged: list[Acknowledged] = []
+
+    def start(self) -> FleetHost:
+        """Start one; it lives when it is `ready`."""
+        name = next(self._names)
+        command = [sys.executable, "-m", "proof.fleet.host", self.url, name, *self._terms]
+        with self._errors.open("a") as errors:
+            process = subprocess.Popen(  # noqa: S603 - this very package
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        host = FleetHost(name=name, process=process)
+        host.reader = threading.Thread(target=self._hear, args=(host,), daemon=True)
+        host.reader.start()
+        self.hosts.append(host)
+        return host
+
+    def _hear(self, host: FleetHost) -> None:
+        for line in host.process.stdout or ():
+            if not line.endswith("\n"):
+                return  # cut off in the middle of a word
+            word, *facts = json.loads(line)
+            if word == "accepted":
+                self.acknowledged.append(Acknowledged(runtime_id=facts[0], key=facts[1], input_id=facts[2]))
+                host.acknowledged += 1
+                continue
+            host.contended += word == "contended"
+            if word == "ready":
+                host.incarnation = facts[0]
+            host.words.add(word)
+
+    def wait_for(self, host: FleetHost, word: str) -> None:
+        """Wait until a host has said a word."""
+        self.wait(lambda: word in host.words, f"{host.name} to be {word}")
+
+    def wait(self, until: Any, what: str) -> None:
+        """Wait until something holds. Raises `PromiseNotKept` where a host ends by itself, or nothing comes of it."""
+        give_up_at = time.monotonic() + PATIENCE_S
+        while not until():
+            for each in self.hosts:
+                code = each.process.poll()
+                expect(code is None, f"{each.name} ended by itself: {code}, {self._errors.read_text()[-3000:]}")
+            expect(time.monotonic() < give_up_at, f"stuck for {PATIENCE_S} s while it waits for {what}")
+            time.sleep(0.02)
+
+    def wait_for_work(self, more: int) -> None:
+        """Wait until so many more inputs are acknowledged."""
+        wanted = len(self.acknowledged) + more
+        self.wait(lambda: len(self.acknowledged) >= wanted, f"{more} more inputs")
+
+    def wait_for_all(self, more: int) -> None:
+        """Wait until each host has given so many more inputs."""
+        wanted = {each.name: each.acknowledged + more for each in self.hosts}
+        self.wait(lambda: all(each.acknowledged >= wanted[each.name] for each in self.hosts), f"{more} inputs of each")
+
+    @property
+    def contended(self) -> int:
+        """How often the hosts that live were told to try again."""
+        return sum(each.contended for each in self.hosts)
+
+    def kill(self, host: FleetHost) -> None:
+        """Kill one, and hear it out."""
+        self.hosts.remove(host)
+        host.process.send_signal(signal.SIGKILL)
+        _end(host)
+
+    def wait_until_judged(self, incarnation: str) -> float:
+        """Wait until the others have judged a host; how many seconds that took."""
+        began = time.monotonic()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            self.wait(lambda: connection.execute(_LIVES, [incarnation]).fetchone() is None, "a verdict on a host")
+        return time.monotonic() - began
+
+    def settle(self) -> None:
+        """End the senders, and wait until every input has ended."""
+        for each in self.hosts:
+            _say(each, "quiet\n")
+        for each in self.hosts:
+            self.wait_for(each, "quiet")
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            self.wait(lambda: connection.execute(_OPEN).fetchone() == (0,), "the inputs to end")
+
+    def end(self) -> None:
+        """End the hosts in order."""
+        ending, self.hosts = self.hosts, []
+        for each in ending:
+            _say(each, None)
+        for each in ending:
+            _end(each)
+            expect(each.process.returncode == 0, f"{each.name}: {self._errors.read_text()[-3000:]}")
+
+    def kill_all(self) -> None:
+        """Kill whatever lives."""
+        for each in [*self.hosts]:
+            self.kill(each)
+
+    def check(self) -> int:
+        """Compare what was heard with the whole history; how many receipts that has. Raises `PromiseNotKept`."""
+        history = read_history(self.url)
+        found = contradictions(history, self.acknowledged)
+        expect(not found, "\n".join(found[:20]))
+        return len(history.received)
+
+
+def _say(host: FleetHost, line: str | None) -> None:
+    """Write a line to a host; None: close its input."""
+    if host.process.stdin is not None:
+        if line is None:
+            host.process.stdin.close()
+        else:
+            host.process.stdin.write(line)
+            host.process.stdin.flush()
+
+
+def _end(host: FleetHost) -> None:
+    host.process.wait(PATIENCE_S)
+    if host.reader is not None:
+        host.reader.join(PATIENCE_S)
+    for stream in (host.process.stdin, host.process.stdout):
+        if stream is not None:
+            with suppress(BrokenPipeError):
+                stream.close()
+
+
+@contextmanager
+def fleet(url: str, hosts: int, *, lease_s: float, renew_s: float, sown: Sequence[str] = ()) -> Generator[Fleet]:
+    """So many hosts at work, each with these mistakes; what is left of them is killed in the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Fleet(url, Path(folder), (lease_s, renew_s, RUNTIMES, *sown))
+        try:
+            for each in [made.start() for _ in range(hosts)]:
+                made.wait_for(each, "ready")
+            yield made
+        finally:
+            made.kill_all()
+
+
+def drawn(source: random.Random, made: Fleet) -> FleetHost:
+    """One of the hosts that live."""
+    return source.choice(made.hosts)
