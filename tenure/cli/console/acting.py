@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
+import anyio
+import anyio.to_thread
 import trio
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 30.0
 """Seconds that a verb is waited for. The request stays stored, and is carried out when the owner answers."""
 
+AT_ONCE: Final = 8
+"""Verbs that are carried out at one time, each in a thread. More wait for their turn in none, so that every page answers."""
+
 
 def confirm(pages: Pages) -> Callable[[Request], Response]:
     """The page of a verb: what it takes, what it warns of, and the button."""
@@ -38,10 +43,23 @@ def confirm(pages: Pages) -> Callable[[Request], Response]:
     return page
 
 
-def act(pages: Pages) -> Callable[[Request], Response]:
+def act(pages: Pages) -> Callable[[Request], Awaitable[Response]]:
     """Carry a verb out, and lead back to where it was asked for."""
+    turns = anyio.Semaphore(AT_ONCE)
 
-    def page(request: Request) -> Response:
+    async def page(request: Request) -> Response:
+        with anyio.move_on_after(PATIENCE_S) as waiting:
+            await turns.acquire()
+        if waiting.cancelled_caught:
+            text = f"{AT_ONCE} verbs wait for their hosts, and have for {PATIENCE_S:g} s. Nothing of this one was done."
+            return pages.show(request, "error.html", 503, title="Too many at once", text=text)
+        try:
+            # With threads that no page waits for.
+            return await anyio.to_thread.run_sync(perform, request, limiter=anyio.CapacityLimiter(1))
+        finally:
+            turns.release()
+
+    def perform(request: Request) -> Response:
         form: Form = request.scope["console.form"]
         name, about = form.get("verb", ""), form.get("id", "")
         verb = _verb(name)
