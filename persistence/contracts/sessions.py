@@ -145,11 +145,15 @@ class SessionsContract:
         graph = CommitGraph(commit=encoded, fence=fence)
         landed = await self._write(encoded.session_id, graph, *changes, fence=fence)
         result: RuntimeCommitResult = landed.answer(graph)
-        if completed or enqueued:
-            self._ground.queue_bell.ring()
+        bell = self._ground.queue_bell
         if not landed.written:
+            bell.ring()
             return result
         batches: tuple[QueuedWorkBatch, ...] = landed.answers(enqueued)
+        for claim in encoded.claims:
+            bell.ring(claim)
+        for batch in batches:
+            bell.ring(batch)
         return evolve(result, enqueued_batch_ids=tuple([batch.batch_id for batch in batches]))
 
     async def save_session_meta(self, meta: SessionMeta, *, fence: int | None = None) -> None:

@@ -8,10 +8,11 @@ from typing import final
 
 import trio
 
-from tenure.persistence.model.contracts.queued_work import QueuedWorkBatch
+from tenure.persistence.model.contracts.queued_work import QueuedWorkBatch, QueuedWorkCompletion
 
-Listener = Callable[[QueuedWorkBatch | None], None]
-"""Called with the batch that was queued, or with None where it is not known what may be claimed now. It may not raise."""
+Listener = Callable[[QueuedWorkBatch | QueuedWorkCompletion | None], None]
+"""Called with the batch that was queued, or the claim that a turn has completed; with None where it is not known what may be
+claimed now. It may not raise."""
 
 
 @final
@@ -28,13 +29,13 @@ class QueueBell:
         """Set when it rings next: take it before you look, and wait for it where nothing was found."""
         return self._next
 
-    def ring(self, queued: QueuedWorkBatch | None = None, *, by: Listener | None = None) -> None:
+    def ring(self, news: QueuedWorkBatch | QueuedWorkCompletion | None = None, *, by: Listener | None = None) -> None:
         """Work was queued, given back, done or tried again. The listener of who rings is not called."""
         self._next.set()
         self._next = trio.Event()
         for listener in self._listeners:
             if listener != by:
-                listener(queued)
+                listener(news)
 
     @contextmanager
     def heard_by(self, listener: Listener) -> Generator[None]:

@@ -19,7 +19,7 @@ import trio
 from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.facets.queue.heads import Head, Heads
 from tenure.persistence.facets.queue.serving import Served
-from tenure.persistence.model.contracts.queued_work import QueuedWorkBatch
+from tenure.persistence.model.contracts.queued_work import QueuedWorkBatch, QueuedWorkClaim, QueuedWorkCompletion
 from tenure.persistence.model.values import SessionId
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.seams import Seams
@@ -73,10 +73,14 @@ class Choosing:
         """Hear of what is queued, in the block."""
         return self._serving.heard_by(self._hear)
 
-    def _hear(self, queued: QueuedWorkBatch | None) -> None:
-        if queued is not None and not self._serves(SessionId(queued.session_id)):
+    def _hear(self, news: QueuedWorkBatch | QueuedWorkCompletion | None) -> None:
+        session_id = None if news is None else SessionId(news.session_id)
+        if session_id is not None and not self._serves(session_id):
             return
-        if queued is None or not self._knows(queued):
+        following = None if session_id is None else self._following.get(session_id)
+        if isinstance(news, QueuedWorkCompletion) and self.knows_following and following is not None:
+            following.done = news.claim_id  # its worker goes on when the handler returns
+        elif not isinstance(news, QueuedWorkBatch) or not self._knows(news):
             self._ask_for_look()
 
     def _serves(self, session_id: SessionId) -> bool:
@@ -151,6 +155,10 @@ class Choosing:
         self._blocked.discard(session_id)
         if following is not None:
             self._push(following)
+
+    def done_by_turn(self, claim: QueuedWorkClaim) -> bool:
+        """Whether a turn has completed this claim, which a worker has here."""
+        return self._following[SessionId(claim.session_id)].done == claim.claim_id
 
     def end(self, session_id: SessionId) -> None:
         """A worker has ended with this session; what comes next in it is looked for."""

@@ -17,11 +17,14 @@ class Following:
 
     Attributes:
         head: What follows the claim; None before it has its answer, and where nothing does.
+        done: The claim that a turn has completed since.
     """
 
     head: Head | None = None
+    done: str | None = None
     _first: Head | None = None
     _last: Head | None = None
+    _newest: int = 0
     _asked: bool = True
 
     def queued(self, head: Head) -> None:
@@ -29,7 +32,7 @@ class Following:
         if self._asked:  # whether the claim takes it, or has seen it, its answer says
             self._first = self._first or head
             self._last = head
-        elif self.head is None:
+        elif self.head is None and head.batch > self._newest:  # else it is a batch of the claim, which was queued again
             self.head = head
 
     def ask(self) -> None:
@@ -38,10 +41,11 @@ class Following:
 
     def claimed(self, served: Served) -> None:
         """The claim has its answer."""
-        self._asked, self.head = False, served.following
+        self._asked, self.done, self.head = False, None, served.following
         first, last = self._first, self._last
         self._first = self._last = None
-        if self.head is None and served.claim is not None and first is not None and last is not None:
-            # Queued after the claim, in the group that it landed in or since: it was heard of before this answer.
-            newest = served.claim.batches[-1].enqueue_seq
-            self.head = first if first.batch > newest else last if last.batch > newest else None
+        if served.claim is not None:
+            newest = self._newest = served.claim.batches[-1].enqueue_seq
+            if self.head is None and first is not None and last is not None:
+                # Queued after the claim, in the group that it landed in or since: it was heard of before this answer.
+                self.head = first if first.batch > newest else last if last.batch > newest else None

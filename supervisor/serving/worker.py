@@ -119,13 +119,19 @@ class Worker:
     async def _done(self, claim: QueuedWorkClaim) -> None:
         """The handler has returned: its work is done, unless its own turn has said so."""
         shop, session_id = self._shop, SessionId(claim.session_id)
+        by_turn = shop.choosing.done_by_turn(claim)
         head = None if shop.stopping.is_set() else shop.choosing.follow(session_id)
         if head is None:
-            if await shop.working.write(lambda: shop.serving.complete(claim)):
+            if by_turn or await shop.working.write(lambda: shop.serving.complete(claim)):
                 self._leave(session_id)
             return
         if head.session_id != session_id:
             self._begun.append(head.session_id)
+        if by_turn:
+            if head.session_id != session_id:
+                self._leave(session_id)
+            await self._claim(head.session_id)
+            return
         try:
             served = await shop.serving.complete_and_claim(claim, shop.next_of(head.session_id))
         except QueuedWorkClaimExpired:

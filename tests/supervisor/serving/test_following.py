@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,18 +21,17 @@ from tenure.persistence.facets.queue.heads import Head
 from tenure.persistence.facets.queue.serving import Served
 from tenure.supervisor.serving.following import Following
 from tests.kit.hosting import SELDOM, host
-from tests.kit.serving import Noting, queue, served, serving, texts_of
+from tests.kit.serving import Noting, draft, put, queue, served, serving, texts_of
 from tests.persistence.contracts.damage import execute
 
 
-@pytest.mark.sqlite("counts what its connections execute")
-async def test_the_next_is_claimed_with_the_end_of_the_one_before_and_without_a_look(
-    database: Path, autojump_clock: MockClock
-) -> None:
-    sql, looks, noting = load_statements()["heads.of_session"], [0], Noting()
+@contextmanager
+def counted() -> Generator[list[str]]:
+    """The looks of a service, counted where its connections execute them."""
+    sql, looks = load_statements()["heads.of_session"], list[str]()
 
     def trace(_cursor: apsw.Cursor, executed: str, _values: Any) -> bool:
-        looks[0] += executed == sql
+        looks.extend([executed] if executed == sql else [])
         return True
 
     def hook(connection: apsw.Connection) -> None:
@@ -38,6 +39,17 @@ async def test_the_next_is_claimed_with_the_end_of_the_one_before_and_without_a_
 
     apsw.connection_hooks.append(hook)
     try:
+        yield looks
+    finally:
+        apsw.connection_hooks.remove(hook)
+
+
+@pytest.mark.sqlite("counts what its connections execute")
+async def test_the_next_is_claimed_with_the_end_of_the_one_before_and_without_a_look(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    noting = Noting()
+    with counted() as looks:
         async with host(database, {}) as supervisor:
             await queue(supervisor, *map(str, range(40)))
             before = supervisor.store.statistics().commits
@@ -46,12 +58,61 @@ async def test_the_next_is_claimed_with_the_end_of_the_one_before_and_without_a_
                 commits = supervisor.store.statistics().commits - before
                 await queue(supervisor, *map(str, range(40, 80)))
                 await served(supervisor)
-    finally:
-        apsw.connection_hooks.remove(hook)
 
     assert noting.done == [*map(str, range(80))]
     assert commits == 40 + 1, "the first claim; each piece with the claim of the next; the last by itself"
-    assert looks[0] <= 5
+    assert len(looks) <= 5
+
+
+@pytest.mark.sqlite("counts what its connections execute")
+async def test_what_follows_a_turn_that_completes_its_work_is_claimed_without_a_look(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    begun: list[str] = []
+    with counted() as looks:
+        async with host(database, {}) as supervisor:
+
+            async def turn(work: tenure.QueuedWork) -> None:
+                begun.append(texts_of(work))
+                follows = [draft(f"{len(begun)} again", session="s")] if len(begun) < 30 else []
+                await supervisor.store.sessions.commit_runtime_state(
+                    RuntimeCommit(
+                        session_id=work.session_id,
+                        expected_head_revision=len(begun) - 1,
+                        nodes=(SessionNodeRecord(node_id=f"n{len(begun)}", payload=b"a"),),
+                        completed_queue_claims=(work.claim.completion(),),
+                        enqueued_queue_batches=tuple(follows),
+                    )
+                )
+
+            await queue(supervisor, *map(str, range(10)))
+            before = supervisor.store.statistics().commits
+            async with serving(supervisor, turn):
+                await served(supervisor)
+            commits = supervisor.store.statistics().commits - before
+
+    assert begun == [*map(str, range(10)), *[f"{n} again" for n in range(1, 30)]]
+    assert commits == 39 * 2, "a claim and a turn for each"
+    assert len(looks) <= 3
+
+
+async def test_a_batch_that_is_queued_again_while_it_is_worked_on_is_not_waited_for(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    noting = Noting(lasts_s=1.0)
+    async with host(database, {}) as supervisor:
+        keyed = draft("1", session="s", key="k")
+        await put(supervisor.store, keyed)
+        began = trio.current_time()
+        async with serving(supervisor, noting):
+            await trio.sleep(0.5)
+            await put(supervisor.store, keyed)
+            await trio.sleep(0.6)
+            await queue(supervisor, "2")
+            await served(supervisor)
+
+    assert noting.begun == ["1", "2"]
+    assert noting.at[1] - began < 1.2, "no rest after a claim in vain"
 
 
 async def test_what_is_queued_meanwhile_takes_its_turn_by_when_it_was_queued(
