@@ -16,6 +16,7 @@ from contextvars import Token
 from typing import Any, Final, Generic, Protocol, TypeVar, final
 
 from opentelemetry import context as contexts
+from opentelemetry.metrics import MeterProvider, get_meter
 from opentelemetry.trace import (
     Link,
     Span,
@@ -54,6 +55,9 @@ REMEMBERED: Final = 10_000
 
 BAD: Final = (RunOutcome.RETRIED, RunOutcome.FAILED, RunOutcome.HELD)
 
+BOUNDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+"""Of the buckets of durations, in seconds, as the GenAI conventions have them."""
+
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
@@ -65,14 +69,19 @@ class Traced(Protocol):
         ...
 
 
-def trace(supervisor: Traced, tracer_provider: TracerProvider | None = None) -> None:
+def trace(
+    supervisor: Traced, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
+) -> None:
     """Make spans of what a host does from now on. From any thread.
+
+    With the GenAI conventions it measures how long agents and tools take, too.
 
     Args:
         supervisor: That of `tenure`, of `tenure.asyncio` or of `tenure.sync`.
         tracer_provider: Where spans go; None for the global one.
+        meter_provider: Where durations go; None for the global one.
     """
-    tracing = _Tracing(tracer_provider)
+    tracing = _Tracing(tracer_provider, meter_provider)
     supervisor.add_hook(tracing.hear, carry=tracing.carry)
 
 
@@ -80,9 +89,11 @@ def trace(supervisor: Traced, tracer_provider: TracerProvider | None = None) -> 
 class _Tracing:
     """The spans of one host. Everything is called on its loop, in the task that the span is of."""
 
-    def __init__(self, provider: TracerProvider | None) -> None:
+    def __init__(self, provider: TracerProvider | None, meter_provider: MeterProvider | None) -> None:
         self._tracer = get_tracer("tenure", tracer_provider=provider, schema_url=SCHEMA)
         self._gen_ai = OPT_IN in os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", "").split(",")
+        self._durations = _Durations(meter_provider) if self._gen_ai else None
+        self._calls: set[tuple[str, str]] = set()
         self._accepts = _Remembered[Span]()
         self._left = _Remembered[SpanContext]()
         self._open: dict[tuple[str, ...], tuple[Span, Token[contexts.Context]]] = {}
@@ -169,8 +180,11 @@ class _Tracing:
         if span is None:
             return
         span.set_attribute("tenure.run.outcome", str(happening.outcome))
-        if happening.outcome in BAD:
-            _failed(span, str(happening.outcome))
+        failed = str(happening.outcome) if happening.outcome in BAD else None
+        if failed is not None:
+            _failed(span, failed)
+        if self._durations is not None:
+            self._durations.of_agent(happening.kind, happening.seconds, failed)
         if happening.outcome not in (RunOutcome.FINISHED, RunOutcome.FAILED, RunOutcome.CANCELLED):
             self._left.put(happening.run_id, span.get_span_context())
         span.end()
@@ -191,6 +205,7 @@ class _Tracing:
             attributes["gen_ai.operation.name"] = "execute_tool"
             attributes["gen_ai.tool.name"] = happening.name
             attributes["gen_ai.tool.call.id"] = happening.call
+            self._calls.add((happening.run_id, happening.place))
         span = self._tracer.start_span(name, kind=SpanKind.INTERNAL, attributes=attributes)
         self._enter(("step", happening.run_id, happening.place), span)
 
@@ -199,8 +214,13 @@ class _Tracing:
         if span is None:
             return
         span.set_attribute("tenure.step.outcome", str(happening.outcome))
-        if happening.outcome is StepOutcome.FAILED:
-            _failed(span, happening.reason)
+        failed = happening.reason if happening.outcome is StepOutcome.FAILED else None
+        if failed is not None:
+            _failed(span, failed)
+        if (happening.run_id, happening.place) in self._calls:
+            self._calls.discard((happening.run_id, happening.place))
+            if self._durations is not None:
+                self._durations.of_tool(happening.name, happening.seconds, failed)
         span.end()
 
     # What is current in a task: code of the behaviour, and what instruments its clients, makes spans below it
@@ -213,6 +233,37 @@ class _Tracing:
         if token is not None:
             contexts.detach(token)
         return span
+
+
+@final
+class _Durations:
+    """How long agents and tools take, by the GenAI conventions."""
+
+    def __init__(self, provider: MeterProvider | None) -> None:
+        meter = get_meter("tenure", meter_provider=provider, schema_url=SCHEMA)
+        self._agents = meter.create_histogram(
+            "gen_ai.invoke_agent.duration",
+            "s",
+            "How long one execution of a run took.",
+            explicit_bucket_boundaries_advisory=BOUNDS,
+        )
+        self._tools = meter.create_histogram(
+            "gen_ai.execute_tool.duration",
+            "s",
+            "How long one attempt of a step took that carries out a call of a tool.",
+            explicit_bucket_boundaries_advisory=BOUNDS,
+        )
+
+    def of_agent(self, name: str, seconds: float, failed: str | None) -> None:
+        self._agents.record(seconds, _labels("invoke_agent", "gen_ai.agent.name", name, failed))
+
+    def of_tool(self, name: str, seconds: float, failed: str | None) -> None:
+        self._tools.record(seconds, _labels("execute_tool", "gen_ai.tool.name", name, failed))
+
+
+def _labels(operation: str, key: str, name: str, failed: str | None) -> dict[str, str]:
+    labels = {"gen_ai.operation.name": operation, key: name}
+    return labels if failed is None else {**labels, "error.type": failed}
 
 
 V = TypeVar("V")

@@ -7,18 +7,21 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
 import pytest
 import trio
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 import tenure
 import tenure.asyncio
 import tenure.otel
-from tenure.errors import InvalidInput
+from tenure.errors import InvalidInput, StepFailed
 from tests.architecture.tree import ROOT
 from tests.kit.hosting import CutOff, cut_off, host, nothing
 from tests.kit.processes import running
@@ -174,6 +177,59 @@ async def test_with_the_opt_in_runs_and_calls_of_tools_have_the_names_of_gen_ai(
     assert (tool["attributes"]["gen_ai.tool.name"], tool["attributes"]["gen_ai.tool.call.id"]) == ("search", "call-1")
     assert tool["parent"] == run["span"]
     assert len(collected.named("step think")) == 1
+
+
+def measured(reader: InMemoryMetricReader) -> dict[str, list[tuple[dict[str, Any], int, float]]]:
+    """Labels, count and sum of each histogram."""
+    found: dict[str, list[tuple[dict[str, Any], int, float]]] = {}
+    data = reader.get_metrics_data()
+    for resource in data.resource_metrics if data is not None else ():
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                points: Any = metric.data.data_points
+                assert metric.unit == "s"
+                found[metric.name] = [(dict(each.attributes), each.count, each.sum) for each in points]
+    return found
+
+
+@pytest.mark.parametrize("opted_in", [True, False])
+async def test_with_the_opt_in_the_durations_of_agents_and_tools_are_measured(
+    autojump_clock: object,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opted_in: bool,  # noqa: FBT001
+) -> None:
+    if opted_in:
+        monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental")
+    reader = InMemoryMetricReader()
+
+    async def agent(run: tenure.Run) -> None:
+        await run.step("think", lambda: 1, repeat="freely")
+        await run.step("search", lambda: 2, repeat="freely", call="call-1")
+        with suppress(StepFailed):
+            await run.step("buy", failing, repeat="freely", call="call-2")
+
+    async with host(tmp_path / "s.db", {"agent": agent}) as supervisor:
+        tenure.otel.trace(supervisor, provider(Collected()), MeterProvider([reader]))
+        ann = await supervisor.spawn("ann", "agent")
+        await (await ann.accept("hello")).wait_outcome()
+
+    found = measured(reader)
+    if not opted_in:
+        assert found == {}
+        return
+    ((labels, count, seconds),) = found["gen_ai.invoke_agent.duration"]
+    assert labels == {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "agent"}
+    assert count == 1
+    assert seconds > 0
+    tools = {labels["gen_ai.tool.name"]: (labels, count) for labels, count, _ in found["gen_ai.execute_tool.duration"]}
+    assert set(tools) == {"search", "buy"}, "what is no call of a tool is none"
+    assert "error.type" not in tools["search"][0]
+    assert tools["buy"][0]["error.type"] == "ZeroDivisionError"
+
+
+def failing() -> None:
+    raise ZeroDivisionError
 
 
 async def test_spans_of_parallel_steps_are_below_their_run_and_none_is_left_open(
