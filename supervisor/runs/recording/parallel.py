@@ -232,6 +232,8 @@ class Parallel:
     async def _record_winner(
         self, flight: Flight, branch: Branch, inner: Sequence[Branch], winner: int, end: _End
     ) -> None:
+        if self._entering.fault is not None:
+            raise self._entering.fault  # a loser has swallowed it; its work would be passed over by a mere resume
         self._pass_over(inner, winner)
         for number, each in enumerate(inner):
             if number != winner:

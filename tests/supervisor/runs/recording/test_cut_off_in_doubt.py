@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 import tenure
-from tenure.errors import InvalidTransition, NotFound
+from tenure.errors import InvalidTransition, NotFound, StepMismatch
 from tests.kit.alone import OpenHost
 
 Way = Callable[[tenure.Run, Callable[[], Awaitable[None]]], Awaitable[None]]
@@ -238,6 +239,39 @@ async def test_a_new_step_whose_scope_ends_while_it_waits_for_the_record_is_not_
         await runtime.resume()
         assert await runtime.wait_held() == "step mismatch"
         assert done == ["pay"]
+
+
+async def test_a_first_is_not_won_beside_a_branch_that_swallows_a_mismatch(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async def before(run: tenure.Run) -> None:
+        await run.step("pay", int, repeat="never", call="c1")
+        raise ConnectionError("of a test")
+
+    async def after(run: tenure.Run) -> None:
+        async def swallows() -> None:
+            with suppress(StepMismatch):
+                async with run.move_on_after(1):
+                    await run.step("refund", int, repeat="never")
+            await trio.sleep_forever()
+
+        async def wins() -> None:
+            await trio.sleep(5)
+
+        await run.first(swallows, wins)
+        await run.step("pay", int, repeat="never", call="c1")
+
+    policy = tenure.RestartPolicy(backoff_s=3600.0)
+    async with open_host({"k": tenure.Behaviour(before, version="1", restart=policy)}) as supervisor:
+        await (await supervisor.spawn("a", "k")).accept(1)
+        await trio.sleep(100)
+    async with open_host({"k": tenure.Behaviour(after, version="2", restart=policy)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        assert await runtime.wait_held() == "step mismatch"
+        assert "refund" not in [each.name for each in await supervisor.entries("a")]
+        await runtime.resume()
+        with trio.fail_after(100):
+            assert await runtime.wait_held() == "step mismatch"
 
 
 async def test_what_was_cut_off_stays_recorded_as_it_was_where_its_run_enters_again(
