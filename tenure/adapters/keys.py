@@ -12,8 +12,8 @@ PART_LIMIT: Final = 110
 """Characters of one part, so that four of them and a prefix are a key."""
 
 
-def part(text: str, field: str) -> str:
-    """A text as a part of a key: percent-encoded, or its digest where that is longer; equal only where the texts are.
+def part(text: str, field: str, limit: int = PART_LIMIT) -> str:
+    """A text as a part of a key: percent-encoded, or where that is too long its digest; equal only where the texts are.
 
     Raises:
         InvalidInput: It is not text, or has a lone surrogate.
@@ -22,4 +22,4 @@ def part(text: str, field: str) -> str:
         encoded = quote(text, safe="")
     except (UnicodeEncodeError, TypeError) as exc:
         raise InvalidInput(detail="it is a text without lone surrogates", field=field) from exc
-    return encoded if len(encoded) <= PART_LIMIT else f"={hashlib.sha256(text.encode()).hexdigest()}"
+    return encoded if len(encoded) <= limit else f"={hashlib.sha256(text.encode()).hexdigest()}"

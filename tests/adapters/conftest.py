@@ -11,6 +11,7 @@ import pytest
 
 HERE = Path(__file__).parent
 FRAMEWORKS = {
+    "a2a": "a2a",
     "adk": "google.adk",
     "langgraph": "langgraph",
     "openai_agents": "agents",

@@ -12,6 +12,7 @@ from tests.architecture.tree import ROOT
 
 FACADES = ("tenure", "tenure.asyncio", "tenure.sync", "tenure.testing")
 ADAPTERS = (
+    "tenure.adapters.a2a",
     "tenure.adapters.adk",
     "tenure.adapters.langgraph",
     "tenure.adapters.openai_agents",

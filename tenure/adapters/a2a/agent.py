@@ -1,0 +1,160 @@
+"""`TenureAgent`: an A2A agent whose tasks are inputs of runtimes.
+
+Theory of operation. A context of the protocol is a runtime, and each message to it an input, whose key is the id of the
+message. The input is on disk before the client hears of its task; from there on the run goes its own way, over crashes, and the
+task follows its outcome. Who has lost sight of it, as after a crash, accepts the same message again: the key is known, nothing
+is written, and the outcome is the same one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, final
+
+from a2a.helpers.proto_helpers import new_data_part, new_text_message, new_text_part
+from a2a.server.agent_execution import AgentExecutor, RequestContext
+from a2a.server.context import ServerCallContext
+from a2a.server.events import EventQueue
+from a2a.server.owner_resolver import OwnerResolver, resolve_user_scope
+from a2a.server.tasks.task_updater import TaskUpdater
+from a2a.types.a2a_pb2 import Message, Part, Role, Task, TaskState
+from a2a.utils.errors import InvalidParamsError, TaskNotCancelableError
+from google.protobuf.json_format import MessageToDict
+
+import tenure.asyncio
+from tenure import AbandonReason, InputPhase, Outcome
+from tenure.adapters.keys import part
+from tenure.errors import (
+    Closed,
+    IdempotencyConflict,
+    InvalidInput,
+    KindMismatch,
+    NotFound,
+    PayloadTooLarge,
+    RuntimeDestroyed,
+    StoreBroken,
+)
+
+_PART_LIMIT: Final = 90
+_REFUSED: Final = (IdempotencyConflict, InvalidInput, KindMismatch, PayloadTooLarge, RuntimeDestroyed)
+"""What is wrong with a message, and not with us."""
+
+_CLOSING: Final = (Closed, StoreBroken)
+
+
+@final
+class TenureAgent(AgentExecutor):
+    """Hands messages to the runtimes of one kind, and reports to A2A what becomes of them.
+
+    The payload of an input is the message as JSON (`MessageToDict`), without the ids of context and task. What the behaviour
+    returns is the task's artifact: a text as a text part, another value as a data part, and None is none. What it rejects
+    (`Run.reject`) is a rejected task, with its words; clients do not hear what it fails for.
+    """
+
+    def __init__(
+        self, supervisor: tenure.asyncio.Supervisor, *, kind: str, owner_resolver: OwnerResolver = resolve_user_scope
+    ) -> None:
+        """Nothing is read or written yet.
+
+        Args:
+            supervisor: Which host; one on the same file may execute the runs.
+            kind: The behaviour that answers. A context that is new gets a runtime of it.
+            owner_resolver: Whose a call is: contexts of two owners are two runtimes, whatever their ids.
+        """
+        self._supervisor = supervisor
+        self._kind = kind
+        self._owner = owner_resolver
+        self._cancelled: dict[str, bool] = {}
+
+    def runtime_id(self, context_id: str, context: ServerCallContext) -> str:
+        """The runtime that a context of the caller's is."""
+        owner = part(self._owner(context), "owner", _PART_LIMIT)
+        return f"a2a:{owner}:{part(context_id, 'context_id', _PART_LIMIT)}"
+
+    async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
+        """Accept a message, report its task when it is on disk, and its end when that has come.
+
+        Raises:
+            InvalidParamsError: The message cannot be an input, or its id was another message's in this context.
+        """
+        message, task_id, context_id = _asked(context)
+        payload = MessageToDict(message)
+        for name in ("taskId", "contextId"):
+            payload.pop(name, None)
+        try:
+            ticket = await self._supervisor.accept(
+                self.runtime_id(context_id, context.call_context),
+                payload,
+                kind=self._kind,
+                idempotency_key=message.message_id,
+            )
+        except _REFUSED as error:
+            raise InvalidParamsError(message=str(error)) from error
+        updater = TaskUpdater(event_queue, task_id, context_id)
+        if context.current_task is None:
+            task = Task(id=task_id, context_id=context_id, history=[message])
+            task.status.state = TaskState.TASK_STATE_SUBMITTED
+            task.status.timestamp.GetCurrentTime()
+            await event_queue.enqueue_event(task)
+        await updater.start_work()
+        self._cancelled[task_id] = False
+        try:
+            outcome = await ticket.wait_outcome()
+            if not self._cancelled[task_id]:
+                await _tell(updater, ticket.input_id, outcome)
+        except _CLOSING:
+            return  # the task stays as it is: the next host goes on with the run, and with this
+        finally:
+            del self._cancelled[task_id]
+
+    async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
+        """Cancel the run that answers a task, or its message where that still waits, and report how it ended.
+
+        Raises:
+            TaskNotCancelableError: Its runtime has never had a message of it.
+        """
+        task = context.current_task
+        asked = None if task is None else last_message(task)
+        if task is None or asked is None:
+            raise TaskNotCancelableError
+        runtime_id = self.runtime_id(task.context_id, context.call_context)
+        try:
+            ticket = await self._supervisor.ticket(runtime_id, idempotency_key=asked.message_id)
+            runtime = await self._supervisor.find(runtime_id)
+        except NotFound as error:
+            raise TaskNotCancelableError from error
+        if task.id in self._cancelled:
+            self._cancelled[task.id] = True
+        if not await runtime.cancel(ticket.input_id) and ticket.outcome is None:
+            await runtime.cancel()  # its run has it
+        await _tell(TaskUpdater(event_queue, task.id, task.context_id), ticket.input_id, await ticket.wait_outcome())
+
+
+def last_message(task: Task) -> Message | None:
+    """The last message that a client has sent to a task; None where it has none."""
+    said = [message for message in task.history if message.role == Role.ROLE_USER]
+    return said[-1] if said else None
+
+
+def _asked(context: RequestContext) -> tuple[Message, str, str]:
+    if context.message is None or context.task_id is None or context.context_id is None:
+        raise InvalidParamsError(message="a request has a message, a task and a context")
+    return context.message, context.task_id, context.context_id
+
+
+async def _tell(updater: TaskUpdater, input_id: str, outcome: Outcome) -> None:
+    """The last events of a task."""
+    if outcome.phase in {InputPhase.CONSUMED, InputPhase.COALESCED}:
+        if outcome.result is not None:
+            # The same end, reported again by another host, is the same artifact.
+            await updater.add_artifact([_part(outcome.result)], artifact_id=input_id)
+        await updater.complete()
+    elif outcome.phase is InputPhase.SUPERSEDED or outcome.reason == AbandonReason.CANCELLED:
+        await updater.cancel()
+    elif outcome.reason == AbandonReason.REJECTED:  # in the behaviour's own words
+        await updater.reject(new_text_message(outcome.error or AbandonReason.REJECTED))
+    else:  # what went wrong is for the operators of the agent: `tenure why`
+        await updater.failed(new_text_message(f"the agent could not answer: {outcome.reason}"))
+
+
+def _part(result: Any) -> Part:
+    return new_text_part(result) if isinstance(result, str) else new_data_part(result)

@@ -1,0 +1,249 @@
+"""An agent whose tasks are inputs of runtimes, as a real client sees it over HTTP, through deaths of its server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from a2a.client import ClientConfig, ClientFactory
+from a2a.client.client import Client
+from a2a.helpers.proto_helpers import get_artifact_text, get_message_text, new_text_message
+from a2a.types.a2a_pb2 import (
+    AgentCapabilities,
+    AgentCard,
+    AgentInterface,
+    CancelTaskRequest,
+    GetTaskRequest,
+    ListTasksRequest,
+    Role,
+    SendMessageConfiguration,
+    SendMessageRequest,
+    SubscribeToTaskRequest,
+    Task,
+    TaskPushNotificationConfig,
+    TaskState,
+)
+from a2a.utils.errors import A2AError
+from google.protobuf.json_format import MessageToDict
+
+from tests.adapters.suite import ROOT
+from tests.kit.processes import running
+
+WORKING = TaskState.TASK_STATE_WORKING
+COMPLETED = TaskState.TASK_STATE_COMPLETED
+ENDED = {COMPLETED, TaskState.TASK_STATE_CANCELED, TaskState.TASK_STATE_FAILED, TaskState.TASK_STATE_REJECTED}
+
+
+@contextmanager
+def serving(folder: Path) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """A server over the file of a folder: its process, and its address."""
+    command = [sys.executable, "-m", "uvicorn", "--port", "0", "--app-dir", Path(__file__).parent, "agent_app:app"]
+    env = os.environ | {"FOLDER": str(folder), "PYTHONPATH": str(ROOT)}
+    with (folder / "log").open("w+") as log, running(command, env=env, stderr=log) as process:
+        while (found := re.search(r"running on (http://127\.0\.0\.1:\d+)", (folder / "log").read_text())) is None:
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield process, found[1]
+
+
+@asynccontextmanager
+async def connected(url: str, *, streaming: bool = True) -> AsyncIterator[Client]:
+    interface = AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version="1.0")
+    capabilities = AgentCapabilities(streaming=streaming, push_notifications=True)
+    card = AgentCard(
+        name="clerk", description="answers", version="1", supported_interfaces=[interface], capabilities=capabilities
+    )
+    async with httpx.AsyncClient(timeout=120) as http:
+        yield ClientFactory(ClientConfig(httpx_client=http, streaming=streaming)).create(card)
+
+
+def asking(text: str, name: str = "", *, context: str = "c", later: bool = False) -> SendMessageRequest:
+    message = new_text_message(text, context_id=context, role=Role.ROLE_USER)
+    message.message_id = name or f"message {text}"
+    return SendMessageRequest(message=message, configuration=SendMessageConfiguration(return_immediately=later))
+
+
+async def ask(client: Client, request: SendMessageRequest) -> Task:
+    """The task as the last answer shows it."""
+    answers = [answer async for answer in client.send_message(request)]
+    return answers[-1].task
+
+
+async def begun(client: Client, text: str, folder: Path, **terms: Any) -> Task:
+    """A task whose run waits for the gate."""
+    task = await ask(client, asking(text, later=True, **terms))
+    while text not in asked(folder):  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.02)
+    return task
+
+
+async def ended(client: Client, task_id: str) -> Task:
+    while (task := await client.get_task(GetTaskRequest(id=task_id))).status.state not in ENDED:  # noqa: ASYNC110 - asked over HTTP
+        await asyncio.sleep(0.02)
+    return task
+
+
+def asked(folder: Path) -> list[str]:
+    return (folder / "asked").read_text().splitlines() if (folder / "asked").exists() else []
+
+
+def told(task: Task) -> list[str]:
+    return [get_artifact_text(each) for each in task.artifacts]
+
+
+class Hooks:
+    """Takes push notifications, while something else goes on."""
+
+    def __init__(self) -> None:
+        self._got: list[bytes] = []
+        self._came = asyncio.Event()
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}/"
+
+    async def listening(self, main: Callable[[], Awaitable[None]]) -> None:
+        self._came = asyncio.Event()
+        async with await asyncio.start_server(self._take, "127.0.0.1", self._port) as server:
+            self._port = server.sockets[0].getsockname()[1]
+            await main()
+
+    async def heard(self, word: bytes) -> None:
+        while not any(word in body for body in self._got):
+            self._came.clear()
+            await self._came.wait()
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        assert length is not None
+        self._got.append(await reader.readexactly(int(length[1])))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        self._came.set()
+
+
+def run(main: Any) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(240):
+            await main()
+
+    asyncio.run(bounded())
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_a_client_hears_of_every_end(tmp_path: Path) -> None:
+    async def main(url: str) -> None:
+        async with connected(url, streaming=False) as client:
+            (tmp_path / "gate").touch()
+            task = await ask(client, asking("hello"))
+            assert (task.status.state, told(task)) == (COMPLETED, ["done: hello"])
+            again = await ask(client, asking("hello"))  # the same message: nothing is done again
+            assert (again.id != task.id, told(again), asked(tmp_path)) == (True, ["done: hello"], ["hello"])
+
+            task = await ask(client, asking("data"))
+            assert MessageToDict(task.artifacts[0].parts[0])["data"] == {"answer": [1, None, {"é": 0.5}]}
+            task = await ask(client, asking("nothing"))
+            assert (task.status.state, told(task)) == (COMPLETED, [])
+            task = await ask(client, asking("no"))
+            assert task.status.state == TaskState.TASK_STATE_REJECTED
+            assert get_message_text(task.status.message) == "we are closed"
+            with pytest.raises(A2AError, match="key"):
+                await ask(client, asking("hello", "message data"))
+
+            listed = await client.list_tasks(ListTasksRequest(context_id="c", status=COMPLETED))
+            assert listed.total_size == 4
+        async with connected(url) as client:
+            kinds = [answer.WhichOneof("payload") async for answer in client.send_message(asking("stream"))]
+            assert kinds == ["task", "status_update", "artifact_update", "status_update"]
+
+    with serving(tmp_path) as (_, url):
+        run(lambda: main(url))
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_tasks_go_on_when_their_server_was_killed(tmp_path: Path) -> None:
+    tasks: dict[str, Task] = {}
+    hooks = Hooks()
+
+    async def first(url: str) -> None:
+        async with connected(url, streaming=False) as client:
+            tasks["seen"] = await begun(client, "seen", tmp_path)
+            tasks["cancelled"] = await begun(client, "cancelled", tmp_path, context="d")
+            tasks["waits"] = await ask(client, asking("waits", context="d", later=True))
+            hook = TaskPushNotificationConfig(task_id=tasks["seen"].id, id="hook", url=hooks.url)
+            await client.create_task_push_notification_config(hook)
+            assert {task.status.state for task in tasks.values()} <= {TaskState.TASK_STATE_SUBMITTED, WORKING}
+
+    async def second(url: str) -> None:
+        async with connected(url) as client:
+            for task in tasks.values():
+                assert (await client.get_task(GetTaskRequest(id=task.id))).status.state == WORKING
+            cancelled = await client.cancel_task(CancelTaskRequest(id=tasks["cancelled"].id))
+            assert cancelled.status.state == TaskState.TASK_STATE_CANCELED
+            events = client.subscribe(SubscribeToTaskRequest(id=tasks["seen"].id))
+            assert (await anext(events)).task.id == tasks["seen"].id
+            (tmp_path / "gate").touch()
+            rest = [event async for event in events]
+            assert rest[-1].status_update.status.state == COMPLETED
+            for name, told_of in (("seen", ["done: seen"]), ("waits", ["done: waits"]), ("cancelled", [])):
+                task = await ended(client, tasks[name].id)
+                assert told(task) == told_of
+                assert [get_message_text(message) for message in task.history] == [name]
+            await hooks.heard(b"TASK_STATE_COMPLETED")
+        assert sorted(asked(tmp_path)) == ["cancelled", "seen", "waits"]
+
+    async def third(url: str) -> None:
+        async with connected(url) as client:
+            for name, state in (("seen", COMPLETED), ("cancelled", TaskState.TASK_STATE_CANCELED)):
+                assert (await client.get_task(GetTaskRequest(id=tasks[name].id))).status.state == state
+
+    with serving(tmp_path) as (process, url):
+        run(lambda: hooks.listening(lambda: first(url)))
+        process.kill()
+        process.wait()
+    with serving(tmp_path) as (process, url):
+        run(lambda: hooks.listening(lambda: second(url)))
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    with serving(tmp_path) as (_, url):
+        run(lambda: third(url))
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_a_task_is_on_the_way_still_after_an_orderly_end(tmp_path: Path) -> None:
+    tasks: list[Task] = []
+
+    async def first(url: str) -> None:
+        async with connected(url, streaming=False) as client:
+            tasks.append(await begun(client, "hello", tmp_path))
+
+    async def second(url: str) -> None:
+        async with connected(url) as client:
+            assert (await client.get_task(GetTaskRequest(id=tasks[0].id))).status.state == WORKING
+            (tmp_path / "gate").touch()
+            assert told(await ended(client, tasks[0].id)) == ["done: hello"]
+
+    with serving(tmp_path) as (process, url):
+        run(lambda: first(url))
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    with serving(tmp_path) as (_, url):
+        run(lambda: second(url))
+    assert asked(tmp_path) == ["hello"]
