@@ -83,7 +83,18 @@ class Worker:
         lingers: Called when stopped work has not ended after `LINGERS_S`. Belongs to that actor too.
     """
 
-    __slots__ = ("__weakref__", "_bench", "_ended", "_scope", "_start_soon", "_stopped", "_work", "busy", "ended", "lingers")
+    __slots__ = (
+        "__weakref__",
+        "_bench",
+        "_ended",
+        "_scope",
+        "_start_soon",
+        "_stopped",
+        "_work",
+        "busy",
+        "ended",
+        "lingers",
+    )
 
     def __init__(self, start_soon: StartSoon, bench: Bench) -> None:
         """No task yet; `start_soon` will start it, and it waits on the bench."""
