@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar, final
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 import tenure
 from proof.mortal import MortalLocks
@@ -55,7 +55,7 @@ class Mortal:
 
     Attributes:
         name: Which.
-        passed: How many operations it has begun.
+        passed: The operations that it has begun: whether each may change anything, or reads.
         supervisor: Its supervisor, once it is open.
         dead: Set at its death.
         up: Set when it is open.
@@ -64,7 +64,7 @@ class Mortal:
     def __init__(self, name: str, death: Death) -> None:
         """Not open yet."""
         self.name = name
-        self.passed = 0
+        self.passed: list[bool] = []
         self.supervisor: tenure.Supervisor | None = None
         self.dead = trio.Event()
         self.up = trio.Event()
@@ -80,7 +80,8 @@ class Mortal:
     def seams(self, seed: int) -> tenure.Seams:
         """Its outside world."""
         source = random.Random(f"{seed}/{self.name}")
-        return seen(virtual_seams(source, lambda: _Executor(self), self._locks))
+        seams = virtual_seams(source, lambda: _Executor(self), self._locks)
+        return seen(evolve(seams, reader_executor=lambda: _Executor(self, changes=False)))
 
     def die(self) -> None:
         """Die now."""
@@ -96,11 +97,11 @@ class Mortal:
         """Wait until it may leave."""
         await self._over.wait()
 
-    async def operate(self, act: Callable[[], Awaitable[T]]) -> T:
+    async def operate(self, act: Callable[[], Awaitable[T]], *, changes: bool = True) -> T:
         """Do one operation, before or after which the host may die: then this does not come back until all is over."""
         if not self.dead.is_set():
-            self.passed += 1
-        mine = self.passed
+            self.passed.append(changes)
+        mine = len(self.passed)
         if mine == self._death.at and not self._death.late:
             self.die()
         if self.dead.is_set():
@@ -117,15 +118,16 @@ class Mortal:
 class _Executor:
     """Runs each function inline, while its host lives."""
 
-    def __init__(self, host: Mortal) -> None:
+    def __init__(self, host: Mortal, *, changes: bool = True) -> None:
         self._host = host
+        self._changes = changes
         self._inline = InlineExecutor()
 
     async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
         async def act() -> T:
             return await self._inline.run(function)
 
-        found = await self._host.operate(act)
+        found = await self._host.operate(act, changes=self._changes)
         if heard is not None:
             heard(found)
         return found

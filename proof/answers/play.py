@@ -63,8 +63,8 @@ class Case:
         return f"a child that {self.how}, {self.layout}, {'; '.join(died) or 'none dies'}, seed {self.seed}"
 
 
-async def play(case: Case, file: Path) -> list[int]:
-    """Play a case to its end: how many operations the first host of each place has begun. Raises `Broken`."""
+async def play(case: Case, file: Path) -> list[list[bool]]:
+    """Play a case to its end: the operations of the first host of each place (`Mortal.passed`). Raises `Broken`."""
     world, because = World(case.how), list[str]()
     places = [
         Place(f"host {at}", partial(_some, world, kinds), deaths)
