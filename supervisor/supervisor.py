@@ -41,6 +41,7 @@ from tenure.persistence.store import Store, erasures_of
 
 from .accepting.terms import AcceptTerms
 from .accepting.tickets import Ticket
+from .fleet.own_states import set_values, write_unowned
 from .handles.foreign import ForeignRuntime
 from .handles.runtime import Runtime
 from .handles.schedules import Schedules
@@ -49,7 +50,6 @@ from .host import Host
 from .hosting.holds import check_note
 from .monitoring import Monitoring
 from .operators.listing import wanted_of
-from .operators.own_state import own_state_change, write_unowned
 from .output.reader import OutputReader
 from .runs.at_work import doing
 from .runs.behaviour import Behaviours
@@ -266,24 +266,21 @@ class Supervisor(Monitoring):
     ) -> int:
         """Set and delete values of a runtime's own state, all or nothing, and return its new revision.
 
-        A run that has begun sees none of it: the next one does.
+        A run that has begun sees none of it: the next one does. Where another host owns the runtime, that writes it.
 
         Raises:
             NotFound, RuntimeDestroyed: The runtime does not exist, or never comes back.
-            RuntimeOwned: Another living host has it, and alone writes it.
             StateConflict: The state is not at revision `expected`.
             InvalidInput, PayloadTooLarge, LimitReached: A name, a value or their number does not fit.
         """
-        change = own_state_change(self.store.limits, check_runtime_id(runtime_id), values, delete, expected)
+        checked_id = check_runtime_id(runtime_id)
+        verb = set_values(self.store.limits, values, delete, expected)
         host = self._host
-        while (facts := host.owned.find(change.runtime_id)) is None:
-            try:
-                return await write_unowned(self.store, change)
-            except RuntimeOwned:
-                if not host.owned.owns(change.runtime_id):
-                    raise  # else it came here meanwhile
-        revision: int = (await host.actors.of(facts).channel.commit(change)).values[0]
-        return revision
+        facts = host.owned.find(checked_id)
+        if facts is not None:
+            return await host.requests.perform(facts, verb)
+        revision = await write_unowned(self.store, checked_id, verb)
+        return await host.requests.ask(checked_id, verb) if revision is None else revision
 
     @checked
     def select(

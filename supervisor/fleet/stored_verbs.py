@@ -11,6 +11,7 @@ from tenure.errors import Corrupt, InvalidInput
 from tenure.persistence.model.codec import decode, encode
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 
+from .own_states import SetValues
 from .verbs import Apply, Cancel, ChangeLabels, Doing, Drop, Reread, Resume, Retry, Settle, Verb
 
 EVENTS: Final = frozenset(
@@ -25,7 +26,7 @@ EVENTS: Final = frozenset(
 """Lifecycle events that a caller can ask for."""
 
 _VERBS: Final[Mapping[str, type[Verb[Any]]]] = {
-    each.name: each for each in (Reread, Resume, Settle, Cancel, Retry, Drop, ChangeLabels, Doing)
+    each.name: each for each in (Reread, Resume, Settle, Cancel, Retry, Drop, ChangeLabels, SetValues, Doing)
 }
 
 

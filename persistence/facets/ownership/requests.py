@@ -30,6 +30,7 @@ from tenure.persistence.facets.runs import (
     dead_letters,
     runs,
 )
+from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
@@ -58,6 +59,11 @@ class RequestLifecycle(Change):
     request_id: str
     verb: str
     arguments: str
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return len(self.arguments)
 
 
 def _request(tx: Transaction, change: RequestLifecycle) -> None:
@@ -112,6 +118,17 @@ class AnswerRequest(Change):
     runtime_id: LogicalRuntimeId
     request_id: str
     change: Change
+
+    @property
+    def weight(self) -> int:
+        """See `Change.weight`."""
+        return self.change.weight
+
+
+def _check_answered(tx: Transaction, change: AnswerRequest) -> None:
+    check = _ANSWERING[type(change.change)].check
+    if check is not None:
+        check(tx, change.change)
 
 
 def _answer(tx: Transaction, change: AnswerRequest) -> Any:
@@ -174,6 +191,7 @@ _ANSWERING: Final[Mapping[type[Change], Handler]] = {
         (inputs.FACET, CancelInput),
         (dead_letters.FACET, dead_letters.RetryDeadLetter),
         (labels.FACET, labels.Relabel),
+        (own_state.FACET, own_state.WriteOwnState),
     )
 }
 
@@ -182,6 +200,6 @@ FACET: Final = Facet(
     handlers={
         RequestLifecycle: Handler(apply=_request),
         FinishRequest: Handler(apply=_finish),
-        AnswerRequest: Handler(apply=_answer),
+        AnswerRequest: Handler(apply=_answer, check=_check_answered),
     },
 )

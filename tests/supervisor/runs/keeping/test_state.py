@@ -19,7 +19,6 @@ from tenure.errors import (
     PayloadTooLarge,
     RunEnded,
     RuntimeDestroyed,
-    RuntimeOwned,
     StateConflict,
 )
 from tests.kit.hosting import Gate, consumed, cut_off, host, peek
@@ -496,18 +495,32 @@ async def test_of_a_runtime_that_there_is_not_or_no_longer_nothing_is_written(
         assert (await supervisor.execution_state("alice")).values == {"a": 1}
 
 
-async def test_the_state_of_another_hosts_runtime_is_read_and_not_written(
+async def test_the_state_of_another_hosts_runtime_is_written_by_that_host(
     database: Path, autojump_clock: MockClock
 ) -> None:
-    async with host(database, {"kind": trio.sleep}) as owner, host(database, {}) as other:
-        await owner.spawn("alice", "kind")
-        await owner.set_execution_state("alice", {"a": 1})
+    gate = trio.Event()
 
-        with pytest.raises(RuntimeOwned) as caught:
-            await other.set_execution_state("alice", {"a": 2})
+    async def agent(run: tenure.Run) -> Any:
+        run.state.set("mine", 1)
+        await run.checkpoint()
+        await gate.wait()
+        return await run.state.all()
 
-        assert caught.value.holder == owner.store.incarnation
-        assert (await other.execution_state("alice")).values == {"a": 1}
+    async with host(database, {"kind": agent}) as owner, host(database, {}) as other:
+        first = await owner.accept("alice", 1, kind="kind")
+        await wait_all_tasks_blocked()
+
+        assert await other.set_execution_state("alice", {"a": [2]}, delete=["none"], expected=1) == 2
+        with pytest.raises(StateConflict) as caught:
+            await other.set_execution_state("alice", {"a": 3}, expected=1)
+        assert (caught.value.expected, caught.value.actual) == (1, 2)
+        with pytest.raises(InvalidInput):
+            await other.set_execution_state("alice", {"a": 3}, delete=["a"])
+
+        gate.set()
+        assert (await first.wait_outcome()).result == {"mine": 1}
+        assert (await other.execution_state("alice")).values == {"a": [2], "mine": 1}
+        assert (await (await other.accept("alice", 2, kind="kind")).wait_outcome()).result == {"a": [2], "mine": 1}
 
 
 async def test_the_state_of_a_runtime_that_no_host_has_is_written_by_any(
