@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from functools import partial
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ KIND: Final = "clerk"
 SENDERS: Final = 3
 PAUSE_S: Final = 0.02
 """Between two inputs of a sender."""
+
+UNFINISHED: Final = 8
+"""So many of its inputs does a sender leave unfinished."""
 
 STEP_S: Final = 0.02
 
@@ -53,15 +57,18 @@ def limits_of(lease_s: float, renew_s: float) -> tenure.Limits:
 
 
 async def _send(supervisor: tenure.Supervisor, sender: str, runtimes: int, quiet: trio.Event) -> None:
-    sent = 0
+    sent, waiting = 0, deque[tenure.Ticket]()
     while not quiet.is_set():
         runtime_id, key = f"clerk/{sent % runtimes}", f"{sender}/{sent}"
         try:
+            if len(waiting) >= UNFINISHED:
+                await waiting.popleft().wait_outcome()
             ticket = await supervisor.accept(runtime_id, key, kind=KIND, idempotency_key=key)
         except Contended:
             say("contended")  # nothing was written: the same key is sent again
         else:
             say("accepted", runtime_id, key, ticket.input_id)
+            waiting.append(ticket)
             sent += 1
         await trio.sleep(PAUSE_S)
 

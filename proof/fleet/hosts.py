@@ -19,7 +19,7 @@ from typing import Any, Final, final
 import psycopg
 from attrs import define, field
 
-from proof.killing import expect
+from proof.killing import PromiseNotKept, expect
 
 from .history import read_history
 from .order import Acknowledged, contradictions
@@ -31,6 +31,14 @@ PATIENCE_S: Final = 300.0
 
 _LIVES: Final = "SELECT 1 FROM tenure.hosts WHERE incarnation = %s AND lost_at IS NULL AND closed_at IS NULL"
 _OPEN: Final = "SELECT count(*) FROM tenure.inputs WHERE finished_at IS NULL"
+_LEFT: Final = """
+SELECT r.runtime_id, r.state, r.held, r.fence_token, r.owner, h.incarnation, h.closed_at, h.lost_at, r.run, u.retry_at, u.error,
+       count(*), min(i.idempotency_key), min(i.phase)
+FROM tenure.inputs i JOIN tenure.runtimes r ON r.runtime = i.runtime LEFT JOIN tenure.hosts h ON h.host = r.owner
+LEFT JOIN tenure.runs u ON u.run = r.run
+WHERE i.finished_at IS NULL GROUP BY r.runtime, h.host, u.run LIMIT 20
+"""
+"""What says of a runtime why its inputs do not end."""
 
 
 @final
@@ -152,7 +160,12 @@ class Fleet:
         for each in self.hosts:
             self.wait_for(each, "quiet")
         with psycopg.connect(self.url, autocommit=True) as connection:
-            self.wait(lambda: connection.execute(_OPEN).fetchone() == (0,), "the inputs to end")
+            try:
+                self.wait(lambda: connection.execute(_OPEN).fetchone() == (0,), "the inputs to end")
+            except PromiseNotKept as exc:
+                left = "\n".join(map(str, connection.execute(_LEFT).fetchall()))
+                message = f"{exc}\n{left}"
+                raise PromiseNotKept(message) from exc
 
     def end(self) -> None:
         """End the hosts in order."""
