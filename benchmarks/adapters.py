@@ -4,9 +4,11 @@
     python benchmarks/adapters.py
 
 Savers: one checkpoint with a message of 1 to 4 KiB for each `put`, of its own thread of LangGraph. Stores: one item with the
-same message for each `put`. From threads (`SqliteSaver`, `SqliteStore`, ours over `tenure.sync`) and from tasks of asyncio
-(their async twins, ours over `tenure.asyncio`), with 1, 10 and 100 at once. Both sides of a row take turns. `cpu_us` is
-what one `put` takes of the processor, with its share of opening the store; a busy machine changes it less than it does times.
+same message for each `put`. Sessions: one item of the OpenAI Agents SDK with such a message for each `put`, from
+tasks, beside its `SQLiteSession`. The others from threads (`SqliteSaver`, `SqliteStore`, ours over
+`tenure.sync`) and from tasks of asyncio (their async twins, ours over `tenure.asyncio`), with 1, 10 and 100 at once. Both sides
+of a row take turns. `cpu_us` is what one `put` takes of the processor, with its share of opening the store; a busy machine
+changes it less than it does times.
 What is not installed is skipped and named.
 """
 
@@ -14,6 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
+import re
 import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -109,6 +113,39 @@ def ours_on_a_loop(name: str, made: Callable[[int, int], tuple[Any, ...]]) -> Aw
     return opened
 
 
+def text_of(turn: int) -> str:
+    """The text of a turn."""
+    return str(BODIES[turn % len(BODIES)]["content"])
+
+
+@asynccontextmanager
+async def our_sessions(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
+    """Give the `add_items` of our session for the OpenAI Agents SDK."""
+    kind = importlib.import_module("tenure.adapters.openai_agents").TenureSession
+    async with tenure.asyncio.open_store(path) as store:
+        found: dict[int, Any] = {}
+        yield lambda thread, turn: (found.get(thread) or found.setdefault(thread, kind(str(thread), store))).add_items(
+            [said(turn)]
+        )
+
+
+@asynccontextmanager
+async def their_sessions(path: Path) -> AsyncGenerator[Callable[[int, int], Awaitable[Any]]]:
+    """Give the `add_items` of the SQLiteSession of the OpenAI Agents SDK; its connections are FULL as they come."""
+    kind = importlib.import_module("agents.memory").SQLiteSession
+    found: dict[int, Any] = {}
+    yield lambda thread, turn: (found.get(thread) or found.setdefault(thread, kind(str(thread), str(path)))).add_items(
+        [said(turn)]
+    )
+    for each in found.values():
+        each.close()
+
+
+def said(turn: int) -> dict[str, Any]:
+    """What a session of the OpenAI Agents SDK is given."""
+    return {"role": "user", "content": text_of(turn)}
+
+
 def in_threads(opener: Blocking, path: Path, at_once: int, count: int) -> Timing:
     """Let so many threads put, each into a thread of its own."""
     turns = max(count // at_once, 1)
@@ -156,7 +193,11 @@ ROWS: Final[dict[str, tuple[Callable[..., Timing], Any, Any]]] = {
         ours_on_a_loop("TenureStore", item),
         theirs_on_a_loop("langgraph.store.sqlite.aio", "AsyncSqliteStore", item),
     ),
+    "OpenAI session, tasks": (in_tasks, our_sessions, their_sessions),
 }
+
+NEEDED: Final = {"saver": "langgraph.checkpoint.sqlite.aio", "store": "langgraph.store.sqlite.aio", "OpenAI": "agents"}
+"""By the first word of a row: what must be there to measure it."""
 
 
 def measure(folder: Path, row: str, at_once: int, count: int, repeats: int) -> dict[str, Any]:
@@ -178,6 +219,14 @@ def measure(folder: Path, row: str, at_once: int, count: int, repeats: int) -> d
     return {**found, "ratio": ours_to_theirs, "cpu_ratio": ratio(found["tenure"]["cpu_us"], found["theirs"]["cpu_us"])}
 
 
+def is_there(module: str) -> bool:
+    """Whether a module is installed."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is what it stands in
+        return False
+
+
 def main() -> None:
     """Measure what is installed and print one line."""
     parser = options(__doc__ or "")
@@ -185,14 +234,11 @@ def main() -> None:
     given = parser.parse_args()
     repeats, count = (1, 20) if given.small else (given.repeats, given.puts)
     rows: dict[str, Any] = {}
-    missing: list[str] = []
-    try:
-        importlib.import_module("langgraph.checkpoint.sqlite.aio")
-    except ImportError:
-        missing.append("langgraph-checkpoint-sqlite")
-        print("langgraph-checkpoint-sqlite is not installed and was skipped", file=sys.stderr)
+    missing = sorted({module for module in NEEDED.values() if not is_there(module)})
+    for module in missing:
+        print(f"{module} is not installed and was skipped", file=sys.stderr)
     with scratch(given.folder) as name:
-        for row in () if missing else ROWS:
+        for row in [each for each in ROWS if NEEDED[re.split(r"[ ,]", each)[0]] not in missing]:
             rows[row] = {str(at_once): measure(Path(name), row, at_once, count, repeats) for at_once in AT_ONCE}
     print_line("adapters", durability="disk", rows=rows, not_installed=missing)
 
