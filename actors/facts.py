@@ -99,17 +99,24 @@ class Begins:
         offers: The versions of its behaviour that the host has.
         slots: How many of the kind execute at the same time; None for any number.
         follows: Whether its behaviour executes what follows an abandoned batch.
+        events: Whether what becomes of its inputs and runs is written into its output.
     """
 
     batch: int
     offers: tuple[Offer, ...]
     slots: Slots | None = None
     follows: bool = False
+    events: bool = False
 
     def change(self, runtime_id: LogicalRuntimeId, run_id: RunId) -> BeginRun:
         """What begins the next run, under this id where it is a new one."""
         return BeginRun(
-            runtime_id=runtime_id, run_id=run_id, batch=self.batch, offers=self.offers, follows=self.follows
+            runtime_id=runtime_id,
+            run_id=run_id,
+            batch=self.batch,
+            offers=self.offers,
+            follows=self.follows,
+            events=self.events,
         )
 
 

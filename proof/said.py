@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Final
 
+from tenure.persistence.facets.inbox import cancelling
 from tenure.persistence.facets.output import output, reads
-from tenure.persistence.model.output import OutputKind, Said, decode_chunk
+from tenure.persistence.model.output import EVENTS, OutputKind, Said, decode_chunk
 from tenure.persistence.model.values import RunId
 
 from .facet import FacetProof, Promised, Rows
@@ -31,6 +33,7 @@ def word(text: str) -> Said:
 
 async def talk(words: Words) -> None:
     """Two runs say four words, the second and third twice, and drop what a step of theirs has said; the oldest words go."""
+    await tell(words)
     await words.own("sam")
     for day in range(2):
         await words.accept("sam", "go")
@@ -42,6 +45,21 @@ async def talk(words: Words) -> None:
         await words.finish("sam", run_id)
     oldest = await words.store.read(lambda statements: statements.all("output.old", after=0, before=LATER, count=3))
     await words.write(output.PruneOutput(chunks=tuple([row[0] for row in oldest]), before=LATER))
+
+
+async def tell(words: Words) -> None:
+    """A runtime with events: a run that fails and is tried again, and an input that is cancelled before a word comes twice."""
+    await words.own("tia")
+    await words.accept("tia", "go")
+    run_id = await words.begin("tia", events=True)
+    await words.write(say("tia", run_id, 0, word("first")))
+    await words.fail("tia", run_id, retry_at=0.0)
+    waits = await words.accept("tia", "wait")
+    assert await words.begin("tia", events=True) == run_id
+    await words.write(say("tia", run_id, 1, word("second")))
+    await words.write(cancelling.CancelInput(runtime_id=id_of("tia"), input_id=waits))
+    await words.write(say("tia", run_id, 1, word("second"), word("third")))
+    await words.finish("tia", run_id)
 
 
 async def talk_of_day(words: Words, day: int) -> None:
@@ -74,7 +92,7 @@ def check_output(rows: Rows) -> None:
         before = totals.get(runtime_id, total - entries)
         assert total - entries == before, f"{total - entries - before} entries of {runtime_id} are missing"
         totals[runtime_id] = total
-        own = [each for each in decode_chunk(body, runtime_id) if each.kind not in (OutputKind.BEGUN, OutputKind.ENDED)]
+        own = [each for each in decode_chunk(body, runtime_id) if each.kind in (OutputKind.DATA, OutputKind.RESTARTED)]
         for place, each in enumerate(own, start=number - len(own)):
             assert (runtime_id, speech, place) not in found, f"entry {place} of {speech} stands twice"
             found[runtime_id, speech, place] = hashlib.sha256(each.value).digest()
@@ -91,6 +109,29 @@ def check_output(rows: Rows) -> None:
         " AND NOT EXISTS (SELECT 1 FROM output_floors f WHERE f.runtime = u.runtime)",
         "a run that has said something has ended, and does not say so",
     )
+    for runtime, runtime_id in rows.of("SELECT runtime, runtime_id FROM runtimes WHERE events = 1"):
+        if runtime_id not in pruned:
+            _check_events(rows, runtime, runtime_id)
+
+
+def _check_events(rows: Rows, runtime: int, runtime_id: str) -> None:
+    told: dict[OutputKind, list[str]] = {kind: [] for kind in EVENTS}
+    for (body,) in rows.of("SELECT body FROM output_chunks WHERE runtime = ? ORDER BY chunk", runtime):
+        for each in decode_chunk(body, runtime_id):
+            value = json.loads(each.value)
+            if each.kind == OutputKind.INPUT:
+                told[OutputKind.INPUT].append(value["input_id"])
+            elif each.kind == OutputKind.RUN and value["state"] == "ended":
+                told[OutputKind.RUN].append(each.place)
+    ended = {
+        OutputKind.INPUT: "SELECT input_id FROM inputs WHERE runtime = ? AND finished_at IS NOT NULL",
+        OutputKind.RUN: "SELECT run_id FROM runs WHERE runtime = ? AND ended_at IS NOT NULL",
+    }
+    for kind, sql in ended.items():
+        there = sorted(row[0] for row in rows.of(sql, runtime))
+        assert sorted(told[kind]) == there, (
+            f"of {runtime_id} each {kind} that has ended is {there}, and told {told[kind]}"
+        )
 
 
 PROOFS: Final = (

@@ -95,7 +95,7 @@ class Talk:
         async def read(host: tenure.Supervisor) -> list[tenure.OutputEntry]:
             runtime = await host.find(name)
             after = mine[-1].position if mine else None
-            return [entry async for entry in runtime.follow(after, run_id="none")]
+            return [entry async for entry in runtime.follow(after, run_id="none", events=True)]
 
         mine.extend(await client.ask(f"what {name} says", read))
 
@@ -114,7 +114,24 @@ class Talk:
             for run_id, values in held_by(mine).items():
                 if ended.get(run_id) == "finished":
                     expect(values == _said(values[0][0]), f"what {name} has said in {run_id} is {values}")
+            _check_events(name, mine)
         expect(any(self._seen.values()), "none has said anything")
+
+
+def _check_events(name: str, entries: list[tenure.OutputEntry]) -> None:
+    """A run begins once, before its first word, and ends once, after its last; of each input there is one end."""
+    runs: dict[str, list[str]] = {}
+    for entry in entries:
+        told = runs.setdefault(entry.run_id, [])
+        if entry.kind is tenure.OutputKind.RUN:
+            told.append(entry.value["state"])
+        elif entry.kind is not tenure.OutputKind.INPUT:
+            expect("begun" in told and "ended" not in told, f"{name} speaks in {entry.run_id} outside of its life")
+    for run_id, told in runs.items():
+        expect(told[:1] == ["begun"] and told.count("begun") == 1, f"{run_id} of {name} begins so: {told}")
+        expect("ended" not in told[:-1], f"{run_id} of {name} goes on after its end: {told}")
+    inputs = [entry.value["input_id"] for entry in entries if entry.kind is tenure.OutputKind.INPUT]
+    expect(len(inputs) == len({*inputs}), f"an input of {name} has ended twice")
 
 
 def talking(seed: int, hours: float = 0.5) -> Simulation:
@@ -122,7 +139,7 @@ def talking(seed: int, hours: float = 0.5) -> Simulation:
     talk = Talk(seed)
     patient = tenure.RestartPolicy(max_attempts=9, budget=10_000)
     return Simulation(
-        behaviours={"talker": tenure.Behaviour(talk.talk, restart=patient)},
+        behaviours={"talker": tenure.Behaviour(talk.talk, restart=patient, events=True)},
         workload=talk,
         check=talk.check,
         hours=hours,

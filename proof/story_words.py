@@ -145,9 +145,10 @@ class Words:
             await self.store.commit(refused)
             raise AssertionError("a commit of a run that is not there landed")
 
-    async def begin(self, name: str, batch: int = 1) -> RunId:
-        """Begin a run; its id."""
-        (begun,) = await self.write(runs.BeginRun(runtime_id=id_of(name), run_id=RunId(self.new_id()), batch=batch))
+    async def begin(self, name: str, batch: int = 1, *, events: bool = False) -> RunId:
+        """Begin a run, or enter one again; its id."""
+        change = runs.BeginRun(runtime_id=id_of(name), run_id=RunId(self.new_id()), batch=batch, events=events)
+        (begun,) = await self.write(change)
         run_id: RunId = begun.run_id
         return run_id
 

@@ -182,12 +182,12 @@ class Supervisor(Monitoring):
         return ForeignRuntime(checked, found.kind or "", *of_host, erasures=erasures_of(self.store))
 
     @checked
-    def follow(self, after: str | None = None, *, channel: str | None = None) -> OutputReader:
+    def follow(self, after: str | None = None, *, channel: str | None = None, events: bool = False) -> OutputReader:
         """What all runtimes of the store emit, on whichever host, in the order in which it was written; see `Runtime.follow`.
 
         It has no end.
         """
-        return self._host.follow.reader(None, after, channel)
+        return self._host.follow.reader(None, after, channel, events=events)
 
     async def accept(
         self,

@@ -47,12 +47,21 @@ class OutputKind(StrEnum):
 
     ``begun``: a run says its first word. ``data``: what was emitted. ``restarted``: what was said by an attempt that led to
     nothing is to be dropped. ``ended``: a run that has said something is over.
+
+    With ``follow(events=True)``, where the behaviour has `events`, also ``input``: an input has ended, and ``run``: what
+    became of a run.
     """
 
     DATA = "data"
     BEGUN = "begun"
     RESTARTED = "restarted"
     ENDED = "ended"
+    INPUT = "input"
+    RUN = "run"
+
+
+EVENTS: Final = frozenset({OutputKind.INPUT, OutputKind.RUN})
+"""The kinds that are given to those alone who ask for events."""
 
 
 @final
@@ -63,11 +72,15 @@ class OutputEntry:
     Attributes:
         position: Its place: where to go on after it.
         runtime_id: Whose output.
-        run_id: Which run.
+        run_id: Which run; of ``input`` the one that had it, or "".
         attempt: Which attempt of the run has said it, from 1: each ``restarted`` of the run begins the next.
         kind: What it is.
         channel: Where it was emitted to; "" for what is not ``data``.
         value: What was emitted; of ``ended`` how the run ended: ``finished``, ``failed``, ``cancelled``, ``restarted``, ...
+            Of ``input``: ``{"input_id", "phase"}``, with ``reason`` or ``successor`` where it has one. Of ``run``:
+            ``{"state"}``, one of ``begun`` or ``again`` (entered another time), each with the ids of its ``inputs``;
+            ``joined``, with those that steer it from now on; ``failed``, with ``error`` and ``retry_at``; ``aside``, with
+            ``wake_at``; ``ended``, with ``outcome``.
         place: Where it was said: the place of a step, or the branch of the run, ``main`` for the behaviour itself. Of
             ``restarted``: only what was said there is to be dropped; "" for all of the run.
         drop_after: Of ``restarted``: drop every ``data`` entry of the run after this position that was said at `place`.
@@ -86,6 +99,13 @@ class OutputEntry:
     said_at: float
 
 
+def is_wanted(entry: OutputEntry, channel: str | None, *, events: bool) -> bool:
+    """Whether a reader of a channel, or of all for None, and perhaps of events gets this entry."""
+    if entry.kind in EVENTS:
+        return events
+    return channel is None or entry.kind is not OutputKind.DATA or entry.channel == channel
+
+
 @final
 class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry on its way to the disk, or as it stands in its chunk.
@@ -95,7 +115,7 @@ class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         kind: See `OutputEntry`.
         channel: See `OutputEntry`.
-        place: See `OutputEntry`.
+        place: See `OutputEntry`. Of an event the id of the run that it is about, or "".
         reached: How much its branch had asked for by place; `IN_STEP` for a step.
         value: Encoded.
         drop: Of ``restarted``: after which place to drop; until it is stored, a number alone is that of an entry of the
@@ -167,15 +187,16 @@ def entry_of(
         kind = OutputKind(said.kind)
     except ValueError as exc:
         raise Corrupt(record="output", key=str(place[0]), detail="an entry is of no kind") from exc
+    is_event = kind in EVENTS
     return OutputEntry(
         position=position_of(place),
         runtime_id=runtime_id,
-        run_id=run_id,
+        run_id=RunId(said.place) if is_event else run_id,
         attempt=attempt,
         kind=kind,
         channel=said.channel,
         value=decode(said.value, "output", str(place[0])),
-        place=said.place,
+        place="" if is_event else said.place,
         drop_after=position_of(said.drop) if isinstance(said.drop, tuple) else None,
         said_at=said_at,
     )

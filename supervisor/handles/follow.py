@@ -8,6 +8,7 @@ from typing import final
 from tenure.errors import InvalidInput
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import outcomes
+from tenure.persistence.model.arguments import check_value
 from tenure.persistence.model.inputs.phases import is_terminal
 from tenure.persistence.model.numbers import is_a
 from tenure.persistence.model.output import check_channel, place_of_position, position_of
@@ -34,12 +35,15 @@ class Follow:
         channel: str | None,
         ticket: Ticket | None = None,
         run_id: str | None = None,
+        *,
+        events: bool = False,
     ) -> OutputReader:
         """A reader; see `Handle.follow`."""
         position = None if after is None else position_of(place_of_position(after))
         wanted = None if channel is None else check_channel(channel)
         ended = None if runtime_id is None else _end(runtime_id, ticket, run_id)
-        return OutputReader(self._store, self._followers, runtime_id, position, wanted, ended)
+        wants_events: bool = check_value(events, bool, "events")
+        return OutputReader(self._store, self._followers, runtime_id, position, wanted, ended, events=wants_events)
 
 
 def _end(runtime_id: LogicalRuntimeId, ticket: Ticket | None, run_id: str | None) -> Ended | None:

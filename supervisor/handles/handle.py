@@ -64,6 +64,7 @@ class Handle(ABC):
         channel: str | None = None,
         ticket: Ticket | None = None,
         run_id: str | None = None,
+        events: bool = False,
     ) -> OutputReader:
         """What the runtime emits: what is there, then what comes; here, or on whichever host its runs execute.
 
@@ -82,6 +83,8 @@ class Handle(ABC):
             channel: Only ``data`` of this channel; every other kind is given all the same.
             ticket: End when this input of the runtime has ended, and all before that was given.
             run_id: End when this run has ended, likewise.
+            events: Also what became of its inputs and runs, as entries ``input`` and ``run`` (`OutputEntry.value`), in one
+                order with what it emits, late by `Limits.poll_s`. They are there where `Behaviour.events` asks for them.
 
         Raises:
             InvalidInput: No such position, channel or ticket. Raised at once.
@@ -92,7 +95,7 @@ class Handle(ABC):
 
         It ends where the runtime is destroyed, once all was given.
         """
-        return self._follow.reader(self._of, after, channel, ticket, run_id)
+        return self._follow.reader(self._of, after, channel, ticket, run_id, events=events)
 
     async def hold(self, note: str = "") -> bool:
         """Keep it from beginning anything, until `resume(hold=True)`; on disk when this returns. Whether it was not on hold.

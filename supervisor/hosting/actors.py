@@ -91,6 +91,7 @@ class Actors:
             offers=self._behaviours.offers(kind),
             slots=self._slots.get(kind),
             follows=self._behaviours[kind].on_abandoned is not None,
+            events=self._behaviours[kind].events,
         )
         actor = RuntimeActor(self._store, facts, begins, self._execute, self._listener, start_soon, worker)
         self._owned.activate(actor)

@@ -14,7 +14,7 @@ import trio
 
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.output import reads
-from tenure.persistence.model.output import OutputEntry, OutputKind, Place, Position, place_of_position
+from tenure.persistence.model.output import OutputEntry, Place, Position, is_wanted, place_of_position
 from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.store import Store
 
@@ -39,6 +39,8 @@ class OutputReader:
         after: Position | None,
         channel: str | None,
         ended: Ended | None,
+        *,
+        events: bool = False,
     ) -> None:
         """Read nothing yet. It ends where `ended` says so and everything before that was given."""
         self.position = after
@@ -48,6 +50,7 @@ class OutputReader:
         self._runtime_id = runtime_id
         self._channel = channel
         self._has_ended = ended
+        self._events = events
         self._page: deque[OutputEntry] = deque()
 
     def __aiter__(self) -> Self:
@@ -77,15 +80,13 @@ class OutputReader:
         page, ended = await self._store.read(self._in_one_view)
         if page.entries:
             self._place = place_of_position(page.entries[-1].position)
-            self._page.extend([each for each in page.entries if self._is_wanted(each)])
+            wanted = [each for each in page.entries if is_wanted(each, self._channel, events=self._events)]
+            self._page.extend(wanted)
         return bool(self._page) or not (page.whole and (ended or page.over))
 
     def _in_one_view(self, statements: Statements) -> tuple[reads.OutputPage, bool]:
         page = reads.page(statements, self._runtime_id, self._place)
         return page, self._has_ended is not None and self._has_ended(statements)
-
-    def _is_wanted(self, entry: OutputEntry) -> bool:
-        return self._channel is None or entry.kind is not OutputKind.DATA or entry.channel == self._channel
 
 
 def run_ended(statements: Statements, runtime_id: LogicalRuntimeId, run_id: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from attrs import evolve, field, frozen
 
 from tenure.errors import InvalidInput
+from tenure.persistence.model.arguments import check_value
 from tenure.persistence.model.numbers import (
     check_count,
     is_a,
@@ -68,6 +69,8 @@ class Behaviour:
         on_abandoned: Called with a run over each batch that was abandoned, for refunds and messages: its `inputs`
             are that batch, `Run.abandoned` says why, and `Run.recorded` what the abandoned run had done. The first behaviour
             of a kind says it for all of them.
+        events: Whether what becomes of its inputs and runs is written into its output, for ``follow(events=True)``, from its
+            first run on. The first behaviour of a kind says it for all of them.
     """
 
     function: BehaviourFunction
@@ -85,6 +88,7 @@ class Behaviour:
     aside_after_s: float | None = field(default=ASIDE_AFTER_S, kw_only=True, validator=seconds(zero=True, none=True))
     in_doubt: InDoubtHook | None = field(default=None, kw_only=True)
     on_abandoned: BehaviourFunction | None = field(default=None, kw_only=True)
+    events: bool = field(default=False, kw_only=True)
     classes: Classes = field(init=False, repr=False, eq=False)
     payload_type: PayloadType = field(init=False, repr=False, eq=False)
 
@@ -99,6 +103,7 @@ class Behaviour:
         for name, function in (("function", self.function), ("on_abandoned", self.on_abandoned)):
             if not (is_async(function) or (function is None and name == "on_abandoned")):
                 raise InvalidInput(detail=f"{function!r} is not an async function; write async def", field=name)
+        check_value(self.events, bool, "events")
         check_extra(self.extra, self.payload)
         for name, hook in (("encode", self.encode), ("decode", self.decode)):
             if hook is not None and not callable(hook):

@@ -68,10 +68,12 @@ class _Verbs:
         channel: str | None = None,
         ticket: Ticket | None = None,
         run_id: str | None = None,
+        events: bool = False,
     ) -> Output:
         """What the runtime emits: what is there, then what comes; see `tenure.Runtime.follow`."""
         claim = None if ticket is None else behind(ticket)
-        return Output(self._portal, self._handle.follow(after, channel=channel, ticket=claim, run_id=run_id))
+        reader = self._handle.follow(after, channel=channel, ticket=claim, run_id=run_id, events=events)
+        return Output(self._portal, reader)
 
     async def relabel(self, labels: Mapping[str, str] | None = None, *, remove: Iterable[str] = ()) -> dict[str, str]:
         """See `tenure.Runtime.relabel`."""
@@ -274,9 +276,9 @@ class Supervisor(Monitoring):
 
         return [Runtime(self._portal, each) for each in await self._portal.call(spawn)]
 
-    def follow(self, after: str | None = None, *, channel: str | None = None) -> Output:
+    def follow(self, after: str | None = None, *, channel: str | None = None, events: bool = False) -> Output:
         """What all runtimes of the store emit; see `tenure.Supervisor.follow`."""
-        return Output(self._portal, self._supervisor.follow(after, channel=channel))
+        return Output(self._portal, self._supervisor.follow(after, channel=channel, events=events))
 
     async def accept(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Final
@@ -14,7 +15,7 @@ import trio
 from tenure.cli.upkeep.keys import seams
 from tenure.errors import Error
 from tenure.persistence.facets.output import reads
-from tenure.persistence.model.output import OutputKind, Place, check_channel, place_of_position
+from tenure.persistence.model.output import OutputEntry, Place, check_channel, is_wanted, place_of_position
 from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
 from tenure.persistence.upkeep.look import Look, look_into
 from tenure.persistence.upkeep.why import (
@@ -67,27 +68,35 @@ async def tail(output: Output, target: str, runtime: str, *, lines: int, follow:
 @click.option("--follow", "-f", is_flag=True, help="Go on printing what comes, until the runtime is destroyed.")
 @click.option("--after", metavar="POSITION", help="Begin after this position; else with the oldest that is there.")
 @click.option("--channel", help="Only what is emitted to this channel.")
+@click.option("--events", is_flag=True, help="Also what became of inputs and runs, where the behaviour has events.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
 async def output(
-    output: Output, target: str, runtime: str, *, follow: bool, after: str | None, channel: str | None
+    output: Output, target: str, runtime: str, *, follow: bool, after: str | None, channel: str | None, events: bool
 ) -> None:
     """Print what RUNTIME of the store TARGET emits; with --json one object a line."""
-    name, wanted = check_runtime_id(runtime), None if channel is None else check_channel(channel)
+    name, said = check_runtime_id(runtime), None if channel is None else check_channel(channel)
     place = None if after is None else place_of_position(after)
+    wanted = partial(is_wanted, channel=said, events=events)
     async with look_into(target, seams=seams()) as look:
         with look.listening(name_of(name)) if follow else nullcontext():
             await _print_output(output, look, name, place, wanted, follow=follow)
 
 
 async def _print_output(
-    output: Output, look: Look, name: LogicalRuntimeId, place: Place | None, wanted: str | None, *, follow: bool
+    output: Output,
+    look: Look,
+    name: LogicalRuntimeId,
+    place: Place | None,
+    wanted: Callable[[OutputEntry], bool],
+    *,
+    follow: bool,
 ) -> None:
     while True:
         page = await look.read(partial(reads.page, runtime_id=name, after=place))
         for entry in page.entries:
             place = place_of_position(entry.position)
-            if wanted is None or entry.kind is not OutputKind.DATA or entry.channel == wanted:
+            if wanted(entry):
                 output.line(attrs.asdict(entry))
         if page.whole:
             if not follow or page.over:

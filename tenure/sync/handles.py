@@ -69,11 +69,12 @@ class _Verbs(Front[H_co]):
         channel: str | None = None,
         ticket: Ticket | None = None,
         run_id: str | None = None,
+        events: bool = False,
     ) -> Output:
         """What the runtime emits: what is there, then what comes; see `tenure.Runtime.follow`."""
         portal, handle = way(self)
         claim: Any = way(ticket)[1] if isinstance(ticket, Ticket) else ticket  # what is none is refused there
-        reader = partial(handle.follow, after, channel=channel, ticket=claim, run_id=run_id)
+        reader = partial(handle.follow, after, channel=channel, ticket=claim, run_id=run_id, events=events)
         return Output(portal, portal.call_now(reader))
 
 
@@ -222,10 +223,10 @@ class Supervisor(_Listing):
         choose = partial(supervisor.select, kind=kind, state=state, held=held, parent=parent, labels=labels)
         return Selection(portal, portal.call_now(choose))
 
-    def follow(self, after: str | None = None, *, channel: str | None = None) -> Output:
+    def follow(self, after: str | None = None, *, channel: str | None = None, events: bool = False) -> Output:
         """What all runtimes of the store emit; see `tenure.Supervisor.follow`."""
         portal, supervisor = way(self)
-        return Output(portal, portal.call_now(partial(supervisor.follow, after, channel=channel)))
+        return Output(portal, portal.call_now(partial(supervisor.follow, after, channel=channel, events=events)))
 
     @overload
     def read_session(self, runtime_id: str) -> list[Any]: ...

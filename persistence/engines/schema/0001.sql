@@ -58,6 +58,8 @@ CREATE TABLE runtimes (
     asked INTEGER NOT NULL DEFAULT 0,
     -- Whether its run is put aside.
     aside INTEGER NOT NULL DEFAULT 0,
+    -- Whether what becomes of its inputs and runs is written into its output.
+    events INTEGER NOT NULL DEFAULT 0,
     created_at REAL NOT NULL,
     updated_at REAL NOT NULL
 );

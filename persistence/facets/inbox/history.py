@@ -9,6 +9,7 @@ import msgspec
 
 from tenure.persistence.commits.transaction import Abandoned, Transaction
 from tenure.persistence.engines.engine import Row
+from tenure.persistence.facets.records import became
 from tenure.persistence.model.values import AbandonReason, InputId, InputPhase
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -43,6 +44,7 @@ def abandoned(
     """As `in_order`, of what was abandoned; noted, so that a run may follow it at the end of this commit."""
     input_ids = in_order(rows)
     if input_ids and reason is not AbandonReason.DESTROYED:
+        became.have_ended(tx, input_ids, InputPhase.ABANDONED, runtime=runtime, run=run, reason=reason)
         tx.abandoned.append(Abandoned(runtime=runtime, run=run, reason=reason, input_ids=input_ids))
     return input_ids
 

@@ -30,7 +30,7 @@ from tenure.persistence.commits.rows import (
     member,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.facets.records import asides, run_records, runtimes
+from tenure.persistence.facets.records import asides, became, run_records, runtimes
 from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.model.inputs.input_state import (
     InputExtra,
@@ -294,19 +294,20 @@ def replace(
 
     A crash between the two would bring both back.
     """
-    return in_order(
-        tx.all(
-            "inputs.replace",
-            runtime=runtime,
-            kind=kind,
-            supersession_key=supersession_key,
-            input=key,
-            phase=ending,
-            successor=input_id,
-            line=history_line(tx.now, InputPhase.QUEUED, ending, input_id),
-            now=tx.now,
-        )
+    rows = tx.all(
+        "inputs.replace",
+        runtime=runtime,
+        kind=kind,
+        supersession_key=supersession_key,
+        input=key,
+        phase=ending,
+        successor=input_id,
+        line=history_line(tx.now, InputPhase.QUEUED, ending, input_id),
+        now=tx.now,
     )
+    replaced = in_order(rows)
+    became.have_ended(tx, replaced, ending, runtime=runtime, successor=input_id)
+    return replaced
 
 
 def _check(_tx: Transaction, change: AcceptInput) -> None:

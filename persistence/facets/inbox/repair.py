@@ -39,7 +39,7 @@ def repair_inbox(tx: Transaction, record: RuntimeRecord) -> None:
     tx.write("repair.requeue", runtime=record.runtime, now=tx.now, from_accepted=accepted, **lines)
     tx.write("repair.reopen", runtime=record.runtime, current=record.run or 0, now=tx.now)
     if record.run is not None and tx.one("repair.any_of_run", run=record.run) is None:
-        run_records.end(tx, record.run, outcome="emptied")  # every member of its batch was ephemeral
+        run_records.end(tx, record, record.run, outcome="emptied")  # every member of its batch was ephemeral
         record.run = None
         asides.end(tx, record)
         runtimes.save(tx, record)

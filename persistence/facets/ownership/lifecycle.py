@@ -130,7 +130,7 @@ def _end_run(tx: Transaction, record: runtimes.RuntimeRecord, change: WriteLifec
         follow_ups.put_back(tx, record)  # what follows an abandoned batch waits until the runtime lives again
         tx.past.append((change.runtime_id, change.state))  # its owner hears that something waits in the inbox
     else:
-        run_records.end(tx, run, outcome=change.abandon or "dropped")
+        run_records.end(tx, record, run, outcome=change.abandon or "dropped")
     record.run = None
     asides.end(tx, record)
 

@@ -26,7 +26,7 @@ from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.values import LogicalRuntimeId
 
-from . import runtimes
+from . import became, run_records, runtimes
 
 RECORD: Final = "aside"
 
@@ -74,7 +74,9 @@ _TYPES: Final[Types] = (int, int, str, float, OPTIONAL_NUMBER, int, bytes, int)
 
 def put(tx: Transaction, record: runtimes.RuntimeRecord, *, wake_at: float | None, steerable: bool) -> None:
     """Put the current run of a runtime aside, with this commit."""
-    tx.write("asides.insert", **_columns(record, record.run or 0, tx.now, wake_at, steerable=steerable))
+    run = record.run or 0
+    tx.write("asides.insert", **_columns(record, run, tx.now, wake_at, steerable=steerable))
+    became.run_is(tx, record, run_records.load(tx, run).run_id, "aside", wake_at=wake_at)
     _count(tx, record, 1)
 
 

@@ -25,7 +25,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 
-from . import runtimes, spoken
+from . import became, runtimes, spoken
 
 RECORD: Final = runtimes.RUN
 
@@ -171,7 +171,15 @@ def current(tx: Transaction, runtime_id: LogicalRuntimeId, run_id: RunId) -> Run
     raise InvalidTransition(runtime_id=runtime_id, state=record.state, event=f"write of run {run_id}, which has ended")
 
 
-def end(tx: Transaction, run: int, outcome: str, error: str | None = None, *, in_doubt: bool = False) -> None:
+def end(
+    tx: Transaction,
+    of: runtimes.RuntimeRecord,
+    run: int,
+    outcome: str,
+    error: str | None = None,
+    *,
+    in_doubt: bool = False,
+) -> None:
     """End a run; it stays as the proof of what it did, `in_doubt` as a dead letter too, and is cached no longer."""
     record = load(tx, run)
     record.error = error or record.error
@@ -179,6 +187,7 @@ def end(tx: Transaction, run: int, outcome: str, error: str | None = None, *, in
         tx.ended.append(("run", run))
     if record.said is not None:
         spoken.end(tx, run, outcome)
+    became.run_is(tx, of, record.run_id, "ended", outcome=outcome)
 
     def write() -> None:
         tx.write(

@@ -66,6 +66,7 @@ class RuntimeRecord:
     record_version: int
     asked: int = 0
     aside: int = 0
+    events: int = 0
 
     @property
     def guards(self) -> tuple[Place, ...]:
@@ -106,6 +107,7 @@ _TYPES: Final[Types] = (
     str,
     int,
     bytes,
+    int,
     int,
     int,
     int,

@@ -1,6 +1,6 @@
 -- name: runtimes.load
 SELECT runtime, runtime_id, kind, state, generation, fence_token, epoch, owner, held, held_detail,
-       session, run, crashes, failures, boundaries, chain, record_version, asked, aside
+       session, run, crashes, failures, boundaries, chain, record_version, asked, aside, events
 FROM runtimes WHERE runtime_id = :runtime_id;
 
 -- name: runtimes.insert

@@ -98,6 +98,22 @@ def end(tx: Transaction, run: int, outcome: str) -> None:
     _insert(tx, runtime, head, [said], chunk=chunk, run_id=run_id, speech="", attempt=attempt, number=0)
 
 
+def note(tx: Transaction, runtime: int, entries: Sequence[Said]) -> None:
+    """Write what no run has said: events. Whatever speech goes on is counted on as before."""
+    head = tx.record(RECORD, runtime, find)
+    _insert(
+        tx,
+        runtime,
+        head,
+        entries,
+        chunk=tx.key("output_chunks"),
+        run_id=head.run_id,
+        speech=head.speech,
+        attempt=head.attempt,
+        number=head.number,
+    )
+
+
 def forget_head(tx: Transaction, runtime: int) -> None:
     """Chunks of a runtime were deleted past what is kept in memory of them."""
     tx.drop(RECORD, runtime)

@@ -92,7 +92,7 @@ def restart(tx: Transaction, record: runtimes.RuntimeRecord, run_id: RunId) -> b
             carried = entries.carry(tx, old.run, new.run) + sends.carry(tx, old.run, new.run, old.version)
             asked.carry(tx, old.run, new.run)
         record.run = new.run
-    run_records.end(tx, old.run, outcome="restarted")
+    run_records.end(tx, record, old.run, outcome="restarted")
     runtimes.save_progress(tx, record)
     return bool(carried)
 

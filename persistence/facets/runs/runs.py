@@ -18,17 +18,8 @@ from tenure.persistence.commits.facet import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.facets.inbox import (
-    batches,
-    inputs,
-)
-from tenure.persistence.facets.records import (
-    asides,
-    holds,
-    run_records,
-    runtimes,
-    versions,
-)
+from tenure.persistence.facets.inbox import batches, inputs
+from tenure.persistence.facets.records import asides, became, holds, run_records, runtimes, versions
 from tenure.persistence.model.lifecycles.lifecycle import Standing, runs_inputs
 from tenure.persistence.model.values import (
     AbandonReason,
@@ -57,6 +48,7 @@ class BeginRun(Change):
         batch: Most inputs of a new run.
         offers: The versions of the behaviour that the host has; the first is for what begins.
         follows: Whether the host executes what follows an abandoned batch.
+        events: Whether what becomes of its inputs and runs is written into its output from now on.
     """
 
     runtime_id: LogicalRuntimeId
@@ -64,6 +56,7 @@ class BeginRun(Change):
     batch: int
     offers: tuple[Offer, ...] = UNVERSIONED
     follows: bool = False
+    events: bool = False
 
 
 @final
@@ -124,6 +117,7 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
         return NothingBegun()  # a store verb may have stopped it, and its owner not have heard of it
     if holds.keeps(tx, record.runtime_id, record.kind):
         return NothingBegun(on_hold=True)
+    became.want(tx, record, events=change.events)
     if not change.follows:
         follow_ups.leave(tx, record)
     if record.run is not None or reopened.enter_next(tx, record, follows=change.follows):
@@ -133,9 +127,7 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
         asides.end(tx, record)
         again = not restarting.wanted(tx, record.run or 0) or restarting.restart(tx, record, change.run_id)
         if record.run is not None:
-            return _enter_again(
-                tx, record.runtime, record.run, again=again, version=offer.version, follows=change.follows
-            )
+            return _enter_again(tx, record, record.run, again=again, version=offer.version, follows=change.follows)
     abandoned: list[batches.InputEnded] = []
     while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
         session = sessions.own(tx, record)
@@ -154,21 +146,25 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
         record.run = run.run
         runtimes.save_progress(tx, record)
         more, ended = waiting > len(batch), tuple(abandoned)
-        return _begun(record.runtime, run, batch, again=False, more=more, version=run.version, abandoned=ended)
+        return _begun(tx, record, run, batch, again=False, more=more, version=run.version, abandoned=ended)
     return NothingBegun(abandoned=tuple(abandoned))
 
 
-def _enter_again(tx: Transaction, runtime: int, key: int, *, again: bool, version: str, follows: bool) -> RunBegun:
+def _enter_again(
+    tx: Transaction, record: runtimes.RuntimeRecord, key: int, *, again: bool, version: str, follows: bool
+) -> RunBegun:
     run = run_records.load(tx, key)
     run.retry_at = None
     run_records.save(tx, run)
     batch = batches.restage(tx, key)
-    more = batches.count_waiting(tx, runtime, 1) > 0 or reopened.oldest(tx, runtime, follows=follows) is not None
-    return _begun(runtime, run, batch, again=again, more=more, version=version)
+    waiting = batches.count_waiting(tx, record.runtime, 1) > 0
+    more = waiting or reopened.oldest(tx, record.runtime, follows=follows) is not None
+    return _begun(tx, record, run, batch, again=again, more=more, version=version)
 
 
 def _begun(
-    runtime: int,
+    tx: Transaction,
+    record: runtimes.RuntimeRecord,
     run: run_records.RunRecord,
     batch: tuple[batches.BatchMember, ...],
     *,
@@ -177,6 +173,7 @@ def _begun(
     version: str,
     abandoned: tuple[batches.InputEnded, ...] = (),
 ) -> RunBegun:
+    became.run_is(tx, record, run.run_id, "again" if again else "begun", inputs=[each.input_id for each in batch])
     return RunBegun(
         run=run.run,
         run_id=run.run_id,
@@ -190,7 +187,7 @@ def _begun(
         take_recorded=restarting.TAKE_RECORDED in run.ways.split(),
         version=version,
         said=run.said,
-        runtime=runtime,
+        runtime=record.runtime,
         follows=bool(run.follows),
     )
 
@@ -221,8 +218,9 @@ def _finish(tx: Transaction, change: FinishRun) -> tuple[InputId, ...]:
         batches.release(tx, run.run, input_id)
     consumed = batches.consume(tx, run.run, run.boundaries)
     run.error = None
-    run_records.end(tx, run.run, outcome="finished", in_doubt=change.in_doubt)
     record = runtimes.load(tx, change.runtime_id)
+    became.inputs_are(tx, record, run.run_id, consumed, InputPhase.CONSUMED)
+    run_records.end(tx, record, run.run, outcome="finished", in_doubt=change.in_doubt)
     record.run = None
     record.crashes = 0
     runtimes.save_progress(tx, record)
@@ -271,12 +269,13 @@ def _fail(tx: Transaction, change: FailRun) -> tuple[InputId, ...]:
         batches.fail(tx, run.run, change.error)
         run.retry_at = change.retry_at
         run_records.save(tx, run)
+        became.run_failed(tx, record, run.run_id, change.error, change.retry_at)
         return ()
     if change.echoed:
         tx.write("entries.forget_caught", run=run.run, place=change.echoed)
     abandoned = batches.exhaust(tx, run.run, change.error, AbandonReason.MAX_ATTEMPTS_EXHAUSTED)
     in_doubt = not abandoned and bool(entries.doubtful(tx, run.run))
-    run_records.end(tx, run.run, outcome="failed", error=change.error, in_doubt=in_doubt)
+    run_records.end(tx, record, run.run, outcome="failed", error=change.error, in_doubt=in_doubt)
     record.run = None
     return abandoned
 
@@ -316,6 +315,8 @@ def _consume(tx: Transaction, change: ConsumeInput) -> batches.InputEnded:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     if not batches.consume_one(tx, run.run, run.boundaries, change.input_id):
         raise NotFound(what="input of this run", key=change.input_id)
+    record = runtimes.load(tx, change.runtime_id)
+    became.inputs_are(tx, record, run.run_id, (change.input_id,), InputPhase.CONSUMED)
     return batches.InputEnded(input_id=change.input_id, phase=InputPhase.CONSUMED)
 
 
@@ -333,8 +334,11 @@ class StageSteered(Change):
 
 def _stage_steered(tx: Transaction, change: StageSteered) -> tuple[batches.BatchMember, ...]:
     run = run_records.current(tx, change.runtime_id, change.run_id)
-    runtime = runtimes.load(tx, change.runtime_id).runtime
-    return batches.stage_steered(tx, runtime, run.run, run.boundaries)
+    record = runtimes.load(tx, change.runtime_id)
+    joined = batches.stage_steered(tx, record.runtime, run.run, run.boundaries)
+    if joined:
+        became.run_is(tx, record, run.run_id, "joined", inputs=[each.input_id for each in joined])
+    return joined
 
 
 @final
@@ -368,7 +372,7 @@ def drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
     else:
         abandoned = batches.abandon_run(tx, record.run, change.reason)
     in_doubt = change.reason is not None and not abandoned and bool(entries.doubtful(tx, record.run))
-    run_records.end(tx, record.run, outcome=change.reason or "restarted", in_doubt=in_doubt)
+    run_records.end(tx, record, record.run, outcome=change.reason or "restarted", in_doubt=in_doubt)
     record.run = None
     asides.end(tx, record)
     record.crashes = 0

@@ -129,6 +129,7 @@ NOT_FOUND: dict[str, str] = {
             "runtimes.asked",
             "runtimes.crashes",
             "runtimes.epoch",
+            "runtimes.events",
             "runtimes.failures",
             "runtimes.generation",
             "runtimes.held",
