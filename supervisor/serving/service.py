@@ -2,7 +2,7 @@
 
 Theory of operation. One task waits for a free place and then for the session whose head has waited longest, and starts a worker
 in that place. The worker claims, which is one commit that also asks for the order of the session and for the rate; carries the
-work out; and goes on with what follows, for as long as that is known (`worker`). Workers stand in a scope of their own, so that
+work out; and goes on with what follows, for as long as that is known (`worker`). Workers stand in another scope, so that
 a cancelled service may let them end first.
 """
 

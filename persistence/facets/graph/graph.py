@@ -1,7 +1,7 @@
 """The changes of a session's graph: one commit with everything in it, meta, and tombstones (design §9).
 
 `CommitGraph` comes first in its commit and brings the answer of a turn that landed before; claims, batches and attachments are
-changes of their own facets after it. A session that belongs to a runtime obeys the runtime's fence, in every verb.
+changes of those facets, after it. A session that belongs to a runtime obeys the runtime's fence, in every verb.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class Branch:
         reached: How many things it has asked for by place.
         in_flight: What it has asked for and has not had an answer to; steps with a call id do not count.
         failed: Steps whose error it was given, and that nothing recorded stands on yet.
-        late: What the next commit of the branch records beside its own entry: what a scope cut off, and ends that were no
-            commit of their own.
+        late: What the next commit of the branch records beside its own entry: what a scope cut off, and ends that have
+            no commit yet.
         appended: Messages, in order; likewise `sent` and `ended`. Those of an inner branch join those of the branch around
             it when it has ended.
         ended: Inputs that it rejected, each with its error, or answered, each with its encoded result.

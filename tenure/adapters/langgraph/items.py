@@ -2,7 +2,7 @@
 
     langgraph.store:{label}.{label}.:{key}
 
-The items below a namespace so have a prefix of their own. Each part is percent-encoded, and one that is long is named by its
+The items below a namespace so share a prefix. Each part is percent-encoded, and one that is long is named by its
 digest; the value under the key has its real text.
 """
 

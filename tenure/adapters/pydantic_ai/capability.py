@@ -54,8 +54,8 @@ class TenureCapability(BaseDurabilityCapability[AgentDepsT]):
             model: Terms of the steps of models; ``{"repeat": "freely"}``.
             tools: Terms of the steps of tools, for those whose metadata has none; ``{"repeat": "never"}``.
             models: Further models that runs may choose, by id.
-            event_stream_handler: Sees the events of models as they come, inside their steps, and those of tools in steps of
-                their own.
+            event_stream_handler: Sees the events of models as they come, inside their steps, and those of tools in
+                further steps.
             name: Begins the names of the steps; the agent's name.
 
         Raises:
