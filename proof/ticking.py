@@ -39,7 +39,8 @@ PATIENCE_S: Final = 4.0
 PATIENT: Final = tenure.RestartPolicy(max_attempts=9, budget=10_000, max_crashes=10_000)
 """No agent is held because it was there when its hosts died."""
 
-BASE_S: Final = 1_800_000_000.0
+BASE_S: Final = 1_792_885_800.0
+"""Ten minutes before it is two o'clock in Berlin, on the night in which it is two o'clock twice."""
 
 
 def wall_clock(origin: float) -> float:

@@ -29,6 +29,13 @@ LONGEST: Final = 500
 FIELDS: Final = 5
 """Of an expression: with a sixth, of seconds, cronsim has no ways at a change of the clock."""
 
+FIRST_S: Final = datetime(1, 1, 3, tzinfo=UTC).timestamp()
+LAST_S: Final = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
+"""The calendar, with room for the clocks of every zone: outside of it nothing is due."""
+
+_LOOKS_S: Final = 51 * 366 * 86_400.0
+"""How far cronsim looks."""
+
 JUST_BEFORE_S: Final = 0.001
 """What is taken off a time so that an instant which is that time comes after it."""
 
@@ -91,9 +98,11 @@ class Every:
     anchor: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Refuse an anchor without a time zone."""
-        if self.anchor is not None:
-            check_time(self.anchor, "anchor")
+        """Refuse an anchor without a time zone, or at an end of the calendar."""
+        if self.anchor is not None and not FIRST_S <= check_time(self.anchor, "anchor") <= LAST_S:
+            raise InvalidInput(
+                detail="it is a time of the years 1 to 9999, not their first or last days", field="anchor"
+            )
 
 
 Timetable = Cron | Every
@@ -141,22 +150,36 @@ def _known(expression: str, timezone: str) -> Cron:
 
 
 def following(when: Timetable, after: float) -> float | None:
-    """The first instant after a time, unix seconds; None where there is none in the next fifty years.
+    """The first instant after a time, unix seconds; None where there is none in the next fifty years, or in the calendar.
 
     Raises:
         InvalidInput: The zone is not known here.
     """
-    if isinstance(when, Every):
-        anchor = 0.0 if when.anchor is None else when.anchor.timestamp()
-        number = math.floor((after - anchor) / when.seconds) + 1
-        while anchor + number * when.seconds <= after:  # floats round
-            number += 1
-        return anchor + number * when.seconds
+    if after >= LAST_S:
+        return None
+    found = _of_every(when, after) if isinstance(when, Every) else _of_cron(when, max(after, FIRST_S))
+    return None if found is None or found > LAST_S else found
+
+
+def _of_every(when: Every, after: float) -> float:
+    anchor = 0.0 if when.anchor is None else when.anchor.timestamp()
+    number = math.floor((after - anchor) / when.seconds) + 1
+    while anchor + number * when.seconds <= after:  # floats round
+        number += 1
+    return anchor + number * when.seconds
+
+
+def _of_cron(when: Cron, after: float) -> float | None:
     start = datetime.fromtimestamp(after, tz=_zone(when.timezone))
-    for found in CronSim(when.expression, start):
-        instant = found.timestamp()
-        if instant > after:
-            return instant
+    try:
+        for found in CronSim(when.expression, start):
+            instant = found.timestamp()
+            if instant > after:
+                return instant
+    except (OverflowError, ValueError):
+        if after < LAST_S - _LOOKS_S:
+            raise
+        # it has counted past the last day of the calendar
     return None
 
 

@@ -337,6 +337,9 @@ def _terms(  # noqa: PLR0913 - one for each term
         check_seconds(value, name, zero=True)
         if value == math.inf:
             raise InvalidInput(detail="it is a finite number of seconds", field=name)
+    first, last = _bound(starts_at, "starts_at"), _bound(ends_at, "ends_at")
+    if first is not None and last is not None and last < first:
+        raise InvalidInput(detail="it is before starts_at: no instant is between them", field="ends_at")
     return ScheduleTerms(
         runtime_id=check_runtime_id(check_value(runtime_id, str, "runtime_id")),
         kind=check_key(kind, "kind"),
@@ -345,8 +348,8 @@ def _terms(  # noqa: PLR0913 - one for each term
         catch_up=check_value(catch_up, CatchUp, "catch_up"),
         catch_up_s=late,
         jitter_s=jitter,
-        starts_at=_bound(starts_at, "starts_at"),
-        ends_at=_bound(ends_at, "ends_at"),
+        starts_at=first,
+        ends_at=last,
     )
 
 

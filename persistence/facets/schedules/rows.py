@@ -173,7 +173,7 @@ def read_occurrence(row: Row) -> Occurrence:
     number, schedule_id, at, through, local_time, offset, decided_at, input_id, skipped, detail, triggered = row[:11]
     check_digest(
         _seal_occurrence(
-            schedule_id, at, through, local_time, offset, decided_at, input_id, skipped, detail, triggered
+            number, schedule_id, at, through, local_time, offset, decided_at, input_id, skipped, detail, triggered
         ),
         *(row[11], row[12], "occurrence", number),
     )
@@ -196,8 +196,10 @@ def read_occurrence(row: Row) -> Occurrence:
 
 def insert_occurrence(tx: Transaction, record: ScheduleRecord, made: Occurrence) -> Occurrence:
     """Write one; its number is drawn here."""
-    number = tx.insert(
+    number = tx.key("occurrences")  # known before its row, whose digest has it
+    tx.write(
         "schedules.insert_occurrence",
+        occurrence=number,
         schedule=record.schedule,
         scheduled_at=made.scheduled_at,
         through=made.through,
@@ -209,6 +211,7 @@ def insert_occurrence(tx: Transaction, record: ScheduleRecord, made: Occurrence)
         detail=made.detail,
         triggered=int(made.triggered),
         digest=_seal_occurrence(
+            number,
             record.schedule_id,
             made.scheduled_at,
             made.through,

@@ -47,7 +47,7 @@ WHERE r.runtime_id = :runtime_id AND i.input_id = :input_id AND i.finished_at IS
 -- name: schedules.insert_occurrence
 INSERT INTO occurrences (occurrence, schedule, scheduled_at, through, local_time, utc_offset_s, decided_at, input_id, skipped, detail,
                          triggered, digest)
-VALUES (:key, :schedule, :scheduled_at, :through, :local_time, :utc_offset_s, :decided_at, :input_id, :skipped, :detail, :triggered, :digest);
+VALUES (:occurrence, :schedule, :scheduled_at, :through, :local_time, :utc_offset_s, :decided_at, :input_id, :skipped, :detail, :triggered, :digest);
 
 -- name: schedules.occurrences
 -- The newest first.

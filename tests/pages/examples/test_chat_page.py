@@ -5,13 +5,15 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ import pytest
 
 from tests.architecture.tree import ROOT
 from tests.kit.processes import running
+from tests.kit.shares import share
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -55,14 +58,25 @@ def kill(server: subprocess.Popen[str]) -> None:
 def open_tab(page: Page, port: int) -> None:
     page.set_default_timeout(PATIENCE_MS)
     page.set_default_navigation_timeout(PATIENCE_MS)
-    for _ in range(600):  # the workers start
+    reach(page, partial(page.goto, f"http://127.0.0.1:{port}/agents/alice/page"))
+
+
+def reach(page: Page, go: Callable[[], object]) -> None:
+    """Go there, also where the workers start only now: what is opened may come from the browser's own cache before that."""
+    for _ in range(600):
         try:
-            page.goto(f"http://127.0.0.1:{port}/agents/alice/page")
+            go()
+            page.locator("#text").wait_for(timeout=1_000)
         except Exception:  # noqa: BLE001 - playwright's class is known only where it is installed
             page.wait_for_timeout(100)
         else:
             return
     pytest.fail("the server does not answer")
+
+
+def is_open(page: Page) -> bool:
+    """Whether the tab shows the chat, and not that its server could not be reached."""
+    return page.locator("#text").count() > 0
 
 
 def say(page: Page, text: str) -> None:
@@ -89,12 +103,54 @@ def conversation(port: int) -> list[dict[str, Any]]:
     return turns
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@pytest.mark.parametrize("number", share(range(10), 10))
+def test_a_chat_is_whole_wherever_its_server_is_killed(browser: Browser, tmp_path: Path, number: int) -> None:
+    """Four servers are killed, each at a moment of its own; tabs open and are opened anew before and after, and one speaks."""
+    source = random.Random(f"chat {number}")
+    port, context = free_port(), browser.new_context()
+    tabs, said = list["Page"](), list[str]()
+    for life in range(4):
+        with serving(port, tmp_path, word_s=0.05) as server:
+            tabs.append(context.new_page())
+            open_tab(tabs[-1], port)
+            said.append(" ".join([f"message{life}", *WORDS[: source.randrange(5, 40)]]))
+            speaker = source.choice(tabs)
+            if not is_open(speaker):
+                open_tab(speaker, port)
+            say(speaker, said[-1])
+            words = source.choice((None, 0, 1, 5, len(said[-1].split(" ")), len(said[-1].split(" ")) + 1))
+            if words is not None:  # else it is killed before it may have got the message
+                wait_words(tabs[-1], words, len(said) - 1)
+            if source.random() < 0.5:
+                tab = source.choice(tabs)
+                reach(tab, tab.reload)
+            kill(server)
+        if source.random() < 0.5:
+            said.append(f"without a server {life}")
+            say(tabs[-1], said[-1])
+    whole = [line for text in said for line in (text, f"noted {text}")]
+    with serving(port, tmp_path, word_s=0.01):
+        for tab in tabs:
+            if source.random() < 0.5 or not is_open(tab):
+                open_tab(tab, port)
+            deadline = time.monotonic() + PATIENCE_MS / 1000
+            while talk(tab) != whole and time.monotonic() < deadline:
+                tab.wait_for_timeout(50)
+            assert talk(tab) == whole
+    context.close()
+
+
 def test_a_chat_streams_and_survives_a_reload_a_second_tab_and_a_killed_server(
     browser: Browser, tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     context = browser.new_context()
     one, other = context.new_page(), context.new_page()
     question = " ".join(WORDS)

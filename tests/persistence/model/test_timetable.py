@@ -168,3 +168,21 @@ def test_every_so_many_seconds_goes_on_from_its_anchor_both_ways(seconds: float)
         assert moment is not None
         found.append(moment)
     assert found == pytest.approx([anchor.timestamp() + number * seconds for number in range(-2, 3)])
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Etc/GMT+12"])
+def test_at_both_ends_of_the_calendar_there_is_an_instant_or_none(zone: str) -> None:
+    last, first = dt.datetime.max.replace(tzinfo=dt.UTC).timestamp(), dt.datetime.min.replace(tzinfo=dt.UTC).timestamp()
+    for when in (tenure.Cron("0 0 * * *", timezone=zone), tenure.Cron("0 0 29 2 *", timezone=zone), tenure.Every(60)):
+        for after in (last - 3 * 86_400, last, last + 1e9, 1e18, 1e300):
+            found = following(when, after)
+            assert found is None or after < found < last
+            assert found is None or local(when, found).year == 9_999
+        for after in (first - 1e9, first, first + 1):
+            found = following(when, after)
+            assert found is not None
+            assert found > after
+    assert following(tenure.Cron("0 0 29 2 *", timezone=zone), last - 10 * 366 * 86_400) is not None
+    assert following(tenure.Every(1e15), 1.7e9) is None
+    with pytest.raises(InvalidInput):
+        tenure.Every(3, dt.datetime.max.replace(tzinfo=dt.UTC))

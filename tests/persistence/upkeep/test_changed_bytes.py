@@ -57,7 +57,6 @@ NOT_FOUND: dict[str, str] = {
             "fact_references.reference",
             "links.link",
             "nodes.node",
-            "occurrences.occurrence",
             "output_chunks.chunk",
             "own_values.own_value",
             "own_writes.own_write",

@@ -213,6 +213,20 @@ async def test_a_schedule_is_updated_from_its_next_instant_on_and_deleted(
         assert peek(database, "SELECT count(*) FROM inputs") == [[1]]
 
 
+async def test_a_schedule_that_ends_before_it_starts_is_refused(database: Path, autojump_clock: MockClock) -> None:
+    async with host(database, BEHAVIOURS) as one:
+        with pytest.raises(InvalidInput):
+            await one.schedules.create("s", "a", tenure.Every(60), None, "kind", starts_at=_at(100), ends_at=_at(99))
+        made = await one.schedules.create("s", "a", tenure.Every(60), None, "kind", ends_at=_at(1_000))
+        with pytest.raises(InvalidInput):
+            await one.schedules.update("s", starts_at=_at(1_001))
+        assert await one.schedules.get("s") == made
+        far = await one.schedules.create(
+            "far", "a", tenure.Every(60), None, "kind", starts_at=dt.datetime.max.replace(tzinfo=dt.UTC)
+        )
+        assert far.next_at is None
+
+
 async def test_a_start_that_is_an_instant_is_the_first_one(database: Path, autojump_clock: MockClock) -> None:
     async with host(database, BEHAVIOURS) as one:
         made = await one.schedules.create(

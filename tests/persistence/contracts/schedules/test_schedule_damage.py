@@ -20,7 +20,6 @@ NAMES = {
     ("schedules", "schedule_id"),
     ("schedules", "schedule"),
     ("occurrences", "schedule"),
-    ("occurrences", "occurrence"),
 }
 """What is found by another name, or by none, is not there; and which rows are due is asked of this alone."""
 

@@ -27,7 +27,7 @@ CATCH_UP_S = 2 * HOUR_S
 
 EXPRESSIONS = ("30 0 * * *", "30 1 * * *", "30 2 * * *", "0 3 * * *", "*/20 * * * *")
 
-SCENARIOS = ("up", "down", "back", "forward", "to and fro")
+SCENARIOS = ("up", "down", "back", "forward", "to and fro", "killed")
 
 
 @final
@@ -58,12 +58,13 @@ def looks(scenario: str, change: float) -> Iterator[float]:
             yield from (now + 4 * HOUR_S, now - 86_400, now + HOUR_S, now)
 
 
-async def look_of_hosts(store: Store, now: float, hosts: int, source: random.Random) -> None:
-    """All hosts read and decide before the first of them commits."""
+async def look_of_hosts(store: Store, now: float, hosts: int, source: random.Random, *, mortal: bool) -> None:
+    """All hosts read and decide before the first of them commits; a mortal one dies anywhere between, and commits no more."""
     commits: list[Commit] = []
     for _ in range(hosts):
         records = [each for each in await due(store, now) if not isinstance(each, ReadFailed)]
-        commits += [decided(store, record, now, source.random()) for record in records]
+        lives = source.randrange(len(records) + 1) if mortal else len(records)
+        commits += [decided(store, record, now, source.random()) for record in records[:lives]]
     source.shuffle(commits)
     for commit in commits:
         await store.commit(commit)
@@ -99,7 +100,8 @@ async def test_each_instant_of_each_schedule_ran_once_or_stands_as_skipped(
                 )
             for now in looks(scenario, change):
                 clock.now = now
-                await look_of_hosts(store, now + 30, hosts, source)  # after every jitter
+                mortal = scenario == "killed" and now < change + 5 * HOUR_S
+                await look_of_hosts(store, now + 30, hosts, source, mortal=mortal)  # after every jitter
             for expression in EXPRESSIONS:
                 case = (zone, number, scenario, hosts, expression)
                 schedule = await schedules.get(expression)
