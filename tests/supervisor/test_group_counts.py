@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import trio.testing
 import tenure
 from tenure.errors import StepMismatch
 from tenure.persistence.model.inputs.policies import ConsumePoint
-from tests.kit.hosting import consumed, host, nothing
+from tests.kit.hosting import consumed, cut_off, host, nothing
 
 Verb = Callable[[tenure.Runtime], Awaitable[object]]
 
@@ -39,6 +40,10 @@ async def cancel_an_input(runtime: tenure.Runtime) -> None:
     await runtime.cancel("no such input")
 
 
+async def relabel(runtime: tenure.Runtime) -> None:
+    await runtime.relabel({"tier": "gold"})
+
+
 @pytest.mark.parametrize(
     "verb",
     [
@@ -51,6 +56,7 @@ async def cancel_an_input(runtime: tenure.Runtime) -> None:
         tenure.Runtime.reset,
         reset_and_clear,
         cancel_an_input,
+        relabel,
     ],
     ids=lambda verb: verb.__name__,
 )
@@ -83,9 +89,12 @@ async def test_a_verb_of_a_supervisor_costs_one_group(
             "resume it": partial(schedules.resume, "daily"),
             "delete it": partial(schedules.delete, "daily"),
             "set a value": partial(supervisor.set_execution_state, "alice", {"name": 1}),
+            "spawn": partial(supervisor.spawn, "bob", "kind"),
+            "spawn several": partial(supervisor.spawn_many, ["carol", "dave", "erin"], "kind"),
         }
 
         assert {name: await groups_of(supervisor, verb) for name, verb in verbs.items()} == dict.fromkeys(verbs, 1)
+        assert await groups_of(supervisor, verbs["spawn"]) == 0, "it is there"
 
 
 async def test_what_begins_a_run_costs_its_groups_and_what_only_ends_an_input_one(
@@ -102,6 +111,33 @@ async def test_what_begins_a_run_costs_its_groups_and_what_only_ends_an_input_on
         assert await groups_of(supervisor, partial(alice.accept, "work")) == 2
         assert await groups_of(supervisor, partial(bob.retry, ticket.input_id)) == 3
         assert await groups_of(supervisor, partial(bob.drop, ticket.input_id)) == 1
+
+
+async def test_a_verdict_costs_one_group_and_the_run_that_goes_on_its_own(
+    database: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def pay(run: tenure.Run) -> None:
+        await run.step("pay", trio.sleep_forever, repeat="never")
+
+    async def begin(supervisor: tenure.Supervisor) -> None:
+        await (await supervisor.spawn("alice", "kind")).accept("go")
+        await trio.testing.wait_all_tasks_blocked()
+
+    await cut_off(database, {"kind": pay}, begin)
+    async with host(database, {"kind": pay}) as supervisor:
+        alice = await supervisor.spawn("alice", "kind")
+        await alice.wait_held()
+
+        settle = partial(alice.settle_step, "main/1", tenure.Ran())
+        assert await groups_of(supervisor, settle) == 3, "one, and two for the run that goes on"
+
+
+def test_the_groups_of_every_verb_are_counted() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    waits = {"wait_held", "wait_resumed", "wait_state"}  # they write nothing
+    verbs = {name for name, _ in inspect.getmembers(tenure.Runtime, inspect.iscoroutinefunction) if name[0] != "_"}
+
+    assert {name for name in verbs - waits if f".{name}" not in source} == set()
 
 
 async def test_an_erasure_costs_no_more_groups_the_more_there_is(
