@@ -65,6 +65,7 @@ STAYS: Final[dict[str, set[str]]] = {
             "epoch",
             "asked",
             "aside",
+            "events",
         ),
         *("created_at", "updated_at"),
         # Emptied: what was held of the content.

@@ -281,6 +281,7 @@ async def test_beside_a_branch_that_is_kept_only_what_the_others_said_is_dropped
     await cut_off(database, {"kind": speak}, leave)
     async with host(database, {"kind": speak}) as supervisor:
         alice = await supervisor.spawn("alice", "kind")
+        await alice.wait_state("running")
         await alice.wait_state("idle", "attached")
         entries = await read(supervisor)
 
@@ -592,11 +593,10 @@ async def test_what_is_in_hand_of_output_is_what_is_stored_when_some_of_it_was_p
 
     async with host(database, {"kind": talk}) as one:
         await (await one.accept("a", None, kind="kind")).wait_outcome()
-        kept = inside_of(one.store).kept
         ((runtime, chunk),) = peek(database, "SELECT runtime, min(chunk) FROM output_chunks")
         place = spoken.RECORD, runtime
-        before = copy(kept[place])
+        before = copy(inside_of(one.store).kept[place])
         await one.store.commit(Commit(changes=(PruneOutput(chunks=(chunk,), before=9e9),)))
         stored = await one.store.read(partial(spoken.find, runtime=runtime))
         assert (before.gone, stored.gone) == (0, 2)
-        assert kept.get(place, stored) == stored
+        assert inside_of(one.store).kept.get(place, stored) == stored
