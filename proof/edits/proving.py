@@ -16,7 +16,7 @@ import trio.testing
 from attrs import field, frozen
 
 from proof.seeded import Broken, memory_folder
-from tenure.testing.determinism import frozen_heap, seeded_scheduling
+from tenure.testing.determinism import frozen_heap, seeded_scheduling, sigterm_interrupts
 
 from .cases import HELD, Case, Recorded, cases, check, record
 from .changes import edits
@@ -96,7 +96,7 @@ def proved(
         numbered = [each for each in _numbered(recorded) if only is None or only(each.case)][first::every]
         state = _Proof(folder=Path(folder), recorded=len(recorded))
         for share in range(shares):
-            with frozen_heap():
+            with frozen_heap(), sigterm_interrupts():
                 state.check(numbered[share::shares], most_broken)
             yield state.report()
             if len(state.broken) >= most_broken:

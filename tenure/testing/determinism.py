@@ -40,7 +40,7 @@ def run_seeded(function: Callable[[Room], Awaitable[T]], seed: int) -> T:
 
     mounts = Mounts()
     clock = trio.testing.MockClock(autojump_threshold=0)
-    with seeded_scheduling(seed), frozen_heap(), _sigterm_interrupts():
+    with seeded_scheduling(seed), frozen_heap(), sigterm_interrupts():
         return trio.run(main, clock=clock)
 
 
@@ -62,7 +62,8 @@ def frozen_heap() -> Generator[None]:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Generator[None]:
+def sigterm_interrupts() -> Generator[None]:
+    """Let a SIGTERM interrupt what is played, as Ctrl-C does, where the program has no handler for it."""
     # It is meant for the process, of which the hosts in here know nothing: one that ended in order for it would be judged as if
     # no signal had come.
     handles = may_handle_sigterm()

@@ -177,6 +177,7 @@ class Entering:
             InvalidInput: It has no place there; see `Record.ask`.
             LimitReached: The run has asked for too much.
         """
+        self.check_open()
         branch, limit = self.branch, self.store.limits.run_steps
         if self.record.asked >= limit:
             raise LimitReached(what="steps of one run", limit=limit)
@@ -204,7 +205,7 @@ class Entering:
         except BaseException as exc:
             if flight.dispatched and not flight.begun:
                 self._unbegun.append(flight.place)
-            if is_cut(exc) and not flight.is_answered:
+            if is_cut(exc) and not flight.is_answered and self.fault is None:  # nothing is recorded after it
                 late = branch.late if asked.call is None else self._late_calls
                 late[found.place] = cut = flight.cut()
                 self.record.leaves_doubt |= is_in_doubt(cut)
@@ -361,7 +362,6 @@ class Entering:
         with trio.move_on_after(seconds) as scope:
             yield scope
         if scope.cancelled_caught and ((branch := self.branch).late or self._late_calls):
-            self.check_open()  # recorded as cut off, what waited for the record in vain would be left out by a mere resume
             await self.write(self.standing_on(branch))
             await self.occupancy.hold()
 

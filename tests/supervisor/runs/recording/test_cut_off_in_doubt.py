@@ -241,6 +241,37 @@ async def test_a_new_step_whose_scope_ends_while_it_waits_for_the_record_is_not_
         assert done == ["pay"]
 
 
+async def test_a_map_begins_no_item_after_a_mismatch_beside_it(autojump_clock: MockClock, open_host: OpenHost) -> None:
+    tried: list[str] = []
+
+    async def before(run: tenure.Run) -> None:
+        await run.step("pay", int, repeat="never", call="c1")
+        raise ConnectionError("of a test")
+
+    def look(item: str) -> None:
+        tried.append(item)
+        raise ConnectionError("of a test")
+
+    async def after(run: tenure.Run) -> None:
+        async with trio.open_nursery() as nursery:
+            items = ["a", "b"]
+            nursery.start_soon(
+                lambda: run.map("look", look, items, repeat="freely", limit=1, attempts=2, backoff_s=100.0)
+            )
+            async with run.move_on_after(1):
+                await run.step("refund", int, repeat="never", call="c2")
+
+    policy = tenure.RestartPolicy(backoff_s=3600.0)
+    async with open_host({"k": tenure.Behaviour(before, version="1", restart=policy)}) as supervisor:
+        await (await supervisor.spawn("a", "k")).accept(1)
+        await trio.sleep(100)
+    async with open_host({"k": tenure.Behaviour(after, version="2", restart=policy)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        assert await runtime.wait_held() == "step mismatch"
+        assert tried == ["a"]
+        assert "refund" not in [each.name for each in await supervisor.entries("a")]
+
+
 async def test_a_first_is_not_won_beside_a_branch_that_swallows_a_mismatch(
     autojump_clock: MockClock, open_host: OpenHost
 ) -> None:
