@@ -14,20 +14,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Final, final
+from typing import Final, TextIO, final
 
 import trio
 from attrs import frozen
 
 from tenure.persistence.commits.commit import Commit
+from tenure.persistence.engines.sqlite.token_raise import TOKEN_RAISE
 from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.inbox.outcomes import find_by_key
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId
 from tenure.persistence.store import Store, open_store
+from tenure.persistence.upkeep.backup import restore
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify import verify_runtime
 
@@ -85,6 +88,91 @@ def run(folder: Path, *, kills: int, restarts: int, seed: int = 0, litestream: s
     )
     assert answer.stdout.strip() == "ok", answer.stdout
     return ReplicatorReport(kills=kills, restarts=restarts, acknowledged=len(said), copied=copied)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class LossReport:
+    """What came back of a machine that was lost.
+
+    Attributes:
+        acknowledged: How many inputs its host had acknowledged.
+        restored: How many of them the replica had; they are the first ones, without a gap.
+        last_fence_token: The last token of the restored store, raised.
+    """
+
+    acknowledged: int
+    restored: int
+    last_fence_token: int
+
+
+def lose(folder: Path, *, inputs: int, litestream: str | None = None) -> LossReport:
+    """Replicate, kill host and replicator, lose their files, and restore the replica with `tenure restore`.
+
+    Raises `AssertionError`: what came back is not a beginning of what was acknowledged, or not sound.
+    """
+    program = litestream or found()
+    path, replica, said = folder / "agents.db", folder / "replica", folder / "said"
+    first = _live(path, random.Random(0), kill=False)  # a replicator that finds no database makes an empty one
+    with said.open("w") as output:
+        command = [sys.executable, "-m", "proof.replicator", "--host", str(path), "--prefix", "key", "--inputs", "5000"]
+        replicate = [program, "replicate", str(path), f"file://{replica}"]
+        with _killed([command, replicate], output, folder / "log"):
+            _await_restored(program, replica, folder / "seen.db", said, inputs)
+    keys = [*first, *said.read_text().split("\n")[:-1]]
+    for each in [path, *folder.glob("agents.db-*")]:
+        each.rename(folder / f"lost-{each.name}")
+    brought, restored = folder / "brought.db", folder / "restored.db"
+    assert _bring(program, replica, brought), "the replica cannot be restored"
+    copied = trio.run(restore, brought, restored)
+    there = trio.run(_known, restored, keys)
+    assert len(there) >= len(first) + inputs, "what the replica had before the kill is not there"
+    assert there == keys[: len(there)], "what came back has a gap"
+    trio.run(_check, restored, there)
+    assert copied.last_fence_token >= TOKEN_RAISE
+    return LossReport(acknowledged=len(keys), restored=len(there), last_fence_token=copied.last_fence_token)
+
+
+@contextlib.contextmanager
+def _killed(commands: Sequence[Sequence[str]], output: TextIO, log: Path) -> Generator[None]:
+    """Processes that are killed at the end, all at once; what the first says goes to `output`."""
+    with log.open("w") as noise, contextlib.ExitStack() as ends:
+        for at, command in enumerate(commands):
+            stdout = noise if at else output
+            process = subprocess.Popen(command, stdout=stdout, stderr=noise, stdin=subprocess.DEVNULL)  # noqa: S603
+            ends.callback(process.wait, PATIENCE_S)
+            ends.callback(process.kill)
+        yield
+
+
+def _await_restored(program: str, replica: Path, seen: Path, said: Path, inputs: int) -> None:
+    """Wait until the replica has so many inputs."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up_at:
+        keys = said.read_text().split("\n")[:-1]
+        if len(keys) >= inputs and _bring(program, replica, seen):
+            there = trio.run(_look, seen, keys[:inputs])
+            for each in seen.parent.glob(f"{seen.name}*"):
+                each.unlink()
+            if len(there) == inputs:
+                return
+        time.sleep(0.2)
+    raise AssertionError("the replicator has not copied what was acknowledged")
+
+
+def _bring(program: str, replica: Path, target: Path) -> bool:
+    command = [program, "restore", "-o", str(target), f"file://{replica}"]
+    return subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_S).returncode == 0  # noqa: S603
+
+
+async def _look(path: Path, keys: list[str]) -> list[str]:
+    async with look_into(path) as look:
+        return await look.read(lambda view: [key for key in keys if find_by_key(view, RUNTIME, key) is not None])
+
+
+async def _known(path: Path, keys: list[str]) -> list[str]:
+    async with open_store(path) as store:
+        return await store.read(lambda view: [key for key in keys if find_by_key(view, RUNTIME, key) is not None])
 
 
 def found() -> str:

@@ -7,7 +7,7 @@ from typing import Final, final
 import attrs
 from attrs import field, frozen
 
-from tenure.errors import NotFound
+from tenure.errors import KeyMissing, NotFound
 from tenure.persistence.commits.rows import (
     NUMBER,
     OPTIONAL_BYTES,
@@ -22,6 +22,7 @@ from tenure.persistence.commits.rows import (
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.runs import results
 from tenure.persistence.model.inputs.input_state import origin_of
+from tenure.persistence.model.texts import SealedBytes
 from tenure.persistence.model.values import InputId, LogicalRuntimeId
 
 _INPUT: Final[Types] = (
@@ -169,7 +170,11 @@ def _input(statements: Statements, runtime_id: LogicalRuntimeId, row: Row) -> In
         correlation_id=origin.correlation_id,
         traceparent=origin.traceparent,
     )
-    return attrs.evolve(line, result=results.find(statements, runtime_id, InputId(line.input_id)))
+    try:
+        result = results.find(statements, runtime_id, InputId(line.input_id))
+    except KeyMissing as exc:  # of a look without the key: it is sealed, as its payload is
+        result = SealedBytes.under(exc.key_id, b"")
+    return attrs.evolve(line, result=result)
 
 
 def list_hosts(statements: Statements, after: int = -1) -> list[HostLine]:

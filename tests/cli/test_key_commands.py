@@ -52,7 +52,7 @@ def test_without_a_key_lists_are_shown_and_no_content(target: str) -> None:
         assert result.exit_code == 0, (line, result.output)
         assert SECRET not in result.output
     for line in OF_RUNTIME:
-        for more in ((), ("--content",)) if line == "inbox" else ((),):
+        for more in ((), ("--content",), ("--all", "--content")) if line == "inbox" else ((),):
             result = call(line, target, "ann", *more)
             assert result.exit_code == 0, (line, result.output)
             assert SECRET not in result.output
