@@ -156,10 +156,7 @@ class Envelope:
             return value if value.startswith(self._head) else None
         if not isinstance(value, str) or not value.startswith(self._text_head):
             return None
-        try:
-            return base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError) as exc:
-            raise Corrupt(record="sealed", key="text", detail="it was changed") from exc
+        return _of_base64(value, "text")
 
     def _place(self, column: Column) -> bytes:
         return self.marker + ".".join(column).encode()
@@ -186,10 +183,7 @@ class Envelope:
                 return value
             if not self.readable:
                 return sealed_text(self._store_key_id)
-            try:
-                return self._unseal_digest(base64.b64decode(value[1:], validate=True)).hex()
-            except (binascii.Error, ValueError) as exc:
-                raise Corrupt(record="sealed", key="digest", detail="it was changed") from exc
+            return self._unseal_digest(_of_base64(value[1:], "digest")).hex()
         if not isinstance(value, bytes) or len(value) != SEALED_DIGEST_BYTES:
             return value
         return self._unseal_digest(value) if self.readable else SealedBytes.under(self._store_key_id, value)
@@ -227,6 +221,17 @@ def _is_of(sealed: RowKey, known: RowKey) -> bool:
     return len(sealed) == len(known) and all(
         a is None or b is None or a == b for a, b in zip(sealed, known, strict=True)
     )
+
+
+def _of_base64(text: str, what: str) -> bytes:
+    """The bytes of a text that we wrote. Bits of the last letter that stand for nothing are as they were written, too."""
+    try:
+        decoded = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise Corrupt(record="sealed", key=what, detail="it was changed") from exc
+    if base64.b64encode(decoded).decode() != text:
+        raise Corrupt(record="sealed", key=what, detail="it was changed")
+    return decoded
 
 
 def _of_hex(value: str) -> bytes | None:

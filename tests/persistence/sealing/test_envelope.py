@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import string
 
 import pytest
 
@@ -67,6 +68,17 @@ def test_a_changed_byte_is_a_typed_error_and_never_another_content(text: bool) -
     for length in range(12 if text else 9, len(sealed)):
         with pytest.raises((Corrupt, KeyMissing, WrongKey)):
             of_store.unseal([PAYLOAD], (7,), sealed[:length])
+
+
+def test_the_last_letter_of_a_text_is_checked_too() -> None:
+    of_store, letters = envelope(), string.ascii_letters + string.digits + "+/"
+    for length in range(3):
+        sealed = of_store.seal(PAYLOAD, (7,), "of seven" + "x" * length)
+        assert isinstance(sealed, str)
+        end = len(sealed.rstrip("="))
+        for letter in letters.replace(sealed[end - 1], ""):
+            with pytest.raises(Corrupt):
+                of_store.unseal([PAYLOAD], (7,), sealed[: end - 1] + letter + sealed[end:])
 
 
 def test_no_key_another_key_and_damage_are_three_errors() -> None:
