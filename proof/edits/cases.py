@@ -24,7 +24,7 @@ from tenure.persistence.model.entries import EntryStatus, Repeat
 from tenure.supervisor.runs.behaviour import Behaviour, Given
 
 from .changes import REMOVE, RENAME, Edit, must_be_held
-from .programs import Map, Program, Step
+from .programs import Item, Map, Program, Step, seats
 from .world import FAILS, KILLED, SETTLED, World
 
 LONGEST_S: Final = 200_000.0
@@ -207,7 +207,8 @@ async def check(case: Case, file: Path) -> str:
     _judge_way(case, came)
     world.judge()
     if came == CONSUMED:
-        world.judge_end(program)
+        compares = case.way in (BACK, RESTART)  # a restart finds by arguments what it has carried over
+        world.judge_end(program, frozenset() if compares else _taken(case, by_a_person=case.way == TAKE))
         if case.way == RESTART:
             world.judge_said(program)
     return f"{HELD}, {case.way}: {came}"
@@ -226,9 +227,27 @@ def _judge(case: Case, came: str, world: World, program: Program) -> None:
         message = "it was held though nothing was edited"
         raise Broken(message)
     if came == CONSUMED:
-        world.judge_end(program)
+        world.judge_end(program, _taken(case, by_a_person=False))
         if case.version == "1":  # under another one what stands is taken
             world.judge_said(program)
+
+
+def _taken(case: Case, *, by_a_person: bool) -> frozenset[str]:
+    """Work of steps that are given what stands at their place.
+
+    Under another version, or where a person says so, the arguments of what has ended are not compared (design §18): a step is
+    not told from another one of its name and repeat that has come to stand at its place.
+    """
+    if case.version == "1" and not by_a_person:
+        return frozenset()
+    recorded = case.recorded
+    before = {seat.place: seat.item for seat in seats(recorded.program) if seat.place and seat.place in recorded.places}
+    found = [(before.get(seat.place or ""), seat.item) for seat in seats(case.edit.program)]
+    return frozenset([each.work for old, each in found if isinstance(each, Step) and _is_taken_for(each, old)])
+
+
+def _is_taken_for(step: Step, old: Item | None) -> bool:
+    return isinstance(old, Step) and (old.name, old.repeat) == (step.name, step.repeat) and old.work != step.work
 
 
 def _judge_way(case: Case, came: str) -> None:

@@ -195,10 +195,15 @@ class World:
             message = f"the conversation is {self.said}, and not {conversation_of(program)}"
             raise Broken(message)
 
-    def judge_end(self, program: Program) -> None:
-        """Everything that the program asks for was done, and each result is that of its work. Raises `Broken`."""
+    def judge_end(self, program: Program, taken: frozenset[str] = frozenset()) -> None:
+        """Everything that the program asks for was done, and each result is that of its work.
+
+        Work in `taken` may have been given what another step has done, instead. Raises `Broken`.
+        """
         self.judge()
         for work, _ in work_of(program):
+            if work in taken and not self.done[work] and self.done[str(self.seen.get(work))]:
+                continue
             if not self.done[work]:
                 message = f"{work} was left out in silence"
                 raise Broken(message)
