@@ -9,7 +9,7 @@ from typing import final
 import trio
 
 from tenure.errors import Error
-from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.engine import Again, Statements, UnknownOutcome
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     InputId,
@@ -76,11 +76,16 @@ class Doubts:
 
 
 def ended(statements: Statements, waiting: list[TicketKey]) -> list[Ended]:
-    """Which of these inputs have ended, and how; or why that cannot be read."""
+    """Which of these inputs have ended, and how; or why that cannot be read.
+
+    What the connection meets, and not the row, is raised: the read begins anew, and no waiter hears of it.
+    """
     found: list[Ended] = []
     for runtime_id, input_id in waiting:
         try:
             outcome = stored_outcome(statements, runtime_id, input_id)
+        except (Again, UnknownOutcome, *NOT_NOW):
+            raise
         except Error as exc:  # gone, or damaged: this one waiter hears it
             found.append(((runtime_id, input_id), exc))
         except Exception as exc:  # noqa: BLE001 - and so with a mistake of ours

@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
+from proof.fleet.server import OwnServer
 from tests.kit import postgres
 
 
@@ -35,10 +36,10 @@ def _database(*, tables: bool) -> Generator[str]:
 
 
 @pytest.fixture
-def own_server() -> Generator[postgres.OwnServer]:
+def own_server() -> Generator[OwnServer]:
     """A server that runs for this test alone."""
     postgres.needs_own_server()
-    server = postgres.OwnServer()
+    server = OwnServer()
     try:
         server.start()
         yield server

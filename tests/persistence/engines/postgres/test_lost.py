@@ -13,14 +13,17 @@ import trio
 
 from proof.cuts import make_cuts
 from proof.cutting import Cut, CuttingProxy, cutting_proxy
+from proof.fleet.server import OwnServer
 from tenure.errors import CannotOpen, Contended, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.choice import door_to
-from tenure.persistence.engines.engine import Again
+from tenure.persistence.engines.engine import Again, Statements
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.erasing import erasing
+from tenure.persistence.facets.inbox.inputs import AcceptedInput
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, ground_of, open_store
+from tenure.supervisor.accepting.doubts import Ended, ended
 from tests.kit import postgres
 from tests.kit.shares import TURN, examples
 from tests.kit.stores import landed, message, name, own
@@ -104,7 +107,7 @@ async def test_what_is_asked_between_groups_is_asked_again(url: str) -> None:
             assert await ground_of(store).between_groups(erasing.unfinished) == ()
 
 
-async def test_what_is_asked_between_groups_of_a_server_that_is_away_says_so(own_server: postgres.OwnServer) -> None:
+async def test_what_is_asked_between_groups_of_a_server_that_is_away_says_so(own_server: OwnServer) -> None:
     async with open_store(own_server.url) as store:
         own_server.stop()
         with pytest.raises(Contended):
@@ -122,9 +125,30 @@ async def test_every_backend_is_killed_again_and_again(url: str) -> None:
             assert await said(store) == n + 1
 
 
+async def test_who_waits_for_an_input_hears_nothing_of_a_connection_that_is_cut(url: str) -> None:
+    async with open_store(url) as store:
+        await own(store)
+        accepted: AcceptedInput = (await store.commit(message(store, "m"))).values[0]
+        cuts: list[int] = []
+
+        def read(statements: Statements) -> list[Ended]:
+            if not cuts:
+                statements.one("ownership.host", host=ground_of(store).host)  # the view has begun
+                with psycopg.connect(postgres.server_url(), autocommit=True) as admin:
+                    ended_by = admin.execute(
+                        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                        (postgres.name_of(url),),
+                    )
+                    cuts.append(len(ended_by.fetchall()))
+            return ended(statements, [(name("a"), accepted.input_id)])
+
+        assert await store.read(read) == []
+        assert cuts
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "crash"])
 async def test_nothing_acknowledged_is_lost_where_the_server_restarts_under_load(
-    own_server: postgres.OwnServer, how: signal.Signals
+    own_server: OwnServer, how: signal.Signals
 ) -> None:
     acknowledged: list[str] = []
     async with open_store(own_server.url, limits=Limits(busy_s=60.0)) as store:
@@ -156,7 +180,7 @@ async def test_nothing_acknowledged_is_lost_where_the_server_restarts_under_load
         assert await landed(store, *acknowledged) == acknowledged
 
 
-async def test_a_server_that_is_away_for_long_is_contended_before_a_commit(own_server: postgres.OwnServer) -> None:
+async def test_a_server_that_is_away_for_long_is_contended_before_a_commit(own_server: OwnServer) -> None:
     async with open_store(own_server.url, limits=Limits(busy_s=0.2)) as store:
         await own(store)
         own_server.stop()
@@ -173,7 +197,7 @@ async def test_a_server_that_is_away_for_long_is_contended_before_a_commit(own_s
 
 @pytest.mark.slow
 async def test_a_server_that_comes_back_without_keeping_what_it_acknowledges_is_not_written(
-    own_server: postgres.OwnServer,
+    own_server: OwnServer,
 ) -> None:
     async with open_store(own_server.url, limits=Limits(busy_s=0.2)) as store:
         await own(store)
@@ -194,7 +218,7 @@ async def test_a_server_that_comes_back_without_keeping_what_it_acknowledges_is_
         assert await store.attachments.get("s", first) == b"first"
 
 
-async def test_a_server_that_keeps_nothing_gives_no_verdict(own_server: postgres.OwnServer) -> None:
+async def test_a_server_that_keeps_nothing_gives_no_verdict(own_server: OwnServer) -> None:
     async with behind_a_proxy(own_server.url, Limits(verdict_s=0.3)) as (proxy, store):
         await own(store)
         with psycopg.connect(own_server.url, autocommit=True) as admin:

@@ -10,6 +10,7 @@ import pytest
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
+from proof.fleet.server import OwnServer
 from tenure.errors import (
     CannotOpen,
     Contended,
@@ -231,9 +232,7 @@ async def test_tables_with_the_names_of_ours_are_another_programs(empty_url: str
 
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
-async def test_a_server_that_forgets_what_it_acknowledged_is_refused(
-    own_server: postgres.OwnServer, setting: str
-) -> None:
+async def test_a_server_that_forgets_what_it_acknowledged_is_refused(own_server: OwnServer, setting: str) -> None:
     own_server.stop()
     own_server.start(**{setting: "off"})
     error = await refused(own_server.url, WeakDurability)
@@ -241,7 +240,7 @@ async def test_a_server_that_forgets_what_it_acknowledged_is_refused(
     assert tables_of(own_server.url) == []
 
 
-async def test_a_standby_is_refused(own_server: postgres.OwnServer) -> None:
+async def test_a_standby_is_refused(own_server: OwnServer) -> None:
     own_server.stop()
     own_server.stand_by()
     error = await refused(own_server.url, CannotOpen)
