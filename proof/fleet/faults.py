@@ -98,7 +98,7 @@ def freeze(made: Fleet, server: OwnServer, _terms: Terms) -> None:
             host.process.send_signal(signal.SIGCONT)
             time.sleep(0.05)
     try:
-        made.wait_until_judged(host.incarnation)
+        made.wait_until_judged(host)
     finally:
         host.process.send_signal(signal.SIGCONT)
 

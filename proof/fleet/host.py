@@ -85,7 +85,7 @@ async def _serve(url: str, name: str, lease_s: float, renew_s: float, runtimes: 
     quiet, end = trio.Event(), trio.Event()
     limits = limits_of(lease_s, renew_s)
     async with tenure.open_supervisor(url, behaviours=BEHAVIOURS, limits=limits) as supervisor:
-        say("ready", supervisor.store.incarnation)
+        say("ready")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_listen, quiet, end)
             async with trio.open_nursery() as senders:

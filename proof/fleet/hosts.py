@@ -29,7 +29,7 @@ RUNTIMES: Final = 12
 PATIENCE_S: Final = 300.0
 """Seconds after which a fleet that does not go on is called stuck."""
 
-_LIVES: Final = "SELECT 1 FROM tenure.hosts WHERE incarnation = %s AND lost_at IS NULL AND closed_at IS NULL"
+_LIVES: Final = "SELECT 1 FROM tenure.hosts WHERE pid = %s AND lost_at IS NULL AND closed_at IS NULL"
 _OPEN: Final = "SELECT count(*) FROM tenure.inputs WHERE finished_at IS NULL"
 _LEFT: Final = """
 SELECT r.runtime_id, r.state, r.held, r.fence_token, r.owner, h.incarnation, h.closed_at, h.lost_at, r.run, u.retry_at, u.error,
@@ -49,7 +49,6 @@ class FleetHost:
     Attributes:
         name: Of it and its senders.
         process: It.
-        incarnation: What it said when it was ready.
         words: Lines that it said so far, but for what it accepted.
         acknowledged: How many inputs it has given.
         contended: How often it was told to try again.
@@ -58,7 +57,6 @@ class FleetHost:
     name: str
     process: subprocess.Popen[str]
     reader: threading.Thread | None = None
-    incarnation: str = ""
     words: set[str] = field(factory=set[str])
     acknowledged: int = 0
     contended: int = 0
@@ -107,8 +105,6 @@ class Fleet:
                 host.acknowledged += 1
                 continue
             host.contended += word == "contended"
-            if word == "ready":
-                host.incarnation = facts[0]
             host.words.add(word)
 
     def wait_for(self, host: FleetHost, word: str) -> None:
@@ -146,11 +142,11 @@ class Fleet:
         host.process.send_signal(signal.SIGKILL)
         _end(host)
 
-    def wait_until_judged(self, incarnation: str) -> float:
-        """Wait until the others have judged a host; how many seconds that took."""
+    def wait_until_judged(self, host: FleetHost) -> float:
+        """Wait until the others have judged a host, which is dead or frozen; how many seconds that took."""
         began = time.monotonic()
         with psycopg.connect(self.url, autocommit=True) as connection:
-            self.wait(lambda: connection.execute(_LIVES, [incarnation]).fetchone() is None, "a verdict on a host")
+            self.wait(lambda: connection.execute(_LIVES, [host.process.pid]).fetchone() is None, "a verdict on a host")
         return time.monotonic() - began
 
     def settle(self) -> None:

@@ -92,7 +92,7 @@ def _kill(made: Fleet, source: random.Random) -> float:
     host = drawn(source, made)
     newcomer = made.start()
     made.kill(host)
-    seconds = made.wait_until_judged(host.incarnation)
+    seconds = made.wait_until_judged(host)
     made.wait_for(newcomer, "ready")
     return seconds
 
@@ -101,7 +101,7 @@ def _freeze(made: Fleet, source: random.Random) -> float:
     host = drawn(source, made)
     host.process.send_signal(signal.SIGSTOP)
     try:
-        return made.wait_until_judged(host.incarnation)
+        return made.wait_until_judged(host)
     finally:
         host.process.send_signal(signal.SIGCONT)
 
