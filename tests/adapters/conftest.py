@@ -14,6 +14,7 @@ FRAMEWORKS = {
     "a2a": "a2a",
     "adk": "google.adk",
     "langgraph": "langgraph",
+    "mcp": "mcp",
     "openai_agents": "agents",
     "pydantic_ai": "pydantic_ai",
     "webhooks": "standardwebhooks",

@@ -15,6 +15,7 @@ ADAPTERS = (
     "tenure.adapters.a2a",
     "tenure.adapters.adk",
     "tenure.adapters.langgraph",
+    "tenure.adapters.mcp",
     "tenure.adapters.openai_agents",
     "tenure.adapters.pydantic_ai",
     "tenure.adapters.webhooks",

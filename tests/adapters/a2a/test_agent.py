@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +33,12 @@ from a2a.types.a2a_pb2 import (
 from a2a.utils.errors import A2AError
 from google.protobuf.json_format import MessageToDict
 
-from tests.adapters.suite import ROOT
-from tests.kit.processes import running
+from tests.adapters.serving import asked, run, serving
 
+APP = Path(__file__).with_name("agent_app.py")
 WORKING = TaskState.TASK_STATE_WORKING
 COMPLETED = TaskState.TASK_STATE_COMPLETED
 ENDED = {COMPLETED, TaskState.TASK_STATE_CANCELED, TaskState.TASK_STATE_FAILED, TaskState.TASK_STATE_REJECTED}
-
-
-@contextmanager
-def serving(folder: Path) -> Generator[tuple[subprocess.Popen[str], str]]:
-    """A server over the file of a folder: its process, and its address."""
-    command = [sys.executable, "-m", "uvicorn", "--port", "0", "--app-dir", Path(__file__).parent, "agent_app:app"]
-    env = os.environ | {"FOLDER": str(folder), "PYTHONPATH": str(ROOT)}
-    with (folder / "log").open("w+") as log, running(command, env=env, stderr=log) as process:
-        while (found := re.search(r"running on (http://127\.0\.0\.1:\d+)", (folder / "log").read_text())) is None:
-            assert process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.05)
-        yield process, found[1]
 
 
 @asynccontextmanager
@@ -92,10 +76,6 @@ async def ended(client: Client, task_id: str) -> Task:
     while (task := await client.get_task(GetTaskRequest(id=task_id))).status.state not in ENDED:  # noqa: ASYNC110 - asked over HTTP
         await asyncio.sleep(0.02)
     return task
-
-
-def asked(folder: Path) -> list[str]:
-    return (folder / "asked").read_text().splitlines() if (folder / "asked").exists() else []
 
 
 def told(task: Task) -> list[str]:
@@ -136,14 +116,6 @@ class Hooks:
         self._came.set()
 
 
-def run(main: Any) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(240):
-            await main()
-
-    asyncio.run(bounded())
-
-
 @pytest.mark.process
 @pytest.mark.slow
 def test_a_client_hears_of_every_end(tmp_path: Path) -> None:
@@ -171,7 +143,7 @@ def test_a_client_hears_of_every_end(tmp_path: Path) -> None:
             kinds = [answer.WhichOneof("payload") async for answer in client.send_message(asking("stream"))]
             assert kinds == ["task", "status_update", "artifact_update", "status_update"]
 
-    with serving(tmp_path) as (_, url):
+    with serving(APP, tmp_path) as (_, url):
         run(lambda: main(url))
 
 
@@ -213,15 +185,15 @@ def test_tasks_go_on_when_their_server_was_killed(tmp_path: Path) -> None:
             for name, state in (("seen", COMPLETED), ("cancelled", TaskState.TASK_STATE_CANCELED)):
                 assert (await client.get_task(GetTaskRequest(id=tasks[name].id))).status.state == state
 
-    with serving(tmp_path) as (process, url):
+    with serving(APP, tmp_path) as (process, url):
         run(lambda: hooks.listening(lambda: first(url)))
         process.kill()
         process.wait()
-    with serving(tmp_path) as (process, url):
+    with serving(APP, tmp_path) as (process, url):
         run(lambda: hooks.listening(lambda: second(url)))
         process.send_signal(signal.SIGTERM)
         process.wait()
-    with serving(tmp_path) as (_, url):
+    with serving(APP, tmp_path) as (_, url):
         run(lambda: third(url))
 
 
@@ -240,10 +212,10 @@ def test_a_task_is_on_the_way_still_after_an_orderly_end(tmp_path: Path) -> None
             (tmp_path / "gate").touch()
             assert told(await ended(client, tasks[0].id)) == ["done: hello"]
 
-    with serving(tmp_path) as (process, url):
+    with serving(APP, tmp_path) as (process, url):
         run(lambda: first(url))
         process.send_signal(signal.SIGTERM)
         process.wait()
-    with serving(tmp_path) as (_, url):
+    with serving(APP, tmp_path) as (_, url):
         run(lambda: second(url))
     assert asked(tmp_path) == ["hello"]

@@ -1,0 +1,21 @@
+"""MCP over tenure: tools whose calls are tasks, and whose tasks are inputs of runtimes.
+
+    @tool_behaviour
+    async def report(run: tenure.asyncio.Run, topic: str) -> str: ...
+
+    def write_report(topic: str) -> str:
+        return topic
+
+    async with tenure.asyncio.open_supervisor("agents.db", behaviours={"report": report}) as supervisor:
+        tasks = TenureTasks(supervisor, [TaskTool(write_report, kind="report")])
+        await MCPServer("desk", extensions=[tasks]).run_streamable_http_async()
+
+Needs the extra `mcp`.
+"""
+
+from __future__ import annotations
+
+from .behaviours import ask_client as ask_client, tool_behaviour as tool_behaviour
+from .tasks import TaskTool as TaskTool, TenureTasks as TenureTasks
+
+__all__ = ["TaskTool", "TenureTasks", "ask_client", "tool_behaviour"]
