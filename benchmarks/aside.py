@@ -85,13 +85,13 @@ async def put_aside(store: Store, number: int, wake_at: float) -> None:
 
 
 async def fill(path: Path, count: int, due: int) -> None:
-    """A store of so many runtimes that are aside, the first of which are due soon."""
+    """A store of so many runtimes that are aside, the first of which are due by the time that a host opens it."""
     soon = time() + 1.0
     async with open_store(path, durability="os") as store:
         for first in range(0, count, 500):
             async with trio.open_nursery() as nursery:  # owned by this page
                 for number in range(first, min(first + 500, count)):
-                    at = soon + count / 500 if number < due else time() + SLEEP_S
+                    at = soon if number < due else time() + SLEEP_S
                     nursery.start_soon(put_aside, store, number, at)
 
 
