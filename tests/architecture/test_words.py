@@ -1,10 +1,11 @@
-"""The prose is plain English: nine turns of phrase that make it hard stand in no docstring, comment or message."""
+"""The prose is plain English: nine turns of phrase that make it hard stand in no docstring, comment, message or page."""
 
 from __future__ import annotations
 
 import io
 import re
 import tokenize
+from collections.abc import Iterable
 
 import pytest
 
@@ -51,15 +52,33 @@ def test_no_text_has_a_hard_turn_of_phrase() -> None:
     for name in FILES:
         source = (ROOT / name).read_text(encoding="utf-8")
         if HARD.search(" ".join(source.split())) or "#" in source:  # a comment may break a turn over two lines
-            found += [f"{name}: {text}" for text in hard(source)]
+            found += [f"{name}: {text}" for text in hard(prose(source))]
 
     assert not found
 
 
-def hard(source: str) -> list[str]:
-    """The hard turns of phrase of a file, with what stands around them."""
+PAGES = [
+    "README.md",
+    "CHANGELOG.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")),
+]
+
+
+def test_no_page_has_a_hard_turn_of_phrase() -> None:
     found: list[str] = []
-    for text in prose(source):
+    for name in PAGES:
+        outside = re.sub(
+            r"^```.*?^```", "\n", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+        )
+        found += [f"{name}: {text}" for text in hard(outside.split("\n\n"))]
+
+    assert not found
+
+
+def hard(texts: Iterable[str]) -> list[str]:
+    """The hard turns of phrase, with what stands around them."""
+    found: list[str] = []
+    for text in texts:
         line = " ".join(text.split())
         for plain in PLAIN:
             line = line.replace(plain, "")
