@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import tenure
@@ -34,3 +35,9 @@ async def envelope(store: tenure.Store, keys: dict[str, bytes] | None = None) ->
     ((marker, key_id, store_key),) = await execute(store, "SELECT marker, key_id, store_key FROM sealing")
     found = Sealing(marker=bytes(marker), key_id=key_id, store_key=bytes(store_key))
     return envelope_of(found, AesGcm(TWO if keys is None else keys))
+
+
+async def open_once(path: Path, seams: tenure.Seams) -> None:
+    """Open a store and write to it; what refuses the codec raises before."""
+    async with tenure.open_store(path, seams=seams) as store:
+        await store.state.set("opened", b"1")

@@ -21,7 +21,7 @@ from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.inspect import show_runtime
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify import verify_runtime
-from tests.kit.sealing import ONE, envelope, sealed, stored
+from tests.kit.sealing import ONE, envelope, open_once, sealed, stored
 from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owners.owned import Owner, live
@@ -154,8 +154,7 @@ async def test_a_host_without_the_key_does_not_open_it(
 
     for _ in range(2):
         with pytest.raises(error):
-            async with tenure.open_store(path, seams=tenure.Seams(codec=codec)):
-                pass  # pragma: no cover
+            await open_once(path, tenure.Seams(codec=codec))
     async with tenure.open_store(path, seams=sealed()) as store:
         assert await store.state.get("a") == b"1"
 
@@ -208,8 +207,7 @@ async def test_backup_and_restore_need_no_key_and_what_they_make_is_sealed(path:
     await restore(path.parent / "backup.db", path.parent / "restored.db")
 
     with pytest.raises(KeyMissing):
-        async with tenure.open_store(path.parent / "restored.db"):
-            pass  # pragma: no cover
+        await open_once(path.parent / "restored.db", tenure.Seams())
     async with look_into(path.parent / "restored.db", seams=sealed()) as look:
         verified = await look.read(lambda view: verify_runtime(view, runtime_id=LogicalRuntimeId("ann")))
         assert verified.is_sound, verified.problems
@@ -218,14 +216,11 @@ async def test_backup_and_restore_need_no_key_and_what_they_make_is_sealed(path:
 async def test_a_store_that_others_have_open_without_a_codec_does_not_get_one(path: Path) -> None:
     async with tenure.open_store(path):
         with pytest.raises(Contended, match="without a codec"):
-            async with tenure.open_store(path, seams=sealed()):
-                pass  # pragma: no cover
+            await open_once(path, sealed())
     async with tenure.open_store(path, seams=sealed()):
-        async with tenure.open_store(path, seams=sealed()) as beside:
-            await beside.state.set("a", b"1")
+        await open_once(path, sealed())
         with pytest.raises(KeyMissing):
-            async with tenure.open_store(path):
-                pass  # pragma: no cover
+            await open_once(path, tenure.Seams())
 
 
 async def test_a_row_that_is_moved_to_another_is_corrupt(path: Path) -> None:
@@ -264,8 +259,7 @@ async def test_damage_of_what_the_store_says_of_its_codec_is_a_typed_error(path:
             value = bytes(changed) if column != "key_id" else changed.decode()
             await execute(store, f"UPDATE sealing SET {column} = ?", value)
         with pytest.raises(Unreadable):
-            async with tenure.open_store(path, seams=sealed()):
-                pass  # pragma: no cover
+            await open_once(path, sealed())
         await repair(path, column, right)
 
 
