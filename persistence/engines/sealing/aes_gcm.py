@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import logging
 import os
 import threading
 import time
@@ -24,6 +25,9 @@ LOOK_S: Final = 1.0
 _NONCE: Final = 12
 _CHECK: Final = 4
 _KEY_ID_MOST: Final = 64
+_KEY_ID_FORM: Final = f"1 to {_KEY_ID_MOST} characters of ASCII"
+
+_log: Final = logging.getLogger("tenure")
 
 
 @final
@@ -38,16 +42,15 @@ class AesGcm:
         """Take keys of 32 bytes by id; the first is the key of today. Raises `InvalidInput`."""
         self._read: Callable[[], Mapping[str, bytes] | None] | None = None
         self._lock = threading.Lock()
-        self._keys: dict[str, tuple[bytes, AESGCM]] = {}
-        self._today = ""
         self._looked_at = 0.0
-        self._take(keys)
+        self._ring = _Ring(keys)
 
     @classmethod
     def of_file(cls, path: str | os.PathLike[str]) -> AesGcm:
         """Take the keys of a file, and again wherever it has changed: that is how keys are rotated beside hosts that run.
 
-        It is looked at once a second, and at once for a key that is not known. A file that cannot be read then changes nothing.
+        It is looked at once a second, and at once for a key that is not known. A file that cannot be read then changes nothing,
+        nor one that is not a file of keys, as while it is written; the log of Python (``tenure``) has a warning of the latter.
 
         Raises:
             CannotOpen: It cannot be read.
@@ -66,32 +69,32 @@ class AesGcm:
 
     def replace_keys(self, keys: Mapping[str, bytes]) -> None:
         """Take other keys from now on. Leave out none that still opens something. Raises `InvalidInput`."""
-        self._take(keys)
+        self._ring = _Ring(keys)
 
     @property
     def key_id(self) -> str:
         """The key of today."""
-        return self._today
+        return self._ring.today
 
     def __repr__(self) -> str:
         """The ids of the keys; never a key."""
-        return f"AesGcm({', '.join(self._keys)})"
+        return f"AesGcm({', '.join(self._ring.keys)})"
 
     def seal(self, plain: bytes, place: bytes, /) -> tuple[str, bytes]:
         """See `Codec.seal`."""
         if self._read is not None and time.monotonic() - self._looked_at >= LOOK_S:
             self._look()
-        key_id = self._today
-        check, cipher = self._keys[key_id]
+        ring = self._ring
+        check, cipher = ring.keys[ring.today]
         nonce = os.urandom(_NONCE)
-        return key_id, check + nonce + cipher.encrypt(nonce, plain, place)
+        return ring.today, check + nonce + cipher.encrypt(nonce, plain, place)
 
     def unseal(self, key_id: str, sealed: bytes, place: bytes, /) -> bytes:
         """See `Codec.unseal`."""
-        key = self._keys.get(key_id)
+        key = self._ring.keys.get(key_id)
         if key is None and self._read is not None:
             self._look()
-            key = self._keys.get(key_id)
+            key = self._ring.keys.get(key_id)
         if key is None:
             raise KeyMissing(key_id=key_id)
         check, cipher = key
@@ -104,29 +107,35 @@ class AesGcm:
         except InvalidTag as exc:
             raise ValueError("its tag is another") from exc
 
-    def _take(self, keys: Mapping[str, bytes]) -> None:
-        if not keys:
-            raise InvalidInput(detail="there is no key", field="keys")
-        taken: dict[str, tuple[bytes, AESGCM]] = {}
-        for key_id, key in keys.items():
-            if not (
-                key_id.isascii() and key_id.isprintable() and 0 < len(key_id) <= _KEY_ID_MOST and " " not in key_id
-            ):
-                raise InvalidInput(detail=f"the id of a key has 1 to {_KEY_ID_MOST} characters of ASCII", field="keys")
-            if len(key) != KEY_BYTES:
-                raise InvalidInput(detail=f"the key {key_id!r} has {len(key)} bytes, and not {KEY_BYTES}", field="keys")
-            taken[key_id] = hmac.digest(key, b"tenure which key", "sha256")[:_CHECK], AESGCM(key)
-        # In this order: who reads the id of today finds its key.
-        self._keys = {**self._keys, **taken}
-        self._today = next(iter(taken))
-        self._keys = taken
-
     def _look(self) -> None:
         with self._lock:
             self._looked_at = time.monotonic()
-            found = self._read() if self._read is not None else None
+            try:
+                found = self._read() if self._read is not None else None
+            except (OSError, CannotOpen):  # its medium may be taken away when a host has begun
+                return
+            except InvalidInput as exc:  # as while it is written; said once a change
+                _log.warning("the file of keys was changed, and what it says is not taken: %s", exc.detail)
+                return
             if found is not None:
-                self._take(found)
+                self._ring = _Ring(found)
+
+
+@final
+class _Ring:
+    """Keys that were found good, and which is that of today: taken all at once, or not."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        if not keys:
+            raise InvalidInput(detail="there is no key", field="keys")
+        self.today = next(iter(keys))
+        self.keys: dict[str, tuple[bytes, AESGCM]] = {}
+        for key_id, key in keys.items():
+            if not _is_key_id(key_id):
+                raise InvalidInput(detail=f"the id of a key has {_KEY_ID_FORM}", field="keys")
+            if len(key) != KEY_BYTES:
+                raise InvalidInput(detail=f"the key {key_id!r} has {len(key)} bytes, and not {KEY_BYTES}", field="keys")
+            self.keys[key_id] = hmac.digest(key, b"tenure which key", "sha256")[:_CHECK], AESGCM(key)
 
 
 @final
@@ -150,17 +159,17 @@ class _KeyFile:
         return _keys_of(text)
 
     def changed(self) -> Mapping[str, bytes] | None:
-        """What it says now; None where it is as it was, or cannot be read, as while it is written."""
-        try:
-            stat = self._path.stat()
-            if (stat.st_ino, stat.st_size, stat.st_mtime_ns) == self._seen:
-                return None
-            return self.keys()
-        except (OSError, CannotOpen, InvalidInput):
-            return None
+        """What it says now; None where it is as it was. Raises `OSError`, and as `keys`."""
+        stat = self._path.stat()
+        return None if (stat.st_ino, stat.st_size, stat.st_mtime_ns) == self._seen else self.keys()
+
+
+def _is_key_id(text: str) -> bool:
+    return text.isascii() and text.isprintable() and 0 < len(text) <= _KEY_ID_MOST and " " not in text
 
 
 def _keys_of(text: str) -> Mapping[str, bytes]:
+    """Keys by id. Raises `InvalidInput` with nothing of the text: a key may stand where its id should."""
     keys: dict[str, bytes] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
@@ -171,7 +180,12 @@ def _keys_of(text: str) -> Mapping[str, bytes]:
             key = base64.b64decode(encoded, validate=True)
         except (ValueError, binascii.Error) as exc:
             raise InvalidInput(detail=f"line {number} is not an id and a key in base64", field="keys") from exc
+        if len(key) != KEY_BYTES or not _is_key_id(key_id):
+            detail = f"line {number} is not an id of {_KEY_ID_FORM} and a key of {KEY_BYTES} bytes in base64"
+            raise InvalidInput(detail=detail, field="keys")
         if key_id in keys:
             raise InvalidInput(detail=f"line {number} has the id of another line", field="keys")
         keys[key_id] = key
+    if not keys:
+        raise InvalidInput(detail="there is no key", field="keys")
     return keys

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import string
+from pathlib import Path
 
 import pytest
 
 from tenure.crypto import AesGcm
-from tenure.errors import Corrupt, Internal, KeyMissing, WrongKey
+from tenure.errors import Corrupt, Internal, InvalidInput, KeyMissing, WrongKey
+from tenure.persistence.engines.sealing import aes_gcm
 from tenure.persistence.engines.sealing.envelope import Envelope
 from tenure.persistence.model.texts import SealedBytes
 
@@ -142,3 +145,31 @@ class Nameless:
 def test_a_codec_that_gives_a_key_id_that_cannot_be_stored_is_told_so() -> None:
     with pytest.raises(Internal, match="key id"):
         Envelope(Nameless(), b"M" * 8, b"s" * 32, "one").seal(PAYLOAD, (7,), b"x")
+
+
+@pytest.mark.parametrize("text", ["", "# soon\n", "two", "two MTE=", "two \x7f", "one " + "MTEx" * 10])
+def test_a_file_of_keys_that_is_half_written_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(aes_gcm, "LOOK_S", 0.0)
+    file = tmp_path / "keys"
+    file.write_text(f"one {base64.b64encode(b'1' * 32).decode()}")
+    codec = AesGcm.of_file(file)
+    key_id, body = codec.seal(b"plain", b"place")
+
+    file.write_text(text)
+
+    assert codec.seal(b"plain", b"place")[0] == "one"
+    assert codec.unseal(key_id, body, b"place") == b"plain"
+    codec.seal(b"plain", b"place")
+    assert len(caplog.records) == 1, "once a change"
+    file.unlink()
+    assert codec.seal(b"plain", b"place")[0] == "one"
+
+
+def test_no_error_has_a_key_that_stands_where_its_id_should() -> None:
+    secret = base64.b64encode(b"s" * 32).decode()
+    for text in (f"{secret} key1", f"{secret} k", f"one {secret} two", f"{secret}\n"):
+        with pytest.raises(InvalidInput) as raised:
+            AesGcm.of_text(text)
+        assert secret not in str(raised.value)
