@@ -19,11 +19,7 @@ from starlette.responses import RedirectResponse, Response
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from .application import Console
-    from .pages import Pages
-
-SHORTEST_TOKEN: Final = 16
-"""Fewest characters of a token."""
+    from .pages import Console, Pages
 
 LARGEST_FORM: Final = 1024 * 1024
 """Most bytes of a form."""

@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from pathlib import Path
-from typing import Final, final
+from typing import Final
 
-from attrs import field, frozen
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from tenure.errors import Error, InvalidInput
+from tenure.errors import Error
 
-from .access import SHORTEST_TOKEN, Guard
+from .access import Guard
 from .acting import act, confirm
-from .pages import Pages
+from .pages import Console, Pages
 from .speaking import Speaking
 
+__all__ = ["Console", "application"]
+
 STATIC: Final = Path(__file__).with_name("static")
-
-
-@final
-@frozen(kw_only=True)
-class Console:
-    """What a console shows, to whom, and what it may do.
-
-    Attributes:
-        target: The store; see `open_store`.
-        token: Those who have it see everything that is shown. At least 16 characters.
-        allow_verbs: Whether it may do anything but read.
-        content: Whether payloads, messages, results, state and output can be looked at.
-        name: What stands before the name of its cookie, so that two consoles of one host keep theirs apart.
-    """
-
-    target: str
-    token: str = field(repr=False)
-    allow_verbs: bool = False
-    content: bool = True
-    name: str = "tenure"
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse a token that could be guessed."""
-        if len(self.token) < SHORTEST_TOKEN:
-            raise InvalidInput(detail=f"it has at least {SHORTEST_TOKEN} characters", field="token")
-
-    def derived(self, purpose: str) -> str:
-        """A secret that follows from the token and leads to no other: of the cookie, of the forms."""
-        return hmac.new(self.token.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
 
 def application(console: Console) -> Starlette:

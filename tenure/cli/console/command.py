@@ -16,7 +16,7 @@ from tenure.errors import InvalidInput, Unsupported
 from tenure.persistence.upkeep.look import look_into
 
 if TYPE_CHECKING:
-    from .application import Console
+    from .pages import Console
 
 VARIABLE: Final = "TENURE_CONSOLE_TOKEN"
 

@@ -1,13 +1,16 @@
-"""The pages that read. Each is a plain function: Starlette calls it in a thread, and it looks into the store there."""
+"""A console, and its pages that read. Each is a plain function; Starlette calls it in a thread, and it looks into the store."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 from urllib.parse import urlencode
 
+from attrs import field, frozen
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -28,7 +31,6 @@ from .verbs import DONE, OF_LETTERS, OF_RUNTIMES, OF_SCHEDULES, VERBS
 if TYPE_CHECKING:
     from tenure.persistence.upkeep.look import Look
 
-    from .application import Console
 
 T = TypeVar("T")
 
@@ -43,6 +45,39 @@ _PAGES: Final = (
     ("/schedules", "Schedules", "s"),
     ("/queue", "Queue", "q"),
 )
+
+
+SHORTEST_TOKEN: Final = 16
+"""Fewest characters of a token."""
+
+
+@final
+@frozen(kw_only=True)
+class Console:
+    """What a console shows, to whom, and what it may do.
+
+    Attributes:
+        target: The store; see `open_store`.
+        token: Those who have it see everything that is shown. At least 16 characters.
+        allow_verbs: Whether it may do anything but read.
+        content: Whether payloads, messages, results, state and output can be looked at.
+        name: What stands before the name of its cookie, so that two consoles of one host keep theirs apart.
+    """
+
+    target: str
+    token: str = field(repr=False)
+    allow_verbs: bool = False
+    content: bool = True
+    name: str = "tenure"
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a token that could be guessed."""
+        if len(self.token) < SHORTEST_TOKEN:
+            raise InvalidInput(detail=f"it has at least {SHORTEST_TOKEN} characters", field="token")
+
+    def derived(self, purpose: str) -> str:
+        """A secret that follows from the token and leads to no other: of the cookie, of the forms."""
+        return hmac.new(self.token.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
 
 @final

@@ -21,7 +21,7 @@ from .reading import look
 from .showing import json_of
 
 if TYPE_CHECKING:
-    from .application import Console
+    from .pages import Console
 
 LOOK_S: Final = 0.5
 """Seconds between two looks for something new."""
