@@ -76,13 +76,15 @@ class OutputReader:
         return entry
 
     async def _read(self) -> bool:
-        """Read a page; whether more may come."""
-        page, ended = await self._store.read(self._in_one_view)
-        if page.entries:
-            self._place = place_of_position(page.entries[-1].position)
-            wanted = [each for each in page.entries if is_wanted(each, self._channel, events=self._events)]
-            self._page.extend(wanted)
-        return bool(self._page) or not (page.whole and (ended or page.over))
+        """Read up to something that is wanted, or to the end; whether more may come."""
+        whole = ended = False
+        while not (self._page or whole):
+            page, ended = await self._store.read(self._in_one_view)
+            if page.entries:
+                self._place = place_of_position(page.entries[-1].position)
+            self._page.extend(each for each in page.entries if is_wanted(each, self._channel, events=self._events))
+            whole, ended = page.whole, ended or page.over
+        return bool(self._page) or not ended
 
     def _in_one_view(self, statements: Statements) -> tuple[reads.OutputPage, bool]:
         page = reads.page(statements, self._runtime_id, self._place)

@@ -18,10 +18,11 @@ SELECT r.runtime_id FROM output_chunks c JOIN runtimes r ON r.runtime = c.runtim
 WHERE c.chunk > :since ORDER BY c.chunk LIMIT :count;
 
 -- name: output.sizes
-SELECT chunk, length(body) FROM output_chunks WHERE runtime = :runtime AND chunk >= :since ORDER BY chunk LIMIT :count;
+-- And how many entries: a chunk of which all were given weighs nothing.
+SELECT chunk, length(body), entries FROM output_chunks WHERE runtime = :runtime AND chunk >= :since ORDER BY chunk LIMIT :count;
 
 -- name: output.sizes_of_all
-SELECT chunk, length(body) FROM output_chunks WHERE chunk >= :since ORDER BY chunk LIMIT :count;
+SELECT chunk, length(body), entries FROM output_chunks WHERE chunk >= :since ORDER BY chunk LIMIT :count;
 
 -- name: output.page
 SELECT c.chunk, c.runtime, r.runtime_id, c.run_id, c.speech, c.attempt, c.number, c.entries, c.total, c.digest, c.scheme,

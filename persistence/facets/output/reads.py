@@ -106,14 +106,22 @@ def page(statements: Statements, runtime_id: LogicalRuntimeId | None, after: Pla
     sizes = statements.all(
         "output.sizes" if which else "output.sizes_of_all", since=since[0], count=PAGE_CHUNKS, **which
     )
-    last, size = since[0], 0
-    for chunk, length in sizes:
-        if size and size + length > PAGE_BYTES:
-            break
-        last, size = chunk, size + length
-    rows = statements.all("output.page" if which else "output.page_of_all", since=since[0], last=last, **which)
-    entries = [entry for row in rows for entry in decode(row).entries(since)]
-    return OutputPage(entries=entries, whole=len(sizes) < PAGE_CHUNKS and len(rows) == len(sizes), over=over)
+    left = [(chunk, length) for chunk, length, entries in map(_size, sizes) if chunk > since[0] or entries > since[1]]
+    taken, size = 0, 0
+    while taken < len(left) and (not taken or size + left[taken][1] <= PAGE_BYTES):
+        size += left[taken][1]
+        taken += 1
+    entries: list[OutputEntry] = []
+    if taken:
+        span = {"since": left[0][0], "last": left[taken - 1][0]}
+        rows = statements.all("output.page" if which else "output.page_of_all", **span, **which)
+        entries = [entry for row in rows for entry in decode(row).entries(since)]
+    return OutputPage(entries=entries, whole=len(sizes) < PAGE_CHUNKS and taken == len(left), over=over)
+
+
+def _size(row: Row) -> tuple[int, int, int]:
+    check_row(row, (int, int, int), "output", row[0])
+    return row[0], row[1], row[2]
 
 
 def of_run(statements: Statements, runtime: int, run_id: RunId, since: int) -> list[tuple[Place, int, Said]]:

@@ -20,7 +20,7 @@ def verify_runtime(statements: Statements, subject: Subject) -> Iterator[Problem
     yield from failing("floor", subject.runtime_id, lambda: reads.find_floor(statements, subject.runtime_id))
     since, total = 0, None
     while rows := statements.readable("output.sizes", runtime=subject.runtime, since=since, count=reads.PAGE_CHUNKS):
-        for key, _ in rows:
+        for key, *_ in rows:
             found = statements.readable("output.page", runtime=subject.runtime, since=key, last=key)
             try:
                 chunk = reads.decode(found[0]) if found else None
