@@ -130,7 +130,7 @@ def simulate_all() -> None:
     ("mistake", "words"),
     [
         (no_fence, "landed under token"),
-        (attempts_not_stored, "counts 0 failures"),
+        (attempts_not_stored, "0 failures"),
         (consumed_at_a_checkpoint, "was consumed at a checkpoint"),
         (seen_before_stored, "was seen"),
         (dispatch_not_stored, "may never be repeated"),
