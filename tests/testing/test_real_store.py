@@ -26,6 +26,7 @@ from proof.recovery import Recovery
 from proof.story_words import KIND, Words
 from proof.watching import watch
 from tenure.errors import CannotOpen, DiskFull, Internal, StoreBroken
+from tenure.persistence.commits import transaction
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.sqlite import engine as sqlite
@@ -95,7 +96,10 @@ def test_disk_loses_nothing_that_it_acknowledged_and_leaves_nothing_half(power_c
 
 
 @pytest.mark.slow
-def test_the_scenario_commits_every_kind_of_change_that_exists() -> None:
+def test_the_scenario_commits_every_kind_of_change_that_exists_and_what_is_cached_is_what_is_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transaction, "RECORDS_KEPT", 4)  # a generation goes with nearly every group
     scenario = EveryCommit(days=1)
 
     PowerCut(scenario=scenario, check=store_check(), budget=1).run()
