@@ -5,3 +5,17 @@
 SELECT runtime, runtime_id, kind, state, generation, fence_token, epoch, owner, held, held_detail,
        session, run, crashes, failures, boundaries, chain, record_version, asked, aside, events
 FROM runtimes WHERE runtime_id = :runtime_id FOR NO KEY UPDATE;
+
+-- name: snapshots.session_by_id
+-- A conversation that belongs to no runtime yet: whoever writes a snapshot of it first has it.
+SELECT session, session_id, runtime, revision, head, message_count, digest FROM sessions WHERE session_id = :session_id
+FOR NO KEY UPDATE;
+
+-- name: holds.find
+-- Also of a runtime that is not there yet.
+SELECT since FROM holds WHERE runtime_id = :runtime_id OR kind = :kind LIMIT 1 FOR UPDATE;
+
+-- name: asks.asked_by
+-- Each runtime of the chain that a look for circles walks: none of them asks anybody until the ask that looks has landed.
+SELECT t.runtime_id FROM runtimes r JOIN asks a ON a.run = r.run JOIN runtimes t ON t.runtime = a.target
+WHERE r.runtime_id = :runtime_id AND a.ended_at IS NULL FOR NO KEY UPDATE OF t;

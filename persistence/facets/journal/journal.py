@@ -213,7 +213,8 @@ def _save_log(tx: Transaction, change: SaveLog) -> None:
 def _bind(tx: Transaction, change: BindStream) -> None:
     record = streams.load_or_create(tx, change.stream)
     runtime = runtimes.load(tx, change.runtime_id)
-    if record.runtime not in (None, runtime.runtime):
+    # Its row is asked and not its record: another host may bind it at this moment.
+    if not tx.run("journal.bind", stream=record.stream, runtime=runtime.runtime):
         raise InvalidInput(detail="the stream is bound to another runtime", field="stream")
     record.runtime, record.runtime_id = runtime.runtime, change.runtime_id
     streams.save(tx, record)

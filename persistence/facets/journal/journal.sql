@@ -9,6 +9,10 @@ SELECT stream, created_at, cursor, streamed FROM streams WHERE stream_id = :stre
 INSERT INTO streams (stream, stream_id, runtime, streamed, cursor, digest, created_at, updated_at)
 VALUES (:key, :stream_id, NULL, 0, 0, :digest, :now, :now);
 
+-- name: journal.bind
+-- Only what no other runtime has.
+UPDATE streams SET runtime = :runtime WHERE stream = :stream AND (runtime IS NULL OR runtime = :runtime);
+
 -- name: journal.update
 UPDATE streams SET runtime = :runtime, streamed = :streamed, cursor = :cursor, digest = :digest, scheme = :scheme, updated_at = :now
 WHERE stream = :stream;
