@@ -9,6 +9,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, final
 
+from proof.household.scenario import Household, HouseholdCheck, HouseholdRecovery
+from proof.power_cuts.agents import (
+    Agents,
+    AgentsCheck,
+    AgentsRecovery,
+)
+from proof.power_cuts.every_commit import EveryCommit
+from proof.power_cuts.invariants import store_check
+from proof.power_cuts.neighbours import BesideNeighbours, NeighboursFailure
+from proof.power_cuts.recovery import Recovery
+from proof.power_cuts.whole_record import WholeRecord, WholeRecordCheck
 from tenure.errors import CannotOpen, DiskFull, StoreBroken
 from tenure.testing.drive.faults import FaultKind
 from tenure.testing.fault_sweep import (
@@ -24,18 +35,6 @@ from tenure.testing.scenario import (
     Check,
     Scenario,
 )
-
-from .agents import (
-    Agents,
-    AgentsCheck,
-    AgentsRecovery,
-)
-from .every_commit import EveryCommit
-from .household.scenario import Household, HouseholdCheck, HouseholdRecovery
-from .invariants import store_check
-from .neighbours import BesideNeighbours, NeighboursFailure
-from .recovery import Recovery
-from .whole_record import WholeRecord, WholeRecordCheck
 
 IMAGES: Final = 20_000
 CRASHES: Final = 10

@@ -18,14 +18,13 @@ from urllib.parse import urlsplit, urlunsplit
 import trio
 from attrs import frozen
 
+from proof.fleet.cutting import Cut, CuttingProxy, cutting_proxy
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, open_store
-
-from .cutting import Cut, CuttingProxy, cutting_proxy
 
 RUNTIMES: Final = 8
 LATEST_S: Final = 0.3

@@ -22,17 +22,16 @@ from typing import Any, Final, final
 import apsw
 from attrs import define, field, frozen
 
-from tenure.persistence.engines.sqlite.opening.migrations import migrate
-
-from .kill_host import (
+from proof.killed.host import (
     LEDGER,
     POINTS,
     TELLERS,
 )
-from .kill_work import PIECES, WorkSaid
-from .killing import PromiseNotKept, expect, kill, live
+from proof.killed.killing import PromiseNotKept, expect, kill, live
+from proof.killed.work import PIECES, WorkSaid
+from tenure.persistence.engines.sqlite.opening.migrations import migrate
 
-HOST: Final = "proof.kill_host"
+HOST: Final = "proof.killed.host"
 
 STATES: Final = {"retire": ("idle", "retired"), "recycle": ("retired", "idle")}
 """Stored states before and after a verb."""

@@ -24,7 +24,7 @@ from typing import Final, final
 import apsw
 from attrs import define, field, frozen
 
-from .named_host import Fork, copy, host, look
+from proof.killed.named_host import Fork, copy, host, look
 
 FILES: Final = ("lock", "shm", "log", "proofs")
 WAYS: Final = ("removed", "emptied", "copied")

@@ -21,9 +21,8 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from proof.simulated.agents import torment
 from tenure.testing.simulation import Simulation, SimulationFailure, SimulationReport
-
-from .simulated_agents import torment
 
 Told = SimulationReport | SimulationFailure
 Advance = Callable[[int], None]

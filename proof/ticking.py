@@ -23,9 +23,8 @@ from typing import Any, Final, final
 import trio
 
 import tenure
+from proof.simulated.clockwork import SCHEDULES, create_all, story_of, work
 from tenure.persistence.engines.sqlite.writer import Writer
-
-from .simulated_clockwork import SCHEDULES, create_all, story_of, work
 
 SPEED: Final = 60.0
 HOSTS: Final = 3

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from proof.seeded import say
+from proof.seeded.cases import say
 from tenure.testing.determinism import frozen_heap
 
 from .play import LAYOUTS, Case

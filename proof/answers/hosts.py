@@ -14,8 +14,8 @@ import trio
 from attrs import evolve, frozen
 
 import tenure
-from proof.mortal import MortalLocks
-from proof.seeded import Broken, virtual_seams
+from proof.seeded.cases import Broken, virtual_seams
+from proof.seeded.mortal import MortalLocks
 from tenure.errors import Closed, Contended, Error, NotFound, RuntimeOwned, StoreBroken
 from tenure.persistence.seams.executors import Heard, InlineExecutor
 from tenure.testing.observing import seen

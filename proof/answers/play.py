@@ -12,7 +12,7 @@ import trio
 from attrs import frozen
 
 import tenure
-from proof.seeded import Broken
+from proof.seeded.cases import Broken
 from tenure import errors
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes

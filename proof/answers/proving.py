@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from proof import seeded
+from proof.seeded import cases as seeded
 
 from .hosts import Death
 from .play import LAYOUTS, Case, play

@@ -9,7 +9,7 @@ from typing import Any, Final, final
 import trio
 
 import tenure
-from proof.seeded import Broken
+from proof.seeded.cases import Broken
 from tenure.errors import AskCycle, AskFailed
 
 from .hosts import Mortal

@@ -9,7 +9,7 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from proof.seeded import say
+from proof.seeded.cases import say
 
 from .programs import PROGRAMS
 from .proving import Report, proved

@@ -14,7 +14,7 @@ import trio.testing
 from attrs import frozen
 
 import tenure
-from proof.seeded import Broken, virtual_seams
+from proof.seeded.cases import Broken, virtual_seams
 from tenure.errors import InvalidInput
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes

@@ -15,7 +15,7 @@ import trio
 import trio.testing
 from attrs import field, frozen
 
-from proof.seeded import Broken, memory_folder
+from proof.seeded.cases import Broken, memory_folder
 from tenure.testing.determinism import frozen_heap, seeded_scheduling, sigterm_interrupts
 
 from .cases import HELD, Case, Recorded, cases, check, record

@@ -8,7 +8,7 @@ from typing import Any, Final, final
 import trio
 
 import tenure
-from proof.seeded import Broken
+from proof.seeded.cases import Broken
 
 from .programs import (
     KEYED,

@@ -19,7 +19,7 @@ from typing import Final, final
 import psycopg
 from attrs import frozen
 
-from proof.killing import PromiseNotKept, expect
+from proof.killed.killing import PromiseNotKept, expect
 
 from .hosts import PATIENCE_S, Fleet, fleet
 from .server import OwnServer, own_server

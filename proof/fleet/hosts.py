@@ -19,7 +19,7 @@ from typing import Any, Final, final
 import psycopg
 from attrs import define, field
 
-from proof.killing import PromiseNotKept, expect
+from proof.killed.killing import PromiseNotKept, expect
 
 from .history import read_history
 from .order import Acknowledged, contradictions

@@ -20,7 +20,7 @@ from typing import Final, final
 
 from attrs import frozen
 
-from proof.killing import PromiseNotKept
+from proof.killed.killing import PromiseNotKept
 
 from .hosts import Fleet, drawn, fleet
 from .mistakes import MISTAKES

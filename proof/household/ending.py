@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import tenure
-from proof.simulated_talk import held_by
+from proof.simulated.talk import held_by
 from tenure.errors import NotFound
 from tenure.testing.history import History
 from tenure.testing.machine import Machine

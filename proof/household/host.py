@@ -16,7 +16,7 @@ import trio
 from attrs import frozen
 
 import tenure
-from proof.kill_host import Points, arm
+from proof.killed.host import Points, arm
 from tenure.testing.history import Event, EventKind, History
 
 from .agents import GO, KEEPER, SICK, World, done, told

@@ -19,14 +19,14 @@ from typing import Any, Final, final
 
 from attrs import field, frozen
 
-from proof.killing import expect, kill, live
+from proof.killed.killing import expect, kill, live
 
 from .agents import KEEPER, told
 
 HOST: Final = "proof.household.host"
 
 POINTS: Final = ("random", "begin", "write", "commit", "committed", "checkpoint", "close", "step", "say")
-"""Where a host may be killed; see `proof.kill_host.POINTS`."""
+"""Where a host may be killed; see `proof.killed.host.POINTS`."""
 
 TASKS: Final = 3
 """New tasks that each life is to give."""

@@ -10,10 +10,10 @@ import trio
 from attrs import field, frozen
 
 import tenure
-from proof.facet import Rows
-from proof.facets import check, promises
-from proof.invariants import WAL_PAGES, open_real
-from proof.watching import watch
+from proof.power_cuts.invariants import WAL_PAGES, open_real
+from proof.power_cuts.watching import watch
+from proof.promises.facet import Rows
+from proof.promises.facets import check, promises
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.model.values import DurabilityClass
 from tenure.testing.drive.images import Cut

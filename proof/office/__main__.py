@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proof.seeded import command
+from proof.seeded.cases import command
 
 from .fleet import play
 

@@ -13,9 +13,9 @@ from typing import Final, final
 import trio
 
 import tenure
-from proof.rollouts.computer import Computer, Host, computer
 from proof.rollouts.deploys import End
-from proof.seeded import Broken
+from proof.seeded.cases import Broken
+from proof.seeded.computer import Computer, Host, computer
 from tenure import errors
 from tenure.persistence.model.texts import leaves
 

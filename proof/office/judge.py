@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 import tenure
-from proof.rollouts.computer import Host
-from proof.seeded import Broken
+from proof.seeded.cases import Broken
+from proof.seeded.computer import Host
 from tenure.errors import NotFound
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.upkeep.verify import runtime_ids, verify_runtime

@@ -11,7 +11,7 @@ from typing import Any, Final, final
 import trio
 
 import tenure
-from proof.rollouts.computer import Host
+from proof.seeded.computer import Host
 from tenure import errors
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes

@@ -13,7 +13,8 @@ from typing import Final, final
 import trio
 
 import tenure
-from proof.seeded import Broken
+from proof.seeded.cases import Broken
+from proof.seeded.computer import Computer, Host, computer
 from tenure import errors
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records import runtimes
@@ -21,7 +22,6 @@ from tenure.persistence.facets.runs import entries
 from tenure.persistence.model.entries import EntryStatus
 from tenure.persistence.model.texts import leaves
 
-from .computer import Computer, Host, computer
 from .deploys import LAST, VERSIONS, Deploy, End, draw
 from .scripts import TOOL, renamed
 from .world import World

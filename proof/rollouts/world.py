@@ -10,7 +10,7 @@ from typing import Final, final
 import trio
 
 import tenure
-from proof.seeded import Broken
+from proof.seeded.cases import Broken
 from tenure.persistence.model.codec import digest, encode
 
 from .scripts import OUTSIDE, Script, input_of, script_of

@@ -11,7 +11,7 @@ from typing import Final, final
 import trio
 
 import tenure
-from proof.seeded import Broken
+from proof.seeded.cases import Broken
 from tenure import errors
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.store import ground_of

@@ -7,7 +7,7 @@ from typing import Final, final
 from attrs import define, frozen
 
 import tenure
-from proof.seeded import Broken, wall_clock
+from proof.seeded.cases import Broken, wall_clock
 
 from .mortal import Outside
 

@@ -9,8 +9,8 @@ from typing import TypeVar, final
 import trio
 
 import tenure
-from proof.mortal import MortalLocks
-from proof.seeded import virtual_seams
+from proof.seeded.cases import virtual_seams
+from proof.seeded.mortal import MortalLocks
 from tenure.persistence.seams.executors import Heard, InlineExecutor
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ import attrs
 import trio
 
 import tenure
-from proof.mortal import MortalLocks
+from proof.seeded.mortal import MortalLocks
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.seams.executors import (
     Heard,

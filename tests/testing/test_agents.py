@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proof.agents import (
+from proof.power_cuts.agents import (
     Agents,
     AgentsCheck,
 )

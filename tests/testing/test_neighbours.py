@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import pytest
 
-from proof.neighbours import BesideNeighbours, NeighboursFailure
+from proof.power_cuts.neighbours import BesideNeighbours, NeighboursFailure
 from tenure.persistence.engines.sqlite.log.copy import LogCopy
 from tenure.persistence.engines.sqlite.log.rewrite import LogRewrite
 from tenure.testing.drive.disk import Disk

@@ -15,16 +15,16 @@ from typing import Any, cast
 import pytest
 import trio
 
-from proof.every_commit import EveryCommit
-from proof.facets import PROOFS, promises
-from proof.invariants import (
+from proof.power_cuts.every_commit import EveryCommit
+from proof.power_cuts.invariants import (
     Verdicts,
     open_real,
     store_check,
 )
-from proof.recovery import Recovery
-from proof.story_words import KIND, Words
-from proof.watching import watch
+from proof.power_cuts.recovery import Recovery
+from proof.power_cuts.watching import watch
+from proof.promises.facets import PROOFS, promises
+from proof.stories.words import KIND, Words
 from tenure.errors import CannotOpen, DiskFull, Internal, StoreBroken
 from tenure.persistence.commits import transaction
 from tenure.persistence.commits.commit import Commit

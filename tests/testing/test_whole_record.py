@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proof.whole_record import WholeRecord, WholeRecordCheck
+from proof.power_cuts.whole_record import WholeRecord, WholeRecordCheck
 from tenure.persistence.model.entries import Repeat
 from tenure.supervisor.runs.recording.flight import Flight
 from tenure.supervisor.runs.steps import Steps

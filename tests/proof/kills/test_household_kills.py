@@ -9,7 +9,7 @@ import pytest
 from proof.household import kills
 from proof.household.agents import told
 from proof.household.kills import POINTS, run
-from proof.killing import PromiseNotKept
+from proof.killed.killing import PromiseNotKept
 from tests.kit.shares import TURN, share
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]

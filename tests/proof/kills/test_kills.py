@@ -8,8 +8,8 @@ from typing import Any
 import apsw
 import pytest
 
-from proof.kill_host import POINTS
-from proof.killing import PromiseNotKept
+from proof.killed.host import POINTS
+from proof.killed.killing import PromiseNotKept
 from proof.kills import (
     Said,
     main,

@@ -9,7 +9,7 @@ import pytest
 
 from proof.office.__main__ import main
 from proof.office.fleet import play
-from proof.seeded import prove
+from proof.seeded.cases import prove
 from tenure.persistence.engines.sqlite import writer
 from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.facets.ownership import ending

@@ -9,7 +9,7 @@ import pytest
 
 from proof.rollouts.__main__ import main
 from proof.rollouts.fleet import play
-from proof.seeded import prove
+from proof.seeded.cases import prove
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.sqlite import writer
 from tenure.persistence.facets.runs import entries

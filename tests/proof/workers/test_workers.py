@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proof.seeded import prove
+from proof.seeded.cases import prove
 from proof.workers.__main__ import main
 from proof.workers.fleet import play
 from tenure.persistence.facets.ownership import ownership

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from proof.simulated_clockwork import clockwork
+from proof.simulated.clockwork import clockwork
 from tenure.persistence.facets.schedules import schedules, terms
 from tenure.testing.simulation import SimulationFailure
 from tests.kit.shares import share

@@ -14,7 +14,7 @@ import pytest
 import trio
 
 import tenure
-from proof.simulated_agents import torment
+from proof.simulated.agents import torment
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.seams.executors import InlineExecutor
 from tenure.testing.determinism import run_seeded
@@ -99,7 +99,7 @@ def test_one_seed_is_one_trace() -> None:
 @pytest.mark.process
 def test_one_seed_is_one_trace_in_every_process() -> None:
     """Other hash seeds, other addresses, other processes: the same events at the same times, the same bytes on the disk."""
-    script = f"from proof.simulated_agents import torment; print(torment(5, {HOURS}).run(5).digest)"
+    script = f"from proof.simulated.agents import torment; print(torment(5, {HOURS}).run(5).digest)"
 
     def digest(hash_seed: str) -> str:
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}

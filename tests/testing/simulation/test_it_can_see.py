@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proof.simulated_agents import torment
+from proof.simulated.agents import torment
 from tenure.actors.commit_channel import CommitChannel
 from tenure.persistence.commits.commit import (
     Change,

@@ -10,7 +10,7 @@ from proof.simulate import (
     main,
     summary,
 )
-from proof.simulated_agents import torment
+from proof.simulated.agents import torment
 from tenure.errors import NotAccepting
 from tenure.testing.simulation import Client, Given, Hardship, PromiseBroken, Simulation, SimulationFailure
 from tests.kit.shares import share

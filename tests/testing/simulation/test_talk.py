@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proof.simulated_talk import talking
+from proof.simulated.talk import talking
 from tenure.supervisor.output import saying
 from tenure.testing.simulation import SimulationFailure
 from tests.kit.shares import share

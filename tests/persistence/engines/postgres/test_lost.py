@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from proof.cuts import make_cuts
-from proof.cutting import Cut, CuttingProxy, cutting_proxy
+from proof.fleet.cutting import Cut, CuttingProxy, cutting_proxy
 from proof.fleet.server import OwnServer
 from tenure.errors import CannotOpen, Contended, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult

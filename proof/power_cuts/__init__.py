@@ -1,0 +1,1 @@
+"""Scenarios under power cuts and I/O faults, and what must hold after each."""

@@ -1,0 +1,1 @@
+"""What each facet promises across crashes, checked against every row."""

@@ -1,0 +1,1 @@
+"""What is promised of conversations and of what runs say."""

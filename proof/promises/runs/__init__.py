@@ -1,0 +1,1 @@
+"""What is promised of inputs, runs and what they lead to."""

@@ -1,0 +1,1 @@
+"""What proofs share that play seeds: cases on virtual time, and hosts that live and die on one computer."""

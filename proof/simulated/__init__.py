@@ -1,0 +1,1 @@
+"""What the simulations of whole hosts are made of."""
