@@ -13,10 +13,9 @@ from attrs import frozen
 
 import tenure
 from proof.seeded.cases import Broken
+from proof.seeded.person import end_runtime, read_entries
 from tenure import errors
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.records import runtimes
-from tenure.persistence.facets.runs import entries
 from tenure.persistence.model.entries import EntryStatus
 from tenure.persistence.upkeep.verify import runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
@@ -154,7 +153,7 @@ class Story:
         elif how in BY_A_PERSON and self._world.waits.is_set() and of_child["run"] is not None:
             # Only while it waits: a reset of a child that its parent's end has stopped would begin its next life.
             with suppress(errors.InvalidTransition, errors.RuntimeDestroyed):
-                await _end(child, how)
+                await end_runtime(child, how)
 
     async def _release(self, host: tenure.Supervisor, child: Any, because: str, why: dict[str, Any]) -> None:
         """Once `why` has named it to who looks at the parent."""
@@ -171,7 +170,7 @@ class Story:
             await host.resume(held)
             return
         self._world.healed = True
-        found = await host.store.read(partial(_current, held))
+        found = await read_entries(host, held)
         doubts = [each.place for each in found if each.status is EntryStatus.IN_DOUBT]
         if doubts:
             await child.settle_step(doubts[0], self._world.settled(held))
@@ -190,27 +189,6 @@ async def _begin(host: tenure.Supervisor, whose: str, how: str) -> None:
 
 async def _outcome(host: tenure.Supervisor, *, whose: str) -> tenure.Outcome:
     return await (await host.ticket(whose, idempotency_key=KEY)).wait_outcome()
-
-
-async def _end(child: Any, how: str) -> None:
-    match how:
-        case "is cancelled":
-            await child.cancel()
-        case "is stopped":
-            await child.stop()
-        case "is reset":
-            await child.reset()
-        case "is retired":
-            await child.retire()
-        case "is destroyed":
-            await child.destroy()
-        case _:
-            await child.destroy(erase=True)
-
-
-def _current(held: str, statements: Statements) -> list[entries.RecordedEntry]:
-    record = runtimes.find(statements, tenure.LogicalRuntimeId(held))
-    return [] if record is None or record.run is None else entries.of_run(statements, record.run)
 
 
 _OPEN: Final = """

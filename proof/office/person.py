@@ -5,18 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final, final
 
 import trio
 
 import tenure
 from proof.seeded.computer import Host
+from proof.seeded.person import end_runtime, find_doubts
 from tenure import errors
-from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.records import runtimes
-from tenure.persistence.facets.runs import entries
-from tenure.persistence.model.entries import EntryStatus
 
 from .judge import HOLDS, check_files, rows
 from .scripts import BY_A_PERSON, LEADS, YES, Word, lead_of
@@ -145,7 +141,7 @@ class Person:
                 check_files(host, self._world)
         elif word.how in BY_A_PERSON and why["run"] is not None:
             # Only while it waits: a reset of a child that its parent's end has stopped would begin its next life.
-            await _end_child(found, word.how)
+            await end_runtime(found, word.how)
 
     # What is held
 
@@ -154,11 +150,7 @@ class Person:
         if why["held"] is None:
             return False
         found = await supervisor.find(name)
-        doubts = [
-            (entry.place, self._world.verdict(entry.arguments_digest or b""))
-            for entry in await supervisor.store.read(partial(_current, name=name))
-            if entry.status is EntryStatus.IN_DOUBT
-        ]
+        doubts = await find_doubts(supervisor, name, self._world.verdict)
         if doubts:
             self._counts["doubts"] += len(doubts)
             await found.settle_step(*doubts[0], *doubts[1:])
@@ -169,24 +161,3 @@ class Person:
             self._world.healed.add(word)
             await found.resume()
         return True
-
-
-async def _end_child(child: tenure.Runtime | tenure.ForeignRuntime, how: str) -> None:
-    match how:
-        case "is cancelled":
-            await child.cancel()
-        case "is stopped":
-            await child.stop()
-        case "is reset":
-            await child.reset()
-        case "is retired":
-            await child.retire()
-        case "is destroyed":
-            await child.destroy()
-        case _:
-            await child.destroy(erase=True)
-
-
-def _current(statements: Statements, name: str) -> list[entries.RecordedEntry]:
-    record = runtimes.find(statements, tenure.LogicalRuntimeId(name))
-    return [] if record is None or record.run is None else entries.of_run(statements, record.run)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 import random
 from typing import Final, final
 
 from attrs import frozen
+
+from proof.seeded.lives import Life, drawn_end
 
 VERSIONS: Final = ("1", "2", "3")
 
@@ -22,9 +23,6 @@ KEPT: Final = 0.25
 MOVES: Final = 0.3
 """Share of the deploys whose first version takes runs that have failed."""
 
-WHILE_OPENING: Final = 0.2
-"""Share of the deaths that come early."""
-
 AFTER_S: Final = 30.0
 LIFE_S: Final = 50.0
 OPERATIONS: Final = 40.0
@@ -32,46 +30,17 @@ OPERATIONS: Final = 40.0
 
 
 @final
-class End(enum.Enum):
-    """How the life of a host ends."""
-
-    ORDERLY = "ended"
-    KILLED = "killed"
-    """At an operation of the disk, or between two."""
-    FROZEN = "frozen"
-    """For longer than its lease; then it goes on, and ends in order."""
-    POWER = "power"
-    """The power of the computer is cut, at an operation of this host: all hosts die."""
-
-
-ENDS: Final = ((End.ORDERLY, 3), (End.KILLED, 4), (End.FROZEN, 2), (End.POWER, 1))
-"""How often each is drawn."""
-
-
-@final
 @frozen(kw_only=True, slots=True)
-class Deploy:
+class Deploy(Life):
     """One host.
 
     Attributes:
-        number: Which, from 1.
         versions: What it has, the first one for what begins.
         moves: Whether that one takes runs that have failed.
-        after_s: Seconds between the start of the one before and its own.
-        life_s: Seconds that it lives.
-        drain_s: What its exit waits for runs.
-        end: How it goes.
-        operations: At which of its operations on the disk after `life_s` it is killed or the power is cut, from 1.
     """
 
-    number: int
     versions: tuple[str, ...]
     moves: bool = False
-    after_s: float = 0.0
-    life_s: float = 0.0
-    drain_s: float = 0.0
-    end: End = End.ORDERLY
-    operations: int = 1
 
 
 LAST: Final = Deploy(number=HOSTS + 1, versions=VERSIONS[::-1])
@@ -87,8 +56,7 @@ def draw(seed: int) -> list[Deploy]:
         newest = min(newest + (not back), len(VERSIONS) - 1) if number > 1 else 0
         first = source.randrange(newest + 1) if back else newest
         others = [version for version in VERSIONS[:first] if source.random() < KEPT]
-        end = source.choices([end for end, _ in ENDS], [share for _, share in ENDS])[0]
-        early = end in (End.KILLED, End.POWER) and source.random() < WHILE_OPENING
+        end, early = drawn_end(source)
         drawn.append(
             Deploy(
                 number=number,
