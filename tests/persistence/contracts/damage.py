@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 import apsw
 
 from tenure import Store
-from tenure.errors import Error
+from tenure.errors import Error, Internal, ReadFailed, StoreBroken
 from tenure.persistence.engines.engine import NotStorable
 from tenure.persistence.engines.statements import schema_files
 from tenure.testing.observing import inside_of
@@ -93,9 +93,41 @@ async def outcome(call: Callable[[], Awaitable[Any]]) -> Any:
         return error
 
 
-async def save(store: Store) -> Rows:
-    """Every row of the store."""
-    return {table: await execute(store, f"SELECT * FROM {table}") for table in SCHEMA}
+async def answers_of(calls: Calls) -> dict[str, Any]:
+    """What every verb answers, or its typed error."""
+    return {verb: await outcome(call) for verb, call in calls.items()}
+
+
+def texts(answers: dict[str, Any]) -> dict[str, str]:
+    """The answers, to be compared."""
+    return {verb: repr(answer) for verb, answer in answers.items()}
+
+
+def check_answers(
+    whole: dict[str, Any],
+    found: dict[str, Any],
+    value: Any,
+    *,
+    may_be_silent: bool,
+    seen: bool,
+    sees_silent: bool = True,
+) -> None:
+    """What the verbs answer over damage: what they did before, or an error of reading, and `verify` has `seen` it then.
+
+    `may_be_silent`: another answer is no error, as where another name is found. `sees_silent`: that is seen, too.
+    """
+    graves = [verb for verb, answer in found.items() if isinstance(answer, Internal | StoreBroken)]
+    assert not graves, (graves, value, [repr(found[verb]) for verb in graves])
+    changed = [verb for verb, answer in found.items() if repr(answer) != repr(whole[verb])]
+    silent = [verb for verb in changed if not isinstance(found[verb], ReadFailed)]
+    assert may_be_silent or not silent, (silent, value, [repr(found[verb])[:300] for verb in silent])
+    if changed if sees_silent else len(silent) < len(changed):
+        assert seen, (changed, value)
+
+
+async def save(store: Store, tables: Iterable[str] = SCHEMA) -> Rows:
+    """Every row of some tables, or of the store."""
+    return {table: await execute(store, f"SELECT * FROM {table}") for table in tables}
 
 
 async def restore(store: Store, saved: Rows) -> None:
