@@ -10,7 +10,7 @@ from tests.architecture.tree import AROUND, HOUSE, ROOT, python_files
 
 LINES = 400
 MODULES = 12
-"""Most modules of one folder of the package: a newcomer reads its names at one glance."""
+"""Most modules of one folder: a newcomer reads its names at one glance."""
 
 CATALOGUES = {"tenure/errors.py"}
 """Read by looking up, not from the top: one tree of many small classes may be long."""
@@ -47,8 +47,9 @@ def test_a_module_of_the_house_has_one_job_and_a_bounded_length() -> None:
     assert not [name for name in HOUSE_FILES if name not in CATALOGUES and len(read(name).splitlines()) > LINES]
 
 
-def test_a_folder_of_the_package_holds_few_modules() -> None:
-    folders = Counter(str(Path(name).parent) for name in HOUSE_FILES if not name.endswith("__init__.py"))
+def test_a_folder_of_the_package_and_of_the_proof_holds_few_modules() -> None:
+    names = [*HOUSE_FILES, *(path.as_posix() for path in python_files("proof"))]
+    folders = Counter(str(Path(name).parent) for name in names if not name.endswith("__init__.py"))
     crowded = {folder: found for folder, found in folders.items() if found > MODULES}
 
     assert not crowded

@@ -28,6 +28,7 @@ from tenure.persistence.seams.executors import (
     ThreadExecutor,
 )
 from tenure.persistence.seams.give_way import GiveWay
+from tests.kit.statements import statements_heard
 
 T = TypeVar("T")
 
@@ -202,17 +203,8 @@ async def test_without_hooks_an_input_calls_nothing_of_them(*, watched: bool) ->
 def executed() -> Iterator[list[str]]:
     """The first words of every statement that is executed, on every connection of the test."""
     seen: list[str] = []
-
-    def trace(_cursor: apsw.Cursor, sql: str, _values: object) -> bool:
-        seen.append(" ".join(sql.split()[:3]))
-        return True
-
-    def hook(connection: apsw.Connection) -> None:
-        connection.exec_trace = trace  # type: ignore[assignment]
-
-    apsw.connection_hooks.append(hook)
-    yield seen
-    apsw.connection_hooks.remove(hook)
+    with statements_heard(lambda sql: seen.append(" ".join(sql.split()[:3]))):
+        yield seen
 
 
 async def test_a_boundary_writes_five_rows_and_reads_none(executed: list[str]) -> None:

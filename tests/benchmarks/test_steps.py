@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import process_time
 
-import apsw
 import pytest
 from trio.testing import MockClock
 
@@ -17,6 +16,7 @@ from tenure.supervisor.runs.recording.results import (
     WINDOW_COUNT,
 )
 from tests.kit.alone import ALONE, virtual_seams
+from tests.kit.statements import statements_heard
 
 COMMITS = {"freely": 1, "keyed": 2, "never": 2}
 
@@ -45,18 +45,8 @@ async def test_a_freely_step_is_one_commit_and_the_others_two(repeat: str) -> No
 def read() -> Iterator[list[int]]:
     """The results that are read by themselves, on every connection of the test."""
     seen: list[int] = []
-
-    def trace(_cursor: apsw.Cursor, sql: str, values: object) -> bool:
-        if sql.startswith("SELECT result, result_digest"):
-            seen.append(1)
-        return True
-
-    def hook(connection: apsw.Connection) -> None:
-        connection.exec_trace = trace  # type: ignore[assignment]
-
-    apsw.connection_hooks.append(hook)
-    yield seen
-    apsw.connection_hooks.remove(hook)
+    with statements_heard(lambda sql: seen.extend([1] if sql.startswith("SELECT result, result_digest") else [])):
+        yield seen
 
 
 SIZES = {"short": 100, "long": 4_000, "huge": WINDOW_BYTES + 1}

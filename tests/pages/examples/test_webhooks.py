@@ -68,11 +68,12 @@ class Server:
                 data = response.read()
                 if response.status < 500:
                     return response.status, json.loads(data)
-            except (OSError, http.client.HTTPException):
-                pass  # the worker that had it was killed, so it is asked again; who never gets an answer fails below
+                failed: object = response.status, data
+            except (OSError, http.client.HTTPException) as exc:
+                failed = exc  # the worker that had it was killed, so it is asked again
             finally:
                 connection.close()
-            assert time.monotonic() < until, f"{method} {path} is not answered"
+            assert time.monotonic() < until, f"{method} {path} is not answered: {failed!r}"
 
 
 def test_nothing_that_was_answered_is_lost_or_done_twice_by_workers_that_are_killed(tmp_path: Path) -> None:

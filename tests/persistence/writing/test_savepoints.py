@@ -22,6 +22,7 @@ from tenure.persistence.model.values import RunId
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, open_store
 from tests.kit.ground import submit
+from tests.kit.statements import hear_statements
 from tests.kit.stores import (
     landed,
     message,
@@ -58,12 +59,7 @@ def trace(store: Store, executed: list[str]) -> None:
     opened: Any = vars(store)["_opened"]
     writer: object = opened.connection
     db: apsw.Connection = vars(writer)["_db"]
-
-    def note(_cursor: apsw.Cursor, sql: str, _values: object) -> bool:
-        executed.append(sql.split(maxsplit=1)[0])
-        return True
-
-    db.exec_trace = note  # type: ignore[assignment]
+    hear_statements(db, lambda sql: executed.append(sql.split(maxsplit=1)[0]))
 
 
 @pytest.mark.sqlite("traces what SQLite executes")

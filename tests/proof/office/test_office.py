@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from tenure.persistence.facets.runs import runs
 from tenure.persistence.facets.runs.asking import asks, responses
 from tenure.persistence.model.values import DurabilityClass
 from tests.kit.shares import share
+from tests.kit.sown import Mistake, broken_by_seed
 
 
 @pytest.mark.slow
@@ -82,9 +82,7 @@ def no_fsync(patch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_mistake_in_the_real_code_turns_a_seed_red(
-    mistake: Callable[[pytest.MonkeyPatch], None], seed: int, words: str, monkeypatch: pytest.MonkeyPatch
+    mistake: Mistake, seed: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mistake(monkeypatch)
-    ((_, _, how),) = prove(play, [seed])
-    assert how is not None
-    assert words in how
+    assert words in broken_by_seed(play, seed)

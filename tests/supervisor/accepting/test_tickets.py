@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 import trio
@@ -211,7 +212,7 @@ async def test_a_ticket_that_comes_while_the_last_one_is_dropped_in_another_thre
         tickets = Tickets(store)
         first, came, lines = [tickets.issue(*KEY, InputPhase.QUEUED, deduplicated=False)], list[Ticket](), 0
 
-        def come(_frame: FrameType, event: str, _: object) -> object:
+        def come(_frame: FrameType, event: str, _: object) -> Callable[..., Any]:
             nonlocal lines
             if event == "line":  # of whatever Python executes for a drop: the loop may come in before any
                 if lines == before:
@@ -220,7 +221,7 @@ async def test_a_ticket_that_comes_while_the_last_one_is_dropped_in_another_thre
                 lines += 1
             return come
 
-        sys.settrace(come)  # type: ignore[arg-type]
+        sys.settrace(come)
         first.clear()
         sys.settrace(None)
         last = came or [tickets.issue(*KEY, InputPhase.QUEUED, deduplicated=True)]

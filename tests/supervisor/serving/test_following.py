@@ -22,6 +22,7 @@ from tenure.persistence.facets.queue.serving import Served
 from tenure.supervisor.serving.following import Following
 from tests.kit.hosting import SELDOM, host
 from tests.kit.serving import Noting, draft, put, queue, served, serving, texts_of
+from tests.kit.statements import statements_heard
 from tests.persistence.contracts.damage import execute
 
 
@@ -29,19 +30,8 @@ from tests.persistence.contracts.damage import execute
 def counted() -> Generator[list[str]]:
     """The looks of a service, counted where its connections execute them."""
     sql, looks = load_statements()["heads.of_session"], list[str]()
-
-    def trace(_cursor: apsw.Cursor, executed: str, _values: Any) -> bool:
-        looks.extend([executed] if executed == sql else [])
-        return True
-
-    def hook(connection: apsw.Connection) -> None:
-        connection.exec_trace = trace  # type: ignore[assignment]
-
-    apsw.connection_hooks.append(hook)
-    try:
+    with statements_heard(lambda executed: looks.extend([executed] if executed == sql else [])):
         yield looks
-    finally:
-        apsw.connection_hooks.remove(hook)
 
 
 @pytest.mark.sqlite("counts what its connections execute")
