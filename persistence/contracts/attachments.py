@@ -153,7 +153,10 @@ class AttachmentsContract:
             finally:
                 file.close()
         except BaseException:
-            with trio.CancelScope(shield=True), suppress(Error):
+            with (
+                trio.CancelScope(shield=True),
+                suppress(Error),
+            ):  # why it was not written is raised; what stays is half a file
                 await self._in_thread(partial(_remove_own, path))
             raise
 

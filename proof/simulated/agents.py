@@ -277,7 +277,7 @@ class Torment:
             for runtime_id in RUNTIMES:
                 held = await client.ask("held", partial(why_held, runtime_id))
                 if held is not None and client.random.random() < CARE:
-                    with suppress(errors.Error):
+                    with suppress(errors.Error):  # its host has gone, or it was healed already
                         await self._heal(client, runtime_id, *held)
 
     async def _heal(self, client: Client, runtime_id: str, why: str, detail: str) -> None:

@@ -294,5 +294,5 @@ class Takeovers:
 async def _wait_all(pendings: Sequence[Pending]) -> None:
     """Wait until these have settled, of which the last is the last; what has become of each its callback has heard."""
     if pendings:
-        with suppress(Error):
+        with suppress(Error):  # each of them was heard by its callback
             await pendings[-1].wait()

@@ -75,7 +75,7 @@ def _origins(connection: apsw.Connection, sql: str) -> Origins:
     try:
         cursor.execute(sql, dict.fromkeys(_PARAMETERS.findall(sql)))
     except apsw.ExecTraceAbort:
-        pass
+        pass  # `prepared` has answered False: all that is asked was said, and nothing was carried out
     finally:
         connection.authorizer = None
     return Origins(given=tuple(given), read=frozenset(read))

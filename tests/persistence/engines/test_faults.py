@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -321,9 +322,13 @@ def names(folder: Path) -> set[str]:
 
 
 def fill(folder: Path) -> None:
-    with (folder / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
-        while True:
-            ballast.write(bytes(512))
+    with (folder / "ballast").open("wb", buffering=0) as ballast:
+        try:
+            while True:
+                ballast.write(bytes(512))
+        except OSError as exc:
+            if exc.errno != errno.ENOSPC:
+                raise
 
 
 @pytest.mark.slow
