@@ -23,12 +23,11 @@ import trio
 from attrs import frozen
 
 from tenure.persistence.commits.commit import Commit
-from tenure.persistence.engines.sqlite.token_raise import TOKEN_RAISE
 from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.inbox.outcomes import find_by_key
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
 from tenure.persistence.model.codec import digest
-from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId
+from tenure.persistence.model.values import TOKEN_RAISE, InputId, LogicalRuntimeId, SessionId
 from tenure.persistence.store import Store, open_store
 from tenure.persistence.upkeep.backup import restore
 from tenure.persistence.upkeep.look import look_into

@@ -28,7 +28,7 @@ decided or rebuilt before. A conflict that needs a reload first is therefore not
     │   │   │   └── Corrupt, KeyMissing, WrongKey
     │   │   └── SchemaMismatch, UnsupportedReadScope, FeedGap, PositionGone
     │   └── NotFound, Unsupported, Internal, StoreBroken, StoreLocked, CannotOpen, NoThread, NotADatabase,
-    │       WeakDurability, UnsafeSqlite, NetworkFileSystem
+    │       WeakDurability, UnsafeSqlite, NetworkFileSystem, StorePromoted, PromotionUnfinished
     └── InvalidInput, UnknownKind, StepMismatch, RunEnded, StepFailed, AskFailed, AskCycle, ChildExists,
         Closed
 """
@@ -838,6 +838,34 @@ class NetworkFileSystem(StoreError):
     message = "{path!r} is on a network file system ({kind}); use a local disk or PostgreSQL"
     path: str
     kind: str
+
+
+@final
+class StorePromoted(StoreError):
+    """The store was promoted to another place, and is closed for good: no host opens it any more.
+
+    The installation's side: give the hosts the other place. A look still reads what stands here, as it was then.
+    `PromotionUnfinished` is the other end of a promotion that was cut off.
+
+    Fields: where the store is now, without a password.
+    """
+
+    message = "the store was promoted: it is at {place!r} now, and this one is closed for good; open that one"
+    place: str
+
+
+@final
+class PromotionUnfinished(StoreError):
+    """The store is the target of a promotion that is not at its end: it may not be whole, and no host opens it.
+
+    The installation's side: run ``tenure promote`` with the same source and target again, which ends it; or remove what
+    is here. The source is open, or says by `StorePromoted` that this is its place.
+
+    Fields: where the store comes from, without a password.
+    """
+
+    message = "the store of {place!r} is being promoted to this one, which is not whole; run `tenure promote` again"
+    place: str
 
 
 # Calls that should not have been made

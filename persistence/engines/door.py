@@ -97,6 +97,11 @@ class Door(Protocol):
         """The strongest class that a store there can have; its default, too."""
         ...
 
+    @property
+    def place(self) -> str:
+        """Where it leads to, as errors name it: without a password."""
+        ...
+
     def engine(self, durability: DurabilityClass) -> Engine:
         """The engine of a host."""
         ...

@@ -13,6 +13,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from .sealing.rows import row_statements, tables_in
+from .tables import Table, carrying_statements, tables_of
 
 _NAME = re.compile(r"^-- name: (\S+)\s*$", re.MULTILINE)
 
@@ -56,6 +57,12 @@ def sealed_tables() -> Mapping[str, tuple[str, ...]]:
     return tables_in(schema_files())
 
 
+@cache
+def all_tables() -> tuple[Table, ...]:
+    """See `tables_of`."""
+    return tables_of(schema_files())
+
+
 def load_statements(overrides: str | None = None) -> Mapping[str, str]:
     """Every named statement of the package, with those that an engine overrides.
 
@@ -73,7 +80,7 @@ def load_statements(overrides: str | None = None) -> Mapping[str, str]:
 
 @cache  # the files do not change, and reading them is a quarter of an open
 def _load(overrides: str | None) -> Mapping[str, str]:
-    statements = dict(row_statements(sealed_tables()))
+    statements = {**row_statements(sealed_tables()), **carrying_statements(all_tables())}
     package = files("tenure.persistence")
     for folder in package.iterdir():
         if folder.is_dir() and folder.name != "engines":

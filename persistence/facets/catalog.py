@@ -6,7 +6,7 @@ from typing import Final
 
 from tenure.persistence.commits.facet import Facet
 
-from . import credentials, operations, pruning
+from . import credentials, operations, promotion, pruning
 from .attachments import registration as attachments
 from .conversation import registration as conversation
 from .erasing import registration as erasing
@@ -40,5 +40,6 @@ FACETS: Final[tuple[Facet, ...]] = (
     *state.FACETS,
     *erasing.FACETS,
     sealing.FACET,
+    promotion.FACET,
 )
 """In the order in which they are verified, pruned and shown."""

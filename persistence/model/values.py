@@ -17,6 +17,7 @@ __all__ = [
     "LAST_TOKEN",
     "RUNTIME_ID_LIMIT",
     "STEP_NAME_LIMIT",
+    "TOKEN_RAISE",
     "AbandonReason",
     "DurabilityClass",
     "DurabilityTier",
@@ -38,6 +39,9 @@ __all__ = [
 
 LAST_TOKEN: Final = 2**63 - 1
 """The last fence token that a store can mint; afterwards `CounterOverflow`, never a wrap."""
+
+TOKEN_RAISE: Final = 2**32
+"""How far the counter of fence tokens is raised where what another store, or a lost part of one, has minted may not recur."""
 
 LogicalRuntimeId = NewType("LogicalRuntimeId", str)
 """A logical agent; it outlives processes. Chosen by the user, see `check_runtime_id`."""

@@ -21,7 +21,7 @@ from typing import Any, Final, final
 
 from attrs import evolve, frozen
 
-from tenure.errors import Closed, Contended, DiskFull, Error, Internal, InvalidInput
+from tenure.errors import Closed, Contended, DiskFull, Error, Internal, InvalidInput, StorePromoted
 from tenure.persistence.commits.commit import (
     Change,
     Commit,
@@ -175,6 +175,8 @@ class GroupRunner:
                     return [copy(exc) for _ in commits]
                 except Again as exc:
                     return [Contended(detail=f"this host cannot register anew: {exc}") for _ in commits]
+                except StorePromoted as exc:  # while this host was frozen
+                    raise GroupBroken(str(exc), [False] * len(commits)) from exc
                 self.host = self.rejoined.host
 
     def _run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:

@@ -19,7 +19,7 @@ from typing import Final, final
 
 from attrs import frozen
 
-from tenure.errors import CannotOpen, Contended, DiskFull
+from tenure.errors import CannotOpen, Contended, Error
 from tenure.persistence.commits.rows import (
     OPTIONAL_TEXT,
     sound,
@@ -29,6 +29,7 @@ from tenure.persistence.engines.engine import (
     Statements,
     WriteConnection,
 )
+from tenure.persistence.engines.promotion import refuse_promoted
 from tenure.persistence.engines.proofs import HostProofs
 from tenure.persistence.model.values import DurabilityClass, LogicalRuntimeId
 from tenure.persistence.seams.limits import Limits
@@ -115,13 +116,14 @@ class HostRegistry:
             self._connection.begin_unnumbered()
             try:
                 host = self._insert(incarnation, files)
+                refuse_promoted(self._connection)  # after its row: what a promotion wrote until then is seen
                 if alone:
                     self._connection.write("ownership.lose_others", host=host, now=self._seams.wall_clock())
                 if lost is not None:
                     self._connection.write("ownership.move_runtimes", host=host, lost=lost.host)
                 owned = {} if lost is None else _owned(self._connection, host)
                 self._connection.commit()
-            except (DiskFull, Again):
+            except (Error, Again):
                 self._connection.rollback()
                 raise
         except BaseException:

@@ -13,7 +13,7 @@ from proof.promises.runs import families, followed, inbox, scheduled, work
 from tenure.errors import Error
 from tenure.persistence.commits.commit import Change
 
-from . import attached, erased, journals, labelled, owners, pruned, queued, resealed
+from . import attached, erased, journals, labelled, owners, promoted, pruned, queued, resealed
 from .facet import FacetProof, Promised, Rows
 
 PROOFS: Final[tuple[FacetProof, ...]] = (
@@ -34,6 +34,7 @@ PROOFS: Final[tuple[FacetProof, ...]] = (
     *talk.PROOFS,
     *erased.PROOFS,
     *resealed.PROOFS,
+    *promoted.PROOFS,
 )
 """Every facet of the catalogue, in the order of their stories."""
 

@@ -24,6 +24,7 @@ from .upkeep import (
     erase,
     health,
     metrics,
+    promote,
     rekey,
     room,
 )
@@ -47,6 +48,7 @@ command(app, "verify")(inspection.verify)
 command(app, "prune")(room.prune)
 command(app, "shrink")(room.shrink)
 command(app, "vacuum")(room.vacuum)
+command(app, "promote")(promote.promote)
 command(app, "rekey")(rekey.rekey)
 command(app, "cut-log")(cut_log.cut_log)
 command(app, "health")(health.health)

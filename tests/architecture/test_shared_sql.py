@@ -141,5 +141,8 @@ def test_every_named_statement_is_used() -> None:
     assert not unused
 
 
-BY_SORT = ("pruning.old_", "erasing.look_", "erasing.delete_", "sealing.sizes.", "sealing.page.", "sealing.update.")
-"""One statement for each sort of rows that is pruned, erased or sealed; its name is put together from the sort."""
+BY_SORT = (
+    *("pruning.old_", "erasing.look_", "erasing.delete_", "sealing.sizes.", "sealing.page.", "sealing.update."),
+    *("promotion.sizes.", "promotion.page.", "promotion.add.", "promotion.clear.", "promotion.count."),
+)
+"""One statement for each sort of rows that is pruned, erased, sealed or promoted; its name is put together from the sort."""

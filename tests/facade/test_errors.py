@@ -37,6 +37,8 @@ STORE_WIDE = {
     "CannotOpen",
     "NoThread",
     "StoreLocked",
+    "StorePromoted",
+    "PromotionUnfinished",
     "UnsafeSqlite",
     "Unsupported",
     "WeakDurability",

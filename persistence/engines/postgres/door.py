@@ -30,6 +30,11 @@ class PostgresDoor:
         self._limits = limits
         self._seams = seams
 
+    @property
+    def place(self) -> str:
+        """See `Door.place`."""
+        return self._target.shown
+
     def engine(self, durability: DurabilityClass) -> PostgresEngine:
         """See `Door.engine`."""
         return PostgresEngine(self._target, durability, self._limits, self._seams)

@@ -1,5 +1,11 @@
 -- Statements that several hosts make different: their groups land side by side, and not in the order of their keys.
 
+-- name: promotion.be_patient
+SELECT set_config('idle_in_transaction_session_timeout', '0', true);
+
+-- name: promotion.go_on_after
+SELECT setval(CAST(:sequence AS regclass), :last);
+
 -- name: arrivals.mark
 -- A snapshot says of every transaction whether it is in it: whatever lands later is not, in any order of keys.
 SELECT 0, CAST(pg_current_snapshot() AS text);

@@ -898,3 +898,17 @@ CREATE TABLE erasures (
     asked_at REAL NOT NULL,
     done_at REAL
 );
+
+-- Promotion: a store that comes from another place and is not whole yet, one that came from there, or one that is gone there.
+
+CREATE TABLE promotion (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    promotion_id TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('coming', 'here', 'gone')),
+    store_id TEXT NOT NULL,
+    place TEXT NOT NULL,
+    logical_hash TEXT NOT NULL,
+    promoted_at REAL NOT NULL,
+    digest BLOB NOT NULL,
+    scheme INTEGER NOT NULL DEFAULT 1
+);

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from tenure.errors import Contended, Corrupt, KeyMissing
 from tenure.persistence.engines.engine import Row, SqlValue, Statements, WriteConnection
+from tenure.persistence.engines.promotion import refuse_promoted
 from tenure.persistence.engines.statements import sealed_tables
 from tenure.persistence.seams.options import Codec
 
@@ -90,6 +91,7 @@ def begin_sealing(
     try:
         found = sealing_of(connection)
         if found is None:
+            refuse_promoted(connection)
             if not alone:
                 _refuse_beside_hosts(connection, now)
             found = Sealing(marker=marker, key_id=key_id, store_key=store_key)

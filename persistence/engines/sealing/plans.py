@@ -15,9 +15,13 @@ from attrs import frozen
 
 from tenure.persistence.engines.sqlite.origins import Origins, origins_of
 from tenure.persistence.engines.statements import load_statements
+from tenure.persistence.engines.tables import PREFIX as CARRYING
 
 from .columns import CONTENTS, DIGESTS, Column
 from .rows import PREFIX
+
+PASSED: Final = (PREFIX, CARRYING)
+"""How the names of statements begin whose rows are passed as they are stored."""
 
 EXPRESSIONS: Final[Mapping[tuple[str, int], tuple[Column, ...]]] = {
     ("dead_letters.page", 5): (("payloads", "payload"), ("sends", "payload")),  # either of two parts of a union
@@ -85,7 +89,7 @@ class Plan:
 @cache  # the statements do not change; 40 ms
 def plans() -> Mapping[str, Plan]:
     """Of each statement that has contents or digests, by name. Raises `Unsupported`: see `origins_of`."""
-    statements = {name: sql for name, sql in load_statements().items() if not name.startswith(PREFIX)}
+    statements = {name: sql for name, sql in load_statements().items() if not name.startswith(PASSED)}
     origins = origins_of(statements)
     found = {name: plan_of(name, sql, origins[name]) for name, sql in statements.items()}
     return {name: plan for name, plan in found.items() if not plan.is_empty}

@@ -44,6 +44,11 @@ class SqliteDoor:
         """See `Door.strongest`."""
         return DurabilityClass.MEMORY if self._path == MEMORY else DurabilityClass.DISK
 
+    @property
+    def place(self) -> str:
+        """See `Door.place`."""
+        return self._path
+
     def engine(self, durability: DurabilityClass) -> SqliteEngine:
         """See `Door.engine`."""
         return SqliteEngine(self._path, load_statements(), durability, self._limits, self._seams)

@@ -215,6 +215,8 @@ class SqliteEngine:
             if files is not None:
                 files.check_hosts(connection)
             with mapped_errors("open", self._path, connection):
+                if self._options.one_connection:  # as the one that writes: there may be no shared memory
+                    connection.pragma("locking_mode", "EXCLUSIVE")
                 check_current(connection, self._path)
                 connection.pragma("query_only", True)
             if files is not None:

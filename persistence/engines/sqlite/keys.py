@@ -11,29 +11,13 @@ from typing import Final, cast, final
 
 import apsw
 
-from tenure.errors import Corrupt, CounterOverflow
-from tenure.persistence.engines.engine import Row
+from tenure.errors import CounterOverflow
+from tenure.persistence.engines.floors import FLOORS, floor_of
 from tenure.persistence.engines.statements import table_of
-from tenure.persistence.model.digests import check_digest, seal
 
 from .errors import STATEMENT_ERRORS, map_statement_error
 
 LAST_KEY: Final = 2**63 - 1
-
-FLOORS: Final = {"nodes": "node_floor.find", "output_chunks": "spoken.last_gone"}
-"""Tables whose keys are never given again, also where their rows were deleted: the statement that reads the last of those."""
-
-
-def floor_of(row: Row) -> int:
-    """The highest key of deleted rows, as it is stored. Raises `Corrupt`."""
-    last, *sealed = row
-    if not sealed:  # a row of one runtime among others': where it is damaged, verify says so, and the others go on
-        return last if type(last) is int else 0
-    digest, scheme = sealed
-    if type(last) is not int:
-        raise Corrupt(record="floor", key="of nodes", detail="it is not a number")
-    check_digest(seal(last), digest, scheme, "floor", "of nodes")
-    return last
 
 
 @final

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import apsw
 
 from tenure.errors import Corrupt, CounterOverflow
-from tenure.persistence.model.values import LAST_TOKEN
-
-TOKEN_RAISE: Final = 2**32
-"""How far the counter is raised: whatever was minted in the part that is lost stays below it."""
+from tenure.persistence.model.values import LAST_TOKEN, TOKEN_RAISE
 
 
 def raise_tokens(connection: apsw.Connection) -> None:

@@ -9,14 +9,13 @@ import apsw
 import pytest
 
 from tenure.persistence.engines.sealing.columns import CONTENTS, DIGESTS
-from tenure.persistence.engines.sealing.plans import EXPRESSIONS, plan_of, plans
-from tenure.persistence.engines.sealing.rows import PREFIX
+from tenure.persistence.engines.sealing.plans import EXPRESSIONS, PASSED, plan_of, plans
 from tenure.persistence.engines.sqlite.origins import Origins, origins_of
 from tenure.persistence.engines.statements import load_statements, schema_files, sealed_tables
 
 SEALED: Final = {*CONTENTS, *DIGESTS}
 
-STATEMENTS: Final = {name: sql for name, sql in load_statements().items() if not name.startswith(PREFIX)}
+STATEMENTS: Final = {name: sql for name, sql in load_statements().items() if not name.startswith(PASSED)}
 
 CLEAR: Final = {
     # Ids, keys, and names of what there is
@@ -86,13 +85,14 @@ CLEAR: Final = {
         "successor",
         "fitted",
     ),
+    *("promotion_id", "logical_hash"),  # of rows as they are stored, sealed ones too
     *("extra", "terms", "fits", "facts", "input_ids", "last_input", "written_at"),
     # What seals the rest
     *("marker", "store_key"),
 }
 """Columns with texts or bytes that stand in the clear, in whatever table; the docs list them by sort."""
 
-OF_NUMBERS: Final = {("queue_starts", "digest"), ("node_floor", "digest")}
+OF_NUMBERS: Final = {("queue_starts", "digest"), ("node_floor", "digest"), ("promotion", "digest")}
 """Digests that tell nothing of any content."""
 
 CLEAR_NAMES_OF_CONTENTS: Final = {

@@ -14,27 +14,15 @@ from typing import Any
 import pytest
 import trio
 
-from tenure import LogicalRuntimeId, MachineLifecycleBindingFacts, MachineLifecycleCommit, RuntimeState, Store
-from tenure.persistence.commits.commit import Commit
+from tenure import Store
 from tenure.persistence.engines.engine import NotStorable
-from tenure.persistence.facets.records.holds import PlaceHold
-from tenure.persistence.facets.records.versions import RegisterVersions
-from tenure.persistence.facets.runs.following.follow_ups import FollowKinds
-from tenure.persistence.facets.runs.interrupted import PutAside
-from tenure.persistence.model.contracts.operations import PersistedOpsSnapshot
 from tenure.persistence.upkeep.verify import count_runtimes, runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit.ground import host_key
 from tests.kit.seen import open_seen_store
 from tests.kit.shares import TURN, share
-from tests.persistence.contracts.builders import consumed, delta, queued, rewrite, snapshot
 from tests.persistence.contracts.damage import SCHEMA, execute
-from tests.persistence.contracts.journals.test_journal_damage import fill
-from tests.persistence.contracts.owners.owned import Owner, live
-from tests.persistence.contracts.queued.test_queue_damage import fill_queue
-from tests.persistence.contracts.schedules.scheduling import fill_schedules
-from tests.persistence.contracts.sessions.test_sessions_damage import fill_graphs
-from tests.persistence.contracts.test_attachments import fill_attachments
+from tests.persistence.contracts.filled import fill_every_table
 
 PLACE = "the row's own place; nothing names it"
 TIME = "when it was, for people and for pruning"
@@ -222,38 +210,6 @@ TABLES = 2
 """Tables share turns too: in as many turns as `COLUMNS` of one share, and then of the next."""
 
 
-async def _bring(store: Store) -> None:
-    """Something in the tables that no owner writes."""
-    facts = MachineLifecycleBindingFacts(agent_runtime_id="host-1")
-    carol = "carol"
-    await store.runtimes.commit_machine_lifecycle(carol, MachineLifecycleCommit.of(RuntimeState.IDLE, facts), [])
-    await store.runtimes.commit_session_boundary(
-        carol, delta("a", "b"), "run-1", "run_start", ["i1"], [consumed("i1"), queued("i2", idempotency_key="two")]
-    )
-    commit = rewrite(snapshot("a", "b"), snapshot("a", "x"))
-    await store.runtimes.commit_session_transcript_rewrite_snapshot(carol, delta("a", "x"), commit)
-    await store.operations.persist_ops_lifecycle(carol, PersistedOpsSnapshot(epoch_id="epoch"))
-    await store.credentials.persist_auth_oauth_flow_snapshot(b"flow")
-    await store.runtimes.commit_session_snapshot("dave", delta("a", "b", session="talk of dave"))
-    envelope = await store.runtimes.load_session_snapshot("dave")
-    assert envelope is not None
-    assert await store.runtimes.clear_session_snapshot_if_current("dave", envelope)
-    assert (await store.sessions.vacuum()).removed_node_count  # the newest nodes of all: that is remembered
-    await store.commit(
-        Commit(changes=(PlaceHold(runtime_id=LogicalRuntimeId("later"), note="why"), PlaceHold(kind="k")))
-    )
-    await store.commit(Commit(changes=(RegisterVersions(versions=(("agent", "1"), ("agent", "2"))),)))
-    await store.commit(Commit(changes=(FollowKinds(kinds=("agent",)),)))
-    frank = Owner(store, "frank")
-    await frank.own()
-    await frank.accept("waits")
-    run_id = (await frank.begin("rests")).run_id
-    (aside,) = await frank.write(PutAside(runtime_id=frank.runtime_id, run_id=run_id, wake_at=9e9, steerable=True))
-    assert aside
-    await store.runtimes.persist_runtime_state("erin", RuntimeState.DESTROYED)
-    assert (await store.erase("erin")).gone
-
-
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store that has rows in every table."""
@@ -261,13 +217,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def make() -> None:
         async with open_seen_store(folder / "agents.db", durability="memory") as store:
-            await live(Owner(store, "alice"), Owner(store, "bob"))
-            await _bring(store)
-            await fill(store)
-            await fill_graphs(store)
-            await fill_queue(store)
-            await fill_attachments(store)
-            await fill_schedules(store)
+            await fill_every_table(store)
             assert not await _found(store)
 
     trio.run(make)
@@ -324,6 +274,10 @@ async def _unseen(store: Store, table: str, column: str, key: str) -> list[str]:
     return unseen
 
 
+ROWLESS = {"sealing": "this store has no codec; tests/persistence/sealing change what a sealed one says of its own"}
+"""Tables without a row here, and why."""
+
+
 def test_every_reason_is_of_a_column_that_there_is() -> None:
     every = {f"{table}.{column}" for table, columns in SCHEMA.items() for column in columns}
 
@@ -331,7 +285,7 @@ def test_every_reason_is_of_a_column_that_there_is() -> None:
 
 
 @pytest.mark.sqlite("copies of the file")
-@pytest.mark.parametrize("table", share(SCHEMA, TABLES, TURN // COLUMNS))
+@pytest.mark.parametrize("table", share(sorted(SCHEMA.keys() - ROWLESS.keys()), TABLES, TURN // COLUMNS))
 async def test_a_changed_byte_of_any_column_is_found_or_has_its_reason(
     filled: Path, tmp_path: Path, table: str
 ) -> None:

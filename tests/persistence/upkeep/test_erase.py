@@ -47,6 +47,9 @@ GOES: Final = frozenset(
 """Tables whose rows of an erased runtime are deleted, with every column that they will ever have."""
 
 STAYS: Final[dict[str, set[str]]] = {
+    "promotion": {
+        *("singleton", "promotion_id", "state", "store_id", "place", "logical_hash", "promoted_at", "digest", "scheme"),
+    },
     "sealing": {"singleton", "marker", "key_id", "store_key", "sealed_at"},
     "store": {"singleton", "store_id", "last_fence_token"},
     "hosts": {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, final
 
 from attrs import frozen
@@ -39,6 +40,7 @@ class Statement:
     writes: bool = False
 
 
+@cache  # the statements do not change, and each engine asks for all of them
 def translated(sql: str) -> Statement:
     """A statement with ``:name``, or with ``?``, as the server takes it. Texts in quotes stay as they are."""
     names: list[str] = []

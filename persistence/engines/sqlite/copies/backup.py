@@ -90,7 +90,7 @@ class Copier:
                 store.close()
 
     def restore(self, backup: str, target: str, *, run_unfinished: bool) -> Copy:
-        """Make a new store of a backup or of a replicator's copy, with tokens raised by `tokens.TOKEN_RAISE`.
+        """Make a new store of a backup or of a replicator's copy, with tokens raised by `TOKEN_RAISE`.
 
         Args:
             backup: One file, or a database with its log beside it, that no process has open. It is left as it is.

@@ -1,0 +1,1 @@
+"""Promotion: a store moves to another place, on another engine, and is closed where it was."""

@@ -1,0 +1,137 @@
+"""Stores that are promoted: what stands in them, as no code of the promotion reads it; and a process that promotes and dies.
+
+    python -m tests.kit.promoting SOURCE TARGET [AT]
+
+promotes, and prints how many calls of a store it took; with AT it kills itself at that call.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, final
+
+import apsw
+import psycopg
+import trio
+from attrs import frozen
+
+from tenure.persistence.engines.choice import door_to
+from tenure.persistence.engines.postgres.blobs import TableBlobs
+from tenure.persistence.engines.postgres.writer import Writer as PostgresWriter
+from tenure.persistence.engines.promotion import PromotionState
+from tenure.persistence.engines.sqlite.blobs import FolderBlobs
+from tenure.persistence.engines.sqlite.connections import Connection
+from tenure.persistence.engines.sqlite.writer import Writer as SqliteWriter
+from tenure.persistence.upkeep.promoting.ends import glance
+from tenure.persistence.upkeep.promoting.promote import Promotion, promote
+from tests.persistence.contracts.damage import SCHEMA
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+@final
+@frozen(kw_only=True)
+class Way:
+    """From where to where a store goes."""
+
+    source: str
+    target: str
+
+    async def go(self) -> Promotion:
+        return await promote(self.source, self.target)
+
+    async def put(self, path: object) -> None:
+        """Have the store of a file stand at the source."""
+        await promote(str(path), self.source)
+
+
+def is_server(place: str) -> bool:
+    return place.startswith("postgresql://")
+
+
+def rows_of(place: str) -> Rows:
+    """Every row of a store that no host has open, asked of its database."""
+    statements = {table: f"SELECT {', '.join(columns)} FROM {table}" for table, columns in SCHEMA.items()}
+    if not is_server(place):
+        database = apsw.Connection(place, apsw.SQLITE_OPEN_READONLY)
+        found = {table: list(database.execute(sql)) for table, sql in statements.items()}
+        database.close()
+    else:
+        with psycopg.connect(place) as server:
+            server.execute("SET search_path = tenure")
+            found = {table: server.execute(sql.encode()).fetchall() for table, sql in statements.items()}
+    return {table: sorted([tuple(row) for row in rows], key=repr) for table, rows in found.items()}
+
+
+def carried(rows: Rows) -> Rows:
+    """What of these goes along as it is."""
+    without = {"hosts": "files", "store": "last_fence_token"}
+    left = {table: SCHEMA[table].index(column) for table, column in without.items()}
+    kept = {table: [row[: left[table]] + row[left[table] + 1 :] for row in rows[table]] for table in without}
+    return {**{table: found for table, found in rows.items() if table != "promotion"}, **kept}
+
+
+def bytes_of(place: str) -> dict[str, bytes]:
+    """The attachments of a store, by name."""
+    engine = door_to(place).engine(door_to(place).strongest)
+    try:
+        blobs = engine.blobs
+        return {name: blobs.read(name, 0, 1 << 24) or b"" for name in blobs.names()}
+    finally:
+        engine.close()
+
+
+def is_open(place: str) -> bool:
+    """Whether there is a store that a host may open. For places where something is."""
+    seen = glance(door_to(place))
+    return seen.rows["store"] == 1 and (seen.whereabouts is None or seen.whereabouts.state is PromotionState.HERE)
+
+
+COUNTED: dict[type, tuple[str, ...]] = {
+    Connection: ("one", "all"),
+    SqliteWriter: ("write", "run", "commit", "begin_unnumbered", "close"),
+    PostgresWriter: ("all", "write", "run", "commit", "begin_unnumbered", "close"),
+    FolderBlobs: ("begin", "write", "keep", "replace", "remove"),
+    TableBlobs: ("begin", "write", "keep", "replace", "remove"),
+}
+
+
+@final
+class Mortal:
+    """Counts calls, and dies before one of them, or after it."""
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+        self.count = 0
+
+    def _pass(self) -> None:
+        self.count += 1
+        if self.count == self._at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def counted(*args: Any, **terms: Any) -> Any:
+            self._pass()
+            answer = method(*args, **terms)
+            self._pass()
+            return answer
+
+        return counted
+
+
+def main(source: str, target: str, at: int = 0) -> None:
+    mortal = Mortal(at)
+    for kind, names in COUNTED.items():
+        for name in names:
+            setattr(kind, name, mortal.around(getattr(kind, name)))
+    trio.run(promote, source, target)
+    sys.stdout.write(f"{mortal.count}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))
