@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from tenure.persistence.facets.inbox.batches import InputEnded
 from tenure.persistence.model.values import (
@@ -13,8 +13,14 @@ from tenure.persistence.model.values import (
 
 from .facts import RuntimeFacts
 
-if TYPE_CHECKING:
-    from .runtime_actor import RuntimeActor
+
+class Ended(Protocol):
+    """An actor that has ended, or is about to."""
+
+    @property
+    def facts(self) -> RuntimeFacts:
+        """Of its runtime."""
+        ...
 
 
 class Listener(Protocol):
@@ -44,10 +50,10 @@ class Listener(Protocol):
         """A run that was put aside has begun."""
         ...
 
-    def put_aside(self, actor: RuntimeActor, /) -> None:
+    def put_aside(self, actor: Ended, /) -> None:
         """A runtime is let go of, because its run is aside. Raises nothing."""
         ...
 
-    def closed(self, actor: RuntimeActor, /) -> None:
+    def closed(self, actor: Ended, /) -> None:
         """An actor has ended. Raises nothing."""
         ...

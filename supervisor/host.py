@@ -10,7 +10,7 @@ from typing import final
 
 import trio
 
-from tenure.actors.runtime_actor import RuntimeActor
+from tenure.actors.listener import Ended
 from tenure.errors import Closed, Error
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.inbox.inputs import AcceptedInput, AcceptInput
@@ -235,7 +235,7 @@ class Host:
     def _woken(self, _: LogicalRuntimeId) -> None:
         self.timers.hear()  # it may be late, and its host ends it; and another may be woken
 
-    def _put_aside(self, actor: RuntimeActor) -> None:
+    def _put_aside(self, actor: Ended) -> None:
         self.owned.put_aside(actor)
         self.timers.hear_wake()  # it may be due, or at a time before all others
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, final
+
+from attrs import frozen
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.codec import decode
@@ -74,3 +77,21 @@ class PayloadType:
             return self._classes.encode(first, "payload") == self._classes.encode(second, "payload")
         except InvalidInput:
             return False
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Kinds:
+    """What a run knows of payloads: those of this kind, and which other kinds take what it sends.
+
+    Attributes:
+        own: What its inputs are.
+        all: What the payloads of each kind of this host are.
+    """
+
+    own: PayloadType
+    all: Mapping[str, PayloadType]
+
+    def fits(self, data: bytes) -> tuple[tuple[str, str], ...]:
+        """The kinds that take an encoded payload, each with the version of its behaviour."""
+        return tuple([(kind, each.version) for kind, each in self.all.items() if each.takes(data)])

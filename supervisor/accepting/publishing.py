@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, final
 import trio
 
 from tenure.actors.facts import RuntimeFacts
+from tenure.actors.listener import Ended
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import Change, CommitResult
@@ -57,7 +58,7 @@ class Publishing:
         self,
         tickets: Tickets,
         wake: Wake,
-        ended: Callable[[RuntimeActor], None],
+        ended: Callable[[Ended], None],
         kept: Callable[[LogicalRuntimeId], None],
         log: HostLog,
         distrust: Callable[[LogicalRuntimeId, BaseException], None],
@@ -65,7 +66,7 @@ class Publishing:
         *,
         delayed: Callable[[LogicalRuntimeId], None],
         woken: Callable[[LogicalRuntimeId], None],
-        put_aside: Callable[[RuntimeActor], None],
+        put_aside: Callable[[Ended], None],
     ) -> None:
         """Bind to the tickets, and to who hears the rest.
 

@@ -6,6 +6,7 @@ from typing import final
 from weakref import WeakValueDictionary
 
 from tenure.actors.facts import RuntimeFacts
+from tenure.actors.listener import Ended
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed, Error
 from tenure.persistence.model.values import LogicalRuntimeId
@@ -86,14 +87,14 @@ class Owned:
         if actor is not None:
             actor.lose(error)
 
-    def put_aside(self, actor: RuntimeActor) -> None:
+    def put_aside(self, actor: Ended) -> None:
         """The run of a runtime is aside, and the runtime no host's: nothing is kept of it but what its handles have."""
         facts = actor.facts
         if self._facts.get(facts.runtime_id) is facts:
             self._left[facts.runtime_id] = facts
             self.lose(facts, Closed(what=f"actor of {facts.runtime_id}"))
 
-    def ended(self, actor: RuntimeActor) -> None:
+    def ended(self, actor: Ended) -> None:
         """An actor has ended by itself: it has lost its runtime, and a spawn may try to get it back; or that was destroyed."""
         if self._actors.get(actor.facts.runtime_id) is actor:  # else it was passivated, or lost above
             del self._actors[actor.facts.runtime_id]

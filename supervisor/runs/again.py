@@ -10,8 +10,8 @@ from tenure.errors import PayloadTooLarge
 from tenure.persistence.facets.runs.again import RunAgain
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import InputId, RunId
+from tenure.supervisor.accepting.payloads import Kinds
 
-from .behaviour import Kinds
 from .recording.attention import Unstorable
 from .recording.entering import Entering
 

@@ -113,24 +113,6 @@ class Behaviour:
         object.__setattr__(self, "payload_type", PayloadType(self.payload, classes, self.version))
 
 
-@final
-@frozen(kw_only=True, slots=True)
-class Kinds:
-    """What a run knows of payloads: those of this kind, and which other kinds take what it sends.
-
-    Attributes:
-        own: What its inputs are.
-        all: What the payloads of each kind of this host are.
-    """
-
-    own: PayloadType
-    all: Mapping[str, PayloadType]
-
-    def fits(self, data: bytes) -> tuple[tuple[str, str], ...]:
-        """The kinds that take an encoded payload, each with the version of its behaviour."""
-        return tuple([(kind, each.version) for kind, each in self.all.items() if each.takes(data)])
-
-
 Given = Behaviour | BehaviourFunction | Sequence[Behaviour | BehaviourFunction]
 """What is said of one kind: its behaviour, or several of different versions, the one for what begins first."""
 

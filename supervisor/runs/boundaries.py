@@ -34,8 +34,8 @@ from tenure.persistence.model.values import (
 )
 from tenure.persistence.store import ground_of
 from tenure.persistence.writing.group import Outcome
+from tenure.supervisor.accepting.payloads import Kinds
 
-from .behaviour import Kinds
 from .inputs.batch import Batch
 from .keeping.journal import Journal
 from .keeping.own_messages import OwnMessages

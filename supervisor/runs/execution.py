@@ -55,6 +55,7 @@ from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import came_by_signal, unprotected
 from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
+from tenure.supervisor.accepting.payloads import Kinds
 from tenure.supervisor.operators.instrumented_runs import InstrumentedRun
 from tenure.supervisor.operators.log import HostLog
 from tenure.supervisor.output.saying import Saying
@@ -62,7 +63,7 @@ from tenure.supervisor.output.speech import Flushes
 
 from .asking import Publisher
 from .at_work import at_work
-from .behaviour import Behaviour, BehaviourFunction, Behaviours, Kinds
+from .behaviour import Behaviour, BehaviourFunction, Behaviours
 from .keeping.following import load_followed
 from .keeping.journal import (
     NOTHING_RECORDED,

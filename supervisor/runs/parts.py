@@ -19,10 +19,10 @@ from tenure.persistence.facets.runs.runs import (
 from tenure.persistence.model.values import InputId
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.writing.group import Outcome
+from tenure.supervisor.accepting.payloads import Kinds
 
 from .again import Again, GoingOn
 from .asking import Asking, Peers
-from .behaviour import Behaviour, Kinds
 from .boundaries import Boundaries
 from .children.spawning import Spawning
 from .inputs.batch import Batch
@@ -38,6 +38,7 @@ from .recording.chance import Chance
 from .recording.entering import Entering
 from .recording.parallel import Parallel
 from .recording.results import Results
+from .recording.step_terms import StepRules
 from .steering import Steering
 from .steps import Steps
 
@@ -63,7 +64,7 @@ class RunParts:
         entering: Entering,
         begun: RunBegun,
         journal: Journal,
-        behaviour: Behaviour,
+        rules: StepRules,
         executor: Executor,
         kinds: Kinds,
         peers: Peers,
@@ -74,7 +75,7 @@ class RunParts:
         self.begun = begun
         self.entering = entering
         self.followed = followed
-        self._behaviour = behaviour
+        self._rules = rules
         self._executor = executor
         self._journal = journal
         self._kinds = kinds
@@ -101,7 +102,7 @@ class RunParts:
     def steps(self) -> Steps:
         """Its steps and sleeps."""
         results = Results(self.entering.store, self.begun.run, self._journal.entries)
-        return Steps(self.entering, self._executor, self._behaviour, results)
+        return Steps(self.entering, self._executor, self._rules, results)
 
     @cached_property
     def parallel(self) -> Parallel:

@@ -34,7 +34,6 @@ from tenure.supervisor.accepting.classes import Misfit, name_of
 from tenure.supervisor.operators.instrumented_runs import InstrumentedStep
 from tenure.supervisor.output.saying import VOICE, Voice
 
-from .behaviour import Behaviour
 from .bounded import Begins, BoundedCall, is_async, leave_behind, until_over
 from .recording.attention import NeedsAttention
 from .recording.entering import Entering
@@ -49,6 +48,7 @@ from .recording.restart import describe
 from .recording.results import Results
 from .recording.step_terms import (
     DEFAULT_TERMS,
+    StepRules,
     StepTerms,
     fails_step,
     tries_again,
@@ -67,7 +67,7 @@ Function = Callable[..., Awaitable[Any] | Any]
 class Steps:
     """Executes and gives back the steps of one run."""
 
-    def __init__(self, entering: Entering, executor: Executor, behaviour: Behaviour, results: Results) -> None:
+    def __init__(self, entering: Entering, executor: Executor, rules: StepRules, results: Results) -> None:
         """Bind the steps to their run."""
         self._entering = entering
         self._results = results
@@ -76,8 +76,8 @@ class Steps:
         self._hooks = self._ground.hooks
         self._actor = entering.actor
         self._executor = executor
-        self._behaviour = behaviour
-        self._classes = behaviour.classes
+        self._rules = rules
+        self._classes = rules.classes
         self._name: str | None = None
 
     async def step(
@@ -199,7 +199,7 @@ class Steps:
             raise self._entering.mismatch(Differs(place, recorded, str(asked))) from exc
 
     async def _ask(self, entry: RecordedEntry, arguments: list[Any]) -> Ran | DidNotRun:
-        entering, hook = self._entering, self._behaviour.in_doubt
+        entering, hook = self._entering, self._rules.in_doubt
         if hook is not None:
             doubt = StepInDoubt(
                 runtime_id=entering.runtime_id,
@@ -381,7 +381,7 @@ class Steps:
             self._executor.check_room()
         call, work = BoundedCall(function), self._work(name, function)
         flight.begun, flight.over = True, call.over.wait
-        return await call.wait(self._behaviour.grace_s, partial(leave_behind, self._executor, work))
+        return await call.wait(self._rules.grace_s, partial(leave_behind, self._executor, work))
 
     def _work(self, name: str, function: Callable[[], Any]) -> StepWork[Any]:
         return StepWork(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,20 @@ def test_a_driver_is_imported_by_its_engine_alone() -> None:
     ]
 
     assert not faults, "\n".join(faults)
+
+
+BACK = {("tenure.persistence.contracts.runtime_persistence", "tenure.persistence.contracts.sessions")}
+"""Who may import back: what makes it, for its type alone. Each of its verbs is one of that."""
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    files = {module_name(path): path for path in python_files(*HOUSE, "proof")}
+    graph: dict[str, set[str]] = {}
+    for name, path in files.items():
+        named = [used.target if used.target in files else used.source for used in imports(path, read(path))]
+        graph[name] = {each for each in named if each in files and each != name and (name, each) not in BACK}
+
+    TopologicalSorter(graph).prepare()  # raises, and names the circle
 
 
 def room(path: Path) -> tuple[int, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Literal, TypedDict, TypeGuard, final
+from typing import Any, Final, Literal, Protocol, TypedDict, TypeGuard, final
 
 import trio
 from attrs import field, frozen
@@ -16,6 +16,9 @@ from tenure.persistence.model.numbers import (
     shown,
 )
 from tenure.persistence.model.texts import leaves
+from tenure.supervisor.accepting.classes import Classes
+
+from .verdicts import InDoubtHook
 
 PASSES: Final = (trio.Cancelled, KeyboardInterrupt, SystemExit, GeneratorExit)
 """What comes out of a step as it is, also in a group; all else is a failed step."""
@@ -51,6 +54,25 @@ def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
 def _flag(_: object, attribute: Any, value: object) -> None:
     if type(value) is not bool:
         raise InvalidInput(detail=f"{shown(value)} is not True or False", field=attribute.name)
+
+
+class StepRules(Protocol):
+    """What holds for all steps of a behaviour; see `Behaviour`."""
+
+    @property
+    def classes(self) -> Classes:
+        """What makes instances of classes."""
+        ...
+
+    @property
+    def in_doubt(self) -> InDoubtHook | None:
+        """Asked about a step that must not run twice and may have run."""
+        ...
+
+    @property
+    def grace_s(self) -> float:
+        """Seconds between the cancellation of an async step and the time when it is given up."""
+        ...
 
 
 class Terms(TypedDict, total=False):

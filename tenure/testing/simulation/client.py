@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar, final
+from typing import Final, Protocol, TypeVar, final
 
 import trio
 from attrs import field, frozen
@@ -26,12 +26,11 @@ from .life import (
 )
 from .model import (
     Doubt,
+    Model,
     PromiseBroken,
 )
 from .peek import rows
-
-if TYPE_CHECKING:
-    from .world import World
+from .trace import Trace
 
 _ARGUMENTS: Final = """
 SELECT lower(hex(e.arguments_digest)) FROM entries e JOIN runtimes r ON r.run = e.run WHERE r.runtime_id = ? AND e.place = ?
@@ -72,6 +71,42 @@ class Given:
     ticket: tenure.Ticket = field(repr=False, eq=False)
 
 
+class Surroundings(Protocol):
+    """What a client has around it; see `World`."""
+
+    @property
+    def seed(self) -> int:
+        """What everything follows from."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Whether the time of hardship is up."""
+        ...
+
+    @property
+    def model(self) -> Model:
+        """What was promised."""
+        ...
+
+    @property
+    def trace(self) -> Trace:
+        """What happened."""
+        ...
+
+    async def wait_up(self) -> Life:
+        """Wait for a host that is open."""
+        ...
+
+    def violate(self, error: BaseException, /) -> None:
+        """A promise did not hold."""
+        ...
+
+    def forgive(self, runtime_id: str, /) -> None:
+        """A runtime is resumed: its runs need not wait."""
+        ...
+
+
 @final
 class Client:
     """One who uses the host from outside.
@@ -81,7 +116,7 @@ class Client:
         random: Follows from the seed and the name.
     """
 
-    def __init__(self, name: str, world: World) -> None:
+    def __init__(self, name: str, world: Surroundings) -> None:
         """Made by the simulation."""
         self.name = name
         self.random = random.Random(f"{world.seed}/client {name}")
