@@ -6,7 +6,7 @@ import hashlib
 from typing import Final
 from urllib.parse import quote
 
-from tenure.errors import InvalidInput
+from .checking import check_text
 
 PART_LIMIT: Final = 110
 """Characters of one part, so that four of them and a prefix are a key."""
@@ -16,10 +16,8 @@ def part(text: str, field: str, limit: int = PART_LIMIT) -> str:
     """A text as a part of a key: percent-encoded, or where that is too long its digest; equal only where the texts are.
 
     Raises:
-        InvalidInput: It is not text, or has a lone surrogate.
+        InvalidInput: It is not a text, or has a lone surrogate.
     """
-    try:
-        encoded = quote(text, safe="")
-    except (UnicodeEncodeError, TypeError) as exc:
-        raise InvalidInput(detail="it is a text without lone surrogates", field=field) from exc
+    check_text(text, field)
+    encoded = quote(text, safe="")
     return encoded if len(encoded) <= limit else f"={hashlib.sha256(text.encode()).hexdigest()}"

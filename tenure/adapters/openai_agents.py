@@ -23,6 +23,7 @@ from agents import SessionSettings, TResponseInputItem
 from attrs import frozen
 
 from tenure import ActivePath, FullGraph, RuntimeCommit, SessionNodeRecord
+from tenure.adapters.checking import check_text, check_value, checked
 from tenure.asyncio import Store
 from tenure.errors import Corrupt, HeadRevisionConflict, InvalidInput, NodeConflict
 
@@ -76,6 +77,7 @@ class _Suffix:
 
 
 @final
+@checked
 class TenureSession:
     """One conversation: the `Session` of the framework, on disk when a verb returns.
 
@@ -103,9 +105,17 @@ class TenureSession:
             session_id: Which session. It need not be there yet.
             store: That of `tenure.asyncio.open_store`, or `supervisor.store`; it stays its opener's to close.
             session_settings: As the framework's own sessions take them.
+
+        Raises:
+            InvalidInput: One of them is none.
         """
+        check_text(session_id, "session_id")
+        if not session_id:
+            raise InvalidInput(detail="an id has one character or more", field="session_id")
+        check_value(store, Store, "store")
+        check_value(session_settings, SessionSettings | dict[str, Any] | None, "session_settings")
         self.session_id = session_id
-        self.session_settings: SessionSettings | None = SessionSettings().resolve(session_settings)
+        self.session_settings: SessionSettings | None = _settings(session_settings)
         self._session = store.sessions.bind(session_id)
         self._head: _Head | None = None
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
@@ -261,6 +271,13 @@ class TenureSession:
     def _turn(self) -> asyncio.Lock:
         """One writer at a time for each loop that uses this: tasks of one program do not get in the way of each other."""
         return self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+
+def _settings(given: SessionSettings | dict[str, Any] | None) -> SessionSettings:
+    try:
+        return SessionSettings().resolve(given)
+    except ValueError as exc:
+        raise InvalidInput(detail=str(exc), field="session_settings") from exc
 
 
 def _chain(payloads: Iterable[bytes], *, after: str | None) -> list[SessionNodeRecord]:

@@ -20,6 +20,7 @@ import base64
 import hmac
 import http.client
 import json
+import math
 import time
 import urllib.error
 import urllib.request
@@ -34,6 +35,7 @@ from starlette.routing import Route
 
 import tenure.asyncio
 from tenure import Run
+from tenure.adapters.checking import checked
 from tenure.errors import (
     Error,
     IdempotencyConflict,
@@ -66,6 +68,7 @@ _STATUS: Final[Mapping[type[Error], HTTPStatus]] = {
 # In
 
 
+@checked
 def routes(
     supervisor: tenure.asyncio.Supervisor | None = None,
     *,
@@ -96,8 +99,12 @@ def routes(
         body_bytes: How long a body may be.
 
     Raises:
-        InvalidInput: A secret is not base64, or empty; or there is none.
+        InvalidInput: A secret is not base64, or empty, or there is none; or the path names no runtime.
     """
+    if not path.startswith("/") or "{runtime_id" not in path:
+        raise InvalidInput(detail="it begins with / and has {runtime_id}", field="path")
+    if body_bytes < 1:
+        raise InvalidInput(detail="it is a number of bytes above 0", field="body_bytes")
     keys = [_key(each) for each in ([secret] if isinstance(secret, str) else secret)]
     if not keys:
         raise InvalidInput(detail="there is none, so every signature would be wrong", field="secret")
@@ -149,6 +156,7 @@ def _later(error: str) -> JSONResponse:
 # Out
 
 
+@checked
 async def deliver(
     run: Run | tenure.asyncio.Run,
     url: str,
@@ -183,6 +191,8 @@ async def deliver(
             says that it wants no more, there is no further one.
     """
     key = _key(secret)
+    if not 0 < timeout_s < math.inf:
+        raise InvalidInput(detail="it is a number of seconds above 0", field="timeout_s")
     if urlsplit(url).scheme not in {"http", "https"}:
         raise InvalidInput(detail="it begins with neither http nor https", field="url")
     try:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,16 @@ from .suite import ROOT
 @contextmanager
 def serving(app: Path, folder: Path) -> Generator[tuple[subprocess.Popen[str], str]]:
     """A server of `app` in a module over the file of a folder, which it finds in ``FOLDER``: its process, and its address."""
-    command = [sys.executable, "-m", "uvicorn", "--port", "0", "--app-dir", app.parent, f"{app.stem}:app"]
+    module = ["--app-dir", app.parent, f"{app.stem}:app"]
+    with listening([sys.executable, "-m", "uvicorn", "--port", "0", *module], folder) as (process, url):
+        yield process, url
+
+
+@contextmanager
+def listening(command: Sequence[str | Path], folder: Path) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """A program in a folder, once it says where it listens."""
     env = os.environ | {"FOLDER": str(folder), "PYTHONPATH": str(ROOT)}
-    with (folder / "log").open("w+") as log, running(command, env=env, stderr=log) as process:
+    with (folder / "log").open("w+") as log, running(command, env=env, stderr=log, cwd=folder) as process:
         while (found := re.search(r"running on (http://127\.0\.0\.1:\d+)", (folder / "log").read_text())) is None:
             assert process.poll() is None, (folder / "log").read_text()
             time.sleep(0.05)

@@ -22,6 +22,7 @@ from google.protobuf.json_format import MessageToDict
 
 import tenure.asyncio
 from tenure import AbandonReason, InputPhase, Outcome
+from tenure.adapters.checking import check_value, checked
 from tenure.adapters.keys import part
 from tenure.errors import (
     Closed,
@@ -42,6 +43,7 @@ _CLOSING: Final = (Closed, StoreBroken)
 
 
 @final
+@checked
 class TenureAgent(AgentExecutor):
     """Hands messages to the runtimes of one kind, and reports to A2A what becomes of them.
 
@@ -59,7 +61,13 @@ class TenureAgent(AgentExecutor):
             supervisor: Which host; one on the same file may execute the runs.
             kind: The behaviour that answers. A context that is new gets a runtime of it.
             owner_resolver: Whose a call is: contexts of two owners are two runtimes, whatever their ids.
+
+        Raises:
+            InvalidInput: One of them is none.
         """
+        check_value(supervisor, tenure.asyncio.Supervisor, "supervisor")
+        check_value(kind, str, "kind")
+        check_value(owner_resolver, OwnerResolver, "owner_resolver")
         self._supervisor = supervisor
         self._kind = kind
         self._owner = owner_resolver

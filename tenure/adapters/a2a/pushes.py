@@ -12,6 +12,7 @@ from a2a.server.tasks.push_notification_config_store import (
 )
 from a2a.types.a2a_pb2 import TaskPushNotificationConfig
 
+from tenure.adapters.checking import check_value, checked
 from tenure.adapters.fronts import AnyStore, Caller
 from tenure.adapters.keys import part
 
@@ -19,6 +20,7 @@ from .records import decode, encode, pushes_of, pushes_of_owner, read_all
 
 
 @final
+@checked
 class TenurePushConfigStore(PushNotificationConfigStore):
     """Keeps push notification configs in a store, each its owner's alone; `get_info_for_dispatch` reads those of all.
 
@@ -29,6 +31,7 @@ class TenurePushConfigStore(PushNotificationConfigStore):
     def __init__(self, store: AnyStore, *, owner_resolver: OwnerResolver = resolve_user_scope) -> None:
         """Bind to an open store; see `TenureTaskStore`."""
         self._caller = Caller(store)
+        check_value(owner_resolver, OwnerResolver, "owner_resolver")
         self._owner = owner_resolver
 
     async def set_info(

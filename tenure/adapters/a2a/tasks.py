@@ -18,6 +18,7 @@ from a2a.utils.task import (
     encode_list_tasks_cursor,
 )
 
+from tenure.adapters.checking import check_value, checked
 from tenure.adapters.fronts import AnyStore, Caller
 
 from .records import TASKS, decode, encode, read_all, task_key, tasks_of
@@ -27,6 +28,7 @@ Owned = list[tuple[str, Task]]
 
 
 @final
+@checked
 class TenureTaskStore(TaskStore):
     """Keeps tasks in a store, each its owner's alone. What a verb has written is on disk when it returns, in one commit.
 
@@ -44,6 +46,7 @@ class TenureTaskStore(TaskStore):
             InvalidInput: It is another object, or there is no running loop for it.
         """
         self._caller = Caller(store)
+        check_value(owner_resolver, OwnerResolver, "owner_resolver")
         self._owner = owner_resolver
 
     async def save(self, task: Task, context: ServerCallContext) -> None:

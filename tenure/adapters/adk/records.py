@@ -101,7 +101,10 @@ def divided(app_name: str, user_id: str, state: dict[str, Any]) -> tuple[dict[st
     own: dict[str, Any] = {}
     shared: dict[str, bytes | None] = {}
     # What has no JSON form is stored as the text that it prints as: so the framework's own services do.
-    plain: dict[str, Any] = to_jsonable_python(state, serialize_unknown=True)
+    try:
+        plain: dict[str, Any] = to_jsonable_python(state, serialize_unknown=True)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidInput(detail=f"it has no JSON form: {exc}", field="state") from exc
     for name, value in plain.items():
         for prefix, stem in ((State.APP_PREFIX, app_stem(app_name)), (State.USER_PREFIX, user_stem(app_name, user_id))):
             if name.startswith(prefix):
@@ -142,11 +145,13 @@ def marker_of(session: Session) -> str | None:
 
 
 def encode(head: Head) -> bytes:
-    """A head as it is stored. Raises `InvalidInput` for a text that is none."""
+    """A head as it is stored. Raises `InvalidInput` for one that could not be read."""
     try:
-        return _ENCODER.encode(head)
-    except UnicodeEncodeError as exc:
-        raise InvalidInput(detail="a text has no lone surrogate", field="session") from exc
+        data = _ENCODER.encode(head)
+        _DECODER.decode(data)
+    except (UnicodeEncodeError, TypeError, msgspec.MsgspecError) as exc:
+        raise InvalidInput(detail=f"what is stored of it could not be read: {exc}", field="session") from exc
+    return data
 
 
 def decode(data: bytes, key: str) -> Head:
@@ -161,11 +166,14 @@ def decode(data: bytes, key: str) -> Head:
 
 
 def encoded_event(event: Event) -> bytes:
-    """An event as it is stored. Raises `InvalidInput` for one without a JSON form."""
+    """An event as it is stored. Raises `InvalidInput` for one that could not be read, for its fields can be set to anything."""
     try:
-        return event.model_dump_json(exclude_none=True).encode()
-    except ValueError as exc:
-        raise InvalidInput(detail=f"it has no JSON form: {exc}", field="event") from exc
+        # It warns of a field of another type, which the next line refuses.
+        data = event.model_dump_json(exclude_none=True, warnings=False).encode()
+        Event.model_validate_json(data)
+    except (ValueError, TypeError, AttributeError, RecursionError) as exc:
+        raise InvalidInput(detail=f"what is stored of it could not be read: {exc}", field="event") from exc
+    return data
 
 
 def decoded_event(data: bytes, key: str) -> Event:

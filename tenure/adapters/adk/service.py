@@ -7,18 +7,20 @@ from typing import Any, final
 from weakref import WeakValueDictionary
 
 from google.adk.events.event import Event
+from google.adk.events.event_actions import EventActions
 from google.adk.platform import uuid as platform_uuid
 from google.adk.sessions.base_session_service import BaseSessionService, GetSessionConfig, ListSessionsResponse
 from google.adk.sessions.session import Session
 
+from tenure.adapters.checking import check_value, checked
 from tenure.adapters.fronts import AnyStore, Caller
-from tenure.errors import InvalidInput
 
 from .records import Key, mark, user_stem
 from .sessions import Sessions
 
 
 @final
+@checked
 class TenureSessionService(BaseSessionService):
     """Keeps sessions in a store: ``Runner(..., session_service=TenureSessionService(store))``.
 
@@ -47,7 +49,7 @@ class TenureSessionService(BaseSessionService):
             InvalidInput: An id or a name is none, or there are more than 9,999 values of users and applications.
             PayloadTooLarge: The state of the session, or a value, is larger than `Limits.payload_bytes`.
         """
-        named = "" if session_id is None else _stripped(session_id)
+        named = "" if session_id is None else session_id.strip()
         key = app_name, user_id, named or platform_uuid.new_uuid()
         return await self._caller.awaited(self._sessions.create(key, state or {}))
 
@@ -58,7 +60,7 @@ class TenureSessionService(BaseSessionService):
 
         Reads its head and events as they stood at one moment, and the other two states after it.
         """
-        key = app_name, user_id, _stripped(session_id)
+        key = app_name, user_id, session_id.strip()
         return await self._caller.awaited(self._sessions.get(key, config or GetSessionConfig()))
 
     async def list_sessions(self, *, app_name: str, user_id: str | None = None) -> ListSessionsResponse:
@@ -71,7 +73,7 @@ class TenureSessionService(BaseSessionService):
         It is gone with the first commit. Two more delete its events; where a crash comes before them, the next
         `create_session` or `delete_session` of this id does that.
         """
-        await self._caller.awaited(self._sessions.delete((app_name, user_id, _stripped(session_id))))
+        await self._caller.awaited(self._sessions.delete((app_name, user_id, session_id.strip())))
 
     async def get_user_state(self, *, app_name: str, user_id: str) -> dict[str, Any]:
         """The state of a user, without the prefix of its names."""
@@ -90,6 +92,7 @@ class TenureSessionService(BaseSessionService):
         """
         if event.partial:
             return event
+        _check_fields(session, event)
         key = session.app_name, session.user_id, session.id
         # Branches that share a session object append in turn, as each changes what the next one is compared with.
         turn = self._turns.setdefault((id(asyncio.get_running_loop()), key), asyncio.Lock())
@@ -103,7 +106,10 @@ class TenureSessionService(BaseSessionService):
             return event
 
 
-def _stripped(session_id: str) -> str:
-    if not isinstance(session_id, str):  # pyright: ignore[reportUnnecessaryIsInstance] - what callers pass
-        raise InvalidInput(detail="it is a text", field="session_id")
-    return session_id.strip()
+def _check_fields(session: Session, event: Event) -> None:
+    """Fields that are used after the commit, or compared before it, and may have been set to anything."""
+    check_value(session.state, dict[str, Any], "session.state")
+    check_value(session.events, list[Any], "session.events")
+    check_value(session.last_update_time, float, "session.last_update_time")
+    check_value(event.actions, EventActions, "event.actions")
+    check_value(event.actions.state_delta, dict[str, Any], "event.actions.state_delta")

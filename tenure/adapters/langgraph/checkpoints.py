@@ -13,11 +13,11 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     DeltaChannelHistory,
     PendingWrite,
-    get_checkpoint_id,
     get_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from tenure.adapters.checking import check_value
 from tenure.adapters.fronts import Values
 from tenure.errors import InvalidInput
 
@@ -48,10 +48,24 @@ Target = tuple[str, str]
 
 def target_of(config: RunnableConfig) -> Target:
     """The thread and the namespace that a config means. Raises `InvalidInput` where it names no thread."""
-    configurable = config.get("configurable", {})
+    configurable = configurable_of(config)
     if configurable.get("thread_id") is None:
         raise InvalidInput(detail="a config for a checkpointer names its thread", field="thread_id")
     return str(configurable["thread_id"]), str(configurable.get("checkpoint_ns") or "")
+
+
+def configurable_of(config: RunnableConfig) -> dict[str, Any]:
+    """What a config says to a checkpointer. Raises `InvalidInput` where that has not the form of it."""
+    found = config.get("configurable", {})
+    check_value(found, dict[str, Any], "config")
+    for name in ("checkpoint_ns", "checkpoint_id"):
+        check_value(found.get(name), str | None, name)
+    return found
+
+
+def checkpoint_id_of(config: RunnableConfig) -> str | None:
+    """Which checkpoint a config names, or None."""
+    return configurable_of(config).get("checkpoint_id")
 
 
 def config_of(target: Target, checkpoint_id: str) -> RunnableConfig:
@@ -74,14 +88,16 @@ class Checkpoints:
     async def put(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata) -> RunnableConfig:
         """Store a checkpoint in one commit, and return the config that means it."""
         thread_id, namespace = target_of(config)
+        if "id" not in checkpoint:
+            raise InvalidInput(detail="a checkpoint has an id", field="checkpoint")
         record = CheckpointRecord(
             version=VERSION,
             thread_id=thread_id,
             namespace=namespace,
             checkpoint_id=checkpoint["id"],
-            parent_id=get_checkpoint_id(config),
-            checkpoint=self._serde.dumps_typed(checkpoint),
-            metadata=self._serde.dumps_typed(get_checkpoint_metadata(config, metadata)),
+            parent_id=checkpoint_id_of(config),
+            checkpoint=self._serialised(checkpoint, "checkpoint"),
+            metadata=self._serialised(get_checkpoint_metadata(config, metadata), "metadata"),
         )
         key = stem_of(thread_id, namespace) + id_part(checkpoint["id"])
         await self._values.write({key: encode(record)})
@@ -91,7 +107,7 @@ class Checkpoints:
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> None:
         """Store the writes of a task in one commit. What stands there stays, but for errors, interrupts and resumes alone."""
-        checkpoint_id = get_checkpoint_id(config)
+        checkpoint_id = checkpoint_id_of(config)
         if checkpoint_id is None:
             raise InvalidInput(detail="writes are for a checkpoint, which the config names", field="checkpoint_id")
         key = stem_of(*target_of(config)) + id_part(checkpoint_id)
@@ -104,7 +120,7 @@ class Checkpoints:
                 task_path=task_path,
                 index=index,
                 channel=channel,
-                value=self._serde.dumps_typed(value),
+                value=self._serialised(value, "writes"),
             )
             values[write_key(key, task_id, index)] = encode(record)
         await self._values.write(values, keep=not all(channel in WRITES_IDX_MAP for channel, _ in writes))
@@ -176,7 +192,7 @@ class Checkpoints:
 
     async def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that a config names, or the latest of its namespace; None where there is none."""
-        found = await self._find(stem_of(*target_of(config)), get_checkpoint_id(config))
+        found = await self._find(stem_of(*target_of(config)), checkpoint_id_of(config))
         return None if found is None else self._tuple(found)
 
     async def page(self, stem: str, before: str | None, limit: int) -> tuple[list[CheckpointTuple], str | None]:
@@ -212,7 +228,7 @@ class Checkpoints:
         """What the ancestors of a checkpoint say of channels: the nearest value that is stored, and the writes since."""
         result: dict[str, DeltaChannelHistory] = {channel: {"writes": []} for channel in channels}
         stem = stem_of(*target_of(config))
-        target = await self._find(stem, get_checkpoint_id(config)) if channels else None
+        target = await self._find(stem, checkpoint_id_of(config)) if channels else None
         record = None if target is None else target.record()
         missing = set(channels)
         backwards: dict[str, list[PendingWrite]] = {channel: [] for channel in channels}
@@ -297,6 +313,12 @@ class Checkpoints:
             parent_config=config_of(target, record.parent_id) if record.parent_id else None,
             pending_writes=[self._write(each) for each in group.write_records()],
         )
+
+    def _serialised(self, value: Any, field: str) -> tuple[str, bytes]:
+        try:
+            return self._serde.dumps_typed(value)
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise InvalidInput(detail=f"the serializer does not take it: {exc}", field=field) from exc
 
     def _checkpoint(self, record: CheckpointRecord) -> Checkpoint:
         return cast("Checkpoint", self._serde.loads_typed(record.checkpoint))

@@ -8,18 +8,17 @@ digest; the value under the key has its real text.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, final
-from urllib.parse import quote
 
 import msgspec
 from attrs import field, frozen
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, Op, PutOp, Result, SearchItem, SearchOp
 
 from tenure.adapters.fronts import Values
+from tenure.adapters.keys import part
 from tenure.errors import Corrupt, InvalidInput
 
 from .matching import fits, matches, nearness
@@ -74,11 +73,7 @@ def key_of(address: Address) -> str:
 
 
 def _part(text: str) -> str:
-    try:
-        encoded = quote(text, safe="")
-    except UnicodeEncodeError as exc:
-        raise InvalidInput(detail="a label or a key has no lone surrogate", field="namespace") from exc
-    return encoded if len(encoded) <= _LABEL_LIMIT else f"={hashlib.sha256(text.encode()).hexdigest()}"
+    return part(text, "namespace", _LABEL_LIMIT)
 
 
 def encode_value(value: Mapping[str, Any]) -> bytes:
@@ -209,7 +204,7 @@ class Items:
                     value=encode_value(op.value),
                     created_at=known[key].created_at if key in known else now,
                     updated_at=now,
-                    ttl_minutes=op.ttl,
+                    ttl_minutes=None if op.ttl is None else float(op.ttl),
                     vectors=prepared.vectors.get(place, ()),
                 )
                 data = _ENCODER.encode(record)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, final
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import CheckpointTuple, get_checkpoint_id
+from langgraph.checkpoint.base import CheckpointTuple
 
-from .checkpoints import Checkpoints, target_of
+from .checkpoints import Checkpoints, checkpoint_id_of, configurable_of, target_of
 from .records import PREFIX, CheckpointRecord, execution_of, id_part, stem_of
 
 _PAGE: Final = 100
@@ -29,13 +29,13 @@ class Listing:
         self._checkpoints = checkpoints
         self._config = config
         self._wanted = wanted or {}
-        self._before = None if before is None else get_checkpoint_id(before)
+        self._before = None if before is None else checkpoint_id_of(before)
         self._left = limit
         self._ended = False
         self._stem: str | None = None
         self._after: str | None = None
         self._records: list[CheckpointRecord] | None = None
-        if config is not None and "checkpoint_ns" in config.get("configurable", {}):
+        if config is not None and "checkpoint_ns" in configurable_of(config):
             self._stem = stem_of(*target_of(config))
             self._after = None if self._before is None else self._stem + id_part(self._before)
 
@@ -52,14 +52,14 @@ class Listing:
 
     def _fits(self, found: CheckpointTuple) -> bool:
         checkpoint_id = found.checkpoint["id"]
-        exact = None if self._config is None else get_checkpoint_id(self._config)
+        exact = None if self._config is None else checkpoint_id_of(self._config)
         if (exact and checkpoint_id != exact) or (self._before is not None and checkpoint_id >= self._before):
             return False
         metadata: dict[str, Any] = dict(found.metadata)
         return all(name in metadata and metadata[name] == value for name, value in self._wanted.items())
 
     async def _next_page(self) -> list[CheckpointTuple]:
-        if self._config is not None and self._stem is not None and get_checkpoint_id(self._config):
+        if self._config is not None and self._stem is not None and checkpoint_id_of(self._config):
             self._ended = True
             only = await self._checkpoints.get_tuple(self._config)
             return [] if only is None else [only]

@@ -12,18 +12,16 @@ named by its digest; the value under the key has its real text.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeVar, final
-from urllib.parse import quote
 
 import msgspec
 from attrs import field, frozen
 
+from tenure.adapters.keys import PART_LIMIT, part
 from tenure.errors import Corrupt, InvalidInput
 
 PREFIX: Final = "langgraph"
-_PART_LIMIT: Final = 110
 _OF_WRITES: Final = "!"
 """Stands before every character of an encoded id, so that the writes come right after their checkpoint."""
 
@@ -57,37 +55,28 @@ class WriteRecord(msgspec.Struct, array_like=True, frozen=True):
     value: tuple[str, bytes]
 
 
-def part(text: str) -> str:
-    """A text as a part of a key, of at most 110 characters; equal only where the texts are. Raises `InvalidInput`."""
-    try:
-        encoded = quote(text, safe="")
-    except UnicodeEncodeError as exc:
-        raise InvalidInput(detail="a text has no lone surrogate", field="config") from exc
-    return encoded if len(encoded) <= _PART_LIMIT else f"={hashlib.sha256(text.encode()).hexdigest()}"
-
-
 def execution_of(thread_id: str) -> str:
     """The execution whose keys are those of a thread."""
-    return f"{PREFIX}:{part(thread_id)}"
+    return f"{PREFIX}:{part(thread_id, 'thread_id')}"
 
 
 def stem_of(thread_id: str, namespace: str) -> str:
     """What the keys of a namespace of a thread begin with, and no others."""
-    return f"{execution_of(thread_id)}:{part(namespace)}:"
+    return f"{execution_of(thread_id)}:{part(namespace, 'checkpoint_ns')}:"
 
 
 def id_part(checkpoint_id: str) -> str:
     """The id of a checkpoint as a part of a key. Raises `InvalidInput` where it is too long to keep its order."""
-    encoded = part(checkpoint_id)
+    encoded = part(checkpoint_id, "checkpoint_id")
     if not checkpoint_id or encoded.startswith("="):
-        detail = f"the id of a checkpoint is a text of 1 to {_PART_LIMIT} characters"
+        detail = f"the id of a checkpoint is a text of 1 to {PART_LIMIT} characters"
         raise InvalidInput(detail=detail, field="checkpoint_id")
     return encoded
 
 
 def write_key(checkpoint_key: str, task_id: str, index: int) -> str:
     """The key of a write."""
-    return f"{checkpoint_key}{_OF_WRITES}{part(task_id)}{_OF_WRITES}{index}"
+    return f"{checkpoint_key}{_OF_WRITES}{part(task_id, 'task_id')}{_OF_WRITES}{index}"
 
 
 def checkpoint_key_of(key: str) -> str:
@@ -157,11 +146,13 @@ _DECODERS: Final[dict[type, Any]] = {kind: msgspec.msgpack.Decoder(kind) for kin
 
 
 def encode(record: CheckpointRecord | WriteRecord) -> bytes:
-    """A record as it is stored. Raises `InvalidInput` for a text that is none."""
+    """A record as it is stored. Raises `InvalidInput` for one that could not be read."""
     try:
-        return _ENCODER.encode(record)
-    except UnicodeEncodeError as exc:
-        raise InvalidInput(detail="a text has no lone surrogate", field="record") from exc
+        data = _ENCODER.encode(record)
+        _DECODERS[type(record)].decode(data)
+    except (UnicodeEncodeError, TypeError, msgspec.MsgspecError) as exc:
+        raise InvalidInput(detail=f"what is stored of it could not be read: {exc}", field="record") from exc
+    return data
 
 
 def decode(data: bytes, kind: type[R], key: str) -> R:

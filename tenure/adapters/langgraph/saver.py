@@ -16,6 +16,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from tenure.adapters.checking import checked
 from tenure.adapters.fronts import AnyStore, Caller
 
 from .checkpoints import Checkpoints
@@ -23,6 +24,7 @@ from .listing import Listing
 
 
 @final
+@checked
 class TenureSaver(BaseCheckpointSaver[int]):
     """Keeps the checkpoints of graphs in a store: `builder.compile(checkpointer=TenureSaver(store))`.
 

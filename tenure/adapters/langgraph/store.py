@@ -22,6 +22,7 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
+from tenure.adapters.checking import check_value, checked
 from tenure.adapters.fronts import AnyStore, Caller
 from tenure.errors import InvalidInput
 
@@ -33,6 +34,7 @@ _WHOLE: Final = "$"
 
 
 @final
+@checked
 class TenureStore(BaseStore):
     """Keeps items by namespace and key in a store: `builder.compile(store=TenureStore(store))`.
 
@@ -109,13 +111,11 @@ class TenureStore(BaseStore):
     def _checked(self, ops: Iterable[Op]) -> list[Op]:
         found = list(ops)
         for op in found:
-            validate_op_namespace(op)
+            _check_types(op)
             if isinstance(op, SearchOp | ListNamespacesOp) and (op.limit < 0 or op.offset < 0):
                 raise InvalidInput(detail="a limit and an offset are 0 or more", field="limit")
             if isinstance(op, SearchOp):
                 check_filter(op.filter)
-            elif isinstance(op, ListNamespacesOp):
-                check_conditions(op.match_conditions)
             elif isinstance(op, PutOp) and op.ttl is not None and not 0 < op.ttl < math.inf:
                 raise InvalidInput(detail=f"{op.ttl} is not a number of minutes above 0", field="ttl")
         return found
@@ -131,6 +131,17 @@ class TenureStore(BaseStore):
                 if texts:
                     found.setdefault(place, []).extend(texts)
         return found
+
+
+def _check_types(op: Op) -> None:
+    """Raises `InvalidNamespaceError` for a label, `ValueError` for a condition, `InvalidInput` for what is not an operation."""
+    try:
+        validate_op_namespace(op)
+        if isinstance(op, ListNamespacesOp):
+            check_conditions(op.match_conditions)
+    except (TypeError, AttributeError) as exc:
+        raise InvalidInput(detail="a namespace, and a condition of one, is a tuple of texts", field="namespace") from exc
+    check_value(op, Op, "ops")
 
 
 def _queries(ops: Sequence[Op]) -> list[str]:

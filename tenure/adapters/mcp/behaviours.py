@@ -16,6 +16,7 @@ from mcp_types import CreateMessageRequest, ElicitRequest, ListRootsRequest
 
 import tenure
 import tenure.asyncio
+from tenure.adapters.checking import checked
 from tenure.errors import InvalidInput
 
 from .wire import dump, failure, result_for
@@ -34,6 +35,7 @@ def answer_key(key: str) -> str:
     return f"answer:{key}"
 
 
+@checked
 def tool_behaviour(
     function: Callable[[tenure.asyncio.Run, Any], Coroutine[Any, Any, Any]],
 ) -> Callable[[tenure.Run], Awaitable[Any]]:
@@ -57,6 +59,7 @@ def tool_behaviour(
     return tenure.asyncio.behaviour(enter)
 
 
+@checked
 async def ask_client(run: tenure.asyncio.Run, requests: Mapping[str, InputRequest]) -> dict[str, Any]:
     """Ask the client of a task, wait durably until it has answered all, and return the answers by the names of the requests.
 
@@ -67,9 +70,8 @@ async def ask_client(run: tenure.asyncio.Run, requests: Mapping[str, InputReques
         InvalidInput: There is nothing to ask, or a request is none.
         ToolError: The runtime retires, and no answer can come any more.
     """
-    known = all(isinstance(each, InputRequest) for each in requests.values())  # pyright: ignore[reportUnnecessaryIsInstance] - what callers pass
-    if not requests or not known:
-        raise InvalidInput(detail="it names one or more requests of mcp_types", field="requests")
+    if not requests:
+        raise InvalidInput(detail="there is nothing to ask", field="requests")
     names = {str(run.uuid()): name for name in requests}
     around = next(iter(names))
     # Pairs, for the fields of a stored object come back in the order of their names.

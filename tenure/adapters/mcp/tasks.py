@@ -36,6 +36,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
 import tenure.asyncio
+from tenure.adapters.checking import check_value
 from tenure.adapters.keys import part
 from tenure.errors import IdempotencyConflict, InvalidInput, NotFound, PayloadTooLarge, RuntimeDestroyed
 
@@ -85,6 +86,13 @@ class TaskTool:
     name: str | None = attrs.field(kw_only=True, default=None)
     required: bool = attrs.field(kw_only=True, default=False)
 
+    def __attrs_post_init__(self) -> None:
+        """Raise `InvalidInput` for what is not a tool."""
+        check_value(self.function, Callable[..., Any], "function")
+        check_value(self.kind, str, "kind")
+        check_value(self.name, str | None, "name")
+        check_value(self.required, bool, "required")
+
 
 @final
 class TenureTasks(Extension):
@@ -112,8 +120,11 @@ class TenureTasks(Extension):
             poll_interval_ms: Milliseconds that clients shall wait between two looks at a task.
 
         Raises:
-            InvalidInput: Two tools have one name, or the interval is not a whole number above 0.
+            InvalidInput: Two tools have one name, the interval is not a whole number above 0, or an argument is none.
         """
+        check_value(supervisor, tenure.asyncio.Supervisor, "supervisor")
+        check_value(tools, Sequence[TaskTool], "tools")
+        check_value(owner_resolver, OwnerResolver, "owner_resolver")
         self._tools = {tool.name or tool.function.__name__: tool for tool in tools}
         if len(self._tools) != len(tools):
             raise InvalidInput(detail="two tools have one name", field="tools")

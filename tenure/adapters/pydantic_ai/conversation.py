@@ -9,6 +9,7 @@ from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 from pydantic_ai.run import AgentRunResult
 
+from tenure.adapters.checking import checked
 from tenure.asyncio import Run
 
 from .entering import within
@@ -16,6 +17,7 @@ from .entering import within
 OutputT = TypeVar("OutputT")
 
 
+@checked
 async def run_agent(
     run: Run, agent: AbstractAgent[Any, OutputT], prompt: Any = None, **options: Any
 ) -> AgentRunResult[OutputT]:

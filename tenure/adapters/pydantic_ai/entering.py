@@ -10,6 +10,7 @@ from typing import Final, final
 
 from attrs import field, frozen
 
+from tenure.adapters.checking import checked
 from tenure.asyncio import Run
 from tenure.errors import InvalidInput
 
@@ -40,6 +41,7 @@ KEY: Final[ContextVar[str | None]] = ContextVar("tenure.adapters.pydantic_ai.key
 """The key of the step of this task."""
 
 
+@checked
 @contextmanager
 def within(run: Run) -> Generator[None]:
     """Record what agents with a `TenureCapability` do inside as steps of this run.

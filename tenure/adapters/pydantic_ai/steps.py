@@ -21,6 +21,7 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from tenure import Ran
+from tenure.adapters.checking import check_value
 from tenure.errors import InvalidInput
 
 from .entering import ENTERED, KEY
@@ -34,6 +35,8 @@ StepTerms = Mapping[str, Any]
 
 METADATA: Final = "tenure"
 """The key in the metadata of a tool under which its own terms stand: ``metadata={"tenure": {"repeat": "freely"}}``."""
+
+_REPEATS: Final = ("freely", "keyed", "never")
 
 AGAIN: Final[StepTerms] = {"repeat": "freely"}
 
@@ -153,6 +156,7 @@ class Step(BoundDurableOperation[ParamsT, WireT, ResultT], Generic[ParamsT, Wire
 def checked_terms(given: StepTerms | None, default: StepTerms, name: str) -> StepTerms:
     """Terms as they are. Raises `InvalidInput` for what are none."""
     terms: Any = default if given is None else given
-    if not isinstance(terms, Mapping) or "repeat" not in terms:
+    check_value(terms, Mapping[str, Any], name)
+    if terms.get("repeat") not in _REPEATS:
         raise InvalidInput(detail='it is a dict with "repeat", and terms of run.step', field=name)
     return cast("StepTerms", terms)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, Final
 
 from a2a.auth.user import User
 from a2a.helpers.proto_helpers import new_text_message, new_text_part
@@ -21,19 +21,7 @@ from a2a.types.a2a_pb2 import (
 from a2a.utils.task import encode_page_token
 from google.protobuf.json_format import MessageToDict
 
-Scenario = Callable[["Seen"], Awaitable[None]]
-SCENARIOS: dict[str, Scenario] = {}
-DIFFERS: dict[str, dict[str, str]] = {}
-"""Where one of theirs answers otherwise: by scenario, which, and how."""
-
-
-def scenario(**differs: str) -> Callable[[Scenario], Scenario]:
-    def add(function: Scenario) -> Scenario:
-        SCENARIOS[function.__name__] = function  # type: ignore[attr-defined]
-        DIFFERS[function.__name__] = differs  # type: ignore[attr-defined]
-        return function
-
-    return add
+from tests.adapters.comparing import Scenarios
 
 
 class Named(User):
@@ -131,6 +119,10 @@ class Seen:
 
     async def forget(self, name: str, config_id: str | None = None, owner: str = "") -> None:
         await self.tried(self.pushes.delete_info(name, of(owner), config_id))
+
+
+scenario: Final = Scenarios[Seen]()
+"""Decorates each; with the name of one of theirs that answers otherwise, and how."""
 
 
 # Tasks

@@ -41,9 +41,10 @@ def test_damage_is_said_and_nothing_is_made_of_it(tmp_path: Path) -> None:
 
 
 def test_what_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    no_store: Any = object()
     for kind in (TenureTaskStore, TenurePushConfigStore):
         with pytest.raises(InvalidInput):
-            kind(object())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+            kind(no_store)
 
     async def main(store: tenure.asyncio.Store) -> None:
         tasks, pushes = TenureTaskStore(store), TenurePushConfigStore(store)

@@ -6,9 +6,9 @@ has a time of its own, and ids are counted, so what two services answer is equal
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from google.adk.events.event import Event
 from google.adk.events.event_actions import EventActions
@@ -16,19 +16,7 @@ from google.adk.sessions.base_session_service import BaseSessionService, GetSess
 from google.adk.sessions.session import Session
 from google.genai import types
 
-Scenario = Callable[["Seen"], Awaitable[None]]
-SCENARIOS: dict[str, Scenario] = {}
-DIFFERS: dict[str, dict[str, str]] = {}
-"""Where one of theirs answers otherwise than the others: by scenario, which, and how."""
-
-
-def scenario(**differs: str) -> Callable[[Scenario], Scenario]:
-    def add(function: Scenario) -> Scenario:
-        SCENARIOS[function.__name__] = function  # type: ignore[attr-defined]
-        DIFFERS[function.__name__] = differs  # type: ignore[attr-defined]
-        return function
-
-    return add
+from tests.adapters.comparing import Scenarios
 
 
 def event(name: str, at: float, text: str = "", /, **state: Any) -> Event:
@@ -110,6 +98,10 @@ class Seen:
         for each in events:
             await self.tried(self.service.append_event(session, each))
             self.note(session)
+
+
+scenario: Final = Scenarios[Seen]()
+"""Decorates each; with the name of one of theirs that answers otherwise, and how."""
 
 
 # Sessions

@@ -161,7 +161,7 @@ def test_a_deletion_that_is_cut_off_is_none_or_ended_by_who_comes_next(tmp_path:
         session = await service.create_session(**WHERE, state={"a": 1})
         await service.append_event(session, event("e", 5_000.0))
         cut = TenureSessionService(store)
-        cut._sessions._values = Cut(store.state, commits)  # type: ignore[assignment] # pyright: ignore[reportAttributeAccessIssue]
+        vars(cut._sessions)["_values"] = Cut(store.state, commits)
         with pytest.raises(_CutError):
             await cut.delete_session(**WHERE)
 
@@ -207,8 +207,9 @@ def test_damage_is_said_and_nothing_is_made_of_it(tmp_path: Path) -> None:
 
 
 def test_what_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    no_store: Any = object()
     with pytest.raises(InvalidInput):
-        TenureSessionService(object())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        TenureSessionService(no_store)
 
     async def main(store: tenure.asyncio.Store) -> None:
         service = TenureSessionService(store)

@@ -115,7 +115,7 @@ def multi_input() -> list[str]:
     return ["name", "place"]
 
 
-def test_tool_with_task(ctx: Context) -> Any:
+def greet_later(ctx: Context) -> Any:
     """Ask for a name, and greet later."""
     answer: Any = (ctx.input_responses or {}).get("user_name")
     if answer is None:
@@ -131,7 +131,7 @@ TOOLS = [
     TaskTool(protocol_error_job, kind="fail"),
     TaskTool(confirm_delete, kind="confirm", required=True),
     TaskTool(multi_input, kind="confirm", required=True),
-    TaskTool(test_tool_with_task, kind="greeter", required=True),
+    TaskTool(greet_later, name="test_tool_with_task", kind="greeter", required=True),
 ]
 BEHAVIOURS = {
     "clerk": clerk,

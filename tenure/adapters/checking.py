@@ -1,0 +1,187 @@
+"""What callers pass to an adapter, checked against the annotations of what they call.
+
+Theory of operation: `checked` wraps the public verbs of a class, or one function. From the annotations of its parameters it
+builds one test a parameter, at the first call. A value that fails is `InvalidInput` in the caller's task, before anything is
+read or written: what the framework's own types would let pass, such as bytes for an id, would be stored and could not be read.
+`Any`, type variables and protocols pass: what takes them checks them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, wraps
+from types import FunctionType, NoneType, UnionType
+from typing import Any, Final, Literal, TypeVar, cast
+
+from tenure.errors import InvalidInput
+
+Test = Callable[[Any], bool]
+"""Whether a value may be passed."""
+
+CheckedT = TypeVar("CheckedT", bound=Callable[..., Any])
+
+
+def checked(verb: CheckedT) -> CheckedT:
+    """Decorate a function, or a class for all of its public methods: arguments are checked before the body runs."""
+    if not isinstance(verb, type):
+        return cast("CheckedT", _wrapped(cast("FunctionType", verb), skipped=0))
+    for name, method in list(vars(verb).items()):
+        if isinstance(method, FunctionType) and not name.startswith("_"):
+            setattr(verb, name, _wrapped(method, skipped=1))
+    return cast("CheckedT", verb)
+
+
+def check_value(value: object, annotation: Any, field: str) -> None:
+    """Raise `InvalidInput` for what an annotation does not let be."""
+    if not _cached_test_of(annotation)(value):
+        raise _wrong(value, field, annotation)
+
+
+def check_text(value: object, field: str) -> None:
+    """Raise `InvalidInput` for what is not text, or has a lone surrogate."""
+    if not _is_text(value):
+        raise InvalidInput(detail="it is a text without lone surrogates", field=field)
+
+
+def _wrapped(function: FunctionType, *, skipped: int) -> Callable[..., Any]:
+    parameters = list(inspect.signature(function).parameters.values())[skipped:]
+    places = [each.name for each in parameters if each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+
+    @cache
+    def hints() -> dict[str, Any]:  # at the first call: annotations may name what is defined later
+        return typing.get_type_hints(function)
+
+    @cache
+    def tests() -> dict[str, Test]:
+        return {
+            each.name: _test_of(hints().get(each.name, Any))
+            for each in parameters
+            if each.kind in {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+        }
+
+    def check(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        known = tests()
+        for name, value in (*zip(places, arguments[skipped:], strict=False), *named.items()):
+            if name in known and not known[name](value):
+                raise _wrong(value, name, hints()[name])
+
+    if inspect.iscoroutinefunction(function):
+
+        @wraps(function)
+        async def verb(*arguments: Any, **named: Any) -> Any:
+            check(arguments, named)
+            return await function(*arguments, **named)
+
+        return verb
+
+    @wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        check(arguments, named)
+        return function(*arguments, **named)
+
+    return call
+
+
+def _wrong(value: object, field: str, annotation: Any) -> InvalidInput:
+    wanted = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    detail = f"this {type(value).__name__} is not {wanted}, where a text has no lone surrogate"
+    return InvalidInput(detail=detail, field=field)
+
+
+# One test for each form of annotation
+
+
+@cache
+def _cached_test_of(annotation: Any) -> Test:
+    return _test_of(annotation)
+
+
+def _test_of(annotation: Any) -> Test:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    if origin in (typing.Union, UnionType):
+        tests = list(dict.fromkeys(map(_test_of, arguments)))
+        return lambda value: any(test(value) for test in tests)
+    if origin is Literal:
+        return lambda value: any(type(value) is type(word) and value == word for word in arguments)
+    if hasattr(annotation, "__required_keys__"):  # a TypedDict, which `typing_extensions` may have made
+        return _is_named
+    if isinstance(origin, type):
+        return _test_of_items(origin, arguments)
+    return _test_of_class(annotation) if isinstance(annotation, type) else _is_given
+
+
+def _test_of_class(kind: type[Any]) -> Test:
+    if getattr(kind, "_is_protocol", False):
+        return _is_given
+    if hasattr(kind, "_fields"):  # a named tuple
+        fields = [_test_of(each) for each in typing.get_type_hints(kind).values()]
+        return lambda value: isinstance(value, kind) and _all_fit(fields, value)
+    return lambda value: isinstance(value, kind)
+
+
+def _test_of_items(origin: type[Any], arguments: tuple[Any, ...]) -> Test:
+    if origin is cast("Any", Callable):
+        return callable
+    if issubclass(origin, Mapping):
+        kind = cast("type[Any]", origin)
+        key, entry = _test_of(arguments[0]), _test_of(arguments[1])
+        return lambda value: _is(value, kind) and all(map(key, value)) and all(map(entry, value.values()))
+    if issubclass(origin, tuple) and arguments[-1] is not ...:
+        tests = [_test_of(each) for each in arguments]
+        return lambda value: isinstance(value, tuple | list) and _all_fit(tests, value)
+    if issubclass(origin, Sequence):
+        item = _test_of(arguments[0])
+        return lambda value: _is(value, Sequence) and not _is_string(value) and all(map(item, value))
+    if origin.__module__ == Iterable.__module__:  # one that can be gone through once
+        return lambda value: _is(value, origin) and not _is_string(value)
+    return _test_of_class(origin)
+
+
+def _all_fit(tests: Sequence[Test], values: Any) -> bool:
+    return len(tests) == len(values) and all(test(value) for test, value in zip(tests, values, strict=True))
+
+
+def _is_string(value: Any) -> bool:
+    return isinstance(value, str | bytes | bytearray)
+
+
+def _is(value: Any, kind: type[Any]) -> bool:
+    """As `isinstance`, which would make a type of unknown parts of what was Any."""
+    return isinstance(value, kind)
+
+
+def _is_given(_: Any) -> bool:
+    return True
+
+
+def _is_named(value: Any) -> bool:
+    return _is(value, Mapping) and all(map(_is_text, value))
+
+
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_PLAIN: Final[dict[Any, Test]] = {
+    Any: _is_given,
+    None: lambda value: value is None,
+    NoneType: lambda value: value is None,
+    bool: lambda value: isinstance(value, bool),
+    int: _is_whole,
+    float: lambda value: isinstance(value, float) or _is_whole(value),
+    str: _is_text,
+}
