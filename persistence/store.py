@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar, final
 
@@ -202,20 +202,21 @@ class Store:
         return False
 
     @checked
-    async def prune(self, older_than_s: float, *, dead_letters: bool = False) -> Pruned:
+    async def prune(
+        self, older_than_s: float, *, dead_letters: bool = False, kinds: Sequence[str] | None = None
+    ) -> Pruned:
         """Delete what has ended more than `older_than_s` seconds ago; by itself that goes with a `Retention` alone.
 
-        Receipts go from the beginning of each runtime's chain up to the first that must stay; an anchor keeps the place, and
-        `verify` goes on from there. With the last receipt of a run go its steps, sends and inputs. An idempotency key stays
-        known for 30 days longer; a ticket of a pruned input has no receipt. Messages that are on no path of a conversation go;
-        messages of the conversation never do. What is unfinished, held or waits for a retry stays, and so do dead letters,
-        unless they are asked for too. Room in the file is used again; the file does not shrink.
-
-        Beside hosts that run, and whichever owns the runtimes: in small commits, so that no caller waits long.
+        Receipts go from the beginning of each runtime's chain up to the first that must stay; `verify` goes on from an anchor
+        there. With the last receipt of a run go its steps, sends and inputs; an idempotency key stays known for 30 days longer,
+        a ticket of a pruned input has no receipt. Messages on no path of a conversation go, those on it never do. What is
+        unfinished, held or waits for a retry stays, and so do dead letters unless they are asked for too. Room in the file is
+        used again. Beside hosts, in small commits, so that no caller waits long.
 
         Args:
             older_than_s: Age in seconds; 0 for everything that has ended.
             dead_letters: Abandoned inputs and refused sends too.
+            kinds: Of runtimes of these kinds alone, and what nothing can read any more; None: of all, and what belongs to none.
 
         Returns:
             What was deleted, counted.
@@ -226,9 +227,7 @@ class Store:
 
         Cancellation: between two commits, or as that of `commit`.
         """
-        if not 0 <= older_than_s < float("inf"):
-            raise InvalidInput(detail="an age is a number of seconds, 0 or more", field="older_than_s")
-        ages = asked_for(self.seams.wall_clock(), older_than_s, dead_letters=dead_letters)
+        ages = asked_for(self.seams.wall_clock(), older_than_s, dead_letters=dead_letters, kinds=kinds)
         return Pruned(**await prune(self, ages))
 
     @checked

@@ -135,7 +135,14 @@ def _limits_with(limits: Limits | None, retention: Retention) -> Limits:
         said, wanted, unsaid = (getattr(each, name) for each in (given, retention, Limits()))
         if said not in (wanted, unsaid):
             raise InvalidInput(detail=f"limits say {said}, and retention {wanted}", field=name)
-    return evolve(given, output_s=retention.output_s, output_entries=retention.output_entries)
+    if given.output_kinds not in ({}, retention.kinds):
+        raise InvalidInput(detail="limits and retention say different things of some kinds", field="output_kinds")
+    return evolve(
+        given,
+        output_s=retention.output_s,
+        output_entries=retention.output_entries,
+        output_kinds=retention.kinds,
+    )
 
 
 def _only_tells(error: BaseException | None, failure: BaseException) -> bool:

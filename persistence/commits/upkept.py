@@ -18,6 +18,9 @@ from .commit import Change
 PAGE: Final = 200
 """Rows that one read looks at, or one commit; so no view of the store lasts long, and no commit."""
 
+PAGES_AT_ONCE: Final = 25
+"""Pages that one read looks through for what may go, where some kinds of runtimes are kept longer than others."""
+
 Problem = tuple[str, str, str]
 """What verification found: the sort of record, which one, and what about it; never its content."""
 

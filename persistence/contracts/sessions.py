@@ -15,7 +15,7 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.attachments.attachments import StampAttachments
 from tenure.persistence.facets.graph import nodes, reads
 from tenure.persistence.facets.graph.graph import CommitGraph, SaveSessionMeta, TombstoneNodes
-from tenure.persistence.facets.pruning import Prune, PruneSort
+from tenure.persistence.facets.pruning import Prune, PruneSort, old_nodes
 from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
 from tenure.persistence.model.arguments import (
     checked,
@@ -235,5 +235,4 @@ class SessionsContract:
 
 
 def _left_anywhere(statements: Statements, after: int) -> tuple[int, ...]:
-    rows = statements.all("pruning.old_nodes", after=after, before=_EVER, count=PAGE)
-    return tuple([row[0] for row in rows])
+    return old_nodes(statements, after, PAGE, _EVER)

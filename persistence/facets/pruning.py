@@ -28,7 +28,7 @@ from tenure.persistence.commits.rows import (
     check_row,
 )
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.commits.upkept import PrunedPage, Pruning, spared
+from tenure.persistence.commits.upkept import PAGES_AT_ONCE, PrunedPage, Pruning, spared
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.lifecycles.retention import Ages
 from tenure.persistence.model.values import LogicalRuntimeId
@@ -43,6 +43,10 @@ ROWS_AT_ONCE: Final = 2_000
 
 LINKS_AT_ONCE: Final = 500
 """Most links of one chain that a commit passes; a chain with more goes on at the next pruning."""
+
+
+LAST: Final = 2**63 - 1
+"""After every key."""
 
 
 @final
@@ -63,7 +67,7 @@ class Prune(Change):
     Attributes:
         sort: Of which sort the rows are.
         keys: The rows, by their own integers, rising.
-        ages: How old they must be.
+        ages: How old they must be, each by the kind of its runtime.
     """
 
     ingress = True  # it belongs to no runtime, and touches nothing that an owner may still write
@@ -164,7 +168,8 @@ def _prune(tx: Transaction, change: Prune) -> PrunedPage:
             node_floor.keep(tx, change.keys)
             # Children first: a node never stands without its parent.
             for key in reversed(change.keys):
-                pruned["nodes"] += tx.run("pruning.delete_node", node=key, before=change.ages.before)
+                ages = _ages_of(tx, change.ages, change.sort, key)
+                pruned["nodes"] += tx.run("pruning.delete_node", node=key, before=ages.before)
     return PrunedPage(counts=dict(pruned), judged=judged)
 
 
@@ -188,7 +193,8 @@ def _prune_receipts(tx: Transaction, change: Prune, pruned: Counter[str]) -> Non
 
 
 def _prune_receipt(tx: Transaction, change: Prune, key: int, heads: dict[int, _Head], pruned: Counter[str]) -> None:
-    row = tx.one("pruning.receipt", receipt=key, before=change.ages.latest)
+    ages = _ages_of(tx, change.ages, change.sort, key)
+    row = tx.one("pruning.receipt", receipt=key, before=ages.latest)
     if row is None:
         return
     check_row(row, (int, int, int, bytes), "receipt", key)
@@ -196,14 +202,14 @@ def _prune_receipt(tx: Transaction, change: Prune, key: int, heads: dict[int, _H
     if runtime not in heads:
         heads[runtime] = _find_head(tx, runtime)
     head = heads[runtime]
-    _pass_links(tx, change, runtime, head, pruned)
-    if position == head.position + 1 and _is_over(tx, change, run):
+    _pass_links(tx, ages, runtime, head, pruned)
+    if position == head.position + 1 and _is_over(tx, ages, run):
         tx.write("pruning.delete_receipt", receipt=key)
         tx.write("pruning.mark_run", run=run, now=tx.now)
         tx.drop(run_records.RECORD, run)
         head.position, head.chain = position, chain
         pruned["receipts"] += 1
-        _pass_links(tx, change, runtime, head, pruned)
+        _pass_links(tx, ages, runtime, head, pruned)
 
 
 def _find_head(tx: Transaction, runtime: int) -> _Head:
@@ -214,9 +220,9 @@ def _find_head(tx: Transaction, runtime: int) -> _Head:
     return _Head(row[0], row[1])
 
 
-def _pass_links(tx: Transaction, change: Prune, runtime: int, head: _Head, pruned: Counter[str]) -> None:
+def _pass_links(tx: Transaction, ages: Ages, runtime: int, head: _Head, pruned: Counter[str]) -> None:
     for _ in range(LINKS_AT_ONCE):
-        row = tx.one("pruning.link_at", runtime=runtime, position=head.position + 1, before=change.ages.before)
+        row = tx.one("pruning.link_at", runtime=runtime, position=head.position + 1, before=ages.before)
         if row is None:
             return
         check_row(row, (int, bytes), "link", runtime)
@@ -225,9 +231,9 @@ def _pass_links(tx: Transaction, change: Prune, runtime: int, head: _Head, prune
         pruned["links"] += 1
 
 
-def _is_over(tx: Transaction, change: Prune, run: int) -> bool:
+def _is_over(tx: Transaction, ages: Ages, run: int) -> bool:
     dead = tx.one("pruning.is_dead", run=run) is not None
-    return tx.one("pruning.is_over", run=run, before=change.ages.limit(dead=dead)) is not None
+    return tx.one("pruning.is_over", run=run, before=ages.limit(dead=dead)) is not None
 
 
 def _prune_runs(tx: Transaction, change: Prune, pruned: Counter[str]) -> int:
@@ -240,7 +246,8 @@ def _prune_runs(tx: Transaction, change: Prune, pruned: Counter[str]) -> int:
 
 
 def _prune_run(tx: Transaction, change: Prune, run: int, pruned: Counter[str]) -> None:
-    if tx.one("pruning.has_receipts", run=run) is not None or not _is_over(tx, change, run):
+    ages = _ages_of(tx, change.ages, change.sort, run)
+    if tx.one("pruning.has_receipts", run=run) is not None or not _is_over(tx, ages, run):
         return
     pruned["steps"] += tx.run("pruning.delete_entries", run=run)
     pruned["sends"] += tx.run("pruning.delete_sends", run=run)
@@ -257,7 +264,8 @@ def _prune_run(tx: Transaction, change: Prune, run: int, pruned: Counter[str]) -
 
 
 def _prune_input(tx: Transaction, change: Prune, key: int, pruned: Counter[str]) -> None:
-    row = tx.one("pruning.input", input=key, before=change.ages.before, dead_before=change.ages.dead_before)
+    ages = _ages_of(tx, change.ages, change.sort, key)
+    row = tx.one("pruning.input", input=key, before=ages.before, dead_before=ages.dead_before)
     if row is None:
         return
     check_row(row, (OPTIONAL_TEXT, OPTIONAL_NUMBER), "input", key)
@@ -269,13 +277,46 @@ def _prune_input(tx: Transaction, change: Prune, key: int, pruned: Counter[str])
     elif pruned_at is None:
         tx.write("pruning.delete_payload", input=key)
         pruned["payloads_of_keys"] += tx.run("pruning.keep_key", input=key, now=tx.now)
-    elif pruned_at <= change.ages.keys_before:
+    elif pruned_at <= ages.keys_before:
         pruned["keys"] += tx.run("pruning.delete_input", input=key)
 
 
+def _ages_of(statements: Statements, ages: Ages, sort: PruneSort, key: int) -> Ages:
+    """What may go of the runtime that a row belongs to."""
+    if not ages.kinds:
+        return ages
+    row = statements.one(f"pruning.kind_of_{sort}", key=key)
+    return ages.of(row[0] if row is not None and isinstance(row[0], str) else None)
+
+
 def _candidates(statements: Statements, after: int, count: int, ages: Ages, *, sort: PruneSort) -> tuple[int, ...]:
+    if not ages.kinds:
+        return _old(statements, after, count, ages, sort=sort)
+    widest = ages.widest
+    for _ in range(PAGES_AT_ONCE):
+        keys = _old(statements, after, count, widest, sort=sort)
+        found = [
+            key
+            for key in keys
+            if _old(statements, key - 1, 1, _ages_of(statements, ages, sort, key), sort=sort, last=key)
+        ]
+        if found or not keys:
+            return tuple(found)
+        after = keys[-1]
+    return (after,)  # it stays, as its commit finds; the next look goes on after it
+
+
+def old_nodes(statements: Statements, after: int, count: int, before: float) -> tuple[int, ...]:
+    """Messages on no path, of any kind of runtime, that left it before a time: those that come after a key, rising."""
+    found = statements.all("pruning.old_nodes", after=after, last=LAST, before=before, count=count)
+    return tuple([row[0] for row in found])
+
+
+def _old(
+    statements: Statements, after: int, count: int, ages: Ages, *, sort: PruneSort, last: int = LAST
+) -> tuple[int, ...]:
     before = ages.before if sort in (PruneSort.INPUTS, PruneSort.NODES) else ages.latest
-    wanted: dict[str, int | float] = {"after": after, "before": before, "count": count}
+    wanted: dict[str, int | float] = {"after": after, "last": last, "before": before, "count": count}
     if sort is PruneSort.INPUTS:
         wanted |= {"keys_before": ages.keys_before, "dead_before": ages.dead_before}
     return tuple([row[0] for row in statements.all(f"pruning.old_{sort}", **wanted)])

@@ -1,14 +1,16 @@
 -- Candidates are looked for outside a write transaction and judged again inside, so that no lock is held while looking.
+-- From a key on, up to another one: of kinds that are kept for other times each candidate is looked at by itself.
 
 -- name: pruning.old_receipts
-SELECT receipt FROM receipts WHERE receipt > :after AND committed_at < :before ORDER BY receipt LIMIT :count;
+SELECT receipt FROM receipts WHERE receipt > :after AND receipt <= :last AND committed_at < :before ORDER BY receipt LIMIT :count;
 
 -- name: pruning.old_runs
-SELECT run FROM runs WHERE run > :after AND coalesce(ended_at, started_at) < :before ORDER BY run LIMIT :count;
+SELECT run FROM runs
+WHERE run > :after AND run <= :last AND coalesce(ended_at, started_at) < :before ORDER BY run LIMIT :count;
 
 -- name: pruning.old_inputs
 SELECT input FROM inputs
-WHERE input > :after AND run IS NULL
+WHERE input > :after AND input <= :last AND run IS NULL
   AND ((phase = 'abandoned' AND pruned_at IS NULL AND finished_at < :dead_before)
        OR ((phase <> 'abandoned' OR pruned_at IS NOT NULL) AND finished_at < :before))
   AND (pruned_at IS NULL OR pruned_at <= :keys_before)
@@ -17,10 +19,23 @@ ORDER BY input LIMIT :count;
 -- name: pruning.old_nodes
 -- A run that may be entered again reads the conversation as it stood when it began.
 SELECT n.node FROM nodes n JOIN sessions s ON s.session = n.session
-WHERE n.node > :after AND n.tombstoned_at < :before AND n.run IS NULL
+WHERE n.node > :after AND n.node <= :last AND n.tombstoned_at < :before AND n.run IS NULL
   AND (s.runtime IS NULL OR s.runtime NOT IN (
       SELECT u.runtime FROM runs u WHERE u.base IS NOT NULL AND (u.outcome IS NULL OR u.outcome <> 'finished')))
 ORDER BY n.node LIMIT :count;
+
+-- name: pruning.kind_of_receipts
+SELECT t.kind FROM receipts r JOIN runtimes t ON t.runtime = r.runtime WHERE r.receipt = :key;
+
+-- name: pruning.kind_of_runs
+SELECT t.kind FROM runs u JOIN runtimes t ON t.runtime = u.runtime WHERE u.run = :key;
+
+-- name: pruning.kind_of_inputs
+SELECT t.kind FROM inputs i JOIN runtimes t ON t.runtime = i.runtime WHERE i.input = :key;
+
+-- name: pruning.kind_of_nodes
+SELECT t.kind FROM nodes n JOIN sessions s ON s.session = n.session JOIN runtimes t ON t.runtime = s.runtime
+WHERE n.node = :key;
 
 -- name: pruning.receipt
 SELECT runtime, run, position, chain FROM receipts WHERE receipt = :receipt AND committed_at < :before;

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import final
 
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
+from tenure.persistence.model.lifecycles.retention import Retention, by_kind
 from tenure.persistence.model.numbers import (
     count,
     seconds,
@@ -32,6 +34,7 @@ class Limits:
         state_names: Names that have a value in the own state of one runtime.
         output_entries: Entries of output that a runtime keeps; older ones go with what it says next.
         output_s: Seconds for which it keeps them, likewise.
+        output_kinds: By kind, whose `output_entries` and `output_s` hold in place of these; see `Retention.kinds`.
         output_bytes: Output of one run that waits to be written; `Run.emit` waits for room.
         waiting_commits: Commits that wait for the writer; `accept`, verbs and contracts wait for room, a run does not.
         waiting_bytes: Payload bytes in them.
@@ -59,6 +62,7 @@ class Limits:
     state_names: int = field(default=10_000, validator=count())
     output_entries: int = field(default=100_000, validator=count())
     output_s: float = field(default=604_800.0, validator=seconds())
+    output_kinds: Mapping[str, Retention] = field(factory=dict[str, Retention], validator=by_kind)
     output_bytes: int = field(default=1024 * 1024, validator=count())
     waiting_commits: int = field(default=4_096, validator=count())
     waiting_bytes: int = field(default=64 * 1024 * 1024, validator=count())

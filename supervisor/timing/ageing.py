@@ -1,4 +1,4 @@
-"""Ageing: output goes when it is older than `Limits.output_s`, also that of runtimes which say nothing any more.
+"""Ageing: output goes when it is older than `Limits.output_s` (or its kind) says, also that of runtimes which say nothing more.
 
 What a runtime says takes its own old entries away with it. For all others one task a host looks now and then at the oldest
 output of the store; where that is not too old yet, the look ends with its first row.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 from typing import final
+
+from attrs import evolve
 
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.commits.upkept import PAGE
@@ -30,21 +32,26 @@ class Ageing:
 
     async def run(self) -> None:
         """Look now and then, for as long as the host lives."""
-        await look_for_old(self._store.limits.output_s, self._take_away, self._log)
+        limits = self._store.limits
+        kept_s = min([limits.output_s, *[each.output_s for each in limits.output_kinds.values()]])
+        await look_for_old(kept_s, self._take_away, self._log)
 
     async def _take_away(self) -> None:
-        before, after = self._store.seams.wall_clock() - self._store.limits.output_s, 0
+        now, limits, after = self._store.seams.wall_clock(), self._store.limits, 0
+        kinds = {kind: now - each.output_s for kind, each in limits.output_kinds.items()}
+        change = PruneOutput(chunks=(), before=now - limits.output_s, kinds=kinds)
+        before = max([change.before, *kinds.values()])
         while True:
             rows = await self._store.read(partial(_oldest, after=after, before=before))
-            old = [(chunk, over) for chunk, is_old, over in rows if is_old]
-            keys = tuple([chunk for chunk, over in old if over])
+            old = [each for each in rows if each[1]]
+            keys = tuple([chunk for chunk, _, is_over, said_at, kind in old if is_over and change.takes(said_at, kind)])
             if keys:
-                await self._store.commit(Commit(changes=(PruneOutput(chunks=keys, before=before),)))
+                await self._store.commit(Commit(changes=(evolve(change, chunks=keys),)))
             if len(old) < PAGE:
                 return
             after = old[-1][0]
 
 
-def _oldest(statements: Statements, after: int, before: float) -> list[tuple[int, bool, bool]]:
+def _oldest(statements: Statements, after: int, before: float) -> list[tuple[int, bool, bool, object, object]]:
     rows = statements.readable("output.aged", after=after, before=before, count=PAGE)
-    return [(chunk, bool(is_old), bool(is_over)) for chunk, is_old, is_over in rows if isinstance(chunk, int)]
+    return [(chunk, bool(old), bool(over), at, kind) for chunk, old, over, at, kind in rows if isinstance(chunk, int)]

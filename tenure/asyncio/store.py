@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import final
 
@@ -105,9 +106,11 @@ class Store:
         """See `tenure.Store.shrink`."""
         return await self._portal.call(partial(self._store.shrink, most_bytes=most_bytes))
 
-    async def prune(self, older_than_s: float, *, dead_letters: bool = False) -> Pruned:
+    async def prune(
+        self, older_than_s: float, *, dead_letters: bool = False, kinds: Sequence[str] | None = None
+    ) -> Pruned:
         """See `tenure.Store.prune`."""
-        return await self._portal.call(partial(self._store.prune, older_than_s, dead_letters=dead_letters))
+        return await self._portal.call(partial(self._store.prune, older_than_s, dead_letters=dead_letters, kinds=kinds))
 
     async def statistics(self) -> WriterStatistics:
         """See `tenure.Store.statistics`."""

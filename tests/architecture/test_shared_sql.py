@@ -142,7 +142,15 @@ def test_every_named_statement_is_used() -> None:
 
 
 BY_SORT = (
-    *("pruning.old_", "erasing.look_", "erasing.delete_", "sealing.sizes.", "sealing.page.", "sealing.update."),
+    *(
+        "pruning.old_",
+        "pruning.kind_of_",
+        "erasing.look_",
+        "erasing.delete_",
+        "sealing.sizes.",
+        "sealing.page.",
+        "sealing.update.",
+    ),
     *("promotion.sizes.", "promotion.page.", "promotion.add.", "promotion.clear.", "promotion.count."),
 )
 """One statement for each sort of rows that is pruned, erased, sealed or promoted; its name is put together from the sort."""

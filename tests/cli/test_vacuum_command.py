@@ -50,6 +50,20 @@ def test_what_has_ended_goes_beside_a_running_host_and_the_rest_verifies(tmp_pat
     assert (alice["receipts"], alice["pruned"]) == (1, 2)
 
 
+def test_only_runtimes_of_the_kinds_that_are_named_are_pruned(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+
+    async def main() -> None:
+        async with tenure.open_supervisor(path, behaviours={"keeper": keep, "other": keep}) as supervisor:
+            await work(supervisor, "one", "two")
+            await (await supervisor.accept("bob", "three", kind="other")).wait_outcome()
+
+    trio.run(main)
+    other = call("prune", path, "--older-than", 0, "--kind", "other", "--kind", "unheard of", "--json")
+    assert json.loads(other.stdout)["runs"] == 1, other.stderr
+    assert json.loads(call("prune", path, "--older-than", 0, "--json").stdout)["runs"] == 2
+
+
 def test_a_store_is_shrunk_and_says_by_how_much(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
 

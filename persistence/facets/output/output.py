@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, final
 
 from attrs import field, frozen
@@ -70,21 +71,33 @@ def _append(tx: Transaction, change: AppendOutput) -> int:
 @final
 @frozen(kw_only=True, slots=True)
 class PruneOutput(Change):
-    """Delete chunks of output that are over, each from the beginning of its runtime's. Answer: how many entries went."""
+    """Delete chunks of output that are over, each from the beginning of its runtime's. Answer: how many entries went.
+
+    Attributes:
+        chunks: Which, rising.
+        before: Only what was said before this, unix seconds.
+        kinds: Of runtimes of these kinds, what holds in place of `before`.
+    """
 
     ingress = True  # judged again in the commit
 
     chunks: tuple[int, ...]
     before: float
+    kinds: Mapping[str, float] = field(factory=dict[str, float])
+
+    def takes(self, said_at: object, kind: object) -> bool:
+        """Whether what a runtime of this kind has said then is old enough. False for a row that is damaged."""
+        before = self.kinds.get(kind, self.before) if isinstance(kind, str) else self.before
+        return isinstance(said_at, int | float) and said_at < before
 
 
 def _prune(tx: Transaction, change: PruneOutput) -> int:
     gone = 0
     for chunk in change.chunks:
-        row = tx.one("output.judge", chunk=chunk, before=change.before)
-        if row is None or not isinstance(row[1], int):
+        row = tx.one("output.judge", chunk=chunk)
+        if row is None or not isinstance(row[1], int) or not change.takes(row[2], row[3]):
             continue  # it is not over; or it is damaged, and stays for verify
-        runtime, entries = row
+        runtime, entries = row[:2]
         tx.write("spoken.delete", chunk=chunk, runtime=runtime)
         spoken.save_floor(tx, runtime, (chunk, entries))
         spoken.forget_head(tx, runtime)

@@ -65,7 +65,7 @@ ORDER BY u.run LIMIT :count;
 
 -- name: output.old
 -- Of runs that are over, or gone; never the newest of all, whose key must not come again.
-SELECT c.chunk FROM output_chunks c
+SELECT c.chunk, c.said_at, (SELECT t.kind FROM runtimes t WHERE t.runtime = c.runtime) FROM output_chunks c
 WHERE c.chunk > :after AND c.said_at < :before AND c.chunk < (SELECT max(chunk) FROM output_chunks)
   AND NOT EXISTS (SELECT 1 FROM runs u WHERE u.runtime = c.runtime AND u.run_id = c.run_id AND u.ended_at IS NULL)
 ORDER BY c.chunk LIMIT :count;
@@ -73,13 +73,14 @@ ORDER BY c.chunk LIMIT :count;
 -- name: output.aged
 -- The oldest, in order, with whether they are too old, and of no run that goes on. Of the rest none is looked at.
 SELECT c.chunk, c.said_at < :before,
-       NOT EXISTS (SELECT 1 FROM runs u WHERE u.runtime = c.runtime AND u.run_id = c.run_id AND u.ended_at IS NULL)
+       NOT EXISTS (SELECT 1 FROM runs u WHERE u.runtime = c.runtime AND u.run_id = c.run_id AND u.ended_at IS NULL),
+       c.said_at, (SELECT t.kind FROM runtimes t WHERE t.runtime = c.runtime)
 FROM output_chunks c
 WHERE c.chunk > :after AND c.chunk < (SELECT max(chunk) FROM output_chunks)
 ORDER BY c.chunk LIMIT :count;
 
 -- name: output.judge
-SELECT c.runtime, c.entries FROM output_chunks c
-WHERE c.chunk = :chunk AND c.said_at < :before AND c.chunk < (SELECT max(chunk) FROM output_chunks)
+SELECT c.runtime, c.entries, c.said_at, (SELECT t.kind FROM runtimes t WHERE t.runtime = c.runtime) FROM output_chunks c
+WHERE c.chunk = :chunk AND c.chunk < (SELECT max(chunk) FROM output_chunks)
   AND c.chunk = (SELECT min(o.chunk) FROM output_chunks o WHERE o.runtime = c.runtime)
   AND NOT EXISTS (SELECT 1 FROM runs u WHERE u.runtime = c.runtime AND u.run_id = c.run_id AND u.ended_at IS NULL);

@@ -7,7 +7,7 @@ from typing import Final
 from attrs import evolve
 
 from tenure.persistence.commits.facet import Facet
-from tenure.persistence.commits.upkept import Pruning, counted, once
+from tenure.persistence.commits.upkept import PAGES_AT_ONCE, Pruning, counted, once
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.lifecycles.retention import Ages
 
@@ -17,13 +17,24 @@ from .verify import verify_runtime, verify_strays
 
 
 def _old(statements: Statements, after: int, count: int, ages: Ages) -> tuple[int, ...]:
-    return tuple([row[0] for row in statements.all("output.old", after=after, before=ages.output_before, count=count)])
+    change, widest = _prune((), ages), ages.widest.output_before
+    for _ in range(PAGES_AT_ONCE):
+        rows = statements.all("output.old", after=after, before=widest, count=count)
+        found = [chunk for chunk, said_at, kind in rows if change.takes(said_at, kind)]
+        if found or not rows:
+            return tuple(found)
+        after = rows[-1][0]
+    return (after,)  # it stays, as its commit finds; the next look goes on after it
+
+
+def _prune(chunks: tuple[int, ...], ages: Ages) -> output.PruneOutput:
+    return output.PruneOutput(chunks=chunks, before=ages.output_before, kinds=ages.output_of_kinds)
 
 
 OLD: Final = Pruning(
     counts=("output",),
     look=_old,
-    change=lambda keys, ages: output.PruneOutput(chunks=keys, before=ages.output_before),
+    change=_prune,
     page=counted("output"),
 )
 """Before the runs, whose ids it has."""

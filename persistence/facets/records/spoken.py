@@ -18,7 +18,9 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.digests import seal
+from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.output import OutputKind, Place, Said, encode_chunk
+from tenure.persistence.seams.limits import Limits
 
 RECORD: Final = "output"
 
@@ -161,13 +163,18 @@ def _insert(
         now=tx.now,
         body=body,
     )
-    limits = tx.limits
+    limits = tx.limits if not tx.limits.output_kinds else _limits_of(tx, runtime)
     if head.total - head.gone > limits.output_entries or head.oldest_at < tx.now - limits.output_s:
-        _trim(tx, runtime, head)
+        _trim(tx, runtime, head, limits)
 
 
-def _trim(tx: Transaction, runtime: int, head: Head) -> None:
-    limits = tx.limits
+def _limits_of(tx: Transaction, runtime: int) -> Limits | Retention:
+    row = tx.one("spoken.kind", runtime=runtime)
+    kind = None if row is None else row[0]
+    return tx.limits.output_kinds.get(kind, tx.limits) if isinstance(kind, str) else tx.limits
+
+
+def _trim(tx: Transaction, runtime: int, head: Head, limits: Limits | Retention) -> None:
     gone: Place | None = None
     rows = tx.all("spoken.oldest", runtime=runtime, count=TRIMMED + 1)
     for row in rows:

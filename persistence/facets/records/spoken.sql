@@ -31,3 +31,6 @@ UPDATE runs SET said = :chunk WHERE run = :run;
 -- name: spoken.last_gone
 -- The newest chunk that was deleted and is the floor of its runtime: no key of one comes again.
 SELECT chunk FROM output_floors ORDER BY chunk DESC LIMIT 1;
+
+-- name: spoken.kind
+SELECT kind FROM runtimes WHERE runtime = :runtime;

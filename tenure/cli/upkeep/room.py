@@ -17,14 +17,17 @@ _MIB = 1024 * 1024
 
 @click.option("--older-than", "days", type=float, required=True, metavar="DAYS", help="Only what ended before.")
 @click.option("--dead-letters", is_flag=True, help="Abandoned inputs and refused sends too.")
+@click.option(
+    "--kind", "kinds", multiple=True, metavar="KIND", help="Only of runtimes of this kind; may be given again."
+)
 @click.argument("target", type=click.Path())
-async def prune(output: Output, target: str, days: float, *, dead_letters: bool) -> None:
+async def prune(output: Output, target: str, days: float, kinds: tuple[str, ...], *, dead_letters: bool) -> None:
     """Delete from the store TARGET what has ended more than DAYS days ago.
 
     Runs go with their receipts, steps and inputs, conversations keep their messages, idempotency keys stay known for 30 days
     longer. The file does not shrink: its room is used again.
     """
-    await _prune(output, target, days, dead_letters=dead_letters)
+    await _prune(output, target, days, dead_letters=dead_letters, kinds=kinds or None)
 
 
 @click.option("--older-than", "days", type=float, required=True, metavar="DAYS", help="Only what ended before.")
@@ -32,14 +35,17 @@ async def prune(output: Output, target: str, days: float, *, dead_letters: bool)
 @click.argument("target", type=click.Path())
 async def vacuum(output: Output, target: str, days: float, *, dead_letters: bool) -> None:
     """The name that ``prune`` had; it goes with the next release."""
-    await _prune(output, target, days, dead_letters=dead_letters)
+    await _prune(output, target, days, dead_letters=dead_letters, kinds=None)
 
 
-async def _prune(output: Output, target: str, days: float, *, dead_letters: bool) -> None:
+async def _prune(
+    output: Output, target: str, days: float, *, dead_letters: bool, kinds: tuple[str, ...] | None
+) -> None:
     async with look_into(target, seams=seams()):
         pass  # nothing is made, and nothing migrated
     async with open_store(target, seams=seams()) as store:
-        output.facts("Pruned", attrs.asdict(await store.prune(days * _DAY_S, dead_letters=dead_letters)))
+        pruned = await store.prune(days * _DAY_S, dead_letters=dead_letters, kinds=kinds)
+        output.facts("Pruned", attrs.asdict(pruned))
 
 
 @click.option("--most-mib", type=click.IntRange(min=1), metavar="MIB", help="Also where it is larger than 256 MiB.")

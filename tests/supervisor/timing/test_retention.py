@@ -24,7 +24,8 @@ SHORT = Retention(runs_s=DAY_S, dead_letters_s=3 * DAY_S, keys_s=2 * DAY_S, outp
 SLOW = tenure.Limits(poll_s=7_200.0, lease_s=72_000.0, renew_s=7_200.0)
 """A host that looks and renews seldom: of many virtual days these would be all."""
 
-ONE_ATTEMPT = tenure.RestartPolicy(max_attempts=1)
+ONE_ATTEMPT = tenure.RestartPolicy(max_attempts=1, budget=1_000, period_s=1.0)
+"""A busy day has more failures than a runtime is allowed by default before it is held."""
 
 
 async def work(run: tenure.Run) -> None:
@@ -111,6 +112,78 @@ async def test_limits_and_retention_may_not_say_different_things_of_output(tmp_p
     assert not (tmp_path / "a.db").exists()
 
 
+async def test_limits_and_retention_may_not_say_different_things_of_a_kind(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="kinds"):
+        async with tenure.open_supervisor(
+            tmp_path / "a.db",
+            behaviours={},
+            retention=Retention(kinds={"work": SHORT}),
+            limits=tenure.Limits(output_kinds={"work": Retention()}),
+        ):
+            pass
+    assert not (tmp_path / "a.db").exists()
+
+
+@pytest.mark.slow
+async def test_output_of_a_kind_goes_at_its_own_age_by_limits_alone(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with tenure.open_supervisor(
+        tmp_path / "a.db",
+        behaviours={"work": work, "records": work},
+        seams=virtual_seams(),
+        limits=evolve(SLOW, output_s=DAY_S, output_kinds={"records": Retention(output_s=9 * DAY_S)}),
+        durability="memory",
+    ) as supervisor:
+        for kind in ("records", "work", "records", "work"):
+            await done(supervisor, f"of {kind}", kind)
+        await trio.sleep(2 * DAY_S)
+        assert await _entries(supervisor.store, "of records") == 6
+        assert await _entries(supervisor.store, "of work") <= 3  # the newest of the store stays
+        await trio.sleep(8 * DAY_S)
+        assert await counted(supervisor.store, "output_chunks") == 1
+
+
+@pytest.mark.slow
+async def test_a_kind_is_kept_for_its_own_time_beside_one_that_goes(tmp_path: Path, autojump_clock: MockClock) -> None:
+    kinds = {"records": Retention(output_s=100 * DAY_S, output_entries=4)}
+    async with tenure.open_supervisor(
+        tmp_path / "a.db",
+        behaviours={"work": work, "records": work},
+        retention=evolve(SHORT, kinds=kinds),
+        seams=virtual_seams(),
+        limits=SLOW,
+        durability="memory",
+    ) as supervisor:
+        store = supervisor.store
+        for kind in ("work", "records"):
+            await done(supervisor, f"of {kind}", kind, key="k")
+        await trio.sleep(5 * DAY_S)
+
+        async with store.read_connection() as connection:
+            runs = await connection.query("SELECT kind FROM runs JOIN runtimes USING (runtime)")
+            inputs = await connection.query("SELECT runtimes.kind FROM inputs JOIN runtimes USING (runtime)")
+            said = await connection.query("SELECT DISTINCT kind FROM output_chunks JOIN runtimes USING (runtime)")
+        # The kind that is named keeps what has ended for ever, and of the other one not even the key is known any more.
+        assert runs == said == [("records",)]
+        assert [kind for (kind,) in inputs].count("work") == 0
+
+        for number in range(5):
+            await done(supervisor, "of records", "records", key=f"{number}")
+        # Begun, said and ended for each run; the bound of entries is its own too.
+        assert await _entries(store, "of records") <= 4 + 3
+        await done(supervisor, "of work", "work")
+        await done(supervisor, "of work", "work")
+        assert await _entries(store, "of work") == 6
+
+
+async def _entries(store: tenure.Store, name: str) -> int:
+    async with store.read_connection() as connection:
+        ((count,),) = await connection.query(
+            "SELECT sum(entries) FROM output_chunks JOIN runtimes USING (runtime) WHERE runtime_id = ?", (name,)
+        )
+    assert isinstance(count, int)
+    return count
+
+
 @pytest.mark.parametrize("retention", [None, SHORT], ids=["output alone", "all sorts"])
 async def test_a_clock_that_raises_in_a_look_for_what_is_old_does_not_end_the_host(
     tmp_path: Path, autojump_clock: MockClock, *, retention: Retention | None
@@ -139,6 +212,9 @@ async def test_a_clock_that_raises_in_a_look_for_what_is_old_does_not_end_the_ho
 
 A_DAY = int(os.environ.get("TENURE_INPUTS_A_DAY", "40"))
 """Inputs of one day; docs/testing.md has the command with the 10,000 of a busy store."""
+
+WAVES = 40
+"""How often inputs come in a day: those of one wave at once, over eight runtimes."""
 
 DAY_LONG = Retention(runs_s=DAY_S, dead_letters_s=DAY_S, keys_s=DAY_S, output_s=DAY_S)
 
@@ -173,10 +249,12 @@ async def pages_of_24_days(folder: Path, retention: Retention | None) -> dict[in
         durability="memory",
     ) as supervisor:
         for day in range(1, 25):
-            for number in range(A_DAY):
-                kind = "breaks" if number % 4 == 0 else "work"
-                await done(supervisor, f"{kind} {number % 8}", kind, key=f"{day} {number}")
-                await trio.sleep(DAY_S / A_DAY)
+            for wave in range(WAVES):
+                async with trio.open_nursery() as nursery:
+                    for number in range(wave, A_DAY, WAVES):
+                        kind = "breaks" if number % 4 == 0 else "work"
+                        nursery.start_soon(done, supervisor, f"{kind} {number % 8}", kind, f"{day} {number}")
+                await trio.sleep(DAY_S / WAVES)
             pages[day] = await _in_use(supervisor.store)
     return pages
 

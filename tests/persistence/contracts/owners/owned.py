@@ -68,11 +68,11 @@ class Owner:
         )
         return (await self.store.commit(commit)).values
 
-    async def own(self) -> ownership.Ownership:
+    async def own(self, kind: str = KIND) -> ownership.Ownership:
         session = SessionId(f"talk-{self.runtime_id}")
         take = ownership.TakeOwnership(
             runtime_id=self.runtime_id,
-            kind=KIND,
+            kind=kind,
             epoch="epoch",
             session_id=session,
             labels=(("of", "all"), ("tier", "gold"), ("trial", "")),
