@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Final
 
-from tenure.errors import Closed, Error, RuntimeDestroyed
+from tenure.errors import Closed, Error, KeyMissing, RuntimeDestroyed, WrongKey
 from tenure.persistence.facets.records.versions import RunLeft
 from tenure.persistence.facets.runs.runs import NothingBegun, RunBegun
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, Standing, durable, transition
@@ -33,6 +33,12 @@ DEFECT_S: Final = 1.0
 
 DEFECT_LIMIT_S: Final = 60.0
 
+UNREADABLE: Final = "cannot begin a run"
+"""Why a runtime is blocked whose rows cannot be read or written."""
+
+KEY_LIMIT_S: Final = 30.0
+"""Most seconds between two tries to begin a run whose key is not here; the first comes after `DEFECT_S`, and each doubles."""
+
 
 class Published(ABC):
     """One owned runtime, as it is published.
@@ -54,6 +60,7 @@ class Published(ABC):
         self.left_by: LifecycleEvent | None = None
         self.listener = listener
         self.worker = worker
+        self._without_key = 0
 
     @abstractmethod
     def close(self, error: Error) -> None:
@@ -87,6 +94,7 @@ class Published(ABC):
         if isinstance(begun, RunLeft):
             self.lose(Closed(what=f"ownership of runtime {self.facts.runtime_id}"))  # a younger version has its run
             return
+        self._without_key = 0
         if isinstance(begun, RunBegun):
             self.facts.run_id, self.facts.has_begun = begun.run_id, False
             self.facts.has_work = self.facts.has_work or begun.more
@@ -122,8 +130,7 @@ class Published(ABC):
 
     def worker_ended(self) -> None:
         """The last work has ended: what it was in the way of goes on."""
-        if self.facts.blocked == LINGERS:
-            self.publish_blocked(None, None)
+        self.unblock(LINGERS)
         self._look()
 
     def worker_lingers(self) -> None:
@@ -143,6 +150,21 @@ class Published(ABC):
             self.publish_held(HeldReason.CRASH_LOOP, detail)
         else:
             self.wake_after(min(DEFECT_S * 2.0 ** min(crashes - 1, 10), DEFECT_LIMIT_S))
+
+    def publish_unreadable(self, error: Error) -> None:
+        """What a run would begin with cannot be read or written: this runtime is blocked, and no other (design §5).
+
+        While keys rotate, a host may meet what another has sealed before it has the key: it tries again after a while.
+        """
+        self.publish_blocked(UNREADABLE, str(error))
+        if isinstance(error, (KeyMissing, WrongKey)):
+            self.wake_after(min(DEFECT_S * 2.0**self._without_key, KEY_LIMIT_S))
+            self._without_key = min(self._without_key + 1, 10)
+
+    def unblock(self, reason: str) -> None:
+        """What blocked the runtime here may be over, where it was this."""
+        if self.facts.blocked == reason:
+            self.publish_blocked(None, None)
 
     def publish_unended(self, detail: str) -> None:
         """How a run ended cannot be written: this runtime is blocked until the next open, and no other (design §5)."""

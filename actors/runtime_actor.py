@@ -45,7 +45,7 @@ from .decisions import (
 )
 from .facts import Begins, RuntimeFacts
 from .listener import Listener
-from .published import Published
+from .published import UNREADABLE, Published
 from .resting import Resting
 from .watched import Watched
 from .worker import Worker
@@ -388,12 +388,12 @@ class RuntimeActor(Published):
             self.close(exc)
             return None
         except Error as exc:
-            # Its rows cannot be read or written: this runtime is blocked, and no other (design §5).
-            self.publish_blocked("cannot begin a run", str(exc))
+            self.publish_unreadable(exc)
             return None
         begun: Begun = result.values[0]
         return begun if isinstance(begun, RunBegun) else None
 
     async def _sleep_until(self, not_before: float) -> None:
         await trio.sleep_until(not_before)
+        self.unblock(UNREADABLE)
         self._look()
