@@ -41,6 +41,7 @@ class RuntimeFacts:
         not_before: When a failed run may be tried again, by the clock of trio, or None.
         has_work: Whether an unfinished input may be waiting.
         aside: Whether its run is put aside, as last known: nothing but its time, or what it waits for, begins it.
+        given_back: Whether its host has given it back, and has not taken it since.
         has_begun: Whether the run that it begins next has begun before, and so does not wait for a slot after new ones.
         on_trial: Whether its run was in flight at two crashes in a row, and now waits for its turn to be tried alone.
         on_hold: Whether a person kept it from beginning a run, when it last would have.
@@ -64,6 +65,7 @@ class RuntimeFacts:
     on_hold: bool = False
     has_begun: bool = False
     aside: bool = False
+    given_back: bool = False
 
     def become(self, other: RuntimeFacts) -> None:
         """Say what these others say: the runtime is owned anew, and its handles have this."""

@@ -17,13 +17,18 @@ from .watched import Watched
 
 @final
 class Resting:
-    """The rests of the run that executes now, by their ends on trio's clock."""
+    """The rests of the run that executes now, by their ends on trio's clock.
 
-    __slots__ = ("_until",)
+    Attributes:
+        whole: Whether all sides of the run rest, and no step of it is in flight.
+    """
+
+    __slots__ = ("_until", "whole")
 
     def __init__(self) -> None:
         """No task rests."""
         self._until = Watched[tuple[float, ...]](())
+        self.whole = Watched(False)
 
     @contextmanager
     def rest(self, seconds: float = math.inf) -> Generator[None]:

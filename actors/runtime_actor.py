@@ -63,6 +63,7 @@ class RuntimeActor(Published):
         channel: The way of its commits.
         at_work: Says what its run does at a time, where one executes; in memory alone.
         slot: That of its run at the slots of its kind; None where any number executes.
+        stays: Whether its run begins no step: its host hands it over.
         steered: Counts the accepts that steer; a run that waits for one watches it.
         closed: Set when the actor has ended.
     """
@@ -99,6 +100,7 @@ class RuntimeActor(Published):
         self._execute = execute
         self._start_soon = start_soon
         worker.ended, worker.lingers = self.worker_ended, self.worker_lingers
+        self.stays = Watched(False)
         self._draining = False
         self._users = 0
         self._used_at = trio.current_time()
@@ -178,14 +180,10 @@ class RuntimeActor(Published):
             self.closed.set()
             self.listener.closed(self)
 
-    async def drain(self) -> None:
-        """Begin no further run, and wait until none is executing, or until one waits durably for longer than we may wait."""
-        self._draining = True
-        deadline = trio.current_effective_deadline()
-        await first(
-            partial(self.standing.wait_value, lambda standing: standing.state is not RuntimeState.RUNNING),
-            partial(self.resting.wait_beyond, deadline),
-        )
+    def stay(self, *, runs: bool, steps: bool) -> None:
+        """Begin no run, and no step, from now on; or go on."""
+        self._draining, self.stays.value = runs, steps
+        self._look()
 
     def idle_since(self) -> float | None:
         """Since when (trio's clock) the actor was not used, or None where it is in use or a run may come up."""

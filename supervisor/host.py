@@ -30,10 +30,13 @@ from .fleet.requests import Requests
 from .handles.follow import Follow
 from .hosting.actors import Actors
 from .hosting.bell import Bell
+from .hosting.handover import Handover
 from .hosting.hearing import Hearing
 from .hosting.holds import Holds
 from .hosting.mending import Mending
 from .hosting.owned import Owned
+from .hosting.releases import Releases
+from .hosting.room import Room
 from .hosting.takeovers import Takeovers
 from .hosting.tasks import Tasks
 from .operators.health import Vitals
@@ -66,6 +69,7 @@ class Host:
         ageing: Takes it away when it is too old.
         actors: Made for the runtimes that are in use.
         takeovers: Bring runtimes here.
+        handover: Gives them back.
         news: Wait for what is stored.
         requests: Ask other hosts, and carry out what they ask.
         sleepers: Runs that rest, until they are put aside.
@@ -136,16 +140,29 @@ class Host:
         self.actors = Actors(
             store, self.behaviours, self.owned, execution.execute, publishing, self.tasks, self.mending
         )
+        room, releases = Room(self.behaviours, self.owned), Releases(store, self.owned, self.actors)
         self.takeovers = Takeovers(
             store=store,
             behaviours=self.behaviours,
             owned=self.owned,
+            room=room,
+            releases=releases,
             actors=self.actors,
             doubts=self._doubts,
             mending=self.mending,
             tasks=self.tasks,
             log=self.log,
             bell=bell,
+        )
+        self.handover = Handover(
+            store=store,
+            owned=self.owned,
+            actors=self.actors,
+            takeovers=self.takeovers,
+            releases=releases,
+            room=room,
+            sleepers=self.sleepers,
+            tasks=self.tasks,
         )
 
     def _watch_the_store(self, publishing: Publishing) -> None:
@@ -184,6 +201,7 @@ class Host:
             mending=self.mending,
             timers=self.timers,
             holds=self.holds,
+            handover=self.handover,
             tasks=self.tasks,
             log=self.log,
         )

@@ -110,6 +110,8 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
                     with body:
                         await register_versions(store, known.versions)
                         await register_followed(store, known.followed)
+                        host.handover.drain_s = drain_s
+                        await host.handover.begin()
                         await host.watch.start()
                         tasks.start_soon(partial(service_manager.beat, supervisor.health, host.log))
                         service_manager.ready()
@@ -120,7 +122,7 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
                             yield supervisor
                     service_manager.stopping()
                     if body.left_normally and tasks.failure is None:
-                        await _drain(host, drain_s)
+                        await host.handover.leave(drain_s)
                 finally:
                     host.close()
             if tasks.failure is not None and (body.left_normally or _only_tells(body.error, tasks.failure)):
@@ -158,10 +160,3 @@ async def _watch_store(host: Host) -> None:
         host.tasks.end_with(await host.store.wait_broken())
     except Closed as exc:
         host.tasks.end_with(exc)  # it was shut down below the supervisor
-
-
-async def _drain(host: Host, drain_s: float) -> None:
-    with trio.move_on_after(drain_s):
-        async with trio.open_nursery() as nursery:  # owned by this wait
-            for actor in host.owned.actors:
-                nursery.start_soon(actor.drain)

@@ -48,18 +48,18 @@ from .handles.schedules import Schedules
 from .handles.selection import Selection
 from .host import Host
 from .hosting.holds import check_note
-from .monitoring import Monitoring
 from .operators.listing import wanted_of
 from .output.reader import OutputReader
 from .runs.at_work import doing
 from .runs.behaviour import Behaviours
+from .sharing import Sharing
 
 ASK_S: Final = 2.0
 """Longest wait for what another host says of one of its runtimes."""
 
 
 @final
-class Supervisor(Monitoring):
+class Supervisor(Sharing):
     """Owns runtimes. Made by `open_supervisor`.
 
     Attributes:
@@ -97,6 +97,7 @@ class Supervisor(Monitoring):
             KindMismatch: The runtime is of another kind.
             RuntimeDestroyed: The id never comes back.
             RuntimeOwned: Another living host has it, and `wait` is false.
+            LimitReached: The host owns `Behaviour.max_owned` of the kind, none of which is idle; or it drains.
 
         Cancellation: before its commit is taken nothing happened; afterwards the handle is returned and the cancellation
         comes at the next checkpoint.
@@ -109,6 +110,7 @@ class Supervisor(Monitoring):
         while (facts := host.owned.find(checked)) is None:
             if await host.takeovers.wait(checked):
                 continue
+            await host.takeovers.make_room(kind)
             try:
                 return self._handle(await host.takeovers.take(checked, kind, revive=True, labels=given))
             except RuntimeOwned as exc:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, final
 
 import attrs
+import msgspec
 from attrs import field, frozen
 
 from tenure.errors import KeyMissing, NotFound
@@ -56,6 +58,8 @@ _HOST: Final[Types] = (
     OPTIONAL_NUMBER,
     OPTIONAL_TEXT,
     int,
+    OPTIONAL_TEXT,
+    OPTIONAL_TEXT,
 )
 
 
@@ -123,6 +127,8 @@ class HostLine:
         lost_at: When another host found it lost, or None.
         lost_how: ``seized`` or ``lapsed``, or None.
         runtimes: How many runtimes are written as its own.
+        drain: ``drains`` or ``drained``, or what it was asked for and has not begun, or None.
+        max_owned: By kind, the most that it owns, where it has such bounds; None also where they cannot be read.
     """
 
     host: int
@@ -135,6 +141,8 @@ class HostLine:
     lost_at: float | None
     lost_how: str | None
     runtimes: int
+    drain: str | None
+    max_owned: Mapping[str, int] | None
 
 
 def list_inbox(
@@ -180,7 +188,16 @@ def _input(statements: Statements, runtime_id: LogicalRuntimeId, row: Row) -> In
 def list_hosts(statements: Statements, after: int = -1) -> list[HostLine]:
     """A page of all hosts that ever opened the store, in the order in which they did; a damaged row hides no other."""
     rows = sound(statements.readable("listing.hosts", after=after, count=PAGE), _HOST)
-    return [HostLine(**dict(zip(_names(HostLine), row, strict=True))) for row in rows]
+    return [
+        HostLine(**dict(zip(_names(HostLine)[:-1], row[:-1], strict=True)), max_owned=_bounds(row[-1])) for row in rows
+    ]
+
+
+def _bounds(stored: str | None) -> Mapping[str, int] | None:
+    try:
+        return msgspec.json.decode(stored, type=dict[str, int]) if stored is not None else None
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return None
 
 
 def _names(kind: type[InboxLine | HostLine]) -> list[str]:

@@ -20,5 +20,5 @@ WHERE r.runtime_id = :runtime_id AND i.input_id = :input_id;
 
 -- name: listing.hosts
 SELECT h.host, h.incarnation, h.host_name, h.pid, h.durability, h.opened_at, h.closed_at, h.lost_at, h.lost_how,
-       (SELECT count(*) FROM runtimes r WHERE r.owner = h.host)
+       (SELECT count(*) FROM runtimes r WHERE r.owner = h.host), h.drain, h.max_owned
 FROM hosts h WHERE h.host > :after ORDER BY h.host LIMIT :count;

@@ -167,12 +167,14 @@ class OtherHost:
         incarnation: Its name.
         counter: Number of its last group.
         files: What its row says of its files; None from an engine without.
+        drain: What its row says of its drain.
     """
 
     host: int
     incarnation: str
     counter: int
     files: str | None
+    drain: str | None = None
 
 
 @final
@@ -195,9 +197,9 @@ def other_hosts(statements: Statements, host: int) -> OtherHosts:
     return OtherHosts(
         latest=frozenset([key for (key,) in latest]),
         living=tuple(
-            OtherHost(host=other, incarnation=incarnation, counter=counter, files=files)
-            for other, incarnation, counter, files in sound(
-                statements.readable("ownership.other_hosts", host=host), (int, str, int, OPTIONAL_TEXT)
+            OtherHost(host=other, incarnation=incarnation, counter=counter, files=files, drain=drain)
+            for other, incarnation, counter, files, drain in sound(
+                statements.readable("ownership.other_hosts", host=host), (int, str, int, OPTIONAL_TEXT, OPTIONAL_TEXT)
             )
         ),
     )

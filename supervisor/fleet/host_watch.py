@@ -25,6 +25,7 @@ from tenure.persistence.facets.inbox import arrivals
 from tenure.persistence.facets.ownership import (
     requests,
 )
+from tenure.persistence.facets.ownership.draining import Drain, find_drain
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.facets.ownership.requests import StoredRequest
 from tenure.persistence.facets.records import asides
@@ -46,6 +47,7 @@ from tenure.supervisor.accepting.doubts import (
     TicketKey,
     ended,
 )
+from tenure.supervisor.hosting.handover import Handover
 from tenure.supervisor.hosting.holds import Holds
 from tenure.supervisor.hosting.mending import Mending
 from tenure.supervisor.hosting.owned import Owned
@@ -79,6 +81,7 @@ class Written:
         outcomes: Of inputs that tickets wait for, or why they cannot be read.
         coming: When the first instant of all schedules comes, or None.
         due: Whether a run that is put aside has fallen due.
+        drain: What the row of this host says of its drain.
     """
 
     mark: arrivals.Mark
@@ -88,6 +91,7 @@ class Written:
     outcomes: tuple[Ended, ...]
     coming: float | None
     due: bool
+    drain: Drain | None
 
 
 @final
@@ -106,6 +110,7 @@ class HostWatch:
         mending: Mending,
         timers: Timers,
         holds: Holds,
+        handover: Handover,
         tasks: Tasks,
         log: HostLog,
     ) -> None:
@@ -120,6 +125,7 @@ class HostWatch:
         self._mending = mending
         self._timers = timers
         self._holds = holds
+        self._handover = handover
         self._tasks = tasks
         self._log = log
         self._seen: OtherHosts | None = None
@@ -226,11 +232,12 @@ class HostWatch:
             gone = self._seen is not None and not {each.host for each in self._seen.living} <= {
                 each.host for each in seen.living
             }
+            known = () if self._seen is None else self._seen.living
+            drains = any(each.drain == Drain.DRAINS for each in (*known, *seen.living))
             self._news.settle()
             self._seen = seen
-            self._takeovers.leave_over(
-                hurry=gone
-            )  # closed, or marked lost by another one: what it owned is there to be taken
+            # Closed, or marked lost by another one: what it owned is there to be taken; so is what one that drains gives back.
+            self._takeovers.leave_over(hurry=gone or drains)
             await self._read_news()
 
     def _read_hosts(self, statements: Statements) -> tuple[OtherHosts, list[OtherHost], dict[int, object | None]]:
@@ -267,6 +274,7 @@ class HostWatch:
         if written.due:
             self._timers.hear_wake()
         self._holds.hear(written.on_hold)
+        self._handover.hear(written.drain)
         for arrival in written.arrived:
             with self._mending.net(arrival.runtime_id):
                 self._doubts.doubt(
@@ -292,6 +300,7 @@ class HostWatch:
             self._owned.lose(facts, Closed(what=f"ownership of runtime {facts.runtime_id}"))
         self._log.rejoined(rejoined.host.incarnation, kept=len(self._owned.all), lost=len(lost))
         self._news.stir()
+        self._tasks.start_soon(self._handover.rejoined)
 
 
 def _read_news(
@@ -305,4 +314,5 @@ def _read_news(
         outcomes=tuple(ended(statements, waiting)),
         coming=schedules.next_of_all(statements),
         due=due(statements),
+        drain=find_drain(statements, host),
     )

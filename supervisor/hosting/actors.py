@@ -60,6 +60,7 @@ class Actors:
             if behaviour.max_running is not None
         }
         self._bench = Bench(tasks.context)
+        self._stay: Callable[[RuntimeActor], None] | None = None
         # Of the actors that live, and of those before them whose behaviours still clean up.
         self._workers: WeakValueDictionary[LogicalRuntimeId, Worker] = WeakValueDictionary()
 
@@ -78,8 +79,8 @@ class Actors:
         return self._owned.actor(runtime_id) or self._make(facts)
 
     def has_let_go(self, facts: RuntimeFacts) -> bool:
-        """Whether a runtime was let go of, because its run was put aside, and has not come back to this host."""
-        return facts.aside and self._owned.find(facts.runtime_id) is not facts
+        """Whether a runtime was let go of, because its run was put aside or it was given back, and has not come back."""
+        return (facts.aside or facts.given_back) and self._owned.find(facts.runtime_id) is not facts
 
     def _make(self, facts: RuntimeFacts) -> RuntimeActor:
         defect = partial(self._mending.distrust, facts.runtime_id)
@@ -94,10 +95,19 @@ class Actors:
             events=self._behaviours[kind].events,
         )
         actor = RuntimeActor(self._store, facts, begins, self._execute, self._listener, start_soon, worker)
+        if self._stay is not None:
+            self._stay(actor)
         self._owned.activate(actor)
         if facts.has_work:
             start_soon(actor.begin)
         return actor
+
+    def stay(self, *, runs: bool, steps: bool) -> None:
+        """Let no actor begin a run, or a step, from now on; or let them go on."""
+        stay = self._stay = partial(RuntimeActor.stay, runs=runs, steps=steps)
+        for actor in self._owned.actors:
+            with self._mending.net(actor.facts.runtime_id):
+                stay(actor)
 
     async def passivate_idle(self) -> None:
         """Look through the actors for as long as the host lives; see `Limits.passivate_s`."""

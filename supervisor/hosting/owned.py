@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from typing import final
 from weakref import WeakValueDictionary
 
@@ -15,14 +17,20 @@ from tenure.persistence.store import Store, ground_of
 
 @final
 class Owned:
-    """The runtimes of one host. Their facts stay while they are passivated."""
+    """The runtimes of one host. Their facts stay while they are passivated.
+
+    Attributes:
+        on_less: Called with the kind of each that is owned no longer.
+    """
 
     def __init__(self, store: Store) -> None:
         """Own nothing yet."""
         self._store = store
         self._facts: dict[LogicalRuntimeId, RuntimeFacts] = {}
         self._actors: dict[LogicalRuntimeId, RuntimeActor] = {}
-        # Of runtimes that were put aside, as long as a handle has them.
+        self._counts: Counter[str] = Counter()
+        self.on_less: Callable[[str], None] = _nothing
+        # Of runtimes that were put aside or given back, as long as a handle has them.
         self._left: WeakValueDictionary[LogicalRuntimeId, RuntimeFacts] = WeakValueDictionary()
 
     @property
@@ -34,6 +42,10 @@ class Owned:
     def actors(self) -> list[RuntimeActor]:
         """The actors that live now."""
         return list(self._actors.values())
+
+    def count(self, kind: str) -> int:
+        """How many of a kind."""
+        return self._counts[kind]
 
     def owns(self, runtime_id: str) -> bool:
         """Whether this host owns a runtime."""
@@ -68,6 +80,8 @@ class Owned:
         if left is not None:
             left.become(facts)
             facts = left
+        if facts.runtime_id not in self._facts:
+            self._counts[facts.kind] += 1
         self._facts[facts.runtime_id] = facts
         return facts
 
@@ -86,6 +100,7 @@ class Owned:
         actor = self._actors.pop(facts.runtime_id, None)
         if actor is not None:
             actor.lose(error)
+        self._less(facts)
 
     def put_aside(self, actor: Ended) -> None:
         """The run of a runtime is aside, and the runtime no host's: nothing is kept of it but what its handles have."""
@@ -94,14 +109,30 @@ class Owned:
             self._left[facts.runtime_id] = facts
             self.lose(facts, Closed(what=f"actor of {facts.runtime_id}"))
 
+    def give_back(self, facts: RuntimeFacts) -> None:
+        """No host owns the runtime from now on: its handles ask the one that takes it."""
+        if self._facts.get(facts.runtime_id) is facts:
+            facts.given_back = True
+            self._left[facts.runtime_id] = facts
+            self.lose(facts, Closed(what=f"ownership of runtime {facts.runtime_id}"))
+
     def ended(self, actor: Ended) -> None:
         """An actor has ended by itself: it has lost its runtime, and a spawn may try to get it back; or that was destroyed."""
         if self._actors.get(actor.facts.runtime_id) is actor:  # else it was passivated, or lost above
             del self._actors[actor.facts.runtime_id]
-            self._facts.pop(actor.facts.runtime_id, None)
+            if self._facts.pop(actor.facts.runtime_id, None) is not None:
+                self._less(actor.facts)
 
     def close(self, error: Error) -> None:
         """End every actor, and own nothing more: a handle that outlives the host finds nothing."""
         for actor in self.actors:
             actor.close(error)
         self._facts.clear()
+
+    def _less(self, facts: RuntimeFacts) -> None:
+        self._counts[facts.kind] -= 1
+        self.on_less(facts.kind)
+
+
+def _nothing(_kind: str) -> None:
+    """No one hears of it."""

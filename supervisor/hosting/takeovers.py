@@ -14,7 +14,16 @@ from typing import Final, final
 import trio
 
 from tenure.actors.facts import RuntimeFacts, facts_of
-from tenure.errors import Closed, Error, OlderVersion, ReadFailed, RuntimeDestroyed, RuntimeOwned, StoreBroken
+from tenure.errors import (
+    Closed,
+    Error,
+    LimitReached,
+    OlderVersion,
+    ReadFailed,
+    RuntimeDestroyed,
+    RuntimeOwned,
+    StoreBroken,
+)
 from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
@@ -45,11 +54,16 @@ from .actors import Actors
 from .bell import Bell
 from .mending import Mending
 from .owned import Owned
+from .releases import Releases
+from .room import Room
 from .tasks import Tasks
 from .trials import Trials
 
 MANY: Final = 512
 """Runtimes of `take_many` whose commits wait for the writer together."""
+
+AT_A_TIME: Final = 64
+"""Idle runtimes of a kind that are given back for others of the kind that wait for room."""
 
 TOGETHER: Final = 64
 """Runtimes of `take_many` that are owned by one commit, unless one of them is refused."""
@@ -59,12 +73,14 @@ TOGETHER: Final = 64
 class Takeovers:
     """Those of one host, on their way; and what is left over for later."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each part of the host that it fills
         self,
         *,
         store: Store,
         behaviours: Behaviours,
         owned: Owned,
+        room: Room,
+        releases: Releases,
         actors: Actors,
         doubts: Doubts,
         mending: Mending,
@@ -76,6 +92,10 @@ class Takeovers:
         self._store = store
         self._behaviours = behaviours
         self._owned = owned
+        self._room = room
+        self._releases = releases
+        self._full: set[str] = set()
+        owned.on_less = self._has_room
         self._actors = actors
         self._doubts = doubts
         self._mending = mending
@@ -114,7 +134,11 @@ class Takeovers:
         """Take over every runtime of a known kind that was left with work; a run on trial then waits for its turn."""
         after: int | None = FIRST
         while after is not None:
-            read = partial(unfinished, offers=self._behaviours.all_offers, after=after)
+            # What there is no room for is left to others, and looked for again when there is.
+            offers = {kind: each for kind, each in self._behaviours.all_offers.items() if self.may_come(kind)}
+            if not offers:
+                return
+            read = partial(unfinished, offers=offers, after=after)
             page, after = await self._store.read(read)
             known = [found for found in page if found.reason is None]
             await together(*(partial(self.take_quietly, found.runtime_id, found.kind) for found in known))
@@ -144,14 +168,25 @@ class Takeovers:
         return starting is not None
 
     async def take(self, runtime_id: LogicalRuntimeId, kind: str, *, revive: bool, labels: Labels = ()) -> RuntimeFacts:
-        """Own a runtime. Raises what `TakeOwnership` is refused with; cancelled, see `Store.commit`."""
+        """Own a runtime. Raises what `TakeOwnership` is refused with; cancelled, see `Store.commit`.
+
+        There must be room for it: `make_room`.
+        """
         self._starting[runtime_id] = trio.Event()
-        try:
-            commit = self._commit_to_own([runtime_id], kind, revive=revive, labels=labels)
-            await ground_of(self._store).commit(commit, self._landed)
-            return self._owned.facts(runtime_id)
-        finally:
-            self._starting.pop(runtime_id).set()
+        with self._room.coming(kind):
+            try:
+                commit = self._commit_to_own([runtime_id], kind, revive=revive, labels=labels)
+                await ground_of(self._store).commit(commit, self._landed)
+                return self._owned.facts(runtime_id)
+            finally:
+                self._starting.pop(runtime_id).set()
+
+    async def make_room(self, kind: str) -> None:
+        """Have room for one more of a kind, also by giving back one that is idle. Raises `LimitReached` where there is none."""
+        if self._room.left(kind) < 1 and not self._room.drains:
+            await self._releases.make_room(kind)
+        if self._room.left(kind) < 1:
+            raise LimitReached(what=f"runtimes of kind {kind} that this host owns", limit=self._room.bound(kind))
 
     async def take_many(self, runtime_ids: Sequence[LogicalRuntimeId], kind: str, labels: Labels) -> None:
         """Own runtimes without a task for each, many by one commit; but those that are owned, or on their way.
@@ -163,7 +198,9 @@ class Takeovers:
         """
         for by in (TOGETHER, 1):
             left = [each for each in runtime_ids if not self._owned.owns(each)]
-            await self._take_all(left, by, kind, labels)
+            left = left[: int(min(self._room.left(kind), len(left)))]
+            with self._room.coming(kind, len(left)):
+                await self._take_all(left, by, kind, labels)
 
     async def _take_all(self, runtime_ids: Sequence[LogicalRuntimeId], by: int, kind: str, labels: Labels) -> None:
         before: list[Pending] = []
@@ -226,7 +263,7 @@ class Takeovers:
 
         A stopped one stays stopped: only `spawn` revives.
         """
-        if self._owned.owns(runtime_id) or runtime_id in self._starting:
+        if self._owned.owns(runtime_id) or runtime_id in self._starting or not self.may_come(kind):
             return
         try:
             await self.take(runtime_id, kind, revive=False)
@@ -244,6 +281,26 @@ class Takeovers:
                 raise
             # And so with a mistake of ours.
             self._log.takeover_failed(runtime_id, as_defect(exc), again=False)
+
+    def may_come(self, kind: str) -> bool:
+        """Whether there is room for one more of a kind; else what waits is for others, and for later."""
+        if self._room.left(kind) >= 1:
+            return True
+        if not self._room.drains and kind not in self._full:
+            self._full.add(kind)
+            self._tasks.start_soon(partial(self._free, kind))
+        return False
+
+    async def _free(self, kind: str) -> None:
+        """While something waits for room, give back what is idle here."""
+        while kind in self._full and not self._room.drains:
+            await self._releases.make_room(kind, AT_A_TIME)
+            await trio.sleep(self._store.limits.poll_s)
+
+    def _has_room(self, kind: str) -> None:
+        if kind in self._full:
+            self._full.discard(kind)
+            self.leave_over(hurry=True)
 
     def begin_for(self, runtime_id: LogicalRuntimeId) -> None:
         """Something has come for a runtime that is not ours: take it over if no host owns it and its kind is known here."""

@@ -46,6 +46,9 @@ class Behaviour:
         max_running: Most runs of the kind that execute in this host at the same time; None for all. One that rests (sleeps,
             waits, or waits for the next attempt of a step) does not count, and gets its turn before new ones when that is
             over. Of several behaviours of one kind, the first one says it for all of them, as it does `batch`.
+        max_owned: Most runtimes of the kind that this host owns at the same time; None for all. What waits beyond it stays for
+            other hosts; where none takes it, this one gives back what is idle and takes it. Of several behaviours of one
+            kind, the first one says it for all of them.
         payload: A class (attrs, dataclass, pydantic model, or what cattrs can structure) that payloads are made into; None
             leaves them JSON values. A payload that does not fit is refused at accept, and rejected by itself where a peer
             sent it. What fitted when it came and does not fit now holds the runtime: a deploy has changed the class.
@@ -76,6 +79,7 @@ class Behaviour:
     function: BehaviourFunction
     batch: int = field(default=1, kw_only=True)
     max_running: int | None = field(default=None, kw_only=True)
+    max_owned: int | None = field(default=None, kw_only=True)
     payload: type[Any] | None = field(default=None, kw_only=True)
     extra: Extra = field(default="ignore", kw_only=True)
     encode: EncodeHook | None = field(default=None, kw_only=True)
@@ -97,6 +101,8 @@ class Behaviour:
         check_count(self.batch, "batch")
         if self.max_running is not None:
             check_count(self.max_running, "max_running")
+        if self.max_owned is not None:
+            check_count(self.max_owned, "max_owned")
         check_version(self.version)
         if not is_a(self.restart, RestartPolicy):
             raise InvalidInput(detail=f"{self.restart!r} is not a RestartPolicy", field="restart")

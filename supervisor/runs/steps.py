@@ -46,18 +46,13 @@ from .recording.matching import (
 from .recording.parallel import Sides
 from .recording.restart import describe
 from .recording.results import Results
-from .recording.step_terms import (
-    DEFAULT_TERMS,
-    StepRules,
-    StepTerms,
-    fails_step,
-    tries_again,
-)
+from .recording.step_terms import DEFAULT_TERMS, StepRules, StepTerms, fails_step, tries_again
 from .recording.verdicts import (
     DidNotRun,
     Ran,
     StepInDoubt,
 )
+from .resting.staying import stay
 from .resting.waits import Wait
 
 Function = Callable[..., Awaitable[Any] | Any]
@@ -234,6 +229,7 @@ class Steps:
         return result
 
     async def _dispatch(self, flight: Flight, repeat: Repeat) -> None:
+        await stay(self._entering)
         if repeat is Repeat.KEYED:
             flight.call_key = flight.call_key or self._store.seams.new_id()
         await flight.write(flight.record(EntryStatus.DISPATCHED, ended=False))
@@ -344,7 +340,7 @@ class Steps:
     ) -> Any:
         while True:
             await self._entering.occupancy.hold()
-            await self._hold_lease()
+            await self._hold_lease(flight)
             if not self._actor.executes(self._entering.run_id):
                 raise RunEnded(run_id=self._entering.run_id)
             if timeout_s is not None:
@@ -392,7 +388,9 @@ class Steps:
         # In the worker thread: the host may have slept, or the run may have been dropped, while this waited for one.
         return self._actor.executes(self._entering.run_id) and not self._ground.lease_lapsed()
 
-    async def _hold_lease(self) -> None:
+    async def _hold_lease(self, flight: Flight) -> None:
         """No step body starts on a lapsed lease (design §4): the token must be found good again first."""
+        if not flight.dispatched:  # else it would be in doubt, and has not begun
+            await stay(self._entering)
         while self._ground.lease_lapsed():
             await self._actor.channel.commit_in_turn(RenewLease())

@@ -66,6 +66,8 @@ class Wakes:
 
     def _room(self, kind: str) -> int:
         """How many more may be taken: of those that were, some wait for a slot, and the others have begun, or are not ours."""
+        if not self._takeovers.may_come(kind):
+            return 0
         most = self._behaviours[kind].max_running
         waiting = self._waiting[kind]
         waiting -= {each for each in waiting if not self._is_waiting(each)}

@@ -276,6 +276,14 @@ class Supervisor(Monitoring):
 
         return [Runtime(self._portal, each) for each in await self._portal.call(spawn)]
 
+    async def drain(self, *, drain_s: float | None = None) -> None:
+        """See `tenure.Supervisor.drain`."""
+        await self._portal.call(partial(self._supervisor.drain, drain_s=drain_s))
+
+    async def undrain(self) -> None:
+        """See `tenure.Supervisor.undrain`."""
+        await self._portal.call(self._supervisor.undrain)
+
     def follow(self, after: str | None = None, *, channel: str | None = None, events: bool = False) -> Output:
         """What all runtimes of the store emit; see `tenure.Supervisor.follow`."""
         return Output(self._portal, self._supervisor.follow(after, channel=channel, events=events))

@@ -17,7 +17,7 @@ from . import (
 )
 from .command import command
 from .console.command import console
-from .lives import verbs as lives
+from .lives import draining, verbs as lives
 from .upkeep import (
     backups,
     cut_log,
@@ -60,6 +60,8 @@ command(app, "tail")(one_runtime.tail)
 command(app, "output")(one_runtime.output)
 command(app, "dead-letters")(inspection.dead_letters)
 command(app, "hosts")(content.hosts)
+command(app, "drain")(draining.drain)
+command(app, "undrain")(draining.undrain)
 command(app, "inbox")(content.inbox)
 command(app, "queue")(queued.queue)
 command(app, "messages")(content.messages)

@@ -48,7 +48,17 @@ _ENDED: Final = (
 )
 _MESSAGES: Final = ("number", "message")
 _STATE: Final = ("name", "value")
-_HOSTS: Final = ("incarnation", "host_name", "pid", "state", "runtimes", "durability", "opened_at")
+_HOSTS: Final = (
+    "incarnation",
+    "host_name",
+    "pid",
+    "state",
+    "drain",
+    "runtimes",
+    "max_owned",
+    "durability",
+    "opened_at",
+)
 
 
 @click.option("--all", "ended", is_flag=True, help="Those that have ended too, with how.")
@@ -107,7 +117,7 @@ async def state(output: Output, target: str, runtime: str) -> None:
 @click.option("--all", "every", is_flag=True, help="Those that have gone too.")
 @click.argument("target", type=click.Path())
 async def hosts(output: Output, target: str, *, every: bool) -> None:
-    """List the hosts that have the store TARGET open, and how many runtimes each owns."""
+    """List the hosts that have the store TARGET open: how many runtimes each owns and may own, and whether it drains."""
     found: list[HostLine] = []
     async with look_into(target, seams=seams()) as look:
         while page := await look.read(partial(list_hosts, after=found[-1].host if found else -1)):

@@ -173,6 +173,8 @@ class Supervisor(_Listing):
     accept = giving(Ticket, TrioSupervisor.accept)
     find = giving(_found, TrioSupervisor.find)
     ticket = giving(Ticket, TrioSupervisor.ticket)
+    drain = verb(TrioSupervisor.drain)
+    undrain = verb(TrioSupervisor.undrain)
     session_id = verb(TrioSupervisor.session_id)
     execution_state = verb(TrioSupervisor.execution_state)
     set_execution_state = verb(TrioSupervisor.set_execution_state)

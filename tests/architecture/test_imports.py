@@ -97,6 +97,7 @@ ROOMS = {
         "host",
         "metrics",
         "monitoring",
+        "sharing",
         "supervisor",
         "process_signals",
         "collector",

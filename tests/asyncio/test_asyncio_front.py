@@ -633,3 +633,16 @@ def test_an_interrupt_that_a_finished_call_keeps_for_the_next_await_ends_with_th
 
     asyncio.run(main())
     assert ends == ["cancelled" if cancelled else "went on"]
+
+
+def test_a_host_drains_and_takes_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as supervisor:
+            ada = await supervisor.spawn("ada", "note")
+            await supervisor.drain(drain_s=1)
+            assert (await supervisor.statistics()).runtimes == 0
+            ticket = await ada.accept("waits")
+            await supervisor.undrain()
+            assert (await ticket.wait_outcome()).phase == "consumed"
+
+    run(main)

@@ -188,6 +188,34 @@ def test_hosts_that_have_the_store_open_are_listed(path: Path) -> None:
     assert answer("hosts", path) == []
 
 
+def test_a_host_drains_and_takes_again_as_a_shell_asks(path: Path) -> None:
+    async def main() -> None:
+        bounded = {"kind": tenure.Behaviour(remember, max_owned=5)}
+        async with open_seen_supervisor(path, behaviours=bounded) as supervisor:
+            incarnation = supervisor.store.incarnation
+            await supervisor.spawn("alice", "kind")
+            (line,) = await beside("hosts", path)
+            assert (line["runtimes"], line["max_owned"], line["drain"]) == (1, {"kind": 5}, None)
+
+            said = await beside("drain", path)
+            assert said == {"host": incarnation, "asked": "asked", "drain": "drained", "runtimes": 0}
+            assert (await beside("hosts", path))[0]["drain"] == "drained"
+            assert supervisor.statistics().runtimes == 0
+            await beside("accept", path, "alice", '"hello"')
+
+            assert (await beside("undrain", path, incarnation[:30]))["drain"] is None
+            with trio.fail_after(60):
+                ticket = await supervisor.accept("alice", "more")
+                assert (await ticket.wait_outcome()).phase == "consumed"
+            assert (await beside("drain", path, "--no-wait"))["drain"] in {"asked", "drains", "drained"}
+
+            assert (await trio.to_thread.run_sync(call, "drain", path, "nobody")).exit_code == NOT_THERE
+            async with open_seen_store(path):
+                assert (await trio.to_thread.run_sync(call, "drain", path)).exit_code == WRONG_USE
+
+    trio.run(main)
+
+
 def test_a_host_that_was_killed_is_not_listed_as_open(path: Path) -> None:
     alone(path)
 

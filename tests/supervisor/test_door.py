@@ -58,6 +58,7 @@ CALLS: dict[str, dict[str, Any]] = {
         **TERMS,
     },
     "supervisor.select": {"kind": "kind", "state": "idle", "held": True, "parent": "a", "labels": {"tier": "gold"}},
+    "supervisor.drain": {"drain_s": 0.5},
     "supervisor.hold": {"runtime_id": "a", "kind": None, "note": "why"},
     "supervisor.resume": {"runtime_id": "a", "kind": None},
     "supervisor.erase": {"runtime_id": "b", "peers": False},
@@ -151,6 +152,7 @@ async def test_a_hostile_argument_is_the_callers_error_and_the_host_goes_on(verb
             with trio.fail_after(60):
                 wrong[said] = await wrong_answer(call)
         await supervisor.resume("a")  # what a good call has held
+        await supervisor.undrain()
         ticket = await runtime.accept("still here")
         with trio.fail_after(60):
             assert (await ticket.wait_outcome()).phase == "consumed"
@@ -169,6 +171,7 @@ def test_a_hostile_argument_on_asyncio_is_the_callers_error_and_the_host_goes_on
                 async with asyncio.timeout(60):
                     wrong[said] = await wrong_answer(call)
             await supervisor.resume("a")
+            await supervisor.undrain()
             ticket = await runtime.accept("still here")
             async with asyncio.timeout(60):
                 assert (await ticket.wait_outcome()).phase == "consumed"

@@ -293,3 +293,16 @@ def test_queued_work_is_served_by_functions_in_threads() -> None:
     server.join(PATIENCE_S)
     assert not server.is_alive()
     assert len(set(served)) == 3
+
+
+def test_a_host_drains_and_takes_again(tmp_path: Path) -> None:
+    with (
+        tenure.sync.fail_after(PATIENCE_S),
+        tenure.sync.open_supervisor(tmp_path / "a.db", behaviours={"note": note}) as supervisor,
+    ):
+        ada = supervisor.spawn("ada", "note")
+        supervisor.drain(drain_s=1)
+        assert supervisor.statistics().runtimes == 0
+        ticket = ada.accept(21)
+        supervisor.undrain()
+        assert ticket.wait_outcome().phase == "consumed"

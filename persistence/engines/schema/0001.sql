@@ -31,7 +31,9 @@ CREATE TABLE hosts (
     opened_at REAL NOT NULL,
     closed_at REAL,
     lost_at REAL,
-    lost_how TEXT CHECK (lost_how IN ('seized', 'lapsed'))
+    lost_how TEXT CHECK (lost_how IN ('seized', 'lapsed')),
+    drain TEXT CHECK (drain IN ('asked', 'ended', 'drains', 'drained')),
+    max_owned TEXT
 );
 -- Dead hosts stay, for verdicts; every look at the living ones passes them by.
 CREATE INDEX hosts_living ON hosts (host) WHERE closed_at IS NULL AND lost_at IS NULL;

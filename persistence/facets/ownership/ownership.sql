@@ -46,7 +46,7 @@ WHERE r.runtime_id = :runtime_id;
 SELECT host FROM hosts ORDER BY host DESC LIMIT :count;
 
 -- name: ownership.other_hosts
-SELECT host, incarnation, group_number, files FROM hosts
+SELECT host, incarnation, group_number, files, drain FROM hosts
 WHERE closed_at IS NULL AND lost_at IS NULL AND host <> :host ORDER BY host;
 
 -- name: ownership.host_of

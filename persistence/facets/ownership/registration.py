@@ -14,7 +14,7 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.runs import children
 from tenure.persistence.model.lifecycles.lifecycle_record import decode_lifecycle_record
 
-from . import lifecycle, ownership, requests, spawning
+from . import draining, lifecycle, ownership, requests, spawning
 
 
 def _record(statements: Statements, subject: Subject) -> Iterator[Problem]:
@@ -33,6 +33,7 @@ def _children(statements: Statements, subject: Subject) -> Iterator[Problem]:
 
 FACETS: Final[tuple[Facet, ...]] = (
     ownership.FACET,
+    draining.FACET,
     evolve(lifecycle.FACET, verify_runtime=_record),
     requests.FACET,
     evolve(spawning.FACET, verify_runtime=_children, show={"family": children.shown}),

@@ -128,7 +128,7 @@ class Entering:
     @cached_property
     def occupancy(self) -> Occupancy:
         """What of the run executes, and its slot. Made where the run first waits or does a step."""
-        return Occupancy(self.actor.slot, None if self._on_rest is None else partial(self._on_rest, self))
+        return Occupancy(self.actor, None if self._on_rest is None else partial(self._on_rest, self))
 
     def check_open(self) -> None:
         """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""

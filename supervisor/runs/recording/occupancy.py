@@ -14,7 +14,7 @@ from typing import final
 
 import trio
 
-from tenure.actors.slots import Slot
+from tenure.actors.runtime_actor import RuntimeActor
 from tenure.supervisor.runs.resting.waits import Wait
 
 from .branch import Branch
@@ -22,16 +22,17 @@ from .branch import Branch
 
 @final
 class Occupancy:
-    """Counts the sides of one run, and those of them that rest; where no one asks, it does nothing.
+    """Counts the sides of one run, and those of them that rest.
 
     Attributes:
         waits: What the sides wait for that wait durably.
         rests_since: Since when all of them do, by the clock of trio; None where some do not.
     """
 
-    def __init__(self, slot: Slot | None, on_rest: Callable[[], None] | None = None) -> None:
+    def __init__(self, actor: RuntimeActor, on_rest: Callable[[], None] | None = None) -> None:
         """One side, which executes; `on_rest` is called where all sides wait durably from now on."""
-        self._slot = slot
+        self._slot = actor.slot
+        self._whole = actor.resting.whole
         self._on_rest = on_rest
         self.waits: list[Wait] = []
         self.rests_since: float | None = None
@@ -44,11 +45,13 @@ class Occupancy:
         """So many sides in the place of one; what is returned counts those that have ended."""
         self._sides += max(count, 1) - 1
         self.rests_since = None
+        self._whole.value = False
         return Fork(self, count)
 
     def call_begins(self, branch: Branch) -> None:
         """A step with a call id is in flight in a branch."""
         self._sides += 1
+        self._whole.value = False
         self._calls[branch.path] += 1
         self._branches[branch.path] = branch
 
@@ -70,9 +73,6 @@ class Occupancy:
 
         Where it is cut off, the next step waits for that.
         """
-        if self._slot is None and self._on_rest is None:
-            yield
-            return
         self._resting += 1
         if wait is not None:
             self.waits.append(wait)
@@ -82,6 +82,7 @@ class Occupancy:
         finally:
             self._resting -= 1
             self.rests_since = None
+            self._whole.value = False
             if wait is not None:
                 self.waits.remove(wait)
             if self._slot is not None:
@@ -100,7 +101,8 @@ class Occupancy:
             self.rests_since = trio.current_time()
             self._on_rest()
         waiting = sum(each.in_flight is None for each in self._branches.values())
-        if self._slot is not None and self._resting and self._resting + waiting >= self._sides:
+        self._whole.value = whole = self._resting > 0 and self._resting + waiting >= self._sides
+        if self._slot is not None and whole:
             self._slot.give_back()
 
 

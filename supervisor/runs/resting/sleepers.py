@@ -116,6 +116,12 @@ class Sleepers:
             with trio.move_on_at(self._coming[0][0] if self._coming else math.inf):
                 await self._earlier.wait()
 
+    async def put_all(self) -> None:
+        """Put aside at once all that rests and ever is put aside."""
+        found = [run for *_, run in self._coming if run.rests_since is not None and run.actor.executes(run.run_id)]
+        for at in range(0, len(found), PAGE):
+            await together(*(partial(self._put, run) for run in found[at : at + PAGE]))
+
     def _due(self) -> list[Resting]:
         """The runs that have rested for long enough; the others are looked for again, where they rest."""
         now, found = trio.current_time(), list[Resting]()

@@ -140,7 +140,7 @@ async def test_a_host_whose_own_lock_was_removed_or_replaced_is_not_taken_for_de
     path = tmp_path / "agents.db"
     async with open_store(path) as first, open_store(path) as second:
         ((files,),) = await first.read(
-            lambda statements: [row[3:] for row in statements.all("ownership.other_hosts", host=host_key(first))]
+            lambda statements: [row[3:4] for row in statements.all("ownership.other_hosts", host=host_key(first))]
         )
         happens(beside(path, f"-host-{second.incarnation}"))
 

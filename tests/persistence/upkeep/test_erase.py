@@ -54,7 +54,7 @@ STAYS: Final[dict[str, set[str]]] = {
     "store": {"singleton", "store_id", "last_fence_token"},
     "hosts": {
         *("host", "incarnation", "host_name", "boot_id", "pid", "process_start", "files", "durability", "group_number"),
-        *("lease_until", "opened_at", "closed_at", "lost_at", "lost_how"),
+        *("lease_until", "opened_at", "closed_at", "lost_at", "lost_how", "drain", "max_owned"),
     },
     "runtimes": {
         *(

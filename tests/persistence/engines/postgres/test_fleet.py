@@ -19,6 +19,7 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import arrivals
 from tenure.persistence.facets.ownership.ownership import MarkLost, ReleaseOwnership
 from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.upkeep.listing import list_hosts
 from tenure.persistence.upkeep.verify import verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit import fleet_host
@@ -175,3 +176,42 @@ async def test_hosts_that_are_killed_are_followed_by_others_and_every_input_is_c
             mine = [ticket for ticket in tickets if ticket.runtime_id == runtime_id]
             assert rows[0][2] == len(mine)
         assert all(part.is_sound for part in await verify_parts(here.store))
+
+
+async def test_what_a_host_that_drains_gives_back_goes_on_elsewhere_at_once(url: str) -> None:
+    done: dict[str, list[str]] = {"here": [], "there": []}
+    entered, go_on = trio.Event(), trio.Event()
+
+    def steps_of(host_name: str) -> tenure.Behaviour:
+        async def step(said: str) -> None:
+            entered.set()
+            await go_on.wait()
+            done[host_name].append(said)
+
+        async def steps(run: tenure.Run) -> None:
+            for said in ("one", "two"):
+                await run.step(said, step, said, repeat="never")
+
+        return tenure.Behaviour(steps, max_owned=50)
+
+    limits = tenure.Limits(lease_s=60.0, renew_s=20.0)
+    async with (
+        tenure.open_supervisor(url, behaviours={"k": steps_of("here")}, limits=limits) as here,
+        tenure.open_supervisor(url, behaviours={"k": steps_of("there")}, limits=limits),
+        trio.open_nursery() as nursery,
+    ):
+        await here.spawn_many([f"idle-{number}" for number in range(20)], "k")
+        ticket = await (await here.spawn("a", "k")).accept("x")
+        await entered.wait()
+        nursery.start_soon(here.drain)
+        go_on.set()
+        with trio.fail_after(10):  # long before the next renewal
+            assert (await ticket.wait_outcome()).phase == "consumed"
+            others = [await here.accept(f"idle-{number}", "y") for number in range(20)]
+            for each in others:
+                assert (await each.wait_outcome()).phase == "consumed"
+        hosts = {each.incarnation: each for each in await here.store.read(list_hosts)}
+        mine = hosts[here.store.incarnation]
+        assert (mine.drain, mine.runtimes, mine.max_owned) == ("drained", 0, {"k": 50})
+    assert done["here"] == ["one"]
+    assert sorted(done["there"]) == sorted(["two", *["one", "two"] * 20])

@@ -1,0 +1,162 @@
+"""Handing over: a host that drains gives its runtimes back, and takes none (design §25).
+
+Cases of a runtime: it has nothing to do, and is given back at once; its run rests for a time, and is put aside; its run
+executes, and is given back when it has ended, or when all of it has reached its next step, which it does not begin; it reaches
+neither in time, and is cut off. What a run has recorded is on disk in each case, and its next owner goes on after that.
+
+While a host says in its row that it drains, the others look at each of their looks for what is there to be taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, final
+
+import trio
+
+from tenure.errors import Contended, DiskFull
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.ownership.draining import DescribeHost, Drain
+from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.seams.nursery import together
+from tenure.persistence.store import Store
+from tenure.supervisor.runs.resting.sleepers import Sleepers
+
+from .actors import Actors
+from .owned import Owned
+from .releases import Releases, runs_nothing
+from .room import Room
+from .takeovers import Takeovers
+from .tasks import Tasks
+
+RETRY_S: Final = 1.0
+"""Seconds after which what found no room, or no way to the file, is tried again."""
+
+PAGE: Final = 500
+"""Runtimes with nothing to do that are given back at a time."""
+
+
+@final
+class Handover:
+    """That of one host.
+
+    Attributes:
+        drain_s: Seconds that runs have to end or to reach a step, where nothing else is said.
+        said: What the row of the host says.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        owned: Owned,
+        actors: Actors,
+        takeovers: Takeovers,
+        releases: Releases,
+        room: Room,
+        sleepers: Sleepers,
+        tasks: Tasks,
+    ) -> None:
+        """The host takes what there is."""
+        self.drain_s = 0.0
+        self.said: Drain | None = None
+        self._store = store
+        self._owned = owned
+        self._actors = actors
+        self._takeovers = takeovers
+        self._releases = releases
+        self._room = room
+        self._sleepers = sleepers
+        self._tasks = tasks
+        self._hears = False
+        self._draining = trio.CancelScope()
+        self._turn = trio.Lock()
+
+    async def begin(self) -> None:
+        """Say in the row of the host what bounds it has, if it has any."""
+        if self._room.bounds:
+            await self._say(None)
+
+    async def rejoined(self) -> None:
+        """The host has another row: say there what the one before said."""
+        if self.said is not None or self._room.bounds:
+            await _patiently(lambda: self._say(self.said))
+
+    async def drain(self, drain_s: float | None = None) -> None:
+        """See `Supervisor.drain`."""
+        within_s = self.drain_s if drain_s is None else drain_s
+        self._begin_to_stay(steps=True)
+        async with self._turn:
+            if self.said is Drain.DRAINED:
+                return
+            with trio.CancelScope() as self._draining:
+                await self._say(Drain.DRAINS)
+                with trio.move_on_after(within_s):
+                    await self._hand_over()
+                await self._room.wait_come()
+                await together(*(partial(self._releases.cut, each) for each in self._owned.all))
+                await self._say(Drain.DRAINED)
+
+    async def undrain(self) -> None:
+        """See `Supervisor.undrain`."""
+        self._room.drains = False
+        self._actors.stay(runs=False, steps=False)
+        self._draining.cancel()
+        async with self._turn:
+            if not self._room.drains:
+                await self._say(None)
+                self._takeovers.leave_over(hurry=True)
+
+    async def leave(self, drain_s: float) -> None:
+        """The host is about to close: runs may end, for so long; the last commit of the host gives back what is owned then."""
+        if not self._room.drains:
+            self._begin_to_stay(steps=False)
+        with trio.move_on_after(drain_s) as scope:
+            if any(self._is_busy(each.runtime_id) for each in self._owned.all):
+                async with self._turn:
+                    await self._say(Drain.DRAINS)
+                    await self._hand_over(scope.deadline)
+
+    def hear(self, stored: Drain | None) -> None:
+        """What the row of this host says at a look: another process may have asked for something."""
+        if stored in (Drain.ASKED, Drain.ENDED) and not self._hears:
+            self._hears = True
+            self._tasks.start_soon(partial(self._follow, self.drain if stored is Drain.ASKED else self.undrain))
+
+    async def _follow(self, ask: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await _patiently(ask)
+        finally:
+            self._hears = False
+
+    def _begin_to_stay(self, *, steps: bool) -> None:
+        self._room.drains = True
+        self._actors.stay(runs=True, steps=steps)
+
+    async def _hand_over(self, deadline: float | None = None) -> None:
+        if deadline is None:
+            await self._sleepers.put_all()
+        everything = self._owned.all
+        busy = [each for each in everything if self._is_busy(each.runtime_id)]
+        idle = [each for each in everything if not self._is_busy(each.runtime_id)]
+        for at in range(0, len(idle), PAGE):
+            await together(*(partial(self._releases.once_at_rest, each, deadline) for each in idle[at : at + PAGE]))
+        await together(*(partial(self._releases.once_at_rest, each, deadline) for each in busy))
+
+    def _is_busy(self, runtime_id: LogicalRuntimeId) -> bool:
+        actor = self._owned.actor(runtime_id)
+        return actor is not None and not runs_nothing(actor.standing.value)
+
+    async def _say(self, drain: Drain | None) -> None:
+        change = DescribeHost(drain=drain, max_owned=self._room.bounds)
+        await self._store.commit(Commit(changes=(change,)))
+        self.said = drain
+
+
+async def _patiently(do: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            return await do()
+        except (DiskFull, Contended):
+            await trio.sleep(RETRY_S)  # nothing happened

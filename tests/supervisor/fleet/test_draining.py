@@ -1,0 +1,346 @@
+"""Hosts that drain: what they own goes on elsewhere without a gap, and they take nothing (design §25)."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import tenure
+from tenure.errors import InvalidInput, LimitReached
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.ownership.draining import AskDrain, Drain
+from tenure.persistence.upkeep.listing import HostLine, list_hosts
+from tests.kit.worlds import LIMITS, Host, Reader, idle, supervisor
+
+AT_ONCE_S = 10 * LIMITS.poll_s
+"""Long before the next renewal."""
+
+
+class Steps:
+    """A behaviour of three steps that notes which of them it did; a step can be kept waiting."""
+
+    def __init__(self, repeat: Any = "never") -> None:
+        self.repeat = repeat
+        self.done: list[str] = []
+        self.entered = trio.Event()
+        self.go_on = trio.Event()
+
+    async def __call__(self, run: tenure.Run) -> None:
+        for name in ("one", "two", "three"):
+            await run.step(name, self.step, name, repeat=self.repeat)
+        run.session.append("done")
+
+    async def step(self, name: str) -> None:
+        self.entered.set()
+        await self.go_on.wait()
+        self.done.append(name)
+
+    def open(self) -> Steps:
+        self.go_on.set()
+        return self
+
+
+async def hosts_of(opened: tenure.Supervisor) -> list[HostLine]:
+    return await opened.store.read(list_hosts)
+
+
+async def line_of(opened: tenure.Supervisor) -> HostLine:
+    (mine,) = [each for each in await hosts_of(opened) if each.incarnation == opened.store.incarnation]
+    return mine
+
+
+async def test_a_run_goes_on_elsewhere_with_the_step_that_it_has_not_begun(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    here, there = Steps(), Steps().open()
+    async with (
+        supervisor(database, {"kind": here}) as first,
+        supervisor(database, {"kind": there}) as second,
+        trio.open_nursery() as nursery,
+    ):
+        ticket = await (await first.spawn("a", "kind")).accept("x")
+        await here.entered.wait()
+        nursery.start_soon(partial(first.drain, drain_s=100))
+        await trio.sleep(1)
+        assert there.done == []
+        with trio.fail_after(AT_ONCE_S):
+            here.go_on.set()
+            outcome = await ticket.wait_outcome()
+
+        assert outcome.phase == "consumed"
+        assert (here.done, there.done) == (["one"], ["two", "three"])
+        assert (await second.find("a")).kind == "kind"
+        assert first.statistics().runtimes == 0
+
+
+async def test_all_that_is_idle_is_given_back_at_once_and_what_comes_for_it_runs_elsewhere(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    here, there = Reader(), Reader()
+    async with supervisor(database, {"kind": here}) as first, supervisor(database, {"kind": there}):
+        runtimes = [await first.spawn(f"a{number}", "kind") for number in range(40)]
+        for runtime in runtimes[:3]:
+            await (await runtime.accept("before")).wait_outcome()
+        with trio.fail_after(AT_ONCE_S):
+            await first.drain()
+        assert first.statistics().runtimes == 0
+        assert (await line_of(first)).drain == "drained"
+        assert (await line_of(first)).runtimes == 0
+
+        with trio.fail_after(40 * AT_ONCE_S):
+            for runtime in runtimes:
+                assert (await (await runtime.accept("after")).wait_outcome()).phase == "consumed"
+        assert here.ran == ["before"] * 3
+        assert there.ran == ["after"] * 40
+
+
+async def test_a_handle_of_the_host_that_drained_reaches_the_one_that_has_its_runtime(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async with supervisor(database, {"kind": idle}) as first, supervisor(database, {"kind": idle}) as second:
+        runtime = await first.spawn("a", "kind")
+        await first.drain()
+        taken = await second.spawn("a", "kind")
+        await runtime.retire()
+        assert taken.state is tenure.RuntimeState.RETIRED
+        await runtime.destroy()
+        assert await taken.wait_state("destroyed") is tenure.RuntimeState.DESTROYED
+
+
+async def test_a_host_that_drains_refuses_to_spawn_and_takes_again_when_that_has_ended(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    reader = Reader()
+    async with supervisor(database, {"kind": reader}) as only:
+        await only.drain()
+        for call in (only.spawn("a", "kind"), only.spawn_many(["a", "b"], "kind")):
+            with pytest.raises(LimitReached) as refused:
+                await call
+            assert refused.value.limit == 0
+        ticket = await only.accept("a", "waits", kind="kind")
+        await trio.sleep(60)
+        assert reader.ran == []
+
+        await only.undrain()
+        assert (await ticket.wait_outcome()).phase == "consumed"
+        assert (await line_of(only)).drain is None
+
+
+async def test_a_run_that_comes_to_nothing_in_time_is_cut_off_and_counts_no_attempt(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    here, there = Steps(repeat="freely"), Steps(repeat="freely").open()
+    async with supervisor(database, {"kind": here}) as first, supervisor(database, {"kind": there}) as second:
+        ticket = await (await first.spawn("a", "kind")).accept("x")
+        await here.entered.wait()
+        began = trio.current_time()
+        await first.drain(drain_s=5)
+        assert 5 <= trio.current_time() - began < 6
+        with trio.fail_after(AT_ONCE_S):
+            outcome = await ticket.wait_outcome()
+        assert outcome.phase == "consumed"
+        assert there.done == ["one", "two", "three"]
+        assert second.statistics().failed_attempts == first.statistics().failed_attempts == 0
+
+
+async def test_what_waits_durably_is_put_aside_and_holds_nothing_up(database: Path, autojump_clock: MockClock) -> None:
+    async def sleepy(run: tenure.Run) -> None:
+        await run.sleep(600)
+
+    async with supervisor(database, {"kind": sleepy}) as first:
+        ticket = await (await first.spawn("a", "kind")).accept("x")
+        await trio.sleep(1)
+        with trio.fail_after(AT_ONCE_S):
+            await first.drain(drain_s=100)
+        (listed,) = await first.list()
+        assert listed.aside
+        async with supervisor(database, {"kind": sleepy}):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_a_branch_in_a_step_is_waited_for_and_leaves_no_doubt(database: Path, autojump_clock: MockClock) -> None:
+    go_on, ran = trio.Event(), list[str]()
+
+    async def slow(name: str) -> str:
+        await go_on.wait()
+        ran.append(name)
+        return name
+
+    async def quick(name: str) -> str:
+        ran.append(name)
+        return name
+
+    async def branches(run: tenure.Run) -> None:
+        async def left() -> None:
+            await run.step("slow", slow, "slow", repeat="never")
+            await run.step("after", quick, "after slow", repeat="never")
+
+        async def right() -> None:
+            for number in range(3):
+                await run.step("quick", quick, f"quick {number}", repeat="never")
+                await run.sleep(1)
+
+        await run.gather(left, right)
+
+    async with (
+        supervisor(database, {"kind": branches}) as first,
+        supervisor(database, {"kind": branches}),
+        trio.open_nursery() as nursery,
+    ):
+        ticket = await (await first.spawn("a", "kind")).accept("x")
+        await wait_all_tasks_blocked()
+        await trio.sleep(0.5)
+        nursery.start_soon(partial(first.drain, drain_s=100))
+        await trio.sleep(8)
+        assert ran == ["quick 0"]
+        go_on.set()
+        outcome = await ticket.wait_outcome()
+    assert outcome.phase == "consumed"
+    assert sorted(ran) == ["after slow", "quick 0", "quick 1", "quick 2", "slow"]
+
+
+async def test_another_process_asks_a_host_to_drain_and_to_end_that(database: Path, autojump_clock: MockClock) -> None:
+    async with supervisor(database, {"kind": idle}) as first, supervisor(database, {}) as asking:
+        await first.spawn("a", "kind")
+        for asked, said in ((Drain.ASKED, "drained"), (Drain.ENDED, None), (Drain.ENDED, None)):
+            change = AskDrain(incarnation=first.store.incarnation, drain=asked)
+            assert (await asking.store.commit(Commit(changes=(change,)))).values == (True,)
+            with trio.fail_after(AT_ONCE_S):
+                while (await line_of(first)).drain != said:
+                    await trio.sleep(LIMITS.poll_s)
+                    await asking.store.commit(Commit(changes=()))
+        change = AskDrain(incarnation="nobody", drain=Drain.ASKED)
+        assert (await asking.store.commit(Commit(changes=(change,)))).values == (False,)
+        assert (await first.spawn("a", "kind")).kind == "kind"
+
+
+async def test_a_host_that_was_judged_while_it_drained_says_so_in_its_new_row(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    freezing = Host()
+    bounded = tenure.Behaviour(idle, max_owned=7)
+    async with supervisor(database, {"kind": bounded}, freezing) as first, supervisor(database, {}) as judge:
+        await first.drain()
+        before = first.store.incarnation
+        freezing.gate.freeze()
+        await trio.sleep(LIMITS.lease_s + 5)
+        freezing.gate.thaw()
+        await trio.sleep(LIMITS.renew_s + 1)
+        assert first.store.incarnation != before
+        line = await line_of(first)
+        assert (line.drain, line.max_owned) == ("drained", {"kind": 7})
+        assert judge.statistics().lost_hosts == 1
+
+
+async def test_a_normal_exit_lets_runs_end_and_gives_each_runtime_back_when_its_own_has(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    here, slow, there = Steps(), Steps(), Steps().open()
+    behaviours = {"kind": here, "slow": slow, "idle": idle}
+
+    async def exiting(is_open: trio.Event) -> None:
+        seams = Host().seams
+        async with tenure.open_supervisor(
+            database, behaviours=behaviours, limits=LIMITS, seams=seams, drain_s=100
+        ) as first:
+            await first.spawn("quiet", "idle")
+            for kind, steps in (("kind", here), ("slow", slow)):
+                await (await first.spawn(kind, kind)).accept("x")
+                await steps.entered.wait()
+            is_open.set()
+
+    async with supervisor(database, {"kind": there, "slow": there, "idle": idle}) as second:
+        is_open = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(exiting, is_open)
+            await is_open.wait()
+            tickets = [await second.accept(each, "y") for each in ("quiet", "kind", "slow")]
+            with trio.fail_after(AT_ONCE_S):
+                assert (await tickets[0].wait_outcome()).phase == "consumed"
+            here.open()
+            with trio.fail_after(AT_ONCE_S):
+                assert (await tickets[1].wait_outcome()).phase == "consumed"
+            await trio.sleep(20)
+            slow.open()
+        assert (await tickets[2].wait_outcome()).phase == "consumed"
+    assert here.done == slow.done == ["one", "two", "three"]
+    assert there.done == ["one", "two", "three"] * 2
+
+
+async def test_a_drain_that_was_cancelled_goes_on_with_the_next(database: Path, autojump_clock: MockClock) -> None:
+    here, there = Steps(), Steps().open()
+    async with supervisor(database, {"kind": here}) as first, supervisor(database, {"kind": there}):
+        ticket = await (await first.spawn("a", "kind")).accept("x")
+        await here.entered.wait()
+        with trio.move_on_after(3):
+            await first.drain(drain_s=100)
+        assert first.statistics().runtimes == 1
+        assert (await line_of(first)).drain == "drains"
+        here.go_on.set()
+        await first.drain(drain_s=100)
+        assert (await ticket.wait_outcome()).phase == "consumed"
+    assert (here.done, there.done) == (["one"], ["two", "three"])
+
+
+@pytest.mark.parametrize("drain_s", [-1, "soon"])
+async def test_a_time_that_cannot_be_is_refused(database: Path, autojump_clock: MockClock, drain_s: Any) -> None:
+    async with supervisor(database, {}) as only:
+        with pytest.raises(InvalidInput):
+            await only.drain(drain_s=drain_s)
+
+
+# --- Bounds
+
+
+async def test_a_host_owns_no_more_than_its_bound_and_the_rest_is_for_others(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    here, there = Reader(), Reader()
+    here.wait_in_step()
+    bounded = tenure.Behaviour(here, max_owned=2)
+    async with supervisor(database, {}) as client, supervisor(database, {"kind": bounded}) as first:
+        tickets = [await client.accept(f"a{number}", "x", kind="kind") for number in range(6)]
+        await trio.sleep(60)
+        assert first.statistics().runtimes == 2
+        assert (await line_of(first)).max_owned == {"kind": 2}
+        with pytest.raises(LimitReached) as refused:
+            await first.spawn("b", "kind")
+        assert refused.value.limit == 2
+        async with supervisor(database, {"kind": there}) as second:
+            with trio.fail_after(AT_ONCE_S):
+                while second.statistics().runtimes < 4:  # noqa: ASYNC110 - it says so to nobody
+                    await trio.sleep(LIMITS.poll_s)
+            here.go_on.set()
+            for ticket in tickets:
+                assert (await ticket.wait_outcome()).phase == "consumed"
+    assert sorted((len(here.ran), len(there.ran))) == [2, 4]
+
+
+async def test_a_host_alone_gives_back_what_is_idle_and_does_all_with_its_bound(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    reader, most = Reader(), 0
+    async with supervisor(database, {"kind": tenure.Behaviour(reader, max_owned=3)}) as only:
+        handles = await only.spawn_many([f"a{number}" for number in range(3)], "kind")
+        tickets = [await only.accept(f"a{number}", "x", kind="kind") for number in range(20)]
+        with trio.fail_after(LIMITS.renew_s):
+            for ticket in tickets:
+                assert (await ticket.wait_outcome()).phase == "consumed"
+                most = max(most, only.statistics().runtimes)
+        assert most <= 3
+        for handle in handles:  # whether or not they are owned at this moment
+            assert (await (await handle.accept("y")).wait_outcome()).phase == "consumed"
+        assert (await only.spawn("b", "kind")).kind == "kind"
+        assert only.statistics().runtimes <= 3
+    assert len(reader.ran) == 23
+
+
+@pytest.mark.parametrize("bound", [0, -1, True, "3"])
+async def test_a_bound_that_cannot_be_is_refused(bound: Any) -> None:
+    with pytest.raises(InvalidInput):
+        tenure.Behaviour(idle, max_owned=bound)
