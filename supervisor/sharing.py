@@ -38,6 +38,6 @@ class Sharing(Monitoring):
     async def undrain(self) -> None:
         """Take runtimes again; ends a `drain` that is on its way. Raises as `drain`; nothing happens where it does not drain.
 
-        Cancellation: the host takes runtimes again; its row may say so only after the next call.
+        Cancellation: before its commit is taken the host drains on, or is drained; afterwards it takes runtimes again.
         """
         await self._host.handover.undrain()

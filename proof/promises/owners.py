@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from proof.stories.owners import lives_and_owners
 from tenure.persistence.facets.ownership import (
+    draining,
     lifecycle,
     ownership,
     requests,
@@ -39,6 +40,14 @@ def check_tokens(rows: Rows) -> None:
     assert len(used) == len(set(used)), "a token belongs to two runtimes"
     assert max(used, default=0) <= last, "a token that was never minted"
     rows.none("SELECT host FROM hosts WHERE closed_at IS NULL AND lost_at IS NULL LIMIT -1 OFFSET 1", "two hosts alive")
+
+
+def check_draining(rows: Rows) -> None:
+    """A host that is drained owns nothing, and what a row says of it can be."""
+    said = {said for (said,) in rows.of("SELECT DISTINCT drain FROM hosts")}
+    assert said <= {None, *draining.Drain}, f"a host says {said}"
+    drained = "SELECT r.runtime_id FROM runtimes r JOIN hosts h ON h.host = r.owner WHERE h.drain = 'drained'"
+    rows.none(drained, "owned by a host that is drained")
 
 
 def written(change: lifecycle.WriteLifecycle | lifecycle.PersistState, answer: Any) -> Promised:
@@ -98,6 +107,7 @@ PROOFS: Final = (
         check=check_tokens,
         quiet=(ownership.RenewLease, ownership.MarkLost, ownership.CloseHost),
     ),
+    FacetProof(name="draining", check=check_draining, quiet=(draining.DescribeHost, draining.AskDrain)),
     FacetProof(
         name="lifecycle",
         promises={lifecycle.WriteLifecycle: written, lifecycle.PersistState: written},

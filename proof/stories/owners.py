@@ -6,6 +6,7 @@ import trio
 
 from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.ownership import (
+    draining,
     lifecycle,
     ownership,
     requests,
@@ -45,6 +46,9 @@ async def lives_and_owners(words: Words) -> None:
     await words.own("bob")
     await words.write(ownership.MarkLost(host=NOBODY, counter=None))
     await words.write(ownership.RenewLease())
+    await words.write(draining.DescribeHost(drain=draining.Drain.DRAINS, max_owned={KIND: 3}))
+    await words.write(draining.AskDrain(incarnation="of no host", drain=draining.Drain.ASKED))
+    await words.write(draining.DescribeHost(drain=None, max_owned={}))
     asked = words.new_id()
     await words.write(requests.RequestLifecycle(runtime_id=id_of("cyd"), request_id=asked, verb="hold", arguments="{}"))
     await words.write(requests.FinishRequest(runtime_id=id_of("cyd"), request_id=asked, answer="null"))

@@ -86,9 +86,10 @@ class Handover:
     async def drain(self, drain_s: float | None = None) -> None:
         """See `Supervisor.drain`."""
         within_s = self.drain_s if drain_s is None else drain_s
-        self._begin_to_stay(steps=True)
         async with self._turn:
+            self._begin_to_stay(steps=True)
             if self.said is Drain.DRAINED:
+                await self._say(Drain.DRAINED)  # its row may say that it was asked to
                 return
             with trio.CancelScope() as self._draining:
                 await self._say(Drain.DRAINS)
@@ -100,12 +101,12 @@ class Handover:
 
     async def undrain(self) -> None:
         """See `Supervisor.undrain`."""
-        self._room.drains = False
-        self._actors.stay(runs=False, steps=False)
         self._draining.cancel()
         async with self._turn:
-            if not self._room.drains:
-                await self._say(None)
+            if self._room.drains or self._hears:
+                await self._say(None)  # first: a host that says that it is drained owns nothing
+                self._room.drains = False
+                self._actors.stay(runs=False, steps=False)
                 self._takeovers.leave_over(hurry=True)
 
     async def leave(self, drain_s: float) -> None:

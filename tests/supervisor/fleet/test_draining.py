@@ -207,7 +207,12 @@ async def test_a_branch_in_a_step_is_waited_for_and_leaves_no_doubt(database: Pa
 async def test_another_process_asks_a_host_to_drain_and_to_end_that(database: Path, autojump_clock: MockClock) -> None:
     async with supervisor(database, {"kind": idle}) as first, supervisor(database, {}) as asking:
         await first.spawn("a", "kind")
-        for asked, said in ((Drain.ASKED, "drained"), (Drain.ENDED, None), (Drain.ENDED, None)):
+        for asked, said in (
+            (Drain.ASKED, "drained"),
+            (Drain.ASKED, "drained"),
+            (Drain.ENDED, None),
+            (Drain.ENDED, None),
+        ):
             change = AskDrain(incarnation=first.store.incarnation, drain=asked)
             assert (await asking.store.commit(Commit(changes=(change,)))).values == (True,)
             with trio.fail_after(AT_ONCE_S):
