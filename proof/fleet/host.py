@@ -1,17 +1,22 @@
-"""One host of a fleet: ``python -m proof.fleet.host URL NAME LEASE_S RENEW_S RUNTIMES [MISTAKE]``, until it ends.
+"""One host of a fleet: ``python -m proof.fleet.host URL NAME TERMS``, until it ends; `TERMS` are JSON, see `Terms`.
 
 It runs whatever it owns, and is a client too: each of its senders gives inputs to the runtimes in turn, one after the other,
-and the host says on its output which were acknowledged. A line on its input ends the senders, the end of its input ends it.
+and the host says on its output which were acknowledged, and which steps it begins. It drains and takes again as a line on its
+input says; the line ``quiet`` ends the senders, the end of its input ends it, and so does SIGTERM.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import sys
+import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, final
 
+import attrs
 import trio
 
 import tenure
@@ -30,6 +35,32 @@ UNFINISHED: Final = 8
 STEP_S: Final = 0.02
 
 
+JUMP_S: Final = 5.0
+"""Seconds at most between two jumps of a clock that jumps."""
+
+
+@final
+@attrs.frozen(kw_only=True, slots=True)
+class Terms:
+    """How a host works.
+
+    Attributes:
+        lease_s: Of its limits.
+        renew_s: Of its limits.
+        runtimes: To so many it gives inputs.
+        version: Of its behaviour; it has the one before too.
+        clocks_s: Its wall clock is wrong by so many seconds at most, and jumps; 0: it is the system's.
+        mistakes: What is sown.
+    """
+
+    lease_s: float
+    renew_s: float
+    runtimes: int
+    version: int = 1
+    clocks_s: float = 0.0
+    mistakes: tuple[str, ...] = ()
+
+
 def say(*words: object) -> None:
     """A line that the parent reads: what was said before a kill was said."""
     sys.stdout.write(json.dumps(words) + "\n")
@@ -44,11 +75,35 @@ async def noted(payload: str) -> str:
 
 async def clerk(run: tenure.Run) -> None:
     """Write each input into the conversation, in a step."""
+
+    async def begun(payload: str) -> str:
+        say("began", run.runtime_id, payload, run.fence_token, time.monotonic())
+        return await noted(payload)
+
     for entry in run.inputs:
-        run.session.append(await run.step("note", noted, entry.payload, repeat="freely"))
+        run.session.append(await run.step("note", begun, entry.payload, repeat="freely"))
 
 
-BEHAVIOURS: Final = {KIND: tenure.Behaviour(clerk, restart=tenure.RestartPolicy(max_crashes=1_000_000))}
+def behaviours_of(version: int) -> dict[str, tuple[tenure.Behaviour, ...]]:
+    """Of this version, and of the one before: a deploy leaves no run without a host."""
+    restart = tenure.RestartPolicy(max_crashes=1_000_000)
+    return {
+        KIND: tuple([tenure.Behaviour(clerk, restart=restart, version=str(each)) for each in (version, version - 1)])
+    }
+
+
+def wrong_clock(most_s: float) -> Callable[[], float]:
+    """A wall clock that is wrong by so many seconds at most, and is set anew every few seconds."""
+    source = random.Random()
+    until, wrong_s = 0.0, 0.0
+
+    def clock() -> float:
+        nonlocal until, wrong_s
+        if time.monotonic() >= until:
+            until, wrong_s = time.monotonic() + source.uniform(0.0, JUMP_S), source.uniform(-most_s, most_s)
+        return time.time() + wrong_s
+
+    return clock
 
 
 def limits_of(lease_s: float, renew_s: float) -> tenure.Limits:
@@ -73,29 +128,52 @@ async def _send(supervisor: tenure.Supervisor, sender: str, runtimes: int, quiet
         await trio.sleep(PAUSE_S)
 
 
-async def _listen(quiet: trio.Event, end: trio.Event) -> None:
+async def _listen(supervisor: tenure.Supervisor, quiet: trio.Event, end: trio.Event) -> None:
     lines: Any = trio.wrap_file(sys.stdin)
-    async for _ in lines:
-        quiet.set()
+    async for line in lines:
+        if line == "drain\n":
+            await _patiently(supervisor.drain)
+            say("drained", supervisor.statistics().runtimes)
+        elif line == "undrain\n":
+            await _patiently(supervisor.undrain)
+            say("undrained")
+        else:
+            quiet.set()
     quiet.set()
     end.set()
 
 
-async def _serve(url: str, name: str, lease_s: float, renew_s: float, runtimes: int) -> None:
+async def _patiently(verb: Callable[[], Any]) -> None:
+    while True:
+        try:
+            return await verb()
+        except Contended:
+            say("contended")
+
+
+async def _serve(url: str, name: str, terms: Terms) -> None:
     quiet, end = trio.Event(), trio.Event()
-    limits = limits_of(lease_s, renew_s)
-    async with tenure.open_supervisor(url, behaviours=BEHAVIOURS, limits=limits) as supervisor:
+    limits = limits_of(terms.lease_s, terms.renew_s)
+    seams = tenure.Seams(wall_clock=wrong_clock(terms.clocks_s)) if terms.clocks_s else None
+    behaviours = behaviours_of(terms.version)
+    async with tenure.open_supervisor(url, behaviours=behaviours, limits=limits, seams=seams) as supervisor:
         say("ready")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_listen, quiet, end)
+            nursery.start_soon(_listen, supervisor, quiet, end)
             async with trio.open_nursery() as senders:
                 for number in range(SENDERS):
-                    senders.start_soon(partial(_send, supervisor, f"{name}.{number}", runtimes, quiet))
+                    senders.start_soon(partial(_send, supervisor, f"{name}.{number}", terms.runtimes, quiet))
             say("quiet")
             await end.wait()
 
 
-if __name__ == "__main__":
-    for mistake in sys.argv[6:]:
+def main() -> None:
+    """Be one host."""
+    terms = Terms(**json.loads(sys.argv[3]))
+    for mistake in terms.mistakes:
         MISTAKES[mistake]()
-    trio.run(_serve, sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5]))
+    trio.run(_serve, sys.argv[1], sys.argv[2], terms)
+
+
+if __name__ == "__main__":
+    main()
