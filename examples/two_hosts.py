@@ -9,8 +9,9 @@ behaviour and owns nothing. What to look at:
 - *two hosts*: six agents are asked something, and spread over the hosts that take them.
 - *a kill*: one host dies by SIGKILL while it thinks. Nobody knows at once: a lost connection is no dead process. When its lease
   has ended the other host takes its agents over and answers what was asked, also what the dead one had begun.
-- *a drain*: a third host comes, and the second gets SIGTERM, as a deploy does. It ends the run it is in, gives its agents back
-  and goes, and the newcomer has them before any lease has ended.
+- *a drain*: a third host comes, and the second is asked to drain. It ends the step it is in and gives its agents back, and
+  the newcomer has them before any lease has ended, goes on with the runs that had begun, and answers all that comes. The
+  second stays open, owns nothing, and goes by SIGTERM.
 
 Every agent remembers who answered. In the end each has the same number of answers, one for each question, in the order asked.
 """
@@ -57,10 +58,13 @@ async def think(question: str) -> str:
 
 
 async def serve(url: str, name: str) -> None:
-    """Host agents until SIGTERM, which `open_supervisor` takes for a normal exit."""
-    async with tenure.open_supervisor(url, behaviours={KIND: oracle_of(name)}, limits=LIMITS):
-        print("ready", flush=True)
-        await trio.sleep_forever()
+    """Host agents until SIGTERM, which `open_supervisor` takes for a normal exit; SIGUSR1 asks it to drain."""
+    with trio.open_signal_receiver(signal.SIGUSR1) as signals:
+        async with tenure.open_supervisor(url, behaviours={KIND: oracle_of(name)}, limits=LIMITS) as supervisor:
+            print("ready", flush=True)
+            async for _ in signals:
+                await supervisor.drain()
+                print("drained", flush=True)
 
 
 # --- The client -----------------------------------------------------------------------------------
@@ -70,9 +74,14 @@ def start(url: str, name: str) -> subprocess.Popen[str]:
     """A host as a process; it is ready when this returns."""
     command = [sys.executable, __file__, url, "--host", name]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this very file
-    if process.stdout is None or process.stdout.readline() != "ready\n":
-        raise SystemExit(f"the host {name} did not start")
+    wait_for(process, "ready")
     return process
+
+
+def wait_for(process: subprocess.Popen[str], word: str) -> None:
+    """Wait until a host says a word."""
+    if process.stdout is None or process.stdout.readline() != f"{word}\n":
+        raise SystemExit(f"a host did not say {word}")
 
 
 async def ask(client: tenure.Supervisor, question: str) -> list[tenure.Ticket]:
@@ -110,12 +119,16 @@ async def play(url: str) -> bool:
             hosts[0].send_signal(signal.SIGKILL)
             await tell(client, tickets, began)
 
-            print("a drain: cora comes, bert gets SIGTERM", flush=True)
+            print("a drain: cora comes, bert drains while he thinks", flush=True)
             hosts.append(start(url, "cora"))
             began = time.monotonic()
             tickets = await ask(client, "and now")
-            hosts[1].send_signal(signal.SIGTERM)
+            hosts[1].send_signal(signal.SIGUSR1)
             await tell(client, tickets, began)
+            await trio.to_thread.run_sync(wait_for, hosts[1], "drained")
+            began = time.monotonic()
+            await tell(client, await ask(client, "all of you"), began)
+            hosts[1].send_signal(signal.SIGTERM)
             code = await trio.to_thread.run_sync(hosts[1].wait)
             print(f"    bert left in order, with code {code}", flush=True)
             return code == 0 and await remembered(client)
@@ -129,10 +142,15 @@ async def remembered(client: tenure.Supervisor) -> bool:
     """Whether each agent has one answer to each question, in the order asked."""
     for agent in AGENTS:
         conversation = await client.read_session(agent)
-        if [each["asked"] for each in conversation] != ["who are you?", "are you still there?", "and now?"]:
+        if [each["asked"] for each in conversation] != [
+            "who are you?",
+            "are you still there?",
+            "and now?",
+            "all of you?",
+        ]:
             print(f"{agent}: {conversation}")
             return False
-    print(f"{len(AGENTS)} agents remember three answers each, none twice")
+    print(f"{len(AGENTS)} agents remember four answers each, none twice")
     return True
 
 

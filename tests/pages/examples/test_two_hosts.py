@@ -31,5 +31,7 @@ def test_a_kill_and_a_drain_leave_each_question_with_one_answer() -> None:
     postgres.drop([postgres.name_of(url)])
 
     assert played.returncode == 0, played.stdout + played.stderr
+    *_, last = [line for line in played.stdout.splitlines() if "answers after" in line]
+    assert last.endswith(": 6 by cora")
     assert "bert left in order, with code 0" in played.stdout
-    assert "6 agents remember three answers each, none twice" in played.stdout
+    assert "6 agents remember four answers each, none twice" in played.stdout
