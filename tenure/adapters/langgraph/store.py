@@ -140,7 +140,9 @@ def _check_types(op: Op) -> None:
         if isinstance(op, ListNamespacesOp):
             check_conditions(op.match_conditions)
     except (TypeError, AttributeError) as exc:
-        raise InvalidInput(detail="a namespace, and a condition of one, is a tuple of texts", field="namespace") from exc
+        raise InvalidInput(
+            detail="a namespace, and a condition of one, is a tuple of texts", field="namespace"
+        ) from exc
     check_value(op, Op, "ops")
 
 
