@@ -10,6 +10,7 @@ While a host says in its row that it drains, the others look at each of their lo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final, final
 
@@ -116,7 +117,8 @@ class Handover:
         with trio.move_on_after(drain_s) as scope:
             if any(self._is_busy(each.runtime_id) for each in self._owned.all):
                 async with self._turn:
-                    await self._say(Drain.DRAINS)
+                    with suppress(DiskFull, Contended):  # others find what is given back at a renewal
+                        await self._say(Drain.DRAINS)
                     await self._hand_over(scope.deadline)
 
     def hear(self, stored: Drain | None) -> None:

@@ -11,10 +11,11 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
-from tenure.errors import InvalidInput, LimitReached
+from tenure.errors import DiskFull, InvalidInput, LimitReached
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.draining import AskDrain, Drain
 from tenure.persistence.upkeep.listing import HostLine, list_hosts
+from tenure.supervisor.hosting.handover import Handover
 from tests.kit.worlds import LIMITS, Host, Reader, idle, supervisor
 
 AT_ONCE_S = 10 * LIMITS.poll_s
@@ -275,6 +276,25 @@ async def test_a_normal_exit_lets_runs_end_and_gives_each_runtime_back_when_its_
         assert (await tickets[2].wait_outcome()).phase == "consumed"
     assert here.done == slow.done == ["one", "two", "three"]
     assert there.done == ["one", "two", "three"] * 2
+
+
+async def test_an_exit_that_cannot_say_so_for_want_of_room_lets_runs_end_all_the_same(
+    database: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Steps()
+
+    async def full(_handover: Handover, _drain: Drain | None) -> None:
+        here.go_on.set()
+        raise DiskFull
+
+    async with tenure.open_supervisor(
+        database, behaviours={"kind": here}, limits=LIMITS, seams=Host().seams, drain_s=100
+    ) as only:
+        ticket = await (await only.spawn("a", "kind")).accept("x")
+        await here.entered.wait()
+        monkeypatch.setattr(Handover, "_say", full)
+    assert here.done == ["one", "two", "three"]
+    assert (await ticket.wait_outcome()).phase == "consumed"
 
 
 async def test_a_drain_that_was_cancelled_goes_on_with_the_next(database: Path, autojump_clock: MockClock) -> None:
