@@ -16,7 +16,7 @@ from typing import Final, final
 
 import trio
 
-from tenure.errors import Contended, DiskFull
+from tenure.errors import Closed, Contended, DiskFull, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.draining import DescribeHost, Drain
 from tenure.persistence.model.values import LogicalRuntimeId
@@ -114,12 +114,15 @@ class Handover:
         """The host is about to close: runs may end, for so long; the last commit of the host gives back what is owned then."""
         if not self._room.drains:
             self._begin_to_stay(steps=False)
-        with trio.move_on_after(drain_s) as scope:
-            if any(self._is_busy(each.runtime_id) for each in self._owned.all):
-                async with self._turn:
-                    with suppress(DiskFull, Contended):  # others find what is given back at a renewal
-                        await self._say(Drain.DRAINS)
-                    await self._hand_over(scope.deadline)
+        try:
+            with trio.move_on_after(drain_s) as scope:
+                if any(self._is_busy(each.runtime_id) for each in self._owned.all):
+                    async with self._turn:
+                        with suppress(DiskFull, Contended):  # others find what is given back at a renewal
+                            await self._say(Drain.DRAINS)
+                        await self._hand_over(scope.deadline)
+        except (StoreBroken, Closed) as exc:
+            self._tasks.end_with(exc)
 
     def hear(self, stored: Drain | None) -> None:
         """What the row of this host says at a look: another process may have asked for something."""

@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
-from tenure.errors import DiskFull, InvalidInput, LimitReached
+from tenure.errors import DiskFull, InvalidInput, LimitReached, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.draining import AskDrain, Drain
 from tenure.persistence.upkeep.listing import HostLine, list_hosts
@@ -295,6 +295,26 @@ async def test_an_exit_that_cannot_say_so_for_want_of_room_lets_runs_end_all_the
         monkeypatch.setattr(Handover, "_say", full)
     assert here.done == ["one", "two", "three"]
     assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_a_store_that_breaks_while_a_host_hands_over_is_the_error_of_the_exit(
+    database: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Steps()
+
+    async def breaks(_handover: Handover, _drain: Drain | None) -> None:
+        raise StoreBroken(incarnation="i", group=None, in_doubt=False, detail="for a test")
+
+    async def work_and_leave() -> None:
+        async with tenure.open_supervisor(
+            database, behaviours={"kind": here}, limits=LIMITS, seams=Host().seams, drain_s=100
+        ) as only:
+            await (await only.spawn("a", "kind")).accept("x")
+            await here.entered.wait()
+            monkeypatch.setattr(Handover, "_say", breaks)
+
+    with pytest.raises(StoreBroken, match="for a test"):
+        await work_and_leave()
 
 
 async def test_a_drain_that_was_cancelled_goes_on_with_the_next(database: Path, autojump_clock: MockClock) -> None:
