@@ -24,7 +24,7 @@ from tests.kit.processes import running
 from tests.kit.shares import share
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.browser]
 
@@ -55,23 +55,39 @@ def kill(server: subprocess.Popen[str]) -> None:
         server.wait()
 
 
-def open_tab(page: Page, port: int) -> None:
+def new_tab(context: BrowserContext) -> Page:
+    """A tab that prints what befalls its page, for who reads a failure: that it crashed, or shows another one."""
+    page, began = context.new_page(), time.monotonic()
+
+    def note(what: str) -> None:
+        sys.stdout.write(f"{time.monotonic() - began:7.2f} s, tab {id(page)}: {what}\n")
+
+    page.on("crash", lambda _: note("its page has crashed"))
+    page.on("close", lambda _: note("closed"))
+    page.on("framenavigated", lambda frame: note(f"shows {frame.url}"))
+    page.on("pageerror", lambda error: note(f"an error of its script: {error}"))
     page.set_default_timeout(PATIENCE_MS)
     page.set_default_navigation_timeout(PATIENCE_MS)
+    return page
+
+
+def open_tab(page: Page, port: int) -> None:
     reach(page, partial(page.goto, f"http://127.0.0.1:{port}/agents/alice/page"))
 
 
 def reach(page: Page, go: Callable[[], object]) -> None:
     """Go there, also where the workers start only now: what is opened may come from the browser's own cache before that."""
+    last = ""
     for _ in range(600):
         try:
             go()
             page.locator("#text").wait_for(timeout=1_000)
-        except Exception:  # noqa: BLE001 - playwright's class is known only where it is installed
+        except Exception as exc:  # noqa: BLE001 - playwright's class is known only where it is installed
+            last = str(exc)
             page.wait_for_timeout(100)
         else:
             return
-    pytest.fail("the server does not answer")
+    pytest.fail(f"the server does not answer: {last}")
 
 
 def is_open(page: Page) -> bool:
@@ -118,7 +134,7 @@ def test_a_chat_is_whole_wherever_its_server_is_killed(browser: Browser, tmp_pat
     tabs, said = list["Page"](), list[str]()
     for life in range(4):
         with serving(port, tmp_path, word_s=0.05) as server:
-            tabs.append(context.new_page())
+            tabs.append(new_tab(context))
             open_tab(tabs[-1], port)
             said.append(" ".join([f"message{life}", *WORDS[: source.randrange(5, 40)]]))
             speaker = source.choice(tabs)
@@ -152,7 +168,7 @@ def test_a_chat_streams_and_survives_a_reload_a_second_tab_and_a_killed_server(
 ) -> None:
     port = free_port()
     context = browser.new_context()
-    one, other = context.new_page(), context.new_page()
+    one, other = new_tab(context), new_tab(context)
     question = " ".join(WORDS)
     with serving(
         port, tmp_path, word_s=0.5
