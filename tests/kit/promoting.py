@@ -88,7 +88,7 @@ def bytes_of(place: str) -> dict[str, bytes]:
 def is_open(place: str) -> bool:
     """Whether there is a store that a host may open. For places where something is."""
     seen = glance(door_to(place))
-    return seen.rows["store"] == 1 and (seen.whereabouts is None or seen.whereabouts.state is PromotionState.HERE)
+    return seen.is_store and (seen.whereabouts is None or seen.whereabouts.state is PromotionState.HERE)
 
 
 COUNTED: dict[type, tuple[str, ...]] = {

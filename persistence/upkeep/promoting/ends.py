@@ -32,36 +32,49 @@ class Glance:
 
     Attributes:
         whereabouts: What it says of its promotion; None where it was never promoted.
-        rows: Rows by table.
+        is_store: Whether a host has ever opened it, or it came whole from elsewhere.
         last_fence_token: The last token that was minted.
     """
 
     whereabouts: Whereabouts | None
-    rows: Mapping[str, int]
+    is_store: bool
     last_fence_token: int
 
 
 def glance(door: Door) -> Glance:
     """Look at an end beside its hosts. Raises what a look does."""
+    return _looked(door, _glance)
+
+
+def counted(door: Door) -> Mapping[str, int]:
+    """Rows by table of an end, beside its hosts. Raises what a look does."""
+    return _looked(door, _counted)
+
+
+def _glance(statements: Reading) -> Glance:
+    store = statements.one("promotion.store")
+    return Glance(
+        whereabouts=whereabouts_of(statements),
+        is_store=store is not None,
+        last_fence_token=0 if store is None else store[1],
+    )
+
+
+def _counted(statements: Reading) -> Mapping[str, int]:
+    rows = {table.name: statements.one(f"{PREFIX}count.{table.name}") for table in carried_tables()}
+    return {name: 0 if row is None else row[0] for name, row in rows.items()}
+
+
+def _looked(door: Door, read: Callable[[Reading], T]) -> T:
     look = door.look()
     try:
         connection, _ = look.open()
         try:
-            return _in_a_view(connection, _glance)
+            return _in_a_view(connection, read)
         finally:
             connection.close()
     finally:
         look.close()
-
-
-def _glance(statements: Reading) -> Glance:
-    counts = {table.name: statements.one(f"{PREFIX}count.{table.name}") for table in carried_tables()}
-    store = statements.one("promotion.store")
-    return Glance(
-        whereabouts=whereabouts_of(statements),
-        rows={name: 0 if row is None else row[0] for name, row in counts.items()},
-        last_fence_token=0 if store is None else store[1],
-    )
 
 
 def _in_a_view(connection: Reading, read: Callable[[Reading], T]) -> T:

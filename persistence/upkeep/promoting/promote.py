@@ -47,7 +47,7 @@ from tenure.persistence.seams.executors import run_to_the_end
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams, read_clock
 
-from .ends import End, glance, opened
+from .ends import End, counted, glance, opened
 from .logical_hash import Found, LogicalHash
 from .pouring import Trial, pour_attachments, pour_rows
 from .walking import take_in_rows
@@ -217,7 +217,7 @@ class Promoting:
             return Promotion(
                 source=self._source.place,
                 target=self._target.place,
-                rows=seen.rows,
+                rows=self._patiently(lambda: counted(self._target)),
                 attachments=0,
                 attachment_bytes=0,
                 logical_hash=gone.logical_hash,

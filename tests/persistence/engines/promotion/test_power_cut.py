@@ -1,4 +1,4 @@
-"""The power cut at every write of a promotion between files: one of both is open, or none, and all that was stored is there."""
+"""Power cuts and failing disks at every write of a promotion between files: one of both is open, or none, and all is there."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from functools import partial
 import pytest
 
 import tenure
-from tenure.errors import PromotionUnfinished, SchemaMismatch, StorePromoted
+from tenure.errors import CannotOpen, DiskFull, PromotionUnfinished, SchemaMismatch, StoreBroken, StorePromoted
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.upkeep.promoting.ends import glance
 from tenure.persistence.upkeep.promoting.promote import promote
 from tenure.persistence.upkeep.verify import verify_runtime
-from tenure.testing import History, Machine, PowerCut, Witness
-from tests.kit.shares import few
+from tenure.testing import FaultKind, FaultSweep, History, Machine, Witness
+from tenure.testing.power_cut_fixture import PowerCutFixture
+from tests.kit.shares import few, share, sparse
 from tests.persistence.contracts.owners.owned import Owner, live
 
 pytestmark = [pytest.mark.sqlite("a disk that forgets"), pytest.mark.slow]
@@ -42,7 +43,7 @@ async def opens(machine: Machine, name: str) -> bool:
     if not machine.files.exists(machine.path(name)) or not machine.files.size(machine.path(name)):
         return False
     try:
-        if not glance(door_to(machine.path(name), seams=machine.seams())).rows["store"]:
+        if not glance(door_to(machine.path(name), seams=machine.seams())).is_store:
             return False
         async with tenure.open_store(machine.path(name), seams=machine.seams()):
             return True
@@ -71,7 +72,18 @@ async def check(machine: Machine, history: History) -> None:
             assert verified.is_sound, verified.problems
 
 
-def test_a_power_cut_in_a_promotion_leaves_no_two_stores_and_loses_nothing() -> None:
-    report = PowerCut(scenario=live_and_move, check=check, budget=few(600, 15)).run()
+def test_a_power_cut_in_a_promotion_leaves_no_two_stores_and_loses_nothing(power_cut: PowerCutFixture) -> None:
+    power_cut(live_and_move, check, images=few(600, 15))
 
-    assert report.images
+
+@pytest.mark.parametrize("kind", share([*FaultKind], len(FaultKind)))
+def test_a_disk_that_fails_in_a_promotion_leaves_no_two_stores_and_loses_nothing(kind: FaultKind) -> None:
+    report = FaultSweep(
+        scenario=live_and_move,
+        check=check,
+        errors=(StoreBroken, DiskFull, CannotOpen),
+        kinds=(kind,),
+        every=sparse(7, 6),
+    ).run()
+
+    assert report.faults[kind] >= 1

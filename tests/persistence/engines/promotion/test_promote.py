@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import psycopg
 import pytest
 import trio
 
@@ -18,7 +19,9 @@ import tenure
 from tenure.crypto import AesGcm
 from tenure.errors import (
     CannotOpen,
+    Contended,
     Corrupt,
+    DiskFull,
     Error,
     InvalidInput,
     KeyMissing,
@@ -31,6 +34,8 @@ from tenure.errors import (
 )
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.engine import Row, WriteConnection
+from tenure.persistence.engines.statements import all_tables
+from tenure.persistence.engines.tables import NOT_CARRIED, Table
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.promoting import promote as promoting, walking
 from tenure.persistence.upkeep.promoting.ends import End
@@ -198,6 +203,57 @@ async def test_a_host_on_the_source_keeps_it(way: Way) -> None:
     await way.go()
 
 
+async def test_a_host_on_a_file_keeps_it_also_where_it_renews_nothing(tmp_path: Path) -> None:
+    async with tenure.open_store(tmp_path / "a.db", limits=tenure.Limits(lease_s=600.0, renew_s=200.0)):
+        with pytest.raises(StoreLocked):
+            await promote(
+                tmp_path / "a.db", tmp_path / "b.db", limits=tenure.Limits(busy_s=0.1, lease_s=0.2, renew_s=0.1)
+            )
+
+
+async def test_no_host_opens_either_end_meanwhile(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with tenure.open_store(way.source) as store:
+        await own(store)
+    reached, go_on = threading.Event(), threading.Event()
+    pour = promoting.pour_rows
+
+    def slow(*args: Any) -> None:
+        reached.set()
+        go_on.wait()
+        pour(*args)
+
+    monkeypatch.setattr(promoting, "pour_rows", slow)
+    refusals: list[Error] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(way.go)
+        await trio.to_thread.run_sync(reached.wait)
+        for place in (way.source, way.target):
+            with pytest.raises(Error) as caught:
+                async with tenure.open_store(place, limits=tenure.Limits(busy_s=0.3)):
+                    pass
+            refusals.append(caught.value)
+        with pytest.raises((StoreLocked, Contended)):
+            await promote(way.source, way.target, limits=tenure.Limits(busy_s=0.3))  # a second one
+        go_on.set()
+
+    assert all(isinstance(each, StoreLocked | Contended | PromotionUnfinished) for each in refusals), refusals
+    assert is_open(way.target)
+    assert carried(rows_of(way.target)) == carried(rows_of(way.source))
+
+
+@pytest.mark.postgres
+async def test_the_keys_of_a_server_go_on_after_those_that_were_brought(url: str, filled: Path) -> None:
+    await promote(filled, url)
+
+    rows = rows_of(url)
+    with psycopg.connect(url) as server:
+        for table in [each for each in all_tables() if each.rises and rows.get(each.name)]:
+            sequence = f"tenure.{table.name}_{table.key[0]}_seq"
+            (last,) = server.execute(f"SELECT last_value FROM {sequence} WHERE is_called".encode()).fetchone() or (0,)
+            place = [*table.columns].index(table.key[0])
+            assert last >= max(row[place] for row in rows[table.name]) or table.name in NOT_CARRIED, table.name
+
+
 @pytest.mark.postgres
 async def test_a_host_that_was_frozen_meanwhile_writes_nothing_and_hears_where_it_went(
     url: str, tmp_path: Path
@@ -354,6 +410,20 @@ async def test_a_target_that_was_changed_between_the_last_two_steps_is_not_opene
     assert not is_open(str(tmp_path / "b.db"))
 
 
+async def test_a_target_without_room_leaves_the_source_open(disk: Path, tmp_path: Path) -> None:
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        await own(store)
+        for key in ("m-1", "m-2"):
+            await store.commit(message(store, key, payload=b'"' + b"x" * 2_000_000 + b'"'))
+
+    with pytest.raises(DiskFull):
+        await promote(tmp_path / "a.db", disk / "b.db")
+
+    async with tenure.open_store(tmp_path / "a.db") as store:
+        assert await landed(store, "m-1", "m-2") == ["m-1", "m-2"]
+    await promote(tmp_path / "a.db", tmp_path / "b.db")
+
+
 async def test_an_attachment_that_is_not_what_the_source_has_is_brought_anew(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -496,10 +566,13 @@ async def test_a_promotion_that_is_cancelled_leaves_the_source_open(
 ) -> None:
     await way.put(filled)
     reached = threading.Event()
+    begin = LogicalHash.begin
 
-    def slow(*_args: object) -> None:
-        reached.set()
-        time.sleep(0.3)
+    def slow(into: LogicalHash, table: Table) -> None:
+        begin(into, table)
+        if not reached.is_set():
+            reached.set()
+            time.sleep(0.3)
 
     with monkeypatch.context() as patch:
         patch.setattr(LogicalHash, "begin", slow)
