@@ -83,7 +83,7 @@ class Child:
 
 @asynccontextmanager
 async def child(
-    database: Path, limits: Mapping[str, float] | None = None, *, die_in_commit: int | None = None
+    database: Path | str, limits: Mapping[str, float] | None = None, *, die_in_commit: int | None = None
 ) -> AsyncGenerator[Child]:
     """A child; it is killed where it still lives in the end."""
     command = [sys.executable, str(PROGRAM), str(database), json.dumps(dict(limits or {}))]

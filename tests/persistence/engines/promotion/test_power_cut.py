@@ -83,7 +83,7 @@ def test_a_disk_that_fails_in_a_promotion_leaves_no_two_stores_and_loses_nothing
         check=check,
         errors=(StoreBroken, DiskFull, CannotOpen),
         kinds=(kind,),
-        every=sparse(7, 6),
+        every=sparse(7, 12),
     ).run()
 
     assert report.faults[kind] >= 1

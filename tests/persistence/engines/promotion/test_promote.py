@@ -43,6 +43,7 @@ from tenure.persistence.upkeep.promoting.logical_hash import LogicalHash
 from tenure.persistence.upkeep.promoting.promote import promote
 from tenure.persistence.upkeep.verify import runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
+from tests.kit.children import child
 from tests.kit.promoting import Way, bytes_of, carried, is_open, rows_of
 from tests.kit.sealing import ONE
 from tests.kit.seen import open_seen_store
@@ -141,6 +142,34 @@ async def test_what_was_begun_goes_on_there_and_is_done_once(way: Way) -> None:
         assert now > token + 2**31
     assert sorted(done) == ["one", "one", "two", "two"]  # of each input once
     assert promotion.last_fence_token > 2**32
+    await sound(way.target)
+
+
+@pytest.mark.slow
+@pytest.mark.process
+async def test_what_a_host_did_that_was_killed_goes_on_there_after_the_source_has_judged_it(way: Way) -> None:
+    limits = tenure.Limits(lease_s=2.0, renew_s=0.25)
+    async with child(way.source, {"lease_s": limits.lease_s, "renew_s": limits.renew_s}) as host:
+        spawned = await host.ask("spawn a", "spawned")
+        await host.ask("accept a wait", "step")
+        await host.tell("accept a next")
+        await host.ask("state a", "state")
+        await host.kill()
+
+    await promote(way.source, way.target, limits=limits)
+
+    async def reader(run: tenure.Run) -> None:
+        for entry in run.inputs:
+            await run.step("read", str, entry.payload, repeat="freely")
+            run.session.append(entry.payload)
+
+    async with tenure.open_supervisor(way.target, behaviours={"reader": reader}) as supervisor:
+        for key in ("wait", "next"):
+            outcome = await (await supervisor.ticket("a", idempotency_key=key)).wait_outcome()
+            assert outcome.phase == "consumed"
+            assert outcome.receipt is not None
+            assert outcome.receipt.fence_token > spawned["token"] + 2**31
+        assert await supervisor.read_session("a") == ["wait", "next"]
     await sound(way.target)
 
 
