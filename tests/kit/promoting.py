@@ -61,8 +61,8 @@ def rows_of(place: str) -> Rows:
         found = {table: list(database.execute(sql)) for table, sql in statements.items()}
         database.close()
     else:
-        with psycopg.connect(place) as server:
-            server.execute("SET search_path = tenure")
+        with psycopg.connect(place.partition("?")[0]) as server:
+            server.execute(f"SET search_path = {place.partition('?schema=')[2] or 'tenure'}".encode())
             found = {table: server.execute(sql.encode()).fetchall() for table, sql in statements.items()}
     return {table: sorted([tuple(row) for row in rows], key=repr) for table, rows in found.items()}
 

@@ -244,9 +244,13 @@ class Promoting:
         _check_equal(target, found.logical_hash, brought.logical_hash)
 
     def _arrive(self, target: End, gone: Whereabouts, found: Found) -> Promotion:
-        with target.writing() as connection:
-            here = evolve(gone, state=PromotionState.HERE, place=self._source.place, promoted_at=self._now())
-            write_whereabouts(connection, here)
+        here = evolve(gone, state=PromotionState.HERE, place=self._source.place, promoted_at=self._now())
+
+        def arrive() -> None:
+            with target.writing() as connection:
+                write_whereabouts(connection, here)
+
+        self._patiently(arrive)  # a connection that was lost meanwhile is made anew
         store = target.connection.one("promotion.store")
         return Promotion(
             source=self._source.place,
@@ -267,7 +271,7 @@ class Promoting:
             except (StoreLocked, Again):
                 if time.monotonic() >= give_up_at:
                     raise
-            self._wait(AGAIN_S)
+            time.sleep(AGAIN_S)
 
     def _wait(self, seconds: float) -> None:
         self._stopped.wait(seconds)
