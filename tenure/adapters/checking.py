@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, TypeVar, cast
 
 from tenure.errors import InvalidInput
 
+_STRINGS: Final = frozenset({str})
+
 Test = Callable[[Any], bool]
 """Whether a value may be passed."""
 
@@ -33,9 +35,14 @@ def checked(verb: CheckedT) -> CheckedT:
     return cast("CheckedT", verb)
 
 
+def is_fit(value: object, annotation: Any) -> bool:
+    """Whether a value is what an annotation says."""
+    return _cached_test_of(annotation)(value)
+
+
 def check_value(value: object, annotation: Any, field: str) -> None:
     """Raise `InvalidInput` for what an annotation does not let be."""
-    if not _cached_test_of(annotation)(value):
+    if not is_fit(value, annotation):
         raise _wrong(value, field, annotation)
 
 
@@ -103,8 +110,9 @@ def _test_of(annotation: Any) -> Test:
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     if origin in (typing.Union, UnionType):
-        tests = list(dict.fromkeys(map(_test_of, arguments)))
-        return lambda value: any(test(value) for test in tests)
+        return _test_of_either(
+            list(dict.fromkeys(_test_of(each) for each in arguments if each is not NoneType)), arguments
+        )
     if origin is Literal:
         return lambda value: any(type(value) is type(word) and value == word for word in arguments)
     if hasattr(annotation, "__required_keys__"):  # a TypedDict, which `typing_extensions` may have made
@@ -112,6 +120,14 @@ def _test_of(annotation: Any) -> Test:
     if isinstance(origin, type):
         return _test_of_items(origin, arguments)
     return _test_of_class(annotation) if isinstance(annotation, type) else _is_given
+
+
+def _test_of_either(tests: Sequence[Test], arguments: Sequence[Any]) -> Test:
+    if len(tests) == 1 and NoneType in arguments:
+        (test,) = tests
+        return lambda value: value is None or test(value)
+    optional = NoneType in arguments
+    return lambda value: (optional and value is None) or any(test(value) for test in tests)
 
 
 def _test_of_class(kind: type[Any]) -> Test:
@@ -127,9 +143,7 @@ def _test_of_items(origin: type[Any], arguments: tuple[Any, ...]) -> Test:
     if origin is cast("Any", Callable):
         return callable
     if issubclass(origin, Mapping):
-        kind = cast("type[Any]", origin)
-        key, entry = _test_of(arguments[0]), _test_of(arguments[1])
-        return lambda value: _is(value, kind) and all(map(key, value)) and all(map(entry, value.values()))
+        return _test_of_mapping(cast("type[Any]", origin), _test_of(arguments[0]), _test_of(arguments[1]))
     if issubclass(origin, tuple) and arguments[-1] is not ...:
         tests = [_test_of(each) for each in arguments]
         return lambda value: isinstance(value, tuple | list) and _all_fit(tests, value)
@@ -139,6 +153,12 @@ def _test_of_items(origin: type[Any], arguments: tuple[Any, ...]) -> Test:
     if origin.__module__ == Iterable.__module__:  # one that can be gone through once
         return lambda value: _is(value, origin) and not _is_string(value)
     return _test_of_class(origin)
+
+
+def _test_of_mapping(kind: type[Any], key: Test, entry: Test) -> Test:
+    if key is _is_text and entry is _is_given:
+        return lambda value: isinstance(value, kind) and _is_named(value)
+    return lambda value: _is(value, kind) and all(map(key, value)) and all(map(entry, value.values()))
 
 
 def _all_fit(tests: Sequence[Test], values: Any) -> bool:
@@ -159,12 +179,17 @@ def _is_given(_: Any) -> bool:
 
 
 def _is_named(value: Any) -> bool:
-    return _is(value, Mapping) and all(map(_is_text, value))
+    if not _is(value, Mapping):
+        return False
+    # One call of C, where they are strings; those of subclasses are looked at one by one.
+    return _STRINGS.issuperset(map(type, value)) or all(isinstance(name, str) for name in value)
 
 
 def _is_text(value: Any) -> bool:
     if not isinstance(value, str):
         return False
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final
 from urllib.parse import quote
 
 from .checking import check_text
+
+_IS_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+"""What a percent-encoding leaves as it is."""
 
 PART_LIMIT: Final = 110
 """Characters of one part, so that four of them and a prefix are a key."""
@@ -18,6 +22,8 @@ def part(text: str, field: str, limit: int = PART_LIMIT) -> str:
     Raises:
         InvalidInput: It is not a text, or has a lone surrogate.
     """
+    if type(text) is str and len(text) <= limit and _IS_PLAIN(text) is not None:
+        return text
     check_text(text, field)
     encoded = quote(text, safe="")
     return encoded if len(encoded) <= limit else f"={hashlib.sha256(text.encode()).hexdigest()}"

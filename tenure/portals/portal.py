@@ -1,4 +1,9 @@
-"""The portal: calls into the trio thread, from asyncio with cancellation both ways, or from a thread that stands still."""
+"""The portal: calls into the trio thread, from asyncio with cancellation both ways, or from a thread that stands still.
+
+Theory of operation. To wake another thread costs more than most of what is asked for, so calls that are asked for before the
+trio thread has looked wake it once, and so do answers to one loop. A task that waits for an answer is not woken to hear that it
+is cancelled: the call is, and what becomes of that wakes the task.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +15,18 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future, wait
 from copy import copy
 from functools import partial, wraps
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, final
+from weakref import WeakKeyDictionary
 
 import outcome
 import trio
 
 from tenure.errors import Closed
 from tenure.persistence.model.texts import leaves
+
+from .gathered import Gathered
 
 C = TypeVar("C")
 P = ParamSpec("P")
@@ -48,6 +55,8 @@ class Portal:
         self._why_closed: BaseException = Closed(what=what)
         self._cut = cut
         self._pid = os.getpid()
+        self._asked: Gathered[_Call] = Gathered(_start)
+        self._answers: WeakKeyDictionary[asyncio.AbstractEventLoop, Gathered[_Answered]] = WeakKeyDictionary()
 
     def open(self, nursery: trio.Nursery) -> None:
         """From the trio thread: calls run in this nursery from now on."""
@@ -72,13 +81,13 @@ class Portal:
         if token is None:
             raise copy(self._why_closed)
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[outcome.Outcome[T]] = loop.create_future()
-        call = _Call(self, partial(in_loop, loop, settle, answered), function, arguments)
+        answered: _Unbroken[outcome.Outcome[T]] = _Unbroken(loop=loop)
+        call = _Call(self, partial(self._give, loop, answered), function, arguments)
         try:
-            token.run_sync_soon(call.start)
+            self._asked.add(call, token.run_sync_soon)
         except trio.RunFinishedError:
             raise copy(self._why_closed) from None
-        cancelled = await wait_shielded(answered, on_cancel=lambda: in_trio(token, call.scope.cancel))
+        cancelled = await answered.wait(on_cancel=lambda: in_trio(token, call.scope.cancel))
         answer = answered.result()
         if isinstance(answer, outcome.Error) and _is_cut(answer.error):
             # Cases: our asker was cancelled, and nothing happened; the trio run, or the scope, has ended under the call.
@@ -110,23 +119,25 @@ class Portal:
             raise RuntimeError(message)
         if token is None or os.getpid() != self._pid:
             raise copy(self._why_closed)
-        answered: Future[outcome.Outcome[T]] = Future()
-        call = _Call(self, answered.set_result, function, ())
+        answered: _Answer[T] = _Answer()
+        call = _Call(self, answered.give, function, ())
         interrupt: BaseException | None = None
         late = False
         try:
-            token.run_sync_soon(call.start)
-            while not answered.done():
+            self._asked.add(call, token.run_sync_soon)
+            while answered.given is None:
                 interrupt = _stand_still(answered, deadline) or interrupt
+                if answered.given is not None:
+                    break
                 late = time.monotonic() >= deadline
                 # A trio run that has ended answers nothing any more: then this raises.
                 token.run_sync_soon(_nothing if interrupt is None and not late else call.scope.cancel)
         except trio.RunFinishedError:
-            if not answered.done():
+            if answered.given is None:
                 raise copy(self._why_closed) from interrupt
         if interrupt is not None:
             raise interrupt
-        answer = answered.result()
+        answer = answered.given
         if isinstance(answer, outcome.Error) and _is_cut(answer.error):
             raise TimeoutError if late else copy(self._why_closed)
         return answer.unwrap()
@@ -165,6 +176,15 @@ class Portal:
             if not done.is_set():
                 raise copy(self._why_closed) from None
         return answered[0].unwrap()
+
+    def _give(
+        self, loop: asyncio.AbstractEventLoop, answered: asyncio.Future[outcome.Outcome[T]], answer: outcome.Outcome[T]
+    ) -> None:
+        """From the trio thread: give a task of a loop its answer."""
+        gathered = self._answers.get(loop)
+        if gathered is None:
+            gathered = self._answers[loop] = Gathered(_settle)
+        gathered.add((answered, answer), partial(in_loop, loop))
 
     def tell(self, function: Callable[[], object]) -> None:
         """Have a function called in the trio thread, and wait for nothing. Where the trio run has ended, nothing is called."""
@@ -226,6 +246,7 @@ class _Call:
         self._context = contextvars.copy_context()
 
     def start(self) -> None:
+        """From the trio thread: begin it."""
         if not self._context.run(self._portal.spawn, self._run):
             self._answer(outcome.Error(self._portal.why_closed))
 
@@ -233,6 +254,69 @@ class _Call:
         # Captured whatever it is, also Cancelled: an exception here would end the trio run, and the asker would wait for ever.
         with self.scope:
             self._answer(await outcome.acapture(self._function, *self._arguments))
+
+
+@final
+class _Unbroken(asyncio.Future[T]):
+    """A future whose task waits to the end: a cancellation of that task is noted, and is not felt by it before."""
+
+    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._on_cancel: Callable[[], object] = _nothing
+        self._was_cancelled = False
+
+    async def wait(self, on_cancel: Callable[[], object]) -> bool:
+        """Wait for the result; at the first cancellation of the waiting task call `on_cancel`. Whether there was one."""
+        self._on_cancel = on_cancel
+        while not self.done():
+            try:
+                await self
+            except asyncio.CancelledError:  # of a task that had not begun to wait, or was about to go on
+                self.cancel()
+        return self._was_cancelled
+
+    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002 - the framework's own
+        """Note it. The task that waits asks this when it is cancelled, and waits on where it is true."""
+        if self.done():
+            return False
+        if not self._was_cancelled:
+            self._was_cancelled = True
+            self._on_cancel()
+        return True
+
+
+@final
+class _Answer(Generic[T]):
+    """An answer that one thread waits for.
+
+    Attributes:
+        given: The answer, or None while there is none.
+    """
+
+    def __init__(self) -> None:
+        self.given: outcome.Outcome[T] | None = None
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def give(self, answer: outcome.Outcome[T]) -> None:
+        """Let the thread that waits go on."""
+        self.given = answer
+        self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for so long at most."""
+        self._lock.acquire(timeout=seconds)
+
+
+def _start(call: _Call) -> None:
+    call.start()
+
+
+_Answered = tuple["asyncio.Future[outcome.Outcome[Any]]", "outcome.Outcome[Any]"]
+
+
+def _settle(answered: _Answered) -> None:
+    settle(*answered)
 
 
 def settle(future: asyncio.Future[T], value: T) -> None:
@@ -278,11 +362,11 @@ def in_trio(token: trio.lowlevel.TrioToken, function: Callable[[], object]) -> N
         return  # then the answer is on its way
 
 
-def _stand_still(answered: Future[Any], deadline: float) -> BaseException | None:
+def _stand_still(answered: _Answer[Any], deadline: float) -> BaseException | None:
     """Wait a moment for a call. What the handler of a signal raised meanwhile."""
     left = deadline - time.monotonic()
     try:
-        wait([answered], _LOOK_S if left <= 0 else min(_LOOK_S, left))
+        answered.wait(_LOOK_S if left <= 0 else min(_LOOK_S, left))
     except BaseException as exc:  # noqa: BLE001 - raised when the call has ended
         return exc
     return None

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.kit import engines
+
+engine = engines.engine
 
 HERE = Path(__file__).parent
 FRAMEWORKS = {
@@ -20,6 +25,18 @@ FRAMEWORKS = {
     "webhooks": "standardwebhooks",
 }
 """By folder of tests: the module whose absence skips them."""
+
+ON_SERVER = {
+    "a2a/test_scenarios.py",
+    "a2a/test_stores.py",
+    "adk/test_scenarios.py",
+    "adk/test_service.py",
+    "langgraph/test_conformance.py::test_every_case_of_the_conformance_suite_passes",
+    "langgraph/test_saver.py",
+    "langgraph/test_store.py",
+    "openai_agents/test_session.py",
+}
+"""Tests of what adapters keep in stores, which run on a PostgreSQL server too; those with processes stay on a file."""
 
 
 def is_there(module: str) -> bool:
@@ -46,10 +63,38 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return missing
 
 
+LONGEST = (
+    "openai_agents/test_their_suite.py",
+    "mcp/test_conformance.py",
+    "pydantic_ai/test_mortal.py",
+    "langgraph/test_store_suite.py",
+)
+"""What takes longest, or waits longest for others, begins first, so that no worker is left alone with it."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    path = str(metafunc.definition.path.relative_to(HERE))
+    if ON_SERVER & {path, f"{path}::{metafunc.function.__name__}"}:
+        engines.on_both_engines(metafunc)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.adapters)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    path = str(item.path.relative_to(HERE)) if item.path.is_relative_to(HERE) else ""
+    return LONGEST.index(path) if path in LONGEST else len(LONGEST)
+
+
+@pytest.fixture(autouse=True)
+def _stands_on_the_server(engine: str, tmp_path: Path) -> Generator[None]:
+    """No store of a test that runs on a server is a file, which has a lock beside it."""
+    yield
+    assert engine != engines.SERVER or not list(tmp_path.rglob("*-lock"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 from collections import Counter
 from collections.abc import Mapping
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -48,7 +50,18 @@ class Counted:
 
 
 def sdist(name: str, version: str, folder: Path) -> Path:
-    """Download the sdist of a package and unpack it."""
+    """The unpacked sdist of a package in a folder of a test: downloaded once for all workers and tests of a run."""
+    run = folder.parents[1 if "PYTEST_XDIST_WORKER" in os.environ else 0]
+    shared = run / "sdists" / f"{name}-{version}"
+    shared.mkdir(parents=True, exist_ok=True)
+    with (shared.parent / f"{name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)  # the first one downloads, and who comes meanwhile waits for it
+        unpacked = next((path for path in shared.iterdir() if path.is_dir()), None) or downloaded(name, version, shared)
+    return Path(shutil.copytree(unpacked, folder / unpacked.name))
+
+
+def downloaded(name: str, version: str, folder: Path) -> Path:
+    """Download the sdist of a package into a folder, and unpack it there."""
     command = [
         "pip",
         "download",

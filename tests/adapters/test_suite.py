@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.suite import ROOT, Counted, Otherwise, sdist
+from tests.adapters.suite import ROOT, Counted, Otherwise, downloaded
 
 
 @pytest.mark.slow
@@ -21,7 +21,7 @@ def test_a_suite_that_cannot_be_downloaded_fails(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PIP_RETRIES", "0")
 
     with pytest.raises(AssertionError, match="langgraph-checkpoint-sqlite"):
-        sdist("langgraph-checkpoint-sqlite", "3.1.2", tmp_path)
+        downloaded("langgraph-checkpoint-sqlite", "3.1.2", tmp_path)
 
 
 @pytest.mark.slow

@@ -17,7 +17,6 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from tenure.adapters.checking import check_value
 from tenure.adapters.fronts import Values
 from tenure.errors import InvalidInput
 
@@ -48,7 +47,10 @@ Target = tuple[str, str]
 
 def target_of(config: RunnableConfig) -> Target:
     """The thread and the namespace that a config means. Raises `InvalidInput` where it names no thread."""
-    configurable = configurable_of(config)
+    return _target_in(configurable_of(config))
+
+
+def _target_in(configurable: dict[str, Any]) -> Target:
     if configurable.get("thread_id") is None:
         raise InvalidInput(detail="a config for a checkpointer names its thread", field="thread_id")
     return str(configurable["thread_id"]), str(configurable.get("checkpoint_ns") or "")
@@ -56,10 +58,13 @@ def target_of(config: RunnableConfig) -> Target:
 
 def configurable_of(config: RunnableConfig) -> dict[str, Any]:
     """What a config says to a checkpointer. Raises `InvalidInput` where that has not the form of it."""
-    found = config.get("configurable", {})
-    check_value(found, dict[str, Any], "config")
+    found: dict[str, Any] = config.get("configurable", {})
+    if type(found) is not dict and not isinstance(found, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - what callers pass
+        raise InvalidInput(detail="what is configurable is a dict", field="config")
     for name in ("checkpoint_ns", "checkpoint_id"):
-        check_value(found.get(name), str | None, name)
+        given: Any = found.get(name)
+        if given is not None and not isinstance(given, str):
+            raise InvalidInput(detail="it is a text", field=name)
     return found
 
 
@@ -87,7 +92,8 @@ class Checkpoints:
 
     async def put(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata) -> RunnableConfig:
         """Store a checkpoint in one commit, and return the config that means it."""
-        thread_id, namespace = target_of(config)
+        configurable = configurable_of(config)
+        thread_id, namespace = _target_in(configurable)
         if "id" not in checkpoint:
             raise InvalidInput(detail="a checkpoint has an id", field="checkpoint")
         record = CheckpointRecord(
@@ -95,13 +101,13 @@ class Checkpoints:
             thread_id=thread_id,
             namespace=namespace,
             checkpoint_id=checkpoint["id"],
-            parent_id=checkpoint_id_of(config),
+            parent_id=configurable.get("checkpoint_id"),
             checkpoint=self._serialised(checkpoint, "checkpoint"),
             metadata=self._serialised(get_checkpoint_metadata(config, metadata), "metadata"),
         )
         key = stem_of(thread_id, namespace) + id_part(checkpoint["id"])
         await self._values.write({key: encode(record)})
-        return config_of((config.get("configurable", {})["thread_id"], namespace), checkpoint["id"])
+        return config_of((configurable["thread_id"], namespace), checkpoint["id"])
 
     async def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
