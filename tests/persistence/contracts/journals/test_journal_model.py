@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 import attrs
-import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tenure import ExecutionSnapshot, ExecutionState, Fact, Store, Strategy
-from tenure.errors import CursorConflict, Error, FactConflict, InvalidInput, InvalidTransition, NotFound
+from tenure.errors import CursorConflict, FactConflict, InvalidInput, NotFound
 from tenure.persistence.upkeep.verify_store import verify_part
-from tests.kit.ground import submit
+from tests.kit.models import Host, call, side_by_side
 from tests.kit.shares import examples
-from tests.persistence.contracts.runtimes.test_model import REFUSED, Host
 
 STREAMS = ("a", "b")
 HASHES: tuple[str | bytes, ...] = ("h", b"h", "g")
@@ -136,30 +134,10 @@ class JournalMachine(RuleBasedStateMachine):
     def store(self) -> Store:
         return self.host.store
 
-    def both(self, verb: Callable[[], Awaitable[Any]], model: Callable[[Model], Any]) -> None:
-        """Call both; they must give the same answer, or refuse with the same class. A refusal changes nothing."""
-        attempt = copy.deepcopy(self.model)
-        expected: Any
-        try:
-            expected = model(attempt)
-        except Error as refusal:
-            expected = type(refusal)
-        else:
-            self.model = attempt
-        try:
-            answer = self.host.run(self.call, verb)
-        except Error as error:
-            answer = type(error)
-        assert answer == expected, (answer, expected)
-
-    async def call(self, verb: Callable[[], Awaitable[Any]]) -> Any:
-        refused = submit(self.store, REFUSED) if self.in_company else None
-        try:
-            return await verb()
-        finally:
-            if refused is not None:
-                with pytest.raises(InvalidTransition):
-                    await refused.wait()
+    def both(self, verb: Callable[[], Awaitable[Any]], model: Callable[[Model], Any]) -> Any:
+        """See `side_by_side`."""
+        act = partial(self.host.run, call, self.store, verb, in_company=self.in_company)
+        return side_by_side(self, model, act)
 
     @rule(
         stream=streams,

@@ -21,17 +21,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import tenure
 from tenure import MergeKey, QueuedWorkClaim, QueuedWorkClaimBoundary, Seams, Store
-from tenure.errors import Error, InvalidTransition, QueuedWorkClaimExpired
+from tenure.errors import Error, QueuedWorkClaimExpired
 from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.facets.queue.rates import SetRate
 from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.model.contracts.queued_work import NEVER_MS, key_of_batch, name_of_batch
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
-from tests.kit.ground import submit
+from tests.kit.models import call, side_by_side
 from tests.kit.shares import examples
 from tests.persistence.contracts.queued.test_queue import Clock, draft, texts
-from tests.persistence.contracts.runtimes.test_model import REFUSED
 
 SESSIONS = ("s", "t")
 TTL_MS = 10_000
@@ -354,30 +353,9 @@ class QueueMachine(RuleBasedStateMachine):
         return (number if self.on_file else 0), self.hosts.stores[number]
 
     def both(self, store: Store, verb: Callable[[], Awaitable[Any]], model: Callable[[Model], Any]) -> Any:
-        """Call both; they must give the same answer, or refuse with the same class. A refusal changes nothing."""
-        attempt = copy.deepcopy(self.model)
-        expected: Any
-        try:
-            expected = model(attempt)
-        except Error as refusal:
-            expected = type(refusal)
-        else:
-            self.model = attempt
-        try:
-            answer = self.hosts.run(self.call, store, verb)
-        except Error as error:
-            answer = type(error)
-        assert answer == expected, (answer, expected)
-        return answer
-
-    async def call(self, store: Store, verb: Callable[[], Awaitable[Any]]) -> Any:
-        refused = submit(store, REFUSED) if self.in_company else None
-        try:
-            return await verb()
-        finally:
-            if refused is not None:
-                with pytest.raises(InvalidTransition):
-                    await refused.wait()
+        """See `side_by_side`."""
+        act = partial(self.hosts.run, partial(call, store, verb, in_company=self.in_company))
+        return side_by_side(self, model, act)
 
     @rule(
         by=who,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
-import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -12,11 +10,9 @@ from typing import Any
 
 import attrs
 import pytest
-import trio
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-import tenure
 from tenure import (
     AbandonReason,
     InputId,
@@ -37,10 +33,7 @@ from tenure import (
     decode_snapshot,
     encode_snapshot,
 )
-from tenure.errors import Error, InvalidTransition
-from tenure.persistence.commits.commit import Commit
-from tenure.persistence.facets.inbox.input_records import PersistInputs
-from tenure.persistence.facets.runs.runs import FinishRun
+from tenure.errors import Error
 from tenure.persistence.model.contracts.operations import (
     Operation,
     OperationKind,
@@ -49,7 +42,7 @@ from tenure.persistence.upkeep.verify import (
     runtime_ids,
     verify_runtime,
 )
-from tests.kit.ground import submit
+from tests.kit.models import Host, call, side_by_side
 from tests.kit.shares import examples
 from tests.persistence.contracts.runtimes.model import (
     Model,
@@ -88,42 +81,6 @@ def inputs(draw: st.DrawFn) -> list[InputState]:
     ]
 
 
-REFUSED = Commit(
-    runtime_id=LogicalRuntimeId("company"),
-    changes=(
-        PersistInputs(
-            runtime_id=LogicalRuntimeId("company"), states=(InputState(input_id=InputId("i"), phase=InputPhase.QUEUED),)
-        ),
-        FinishRun(runtime_id=LogicalRuntimeId("company"), run_id=RunId("none")),
-    ),
-)
-"""It writes, and is refused behind that."""
-
-
-class Host:
-    """A store in a trio loop of its own, on a thread of its own."""
-
-    def __init__(self, target: str) -> None:
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=trio.run, args=(self._serve, target))
-        self._thread.start()
-        self._ready.wait()
-
-    async def _serve(self, target: str) -> None:
-        async with tenure.open_store(target, durability="memory") as self.store:
-            self._token = trio.lowlevel.current_trio_token()
-            self._stop = trio.Event()
-            self._ready.set()
-            await self._stop.wait()
-
-    def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any, **named: Any) -> Any:
-        return trio.from_thread.run(partial(function, *arguments, **named), trio_token=self._token)
-
-    def close(self) -> None:
-        trio.from_thread.run_sync(self._stop.set, trio_token=self._token)
-        self._thread.join()
-
-
 class ContractMachine(RuleBasedStateMachine):
     """The store beside its model."""
 
@@ -156,30 +113,9 @@ class ContractMachine(RuleBasedStateMachine):
     def both(
         self, verb: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], model: Callable[[Model], Any]
     ) -> None:
-        """Call both; they must give the same answer, or refuse with the same class. A refusal changes nothing."""
-        attempt = copy.deepcopy(self.model)
-        expected: Any
-        try:
-            expected = model(attempt)
-        except Refused as refusal:
-            expected = refusal.error
-        else:
-            self.model = attempt
-        try:
-            answer = self.host.run(self.call, verb, *arguments)
-        except Error as error:
-            answer = type(error)
-        assert answer == expected, (answer, expected)
-
-    async def call(self, verb: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-        """Call a verb, alone in its group or behind a commit that writes and is refused, so that the group is replayed."""
-        refused = submit(self.store, REFUSED) if self.in_company else None
-        try:
-            return await verb(*arguments)
-        finally:
-            if refused is not None:
-                with pytest.raises(InvalidTransition):
-                    await refused.wait()
+        """See `side_by_side`."""
+        act = partial(self.host.run, call, self.store, partial(verb, *arguments), in_company=self.in_company)
+        side_by_side(self, model, act, refusals=Refused, class_of=lambda refused: refused.error)
 
     def snapshot(self, name: str, path: tuple[bytes, ...], data: Any, *, rewrites: Any = None) -> SessionSnapshot:
         """A snapshot that often continues what is stored."""

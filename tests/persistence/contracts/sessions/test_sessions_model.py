@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -36,19 +35,16 @@ from tenure import (
 )
 from tenure.errors import (
     CounterOverflow,
-    Error,
     HeadRevisionConflict,
     InvalidInput,
-    InvalidTransition,
     NodeConflict,
     NotFound,
     TurnCommitConflict,
 )
 from tenure.persistence.upkeep.verify import verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_part
-from tests.kit.ground import submit
+from tests.kit.models import Host, call, side_by_side
 from tests.kit.shares import examples
-from tests.persistence.contracts.runtimes.test_model import REFUSED, Host
 
 TALK, FREE = "talk", "free"
 """The first is the conversation of a runtime from the first snapshot on."""
@@ -254,30 +250,9 @@ class GraphMachine(RuleBasedStateMachine):
         return self.host.store
 
     def both(self, verb: Callable[[], Awaitable[Any]], model: Callable[[Model], Any]) -> Any:
-        """Call both; they must give the same answer, or refuse with the same class. A refusal changes nothing."""
-        attempt = copy.deepcopy(self.model)
-        expected: Any
-        try:
-            expected = model(attempt)
-        except Error as refusal:
-            expected = type(refusal)
-        else:
-            self.model = attempt
-        try:
-            answer = self.host.run(self.call, verb)
-        except Error as error:
-            answer = type(error)
-        assert answer == expected, (answer, expected)
-        return answer
-
-    async def call(self, verb: Callable[[], Awaitable[Any]]) -> Any:
-        refused = submit(self.store, REFUSED) if self.in_company else None
-        try:
-            return await verb()
-        finally:
-            if refused is not None:
-                with pytest.raises(InvalidTransition):
-                    await refused.wait()
+        """See `side_by_side`."""
+        act = partial(self.host.run, call, self.store, verb, in_company=self.in_company)
+        return side_by_side(self, model, act)
 
     @rule(
         session_id=sessions,
