@@ -18,13 +18,13 @@ import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final
 
 import trio
 
 import tenure
+from proof.killed.host import Points, arm
 from proof.simulated.clockwork import SCHEDULES, create_all, story_of, work
-from tenure.persistence.engines.sqlite.writer import Writer
 
 SPEED: Final = 60.0
 HOSTS: Final = 3
@@ -47,49 +47,15 @@ def wall_clock(origin: float) -> float:
     return BASE_S + (time.time() - origin) * SPEED
 
 
-@final
-class Doom:
-    """Kills this process at a pass of its point."""
-
-    def __init__(self, point: str, passes: int) -> None:
-        """At the how-manieth pass."""
-        self._point = point
-        self._left = passes
-
-    def passed(self, point: str) -> None:
-        """A point is passed; perhaps it is the last thing that this process does."""
-        if point == self._point:
-            self._left -= 1
-            if self._left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    def arm(self) -> None:
-        """Put the points into the engine's connection that writes."""
-        writer: Any = Writer  # its methods are put in place of themselves
-
-        def armed(name: str, real: Any) -> Any:
-            def call(*arguments: Any, **keywords: Any) -> Any:
-                self.passed(name)
-                result = real(*arguments, **keywords)
-                if name == "commit":
-                    self.passed("committed")
-                return result
-
-            return call
-
-        for name in ("begin", "write", "commit"):
-            setattr(writer, name, armed(name, getattr(writer, name)))
-
-
-async def live(path: Path, origin: float, doom: Doom) -> None:
+async def live(path: Path, origin: float, points: Points) -> None:
     """A host that dies sooner or later."""
 
-    async def doomed(run: tenure.Run) -> None:
-        doom.passed("work")
+    async def dying(run: tenure.Run) -> None:
+        points.passed("work")
         await work(run)
 
     seams = tenure.Seams(wall_clock=partial(wall_clock, origin))
-    behaviours = {"worker": tenure.Behaviour(doomed, restart=PATIENT)}
+    behaviours = {"worker": tenure.Behaviour(dying, restart=PATIENT)}
     async with tenure.open_supervisor(path, behaviours=behaviours, seams=seams) as supervisor:
         await create_all(supervisor)
         await trio.sleep_forever()
@@ -113,14 +79,14 @@ async def settle(path: Path, origin: float) -> Counter[str]:
     return found
 
 
-def start(path: Path, origin: float, doom: Doom) -> int:
+def start(path: Path, origin: float, points: Points) -> int:
     """A host in a process of its own. Forked: this process has no store open."""
     child = os.fork()
     if child:
         return child
     try:
-        doom.arm()
-        trio.run(live, path, origin, doom)
+        arm(points)
+        trio.run(live, path, origin, points)
     except BaseException as exc:  # noqa: BLE001 - a child has nothing to raise to
         sys.stderr.write(f"a host failed: {exc!r}\n")
     os._exit(1)
@@ -136,7 +102,7 @@ def torment(path: Path, kills: int, seed: int) -> tuple[Counter[str], Counter[st
             while len(living) < HOSTS:
                 point = source.choice(list(POINTS))
                 passes = 1 + int(source.expovariate(1 / POINTS[point]))
-                living[start(path, origin, Doom(point, passes))] = point, time.monotonic() + PATIENCE_S
+                living[start(path, origin, Points(point, passes))] = point, time.monotonic() + PATIENCE_S
             for child, (point, until) in list(living.items()):
                 if time.monotonic() > until:
                     os.kill(child, signal.SIGKILL)
