@@ -61,7 +61,7 @@ def drop_it_unread(self: Any, *_: Any, **__: Any) -> None:
     [
         (LogCopy, "write_back", rename_the_copy, 0),
         (LogRewrite, "settle_copy", drop_it_unread, 8),
-        (LogRewrite, "_exclusive", always, 1),
+        (LogRewrite, "_exclusive", always, 5),
     ],
 )
 def test_a_step_that_is_wrong_or_left_out_is_seen(
