@@ -44,11 +44,6 @@ def rename_the_copy(self: Any) -> None:
     self._files.sync_folder(self._folder)
 
 
-@contextmanager
-def always(_self: Any) -> Generator[bool]:
-    yield True
-
-
 def drop_it_unread(self: Any, *_: Any, **__: Any) -> None:
     if self._copy.exists:
         self._copy.drop()
@@ -61,7 +56,6 @@ def drop_it_unread(self: Any, *_: Any, **__: Any) -> None:
     [
         (LogCopy, "write_back", rename_the_copy, 0),
         (LogRewrite, "settle_copy", drop_it_unread, 8),
-        (LogRewrite, "_exclusive", always, 5),
     ],
 )
 def test_a_step_that_is_wrong_or_left_out_is_seen(
