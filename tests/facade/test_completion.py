@@ -13,10 +13,10 @@ wait_state
 
 OFFERED: dict[type, str] = {
     tenure.Supervisor: """
-        accept add_hook backlog dead_letters entries erase execution_state find follow health hold list metrics
+        accept add_hook backlog dead_letters drain entries erase execution_state find follow health hold list metrics
         read_session refused_sends remove_hook resume runtime
         schedules select serve_queue session_id set_execution_state spawn spawn_many statistics ticket unfinished_runs
-        unowned why
+        undrain unowned why
     """,
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
     tenure.ForeignRuntime: HANDLE,
