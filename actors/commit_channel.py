@@ -45,7 +45,7 @@ class Turn:
         """The turn is free."""
         self._taken = False
         self._shared = False
-        self._waiting = trio.lowlevel.ParkingLot()
+        self._waiting: trio.lowlevel.ParkingLot | None = None  # made for the first who waits: few ever do
 
     @property
     def taken(self) -> bool:
@@ -61,10 +61,16 @@ class Turn:
         """Take it, where it is free, or where who has it has nothing more to do in it: it is free when both have left it."""
         self._shared, self._taken = self._taken, True
 
-    async def __aenter__(self) -> None:
+    async def wait(self) -> None:
+        """Take it, when those who asked before have had it; at once, and without a checkpoint, where it is free."""
         if self._taken:
+            if self._waiting is None:
+                self._waiting = trio.lowlevel.ParkingLot()
             await self._waiting.park()  # the one before hands it over
         self._taken = True
+
+    async def __aenter__(self) -> None:
+        await self.wait()
 
     async def __aexit__(self, *_: object) -> None:
         self.leave()
@@ -73,7 +79,7 @@ class Turn:
         """Hand it over to the next, or leave it free."""
         if self._shared:
             self._shared = False
-        elif self._waiting:
+        elif self._waiting is not None and self._waiting:
             self._waiting.unpark()
         else:
             self._taken = False
@@ -143,16 +149,20 @@ class CommitChannel:
         self, decide: Callable[[], Sequence[Change]], on_settled: Settled | None = None
     ) -> CommitResult:
         """As `commit_in_turn`, of changes that are decided anew in each turn, on what is published then."""
-        delay_s = RETRY_S
+        delay_s, turn = RETRY_S, self.turn
         while True:
-            async with self.turn:
+            if turn.taken:
+                await turn.wait()
+            else:
+                turn.take()
+            try:  # and not `async with`, which is two coroutines more for each commit of a run
                 self._in_turn = self.submit(*decide(), on_settled=on_settled)
-                try:
-                    return await self._in_turn.wait()
-                except (DiskFull, Contended):
-                    pass  # tried again below, once the turn is free
-                finally:
-                    self._in_turn = None
+                return await self._in_turn.wait()
+            except (DiskFull, Contended):
+                pass  # tried again below, once the turn is free
+            finally:
+                self._in_turn = None
+                turn.leave()
             await trio.sleep(delay_s)
             delay_s = min(delay_s * 2, RETRY_LIMIT_S)
 

@@ -62,15 +62,15 @@ class Company:
     def take(self) -> RunBegun | None:
         """The run that has begun, for its worker; None where there is none, or a verb has dropped it."""
         begun, self.begun = self.begun, None
-        return begun if begun is not None and self._actor.executes(begun.run_id) else None
+        return begun if begun is not None and self._actor.facts.run_id == begun.run_id else None
 
     def _publish(self, outcome: Outcome) -> None:
         actor = self._actor
         if isinstance(outcome, StaleFence):
             actor.close(outcome)
-        elif isinstance(outcome, CommitResult) and outcome.written:  # a known key writes nothing, and begins nothing
+        elif type(outcome) is CommitResult and outcome.written:  # a known key writes nothing, and begins nothing
             actor.facts.has_work = False  # what was heard of before this was there when it began
             begun: Begun = outcome.values[-1]
             actor.publish_begun(begun)
-            self.begun = begun if isinstance(begun, RunBegun) else None
+            self.begun = begun if type(begun) is RunBegun else None
         self._look()

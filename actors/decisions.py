@@ -154,7 +154,7 @@ def may_begin(facts: RuntimeFacts, *, has_work: bool) -> bool:
     """Whether a run may begin where there is work, as far as it depends on what was committed."""
     return (
         has_work
-        and facts.why_held is None
+        and not (facts.held or facts.blocked)
         and facts.not_before is None
         and not facts.on_trial
         and not facts.on_hold

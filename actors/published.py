@@ -91,11 +91,11 @@ class Published(ABC):
 
     def publish_begun(self, begun: RunBegun | NothingBegun | RunLeft) -> None:
         """A commit that was to begin a run has settled, and says what came of it."""
-        if isinstance(begun, RunLeft):
+        if type(begun) is RunLeft:
             self.lose(Closed(what=f"ownership of runtime {self.facts.runtime_id}"))  # a younger version has its run
             return
         self._without_key = 0
-        if isinstance(begun, RunBegun):
+        if type(begun) is RunBegun:
             self.facts.run_id, self.facts.has_begun = begun.run_id, False
             self.facts.has_work = self.facts.has_work or begun.more
             self.publish_run(LifecycleEvent.BEGIN_RUN)

@@ -215,7 +215,7 @@ class RuntimeActor(Published):
             or self._company.begun
             or facts.has_work
             or facts.aside
-            or self.unread
+            or self._heard != self._read
             or self._draining
         )
         may = self._closed is None and self.slot is None and may_begin(facts, has_work=True)
@@ -344,8 +344,9 @@ class RuntimeActor(Published):
         facts = self.facts
         if facts.not_before is not None and facts.not_before <= trio.current_time():
             facts.not_before, facts.has_work, facts.has_begun = None, True, True
-        open_ = self._closed is None and not self._draining and not self._company.on_its_way
-        return open_ and may_begin(facts, has_work=facts.has_work)
+        if not facts.has_work or self._closed is not None or self._draining or self._company.on_its_way:
+            return False
+        return may_begin(facts, has_work=True)
 
     async def _work(self) -> None:
         # One that has begun with its input first; where another has, the worker calls this again, with a fresh context.

@@ -7,7 +7,8 @@ has waited on it. So it is made for the first who waits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar, final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Generic, TypeVar, final
 
 from trio_util import AsyncValue
 
@@ -16,7 +17,11 @@ T = TypeVar("T")
 
 @final
 class Watched(Generic[T]):
-    """A value, and those who wait for it."""
+    """A value, and those who wait for it.
+
+    Attributes:
+        value: The value now; setting it wakes up those whose predicate holds for it.
+    """
 
     __slots__ = ("_value", "_waited_on")
 
@@ -25,16 +30,23 @@ class Watched(Generic[T]):
         self._value = value
         self._waited_on: AsyncValue[T] | None = None
 
-    @property
-    def value(self) -> T:
-        """The value now; setting it wakes up those whose predicate holds for it."""
-        return self._value
-
-    @value.setter
-    def value(self, value: T) -> None:
+    def _set(self, value: T) -> None:
         self._value = value
         if self._waited_on is not None:
             self._waited_on.value = value
+
+    if TYPE_CHECKING:
+
+        @property
+        def value(self) -> T:
+            """See above."""
+            ...
+
+        @value.setter
+        def value(self, value: T) -> None: ...
+
+    else:
+        value = property(attrgetter("_value"), _set)  # asked five times for each input: no frame of Python each time
 
     async def wait_value(self, predicate: Callable[[T], bool]) -> T:
         """Wait until a value satisfies the predicate, and return that value; also one that was there for a moment only.

@@ -67,7 +67,8 @@ class Bench:
         """Let the task of a worker go on; whether it waited."""
         if worker not in self._waiting:
             return False
-        task = self._waiting.pop(worker)
+        task = self._waiting[worker]
+        del self._waiting[worker]
         if task is not None:
             trio.lowlevel.reschedule(task)
         return True

@@ -262,8 +262,11 @@ class Host:
         self.takeovers.wake(runtime_id)  # it may be due by now, and in the inbox already
 
     def _join(self, runtime_id: LogicalRuntimeId, commit: Commit) -> tuple[Commit, Rider] | None:
-        facts = self.owned.find(runtime_id)
-        return None if facts is None or facts.aside else self.actors.of(facts).join(commit)
+        actor = self.owned.actor(runtime_id)
+        facts = self.owned.find(runtime_id) if actor is None else actor.facts
+        if facts is None or facts.aside:
+            return None
+        return (actor or self.actors.of(facts)).join(commit)
 
     def _arrived(self, change: AcceptInput, accepted: AcceptedInput, has_begun: bool) -> None:  # noqa: FBT001 - a callback
         if change.deadline_s is not None or accepted.phase is InputPhase.ACCEPTED:

@@ -41,7 +41,10 @@ def durabl_runs(folder: Path, at_once: int, count: int) -> Timing:
         size: Any = yield durabl.ToolCall("keep", {"body": body})
         return size
 
-    path, tools, workflows = str(folder / "durabl.db"), [durabl.tool(keep)], [durabl.workflow(handle)]
+    workflow = durabl.workflow(
+        handle, register=False
+    )  # its registry is the process's, and this function another each time
+    path, tools, workflows = str(folder / "durabl.db"), [durabl.tool(keep)], [workflow]
     opened = partial(durabl.Runtime, db=path, tools=tools, workflows=workflows, synchronous="FULL")
     opened()  # which makes the tables
     of_thread = threading.local()

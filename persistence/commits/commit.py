@@ -62,8 +62,15 @@ class Commit:
 
     def __attrs_post_init__(self) -> None:
         """Refuse a change of another runtime than the one whose fence is checked: it would get around its own."""
+        change: Any
         for change in self.changes:
-            if not change.ingress and getattr(change, "runtime_id", self.runtime_id) != self.runtime_id:
+            if change.ingress:
+                continue
+            try:
+                runtime_id = change.runtime_id
+            except AttributeError:  # it is of no runtime; `getattr` would be a call for each of the others
+                continue
+            if runtime_id != self.runtime_id:
                 detail = f"{type(change).__name__} is of another runtime than the commit"
                 raise InvalidInput(detail=detail, field="runtime_id")
 

@@ -83,10 +83,10 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
         else:
             form = partial(_form_by, hook)
             data = msgspec.json.Encoder(order="deterministic", enc_hook=form).encode(value)
-        if not _is_plain(value):
+        if not _is_plain(value):  # what is plain is not nested either
             _refuse_lost(value, form)
-        if len(data) > NESTING:
-            check_nesting(data)
+            if len(data) > NESTING:
+                check_nesting(data)
     except InvalidInput:
         raise
     except Exception as exc:  # a caller's class may raise anything here, in the caller's own task

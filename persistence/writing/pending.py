@@ -6,6 +6,7 @@ typed error, whatever happens to its caller. This is decided here alone: for acc
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, Protocol, final
@@ -17,10 +18,12 @@ from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
 )
+from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.seams.interrupts import raise_later
 from tenure.persistence.seams.limits import Limits
 
 from .group import Outcome
+from .room import Room
 
 
 @final
@@ -141,14 +144,13 @@ class Pending:
                 raise_later()
             if self._outcome is None:
                 raise self._judge.stop_in_doubt("no verdict in time") from None
-        match self._outcome:
-            case CommitResult() as result:
-                return result
-            case Error() as error:
-                raise error
-            case _:
-                message = "the commit was withdrawn"
-                raise RuntimeError(message)
+        outcome = self._outcome
+        if type(outcome) is CommitResult:
+            return outcome
+        if isinstance(outcome, Error):
+            raise outcome
+        message = "the commit was withdrawn"
+        raise RuntimeError(message)
 
     def take(self) -> bool:
         """The writer's: mark it taken; False if it was withdrawn."""
@@ -203,3 +205,29 @@ class Pending:
     def _unpark(self, _: object) -> trio.lowlevel.Abort:
         self._parked = None
         return trio.lowlevel.Abort.SUCCEEDED
+
+
+def take_group(queue: deque[Pending], room: Room, limits: Limits) -> list[Pending]:
+    """The writer's: take what waits, up to the limits of a group; a commit that alone is over them is a group by itself."""
+    batch: list[Pending] = []
+    last: dict[LogicalRuntimeId | None, Pending] = {}
+    size = places = weight_left = 0
+    left, most = limits.group_commits, limits.group_bytes
+    while queue and left:
+        weight = queue[0].weight
+        if batch and size + weight > most:
+            break
+        pending = queue.popleft()
+        places += 1
+        weight_left += weight
+        if pending.take():
+            left -= 1
+            batch.append(pending)
+            size += weight
+            if pending.find_rider is not None:
+                last[pending.commit.changes[0].reaches] = pending
+    if places:
+        room.leave(weight_left, places)
+    for pending in last.values():  # the last: a run that begins with it finds those before it
+        pending.take_along()
+    return batch

@@ -51,10 +51,7 @@ class Room:
 
         Cancellation: either the place is taken and this returns, or nothing happened.
         """
-        if not self._open:
-            raise trio.ClosedResourceError
-        if not self._waiting and self._fits(weight):
-            self.take(weight)
+        if self.take_if_free(weight):
             entered()
             return
         task = trio.lowlevel.current_task()
@@ -67,14 +64,29 @@ class Room:
         self._waiting[task] = weight, entered
         await trio.lowlevel.wait_task_rescheduled(abort)
 
+    def take_if_free(self, weight: int) -> bool:
+        """Take a place of so many bytes where there is room and no task waits; whether it was taken.
+
+        Raises:
+            trio.ClosedResourceError: There is no place any more.
+        """
+        if not self._open:
+            raise trio.ClosedResourceError
+        size = self.size + weight
+        if self._waiting or not (self.commits == 0 or (self.commits < self._commits and size <= self._size)):
+            return False
+        self.commits += 1
+        self.size = size
+        return True
+
     def take(self, weight: int) -> None:
         """Take a place whether or not there is room."""
         self.commits += 1
         self.size += weight
 
-    def leave(self, weight: int) -> None:
-        """Give a place back, to those who wait."""
-        self.commits -= 1
+    def leave(self, weight: int, places: int = 1) -> None:
+        """Give places of so many bytes together back, to those who wait."""
+        self.commits -= places
         self.size -= weight
         if self._waiting:
             self._admit()

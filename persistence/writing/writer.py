@@ -29,7 +29,6 @@ from tenure.persistence.engines.engine import Again, UnknownOutcome, WriteConnec
 from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.model.events.happenings import GroupLanded
 from tenure.persistence.model.texts import named
-from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.seams.executors import Executor, run_to_the_end
 from tenure.persistence.seams.limits import Limits
 
@@ -40,7 +39,7 @@ from .group import (
 )
 from .host_row import Rejoined
 from .lost import again_where_lost
-from .pending import FindRider, Pending
+from .pending import FindRider, Pending, take_group
 from .room import Room
 from .statistics import WriterStatistics
 
@@ -136,7 +135,10 @@ class Writer:
         await trio.lowlevel.checkpoint_if_cancelled()
         self.check_open()
         pending = Pending(commit, self, on_settled, find_rider)
-        await self._enter(pending.weight, functools.partial(self._enqueue, pending))
+        if self._room.take_if_free(pending.weight):
+            self._enqueue(pending)
+        else:
+            await self._enter(pending.weight, functools.partial(self._enqueue, pending))
         return await pending.wait()
 
     async def between_groups(self, work: Callable[[WriteConnection], T]) -> T:
@@ -204,7 +206,7 @@ class Writer:
             while self.broken is None:
                 if self._stop_behind_group is not None:
                     self._stop(self._stop_behind_group, in_doubt=())
-                elif batch := self._take():
+                elif batch := take_group(self._queue, self._room, self.limits):
                     await self._run_group(batch)
                 elif self._closing:
                     break
@@ -264,25 +266,6 @@ class Writer:
         self._room.leave(pending.weight)
         return pending
 
-    def _take(self) -> list[Pending]:
-        """Take what waits, up to the limits of a group; a commit that alone is over them is a group by itself."""
-        batch: list[Pending] = []
-        last: dict[LogicalRuntimeId | None, Pending] = {}
-        size = 0
-        while self._queue and len(batch) < self.limits.group_commits:
-            weight = self._queue[0].weight
-            if batch and size + weight > self.limits.group_bytes:
-                break
-            pending = self._pop()
-            if pending.take():
-                batch.append(pending)
-                size += weight
-                if pending.find_rider is not None:
-                    last[pending.commit.changes[0].reaches] = pending
-        for pending in last.values():  # the last: a run that begins with it finds those before it
-            pending.take_along()
-        return batch
-
     async def _run_group(self, batch: list[Pending]) -> None:
         self._taken = batch
         self._with_disk = time.perf_counter()
@@ -323,7 +306,7 @@ class Writer:
 
     def _tell(self, group: int, batch: list[Pending], outcomes: list[Outcome]) -> None:
         self._hear_of_host()
-        landed = len([each for each in outcomes if isinstance(each, CommitResult) and each.written])
+        landed = len([each for each in outcomes if type(each) is CommitResult and each.written])
         if landed:
             self._group = group
             self._groups += 1
@@ -331,11 +314,14 @@ class Writer:
         self._taken = []
         alone: list[Pending] = []
         for pending, come_to in zip(batch, outcomes, strict=True):
-            if pending.goes_alone(come_to):
+            if type(come_to) is not CommitResult and pending.goes_alone(come_to):
                 alone.append(pending)
                 continue
-            self._settle(pending, come_to)
-            if isinstance(come_to, CommitResult) and come_to.past:
+            try:  # as `_settle`, which is a call for each commit
+                pending.settle(come_to)
+            except Exception as exc:  # noqa: BLE001 - one owner's mistake may not keep its neighbours waiting
+                self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
+            if type(come_to) is CommitResult and come_to.past:
                 self._hear_of_past(come_to)
         for pending in reversed(alone):
             self._room.take(pending.weight)

@@ -44,13 +44,17 @@ class Misfit(Exception):
 
 @final
 class Classes:
-    """Makes JSON of instances, and instances of JSON, in the way of one behaviour."""
+    """Makes JSON of instances, and instances of JSON, in the way of one behaviour.
+
+    Attributes:
+        encode_hook: The behaviour's own, for instances that have no JSON form; or None.
+    """
 
     def __init__(
         self, *, extra: Extra = "ignore", encode: EncodeHook | None = None, decode: DecodeHook | None = None
     ) -> None:
         """With the hooks of the behaviour, for what neither JSON nor cattrs knows."""
-        self._encode_hook = encode
+        self.encode_hook = encode
         self._decode_hook = decode
         self._results: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self._converter = make_converter(
@@ -63,7 +67,7 @@ class Classes:
 
     def encode(self, value: object, field: str) -> bytes:
         """Encode a value, instances included. Raises `InvalidInput`, which names the field, where it has no JSON form."""
-        return codec.encode(value, field, self._encode_hook)
+        return codec.encode(value, field, self.encode_hook)
 
     def plain(self, value: object) -> object:
         """A value as the class of its instances writes it: what JSON has no form for is in one that its class reads."""

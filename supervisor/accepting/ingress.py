@@ -79,7 +79,9 @@ class Ingress:
             join: Lets the begin of a run go along with an accept that the writer takes now.
         """
         self._store = store
-        self._behaviours = behaviours
+        self._commit = ground_of(store).commit
+        self._seams = store.seams
+        self._payload_types = {kind: behaviour.payload_type for kind, behaviour in behaviours.items()}
         self._issue = issue
         self._arrived = arrived
         self._distrust = distrust
@@ -103,15 +105,15 @@ class Ingress:
         `instrumented`: the hooks are called with it already.
         """
         if self._hooks.call is not None and not instrumented:
-            known = kind if kind in self._behaviours else ""  # any name that a caller gives were a label else
+            known = kind if kind in self._payload_types else ""  # any name that a caller gives were a label else
             accept = partial(self.accept, runtime_id, kind, payload, makes=makes, instrumented=True)
             return await instrumented_accept(self._hooks, runtime_id, known, accept, terms)
         if self._closed is not None:
             raise copy(self._closed)
-        behaviour, seams = self._behaviours.get(kind), self._store.seams
+        payload_type, seams = self._payload_types.get(kind), self._seams
         # Without a behaviour no one here can say whether it fits.
-        data = encode(payload, "payload") if behaviour is None else behaviour.payload_type.encode(payload)
-        fitted = None if behaviour is None else behaviour.payload_type.version
+        data = encode(payload, "payload") if payload_type is None else payload_type.encode(payload)
+        fitted = None if payload_type is None else payload_type.version
         if terms:
             change = accept_change(seams, runtime_id, data, fitted, **terms)
         else:
@@ -122,9 +124,9 @@ class Ingress:
         try:
             return await self._accept(change)
         except IdempotencyConflict:
-            if behaviour is None:
+            if payload_type is None:
                 raise
-            same = await in_stored_words(self._store, behaviour.payload_type, change)
+            same = await in_stored_words(self._store, payload_type, change)
             if same is None:
                 raise
         return await self._accept(same)
@@ -132,9 +134,7 @@ class Ingress:
     async def _accept(self, change: AcceptInput) -> Ticket:
         tickets: list[Captured[Ticket]] = []
         find_rider = None if change.delay is not None or change.decision.consumes_on_accept else self._find_rider
-        await ground_of(self._store).commit(
-            Commit(changes=(change,)), partial(self._settled, change, tickets), find_rider
-        )
+        await self._commit(Commit(changes=(change,)), partial(self._settled, change, tickets), find_rider)
         ticket = tickets[0].unwrap()
         if ticket.deduplicated:
             with trio.move_on_after(
@@ -160,7 +160,7 @@ class Ingress:
             return None
 
     def _settled(self, change: AcceptInput, tickets: list[Captured[Ticket]], outcome: Outcome) -> None:
-        if not isinstance(outcome, CommitResult):
+        if type(outcome) is not CommitResult:
             return
         accepted: AcceptedInput = outcome.values[0]
         try:

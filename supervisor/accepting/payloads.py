@@ -8,7 +8,7 @@ from typing import Any, final
 from attrs import frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.codec import decode
+from tenure.persistence.model.codec import decode, encode
 
 from .classes import Classes, Misfit, name_of
 
@@ -41,7 +41,7 @@ class PayloadType:
             InvalidInput: It has no JSON form, or does not fit the class.
         """
         if self._cls is None:
-            return self._classes.encode(payload, "payload")
+            return encode(payload, "payload", self._classes.encode_hook)
         try:
             plain = self._classes.plain(payload)
         except (TypeError, ValueError, AttributeError) as exc:

@@ -124,10 +124,10 @@ class Publishing:
 
     def landed(self, result: CommitResult, /) -> None:
         """See `Peers.landed`."""
+        of_change = self._of_change
         for change, answer in zip(result.changes, result.values, strict=True):
-            publish = self._of_change.get(type(change))
-            if publish is not None:
-                publish(change, answer, result)
+            if type(change) in of_change:
+                of_change[type(change)](change, answer, result)
 
     def _expired(self, change: ExpireMembers, late: tuple[InputId, ...], _: CommitResult) -> None:
         self.abandoned(change.runtime_id, late, LATE)

@@ -181,6 +181,7 @@ class Tickets:
         # Changed by the loop alone. The last ticket of an input may be dropped in any thread, which only says so.
         self._held: dict[_Key, _Reference] = {}
         self._dropped: deque[weakref.ref[Fate]] = deque()
+        self._drop = self._dropped.append
 
     def issue(
         self, runtime_id: LogicalRuntimeId, input_id: InputId, phase: InputPhase, *, deduplicated: bool
@@ -195,7 +196,7 @@ class Tickets:
             known = self._held.get(key)
             fate = (None if known is None else known()) or Fate(None)
             if known is None or known() is not fate:
-                self._held[key] = reference = _Reference(fate, self._dropped.append)
+                self._held[key] = reference = _Reference(fate, self._drop)
                 reference.key = key
         if self._closed is not None:
             fate.settle(self._closed)  # its input has landed while the host closes

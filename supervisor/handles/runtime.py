@@ -132,7 +132,8 @@ class Runtime(Handle):
         accepted is judged by what is stored. Cancellation: before the commit is taken nothing happened; afterwards the ticket
         is returned and the cancellation comes at the next checkpoint.
         """
-        return await self._ingress.accept(self.runtime_id, self.kind, payload, terms)
+        facts = self._facts
+        return await self._ingress.accept(facts.runtime_id, facts.kind, payload, terms)
 
     @checked
     async def wait_state(self, *states: RuntimeState | str) -> RuntimeState:

@@ -195,7 +195,7 @@ class Asking:
         try:
             return _value(asked_rows.read_failure(entry.error, key), target)
         except (AskFailed, AskCycle) as exc:
-            self._entering.read.append((exc, entry.place))
+            self._entering.read += ((exc, entry.place),)
             raise
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, Protocol, final
 
 from tenure.persistence.commits.commit import (
     Change,
@@ -40,7 +40,7 @@ from .inputs.batch import Batch
 from .keeping.journal import Journal
 from .keeping.own_messages import OwnMessages
 from .keeping.own_values import OwnValues
-from .recording.branch import Branch, Message
+from .recording.branch import NOTHING as NOTHING_BEFORE, Branch, Message
 from .recording.entering import Entering
 from .recording.flight import Flight
 from .recording.matching import (
@@ -52,6 +52,14 @@ from .recording.matching import (
 
 NOTHING: Final = digest(b"[]")
 """The digest of no arguments."""
+
+
+class HearsLanded(Protocol):
+    """Hears of the commits of a run; see `Peers`."""
+
+    def landed(self, result: CommitResult, /) -> None:
+        """A commit of a run has landed."""
+        ...
 
 
 @final
@@ -66,9 +74,9 @@ class Boundaries:
         session: OwnMessages,
         kinds: Kinds,
         state: OwnValues,
-        landed: Callable[[CommitResult], None],
+        peers: HearsLanded,
     ) -> None:
-        """Bind to the run; `landed` hears of each commit that has landed, but of the last."""
+        """Bind to the run; `peers` hear of each commit that has landed, but of the last."""
         self._entering = entering
         self._main = entering.record.main
         self._journal = journal
@@ -76,7 +84,7 @@ class Boundaries:
         self._session = session
         self._kinds = kinds
         self._state = state
-        self._publish = landed
+        self._peers = peers
         self._boundaries = 0
         self._sent = 0  # how many sends are on disk
 
@@ -130,6 +138,8 @@ class Boundaries:
         entering = self._entering
         if entering.fault is not None:
             raise entering.fault
+        if not entering.record.unreached:
+            return
         try:
             entering.record.end(self._main)
         except Differs as exc:
@@ -137,10 +147,12 @@ class Boundaries:
             exc.given = "; ".join([each for each in (self._new(), exc.given) if each])
             raise entering.mismatch(exc) from exc
 
-    async def finish(self, last: Callable[[], list[Change]], on_settled: Callable[[Outcome], None]) -> None:
+    def finish(
+        self, last: Callable[[], list[Change]], on_settled: Callable[[Outcome], None]
+    ) -> Awaitable[CommitResult]:
         """Commit the end of the run."""
         boundary = RunApplyBoundary.RUN_START
-        await self._commit(None, boundary, self._batch.contributing, last, on_settled)
+        return self._commit(None, boundary, self._batch.contributing, last, on_settled)
 
     def _replay(self, entry: RecordedEntry) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
         recorded, session, main = self._journal.boundaries[self._boundaries], self._session, self._main
@@ -189,9 +201,13 @@ class Boundaries:
             contributing_input_ids=tuple(contributing),
         )
         standing = entering.standing_on(self._main) if flight is None else flight.standing
-        self._flush_ended()
+        if self._main.ended:
+            self._flush_ended()
         written = self._state.buffered()
-        changes = [*standing.changes(entering.runtime_id, entering.run_id), *self._buffered(written), receipt]
+        changes = self._buffered(written)
+        changes.append(receipt)
+        if standing is not NOTHING_BEFORE:
+            changes[:0] = standing.changes(entering.runtime_id, entering.run_id)
         if flight is None and self._state.has_written:
             changes.insert(-1, own_state.SettleOwnState(runtime_id=entering.runtime_id, run_id=entering.run_id))
         # Counted now: what another task of the behaviour adds while this is on its way lands with the next boundary.
@@ -199,17 +215,20 @@ class Boundaries:
         buffered = len(session.appended), len(session.moves), sent, tuple(self._batch.ended)
         attached = len(self._main.attached)
         changes += self._answered()
-        if flight is None:
+        if flight is None and self._batch.deadlines:
             changes += self._late(
                 ends=True
             )  # before the end of the run consumes them, and after what was answered in time
         result = await entering.commit(lambda: [*changes, *last()], on_settled)
         self._landed(*buffered)
-        for _, late in result.of_kind(ExpireMembers):
-            self._batch.over(late)
-        self._state.landed(written)
-        del self._main.attached[:attached]
-        standing.landed()
+        if self._batch.deadlines:
+            for _, late in result.of_kind(ExpireMembers):
+                self._batch.over(late)
+        if written:
+            self._state.landed(written)
+        self._main.attached = self._main.attached[attached:]
+        if standing is not NOTHING_BEFORE:
+            standing.landed()
         return result
 
     async def _settle_sent(self, flight: Flight | None) -> None:
@@ -228,7 +247,7 @@ class Boundaries:
 
     def _settled(self, outcome: Outcome) -> None:
         if isinstance(outcome, CommitResult):
-            self._publish(outcome)
+            self._peers.landed(outcome)
 
     # In a branch: what it appends, rejects, answers and writes has an order beside the others, and lands when all have ended.
 

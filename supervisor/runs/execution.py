@@ -55,7 +55,7 @@ from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import came_by_signal, unprotected
 from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
-from tenure.supervisor.accepting.payloads import Kinds
+from tenure.supervisor.accepting.payloads import Kinds, PayloadType
 from tenure.supervisor.operators.instrumented_runs import InstrumentedRun
 from tenure.supervisor.operators.log import HostLog
 from tenure.supervisor.output.saying import Saying
@@ -90,6 +90,10 @@ from .recording.step_terms import is_cut
 from .resting.sleepers import Sleepers
 from .run import Run
 
+_TYPED: Final = (Error, Unstorable, NeedsAttention)
+"""What may end a run where no code of the user runs; `NeedsAttention` was raised before, and the behaviour has swallowed it.
+All else there is a mistake of ours."""
+
 
 @final
 class Execution:
@@ -114,10 +118,12 @@ class Execution:
         self._store = store
         self._behaviours = behaviours
         self._payload_types = {kind: behaviour.payload_type for kind, behaviour in behaviours.items()}
+        self._kinds: dict[PayloadType, Kinds] = {}
         self._step_executor = steps
         self._publisher = publisher
         self._log = log
         self._end_with = end_with
+        self._on_half = log.record_half_full
         self._flushes = flushes
         self._sleepers = sleepers
         self._hooks = ground_of(store).hooks
@@ -148,7 +154,7 @@ class Execution:
                 await drop_said(saying, self._store, begun, journal.entries)
             of_run = self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, saying
             on_rest = self._sleepers.hears(behaviour.aside_after_s)
-            entering = Entering(*of_run, deadline=self._deadline, on_half=self._log.record_half_full, on_rest=on_rest)
+            entering = Entering(*of_run, deadline=self._deadline, on_half=self._on_half, on_rest=on_rest)
             followed = await load_followed(self._store, begun) if begun.follows else None
             await self._run(actor, begun, behaviour, journal, entering, followed)
         except BaseException as exc:
@@ -178,12 +184,19 @@ class Execution:
         entering: Entering,
         followed: Followed | None,
     ) -> None:
-        kinds = Kinds(own=behaviour.payload_type, all=self._payload_types)
-        with _DEFECTS:
+        kinds = self._kinds.get(behaviour.payload_type)
+        if kinds is None:
+            kinds = Kinds(own=behaviour.payload_type, all=self._payload_types)
+            self._kinds[behaviour.payload_type] = kinds
+        try:
             parts = RunParts(
                 entering, begun, journal, behaviour, self._step_executor, kinds, self._publisher, followed=followed
             )
             run = Run(parts)
+        except _TYPED:
+            raise
+        except Exception as exc:
+            raise as_defect(exc) from exc
         actor.at_work = partial(at_work, entering)
         returned: object = None
         try:
@@ -197,8 +210,12 @@ class Execution:
         finally:
             actor.at_work = None
             entering.ended = True
-        with _DEFECTS:
+        try:
             await parts.finish(returned, partial(self._finished, actor, parts))
+        except _TYPED:
+            raise
+        except Exception as exc:
+            raise as_defect(exc) from exc
 
     def _function(self, actor: RuntimeActor, behaviour: Behaviour, begun: RunBegun) -> BehaviourFunction:
         if not begun.follows:
@@ -356,7 +373,7 @@ class Execution:
     # Called when a commit has settled
 
     def _finished(self, actor: RuntimeActor, run: RunParts, outcome: Outcome) -> None:
-        if not isinstance(outcome, CommitResult):
+        if type(outcome) is not CommitResult:
             return
         receipt: RunBoundaryReceipt = outcome.only(MintReceipt)
         consumed: tuple[InputId, ...] = outcome.only(FinishRun)
@@ -379,19 +396,3 @@ class Execution:
         if decision.retry_at is not None:
             actor.wake_after(wait_left(policy, decision.retry_at, self._store.seams.wall_clock()))
         self._publisher.inputs_exhausted(actor, outcome.answer(failed), failed.error)
-
-
-@final
-class _Defects:
-    """What is not an error of the library is a defect of it where no code of the user runs."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        # `NeedsAttention` was raised before, and the behaviour has swallowed it.
-        if isinstance(error, Exception) and not isinstance(error, Error | Unstorable | NeedsAttention):
-            raise as_defect(error) from error
-
-
-_DEFECTS: Final = _Defects()

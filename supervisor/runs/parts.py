@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import final
 
 from tenure.actors.decisions import Decision
 from tenure.errors import InvalidInput, PayloadTooLarge
-from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.again import RunAgain
 from tenure.persistence.facets.runs.following.followed import Followed
 from tenure.persistence.facets.runs.results import StoreResult
@@ -52,6 +52,7 @@ class RunParts:
         entering: This entering of it: its record, its branches, and what has gone wrong.
         messages: What it makes of its conversation.
         session: The same, as its behaviour sees it.
+        state: What its runtime keeps.
         batch: Its inputs.
         followed: The abandoned batch that it follows, or None.
         unseen: What had joined and was not handed out, as decided in its final commit.
@@ -82,11 +83,10 @@ class RunParts:
         self.messages = OwnMessages(begun.base_count, entering.record.main)
         self.session = RunSession(entering.store, begun, entering, self.messages)
         self._own_values = OwnValues(entering.record.main)
+        self.state = RunState(entering, begun.run, self._own_values)
         self.batch = Batch(begun, kinds.own, followed)
         self._peers = peers
-        self._boundaries = Boundaries(
-            entering, journal, self.batch, self.messages, kinds, self._own_values, peers.landed
-        )
+        self._boundaries = Boundaries(entering, journal, self.batch, self.messages, kinds, self._own_values, peers)
         self.unseen: tuple[InputId, ...] = ()
         self.goes_on = False
         self.result: bytes | None = None
@@ -108,11 +108,6 @@ class RunParts:
     def parallel(self) -> Parallel:
         """Its maps and branches."""
         return Parallel(self.entering, self._boundaries)
-
-    @cached_property
-    def state(self) -> RunState:
-        """What its runtime keeps."""
-        return RunState(self.entering, self.begun.run, self._own_values)
 
     @cached_property
     def steering(self) -> Steering:
@@ -149,21 +144,23 @@ class RunParts:
         """The children that it spawns."""
         return Spawning(self.entering, self._boundaries)
 
-    async def finish(self, returned: object, on_settled: Callable[[Outcome], None]) -> None:
+    def finish(self, returned: object, on_settled: Callable[[Outcome], None]) -> Awaitable[CommitResult]:
         """Commit the end of the run: what was appended, sent, rejected and answered, the receipt, the batch, own verbs.
+
+        To be awaited at once; no coroutine itself, which is a frame less whenever the task goes on.
 
         Raises:
             Unstorable: What the behaviour returned cannot be stored, or says that it both goes on and does not.
         """
         self._boundaries.check_end()
         again: RunAgain | None = None
-        if isinstance(returned, Again) or "going_on" in self.__dict__:
+        if type(returned) is Again or "going_on" in self.__dict__:
             again = self.going_on.change(returned, ends_runtime=self.verbs.ends_run)
         if again is not None:
             self.goes_on, self._came_to = True, (again,)
         elif returned is not None:
             self._store_result(returned)
-        await self._boundaries.finish(self._last, on_settled)
+        return self._boundaries.finish(self._last, on_settled)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:

@@ -165,7 +165,7 @@ class Steps:
             return await self._read(entry)
         if has_ended(entry):
             error = StepFailed(run_id=self._entering.run_id, name=entry.name, detail=entry.error or "")
-            self._entering.read.append((error, entry.place))
+            self._entering.read += ((error, entry.place),)
             raise error
         if entry.repeat is Repeat.NEVER:
             verdict = await self._ask(entry, decode(encoded, "arguments", entry.name))
@@ -304,7 +304,7 @@ class Steps:
         status = EntryStatus.CAUGHT if caught else EntryStatus.FAILED
         failed = flight.record(status, error=describe(error))
         await flight.write(failed)
-        flight.branch.failed.add(failed.place)
+        flight.branch.failed[failed.place] = None
         # Not the exception itself: where the run enters again, there is only what is recorded of it.
         return StepFailed(run_id=self._entering.run_id, name=asked.name, detail=failed.error or "")
 

@@ -136,7 +136,7 @@ class AppendMessages(Change):
     @property
     def weight(self) -> int:
         """See `Change.weight`."""
-        return sum([len(message) for message in self.messages])
+        return sum(map(len, self.messages))
 
 
 def _check(tx: Transaction, change: AppendMessages) -> None:

@@ -134,6 +134,11 @@ class AcceptInput(Change):
         return not named and self.policy is None and self.traceparent is None
 
     @property
+    def reaches(self) -> LogicalRuntimeId:
+        """See `Change.reaches`."""
+        return self.runtime_id
+
+    @property
     def weight(self) -> int:
         """See `Change.weight`."""
         return len(self.payload)

@@ -218,10 +218,6 @@ def transition(standing: Standing, event: LifecycleEvent, *, runtime_id: str) ->
     arrow = ARROWS[standing.state, standing.retiring].get(event)
     if arrow is None:
         raise InvalidTransition(runtime_id=runtime_id, state=standing.state, event=event)
-    return _follow(standing, arrow)
-
-
-def _follow(standing: Standing, arrow: Arrow) -> Standing:
     match arrow:
         case Rule.STAY:
             return standing

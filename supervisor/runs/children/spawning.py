@@ -111,7 +111,7 @@ class Spawning:
         if entry.status is EntryStatus.SUCCEEDED:
             return _child_id(entry)
         error = _refusal(read_refused(entry.error, entry.place), kind)
-        self._entering.read.append((error, entry.place))
+        self._entering.read += ((error, entry.place),)
         raise error
 
 

@@ -34,23 +34,25 @@ class Batch:
         inputs: The former, less those whose payload does not fit the behaviour; they are rejected.
         contributing: The ids of everything that the behaviour was given so far.
         ended: What is rejected, with its error, or answered, with its encoded result, and not on disk yet.
+        deadlines: Of its members, where they have one.
     """
 
     def __init__(self, begun: RunBegun, payload_type: PayloadType, followed: Followed | None = None) -> None:
         """Nothing has joined yet; what joined in an earlier entry of the run is in `begun`, and joins again in its replay."""
         self._payload_type = payload_type
-        self._members: set[InputId] = set()
-        self._over: set[InputId] = set()
+        # Of texts alone: such a dict is nothing to the collector of cycles, and a set is.
+        self._members: dict[InputId, None] = {}
+        self._over: dict[InputId, None] = {}
         self._joined: dict[int, list[BatchMember]] = {}
         self._named = 0
         self.ended: dict[InputId, str | bytes] = {}
-        self._deadlines: dict[InputId, float] = {}
+        self.deadlines: dict[InputId, float] = {}
         self.contributing: list[InputId] = []
         own: list[BatchMember] = []
         for each in begun.inputs:
             (own if each.joined is None else self._joined.setdefault(each.joined, [])).append(each)
             if each.phase is not InputPhase.STAGED:
-                self._over.add(each.input_id)
+                self._over[each.input_id] = None
         if followed is None:
             self.inputs = self.join(own)
             self.hand_out(self.inputs)
@@ -66,9 +68,9 @@ class Batch:
         """
         fitting: list[RunInput] = []
         for member in members:
-            self._members.add(member.input_id)
+            self._members[member.input_id] = None
             if member.deadline is not None:
-                self._deadlines[member.input_id] = member.deadline
+                self.deadlines[member.input_id] = member.deadline
             try:
                 fitting.append(read_input(member, self._payload_type))
             except InvalidInput as exc:
@@ -111,14 +113,14 @@ class Batch:
 
     def may_be_late(self, clock: Callable[[], float]) -> bool:
         """Whether the deadline of a member that has not ended has passed, by this clock."""
-        if not self._deadlines:
+        if not self.deadlines:
             return False
         now = clock()
-        return any(at <= now and input_id not in self._over for input_id, at in self._deadlines.items())
+        return any(at <= now and input_id not in self._over for input_id, at in self.deadlines.items())
 
     def is_late(self, input_id: InputId) -> bool:
         """Whether a member has ended for its deadline: it cannot be consumed any more."""
-        return input_id in self._deadlines and input_id in self._over
+        return input_id in self.deadlines and input_id in self._over
 
     def landed(self, ended: Iterable[InputId] = ()) -> None:
         """A boundary is on disk, and with it the end of these."""
@@ -129,5 +131,5 @@ class Batch:
     def over(self, input_ids: Iterable[InputId]) -> None:
         """These have ended, on disk."""
         for input_id in input_ids:
-            self._over.add(input_id)
+            self._over[input_id] = None
             self.ended.pop(input_id, None)

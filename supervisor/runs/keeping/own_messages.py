@@ -55,9 +55,9 @@ class OwnMessages:
             return [AppendMessages(runtime_id=runtime_id, messages=tuple(self.appended[self.landed :]), run_id=run_id)]
         return []
 
-    def stamps(self, attached: list[str]) -> Change:
+    def stamps(self, attached: tuple[str, ...]) -> Change:
         """What commits attachments. Of one that was committed before, the first stamp stays: so a replay leaves them here."""
-        return StampAttachments(session_id=self.session_id, attachment_ids=tuple(attached))
+        return StampAttachments(session_id=self.session_id, attachment_ids=attached)
 
     def _moved(self, runtime_id: LogicalRuntimeId, run_id: RunId) -> Iterator[Change]:
         start, before = self.landed, self.moves[self.moves_landed - 1] if self.moves_landed else None

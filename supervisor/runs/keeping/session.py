@@ -58,7 +58,6 @@ class RunSession:
         """Made by the host."""
         self._store = store
         self._entering = entering
-        self._check_open = entering.check_open
         self._base = begun.base
         self._base_count = begun.base_count
         self._own = own
@@ -75,7 +74,7 @@ class RunSession:
             InvalidInput: The message has no JSON form; or a step with ``call=`` is in flight beside it.
             RunEnded: The run is over.
         """
-        self._check_open()
+        self._entering.check_open()
         encoded = message if isinstance(message, bytes) else encode(message, "message")
         self._entering.buffers("a message").appended.append(encoded)
 
@@ -172,7 +171,7 @@ class RunSession:
             DiskFull: The disk is full.
             RunEnded: The run is over.
         """
-        self._check_open()
+        self._entering.check_open()
         branch, files = self._entering.buffers("an attachment"), self._store.attachments
         with reserved(branch, "attach"):
             attachment_id = await files.id_of(data)
@@ -184,7 +183,7 @@ class RunSession:
                 given: Any = data if isinstance(data, bytes) else str(data)
                 if await put(session_id, given, canonical_uri) != attachment_id:
                     raise InvalidInput(detail="the file changed while it was read", field="data")
-            branch.attached.append(attachment_id)
+            branch.attached += (attachment_id,)
         return attachment_id
 
     async def raw_messages(self) -> list[bytes]:
@@ -193,7 +192,7 @@ class RunSession:
         Raises:
             RunEnded: The run is over.
         """
-        self._check_open()
+        self._entering.check_open()
         return [*await self._read(self._own.path), *self._inner()]
 
     async def messages(self) -> list[Any]:
@@ -226,7 +225,7 @@ class RunSession:
         return seen
 
     def _entry(self, kind: EntryKind, arguments: list[Any]) -> Any:
-        self._check_open()
+        self._entering.check_open()
         self._entering.only_main(f"a {kind} of the session")
         self._entering.buffers(f"a {kind} of the session")
         return enter(self._entering, kind, digest(encode(arguments, "arguments")))

@@ -33,7 +33,6 @@ class RunState:
         self._entering = entering
         self._run = run
         self._values = values
-        self._check_open = entering.check_open
 
     async def get(self, name: str, default: Any = None) -> Any:
         """The value under a name, or `default` where there is none.
@@ -52,7 +51,7 @@ class RunState:
 
     async def all(self) -> dict[str, Any]:
         """Every value by its name. Reads the whole state. Raises what `get` raises."""
-        self._check_open()
+        self._entering.check_open()
         own = self._own()
         stored = await self._entering.store.read(partial(own_state.all_seen, run=self._run))
         found = {name: value for name, value in {**stored, **own}.items() if value is not None}
@@ -85,11 +84,11 @@ class RunState:
     # Inside
 
     def _write(self, name: str, data: bytes | None) -> None:
-        self._check_open()
+        self._entering.check_open()
         self._entering.buffers("a value of the state").write(check_state_name(name), data)
 
     async def _find(self, name: str) -> bytes | None:
-        self._check_open()
+        self._entering.check_open()
         own = self._own()
         if name in own:
             await trio.lowlevel.checkpoint()

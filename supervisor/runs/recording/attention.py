@@ -42,7 +42,7 @@ class Fault:
     def __init__(self) -> None:
         """There is none."""
         self.error: Exception | None = None
-        self._waits: set[trio.CancelScope] = set()
+        self._waits: dict[trio.CancelScope, None] = {}  # empty, it is nothing to the collector of cycles; a set is
 
     def set(self, error: Exception) -> Exception:
         """There is one; a later one changes nothing. Returns the first."""
@@ -57,11 +57,11 @@ class Fault:
         if self.error is not None:
             raise self.error
         with trio.CancelScope() as scope:
-            self._waits.add(scope)
+            self._waits[scope] = None
             try:
                 yield
             finally:
-                self._waits.remove(scope)
+                del self._waits[scope]
         if scope.cancelled_caught and self.error is not None:
             raise self.error
 

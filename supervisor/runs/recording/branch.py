@@ -83,12 +83,12 @@ class Branch:
         self.around = around
         self.reached = 0
         self.in_flight: str | None = None
-        self.failed: set[str] = set()
+        self.failed: dict[str, None] = {}
         self.late: dict[str, RecordEntry] = {}
         self.appended: list[bytes] = []
         self.sent: list[Message] = []
         self.ended: list[tuple[InputId, str | bytes]] = []
-        self.attached: list[str] = []
+        self.attached: tuple[str, ...] = ()
         self.written: dict[str, bytes | None] = {}
         self.writers = writers
         self.drawn: list[float] = []
@@ -110,7 +110,7 @@ class Branch:
 
     def take_over(self, inner: Branch, *, keeps: bool = True) -> None:
         """An inner branch has ended: what was seen in it is seen here; what it gave lands from here, where it `keeps`."""
-        self.failed |= inner.failed
+        self.failed.update(inner.failed)
         self.late.update(inner.late)
         if keeps:
             self.appended += inner.appended
@@ -134,7 +134,7 @@ class Standing:
     def __init__(
         self,
         branch: Branch,
-        failed: set[str],
+        failed: dict[str, None],
         late: dict[str, RecordEntry],
         late_calls: dict[str, RecordEntry],
         all_calls: dict[str, RecordEntry],
@@ -153,7 +153,8 @@ class Standing:
 
     def landed(self) -> None:
         """It is on disk."""
-        self._branch.failed -= self._failed
+        for place in self._failed:
+            self._branch.failed.pop(place, None)
         for place in self._late:
             self._branch.late.pop(place, None)
         for place in self._late_calls:
@@ -163,7 +164,7 @@ class Standing:
         self._late_calls.clear()
 
 
-NOTHING: Final = Standing(Branch(""), set(), {}, {}, {})
+NOTHING: Final = Standing(Branch(""), {}, {}, {}, {})
 """What nearly every entry stands on."""
 
 

@@ -90,7 +90,7 @@ class Entering:
         self._fault = Fault()
         self.executing = 0
         self.executed = 0
-        self.read: list[tuple[Exception, str]] = []
+        self.read: tuple[tuple[Exception, str], ...] = ()
         self.calls = 0
         self.looked_for = False
         self._on_rest = on_rest
@@ -102,7 +102,7 @@ class Entering:
         self._replay_s = replay_s
         self._on_half = on_half
         self._late_calls: dict[str, RecordEntry] = {}
-        self._unbegun: list[str] = []
+        self._unbegun: tuple[str, ...] = ()
         self._broken: Exception | None = None
         self._moved: trio.Event | None = None
         self._watched = 0  # how many wait for it
@@ -132,10 +132,10 @@ class Entering:
 
     def check_open(self) -> None:
         """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
-        if self.ended or not self.actor.executes(self.run_id):
+        if self.ended or self.actor.facts.run_id != self.run_id:
             raise RunEnded(run_id=self.run_id)
-        if self.fault is not None:
-            raise self.fault  # a behaviour may have caught it; nothing lands after it
+        if self._fault.error is not None:
+            raise self._fault.error  # a behaviour may have caught it; nothing lands after it
 
     # Branches
 
@@ -204,7 +204,7 @@ class Entering:
             yield flight
         except BaseException as exc:
             if flight.dispatched and not flight.begun:
-                self._unbegun.append(flight.place)
+                self._unbegun += (flight.place,)
             if is_cut(exc) and not flight.is_answered and self.fault is None:  # nothing is recorded after it
                 late = branch.late if asked.call is None else self._late_calls
                 late[found.place] = cut = flight.cut()
@@ -235,7 +235,7 @@ class Entering:
         """What the commit that ends an attempt badly says of steps that were dispatched and did not begin."""
         if not self._unbegun:
             return ()
-        return (ForgetUnbegun(runtime_id=self.runtime_id, run_id=self.run_id, places=tuple(self._unbegun)),)
+        return (ForgetUnbegun(runtime_id=self.runtime_id, run_id=self.run_id, places=self._unbegun),)
 
     # Waiting for the record
 
@@ -371,7 +371,7 @@ class Entering:
         """What an entry that is asked for now stands on: it is on disk with the first commit of that entry."""
         if not (branch.failed or branch.late or self._late_calls):
             return NOTHING
-        return Standing(branch, set(branch.failed), dict(branch.late), dict(self._late_calls), self._late_calls)
+        return Standing(branch, dict(branch.failed), dict(branch.late), dict(self._late_calls), self._late_calls)
 
     async def write(self, standing: Standing, *changes: Change) -> CommitResult:
         """Commit changes of an entry, and what it stands on."""
@@ -390,7 +390,7 @@ class Entering:
         """
 
         def decide_if_open() -> Sequence[Change]:
-            if not self.actor.executes(self.run_id):
+            if self.actor.facts.run_id != self.run_id:
                 raise RunEnded(run_id=self.run_id)
             return decide() if self.saying.speech is None else (*self.saying.changes(), *decide())
 

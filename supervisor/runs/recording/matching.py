@@ -142,7 +142,7 @@ class Record:
         self._places: defaultdict[tuple[EntryKind, str, bytes], set[str]] | None = None
         self._given_to_others: dict[tuple[EntryKind, str, bytes], RecordedEntry] = {}
         self._last: dict[str, int] = {}
-        self._calls: set[str] = set()
+        self._calls: dict[str, None] = {}
         for entry in entries:
             self._add(entry)
         self.replays = bool(self._last)
@@ -206,7 +206,7 @@ class Record:
         entry = self._entries.get(place)
         found = self._take_carried(asked) if entry is None else None
         found = found or self._found(place, entry, asked)
-        self._calls.add(place)
+        self._calls[place] = None
         return found
 
     def _found(self, place: str, entry: RecordedEntry | None, asked: Asked) -> Found:
