@@ -142,7 +142,7 @@ def publish(facts: RuntimeFacts, decision: Decision, answers: tuple[Any, ...]) -
     facts.standing = decision.after
     facts.generation = answers[0].generation
     if len(answers) > 1:
-        facts.fence_token, facts.epoch = answers[1], decision.epoch
+        facts.fence_token = answers[1]
     if decision.ends_run:
         facts.run_id, facts.aside = None, False
         facts.not_before = None

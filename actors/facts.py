@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final, final
 
 from attrs import define, fields, frozen
@@ -28,7 +29,6 @@ class RuntimeFacts:
         runtime_id: Which runtime.
         kind: Names its behaviour.
         generation: Which life, from 0.
-        epoch: UUIDv7 of this registration.
         fence_token: The token of this ownership; a reset replaces it.
         standing: Lifecycle state.
         held: The stored mark: why no run may start until a person resumes the runtime, or None.
@@ -50,17 +50,16 @@ class RuntimeFacts:
     runtime_id: LogicalRuntimeId
     kind: str
     generation: int
-    epoch: str
     fence_token: int
     standing: Standing
-    held: str | None
-    held_detail: str | None
-    failures: str
+    held: str | None = None
+    held_detail: str | None = None
+    failures: str = "[]"
     blocked: str | None = None
     blocked_detail: str | None = None
     run_id: RunId | None = None
     not_before: float | None = None
-    has_work: bool
+    has_work: bool = False
     on_trial: bool = False
     on_hold: bool = False
     has_begun: bool = False
@@ -89,6 +88,24 @@ class RuntimeFacts:
 
 
 _NAMES: Final = tuple([each.name for each in fields(RuntimeFacts)])
+
+AtRest = tuple[str, int, int, str]
+"""Facts that say no more than kind, generation, token and a state: a quarter of their bytes, and nothing to the collector."""
+
+
+def at_rest(facts: RuntimeFacts) -> AtRest | None:
+    """The same as a row, where they can be made again of it; None where they say more."""
+    kept = sys.intern(facts.kind), facts.generation, facts.fence_token, facts.standing.state.value
+    return kept if facts_at_rest(facts.runtime_id, kept) == facts else None
+
+
+def facts_at_rest(runtime_id: LogicalRuntimeId, kept: AtRest) -> RuntimeFacts:
+    """The facts of which the row was made."""
+    kind, generation, fence_token, state = kept
+    standing = Standing(state=RuntimeState(state))
+    return RuntimeFacts(
+        runtime_id=runtime_id, kind=kind, generation=generation, fence_token=fence_token, standing=standing
+    )
 
 
 @final
@@ -128,7 +145,6 @@ def facts_of(ownership: Ownership) -> RuntimeFacts:
         runtime_id=ownership.runtime_id,
         kind=ownership.kind,
         generation=ownership.generation,
-        epoch=ownership.epoch,
         fence_token=ownership.fence_token,
         standing=Standing(state=attached(ownership.state)),
         held=ownership.held,

@@ -28,7 +28,7 @@ FEW: Final = 1_000
 
 RUNTIMES: Final = 20_000
 
-STILL: Final = tenure.Limits(poll_s=3600)
+STILL: Final = tenure.Limits(poll_s=3600, passivate_s=2.0)
 """Without looks at other hosts, so that there is a moment in which nothing runs."""
 
 
@@ -53,7 +53,7 @@ async def spawn_together(folder: Path, count: int) -> tuple[Timing, float]:
 
 
 async def weigh(folder: Path, count: int) -> dict[str, int]:
-    """Bytes that one runtime keeps allocated: passivated, and idle with an actor."""
+    """Bytes that one runtime keeps allocated: passivated, without a handle and with one, and idle with an actor."""
     with scratch(folder) as name:
         path = Path(name) / "spawn.db"
         async with tenure.open_supervisor(path, behaviours={"agent": remember}, limits=STILL) as supervisor:
@@ -61,6 +61,9 @@ async def weigh(folder: Path, count: int) -> dict[str, int]:
             others = [f"other/{number}" for number in range(2 * RECORDS_KEPT if count > FEW else 1)]
             await supervisor.spawn_many(others, "agent")  # what the writer keeps in hand is full from here on
             tracemalloc.start()
+            await spawn_all(supervisor, count)
+            await trio.sleep(2 * STILL.passivate_s)
+            at_rest = await allocated()
             owned = await spawn_all(supervisor, count)
             passivated = await allocated()
             async with trio.open_nursery() as nursery:
@@ -68,7 +71,8 @@ async def weigh(folder: Path, count: int) -> dict[str, int]:
                     nursery.start_soon(use, runtime)
             active = await allocated()
             tracemalloc.stop()
-    return {"active": round(active / count), "passivated": round(passivated / count)}
+    measured = {"active": active, "passivated": at_rest, "with_a_handle": passivated}
+    return {name: round(found / count) for name, found in measured.items()}
 
 
 async def use(runtime: tenure.Runtime) -> None:

@@ -118,8 +118,8 @@ def _of_writer(host: Host) -> Iterator[Family]:
 
 
 def _of_host(host: Host) -> Iterator[Family]:
-    owned, log = host.owned.all, host.log
-    by_kind = Counter(facts.kind for facts in owned)
+    owned, log = host.owned.in_use, host.log
+    by_kind = host.owned.by_kind
     yield _by(
         "tenure_runtimes", "Runtimes that this host owns.", ("kind",), {(each,): by_kind[each] for each in by_kind}
     )

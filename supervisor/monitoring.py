@@ -32,7 +32,7 @@ class Monitoring(QueueVerbs):
     def statistics(self) -> SupervisorStatistics:
         """What this host is doing now, and what has happened since it was opened."""
         host = self._host
-        return statistics_of(host.owned.all, host.owned.actors, self.store.statistics(), host.log, host.step_threads)
+        return statistics_of(host.owned, self.store.statistics(), host.log, host.step_threads)
 
     def health(self, *, min_free_bytes: int = MIN_FREE_BYTES) -> Health:
         """How this host does; see `Health`. From any thread; it waits for nothing.

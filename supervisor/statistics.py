@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import final
 
 from attrs import frozen
 
-from tenure.actors.facts import RuntimeFacts
-from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.model.values import RuntimeState
 from tenure.persistence.seams.step_threads import StepThread, StepThreads
 from tenure.persistence.writing.statistics import WriterStatistics
 
+from .hosting.owned import Owned
 from .operators.log import HostLog
 
 
@@ -67,21 +65,20 @@ class SupervisorStatistics:
 
 
 def statistics_of(
-    owned: Sequence[RuntimeFacts],
-    actors: Sequence[RuntimeActor],
+    owned: Owned,
     writer: WriterStatistics,
     log: HostLog,
     threads: StepThreads,
 ) -> SupervisorStatistics:
     """The numbers, of what a host knows anyway."""
-    held = threads.threads()
+    held, facts_in_use, actors = threads.threads(), owned.in_use, owned.actors
     return SupervisorStatistics(
         runtimes=len(owned),
         active=len(actors),
-        running=sum(facts.standing.state is RuntimeState.RUNNING for facts in owned),
-        held=sum(facts.why_held is not None for facts in owned),
+        running=sum(facts.standing.state is RuntimeState.RUNNING for facts in facts_in_use),
+        held=sum(facts.why_held is not None for facts in facts_in_use),
         waiting_for_slot=sum(actor.slot is not None and actor.slot.waits for actor in actors),
-        backing_off=sum(facts.not_before is not None for facts in owned),
+        backing_off=sum(facts.not_before is not None for facts in facts_in_use),
         failed_attempts=log.failed_attempts,
         dead_letters=log.dead_letters,
         refused_sends=log.refused_sends,

@@ -201,7 +201,7 @@ class HostWatch:
         late_s = min(trio.current_time() - began, time.perf_counter() - real_began) - seconds
         if late_s >= LATE_S:
             # Asked now and not before each nap: a run that blocked cannot have ended, since its end is a commit.
-            running = [each.runtime_id for each in self._owned.all if each.run_id is not None]
+            running = [each.runtime_id for each in self._owned.in_use if each.run_id is not None]
             self._log.loop_blocked(late_s, running, self._loop_watch.found)
 
     async def _take_over_what_is_left(self) -> None:
@@ -298,7 +298,7 @@ class HostWatch:
         ]
         for facts in lost:
             self._owned.lose(facts, Closed(what=f"ownership of runtime {facts.runtime_id}"))
-        self._log.rejoined(rejoined.host.incarnation, kept=len(self._owned.all), lost=len(lost))
+        self._log.rejoined(rejoined.host.incarnation, kept=len(self._owned), lost=len(lost))
         self._news.stir()
         self._tasks.start_soon(self._handover.rejoined)
 

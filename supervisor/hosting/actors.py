@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, final
+from typing import Any, Final, final
 from weakref import WeakValueDictionary
 
 import trio
@@ -28,12 +28,16 @@ from .mending import Mending
 from .owned import Owned
 from .tasks import Tasks
 
+PAGE: Final = 1_000
+"""So many facts are looked at before others run."""
+
 
 @final
 class Actors:
     """Makes those of one host.
 
-    A passivated runtime stays owned under its token, and nothing is written; what is left of it in memory are its facts.
+    A passivated runtime stays owned under its token, and nothing is written; what is left of it in memory are its facts, as a
+    row where they say little.
     """
 
     def __init__(
@@ -123,6 +127,14 @@ class Actors:
                         await self._let_go(actor)
                     else:
                         self._owned.passivate(actor)
+            await self._let_rest()
+
+    async def _let_rest(self) -> None:
+        for count, facts in enumerate(self._owned.in_use, 1):
+            self._owned.rest(facts)
+            if not count % PAGE:
+                await trio.lowlevel.checkpoint()
+        self._owned.shrink()
 
     async def _let_go(self, actor: RuntimeActor) -> None:
         """Give a runtime up again whose run is aside, and which was taken for something else, that is done."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import final
 from weakref import WeakValueDictionary
 
-from tenure.actors.facts import RuntimeFacts
+from tenure.actors.facts import AtRest, RuntimeFacts, at_rest, facts_at_rest
 from tenure.actors.listener import Ended
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import Closed, Error
@@ -17,7 +17,10 @@ from tenure.persistence.store import Store, ground_of
 
 @final
 class Owned:
-    """The runtimes of one host. Their facts stay while they are passivated.
+    """The runtimes of one host.
+
+    The facts of those that are passivated stay as a row each (`AtRest`), unless they say more; who looks for them has them made
+    again. Where something still has them, a handle as a rule, they are the same object as before.
 
     Attributes:
         on_less: Called with the kind of each that is owned no longer.
@@ -27,16 +30,32 @@ class Owned:
         """Own nothing yet."""
         self._store = store
         self._facts: dict[LogicalRuntimeId, RuntimeFacts] = {}
+        self._at_rest: dict[LogicalRuntimeId, AtRest] = {}
         self._actors: dict[LogicalRuntimeId, RuntimeActor] = {}
         self._counts: Counter[str] = Counter()
         self.on_less: Callable[[str], None] = _nothing
-        # Of runtimes that were put aside or given back, as long as a handle has them.
+        # Of runtimes that were put aside or given back, or are at rest, as long as a handle has them.
         self._left: WeakValueDictionary[LogicalRuntimeId, RuntimeFacts] = WeakValueDictionary()
 
     @property
     def all(self) -> list[RuntimeFacts]:
-        """The facts of each."""
+        """The facts of each; none is at rest then, until the next look at what is."""
+        for runtime_id in list(self._at_rest):
+            self.find(runtime_id)
         return list(self._facts.values())
+
+    @property
+    def in_use(self) -> list[RuntimeFacts]:
+        """The facts of those that are not at rest: of each that executes, is held, or waits for something."""
+        return list(self._facts.values())
+
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """How many there are of each kind."""
+        return {kind: count for kind, count in list(self._counts.items()) if count}
+
+    def __len__(self) -> int:
+        return len(self._facts) + len(self._at_rest)
 
     @property
     def actors(self) -> list[RuntimeActor]:
@@ -49,15 +68,20 @@ class Owned:
 
     def owns(self, runtime_id: str) -> bool:
         """Whether this host owns a runtime."""
-        return runtime_id in self._facts
+        return runtime_id in self._facts or runtime_id in self._at_rest
 
     def find(self, runtime_id: LogicalRuntimeId) -> RuntimeFacts | None:
         """What is known of a runtime, or None where it is not of this host."""
-        return self._facts.get(runtime_id)
+        facts = self._facts.get(runtime_id)
+        if facts is None and self._at_rest:
+            kept = self._at_rest.pop(runtime_id, None)
+            if kept is not None:
+                self._facts[runtime_id] = facts = self._left.pop(runtime_id, None) or facts_at_rest(runtime_id, kept)
+        return facts
 
     def facts(self, runtime_id: LogicalRuntimeId) -> RuntimeFacts:
         """What is known of a runtime of this host. Raises `Closed` where it is not."""
-        facts = self._facts.get(runtime_id)
+        facts = self.find(runtime_id)
         if facts is None:
             raise self.why_lost(runtime_id)
         return facts
@@ -76,12 +100,13 @@ class Owned:
 
     def adopt(self, facts: RuntimeFacts) -> RuntimeFacts:
         """A runtime has come to this host, in the callback of its commit; one that was put aside with the facts it had."""
+        if not self.owns(facts.runtime_id):
+            self._counts[facts.kind] += 1
+        self._at_rest.pop(facts.runtime_id, None)
         left = self._left.pop(facts.runtime_id, None)
         if left is not None:
             left.become(facts)
             facts = left
-        if facts.runtime_id not in self._facts:
-            self._counts[facts.kind] += 1
         self._facts[facts.runtime_id] = facts
         return facts
 
@@ -94,8 +119,23 @@ class Owned:
         del self._actors[actor.facts.runtime_id]
         actor.close(Closed(what=f"actor of {actor.facts.runtime_id}"))
 
+    def rest(self, facts: RuntimeFacts) -> None:
+        """Keep the facts of a passivated runtime as a row, unless they say more."""
+        runtime_id = facts.runtime_id
+        if self._facts.get(runtime_id) is not facts or runtime_id in self._actors:
+            return
+        kept = at_rest(facts)
+        if kept is not None:
+            del self._facts[runtime_id]
+            self._at_rest[runtime_id], self._left[runtime_id] = kept, facts
+
+    def shrink(self) -> None:
+        """Give back the room of what is at rest by now: a dict keeps that of the most that it ever had."""
+        self._facts = dict(self._facts)
+
     def lose(self, facts: RuntimeFacts, error: Error) -> None:
         """Another host has the runtime: its run goes no further, and who waits for its actor gets the error."""
+        self.find(facts.runtime_id)  # and not at rest: a handle of it, which has lost it, would find it again
         del self._facts[facts.runtime_id]
         actor = self._actors.pop(facts.runtime_id, None)
         if actor is not None:
@@ -111,7 +151,7 @@ class Owned:
 
     def give_back(self, facts: RuntimeFacts) -> None:
         """No host owns the runtime from now on: its handles ask the one that takes it."""
-        if self._facts.get(facts.runtime_id) is facts:
+        if self.find(facts.runtime_id) is facts:
             facts.given_back = True
             self._left[facts.runtime_id] = facts
             self.lose(facts, Closed(what=f"ownership of runtime {facts.runtime_id}"))
@@ -128,6 +168,7 @@ class Owned:
         for actor in self.actors:
             actor.close(error)
         self._facts.clear()
+        self._at_rest.clear()
 
     def _less(self, facts: RuntimeFacts) -> None:
         self._counts[facts.kind] -= 1

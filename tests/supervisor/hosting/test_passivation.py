@@ -8,7 +8,8 @@ import trio.testing
 from trio.testing import MockClock
 
 import tenure
-from tenure.errors import Closed
+from tenure.actors.facts import facts_at_rest
+from tenure.errors import Closed, NotAccepting
 from tenure.supervisor.supervisor import host_of
 from tests.kit.alone import OpenHost
 
@@ -106,3 +107,49 @@ async def test_a_failed_run_that_waits_for_its_next_attempt_keeps_its_actor(
         ticket = await (await supervisor.spawn("a", "k")).accept(1)
         assert (await ticket.wait_outcome()).phase == "consumed"
         assert attempts[1] - attempts[0] == pytest.approx(500, abs=1)
+
+
+async def test_of_what_is_passivated_a_row_is_kept_and_its_handles_notice_nothing(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async with open_host({"k": well}) as supervisor:
+        held = [await supervisor.spawn(str(number), "k") for number in range(2)]
+        await supervisor.spawn_many(["never/1", "never/2"], "k")
+        retired, stopped = await supervisor.spawn("retired", "k"), await supervisor.spawn("held", "k")
+        await (await held[0].accept(1)).wait_outcome()
+        await retired.retire()
+        await host_of(supervisor).actors.of(host_of(supervisor).owned.facts(stopped.runtime_id)).hold("look at it")
+        token = held[0].fence_token
+        await trio.sleep(200)
+
+        owned = host_of(supervisor).owned
+        assert [facts.runtime_id for facts in owned.in_use] == ["held"]
+        assert (len(owned), supervisor.statistics().runtimes, supervisor.statistics().held) == (6, 6, 1)
+        assert dict(owned.by_kind) == {"k": 6}
+        assert sorted(facts.runtime_id for facts in owned.all) == ["0", "1", "held", "never/1", "never/2", "retired"]
+        assert (held[0].state, held[0].fence_token, retired.state) == ("attached", token, "retired")
+
+        again = await supervisor.spawn("0", "k")
+        assert (again.fence_token, again.generation, again.held) == (token, 0, None)
+        assert (await (await held[0].accept(2)).wait_outcome()).phase == "consumed"
+        await held[1].stop()
+        assert held[1].state == "stopped"
+        with pytest.raises(NotAccepting):
+            await retired.accept(3)
+
+
+async def test_a_handle_of_what_was_lost_at_rest_has_lost_it_for_good(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async with open_host({"k": well}) as supervisor:
+        handle = await supervisor.spawn("a", "k")
+        await trio.sleep(200)
+        owned = host_of(supervisor).owned
+        (facts,) = owned.all
+        owned.lose(facts, Closed(what="ownership"))
+
+        assert (len(owned), owned.find(handle.runtime_id), owned.owns("a")) == (0, None, False)
+        anew = owned.adopt(facts_at_rest(handle.runtime_id, ("k", 0, facts.fence_token + 1, "attached")))
+        assert (owned.find(handle.runtime_id), handle.fence_token) == (anew, facts.fence_token)
+        with pytest.raises(Closed):
+            await handle.retire()
