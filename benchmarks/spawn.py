@@ -53,26 +53,33 @@ async def spawn_together(folder: Path, count: int) -> tuple[Timing, float]:
 
 
 async def weigh(folder: Path, count: int) -> dict[str, int]:
-    """Bytes that one runtime keeps allocated: passivated, without a handle and with one, and idle with an actor."""
-    with scratch(folder) as name:
-        path = Path(name) / "spawn.db"
+    """Bytes that one runtime keeps allocated: passivated, and idle with an actor and a handle.
+
+    Of the former as many as the writer keeps records of, twice: it keeps as many of the second as of the first.
+    """
+    some = 2 * RECORDS_KEPT if count > FEW else 2 * count
+
+    async def grown(name: str) -> int:
+        before = await allocated()
+        await supervisor.spawn_many([f"{name}/{number:06}" for number in range(some)], "agent")
+        await trio.sleep(2 * STILL.passivate_s)
+        return await allocated() - before
+
+    with scratch(folder) as scratched:
+        path = Path(scratched) / "spawn.db"
         async with tenure.open_supervisor(path, behaviours={"agent": remember}, limits=STILL) as supervisor:
             await use(await supervisor.spawn("warm", "agent"))
-            others = [f"other/{number}" for number in range(2 * RECORDS_KEPT if count > FEW else 1)]
-            await supervisor.spawn_many(others, "agent")  # what the writer keeps in hand is full from here on
             tracemalloc.start()
-            await spawn_all(supervisor, count)
-            await trio.sleep(2 * STILL.passivate_s)
-            at_rest = await allocated()
+            await grown("first")
+            passivated = await grown("second") + await grown("third")
+            began = await allocated()
             owned = await spawn_all(supervisor, count)
-            passivated = await allocated()
             async with trio.open_nursery() as nursery:
                 for runtime in owned:
                     nursery.start_soon(use, runtime)
-            active = await allocated()
+            active = await allocated() - began
             tracemalloc.stop()
-    measured = {"active": active, "passivated": at_rest, "with_a_handle": passivated}
-    return {name: round(found / count) for name, found in measured.items()}
+    return {"active": round(active / count), "passivated": round(passivated / 2 / some)}
 
 
 async def use(runtime: tenure.Runtime) -> None:
