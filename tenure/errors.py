@@ -27,8 +27,10 @@ decided or rebuilt before. A conflict that needs a reload first is therefore not
     │   │   ├── Unreadable (abstract)
     │   │   │   └── Corrupt, KeyMissing, WrongKey
     │   │   └── SchemaMismatch, UnsupportedReadScope, FeedGap, PositionGone
-    │   └── NotFound, Unsupported, Internal, StoreBroken, StoreLocked, CannotOpen, NoThread, NotADatabase,
-    │       WeakDurability, UnsafeSqlite, NetworkFileSystem, StorePromoted, PromotionUnfinished
+    │   ├── StoreBroken
+    │   │   └── StoreMoved
+    │   └── NotFound, Unsupported, Internal, StoreLocked, CannotOpen, NoThread, NotADatabase, WeakDurability,
+    │       UnsafeSqlite, NetworkFileSystem, StorePromoted, PromotionUnfinished
     └── InvalidInput, UnknownKind, StepMismatch, RunEnded, StepFailed, AskFailed, AskCycle, ChildExists,
         Closed
 """
@@ -725,13 +727,12 @@ class Internal(StoreError):
     detail: str
 
 
-@final
 class StoreBroken(StoreError):
     """The store hit an error after which it cannot know what is on disk, and closed itself.
 
     The machine's side (a failed write, sync or COMMIT). Reopen the store; when `in_doubt` is true
     ask `verdict(incarnation, group)` whether this commit landed; when false it did not. `DiskFull`
-    and `Contended` are failures with a known outcome and leave the store open.
+    and `Contended` are failures with a known outcome and leave the store open, `StoreMoved` is a fail-over.
 
     Fields: the group whose outcome is the commit's, None when no group had taken it.
     """
@@ -745,6 +746,24 @@ class StoreBroken(StoreError):
     def _text(self) -> str:
         outcome = f"ask for the verdict of group {self.group}" if self.in_doubt else "this commit did not land"
         return self.message.format(**self.fields, outcome=outcome)
+
+
+@final
+class StoreMoved(StoreBroken):
+    """The server of the store was failed over, or restored, while a host had it open, and the host closed the store.
+
+    The installation's side. What stands there now may lack commits that were acknowledged, and what this host remembers may
+    be among them: reopen the store, and it is as the server has it; no token is given a second time. When `in_doubt` is true
+    the `verdict` says whether this commit is there now. `StoreBroken` is a failure in which nothing acknowledged is lost.
+
+    Fields: as those of `StoreBroken`.
+    """
+
+    message = "the store of incarnation {incarnation!r} was moved: {detail}; reopen it, {outcome}"
+    incarnation: str
+    group: int | None
+    in_doubt: bool
+    detail: str
 
 
 @final

@@ -43,7 +43,22 @@ MOST_VIEWS: Final = 3
 
 
 class UnknownOutcome(Exception):
-    """The engine cannot say what is on disk: an I/O error, or any unexpected error at COMMIT. The store stops."""
+    """The engine cannot say what is on disk: an I/O error, or any unexpected error at COMMIT. The store stops.
+
+    Attributes:
+        in_doubt: Whether what was being carried out may have landed.
+    """
+
+    in_doubt = True
+
+
+class Moved(UnknownOutcome):
+    """The store stands where a part of its past may be lost, and what this host remembers may be of that part. It stops."""
+
+    def __init__(self, detail: str, *, in_doubt: bool = False) -> None:
+        """Say where it stands."""
+        super().__init__(detail)
+        self.in_doubt = in_doubt
 
 
 class Again(Exception):

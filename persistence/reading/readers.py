@@ -32,10 +32,8 @@ from tenure.persistence.seams.executors import (
 from tenure.persistence.seams.interrupts import guarded
 from tenure.persistence.seams.limits import Limits
 
-from .user_connection import (
-    QueryConnection,
-    Stopper,
-)
+from .stopping import Stopper, kind_of
+from .user_connection import QueryConnection
 
 T = TypeVar("T")
 
@@ -124,7 +122,7 @@ class Readers:
                 finally:
                     self._free.append(reader)
             except UnknownOutcome as exc:
-                raise self._stopper.stop_behind_group(f"a read failed: {exc}") from exc
+                raise self._stopper.stop_behind_group(f"a read failed: {exc}", kind_of(exc)) from exc
             except (trio.ClosedResourceError, Closed):
                 raise self._why_closed() from None  # between the question and its turn
 
@@ -154,7 +152,8 @@ class Readers:
             try:
                 opened = await self._open(self._engine.open_query)
             except UnknownOutcome as exc:
-                raise self._stopper.stop_behind_group(f"a connection cannot be opened: {exc}") from exc
+                detail = f"a connection cannot be opened: {exc}"
+                raise self._stopper.stop_behind_group(detail, kind_of(exc)) from exc
             executor, connection = opened or (self._shared_executor, self._shared_connection)
             lent = QueryConnection(connection, executor, self._limits.query_rows, self._stopper, lambda: self._closed)
             self._lent.append(lent)

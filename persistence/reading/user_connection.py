@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Protocol, final
+from typing import final
 
 import trio
 
-from tenure.errors import Closed, Error, StoreBroken
+from tenure.errors import Closed, Error
 from tenure.persistence.engines.engine import (
     Querying,
     QueryParameters,
@@ -24,13 +24,7 @@ from tenure.persistence.seams.executors import (
     run_to_the_end,
 )
 
-
-class Stopper(Protocol):
-    """Stops the store; the writer is one."""
-
-    def stop_behind_group(self, detail: str) -> StoreBroken:
-        """See `Writer.stop_behind_group`."""
-        ...
+from .stopping import Stopper, kind_of
 
 
 @final
@@ -83,7 +77,7 @@ class QueryConnection:
             except (QueryStopped, trio.ClosedResourceError, Closed):
                 raise self._closed() or Closed(what="store") from None
             except UnknownOutcome as exc:
-                raise self._stopper.stop_behind_group(f"a query failed: {exc}") from exc
+                raise self._stopper.stop_behind_group(f"a query failed: {exc}", kind_of(exc)) from exc
 
     def stop(self) -> None:
         """End the query that runs: the store closes."""

@@ -21,7 +21,7 @@ from typing import Any, Final, final
 
 from attrs import evolve, frozen
 
-from tenure.errors import Closed, Contended, DiskFull, Error, Internal, InvalidInput, StorePromoted
+from tenure.errors import Closed, Contended, DiskFull, Error, Internal, InvalidInput, StoreBroken, StorePromoted
 from tenure.persistence.commits.commit import (
     Change,
     Commit,
@@ -49,6 +49,7 @@ from tenure.persistence.engines.engine import (
 from tenure.persistence.facets.records.fences import check_fence
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.reading.stopping import kind_of
 from tenure.persistence.seams.hooks import Hooks
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams, read_clock
@@ -83,12 +84,14 @@ class GroupBroken(Exception):
     Attributes:
         in_doubt: For each commit of the group, whether it may have landed. One that was refused in its savepoint, or left
             out of a further try, did not.
+        kind: What its callers get.
     """
 
-    def __init__(self, detail: str, in_doubt: Sequence[bool]) -> None:
+    def __init__(self, detail: str, in_doubt: Sequence[bool], kind: type[StoreBroken] = StoreBroken) -> None:
         """Say what happened."""
         super().__init__(detail)
         self.in_doubt = in_doubt
+        self.kind = kind
 
 
 @final
@@ -177,6 +180,8 @@ class GroupRunner:
                     return [Contended(detail=f"this host cannot register anew: {exc}") for _ in commits]
                 except StorePromoted as exc:  # while this host was frozen
                     raise GroupBroken(str(exc), [False] * len(commits)) from exc
+                except UnknownOutcome as exc:
+                    raise GroupBroken(str(exc), [False] * len(commits), kind_of(exc)) from exc
                 self.host = self.rejoined.host
 
     def _run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
@@ -205,7 +210,8 @@ class GroupRunner:
                     left_out[failed.culprit] = failed.error
         except UnknownOutcome as exc:
             known = {**tried, **left_out}
-            raise GroupBroken(str(exc), [not isinstance(known.get(at), Error) for at in range(len(commits))]) from exc
+            doubt = [exc.in_doubt and not isinstance(known.get(at), Error) for at in range(len(commits))]
+            raise GroupBroken(str(exc), doubt, kind_of(exc)) from exc
         return [left_out[index] for index in range(len(commits))]
 
     def _make_room(self, commits: int) -> bool:

@@ -21,22 +21,16 @@ import trio
 from outcome import Outcome as Captured, capture
 
 from tenure.errors import Closed, Contended, StoreBroken
-from tenure.persistence.commits.commit import (
-    Commit,
-    CommitResult,
-)
+from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.engine import Again, UnknownOutcome, WriteConnection
 from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.model.events.happenings import GroupLanded
 from tenure.persistence.model.texts import named
+from tenure.persistence.reading.stopping import kind_of
 from tenure.persistence.seams.executors import Executor, run_to_the_end
 from tenure.persistence.seams.limits import Limits
 
-from .group import (
-    GroupBroken,
-    GroupRunner,
-    Outcome,
-)
+from .group import GroupBroken, GroupRunner, Outcome
 from .host_row import Rejoined
 from .lost import again_where_lost
 from .pending import FindRider, Pending, take_group
@@ -83,6 +77,7 @@ class Writer:
         self._idle = trio.Event()
         self._closing = False
         self._stop_behind_group: str | None = None
+        self._kind: type[StoreBroken] = StoreBroken
         self._group = 0
         self._commits = 0
         self._groups = 0
@@ -155,7 +150,7 @@ class Writer:
         try:
             return await run_to_the_end(self._executor, lambda: again_where_lost(self._connection, work))
         except UnknownOutcome as exc:
-            raise self.stop_behind_group(str(exc)) from exc
+            raise self.stop_behind_group(str(exc), kind_of(exc)) from exc
         except Again as exc:
             raise Contended(detail=f"between two groups: {exc}") from exc
         except trio.ClosedResourceError:
@@ -191,9 +186,7 @@ class Writer:
         """Raise `StoreBroken` or `Closed` where nothing more is taken; what is asked for now is not in doubt."""
         if self.broken is not None:
             self.broke_unheard = False
-            raise StoreBroken(
-                incarnation=self._runner.host.incarnation, group=None, in_doubt=False, detail=self.broken.detail
-            )
+            raise self._broken(in_doubt=False, detail=self.broken.detail)
         if self._closing:
             raise Closed(what="store")
 
@@ -238,8 +231,13 @@ class Writer:
         self._stop(detail, in_doubt=self._taken)
         return self._broken(in_doubt=True, detail=detail)
 
-    def stop_behind_group(self, detail: str) -> StoreBroken:
-        """Break the store as soon as the group on its way has its verdict. Returns the error of what was not taken."""
+    def stop_behind_group(self, detail: str, kind: type[StoreBroken] = StoreBroken) -> StoreBroken:
+        """Break the store as soon as the group on its way has its verdict. Returns the error of what was not taken.
+
+        `kind`: what everybody gets from now on; the first word counts.
+        """
+        if self._stop_behind_group is None and self.broken is None:
+            self._kind = kind
         self._stop_behind_group = self._stop_behind_group or detail
         self._wakeup.set()
         return self._broken(in_doubt=False, detail=detail)
@@ -289,6 +287,7 @@ class Writer:
         try:
             outcomes = carried_out.unwrap()
         except GroupBroken as exc:
+            self._kind = exc.kind
             self._stop(str(exc), in_doubt=[each for each, doubt in zip(batch, exc.in_doubt, strict=True) if doubt])
         except Exception as exc:  # noqa: BLE001 - a defect of ours: it is not known how far the group came
             self._stop(f"the group failed: {named(exc)}", in_doubt=batch)
@@ -373,7 +372,7 @@ class Writer:
 
     def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
         group = self._group + 1 if in_doubt else None
-        return StoreBroken(incarnation=self._runner.host.incarnation, group=group, in_doubt=in_doubt, detail=detail)
+        return self._kind(incarnation=self._runner.host.incarnation, group=group, in_doubt=in_doubt, detail=detail)
 
 
 def _unheard(_result: CommitResult) -> None:

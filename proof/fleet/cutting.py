@@ -39,6 +39,7 @@ class CuttingProxy:
 
     Attributes:
         port: Where it listens, on the loopback.
+        server: Host and port of the server that new connections lead to.
         cut: What is done to the next COMMIT; None: nothing. Taken away when it is done.
         late_s: Seconds for which a late COMMIT, or a silent end, is kept.
         cuts: How many it has made.
@@ -46,7 +47,7 @@ class CuttingProxy:
 
     def __init__(self, host: str, port: int) -> None:
         """Bind to the server's address."""
-        self._server = (host, port)
+        self.server = (host, port)
         self.port = 0
         self.cut: Cut | None = None
         self.late_s = 0.0
@@ -62,7 +63,7 @@ class CuttingProxy:
     async def serve(self, client: trio.SocketStream) -> None:
         """Forward one connection until one of its ends closes."""
         try:
-            server = await trio.open_tcp_stream(*self._server)
+            server = await trio.open_tcp_stream(*self.server)
         except OSError:
             await trio.aclose_forcefully(client)
             return

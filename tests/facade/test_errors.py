@@ -189,6 +189,8 @@ def test_each_concrete_class_is_caught_as_what_it_is(cls: type[Error]) -> None:
         expected = errors.Unreadable
     elif cls.__name__ in READ_FAILED:
         expected = errors.ReadFailed
+    elif cls is errors.StoreMoved:
+        expected = errors.StoreBroken
     elif cls.__name__ in STORE_WIDE:
         expected = errors.StoreError
     elif cls.__name__ in MISUSE:
@@ -231,9 +233,10 @@ def test_an_error_keeps_its_cause() -> None:
     assert caught.value.__cause__ is cause
 
 
-def test_a_broken_store_sends_only_a_commit_in_doubt_to_its_verdict() -> None:
-    known = errors.StoreBroken(incarnation="i", group=None, in_doubt=False, detail="fsync failed")
-    doubt = errors.StoreBroken(incarnation="i", group=7, in_doubt=True, detail="fsync failed")
+@pytest.mark.parametrize("kind", [errors.StoreBroken, errors.StoreMoved])
+def test_a_broken_store_sends_only_a_commit_in_doubt_to_its_verdict(kind: type[errors.StoreBroken]) -> None:
+    known = kind(incarnation="i", group=None, in_doubt=False, detail="fsync failed")
+    doubt = kind(incarnation="i", group=7, in_doubt=True, detail="fsync failed")
     assert "did not land" in str(known)
     assert "verdict of group 7" in str(doubt)
 

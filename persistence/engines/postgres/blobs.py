@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, final
 import psycopg
 
 from tenure.errors import CannotOpen, DiskFull
-from tenure.persistence.engines.engine import Again, UnknownOutcome
+from tenure.persistence.engines.engine import Again, Moved, UnknownOutcome
 
 from .connecting import PAUSE_S, Connecting
 from .protocol.errors import ServerError, map_error
@@ -155,7 +155,7 @@ class TableBlobs:
                         left_s = give_up_at - time.monotonic()
                         self._connection = self._connecting.connect_within(left_s, writes=True)
                     return work(self._connection)
-                except Again as exc:
+                except (Again, Moved) as exc:  # the store stops with its next commit
                     raise CannotOpen(path=shown, detail=str(exc)) from exc
                 except psycopg.Error as exc:
                     failed = _mapped(exc, shown)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar, final
 
 import psycopg
-from attrs import frozen
 from psycopg import sql
 
 from tenure.errors import CannotOpen, WeakDurability
-from tenure.persistence.engines.engine import Again
+from tenure.persistence.engines.engine import Again, Moved
 from tenure.persistence.seams.limits import Limits
 
+from .place import PLACE, Place
 from .protocol.errors import Lost, is_not_yet
 from .protocol.wire import Wire
 from .target import Target
@@ -41,17 +41,20 @@ REFUSALS: Final = (Again, CannotOpen, WeakDurability)
 
 
 @final
-@frozen(kw_only=True, slots=True)
 class Connecting:
     """Makes connections to one store.
 
     Attributes:
         target: Which store.
         limits: The limits of the host.
+        place: Where the host has opened it, and the one place where it goes on; None before that, and for looks.
     """
 
-    target: Target
-    limits: Limits
+    def __init__(self, target: Target, limits: Limits) -> None:
+        """Connect to nothing yet."""
+        self.target = target
+        self.limits = limits
+        self.place: Place | None = None
 
     def connect(self, *, writes: bool) -> psycopg.Connection:
         """One connection, set.
@@ -60,6 +63,7 @@ class Connecting:
             Again: Not now: the server starts, stops, does not answer, or has no place left.
             CannotOpen: It refuses us, or cannot be found.
             WeakDurability: For one that writes: the server acknowledges what is not on disk.
+            Moved: It is no longer the server, or the timeline, that the store was opened on.
         """
         try:
             connection = psycopg.connect(
@@ -85,11 +89,23 @@ class Connecting:
         except psycopg.Error as exc:
             connection.close()
             raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
-        for name, given in zip(_KEPT_BY, row, strict=False) if writes else ():
-            if given != "on":
-                connection.close()
-                raise WeakDurability(asked="disk", given=f"{name} = {given}")
+        try:
+            self._check_place(Place(system=row[0], timeline=row[1]))
+            if writes:
+                _check_kept(row[2:])
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _check_place(self, here: Place) -> None:
+        if self.place is None or here == self.place:
+            return
+        if here.timeline is None:
+            message = "it is a standby, which only reads"  # and may be promoted in a moment
+            raise Again(message)
+        message = f"it stands on {here.words} now, and was opened on {self.place.words}"
+        raise Moved(message)
 
     def wire(self, *, writes: bool) -> Wire:
         """The same for named statements. Raises as `connect`."""
@@ -134,10 +150,18 @@ class Connecting:
             sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
             for name, value in settings.items()
         ]
+        asked: list[sql.Composable] = [sql.SQL(each) for each in PLACE]
         if writes:
-            asked = [sql.SQL("current_setting({})").format(sql.Literal(name)) for name in _KEPT_BY]
-            calls = [*asked, *calls, _WAIT_FOR_DISK]
+            asked += [sql.SQL("current_setting({})").format(sql.Literal(name)) for name in _KEPT_BY]
+            calls.append(_WAIT_FOR_DISK)
+        calls = [*asked, *calls]
         return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls))
+
+
+def _check_kept(given: Sequence[str]) -> None:
+    for name, value in zip(_KEPT_BY, given, strict=False):
+        if value != "on":
+            raise WeakDurability(asked="disk", given=f"{name} = {value}")
 
 
 def _within(wait_s: float, connect: Callable[[], T]) -> T:

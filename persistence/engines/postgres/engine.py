@@ -39,6 +39,7 @@ from .opening import (
     check_server,
     make_ready,
 )
+from .place import Place, place_of
 from .protocol.translation import Statement, key_columns, translated
 from .target import Target
 from .user_queries import Query
@@ -69,7 +70,7 @@ class PostgresEngine:
         self._durability = durability
         self._limits = limits
         self._wall_clock = seams.wall_clock
-        self._connecting = Connecting(target=target, limits=limits)
+        self._connecting = Connecting(target, limits)
         self._sql = load_statements("postgres/statements.sql")
         self._statements = _translated(self._sql)
         self.authority_key: str | None = None
@@ -98,8 +99,10 @@ class PostgresEngine:
             with asking(self._target, "checking the server"):
                 check_server(connection, self._target)
                 check_no_transaction_pooler(self._connecting, connection)
-                self.authority_key = self._key(connection)
-            make_ready(connection, self._target)
+                place = place_of(connection)
+                self.authority_key = self._key(connection, place)
+            make_ready(connection, self._target, place, self._wall_clock())
+            self._connecting.place = place
         except BaseException:
             connection.close()
             raise
@@ -143,9 +146,6 @@ class PostgresEngine:
         """See `Engine.close`."""
         self._tables.close()
 
-    def _key(self, connection: psycopg.Connection) -> str:
-        row: Any = connection.execute(
-            "SELECT (SELECT system_identifier FROM pg_control_system()),"
-            " (SELECT oid FROM pg_database WHERE datname = current_database())"
-        ).fetchone()
-        return f"postgresql:{row[0]}:{row[1]}:{self._target.schema}"
+    def _key(self, connection: psycopg.Connection, place: Place) -> str:
+        row: Any = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
+        return f"postgresql:{place.system}:{row[0]}:{self._target.schema}"

@@ -14,6 +14,7 @@ from tenure.persistence.engines.engine import Again
 from tenure.persistence.engines.statements import schema_files
 
 from .connecting import Connecting
+from .place import TABLE, Place, settle_in
 from .protocol.translation import translated_schema
 from .target import Target
 
@@ -28,9 +29,10 @@ OWN_TABLES: Final = (
     )""",
     "ALTER TABLE inputs ADD COLUMN landed XID8 NOT NULL DEFAULT pg_current_xact_id()",
     "CREATE INDEX inputs_by_landing ON inputs (landed) WHERE finished_at IS NULL",
+    TABLE,
 )
-"""What only this engine has: the version, the bytes of attachments, which all hosts reach, and with which transaction an input
-landed, by which hosts hear of it."""
+"""What only this engine has: the version, the bytes of attachments, which all hosts reach, with which transaction an input
+landed, by which hosts hear of it, and where the store stands."""
 
 _MAKING: Final = 0x6E757265
 """The advisory lock of those who make or change tables."""
@@ -88,13 +90,14 @@ def asking(target: Target, doing: str) -> Generator[None]:
         raise CannotOpen(path=target.shown, detail=f"{doing}: {exc}") from exc
 
 
-def make_ready(connection: psycopg.Connection, target: Target) -> None:
-    """Make the tables where there are none; what is there must be of this version.
+def make_ready(connection: psycopg.Connection, target: Target, here: Place, now: float) -> None:
+    """Make the tables where there are none; what is there must be of this version, and is settled in `here`, see `settle_in`.
 
     Raises:
         CannotOpen: No right to make or use them.
         NotADatabase: Another program's tables stand in the schema.
         SchemaMismatch: Another version of tenure made them.
+        CounterOverflow: See `settle_in`.
         Again: The connection was lost.
     """
     with asking(target, "making the tables"), connection.transaction():
@@ -102,6 +105,7 @@ def make_ready(connection: psycopg.Connection, target: Target) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_MAKING, target.schema))
         if not check_schema(connection, target):
             _make(connection, target)
+        settle_in(connection, here, now)
 
 
 def check_schema(connection: psycopg.Connection, target: Target) -> bool:

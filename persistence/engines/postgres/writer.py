@@ -20,6 +20,7 @@ from tenure.persistence.engines.engine import (
     Begun,
     FailedLate,
     Group,
+    Moved,
     NotStorable,
     QueryParameters,
     Row,
@@ -347,6 +348,7 @@ class Writer:
         Raises:
             Again: It did not land.
             UnknownOutcome: No server answered for `Limits.verdict_s`.
+            Moved: What answers is another server, or on another timeline: the verdict there is for who opens the store anew.
         """
         if group is None:
             message = f"the connection was lost: {lost}"
@@ -356,6 +358,8 @@ class Writer:
             try:
                 number = self._number_of(group.host)
                 break
+            except Moved as exc:
+                raise Moved(str(exc), in_doubt=True) from exc
             except REFUSALS as exc:
                 if time.monotonic() >= give_up_at or self._closed:
                     message = f"COMMIT: {lost}; and no server says what came of it: {exc}"

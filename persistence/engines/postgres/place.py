@@ -1,0 +1,95 @@
+"""Which server holds a store, and on which timeline: what changes where a fail-over, or a copy, may have lost commits.
+
+A standby that is promoted begins a new timeline, and so does a server that is brought back to an earlier moment; a dump that
+is read back stands in another system. Each may lack commits that were acknowledged. Who opens the store there first raises
+every counter from which something is handed out, so that nothing comes twice, and ends all hosts, before a host writes
+anything. A host that finds itself there with what it remembers stops (`Moved`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, final
+
+import psycopg
+from attrs import frozen
+
+from tenure.errors import CounterOverflow
+from tenure.persistence.model.values import LAST_TOKEN
+
+RAISE: Final = 2**32
+"""How far tokens and keys are raised: whatever was handed out in the part that is lost stays below."""
+
+PLACE: Final = (
+    "(SELECT system_identifier FROM pg_control_system())",
+    """CASE WHEN pg_is_in_recovery() THEN NULL
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int8 END""",
+)
+"""Asks for the two halves of a place. The control file shows the old timeline for a while after a promotion; the name of
+the log's file shows the new one at once. Any role may ask."""
+
+TABLE: Final = """CREATE TABLE place (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1), system BIGINT NOT NULL, timeline BIGINT NOT NULL
+)"""
+
+
+_RAISE_KEYS: Final = """
+SELECT setval(each, nextval(each) + %s) FROM (
+    SELECT format('%%I.%%I', schemaname, sequencename)::regclass AS each FROM pg_sequences WHERE schemaname = current_schema()
+) AS sequences
+"""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Place:
+    """A server at a time between two fail-overs.
+
+    Attributes:
+        system: What `initdb` drew for it; its standbys have the same.
+        timeline: One more with each promotion; None: a standby, which only reads.
+    """
+
+    system: int
+    timeline: int | None
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"timeline {self.timeline} of system {self.system}"
+
+
+def place_of(connection: psycopg.Connection) -> Place:
+    """Where a connection leads to. Raises `psycopg.Error`."""
+    row: Any = connection.execute(f"SELECT {', '.join(PLACE)}".encode()).fetchone()
+    return Place(system=row[0], timeline=row[1])
+
+
+def settle_in(connection: psycopg.Connection, here: Place, now: float) -> None:
+    """Note where the store stands, inside the transaction that checks the tables, which one connection has at a time.
+
+    Where it stood elsewhere: tokens and keys are raised, every host is lost, as one whose lease has lapsed is, and all that
+    is unfinished in the inboxes counts as just come in, as numbers of transactions may begin anew.
+
+    Raises:
+        CounterOverflow: There are not so many tokens left.
+    """
+    row: Any = connection.execute("SELECT system, timeline FROM place").fetchone()
+    if row is None:
+        connection.execute("INSERT INTO place VALUES (1, %s, %s)", (here.system, here.timeline))
+    elif row != (here.system, here.timeline):
+        connection.execute("UPDATE place SET system = %s, timeline = %s", (here.system, here.timeline))
+        _raise_tokens(connection)
+        connection.execute(_RAISE_KEYS, (RAISE,))
+        connection.execute(
+            "UPDATE hosts SET lost_at = %s, lost_how = 'lapsed' WHERE closed_at IS NULL AND lost_at IS NULL", (now,)
+        )
+        connection.execute("UPDATE inputs SET landed = DEFAULT WHERE finished_at IS NULL")
+
+
+def _raise_tokens(connection: psycopg.Connection) -> None:
+    row: Any = connection.execute("SELECT last_fence_token FROM store FOR UPDATE").fetchone()
+    if row is None:
+        return  # no host has ever opened it
+    if row[0] > LAST_TOKEN - RAISE:
+        raise CounterOverflow(counter="fence_token")
+    connection.execute("UPDATE store SET last_fence_token = last_fence_token + %s", (RAISE,))

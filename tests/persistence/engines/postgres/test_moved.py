@@ -1,0 +1,216 @@
+"""A standby that is promoted: the host stops before it writes there, nothing is handed out twice, and the next one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import psycopg
+import pytest
+import trio
+
+from proof.fleet.cutting import Cut, cutting_proxy
+from proof.fleet.failover import Pair, standby_of
+from proof.fleet.server import REPLICATING, OwnServer
+from tenure.errors import Contended, NotFound, StoreBroken, StoreMoved
+from tenure.persistence.engines.engine import Statements
+from tenure.persistence.engines.postgres.place import RAISE
+from tenure.persistence.facets.inbox import arrivals
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.upkeep.verify_store import verify_parts
+from tests.kit.stores import landed, message, own
+
+DEAD = ("127.0.0.1", 1)
+"""Where no server is."""
+
+
+@pytest.fixture
+def pair(own_server: OwnServer) -> Generator[Pair]:
+    """A server, and a standby of it that follows asynchronously."""
+    own_server.stop()
+    own_server.start(**REPLICATING)
+    with standby_of(own_server) as pair:
+        yield pair
+
+
+async def test_a_host_whose_server_was_failed_over_stops_before_it_writes(pair: Pair) -> None:
+    async with open_store(pair.url) as store:
+        await own(store)
+        await store.commit(message(store, "kept"))
+        pair.leave_behind()
+        await store.commit(message(store, "lost"))
+        pair.fail_over()
+
+        with pytest.raises(StoreMoved, match="timeline 2") as moved:
+            await store.commit(message(store, "late"))
+        assert not moved.value.in_doubt
+        assert isinstance(store.broken, StoreMoved)
+        with pytest.raises(StoreMoved):
+            await store.read(lambda statements: statements.one("ownership.last_token"))
+
+    async with open_store(pair.url) as store:
+        assert await landed(store, "kept", "lost", "late") == ["kept"]
+        assert all(part.is_sound for part in await verify_parts(store))
+
+
+async def test_no_token_and_no_key_comes_twice_after_a_fail_over_that_lost_some(
+    pair: Pair,
+) -> None:
+    async with open_store(pair.url) as store:
+        tokens = [await own(store)]
+        pair.leave_behind()
+        tokens += [await own(store, f"lost-{n}") for n in range(50)]
+        keys = await inputs_of(store, "lost-0", 50)
+        pair.fail_over()
+        with pytest.raises(StoreMoved):
+            await own(store, "late")
+
+    async with open_store(pair.url) as first, open_store(pair.url) as second:
+        later = [await own(first, "b"), await own(second, "c"), await own(first, "lost-0")]
+        assert min(later) > max(tokens)
+        assert max(later) < 2 * RAISE, "the second that opens finds it done"
+        assert min(await inputs_of(first, "lost-0", 50)) > max(keys)
+
+
+async def inputs_of(store: Store, runtime_id: str, count: int) -> list[int]:
+    """The keys of so many inputs that are accepted now."""
+    for n in range(count):
+        await store.commit(message(store, f"{runtime_id}-{n}", runtime_id))
+    async with store.read_connection() as connection:
+        return [key for (key,) in await connection.query("SELECT input FROM inputs")]
+
+
+async def test_hosts_of_before_are_lost_and_charge_no_crash(pair: Pair) -> None:
+    async with open_store(pair.url) as store:
+        token = await own(store)
+        pair.leave_behind()
+        pair.fail_over()
+        with pytest.raises(StoreMoved):
+            await store.commit(message(store, "late"))
+        incarnation = store.incarnation
+
+    async with open_store(pair.url) as store:
+        async with store.read_connection() as connection:
+            rows = await connection.query("SELECT lost_how FROM hosts WHERE incarnation = ?", [incarnation])
+            assert rows == [("lapsed",)]
+        assert not await store.verdict(incarnation, 10)
+        assert await own(store) > token + RAISE / 2
+        async with store.read_connection() as connection:
+            assert await connection.query("SELECT crashes FROM runtimes") == [(0,)]
+
+
+async def test_a_commit_in_doubt_has_its_verdict_on_the_server_that_goes_on(pair: Pair) -> None:
+    async with cutting_proxy("127.0.0.1", pair.primary.port) as proxy:
+        url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
+        async with open_store(url) as store:
+            await own(store)
+            pair.leave_behind()
+            proxy.server, proxy.cut = DEAD, Cut.ANSWER
+            moved: list[StoreBroken] = []
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(refused, store, "doubtful", moved)
+                while not proxy.cuts:  # noqa: ASYNC110 - what a proxy does has no event
+                    await trio.sleep(0.01)
+                await trio.to_thread.run_sync(pair.fail_over)
+                proxy.server = ("127.0.0.1", pair.standby.port)
+            (error,) = moved
+            assert isinstance(error, StoreMoved)
+            assert error.in_doubt
+            assert error.group is not None
+
+        async with open_store(url) as store:
+            assert not await store.verdict(error.incarnation, error.group)
+            assert await landed(store, "doubtful") == []
+
+
+async def refused(store: Store, key: str, errors: list[StoreBroken]) -> None:
+    with pytest.raises(StoreBroken) as caught:
+        await store.commit(message(store, key))
+    errors.append(caught.value)
+
+
+async def test_a_host_that_the_standby_never_heard_of_is_not_found(pair: Pair) -> None:
+    async with open_store(pair.url):
+        pass
+    pair.leave_behind()
+    async with open_store(pair.url) as store:
+        await own(store)
+        pair.fail_over()
+        with pytest.raises(StoreMoved):
+            await own(store, "b")
+        incarnation = store.incarnation
+    async with open_store(pair.url) as store:
+        with pytest.raises(NotFound):
+            await store.verdict(incarnation, 1)
+
+
+async def test_reads_and_queries_stop_a_store_that_was_moved(pair: Pair) -> None:
+    for ask in (read, query):
+        async with open_store(pair.url) as store:
+            await own(store)
+            await ask(store)
+            if ask is read:
+                pair.leave_behind()
+                pair.fail_over()
+            else:
+                postgres_moves(pair.standby)
+            with pytest.raises(StoreMoved):
+                await ask(store)
+            assert isinstance(await store.wait_broken(), StoreMoved)
+
+
+def postgres_moves(server: OwnServer) -> None:
+    """Another timeline once more: the server is started as its own standby and promoted."""
+    server.stop()
+    server.stand_by()
+    server.promote()
+
+
+async def read(store: Store) -> None:
+    await store.read(lambda statements: statements.one("ownership.last_token"))
+
+
+async def query(store: Store) -> None:
+    async with store.read_connection() as connection:
+        await connection.query("SELECT 1")
+
+
+async def test_a_standby_is_waited_for_and_not_written(pair: Pair) -> None:
+    primary, standby = pair.primary, pair.standby
+    async with cutting_proxy("127.0.0.1", primary.port) as proxy:
+        url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
+        async with open_store(url, limits=Limits(busy_s=0.3)) as store:
+            await own(store)
+            proxy.server = ("127.0.0.1", standby.port)
+            await proxy.cut_all()
+            with pytest.raises(Contended, match="standby"):
+                await store.commit(message(store, "m"))
+            with pytest.raises(Contended, match="standby"):
+                await read(store)
+
+            proxy.server = ("127.0.0.1", primary.port)
+            await store.commit(message(store, "m"))
+            assert await landed(store, "m") == ["m"]
+
+
+async def test_a_dump_that_is_read_back_elsewhere_counts_as_moved(url: str) -> None:
+    async with open_store(url) as store:
+        token = await own(store)
+        await store.commit(message(store, "m"))
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("UPDATE tenure.place SET system = system - 1")
+        admin.execute("UPDATE tenure.inputs SET landed = '99999999999'")  # as the old server had counted
+
+    async with open_store(url) as store:
+        found, mark = await heard(store, arrivals.NOTHING_YET)
+        assert found == {"a"}
+        assert (await heard(store, mark))[0] == set(), "it is heard of once"
+        assert await own(store) > token + RAISE / 2
+
+
+async def heard(store: Store, since: arrivals.Mark) -> tuple[set[str], arrivals.Mark]:
+    def look(statements: Statements) -> tuple[set[str], arrivals.Mark]:
+        found = arrivals.arrived(statements, ground_of(store).host, since)
+        return {each.runtime_id for each in found}, arrivals.mark(statements)
+
+    return await store.read(look)
