@@ -56,13 +56,11 @@ T = TypeVar("T")
 class Store:
     """An open store. Made by `open_store`."""
 
-    def __init__(
-        self, opened: Opened, executor: Executor, durability: DurabilityClass, limits: Limits, seams: Seams
-    ) -> None:
+    def __init__(self, opened: Opened, executor: Executor, limits: Limits, seams: Seams) -> None:
         """Wire the writer and the readers; see `open_store`."""
         self.limits = limits
         self.seams = seams
-        self.durability = durability
+        self.durability = durability = opened.engine.durability
         self._opened = opened
         self._executor = executor
         runner = GroupRunner(
@@ -349,8 +347,9 @@ async def open_store(
     Args:
         target: A path, ``sqlite:///path``, ``postgresql://...`` (docs/postgres.md), or ``:memory:`` for a store that lives as
             long as the body.
-        durability: What an acknowledgement survives: ``disk`` a power cut, ``os`` a killed process, ``memory`` nothing.
-            None is ``disk`` for a file and ``memory`` for ``:memory:``, which can give no more.
+        durability: What an acknowledgement survives: ``quorum`` the loss of a server, ``disk`` a power cut, ``os`` a killed
+            process, ``memory`` nothing. None is what can be had: ``memory`` for ``:memory:``, ``disk`` for a file, and for a
+            server ``quorum`` where it waits for a standby, else ``disk``.
         limits: The limits; defaults for None.
         seams: Clocks, threads, files and the like; those of the system for None.
 
@@ -374,21 +373,20 @@ async def open_store(
     also while it drains, settles what waits with `Closed` and closes within a bound. The body's exception leaves unwrapped;
     a disk that fails while the store closes, or failed after the last answer, is `StoreBroken`.
     """
-    limits = limits or Limits()
     seams = seams or Seams()
     door = door_to(target, limits, seams)
-    durability = chosen_class(durability, door.strongest)
-    engine = door.engine(durability)
+    limits = door.limits
+    engine = door.engine(None if durability is None else chosen_class(durability, door.strongest))
     if seams.codec is not None:
         engine = SealedEngine(engine, seams.codec, seams.random, seams.wall_clock)
     executor = seams.writer_executor()
     try:
         # A cancelled opening would leave a thread that holds the lock; the opening is bounded by `busy_s`.
-        opened = await open_host(executor, engine, durability, limits, seams)
+        opened = await open_host(executor, engine, limits, seams)
     except BaseException:
         executor.close()
         raise
-    store = Store(opened, executor, durability, limits, seams)
+    store = Store(opened, executor, limits, seams)
     ground = ground_of(store)
     async with background(ground.serve, ground.keep_lease, erasures_of(store).serve) as body:
         with body:

@@ -93,8 +93,13 @@ class Door(Protocol):
     """What a target leads to before anything is open: one store of one engine. Making it touches nothing."""
 
     @property
+    def limits(self) -> Limits:
+        """The limits of a host: those that were given, and the engine's own where nothing was."""
+        ...
+
+    @property
     def strongest(self) -> DurabilityClass:
-        """The strongest class that a store there can have; its default, too."""
+        """The strongest class that a store there may have."""
         ...
 
     @property
@@ -102,8 +107,8 @@ class Door(Protocol):
         """Where it leads to, as errors name it: without a password."""
         ...
 
-    def engine(self, durability: DurabilityClass) -> Engine:
-        """The engine of a host."""
+    def engine(self, durability: DurabilityClass | None) -> Engine:
+        """The engine of a host, which gives this class; None: the strongest that it finds there."""
         ...
 
     def look(self) -> Look:

@@ -24,6 +24,8 @@ from typing import Any, Final, Protocol, final
 
 from attrs import frozen
 
+from tenure.persistence.model.values import DurabilityClass
+
 from .blobs import Blobs
 from .housekeeping import Housekeeping
 from .listeners import Listeners
@@ -323,6 +325,11 @@ class Engine(Protocol):
     name: str
     requires_network: bool
     blobs: Blobs
+
+    @property
+    def durability(self) -> DurabilityClass:
+        """What its commits survive. Once it is open."""
+        ...
 
     @property
     def hosts(self) -> HostProofs:

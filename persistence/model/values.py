@@ -198,12 +198,14 @@ class RunApplyBoundary(StrEnum):
 class DurabilityClass(StrEnum):
     """What an acknowledged commit survives, weakest first.
 
-    `memory` nothing, `os` a killed process, `disk` a power cut.
+    `memory` nothing, `os` a killed process, `disk` a power cut, `quorum` the loss of the machine: it is on the disks of so many
+    standbys as the server waits for.
     """
 
     MEMORY = "memory"
     OS = "os"
     DISK = "disk"
+    QUORUM = "quorum"
 
     def covers(self, other: DurabilityClass) -> bool:
         """Whether this class survives all that the other one does.
@@ -214,15 +216,15 @@ class DurabilityClass(StrEnum):
         return weakest_first.index(self) >= weakest_first.index(other)
 
 
-def chosen_class(asked: DurabilityClass | str | None, strongest: DurabilityClass) -> DurabilityClass:
-    """The class that a store gets: what was asked, or the strongest that it can have.
+def chosen_class(asked: DurabilityClass | str, strongest: DurabilityClass) -> DurabilityClass:
+    """The class that was asked for, where a store can have it.
 
     Raises:
         InvalidInput: There is no such class.
         WeakDurability: It is stronger than that.
     """
     try:
-        durability = strongest if asked is None else DurabilityClass(asked)
+        durability = DurabilityClass(asked)
     except ValueError as exc:
         classes = ", ".join(DurabilityClass)
         raise InvalidInput(detail=f"{asked!r} is none of {classes}", field="durability") from exc

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import final
+from typing import Final, final
 
 from attrs import field, frozen
 
@@ -13,6 +13,9 @@ from tenure.persistence.model.numbers import (
     count,
     seconds,
 )
+
+VERDICT_S: Final = 30.0
+"""The default of `Limits.verdict_s`: a disk that does not answer for so long will not."""
 
 
 @final
@@ -39,7 +42,8 @@ class Limits:
         waiting_commits: Commits that wait for the writer; `accept`, verbs and contracts wait for room, a run does not.
         waiting_bytes: Payload bytes in them.
         busy_s: Seconds to wait for another process's write lock before `Contended`.
-        verdict_s: Seconds that a cancelled waiter still waits for the verdict on a commit that was taken.
+        verdict_s: Seconds that a cancelled waiter still waits for the verdict on a commit that was taken, and a host for a
+            server that has to give one. None: 30, and on a server, which may be started again meanwhile, 120.
         read_connections: Connections that read beside the writer.
         passivate_s: Seconds after which an actor that is not used is dropped.
         lease_s: How long a host's lease holds; a host that renewed nothing for so long is judged lapsed (design §4).
@@ -67,7 +71,7 @@ class Limits:
     waiting_commits: int = field(default=4_096, validator=count())
     waiting_bytes: int = field(default=64 * 1024 * 1024, validator=count())
     busy_s: float = field(default=5.0, validator=seconds(zero=True))
-    verdict_s: float = field(default=30.0, validator=seconds())
+    verdict_s: float | None = field(default=None, validator=seconds(none=True))
     read_connections: int = field(default=2, validator=count())
     rewrite_bytes: int = field(default=256 * 1024 * 1024, validator=count())
     query_connections: int = field(default=4, validator=count())
@@ -76,6 +80,11 @@ class Limits:
     lease_s: float = field(default=15.0, validator=seconds())
     renew_s: float = field(default=5.0, validator=seconds())
     poll_s: float = field(default=0.05, validator=seconds())
+
+    @property
+    def verdict_wait_s(self) -> float:
+        """`verdict_s` as it is used."""
+        return VERDICT_S if self.verdict_s is None else self.verdict_s
 
     def __attrs_post_init__(self) -> None:
         """Raises `InvalidInput` for a lease that ends before it is renewed."""

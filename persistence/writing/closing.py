@@ -24,7 +24,6 @@ from tenure.persistence.engines.engine import (
 from tenure.persistence.engines.opening import open_when_free
 from tenure.persistence.engines.sealing.keyring import refuse_sealed_store
 from tenure.persistence.facets.ownership.ownership import CloseHost
-from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.reading.readers import Readers
 from tenure.persistence.seams.executors import (
     Executor,
@@ -56,20 +55,18 @@ class Opened:
     host: HostKey
 
 
-async def open_host(
-    executor: Executor, engine: Engine, durability: DurabilityClass, limits: Limits, seams: Seams
-) -> Opened:
+async def open_host(executor: Executor, engine: Engine, limits: Limits, seams: Seams) -> Opened:
     """Open the engine on the writer's executor and join the hosts. Raises what `open_when_free` raises."""
-    opening = partial(_open, engine, durability, limits, seams)
+    opening = partial(_open, engine, limits, seams)
     return await open_when_free(executor, opening, limits.busy_s)
 
 
-def _open(engine: Engine, durability: DurabilityClass, limits: Limits, seams: Seams) -> Opened:
+def _open(engine: Engine, limits: Limits, seams: Seams) -> Opened:
     connection = engine.open()
     try:
         if seams.codec is None:
             refuse_sealed_store(connection)
-        registry = HostRegistry(connection, engine.hosts, durability, limits, seams)
+        registry = HostRegistry(connection, engine.hosts, engine.durability, limits, seams)
         host = registry.join(alone=engine.alone)
         if seams.codec is None:  # who gives it a codec looks for hosts, of which this is one by now
             refuse_sealed_store(connection)

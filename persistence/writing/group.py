@@ -239,7 +239,7 @@ class GroupRunner:
             renewed_at = read_clock(self._boot_clock)
         except Internal as exc:
             return _Failed(culprit=None, error=exc)
-        synced = self._durability is DurabilityClass.DISK or (
+        synced = self._durability.covers(DurabilityClass.DISK) or (
             self._durability is DurabilityClass.OS and any(commits[index].always_synced for index in waiting)
         )
         current: int | None = None

@@ -138,7 +138,7 @@ class Pending:
                 raise
             # Shielded: the group is on its way to the disk and this task is the one that must know how it ended.
             with trio.CancelScope(shield=True) as scope:
-                scope.relative_deadline = self._judge.limits.verdict_s
+                scope.relative_deadline = self._judge.limits.verdict_wait_s
                 await self._park()
             if isinstance(exc, KeyboardInterrupt):
                 raise_later()

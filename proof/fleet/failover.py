@@ -69,9 +69,14 @@ class Pair:
         self.standby.stop()
 
     def fail_over(self) -> None:
-        """The server dies, and its standby is promoted where it stands."""
+        """The server dies, and its standby, which was left behind, is promoted where it stands."""
         self.primary.stop(signal.SIGQUIT)
         self.standby.start(**REPLICATING)
+        self.standby.promote()
+
+    def die(self) -> None:
+        """The server dies while its standby follows, which is promoted."""
+        self.primary.stop(signal.SIGQUIT)
         self.standby.promote()
 
 

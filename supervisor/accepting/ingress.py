@@ -138,7 +138,7 @@ class Ingress:
         ticket = tickets[0].unwrap()
         if ticket.deduplicated:
             with trio.move_on_after(
-                self._store.limits.verdict_s, shield=True
+                self._store.limits.verdict_wait_s, shield=True
             ):  # the ticket is returned, also where cancelled
                 await learn(ticket)
         return ticket

@@ -298,7 +298,7 @@ class Execution:
         # Shielded: the exception that ends the host is on its way, and without this the run would end it at every boot.
         charge = ChargeCrash(runtime_id=actor.facts.runtime_id, max_crashes=behaviour.restart.max_crashes)
         with trio.CancelScope(shield=True) as scope:
-            scope.relative_deadline = self._store.limits.verdict_s
+            scope.relative_deadline = self._store.limits.verdict_wait_s
             try:
                 await actor.channel.commit_in_turn(charge)
             except Error as exc:

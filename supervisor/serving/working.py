@@ -147,7 +147,7 @@ class Working:
 
     async def write_at_last(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write once more under a shield, within a bound, for a task that was cancelled."""
-        with trio.move_on_after(self._limits.verdict_s, shield=True), suppress(QueuedWorkClaimExpired, *NOT_NOW):
+        with trio.move_on_after(self._limits.verdict_wait_s, shield=True), suppress(QueuedWorkClaimExpired, *NOT_NOW):
             await write()
 
     # Renewal

@@ -80,7 +80,7 @@ class ByRuntimeDoor:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._door, name)
 
-    def engine(self, durability: DurabilityClass) -> Any:
+    def engine(self, durability: DurabilityClass | None) -> Any:
         return ByRuntimeEngine(self._door.engine(durability))
 
 

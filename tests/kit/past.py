@@ -11,14 +11,13 @@ from pathlib import Path
 
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.engine import Row, SqlValue
-from tenure.persistence.model.values import DurabilityClass
 
 MOST_ROWS = 100_000
 
 
 def rows_of(target: Path | str, sql: str, *parameters: SqlValue) -> list[Row]:
     """What another program reads there: what has landed."""
-    connection = door_to(target).engine(DurabilityClass.DISK).open_query()
+    connection = door_to(target).engine(None).open_query()
     assert connection is not None, "nothing else reads a store in memory"
     with closing(connection):
         return connection.query(sql, parameters, MOST_ROWS, lambda: False)
@@ -26,8 +25,7 @@ def rows_of(target: Path | str, sql: str, *parameters: SqlValue) -> list[Row]:
 
 def write_past(target: Path | str, sql: str, *parameters: SqlValue) -> None:
     """Write what no verb would, in one transaction. Raises `NotStorable` where the engine does not take it there."""
-    door = door_to(target)
-    engine = door.engine(door.strongest)
+    engine = door_to(target).engine(None)
     connection = engine.open()
     try:
         connection.begin_unnumbered()

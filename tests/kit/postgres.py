@@ -96,7 +96,7 @@ def _template() -> str:
     name = f"{TEMPLATE}_{os.getpid()}"
     with psycopg.connect(server_url(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
-    engine = PostgresDoor(of_database(name), Limits(), Seams()).engine(PostgresDoor.strongest)
+    engine = PostgresDoor(of_database(name), Limits(), Seams()).engine(None)
     engine.open().close(checkpoint=True)
     engine.close()
     with psycopg.connect(of_database(name), autocommit=True) as connection:
@@ -190,8 +190,8 @@ class AnyClass:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._door, name)
 
-    def engine(self, _durability: DurabilityClass, /) -> Engine:
-        return self._door.engine(self._door.strongest)
+    def engine(self, _durability: DurabilityClass | None, /) -> Engine:
+        return self._door.engine(None)
 
 
 @contextmanager

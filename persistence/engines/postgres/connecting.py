@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, TypeVar, final
 
 import psycopg
@@ -12,11 +12,13 @@ from psycopg import sql
 
 from tenure.errors import CannotOpen, WeakDurability
 from tenure.persistence.engines.engine import Again, Moved
+from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 
-from .place import PLACE, Place
 from .protocol.errors import Lost, is_not_yet
 from .protocol.wire import Wire
+from .server.keeping import KEEPING, Keeping, commit_setting
+from .server.place import PLACE, Place
 from .target import Target
 
 T = TypeVar("T")
@@ -24,17 +26,11 @@ T = TypeVar("T")
 CONNECT_S: Final = 5
 """Seconds for one connection to be made; libpq takes whole ones."""
 
+SILENCE_S: Final = 30.0
+"""Seconds after which a server that says nothing counts as lost; a new connection asks for the verdict."""
+
 PAUSE_S: Final = 0.05
 """Seconds between two tries to connect."""
-
-_WAIT_FOR_DISK: Final = sql.SQL(
-    "set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
-    " THEN 'on' ELSE current_setting('synchronous_commit') END, false)"
-)
-"""COMMIT waits for the disk where the server's own setting would not, on every connection that writes; a stronger one stays."""
-
-_KEPT_BY: Final = ("fsync", "full_page_writes")
-"""Settings of the whole server without which it forgets what it has acknowledged. It may have been started anew with others."""
 
 REFUSALS: Final = (Again, CannotOpen, WeakDurability)
 """What `Connecting.connect` raises."""
@@ -47,13 +43,15 @@ class Connecting:
     Attributes:
         target: Which store.
         limits: The limits of the host.
+        durability: What the server has to keep of what it acknowledges; None, until it is known: what a disk does.
         place: Where the host has opened it, and the one place where it goes on; None before that, and for looks.
     """
 
-    def __init__(self, target: Target, limits: Limits) -> None:
+    def __init__(self, target: Target, limits: Limits, durability: DurabilityClass | None) -> None:
         """Connect to nothing yet."""
         self.target = target
         self.limits = limits
+        self.durability = durability
         self.place: Place | None = None
 
     def connect(self, *, writes: bool) -> psycopg.Connection:
@@ -62,7 +60,7 @@ class Connecting:
         Raises:
             Again: Not now: the server starts, stops, does not answer, or has no place left.
             CannotOpen: It refuses us, or cannot be found.
-            WeakDurability: For one that writes: the server acknowledges what is not on disk.
+            WeakDurability: For one that writes: the server keeps less of what it acknowledges than `durability`.
             Moved: It is no longer the server, or the timeline, that the store was opened on.
         """
         try:
@@ -92,7 +90,7 @@ class Connecting:
         try:
             self._check_place(Place(system=row[0], timeline=row[1]))
             if writes:
-                _check_kept(row[2:])
+                Keeping(row[2], row[3], row[4], row[-1]).check(self.durability)
         except BaseException:
             connection.close()
             raise
@@ -114,7 +112,7 @@ class Connecting:
     def wire_over(self, connection: psycopg.Connection) -> Wire:
         """Named statements over a connection that was made here. Raises `Again`."""
         try:
-            return Wire(connection, self.limits.verdict_s)
+            return Wire(connection, min(self.limits.verdict_wait_s, SILENCE_S))
         except Lost as exc:
             raise Again(str(exc)) from exc
 
@@ -152,16 +150,10 @@ class Connecting:
         ]
         asked: list[sql.Composable] = [sql.SQL(each) for each in PLACE]
         if writes:
-            asked += [sql.SQL("current_setting({})").format(sql.Literal(name)) for name in _KEPT_BY]
-            calls.append(_WAIT_FOR_DISK)
+            asked += [sql.SQL(each) for each in KEEPING]
+            calls.append(sql.SQL(commit_setting(self.durability)))
         calls = [*asked, *calls]
         return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls))
-
-
-def _check_kept(given: Sequence[str]) -> None:
-    for name, value in zip(_KEPT_BY, given, strict=False):
-        if value != "on":
-            raise WeakDurability(asked="disk", given=f"{name} = {value}")
 
 
 def _within(wait_s: float, connect: Callable[[], T]) -> T:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, final
+from typing import Final, NoReturn, final
+
+from attrs import evolve
 
 from tenure.errors import InvalidInput, Unsupported
 from tenure.persistence.engines.engine import ReadConnection, StoredBytes
@@ -14,12 +16,15 @@ from tenure.persistence.seams.seams import Seams
 from .engine import PostgresEngine
 from .target import target_of
 
+VERDICT_S: Final = 120.0
+"""`Limits.verdict_s` on a server: one that is started again, or failed over, is there before that."""
+
 
 @final
 class PostgresDoor:
     """See `Door`."""
 
-    strongest = DurabilityClass.DISK
+    strongest = DurabilityClass.QUORUM
 
     def __init__(self, target: str, limits: Limits, seams: Seams) -> None:
         """Raises `InvalidInput` where the target is not the URL of a server, or the options are another engine's."""
@@ -27,7 +32,7 @@ class PostgresDoor:
         if seams.engine is not None:
             detail = f"a store on a server takes no options, and not {type(seams.engine).__name__}"
             raise InvalidInput(detail=detail, field="engine")
-        self._limits = limits
+        self.limits = limits if limits.verdict_s is not None else evolve(limits, verdict_s=VERDICT_S)
         self._seams = seams
 
     @property
@@ -35,13 +40,13 @@ class PostgresDoor:
         """See `Door.place`."""
         return self._target.shown
 
-    def engine(self, durability: DurabilityClass) -> PostgresEngine:
+    def engine(self, durability: DurabilityClass | None) -> PostgresEngine:
         """See `Door.engine`."""
-        return PostgresEngine(self._target, durability, self._limits, self._seams)
+        return PostgresEngine(self._target, durability, self.limits, self._seams)
 
     def look(self) -> PostgresLook:
         """See `Door.look`."""
-        return PostgresLook(self.engine(DurabilityClass.DISK))
+        return PostgresLook(self.engine(None))
 
     def back_up(self, _target: str, /) -> NoReturn:
         """See `Door.back_up`."""

@@ -39,8 +39,9 @@ from .opening import (
     check_server,
     make_ready,
 )
-from .place import Place, place_of
 from .protocol.translation import Statement, key_columns, translated
+from .server.keeping import class_of
+from .server.place import Place, place_of
 from .target import Target
 from .user_queries import Query
 from .writer import Writer
@@ -64,16 +65,17 @@ class PostgresEngine:
     shared = True
     alone = False
 
-    def __init__(self, target: Target, durability: DurabilityClass, limits: Limits, seams: Seams) -> None:
+    def __init__(self, target: Target, durability: DurabilityClass | None, limits: Limits, seams: Seams) -> None:
         """Keep what opening needs; touch nothing."""
         self._target = target
-        self._durability = durability
+        self._asked = durability
         self._limits = limits
         self._wall_clock = seams.wall_clock
-        self._connecting = Connecting(target, limits)
+        self._connecting = Connecting(target, limits, durability)
         self._sql = load_statements("postgres/statements.sql")
         self._statements = _translated(self._sql)
         self.authority_key: str | None = None
+        self.durability = durability or DurabilityClass.DISK
         self.hosts: HostProofs = NoProofs()
         self.listeners: Listeners = NoListeners()
         self._tables = TableBlobs(self._connecting)
@@ -92,8 +94,8 @@ class PostgresEngine:
 
     def open(self) -> WriteConnection:
         """See `Engine.open`."""
-        if self._durability is not DurabilityClass.DISK:
-            raise WeakDurability(asked=self._durability, given="disk")
+        if self._asked is not None and not self._asked.covers(DurabilityClass.DISK):
+            raise WeakDurability(asked=self._asked, given="disk or quorum")
         connection = self._connecting.connect(writes=True)
         try:
             with asking(self._target, "checking the server"):
@@ -101,6 +103,7 @@ class PostgresEngine:
                 check_no_transaction_pooler(self._connecting, connection)
                 place = place_of(connection)
                 self.authority_key = self._key(connection, place)
+                self.durability = self._connecting.durability = self._asked or class_of(connection)
             make_ready(connection, self._target, place, self._wall_clock())
             self._connecting.place = place
         except BaseException:

@@ -14,8 +14,8 @@ from tenure.persistence.engines.engine import Again
 from tenure.persistence.engines.statements import schema_files
 
 from .connecting import Connecting
-from .place import TABLE, Place, settle_in
 from .protocol.translation import translated_schema
+from .server.place import TABLE, Place, settle_in
 from .target import Target
 
 OLDEST_SERVER: Final = 150_000

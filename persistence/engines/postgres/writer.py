@@ -8,8 +8,6 @@ group is tried again.
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final, final
@@ -20,7 +18,6 @@ from tenure.persistence.engines.engine import (
     Begun,
     FailedLate,
     Group,
-    Moved,
     NotStorable,
     QueryParameters,
     Row,
@@ -29,16 +26,19 @@ from tenure.persistence.engines.engine import (
     Versions,
 )
 from tenure.persistence.engines.housekeeping import Housekeeping
+from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.seams import read_clock
 
-from .connecting import PAUSE_S, REFUSALS, Connecting
+from .connecting import Connecting
 from .connections import BEGIN_VIEW, END_VIEW
 from .keys import Keys
 from .protocol.errors import PROTOCOL_VIOLATION, Lost, ServerError, map_error
 from .protocol.translation import Statement, translated
 from .protocol.values import array_of
 from .protocol.wire import Answer, Command, Wire, command, plain
+from .server.keeping import STANDBYS
 from .user_queries import Query
+from .verdict import Verdict
 
 RECONNECT_S: Final = 0.5
 """Seconds for which one try of a group waits for a connection; the group is tried again for `Limits.busy_s`."""
@@ -73,7 +73,7 @@ WHERE r.runtime_id = ANY(CAST(:ids AS text[]))
 )
 """Which transaction wrote the row of each runtime, of its run and its conversation; no other writes those under its lock."""
 
-_VERDICT: Final = translated("UPDATE hosts SET group_number = group_number WHERE host = :host RETURNING group_number")
+_STANDBYS: Final = plain(f"SELECT {STANDBYS}")
 
 
 @final
@@ -100,9 +100,10 @@ class Writer:
         self._group: Group | None = None
         self._named: Mapping[str, SqlValue] = {}
         self._in_savepoint = False
-        self._closed = False
         self.tables = tuple(sorted(tables))
         self.rows_written = 0
+        self._awaits_standbys = connecting.durability is DurabilityClass.QUORUM
+        self._verdict = Verdict(connecting)
 
     # Statements
 
@@ -181,9 +182,15 @@ class Writer:
         self._named = {"ids": array_of(named)}
         if named:
             commands += [command("locks", _LOCK, self._named), command("versions", _VERSIONS, self._named)]
+        checked = len(commands)
+        if self._awaits_standbys:
+            commands.append(_STANDBYS)
         commands += [asked for _, asked in wanted]
         self._waiting = commands
         answers = self._flush()
+        if self._awaits_standbys and answers[checked].rows() != [(True,)]:
+            message = "the server waits for no standby any more"
+            raise Again(message)
         for (table, _), answer in zip(reversed(wanted), reversed(answers), strict=False):
             self._keys.take(table, answer)
         versions: Mapping[str, int] = _versions(answers[4]) if named else {}
@@ -202,20 +209,33 @@ class Writer:
         group, self._group = self._group, None
         versions = [command("versions", _VERSIONS, self._named)] if group is not None else []
         commands, self._waiting = [*self._waiting, *versions, _COMMIT], []
+        committed = len(commands) - 1
+        if self._awaits_standbys:
+            commands.append(_STANDBYS)
         wire = self._living()
+        warnings = wire.warnings
         try:
             answers = wire.exchange(commands)
         except Lost as exc:
             self._wire = None
-            self._settle(group, str(exc))
+            self._wire = self._verdict.of(group, str(exc))
             return {}
         for sent, answer in zip(commands, answers, strict=True):
             if answer.error is not None:
                 raise self._error(sent, answer.error, own=sent is _COMMIT)
-        if answers[-1].tag != b"COMMIT":
+        if answers[committed].tag != b"COMMIT":
             message = "the server has rolled back"
             raise Again(message)
-        return _versions(answers[-2]) if versions else {}
+        if self._awaits_standbys:
+            # It has landed. Where its wait for a standby was cancelled, the verdict is a commit after it, which waits.
+            if wire.warnings != warnings:
+                wire.close()
+                self._wire = None
+                self._wire = self._verdict.of(group, "the wait for a standby was cancelled")
+            elif answers[-1].rows() != [(True,)]:
+                message = "the server has stopped to wait for standbys: whether one has the group is not known"
+                raise UnknownOutcome(message)
+        return _versions(answers[committed - 1]) if versions else {}
 
     def rollback(self) -> None:
         """See `WriteConnection.rollback`. A connection that is lost has rolled back."""
@@ -255,7 +275,7 @@ class Writer:
 
     def close(self, *, checkpoint: bool) -> None:  # noqa: ARG002 - the server checkpoints by itself
         """See `WriteConnection.close`."""
-        self._closed = True
+        self._verdict.closed = True
         if self._wire is not None:
             self._wire.close()
             self._wire = None
@@ -336,52 +356,6 @@ class Writer:
         self._waiting = []
         if self._wire is None:
             self._wire = self._connecting.wire_within(RECONNECT_S, writes=True)
-
-    # The verdict
-
-    def _settle(self, group: Group | None, lost: str) -> None:
-        """Find out whether a group landed whose COMMIT was sent and not answered; returns where it did.
-
-        Writing the host's row waits for the old connection, whose group wrote it first, whatever of that is still on its
-        way: when it goes through, nothing more can come of that group.
-
-        Raises:
-            Again: It did not land.
-            UnknownOutcome: No server answered for `Limits.verdict_s`.
-            Moved: What answers is another server, or on another timeline: the verdict there is for who opens the store anew.
-        """
-        if group is None:
-            message = f"the connection was lost: {lost}"
-            raise Again(message)  # it may have landed, as the row of a host that does not exist: that one is judged
-        give_up_at = time.monotonic() + self._limits.verdict_s
-        while True:
-            try:
-                number = self._number_of(group.host)
-                break
-            except Moved as exc:
-                raise Moved(str(exc), in_doubt=True) from exc
-            except REFUSALS as exc:
-                if time.monotonic() >= give_up_at or self._closed:
-                    message = f"COMMIT: {lost}; and no server says what came of it: {exc}"
-                    raise UnknownOutcome(message) from exc
-            threading.Event().wait(PAUSE_S)
-        if number is None or number < group.number:
-            message = f"the connection was lost before the group landed: {lost}"
-            raise Again(message)
-
-    def _number_of(self, host: int) -> int | None:
-        """The number of the host's last group that landed. Raises as `Connecting.connect`."""
-        wire = self._connecting.wire(writes=True)
-        try:
-            (answer,) = wire.exchange([command("verdict", _VERDICT, {"host": host})])
-        except Lost as exc:
-            raise Again(str(exc)) from exc
-        if answer.error is not None:
-            wire.close()
-            raise Again(answer.error.message)
-        self._wire = wire
-        rows = answer.rows()
-        return int(rows[0][0]) if rows else None
 
 
 def _versions(answer: Answer) -> Mapping[str, int]:

@@ -18,6 +18,7 @@ from tenure.persistence.engines.engine import (
 )
 from tenure.persistence.engines.listeners import Listeners
 from tenure.persistence.engines.proofs import HostProofs
+from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.options import Codec
 from tenure.persistence.seams.seams import read_clock
 
@@ -54,6 +55,11 @@ class SealedEngine:
         if self._envelope is None:
             raise Internal(detail="an envelope is asked for before its store is open")
         return self._envelope
+
+    @property
+    def durability(self) -> DurabilityClass:
+        """See `Engine.durability`."""
+        return self._inner.durability
 
     @property
     def hosts(self) -> HostProofs:

@@ -36,7 +36,7 @@ class SqliteDoor:
         self._target = target
         self._path = path_of(target)
         self._options = sqlite_options(seams)
-        self._limits = limits
+        self.limits = limits
         self._seams = seams
 
     @property
@@ -49,9 +49,9 @@ class SqliteDoor:
         """See `Door.place`."""
         return self._path
 
-    def engine(self, durability: DurabilityClass) -> SqliteEngine:
+    def engine(self, durability: DurabilityClass | None) -> SqliteEngine:
         """See `Door.engine`."""
-        return SqliteEngine(self._path, load_statements(), durability, self._limits, self._seams)
+        return SqliteEngine(self._path, load_statements(), durability or self.strongest, self.limits, self._seams)
 
     def look(self) -> SqliteLook:
         """See `Door.look`."""
@@ -70,7 +70,7 @@ class SqliteDoor:
     def cut_log(self) -> LogCut:
         """See `Door.cut_log`."""
         engine = SqliteEngine(
-            self._path, load_statements(), DurabilityClass.DISK, self._limits, self._seams, cut_damage=True
+            self._path, load_statements(), DurabilityClass.DISK, self.limits, self._seams, cut_damage=True
         )
         with mapped_os_errors(self._path):
             check_store(self._path, self._options.files, self._options.vfs)
@@ -86,7 +86,7 @@ class SqliteDoor:
         return LogCut(cut=engine.has_cut, last_fence_token=row[0] if row else 0)
 
     def _copier(self) -> Copier:
-        return Copier(self._options.files, self._options.locks, self._limits.busy_s, self._seams.random)
+        return Copier(self._options.files, self._options.locks, self.limits.busy_s, self._seams.random)
 
 
 @final

@@ -82,7 +82,7 @@ class SqliteEngine:
         self.has_cut = False
         self._path = path
         self._statements = statements
-        self._durability = durability
+        self.durability = durability
         self._limits = limits
         self._seams = seams
         self._folder = Path(os.path.realpath(path)).parent
@@ -174,7 +174,7 @@ class SqliteEngine:
         return Writer(
             connection,
             self._statements,
-            self._durability,
+            self.durability,
             self._limits,
             self._options,
             self._seams.wall_clock,
@@ -191,7 +191,7 @@ class SqliteEngine:
             self.has_cut = True
             with mapped_os_errors(self._path):
                 self._files.forget_cut()
-        connection.pragma("synchronous", SYNCHRONOUS[self._durability])
+        connection.pragma("synchronous", SYNCHRONOUS[self.durability])
 
     def open_reader(self) -> ReadConnection | None:
         """See `Engine.open_reader`."""
@@ -285,13 +285,13 @@ class SqliteEngine:
             claim(connection, self._path)
             mode = connection.pragma("journal_mode", "MEMORY" if in_memory else "WAL")
             for pragma in ("fullfsync", "checkpoint_fullfsync"):  # macOS; no effect elsewhere
-                connection.pragma(pragma, self._durability is not DurabilityClass.MEMORY)
+                connection.pragma(pragma, self.durability is not DurabilityClass.MEMORY)
             # What is deleted is overwritten, from the first day on: `erase` could not find it later.
             connection.pragma("secure_delete", True)
-            asked = SYNCHRONOUS[self._durability]
+            asked = SYNCHRONOUS[self.durability]
             connection.pragma("synchronous", asked)
             given = connection.pragma("synchronous")
         if mode != ("memory" if in_memory else "wal"):
-            raise WeakDurability(asked=f"{self._durability} with journal_mode wal", given=f"journal_mode {mode}")
+            raise WeakDurability(asked=f"{self.durability} with journal_mode wal", given=f"journal_mode {mode}")
         if given != _LEVELS.index(asked):
-            raise WeakDurability(asked=f"{self._durability} with synchronous {asked}", given=f"synchronous {given}")
+            raise WeakDurability(asked=f"{self.durability} with synchronous {asked}", given=f"synchronous {given}")

@@ -122,7 +122,7 @@ async def promote(
     afterwards it comes when all is done. Atomic: at any moment one of both is open, or neither until it is called again.
     """
     limits = limits or Limits()
-    limits = evolve(limits, verdict_s=max(limits.verdict_s, PATIENCE_S))
+    limits = evolve(limits, verdict_s=max(limits.verdict_wait_s, PATIENCE_S))
     seams = seams or Seams()
     promoting = Promoting(door_to(source, limits, seams), door_to(target, limits, seams), limits, seams)
     executor = seams.writer_executor()

@@ -39,6 +39,19 @@ def test_a_scheme_leads_to_its_engine(target: str | Path, strongest: DurabilityC
     assert door_to(target).strongest is strongest
 
 
+@pytest.mark.parametrize(("target", "seconds"), [("a.db", 30), (":memory:", 30), ("postgresql://host/db", 120)])
+def test_a_verdict_is_waited_for_as_long_as_the_engine_may_need_and_no_longer_than_is_said(
+    target: str, seconds: int
+) -> None:
+    assert door_to(target).limits.verdict_wait_s == seconds
+    assert door_to(target, tenure.Limits(verdict_s=7)).limits.verdict_wait_s == 7
+
+
+async def test_the_limits_of_an_open_store_are_those_of_its_engine() -> None:
+    async with tenure.open_store(":memory:", limits=tenure.Limits(busy_s=7)) as store:
+        assert store.limits == tenure.Limits(busy_s=7)
+
+
 @pytest.mark.parametrize(("target", "wrong"), [("mysql://there/it", Unsupported), (b"a.db", InvalidInput)])
 async def test_every_way_to_a_store_refuses_a_target_without_an_engine(
     target: str, wrong: type[Exception], tmp_path: Path

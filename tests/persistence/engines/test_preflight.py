@@ -317,6 +317,13 @@ async def test_a_name_that_leaves_no_room_for_those_beside_it_is_refused_and_mak
     assert not everything(tmp_path / "folder")
 
 
+async def test_a_file_has_no_quorum(tmp_path: Path) -> None:
+    error = await refusal(tmp_path / "a.db", durability="quorum")
+    assert isinstance(error, WeakDurability)
+    assert (error.asked, error.given) == ("quorum", "disk")
+    assert not everything(tmp_path)
+
+
 async def test_more_than_memory_can_give_is_weak_durability() -> None:
     assert isinstance(await refusal(":memory:", durability="disk"), WeakDurability)
     assert isinstance(await refusal(":memory:", durability="tape"), InvalidInput)

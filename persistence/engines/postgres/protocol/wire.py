@@ -104,6 +104,7 @@ class Wire:
 
     Attributes:
         trips: How often something was sent and waited for.
+        warnings: How many warnings have come. At a COMMIT one says that its wait for a standby was cancelled.
     """
 
     def __init__(self, connection: psycopg.Connection, patience_s: float) -> None:
@@ -115,6 +116,8 @@ class Wire:
         self._owed: list[str | None] = []  # for each result on its way the name that it prepares, None for a command
         self._is_owed = False
         self.trips = 0
+        self.warnings = 0
+        connection.add_notice_handler(self._notice)
         self._poll = select.poll()
         try:
             self._pg.nonblocking = 1
@@ -166,6 +169,9 @@ class Wire:
     def close(self) -> None:
         """Close it. Whatever was on its way is lost."""
         self._pg.finish()
+
+    def _notice(self, said: psycopg.errors.Diagnostic) -> None:
+        self.warnings += said.severity_nonlocalized == "WARNING"
 
     def _send(self, each: Command) -> None:
         pg, statement = self._pg, each.statement

@@ -18,7 +18,7 @@ WHOLE = b"".join(PARTS)
 @pytest.fixture
 def blobs(url: str) -> Generator[Blobs]:
     door = door_to(url, Limits(busy_s=5))
-    engine = door.engine(door.strongest)
+    engine = door.engine(None)
     yield engine.blobs
     engine.close()
 

@@ -257,7 +257,7 @@ async def test_no_verdict_of_random_cuts_is_wrong(url: str) -> None:
 
 async def test_a_host_that_stands_still_in_a_group_does_not_hold_its_rows(url: str) -> None:
     door = door_to(url, Limits(lease_s=1.0, renew_s=0.2))
-    engine = door.engine(door.strongest)
+    engine = door.engine(None)
     writer = engine.open()
     try:
         writer.begin_unnumbered()

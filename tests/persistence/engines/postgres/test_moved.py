@@ -13,8 +13,8 @@ from proof.fleet.failover import Pair, standby_of
 from proof.fleet.server import REPLICATING, OwnServer
 from tenure.errors import Contended, NotFound, StoreBroken, StoreMoved
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.engines.postgres.place import RAISE
 from tenure.persistence.facets.inbox import arrivals
+from tenure.persistence.model.values import TOKEN_RAISE
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.upkeep.verify_store import verify_parts
@@ -68,7 +68,7 @@ async def test_no_token_and_no_key_comes_twice_after_a_fail_over_that_lost_some(
     async with open_store(pair.url) as first, open_store(pair.url) as second:
         later = [await own(first, "b"), await own(second, "c"), await own(first, "lost-0")]
         assert min(later) > max(tokens)
-        assert max(later) < 2 * RAISE, "the second that opens finds it done"
+        assert max(later) < 2 * TOKEN_RAISE, "the second that opens finds it done"
         assert min(await inputs_of(first, "lost-0", 50)) > max(keys)
 
 
@@ -94,7 +94,7 @@ async def test_hosts_of_before_are_lost_and_charge_no_crash(pair: Pair) -> None:
             rows = await connection.query("SELECT lost_how FROM hosts WHERE incarnation = ?", [incarnation])
             assert rows == [("lapsed",)]
         assert not await store.verdict(incarnation, 10)
-        assert await own(store) > token + RAISE / 2
+        assert await own(store) > token + TOKEN_RAISE / 2
         async with store.read_connection() as connection:
             assert await connection.query("SELECT crashes FROM runtimes") == [(0,)]
 
@@ -205,7 +205,7 @@ async def test_a_dump_that_is_read_back_elsewhere_counts_as_moved(url: str) -> N
         found, mark = await heard(store, arrivals.NOTHING_YET)
         assert found == {"a"}
         assert (await heard(store, mark))[0] == set(), "it is heard of once"
-        assert await own(store) > token + RAISE / 2
+        assert await own(store) > token + TOKEN_RAISE / 2
 
 
 async def heard(store: Store, since: arrivals.Mark) -> tuple[set[str], arrivals.Mark]:

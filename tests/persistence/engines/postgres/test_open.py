@@ -28,7 +28,6 @@ from tenure.persistence.engines.postgres.protocol.translation import translated
 from tenure.persistence.engines.postgres.target import target_of
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.engines.statements import load_statements, schema_files
-from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, ground_of, open_store
@@ -268,7 +267,7 @@ async def test_a_pooler_of_sessions_is_let_through(empty_url: str) -> None:
 def test_a_server_before_15_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "OLDEST_SERVER", 10**6)
     with pytest.raises(CannotOpen, match="is before 100"):
-        door_to(url).engine(door_to(url).strongest).open()
+        door_to(url).engine(None).open()
 
 
 async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(url: str) -> None:
@@ -281,12 +280,12 @@ async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(url: st
     async with open_store(url) as store:
         assert await given(store) == [("off",)], "a connection that reads has the server's"
         rows = await postgres_raw(store, "SELECT current_setting('synchronous_commit')")
-        assert rows == [("on",)]
+        assert rows == [("local",)]
 
         postgres.end_sessions(url)
         await own(store)
         rows = await postgres_raw(store, "SELECT current_setting('synchronous_commit')")
-        assert rows == [("on",)], "a connection that was made anew"
+        assert rows == [("local",)], "a connection that was made anew"
 
 
 async def test_numbers_that_only_a_server_has_are_read(url: str) -> None:
@@ -310,7 +309,7 @@ async def test_nothing_of_a_query_is_left_for_the_next_one(url: str) -> None:
 
 
 def test_the_connection_that_writes_asks_queries_of_users_elsewhere(url: str) -> None:
-    engine = door_to(url).engine(DurabilityClass.DISK)
+    engine = door_to(url).engine(None)
     writer = engine.open()
     try:
         writer.begin_unnumbered()

@@ -505,7 +505,7 @@ async def test_an_attachment_that_is_not_what_the_source_has_is_brought_anew(
         await store.attachments.put("talk", b"two" * 1000)
     names = sorted(bytes_of(way.source))
     await interrupted(way, monkeypatch, "pour_rows")
-    engine = door_to(way.target).engine(door_to(way.target).strongest)
+    engine = door_to(way.target).engine(None)
     engine.blobs.begin("spoilt")
     engine.blobs.write("spoilt", 0, b"spoilt")
     engine.blobs.replace("spoilt", names[0])
@@ -517,7 +517,7 @@ async def test_an_attachment_that_is_not_what_the_source_has_is_brought_anew(
     await way.go()
 
     assert bytes_of(way.target) == bytes_of(way.source)
-    engine = door_to(way.target).engine(door_to(way.target).strongest)
+    engine = door_to(way.target).engine(None)
     assert not engine.blobs.unfinished()
     engine.close()
 

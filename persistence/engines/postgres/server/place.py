@@ -14,10 +14,7 @@ import psycopg
 from attrs import frozen
 
 from tenure.errors import CounterOverflow
-from tenure.persistence.model.values import LAST_TOKEN
-
-RAISE: Final = 2**32
-"""How far tokens and keys are raised: whatever was handed out in the part that is lost stays below."""
+from tenure.persistence.model.values import LAST_TOKEN, TOKEN_RAISE
 
 PLACE: Final = (
     "(SELECT system_identifier FROM pg_control_system())",
@@ -79,7 +76,7 @@ def settle_in(connection: psycopg.Connection, here: Place, now: float) -> None:
     elif row != (here.system, here.timeline):
         connection.execute("UPDATE place SET system = %s, timeline = %s", (here.system, here.timeline))
         _raise_tokens(connection)
-        connection.execute(_RAISE_KEYS, (RAISE,))
+        connection.execute(_RAISE_KEYS, (TOKEN_RAISE,))
         connection.execute(
             "UPDATE hosts SET lost_at = %s, lost_how = 'lapsed' WHERE closed_at IS NULL AND lost_at IS NULL", (now,)
         )
@@ -90,6 +87,6 @@ def _raise_tokens(connection: psycopg.Connection) -> None:
     row: Any = connection.execute("SELECT last_fence_token FROM store FOR UPDATE").fetchone()
     if row is None:
         return  # no host has ever opened it
-    if row[0] > LAST_TOKEN - RAISE:
+    if row[0] > LAST_TOKEN - TOKEN_RAISE:
         raise CounterOverflow(counter="fence_token")
-    connection.execute("UPDATE store SET last_fence_token = last_fence_token + %s", (RAISE,))
+    connection.execute("UPDATE store SET last_fence_token = last_fence_token + %s", (TOKEN_RAISE,))

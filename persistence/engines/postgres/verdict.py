@@ -1,0 +1,78 @@
+"""The verdict on a COMMIT whose answer was lost: whether the group landed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final, final
+
+from tenure.persistence.engines.engine import Again, Group, Moved, UnknownOutcome
+from tenure.persistence.model.values import DurabilityClass
+
+from .connecting import PAUSE_S, REFUSALS, Connecting
+from .protocol.errors import Lost
+from .protocol.translation import translated
+from .protocol.wire import Wire, command
+
+_VERDICT: Final = translated("UPDATE hosts SET group_number = group_number WHERE host = :host RETURNING group_number")
+
+
+@final
+class Verdict:
+    """Asks a new connection.
+
+    Attributes:
+        closed: Whether the store closes: it is not waited for any longer.
+    """
+
+    def __init__(self, connecting: Connecting) -> None:
+        """Connect to nothing yet."""
+        self._connecting = connecting
+        self.closed = False
+
+    def of(self, group: Group | None, lost: str) -> Wire:
+        """Return, with a new connection, where a group landed whose COMMIT was sent and not answered.
+
+        Writing the host's row waits for the old connection, whose group wrote it first, whatever of that is still on its
+        way: when it goes through, nothing more can come of that group. It is another commit, and where commits wait for
+        a standby, that one has the group too.
+
+        Raises:
+            Again: It did not land.
+            UnknownOutcome: No server answered for `Limits.verdict_s`.
+            Moved: What answers is another server, or on another timeline: the verdict there is for who opens the store anew.
+        """
+        if group is None:
+            message = f"the connection was lost: {lost}"
+            raise Again(message)  # it may have landed, as the row of a host that does not exist: that one is judged
+        give_up_at = time.monotonic() + self._connecting.limits.verdict_wait_s
+        while True:
+            try:
+                wire, number = self._number_of(group.host)
+                break
+            except Moved as exc:
+                raise Moved(str(exc), in_doubt=True) from exc
+            except REFUSALS as exc:
+                if time.monotonic() >= give_up_at or self.closed:
+                    message = f"COMMIT: {lost}; and no server says what came of it: {exc}"
+                    raise UnknownOutcome(message) from exc
+            threading.Event().wait(PAUSE_S)
+        if number is None or number < group.number:
+            wire.close()
+            message = f"the connection was lost before the group landed: {lost}"
+            raise Again(message)
+        return wire
+
+    def _number_of(self, host: int) -> tuple[Wire, int | None]:
+        """The number of the host's last group that landed, and who says so. Raises as `Connecting.connect`."""
+        wire = self._connecting.wire(writes=True)
+        try:
+            (answer,) = wire.exchange([command("verdict", _VERDICT, {"host": host})])
+        except Lost as exc:
+            raise Again(str(exc)) from exc
+        unconfirmed = self._connecting.durability is DurabilityClass.QUORUM and wire.warnings
+        if answer.error is not None or unconfirmed:
+            wire.close()
+            raise Again("no standby has confirmed it" if answer.error is None else answer.error.message)
+        rows = answer.rows()
+        return wire, int(rows[0][0]) if rows else None

@@ -1,0 +1,150 @@
+"""A server that waits for a standby: the class is quorum, and nothing is acknowledged as more than it is."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import psycopg
+import pytest
+import trio
+
+from proof.fleet.failover import Pair, standby_of
+from proof.fleet.server import REPLICATING, OwnServer
+from tenure.errors import Contended, StoreMoved, WeakDurability
+from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.limits import Limits
+from tenure.persistence.store import Store, ground_of, open_store
+from tests.kit import postgres
+from tests.kit.stores import landed, message, own
+
+_WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND pid <> %s"
+"""Sessions whose COMMIT waits for a standby."""
+
+
+def set_server(server: OwnServer, name: str, value: str) -> None:
+    """Change a setting of the whole server, and wait until every session that comes has it."""
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+        admin.execute("SELECT pg_reload_conf()")
+        while admin.execute(f"SHOW {name}".encode()).fetchone() != (value,):
+            pass
+        # What COMMIT waits for is written down by the checkpointer.
+        admin.execute("SELECT pg_sleep(0.2)")
+
+
+@pytest.fixture
+def pair(own_server: OwnServer) -> Generator[Pair]:
+    """A server that waits for its standby."""
+    own_server.stop()
+    own_server.start(**REPLICATING)
+    with standby_of(own_server) as pair:
+        set_server(own_server, "synchronous_standby_names", "*")
+        yield pair
+
+
+async def given(store: Store) -> object:
+    """What COMMIT waits for on the connection that writes."""
+    return await ground_of(store).between_groups(lambda connection: connection.raw("SHOW synchronous_commit"))
+
+
+async def hosts(store: Store) -> list[str]:
+    """The classes under which hosts have written."""
+    async with store.read_connection() as connection:
+        return [kept for (kept,) in await connection.query("SELECT durability FROM hosts ORDER BY host")]
+
+
+async def test_the_class_is_what_the_server_waits_for(pair: Pair) -> None:
+    async with open_store(pair.url) as store:
+        assert store.durability is DurabilityClass.QUORUM
+        assert await given(store) == [("on",)]
+    async with open_store(pair.url, durability="disk") as store:
+        assert store.durability is DurabilityClass.DISK
+        assert await hosts(store) == ["quorum", "disk"]
+
+
+async def test_what_is_acknowledged_survives_a_fail_over(pair: Pair) -> None:
+    acknowledged: list[str] = []
+    async with open_store(pair.url) as store:
+        await own(store)
+        for n in range(50):
+            await store.commit(message(store, f"m-{n}"))
+            acknowledged.append(f"m-{n}")
+        await trio.to_thread.run_sync(pair.die)
+        with pytest.raises(StoreMoved):
+            await store.commit(message(store, "late"))
+
+    set_server(pair.standby, "synchronous_standby_names", "")
+    async with open_store(pair.url) as store:
+        assert store.durability is DurabilityClass.DISK
+        assert await landed(store, *acknowledged) == acknowledged
+
+
+@pytest.mark.parametrize(
+    ("setting", "kept"), [("off", "local"), ("local", "local"), ("remote_write", "remote_write"), ("on", "on")]
+)
+async def test_a_commit_waits_for_what_the_server_is_set_to_and_for_what_was_asked(
+    pair: Pair, setting: str, kept: str
+) -> None:
+    with psycopg.connect(pair.primary.url, autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE postgres SET synchronous_commit = {setting}".encode())
+    async with open_store(pair.url) as store:
+        assert store.durability is (DurabilityClass.QUORUM if setting == "on" else DurabilityClass.DISK)
+        assert await given(store) == [(kept,)]
+    async with open_store(pair.url, durability="quorum") as store:
+        assert store.durability is DurabilityClass.QUORUM
+        assert await given(store) == [("on",)]
+
+
+async def test_quorum_is_refused_where_the_server_waits_for_no_standby(url: str) -> None:
+    with pytest.raises(WeakDurability, match="synchronous_standby_names is empty"):
+        async with open_store(url, durability="quorum"):
+            pass
+
+
+async def test_nothing_is_written_as_quorum_once_the_server_waits_no_more(pair: Pair) -> None:
+    async with open_store(pair.url, limits=Limits(busy_s=0.3)) as store:
+        await own(store)
+        for lose in (lambda: None, lambda: postgres.end_sessions(pair.primary.url)):
+            set_server(pair.primary, "synchronous_standby_names", "")
+            lose()
+            with pytest.raises(Contended, match="standby"):
+                await store.commit(message(store, "m"))
+            set_server(pair.primary, "synchronous_standby_names", "*")
+            assert await landed(store, "m") == []
+        await store.commit(message(store, "m"))
+        assert await landed(store, "m") == ["m"]
+
+
+@pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
+async def test_a_commit_whose_wait_for_the_standby_is_cancelled_waits_on(pair: Pair, end: str) -> None:
+    settled: list[str] = []
+
+    async def commit(store: Store) -> None:
+        await store.commit(message(store, "m"))
+        settled.append("m")
+
+    async with open_store(pair.url, limits=Limits(busy_s=30.0)) as store:
+        await own(store)
+        pair.standby.stop()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(commit, store)
+            with psycopg.connect(pair.primary.url, autocommit=True) as admin:
+                first = await waiting(admin)
+                admin.execute(f"SELECT {end}({first})".encode())
+                second = await waiting(admin, but=first)  # which asks for the verdict
+                admin.execute(f"SELECT {end}({second})".encode())
+                await waiting(admin, but=second)
+                assert settled == [], "the server has it, and no standby does"
+            pair.standby.start(**REPLICATING)
+        assert settled == ["m"]
+        assert await landed(store, "m") == ["m"]
+
+
+async def waiting(admin: psycopg.Connection, but: int = 0) -> int:
+    """Wait until a COMMIT waits for a standby, of another process than `but`; the process."""
+    found = None
+    with trio.fail_after(20):
+        while found is None:
+            await trio.sleep(0.01)
+            found = admin.execute(_WAITING, (but,)).fetchone()
+    return int(found[0])
