@@ -12,8 +12,11 @@ from tests.kit import postgres
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """What stands here needs a server, but for what is pure."""
-    if {"url", "empty_url", "own_server"} & {*getattr(item, "fixturenames", ())}:
+    names = {*getattr(item, "fixturenames", ())}
+    if {"url", "empty_url", "own_server"} & names:
         item.add_marker(pytest.mark.postgres)
+    if "own_server" in names:
+        item.add_marker(pytest.mark.process)
 
 
 @pytest.fixture
