@@ -123,6 +123,10 @@ class Door(Protocol):
         """Make this store, which may not exist, of a copy. Raises `Unsupported` as `back_up`."""
         ...
 
+    def tables(self) -> str:
+        """SQL that makes the tables of a new store, as its first open does. Raises `Unsupported` from an engine of files."""
+        ...
+
     def cut_log(self) -> LogCut:
         """Cut a damaged log off. Raises `Unsupported` from an engine that keeps its log itself; and what opening raises."""
         ...

@@ -24,6 +24,7 @@ from .upkeep import (
     erase,
     health,
     metrics,
+    migrate,
     promote,
     rekey,
     room,
@@ -48,6 +49,7 @@ command(app, "verify")(inspection.verify)
 command(app, "prune")(room.prune)
 command(app, "shrink")(room.shrink)
 command(app, "vacuum")(room.vacuum)
+command(app, "migrate")(migrate.migrate)
 command(app, "promote")(promote.promote)
 command(app, "rekey")(rekey.rekey)
 command(app, "cut-log")(cut_log.cut_log)

@@ -14,6 +14,7 @@ from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
 from .engine import PostgresEngine
+from .opening import script
 from .target import target_of
 
 VERDICT_S: Final = 120.0
@@ -55,6 +56,10 @@ class PostgresDoor:
     def restore(self, _backup: str, /, *, run_unfinished: bool) -> NoReturn:  # noqa: ARG002 - as `Door` has it
         """See `Door.restore`."""
         raise Unsupported(what="to restore into a server, which pg_restore does,")
+
+    def tables(self) -> str:
+        """See `Door.tables`."""
+        return script(self._target)
 
     def cut_log(self) -> NoReturn:
         """See `Door.cut_log`."""

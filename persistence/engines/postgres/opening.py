@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
 
 from tenure.errors import CannotOpen, NotADatabase, SchemaMismatch
 from tenure.persistence.engines.engine import Again
@@ -138,7 +137,21 @@ def check_made(connection: psycopg.Connection, target: Target) -> None:
 
 
 def _make(connection: psycopg.Connection, target: Target) -> None:
-    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(target.schema)))
-    for text in (*map(translated_schema, schema_files()), *OWN_TABLES):
+    for text in making(target):
         connection.execute(text.encode())
-    connection.execute("INSERT INTO schema_version VALUES (1, %s)", (len(schema_files()),))
+
+
+def making(target: Target) -> Sequence[str]:
+    """What makes the tables, for a connection that looks into the schema; the name of a schema has no quotes."""
+    return (
+        f'CREATE SCHEMA IF NOT EXISTS "{target.schema}"',
+        *map(translated_schema, schema_files()),
+        *OWN_TABLES,
+        f"INSERT INTO schema_version VALUES (1, {len(schema_files())})",  # noqa: S608 - a number
+    )
+
+
+def script(target: Target) -> str:
+    """The same for a person with other rights, who runs it in one piece."""
+    statements = ("BEGIN", f'SET LOCAL search_path TO "{target.schema}"', *making(target), "COMMIT")
+    return "".join(f"{each.strip().removesuffix(';')};\n" for each in statements)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import final
+from typing import NoReturn, final
 
-from tenure.errors import CannotOpen
+from tenure.errors import CannotOpen, Unsupported
 from tenure.persistence.engines.door import (
     Copy,
     LogCut,
@@ -66,6 +66,10 @@ class SqliteDoor:
         """See `Door.restore`."""
         copier, brought, made = self._copier(), path_of(backup), new_path_of(self._target)
         return SqliteCopying(copier, lambda: copier.restore(brought, made, run_unfinished=run_unfinished))
+
+    def tables(self) -> NoReturn:
+        """See `Door.tables`."""
+        raise Unsupported(what="SQL that makes a file, which its first open makes,")
 
     def cut_log(self) -> LogCut:
         """See `Door.cut_log`."""

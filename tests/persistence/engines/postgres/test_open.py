@@ -82,6 +82,30 @@ async def test_the_tables_are_made_once_and_found_again(empty_url: str) -> None:
         assert (await look.read(lambda statements: statements.one("ownership.last_token"))) == (1,)
 
 
+async def test_tables_are_made_by_what_is_printed_for_a_role_that_may_make_none(empty_url: str) -> None:
+    role = f"host_of_{postgres.name_of(empty_url)}"
+    parts = urlsplit(empty_url)
+    theirs = urlunsplit(parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}", query="schema=user"))
+    execute(empty_url, f"CREATE ROLE {role} LOGIN")
+    try:
+        assert "permission denied" in (await refused(theirs, CannotOpen)).detail
+        for text in (door_to(theirs).tables(), GRANTS.format(role)):
+            execute(empty_url, text)
+        async with open_store(theirs) as store:
+            await own(store)
+            await store.commit(message(store, "m"))
+            assert await landed(store, "m") == ["m"]
+    finally:
+        execute(empty_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+GRANTS = """
+GRANT USAGE ON SCHEMA "user" TO {0};
+GRANT ALL ON ALL TABLES IN SCHEMA "user" TO {0};
+GRANT ALL ON ALL SEQUENCES IN SCHEMA "user" TO {0};
+"""
+
+
 async def test_each_schema_of_a_database_is_a_store_of_its_own(empty_url: str) -> None:
     async with open_store(f"{empty_url}?schema=one") as one, open_store(f"{empty_url}?schema=two") as two:
         await own(one)
@@ -157,6 +181,8 @@ def test_options_of_another_engine_and_verbs_of_files_are_refused() -> None:
     for verb in (lambda: door.back_up("a"), lambda: door.restore("a", run_unfinished=False), door.cut_log):
         with pytest.raises(Unsupported):
             verb()
+    with pytest.raises(Unsupported):
+        door_to("a.db").tables()
 
 
 async def test_a_class_that_a_server_cannot_give_is_refused(url: str) -> None:
