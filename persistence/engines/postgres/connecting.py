@@ -18,7 +18,7 @@ from tenure.persistence.seams.limits import Limits
 from .protocol.errors import Lost, is_not_yet
 from .protocol.wire import Wire
 from .server.keeping import KEEPING, Keeping, commit_setting
-from .server.place import PLACE, Place
+from .server.timeline import TIMELINE, Timeline
 from .target import Target
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Connecting:
         target: Which store.
         limits: The limits of the host.
         durability: What the server has to keep of what it acknowledges; None, until it is known: what a disk does.
-        place: Where the host has opened it, and the one place where it goes on; None before that, and for looks.
+        timeline: That on which the host has opened it, and the only one on which it goes on; None before that, and for looks.
     """
 
     def __init__(self, target: Target, limits: Limits, durability: DurabilityClass | None) -> None:
@@ -52,7 +52,7 @@ class Connecting:
         self.target = target
         self.limits = limits
         self.durability = durability
-        self.place: Place | None = None
+        self.timeline: Timeline | None = None
 
     def connect(self, *, writes: bool) -> psycopg.Connection:
         """One connection, set.
@@ -88,7 +88,7 @@ class Connecting:
             connection.close()
             raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
         try:
-            self._check_place(Place(system=row[0], timeline=row[1]))
+            self._check_timeline(Timeline(system=row[0], number=row[1]))
             if writes:
                 Keeping(row[2], row[3], row[4], row[-1]).check(self.durability)
         except BaseException:
@@ -96,13 +96,13 @@ class Connecting:
             raise
         return connection
 
-    def _check_place(self, here: Place) -> None:
-        if self.place is None or here == self.place:
+    def _check_timeline(self, here: Timeline) -> None:
+        if self.timeline is None or here == self.timeline:
             return
-        if here.timeline is None:
+        if here.number is None:
             message = "it is a standby, which only reads"  # and may be promoted in a moment
             raise Again(message)
-        message = f"it stands on {here.words} now, and was opened on {self.place.words}"
+        message = f"it stands on {here.words} now, and was opened on {self.timeline.words}"
         raise Moved(message)
 
     def wire(self, *, writes: bool) -> Wire:
@@ -148,7 +148,7 @@ class Connecting:
             sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
             for name, value in settings.items()
         ]
-        asked: list[sql.Composable] = [sql.SQL(each) for each in PLACE]
+        asked: list[sql.Composable] = [sql.SQL(each) for each in TIMELINE]
         if writes:
             asked += [sql.SQL(each) for each in KEEPING]
             calls.append(sql.SQL(commit_setting(self.durability)))

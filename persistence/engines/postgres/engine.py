@@ -41,7 +41,7 @@ from .opening import (
 )
 from .protocol.translation import Statement, key_columns, translated
 from .server.keeping import class_of
-from .server.place import Place, place_of
+from .server.timeline import Timeline, timeline_of
 from .target import Target
 from .user_queries import Query
 from .writer import Writer
@@ -101,11 +101,11 @@ class PostgresEngine:
             with asking(self._target, "checking the server"):
                 check_server(connection, self._target)
                 check_no_transaction_pooler(self._connecting, connection)
-                place = place_of(connection)
-                self.authority_key = self._key(connection, place)
+                timeline = timeline_of(connection)
+                self.authority_key = self._key(connection, timeline)
                 self.durability = self._connecting.durability = self._asked or class_of(connection)
-            make_ready(connection, self._target, place, self._wall_clock())
-            self._connecting.place = place
+            make_ready(connection, self._target, timeline, self._wall_clock())
+            self._connecting.timeline = timeline
         except BaseException:
             connection.close()
             raise
@@ -149,6 +149,6 @@ class PostgresEngine:
         """See `Engine.close`."""
         self._tables.close()
 
-    def _key(self, connection: psycopg.Connection, place: Place) -> str:
+    def _key(self, connection: psycopg.Connection, timeline: Timeline) -> str:
         row: Any = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
-        return f"postgresql:{place.system}:{row[0]}:{self._target.schema}"
+        return f"postgresql:{timeline.system}:{row[0]}:{self._target.schema}"

@@ -14,7 +14,7 @@ from tenure.persistence.engines.statements import schema_files
 
 from .connecting import Connecting
 from .protocol.translation import translated_schema
-from .server.place import TABLE, Place, settle_in
+from .server.timeline import TABLE, Timeline, settle_in
 from .target import Target
 
 OLDEST_SERVER: Final = 150_000
@@ -89,7 +89,7 @@ def asking(target: Target, doing: str) -> Generator[None]:
         raise CannotOpen(path=target.shown, detail=f"{doing}: {exc}") from exc
 
 
-def make_ready(connection: psycopg.Connection, target: Target, here: Place, now: float) -> None:
+def make_ready(connection: psycopg.Connection, target: Target, here: Timeline, now: float) -> None:
     """Make the tables where there are none; what is there must be of this version, and is settled in `here`, see `settle_in`.
 
     Raises:

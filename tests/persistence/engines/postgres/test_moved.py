@@ -198,7 +198,7 @@ async def test_a_dump_that_is_read_back_elsewhere_counts_as_moved(url: str) -> N
         token = await own(store)
         await store.commit(message(store, "m"))
     with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute("UPDATE tenure.place SET system = system - 1")
+        admin.execute("UPDATE tenure.timeline SET system = system - 1")
         admin.execute("UPDATE tenure.inputs SET landed = '99999999999'")  # as the old server had counted
 
     async with open_store(url) as store:

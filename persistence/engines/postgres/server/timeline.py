@@ -16,16 +16,16 @@ from attrs import frozen
 from tenure.errors import CounterOverflow
 from tenure.persistence.model.values import LAST_TOKEN, TOKEN_RAISE
 
-PLACE: Final = (
+TIMELINE: Final = (
     "(SELECT system_identifier FROM pg_control_system())",
     """CASE WHEN pg_is_in_recovery() THEN NULL
             ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int8 END""",
 )
-"""Asks for the two halves of a place. The control file shows the old timeline for a while after a promotion; the name of
+"""Asks for the two halves of a timeline. The control file shows the old timeline for a while after a promotion; the name of
 the log's file shows the new one at once. Any role may ask."""
 
-TABLE: Final = """CREATE TABLE place (
-    singleton INTEGER PRIMARY KEY CHECK (singleton = 1), system BIGINT NOT NULL, timeline BIGINT NOT NULL
+TABLE: Final = """CREATE TABLE timeline (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1), system BIGINT NOT NULL, number BIGINT NOT NULL
 )"""
 
 
@@ -38,30 +38,30 @@ SELECT setval(each, nextval(each) + %s) FROM (
 
 @final
 @frozen(kw_only=True, slots=True)
-class Place:
+class Timeline:
     """A server at a time between two fail-overs.
 
     Attributes:
         system: What `initdb` drew for it; its standbys have the same.
-        timeline: One more with each promotion; None: a standby, which only reads.
+        number: One more with each promotion; None: a standby, which only reads.
     """
 
     system: int
-    timeline: int | None
+    number: int | None
 
     @property
     def words(self) -> str:
         """For people."""
-        return f"timeline {self.timeline} of system {self.system}"
+        return f"timeline {self.number} of system {self.system}"
 
 
-def place_of(connection: psycopg.Connection) -> Place:
+def timeline_of(connection: psycopg.Connection) -> Timeline:
     """Where a connection leads to. Raises `psycopg.Error`."""
-    row: Any = connection.execute(f"SELECT {', '.join(PLACE)}".encode()).fetchone()
-    return Place(system=row[0], timeline=row[1])
+    row: Any = connection.execute(f"SELECT {', '.join(TIMELINE)}".encode()).fetchone()
+    return Timeline(system=row[0], number=row[1])
 
 
-def settle_in(connection: psycopg.Connection, here: Place, now: float) -> None:
+def settle_in(connection: psycopg.Connection, here: Timeline, now: float) -> None:
     """Note where the store stands, inside the transaction that checks the tables, which one connection has at a time.
 
     Where it stood elsewhere: tokens and keys are raised, every host is lost, as one whose lease has lapsed is, and all that
@@ -70,11 +70,11 @@ def settle_in(connection: psycopg.Connection, here: Place, now: float) -> None:
     Raises:
         CounterOverflow: There are not so many tokens left.
     """
-    row: Any = connection.execute("SELECT system, timeline FROM place").fetchone()
+    row: Any = connection.execute("SELECT system, number FROM timeline").fetchone()
     if row is None:
-        connection.execute("INSERT INTO place VALUES (1, %s, %s)", (here.system, here.timeline))
-    elif row != (here.system, here.timeline):
-        connection.execute("UPDATE place SET system = %s, timeline = %s", (here.system, here.timeline))
+        connection.execute("INSERT INTO timeline VALUES (1, %s, %s)", (here.system, here.number))
+    elif row != (here.system, here.number):
+        connection.execute("UPDATE timeline SET system = %s, number = %s", (here.system, here.number))
         _raise_tokens(connection)
         connection.execute(_RAISE_KEYS, (TOKEN_RAISE,))
         connection.execute(
