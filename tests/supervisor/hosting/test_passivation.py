@@ -146,6 +146,8 @@ async def test_a_handle_of_what_was_lost_at_rest_has_lost_it_for_good(
         await trio.sleep(200)
         owned = host_of(supervisor).owned
         (facts,) = owned.all
+        owned.rest(facts)
+        assert owned.in_use == []
         owned.lose(facts, Closed(what="ownership"))
 
         assert (len(owned), owned.find(handle.runtime_id), owned.owns("a")) == (0, None, False)
