@@ -110,6 +110,7 @@ TABLES = {
 OF_ALL = {
     "node_floor",
     "store",
+    "promotion",  # a store that has not moved has none; that of one that has is in tests/persistence/engines/promotion
     "sealing",  # a store in the clear has none; what damages one is in tests/persistence/sealing
     "hosts",
     "oauth_flow",
