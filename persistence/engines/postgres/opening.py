@@ -93,7 +93,7 @@ def make_ready(connection: psycopg.Connection, target: Target, here: Timeline, n
     """Make the tables where there are none; what is there must be of this version, and is settled in `here`, see `settle_in`.
 
     Raises:
-        CannotOpen: No right to make or use them.
+        CannotOpen: No right to make or use them, or to settle in after a fail-over.
         NotADatabase: Another program's tables stand in the schema.
         SchemaMismatch: Another version of tenure made them.
         CounterOverflow: See `settle_in`.
@@ -104,7 +104,20 @@ def make_ready(connection: psycopg.Connection, target: Target, here: Timeline, n
         connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_MAKING, target.schema))
         if not check_schema(connection, target):
             _make(connection, target)
+        _check_rights(connection, target)
         settle_in(connection, here, now)
+
+
+def _check_rights(connection: psycopg.Connection, target: Target) -> None:
+    """Refuse a role at once that could not open the store after a fail-over, see `settle_in`. Raises `CannotOpen`."""
+    row: Any = connection.execute(
+        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s"
+        " AND (c.relkind = 'S' OR c.relname = 'timeline') AND NOT has_table_privilege(c.oid, 'UPDATE') LIMIT 1",
+        (target.schema,),
+    ).fetchone()
+    if row is not None:
+        detail = f"permission denied: the role needs UPDATE on {row[0]}, for a fail-over"
+        raise CannotOpen(path=target.shown, detail=detail)
 
 
 def check_schema(connection: psycopg.Connection, target: Target) -> bool:

@@ -1,9 +1,9 @@
 """Which server holds a store, and on which timeline: what changes where a fail-over, or a copy, may have lost commits.
 
 A standby that is promoted begins a new timeline, and so does a server that is brought back to an earlier moment; a dump that
-is read back stands in another system. Each may lack commits that were acknowledged. Who opens the store there first raises
-every counter from which something is handed out, so that nothing comes twice, and ends all hosts, before a host writes
-anything. A host that finds itself there with what it remembers stops (`Moved`).
+is read back stands in another system, or in another table of the same. Each may lack commits that were acknowledged. Who
+opens the store there first raises every counter from which something is handed out, so that nothing comes twice, and ends
+all hosts, before a host writes anything. A host that finds itself there with what it remembers stops (`Moved`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,15 @@ TIMELINE: Final = (
 the log's file shows the new one at once. Any role may ask."""
 
 TABLE: Final = """CREATE TABLE timeline (
-    singleton INTEGER PRIMARY KEY CHECK (singleton = 1), system BIGINT NOT NULL, number BIGINT NOT NULL
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1), system BIGINT NOT NULL, number BIGINT NOT NULL,
+    database BIGINT NOT NULL, made_as BIGINT NOT NULL
 )"""
+"""Where the store stands. `made_as` is the number of this very table: what a dump makes anew has another one."""
+
+_STANDS_IN: Final = (
+    "(SELECT oid::int8 FROM pg_database WHERE datname = current_database())",
+    "'timeline'::regclass::oid::int8",
+)
 
 
 _RAISE_KEYS: Final = """
@@ -70,11 +77,13 @@ def settle_in(connection: psycopg.Connection, here: Timeline, now: float) -> Non
     Raises:
         CounterOverflow: There are not so many tokens left.
     """
-    row: Any = connection.execute("SELECT system, number FROM timeline").fetchone()
+    stands: Any = connection.execute(f"SELECT {', '.join(_STANDS_IN)}".encode()).fetchone()
+    found = (here.system, here.number, *stands)
+    row: Any = connection.execute("SELECT system, number, database, made_as FROM timeline").fetchone()
     if row is None:
-        connection.execute("INSERT INTO timeline VALUES (1, %s, %s)", (here.system, here.number))
-    elif row != (here.system, here.number):
-        connection.execute("UPDATE timeline SET system = %s, number = %s", (here.system, here.number))
+        connection.execute("INSERT INTO timeline VALUES (1, %s, %s, %s, %s)", found)
+    elif row != found:
+        connection.execute("UPDATE timeline SET system = %s, number = %s, database = %s, made_as = %s", found)
         _raise_tokens(connection)
         connection.execute(_RAISE_KEYS, (TOKEN_RAISE,))
         connection.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -193,12 +194,26 @@ async def test_a_standby_is_waited_for_and_not_written(pair: Pair) -> None:
             assert await landed(store, "m") == ["m"]
 
 
-async def test_a_dump_that_is_read_back_elsewhere_counts_as_moved(url: str) -> None:
+READ_BACK: dict[str, tuple[LiteralString, ...]] = {
+    "in another system": ("UPDATE tenure.timeline SET system = system - 1",),
+    "in another database": ("UPDATE tenure.timeline SET database = database - 1",),
+    "where it stood": (
+        "CREATE TABLE tenure.anew (LIKE tenure.timeline INCLUDING ALL)",
+        "INSERT INTO tenure.anew SELECT * FROM tenure.timeline",
+        "DROP TABLE tenure.timeline",
+        "ALTER TABLE tenure.anew RENAME TO timeline",
+    ),
+}
+
+
+@pytest.mark.parametrize("where", READ_BACK)
+async def test_a_dump_that_is_read_back_counts_as_moved(url: str, where: str) -> None:
     async with open_store(url) as store:
         token = await own(store)
         await store.commit(message(store, "m"))
     with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute("UPDATE tenure.timeline SET system = system - 1")
+        for text in READ_BACK[where]:
+            admin.execute(text)
         admin.execute("UPDATE tenure.inputs SET landed = '99999999999'")  # as the old server had counted
 
     async with open_store(url) as store:

@@ -95,14 +95,20 @@ async def test_tables_are_made_by_what_is_printed_for_a_role_that_may_make_none(
             await own(store)
             await store.commit(message(store, "m"))
             assert await landed(store, "m") == ["m"]
+        execute(empty_url, 'UPDATE "user".timeline SET number = number - 1')  # as after a fail-over
+        async with open_store(theirs) as store:
+            assert await own(store) > 2**32
+
+        execute(empty_url, f'REVOKE UPDATE ON SEQUENCE "user".runs_run_seq FROM {role}')
+        assert "needs UPDATE on runs_run_seq" in (await refused(theirs, CannotOpen)).detail
     finally:
         execute(empty_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 GRANTS = """
 GRANT USAGE ON SCHEMA "user" TO {0};
-GRANT ALL ON ALL TABLES IN SCHEMA "user" TO {0};
-GRANT ALL ON ALL SEQUENCES IN SCHEMA "user" TO {0};
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "user" TO {0};
+GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA "user" TO {0};
 """
 
 
