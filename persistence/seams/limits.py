@@ -8,7 +8,7 @@ from typing import Final, final
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.lifecycles.retention import Retention, by_kind
+from tenure.persistence.model.lifecycles.retention import Retention, by_kind, copied
 from tenure.persistence.model.numbers import (
     count,
     seconds,
@@ -66,7 +66,9 @@ class Limits:
     state_names: int = field(default=10_000, validator=count())
     output_entries: int = field(default=100_000, validator=count())
     output_s: float = field(default=604_800.0, validator=seconds())
-    output_kinds: Mapping[str, Retention] = field(factory=dict[str, Retention], validator=by_kind)
+    output_kinds: Mapping[str, Retention] = field(
+        factory=dict[str, Retention], converter=copied, validator=by_kind, hash=False
+    )
     output_bytes: int = field(default=1024 * 1024, validator=count())
     waiting_commits: int = field(default=4_096, validator=count())
     waiting_bytes: int = field(default=64 * 1024 * 1024, validator=count())

@@ -29,7 +29,8 @@ def by_kind(_instance: Any, attribute: Attribute[Any], value: Any) -> None:
             raise InvalidInput(detail=detail, field=attribute.name)
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """A mapping that stays as it was given; what is none is refused by `by_kind`."""
     return dict(cast("Mapping[Any, Any]", value)) if is_a(value, Mapping) else value
 
 
@@ -59,7 +60,9 @@ class Retention:
     output_entries: int = field(default=100_000, validator=count())
     dead_letters_s: float | None = field(default=None, validator=seconds(none=True))
     keys_s: float = field(default=KEYS_KEPT_S, validator=seconds())
-    kinds: Mapping[str, Retention] = field(factory=dict[str, "Retention"], converter=_copied, validator=by_kind)
+    kinds: Mapping[str, Retention] = field(
+        factory=dict[str, "Retention"], converter=copied, validator=by_kind, hash=False
+    )
 
     def __attrs_post_init__(self) -> None:
         """Raises `InvalidInput` where dead letters go and their runs do not."""
