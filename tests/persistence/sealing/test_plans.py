@@ -86,6 +86,7 @@ CLEAR: Final = {
         "fitted",
     ),
     *("promotion_id", "logical_hash"),  # of rows as they are stored, sealed ones too
+    *("drain", "max_owned"),  # what a host gives away, and kinds with how many of each it may own
     *("extra", "terms", "fits", "facts", "input_ids", "last_input", "written_at"),
     # What seals the rest
     *("marker", "store_key"),
