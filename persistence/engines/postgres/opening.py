@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -32,6 +33,20 @@ OWN_TABLES: Final = (
 )
 """What only this engine has: the version, the bytes of attachments, which all hosts reach, with which transaction an input
 landed, by which hosts hear of it, and where the store stands."""
+
+_NAMES: Final = re.compile(r"CREATE TABLE (\w+)")
+
+_LACKS: Final = """
+SELECT c.relname, needed.may FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN (VALUES ('r', 'SELECT'), ('r', 'INSERT'), ('r', 'UPDATE'), ('r', 'DELETE'), ('S', 'USAGE'), ('S', 'UPDATE'))
+     AS needed (kind, may) ON needed.kind = c.relkind::text
+WHERE n.nspname = %(schema)s AND (c.relkind = 'S' OR c.relname = ANY(%(tables)s))
+  AND (c.relname <> 'schema_version' OR needed.may = 'SELECT')
+  AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, needed.may)
+                         ELSE has_table_privilege(c.oid, needed.may) END
+ORDER BY c.relname, needed.may LIMIT 1
+"""
+"""The first right of a host that the role does not have."""
 
 _MAKING: Final = 0x6E757265
 """The advisory lock of those who make or change tables."""
@@ -109,14 +124,11 @@ def make_ready(connection: psycopg.Connection, target: Target, here: Timeline, n
 
 
 def _check_rights(connection: psycopg.Connection, target: Target) -> None:
-    """Refuse a role at once that could not open the store after a fail-over, see `settle_in`. Raises `CannotOpen`."""
-    row: Any = connection.execute(
-        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s"
-        " AND (c.relkind = 'S' OR c.relname = 'timeline') AND NOT has_table_privilege(c.oid, 'UPDATE') LIMIT 1",
-        (target.schema,),
-    ).fetchone()
+    """Refuse a role at once that lacks a right of a host, that to settle in after a fail-over too. Raises `CannotOpen`."""
+    tables = [name for text in making(target) for name in _NAMES.findall(text)]
+    row: Any = connection.execute(_LACKS, {"schema": target.schema, "tables": tables}).fetchone()
     if row is not None:
-        detail = f"permission denied: the role needs UPDATE on {row[0]}, for a fail-over"
+        detail = f"permission denied: the role needs {row[1]} on {row[0]}"
         raise CannotOpen(path=target.shown, detail=detail)
 
 

@@ -7,7 +7,7 @@ from typing import Final, final
 from attrs import frozen
 from psycopg import pq
 
-from tenure.errors import CannotOpen, Contended, Corrupt, CounterOverflow, DiskFull, Internal, InvalidInput
+from tenure.errors import Corrupt, CounterOverflow, DiskFull, Internal, InvalidInput
 from tenure.persistence.engines.engine import Again, UnknownOutcome
 
 READ_ONLY: Final = "25006"
@@ -25,6 +25,7 @@ _AGAIN: Final = frozenset(
         READ_ONLY,  # the server has become a standby
         "53200",  # no memory left
         "53400",  # a limit that was set on the server
+        "42501",  # a right that was taken away since the store was opened
     }
 )
 _OVERFLOWS: Final = frozenset({"22003", "2200H"})  # a number that is out of range; a sequence at its end
@@ -87,16 +88,6 @@ def map_error(error: ServerError, doing: str) -> Exception:
     else:
         mapped = Internal(detail=said)
     return mapped
-
-
-def map_opening(error: ServerError, path: str, doing: str) -> Exception:
-    """As `map_error`, while the store is being opened or made: `path` says which."""
-    if error.state.startswith(_NOT_YET):
-        return Again(f"{doing}: {error.message}")
-    if error.state.startswith(("28", "3D", "42501", READ_ONLY)):  # who, no database, no rights, a standby
-        return CannotOpen(path=path, detail=f"{doing}: {error.message}")
-    mapped = map_error(error, doing)
-    return CannotOpen(path=path, detail=mapped.detail) if isinstance(mapped, Contended | Internal) else mapped
 
 
 def is_not_yet(message: str, state: str | None) -> bool:

@@ -96,11 +96,19 @@ async def test_tables_are_made_by_what_is_printed_for_a_role_that_may_make_none(
             await store.commit(message(store, "m"))
             assert await landed(store, "m") == ["m"]
         execute(empty_url, 'UPDATE "user".timeline SET number = number - 1')  # as after a fail-over
-        async with open_store(theirs) as store:
+        async with open_store(theirs, limits=Limits(busy_s=0.3)) as store:
             assert await own(store) > 2**32
+            execute(empty_url, f'REVOKE INSERT ON "user".inputs FROM {role}')
+            with pytest.raises(Contended, match="permission denied for table inputs"):
+                await store.commit(message(store, "n"))
+            execute(empty_url, f'GRANT INSERT ON "user".inputs TO {role}')
+            await store.commit(message(store, "n"))
 
-        execute(empty_url, f'REVOKE UPDATE ON SEQUENCE "user".runs_run_seq FROM {role}')
-        assert "needs UPDATE on runs_run_seq" in (await refused(theirs, CannotOpen)).detail
+        for right in ("INSERT ON hosts", "UPDATE ON runs_run_seq"):
+            may, _, name = right.split()
+            execute(empty_url, f'REVOKE {may} ON "user".{name} FROM {role}')
+            assert f"needs {may} on {name}" in (await refused(theirs, CannotOpen)).detail
+            execute(empty_url, f'GRANT {may} ON "user".{name} TO {role}')
     finally:
         execute(empty_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
