@@ -70,7 +70,7 @@ class Handover:
         self._room = room
         self._sleepers = sleepers
         self._tasks = tasks
-        self._hears = False
+        self._hears: Drain | None = None
         self._draining = trio.CancelScope()
         self._turn = trio.Lock()
 
@@ -104,7 +104,7 @@ class Handover:
         """See `Supervisor.undrain`."""
         self._draining.cancel()
         async with self._turn:
-            if self._room.drains or self._hears:
+            if self._room.drains or self._hears is not None:
                 await self._say(None)  # first: a host that says that it is drained owns nothing
                 self._room.drains = False
                 self._actors.stay(runs=False, steps=False)
@@ -126,15 +126,16 @@ class Handover:
 
     def hear(self, stored: Drain | None) -> None:
         """What the row of this host says at a look: another process may have asked for something."""
-        if stored in (Drain.ASKED, Drain.ENDED) and not self._hears:
-            self._hears = True
-            self._tasks.start_soon(partial(self._follow, self.drain if stored is Drain.ASKED else self.undrain))
+        if (stored is Drain.ASKED or stored is Drain.ENDED) and stored is not self._hears:
+            self._hears = stored
+            self._tasks.start_soon(partial(self._follow, stored))
 
-    async def _follow(self, ask: Callable[[], Awaitable[None]]) -> None:
+    async def _follow(self, asked: Drain) -> None:
         try:
-            await _patiently(ask)
+            await _patiently(self.drain if asked is Drain.ASKED else self.undrain)
         finally:
-            self._hears = False
+            if self._hears is asked:  # else it was asked for the contrary meanwhile
+                self._hears = None
 
     def _begin_to_stay(self, *, steps: bool) -> None:
         self._room.drains = True
@@ -156,8 +157,9 @@ class Handover:
 
     async def _say(self, drain: Drain | None) -> None:
         change = DescribeHost(drain=drain, max_owned=self._room.bounds)
-        await self._store.commit(Commit(changes=(change,)))
+        (stood,) = (await self._store.commit(Commit(changes=(change,)))).values
         self.said = drain
+        self.hear(stood)  # what was asked since the last look is asked still
 
 
 async def _patiently(do: Callable[[], Awaitable[None]]) -> None:

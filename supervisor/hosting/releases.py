@@ -77,16 +77,20 @@ class Releases:
                 continue  # it is used again, or is another host's by now
 
     async def cut(self, facts: RuntimeFacts) -> None:
-        """Give a runtime back at once; its run is cut off, and counts no attempt. What it was about to commit does not land."""
+        """Give a runtime back at once; its run is cut off, and counts no attempt. What it was about to commit does not land.
+
+        Cancellation comes when it is given back: what the row of this host alone owned would run nowhere.
+        """
         if self._owned.find(facts.runtime_id) is not facts or facts.is_destroyed:
             return
         actor, token = self._actors.of(facts), facts.fence_token
         self._owned.give_back(facts)
-        with trio.move_on_after(CLEAN_UP_S):
-            await actor.working.wait_value(operator.not_)
         release = ReleaseOwnership(runtime_id=facts.runtime_id)
         try:
-            await self._store.commit(Commit(runtime_id=facts.runtime_id, fence_token=token, changes=(release,)))
+            with trio.CancelScope(shield=True):
+                with trio.move_on_after(CLEAN_UP_S):
+                    await actor.working.wait_value(operator.not_)
+                await self._store.commit(Commit(runtime_id=facts.runtime_id, fence_token=token, changes=(release,)))
         except StoreBroken:
             raise
         except Error:

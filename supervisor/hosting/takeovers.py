@@ -296,6 +296,7 @@ class Takeovers:
         while kind in self._full and not self._room.drains:
             await self._releases.make_room(kind, AT_A_TIME)
             await trio.sleep(self._store.limits.poll_s)
+        self._full.discard(kind)  # where it drains: what waits after that begins this anew
 
     def _has_room(self, kind: str) -> None:
         if kind in self._full:

@@ -47,8 +47,8 @@ class Behaviour:
             waits, or waits for the next attempt of a step) does not count, and gets its turn before new ones when that is
             over. Of several behaviours of one kind, the first one says it for all of them, as it does `batch`.
         max_owned: Most runtimes of the kind that this host owns at the same time; None for all. What waits beyond it stays for
-            other hosts; where none takes it, this one gives back what is idle and takes it. Of several behaviours of one
-            kind, the first one says it for all of them.
+            other hosts; where none takes it, this one gives back what is idle and takes it. A run that rests keeps its place
+            until it is put aside (`aside_after_s`). Of several behaviours of one kind, the first one says it for all of them.
         payload: A class (attrs, dataclass, pydantic model, or what cattrs can structure) that payloads are made into; None
             leaves them JSON values. A payload that does not fit is refused at accept, and rejected by itself where a peer
             sent it. What fitted when it came and does not fit now holds the runtime: a deploy has changed the class.

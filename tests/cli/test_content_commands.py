@@ -12,6 +12,7 @@ import trio
 
 import tenure
 from tenure.cli.exits import NOT_THERE, REFUSED, WRONG_USE
+from tenure.persistence.upkeep.listing import list_hosts
 from tests.cli.test_verb_commands import answer, beside, call, hosted
 from tests.kit.seen import open_seen_store, open_seen_supervisor
 from tests.persistence.contracts.damage import execute
@@ -212,6 +213,36 @@ def test_a_host_drains_and_takes_again_as_a_shell_asks(path: Path) -> None:
             assert (await trio.to_thread.run_sync(call, "drain", path, "nobody")).exit_code == NOT_THERE
             async with open_seen_store(path):
                 assert (await trio.to_thread.run_sync(call, "drain", path)).exit_code == WRONG_USE
+
+    trio.run(main)
+
+
+def test_a_drain_that_is_ended_while_a_shell_waits_for_it_is_no_success(path: Path) -> None:
+    async def main() -> None:
+        entered, ended = trio.Event(), list[int]()
+
+        async def waits(run: tenure.Run) -> None:
+            entered.set()
+            await trio.sleep_forever()
+
+        async with tenure.open_supervisor(path, behaviours={"kind": waits}, drain_s=600) as supervisor:
+            await (await supervisor.spawn("alice", "kind")).accept(1)
+            await entered.wait()
+
+            async def drain() -> None:
+                ended.append((await trio.to_thread.run_sync(call, "drain", path, abandon_on_cancel=True)).exit_code)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(drain)
+                with trio.move_on_after(30):
+                    while (await supervisor.store.read(list_hosts))[0].drain != "drains":  # noqa: ASYNC110 - it says so to no one
+                        await trio.sleep(0.05)
+                    await supervisor.undrain()
+                    while not ended:  # noqa: ASYNC110 - as above
+                        await trio.sleep(0.05)
+                nursery.cancel_scope.cancel()
+            await supervisor.drain(drain_s=0)
+            assert ended == [REFUSED]
 
     trio.run(main)
 

@@ -28,7 +28,7 @@ class Drain(StrEnum):
 @final
 @frozen(kw_only=True, slots=True)
 class DescribeHost(Change):
-    """Say in the row of this host how it shares work. Answer: None.
+    """Say in the row of this host how it shares work. Answer: what stood there of its drain, a `Drain` or None.
 
     Attributes:
         drain: Whether it drains; None where it does not. Nothing stays owned by one that is drained.
@@ -41,12 +41,14 @@ class DescribeHost(Change):
     max_owned: Mapping[str, int]
 
 
-def _describe(tx: Transaction, change: DescribeHost) -> None:
+def _describe(tx: Transaction, change: DescribeHost) -> Drain | None:
+    stood = find_drain(tx, tx.host)
     bounds = encode(dict(change.max_owned), "max_owned").decode() if change.max_owned else None
     tx.write("draining.describe", host=tx.host, drain=change.drain, max_owned=bounds)
     if change.drain is Drain.DRAINED:
         tx.write("ownership.release_all", host=tx.host, now=tx.now)
         tx.drop_all()
+    return stood
 
 
 @final

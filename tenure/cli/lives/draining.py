@@ -8,6 +8,7 @@ from typing import Final
 import click
 import trio
 
+from tenure.cli.exits import REFUSED
 from tenure.cli.output import Output
 from tenure.cli.upkeep.keys import seams
 from tenure.errors import InvalidInput, NotFound
@@ -17,6 +18,9 @@ from tenure.persistence.store import Store
 from tenure.persistence.upkeep.listing import HostLine, list_hosts
 from tenure.supervisor.visiting import visit
 
+ENDS: Final = frozenset({None, Drain.ENDED.value})
+"""What the row of a host says that no longer drains, or is asked to end that."""
+
 LOOK_S: Final = 0.1
 """Seconds between two looks at what has become of it."""
 
@@ -24,13 +28,14 @@ LOOK_S: Final = 0.1
 @click.option("--no-wait", is_flag=True, help="Only ask; `tenure hosts` says how far it is.")
 @click.argument("target", type=click.Path())
 @click.argument("host", required=False)
-async def drain(output: Output, target: str, host: str | None, *, no_wait: bool) -> None:
+async def drain(output: Output, target: str, host: str | None, *, no_wait: bool) -> int | None:
     """Have HOST of the store TARGET give its runtimes back and take none: a line of `tenure hosts`, or how it begins.
 
     Where one host alone is open, HOST may be left out. It stays open, and others take over what has work. Waits until nothing
-    is owned by it any more; interrupted, it goes on all the same.
+    is owned by it any more; interrupted, it goes on all the same. Exit code 1 where an undrain has ended it meanwhile.
     """
-    await _ask(output, target, host, Drain.ASKED, wait=not no_wait)
+    found = await _ask(output, target, host, Drain.ASKED, wait=not no_wait)
+    return REFUSED if found is not None and found.drain in ENDS else None
 
 
 @click.option("--no-wait", is_flag=True, help="Only ask.")
@@ -41,20 +46,21 @@ async def undrain(output: Output, target: str, host: str | None, *, no_wait: boo
     await _ask(output, target, host, Drain.ENDED, wait=not no_wait)
 
 
-async def _ask(output: Output, target: str, named: str | None, asked: Drain, *, wait: bool) -> None:
+async def _ask(output: Output, target: str, named: str | None, asked: Drain, *, wait: bool) -> HostLine | None:
     async with visit(target, seams=seams()) as supervisor:
         store = supervisor.store
         line = _chosen(await _open_hosts(store), named)
         change = AskDrain(incarnation=line.incarnation, drain=asked)
         if not (await store.commit(Commit(changes=(change,)))).values[0]:
             raise NotFound(what="open host", key=line.incarnation)
-        wanted = Drain.DRAINED if asked is Drain.ASKED else None
+        ends = {Drain.DRAINED.value, *ENDS} if asked is Drain.ASKED else {None}
         found: HostLine | None = await _find(store, line)
-        while wait and found is not None and found.drain != wanted:
+        while wait and found is not None and found.drain not in ends:
             await trio.sleep(LOOK_S)
             found = await _find(store, line)
     said = {"closed": None} if found is None else {"drain": found.drain, "runtimes": found.runtimes}
     output.facts("Drain", {"host": line.incarnation, "asked": asked.value, **said})
+    return found
 
 
 def _chosen(hosts: list[HostLine], named: str | None) -> HostLine:

@@ -225,6 +225,77 @@ async def test_another_process_asks_a_host_to_drain_and_to_end_that(database: Pa
         assert (await first.spawn("a", "kind")).kind == "kind"
 
 
+async def test_a_drain_that_another_process_asked_for_is_ended_by_it_while_a_step_runs(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    here = Steps()
+    limits, seams = LIMITS, Host().seams
+    async with (
+        tenure.open_supervisor(database, behaviours={"kind": here}, limits=limits, seams=seams, drain_s=600) as first,
+        supervisor(database, {}) as asking,
+    ):
+        ticket = await (await first.spawn("a", "kind")).accept("x")
+        await here.entered.wait()
+        for asked, said in ((Drain.ASKED, "drains"), (Drain.ENDED, None)):
+            change = AskDrain(incarnation=first.store.incarnation, drain=asked)
+            await asking.store.commit(Commit(changes=(change,)))
+            with trio.fail_after(AT_ONCE_S):
+                while (await line_of(first)).drain != said:  # noqa: ASYNC110 - it says so to nobody
+                    await trio.sleep(LIMITS.poll_s)
+        here.go_on.set()
+        assert (await ticket.wait_outcome()).phase == "consumed"
+        assert here.done == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(("stored", "says", "at_last"), [("ended", "drains", None), ("asked", None, "drained")])
+async def test_what_is_asked_between_a_look_and_what_the_host_says_is_not_lost(
+    database: Path, autojump_clock: MockClock, stored: str, says: Drain | None, at_last: str | None
+) -> None:
+    async with supervisor(database, {"kind": idle}) as first, supervisor(database, {}):
+        await first.spawn("a", "kind")
+        if says is None:
+            await first.drain()
+        ask = AskDrain(incarnation=first.store.incarnation, drain=Drain(stored))
+        async with trio.open_nursery() as nursery:  # both in one group: no look comes between
+            nursery.start_soon(first.store.commit, Commit(changes=(ask,)))
+            nursery.start_soon(first.undrain if says is None else first.drain)
+        with trio.fail_after(AT_ONCE_S):
+            while (await line_of(first)).drain != at_last:  # noqa: ASYNC110 - it says so to nobody
+                await trio.sleep(LIMITS.poll_s)
+        await trio.sleep(1)
+        assert (await line_of(first)).drain == at_last
+
+
+@pytest.mark.parametrize("ended_by", ["undrain", "cancellation"])
+async def test_a_run_whose_clean_up_is_waited_for_when_a_drain_ends_is_given_back_all_the_same(
+    database: Path, autojump_clock: MockClock, ended_by: str
+) -> None:
+    entered = trio.Event()
+
+    async def cleans_up(run: tenure.Run) -> None:
+        if entered.is_set():
+            return
+        entered.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(3)
+
+    async with supervisor(database, {"kind": cleans_up}) as first, supervisor(database, {"kind": cleans_up}):
+        ticket = await (await first.spawn("a", "kind")).accept("x")
+        await entered.wait()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(first.drain, drain_s=1))
+            await trio.sleep(2)
+            if ended_by == "undrain":
+                await first.undrain()
+            else:
+                nursery.cancel_scope.cancel()
+        with trio.fail_after(10):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+
+
 async def test_a_host_that_was_judged_while_it_drained_says_so_in_its_new_row(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -383,6 +454,27 @@ async def test_a_host_alone_gives_back_what_is_idle_and_does_all_with_its_bound(
         assert (await only.spawn("b", "kind")).kind == "kind"
         assert only.statistics().runtimes <= 3
     assert len(reader.ran) == 23
+
+
+async def test_what_waits_for_room_has_it_also_after_a_drain_that_was_ended(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    reader = Reader()
+    reader.wait_in_step()
+    bounded = tenure.Behaviour(reader, max_owned=1)
+    async with supervisor(database, {"kind": bounded}) as only, trio.open_nursery() as nursery:
+        tickets = [await only.accept("a", "x", kind="kind")]
+        await reader.entered.wait()
+        tickets.append(await only.accept("b", "y", kind="kind"))
+        await trio.sleep(1)
+        nursery.start_soon(partial(only.drain, drain_s=100))
+        await trio.sleep(1)
+        await only.undrain()
+        await trio.sleep(1)
+        reader.go_on.set()
+        with trio.fail_after(10):
+            for ticket in tickets:
+                assert (await ticket.wait_outcome()).phase == "consumed"
 
 
 @pytest.mark.parametrize("bound", [0, -1, True, "3"])
