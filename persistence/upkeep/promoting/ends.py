@@ -152,16 +152,19 @@ class End:
 
     # As the target
 
-    def check_free(self, store_id: str) -> None:
-        """See that nothing is there but what an earlier try to promote the same store has left.
+    def check_free(self, store_id: str, place: str) -> None:
+        """See that nothing is there but what an earlier try to promote the same store from the same place has left.
+
+        A copy of the store at another place has no claim to it: the one that was promoted may be closed already, and what is
+        here may be all there is of it.
 
         Raises:
             CannotOpen: Something is.
-            PromotionUnfinished: What a promotion of another store has left.
+            PromotionUnfinished: What a promotion of another store, or from another place, has left.
         """
         whereabouts = whereabouts_of(self.connection)
         if whereabouts is not None and whereabouts.state is PromotionState.COMING:
-            if whereabouts.store_id != store_id:
+            if (whereabouts.store_id, whereabouts.place) != (store_id, place):
                 raise PromotionUnfinished(place=whereabouts.place)
             return
         if whereabouts is not None or self.connection.one("promotion.store") is not None:

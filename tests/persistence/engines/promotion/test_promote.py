@@ -465,6 +465,29 @@ async def test_between_the_last_two_steps_neither_end_is_open_and_the_next_call_
     assert carried(rows_of(way.target)) == carried(rows_of(way.source))
 
 
+async def test_an_older_copy_is_not_brought_over_what_the_source_that_is_closed_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, older, target = (tmp_path / name for name in ("a.db", "older.db", "b.db"))
+    async with tenure.open_store(source) as store:
+        await own(store)
+    shutil.copy(source, older)
+    async with tenure.open_store(source) as store:
+        await store.state.set("a", b"later")
+    monkeypatch.setattr(promoting.Promoting, "_arrive", fail)
+    with pytest.raises(ZeroDivisionError):
+        await promote(source, target)
+    monkeypatch.undo()
+
+    with pytest.raises(PromotionUnfinished):
+        await promote(older, target)
+    assert is_open(str(older))
+    await promote(source, target)
+
+    async with tenure.open_store(target) as store:
+        assert await store.state.get("a") == b"later"
+
+
 async def test_a_target_that_was_changed_between_the_last_two_steps_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
