@@ -10,7 +10,7 @@ import trio
 
 from proof.fleet.failover import Pair, standby_of
 from proof.fleet.server import REPLICATING, OwnServer
-from tenure.errors import Contended, StoreMoved, WeakDurability
+from tenure.errors import Contended, StoreBroken, StoreMoved, WeakDurability
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, ground_of, open_store
@@ -138,6 +138,25 @@ async def test_a_commit_whose_wait_for_the_standby_is_cancelled_waits_on(pair: P
             pair.standby.start(**REPLICATING)
         assert settled == ["m"]
         assert await landed(store, "m") == ["m"]
+
+
+async def test_a_store_stops_in_doubt_where_the_server_ceases_to_wait_under_a_commit(pair: Pair) -> None:
+    broken: list[StoreBroken] = []
+
+    async def commit(store: Store) -> None:
+        with pytest.raises(StoreBroken, match="whether one has the group is not known") as caught:
+            await store.commit(message(store, "m"))
+        broken.append(caught.value)
+
+    async with open_store(pair.url) as store:
+        await own(store)
+        pair.standby.stop()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(commit, store)
+            with psycopg.connect(pair.primary.url, autocommit=True) as admin:
+                await waiting(admin)
+            await trio.to_thread.run_sync(set_server, pair.primary, "synchronous_standby_names", "")
+        assert [each.in_doubt for each in broken] == [True]
 
 
 async def waiting(admin: psycopg.Connection, but: int = 0) -> int:
