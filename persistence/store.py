@@ -29,7 +29,7 @@ from .engines.choice import door_to
 from .engines.engine import Statements
 from .engines.sealing.engine import SealedEngine
 from .facets.catalog import FACETS
-from .facets.pruning import Pruned
+from .facets.prunable import Pruned
 from .model.arguments import checked
 from .model.lifecycles.retention import asked_for
 from .model.numbers import check_count

@@ -82,7 +82,7 @@ from .persistence.contracts.types import (
     VacuumReport as VacuumReport,
 )
 from .persistence.engines.sqlite.options import SqliteOptions as SqliteOptions
-from .persistence.facets.pruning import Pruned as Pruned
+from .persistence.facets.prunable import Pruned as Pruned
 from .persistence.facets.runs.children import Child as Child
 from .persistence.facets.schedules.rows import Occurrence as Occurrence
 from .persistence.model.conversation.envelope import (

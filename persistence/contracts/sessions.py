@@ -15,7 +15,7 @@ from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.attachments.attachments import StampAttachments
 from tenure.persistence.facets.graph import nodes, reads
 from tenure.persistence.facets.graph.graph import CommitGraph, SaveSessionMeta, TombstoneNodes
-from tenure.persistence.facets.pruning import Prune, PruneSort, old_nodes
+from tenure.persistence.facets.prunable import Prune, PruneSort, old_nodes
 from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
 from tenure.persistence.model.arguments import (
     checked,

@@ -6,7 +6,7 @@ from typing import Final
 
 from tenure.persistence.commits.facet import Facet
 
-from . import credentials, operations, promotion, pruning
+from . import credentials, operations, promotion, prunable
 from .attachments import registration as attachments
 from .conversation import registration as conversation
 from .erasing import registration as erasing
@@ -30,7 +30,7 @@ FACETS: Final[tuple[Facet, ...]] = (
     *schedules.FACETS,
     *conversation.FACETS,
     *output.FACETS,
-    pruning.FACET,
+    prunable.FACET,
     operations.FACET,
     credentials.FACET,
     *graph.FACETS,

@@ -28,7 +28,7 @@ from tenure.persistence.facets.inbox import (
     input_records,
     receipts,
 )
-from tenure.persistence.facets.pruning import (
+from tenure.persistence.facets.prunable import (
     Anchor,
     find_anchor,
 )

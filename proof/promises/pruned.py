@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from proof.stories.pruning import old_times
-from tenure.persistence.facets import pruning
+from tenure.persistence.facets import prunable
 
 from .facet import FacetProof, Rows
 
@@ -45,4 +45,4 @@ def check_pruned(rows: Rows) -> None:
     )
 
 
-PROOFS: Final = (FacetProof(name="pruning", story=old_times, check=check_pruned, quiet=(pruning.Prune,)),)
+PROOFS: Final = (FacetProof(name="prunable", story=old_times, check=check_pruned, quiet=(prunable.Prune,)),)

@@ -9,7 +9,7 @@ from typing import final
 from tenure.errors import StoreBroken
 from tenure.persistence.contracts.erasing import Erasure
 from tenure.persistence.contracts.sealing.rekeying import Rekeyed
-from tenure.persistence.facets.pruning import Pruned
+from tenure.persistence.facets.prunable import Pruned
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.store import Store as TrioStore
 from tenure.persistence.upkeep.prune import Shrunk

@@ -143,8 +143,8 @@ def test_every_named_statement_is_used() -> None:
 
 BY_SORT = (
     *(
-        "pruning.old_",
-        "pruning.kind_of_",
+        "prunable.old_",
+        "prunable.kind_of_",
         "erasing.look_",
         "erasing.delete_",
         "sealing.sizes.",

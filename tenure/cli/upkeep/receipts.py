@@ -16,7 +16,7 @@ from tenure.cli.upkeep.keys import seams
 from tenure.errors import InvalidInput, NotFound
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import receipts
-from tenure.persistence.facets.pruning import find_anchor, first_link_at
+from tenure.persistence.facets.prunable import find_anchor, first_link_at
 from tenure.persistence.model.values import RunBoundaryReceipt, check_runtime_id
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.why import Tail

@@ -113,7 +113,7 @@ ONLY_LOOKED_AT: Final = {
         "own_state.heads",
         "own_state.newest",
         "own_state.trim_deleted",
-        "pruning.is_dead",
+        "prunable.is_dead",
     ),  # whether NULL
     *("sends.that_stand", "verification.dead_letters", "verification.strays"),
     *("graph_show.parts", "journal.sizes", "output.sizes", "output.sizes_of_all", "queue.standing"),  # its length

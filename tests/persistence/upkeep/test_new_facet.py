@@ -15,7 +15,7 @@ from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.upkept import Problem, Pruning, Subject, Walk, counted
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.catalog import FACETS
-from tenure.persistence.facets.pruning import Pruned
+from tenure.persistence.facets.prunable import Pruned
 from tenure.persistence.facets.state.values import SweepExpired
 from tenure.persistence.model.lifecycles.retention import Ages, asked_for
 from tenure.persistence.upkeep.inspect import show_runtime
@@ -27,7 +27,7 @@ from tests.persistence.contracts.owners.owned import Owner
 
 CROSSING = {
     "persistence/upkeep/verify.py": {
-        *("inbox", "pruning", "records.chain", "records.runtimes"),
+        *("inbox", "prunable", "records.chain", "records.runtimes"),
         *("erasing", "erasing.erasing"),
     },
     "persistence/upkeep/inspect.py": {"records"},

@@ -16,7 +16,7 @@ from tenure.errors import IdempotencyConflict, InvalidInput
 from tenure.persistence.commits.upkept import PAGE
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.inbox import outcomes
-from tenure.persistence.facets.pruning import Pruned
+from tenure.persistence.facets.prunable import Pruned
 from tenure.persistence.facets.runs import (
     dead_letters,
     runs,

@@ -14,9 +14,9 @@ from attrs import define, field
 import tenure
 from tenure import InputId, LogicalRuntimeId, Retention, RunApplyBoundary, Seams, Store
 from tenure.persistence.commits.upkept import PAGE
-from tenure.persistence.facets import pruning
+from tenure.persistence.facets import prunable
 from tenure.persistence.facets.inbox.cancelling import CancelInput
-from tenure.persistence.facets.pruning import Pruned
+from tenure.persistence.facets.prunable import Pruned
 from tenure.persistence.model.lifecycles.retention import Ages
 from tenure.persistence.upkeep.prune import prune
 from tenure.persistence.upkeep.verify import verify_runtime
@@ -239,7 +239,7 @@ async def test_rows_that_stay_for_their_kind_are_passed_in_several_looks(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More of them than one read looks through, before the first one that may go."""
-    monkeypatch.setattr(pruning, "PAGES_AT_ONCE", 2)
+    monkeypatch.setattr(prunable, "PAGES_AT_ONCE", 2)
     life = Life(store, clock, random.Random(1))
     await life.begin()
     for name, count in (("audit 0", 3 * PAGE), ("chat 0", 1)):

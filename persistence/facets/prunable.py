@@ -1,4 +1,4 @@
-"""Pruning: what has ended long ago goes, in small commits, and only where a caller asks for it (design §6, §8).
+"""What may be pruned: what has ended long ago goes, in small commits, and only where a caller asks for it (design §6, §8).
 
 The caller need not own anything. A change says which rows to look at, and its commit judges each of them again: only what
 is over goes, and no owner still uses that. So it carries no fence, as ingress does.
@@ -139,7 +139,7 @@ class Anchor:
 
 def find_anchor(statements: Statements, runtime_id: LogicalRuntimeId) -> Anchor | None:
     """The anchor of a runtime, or None where nothing of its chain was pruned. Raises `Corrupt`."""
-    row = statements.one("pruning.anchor_of", runtime_id=runtime_id)
+    row = statements.one("prunable.anchor_of", runtime_id=runtime_id)
     if row is None:
         return None
     check_row(row, (int, bytes, (float, int)), "anchor", runtime_id)
@@ -148,7 +148,7 @@ def find_anchor(statements: Statements, runtime_id: LogicalRuntimeId) -> Anchor 
 
 def first_link_at(statements: Statements, runtime_id: LogicalRuntimeId) -> float | None:
     """When the first link of a chain was committed that is still there, unix seconds; None for none. Reads all of it."""
-    row = statements.one("pruning.first_link", runtime_id=runtime_id)
+    row = statements.one("prunable.first_link", runtime_id=runtime_id)
     return row[0] if row is not None and isinstance(row[0], int | float) else None
 
 
@@ -169,7 +169,7 @@ def _prune(tx: Transaction, change: Prune) -> PrunedPage:
             # Children first: a node never stands without its parent.
             for key in reversed(change.keys):
                 ages = _ages_of(tx, change.ages, change.sort, key)
-                pruned["nodes"] += tx.run("pruning.delete_node", node=key, before=ages.before)
+                pruned["nodes"] += tx.run("prunable.delete_node", node=key, before=ages.before)
     return PrunedPage(counts=dict(pruned), judged=judged)
 
 
@@ -189,12 +189,12 @@ def _prune_receipts(tx: Transaction, change: Prune, pruned: Counter[str]) -> Non
             _prune_receipt(tx, change, key, heads, pruned)
     for runtime, head in heads.items():
         if head.position:
-            tx.write("pruning.save_anchor", runtime=runtime, position=head.position, chain=head.chain, now=tx.now)
+            tx.write("prunable.save_anchor", runtime=runtime, position=head.position, chain=head.chain, now=tx.now)
 
 
 def _prune_receipt(tx: Transaction, change: Prune, key: int, heads: dict[int, _Head], pruned: Counter[str]) -> None:
     ages = _ages_of(tx, change.ages, change.sort, key)
-    row = tx.one("pruning.receipt", receipt=key, before=ages.latest)
+    row = tx.one("prunable.receipt", receipt=key, before=ages.latest)
     if row is None:
         return
     check_row(row, (int, int, int, bytes), "receipt", key)
@@ -204,8 +204,8 @@ def _prune_receipt(tx: Transaction, change: Prune, key: int, heads: dict[int, _H
     head = heads[runtime]
     _pass_links(tx, ages, runtime, head, pruned)
     if position == head.position + 1 and _is_over(tx, ages, run):
-        tx.write("pruning.delete_receipt", receipt=key)
-        tx.write("pruning.mark_run", run=run, now=tx.now)
+        tx.write("prunable.delete_receipt", receipt=key)
+        tx.write("prunable.mark_run", run=run, now=tx.now)
         tx.drop(run_records.RECORD, run)
         head.position, head.chain = position, chain
         pruned["receipts"] += 1
@@ -213,7 +213,7 @@ def _prune_receipt(tx: Transaction, change: Prune, key: int, heads: dict[int, _H
 
 
 def _find_head(tx: Transaction, runtime: int) -> _Head:
-    row = tx.one("pruning.anchor", runtime=runtime)
+    row = tx.one("prunable.anchor", runtime=runtime)
     if row is None:
         return _Head(0, CHAIN_START)
     check_row(row, (int, bytes), "anchor", runtime)
@@ -222,18 +222,18 @@ def _find_head(tx: Transaction, runtime: int) -> _Head:
 
 def _pass_links(tx: Transaction, ages: Ages, runtime: int, head: _Head, pruned: Counter[str]) -> None:
     for _ in range(LINKS_AT_ONCE):
-        row = tx.one("pruning.link_at", runtime=runtime, position=head.position + 1, before=ages.before)
+        row = tx.one("prunable.link_at", runtime=runtime, position=head.position + 1, before=ages.before)
         if row is None:
             return
         check_row(row, (int, bytes), "link", runtime)
-        tx.write("pruning.delete_link", link=row[0])
+        tx.write("prunable.delete_link", link=row[0])
         head.position, head.chain = head.position + 1, row[1]
         pruned["links"] += 1
 
 
 def _is_over(tx: Transaction, ages: Ages, run: int) -> bool:
-    dead = tx.one("pruning.is_dead", run=run) is not None
-    return tx.one("pruning.is_over", run=run, before=ages.limit(dead=dead)) is not None
+    dead = tx.one("prunable.is_dead", run=run) is not None
+    return tx.one("prunable.is_over", run=run, before=ages.limit(dead=dead)) is not None
 
 
 def _prune_runs(tx: Transaction, change: Prune, pruned: Counter[str]) -> int:
@@ -247,45 +247,45 @@ def _prune_runs(tx: Transaction, change: Prune, pruned: Counter[str]) -> int:
 
 def _prune_run(tx: Transaction, change: Prune, run: int, pruned: Counter[str]) -> None:
     ages = _ages_of(tx, change.ages, change.sort, run)
-    if tx.one("pruning.has_receipts", run=run) is not None or not _is_over(tx, ages, run):
+    if tx.one("prunable.has_receipts", run=run) is not None or not _is_over(tx, ages, run):
         return
-    pruned["steps"] += tx.run("pruning.delete_entries", run=run)
-    pruned["sends"] += tx.run("pruning.delete_sends", run=run)
-    tx.write("pruning.delete_results", run=run)
-    tx.write("pruning.delete_asks", run=run)
-    tx.write("pruning.free_nodes", run=run)
+    pruned["steps"] += tx.run("prunable.delete_entries", run=run)
+    pruned["sends"] += tx.run("prunable.delete_sends", run=run)
+    tx.write("prunable.delete_results", run=run)
+    tx.write("prunable.delete_asks", run=run)
+    tx.write("prunable.free_nodes", run=run)
     own_state.forget_run(tx, run)
     tx.write("moves.forget_run", run=run)
-    tx.write("pruning.delete_payloads", run=run)
-    pruned["payloads_of_keys"] += tx.run("pruning.keep_keys", run=run, now=tx.now)
-    pruned["inputs"] += tx.run("pruning.delete_inputs", run=run)
-    pruned["runs"] += tx.run("pruning.delete_run", run=run)
+    tx.write("prunable.delete_payloads", run=run)
+    pruned["payloads_of_keys"] += tx.run("prunable.keep_keys", run=run, now=tx.now)
+    pruned["inputs"] += tx.run("prunable.delete_inputs", run=run)
+    pruned["runs"] += tx.run("prunable.delete_run", run=run)
     tx.drop(run_records.RECORD, run)
 
 
 def _prune_input(tx: Transaction, change: Prune, key: int, pruned: Counter[str]) -> None:
     ages = _ages_of(tx, change.ages, change.sort, key)
-    row = tx.one("pruning.input", input=key, before=ages.before, dead_before=ages.dead_before)
+    row = tx.one("prunable.input", input=key, before=ages.before, dead_before=ages.dead_before)
     if row is None:
         return
     check_row(row, (OPTIONAL_TEXT, OPTIONAL_NUMBER), "input", key)
     idempotency_key, pruned_at = row
     # Cases: it has no key, and goes; its payload goes and its key stays; its key has been kept long enough.
     if idempotency_key is None:
-        tx.write("pruning.delete_payload", input=key)
-        pruned["inputs"] += tx.run("pruning.delete_input", input=key)
+        tx.write("prunable.delete_payload", input=key)
+        pruned["inputs"] += tx.run("prunable.delete_input", input=key)
     elif pruned_at is None:
-        tx.write("pruning.delete_payload", input=key)
-        pruned["payloads_of_keys"] += tx.run("pruning.keep_key", input=key, now=tx.now)
+        tx.write("prunable.delete_payload", input=key)
+        pruned["payloads_of_keys"] += tx.run("prunable.keep_key", input=key, now=tx.now)
     elif pruned_at <= ages.keys_before:
-        pruned["keys"] += tx.run("pruning.delete_input", input=key)
+        pruned["keys"] += tx.run("prunable.delete_input", input=key)
 
 
 def _ages_of(statements: Statements, ages: Ages, sort: PruneSort, key: int) -> Ages:
     """What may go of the runtime that a row belongs to."""
     if not ages.kinds:
         return ages
-    row = statements.one(f"pruning.kind_of_{sort}", key=key)
+    row = statements.one(f"prunable.kind_of_{sort}", key=key)
     return ages.of(row[0] if row is not None and isinstance(row[0], str) else None)
 
 
@@ -308,7 +308,7 @@ def _candidates(statements: Statements, after: int, count: int, ages: Ages, *, s
 
 def old_nodes(statements: Statements, after: int, count: int, before: float) -> tuple[int, ...]:
     """Messages on no path, of any kind of runtime, that left it before a time: those that come after a key, rising."""
-    found = statements.all("pruning.old_nodes", after=after, last=LAST, before=before, count=count)
+    found = statements.all("prunable.old_nodes", after=after, last=LAST, before=before, count=count)
     return tuple([row[0] for row in found])
 
 
@@ -319,7 +319,7 @@ def _old(
     wanted: dict[str, int | float] = {"after": after, "last": last, "before": before, "count": count}
     if sort is PruneSort.INPUTS:
         wanted |= {"keys_before": ages.keys_before, "dead_before": ages.dead_before}
-    return tuple([row[0] for row in statements.all(f"pruning.old_{sort}", **wanted)])
+    return tuple([row[0] for row in statements.all(f"prunable.old_{sort}", **wanted)])
 
 
 def _judged(keys: tuple[int, ...], ages: Ages, *, sort: PruneSort) -> Prune:
@@ -334,7 +334,7 @@ _COUNTS: Final = {
 }
 
 FACET: Final = Facet(
-    name="pruning",
+    name="prunable",
     handlers={Prune: Handler(apply=_prune)},
     prune=tuple(
         [
