@@ -34,6 +34,7 @@ ON_SERVER = {
     "langgraph/test_conformance.py::test_every_case_of_the_conformance_suite_passes",
     "langgraph/test_saver.py",
     "langgraph/test_store.py",
+    "mcp/test_events.py",
     "openai_agents/test_session.py",
 }
 """Tests of what adapters keep in stores, which run on a PostgreSQL server too; those with processes stay on a file."""

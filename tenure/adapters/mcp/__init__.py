@@ -10,12 +10,17 @@
         tasks = TenureTasks(supervisor, [TaskTool(write_report, kind="report")])
         await MCPServer("desk", extensions=[tasks]).run_streamable_http_async()
 
+For the protocols of 2025 there is an event store, with which clients resume a stream whose connection broke:
+
+    app = EventSessions(server.streamable_http_app(event_store=TenureEventStore(store)))
+
 Needs the extra `mcp`.
 """
 
 from __future__ import annotations
 
 from .behaviours import ask_client as ask_client, tool_behaviour as tool_behaviour
+from .events import EventSessions as EventSessions, TenureEventStore as TenureEventStore
 from .tasks import TaskTool as TaskTool, TenureTasks as TenureTasks
 
-__all__ = ["TaskTool", "TenureTasks", "ask_client", "tool_behaviour"]
+__all__ = ["EventSessions", "TaskTool", "TenureEventStore", "TenureTasks", "ask_client", "tool_behaviour"]
