@@ -233,10 +233,10 @@ class HostWatch:
                 each.host for each in seen.living
             }
             known = () if self._seen is None else self._seen.living
-            drains = any(each.drain == Drain.DRAINS for each in (*known, *seen.living))
             self._news.settle()
             self._seen = seen
             # Closed, or marked lost by another one: what it owned is there to be taken; so is what one that drains gives back.
+            drains = _give_back(known, seen.living)
             self._takeovers.leave_over(hurry=gone or drains)
             await self._read_news()
 
@@ -301,6 +301,14 @@ class HostWatch:
         self._log.rejoined(rejoined.host.incarnation, kept=len(self._owned), lost=len(lost))
         self._news.stir()
         self._tasks.start_soon(self._handover.rejoined)
+
+
+def _give_back(known: tuple[OtherHost, ...], living: tuple[OtherHost, ...]) -> bool:
+    """Whether a host drains, did at the look before, or has drained since: that may begin and end between two looks."""
+    if any(each.drain == Drain.DRAINS for each in (*known, *living)):
+        return True
+    drained = {each.host for each in known if each.drain == Drain.DRAINED}
+    return any(each.drain == Drain.DRAINED and each.host not in drained for each in living)
 
 
 def _read_news(
