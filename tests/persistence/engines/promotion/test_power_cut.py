@@ -21,7 +21,7 @@ from tests.persistence.contracts.owners.owned import Owner, live
 pytestmark = [pytest.mark.sqlite("a disk that forgets"), pytest.mark.slow]
 
 DATA = b"an attachment" * 50
-HERE, THERE = "agents.db", "there.db"
+HERE, THERE, ELSEWHERE = "agents.db", "there.db", "elsewhere.db"
 
 
 async def live_and_move(machine: Machine, witness: Witness) -> None:
@@ -60,10 +60,17 @@ async def check(machine: Machine, history: History) -> None:
     assert not (here and there)
     if history.acknowledged("moved"):
         assert (here, there) == (False, True)
-    promotion = await promote(machine.path(HERE), machine.path(THERE), seams=machine.seams())
+    moved_to = machine.path(THERE)
+    try:
+        promotion = await promote(machine.path(HERE), moved_to, seams=machine.seams())
+    except PromotionUnfinished:
+        # A machine has another root after a crash: for a target that was not whole, the source is a copy at another place.
+        assert (here, there) == (True, False)
+        moved_to = machine.path(ELSEWHERE)
+        promotion = await promote(machine.path(HERE), moved_to, seams=machine.seams())
     assert promotion.was_done is there
     assert not await opens(machine, HERE)
-    async with tenure.open_store(machine.path(THERE), seams=machine.seams()) as store:
+    async with tenure.open_store(moved_to, seams=machine.seams()) as store:
         assert await store.attachments.get("talk", lived[0]) == DATA
         if history.acknowledged("went on"):
             assert await store.state.get("a") == b"a value"
