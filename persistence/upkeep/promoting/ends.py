@@ -174,6 +174,15 @@ class End:
             detail = "attachments of another store are there already"
             raise CannotOpen(path=self.place, detail=detail)
 
+    def awaits(self, promotion_id: str) -> bool:
+        """Whether it waits for the end of this promotion, so that no host opens it."""
+        whereabouts = whereabouts_of(self.connection)
+        return (
+            whereabouts is not None
+            and whereabouts.state is PromotionState.COMING
+            and whereabouts.promotion_id == promotion_id
+        )
+
     def found(self, between: Between) -> Found:
         """All that is there, read anew from what is on disk. Raises what a walk does."""
         into = LogicalHash()

@@ -164,10 +164,19 @@ class Promoting:
     def run(self) -> Promotion:
         """Do it. Raises as `promote`, and `Stopped`."""
         with _mapped(self._target.place):
-            whereabouts = self._patiently(lambda: glance(self._source)).whereabouts
-            if whereabouts is not None and whereabouts.state is PromotionState.GONE:
-                return self._finish(whereabouts)
-            return self._promote()
+            gone = self._gone()
+            if gone is None:
+                try:
+                    return self._promote()
+                except StorePromoted:
+                    gone = self._gone()  # another call has closed the source since the look
+                    if gone is None:
+                        raise
+            return self._finish(gone)
+
+    def _gone(self) -> Whereabouts | None:
+        whereabouts = self._patiently(lambda: glance(self._source)).whereabouts
+        return whereabouts if whereabouts is not None and whereabouts.state is PromotionState.GONE else None
 
     def _promote(self) -> Promotion:
         with ExitStack() as open_ends:
@@ -228,8 +237,10 @@ class Promoting:
         with ExitStack() as open_ends:
             target = self._patiently(lambda: open_ends.enter_context(opened(self._target, alone=False)))
             found = target.found(self._between)
-            _check_equal(target, found.logical_hash, gone.logical_hash)
-            return self._arrive(target, gone, found)
+            if target.awaits(gone.promotion_id):  # so no host was there while it was read
+                _check_equal(target, found.logical_hash, gone.logical_hash)
+                return self._arrive(target, gone, found)
+        return self._finish(gone)  # another call has done meanwhile what was left
 
     def _open_target(self, open_ends: ExitStack, source: End) -> End:
         one = InvalidInput(detail="source and target are one store", field="target")
@@ -249,7 +260,10 @@ class Promoting:
 
         def arrive() -> None:
             with target.writing() as connection:
-                write_whereabouts(connection, here)
+                if target.awaits(
+                    gone.promotion_id
+                ):  # else another call has said it, and the store may have gone on from here
+                    write_whereabouts(connection, here)
 
         self._patiently(arrive)  # a connection that was lost meanwhile is made anew
         store = target.connection.one("promotion.store")
@@ -288,7 +302,7 @@ class Promoting:
 
 def _check_equal(target: End, found: str, expected: str) -> None:
     if found != expected:
-        detail = "what it holds is not what was read of the source; the source is as it was"
+        detail = "what it holds is not what was read of the source, which stays as it is"
         raise Corrupt(record="promotion", key=target.place, detail=detail)
 
 

@@ -6,7 +6,7 @@ import functools
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import apsw
 import psycopg
 import pytest
 import trio
+from attrs import evolve
 
 import tenure
 from tenure.crypto import AesGcm
@@ -33,14 +34,15 @@ from tenure.errors import (
     Unsupported,
 )
 from tenure.persistence.engines.choice import door_to
+from tenure.persistence.engines.door import Door
 from tenure.persistence.engines.engine import Row, WriteConnection
 from tenure.persistence.engines.statements import all_tables
 from tenure.persistence.engines.tables import NOT_CARRIED, Table
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.promoting import promote as promoting, walking
-from tenure.persistence.upkeep.promoting.ends import End
+from tenure.persistence.upkeep.promoting.ends import End, Glance
 from tenure.persistence.upkeep.promoting.logical_hash import LogicalHash
-from tenure.persistence.upkeep.promoting.promote import promote
+from tenure.persistence.upkeep.promoting.promote import Promotion, promote
 from tenure.persistence.upkeep.verify import runtime_ids, verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit import postgres
@@ -463,6 +465,77 @@ async def test_between_the_last_two_steps_neither_end_is_open_and_the_next_call_
     assert (there.attachments, there.rows["runtimes"]) == (1, 1)
     assert is_open(way.target)
     assert carried(rows_of(way.target)) == carried(rows_of(way.source))
+
+
+async def test_of_two_calls_at_once_the_later_hears_that_it_was_done(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with tenure.open_store(way.source) as store:
+        await own(store)
+    looked, go_on = threading.Event(), threading.Event()
+    glance = promoting.glance
+
+    def slow(door: Door) -> Glance:
+        seen = glance(door)
+        if not looked.is_set():
+            looked.set()
+            go_on.wait()
+        return seen
+
+    monkeypatch.setattr(promoting, "glance", slow)
+    later: list[Promotion] = []
+
+    async def promote_later() -> None:
+        later.append(await way.go())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(promote_later)
+        await trio.to_thread.run_sync(looked.wait)
+        try:
+            first = await way.go()
+        finally:
+            go_on.set()
+
+    assert later == [evolve(first, was_done=True, attachments=0, attachment_bytes=0)]
+
+
+@pytest.mark.postgres
+async def test_who_does_the_last_beside_another_call_leaves_what_came_since(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a server alone: a file that one call has open is locked for the other."""
+    way = Way(source=str(tmp_path / "a.db"), target=url)
+    async with tenure.open_store(way.source) as store:
+        await own(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(promoting.Promoting, "_arrive", fail)
+        with pytest.raises(ZeroDivisionError):
+            await way.go()
+    reached, go_on = threading.Event(), threading.Event()
+    found = End.found
+
+    def slow(target: End, between: Callable[[], None]) -> Any:
+        if not reached.is_set():
+            reached.set()
+            go_on.wait()
+        return found(target, between)
+
+    monkeypatch.setattr(End, "found", slow)
+    later: list[Promotion] = []
+
+    async def promote_later() -> None:
+        later.append(await way.go())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(promote_later)
+        await trio.to_thread.run_sync(reached.wait)
+        try:
+            assert not (await way.go()).was_done
+            async with tenure.open_store(way.target) as store:
+                await own(store, "new")
+        finally:
+            go_on.set()
+
+    assert [each.was_done for each in later] == [True]
+    assert is_open(way.target)
 
 
 async def test_an_older_copy_is_not_brought_over_what_the_source_that_is_closed_has_left(
