@@ -10,36 +10,13 @@ from pathlib import Path
 
 import click
 import pytest
-import trio
-from click.testing import CliRunner, Result
 
 from tenure.cli.app import app
 from tenure.cli.exits import BUSY, DAMAGED, DONE, NOT_THERE, WRONG_USE, exit_code
 from tenure.errors import Corrupt, Internal, NotFound, StaleFence, StoreLocked
-from tenure.persistence.store import open_store
-from tests.kit.stores import (
-    message,
-    own,
-)
+from tests.kit.commands import call
 
 ROOT = Path(__file__).parents[2]
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "a.db"
-
-    async def fill() -> None:
-        async with open_store(path) as store:
-            await own(store)
-            await store.commit(message(store, "m-1"))
-
-    trio.run(fill)
-    return path
 
 
 def test_a_backup_says_what_it_copied(path: Path) -> None:

@@ -10,13 +10,12 @@ from typing import Any
 import apsw
 import pytest
 import trio
-from click.testing import CliRunner, Result
 
-from tenure.cli.app import app
 from tenure.cli.exits import DAMAGED, DONE, NOT_THERE, REFUSED, WRONG_USE
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.model.values import LogicalRuntimeId
+from tests.kit.commands import call
 from tests.kit.seen import open_seen_store, open_seen_supervisor
 from tests.persistence.contracts.builders import (
     consumed,
@@ -24,10 +23,6 @@ from tests.persistence.contracts.builders import (
     queued,
 )
 from tests.persistence.contracts.damage import execute
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
 async def fill(path: Path, *sql: str) -> None:

@@ -8,17 +8,12 @@ from typing import Any
 
 import pytest
 import trio
-from click.testing import CliRunner, Result
 
-from tenure.cli.app import app
 from tenure.cli.exits import DONE, WRONG_USE
+from tests.kit.commands import call
 from tests.kit.seen import open_seen_supervisor
 
 VERBS = ("retire", "stop", "reset", "hold", "resume", "destroy")
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
 def answer(*arguments: object) -> Any:

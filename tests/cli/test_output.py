@@ -7,25 +7,20 @@ from pathlib import Path
 
 import pytest
 import trio
-from click.testing import CliRunner, Result
 
 import tenure
-from tenure.cli.app import app
 from tenure.cli.exits import DONE, NOT_THERE
 from tenure.cli.output import Output
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.model.values import LogicalRuntimeId
+from tests.kit.commands import call
 
 MARKUP = "[customer]42[/x]"
 ESCAPES = "esc\x1b[2J\x9b2J"
 BIDI = "a\u202etxt.exe"
 LINES = "one\ntwo"
 IDS = [MARKUP, ESCAPES, BIDI, LINES]
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
 async def fill(path: Path) -> None:

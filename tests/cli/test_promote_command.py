@@ -5,31 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 import trio
-from click.testing import CliRunner, Result
 
-from tenure.cli.app import app
 from tenure.cli.exits import BUSY, DONE, NOT_THERE, REFUSED
 from tenure.persistence.store import open_store
-from tests.kit.stores import message, own
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "a.db"
-
-    async def fill() -> None:
-        async with open_store(path) as store:
-            await own(store)
-            await store.commit(message(store, "m-1"))
-
-    trio.run(fill)
-    return path
+from tests.kit.commands import call
 
 
 def test_a_promotion_says_what_went_where_and_can_be_called_again(path: Path) -> None:

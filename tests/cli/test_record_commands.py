@@ -10,19 +10,14 @@ from typing import Any
 
 import pytest
 import trio
-from click.testing import CliRunner, Result
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
-from tenure.cli.app import app
 from tenure.cli.exits import DONE, NOT_THERE
 from tenure.errors import NotFound
 from tenure.persistence.upkeep.why import human
 from tests.kit.alone import OpenHost
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
+from tests.kit.commands import call
 
 
 def answer(*arguments: object) -> Any:

@@ -8,15 +8,10 @@ from pathlib import Path
 
 import pytest
 import trio
-from click.testing import CliRunner, Result
 
 import tenure
-from tenure.cli.app import app
 from tenure.cli.exits import DONE, NOT_THERE, WRONG_USE
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
+from tests.kit.commands import call
 
 
 async def keep(run: tenure.Run) -> None:

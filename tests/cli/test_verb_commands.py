@@ -15,21 +15,16 @@ from typing import Any
 
 import pytest
 import trio
-from click.testing import CliRunner, Result
 
 import tenure
-from tenure.cli.app import app
 from tenure.cli.exits import DONE, NOT_THERE, REFUSED, WRONG_USE
 from tests.architecture.tree import ROOT
+from tests.kit.commands import call
 from tests.kit.processes import running
 
 ONE_ATTEMPT = tenure.RestartPolicy(max_attempts=1)
 LONG_BACKOFF = tenure.RestartPolicy(backoff_s=1e6, backoff_limit_s=1e6)
 FEW_FAILURES = tenure.RestartPolicy(budget=1)
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
 def answer(*arguments: object) -> Any:

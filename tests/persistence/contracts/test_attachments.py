@@ -25,6 +25,7 @@ from tenure.persistence.engines.engine import NotStorable
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval, RecordIntent, StampAttachments
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
+from tests.kit.clocks import Clock
 from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
 
@@ -34,16 +35,6 @@ NEVER = 2**62
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-class Clock:
-    """A wall clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def fill_attachments(store: Store) -> None:

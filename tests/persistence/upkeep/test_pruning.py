@@ -27,6 +27,7 @@ from tenure.persistence.upkeep.verify import (
     Verification,
     verify_runtime,
 )
+from tests.kit.clocks import Clock
 from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.builders import (
     consumed,
@@ -40,20 +41,9 @@ from tests.persistence.contracts.owners.owned import Owner
 DAY_S = 86_400.0
 
 
-class Clock:
-    """The store's wall clock."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        self.now += 0.001
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_700_000_000.0, step=0.001)
 
 
 @pytest.fixture(params=["memory", "file"])

@@ -20,6 +20,7 @@ from tenure.persistence.facets.prunable import Pruned
 from tenure.persistence.model.lifecycles.retention import Ages
 from tenure.persistence.upkeep.prune import prune
 from tenure.persistence.upkeep.verify import verify_runtime
+from tests.kit.clocks import Clock
 from tests.kit.seen import open_seen_store
 from tests.kit.shares import share
 from tests.persistence.contracts.owners.owned import Owner
@@ -29,21 +30,9 @@ KINDS: Final = ("chat", "audit", "plain")
 NAMES: Final = tuple([f"{kind} {number}" for kind in KINDS for number in range(2)])
 
 
-@final
-class Clock:
-    """The store's wall clock; no two looks show the same."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        self.now += 0.001
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_700_000_000.0, step=0.001)
 
 
 @pytest.fixture

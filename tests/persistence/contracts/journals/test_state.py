@@ -14,22 +14,13 @@ import tenure
 from tenure import ExecutionSnapshot, ExecutionState, Seams, Store
 from tenure.errors import Closed, Corrupt, InvalidInput, NotFound, PayloadTooLarge, StaleFence
 from tenure.persistence.model.values import RuntimeState
+from tests.kit.clocks import Clock
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owners.owned import Owner
 
 
 def snapshot(execution_id: str, sequence: int = 0, tenant: str = "acme") -> ExecutionSnapshot:
     return ExecutionSnapshot.new(execution_id, tenant, ExecutionState.RUNNING, sequence)
-
-
-class Clock:
-    """A wall clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def test_a_snapshot_comes_back_as_it_was(store: Store) -> None:

@@ -33,20 +33,11 @@ from tenure.persistence.model.contracts.queued_work import (
     name_of_batch,
 )
 from tenure.persistence.seams.limits import Limits
+from tests.kit.clocks import Clock
 
 IDLE = QueuedWorkClaimBoundary.IDLE
 WITHIN_TURN = QueuedWorkClaimBoundary.ACTIVE_TURN_CHECKPOINT
 MINUTE_MS = 60_000
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def draft(

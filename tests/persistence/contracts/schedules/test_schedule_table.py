@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from typing import final
 
 import pytest
 
@@ -15,6 +14,7 @@ from tenure.errors import ReadFailed
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.schedules.rows import Occurrence
 from tenure.persistence.facets.schedules.terms import ON_TIME_S
+from tests.kit.clocks import Clock
 from tests.kit.seen import open_seen_store
 from tests.kit.shares import share
 from tests.persistence.contracts.damage import execute
@@ -28,17 +28,6 @@ CATCH_UP_S = 2 * HOUR_S
 EXPRESSIONS = ("30 0 * * *", "30 1 * * *", "30 2 * * *", "0 3 * * *", "*/20 * * * *")
 
 SCENARIOS = ("up", "down", "back", "forward", "to and fro", "killed")
-
-
-@final
-class Clock:
-    """A wall clock that a test sets."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def looks(scenario: str, change: float) -> Iterator[float]:
