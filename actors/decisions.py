@@ -11,8 +11,8 @@ from tenure.errors import InvalidTransition, RuntimeDestroyed
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.ownership.lifecycle import WriteLifecycle
 from tenure.persistence.facets.ownership.ownership import RenewToken
+from tenure.persistence.facets.runs.interrupted import DropRun
 from tenure.persistence.facets.runs.restarting import AmendRun
-from tenure.persistence.facets.runs.runs import DropRun
 from tenure.persistence.model.lifecycles.lifecycle import (
     LifecycleEvent,
     Standing,

@@ -11,10 +11,13 @@ from typing import Any, Final
 
 from tenure.errors import Closed, Error, KeyMissing, RuntimeDestroyed, WrongKey
 from tenure.persistence.facets.records.versions import RunLeft
+from tenure.persistence.facets.runs.interrupted import CancelledInputs
 from tenure.persistence.facets.runs.runs import NothingBegun, RunBegun
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, Standing, durable, transition
 from tenure.persistence.model.values import (
+    AbandonReason,
     HeldReason,
+    InputId,
     RunId,
     RuntimeState,
 )
@@ -103,6 +106,21 @@ class Published(ABC):
             self.publish_kept()
         if begun.abandoned:
             self.listener.unstageable(self.facts.runtime_id, begun.abandoned)
+
+    def publish_dropped(self, abandoned: tuple[InputId, ...], reason: AbandonReason) -> None:
+        """The current run has ended without its behaviour, with its batch."""
+        if self.facts.standing.state is RuntimeState.RUNNING:
+            self.publish_run(LifecycleEvent.CANCEL_RUN)
+        self.facts.not_before, self.facts.aside = None, False
+        self.worker.stop()
+        self.listener.abandoned(self.facts.runtime_id, abandoned, reason)
+
+    def publish_cancelled(self, cancelled: CancelledInputs) -> None:
+        """An input was cancelled, with the current run or alone; or there was none to cancel."""
+        if cancelled.ended_run:
+            self.publish_dropped(cancelled.input_ids, AbandonReason.CANCELLED)
+        elif cancelled.input_ids:
+            self.listener.abandoned(self.facts.runtime_id, cancelled.input_ids, AbandonReason.CANCELLED)
 
     def publish_aside(self) -> None:
         """The run is put aside, and no host owns the runtime: its `Run` does nothing more."""

@@ -27,6 +27,7 @@ from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import find_holding
 from tenure.persistence.facets.runs.deadlines import DropLateRun
+from tenure.persistence.facets.runs.interrupted import CancelledInputs
 from tenure.persistence.facets.runs.runs import BeginRun, RunBegun
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, durable
 from tenure.persistence.model.texts import as_defect
@@ -140,11 +141,12 @@ class RuntimeActor(Published):
         return await self._in_turn(partial(self._drop_run, change, reason))
 
     async def cancel_input(self, input_id: InputId, change: Change) -> bool:
-        """Abandon one queued input, by a change that answers as `CancelInput`.
-
-        Returns False where a run has it, or it has ended, or is not there.
-        """
+        """Abandon one queued input, by a change that answers as `CancelInput`; False where a run has it, or there is none."""
         return await self._in_turn(partial(self._cancel_input, input_id, change))
+
+    async def cancel_with_run(self, change: Change) -> CancelledInputs:
+        """Abandon one input, with the run that has it, by a change that answers as `CancelWithRun`."""
+        return await self._in_turn(partial(self._cancel_with_run, change))
 
     async def commit(self, *changes: Change) -> tuple[Any, ...]:
         """Commit other changes of this runtime between those of its run and its lifecycle; their answers."""
@@ -323,18 +325,18 @@ class RuntimeActor(Published):
         def publish(answers: tuple[Any, ...]) -> None:
             if isinstance(change, DropLateRun) and not answers[0]:
                 return  # it goes on
-            if self.facts.standing.state is RuntimeState.RUNNING:
-                self.publish_run(LifecycleEvent.CANCEL_RUN)
-            self.facts.not_before, self.facts.aside = None, False
-            self.worker.stop()
-            self.listener.abandoned(self.facts.runtime_id, answers[0], reason)
+            self.publish_dropped(answers[0], reason)
 
         return tuple((await self.channel.commit(change, on_settled=once_landed(publish))).values[0])
 
+    async def _cancel_with_run(self, change: Change) -> CancelledInputs:
+        settled = once_landed(lambda answers: self.publish_cancelled(answers[0]))
+        answer: CancelledInputs = (await self.channel.commit(change, on_settled=settled)).values[0]
+        return answer
+
     async def _cancel_input(self, input_id: InputId, change: Change) -> bool:
         def publish(answers: tuple[Any, ...]) -> None:
-            if answers[0]:
-                self.listener.abandoned(self.facts.runtime_id, (input_id,), AbandonReason.CANCELLED)
+            self.publish_cancelled(CancelledInputs(input_ids=(input_id,) if answers[0] else ()))
 
         return bool((await self.channel.commit(change, on_settled=once_landed(publish))).values[0])
 

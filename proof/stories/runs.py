@@ -111,7 +111,7 @@ async def waits_that_are_put_aside(words: Words) -> None:
     await words.enter_again("rests")
     await words.put_aside("rests", run_id)
     await words.own("rests")
-    await words.write(runs.DropRun(runtime_id=id_of("rests"), reason=AbandonReason.CANCELLED))
+    await words.write(interrupted.DropRun(runtime_id=id_of("rests"), reason=AbandonReason.CANCELLED))
 
 
 async def runs_that_end_badly(words: Words) -> None:
@@ -136,11 +136,16 @@ async def runs_that_end_badly(words: Words) -> None:
     await words.write(interrupted.ChargeCrash(runtime_id=id_of("bob"), max_crashes=5))
     await words.begin("bob")
     await words.write(interrupted.AcquitRun(runtime_id=id_of("bob"), run_id=begun))
-    await words.write(runs.DropRun(runtime_id=id_of("bob"), reason=None))
+    await words.write(interrupted.DropRun(runtime_id=id_of("bob"), reason=None))
     await words.begin("bob")
-    await words.write(runs.DropRun(runtime_id=id_of("bob"), reason=AbandonReason.CANCELLED))
+    await words.write(interrupted.DropRun(runtime_id=id_of("bob"), reason=AbandonReason.CANCELLED))
     unwanted = await words.accept("bob", "unwanted")
     await words.write(CancelInput(runtime_id=id_of("bob"), input_id=unwanted))
+    for text in ("unwanted while it waits", "unwanted in its run"):
+        unwanted = await words.accept("bob", text)
+        if text.endswith("run"):
+            await words.begin("bob")
+        await words.write(interrupted.CancelWithRun(runtime_id=id_of("bob"), input_id=unwanted))
 
 
 async def day_of_runs(words: Words, day: int) -> None:

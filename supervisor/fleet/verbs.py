@@ -31,8 +31,8 @@ from tenure.persistence.facets.runs.dead_letters import (
     RetryDeadLetter,
 )
 from tenure.persistence.facets.runs.entries import SettleEntry
+from tenure.persistence.facets.runs.interrupted import CancelledInputs, CancelWithRun, DropRun
 from tenure.persistence.facets.runs.restarting import AmendRun
-from tenure.persistence.facets.runs.runs import DropRun
 from tenure.persistence.model.codec import (
     encode,
 )
@@ -226,18 +226,24 @@ def verdicts(given: Iterable[tuple[str, Verdict]]) -> Steps:
 @final
 @frozen(kw_only=True, slots=True)
 class Cancel:
-    """End the current run and abandon its batch; or one input that no run has. Answers whether there was something."""
+    """End the current run and abandon its batch; or one input, with or without the run that has it.
+
+    Answers whether there was something.
+    """
 
     name = "cancel"
 
     input_id: InputId | None = None
+    in_run: bool = False
 
     async def perform(self, actor: RuntimeActor, done: Done | None = None) -> bool:
         """See `Verb.perform`."""
         change = _answered(self._change(actor.facts.runtime_id), done)
-        if self.input_id is not None:
-            return await actor.cancel_input(self.input_id, change)
-        return bool(await actor.drop_run(change, AbandonReason.CANCELLED))
+        if self.input_id is None:
+            return bool(await actor.drop_run(change, AbandonReason.CANCELLED))
+        if self.in_run:
+            return self.answer(await actor.cancel_with_run(change))
+        return await actor.cancel_input(self.input_id, change)
 
     def changes(self, runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
         """See `Verb.changes`."""
@@ -246,10 +252,13 @@ class Cancel:
     def _change(self, runtime_id: LogicalRuntimeId) -> Change:
         if self.input_id is None:
             return DropRun(runtime_id=runtime_id, reason=AbandonReason.CANCELLED)
-        return CancelInput(runtime_id=runtime_id, input_id=self.input_id)
+        kind = CancelWithRun if self.in_run else CancelInput
+        return kind(runtime_id=runtime_id, input_id=self.input_id)
 
     def answer(self, value: Any, /) -> bool:
         """See `Verb.answer`."""
+        if self.in_run:
+            value = msgspec.convert(value, CancelledInputs, from_attributes=True).input_ids
         return bool(value)
 
 

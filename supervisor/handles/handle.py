@@ -181,12 +181,23 @@ class Handle(ABC):
         """
         return await self._erasures.erase(self._of, peers=peers)
 
-    async def cancel(self, input_id: str | None = None) -> bool:
-        """End the current run and abandon its batch with ``cancelled``; or, by its id, one input that no run has.
+    async def cancel(self, input_id: str | None = None, *, in_run: bool = False) -> bool:
+        """End the current run and abandon its batch with ``cancelled``; or one input alone. Durable when this returns.
 
-        Durable when this returns. Returns whether there was something to cancel.
+        Args:
+            input_id: Which input, one that no run has; None for the current run, whichever that is by then.
+            in_run: The input also where the current run has it: that run ends, and its batch is abandoned with it. A run that
+                has come after it goes on, for where the input is, is asked in the commit that cancels it.
+
+        Returns:
+            Whether there was something to cancel.
+
+        Raises:
+            InvalidInput: `in_run` without an input.
         """
-        return await self._perform(Cancel(input_id=None if input_id is None else InputId(input_id)))
+        if in_run and input_id is None:
+            raise InvalidInput(detail="in_run goes with an input_id", field="in_run")
+        return await self._perform(Cancel(input_id=None if input_id is None else InputId(input_id), in_run=in_run))
 
     async def retry(self, input_id: str, *, fresh: bool = False, version: str | None = None) -> tuple[InputId, ...]:
         """Queue a dead letter again, with the batch that was abandoned together; durable when this returns.

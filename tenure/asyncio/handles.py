@@ -115,9 +115,9 @@ class _Verbs:
         """See `tenure.Runtime.erase`."""
         return await self._portal.call(partial(self._handle.erase, peers=peers))
 
-    async def cancel(self, input_id: str | None = None) -> bool:
+    async def cancel(self, input_id: str | None = None, *, in_run: bool = False) -> bool:
         """See `tenure.Runtime.cancel`."""
-        return await self._portal.call(self._handle.cancel, input_id)
+        return await self._portal.call(partial(self._handle.cancel, input_id, in_run=in_run))
 
     async def resume(
         self,

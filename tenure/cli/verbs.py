@@ -84,12 +84,13 @@ async def recycle(output: Output, target: str, runtime: str) -> None:
     await carry_out(output, target, runtime, "recycle", lambda handle: handle.recycle())
 
 
+@click.option("--in-run", is_flag=True, help="INPUT_ID also where the current run has it; that run ends.")
 @click.argument("target", type=click.Path())
 @click.argument("runtime")
 @click.argument("input_id", required=False)
-async def cancel(output: Output, target: str, runtime: str, input_id: str | None) -> None:
+async def cancel(output: Output, target: str, runtime: str, input_id: str | None, *, in_run: bool) -> None:
     """End the current run of RUNTIME and abandon its batch; or abandon one input, INPUT_ID, that no run has."""
-    await carry_out(output, target, runtime, "cancel", lambda handle: handle.cancel(input_id))
+    await carry_out(output, target, runtime, "cancel", lambda handle: handle.cancel(input_id, in_run=in_run))
 
 
 @click.option("--fresh", is_flag=True, help="Begin a new run; what must not be done twice is carried over.")

@@ -119,6 +119,7 @@ def test_a_run_and_an_input_are_cancelled_from_outside(path: Path) -> None:
         first, second = await runtime.accept(1), await runtime.accept(2)
         await runtime.wait_state("running")
         assert (await beside("cancel", path, "alice", second.input_id))["answer"] is True
+        assert (await beside("cancel", "--in-run", path, "alice", second.input_id))["answer"] is False
         assert (await beside("cancel", path, "alice"))["answer"] is True
         assert (await beside("cancel", path, "alice"))["answer"] is False
         for ticket in (first, second):

@@ -183,6 +183,11 @@ def count_waiting(tx: Transaction, runtime: int, most: int) -> int:
     return count
 
 
+def has(tx: Transaction, run: int, input_id: InputId) -> bool:
+    """Whether an input is in the batch of a run, and has not ended."""
+    return tx.one("inputs.unfinished_of_run", run=run, input_id=input_id) is not None
+
+
 def any_staged(tx: Transaction, run: int) -> bool:
     """Whether the run was executing when its inputs were last written."""
     return tx.one("inputs.any_staged", run=run) is not None

@@ -122,6 +122,9 @@ UPDATE inputs SET phase = 'abandoned', reason = 'cancelled', finished_at = :now,
                   history = history || CASE WHEN due_at IS NULL THEN :line ELSE :from_accepted END
 WHERE runtime = :runtime AND input_id = :input_id AND finished_at IS NULL AND run IS NULL RETURNING input_id, admission;
 
+-- name: inputs.unfinished_of_run
+SELECT 1 FROM inputs WHERE run = :run AND finished_at IS NULL AND input_id = :input_id;
+
 -- name: inputs.abandon_all
 -- What follows an abandoned batch is abandoned with the whole runtime alone.
 UPDATE inputs SET phase = 'abandoned', reason = :reason, finished_at = :now, updated_at = :now, history = history || :line

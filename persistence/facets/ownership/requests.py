@@ -28,6 +28,7 @@ from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.records import labels, runtimes
 from tenure.persistence.facets.runs import (
     dead_letters,
+    interrupted,
     runs,
 )
 from tenure.persistence.facets.state import own_state
@@ -187,7 +188,8 @@ def find_answer(statements: Statements, request_id: str) -> str | None:
 _ANSWERING: Final[Mapping[type[Change], Handler]] = {
     change: facet.handlers[change]
     for facet, change in (
-        (runs.FACET, runs.DropRun),
+        (runs.FACET, interrupted.DropRun),
+        (runs.FACET, interrupted.CancelWithRun),
         (inputs.FACET, CancelInput),
         (dead_letters.FACET, dead_letters.RetryDeadLetter),
         (labels.FACET, labels.Relabel),

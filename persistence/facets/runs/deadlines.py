@@ -30,7 +30,7 @@ from tenure.persistence.model.values import (
     RunId,
 )
 
-from . import runs
+from . import interrupted
 
 PAGE: Final = 500
 """Runtimes with inputs that are late, as they are read at a time."""
@@ -98,7 +98,7 @@ def _drop_late(tx: Transaction, change: DropLateRun) -> tuple[InputId, ...]:
         return ()
     if tx.one("deadlines.all_late", run=record.run, now=tx.now) is None:
         return ()
-    return runs.drop(tx, runs.DropRun(runtime_id=change.runtime_id, reason=LATE))
+    return interrupted.drop(tx, interrupted.DropRun(runtime_id=change.runtime_id, reason=LATE))
 
 
 @final

@@ -1,4 +1,7 @@
-"""A run that was interrupted: charged with a crash, taken off suspicion, put aside, or without fault; its batch waits again."""
+"""A run that was interrupted: charged with a crash, taken off suspicion, put aside, or without fault; its batch waits again.
+
+Or one that is ended without its behaviour, which hears nothing of it: cancelled, late, or begun anew.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,22 @@ from attrs import frozen
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Handler
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.facets.inbox import (
-    inputs,
-)
+from tenure.persistence.facets.inbox import batches, cancelling, inputs
 from tenure.persistence.facets.records import (
     asides,
     run_records,
     runtimes,
 )
 from tenure.persistence.model.values import (
+    AbandonReason,
+    InputId,
     LogicalRuntimeId,
     RunId,
     RuntimeState,
 )
+
+from . import entries
+from .following import follow_ups
 
 
 @final
@@ -155,11 +161,89 @@ def _has_come(tx: Transaction, change: PutAside, record: runtimes.RuntimeRecord,
     )
 
 
+@final
+@frozen(kw_only=True, slots=True)
+class DropRun(Change):
+    """End the current run without its behaviour: abandon its batch, or queue it for a new run.
+
+    Answer: the ids of the abandoned inputs; empty where they are queued again, or where there is no run.
+
+    Attributes:
+        runtime_id: Whose.
+        reason: Why its batch is abandoned; None queues it again, for a run with a new id and no steps.
+    """
+
+    runtime_id: LogicalRuntimeId
+    reason: AbandonReason | None
+
+
+def drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
+    """End the current run inside another facet's commit; see `DropRun`."""
+    record = runtimes.load(tx, change.runtime_id)
+    if record.run is None:
+        return ()
+    abandoned: tuple[InputId, ...] = ()
+    if change.reason is None:
+        inputs.repair(tx, record.runtime)
+        if run_records.load(tx, record.run).follows:
+            follow_ups.begin_again(tx, record)
+        else:
+            batches.unbind(tx, record.run)
+    else:
+        abandoned = batches.abandon_run(tx, record.run, change.reason)
+    in_doubt = change.reason is not None and not abandoned and bool(entries.doubtful(tx, record.run))
+    run_records.end(tx, record, record.run, outcome=change.reason or "restarted", in_doubt=in_doubt)
+    record.run = None
+    asides.end(tx, record)
+    record.crashes = 0
+    runtimes.save_progress(tx, record)
+    return abandoned
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class CancelledInputs:
+    """What was cancelled with an input.
+
+    Attributes:
+        input_ids: It, and what was abandoned with it, in admission order; empty where it had ended or was never there.
+        ended_run: Whether the current run has ended with it.
+    """
+
+    input_ids: tuple[InputId, ...] = ()
+    ended_run: bool = False
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class CancelWithRun(Change):
+    """Abandon one input wherever it is, with ``cancelled``: alone where it waits, or with the current run, which has it.
+
+    Answer: a `CancelledInputs`. A run that does not have it goes on.
+    """
+
+    runtime_id: LogicalRuntimeId
+    input_id: InputId
+
+
+def _cancel_with_run(tx: Transaction, change: CancelWithRun) -> CancelledInputs:
+    waited = cancelling.CancelInput(runtime_id=change.runtime_id, input_id=change.input_id)
+    if cancelling.cancel(tx, waited):
+        return CancelledInputs(input_ids=(change.input_id,))
+    record = runtimes.load(tx, change.runtime_id)
+    if record.run is None or not batches.has(tx, record.run, change.input_id):
+        return CancelledInputs()
+    dropped = drop(tx, DropRun(runtime_id=change.runtime_id, reason=AbandonReason.CANCELLED))
+    return CancelledInputs(input_ids=dropped, ended_run=True)
+
+
 HANDLERS: Final = {
     ChargeCrash: Handler(apply=_charge),
     AcquitRun: Handler(apply=_acquit),
     ForgetUnbegun: Handler(apply=_forget),
     UnstageRun: Handler(apply=_unstage),
     PutAside: Handler(apply=_put_aside),
+    DropRun: Handler(apply=drop),
+    CancelWithRun: Handler(apply=_cancel_with_run),
 }
 """As the facet of runs takes them."""

@@ -18,7 +18,7 @@ from tenure.persistence.commits.facet import (
 )
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.conversation import sessions
-from tenure.persistence.facets.inbox import batches, inputs
+from tenure.persistence.facets.inbox import batches
 from tenure.persistence.facets.records import asides, became, holds, run_records, runtimes, versions
 from tenure.persistence.model.lifecycles.lifecycle import Standing, runs_inputs
 from tenure.persistence.model.values import (
@@ -341,45 +341,6 @@ def _stage_steered(tx: Transaction, change: StageSteered) -> tuple[batches.Batch
     return joined
 
 
-@final
-@frozen(kw_only=True, slots=True)
-class DropRun(Change):
-    """End the current run without its behaviour: abandon its batch, or queue it for a new run.
-
-    Answer: the ids of the abandoned inputs; empty where they are queued again, or where there is no run.
-
-    Attributes:
-        runtime_id: Whose.
-        reason: Why its batch is abandoned; None queues it again, for a run with a new id and no steps.
-    """
-
-    runtime_id: LogicalRuntimeId
-    reason: AbandonReason | None
-
-
-def drop(tx: Transaction, change: DropRun) -> tuple[InputId, ...]:
-    """End the current run inside another facet's commit; see `DropRun`."""
-    record = runtimes.load(tx, change.runtime_id)
-    if record.run is None:
-        return ()
-    abandoned: tuple[InputId, ...] = ()
-    if change.reason is None:
-        inputs.repair(tx, record.runtime)
-        if run_records.load(tx, record.run).follows:
-            follow_ups.begin_again(tx, record)
-        else:
-            batches.unbind(tx, record.run)
-    else:
-        abandoned = batches.abandon_run(tx, record.run, change.reason)
-    in_doubt = change.reason is not None and not abandoned and bool(entries.doubtful(tx, record.run))
-    run_records.end(tx, record, record.run, outcome=change.reason or "restarted", in_doubt=in_doubt)
-    record.run = None
-    asides.end(tx, record)
-    record.crashes = 0
-    runtimes.save_progress(tx, record)
-    return abandoned
-
-
 FACET: Final = Facet(
     name="runs",
     handlers={
@@ -389,7 +350,6 @@ FACET: Final = Facet(
         RejectInput: Handler(apply=_reject),
         ConsumeInput: Handler(apply=_consume),
         StageSteered: Handler(apply=_stage_steered),
-        DropRun: Handler(apply=drop),
         **interrupted.HANDLERS,
     },
 )

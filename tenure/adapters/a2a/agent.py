@@ -132,8 +132,7 @@ class TenureAgent(AgentExecutor):
             raise TaskNotCancelableError from error
         if task.id in self._cancelled:
             self._cancelled[task.id] = True
-        if not await runtime.cancel(ticket.input_id) and ticket.outcome is None:
-            await runtime.cancel()  # its run has it; where that ends just now, it is the run of the next message
+        await runtime.cancel(ticket.input_id, in_run=True)
         await _tell(TaskUpdater(event_queue, task.id, task.context_id), ticket.input_id, await ticket.wait_outcome())
 
 

@@ -236,8 +236,7 @@ class TenureTasks(Extension):
         _, ticket = await self._find(params, ctx)
         if ticket.outcome is None:
             runtime = await self._supervisor.find(ticket.runtime_id)
-            if not await runtime.cancel(ticket.input_id) and ticket.outcome is None:
-                await runtime.cancel()  # its run has it
+            await runtime.cancel(ticket.input_id, in_run=True)
         return {}
 
     async def _asking(self, runtime_id: str) -> Asking | None:

@@ -15,6 +15,7 @@ import pytest
 from a2a.client import ClientConfig, ClientFactory
 from a2a.client.client import Client
 from a2a.helpers.proto_helpers import get_artifact_text, get_message_text, new_text_message
+from a2a.server.context import ServerCallContext
 from a2a.types.a2a_pb2 import (
     AgentCapabilities,
     AgentCard,
@@ -33,6 +34,8 @@ from a2a.types.a2a_pb2 import (
 from a2a.utils.errors import A2AError
 from google.protobuf.json_format import MessageToDict
 
+import tenure.asyncio
+from tenure.adapters.a2a import open_handler
 from tests.adapters.serving import asked, run, serving
 
 APP = Path(__file__).with_name("agent_app.py")
@@ -145,6 +148,51 @@ def test_a_client_hears_of_every_end(tmp_path: Path) -> None:
 
     with serving(APP, tmp_path) as (_, url):
         run(lambda: main(url))
+
+
+def test_a_task_whose_run_ends_just_as_it_is_cancelled_leaves_the_next_one_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_ends, second_runs, second_ends = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @tenure.asyncio.behaviour
+    async def clerk(run: tenure.asyncio.Run) -> str:
+        (entry,) = run.inputs
+        text = entry.payload["parts"][0]["text"]
+        if text == "second":
+            second_runs.set()
+        await (first_ends if text == "first" else second_ends).wait()
+        return f"done: {text}"
+
+    cancel = tenure.asyncio.Runtime.cancel
+
+    async def after_the_first_has_ended(self: Any, input_id: str | None = None, **terms: Any) -> bool:
+        if input_id is None or terms:  # what may end a run
+            first_ends.set()
+            await second_runs.wait()
+        return await cancel(self, input_id, **terms)
+
+    monkeypatch.setattr(tenure.asyncio.Runtime, "cancel", after_the_first_has_ended)
+
+    async def main() -> None:
+        call = ServerCallContext()
+        async with (
+            tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={"clerk": clerk}) as supervisor,
+            open_handler(supervisor, AgentCard(name="clerk", version="1"), kind="clerk") as handler,
+        ):
+            first, second = [
+                await handler.on_message_send(asking(text, later=True), call) for text in ("first", "second")
+            ]
+            assert isinstance(first, Task)
+            assert isinstance(second, Task)
+            answered = await handler.on_cancel_task(CancelTaskRequest(id=first.id), call)
+            assert answered.status.state == COMPLETED
+            second_ends.set()
+            while (found := await handler.on_get_task(GetTaskRequest(id=second.id), call)).status.state not in ENDED:  # noqa: ASYNC110 - another task reports it
+                await asyncio.sleep(0.01)
+            assert (found.status.state, told(found)) == (COMPLETED, ["done: second"])
+
+    run(main)
 
 
 @pytest.mark.process

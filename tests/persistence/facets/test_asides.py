@@ -10,8 +10,8 @@ import pytest
 from tenure import Lane, RunId, Store
 from tenure.errors import Corrupt, Error, Internal, SchemaMismatch, StoreBroken
 from tenure.persistence.facets.records import asides
-from tenure.persistence.facets.runs.interrupted import PutAside
-from tenure.persistence.facets.runs.runs import DropRun, NothingBegun, RunBegun
+from tenure.persistence.facets.runs.interrupted import DropRun, PutAside
+from tenure.persistence.facets.runs.runs import NothingBegun, RunBegun
 from tenure.persistence.model.values import AbandonReason
 from tenure.persistence.upkeep.verify import verify_runtime
 from tests.kit.ground import host_key

@@ -60,6 +60,10 @@ async def cancel(owner: Owner) -> Any:
     return await owner.write(CancelInput(runtime_id=owner.runtime_id, input_id=NAME))
 
 
+async def cancel_with_run(owner: Owner) -> Any:
+    return await owner.write(interrupted.CancelWithRun(runtime_id=owner.runtime_id, input_id=NAME))
+
+
 async def abandon(owner: Owner) -> Any:
     stop = lifecycle.WriteLifecycle(
         runtime_id=owner.runtime_id, state=RuntimeState.STOPPED, abandon=AbandonReason.STOPPED, end_run=True
@@ -83,6 +87,7 @@ CHANGES: dict[str, tuple[Change, bool, InputEvent, tuple[InputPhase, ...]]] = {
     "interrupt": (interrupt, True, InputEvent.ROLL_BACK, (InputPhase.STAGED,)),
     "reject": (reject, True, InputEvent.ABANDON, ()),
     "cancel": (cancel, False, InputEvent.ABANDON, ()),
+    "cancel with run": (cancel_with_run, True, InputEvent.ABANDON, ()),
     "abandon": (abandon, True, InputEvent.ABANDON, ()),
     "coalesce": (coalesce, False, InputEvent.COALESCE, (InputPhase.QUEUED,)),
     "retry": (retry, False, InputEvent.RETRY, (InputPhase.ABANDONED,)),

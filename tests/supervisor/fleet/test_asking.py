@@ -73,6 +73,46 @@ async def test_a_run_and_a_queued_input_are_cancelled_by_whoever_asks(
                 assert (await ticket.wait_outcome()).reason == "cancelled"
 
 
+async def test_an_input_is_cancelled_with_its_run_by_whoever_asks_and_no_other_run_is(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async with supervisor(database, {"kind": forever}) as owner, supervisor(database, {}) as asker:
+        runtime = await owner.spawn("a", "kind")
+        first, second, third = [await runtime.accept(number) for number in range(3)]
+        await runtime.wait_state("running")
+        foreign = await asker.find("a")
+
+        assert await foreign.cancel(second.input_id, in_run=True) is True
+        assert await foreign.cancel(first.input_id, in_run=True) is True
+        await runtime.wait_state("running")
+        assert await foreign.cancel(first.input_id, in_run=True) is False
+
+        for ticket in (first, second):
+            with trio.fail_after(ANSWERED_S):
+                assert (await ticket.wait_outcome()).reason == "cancelled"
+        assert third.outcome is None
+        assert runtime.state == "running"
+
+
+async def test_an_input_of_a_run_without_an_owner_is_cancelled_with_it(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async with supervisor(database, {"kind": forever}) as owner:
+        runtime = await owner.spawn("a", "kind")
+        first, second = await runtime.accept(1), await runtime.accept(2)
+        await runtime.wait_state("running")
+    async with supervisor(database, {}) as asker:
+        foreign = await asker.find("a")
+
+        assert await foreign.cancel(first.input_id, in_run=True) is True
+        assert await foreign.cancel(first.input_id, in_run=True) is False
+
+        outcome = (await asker.ticket("a", input_id=first.input_id)).outcome
+        assert outcome is not None
+        assert outcome.reason == "cancelled"
+        assert (await asker.ticket("a", input_id=second.input_id)).outcome is None
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 async def test_a_dead_letter_is_retried_by_whoever_asks(
     database: Path, autojump_clock: MockClock, *, fresh: bool

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
-from tenure.errors import InvalidTransition, NotAccepting, RuntimeDestroyed
+from tenure.errors import InvalidInput, InvalidTransition, NotAccepting, RuntimeDestroyed
 from tests.kit.alone import OpenHost
 
 
@@ -57,6 +57,59 @@ async def test_cancel_with_an_id_abandons_that_queued_input_only(
         assert running.outcome is None
         assert other.outcome is None
         assert runtime.state == "running"
+
+
+async def test_cancel_with_an_id_in_a_run_ends_the_run_that_has_it_and_never_another(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async with open_host({"k": forever}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        running = await runtime.accept(1)
+        await runtime.wait_state("running")
+        queued, other = await runtime.accept(2), await runtime.accept(3)
+
+        assert await runtime.cancel(queued.input_id, in_run=True) is True
+        assert (await queued.wait_outcome()).reason == "cancelled"
+        assert running.outcome is None
+        assert await runtime.cancel(running.input_id, in_run=True) is True
+        assert (await running.wait_outcome()).reason == "cancelled"
+        await runtime.wait_state("running")
+
+        for ended in (running.input_id, queued.input_id, "no such input"):
+            assert await runtime.cancel(ended, in_run=True) is False
+        await wait_all_tasks_blocked()
+        assert other.outcome is None
+        assert runtime.state == "running"
+        with pytest.raises(InvalidInput) as refused:
+            await runtime.cancel(in_run=True)
+        assert refused.value.field == "in_run"
+
+
+async def test_cancel_with_an_id_in_a_run_ends_one_that_waits_for_its_next_attempt_with_its_batch(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async def failing(run: tenure.Run) -> None:
+        raise ValueError("no")
+
+    async with open_host({"k": tenure.Behaviour(failing, batch=2)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        async with trio.open_nursery() as nursery:
+            tickets: list[tenure.Ticket] = []
+
+            async def accept(number: int) -> None:
+                tickets.append(await runtime.accept(number))
+
+            for number in (1, 2):
+                nursery.start_soon(accept, number)
+        await runtime.wait_state("running")
+        await runtime.wait_state("attached")
+
+        ended = [await runtime.cancel(each.input_id, in_run=True) for each in tickets]
+        outcomes = [await each.wait_outcome() for each in tickets]
+
+        assert {each.reason for each in outcomes} == {"cancelled"}
+        assert ended in ([True, False], [True, True])
+        assert runtime.state == "attached"
 
 
 async def test_cancel_abandons_a_failed_run_that_waits_for_its_next_attempt(

@@ -14,7 +14,7 @@ import tenure
 from tenure.actors.worker import LINGERS
 from tenure.errors import Closed, InvalidTransition, RunEnded
 from tenure.persistence.commits.commit import Commit
-from tenure.persistence.facets.runs.runs import DropRun
+from tenure.persistence.facets.runs.interrupted import DropRun
 from tenure.supervisor.supervisor import host_of
 from tests.kit.alone import OpenHost
 from tests.kit.hosting import (

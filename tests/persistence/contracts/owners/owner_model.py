@@ -274,6 +274,14 @@ class OwnerModel:
         runtime.abandon([found], "cancelled")
         return True
 
+    def cancel_with_run(self, runtime: Runtime, input_id: str) -> tuple[tuple[str, ...], bool]:
+        if self.cancel(runtime, input_id):
+            return (input_id,), False
+        found = runtime.find(input_id)
+        if found is None or not found.unfinished or runtime.run is None or found.run != runtime.run:
+            return (), False
+        return self.drop_run(runtime, "cancelled"), True
+
     def retry(self, runtime: Runtime, input_id: str, *, fresh: bool) -> tuple[str, ...]:
         sent = self.refused_send(runtime, input_id)
         if sent is not None:

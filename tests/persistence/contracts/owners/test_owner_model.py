@@ -630,15 +630,21 @@ class OwnerMachine(RuleBasedStateMachine):
         anything = not wanted or data.draw(seldom)
         return InputId(data.draw(st.sampled_from(["no such input", *known] if anything else wanted)))
 
-    @rule(name=names, data=st.data(), verb=st.sampled_from(("cancel", "retry", "fresh", "drop")), which=tokens)
+    @rule(
+        name=names, data=st.data(), verb=st.sampled_from(("cancel", "with run", "retry", "fresh", "drop")), which=tokens
+    )
     def inbox_verb(self, name: str, data: Any, verb: str, which: str) -> None:
-        input_id, runtime_id = self.some_input(data, name, dead=verb != "cancel"), LogicalRuntimeId(name)
+        dead = verb not in {"cancel", "with run"}
+        input_id, runtime_id = self.some_input(data, name, dead=dead), LogicalRuntimeId(name)
 
         def model(model: OwnerModel) -> Any:
             runtime = model.runtimes[name]
             match verb:
                 case "cancel":
                     return model.cancel(runtime, input_id)
+                case "with run":
+                    input_ids, ended = model.cancel_with_run(runtime, input_id)
+                    return interrupted.CancelledInputs(input_ids=tuple(map(InputId, input_ids)), ended_run=ended)
                 case "drop":
                     return model.drop(runtime, input_id)
                 case _:
@@ -646,6 +652,7 @@ class OwnerMachine(RuleBasedStateMachine):
 
         changes: dict[str, Change] = {
             "cancel": CancelInput(runtime_id=runtime_id, input_id=input_id),
+            "with run": interrupted.CancelWithRun(runtime_id=runtime_id, input_id=input_id),
             "drop": DropDeadLetter(runtime_id=runtime_id, input_id=input_id),
         }
         change = changes.get(verb, RetryDeadLetter(runtime_id=runtime_id, input_id=input_id, fresh=verb == "fresh"))
@@ -857,8 +864,8 @@ class OwnerMachine(RuleBasedStateMachine):
         run_id, runtime_id = self.run_of(name), LogicalRuntimeId(name)
         changes: dict[str, Change] = {
             "unstage": interrupted.UnstageRun(runtime_id=runtime_id),
-            "drop": runs.DropRun(runtime_id=runtime_id, reason=None),
-            "cancel": runs.DropRun(runtime_id=runtime_id, reason=AbandonReason.CANCELLED),
+            "drop": interrupted.DropRun(runtime_id=runtime_id, reason=None),
+            "cancel": interrupted.DropRun(runtime_id=runtime_id, reason=AbandonReason.CANCELLED),
             "charge": interrupted.ChargeCrash(runtime_id=runtime_id, max_crashes=MAX_CRASHES),
             "acquit": interrupted.AcquitRun(runtime_id=runtime_id, run_id=run_id),
         }
