@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BENCHMARKS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py"))
+ON_SERVER = {"fleet.py"}
+BENCHMARKS = [
+    pytest.param(name, marks=pytest.mark.postgres) if name in ON_SERVER else name
+    for name in sorted(path.name for path in (ROOT / "benchmarks").glob("*.py"))
+]
 
 
 def run(script: str, *arguments: str) -> dict[str, object]:
