@@ -46,6 +46,7 @@ from .output.following import Followers
 from .runs.behaviour import Behaviours
 from .runs.execution import Execution
 from .runs.resting.sleepers import Sleepers
+from .serving.shift import Shift
 from .timing.ageing import Ageing
 from .timing.timers import Timers
 
@@ -69,7 +70,8 @@ class Host:
         ageing: Takes it away when it is too old.
         actors: Made for the runtimes that are in use.
         takeovers: Bring runtimes here.
-        handover: Gives them back.
+        shift: Whether queued work is claimed here.
+        handover: Gives runtimes back, and what was claimed.
         news: Wait for what is stored.
         requests: Ask other hosts, and carry out what they ask.
         sleepers: Runs that rest, until they are put aside.
@@ -154,6 +156,7 @@ class Host:
             log=self.log,
             bell=bell,
         )
+        self.shift = Shift()
         self.handover = Handover(
             store=store,
             owned=self.owned,
@@ -161,6 +164,7 @@ class Host:
             takeovers=self.takeovers,
             releases=releases,
             room=room,
+            shift=self.shift,
             sleepers=self.sleepers,
             tasks=self.tasks,
         )

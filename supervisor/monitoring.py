@@ -26,7 +26,7 @@ class Monitoring(QueueVerbs):
     def __init__(self, store: Store, behaviours: Behaviours, nursery: trio.Nursery) -> None:
         """Own nothing yet; tasks will run in `nursery`."""
         self._host = Host(store, behaviours, nursery)
-        super().__init__(store, behaviours.all_offers, self._host.log)
+        super().__init__(store, behaviours.all_offers, self._host.log, self._host.shift)
         self._measuring = Measuring(self._host)
 
     def statistics(self) -> SupervisorStatistics:

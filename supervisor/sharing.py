@@ -17,15 +17,18 @@ class Sharing(Monitoring):
 
         Other hosts take over at once what has work. What is idle is given back first. A run goes on until it ends, or until
         all of it has reached a step that it has not begun, and its next owner begins that step; one that waits durably is put
-        aside. A run that does neither in time is cut off after what it has recorded, which counts no attempt. Meanwhile
-        the host accepts as before, and its verbs go to the host that has the runtime.
+        aside. A run that does neither in time is cut off after what it has recorded, which counts no attempt. `serve_queue`
+        claims nothing meanwhile: a handler that runs may end within the same time, and is cancelled then, as where its call is
+        cancelled: what it had is given back, and the attempt does not count. The host accepts as before, and its verbs go to
+        the host that has the runtime.
 
         Args:
-            drain_s: Seconds that runs have; None: those of `open_supervisor`.
+            drain_s: Seconds that runs and handlers have; None: those of `open_supervisor`.
 
         Raises:
             InvalidInput: A negative number of seconds.
-            DiskFull, Contended: The row of the host could not be written; what was given back is, and the host takes none.
+            DiskFull, Contended: Something could not be given back, or the row of the host not be written; what was given back
+                is, the host takes none, and another `drain` goes on.
             StoreBroken: The store has stopped.
 
         Each runtime is given back by one commit. Cancellation: what is given back stays so, the rest stays owned; the host

@@ -3,6 +3,7 @@
 Cases of a runtime: it has nothing to do, and is given back at once; its run rests for a time, and is put aside; its run
 executes, and is given back when it has ended, or when all of it has reached its next step, which it does not begin; it reaches
 neither in time, and is cut off. What a run has recorded is on disk in each case, and its next owner goes on after that.
+Queued work that is claimed here is done, or given back when the time is over.
 
 While a host says in its row that it drains, the others look at each of their looks for what is there to be taken.
 """
@@ -23,6 +24,7 @@ from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.seams.nursery import together
 from tenure.persistence.store import Store
 from tenure.supervisor.runs.resting.sleepers import Sleepers
+from tenure.supervisor.serving.shift import Shift
 
 from .actors import Actors
 from .owned import Owned
@@ -56,6 +58,7 @@ class Handover:
         takeovers: Takeovers,
         releases: Releases,
         room: Room,
+        shift: Shift,
         sleepers: Sleepers,
         tasks: Tasks,
     ) -> None:
@@ -68,6 +71,7 @@ class Handover:
         self._takeovers = takeovers
         self._releases = releases
         self._room = room
+        self._shift = shift
         self._sleepers = sleepers
         self._tasks = tasks
         self._hears: Drain | None = None
@@ -95,9 +99,11 @@ class Handover:
             with trio.CancelScope() as self._draining:
                 await self._say(Drain.DRAINS)
                 with trio.move_on_after(within_s):
-                    await self._hand_over()
+                    await together(self._hand_over, self._shift.wait_idle)
+                await self._shift.give_back()
                 await self._room.wait_come()
                 await together(*(partial(self._releases.cut, each) for each in self._owned.all))
+                await self._releases.release_left()
                 await self._say(Drain.DRAINED)
 
     async def undrain(self) -> None:
@@ -107,8 +113,9 @@ class Handover:
             if self._room.drains or self._hears is not None:
                 await self._say(None)  # first: a host that says that it is drained owns nothing
                 self._room.drains = False
+                self._shift.begin()
                 self._actors.stay(runs=False, steps=False)
-                self._takeovers.leave_over(hurry=True)
+                self._tasks.start_soon(self._take_again)
 
     async def leave(self, drain_s: float) -> None:
         """The host is about to close: runs may end, for so long; the last commit of the host gives back what is owned then."""
@@ -137,8 +144,13 @@ class Handover:
             if self._hears is asked:  # else it was asked for the contrary meanwhile
                 self._hears = None
 
+    async def _take_again(self) -> None:
+        await _patiently(self._releases.release_left)  # first: what a row says is ours is found by no one
+        self._takeovers.leave_over(hurry=True)
+
     def _begin_to_stay(self, *, steps: bool) -> None:
         self._room.drains = True
+        self._shift.end()
         self._actors.stay(runs=True, steps=steps)
 
     async def _hand_over(self, deadline: float | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from heapq import nsmallest
 from typing import Any, Final, final
@@ -14,11 +15,11 @@ import trio
 from tenure.actors.commit_channel import once_landed
 from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import Closed, Error, StoreBroken
+from tenure.errors import Closed, Contended, DiskFull, Error, StoreBroken
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.facets.ownership.ownership import ReleaseOwnership
 from tenure.persistence.model.lifecycles.lifecycle import Standing
-from tenure.persistence.model.values import RuntimeState
+from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
 from tenure.persistence.seams.nursery import first
 from tenure.persistence.store import Store, ground_of
 
@@ -42,6 +43,7 @@ class Releases:
         self._store = store
         self._owned = owned
         self._actors = actors
+        self._left: dict[LogicalRuntimeId, int] = {}  # cut off, with its token, and its row still says that it is ours
 
     async def once_at_rest(self, facts: RuntimeFacts, deadline: float | None = None) -> None:
         """Wait until a runtime stands still, and give it back; nothing where it is lost meanwhile.
@@ -79,22 +81,36 @@ class Releases:
     async def cut(self, facts: RuntimeFacts) -> None:
         """Give a runtime back at once; its run is cut off, and counts no attempt. What it was about to commit does not land.
 
-        Cancellation comes when it is given back: what the row of this host alone owned would run nowhere.
+        Where that cannot be written it is left to `release_left`. Cancellation comes when it is given back: what the row of
+        this host alone owned would run nowhere.
         """
         if self._owned.find(facts.runtime_id) is not facts or facts.is_destroyed:
             return
-        actor, token = self._actors.of(facts), facts.fence_token
+        actor = self._actors.of(facts)
+        self._left[facts.runtime_id] = facts.fence_token
         self._owned.give_back(facts)
-        release = ReleaseOwnership(runtime_id=facts.runtime_id)
+        with trio.CancelScope(shield=True), suppress(DiskFull, Contended):
+            with trio.move_on_after(CLEAN_UP_S):
+                await actor.working.wait_value(operator.not_)
+            await self._release(facts.runtime_id)
+
+    async def release_left(self) -> None:
+        """Write what `cut` could not. Raises `DiskFull`, `Contended`: there is still no way to."""
+        for runtime_id in list(self._left):
+            await self._release(runtime_id)
+
+    async def _release(self, runtime_id: LogicalRuntimeId) -> None:
+        token = self._left.get(runtime_id)
+        if token is None:
+            return
+        release = ReleaseOwnership(runtime_id=runtime_id)
         try:
-            with trio.CancelScope(shield=True):
-                with trio.move_on_after(CLEAN_UP_S):
-                    await actor.working.wait_value(operator.not_)
-                await self._store.commit(Commit(runtime_id=facts.runtime_id, fence_token=token, changes=(release,)))
-        except StoreBroken:
+            await self._store.commit(Commit(runtime_id=runtime_id, fence_token=token, changes=(release,)))
+        except (StoreBroken, DiskFull, Contended):
             raise
         except Error:
-            return  # as above
+            pass  # another host's, or it was taken here anew, or its rows cannot be read: it goes with the rest
+        self._left.pop(runtime_id, None)
 
     def _is_idle(self, facts: RuntimeFacts, kind: str) -> bool:
         return self._idle_since(facts, kind) is not None

@@ -14,16 +14,18 @@ from tenure.supervisor.operators.unowned import Offers
 from tenure.supervisor.runs.recording.restart import RestartPolicy
 
 from .service import QueueService
+from .shift import Shift
 from .terms import QueuedWork, checked_terms
 
 
 class QueueVerbs(StoreReads):
     """What a supervisor does for queued work."""
 
-    def __init__(self, store: Store, offers: Offers, log: HostLog) -> None:
+    def __init__(self, store: Store, offers: Offers, log: HostLog, shift: Shift) -> None:
         """Serve from this store, and log there."""
         super().__init__(store, offers)
         self._log = log
+        self._shift = shift
 
     async def serve_queue(
         self,
@@ -79,6 +81,7 @@ class QueueVerbs(StoreReads):
 
         Cancellation: nothing more is claimed. After `drain_s` the handlers are cancelled; what they had is given back, and the
         attempt does not count. A handler whose claim was taken over, since this host stood still for a lease, is cancelled.
+        While the host drains nothing is claimed either; see `drain`.
         """
         terms = checked_terms(
             sessions=sessions,
@@ -90,4 +93,4 @@ class QueueVerbs(StoreReads):
             restart=RestartPolicy() if restart is None else restart,
             drain_s=drain_s,
         )
-        await QueueService(self.store, terms, self._log).run(task_status)
+        await QueueService(self.store, terms, self._log, self._shift).run(task_status)

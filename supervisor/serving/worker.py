@@ -23,6 +23,7 @@ from tenure.persistence.store import Store
 from tenure.supervisor.operators.log import HostLog
 
 from .choosing import Choosing
+from .shift import Shift
 from .terms import QueuedWork, ServingTerms
 from .working import Working
 
@@ -39,7 +40,8 @@ class Shop:
         terms: How work is served.
         store: The store.
         log: Of the host.
-        stopping: Set when nothing more is claimed.
+        stopping: Set when the service ends.
+        shift: Of the host.
     """
 
     serving: Serving
@@ -49,6 +51,12 @@ class Shop:
     store: Store
     log: HostLog
     stopping: trio.Event
+    shift: Shift
+
+    @property
+    def claims_no_more(self) -> bool:
+        """Whether what is claimed now is given back, and nothing more is claimed."""
+        return self.stopping.is_set() or self.shift.is_over
 
     def next_of(self, session_id: SessionId) -> ServeNext:
         """What claims the next work of a session."""
@@ -111,7 +119,7 @@ class Worker:
     async def _carry_out(self, served: Served, claim: QueuedWorkClaim) -> None:
         self._served = None
         work = QueuedWork(claim=claim, attempt=served.attempts + 1, crashes=served.crashes)
-        if self._shop.stopping.is_set():  # it landed when the service was cancelled already
+        if self._shop.claims_no_more:  # it landed when the service was cancelled already, or the host drained
             await self._shop.working.give_back(work)
         else:
             await self._shop.working.carry_out(work, lambda: self._done(claim))
@@ -120,7 +128,7 @@ class Worker:
         """The handler has returned: its work is done, unless its own turn has said so."""
         shop, session_id = self._shop, SessionId(claim.session_id)
         by_turn = shop.choosing.done_by_turn(claim)
-        head = None if shop.stopping.is_set() else shop.choosing.follow(session_id)
+        head = None if shop.claims_no_more else shop.choosing.follow(session_id)
         if head is None:
             if by_turn or await shop.working.write(lambda: shop.serving.complete(claim)):
                 self._leave(session_id)

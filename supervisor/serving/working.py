@@ -88,8 +88,10 @@ class Working:
             failure: BaseException | None = None
             with held.scope:
                 failure = await self._call(work)
-            if held.scope.cancelled_caught or held.lost:
+            if held.lost:
                 self._log.work_lost(str(work.session_id), work.claim.completion().batch_ids)
+            elif held.scope.cancelled_caught:
+                pass  # the host drains: it was given back
             elif failure is None:
                 await done()
             else:
@@ -149,6 +151,21 @@ class Working:
         """Write once more under a shield, within a bound, for a task that was cancelled."""
         with trio.move_on_after(self._limits.verdict_wait_s, shield=True), suppress(QueuedWorkClaimExpired, *NOT_NOW):
             await write()
+
+    # Where the host drains
+
+    def cancel_handlers(self) -> None:
+        """Cancel every handler; each gives back what it had."""
+        for held in self._held:
+            held.scope.cancel()
+
+    async def give_all_back(self) -> None:
+        """Give back what handlers still have that do not end; they write nothing more. Raises `DiskFull`, `Contended`."""
+        for held in list(self._held):
+            held.lost = True
+            with suppress(QueuedWorkClaimExpired):  # it has ended by itself meanwhile
+                await self._serving.give_back(held.claim)
+            self._held.discard(held)
 
     # Renewal
 

@@ -12,8 +12,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
 from tenure.errors import DiskFull, InvalidInput, LimitReached, StoreBroken
-from tenure.persistence.commits.commit import Commit
+from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.facets.ownership.draining import AskDrain, Drain
+from tenure.persistence.facets.ownership.ownership import ReleaseOwnership
+from tenure.persistence.store import Store
 from tenure.persistence.upkeep.listing import HostLine, list_hosts
 from tenure.supervisor.hosting.handover import Handover
 from tests.kit.worlds import LIMITS, Host, Reader, idle, supervisor
@@ -294,6 +296,48 @@ async def test_a_run_whose_clean_up_is_waited_for_when_a_drain_ends_is_given_bac
                 nursery.cancel_scope.cancel()
         with trio.fail_after(10):
             assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_what_a_drain_cut_off_and_could_not_give_back_runs_again_where_it_ends(
+    database: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = Steps(repeat="freely"), Steps(repeat="freely").open()
+    commit = Store.commit
+
+    async def full(store: Store, asked: Commit) -> CommitResult:
+        if any(isinstance(each, ReleaseOwnership) for each in asked.changes):
+            raise DiskFull
+        return await commit(store, asked)
+
+    async with supervisor(database, {"kind": here}) as first:
+        ticket = await (await first.spawn("a", "kind")).accept("x")
+        await here.entered.wait()
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "commit", full)
+            with pytest.raises(DiskFull):
+                await first.drain(drain_s=1)
+            assert (await line_of(first)).drain == "drains", "it owns a runtime by its row"
+            assert (await line_of(first)).runtimes == 1
+            here.open()
+            await first.undrain()
+            await trio.sleep(30)
+            assert here.done == []
+        with trio.fail_after(LIMITS.renew_s):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+        assert here.done == ["one", "two", "three"]
+
+        ticket = await (await first.spawn("b", "kind")).accept("x")
+        here.go_on = trio.Event()
+        await trio.sleep(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "commit", full)
+            with pytest.raises(DiskFull):
+                await first.drain(drain_s=1)
+        async with supervisor(database, {"kind": there}):
+            await first.drain(drain_s=1)
+            assert (await line_of(first)).runtimes == 0
+            with trio.fail_after(AT_ONCE_S):
+                assert (await ticket.wait_outcome()).phase == "consumed"
 
 
 async def test_a_host_that_was_judged_while_it_drained_says_so_in_its_new_row(

@@ -14,12 +14,12 @@ from trio.testing import MockClock
 
 import tenure
 from tenure import FullGraph, QueuedWorkClaimBoundary, RestartPolicy, RuntimeCommit, SessionNodeRecord
-from tenure.errors import InvalidInput
+from tenure.errors import DiskFull, InvalidInput
 from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.store import ground_of
 from tests.kit import worlds
-from tests.kit.hosting import SELDOM, host
+from tests.kit.hosting import SELDOM, Gate, host
 from tests.kit.seen import open_seen_supervisor
 from tests.kit.serving import Noting, draft, put, queue, served, serving, texts_of
 from tests.persistence.contracts.damage import execute
@@ -601,3 +601,121 @@ async def test_terms_that_make_no_sense_are_refused_at_the_door(
     async with host(database, {}) as supervisor:
         with pytest.raises(InvalidInput), trio.move_on_after(1.0):
             await partial(supervisor.serve_queue, **given)()  # type: ignore[arg-type]
+
+
+# A host that drains
+
+
+async def test_a_host_that_drains_claims_nothing_until_that_has_ended(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    here, there = Noting(lasts_s=5.0), Noting()
+    async with host(database, {}) as first, host(database, {}) as second:
+        await queue(first, "1", "2", "3")
+        async with serving(first, here, concurrency=1), trio.open_nursery() as nursery:
+            await trio.sleep(1.0)
+            nursery.start_soon(partial(first.drain, drain_s=100.0))
+            await trio.sleep(60.0)
+            assert here.begun == here.done == ["1"], "what it has it finishes"
+            async with serving(second, there):
+                await served(second)
+            assert there.begun == ["2", "3"]
+            await queue(second, "4")
+            await trio.sleep(60.0)
+            assert here.begun == ["1"]
+            await first.undrain()
+            await served(first)
+
+    assert here.done == ["1", "4"]
+
+
+async def test_a_drain_waits_for_handlers_and_gives_back_what_takes_too_long(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    here, there = Noting(lasts_s=1e6), Noting()
+    async with host(database, {}) as first, host(database, {}) as second:
+        await queue(first, "long", session="s")
+        await queue(first, "too", session="t")
+        async with serving(first, here):
+            await trio.sleep(1.0)
+            began = trio.current_time()
+            await first.drain(drain_s=20.0)
+            assert trio.current_time() - began == pytest.approx(20.0, abs=1.0)
+            assert here.running == 0
+            async with serving(second, there):
+                await served(second, "s", "t")
+
+    assert sorted(there.begun) == ["long", "too"]
+    assert there.attempts == [1, 1], "no attempt was counted"
+
+
+async def test_a_handler_that_does_not_end_is_done_by_others_and_writes_nothing(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    go_on, there = trio.Event(), Noting()
+
+    async def stubborn(work: tenure.QueuedWork) -> None:
+        with trio.CancelScope(shield=True):
+            await go_on.wait()
+
+    async with host(database, {}) as first, host(database, {}) as second:
+        await queue(first, "work")
+        async with serving(first, stubborn):
+            await trio.sleep(1.0)
+            await first.drain(drain_s=1.0)
+            async with serving(second, there):
+                await served(second)
+            await queue(second, "next")
+            go_on.set()
+            await trio.sleep(1.0)
+            assert len(await second.store.queue.list_pending_queued_work("s")) == 1
+
+    assert there.done == ["work"]
+    assert there.attempts == [1]
+
+
+async def test_a_claim_that_lands_when_the_host_drains_already_is_given_back(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    noting, gate = Noting(), Gate()
+    async with host(database, {}, gate=gate) as supervisor:
+        await queue(supervisor, "work")
+        gate.shut()
+        async with serving(supervisor, noting), trio.open_nursery() as nursery:
+            await trio.sleep(1.0)
+            nursery.start_soon(supervisor.drain)
+            await trio.sleep(1.0)
+            gate.open()
+            await trio.sleep(10.0)
+            assert noting.begun == []
+            await supervisor.undrain()
+            await served(supervisor)
+
+    assert noting.attempts == [1]
+
+
+async def test_a_drain_that_cannot_give_a_claim_back_says_so_and_the_next_goes_on(
+    database: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stubborn(work: tenure.QueuedWork) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1e3)
+
+    async def full(_serving: object, _claim: object) -> None:
+        raise DiskFull
+
+    async with host(database, {}) as supervisor:
+        await queue(supervisor, "work")
+        async with serving(supervisor, stubborn):
+            await trio.sleep(1.0)
+            with monkeypatch.context() as patch:
+                patch.setattr(Serving, "give_back", full)
+                with pytest.raises(DiskFull):
+                    await supervisor.drain(drain_s=1.0)
+            await supervisor.drain(drain_s=1.0)
+            (batch,) = await supervisor.store.queue.list_pending_queued_work("s")
+            assert await supervisor.store.queue.claim_ready_queued_work(
+                "s", "me", QueuedWorkClaimBoundary.IDLE, 1_000, 1
+            )
+
+    assert batch.batch_id == "qwb:1"
