@@ -75,8 +75,8 @@ class PostgresLook:
         self._engine = engine
 
     def open(self) -> tuple[ReadConnection, bool]:
-        """See `Look.open`. That no host is there cannot be known."""
-        return self._engine.open_look(), False
+        """See `Look.open`. That no host is there is known only where the server was moved beneath them."""
+        return self._engine.open_look()
 
     @property
     def listeners(self) -> Listeners:

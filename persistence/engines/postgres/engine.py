@@ -41,7 +41,7 @@ from .opening import (
 )
 from .protocol.translation import Statement, key_columns, translated
 from .server.keeping import class_of
-from .server.timeline import Timeline, timeline_of
+from .server.timeline import Timeline, has_moved, timeline_of
 from .target import Target
 from .user_queries import Query
 from .writer import Writer
@@ -120,8 +120,11 @@ class PostgresEngine:
         wait_s = self._limits.busy_s / MOST_VIEWS
         return Reader(self._connecting, None, self._statements, wait_s)
 
-    def open_look(self) -> ReadConnection:
-        """A connection that reads, for a look, which is not a host and makes no tables.
+    def open_look(self) -> tuple[ReadConnection, bool]:
+        """A connection that reads, for a look, which is not a host and makes no tables; and whether no host can be there.
+
+        That is known where the server was failed over, or the store read back, and no host has opened it since: who had it open
+        writes nothing there.
 
         Raises:
             NotADatabase: No store stands there.
@@ -132,11 +135,12 @@ class PostgresEngine:
             with asking(self._target, "looking at the tables"):
                 check_no_transaction_pooler(self._connecting, connection)
                 check_made(connection, self._target)
+                alone = has_moved(connection)
         except BaseException:
             connection.close()
             raise
         wire = self._connecting.wire_over(connection)
-        return Reader(self._connecting, wire, self._statements, self._limits.busy_s / MOST_VIEWS)
+        return Reader(self._connecting, wire, self._statements, self._limits.busy_s / MOST_VIEWS), alone
 
     def open_query(self) -> QueryConnectionOfItsOwn:
         """See `Engine.open_query`."""

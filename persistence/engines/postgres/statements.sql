@@ -3,6 +3,13 @@
 -- name: promotion.be_patient
 SELECT set_config('idle_in_transaction_session_timeout', '0', true);
 
+-- name: promotion.count_anew
+DO $$
+BEGIN
+    EXECUTE (SELECT 'ANALYZE ' || string_agg(format('%I', tablename), ', ') FROM pg_tables WHERE schemaname = current_schema());
+END
+$$;
+
 -- name: promotion.go_on_after
 SELECT setval(CAST(:sequence AS regclass), :last);
 

@@ -61,5 +61,10 @@ def target_of(text: str) -> Target:
         known = conninfo_to_dict(url)
     except psycopg.ProgrammingError as exc:
         raise InvalidInput(detail=_QUOTED.sub('"..."', str(exc).strip()), field="target") from None
-    host, port, database = (known.get(each) or "" for each in ("host", "port", "dbname"))
-    return Target(url=url, schema=schema, shown=f"postgresql://{host}:{port or 5432}/{database} (schema {schema})")
+    host, address, port, database, service = (
+        known.get(each) or "" for each in ("host", "hostaddr", "port", "dbname", "service")
+    )
+    # What a service says stands in a file of libpq's; here two of them differ by their names alone.
+    of = f"service {service}, " if service else ""
+    at = f"{host or address}:{port or ('' if service else 5432)}"
+    return Target(url=url, schema=schema, shown=f"postgresql://{at}/{database} ({of}schema {schema})")

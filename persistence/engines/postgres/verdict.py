@@ -12,9 +12,13 @@ from tenure.persistence.model.values import DurabilityClass
 from .connecting import PAUSE_S, REFUSALS, Connecting
 from .protocol.errors import Lost
 from .protocol.translation import translated
-from .protocol.wire import Wire, command
+from .protocol.wire import Wire, command, plain
+from .server.keeping import STANDBYS
 
 _VERDICT: Final = translated("UPDATE hosts SET group_number = group_number WHERE host = :host RETURNING group_number")
+
+STANDBYS_THERE: Final = plain(f"SELECT {STANDBYS}")
+"""Asks whether COMMIT waits for a standby."""
 
 
 @final
@@ -70,9 +74,23 @@ class Verdict:
             (answer,) = wire.exchange([command("verdict", _VERDICT, {"host": host})])
         except Lost as exc:
             raise Again(str(exc)) from exc
-        unconfirmed = self._connecting.durability is DurabilityClass.QUORUM and wire.warnings
-        if answer.error is not None or unconfirmed:
+        if answer.error is not None or not self._is_confirmed(wire):
             wire.close()
             raise Again("no standby has confirmed it" if answer.error is None else answer.error.message)
         rows = answer.rows()
         return wire, int(rows[0][0]) if rows else None
+
+    def _is_confirmed(self, wire: Wire) -> bool:
+        """Whether a standby has what was just written, where one has to: its wait was not cancelled, and there was one.
+
+        The names are asked for afterwards: where they are emptied since the connection was made, nothing was waited for.
+        """
+        if self._connecting.durability is not DurabilityClass.QUORUM:
+            return True
+        if wire.warnings:
+            return False
+        try:
+            (answer,) = wire.exchange([STANDBYS_THERE])
+        except Lost as exc:
+            raise Again(str(exc)) from exc
+        return answer.error is None and answer.rows() == [(True,)]

@@ -36,9 +36,8 @@ from .protocol.errors import PROTOCOL_VIOLATION, Lost, ServerError, map_error
 from .protocol.translation import Statement, translated
 from .protocol.values import array_of
 from .protocol.wire import Answer, Command, Wire, command, plain
-from .server.keeping import STANDBYS
 from .user_queries import Query
-from .verdict import Verdict
+from .verdict import STANDBYS_THERE, Verdict
 
 RECONNECT_S: Final = 0.5
 """Seconds for which one try of a group waits for a connection; the group is tried again for `Limits.busy_s`."""
@@ -72,8 +71,6 @@ WHERE r.runtime_id = ANY(CAST(:ids AS text[]))
 """
 )
 """Which transaction wrote the row of each runtime, of its run and its conversation; no other writes those under its lock."""
-
-_STANDBYS: Final = plain(f"SELECT {STANDBYS}")
 
 
 @final
@@ -184,7 +181,7 @@ class Writer:
             commands += [command("locks", _LOCK, self._named), command("versions", _VERSIONS, self._named)]
         checked = len(commands)
         if self._awaits_standbys:
-            commands.append(_STANDBYS)
+            commands.append(STANDBYS_THERE)
         commands += [asked for _, asked in wanted]
         self._waiting = commands
         answers = self._flush()
@@ -211,7 +208,7 @@ class Writer:
         commands, self._waiting = [*self._waiting, *versions, _COMMIT], []
         committed = len(commands) - 1
         if self._awaits_standbys:
-            commands.append(_STANDBYS)
+            commands.append(STANDBYS_THERE)
         wire = self._living()
         warnings = wire.warnings
         try:

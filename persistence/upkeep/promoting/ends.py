@@ -150,22 +150,32 @@ class End:
             raise NotADatabase(path=self.place, detail="no host has ever opened it")
         return str(row[0])
 
+    def is_behind(self, target: End) -> bool:
+        """Whether a target has groups that are not here: a source that went on meanwhile has more, and a backup has fewer."""
+        mine: dict[str, int] = dict(self.connection.all("promotion.groups"))
+        return any(number > mine.get(host, -1) for host, number in target.connection.all("promotion.groups"))
+
     # As the target
 
-    def check_free(self, store_id: str, place: str) -> None:
+    def check_free(self, source: End) -> None:
         """See that nothing is there but what an earlier try to promote the same store from the same place has left.
 
         A copy of the store at another place has no claim to it: the one that was promoted may be closed already, and what is
-        here may be all there is of it.
+        here may be all there is of it. Nor has an older one that was put in the place of the source since.
 
         Raises:
-            CannotOpen: Something is.
+            CannotOpen: Something is, or what is there is newer than the source.
             PromotionUnfinished: What a promotion of another store, or from another place, has left.
         """
         whereabouts = whereabouts_of(self.connection)
         if whereabouts is not None and whereabouts.state is PromotionState.COMING:
-            if (whereabouts.store_id, whereabouts.place) != (store_id, place):
+            if (whereabouts.store_id, whereabouts.place) != (source.store_id(), source.place):
                 raise PromotionUnfinished(place=whereabouts.place)
+            if source.is_behind(self):
+                detail = (
+                    "what an earlier call has left there is newer than the source, which may be a backup: remove one"
+                )
+                raise CannotOpen(path=self.place, detail=detail)
             return
         if whereabouts is not None or self.connection.one("promotion.store") is not None:
             detail = "a store is there already, and nothing is ever written over"

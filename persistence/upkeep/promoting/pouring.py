@@ -93,6 +93,9 @@ def pour_rows(source: Statements, target: WriteConnection, between: Between) -> 
     if store is not None and store[1] > LAST_TOKEN - TOKEN_RAISE:
         raise CounterOverflow(counter="fence_token")
     target.run("promotion.raise_tokens", raised=TOKEN_RAISE)
+    target.one(
+        "promotion.count_anew"
+    )  # else the first host plans as if the tables were empty, until the server counts by itself
 
 
 def pour_attachments(source: Blobs, target: Blobs, into: LogicalHash, between: Between) -> None:

@@ -107,7 +107,8 @@ async def promote(
         StorePromoted: The source is gone to another place than this target.
         PromotionUnfinished: The source is not whole itself, or the target is that of another promotion: of another store,
             or of a copy at another place.
-        CannotOpen: There is no such source; or something else stands at the target; or one of both cannot be opened.
+        CannotOpen: There is no such source; or something else stands at the target, or what an earlier call has left there is
+            newer than the source, which may be a backup; or one of both cannot be opened.
         NotADatabase: One of both is none of ours, or no host ever opened the source.
         SchemaMismatch: One of both is of another version.
         InvalidInput: The target cannot store some rows, which are named: a text with NUL, or one too long for its index. Or
@@ -189,7 +190,7 @@ class Promoting:
                 store_id = source.store_id()
                 target = self._open_target(open_ends, source)
                 into = LogicalHash()
-                target.check_free(store_id, source.place)
+                target.check_free(source)
                 trial = Trial(target.connection)
                 take_in_rows(into, connection, self._between, trial.see)
                 trial.end()
@@ -202,7 +203,7 @@ class Promoting:
                     promoted_at=self._now(),
                 )
                 with target.writing():
-                    target.check_free(store_id, source.place)  # once more, now that no host comes in between
+                    target.check_free(source)  # once more, now that no host comes in between
                     write_whereabouts(target.connection, coming)
                 pour_attachments(source.blobs, target.blobs, into, self._between)
                 found = into.found()

@@ -102,4 +102,8 @@ _LATER: Final = (
     "too many clients",
     "Connection refused",
     "closed the connection",
+    "timeout expired",
+    "No route to host",
+    "Network is unreachable",
+    "Temporary failure in name resolution",
 )

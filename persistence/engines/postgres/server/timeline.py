@@ -35,6 +35,7 @@ _STANDS_IN: Final = (
     "'timeline'::regclass::oid::int8",
 )
 
+_STOOD: Final = "SELECT system, number, database, made_as FROM timeline"
 
 _RAISE_KEYS: Final = """
 SELECT setval(each, nextval(each) + %s) FROM (
@@ -68,6 +69,16 @@ def timeline_of(connection: psycopg.Connection) -> Timeline:
     return Timeline(system=row[0], number=row[1])
 
 
+def has_moved(connection: psycopg.Connection) -> bool:
+    """Whether the store stands elsewhere than its last host left it, and no host has settled in yet. Raises `psycopg.Error`.
+
+    Not on a standby, whose hosts are at the server that it follows.
+    """
+    here = timeline_of(connection)
+    row: Any = connection.execute(_STOOD).fetchone()
+    return here.number is not None and row is not None and row != _found(connection, here)
+
+
 def settle_in(connection: psycopg.Connection, here: Timeline, now: float) -> None:
     """Note where the store stands, inside the transaction that checks the tables, which one connection has at a time.
 
@@ -77,9 +88,8 @@ def settle_in(connection: psycopg.Connection, here: Timeline, now: float) -> Non
     Raises:
         CounterOverflow: There are not so many tokens left.
     """
-    stands: Any = connection.execute(f"SELECT {', '.join(_STANDS_IN)}".encode()).fetchone()
-    found = (here.system, here.number, *stands)
-    row: Any = connection.execute("SELECT system, number, database, made_as FROM timeline").fetchone()
+    found = _found(connection, here)
+    row: Any = connection.execute(_STOOD).fetchone()
     if row is None:
         connection.execute("INSERT INTO timeline VALUES (1, %s, %s, %s, %s)", found)
     elif row != found:
@@ -90,6 +100,12 @@ def settle_in(connection: psycopg.Connection, here: Timeline, now: float) -> Non
             "UPDATE hosts SET lost_at = %s, lost_how = 'lapsed' WHERE closed_at IS NULL AND lost_at IS NULL", (now,)
         )
         connection.execute("UPDATE inputs SET landed = DEFAULT WHERE finished_at IS NULL")
+
+
+def _found(connection: psycopg.Connection, here: Timeline) -> tuple[Any, ...]:
+    """Where the store stands, as its row would say it."""
+    stands: Any = connection.execute(f"SELECT {', '.join(_STANDS_IN)}".encode()).fetchone()
+    return here.system, here.number, *stands
 
 
 def _raise_tokens(connection: psycopg.Connection) -> None:

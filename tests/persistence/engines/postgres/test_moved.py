@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import json
+from collections.abc import Generator, Sequence
 from typing import LiteralString
 
 import psycopg
@@ -19,6 +20,7 @@ from tenure.persistence.model.values import TOKEN_RAISE
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.upkeep.verify_store import verify_parts
+from tests.kit.commands import call
 from tests.kit.stores import landed, message, own
 
 DEAD = ("127.0.0.1", 1)
@@ -206,21 +208,39 @@ READ_BACK: dict[str, tuple[LiteralString, ...]] = {
 }
 
 
+def execute(url: str, statements: Sequence[LiteralString]) -> None:
+    with psycopg.connect(url, autocommit=True) as admin:
+        for text in statements:
+            admin.execute(text)
+
+
 @pytest.mark.parametrize("where", READ_BACK)
 async def test_a_dump_that_is_read_back_counts_as_moved(url: str, where: str) -> None:
     async with open_store(url) as store:
         token = await own(store)
         await store.commit(message(store, "m"))
-    with psycopg.connect(url, autocommit=True) as admin:
-        for text in READ_BACK[where]:
-            admin.execute(text)
-        admin.execute("UPDATE tenure.inputs SET landed = '99999999999'")  # as the old server had counted
+    execute(url, READ_BACK[where])
+    execute(url, ["UPDATE tenure.inputs SET landed = '99999999999'"])  # as the old server had counted
 
     async with open_store(url) as store:
         found, mark = await heard(store, arrivals.NOTHING_YET)
         assert found == {"a"}
         assert (await heard(store, mark))[0] == set(), "it is heard of once"
         assert await own(store) > token + TOKEN_RAISE / 2
+
+
+async def test_a_look_at_a_store_that_was_moved_finds_no_host_there_until_one_opens_it(url: str) -> None:
+    async def hosts(*options: str) -> list[tuple[str, str]]:
+        listed = await trio.to_thread.run_sync(call, "hosts", url, "--json", *options)
+        return [(line["incarnation"], line["state"]) for line in json.loads(listed.stdout)]
+
+    async with open_store(url) as first:
+        assert await hosts() == [(first.incarnation, "open")]
+        execute(url, READ_BACK["in another system"])
+        assert await hosts() == []
+        assert await hosts("--all") == [(first.incarnation, "lost")]
+        async with open_store(url) as second:
+            assert await hosts() == [(second.incarnation, "open")]
 
 
 async def heard(store: Store, since: arrivals.Mark) -> tuple[set[str], arrivals.Mark]:

@@ -24,6 +24,7 @@ from tenure.errors import (
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.postgres import opening
 from tenure.persistence.engines.postgres.engine import writing_statements
+from tenure.persistence.engines.postgres.protocol.errors import is_not_yet
 from tenure.persistence.engines.postgres.protocol.translation import translated
 from tenure.persistence.engines.postgres.target import target_of
 from tenure.persistence.engines.sqlite.options import SqliteOptions
@@ -155,6 +156,34 @@ def test_no_password_is_shown() -> None:
     with pytest.raises(InvalidInput) as refused:
         target_of("postgresql://me:secret@host/db?no_such_word=secret")
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("postgresql:///?service=one", "postgresql://:/ (service one, schema tenure)"),
+        ("postgresql:///db?service=two&port=6000", "postgresql://:6000/db (service two, schema tenure)"),
+        ("postgresql:///db?hostaddr=10.0.0.1", "postgresql://10.0.0.1:5432/db (schema tenure)"),
+    ],
+)
+def test_what_leads_elsewhere_is_shown_as_another_place(target: str, shown: str) -> None:
+    assert target_of(target).shown == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "then"),
+    [
+        ("connection failed: Connection refused\n\tIs the server running on that host", "waits"),
+        ("connection timeout expired", "waits"),
+        ("could not translate host name: Temporary failure in name resolution", "waits"),
+        ("connection to server failed: No route to host", "waits"),
+        ("could not translate host name: Name or service not known", "refuses"),
+        ('FATAL:  password authentication failed for user "me"', "refuses"),
+        ('FATAL:  database "a" does not exist', "refuses"),
+    ],
+)
+def test_what_goes_away_by_itself_is_waited_for_and_no_more(said: str, then: str) -> None:
+    assert is_not_yet(said, None) == (then == "waits")
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,24 @@ async def test_a_store_stops_in_doubt_where_the_server_ceases_to_wait_under_a_co
         assert [each.in_doubt for each in broken] == [True]
 
 
+async def test_a_verdict_for_which_no_standby_was_waited_any_more_is_none(pair: Pair) -> None:
+    async def commit(store: Store) -> None:
+        with pytest.raises(StoreBroken) as caught:
+            await store.commit(message(store, "m"))
+        assert caught.value.in_doubt
+
+    async with open_store(pair.url, limits=Limits(verdict_s=1.0)) as store:
+        await own(store)
+        pair.standby.stop()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(commit, store)
+            with psycopg.connect(pair.primary.url, autocommit=True) as admin:
+                first = await waiting(admin)
+                admin.execute(f"SELECT pg_terminate_backend({first})".encode())
+                await waiting(admin, but=first)  # which asks for the verdict, and was connected while there were names
+            await trio.to_thread.run_sync(set_server, pair.primary, "synchronous_standby_names", "")
+
+
 async def waiting(admin: psycopg.Connection, but: int = 0) -> int:
     """Wait until a COMMIT waits for a standby, of another process than `but`; the process."""
     found = None

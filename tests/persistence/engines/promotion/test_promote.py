@@ -38,6 +38,7 @@ from tenure.persistence.engines.door import Door
 from tenure.persistence.engines.engine import Row, WriteConnection
 from tenure.persistence.engines.statements import all_tables
 from tenure.persistence.engines.tables import NOT_CARRIED, Table
+from tenure.persistence.upkeep.backup import back_up
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.promoting import promote as promoting, walking
 from tenure.persistence.upkeep.promoting.ends import End, Glance
@@ -559,6 +560,53 @@ async def test_an_older_copy_is_not_brought_over_what_the_source_that_is_closed_
 
     async with tenure.open_store(target) as store:
         assert await store.state.get("a") == b"later"
+
+
+async def test_a_backup_in_the_place_of_the_source_is_not_brought_over_what_that_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, older, target = (tmp_path / name for name in ("a.db", "older.db", "b.db"))
+    async with tenure.open_store(source) as store:
+        await own(store)
+    await back_up(source, older)
+    async with tenure.open_store(source) as store:
+        await store.state.set("a", b"later")
+    monkeypatch.setattr(promoting.Promoting, "_arrive", fail)
+    with pytest.raises(ZeroDivisionError):
+        await promote(source, target)
+    monkeypatch.undo()
+    closed = moved(source, tmp_path / "closed.db")
+    moved(older, source)
+
+    with pytest.raises(CannotOpen, match="newer than the source"):
+        await promote(source, target)
+    assert is_open(str(source))
+    moved(source, older)
+    moved(closed, source)
+    await promote(source, target)
+
+    async with tenure.open_store(target) as store:
+        assert await store.state.get("a") == b"later"
+
+
+def moved(path: Path, to: Path) -> Path:
+    """Rename the files of a store that no one has open; where they are now."""
+    for each in path.parent.glob(f"{path.name}*"):
+        each.rename(to.with_name(to.name + each.name.removeprefix(path.name)))
+    return to
+
+
+async def test_a_server_plans_by_the_rows_that_were_brought(url: str, filled: Path) -> None:
+    await promote(filled, url)
+
+    with psycopg.connect(url) as server:
+        counted = server.execute(
+            "SELECT relname, reltuples FROM pg_class WHERE relnamespace = 'tenure'::regnamespace AND relkind = 'r'"
+        ).fetchall()
+    rows = rows_of(url)
+    assert {name: count for name, count in counted if name in rows} == {
+        name: len(found) if name != "promotion" else 1 for name, found in rows.items()
+    }
 
 
 async def test_a_target_that_was_changed_between_the_last_two_steps_is_not_opened(
