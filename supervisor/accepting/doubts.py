@@ -10,6 +10,7 @@ import trio
 
 from tenure.errors import Error
 from tenure.persistence.engines.engine import Again, Statements, UnknownOutcome
+from tenure.persistence.facets.inbox.outcomes import not_open
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import (
     InputId,
@@ -81,7 +82,7 @@ def ended(statements: Statements, waiting: list[TicketKey]) -> list[Ended]:
     What the connection meets, and not the row, is raised: the read begins anew, and no waiter hears of it.
     """
     found: list[Ended] = []
-    for runtime_id, input_id in waiting:
+    for runtime_id, input_id in not_open(statements, waiting):  # most are: a host may wait for thousands at each look
         try:
             outcome = stored_outcome(statements, runtime_id, input_id)
         except (Again, UnknownOutcome, *NOT_NOW):

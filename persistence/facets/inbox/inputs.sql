@@ -159,6 +159,17 @@ SELECT i.phase, i.reason, i.error, i.attempts, i.boundary, u.run_id, r.state
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime LEFT JOIN runs u ON u.run = i.run
 WHERE r.runtime_id = :runtime_id AND i.input_id = :input_id;
 
+-- name: inputs.open_among
+-- Which of these inputs have not ended, each in the runtime that it is of. The ids stand in one text, each as wide as the widest.
+WITH RECURSIVE named (place, input_id) AS (
+    SELECT 1, rtrim(substr(:input_ids, 1, :width))
+    UNION ALL
+    SELECT n.place + 1, rtrim(substr(:input_ids, n.place * :width + 1, :width)) FROM named n WHERE n.place < :count
+)
+SELECT r.runtime_id, i.input_id, i.phase
+FROM named n JOIN inputs i ON i.input_id = n.input_id JOIN runtimes r ON r.runtime = i.runtime
+WHERE i.finished_at IS NULL AND r.state <> 'destroyed';
+
 -- name: inputs.id_of_key
 SELECT i.input_id FROM inputs i JOIN runtimes r ON r.runtime = i.runtime
 WHERE r.runtime_id = :runtime_id AND i.idempotency_key = :idempotency_key;

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import final
+from collections.abc import Sequence
+from typing import Final, final
 
 from attrs import frozen
 
@@ -11,6 +12,7 @@ from tenure.persistence.commits.rows import (
     OPTIONAL_TEXT,
     check_row,
     member,
+    sound,
 )
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.inputs.phases import is_terminal
@@ -22,6 +24,11 @@ from tenure.persistence.model.values import (
     RunId,
     RuntimeState,
 )
+
+TOGETHER: Final = 100
+"""Inputs that are asked for in one statement."""
+
+_OPEN: Final = frozenset({phase.value for phase in InputPhase if not is_terminal(phase)})
 
 
 @final
@@ -65,6 +72,22 @@ def find_outcome(statements: Statements, runtime_id: LogicalRuntimeId, input_id:
         run_id=run_id,
         boundary=boundary,
     )
+
+
+def not_open(
+    statements: Statements, inputs: Sequence[tuple[LogicalRuntimeId, InputId]]
+) -> list[tuple[LogicalRuntimeId, InputId]]:
+    """These inputs but for those that have not ended, asked for together. What is gone or damaged is among them."""
+    found: list[tuple[LogicalRuntimeId, InputId]] = []
+    for at in range(0, len(inputs), TOGETHER):
+        page = inputs[at : at + TOGETHER]
+        width = max(len(input_id) for _, input_id in page)
+        names = "".join([input_id.ljust(width) for _, input_id in page])
+        asked = statements.readable("inputs.open_among", input_ids=names, width=width, count=len(page))
+        rows = sound(asked, (str, str, str))
+        still_open = {(runtime_id, input_id) for runtime_id, input_id, phase in rows if phase in _OPEN}
+        found += [each for each in page if each not in still_open]
+    return found
 
 
 def find_by_key(statements: Statements, runtime_id: LogicalRuntimeId, idempotency_key: str) -> InputId | None:

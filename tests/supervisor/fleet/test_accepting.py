@@ -23,12 +23,16 @@ from tenure.errors import (
     PayloadTooLarge,
     RuntimeDestroyed,
 )
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.engines.statements import load_statements
+from tenure.persistence.facets.inbox.outcomes import TOGETHER
 from tests.kit.hosting import (
     echo,
     peek,
 )
 from tests.kit.processes import running
-from tests.kit.worlds import supervisor
+from tests.kit.statements import statements_heard
+from tests.kit.worlds import LIMITS, Reader, supervisor
 
 WORKER = Path(__file__).with_name("accepting_worker.py")
 ROOT = WORKER.parents[3]
@@ -184,3 +188,27 @@ def test_of_a_thousand_requests_to_two_workers_that_start_together_none_fails(da
         assert [json.loads(each) for each in answers] == [[], []]
     assert peek(database, "SELECT count(*) FROM inputs WHERE phase = 'consumed'") == [[2 * REQUESTS]]
     assert peek(database, "SELECT count(*) FROM runtimes") == [[AGENTS]]
+
+
+async def test_a_look_asks_for_all_inputs_that_are_waited_for_together(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    reader, heard = Reader(), list[str]()
+    outcome = load_statements()["inputs.outcome"]
+    reader.wait_in_step()
+    async with supervisor(database, {"kind": reader}) as owner:
+        await owner.spawn("a", "kind")
+        with statements_heard(lambda sql: heard.extend([sql] if sql == outcome else [])):
+            async with supervisor(database, {}) as web:
+                tickets = [await web.accept("a", str(number)) for number in range(3 * TOGETHER)]
+                await trio.sleep(10 * LIMITS.poll_s)
+                heard.clear()
+                for _ in range(20):
+                    await owner.store.commit(Commit(changes=()))
+                    await trio.sleep(LIMITS.poll_s)
+                assert heard == [], "none has ended"
+                reader.go_on.set()
+                with trio.fail_after(60):
+                    for ticket in tickets:
+                        assert (await ticket.wait_outcome()).phase == "consumed"
+                assert len(heard) <= 2 * len(tickets), "each is read when it has ended"
