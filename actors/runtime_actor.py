@@ -22,7 +22,7 @@ from typing import Any, TypeVar, final
 
 import trio
 
-from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NoThread, StaleFence, StoreBroken
+from tenure.errors import Closed, Error, StaleFence, StoreBroken
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import find_holding
@@ -32,6 +32,7 @@ from tenure.persistence.facets.runs.runs import BeginRun, RunBegun
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent, durable
 from tenure.persistence.model.texts import as_defect
 from tenure.persistence.model.values import AbandonReason, InputId, RunId, RuntimeState
+from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import first
 from tenure.persistence.store import Store, ground_of
 
@@ -301,7 +302,7 @@ class RuntimeActor(Published):
         while self._closed is None:
             try:
                 await self.reread()
-            except (Contended, DiskFull, CannotOpen, NoThread):
+            except NOT_NOW:
                 await trio.sleep(RETRY_S)  # nothing happened
             except Error:
                 return  # the actor has ended, or hears of it with its next commit

@@ -29,8 +29,8 @@ decided or rebuilt before. A conflict that needs a reload first is therefore not
     │   │   └── SchemaMismatch, UnsupportedReadScope, FeedGap, PositionGone
     │   ├── StoreBroken
     │   │   └── StoreMoved
-    │   └── NotFound, Unsupported, Internal, StoreLocked, CannotOpen, NoThread, NotADatabase, WeakDurability,
-    │       UnsafeSqlite, NetworkFileSystem, StorePromoted, PromotionUnfinished
+    │   └── NotFound, Unsupported, Internal, StoreLocked, CannotOpen, NoThread, NoDescriptor, NotADatabase,
+    │       WeakDurability, UnsafeSqlite, NetworkFileSystem, StorePromoted, PromotionUnfinished
     └── InvalidInput, UnknownKind, StepMismatch, RunEnded, StepFailed, AskFailed, AskCycle, ChildExists,
         Closed
 """
@@ -806,6 +806,20 @@ class NoThread(StoreError):
 
     retryable = True
     message = "no thread could be started for {what}, and nothing happened; retry, or raise the limit of threads"
+    what: str
+
+
+@final
+class NoDescriptor(StoreError):
+    """The system gives this process no further file descriptor.
+
+    The machine's side, and nothing happened: it has as many files and sockets open as it may. Ask again, with fewer of them
+    or a higher limit (``ulimit -n``). A host's looks and runs try again for themselves. `CannotOpen` is a file that may not
+    be opened.
+    """
+
+    retryable = True
+    message = "no file descriptor was left for {what}, and nothing happened; retry, or raise the limit of open files"
     what: str
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar, final
 
 import trio
 
-from tenure.errors import CannotOpen, Corrupt, DiskFull, Error, InvalidInput, NotFound, PayloadTooLarge
+from tenure.errors import Corrupt, Error, InvalidInput, NotFound, PayloadTooLarge
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.facets.attachments import attachments
@@ -32,6 +31,7 @@ from tenure.persistence.model.contracts.attachments import (
 )
 from tenure.persistence.model.numbers import is_a
 from tenure.persistence.model.values import SessionId
+from tenure.persistence.reading import callers_files
 from tenure.persistence.writing.host_row import other_hosts
 
 from .access import BlobAccess
@@ -89,6 +89,7 @@ class AttachmentsContract:
         Raises:
             RuntimeDestroyed: The session is of a runtime that was destroyed.
             DiskFull: There is no room; the intent may stay.
+            NoDescriptor: The system gives this process no file descriptor.
             StoreBroken: The disk failed.
         """
         chunks = [data[at : at + CHUNK] for at in range(0, len(data), CHUNK)]
@@ -98,15 +99,16 @@ class AttachmentsContract:
         """As `put`, with the bytes of a file, of which no more than `CHUNK` are in memory at a time.
 
         Raises:
-            CannotOpen: The file cannot be read.
+            CannotOpen: The file cannot be read, is not a plain file, or is a database that this process has open.
+            Error: Of `put`.
         """
-        return await self._put(session_id, canonical_uri, partial(_chunks_of, path))
+        return await self._put(session_id, canonical_uri, partial(callers_files.chunks_of, path, CHUNK))
 
     async def id_of(self, data: bytes | Path) -> str:
         """The id that these bytes have, or those of a file: their SHA-256 in hex. Stores nothing.
 
         Raises:
-            CannotOpen: The file cannot be read.
+            CannotOpen: The file cannot be read, is not a plain file, or is a database that this process has open.
             InvalidInput: Neither bytes nor a path.
         """
         if not (is_a(data, bytes) or is_a(data, Path)):
@@ -115,7 +117,7 @@ class AttachmentsContract:
         if isinstance(data, bytes):
             await self._in_thread(partial(digest.update, data))
         else:
-            chunks = _chunks_of(str(data))
+            chunks = callers_files.chunks_of(str(data), CHUNK)
             while chunk := await self._in_thread(partial(next, chunks, b"")):
                 await self._in_thread(partial(digest.update, chunk))
         return digest.hexdigest()
@@ -138,7 +140,7 @@ class AttachmentsContract:
         return b"".join(parts)
 
     async def get_file(self, session_id: SessionId | str, attachment_id: str, path: str) -> None:
-        """Write the bytes of an attachment into a new file, of which no more than `CHUNK` are in memory at a time.
+        """Write the bytes of an attachment into a new file of the owner's alone; no more than `CHUNK` are in memory at a time.
 
         Raises:
             NotFound: The session has no such attachment.
@@ -146,7 +148,7 @@ class AttachmentsContract:
             CannotOpen: There is a file of this name, or it cannot be written.
             DiskFull: There is no room for it.
         """
-        file = await self._in_thread(partial(_create, path))
+        file = await self._in_thread(partial(callers_files.create, path))
         try:
             try:
                 await self._get(session_id, attachment_id, partial(_append, path, file))
@@ -157,7 +159,7 @@ class AttachmentsContract:
                 trio.CancelScope(shield=True),
                 suppress(Error),
             ):  # why it was not written is raised; what stays is half a file
-                await self._in_thread(partial(_remove_own, path))
+                await self._in_thread(partial(callers_files.remove, path))
             raise
 
     async def commit_refs(self, session_id: SessionId | str, attachment_ids: Sequence[str]) -> None:
@@ -273,12 +275,6 @@ class AttachmentsContract:
         return (await self._store.commit(Commit(changes=(change,)))).values[0]
 
 
-def _chunks_of(path: str) -> Iterator[bytes]:
-    with _mapped(path), Path(path).open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
-
-
 def _write(made: str, offset: int, chunk: bytes, blobs: Blobs) -> None:
     blobs.write(made, offset, chunk)
 
@@ -298,30 +294,9 @@ def _drop(made: str, blobs: Blobs) -> None:
     blobs.drop(made)
 
 
-def _create(path: str) -> BinaryIO:
-    with _mapped(path):
-        return Path(path).open("xb")
-
-
 def _append(path: str, file: BinaryIO, chunk: bytes) -> None:
-    with _mapped(path):
+    with callers_files.mapped(path):
         file.write(chunk)
-
-
-def _remove_own(path: str) -> None:
-    with _mapped(path):
-        Path(path).unlink(missing_ok=True)
-
-
-@contextmanager
-def _mapped(path: str) -> Generator[None]:
-    """Errors of the system on a caller's own file."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise DiskFull from exc
-        raise CannotOpen(path=path, detail=f"{exc.strerror}") from exc
 
 
 @final

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeVar, final
 import trio
 from attrs import frozen
 
-from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NotFound, StoreBroken
+from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NoDescriptor, NotFound, StoreBroken
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.engines.engine import Statements, WriteConnection
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval
@@ -50,7 +50,8 @@ _PENDING: Final[Mapping[str, str]] = {
     "owner": "the host that has the runtime has not let go of it yet",
     "bytes": "the bytes of an attachment cannot be removed yet",
     "peers": "runs of other runtimes have not finished with what they have of it",
-    "pages": "pages may hold bytes of deleted rows: the database is larger than Limits.rewrite_bytes, or has no room",
+    "pages": "pages may hold bytes of deleted rows: the database is larger than Limits.rewrite_bytes, "
+    "or there is no room, or no folder, for a temporary copy",
     "log": "a reader, or another process, pins the log",
 }
 
@@ -236,7 +237,7 @@ class Erasures:
         self._unremoved.add(attachment_id)
         try:
             await self._store.read(lambda _: self._store.blobs.remove(attachment_id))
-        except (CannotOpen, DiskFull):
+        except (CannotOpen, DiskFull, NoDescriptor):
             return  # the mark stays, so that no writer puts them meanwhile
         await self._write(EndRemoval(attachment_id=attachment_id))
         self._unremoved.discard(attachment_id)

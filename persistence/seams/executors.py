@@ -7,16 +7,18 @@ virtual clock `InlineExecutor` takes its place: trio's autojump does not wait fo
 
 from __future__ import annotations
 
+import errno
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
-from typing import Protocol, TypeVar, final
+from typing import Final, Protocol, TypeVar, final
 
 import outcome
 import trio
 
-from tenure.errors import NoThread
+from tenure.errors import NoDescriptor, NoThread
 
 from .give_way import GiveWay
 from .interrupts import to_the_end
@@ -57,6 +59,20 @@ def start_thread(start: Callable[[], object], what: str) -> None:
         start()
     except RuntimeError as exc:
         raise NoThread(what=what) from exc
+
+
+_NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+@contextmanager
+def opening(what: str) -> Generator[None]:
+    """Raises `NoDescriptor` where the system gives no file descriptor; `what` says what it was for."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in _NO_DESCRIPTOR:
+            raise NoDescriptor(what=what) from exc
+        raise
 
 
 @final

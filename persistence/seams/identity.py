@@ -11,6 +11,8 @@ from typing import final
 
 from attrs import frozen
 
+from .executors import opening
+
 
 @final
 @frozen(kw_only=True, slots=True)
@@ -31,13 +33,14 @@ class HostIdentity:
 
     @classmethod
     def of_this_process(cls) -> HostIdentity:
-        """Read the identity of the running process."""
-        return cls(
-            host_name=socket.gethostname(),
-            boot_id=_boot_id(),
-            pid=os.getpid(),
-            process_start=_process_start(),
-        )
+        """Read the identity of the running process. Raises `NoDescriptor`."""
+        with opening("the identity of this process"):
+            return cls(
+                host_name=socket.gethostname(),
+                boot_id=_boot_id(),
+                pid=os.getpid(),
+                process_start=_process_start(),
+            )
 
 
 def _boot_id() -> str:

@@ -19,7 +19,7 @@ from typing import Final, final
 
 from attrs import frozen
 
-from tenure.errors import CannotOpen, Contended, Error
+from tenure.errors import CannotOpen, Contended, Error, NoDescriptor
 from tenure.persistence.commits.rows import (
     OPTIONAL_TEXT,
     sound,
@@ -101,8 +101,8 @@ class HostRegistry:
         """
         try:
             rejoined = self._register(alone=False, lost=lost)
-        except CannotOpen as exc:  # no file descriptor for the lock, say
-            raise Contended(detail=f"this host was judged dead and cannot register anew: {exc.detail}") from exc
+        except (CannotOpen, NoDescriptor) as exc:
+            raise Contended(detail=f"this host was judged dead and cannot register anew: {exc}") from exc
         self._proofs.let_go(lost.incarnation)
         return rejoined
 

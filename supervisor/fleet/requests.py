@@ -25,6 +25,7 @@ from tenure.errors import (
     Error,
     Internal,
     InvalidInput,
+    NoDescriptor,
     NotFound,
     NoThread,
     RuntimeDestroyed,
@@ -171,7 +172,7 @@ class Requests:
         while True:
             try:
                 answered = await self._ask_once(asking)
-            except (DiskFull, Contended, NoThread):
+            except (DiskFull, Contended, NoThread, NoDescriptor):
                 if not asking.stored:
                     raise
                 await trio.sleep(RETRY_S)  # it will be carried out; to say that nothing happened would be wrong

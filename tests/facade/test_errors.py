@@ -14,7 +14,7 @@ from tenure import errors
 from tenure.errors import Error
 
 ABSTRACT = {"Error", "StoreError", "WriteFailed", "ReadFailed", "Unreadable"}
-RETRYABLE = {"Contended", "DiskFull", "InboxFull", "NoThread", "RuntimeOwned", "StoreLocked"}
+RETRYABLE = {"Contended", "DiskFull", "InboxFull", "NoDescriptor", "NoThread", "RuntimeOwned", "StoreLocked"}
 # The list of design §17, so that no promised name goes missing.
 PROMISED = """
     StoreError WriteFailed ReadFailed
@@ -35,6 +35,7 @@ STORE_WIDE = {
     "NotFound",
     "StoreBroken",
     "CannotOpen",
+    "NoDescriptor",
     "NoThread",
     "StoreLocked",
     "StorePromoted",

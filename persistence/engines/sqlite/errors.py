@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Final
 
 import apsw
 
-from tenure.errors import CannotOpen, Closed, Contended, Corrupt, CounterOverflow, DiskFull, Internal, InvalidInput
+from tenure.errors import (
+    CannotOpen,
+    Closed,
+    Contended,
+    Corrupt,
+    CounterOverflow,
+    DiskFull,
+    Internal,
+    InvalidInput,
+    NoDescriptor,
+)
 from tenure.persistence.engines.engine import UnknownOutcome
+from tenure.persistence.seams.executors import opening
 
 
 def close_quietly(connection: apsw.Connection) -> None:
@@ -39,12 +51,19 @@ def is_full(exc: apsw.Error, connection: apsw.Connection | None) -> bool:
     )
 
 
+def is_temporary(exc: apsw.Error) -> bool:
+    """Whether a statement could not open a temporary file: those of the store are open since before."""
+    no_folder = getattr(exc, "extendedresult", None) == apsw.SQLITE_IOERR_GETTEMPPATH
+    return no_folder or isinstance(exc, apsw.CantOpenError)
+
+
 @contextmanager
 def mapped_errors(doing: str, path: str, connection: apsw.Connection | None = None) -> Generator[None]:
     """Map what the driver raises while a file is being opened, migrated or copied; `path` is the file."""
     try:
         yield
     except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as exc:
+        check_descriptors(path)
         raise CannotOpen(path=path, detail=str(exc)) from exc
     except apsw.Error as exc:
         raise map_error(exc, doing, connection) from exc
@@ -65,7 +84,8 @@ def map_statement_error(
 
 def map_error(exc: apsw.Error, doing: str, connection: apsw.Connection | None) -> Exception:
     """The error of tenure that an error of the driver stands for, while `doing` something on a connection."""
-    # Cases: full, busy, damaged, failed I/O, too big for SQLite, closed meanwhile, and what only a mistake of ours can cause.
+    # Cases: full, busy, damaged, no further file (the statement is undone, and those of the store are open since before),
+    # failed I/O, too big for SQLite, closed meanwhile, and what only a mistake of ours can cause.
     match exc:
         case apsw.FullError() | apsw.IOError() if is_full(exc, connection):
             mapped: Exception = DiskFull()
@@ -73,7 +93,9 @@ def map_error(exc: apsw.Error, doing: str, connection: apsw.Connection | None) -
             mapped = Contended(detail=f"{doing}: {exc}")
         case apsw.CorruptError() | apsw.NotADBError():
             mapped = Corrupt(record="database", key=doing, detail=str(exc))
-        case apsw.IOError() | apsw.CantOpenError() | apsw.NoMemError():
+        case apsw.CantOpenError() | apsw.IOError() if is_temporary(exc):
+            mapped = _not_opened(doing, str(exc))
+        case apsw.IOError() | apsw.NoMemError():
             mapped = UnknownOutcome(f"{doing}: {exc}")
         case apsw.TooBigError():
             mapped = InvalidInput(detail=str(exc))
@@ -82,3 +104,17 @@ def map_error(exc: apsw.Error, doing: str, connection: apsw.Connection | None) -
         case _:
             mapped = Internal(detail=f"{doing}: {exc}")
     return mapped
+
+
+def check_descriptors(what: str) -> None:
+    """Raise `NoDescriptor` where the process has none left: SQLite says no more than that it cannot open a file."""
+    with opening(what):
+        os.close(os.open(os.sep, os.O_RDONLY))
+
+
+def _not_opened(doing: str, detail: str) -> Exception:
+    try:
+        check_descriptors(doing)
+    except NoDescriptor as exc:
+        return exc
+    return CannotOpen(path="a temporary file", detail=f"{doing}: {detail}")

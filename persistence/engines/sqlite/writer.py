@@ -30,7 +30,7 @@ from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import read_clock
 
 from .connections import Connection
-from .errors import STATEMENT_ERRORS, close_quietly, is_full, map_statement_error
+from .errors import STATEMENT_ERRORS, close_quietly, is_full, is_temporary, map_statement_error
 from .keys import Keys
 from .options import SqliteOptions
 from .user_queries import run_query
@@ -234,14 +234,17 @@ class Writer(Connection):
         self._set_synced(synced=True)
         self._keys.forget()
         try:
+            self._db.execute("PRAGMA temp_store=FILE")  # it makes a whole copy first
             self._db.execute("VACUUM")
         except apsw.BusyError:
             return False
         except apsw.Error as exc:
-            if is_full(exc, self._db):
+            if is_full(exc, self._db) or is_temporary(exc):
                 return False
             message = f"VACUUM: {exc}"
             raise UnknownOutcome(message) from exc
+        finally:
+            self._db.execute("PRAGMA temp_store=MEMORY")
         self._look()
         return True
 

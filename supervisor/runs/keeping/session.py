@@ -20,6 +20,7 @@ from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.codec import digest, encode, message_of
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.paths import RunPath
+from tenure.persistence.reading.patience import in_a_run
 from tenure.persistence.store import Store
 from tenure.supervisor.runs.recording.entering import Entering
 
@@ -168,20 +169,21 @@ class RunSession:
             CannotOpen: The file cannot be read.
             InvalidInput: Something else of the branch is in flight; it is asked for in a step; or the file changed meanwhile.
             StepMismatch: The run attached another one here before. Holds the runtime.
-            DiskFull: The disk is full.
             RunEnded: The run is over.
+
+        A full disk, and a process without file descriptors, are waited for, as in every verb of a run.
         """
         self._entering.check_open()
         branch, files = self._entering.buffers("an attachment"), self._store.attachments
         with reserved(branch, "attach"):
-            attachment_id = await files.id_of(data)
+            attachment_id = await in_a_run(partial(files.id_of, data))
         arguments = digest(encode([attachment_id, canonical_uri], "arguments"))
         async with enter(self._entering, EntryKind.ATTACH, arguments):
-            session_id = await self._find_session()
-            if not await files.is_committed(session_id, attachment_id):
+            session_id = await in_a_run(self._find_session)
+            if not await in_a_run(partial(files.is_committed, session_id, attachment_id)):
                 put = files.put if isinstance(data, bytes) else files.put_file
                 given: Any = data if isinstance(data, bytes) else str(data)
-                if await put(session_id, given, canonical_uri) != attachment_id:
+                if await in_a_run(partial(put, session_id, given, canonical_uri)) != attachment_id:
                     raise InvalidInput(detail="the file changed while it was read", field="data")
             branch.attached += (attachment_id,)
         return attachment_id

@@ -25,6 +25,7 @@ from tenure.persistence.engines.sqlite.system.files import (
     Files,
     folder_of,
 )
+from tenure.persistence.seams.executors import opening
 
 APPLICATION_ID: Final = 0x54454E55
 """What stands in the header of every store: "TENU"."""
@@ -200,10 +201,12 @@ def mapped_os_errors(path: str) -> Generator[None]:
     Raises:
         CannotOpen: Permissions and the like.
         DiskFull: There is no room for the lock, the copy of the log, or a new database.
+        NoDescriptor: The process has as many files open as it may.
         UnknownOutcome: An I/O error.
     """
     try:
-        yield
+        with opening(path):
+            yield
     except OSError as exc:
         if exc.errno in NO_ROOM:
             raise DiskFull from exc
