@@ -30,7 +30,7 @@ from .engines.engine import Statements
 from .engines.sealing.engine import SealedEngine
 from .facets.catalog import FACETS
 from .facets.prunable import Pruned
-from .model.arguments import checked
+from .model.arguments import check_class, check_value, checked
 from .model.lifecycles.retention import asked_for
 from .model.numbers import check_count
 from .model.values import DurabilityClass, DurabilityTier, check_runtime_id, chosen_class
@@ -373,10 +373,14 @@ async def open_store(
     also while it drains, settles what waits with `Closed` and closes within a bound. The body's exception leaves unwrapped;
     a disk that fails while the store closes, or failed after the last answer, is `StoreBroken`.
     """
-    seams = seams or Seams()
+    asked = check_value(durability, str | None, "durability")
+    limits = Limits() if limits is None else limits
+    seams = Seams() if seams is None else seams
+    check_class(limits, Limits, "limits")
+    check_class(seams, Seams, "seams")
     door = door_to(target, limits, seams)
     limits = door.limits
-    engine = door.engine(None if durability is None else chosen_class(durability, door.strongest))
+    engine = door.engine(None if asked is None else chosen_class(asked, door.strongest))
     if seams.codec is not None:
         engine = SealedEngine(engine, seams.codec, seams.random, seams.wall_clock)
     executor = seams.writer_executor()

@@ -12,6 +12,7 @@ import trio
 from attrs import evolve
 
 from tenure.errors import Closed, InvalidInput
+from tenure.persistence.model.arguments import check_class, check_value
 from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.numbers import (
     check_seconds,
@@ -87,8 +88,14 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
     or after it, where this runs in the main thread and the program has set no handler.
     """
     known = as_behaviours(behaviours, version)
-    limits = limits if retention is None else _limits_with(limits, retention)
-    check_seconds(drain_s, "drain_s", zero=True)
+    limits = Limits() if limits is None else limits
+    check_class(limits, Limits, "limits")
+    if retention is not None:
+        check_class(retention, Retention, "retention")
+        limits = _limits_with(limits, retention)
+    check_value(systemd, bool, "systemd")
+    check_value(tune_collector, bool, "tune_collector")
+    drain_s = check_seconds(drain_s, "drain_s", zero=True)
     service_manager = ServiceManager(os.environ if systemd else {})
     tuned = tuned_collector(asked=tune_collector)
     with closing(service_manager), tuned, forked_children_start_afresh(), sigterm_ends_normally() as sigterm:
@@ -130,9 +137,8 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
             body.reraise()
 
 
-def _limits_with(limits: Limits | None, retention: Retention) -> Limits:
+def _limits_with(given: Limits, retention: Retention) -> Limits:
     """The limits with the bounds of output that a retention has. Raises `InvalidInput` where both say something else."""
-    given = Limits() if limits is None else limits
     for name in ("output_s", "output_entries"):
         said, wanted, unsaid = (getattr(each, name) for each in (given, retention, Limits()))
         if said not in (wanted, unsaid):

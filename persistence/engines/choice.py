@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from tenure.errors import InvalidInput, Unsupported
-from tenure.persistence.model.numbers import (
-    is_a,
-)
+from tenure.persistence.model.arguments import check_value
+from tenure.persistence.model.texts import text_of
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
@@ -60,8 +59,6 @@ def text_of_target(target: str | os.PathLike[str]) -> str:
     """A target as text. Raises `InvalidInput`."""
     try:
         text = os.fspath(target)
-    except TypeError as exc:
-        raise InvalidInput(detail=str(exc), field="target") from exc
-    if not is_a(text, str):
-        raise InvalidInput(detail="a path is text, and not bytes", field="target")
-    return text
+    except Exception as exc:  # a class of the caller's says where it leads
+        raise InvalidInput(detail=text_of(exc), field="target") from exc
+    return check_value(text, str, "target")

@@ -63,6 +63,12 @@ def check_value(value: Any, annotation: Any, field: str) -> Any:
     return check_of(annotation)(value, field)
 
 
+def check_class(value: Any, kind: type[Any], field: str) -> None:
+    """Raises `InvalidInput` for what is not an instance of a final class itself; its fields were checked when it was made."""
+    if type(value) is not kind:
+        raise _invalid(value, f"a {kind.__name__}", field)
+
+
 def check_key(value: Any, field: str) -> str | None:
     """A key as plain text of 1 to `KEY_LIMIT` characters, or None for none. Raises `InvalidInput`."""
     if value is None:

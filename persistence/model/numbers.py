@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from types import FunctionType
 from typing import Any, Final
 
 from attrs import Attribute
@@ -15,12 +16,17 @@ Validator = Callable[[Any, "Attribute[Any]", Any], None]
 INT_LIMIT: Final = 2**63
 """What a stored whole number stays below; engines store 64 bits, signed."""
 
+MOST_MS: Final = 2**31 - 1
+"""Milliseconds that a driver can be asked to wait: 24 days."""
+
 _SHOWN: Final = 80
 _SHORT: Final = (str, int, float, bool, type(None))
 
 
 def shown(value: object) -> str:
-    """A value for a message, short; of a class that could override `repr` only the name of the class."""
+    """A value for a message, short; of a function its name, and of a class that could override `repr` the name of that."""
+    if type(value) is FunctionType:
+        return f"the function {value.__qualname__}"
     if type(value) not in _SHORT:
         return f"a {type(value).__name__}"
     if type(value) is int and abs(value) >= INT_LIMIT:
@@ -34,12 +40,34 @@ def is_a(value: object, kind: type[Any]) -> bool:
     return isinstance(value, kind)
 
 
-def check_seconds(value: object, name: str, *, zero: bool) -> None:
-    """Raises `InvalidInput` unless it is a positive number of seconds; infinity is allowed, zero only with `zero`."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not (value > 0 or (zero and value == 0)):
+def check_seconds(value: object, name: str, *, zero: bool) -> float:
+    """Seconds as a plain number.
+
+    Raises `InvalidInput` unless it is a positive number; infinity is allowed, zero only with `zero`.
+    """
+    number = plain_number(value)
+    if number is None or not (number > 0 or (zero and number == 0)):
         raise InvalidInput(
             detail=f"{shown(value)} is not a number of seconds {'from' if zero else 'above'} 0", field=name
         )
+    return number
+
+
+def plain_number(value: object) -> float | None:
+    """A number without what a class of its own could have changed in it; None for what is not one, or is too large to be."""
+    if isinstance(value, float):
+        return float.__pos__(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    try:
+        return float(int.__add__(value, 0))
+    except OverflowError:
+        return None
+
+
+def milliseconds(seconds_given: float) -> int:
+    """Seconds as milliseconds of 32 bits, which drivers take; the most that there are for what is longer."""
+    return int(min(seconds_given * 1000, MOST_MS))
 
 
 def check_time(value: object, name: str) -> float:

@@ -11,6 +11,7 @@ from tenure.errors import InvalidInput, WeakDurability
 
 from .numbers import (
     is_a,
+    shown,
 )
 
 __all__ = [
@@ -227,7 +228,7 @@ def chosen_class(asked: DurabilityClass | str, strongest: DurabilityClass) -> Du
         durability = DurabilityClass(asked)
     except ValueError as exc:
         classes = ", ".join(DurabilityClass)
-        raise InvalidInput(detail=f"{asked!r} is none of {classes}", field="durability") from exc
+        raise InvalidInput(detail=f"{shown(asked)} is none of {classes}", field="durability") from exc
     if not strongest.covers(durability):
         raise WeakDurability(asked=durability, given=strongest)
     return durability

@@ -11,7 +11,10 @@ from tenure.errors import InvalidInput
 from tenure.persistence.model.lifecycles.retention import Retention, by_kind, copied
 from tenure.persistence.model.numbers import (
     count,
+    milliseconds,
+    plain_number,
     seconds,
+    shown,
 )
 
 VERDICT_S: Final = 30.0
@@ -88,9 +91,14 @@ class Limits:
         """`verdict_s` as it is used."""
         return VERDICT_S if self.verdict_s is None else self.verdict_s
 
+    @property
+    def busy_ms(self) -> int:
+        """`busy_s` as engines take it: for ever is 24 days."""
+        return milliseconds(self.busy_s)
+
     def __attrs_post_init__(self) -> None:
         """Raises `InvalidInput` for a lease that ends before it is renewed."""
-        if self.lease_s <= self.renew_s:
-            raise InvalidInput(
-                detail=f"a lease of {self.lease_s} s ends before {self.renew_s} s are over", field="renew_s"
-            )
+        lease_s, renew_s = plain_number(self.lease_s), plain_number(self.renew_s)
+        if lease_s is None or renew_s is None or lease_s <= renew_s:
+            detail = f"a lease of {shown(self.lease_s)} s ends before {shown(self.renew_s)} s are over"
+            raise InvalidInput(detail=detail, field="renew_s")

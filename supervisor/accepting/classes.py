@@ -20,6 +20,7 @@ from cattrs.v import format_exception
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model import codec
+from tenure.persistence.model.arguments import check_value
 from tenure.persistence.model.codec import dump_model, is_model
 from tenure.persistence.model.numbers import (
     shown,
@@ -131,9 +132,8 @@ class Classes:
 
 def check_extra(extra: object, cls: Any) -> None:
     """Raises `InvalidInput` where unknown fields cannot be answered so, or where the class itself has it."""
-    if extra not in ("ignore", "forbid"):
-        raise InvalidInput(detail=f"unknown fields are ignore or forbid, not {extra!r}", field="extra")
-    if extra == "forbid" and is_model(cls):
+    said = check_value(extra, Literal["ignore", "forbid"], "extra")
+    if said == "forbid" and is_model(cls):
         detail = "a pydantic model has its own answer: model_config = ConfigDict(extra='forbid')"
         raise InvalidInput(detail=detail, field="extra")
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, final
 from attrs import evolve, field, frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.arguments import check_value
+from tenure.persistence.model.arguments import check_class, check_value
 from tenure.persistence.model.numbers import (
     check_count,
     is_a,
     seconds,
+    shown,
 )
 from tenure.persistence.model.versions import VERSION_LIMIT, Offer
 from tenure.supervisor.accepting.classes import Classes, DecodeHook, EncodeHook, Extra, check_extra
@@ -104,19 +105,18 @@ class Behaviour:
             check_count(self.max_running, "max_running")
         if self.max_owned is not None:
             check_count(self.max_owned, "max_owned")
-        check_version(self.version)
-        if not is_a(self.restart, RestartPolicy):
-            raise InvalidInput(detail=f"{self.restart!r} is not a RestartPolicy", field="restart")
+        object.__setattr__(self, "version", check_version(self.version))  # the way in which attrs sets frozen fields
+        check_class(self.restart, RestartPolicy, "restart")
         for name, function in (("function", self.function), ("on_abandoned", self.on_abandoned)):
             if not (is_async(function) or (function is None and name == "on_abandoned")):
-                raise InvalidInput(detail=f"{function!r} is not an async function; write async def", field=name)
+                raise InvalidInput(detail=f"{shown(function)} is not an async function; write async def", field=name)
         check_value(self.events, bool, "events")
         check_extra(self.extra, self.payload)
         for name, hook in (("encode", self.encode), ("decode", self.decode)):
             if hook is not None and not callable(hook):
-                raise InvalidInput(detail=f"{hook!r} is not a function", field=name)
+                raise InvalidInput(detail=f"{shown(hook)} is not a function", field=name)
         classes = Classes(extra=self.extra, encode=self.encode, decode=self.decode)
-        object.__setattr__(self, "classes", classes)  # the way in which attrs sets frozen fields
+        object.__setattr__(self, "classes", classes)
         object.__setattr__(self, "payload_type", PayloadType(self.payload, classes, self.version))
 
 
@@ -126,10 +126,10 @@ Given = Behaviour | BehaviourFunction | Sequence[Behaviour | BehaviourFunction]
 
 def check_version(version: str) -> str:
     """Return a version, checked; empty for none. Raises `InvalidInput`."""
-    if not is_a(version, str) or len(version) > VERSION_LIMIT or "\0" in version:
-        detail = f"a version is a text of at most {VERSION_LIMIT} characters without NUL"
-        raise InvalidInput(detail=detail, field="version")
-    return version
+    plain: str = check_value(version, str, "version")
+    if len(plain) > VERSION_LIMIT:
+        raise InvalidInput(detail=f"a version has at most {VERSION_LIMIT} characters", field="version")
+    return plain
 
 
 @final
@@ -190,22 +190,22 @@ def as_behaviours(given: Mapping[str, Given], version: str = "") -> Behaviours:
         return given
     if not is_a(given, Mapping):
         raise InvalidInput(detail="behaviours are a mapping of kinds: {'reader': reader}", field="behaviours")
-    check_version(version)
-    for kind in given:
-        if not is_a(kind, str) or not kind:
-            raise InvalidInput(detail=f"{kind!r} is not a name of a kind", field="behaviours")
-    return Behaviours({kind: _of_kind(kind, each, version) for kind, each in given.items()})
+    version = check_version(version)
+    plain: Mapping[str, Given] = check_value(given, Mapping[str, Any], "behaviours")
+    if "" in plain:
+        raise InvalidInput(detail="a kind has a name, and not an empty one", field="behaviours")
+    return Behaviours({kind: _of_kind(kind, each, version) for kind, each in plain.items()})
 
 
 def _of_kind(kind: str, given: Given, version: str) -> tuple[Behaviour, ...]:
     several: Sequence[Behaviour | BehaviourFunction] = (
-        [given] if isinstance(given, Behaviour) or callable(given) else given
+        [given] if isinstance(given, Behaviour) or callable(given) else check_value(given, Sequence[Any], "behaviours")
     )
     known = [each if isinstance(each, Behaviour) else Behaviour(each) for each in several]
     known = [each if each.version else evolve(each, version=version) for each in known]
     names = [each.version for each in known]
     if not known or (len(known) > 1 and (len({*names}) < len(names) or not all(names))):
-        detail = f"kind {kind!r} has {len(known)} behaviours: of several, each has a version that no other has"
+        detail = f"kind {shown(kind)} has {len(known)} behaviours: of several, each has a version that no other has"
         raise InvalidInput(detail=detail, field="behaviours")
     return tuple(known)
 

@@ -10,6 +10,7 @@ from tenure.errors import InvalidInput
 from tenure.persistence.model.entries import Repeat
 from tenure.persistence.model.numbers import (
     check_count,
+    shown,
 )
 from tenure.persistence.model.values import check_step_name
 
@@ -281,4 +282,6 @@ def _repeat(repeat: Repeat | str) -> Repeat:
     try:
         return _REPEATS.get(repeat) or Repeat(repeat)
     except (ValueError, TypeError) as exc:
-        raise InvalidInput(detail=f"a step repeats freely, keyed or never, not {repeat!r}", field="repeat") from exc
+        raise InvalidInput(
+            detail=f"a step repeats freely, keyed or never, not {shown(repeat)}", field="repeat"
+        ) from exc

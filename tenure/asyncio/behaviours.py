@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from tenure.errors import InvalidInput, RunEnded
+from tenure.persistence.model.numbers import shown
 from tenure.persistence.seams.nursery import background
 from tenure.portals.portal import Portal
 from tenure.supervisor.runs.behaviour import BehaviourFunction, is_async
@@ -45,7 +46,7 @@ def behaviour(function: Callable[[Run], Coroutine[Any, Any, Any]]) -> BehaviourF
     One that swallows it gets `asyncio.CancelledError` from everything that it asks of its run.
     """
     if not is_async(function):
-        raise InvalidInput(detail=f"{function!r} is not an async function; write async def", field="function")
+        raise InvalidInput(detail=f"{shown(function)} is not an async function; write async def", field="function")
 
     @functools.wraps(function)
     async def on_the_loop(run: TrioRun) -> Any:

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from tenure.errors import CannotOpen, WeakDurability
 from tenure.persistence.engines.engine import Again, Moved
+from tenure.persistence.model.numbers import milliseconds
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 
@@ -169,4 +170,4 @@ def _within(wait_s: float, connect: Callable[[], T]) -> T:
 
 
 def _milliseconds(seconds: float) -> str:
-    return str(max(1, int(seconds * 1000)))
+    return str(max(1, milliseconds(seconds)))

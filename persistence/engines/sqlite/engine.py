@@ -265,7 +265,7 @@ class SqliteEngine:
     def _connect(self, flags: int) -> apsw.Connection:
         with mapped_errors("open", self._path):
             connection = apsw.Connection(self._path, flags, self._options.vfs, _STATEMENT_CACHE)
-            connection.set_busy_timeout(int(self._limits.busy_s * 1000))
+            connection.set_busy_timeout(self._limits.busy_ms)
             # A close never checkpoints: after a failed fsync it would write what it cannot know to be true.
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)

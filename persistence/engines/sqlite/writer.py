@@ -56,7 +56,7 @@ class Writer(Connection):
         """Take the connection."""
         super().__init__(connection, statements)
         self._lease_s = limits.lease_s
-        self._busy_ms = int(limits.busy_s * 1000)
+        self._busy_ms = limits.busy_ms
         self._wall_clock = wall_clock
         self._files = files  # a database in memory has none
         self._durability = durability

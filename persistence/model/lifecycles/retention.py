@@ -9,6 +9,7 @@ from attrs import Attribute, field, frozen
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.numbers import count, is_a, seconds, shown
+from tenure.persistence.model.texts import text_of
 
 KEYS_KEPT_S: Final = 30 * 86_400.0
 """Seconds that an idempotency key outlives its input, where nothing else is said."""
@@ -31,7 +32,12 @@ def by_kind(_instance: Any, attribute: Attribute[Any], value: Any) -> None:
 
 def copied(value: Any) -> Any:
     """A mapping that stays as it was given; what is none is refused by `by_kind`."""
-    return dict(cast("Mapping[Any, Any]", value)) if is_a(value, Mapping) else value
+    if not is_a(value, Mapping):
+        return value
+    try:
+        return dict(cast("Mapping[Any, Any]", value))
+    except Exception as exc:  # the caller's own mapping
+        raise InvalidInput(detail=f"it cannot be read: {text_of(exc)}", field="kinds") from exc
 
 
 @final

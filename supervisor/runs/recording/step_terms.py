@@ -117,7 +117,9 @@ class StepTerms:
     def __attrs_post_init__(self) -> None:
         """Raises `InvalidInput`."""
         if self.on_timeout not in ("in_doubt", "failed"):
-            raise InvalidInput(detail=f"a timeout is in_doubt or failed, not {self.on_timeout!r}", field="on_timeout")
+            raise InvalidInput(
+                detail=f"a timeout is in_doubt or failed, not {shown(self.on_timeout)}", field="on_timeout"
+            )
 
     def backoff(self, attempt: int) -> float:
         """Seconds between a failed attempt and the next."""

@@ -25,6 +25,7 @@ from tenure.persistence.engines.sqlite.opening.preflight import (
 from tenure.persistence.engines.sqlite.system.files import Files
 from tenure.persistence.engines.sqlite.system.locks import Locks
 from tenure.persistence.engines.sqlite.token_raise import raise_tokens
+from tenure.persistence.model.numbers import milliseconds
 
 from .copying import (
     check_source,
@@ -149,4 +150,4 @@ class Copier:
 
     @property
     def _busy_ms(self) -> int:
-        return int(self._busy_s * 1000)
+        return milliseconds(self._busy_s)

@@ -19,6 +19,7 @@ from tenure.errors import CannotOpen, StoreLocked
 from tenure.persistence.engines.sqlite.errors import close_quietly
 from tenure.persistence.engines.sqlite.opening.preflight import read_head
 from tenure.persistence.engines.sqlite.system.files import Files
+from tenure.persistence.model.numbers import milliseconds
 
 WAL_VERSION: Final = 2
 """What stands twice in the header of a database that has a log."""
@@ -128,7 +129,7 @@ def read_living_hosts(path: str, vfs: str | None, busy_s: float) -> list[str | N
     try:
         connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE, vfs)
         try:
-            connection.set_busy_timeout(int(busy_s * 1000))
+            connection.set_busy_timeout(milliseconds(busy_s))
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             connection.pragma("query_only", True)
             return living_hosts(connection)
