@@ -61,4 +61,5 @@ def text_of_target(target: str | os.PathLike[str]) -> str:
         text = os.fspath(target)
     except Exception as exc:  # a class of the caller's says where it leads
         raise InvalidInput(detail=text_of(exc), field="target") from exc
-    return check_value(text, str, "target")
+    plain: str = check_value(text, str, "target")
+    return plain
