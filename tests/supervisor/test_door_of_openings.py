@@ -77,7 +77,7 @@ async def test_a_hostile_argument_of_an_opening_of_a_store_is_a_typed_error(
     for said, value in hostile_values().items():
 
         async def opened(value: Any = value) -> None:
-            given = {"target": ":memory:", name: value}
+            given: dict[str, Any] = {"target": ":memory:", name: value}
             async with tenure.open_store(given.pop("target"), **given) as store:
                 await store.health_check()
 
@@ -91,7 +91,7 @@ SECONDS = [each.name for each in attrs.fields(tenure.Limits) if each.name.endswi
 @pytest.mark.parametrize("longest", [math.inf, 1e300])
 @pytest.mark.parametrize("name", SECONDS)
 async def test_a_host_opens_and_works_with_a_limit_that_is_for_ever(database: Path, name: str, longest: float) -> None:
-    limits = tenure.Limits(**{name: longest})
+    limits = attrs.evolve(tenure.Limits(), **{name: longest})
     async with tenure.open_supervisor(database, behaviours={"kind": echo}, limits=limits) as supervisor:
         with trio.fail_after(60):
             ticket = await supervisor.accept("a", "go", kind="kind")
