@@ -50,13 +50,14 @@ async def restore(
 ) -> Copy:
     """Make a new store of a backup, or of a replicator's copy. Tokens minted since the copy was made are stale in it.
 
-    A run that was unfinished in the copy may have gone on in the original: a letter that it sent there would be sent again.
-    So its runtime is held (`restored`) until a person resumes it, unless `run_unfinished`.
+    What was unfinished in the copy, a run, an input that waited, a schedule, may have gone on in the original: a letter that
+    was sent there would be sent again. So its runtime is held (`restored`) until a person resumes it, unless
+    `run_unfinished`. Queued work is carried out again by who serves it.
 
     Args:
         backup: One file, or a database with its log beside it. It is left as it is.
         target: The new store.
-        run_unfinished: Whether such runs go on at the first open.
+        run_unfinished: Whether all of it goes on at the first open.
         limits: See `open_store`.
         seams: See `open_store`.
 

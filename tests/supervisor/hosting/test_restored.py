@@ -83,7 +83,39 @@ async def test_an_unfinished_run_of_a_copy_goes_on_only_when_it_is_asked_to(
     assert post.letters == ["dear sir", "dear madam"]
 
 
-async def test_a_copy_without_unfinished_runs_holds_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("run_unfinished", [False, True])
+@pytest.mark.parametrize("what", ["inbox", "delayed", "schedule"])
+async def test_what_waited_in_a_copy_goes_on_only_when_it_is_asked_to(
+    tmp_path: Path, what: str, *, run_unfinished: bool
+) -> None:
+    """The original does it after the copy was made."""
+    post = Post()
+    post.go_on.set()
+    async with host(tmp_path / "original.db", post) as supervisor:
+        clerk = await supervisor.spawn("clerk", "clerk")
+        await clerk.hold()
+        if what == "schedule":
+            await supervisor.schedules.create("daily", "clerk", tenure.Every(1.0), "dear sir")
+        else:
+            await clerk.accept("dear sir", after_s=0.5 if what == "delayed" else None)
+        await back_up(tmp_path / "original.db", tmp_path / "copy.db")
+    copied = await restore(tmp_path / "copy.db", tmp_path / "new.db", run_unfinished=run_unfinished)
+
+    async with host(tmp_path / "new.db", post) as supervisor:
+        await supervisor.resume("clerk")
+        clerk = await supervisor.spawn("clerk", "clerk")
+        await trio.sleep(2)  # real time: a schedule is due each second
+        assert post.letters[:1] == (["dear sir"] if run_unfinished else [])
+        if not run_unfinished:
+            assert await clerk.wait_held() == "restored"
+            await clerk.resume()
+            with trio.fail_after(30):
+                await post.waiting.wait()
+
+    assert copied.held == (0 if run_unfinished else 1)
+
+
+async def test_a_copy_in_which_nothing_waits_holds_nothing(tmp_path: Path) -> None:
     post = Post()
     post.go_on.set()
     async with host(tmp_path / "original.db", post) as supervisor:

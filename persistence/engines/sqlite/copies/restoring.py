@@ -20,7 +20,14 @@ from tenure.persistence.model.values import HeldReason
 from .copying import Stopped
 
 _CHUNK: Final = 8 << 20
-_DETAIL: Final = "the run was unfinished in the copy that this store was made of; the original may have finished it"
+_DETAIL: Final = "it had work to do in the copy that this store was made of: {what}; the original may have done it"
+
+_TO_DO: Final = (
+    ("a run", "run IS NOT NULL"),
+    ("what waits in its inbox", "runtime IN (SELECT runtime FROM inputs WHERE finished_at IS NULL)"),
+    ("a schedule", "runtime_id IN (SELECT runtime_id FROM schedules WHERE fires_at IS NOT NULL)"),
+)
+"""What the original may have gone on with, each with the condition of its runtimes."""
 
 
 def check_is_copy(path: str, files: Files) -> None:
@@ -44,12 +51,15 @@ def bring(backup: str, made: str, files: Files, stopped: Callable[[], bool]) -> 
 
 
 def hold_unfinished(copy: apsw.Connection) -> int:
-    """Hold each runtime with an unfinished run: what it did in the original after the copy is not known here. How many."""
-    copy.execute(
-        "UPDATE runtimes SET held = ?, held_detail = ? WHERE run IS NOT NULL AND held IS NULL",
-        (HeldReason.RESTORED, _DETAIL),
-    )
-    return copy.changes()
+    """Hold each runtime that has work to do: what it did in the original after the copy is not known here. How many."""
+    held = 0
+    for what, condition in _TO_DO:
+        copy.execute(
+            f"UPDATE runtimes SET held = ?, held_detail = ? WHERE {condition} AND held IS NULL AND state != 'destroyed'",  # noqa: S608 - conditions of our own
+            (HeldReason.RESTORED, _DETAIL.format(what=what)),
+        )
+        held += copy.changes()
+    return held
 
 
 def _pour(source: str, target: str, files: Files, stopped: Callable[[], bool]) -> None:
