@@ -38,13 +38,7 @@ from tenure.persistence.store import Store, ground_of
 
 from .commit_channel import RETRY_S, CommitChannel, once_landed
 from .company import Begun, Company
-from .decisions import (
-    Decision,
-    catch_up,
-    check_drops,
-    decide,
-    may_begin,
-)
+from .decisions import Decision, catch_up, check_drops, decide, may_begin
 from .facts import Begins, RuntimeFacts
 from .listener import Listener
 from .published import UNREADABLE, Published

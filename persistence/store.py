@@ -30,7 +30,7 @@ from .engines.engine import Statements
 from .engines.sealing.engine import SealedEngine
 from .facets.catalog import FACETS
 from .facets.prunable import Pruned
-from .model.arguments import check_class, check_value, checked
+from .model.arguments import check_value, checked
 from .model.lifecycles.retention import asked_for
 from .model.numbers import check_count
 from .model.values import DurabilityClass, DurabilityTier, check_runtime_id, chosen_class
@@ -374,10 +374,7 @@ async def open_store(
     a disk that fails while the store closes, or failed after the last answer, is `StoreBroken`.
     """
     asked = check_value(durability, str | None, "durability")
-    limits = Limits() if limits is None else limits
     seams = Seams() if seams is None else seams
-    check_class(limits, Limits, "limits")
-    check_class(seams, Seams, "seams")
     door = door_to(target, limits, seams)
     limits = door.limits
     engine = door.engine(None if asked is None else chosen_class(asked, door.strongest))

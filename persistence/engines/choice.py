@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tenure.errors import InvalidInput, Unsupported
-from tenure.persistence.model.arguments import check_value
+from tenure.persistence.model.arguments import check_class, check_value
 from tenure.persistence.model.texts import text_of
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -48,11 +48,15 @@ def door_to(target: str | os.PathLike[str], limits: Limits | None = None, seams:
         InvalidInput: Not a target; or options that the engine does not have.
     """
     text = text_of_target(target)
+    limits = Limits() if limits is None else limits
+    seams = Seams() if seams is None else seams
+    check_class(limits, Limits, "limits")
+    check_class(seams, Seams, "seams")
     scheme, separator, _ = text.partition("://")
     make = ENGINES.get(scheme if separator else NO_SCHEME)
     if make is None:
         raise Unsupported(what=f"the engine of {scheme}://")
-    return make(text, Limits() if limits is None else limits, Seams() if seams is None else seams)
+    return make(text, limits, seams)
 
 
 def text_of_target(target: str | os.PathLike[str]) -> str:

@@ -54,7 +54,7 @@ def check_seconds(value: object, name: str, *, zero: bool) -> float:
 
 
 def plain_number(value: object) -> float | None:
-    """A number without what a class of its own could have changed in it; None for what is not one, or is too large to be."""
+    """A number without what a subclass could have changed in it; None for what is not one, or is too large to be one."""
     if isinstance(value, float):
         return float.__pos__(value)
     if not isinstance(value, int) or isinstance(value, bool):
