@@ -11,8 +11,9 @@ and its work is empty.
 
 tenure sends no hints by NOTIFY (docs/performance.md says why). What hosts hear of one another by is a look each `Limits.poll_s`
 seconds: the rows are the default of 50 ms; 10 ms, which are as early as a hint would be; and 1 s, at which a host hears of what
-came from others a second late. `prompt_to_default` and `seldom_to_default` are the ratios of what was consumed. procrastinate's
-workers are woken by NOTIFY, those of DBOS look every 10 ms.
+came from others a second late. `prompt_to_default` and `seldom_to_default` are the ratios of what was consumed. In `tenure_own`
+each host gives inputs to its own runtimes alone, so that no group of commits waits for the lock of a runtime that another
+host holds. procrastinate's workers are woken by NOTIFY, those of DBOS look every 10 ms.
 
 The server is the one that ``--server`` names, by the URL of a role that may create databases, or one that pip has brought, on
 the disk of ``--folder``. Every row has its own database, and each turn measures every row once. `cpu_us` is the least time of
@@ -42,15 +43,19 @@ INPUTS: Final = 3_000
 LEAST: Final = PROCESSES * AT_ONCE
 """One for each sender."""
 
-POLLS: Final = {"tenure": 0.05, "tenure_prompt": 0.01, "tenure_seldom": 1.0}
+POLLS: Final = {"tenure": 0.05, "tenure_prompt": 0.01, "tenure_seldom": 1.0, "tenure_own": 0.05}
 """`Limits.poll_s` of each row of tenure."""
+
+OWN: Final = "tenure_own"
+"""The row in which each host gives inputs to its own runtimes alone."""
 
 Measure = Callable[[str, int], tuple[Timing, Timing]]
 
 
-def tenure_hosts(poll_s: float, url: str, count: int) -> tuple[Timing, Timing]:
+def tenure_hosts(row: str, url: str, count: int) -> tuple[Timing, Timing]:
     """Four hosts of tenure."""
-    return work_together(be_host, (url, count // PROCESSES, poll_s), processes=PROCESSES, count=count)
+    terms = (url, count // PROCESSES, POLLS[row], row != OWN)
+    return work_together(be_host, terms, processes=PROCESSES, count=count)
 
 
 def procrastinate_workers(url: str, count: int) -> tuple[Timing, Timing]:
@@ -79,7 +84,7 @@ def _workers(work: Callable[..., None], url: str, count: int, asked: str) -> tup
 
 
 ROWS: Final[tuple[tuple[str, Measure, int, Sequence[str]], ...]] = (
-    *[(row, partial(tenure_hosts, poll_s), 1, ("psycopg",)) for row, poll_s in POLLS.items()],
+    *[(row, partial(tenure_hosts, row), 1, ("psycopg",)) for row in POLLS],
     ("procrastinate", procrastinate_workers, 1, ("procrastinate",)),
     ("dbos", dbos_workers, 3, ("dbos",)),
 )
@@ -141,6 +146,7 @@ def ratios(timings: dict[str, list[tuple[Timing, Timing]]]) -> dict[str, float]:
 
     found = {"prompt_to_default": beside("tenure_prompt", "tenure", 1)}
     found["seldom_to_default"] = beside("tenure_seldom", "tenure", 1)
+    found["own_to_default"] = beside(OWN, "tenure", 1)
     for peer in ("procrastinate", "dbos"):
         if peer in timings:
             found[f"accepts_to_{peer}"] = beside("tenure", peer, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
@@ -31,14 +32,15 @@ STRIDE: Final = 7
 DBOS_POLL_S: Final = 0.01
 
 
-def be_host(place: Place, url: str, count: int, poll_s: float) -> None:
-    """A host of tenure: its senders give inputs to the runtimes of all hosts, and its own runtimes consume theirs."""
-    trio.run(_be_host, place, url, count, poll_s)
+def be_host(place: Place, url: str, count: int, poll_s: float, to_all: bool) -> None:  # noqa: FBT001 - sent to a process
+    """A host of tenure: its senders give inputs to the runtimes of all hosts, or of its own, and its own consume theirs."""
+    hosts = range(PROCESSES) if to_all else [place.number]
+    runtimes = [f"agent/{host}/{number}" for number in range(RUNTIMES) for host in hosts]
+    trio.run(_be_host, place, url, count, poll_s, runtimes)
 
 
-async def _be_host(place: Place, url: str, count: int, poll_s: float) -> None:
+async def _be_host(place: Place, url: str, count: int, poll_s: float, runtimes: Sequence[str]) -> None:
     bodies = messages(seed=place.number)
-    runtimes = [f"agent/{host}/{number}" for number in range(RUNTIMES) for host in range(PROCESSES)]
     tickets: list[tenure.Ticket] = []
 
     async def send(sender: int) -> None:
