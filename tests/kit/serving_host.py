@@ -1,4 +1,4 @@
-"""A process that serves queued work until it is killed: ``serving_host.py DATABASE WORK_S RATE PER_S``.
+"""A process that serves queued work until it is killed: ``serving_host.py TARGET WORK_S RATE PER_S LEASE_S``.
 
 It says ``began TEXT AT_MS``, with the time of the claim, when its handler is called and ``done TEXT`` at its end.
 """
@@ -19,7 +19,7 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-async def serve(path: str, work_s: float, rate: tuple[int, float]) -> None:
+async def serve(target: str, work_s: float, rate: tuple[int, float], lease_s: float) -> None:
     """Serve, and try again where another process had the lock."""
 
     async def handle(work: tenure.QueuedWork) -> None:
@@ -29,13 +29,15 @@ async def serve(path: str, work_s: float, rate: tuple[int, float]) -> None:
         await trio.sleep(work_s)
         say("done", text)
 
+    limits = tenure.Limits(lease_s=lease_s, renew_s=lease_s / 4)
     while True:
         try:
-            async with tenure.open_supervisor(path, behaviours={}) as supervisor:
+            async with tenure.open_supervisor(target, behaviours={}, limits=limits) as supervisor:
                 await supervisor.serve_queue("w", handle, rate=rate, restart=tenure.RestartPolicy(max_crashes=1_000))
         except (Contended, StoreLocked):
             await trio.sleep(0.05)
 
 
 if __name__ == "__main__":
-    trio.run(serve, sys.argv[1], float(sys.argv[2]), (int(sys.argv[3]), float(sys.argv[4])))
+    target, work_s, starts, per_s, lease_s = sys.argv[1:]
+    trio.run(serve, target, float(work_s), (int(starts), float(per_s)), float(lease_s))

@@ -372,6 +372,7 @@ async def test_a_claim_holds_for_as_long_as_its_handler_runs(database: Path, aut
     assert noting.begun == ["long"]
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_the_work_of_a_host_that_died_is_claimed_at_once(database: Path, autojump_clock: MockClock) -> None:
     first, second = Noting(lasts_s=1e6), Noting()
     world = worlds.Host()
@@ -415,6 +416,7 @@ async def test_a_handler_whose_claim_was_taken_over_is_stopped_and_writes_nothin
     assert (first.done, second.done) == ([], ["work"])
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_work_over_which_workers_die_is_dead_and_takes_no_other_down(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -455,6 +457,7 @@ async def test_work_over_which_workers_die_is_dead_and_takes_no_other_down(
     assert begun.count("poison") == 3
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_those_over_which_a_worker_died_are_not_worked_on_at_the_same_time(
     database: Path, autojump_clock: MockClock
 ) -> None:

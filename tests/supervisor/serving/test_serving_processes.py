@@ -1,16 +1,21 @@
-"""Three processes serve one queue and are killed: the order of each session and the rate hold, and all of it is done."""
+"""Three processes serve one queue and are killed: the order of each session and the rate hold, and all of it is done.
+
+On a file a process that died is known to be dead; on a server its claims are taken over when they have stood still for a lease.
+"""
 
 from __future__ import annotations
 
 import random
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 import trio
 
 import tenure
+from tests.kit import postgres
 from tests.kit.serving import draft, put
 
 ROOT = Path(__file__).parents[3]
@@ -19,16 +24,31 @@ SESSIONS = 6
 EACH = 5
 STARTS, PER_S = 5, 1.0
 KILLS = 4
+LEASES_S = {"file": 15.0, "server": 2.0}
+
+
+@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.postgres)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[tuple[str, float]]:
+    """Where the queue is, and the lease of its hosts."""
+    lease_s = LEASES_S[request.param]
+    if request.param == "file":
+        yield str(tmp_path / "a.db"), lease_s
+        return
+    postgres.needs_server()
+    url = postgres.new_database()
+    yield url, lease_s
+    postgres.drop([postgres.name_of(url)])
 
 
 @pytest.mark.turns(2)
 @pytest.mark.slow
-async def test_processes_that_are_killed_keep_the_order_and_the_rate_and_do_all_of_it(tmp_path: Path) -> None:
-    source, path = random.Random(14), tmp_path / "a.db"
+@pytest.mark.process
+async def test_processes_that_are_killed_keep_the_order_and_the_rate_and_do_all_of_it(place: tuple[str, float]) -> None:
+    source, (target, lease_s) = random.Random(14), place
     said: list[str] = []
 
     async def start() -> trio.Process:
-        command = [sys.executable, str(HOST), str(path), "0.05", str(STARTS), str(PER_S)]
+        command = [sys.executable, str(HOST), target, "0.05", str(STARTS), str(PER_S), str(lease_s)]
         return await trio.lowlevel.open_process(
             command, stdout=subprocess.PIPE, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}
         )
@@ -41,7 +61,7 @@ async def test_processes_that_are_killed_keep_the_order_and_the_rate_and_do_all_
             *lines, text = text.split(b"\n")
             said.extend(line.decode() for line in lines)
 
-    async with tenure.open_store(path) as store:
+    async with tenure.open_store(target) as store:
         for n in range(SESSIONS):
             await put(store, *[draft(f"w{n}.{place}", session=f"w{n}") for place in range(EACH)])
         with trio.fail_after(120):
