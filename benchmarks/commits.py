@@ -6,8 +6,9 @@
 
 The measured commit is defined in measuring/workload.py. Raw APSW executes the very same statements: one transaction a commit,
 and 64 savepoints a transaction (the ceiling of a grouping in savepoints). End to end an input goes through accept, run and
-consumption, which are two commits. Read the ratios; the rates belong to the machine. On a server the yardstick is psycopg, and
-round trips are counted; `python -m proof.fleet.server --folder /var/tmp` runs one that pip has brought.
+consumption, which are two commits. Read the ratios; the rates belong to the machine. On a server the yardstick is psycopg, with
+the steps of DBOS where it is installed, and round trips are counted; `python -m proof.fleet.server --folder /var/tmp` runs one
+that pip has brought.
 """
 
 from __future__ import annotations

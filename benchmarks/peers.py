@@ -19,7 +19,6 @@ import json
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -27,6 +26,7 @@ from uuid import uuid4
 
 import trio
 from measuring import handled
+from measuring.dbos_steps import dbos_steps, in_threads
 from measuring.report import Timing, median_of, options, print_line, ratio, scratch
 from measuring.workload import commit_concurrently, copy_of, messages, prepare
 
@@ -84,29 +84,9 @@ def async_sqlite_saver(folder: Path, at_once: int, count: int) -> Timing:
     return Timing(count=count // at_once * at_once, elapsed_s=elapsed)
 
 
-def dbos_steps(folder: Path, at_once: int, count: int) -> Timing:
+def dbos_on_sqlite(folder: Path, at_once: int, count: int) -> Timing:
     """Steps of DBOS workflows on SQLite as it ships, one workflow on a thread for each conversation."""
-    dbos = importlib.import_module("dbos")
-    bodies = messages(seed=count)
-    turns = count // at_once
-    url = f"sqlite:///{folder / f'dbos-{at_once}.db'}"
-    instance = dbos.DBOS(config={"name": "peers", "system_database_url": url, "log_level": "ERROR"})
-
-    @dbos.DBOS.step()
-    def step(turn: int) -> Any:
-        return bodies[turn % len(bodies)]
-
-    @dbos.DBOS.workflow()
-    def talk() -> None:
-        for turn in range(turns):
-            step(turn)
-
-    try:
-        instance.launch()
-        elapsed = in_threads(lambda _: talk(), at_once)
-    finally:
-        instance.destroy(destroy_registry=True)
-    return Timing(count=turns * at_once, elapsed_s=elapsed)
+    return dbos_steps(f"sqlite:///{folder / f'dbos-{at_once}.db'}", at_once, count)
 
 
 def recorder(folder: Path, at_once: int, count: int) -> Timing:
@@ -164,18 +144,10 @@ def tenure_store(folder: Path, at_once: int, count: int) -> Timing:
     return Timing(count=timing.count, elapsed_s=timing.elapsed_s)
 
 
-def in_threads(work: Callable[[int], None], count: int) -> float:
-    """Seconds until `count` threads have each done the work."""
-    with ThreadPoolExecutor(count) as pool:
-        began = perf_counter()
-        list(pool.map(work, range(count)))
-        return perf_counter() - began
-
-
 PEERS: dict[str, tuple[str, Measure, int]] = {
     "langgraph SqliteSaver": ("langgraph.checkpoint.sqlite", sqlite_saver, 2_000),
     "langgraph AsyncSqliteSaver": ("langgraph.checkpoint.sqlite", async_sqlite_saver, 2_000),
-    "dbos steps": ("dbos", dbos_steps, 500),
+    "dbos steps": ("dbos", dbos_on_sqlite, 500),
     "eventsourcing recorder": ("eventsourcing.sqlite", recorder, 2_000),
     "openai SQLiteSession": ("agents", openai_session, 2_000),
 }

@@ -1,14 +1,15 @@
 """The measured commit on a PostgreSQL server, and whole inputs: the store, and psycopg with the very same statements.
 
 The yardsticks are cursors of psycopg, statement by statement, one transaction a commit; 64 commits a transaction, each in its
-savepoint; and the same in a pipeline. The statements are what the store itself has sent for such commits. Each turn measures
-every row once, on a database of its own; the medians of the turns are printed.
+savepoint; and the same in a pipeline. The statements are what the store itself has sent for such commits. Where DBOS is
+installed, its steps stand beside them. Each turn measures every row once, in its own database; the medians are printed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from time import perf_counter
 from typing import Any, Final, cast, final
 from urllib.parse import urlsplit, urlunsplit
@@ -23,6 +24,7 @@ from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, open_store
 from tenure.testing.observing import inside_of, seen
 
+from .dbos_steps import dbos_steps
 from .end_to_end import feed
 from .far import far_away
 from .report import Timing, median_of, ratio
@@ -30,6 +32,9 @@ from .workload import Agent, boundary_commit, commit_concurrently, in_turn, prep
 
 GROUP: Final = 64
 SIZES: Final = (1, 10, 100)
+DBOS_STEPS: Final = 600
+"""So many steps of DBOS are a row, where that many commits are measured; they are slower."""
+
 FURTHER_S: Final = 0.001
 """So much longer takes a round trip to the server that is further away."""
 
@@ -77,7 +82,7 @@ async def measure_on_server(url: str, repeats: int, runtimes: int, single: int, 
         kind: {
             name: median_of([turn.timings[kind, name] for turn in turns]) for of, name in turns[0].timings if of == kind
         }
-        for kind in ("raw", "store", "store_1_ms_further", "inputs")
+        for kind in ("raw", "store", "store_1_ms_further", "inputs", "dbos_steps")
     }
     raw, store, most = rows["raw"], rows["store"], str(min(runtimes, SIZES[-1]))
     ratios = {
@@ -85,6 +90,9 @@ async def measure_on_server(url: str, repeats: int, runtimes: int, single: int, 
         "most_to_grouped_in_savepoints": ratio(store[most]["per_s"], raw["grouped_in_savepoints"]["per_s"]),
         "most_to_grouped_in_a_pipeline": ratio(store[most]["per_s"], raw["grouped_in_a_pipeline"]["per_s"]),
         "most_1_ms_further_to_near": ratio(rows["store_1_ms_further"][most]["per_s"], store[most]["per_s"]),
+    }
+    ratios |= {
+        f"{name}_to_dbos_steps": ratio(store[name]["per_s"], row["per_s"]) for name, row in rows["dbos_steps"].items()
     }
     return {**rows, "round_trips": turns[-1].trips, "ratios": ratios}
 
@@ -120,6 +128,10 @@ async def _turn(
         count = max(len(one) // 2 if size == 1 else len(many) // 2, size)
         timing, trips = await _inputs(server.new(), size, count)
         turn.timings["inputs", str(size)], turn.trips[f"an_input_at_{size}"] = timing, trips
+    if find_spec("dbos") is not None:
+        for size in sizes:
+            count = max(min(DBOS_STEPS, len(many)), size)
+            turn.timings["dbos_steps", str(size)] = dbos_steps(server.new(), size, count)
     return turn
 
 
