@@ -64,14 +64,17 @@ async def test_a_statement_is_prepared_once_however_often_its_values_change(
     behaviours = {"agent": remember}
     async with tenure.open_supervisor(tmp_path / "hot.db", behaviours=behaviours, limits=limits) as supervisor:
         runtime = await supervisor.spawn("a", "agent")
+        prepared: list[bool] = []
         for number in range(INPUTS):
-            if number == 1:
-                assert preparing
-                preparing.clear()
+            preparing.clear()
             ticket = await runtime.accept(number, idempotency_key=str(number))
             await ticket.wait_outcome()
+            prepared.append(bool(preparing))
 
-        assert not preparing
+    # On a busy machine the first look for erasures comes late, and prepares what it asks. A statement that is prepared with
+    # each of its values shows in every input.
+    assert prepared[0]
+    assert sum(prepared[1:]) <= 1
 
 
 async def test_an_input_from_accept_to_consumption_is_two_commits() -> None:
