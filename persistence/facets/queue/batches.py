@@ -28,7 +28,7 @@ from tenure.persistence.model.contracts.queued_work import (
     name_of_batch,
 )
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
-from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState, SessionId
+from tenure.persistence.model.values import TOKEN_RAISE, LogicalRuntimeId, RuntimeState, SessionId
 
 RECORD: Final = "batch"
 
@@ -78,10 +78,15 @@ class StoredBatch:
 @final
 @define(slots=True)
 class Counter:
-    """The key of the newest batch there ever was, 0 for none; `stored` is whether it has a row."""
+    """The key of the newest batch there ever was, 0 for none.
+
+    `stored` is whether it has a row. A new batch comes after the `floor` too: where the counter of tokens was raised, because
+    what was minted may be lost, so may be what was counted here.
+    """
 
     last: int
     stored: bool
+    floor: int
 
 
 def check_target(tx: Transaction, session_id: str) -> None:
@@ -115,17 +120,18 @@ def append(tx: Transaction, draft: EncodedBatch) -> QueuedWorkBatch:
 
 def _next_key(tx: Transaction) -> int:
     counter = tx.record(COUNTER, COUNTER, find_counter)
-    if counter.last >= LAST_BATCH:
+    last = max(counter.last, counter.floor)
+    if last >= LAST_BATCH:
         raise CounterOverflow(counter="enqueue_seq")
-    counter.last += 1
+    counter.last = last + 1
     tx.write_later(COUNTER, COUNTER, partial(_write_counter, tx, counter))
     return counter.last
 
 
 def find_counter(statements: Statements, _key: str) -> Counter:
     """The counter as it is stored, under whatever key: there is one. Raises `Corrupt`."""
-    last, digest = last_key(statements)
-    return Counter(last, digest is not None)
+    last, digest, minted = _counted(statements)
+    return Counter(last, digest is not None, minted // TOKEN_RAISE * TOKEN_RAISE)
 
 
 def _write_counter(tx: Transaction, counter: Counter) -> None:
@@ -141,18 +147,29 @@ def last_key(statements: Statements) -> tuple[int, bytes | None]:
     Raises:
         Corrupt: The counter was changed, or fell below a batch that is there.
     """
+    last, digest, _ = _counted(statements)
+    return last, digest
+
+
+def _counted(statements: Statements) -> tuple[int, bytes | None, int]:
+    """The same, and the last token that was minted."""
     row = statements.one("queue.counter")
     if row is None:
         newest = statements.one("queue.last_key")
         if newest is not None and newest[0]:
             raise Corrupt(record=COUNTER, key="last_batch", detail="there are batches, and it is gone")
-        return 0, None
-    check_row(row, (int, bytes, int, int), COUNTER, "last_batch")
-    last, digest, scheme, newest_key = row
+        return 0, None, _minted(newest)
+    check_row(row[:4], (int, bytes, int, int), COUNTER, "last_batch")
+    last, digest, scheme, newest_key, _ = row
     check_digest(seal("queue", last), digest, scheme, COUNTER, "last_batch")
     if last < newest_key:
         raise Corrupt(record=COUNTER, key="last_batch", detail="it is below a batch that is there")
-    return last, digest
+    return last, digest, _minted(row)
+
+
+def _minted(row: Row | None) -> int:
+    """The last token, which stands at the end of a row; where that is damaged, who mints one hears of it."""
+    return row[-1] if row is not None and type(row[-1]) is int else 0
 
 
 def by_source(statements: Statements, session_id: str, source_key: str) -> QueuedWorkBatch | None:

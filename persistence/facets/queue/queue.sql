@@ -1,5 +1,6 @@
 -- name: queue.counter
-SELECT last_batch, digest, scheme, (SELECT coalesce(max(batch), 0) FROM queue_batches) FROM queue_counter WHERE singleton = 1;
+SELECT last_batch, digest, scheme, (SELECT coalesce(max(batch), 0) FROM queue_batches), (SELECT last_fence_token FROM store)
+FROM queue_counter WHERE singleton = 1;
 
 -- name: queue.begin_counter
 INSERT INTO queue_counter (singleton, last_batch, digest) VALUES (1, :last_batch, :digest);
@@ -81,7 +82,7 @@ SELECT batch FROM queue_batches WHERE session_id = :session_id AND claim = :clai
 SELECT batch FROM queue_batches WHERE batch > :after ORDER BY batch LIMIT :count;
 
 -- name: queue.last_key
-SELECT coalesce(max(batch), 0) FROM queue_batches;
+SELECT coalesce(max(batch), 0), (SELECT last_fence_token FROM store) FROM queue_batches;
 
 -- name: queue.strays
 -- Batches whose claim is not there.

@@ -21,6 +21,7 @@ from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit.commands import call
+from tests.kit.serving import draft, put
 from tests.kit.stores import landed, message, own
 
 DEAD = ("127.0.0.1", 1)
@@ -64,6 +65,7 @@ async def test_no_token_and_no_key_comes_twice_after_a_fail_over_that_lost_some(
         pair.leave_behind()
         tokens += [await own(store, f"lost-{n}") for n in range(50)]
         keys = await inputs_of(store, "lost-0", 50)
+        batches = await put(store, draft("lost", session="s"), draft("lost too", session="s"))
         pair.fail_over()
         with pytest.raises(StoreMoved):
             await own(store, "late")
@@ -73,6 +75,9 @@ async def test_no_token_and_no_key_comes_twice_after_a_fail_over_that_lost_some(
         assert min(later) > max(tokens)
         assert max(later) < 2 * TOKEN_RAISE, "the second that opens finds it done"
         assert min(await inputs_of(first, "lost-0", 50)) > max(keys)
+        found = [*await put(second, draft("new", session="s")), *await put(first, draft("newer", session="s"))]
+        assert not {*found} & {*batches}
+        assert await first.queue.list_queued_work("s") != ()
 
 
 async def inputs_of(store: Store, runtime_id: str, count: int) -> list[int]:
