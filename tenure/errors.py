@@ -598,7 +598,9 @@ class KeyMissing(Unreadable):
     Fields: the id of the key.
     """
 
-    message = "it is sealed with the key {key_id!r}, which is not here; give it to the codec"
+    message = (
+        "it is sealed with the key {key_id!r}, which is not here; give it to the codec, or to a command by --key-file"
+    )
     key_id: str
 
 
@@ -612,7 +614,7 @@ class WrongKey(Unreadable):
     Fields: the id of the key.
     """
 
-    message = "the key {key_id!r} is another than the one that sealed this; give the right one to the codec"
+    message = "the key {key_id!r} is not the one that sealed this; give that to the codec, or to a command by --key-file"
     key_id: str
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from tenure.errors import KeyMissing
 from tenure.persistence.commits.upkept import Problem, failing
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.conversation.envelope import EMPTY_DIGEST
 from tenure.persistence.model.digests import check_scheme
+from tenure.persistence.model.texts import SealedBytes
 
 
 def of_runtime(statements: Statements, runtime: int) -> Iterator[Problem]:
@@ -21,7 +23,9 @@ def of_runtime(statements: Statements, runtime: int) -> Iterator[Problem]:
         statements, "verification.strays", "it stands with another runtime, or contradicts itself", runtime
     )
     for session, digest in statements.all("verification.empty_sessions", runtime=runtime):
-        if digest != EMPTY_DIGEST:
+        if isinstance(digest, SealedBytes):
+            yield "session", str(session), str(KeyMissing(key_id=digest.key_id))
+        elif digest != EMPTY_DIGEST:
             yield "session", str(session), "it is empty, and its digest is not"
     for table, scheme, key in statements.all("verification.schemes", runtime=runtime):
         yield from failing(table, key, partial(check_scheme, scheme, table, key))

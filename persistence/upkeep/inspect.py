@@ -7,7 +7,7 @@ from typing import Any, Final, cast, final
 
 from attrs import frozen
 
-from tenure.errors import NotFound, ReadFailed
+from tenure.errors import KeyMissing, NotFound, ReadFailed, WrongKey
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import (
     OPTIONAL_TEXT,
@@ -87,7 +87,10 @@ EVERY: Final = Wanted()
 def list_runtimes(
     statements: Statements, after: str = "", count: int = PAGE, wanted: Wanted = EVERY
 ) -> list[RuntimeLine]:
-    """A page of the runtimes that are wanted, by id, after `after`; one whose row is not text hides no other."""
+    """A page of the runtimes that are wanted, by id, after `after`; one whose row is not text hides no other.
+
+    Raises `KeyMissing`, `WrongKey` where they are chosen by labels, and those of one cannot be unsealed.
+    """
     asked: dict[str, SqlValue] = {
         "most": COUNTED,
         "kind": wanted.kind,
@@ -101,7 +104,7 @@ def list_runtimes(
     found: list[RuntimeLine] = []
     for runtime_id in labels.having(statements, wanted.labels, after):
         for row in sound(statements.readable("runtimes.listed", runtime_id=runtime_id, **asked), _LINE):
-            line = _line(statements, row)
+            line = _line(statements, row, by_labels=True)
             # As its own set says, and not the index alone.
             if line.labels is not None and set(wanted.labels) <= set(line.labels.items()):
                 found.append(line)
@@ -110,7 +113,7 @@ def list_runtimes(
     return found
 
 
-def _line(statements: Statements, row: Row) -> RuntimeLine:
+def _line(statements: Statements, row: Row, *, by_labels: bool = False) -> RuntimeLine:
     runtime_id, kind, state, generation, token, held, owner, on_hold, inputs, aside, runtime = row
     return RuntimeLine(
         runtime_id=runtime_id,
@@ -123,14 +126,16 @@ def _line(statements: Statements, row: Row) -> RuntimeLine:
         on_hold=bool(on_hold),
         inputs=inputs,
         aside=bool(aside),
-        labels=_labels(statements, runtime, runtime_id),
+        labels=_labels(statements, runtime, runtime_id, by_labels=by_labels),
     )
 
 
-def _labels(statements: Statements, runtime: int, runtime_id: str) -> Mapping[str, str] | None:
+def _labels(statements: Statements, runtime: int, runtime_id: str, *, by_labels: bool) -> Mapping[str, str] | None:
     try:
         return labels.of_runtime(statements, runtime, runtime_id)
-    except ReadFailed:
+    except ReadFailed as exc:
+        if by_labels and isinstance(exc, (KeyMissing, WrongKey)):
+            raise  # nothing can be chosen by labels without the key, and an empty list would say that there is nothing
         return None  # `verify` says why
 
 

@@ -3,6 +3,7 @@
 Wrong is what contradicts itself: a link whose hash is another, a hole, a message that is not what its digest says, a row that
 cannot be decoded, an input consumed by a receipt that is not there. What cannot be recomputed is not a fault: a receipt that
 its caller brought without a conversation, or one whose messages have been vacuumed, has a digest that nothing stored leads to.
+What is sealed with a key that is not here is neither wrong nor sound: that it could not be checked is said once for each sort.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, final
 import msgspec
 from attrs import field, frozen
 
-from tenure.errors import Error, NotFound, ReadFailed
+from tenure.errors import Error, KeyMissing, NotFound, ReadFailed
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import PAGE, sound
 from tenure.persistence.commits.upkept import Subject
@@ -41,6 +42,7 @@ from tenure.persistence.model.conversation.envelope import (
     EMPTY_DIGEST,
     extend_digest,
 )
+from tenure.persistence.model.texts import SealedBytes
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunBoundaryReceipt,
@@ -111,6 +113,12 @@ class _Walk:
 
     def problem(self, record: str, key: object, detail: str) -> None:
         self.problems.append(Finding(record=record, key=str(key), detail=detail))
+
+    def unchecked(self, record: str, sealed: SealedBytes) -> None:
+        """Its key is not here: said once, and not of each of its many rows."""
+        found = Finding(record=record, key=self.runtime_id, detail=str(KeyMissing(key_id=sealed.key_id)))
+        if found not in self.problems:
+            self.problems.append(found)
 
     def open_point(self, record: str, key: object, detail: str) -> None:
         self.open_points.append(Finding(record=record, key=str(key), detail=detail))
@@ -219,7 +227,7 @@ def _links(walk: _Walk) -> Iterator[_Link]:
             if row is not None:
                 yield _Link(position=row[7], chain=row[8], content=_link(row), name=f"link {key}")
         except (ReadFailed, msgspec.ValidationError) as exc:
-            walk.problem("link", key, type(exc).__name__)
+            walk.problem("link", key, str(exc) if isinstance(exc, ReadFailed) else type(exc).__name__)
 
 
 def _link(row: Row) -> ChainLink:
@@ -245,7 +253,9 @@ def _check_chain(walk: _Walk, links: list[_Link], anchor: Anchor, length: object
     for link in sorted(placed, key=lambda each: each.position):
         if link.position != due:
             walk.problem("chain", link.name, f"it stands at {link.position}, and {due} comes next")
-        if link.content is not None and next_head(current, link.content) != link.chain:
+        if isinstance(link.chain, SealedBytes):
+            walk.unchecked("chain", link.chain)
+        elif link.content is not None and next_head(current, link.content) != link.chain:
             walk.problem("chain", link.name, "its hash is not that of its content after the link before it")
         current = link.chain if isinstance(link.chain, bytes) else b""
         due = link.position + 1
@@ -265,6 +275,10 @@ def _check_nodes(walk: _Walk) -> set[tuple[int, bytes]]:
             if before is None and tombstoned_at is not None:
                 walk.open_point("node", node, "it is on no path, and the messages before it have gone")
                 continue
+            if isinstance(payload, SealedBytes):
+                walk.unchecked("node", payload)
+                known[node] = position, digest
+                continue
             if before is None or not isinstance(payload, bytes):
                 walk.problem("node", node, "its parent is missing, or it is not a message")
                 continue
@@ -278,7 +292,7 @@ def _check_nodes(walk: _Walk) -> set[tuple[int, bytes]]:
 def _check_receipts(walk: _Walk, links: list[_Link], digests: set[tuple[int, bytes]]) -> None:
     for link in links:
         receipt = link.content
-        if not isinstance(receipt, RunBoundaryReceipt):
+        if not isinstance(receipt, RunBoundaryReceipt) or isinstance(link.chain, SealedBytes):
             continue
         key = f"{receipt.run_id}:{receipt.sequence}"
         if receipt.conversation_digest is None:
@@ -290,7 +304,9 @@ def _check_receipts(walk: _Walk, links: list[_Link], digests: set[tuple[int, byt
 def _check_records(walk: _Walk, facets: Sequence[Facet]) -> int:
     inputs = input_records.of_runtime(walk.statements, walk.runtime_id)
     for found in inputs:
-        if isinstance(found, Error):
+        if isinstance(found, KeyMissing):
+            walk.unchecked("input", SealedBytes.under(found.key_id, b""))
+        elif isinstance(found, Error):
             walk.problem("input", getattr(found, "key", ""), str(found))
     for input_id, boundary in walk.statements.all("verification.unproven", runtime=walk.runtime):
         walk.problem("input", input_id, f"it was consumed at boundary {boundary}, which has no receipt")

@@ -1,3 +1,7 @@
+-- name: verification.integrity
+-- What SQLite finds in its file: pages that cannot be read, indexes that differ from their tables.
+SELECT integrity_check FROM pragma_integrity_check;
+
 -- name: verification.runtime
 SELECT runtime, boundaries, chain FROM runtimes WHERE runtime_id = :runtime_id;
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeVar, final
 
 from attrs import frozen
 
+from tenure.errors import Corrupt
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.upkept import Problem, Walk
 from tenure.persistence.engines.engine import Statements
@@ -20,6 +21,12 @@ T = TypeVar("T")
 
 ROWS: Final = "rows"
 """The part for rows against one another."""
+
+FILE: Final = "file"
+"""The part for what stands beneath the rows."""
+
+MOST_OF_THE_FILE: Final = 20
+"""So much of what is found in a file is said: where one page is gone, much else does not fit."""
 
 
 class Reads(Protocol):
@@ -36,7 +43,7 @@ class PartVerification:
     """What verifying one part of a store found.
 
     Attributes:
-        part: ``rows``, ``sessions``, ``queue``, ``attachments``, ``journal`` or ``state``.
+        part: ``file``, ``rows``, ``sessions``, ``queue``, ``attachments``, ``journal`` or ``state``.
         streams: Streams that were walked, with all their events.
         problems: What is wrong.
     """
@@ -52,17 +59,20 @@ class PartVerification:
 
 
 def parts_of(facets: Sequence[Facet] = FACETS) -> tuple[str, ...]:
-    """The parts of a store: its rows against one another, then what facets say, in their order."""
-    return tuple(dict.fromkeys([ROWS, *[facet.part for facet in facets if facet.verify]]))
+    """The parts of a store: its file, its rows against one another, then what facets say, in their order."""
+    return tuple(dict.fromkeys([FILE, ROWS, *[facet.part for facet in facets if facet.verify]]))
 
 
 async def verify_part(store: Reads, part: str, facets: Sequence[Facet] = FACETS) -> PartVerification:
     """Walk one part of a store, a page at a time. It writes nothing, and hosts may be running.
 
+    `file` reads every page of a file, in one view, as SQLite checks it: a page that nothing else has read may be damaged.
     `rows` looks for rows that name one that is not there, and for counters that fell back.
     """
     problems: list[Problem] = []
     streams = 0
+    if part == FILE:
+        problems += await store.read(_file)
     if part == ROWS:
         problems += await store.read(lambda statements: list(cross_check.of_store(statements)))
     for facet in facets:
@@ -90,3 +100,11 @@ async def _walk(store: Reads, walk: Walk) -> list[Problem]:
 
 def _page(walk: Walk, after: Any, statements: Statements) -> tuple[Any, list[Problem]]:
     return walk.page(statements, after, walk.count)
+
+
+def _file(statements: Statements) -> list[Problem]:
+    try:
+        found = [str(row[0]) for row in statements.all("verification.integrity")]
+    except Corrupt as exc:  # damage at which SQLite's own check ends
+        found = [exc.detail]
+    return [("database", "file", detail) for detail in found[:MOST_OF_THE_FILE] if detail != "ok"]

@@ -85,7 +85,7 @@ _VERIFIED: Final = (
 @click.option("--label", multiple=True, metavar="NAME=VALUE", help="Those with this label; again for several.")
 @click.option("--after", metavar="RUNTIME", default="", help="Those with a higher id than this one: the next page.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="COUNT", help="At most so many.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def list_all(
     output: Output,
     target: str,
@@ -117,8 +117,9 @@ async def list_all(
 
 def _listed(line: RuntimeLine, *, json: bool) -> dict[str, object]:
     shown: dict[str, object] = attrs.asdict(line)
-    if not json and line.labels is not None:
-        shown["labels"] = " ".join(f"{name}={value}" for name, value in line.labels.items())
+    if not json:
+        pairs = None if line.labels is None else [f"{name}={value}" for name, value in line.labels.items()]
+        shown["labels"] = "(cannot be read)" if pairs is None else " ".join(pairs)
     return shown
 
 
@@ -126,7 +127,7 @@ def _page(after: str, count: float, wanted: Wanted, statements: Statements) -> l
     return list_runtimes(statements, after, int(count), wanted)
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 async def show(output: Output, target: str, runtime: str) -> None:
     """Show what is stored of RUNTIME in the store TARGET, without its messages."""
@@ -135,9 +136,13 @@ async def show(output: Output, target: str, runtime: str) -> None:
 
 
 @click.option(
-    "--receipts", "kept", metavar="FILE", type=click.Path(), help="Receipts that a client kept, a JSON object a line."
+    "--receipts",
+    "kept",
+    metavar="FILE",
+    type=click.Path(readable=False),
+    help="Receipts that a client kept, a JSON object a line.",
 )
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime", required=False)
 async def verify(output: Output, target: str, runtime: str | None, *, kept: str | None) -> int | None:
     """Walk the receipts of RUNTIME, or of every runtime of the store TARGET, and recompute what can be.
@@ -158,7 +163,7 @@ async def verify(output: Output, target: str, runtime: str | None, *, kept: str 
     return None if all(line["sound"] for line in lines) else REFUSED
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime", required=False)
 async def dead_letters(output: Output, target: str, runtime: str | None) -> None:
     """List the dead letters of RUNTIME, or of every runtime of the store TARGET, without their content."""

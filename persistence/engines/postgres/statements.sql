@@ -1,5 +1,9 @@
 -- Statements that several hosts make different: their groups land side by side, and not in the order of their keys.
 
+-- name: verification.integrity
+-- There is no file of its own: pg_amcheck looks into that of the server.
+SELECT 'ok';
+
 -- name: promotion.be_patient
 SELECT set_config('idle_in_transaction_session_timeout', '0', true);
 

@@ -18,9 +18,11 @@ from tenure.errors import (
     IdempotencyConflict,
     InvalidInput,
     InvalidTransition,
+    KeyMissing,
     PayloadTooLarge,
     ReadFailed,
     SchemaMismatch,
+    WrongKey,
 )
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import (
@@ -299,8 +301,8 @@ def _load(statements: Statements, key: int) -> StoredInputState:
     try:
         return _decode(row)
     except (Error, ValueError, TypeError, AttributeError, msgspec.MsgspecError) as exc:
-        if isinstance(exc, SchemaMismatch):
-            raise
+        if isinstance(exc, (SchemaMismatch, KeyMissing, WrongKey)):
+            raise  # it is not damaged: another release, or a key, reads it
         raise Corrupt(record=RECORD, key=str(row[0]), detail=_describe(exc)) from exc
 
 

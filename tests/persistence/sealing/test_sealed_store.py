@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +17,10 @@ from tenure.errors import Contended, Corrupt, Error, IdempotencyConflict, KeyMis
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.sealing.columns import CONTENTS
 from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.inbox import input_records
 from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.upkeep.backup import back_up, restore
-from tenure.persistence.upkeep.inspect import show_runtime
+from tenure.persistence.upkeep.inspect import Wanted, list_runtimes, show_runtime
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify import verify_runtime
 from tests.kit.sealing import ONE, envelope, open_once, sealed, stored
@@ -169,12 +171,38 @@ async def test_a_look_without_the_key_shows_what_is_clear_and_says_what_is_seale
             await look.read(lambda view: sessions.path_of_runtime(view, LogicalRuntimeId("ann")))
         verified = await look.read(lambda view: verify_runtime(view, runtime_id=LogicalRuntimeId("ann")))
         assert not verified.is_sound
-        assert "'one'" in str(verified.problems)
+        # That the key is not here is said, and nothing of it is called damaged: no one should restore a backup for that.
+        assert {"chain", "node", "input"} <= {found.record for found in verified.problems}
+        assert {found.detail for found in verified.problems} == {str(KeyMissing(key_id="one"))}
+        assert not [found for found in verified.not_recomputed if found.record == "receipt"]
     async with look_into(path, seams=sealed()) as look:
         path_of = await look.read(lambda view: sessions.path_of_runtime(view, LogicalRuntimeId("ann")))
         assert MARK in str(path_of)
         verified = await look.read(lambda view: verify_runtime(view, runtime_id=LogicalRuntimeId("ann")))
         assert verified.is_sound, verified.problems
+
+
+async def test_without_the_key_a_choice_by_labels_is_refused_and_finds_not_nothing(path: Path) -> None:
+    async with tenure.open_supervisor(path, behaviours={"listener": listen}, seams=sealed()) as supervisor:
+        await supervisor.spawn("ann", "listener", labels={"tenant": "acme"})
+
+    async with look_into(path) as look:
+        (line,) = await look.read(list_runtimes)
+        assert line.labels is None
+        with pytest.raises(KeyMissing):
+            await look.read(partial(list_runtimes, wanted=Wanted(labels=(("tenant", "acme"),))))
+    async with look_into(path, seams=sealed()) as look:
+        (line,) = await look.read(partial(list_runtimes, wanted=Wanted(labels=(("tenant", "acme"),))))
+        assert line.labels == {"tenant": "acme"}
+
+
+async def test_a_record_whose_key_is_missing_is_not_called_damaged(path: Path) -> None:
+    await live_with_agents(path, sealed())
+
+    async with look_into(path) as look:
+        found = await look.read(lambda view: input_records.of_runtime(view, LogicalRuntimeId("ann")))
+    assert found
+    assert {type(each) for each in found} == {KeyMissing}
 
 
 async def test_what_cannot_be_unsealed_blocks_its_runtime_alone(path: Path) -> None:

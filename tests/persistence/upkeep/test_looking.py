@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +21,7 @@ from tenure.persistence.engines.sqlite.system.files import (
 )
 from tenure.persistence.engines.sqlite.system.locks import OsLocks
 from tenure.persistence.upkeep.look import look_into
+from tenure.persistence.upkeep.verify_store import FILE, verify_part
 
 
 @pytest.fixture
@@ -120,3 +123,21 @@ async def test_a_look_does_not_wait_for_long_for_a_host_that_keeps_the_store_for
                 pass
     finally:
         lock.release()
+
+
+@pytest.mark.sqlite("a page of its file")
+@pytest.mark.parametrize("byte", [b"\x02", b"\xff"], ids=["said", "raised"])
+async def test_a_page_that_no_row_was_read_from_is_verified_too(path: Path, byte: bytes) -> None:
+    async with look_into(path) as looked:
+        assert (await verify_part(looked, FILE)).is_sound
+    with closing(sqlite3.connect(path)) as connection:  # no host has it open
+        ((size,),) = connection.execute("PRAGMA page_size")
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'oauth_flow'")
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(byte * size)
+
+    async with look_into(path) as looked:
+        found = await verify_part(looked, FILE)
+
+    assert {each.record for each in found.problems} == {"database"}
