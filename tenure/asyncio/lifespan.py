@@ -17,6 +17,7 @@ from tenure.errors import Error
 from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.seams import Seams
 from tenure.supervisor import opening
 from tenure.supervisor.runs.behaviour import Given
 
@@ -27,7 +28,7 @@ Lifespan = Callable[[object], AbstractAsyncContextManager[dict[str, Supervisor]]
 """What Starlette, FastAPI and their like take as `lifespan`; they put what it gives into ``request.state``."""
 
 
-def lifespan(
+def lifespan(  # noqa: PLR0913 - as `open_supervisor`
     target: str | os.PathLike[str],
     *,
     behaviours: Mapping[str, Given],
@@ -35,6 +36,7 @@ def lifespan(
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
     retention: Retention | None = None,
+    seams: Seams | None = None,
     drain_s: float = opening.DRAIN_S,
     systemd: bool = False,
     tune_collector: bool = False,
@@ -54,6 +56,7 @@ def lifespan(
         durability: See `open_supervisor`.
         limits: See `open_supervisor`.
         retention: See `open_supervisor`.
+        seams: See `open_supervisor`; among them the codec that seals what is stored.
         drain_s: See `open_supervisor`.
         systemd: See `open_supervisor`; with several workers the unit says ``NotifyAccess=all``.
         tune_collector: See `open_supervisor`.
@@ -66,6 +69,7 @@ def lifespan(
         durability=durability,
         limits=limits,
         retention=retention,
+        seams=seams,
         drain_s=drain_s,
         systemd=systemd,
         tune_collector=tune_collector,

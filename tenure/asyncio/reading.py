@@ -7,9 +7,11 @@ from typing import Any, Final, Generic, Self, TypeVar, final
 
 from tenure.persistence.contracts.journals.event_log import EventLog as TrioEventLog
 from tenure.persistence.contracts.journals.event_reader import EventReader
+from tenure.persistence.engines.engine import QueryParameters, Row
 from tenure.persistence.model.events.journal import FactRef, StoredEvent
 from tenure.persistence.model.output import OutputEntry, Position
 from tenure.persistence.model.values import InputId, LogicalRuntimeId
+from tenure.persistence.reading.user_connection import QueryConnection as TrioQueryConnection
 from tenure.portals.portal import Portal
 from tenure.supervisor.accepting.tickets import Outcome, Ticket as TrioTicket
 from tenure.supervisor.output.reader import OutputReader
@@ -132,6 +134,20 @@ class Output:
             raise StopAsyncIteration
         entry: OutputEntry = found
         return entry
+
+
+@final
+class QueryConnection:
+    """Reads with SQL; several tasks may share it. Made by `Store.read_connection`."""
+
+    def __init__(self, portal: Portal, connection: TrioQueryConnection) -> None:
+        """Bind the connection to the way to it."""
+        self._portal = portal
+        self._connection = connection
+
+    async def query(self, sql: str, parameters: QueryParameters = ()) -> list[Row]:
+        """All rows of one SELECT; see `tenure.Store.read_connection`. What `Limits.query_rows` allows, else `LimitReached`."""
+        return await self._portal.call(self._connection.query, sql, parameters)
 
 
 @final

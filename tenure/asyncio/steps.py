@@ -24,6 +24,9 @@ LOOP: Final = trio.lowlevel.RunVar[asyncio.AbstractEventLoop]("LOOP")
 def on_loop(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Make an asyncio function one that `Run.step` can call: it runs on the loop that opened the supervisor.
 
+    Awaited from a task of asyncio, as a test or another asyncio function does, or given to `Supervisor.serve_queue`, it is the
+    function itself.
+
         @tenure.asyncio.on_loop
         async def ask_model(question: str) -> str:
             return await client.ask(question)   # an asyncio client
@@ -34,7 +37,7 @@ def on_loop(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
     What it raises comes out of the step as it is.
 
     Raises:
-        RuntimeError: When it is called elsewhere than in a behaviour of `tenure.asyncio.open_supervisor`.
+        RuntimeError: When it is awaited in a trio program that no `tenure.asyncio.open_supervisor` runs.
 
     Cancellation: where its run is cancelled, by a stop or at the end of the host, so is the asyncio task, and its end is
     waited for. A function that swallows the cancellation keeps the host waiting; one that has a `timeout_s` is given up
@@ -43,6 +46,8 @@ def on_loop(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
 
     @functools.wraps(function)
     async def in_program(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not trio.lowlevel.in_trio_task():
+            return await function(*args, **kwargs)
         result: T = await run_on_loop(loop_of(function), functools.partial(function, *args, **kwargs))
         return result
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import final
 
-from tenure.errors import StoreBroken
+from tenure.errors import Closed, StoreBroken
 from tenure.persistence.contracts.erasing import Erasure
 from tenure.persistence.contracts.sealing.rekeying import Rekeyed
 from tenure.persistence.facets.prunable import Pruned
@@ -17,6 +18,7 @@ from tenure.persistence.writing.statistics import WriterStatistics
 from tenure.portals.portal import Portal
 
 from .facets import Attachments, Credentials, Journal, Operations, Queue, Runtimes, Sessions, State
+from .reading import QueryConnection
 
 
 @final
@@ -119,3 +121,15 @@ class Store:
             return self._store.statistics()
 
         return await self._portal.call(statistics)
+
+    @asynccontextmanager
+    async def read_connection(self) -> AsyncGenerator[QueryConnection]:
+        """See `tenure.Store.read_connection`: ``async with store.read_connection() as connection``."""
+        opened = self._store.read_connection()
+        # Entered and left by two calls: between them the connection has no task and no scope.
+        connection = await self._portal.call(opened.__aenter__)
+        try:
+            yield QueryConnection(self._portal, connection)
+        finally:
+            with suppress(Closed):  # it has ended with its store
+                await self._portal.call(opened.__aexit__, None, None, None)

@@ -10,6 +10,7 @@ from tenure.persistence.contracts.journals.event_reader import EventReader
 from tenure.persistence.model.events.journal import FactRef, StoredEvent
 from tenure.persistence.model.output import OutputEntry, Position
 from tenure.persistence.model.values import InputId, LogicalRuntimeId
+from tenure.persistence.reading.user_connection import QueryConnection as TrioQueryConnection
 from tenure.supervisor.accepting.tickets import Outcome, Ticket as TrioTicket
 from tenure.supervisor.output.reader import OutputReader
 
@@ -49,6 +50,13 @@ class Events(Front[EventReader]):
         """The next event; see `tenure.Store.journal`."""
         stored: StoredEvent = _next(self)
         return stored
+
+
+@final
+class QueryConnection(Front[TrioQueryConnection]):
+    """Reads with SQL; several threads may share it. Made by `Store.read_connection`."""
+
+    query = verb(TrioQueryConnection.query)
 
 
 @final

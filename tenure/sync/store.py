@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import final
 
-from tenure.errors import StoreBroken
+from tenure.errors import Closed, StoreBroken
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.store import Store as TrioStore
 from tenure.portals.portal import Portal
 
 from .facets import Attachments, Credentials, Journal, Operations, Queue, Runtimes, Sessions, State
-from .front import Front, at_once, verb, way
+from .front import Front, at_once, call, verb, way
+from .reading import QueryConnection
 
 
 @final
@@ -83,3 +87,16 @@ class Store(Front[TrioStore]):
     def broken(self) -> StoreBroken | None:
         """Why it has stopped, or None."""
         return way(self)[1].broken
+
+    @contextmanager
+    def read_connection(self) -> Generator[QueryConnection]:
+        """See `tenure.Store.read_connection`: ``with store.read_connection() as connection``."""
+        portal, behind = way(self)
+        opened = behind.read_connection()
+        # Entered and left by two calls: between them the connection has no task and no scope.
+        connection = call(self, opened.__aenter__)
+        try:
+            yield QueryConnection(portal, connection)
+        finally:
+            with suppress(Closed):  # it has ended with its store
+                call(self, partial(opened.__aexit__, None, None, None))

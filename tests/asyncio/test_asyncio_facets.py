@@ -13,7 +13,7 @@ import pytest
 import tenure
 import tenure.asyncio
 from tenure import FullGraph, RuntimeCommit, SessionNodeRecord
-from tenure.errors import Closed, CursorConflict, NotADatabase, NotFound, SessionBindingMismatch
+from tenure.errors import Closed, CursorConflict, InvalidInput, NotADatabase, NotFound, SessionBindingMismatch
 from tenure.portals.thread import THREAD
 
 
@@ -63,6 +63,28 @@ def test_a_store_is_opened_without_a_host(tmp_path: Path) -> None:
 
     run(main)
     assert THREAD not in {each.name for each in threading.enumerate()}
+
+
+def test_sql_of_ones_own_reads_what_is_stored_and_may_be_left_after_the_store(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
+            await supervisor.store.runtimes.persist_runtime_state("ada", "idle")
+            async with supervisor.store.read_connection() as connection:
+                sql = "SELECT state FROM runtimes WHERE runtime_id = :id"
+                assert await connection.query(sql, {"id": "ada"}) == [("idle",)]
+                with pytest.raises(InvalidInput):
+                    await connection.query("DELETE FROM runtimes")
+            with pytest.raises(RuntimeError, match="inside its block"):
+                await connection.query(sql, {"id": "ada"})
+            late = supervisor.store.read_connection()
+            connection = await late.__aenter__()
+        with pytest.raises(Closed):
+            await connection.query(sql, {"id": "ada"})
+        await late.__aexit__(None, None, None)
+        with pytest.raises(Closed):
+            await supervisor.store.read_connection().__aenter__()
+
+    run(main)
 
 
 def test_what_the_body_of_a_store_raises_leaves_as_it_is_and_what_cannot_be_opened_says_why(tmp_path: Path) -> None:

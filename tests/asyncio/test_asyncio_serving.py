@@ -51,6 +51,31 @@ def test_an_asyncio_handler_carries_out_work_on_its_own_loop(tmp_path: Path) -> 
     assert seen == [("first", 1, True), ("bad", 1, True), ("bad", 2, True), ("last", 1, True)]
 
 
+def test_a_function_of_the_loop_may_be_a_handler_and_is_awaited_on_the_loop_as_it_is(tmp_path: Path) -> None:
+    async def main() -> None:
+        over = asyncio.Event()
+
+        @tenure.asyncio.on_loop
+        async def handle(_work: QueuedWork) -> None:
+            over.set()
+
+        @tenure.asyncio.on_loop
+        async def double(number: int) -> int:
+            await asyncio.sleep(0)
+            return number * 2
+
+        assert await double(21) == 42
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
+            await supervisor.store.queue.enqueue_queued_work(draft("only"))
+            serving = asyncio.ensure_future(supervisor.serve_queue(["s"], handle, restart=EVEN))
+            await over.wait()
+            serving.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
+
+    run(main)
+
+
 def test_a_cancelled_service_cancels_its_asyncio_handlers_and_counts_no_attempt(tmp_path: Path) -> None:
     async def main() -> None:
         began, ended = asyncio.Event(), asyncio.Event()

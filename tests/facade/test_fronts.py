@@ -40,7 +40,7 @@ FACETS = {
     "State": StateContract,
 }
 
-OF_THE_TRIO_THREAD = {"commit", "read", "read_connection", "shutdown"}
+OF_THE_TRIO_THREAD = {"commit", "read", "shutdown"}
 OF_THE_FACETS = {"attachments", "credentials", "journal", "operations", "queue", "runtimes", "sessions", "state"}
 
 
@@ -69,6 +69,10 @@ def test_a_front_has_every_verb_of_the_trio_one_with_the_same_arguments(name: st
 def test_what_a_front_opens_takes_the_same_arguments(front: ModuleType) -> None:
     for name in ("open_supervisor", "open_store"):
         assert parameters(getattr(front, name)) == parameters(getattr(tenure, name))
+
+
+def test_the_lifespan_of_a_web_application_opens_a_host_with_the_same_arguments() -> None:
+    assert parameters(tenure.asyncio.lifespan) == parameters(tenure.open_supervisor)
 
 
 @pytest.mark.parametrize("front", FRONTS, ids=lambda front: front.__name__)

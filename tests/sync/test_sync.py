@@ -306,3 +306,15 @@ def test_a_host_drains_and_takes_again(tmp_path: Path) -> None:
         ticket = ada.accept(21)
         supervisor.undrain()
         assert ticket.wait_outcome().phase == "consumed"
+
+
+def test_sql_of_ones_own_reads_what_is_stored(tmp_path: Path) -> None:
+    with tenure.sync.open_store(tmp_path / "agents.db") as store:
+        store.runtimes.persist_runtime_state("ada", "idle")
+        with store.read_connection() as connection:
+            assert connection.query("SELECT state FROM runtimes WHERE runtime_id = ?", ("ada",)) == [("idle",)]
+            with pytest.raises(InvalidInput):
+                connection.query("DELETE FROM runtimes")
+        late = store.read_connection()
+        late.__enter__()
+    late.__exit__(None, None, None)
