@@ -361,13 +361,15 @@ async def open_store(
         NotADatabase: A folder, another program's database, or no database at all.
         Corrupt: The file was cut off, or only its log is left.
         SchemaMismatch: A newer tenure wrote it.
+        KeyMissing, WrongKey: It is sealed, and the codec lacks its key, or has another one under that id.
+        StorePromoted, PromotionUnfinished: It was promoted, and is closed for good; or is not whole yet.
+        StoreMoved: Its server was failed over, or restored, while it opened.
         NetworkFileSystem: The file is on one, as far as the system says.
         UnsafeSqlite: The SQLite library can lose commits.
         WeakDurability: What `durability` asks cannot be given.
         DiskFull: There is no room for a new database, or for the copy of the log that an open makes.
-        StoreBroken: An I/O error.
-        Unsupported: A target that this version has no engine for.
-        InvalidInput: No path, or no such class.
+        StoreBroken, NoThread: An I/O error; the system gives this process no further thread.
+        InvalidInput, Unsupported: No path, or no such class; a target that this version has no engine for.
 
     Cancellation: the body's. Leaving it normally drains what was submitted; leaving it by an exception or a cancellation,
     also while it drains, settles what waits with `Closed` and closes within a bound. The body's exception leaves unwrapped;

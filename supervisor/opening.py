@@ -38,6 +38,7 @@ from .runs.behaviour import (
 from .service_manager import ServiceManager
 from .supervisor import Supervisor, host_of
 from .timing.retaining import Retaining
+from .timing.troubles import watch_troubles
 
 DRAIN_S: Final = 10.0
 """Seconds that a normal exit waits for executing runs, unless `drain_s` is given."""
@@ -121,6 +122,7 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
                         await host.handover.begin()
                         await host.watch.start()
                         tasks.start_soon(partial(service_manager.beat, supervisor.health, host.log))
+                        tasks.start_soon(partial(watch_troubles, supervisor.health, host.log, store.limits.renew_s))
                         service_manager.ready()
                         # From here on, and not before: a body that is never entered is an error by itself. Where SIGTERM has
                         # come already, the body ends at its first checkpoint.

@@ -24,6 +24,8 @@ from tenure.persistence.seams.hooks import Hooks
 from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.seams.step_threads import StepThread
 
+from .health import HealthProblem, HealthReason
+
 ROOT: Final = "tenure"
 RUNS: Final = "tenure.runs"
 HOSTS: Final = "tenure.hosts"
@@ -215,6 +217,15 @@ class HostLog:
         self.lost_hosts += 1
         why = "it is dead" if seized else "it renewed nothing for one lease"
         _write(HOSTS, logging.WARNING, f"host {incarnation} is lost, {why}: its runtimes can be taken over")
+
+    def trouble(self, problem: HealthProblem) -> None:
+        """Something began to be wrong with this host, and no caller may hear of it."""
+        text = f"this host is not ready, {problem.reason}: {problem.detail}; it goes on by itself when that is over"
+        _write(HOSTS, logging.WARNING, text, reason=str(problem.reason))
+
+    def trouble_over(self, reason: HealthReason) -> None:
+        """That is over."""
+        _write(HOSTS, logging.INFO, f"this host has no trouble of this sort any more: {reason}", reason=str(reason))
 
     def look_failed(self, error: BaseException) -> None:
         """A look at what other hosts wrote met a mistake of ours; it is repeated, and written down where it is another one."""

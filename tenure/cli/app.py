@@ -34,7 +34,9 @@ from .upkeep.keys import KEY_FILE
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tenure", prog_name="tenure")
-@click.option("--key-file", type=click.Path(), help=f"Keys of a sealed store; as the variable {KEY_FILE}.")
+@click.option(
+    "--key-file", type=click.Path(readable=False), help=f"Keys of a sealed store; as the variable {KEY_FILE}."
+)
 def app(key_file: str | None) -> None:
     """Look after a tenure store. Every command takes --json; exit codes are in the documentation."""
     if key_file is not None:

@@ -63,7 +63,7 @@ _HOSTS: Final = (
 
 @click.option("--all", "ended", is_flag=True, help="Those that have ended too, with how.")
 @click.option("--content", is_flag=True, help="The payloads, and the results of the inputs.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 async def inbox(output: Output, target: str, runtime: str, *, ended: bool, content: bool) -> None:
     """List the unfinished inputs of RUNTIME in the store TARGET, in their order."""
@@ -86,7 +86,7 @@ async def inbox(output: Output, target: str, runtime: str, *, ended: bool, conte
     output.rows("Inbox", (*columns, "payload", "result") if content else columns, lines)
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 async def messages(output: Output, target: str, runtime: str) -> None:
     """Print the conversation of RUNTIME in the store TARGET, first message to last."""
@@ -99,7 +99,7 @@ async def messages(output: Output, target: str, runtime: str) -> None:
     output.rows("Messages", _MESSAGES, lines)
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 async def state(output: Output, target: str, runtime: str) -> None:
     """Print what RUNTIME in the store TARGET keeps between its runs, by name."""
@@ -115,7 +115,7 @@ async def state(output: Output, target: str, runtime: str) -> None:
 
 
 @click.option("--all", "every", is_flag=True, help="Those that have gone too.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def hosts(output: Output, target: str, *, every: bool) -> None:
     """List the hosts that have the store TARGET open: how many runtimes each owns and may own, and whether it drains."""
     found: list[HostLine] = []

@@ -33,7 +33,7 @@ FOLLOW_S: Final = 0.5
 LINES: Final = 10
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 async def why(output: Output, target: str, runtime: str) -> None:
     """Say why RUNTIME of the store TARGET does not run: as it is stored, and what its host alone knows where one lives."""
@@ -49,7 +49,7 @@ async def why(output: Output, target: str, runtime: str) -> None:
 
 @click.option("--lines", "-n", default=LINES, show_default=True, type=click.IntRange(min=0), help="Entries at first.")
 @click.option("--follow", "-f", is_flag=True, help="Go on printing what lands, until interrupted.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 async def tail(output: Output, target: str, runtime: str, *, lines: int, follow: bool) -> None:
     """Print the newest receipts of RUNTIME, and its resets, rewrites and clears; with --json one object a line."""
@@ -69,7 +69,7 @@ async def tail(output: Output, target: str, runtime: str, *, lines: int, follow:
 @click.option("--after", metavar="POSITION", help="Begin after this position; else with the oldest that is there.")
 @click.option("--channel", help="Only what is emitted to this channel.")
 @click.option("--events", is_flag=True, help="Also what became of inputs and runs, where the behaviour has events.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 async def output(
     output: Output, target: str, runtime: str, *, follow: bool, after: str | None, channel: str | None, events: bool

@@ -29,7 +29,7 @@ _COLUMNS: Final = (
 )
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("session", required=False)
 async def queue(output: Output, target: str, session: str | None) -> None:
     """List the queued work of SESSION, or of the whole store TARGET, in the order of the queue, without its content.

@@ -52,7 +52,7 @@ _RUNS: Final = (
 @click.option("--run", "run_id", help="Id of another run than the current one; the newest where there is none.")
 @click.option("--content", is_flag=True, help="Results and errors too.")
 @click.option("--chain", is_flag=True, help="Before them those of the runs that it goes on after, by run.again.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 async def steps(output: Output, target: str, runtime: str, *, run_id: str | None, content: bool, chain: bool) -> None:
     """List what the run of RUNTIME in the store TARGET has recorded, without its content unless it is asked for."""
@@ -84,7 +84,7 @@ def _title(runs: list[RunId], *, chain: bool) -> str:
 
 
 @click.option("--behaviour-version", help="Only those of which this version of the behaviour has recorded something.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def runs(output: Output, target: str, *, behaviour_version: str | None) -> None:
     """List the runs of the store TARGET that have begun and have not ended, in the order of their begin."""
     lines: list[dict[str, object]] = []

@@ -74,14 +74,14 @@ async def _carry_out(target: str, verb: Callable[[Schedules], Awaitable[Any]]) -
         return await verb(supervisor.schedules)
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def list_all(output: Output, target: str) -> None:
     """List the schedules of the store TARGET."""
     found: tuple[Schedule, ...] = await _carry_out(target, lambda schedules: schedules.list())
     output.rows("Schedules", _COLUMNS, [_facts(each) for each in found])
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("schedule")
 async def show(output: Output, target: str, schedule: str) -> None:
     """Show SCHEDULE with its payload."""
@@ -89,7 +89,7 @@ async def show(output: Output, target: str, schedule: str) -> None:
 
 
 @click.option("--limit", "-n", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("schedule")
 async def occurrences(output: Output, target: str, schedule: str, *, limit: int) -> None:
     """List what became of the instants of SCHEDULE, the newest first."""
@@ -118,7 +118,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_options
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("schedule")
 @click.argument("runtime")
 @click.argument("payload", metavar="JSON")
@@ -136,7 +136,7 @@ async def create(
 
 @_options
 @click.option("--payload", metavar="JSON", help="The payload of every input from now on.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("schedule")
 async def update(output: Output, target: str, schedule: str, *, payload: str | None, **terms: Unpack[_Terms]) -> None:
     """Change what SCHEDULE says."""
@@ -149,7 +149,7 @@ async def update(output: Output, target: str, schedule: str, *, payload: str | N
 
 
 @click.option("--note", default="", help="Why, for people.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("schedule")
 async def pause(output: Output, target: str, schedule: str, *, note: str) -> None:
     """Let the instants of SCHEDULE become no inputs until it is resumed."""
@@ -157,7 +157,7 @@ async def pause(output: Output, target: str, schedule: str, *, note: str) -> Non
     output.facts("Paused", {"schedule_id": schedule, "changed": done})
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("schedule")
 async def resume(output: Output, target: str, schedule: str) -> None:
     """Let SCHEDULE go on."""
@@ -165,14 +165,14 @@ async def resume(output: Output, target: str, schedule: str) -> None:
     output.facts("Resumed", {"schedule_id": schedule, "changed": done})
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("schedule")
 async def trigger(output: Output, target: str, schedule: str) -> None:
     """Make one input of SCHEDULE now, beside its timetable."""
     output.facts("Triggered", attrs.asdict(await _carry_out(target, lambda schedules: schedules.trigger(schedule))))
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("schedule")
 async def delete(output: Output, target: str, schedule: str) -> None:
     """Delete SCHEDULE with its occurrences; its inputs stay."""

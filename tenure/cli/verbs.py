@@ -66,7 +66,7 @@ async def carry_out(output: Output, target: str, runtime: str, name: str, verb: 
 
 
 @click.option("--remove", multiple=True, metavar="NAME", help="Remove this label; again for several.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 @click.argument("labels", metavar="[NAME=VALUE]...", nargs=-1)
 async def relabel(
@@ -77,7 +77,7 @@ async def relabel(
     await carry_out(output, target, runtime, "relabel", lambda handle: handle.relabel(given, remove=remove))
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 async def recycle(output: Output, target: str, runtime: str) -> None:
     """Bring the retired RUNTIME back to work with all that it holds."""
@@ -85,7 +85,7 @@ async def recycle(output: Output, target: str, runtime: str) -> None:
 
 
 @click.option("--in-run", is_flag=True, help="INPUT_ID also where the current run has it; that run ends.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 @click.argument("input_id", required=False)
 async def cancel(output: Output, target: str, runtime: str, input_id: str | None, *, in_run: bool) -> None:
@@ -95,7 +95,7 @@ async def cancel(output: Output, target: str, runtime: str, input_id: str | None
 
 @click.option("--fresh", is_flag=True, help="Begin a new run; what must not be done twice is carried over.")
 @click.option("--version", metavar="VERSION", help="Let this version of its behaviour go on, also an older one.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 @click.argument("input_id")
 async def retry(output: Output, target: str, runtime: str, input_id: str, *, fresh: bool, version: str | None) -> None:
@@ -105,7 +105,7 @@ async def retry(output: Output, target: str, runtime: str, input_id: str, *, fre
     )
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 @click.argument("input_id")
 async def drop(output: Output, target: str, runtime: str, input_id: str) -> None:
@@ -115,7 +115,7 @@ async def drop(output: Output, target: str, runtime: str, input_id: str) -> None
 
 @click.option("--ran", metavar="JSON", help="It ran, with this result.")
 @click.option("--did-not-run", is_flag=True, help="It did not run, and is dispatched again.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 @click.argument("place")
 async def settle_step(
@@ -138,7 +138,7 @@ async def settle_step(
 @click.option("--at", metavar="TIME", help="When it comes into the inbox: 2027-01-31T08:00+01:00.")
 @click.option("--after", type=float, metavar="SECONDS", help="The same, in seconds from now.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended; ends with 1 where it was not consumed.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 @click.argument("payload", metavar="JSON")
 async def accept(output: Output, target: str, runtime: str, payload: str, **terms: Unpack[_Terms]) -> int | None:
@@ -148,7 +148,7 @@ async def accept(output: Output, target: str, runtime: str, payload: str, **term
 
 @click.option("--kind", metavar="KIND", help="Make RUNTIME, of this kind, where it is not there yet.")
 @click.option("--key", metavar="TEXT", help="Idempotency key: the same again is taken once, and has the same result.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 @click.argument("payload", metavar="JSON")
 async def ask(
@@ -171,7 +171,7 @@ async def ask(
     "--deadline", type=float, metavar="SECONDS", help="Abandon it unless it is done so many seconds from now."
 )
 @click.option("--wait", is_flag=True, help="Wait until it has ended; ends with 1 where it was not consumed.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 @click.argument("payload", metavar="JSON")
 async def steer(output: Output, target: str, runtime: str, payload: str, **terms: Unpack[_Terms]) -> int | None:

@@ -25,10 +25,12 @@ VARIABLE: Final = "TENURE_CONSOLE_TOKEN"
 @click.option("--json", is_flag=True, help="Print JSON instead of text.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65_535), help="Port to listen at.")
-@click.option("--token-file", metavar="FILE", type=click.Path(), help=f"Has the token; else {VARIABLE} may have it.")
+@click.option(
+    "--token-file", metavar="FILE", type=click.Path(readable=False), help=f"Has the token; else {VARIABLE} may have it."
+)
 @click.option("--allow-verbs", is_flag=True, help="Let it hold, resume, retry, stop and the like; else it only reads.")
 @click.option("--no-content", is_flag=True, help="Show no payload, message, result, state or output.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 def console(
     target: str,
     *,

@@ -26,7 +26,7 @@ LOOK_S: Final = 0.1
 
 
 @click.option("--no-wait", is_flag=True, help="Only ask; `tenure hosts` says how far it is.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("host", required=False)
 async def drain(output: Output, target: str, host: str | None, *, no_wait: bool) -> int | None:
     """Have HOST of the store TARGET give its runtimes back and take none: a line of `tenure hosts`, or how it begins.
@@ -39,7 +39,7 @@ async def drain(output: Output, target: str, host: str | None, *, no_wait: bool)
 
 
 @click.option("--no-wait", is_flag=True, help="Only ask.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("host", required=False)
 async def undrain(output: Output, target: str, host: str | None, *, no_wait: bool) -> None:
     """Have HOST of the store TARGET take runtimes again."""

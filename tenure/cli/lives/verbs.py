@@ -27,7 +27,7 @@ _yes = click.option("--yes", is_flag=True, help="For many: do it, and do not onl
 
 @selecting
 @_yes
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime", required=False)
 async def retire(
     output: Output, target: str, runtime: str | None, *, yes: bool, **selector: Unpack[Selector]
@@ -41,7 +41,7 @@ async def retire(
 
 @selecting
 @_yes
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime", required=False)
 async def stop(
     output: Output, target: str, runtime: str | None, *, yes: bool, **selector: Unpack[Selector]
@@ -56,7 +56,7 @@ async def stop(
 @click.option("--clear-session", is_flag=True, help="Empty the conversation of RUNTIME too.")
 @selecting
 @_yes
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime", required=False)
 async def reset(
     output: Output,
@@ -80,7 +80,7 @@ async def reset(
 @click.option("--peers", is_flag=True, help="With --erase, what other runtimes have from it too.")
 @selecting
 @click.option("--yes", is_flag=True, help="Yes, for ever.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime", required=False)
 async def destroy(
     output: Output,
@@ -112,7 +112,7 @@ async def destroy(
 @selecting
 @_yes
 @click.option("--note", metavar="TEXT", default="", help="Why; `tenure why` says it.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime", required=False)
 async def hold(
     output: Output, target: str, runtime: str | None, *, note: str, yes: bool, **selector: Unpack[Selector]
@@ -148,7 +148,7 @@ def _kind_alone(selector: Selector) -> str | None:
 @click.option("--hold", is_flag=True, help="End the hold of RUNTIME, and leave the held mark alone.")
 @selecting
 @click.option("--yes", is_flag=True, help="Yes, do it twice; and for many, do it.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime", required=False)
 async def resume(  # noqa: PLR0913 - one for each option
     output: Output,

@@ -42,8 +42,8 @@ MAKING: Final = "making.db"
 @click.option(
     "--keep", metavar="COUNT", type=click.IntRange(min=1), help="With --every, remove older ones than so many."
 )
-@click.argument("target", type=click.Path())
-@click.argument("copy", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
+@click.argument("copy", type=click.Path(readable=False))
 async def backup(output: Output, target: str, copy: str, *, every: float | None, keep: int | None) -> None:
     """Copy the store TARGET, in use or not, into the new file COPY, checked and complete.
 
@@ -63,8 +63,8 @@ async def backup(output: Output, target: str, copy: str, *, every: float | None,
         await trio.sleep_until(begun + every)
 
 
-@click.argument("copy", type=click.Path())
-@click.argument("target", type=click.Path())
+@click.argument("copy", type=click.Path(readable=False))
+@click.argument("target", type=click.Path(readable=False))
 @click.option("--run-unfinished", is_flag=True, help="Let unfinished runs go on; else their runtimes are held.")
 @click.option("--at", metavar="TIME", help="COPY is a folder of `backup --every`: the newest that is not after TIME.")
 async def restore(output: Output, copy: str, target: str, *, run_unfinished: bool, at: str | None) -> None:

@@ -10,7 +10,7 @@ from tenure.persistence.upkeep.cut_log import cut_log as cut_damaged_log
 
 
 @click.option("--yes", is_flag=True, required=True, help="Lose what was written after the damage.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def cut_log(output: Output, target: str, *, yes: bool) -> None:  # noqa: ARG001 - click asks for it
     """Cut the log of the store TARGET off where it is damaged, and raise the fence tokens.
 

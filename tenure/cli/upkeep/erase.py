@@ -28,7 +28,7 @@ def shown(erasure: Erasure) -> dict[str, object]:
 
 @click.option("--peers", is_flag=True, help="What other runtimes have from it too.")
 @click.option("--yes", is_flag=True, help="Yes, for ever.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 async def erase(output: Output, target: str, runtime: str, *, peers: bool, yes: bool) -> int | None:
     """Erase everything that the destroyed RUNTIME has ever held; without --yes, only say how much that is.

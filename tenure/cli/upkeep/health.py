@@ -29,7 +29,7 @@ NO_HOST: Final = 0
     help="Seconds to wait for a sign.",
 )
 @click.option("--min-free-bytes", type=click.IntRange(min=1), default=MIN_FREE_BYTES, show_default=True)
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def health(output: Output, target: str, *, wait_s: float, min_free_bytes: int) -> int:
     """Say whether the hosts of the store TARGET write, and what is wrong; exit code 0 where nothing is, else 1.
 

@@ -15,7 +15,7 @@ from tenure.supervisor.metrics import families_of_store
 from tenure.supervisor.operators.exposition import exposition
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def metrics(output: Output, target: str) -> None:
     """Print numbers about the store TARGET as Prometheus reads them: what waits, what is held, which hosts, how large.
 

@@ -9,8 +9,8 @@ from tenure.cli.output import Output
 from tenure.persistence.upkeep.promoting.promote import Promotion, promote as promote_store
 
 
-@click.argument("source", type=click.Path())
-@click.argument("target", type=click.Path())
+@click.argument("source", type=click.Path(readable=False))
+@click.argument("target", type=click.Path(readable=False))
 async def promote(output: Output, source: str, target: str) -> None:
     """Move the store SOURCE to TARGET, a file or the URL of a server, and close SOURCE for good.
 

@@ -12,7 +12,7 @@ from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.look import look_into
 
 
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def rekey(output: Output, target: str) -> int | None:
     """Seal what is stored in TARGET with the first key that is given, in slices, beside hosts that run.
 

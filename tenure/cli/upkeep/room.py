@@ -20,7 +20,7 @@ _MIB = 1024 * 1024
 @click.option(
     "--kind", "kinds", multiple=True, metavar="KIND", help="Only of runtimes of this kind; may be given again."
 )
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def prune(output: Output, target: str, days: float, kinds: tuple[str, ...], *, dead_letters: bool) -> None:
     """Delete from the store TARGET what has ended more than DAYS days ago.
 
@@ -32,7 +32,7 @@ async def prune(output: Output, target: str, days: float, kinds: tuple[str, ...]
 
 @click.option("--older-than", "days", type=float, required=True, metavar="DAYS", help="Only what ended before.")
 @click.option("--dead-letters", is_flag=True, help="Abandoned inputs and refused sends too.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def vacuum(output: Output, target: str, days: float, *, dead_letters: bool) -> None:
     """The name that ``prune`` had; it goes with the next release."""
     await _prune(output, target, days, dead_letters=dead_letters, kinds=None)
@@ -49,7 +49,7 @@ async def _prune(
 
 
 @click.option("--most-mib", type=click.IntRange(min=1), metavar="MIB", help="Also where it is larger than 256 MiB.")
-@click.argument("target", type=click.Path())
+@click.argument("target", type=click.Path(readable=False))
 async def shrink(output: Output, target: str, *, most_mib: int | None) -> int | None:
     """Give what is free in the file of the store TARGET back to the disk; commits wait meanwhile.
 

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+import tenure
 from proof.fleet.server import own_server
+from tenure import errors
+from tenure.cli.exits import exit_code
 from tests.architecture.tree import ROOT
 from tests.kit import postgres
 from tests.kit.processes import PATIENCE_S, running
@@ -54,6 +57,18 @@ def run(folder: Path, commands: list[str], *more_programs: str, **environment: s
                 os.killpg(shell.pid, signal.SIGKILL)  # the host that a failed block left
     assert shell.returncode == 0, said
     assert f"# block {len(commands)}" in said
+
+
+def test_the_page_says_what_to_do_for_each_error_that_an_open_raises_with_its_exit_code() -> None:
+    raises = (tenure.open_store.__doc__ or "").partition("Raises:")[2].partition("Cancellation:")[0]
+    raised = re.findall(r"[A-Z]\w+", " ".join(re.findall(r"^\s+((?:[A-Z]\w+(?:, )?)+): ", raises, re.MULTILINE)))
+    table = re.findall(r"^\| ((?:`\w+`, )+)(\d+) \| ", ALONE, re.MULTILINE)
+    said = {name: int(code) for names, code in table for name in re.findall(r"`(\w+)`", names)}
+
+    assert set(raised) - set(said) == set()
+    for name, code in said.items():
+        error = getattr(errors, name)
+        assert exit_code(error.__new__(error)) == code, name
 
 
 @pytest.mark.slow
