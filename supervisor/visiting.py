@@ -23,8 +23,13 @@ async def visit(target: str | os.PathLike[str], *, seams: Seams | None = None) -
 
     Raises:
         Error: What `look_into` and `open_supervisor` raise.
+        KeyboardInterrupt: SIGTERM has ended the body. For a host that is a normal exit; a verb has no answer.
     """
+    is_done = False
     async with look_into(target, seams=seams):
         pass
     async with open_supervisor(target, behaviours={}, seams=seams, drain_s=0) as supervisor:
         yield supervisor
+        is_done = True
+    if not is_done:
+        raise KeyboardInterrupt

@@ -614,7 +614,9 @@ class WrongKey(Unreadable):
     Fields: the id of the key.
     """
 
-    message = "the key {key_id!r} is not the one that sealed this; give that to the codec, or to a command by --key-file"
+    message = (
+        "the key {key_id!r} is not the one that sealed this; give that to the codec, or to a command by --key-file"
+    )
     key_id: str
 
 

@@ -170,7 +170,7 @@ def test_dead_letters_are_listed_without_content_retried_and_dropped_from_outsid
     assert answer("dead-letters", path, "bob") == []
     assert call("drop", path, "alice", "no such letter").exit_code == NOT_THERE
     assert answer("retry", path, "alice", ids["alice"], "--fresh")["answer"] == [ids["alice"]]
-    assert answer("why", path, "alice")["because"] == "no living host has it"
+    assert answer("why", path, "alice")["because"] == "no living host has it: none has the store open"
 
 
 def kill_a_host_in_a_step(path: Path) -> None:
@@ -289,7 +289,7 @@ def test_why_tells_the_first_reason_that_holds(path: Path) -> None:
         assert "private" not in json.dumps(told)
 
     hosted(path, body)
-    assert answer("why", path, "busy")["because"] == "no living host has it"
+    assert answer("why", path, "busy")["because"] == "no living host has it: none has the store open"
 
 
 @pytest.mark.slow
@@ -332,6 +332,35 @@ def test_tail_prints_the_newest_of_the_chain_and_follows_what_lands(path: Path) 
     assert (first["event"], first["position"] > 3) == ("run_start", True)
 
 
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_command_that_waits_is_ended_by_sigterm_as_by_ctrl_c(path: Path) -> None:
+    async def body(supervisor: tenure.Supervisor) -> None:
+        await supervisor.accept("alice", 1, kind="keep")
+
+    hosted(path, body)
+    command = [sys.executable, "-m", "tenure.cli", "ask", str(path), "bob", "1", "--kind", "of no host"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    with running(command, env=environment, stderr=subprocess.PIPE) as child:
+        while call("inbox", path, "bob").exit_code == NOT_THERE:
+            assert child.poll() is None
+        child.send_signal(signal.SIGTERM)
+        _, errors = child.communicate(timeout=60)
+
+    assert (child.returncode, errors) == (130, "")
+
+
+def test_why_beside_hosts_that_lack_the_behaviour_says_what_is_needed(path: Path) -> None:
+    async def body(supervisor: tenure.Supervisor) -> None:
+        await supervisor.accept("bob", 1, kind="of no host")
+        told = await beside("why", path, "bob")
+        assert told["because"].startswith("no living host has it: none of 1 that have the store open has taken it")
+        assert "'of no host'" in told["because"]
+
+    hosted(path, body)
+
+
 def readable(stream: Any, timeout_s: float) -> bool:
     """Whether a line has come."""
     return bool(select.select([stream], [], [], timeout_s)[0])
@@ -343,7 +372,7 @@ def test_why_does_not_take_a_killed_host_for_a_living_one(path: Path) -> None:
 
     told = answer("why", path, "alice")
 
-    assert told["because"] == "no living host has it"
+    assert told["because"] == "no living host has it: none has the store open"
     assert told["owner"] is None
 
 
