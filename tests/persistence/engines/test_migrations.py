@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tenure.errors import Internal, SchemaMismatch
+from tenure.errors import Corrupt, Internal, SchemaMismatch
 from tenure.persistence.engines.sqlite.opening import migrations as sqlite_migrations
 from tenure.persistence.engines.sqlite.opening.preflight import APPLICATION_ID
 from tenure.persistence.engines.statements import schema_files
@@ -39,6 +39,23 @@ async def test_the_schema_of_a_new_store_is_the_sum_of_all_migrations(tmp_path: 
     summed.close()
 
     assert schema_of(tmp_path / "new.db") == schema_of(tmp_path / "summed.db")
+
+
+@pytest.mark.parametrize("version", [0, -1])
+async def test_a_header_whose_version_was_changed_is_damage_for_a_host_and_for_a_look(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path) as store:
+        await own(store)
+    connection = apsw.Connection(str(path))  # no host has it open
+    connection.pragma("user_version", version)
+    connection.close()
+
+    for opened in (open_store, look_into):
+        with pytest.raises(Corrupt, match=f"version {version}"):
+            async with opened(path):
+                pass
 
 
 async def test_a_migration_lands_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

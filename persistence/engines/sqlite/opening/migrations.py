@@ -16,7 +16,7 @@ from typing import Final
 
 import apsw
 
-from tenure.errors import Contended, NotADatabase, SchemaMismatch
+from tenure.errors import Contended, Corrupt, NotADatabase, SchemaMismatch
 from tenure.persistence.engines.statements import schema_files
 
 from .preflight import APPLICATION_ID
@@ -32,6 +32,7 @@ def claim(connection: apsw.Connection, path: str) -> None:
     Raises:
         NotADatabase: Another program's database, or a damaged one.
         SchemaMismatch: A newer tenure wrote it.
+        Corrupt: Its version is not that of its tables.
     """
     try:
         application_id, version = _stamp(connection)
@@ -48,6 +49,7 @@ def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
     Raises:
         NotADatabase: Another program's database, or a damaged one.
         SchemaMismatch: A newer tenure wrote it.
+        Corrupt: Its version is not that of its tables.
         Contended: Another process held the write lock for `busy_s` seconds.
     """
     migrations = schema_files()
@@ -81,6 +83,7 @@ def check_current(connection: apsw.Connection, path: str) -> None:
     Raises:
         NotADatabase: Another program's database, or a damaged one.
         SchemaMismatch: Of another version, newer or older; an open of an older one brings it to this version.
+        Corrupt: Its version is not that of its tables.
     """
     newest = len(schema_files())
     try:
@@ -122,11 +125,15 @@ def _check(path: str, connection: apsw.Connection, application_id: int, version:
 
 
 def _check_tables(path: str, connection: apsw.Connection, version: int) -> None:
-    expected = tables_made_by(tuple(schema_files()[:version]))
+    migrations = tuple(schema_files())
+    expected = tables_made_by(migrations[: max(version, 0)])
     there = {str(row[0]): row for row in connection.execute(_SCHEMA).fetchall()}
     ours = {name: there[name] for name in expected if name in there}
     if ours != expected:
         raise SchemaMismatch(what=path, expected=_named(version, expected), actual=_named(version, ours))
+    if version < 0 or there.keys() & (tables_made_by(migrations).keys() - expected.keys()):
+        detail = f"its header says that it is of version {version}, and it has tables of another one"
+        raise Corrupt(record="database", key=path, detail=detail)
 
 
 @cache
