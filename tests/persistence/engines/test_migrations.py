@@ -58,6 +58,22 @@ async def test_a_header_whose_version_was_changed_is_damage_for_a_host_and_for_a
                 pass
 
 
+async def test_a_damaged_list_of_tables_under_a_header_of_ours_is_damage_and_no_other_programs_file(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path) as store:
+        await own(store)
+    with path.open("r+b") as file:  # no host has it open
+        file.seek(100)
+        file.write(b"\xff" * 400)
+
+    for opened in (open_store, look_into):
+        with pytest.raises(Corrupt):
+            async with opened(path):
+                pass
+
+
 async def test_a_migration_lands_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "agents.db"
     async with open_store(path) as store:

@@ -30,26 +30,28 @@ def claim(connection: apsw.Connection, path: str) -> None:
     The signature is in the file itself before there is a log, so that an open knows it from the header alone.
 
     Raises:
-        NotADatabase: Another program's database, or a damaged one.
+        NotADatabase: Another program's database, or none.
         SchemaMismatch: A newer tenure wrote it.
-        Corrupt: Its version is not that of its tables.
+        Corrupt: Its version is not that of its tables, or what it says of its tables is damaged.
     """
     try:
         application_id, version = _stamp(connection)
         _check(path, connection, application_id, version, len(schema_files()))
         if application_id == 0:
             connection.pragma("application_id", APPLICATION_ID)
-    except (apsw.NotADBError, apsw.CorruptError) as exc:
+    except apsw.NotADBError as exc:
         raise NotADatabase(path=path, detail=str(exc)) from exc
+    except apsw.CorruptError as exc:  # the header was found to be ours before
+        raise Corrupt(record="database", key=path, detail=str(exc)) from exc
 
 
 def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
     """Bring the schema of an open database to this version.
 
     Raises:
-        NotADatabase: Another program's database, or a damaged one.
+        NotADatabase: Another program's database, or none.
         SchemaMismatch: A newer tenure wrote it.
-        Corrupt: Its version is not that of its tables.
+        Corrupt: Its version is not that of its tables, or what it says of its tables is damaged.
         Contended: Another process held the write lock for `busy_s` seconds.
     """
     migrations = schema_files()
@@ -73,24 +75,28 @@ def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
             raise
     except apsw.BusyError as exc:
         raise Contended(detail=f"migration waited {busy_s} s: {exc}") from exc
-    except (apsw.NotADBError, apsw.CorruptError) as exc:
+    except apsw.NotADBError as exc:
         raise NotADatabase(path=path, detail=str(exc)) from exc
+    except apsw.CorruptError as exc:  # the header was found to be ours before
+        raise Corrupt(record="database", key=path, detail=str(exc)) from exc
 
 
 def check_current(connection: apsw.Connection, path: str) -> None:
     """A reader migrates nothing, and can read nothing but its own version.
 
     Raises:
-        NotADatabase: Another program's database, or a damaged one.
+        NotADatabase: Another program's database, or none.
         SchemaMismatch: Of another version, newer or older; an open of an older one brings it to this version.
-        Corrupt: Its version is not that of its tables.
+        Corrupt: Its version is not that of its tables, or what it says of its tables is damaged.
     """
     newest = len(schema_files())
     try:
         application_id, version = _stamp(connection)
         _check(path, connection, application_id, version, newest)
-    except (apsw.NotADBError, apsw.CorruptError) as exc:
+    except apsw.NotADBError as exc:
         raise NotADatabase(path=path, detail=str(exc)) from exc
+    except apsw.CorruptError as exc:  # the header was found to be ours before
+        raise Corrupt(record="database", key=path, detail=str(exc)) from exc
     if version != newest:
         raise SchemaMismatch(what=path, expected=newest, actual=version)
 
@@ -103,7 +109,7 @@ def check_known(connection: apsw.Connection, path: str) -> int:
     """The version of a store whose tables are those of its version; what is copied need not be of the newest.
 
     Raises:
-        NotADatabase: Another program's database, or a damaged one.
+        NotADatabase: Another program's database, or none.
         SchemaMismatch: A newer tenure wrote it, or one between two releases; or there is no table in it yet.
     """
     newest = len(schema_files())
