@@ -646,3 +646,24 @@ def test_a_host_drains_and_takes_again(tmp_path: Path) -> None:
             assert (await ticket.wait_outcome()).phase == "consumed"
 
     run(main)
+
+
+def test_a_behaviour_of_asyncio_that_is_not_marked_says_how_it_is(tmp_path: Path) -> None:
+    async def sleeps(_run: tenure.Run) -> None:
+        await asyncio.sleep(0.01)
+
+    async def yields(_run: tenure.Run) -> None:
+        await asyncio.sleep(0)
+
+    async def asks(run: tenure.Run) -> None:
+        await run.step("ask", asyncio.sleep, 0.01, repeat="freely")
+
+    async def main() -> None:
+        once = tenure.RestartPolicy(max_attempts=1)
+        behaviours = {each.__name__: tenure.Behaviour(each, restart=once) for each in (sleeps, yields, asks)}
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours=behaviours) as supervisor:
+            for kind in behaviours:
+                outcome = await (await supervisor.accept(kind, 1, kind=kind)).wait_outcome()
+                assert "tenure.asyncio.behaviour, a step by tenure.asyncio.on_loop" in (outcome.error or ""), kind
+
+    run(main)

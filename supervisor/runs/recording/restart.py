@@ -25,6 +25,7 @@ from tenure.persistence.model.texts import (
     leaves,
     named,
     storable,
+    text_of,
 )
 from tenure.persistence.model.values import HeldReason
 
@@ -135,6 +136,14 @@ def _times(failures: str) -> list[float]:
         raise Corrupt(record="runtime", key="failures", detail=str(exc)) from exc
 
 
+_OF_ASYNCIO: Final = ("no running event loop", "trio.run received unrecognized yield message")
+"""What asyncio and trio say where functions of asyncio are awaited in a task of trio."""
+
+_MARK_IT: Final = (
+    "; what awaits asyncio is marked: a behaviour by tenure.asyncio.behaviour, a step by tenure.asyncio.on_loop"
+)
+
+
 def describe(error: BaseException) -> str:
     """An exception for people, in a form that any engine can store: the leaves of groups, each with its type.
 
@@ -148,4 +157,6 @@ def describe(error: BaseException) -> str:
 def _leaf(error: BaseException) -> str:
     if type(error) is StepFailed:
         return f"{error.detail[: ERROR_LIMIT - 500]}, in step {error.name}"  # a name has 200 characters at most
-    return named(error)
+    said = named(error)
+    is_unmarked = type(error) in (RuntimeError, TypeError) and text_of(error).startswith(_OF_ASYNCIO)
+    return said + _MARK_IT if is_unmarked else said
