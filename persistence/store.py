@@ -368,7 +368,7 @@ async def open_store(
         UnsafeSqlite: The SQLite library can lose commits.
         WeakDurability: What `durability` asks cannot be given.
         DiskFull: There is no room for a new database, or for the copy of the log that an open makes.
-        StoreBroken, NoThread: An I/O error; the system gives this process no further thread.
+        StoreBroken, NoThread, NoDescriptor: An I/O error; the system gives this process no further thread, or no file.
         InvalidInput, Unsupported: No path, or no such class; a target that this version has no engine for.
 
     Cancellation: the body's. Leaving it normally drains what was submitted; leaving it by an exception or a cancellation,
