@@ -10,7 +10,9 @@ from pathlib import Path
 
 import click
 import pytest
+import trio
 
+import tenure
 from tenure.cli.app import app
 from tenure.cli.exits import BUSY, DAMAGED, DONE, NOT_THERE, WRONG_USE, exit_code
 from tenure.errors import Corrupt, Internal, NotFound, StaleFence, StoreLocked
@@ -26,6 +28,25 @@ def test_a_backup_says_what_it_copied(path: Path) -> None:
     facts = json.loads(result.stdout)
     assert facts["rows"]["inputs"] == 1
     assert facts["size"] == path.with_name("copy.db").stat().st_size
+
+
+async def attach(path: Path) -> None:
+    async with tenure.open_store(path) as store:
+        await store.attachments.put("s", b"bytes")
+
+
+def test_what_a_copy_has_not_is_said_with_its_folder(path: Path) -> None:
+    copy, restored = path.with_name("copy.db"), path.with_name("b.db")
+    assert json.loads(call("backup", path, copy, "--json").stdout)["not_copied"] is None
+    copy.unlink()
+    trio.run(attach, path)
+
+    made = json.loads(call("backup", path, copy, "--json").stdout)
+    back = json.loads(call("restore", copy, restored, "--json").stdout)
+
+    assert made["not_copied"] == {"attachments": 1, "folder": f"{path}-attachments"}
+    assert Path(made["not_copied"]["folder"]).is_dir()
+    assert back["not_copied"] == {"attachments": 1, "folder": f"{restored}-attachments"}
 
 
 def test_a_backup_for_people_is_a_table(path: Path) -> None:

@@ -53,13 +53,13 @@ async def backup(output: Output, target: str, copy: str, *, every: float | None,
     if every is None:
         if keep is not None:
             raise InvalidInput(detail="it goes with --every", field="--keep")
-        output.facts("Backup", _made(await back_up(target, copy)))
+        output.facts("Backup", _made(await back_up(target, copy), target))
         return
     if not math.isfinite(every):
         raise InvalidInput(detail="it is a number of seconds", field="--every")
     while True:
         begun = trio.current_time()
-        output.line(_made(await _next(target, Path(copy), keep or math.inf)))
+        output.line(_made(await _next(target, Path(copy), keep or math.inf), target))
         await trio.sleep_until(begun + every)
 
 
@@ -75,12 +75,19 @@ async def restore(output: Output, copy: str, target: str, *, run_unfinished: boo
     or a time with its offset, such as 2027-01-31T08:00+01:00.
     """
     source = copy if at is None else str(_newest(Path(copy), _bookmark(at)))
-    facts = _facts(await restore_store(source, target, run_unfinished=run_unfinished))
+    restored = await restore_store(source, target, run_unfinished=run_unfinished)
+    facts = _facts(restored) | _not_copied(restored, target)
     output.facts("Restored", facts if at is None else {"copy": source, **facts})
 
 
-def _made(copy: Copy) -> dict[str, object]:
-    return {name: fact for name, fact in _facts(copy).items() if name != "held"}
+def _made(copy: Copy, target: str) -> dict[str, object]:
+    return {name: fact for name, fact in _facts(copy).items() if name != "held"} | _not_copied(copy, target)
+
+
+def _not_copied(copy: Copy, target: str) -> dict[str, object]:
+    """How many attachments the copy names, and in which folder their bytes are looked for: no copy has these."""
+    count, folder = copy.rows.get("attachments", 0), f"{target.removeprefix('sqlite:///')}-attachments"
+    return {"not_copied": {"attachments": count, "folder": folder} if count else None}
 
 
 def _facts(copy: Copy) -> dict[str, object]:
