@@ -1,4 +1,4 @@
-"""Verification of attachments: every row as its digest says, and what is committed has its bytes."""
+"""Verification of attachments: every row as its digest says. Their bytes are compared where they are read."""
 
 from __future__ import annotations
 
