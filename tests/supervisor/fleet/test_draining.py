@@ -525,3 +525,45 @@ async def test_what_waits_for_room_has_it_also_after_a_drain_that_was_ended(
 async def test_a_bound_that_cannot_be_is_refused(bound: Any) -> None:
     with pytest.raises(InvalidInput):
         tenure.Behaviour(idle, max_owned=bound)
+
+
+async def test_schedules_fire_for_a_drained_host_and_what_they_bring_runs_elsewhere_or_waits(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    here, there = Reader(), Reader()
+    async with supervisor(database, {"kind": here}) as first:
+        await first.schedules.create("s", "a", tenure.Every(10), "tick", "kind", overlap="queue")
+        await trio.sleep(15)
+        await first.drain()
+        await trio.sleep(30)
+        assert here.ran == ["tick"]
+        async with supervisor(database, {"kind": there}):
+            await trio.sleep(20)
+            assert len(there.ran) == 5, "what had waited, and what came since"
+        await trio.sleep(20)
+        await first.undrain()
+        await trio.sleep(1)
+        found = await first.schedules.occurrences("s")
+        assert [each.skipped for each in found] == [None] * 8
+        assert (len(here.ran), len(there.ran)) == (3, 5)
+
+
+async def test_what_is_on_hold_on_a_drained_host_begins_nowhere_until_that_has_ended(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    here, there = Reader(), Reader()
+    async with supervisor(database, {"kind": here}) as first, supervisor(database, {"kind": there}):
+        before, after = await first.spawn_many(["before", "after"], "kind")
+        await before.hold("look first")
+        tickets = [await before.accept("x")]
+        await trio.sleep(1)
+        await first.drain()
+        await after.hold("by the handle of the host that has drained")
+        tickets.append(await after.accept("y"))
+        await trio.sleep(30)
+        assert here.ran == there.ran == []
+        for runtime, ticket in zip((before, after), tickets, strict=True):
+            await runtime.resume(hold=True)
+            with trio.fail_after(AT_ONCE_S):
+                assert (await ticket.wait_outcome()).phase == "consumed"
+        assert (here.ran, there.ran) == ([], ["x", "y"])

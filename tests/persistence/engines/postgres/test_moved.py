@@ -10,9 +10,11 @@ import psycopg
 import pytest
 import trio
 
+import tenure
 from proof.fleet.cutting import Cut, cutting_proxy
 from proof.fleet.failover import Pair, standby_of
 from proof.fleet.server import REPLICATING, OwnServer
+from tenure import QueuedWorkClaimBoundary
 from tenure.errors import Contended, NotFound, StoreBroken, StoreMoved
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import arrivals
@@ -21,8 +23,10 @@ from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, ground_of, open_store
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit.commands import call
-from tests.kit.serving import draft, put
+from tests.kit.serving import draft, put, served, serving, texts_of
 from tests.kit.stores import landed, message, own
+
+IDLE = QueuedWorkClaimBoundary.IDLE
 
 DEAD = ("127.0.0.1", 1)
 """Where no server is."""
@@ -181,6 +185,50 @@ async def read(store: Store) -> None:
 async def query(store: Store) -> None:
     async with store.read_connection() as connection:
         await connection.query("SELECT 1")
+
+
+async def test_queued_work_and_attachments_go_on_where_the_store_was_moved_to(pair: Pair) -> None:
+    begun, limits = list[tuple[str, int]](), Limits(lease_s=2.0, renew_s=0.5)
+
+    async def handle(work: tenure.QueuedWork) -> None:
+        begun.append((texts_of(work), work.attempt))
+        if len(begun) == 1:
+            await trio.sleep_forever()
+
+    async def until_moved() -> None:
+        async with tenure.open_supervisor(pair.url, behaviours={}, limits=limits) as supervisor:
+            store = supervisor.store
+            kept.append(await store.attachments.put("talk", b"kept"))
+            await put(store, draft("by hand", session="hand"), draft("in work", session="served"))
+            claims.append(await store.queue.claim_ready_queued_work("hand", "me", IDLE, 600_000, 1))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(supervisor.serve_queue, "served", handle)
+                while not begun:  # noqa: ASYNC110 - in another process, as it were
+                    await trio.sleep(0.01)
+                await trio.to_thread.run_sync(pair.leave_behind)
+                lost.append(await store.attachments.put("talk", b"lost"))
+                await put(store, draft("lost", session="served"))
+                await trio.to_thread.run_sync(pair.fail_over)
+                await trio.sleep_forever()
+
+    kept, lost = list[str](), list[str]()
+    claims: list[tenure.QueuedWorkClaim | None] = []
+    with pytest.raises(StoreMoved), trio.fail_after(60):
+        await until_moved()
+
+    async with tenure.open_supervisor(pair.url, behaviours={}, limits=limits) as supervisor:
+        store, (claim,) = supervisor.store, claims
+        assert claim is not None
+        assert await store.attachments.get("talk", kept[0]) == b"kept"
+        with pytest.raises(NotFound):
+            await store.attachments.get("talk", lost[0])
+        await store.queue.complete_queued_work_claim(
+            claim.completion()
+        )  # who made it lives, and it holds for ten minutes
+        async with serving(supervisor, handle, "served"):
+            with trio.fail_after(30):
+                await served(supervisor, "served", "hand")
+    assert begun == [("in work", 1), ("in work", 1)], "no attempt is counted, and what was lost is not there"
 
 
 async def test_a_standby_is_waited_for_and_not_written(pair: Pair) -> None:
