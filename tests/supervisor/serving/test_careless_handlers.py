@@ -1,4 +1,4 @@
-"""Handlers that give back, complete, cancel or fail as they like, on two hosts that come and go: no work is lost or doubled."""
+"""Handlers that give back, complete, cancel or fail as they like, on two hosts that drain: no work is lost or doubled."""
 
 from __future__ import annotations
 
@@ -87,6 +87,15 @@ class Careless:
                 )
             await trio.sleep(self._source.random())
 
+    async def rest(self, supervisor: tenure.Supervisor) -> None:
+        """Drain the host, now and then, and end that."""
+        while True:
+            await trio.sleep(60 * self._source.random())
+            with trio.move_on_after(self._source.choice((0.5, 1_000.0))):
+                await supervisor.drain(drain_s=self._source.choice((0.0, 2.0, 30.0)))
+            await trio.sleep(20 * self._source.random())
+            await supervisor.undrain()
+
     async def stutter(self, gate: Gate) -> None:
         """Let the writer stand still, now and then."""
         try:
@@ -121,7 +130,9 @@ async def test_whatever_handlers_do_with_their_claims_no_work_is_lost_doubled_or
         trio.open_nursery() as nursery,
     ):
         beside: list[Callable[[], Coroutine[Any, Any, None]]] = [partial(careless.stutter, gate) for gate in gates]
-        for task in (*beside, partial(careless.serve, one), partial(careless.serve, other)):
+        for each in (one, other):
+            beside += [partial(careless.serve, each), partial(careless.rest, each)]
+        for task in beside:
             nursery.start_soon(task)
         for number in range(source.randrange(10, 40)):
             await trio.sleep(source.random())
