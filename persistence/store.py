@@ -356,7 +356,7 @@ async def open_store(
     Raises:
         StoreLocked: Another host has the file for itself, or was opening it for `Limits.busy_s` seconds; or hosts are there
             since before the store broke.
-        Contended: Another host held the write lock for `Limits.busy_s` seconds.
+        Contended: Another host held the write lock for `Limits.busy_s` seconds, or a server did not answer for so long.
         CannotOpen: A missing folder, no permission, a read-only disk, a file with several names.
         NotADatabase: A folder, another program's database, or no database at all.
         Corrupt: The file was cut off, or only its log is left.

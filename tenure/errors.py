@@ -567,10 +567,10 @@ class DiskFull(WriteFailed):
 
 @final
 class Contended(WriteFailed):
-    """Another process held the write lock longer than this one was willing to wait.
+    """Another process held the write lock longer than this one was willing to wait, or a server did not answer for so long.
 
     No caller's mistake, and nothing was written: send the same commit again. `StoreLocked` is a lock that is held for
-    as long as a host lives.
+    as long as a host lives, `CannotOpen` a server that refuses us.
     """
 
     retryable = True
@@ -788,7 +788,7 @@ class StoreLocked(StoreError):
 
 @final
 class CannotOpen(StoreError):
-    """The system does not let the file be opened: a missing folder, no permission, a read-only disk.
+    """The system does not let the file be opened: a missing folder, no permission, a read-only disk; or a server refuses us.
 
     The installation's side: nothing was touched. Correct the path or its permissions. `NotADatabase` is a file that
     was opened and is not ours, `StoreLocked` one that another host has.
