@@ -114,9 +114,9 @@ class Records:
         if len(self._kept) >= RECORDS_KEPT // 2:  # a runtime has two as a rule
             self._kept, self._kept_older = {}, self._kept
         for runtime_id, version in versions.items():
-            kept = self._kept.get(runtime_id) or self._kept_older.pop(runtime_id, None)
+            # The group has them, and keeps them anew: what it lets go may have been changed in memory.
+            kept = self._kept.pop(runtime_id, None) or self._kept_older.pop(runtime_id, None)
             if kept is not None and kept.version == version:
-                self._kept[runtime_id] = kept
                 self.found.update(kept.found)
 
     def _end_by_runtime(self, versions: Mapping[str, int]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import define
 
-from tenure.errors import StaleFence
+from tenure.errors import InvalidTransition, StaleFence
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.commits.transaction import (
     RECORDS_KEPT,
@@ -21,7 +21,8 @@ from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import MarkLost
-from tenure.persistence.model.values import DurabilityClass, InputId
+from tenure.persistence.facets.runs.runs import FinishRun
+from tenure.persistence.model.values import DurabilityClass, InputId, RunId
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store
 from tenure.testing.observing import inside_of
@@ -134,6 +135,21 @@ def test_after_a_group_that_was_rolled_back_nothing_is_kept_of_any_runtime() -> 
     assert not records.found
 
 
+def test_a_record_that_a_group_has_let_go_is_kept_no_longer_whatever_its_version_says() -> None:
+    for versions in (
+        {"a": 2, "b": 3},
+        {},
+    ):  # nothing of it was written; and its versions were lost with the answer to COMMIT
+        records = by_runtime(a=1, b=1)
+        records.begin_group({"a": 2, "b": 2})
+        records.drop((RUNTIME, "a"))  # its commit failed: it may have been changed in hand
+        records.end_group(versions)
+
+        records.begin_group({"a": 2})
+
+        assert not records.found
+
+
 def test_of_more_runtimes_than_there_is_room_for_those_in_use_stay_and_the_others_go() -> None:
     names = {f"r{number}": 1 for number in range(RECORDS_KEPT // 2)}
     records = by_runtime(**names)
@@ -180,6 +196,28 @@ async def test_with_versions_by_runtime_a_host_keeps_what_others_did_not_write_a
             with pytest.raises(StaleFence):
                 await first.commit(say(token))
             await second.commit(say(moved))
+
+
+async def test_with_versions_by_runtime_too_what_a_refused_commit_has_changed_in_hand_is_read_again(
+    tmp_path: Path,
+) -> None:
+    with offered():
+        async with open_seen_store(f"{SCHEME}://{tmp_path}/agents.db") as store:
+            token, other = await own(store), await own(store, "b")
+            await store.commit(say(token))
+            hold = Hold(runtime_id=name("a"), reason="crash_loop")
+            finish = FinishRun(runtime_id=name("a"), run_id=RunId("none"))
+            landing = submit(
+                store,
+                Commit(runtime_id=name("b"), fence_token=other, changes=(Hold(runtime_id=name("b"), reason=None),)),
+            )
+            refusal = submit(store, Commit(runtime_id=name("a"), fence_token=token, changes=(hold, finish)))
+            assert isinstance(await settle(refusal), InvalidTransition)
+            await landing.wait()
+
+            await store.commit(say(token))
+
+            assert inside_of(store).kept[RUNTIME, "a"].held is None
 
 
 def test_of_more_than_there_is_room_for_what_is_in_use_stays_and_the_rest_goes() -> None:
