@@ -1,8 +1,9 @@
 """Cuts around COMMIT: ``python -m proof.cuts postgresql://me@host/db?schema=cuts --cuts 500``.
 
 Tasks append numbered messages to conversations through a proxy that cuts the connection at a COMMIT, in each way that there is.
-A verdict is wrong where a message that was acknowledged is not stored, is stored twice, or stands in another place than it was
-said in: a group that had landed was tried again, or one that had not was acknowledged.
+Each comes with an input under a key, whose commit asks the server before it writes: so the groups go in strands. A verdict is
+wrong where a message that was acknowledged is not stored, is stored twice, or stands in another place than it was said in: a
+group that had landed was tried again, or one that had not was acknowledged. Its input has to be there as often.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from attrs import frozen
 from proof.fleet.cutting import Cut, CuttingProxy, cutting_proxy
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
-from tenure.persistence.model.values import LogicalRuntimeId, SessionId
+from tenure.persistence.model.codec import digest
+from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store, open_store
 
@@ -37,6 +40,10 @@ PATIENCE_S: Final = 60.0
 
 _STORED: Final = """
 SELECT r.runtime_id, n.payload FROM runtimes r JOIN nodes n ON n.session = r.session ORDER BY n.node
+"""
+_TAKEN: Final = """
+SELECT r.runtime_id, p.payload FROM runtimes r JOIN inputs i ON i.runtime = r.runtime JOIN payloads p ON p.input = i.input
+ORDER BY i.admission
 """
 
 
@@ -67,16 +74,21 @@ async def make_cuts(url: str, cuts: int, seed: int) -> Cuts:
         async with open_store(through, limits=Limits(busy_s=PATIENCE_S, verdict_s=PATIENCE_S)) as store:
             said = await _work(store, proxy, source, cuts, made)
             async with store.read_connection() as connection:
-                stored = await connection.query(_STORED)
-    by_runtime: dict[str, list[str]] = {each: [] for each in said}
-    for runtime_id, payload in stored:
-        if runtime_id in by_runtime:
-            by_runtime[runtime_id].append(payload.decode())
-    wrong = [
-        f"{each}: {len(said[each])} were acknowledged, {len(by_runtime[each])} are stored, in another order or number"
-        for each in said
-        if said[each] != by_runtime[each]
-    ]
+                stored = {
+                    "messages": await connection.query(_STORED),
+                    "inputs": await connection.query(_TAKEN),
+                }
+    wrong: list[str] = []
+    for what, rows in stored.items():
+        by_runtime: dict[str, list[str]] = {each: [] for each in said}
+        for runtime_id, payload in rows:
+            if runtime_id in by_runtime:
+                by_runtime[runtime_id].append(payload.decode())
+        wrong += [
+            f"{each}: {len(said[each])} were acknowledged, {len(by_runtime[each])} {what} stored, in another order or number"
+            for each in said
+            if said[each] != by_runtime[each]
+        ]
     return Cuts(made=made, acknowledged=sum(map(len, said.values())), wrong=wrong)
 
 
@@ -90,7 +102,15 @@ async def _work(
         while not ended.is_set():
             text = str(len(said[runtime_id]))
             say = AppendMessages(runtime_id=runtime_id, messages=(text.encode(),))
-            await store.commit(Commit(runtime_id=runtime_id, fence_token=token, changes=(say,)))
+            take = AcceptInput(
+                runtime_id=runtime_id,
+                input_id=InputId(store.seams.new_id()),
+                idempotency_key=text,
+                payload=text.encode(),
+                payload_digest=digest(text.encode()),
+                bound_by_inbox=False,
+            )
+            await store.commit(Commit(runtime_id=runtime_id, fence_token=token, changes=(say, take)))
             said[runtime_id].append(text)
 
     async with trio.open_nursery() as nursery:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar, final
 
 from attrs import frozen
 
-from tenure.persistence.engines.engine import Versions, WriteConnection
+from tenure.persistence.engines.engine import SqlValue, Statements, Versions
 from tenure.persistence.model.values import (
     AbandonReason,
     DurabilityClass,
@@ -109,6 +109,28 @@ class Records:
         self.found.pop(place, None)
         self.older.pop(place, None)
 
+    def parted(self, names: Sequence[Collection[str]]) -> list[Records]:
+        """Give the records of the runtimes of each strand to that strand alone; `joined` takes them back.
+
+        What is of no strand is let go: it is read again where it is asked for.
+        """
+        cached, self.found = self.found, {}
+        parts: list[Records] = []
+        for each in names:
+            part = Records()
+            for runtime_id in each:
+                record: Guarding | None = cached.get((RUNTIME, runtime_id))
+                if record is not None:
+                    places = [(RUNTIME, runtime_id), *record.guards]
+                    part.found.update({place: cached[place] for place in places if place in cached})
+            parts.append(part)
+        return parts
+
+    def joined(self, parts: Iterable[Records]) -> None:
+        """Take what strands have cached of their runtimes."""
+        for part in parts:
+            self.found.update(part.found)
+
     def _begin_by_runtime(self, versions: Mapping[str, int]) -> None:
         self.found.clear()
         if len(self._kept) >= RECORDS_KEPT // 2:  # a runtime has two as a rule
@@ -151,6 +173,26 @@ class Abandoned:
     run: int | None = None
     reason: AbandonReason
     input_ids: tuple[InputId, ...]
+
+
+class Writing(Statements, Protocol):
+    """What a transaction needs of the connection that writes."""
+
+    def write(self, name: str, /, **parameters: SqlValue) -> None:
+        """See `WriteConnection.write`."""
+        ...
+
+    def run(self, name: str, /, **parameters: SqlValue) -> int:
+        """See `WriteConnection.run`."""
+        ...
+
+    def insert(self, name: str, /, **parameters: SqlValue) -> int:
+        """See `WriteConnection.insert`."""
+        ...
+
+    def key(self, table: str, /) -> int:
+        """See `WriteConnection.key`."""
+        ...
 
 
 @final
@@ -202,7 +244,7 @@ class Transaction:
 
     def __init__(
         self,
-        connection: WriteConnection,
+        connection: Writing,
         records: Records,
         *,
         host: int,
@@ -235,6 +277,21 @@ class Transaction:
         self._records = records
         self._asked: list[Place] = []
         self._dirty: dict[Place, Callable[[], None]] = {}
+
+    def beside(self, connection: Writing, records: Records) -> Transaction:
+        """The same group, for a strand of it with these records."""
+        strand = Transaction(
+            connection,
+            records,
+            host=self.host,
+            group=self.group,
+            now=self.now,
+            durability=self.durability,
+            limits=self.limits,
+            savepoints=self.savepoints,
+        )
+        strand.room = self.room
+        return strand
 
     def record(self, kind: str, key: K, load: Callable[[Transaction, K], T]) -> T:
         """The record of a kind under `key`, loaded where it is not cached. One that is not there is asked for again."""

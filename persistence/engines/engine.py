@@ -39,6 +39,9 @@ Versions = int | Mapping[str, int]
 """What says whether another connection has written since: one number for the whole database, or one by runtime, which changes
 when its row, or that of its current run or of its conversation, is written."""
 
+Strand = Callable[[], None]
+"""A part of a group: it neither reads nor writes what another part writes."""
+
 MOST_VIEWS: Final = 3
 """So often a read is begun whose view is lost with its connection. An engine that waits for a new one waits for this share of
 `Limits.busy_s`."""
@@ -260,6 +263,14 @@ class WriteConnection(Reading, Querying, Protocol):
             Again: See there.
             Internal: The wall clock shows no time.
             UnknownOutcome: See there.
+        """
+        ...
+
+    @property
+    def side_by_side(self) -> Callable[[Sequence[Strand]], None] | None:
+        """What carries out the strands of a group so that they wait for their answers together; it raises as they do.
+
+        None where an answer is not waited for: strands would gain nothing.
         """
         ...
 

@@ -1,8 +1,9 @@
 """One group: commits that share one transaction and one fsync.
 
 Everything here is sync and runs on the writer's executor. A group begins by writing its number where the host is still
-alive; its commits follow one another; one COMMIT ends it; only then may a caller be answered. The outcome of each commit is
-returned, never raised, so that no commit can take its neighbours with it.
+alive; its commits follow one another, or go side by side where answers come from afar (`strands`); one COMMIT ends it; only
+then may a caller be answered. The outcome of each commit is returned, never raised, so that no commit can take its neighbours
+with it.
 
 A commit lands whole or not at all. One that is refused before it wrote anything needs nothing to be undone, and nearly all
 refusals are of that sort; so a group is first tried without savepoints. Where a commit fails after it has written, the
@@ -22,23 +23,13 @@ from typing import Any, Final, final
 from attrs import evolve, frozen
 
 from tenure.errors import Closed, Contended, DiskFull, Error, Internal, InvalidInput, StoreBroken, StorePromoted
-from tenure.persistence.commits.commit import (
-    Change,
-    Commit,
-    CommitResult,
-)
-from tenure.persistence.commits.facet import (
-    Facet,
-    Handler,
-)
+from tenure.persistence.commits.commit import Change, Commit, CommitResult
+from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.rows import (
     OPTIONAL_NUMBER,
     check_row,
 )
-from tenure.persistence.commits.transaction import (
-    Records,
-    Transaction,
-)
+from tenure.persistence.commits.transaction import Records, Transaction
 from tenure.persistence.engines.engine import (
     Again,
     FailedLate,
@@ -60,6 +51,9 @@ from .host_row import (
     Rejoined,
 )
 from .starting import StartingGroup
+from .strands.carrying import carry_out
+from .strands.order import IN_SAVEPOINTS, Order
+from .strands.own_rows import ReachesFurther
 
 Outcome = CommitResult | Error
 
@@ -150,6 +144,7 @@ class GroupRunner:
         self.rejoined: Rejoined | None = None
         self.hooks = Hooks()
         self.sync_s = 0.0
+        self._current: int | None = None  # the commit that is carried out, where none is beside it
 
     def run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
         """Carry out one group and return the outcome of each commit; nothing is on disk before this returns.
@@ -163,7 +158,7 @@ class GroupRunner:
         tries, now, give_up_at = 1, 0.0, math.inf
         while True:
             try:
-                return self._run(group, commits)
+                return self._run(group, commits, again=tries > 1)
             except Again as exc:
                 with suppress(Internal):  # a clock that shows no time any more: the count alone ends it
                     now = read_clock(self._boot_clock)
@@ -184,18 +179,22 @@ class GroupRunner:
                     raise GroupBroken(str(exc), [False] * len(commits), kind_of(exc)) from exc
                 self.host = self.rejoined.host
 
-    def _run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
+    def _run(self, group: int, commits: Sequence[Commit], *, again: bool) -> list[Outcome]:
         left_out: dict[int, Outcome] = {}
         tried: dict[int, Outcome] = {}
-        savepoints = freed = False
+        order = Order(side_by_side=not again and self._connection.side_by_side is not None)
+        freed = False
         try:
             while len(left_out) < len(commits):
                 waiting = [index for index in range(len(commits)) if index not in left_out]
                 tried = {}
                 try:
-                    failed = self._attempt(group, commits, waiting, tried, savepoints=savepoints)
+                    failed = self._attempt(group, commits, waiting, tried, order)
                 except _NeedsSavepoints:
-                    savepoints = True
+                    order = IN_SAVEPOINTS
+                    continue
+                except ReachesFurther as exc:
+                    order = order.seen_reaching(exc.commits)
                     continue
                 # Cases: every commit has its answer; the disk was full of our own log, and all are tried again; no commit is to
                 # blame, or the disk is full a second time, and all of them get the error; one commit ended the transaction,
@@ -227,13 +226,13 @@ class GroupRunner:
         commits: Sequence[Commit],
         waiting: list[int],
         outcomes: dict[int, Outcome],
-        *,
-        savepoints: bool,
+        order: Order,
     ) -> _Failed | None:
         """Try the waiting commits in one transaction; None when each of them has its outcome.
 
         Raises:
             _NeedsSavepoints: It was tried without, and rolled back.
+            ReachesFurther: It was tried side by side, and rolled back.
         """
         try:
             renewed_at = read_clock(self._boot_clock)
@@ -242,7 +241,12 @@ class GroupRunner:
         synced = self._durability.covers(DurabilityClass.DISK) or (
             self._durability is DurabilityClass.OS and any(commits[index].always_synced for index in waiting)
         )
-        current: int | None = None
+        self._current = None
+
+        def one(tx: Transaction, at: int, *, alone: bool) -> None:
+            self._current = at if alone else None
+            outcomes[at] = self._commit(tx, commits[at])
+
         try:
             begun = self._connection.begin(
                 StartingGroup(self.host.host, group, [commits[index] for index in waiting], synced=synced)
@@ -259,14 +263,11 @@ class GroupRunner:
                 now=begun.now,
                 durability=self._durability_of(synced=synced),
                 limits=self._limits,
-                savepoints=savepoints,
+                savepoints=order.savepoints,
             )
-            written = False
-            for current in waiting:
-                outcomes[current] = outcome = self._commit(tx, commits[current])
-                written = written or (isinstance(outcome, CommitResult) and outcome.written)
-            current = None
-            if written:
+            carry_out(order.waves(commits, waiting), self._connection, tx, self.records, one)
+            self._current = None
+            if True in [isinstance(each, CommitResult) and each.written for each in outcomes.values()]:
                 off = self.hooks.call is None
                 self.records.end_group(self._connection.commit() if off else self._timed_commit())
                 self.renewed_at = renewed_at
@@ -277,16 +278,16 @@ class GroupRunner:
         except Error as exc:
             # Known: COMMIT was not reached, or said that the disk is full. Nothing of this attempt landed.
             self._roll_back()
-            return _Failed(culprit=current, error=exc)
-        except _NeedsSavepoints:
+            return _Failed(culprit=self._current, error=exc)
+        except (_NeedsSavepoints, ReachesFurther):
             self._roll_back()
             raise
         except FailedLate as exc:
             self._roll_back()
             if (
-                savepoints
+                order.savepoints
             ):  # an engine's mistake: with savepoints each error has its commit, and a further try would be the same
-                return _Failed(culprit=current, error=as_defect(exc))
+                return _Failed(culprit=self._current, error=as_defect(exc))
             raise _NeedsSavepoints from exc
         except BaseException:
             self._undo()
@@ -319,7 +320,7 @@ class GroupRunner:
             tx.flush()
             if tx.savepoints:
                 connection.release()
-        except (DiskFull, UnknownOutcome, Again, FailedLate):
+        except (DiskFull, UnknownOutcome, Again, FailedLate, ReachesFurther):
             raise
         except Exception as exc:
             tx.forget()

@@ -28,6 +28,7 @@ BENEATH = "portals"
 
 DRIVERS = {
     "apsw": ("persistence/engines/sqlite", "tenure/testing/"),
+    "greenlet": ("persistence/engines/postgres/strands",),
     "psycopg": ("persistence/engines/postgres",),
     "psycopg_pool": ("persistence/engines/postgres",),
 }

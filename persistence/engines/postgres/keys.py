@@ -65,7 +65,11 @@ class Keys:
         keys = [key for (key,) in answer.rows()]
         if not all(isinstance(key, int) for key in keys):
             raise Corrupt(record="database", key=f"the keys of {table}", detail="they are no numbers")
-        self._free.setdefault(table, []).extend(reversed(keys))  # given from the end, so that they rise
+        free = self._free.setdefault(table, [])
+        free.extend(keys)
+        free.sort(
+            reverse=True
+        )  # given from the end, so that they rise: also where two strands have asked for more at once
 
     def table(self, insert: str) -> str:
         """The table that a named insert writes."""

@@ -8,6 +8,7 @@ group is tried again.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final, final
@@ -22,6 +23,7 @@ from tenure.persistence.engines.engine import (
     QueryParameters,
     Row,
     SqlValue,
+    Strand,
     UnknownOutcome,
     Versions,
 )
@@ -29,13 +31,14 @@ from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.seams import read_clock
 
-from .connecting import Connecting
+from .connecting import PAUSE_S, Connecting
 from .connections import BEGIN_VIEW, END_VIEW
 from .keys import Keys
-from .protocol.errors import PROTOCOL_VIOLATION, Lost, ServerError, map_error
+from .protocol.errors import LASTING, PROTOCOL_VIOLATION, Lost, ServerError, map_error
 from .protocol.translation import Statement, translated
 from .protocol.values import array_of
 from .protocol.wire import Answer, Command, Wire, command, plain
+from .strands import Lane, carry_out
 from .user_queries import Query
 from .verdict import STANDBYS_THERE, Verdict
 
@@ -93,12 +96,11 @@ class Writer:
         self._statements = statements
         self._keys = keys
         self._wall_clock = wall_clock
-        self._waiting: list[Command] = []
+        self._lane = Lane()
         self._group: Group | None = None
         self._named: Mapping[str, SqlValue] = {}
         self._in_savepoint = False
         self.tables = tuple(sorted(tables))
-        self.rows_written = 0
         self._awaits_standbys = connecting.durability is DurabilityClass.QUORUM
         self._verdict = Verdict(connecting)
 
@@ -113,7 +115,7 @@ class Writer:
         """See `Statements.all`."""
         answer = self._ask(self._command(name, parameters))
         if self._statements[name].writes:
-            self.rows_written += answer.count
+            self._lane.rows_written += answer.count
         try:
             return answer.rows()
         except UnicodeDecodeError as exc:
@@ -126,12 +128,12 @@ class Writer:
     def write(self, name: str, /, **parameters: SqlValue) -> None:
         """See `WriteConnection.write`: sent with what comes next."""
         self._put(self._command(name, parameters))
-        self.rows_written += 1
+        self._lane.rows_written += 1
 
     def run(self, name: str, /, **parameters: SqlValue) -> int:
         """See `WriteConnection.run`."""
         count = self._ask(self._command(name, parameters)).count
-        self.rows_written += count
+        self._lane.rows_written += count
         return count
 
     def insert(self, name: str, /, **parameters: SqlValue) -> int:
@@ -144,7 +146,7 @@ class Writer:
         """See `WriteConnection.key`."""
         key = self._keys.next(table)
         while key is None:
-            self._waiting += self._keys.more(table)
+            self._lane.waiting += self._keys.more(table)
             self._keys.take(table, self._flush()[-1])
             key = self._keys.next(table)
         return key
@@ -152,10 +154,15 @@ class Writer:
     def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
         """See `WriteConnection.raw`: with ``?``, or with ``$1``."""
         named: dict[str, Any] = {str(at): value for at, value in enumerate(parameters)}
-        self._waiting.append(command("", translated(sql), named))
+        self._lane.waiting.append(command("", translated(sql), named))
         return self._flush(own=_not_storable)[-1].rows()
 
     # Groups
+
+    @property
+    def rows_written(self) -> int:
+        """See `WriteConnection.rows_written`: of a strand those that it has written itself."""
+        return self._lane.rows_written
 
     @property
     def in_transaction(self) -> bool:
@@ -183,7 +190,7 @@ class Writer:
         if self._awaits_standbys:
             commands.append(STANDBYS_THERE)
         commands += [asked for _, asked in wanted]
-        self._waiting = commands
+        self._lane.waiting = commands
         answers = self._flush()
         if self._awaits_standbys and answers[checked].rows() != [(True,)]:
             message = "the server waits for no standby any more"
@@ -193,19 +200,24 @@ class Writer:
         versions: Mapping[str, int] = _versions(answers[4]) if named else {}
         return Begun(alive=answers[2].count > 0, now=now, versions=versions)
 
+    @property
+    def side_by_side(self) -> Callable[[Sequence[Strand]], None] | None:
+        """See `WriteConnection.side_by_side`."""
+        return self._side_by_side
+
     def begin_unnumbered(self) -> None:
         """See `WriteConnection.begin_unnumbered`."""
         self._connect()
         self._group = None
         self._keys.begin()
-        self._waiting = [_BEGIN, _ALONE]
+        self._lane.waiting = [_BEGIN, _ALONE]
         self._flush()
 
     def commit(self) -> Versions:
         """See `WriteConnection.commit`. An answer that was lost is asked for on a new connection."""
         group, self._group = self._group, None
         versions = [command("versions", _VERSIONS, self._named)] if group is not None else []
-        commands, self._waiting = [*self._waiting, *versions, _COMMIT], []
+        commands, self._lane.waiting = [*self._lane.waiting, *versions, _COMMIT], []
         committed = len(commands) - 1
         if self._awaits_standbys:
             commands.append(STANDBYS_THERE)
@@ -236,7 +248,7 @@ class Writer:
 
     def rollback(self) -> None:
         """See `WriteConnection.rollback`. A connection that is lost has rolled back."""
-        self._waiting.clear()
+        self._lane.waiting.clear()
         self._group = None
         self._in_savepoint = False
         wire = self._wire
@@ -258,10 +270,12 @@ class Writer:
 
     def rollback_to_savepoint(self) -> None:
         """See `WriteConnection.rollback_to_savepoint`."""
-        if _SAVEPOINT in self._waiting:
-            del self._waiting[self._waiting.index(_SAVEPOINT) :]  # the server has heard nothing of this commit
+        if _SAVEPOINT in self._lane.waiting:
+            del self._lane.waiting[
+                self._lane.waiting.index(_SAVEPOINT) :
+            ]  # the server has heard nothing of this commit
         else:
-            self._waiting = [_UNDO, _RELEASE]
+            self._lane.waiting = [_UNDO, _RELEASE]
             self._flush()
         self._in_savepoint = False
 
@@ -282,11 +296,11 @@ class Writer:
     def begin_read(self) -> None:
         """See `Reading.begin_read`."""
         self._connect()
-        self._waiting = [BEGIN_VIEW]
+        self._lane.waiting = [BEGIN_VIEW]
 
     def end_read(self) -> None:
         """See `Reading.end_read`."""
-        self._waiting.clear()
+        self._lane.waiting.clear()
         if self._wire is not None:
             try:
                 self._wire.exchange([END_VIEW])
@@ -309,19 +323,34 @@ class Writer:
         return command(name, self._statements[name], parameters)
 
     def _put(self, each: Command) -> None:
-        self._waiting.append(each)
-        if len(self._waiting) >= MOST_WAITING:
+        self._lane.waiting.append(each)
+        if len(self._lane.waiting) >= MOST_WAITING:
             self._flush(asked=False)
 
     def _ask(self, asked: Command) -> Answer:
-        self._waiting.append(asked)
+        self._lane.waiting.append(asked)
         return self._flush(asked=True)[-1]
 
     def _flush(
         self, *, asked: bool = True, own: Callable[[ServerError], Exception | None] | None = None
-    ) -> list[Answer]:
+    ) -> Sequence[Answer]:
         """Send what waits. The last command is the caller's own where it `asked`: its error is raised as what it is."""
-        commands, self._waiting = self._waiting, []
+        if self._lane.is_strand:
+            return self._lane.stand_still()
+        commands, self._lane.waiting = self._lane.waiting, []
+        return self._exchange(commands, asked=asked, own=own)
+
+    def _side_by_side(self, strands: Sequence[Strand]) -> None:
+        group = self._lane
+
+        def enter(lane: Lane) -> None:
+            self._lane = lane
+
+        carry_out(strands, group, enter, lambda commands: self._exchange(commands, asked=False))
+
+    def _exchange(
+        self, commands: Sequence[Command], *, asked: bool, own: Callable[[ServerError], Exception | None] | None = None
+    ) -> Sequence[Answer]:
         wire = self._living()
         try:
             answers = wire.exchange(commands)
@@ -337,6 +366,9 @@ class Writer:
         return answers
 
     def _error(self, sent: Command, error: ServerError, *, own: bool) -> Exception:
+        """The error that an answer stands for. One that lasts is returned after a pause, so that it is not tried again hot."""
+        if error.state in LASTING:
+            threading.Event().wait(PAUSE_S)
         mapped = map_error(error, sent.name or sent.statement.sql)
         if own or self._in_savepoint or isinstance(mapped, Again | UnknownOutcome):
             return mapped
@@ -350,7 +382,7 @@ class Writer:
 
     def _connect(self) -> None:
         self._in_savepoint = False
-        self._waiting = []
+        self._lane.waiting = []
         if self._wire is None:
             self._wire = self._connecting.wire_within(RECONNECT_S, writes=True)
 

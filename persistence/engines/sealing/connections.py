@@ -15,6 +15,7 @@ from tenure.persistence.engines.engine import (
     Row,
     SqlValue,
     Statements,
+    Strand,
     Versions,
     WriteConnection,
 )
@@ -157,6 +158,11 @@ class SealedWriter(_Sealed[WriteConnection]):
     def begin(self, group: Group, /) -> Begun:
         """See `WriteConnection.begin`."""
         return self._inner.begin(group)
+
+    @property
+    def side_by_side(self) -> Callable[[Sequence[Strand]], None] | None:
+        """See `WriteConnection.side_by_side`."""
+        return self._inner.side_by_side
 
     def begin_unnumbered(self) -> None:
         """See `WriteConnection.begin_unnumbered`."""

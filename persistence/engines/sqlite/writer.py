@@ -120,6 +120,11 @@ class Writer(Connection):
         )
         return Begun(alive=bool(alive), now=now, versions=version)
 
+    @property
+    def side_by_side(self) -> None:
+        """See `WriteConnection.side_by_side`: an answer is there at once."""
+        return
+
     def begin_unnumbered(self) -> None:
         """See `WriteConnection.begin_unnumbered`."""
         self._begin(synced=True)

@@ -176,13 +176,6 @@ def readmit(tx: Transaction, runtime: int, run: int, error: str) -> tuple[InputI
     return abandoned(tx, given_up, reason, runtime=runtime)
 
 
-def count_waiting(tx: Transaction, runtime: int, most: int) -> int:
-    """How many inputs a new run could choose from, counted up to `most`."""
-    row = tx.one("inputs.count_waiting", runtime=runtime, count=most, now=tx.now)
-    count: int = row[0] if row else 0
-    return count
-
-
 def has(tx: Transaction, run: int, input_id: InputId) -> bool:
     """Whether an input is in the batch of a run, and has not ended."""
     return tx.one("inputs.unfinished_of_run", run=run, input_id=input_id) is not None

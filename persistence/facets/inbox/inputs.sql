@@ -36,13 +36,6 @@ WHERE input IN (SELECT input FROM inputs
 RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
           (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission, history;
 
--- name: inputs.count_waiting
--- In any lane, counted no further than asked: one more than a batch says whether the inbox is empty after it.
-SELECT count(*) FROM (SELECT 1 FROM inputs
-                      WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'queued' AND run IS NULL
-                        AND (deadline IS NULL OR deadline > :now)
-                      ORDER BY admission LIMIT :count) AS waiting;
-
 -- name: inputs.stage_steered
 -- What was sent to steer a run joins it at a checkpoint.
 UPDATE inputs SET phase = 'staged', run = :run, joined = :joined, updated_at = :now, history = history || :line

@@ -12,22 +12,13 @@ from attrs import frozen
 
 from tenure.errors import Corrupt, NotFound
 from tenure.persistence.commits.commit import Change
-from tenure.persistence.commits.facet import (
-    Facet,
-    Handler,
-)
+from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.inbox import batches
 from tenure.persistence.facets.records import asides, became, holds, run_records, runtimes, versions
 from tenure.persistence.model.lifecycles.lifecycle import Standing, runs_inputs
-from tenure.persistence.model.values import (
-    AbandonReason,
-    InputId,
-    InputPhase,
-    LogicalRuntimeId,
-    RunId,
-)
+from tenure.persistence.model.values import AbandonReason, InputId, InputPhase, LogicalRuntimeId, RunId
 from tenure.persistence.model.versions import UNVERSIONED, Offer
 
 from . import entries, interrupted, restarting
@@ -120,16 +111,27 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
     became.want(tx, record, events=change.events)
     if not change.follows:
         follow_ups.leave(tx, record)
-    if record.run is not None or reopened.enter_next(tx, record, follows=change.follows):
-        run = run_records.load(tx, record.run or 0)
+    waiting = 0
+    if record.run is None:
+        waiting = reopened.enter_next(tx, record, change.batch + 1, follows=change.follows)
+    current = record.run
+    if current is not None:
+        run = run_records.load(tx, current)
         if (offer := versions.goes_on(tx, record.kind, run, change.offers)) is None:
             return versions.leave(tx, record, run)
         asides.end(tx, record)
-        again = not restarting.wanted(tx, record.run or 0) or restarting.restart(tx, record, change.run_id)
+        again = not restarting.wanted(tx, current) or restarting.restart(tx, record, change.run_id)
         if record.run is not None:
             return _enter_again(tx, record, record.run, again=again, version=offer.version, follows=change.follows)
+        waiting = reopened.what_waits(tx, record.runtime, change.batch + 1)[1]
+    return _begin_new(tx, record, change, waiting)
+
+
+def _begin_new(
+    tx: Transaction, record: runtimes.RuntimeRecord, change: BeginRun, waiting: int
+) -> RunBegun | NothingBegun:
     abandoned: list[batches.InputEnded] = []
-    while waiting := batches.count_waiting(tx, record.runtime, change.batch + 1):
+    while waiting:
         session = sessions.own(tx, record)
         base, base_count = (None, 0) if session is None else (session.head, session.message_count)
         run = run_records.begin(tx, record.runtime, change.run_id, base, base_count, change.offers[0].version)
@@ -142,6 +144,7 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
                 batches.InputEnded(input_id=each, phase=InputPhase.ABANDONED, error=str(exc)) for each in given_up
             ]
             run_records.delete(tx, run)
+            waiting = reopened.what_waits(tx, record.runtime, change.batch + 1)[1]
             continue
         record.run = run.run
         runtimes.save_progress(tx, record)
@@ -157,8 +160,8 @@ def _enter_again(
     run.retry_at = None
     run_records.save(tx, run)
     batch = batches.restage(tx, key)
-    waiting = batches.count_waiting(tx, record.runtime, 1) > 0
-    more = waiting or reopened.oldest(tx, record.runtime, follows=follows) is not None
+    reopened_run, waiting = reopened.what_waits(tx, record.runtime, 1, follows=follows)
+    more = waiting > 0 or reopened_run is not None
     return _begun(tx, record, run, batch, again=again, more=more, version=version)
 
 

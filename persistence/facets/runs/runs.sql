@@ -50,11 +50,17 @@ WHERE run = :run AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.run = runs.run)
 -- name: runs.forgive
 UPDATE runs SET attempts = 0 WHERE run = :run;
 
--- name: runs.oldest_reopened
-SELECT run FROM runs
-WHERE runtime = :runtime AND reopened_at IS NOT NULL AND (follows = 0 OR :follows = 1)
-  AND EXISTS (SELECT 1 FROM inputs i WHERE i.run = runs.run AND i.finished_at IS NULL)
-ORDER BY reopened_at, run LIMIT 1;
+-- name: runs.what_waits
+-- The reopened run that waits longest, and how many inputs wait in any lane, counted no further than asked: one more than a batch
+-- says whether the inbox is empty after it.
+SELECT (SELECT u.run FROM runs u
+        WHERE u.runtime = :runtime AND u.reopened_at IS NOT NULL AND (u.follows = 0 OR :follows = 1)
+          AND EXISTS (SELECT 1 FROM inputs i WHERE i.run = u.run AND i.finished_at IS NULL)
+        ORDER BY u.reopened_at, u.run LIMIT 1),
+       (SELECT count(*) FROM (SELECT 1 FROM inputs
+                              WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'queued' AND run IS NULL
+                                AND (deadline IS NULL OR deadline > :now)
+                              ORDER BY admission LIMIT :count) AS waiting);
 
 -- name: runs.entered
 UPDATE runs SET reopened_at = NULL, aside = 0 WHERE run = :run;

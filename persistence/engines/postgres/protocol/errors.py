@@ -15,19 +15,23 @@ QUERY_CANCELED: Final = "57014"
 LOCK_NOT_AVAILABLE: Final = "55P03"
 PROTOCOL_VIOLATION: Final = "08P01"  # bytes that are no value of the type that stands there, say
 
-_AGAIN: Final = frozenset(
+LASTING: Final = frozenset(
     {
-        "40001",  # serialization failure
-        "40P01",  # deadlock
-        "23505",  # another host inserted the same key first: a further try finds it
-        LOCK_NOT_AVAILABLE,
-        QUERY_CANCELED,
         READ_ONLY,  # the server has become a standby
         "53200",  # no memory left
         "53400",  # a limit that was set on the server
         "42501",  # a right that was taken away since the store was opened
     }
 )
+"""What a try that follows at once would meet again."""
+
+_AGAIN: Final = LASTING | {
+    "40001",  # serialization failure
+    "40P01",  # deadlock
+    "23505",  # another host inserted the same key first: a further try finds it
+    LOCK_NOT_AVAILABLE,
+    QUERY_CANCELED,
+}
 _OVERFLOWS: Final = frozenset({"22003", "2200H"})  # a number that is out of range; a sequence at its end
 _REFUSED_VALUES: Final = frozenset({"22021", "22P05", "54000"})
 _NOT_YET: Final = ("08", "57P", "53300")  # cannot connect now: lost on the way, starting up, no place left

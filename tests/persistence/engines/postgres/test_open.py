@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -100,8 +101,9 @@ async def test_tables_are_made_by_what_is_printed_for_a_role_that_may_make_none(
         async with open_store(theirs, limits=Limits(busy_s=0.3)) as store:
             assert await own(store) > 2**32
             execute(empty_url, f'REVOKE INSERT ON "user".inputs FROM {role}')
-            with pytest.raises(Contended, match="permission denied for table inputs"):
+            with pytest.raises(Contended, match="permission denied for table inputs") as lacking:
                 await store.commit(message(store, "n"))
+            assert re.search(r"tried [2-9] times", lacking.value.detail), "as long as busy_s, with a pause after each"
             execute(empty_url, f'GRANT INSERT ON "user".inputs TO {role}')
             await store.commit(message(store, "n"))
 
