@@ -99,7 +99,7 @@ def read_transcripts(path: Path) -> list[list[Any]]:
     return [json.loads(line)["messages"] for line in path.read_text("utf-8").splitlines() if line.strip()]
 
 
-async def on_server(url: str | None, repeats: int, *, small: bool) -> None:
+async def on_server(url: str | None, repeats: int, folder: Path | None, *, small: bool) -> None:
     """The store and psycopg on one server."""
     from measuring.on_server import measure_on_server  # noqa: PLC0415 - without the driver the others run
 
@@ -107,7 +107,10 @@ async def on_server(url: str | None, repeats: int, *, small: bool) -> None:
         raise SystemExit("--engine postgres needs --server")
     sizes = (10, 10, 40) if small else (100, 300, 3_000)
     print_line(
-        "commits", engine="postgres", durability="disk", **await measure_on_server(url, 1 if small else repeats, *sizes)
+        "commits",
+        engine="postgres",
+        durability="disk",
+        **await measure_on_server(url, 1 if small else repeats, *sizes, folder),
     )
 
 
@@ -119,7 +122,7 @@ async def main() -> None:
     parser.add_argument("--server", help="the URL of a role that may create databases, for postgres")
     given = parser.parse_args()
     if given.engine == "postgres":
-        await on_server(given.server, given.repeats, small=given.small)
+        await on_server(given.server, given.repeats, given.folder, small=given.small)
         return
     runtimes, single, shared = (20, 10, 40) if given.small else (MANY, 2_000, 10_000)
     repeats = 1 if given.small else given.repeats

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, cast, final
 from urllib.parse import urlsplit, urlunsplit
@@ -27,7 +28,7 @@ from tenure.testing.observing import inside_of, seen
 from .dbos_steps import dbos_steps
 from .end_to_end import feed
 from .far import far_away
-from .report import Timing, median_of, ratio
+from .report import Timing, median_of, ratio, scratch
 from .workload import Agent, boundary_commit, commit_concurrently, in_turn, prepare
 
 GROUP: Final = 64
@@ -35,6 +36,7 @@ SIZES: Final = (1, 10, 100)
 DBOS_STEPS: Final = 600
 """So many steps of DBOS are a row, where that many commits are measured; they are slower."""
 
+KINDS: Final = ("raw", "store", "store_1_ms_further", "inputs", "inputs_1_ms_further", "inputs_in_a_file", "dbos_steps")
 FURTHER_S: Final = 0.001
 """So much longer takes a round trip to the server that is further away."""
 
@@ -67,7 +69,9 @@ class Server:
                 connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
 
-async def measure_on_server(url: str, repeats: int, runtimes: int, single: int, shared: int) -> dict[str, Any]:
+async def measure_on_server(
+    url: str, repeats: int, runtimes: int, single: int, shared: int, folder: Path | None = None
+) -> dict[str, Any]:
     """Everything, in turns: yardsticks, the store near and far, whole inputs, round trips, and the ratios."""
     server = Server(url)
     try:
@@ -75,14 +79,14 @@ async def measure_on_server(url: str, repeats: int, runtimes: int, single: int, 
         agents = await prepare(template, runtimes, durability="disk")
         one = await _record(server.new(template), agents[:1], single)
         many = await _record(server.new(template), agents, shared)
-        turns = [await _turn(server, template, agents, one, many) for _ in range(repeats)]
+        turns = [await _turn(server, template, agents, one, many, folder) for _ in range(repeats)]
     finally:
         server.drop_all()
     rows = {
         kind: {
             name: median_of([turn.timings[kind, name] for turn in turns]) for of, name in turns[0].timings if of == kind
         }
-        for kind in ("raw", "store", "store_1_ms_further", "inputs", "dbos_steps")
+        for kind in KINDS
     }
     raw, store, most = rows["raw"], rows["store"], str(min(runtimes, SIZES[-1]))
     ratios = {
@@ -90,6 +94,8 @@ async def measure_on_server(url: str, repeats: int, runtimes: int, single: int, 
         "most_to_grouped_in_savepoints": ratio(store[most]["per_s"], raw["grouped_in_savepoints"]["per_s"]),
         "most_to_grouped_in_a_pipeline": ratio(store[most]["per_s"], raw["grouped_in_a_pipeline"]["per_s"]),
         "most_1_ms_further_to_near": ratio(rows["store_1_ms_further"][most]["per_s"], store[most]["per_s"]),
+        "inputs_1_ms_further_to_near": ratio(rows["inputs_1_ms_further"][most]["per_s"], rows["inputs"][most]["per_s"]),
+        "inputs_to_those_in_a_file": ratio(rows["inputs"][most]["per_s"], rows["inputs_in_a_file"][most]["per_s"]),
     }
     ratios |= {
         f"{name}_to_dbos_steps": ratio(store[name]["per_s"], row["per_s"]) for name, row in rows["dbos_steps"].items()
@@ -108,7 +114,12 @@ class _Turn:
 
 
 async def _turn(
-    server: Server, template: str, agents: Sequence[Agent], one: Sequence[Written], many: Sequence[Written]
+    server: Server,
+    template: str,
+    agents: Sequence[Agent],
+    one: Sequence[Written],
+    many: Sequence[Written],
+    folder: Path | None,
 ) -> _Turn:
     turn = _Turn()
     for name, written, group, pipelined in (
@@ -128,6 +139,11 @@ async def _turn(
         count = max(len(one) // 2 if size == 1 else len(many) // 2, size)
         timing, trips = await _inputs(server.new(), size, count)
         turn.timings["inputs", str(size)], turn.trips[f"an_input_at_{size}"] = timing, trips
+    most = sizes[-1]
+    with far_away(server.new(), FURTHER_S) as further:
+        turn.timings["inputs_1_ms_further", str(most)], _ = await _inputs(further, most, max(len(many) // 2, most))
+    with scratch(folder) as name:
+        turn.timings["inputs_in_a_file", str(most)] = await feed(Path(name), most, most, max(len(many) // 2, most))
     if find_spec("dbos") is not None:
         for size in sizes:
             count = max(min(DBOS_STEPS, len(many)), size)
