@@ -21,20 +21,23 @@ def doing(actor: RuntimeActor, now: float) -> str | None:
 
 
 def at_work(entering: Entering, now: float) -> str | None:
-    """The step that a run executes, or that waits until the record is reached; None where it does neither.
+    """The step that a run executes, or that waits until the record is reached or for a thread; None where there is none.
 
-    Side by side there may be several: one that waits goes before those that execute, and the oldest before the others.
+    Side by side there may be several: one that waits for the record goes before those that execute, those before one that
+    waits for a thread, and the oldest before the others.
     """
     in_flight = [each for each in entering.flights.values() if each.waits or each.asked.kind is EntryKind.STEP]
     steps = [each for each in in_flight if not each.rests]
     if not steps:
         return None
-    first = min(steps, key=lambda flight: (not flight.waits, flight.started_at))
+    first = min(steps, key=lambda flight: (not flight.waits, flight.awaits_thread, flight.started_at))
     text = f"{_named(entering, first)}, for {human(now - first.started_at)}"
     if first.waits:
         return (
             f"its run waits with {text}: recorded, and not reached: {list_entries(entering.record.unreached.values())}"
         )
+    if first.awaits_thread:
+        return f"its run waits for a thread for {text}"
     others = f", and {len(steps) - 1} more beside it" if len(steps) > 1 else ""
     return f"its run executes {text}{others}"
 

@@ -98,6 +98,7 @@ class Begins:
 
     def __call__(self) -> tuple[bool, Any]:
         """Whether it has begun, and what it returned."""
+        self._flight.awaits_thread = False
         before = self._flight.begun  # by an attempt before this one
         self._flight.begun = True
         if self.left:

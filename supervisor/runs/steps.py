@@ -360,12 +360,14 @@ class Steps:
                 work = self._work(name, begins)
                 if timeout_s is not None:
                     flight.over = partial(until_over, self._executor, work)
+                flight.awaits_thread = True
                 started, result = await self._executor.run(work)
                 if started:
                     return result
             finally:
                 if begins is not None:
                     begins.left = True
+                    flight.awaits_thread = False
                 flight.voice.open = False
                 if self._entering.saying.speech is not None:
                     flight.voice.close()

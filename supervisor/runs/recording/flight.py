@@ -49,6 +49,7 @@ class Flight:
         dispatched: Whether this entering has recorded that it is about to begin.
         waits: Whether it waits until the record is reached.
         rests: Whether it waits for its next attempt.
+        awaits_thread: Whether its function waits for a thread.
         call_key: The key of a step that is keyed.
         attempt: Which attempt.
         standing: What it stands on.
@@ -63,7 +64,7 @@ class Flight:
         self.branch = branch
         self.found = found
         self.place = found.place
-        self.begun = self.waits = self.rests = self.dispatched = False
+        self.begun = self.waits = self.rests = self.dispatched = self.awaits_thread = False
         self.call_key = None if found.entry is None else found.entry.call_key
         self.attempt = 1
         self.over: Callable[[], Awaitable[None]] | None = None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -26,6 +30,35 @@ async def test_why_names_a_freely_step_that_executes(autojump_clock: MockClock, 
 
     assert why["because"] == "its run executes step think at main/2, attempt 1, version 2, for 5 s"
     assert after["because"] == "nothing waits in its inbox"
+
+
+@pytest.mark.process
+async def test_why_tells_a_sync_step_that_waits_for_a_thread_from_one_that_runs(database: Path) -> None:
+    """In real time, since its threads are."""
+    began, go_on = threading.Semaphore(0), threading.Event()
+
+    def hang() -> None:
+        began.release()
+        go_on.wait()
+
+    async def behaviour(run: tenure.Run) -> None:
+        await run.step("hang", hang, repeat="freely")
+
+    limits = tenure.Limits(step_threads=1)
+    async with tenure.open_supervisor(database, behaviours={"k": behaviour}, limits=limits) as supervisor:
+        first = await supervisor.accept("first", 0, kind="k")
+        await trio.to_thread.run_sync(began.acquire)
+        second = await supervisor.accept("second", 0, kind="k")
+        with trio.fail_after(30):
+            while not supervisor.statistics().waiting_steps:  # noqa: ASYNC110 - in real time no event says it
+                await trio.sleep(0.01)
+        told = {each: (await supervisor.why(each))["because"] for each in ("first", "second")}
+        go_on.set()
+        for ticket in (first, second):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+
+    assert told["first"].startswith("its run executes step hang at main/1, attempt 1, for ")
+    assert told["second"].startswith("its run waits for a thread for step hang at main/1, attempt 1, for ")
 
 
 async def test_why_names_a_step_that_waits_until_what_is_recorded_is_reached(
