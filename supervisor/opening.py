@@ -131,7 +131,8 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
                             yield supervisor
                     service_manager.stopping()
                     if body.left_normally and tasks.failure is None:
-                        await host.handover.leave(drain_s)
+                        with tasks.drain:
+                            await host.handover.leave(drain_s)
                 finally:
                     host.close()
             if tasks.failure is not None and (body.left_normally or _only_tells(body.error, tasks.failure)):

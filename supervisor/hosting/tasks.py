@@ -23,6 +23,7 @@ class Tasks:
 
     Attributes:
         body: Cancelled when the host ends under its body.
+        drain: Of a normal exit; cancelled when the host ends meanwhile: what asked for that does not wait for other runs.
         failure: Why it has ended, or None.
         context: The context variables of `open_supervisor`'s caller.
         closed: Whether it takes and starts nothing more.
@@ -34,6 +35,7 @@ class Tasks:
         self._log = log
         self.context = copy_context()
         self.body = trio.CancelScope()
+        self.drain = trio.CancelScope()
         self.failure: BaseException | None = None
         self.closed = False
 
@@ -68,9 +70,10 @@ class Tasks:
                 defect(exc)
 
     def end_with(self, error: BaseException) -> None:
-        """End under the body: cancel it; the first error is what `open_supervisor` raises."""
+        """End under the body, or while it drains: cancel that; the first error is what `open_supervisor` raises."""
         if self.failure is None:
             self.failure = error
             self.body.cancel()
+            self.drain.cancel()
             if isinstance(error, Exception):  # else the program ends, as a behaviour asked for
                 self._log.ended(error)

@@ -13,6 +13,7 @@ import trio.testing
 
 import tenure
 from tenure.errors import Closed, StoreBroken
+from tenure.supervisor.opening import DRAIN_S
 from tenure.supervisor.supervisor import host_of
 from tests.kit.ground import pull_the_plug
 from tests.kit.hosting import (
@@ -112,3 +113,27 @@ async def test_a_host_that_ends_counts_no_attempt_of_a_run_with_a_nursery(
     for _ in range(10):
         await cut_off(tmp_path / "a.db", {"k": side_by_side}, begin)
         assert peek(tmp_path / "a.db", "SELECT attempts, error FROM runs") == [[0, None]]
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, SystemExit])
+async def test_what_ends_the_process_while_the_host_drains_does_not_wait_for_other_runs(
+    database: Path, autojump_clock: trio.testing.MockClock, ends: type[BaseException]
+) -> None:
+    leaving = trio.Event()
+
+    async def behaviour(run: tenure.Run) -> None:
+        await leaving.wait()
+        await trio.sleep(1 if run.runtime_id == "short" else 100)
+        raise ends
+
+    left_at = 0.0
+    with pytest.raises(ends):  # noqa: PT012 - what leaves the whole of it
+        async with host(database, {"kind": behaviour}) as supervisor:
+            for runtime_id in ("long", "short"):
+                runtime = await supervisor.spawn(runtime_id, "kind")
+                await runtime.accept(1)
+                await runtime.wait_state("running")
+            leaving.set()
+            left_at = trio.current_time()
+
+    assert trio.current_time() - left_at < 2 < DRAIN_S
