@@ -208,7 +208,7 @@ class Steps:
                 return verdict  # whatever else it says must not be taken for "it did not run"
         raise self._doubt(entry.name, entry.place)
 
-    def _doubt(self, name: str, place: str) -> Exception:
+    def _doubt(self, name: str, place: str) -> BaseException:
         entering = self._entering
         detail = f"step {name} at {place} was dispatched and may have run"
         error = entering.fail(NeedsAttention(detail))

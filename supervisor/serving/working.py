@@ -17,6 +17,7 @@ from attrs import define, field
 from tenure.errors import Error, QueuedWorkClaimExpired, StoreBroken
 from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.model.contracts.queued_work import QueuedWorkClaim
+from tenure.persistence.model.numbers import milliseconds
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.interrupts import unprotected
@@ -71,7 +72,7 @@ class Working:
     @property
     def ttl_ms(self) -> int:
         """How long a claim holds without a renewal: as long as the lease of a host."""
-        return int(self._limits.lease_s * 1000)
+        return milliseconds(self._limits.lease_s)
 
     async def carry_out(self, work: QueuedWork, done: Callable[[], Awaitable[None]]) -> None:
         """Run the handler over claimed work, and write what came of it; `done` is called where it is done.

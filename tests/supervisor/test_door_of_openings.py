@@ -96,3 +96,25 @@ async def test_a_host_opens_and_works_with_a_limit_that_is_for_ever(database: Pa
         with trio.fail_after(60):
             ticket = await supervisor.accept("a", "go", kind="kind")
             assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_queued_work_is_carried_out_by_a_host_whose_lease_is_for_ever() -> None:
+    done = trio.Event()
+
+    async def handle(_: tenure.QueuedWork) -> None:
+        done.set()
+
+    limits = tenure.Limits(lease_s=math.inf)
+    async with tenure.open_supervisor(":memory:", behaviours={}, limits=limits) as supervisor:
+        batch = tenure.QueuedWorkBatchDraft(
+            session_id="mail",
+            delivery_policy=tenure.DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+            slot_policy=tenure.SlotPolicy.JOIN,
+            payloads=(tenure.QueuedWorkPayload(kind=tenure.QueuedWorkKind.TURN_INPUT, body=b"letter"),),
+        )
+        await supervisor.store.queue.enqueue_queued_work(batch)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervisor.serve_queue, "mail", handle)
+            with trio.fail_after(30):
+                await done.wait()
+            nursery.cancel_scope.cancel()

@@ -41,12 +41,12 @@ class Fault:
 
     def __init__(self) -> None:
         """There is none."""
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._waits: dict[trio.CancelScope, None] = {}  # empty, it is nothing to the collector of cycles; a set is
 
-    def set(self, error: Exception) -> Exception:
+    def set(self, error: BaseException) -> BaseException:
         """There is one; a later one changes nothing. Returns the first."""
-        self.error = self.error or error
+        self.error = error if self.error is None else self.error  # and not `or`: it may have a `__bool__`
         for scope in self._waits:
             scope.cancel()
         return self.error

@@ -103,7 +103,7 @@ class Entering:
         self._on_half = on_half
         self._late_calls: dict[str, RecordEntry] = {}
         self._unbegun: tuple[str, ...] = ()
-        self._broken: Exception | None = None
+        self._broken: BaseException | None = None
         self._moved: trio.Event | None = None
         self._watched = 0  # how many wait for it
 
@@ -117,11 +117,11 @@ class Entering:
         return next((place for leaf in leaves(error) for given, place in self.read if given is leaf), None)
 
     @property
-    def fault(self) -> Exception | None:
+    def fault(self) -> BaseException | None:
         """The first mismatch or doubt that was raised; it decides the run's end even where the behaviour swallows it."""
         return self._fault.error
 
-    def fail(self, error: Exception) -> Exception:
+    def fail(self, error: BaseException) -> BaseException:
         """Let the attempt end with this error, or with that which was before it; it is returned."""
         return self._fault.set(error)
 
@@ -245,10 +245,10 @@ class Entering:
             self._moved.set()
             self._moved = None
 
-    def has_raised(self, branch: Branch, error: Exception) -> None:
+    def has_raised(self, branch: Branch, error: BaseException) -> None:
         """A branch ends with an error: what waits for what it has not reached waits in vain."""
         if self.record.left_in(branch):
-            self._broken = self._broken or error
+            self._broken = error if self._broken is None else self._broken
             self.poke()
 
     async def admit(self, asked: Asked, found: Found) -> None:

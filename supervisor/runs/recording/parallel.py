@@ -24,6 +24,7 @@ from tenure.persistence.model.entries import (
     place_of,
 )
 from tenure.persistence.seams.interrupts import unprotected
+from tenure.persistence.seams.nursery import is_for_others
 
 from .branch import Branch
 from .entering import Entering
@@ -59,7 +60,7 @@ class _End:
 
     __slots__ = ("error", "value")
 
-    def __init__(self, value: Any = None, error: Exception | None = None) -> None:
+    def __init__(self, value: Any = None, error: BaseException | None = None) -> None:
         self.value = value
         self.error = error
 
@@ -204,7 +205,10 @@ class Parallel:
             ends[number] = _End(value)
         except Differs as exc:
             ends[number] = _End(error=entering.mismatch(exc))
-        except Exception as exc:  # noqa: BLE001 - it is raised when all have ended
+        except BaseException as exc:
+            # Raised when all have ended. It may not leave the task by itself, whatever it is: trio asks for its text.
+            if is_for_others(exc):
+                raise
             entering.has_raised(branch, exc)
             ends[number] = _End(error=exc)
         finally:
@@ -276,7 +280,7 @@ def _value(end: _End) -> Any:
     return end.value
 
 
-def _with_others(error: Exception, others: Sequence[Exception]) -> Exception:
+def _with_others(error: BaseException, others: Sequence[BaseException]) -> BaseException:
     try:
         error.others = tuple(others)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     except AttributeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -109,6 +110,40 @@ HOSTILE: dict[str, Callable[[], BaseException]] = {
     "lone surrogates and NUL": lambda: ValueError("\ud83d\0"),
     "a text of ten million characters": lambda: ValueError("x" * 10_000_000),
 }
+
+
+class NoTextBase(BaseException):
+    def __str__(self) -> str:
+        raise AttributeError("no text here")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("raised", [NoTextBase, NoText])
+@pytest.mark.parametrize("way", ["gather", "first", "map"])
+async def test_whatever_a_branch_raises_is_a_failed_attempt_of_its_own_run(
+    way: str, raised: type[BaseException], target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Out of a task of trio's it would be asked for its text, and the loop would end with what that raises."""
+
+    async def branch(*_: object) -> None:
+        raise raised
+
+    async def hostile(run: tenure.Run) -> None:
+        match way:
+            case "gather":
+                await run.gather(branch, branch)
+            case "first":
+                await run.first(branch, partial(trio.sleep, 5))
+            case _:
+                await run.map("each", branch, [1, 2], repeat="freely")
+
+    behaviours = {"hostile": tenure.Behaviour(hostile, restart=ONCE), "kind": nothing}
+    async with host(target, behaviours) as supervisor:
+        runtime = await supervisor.spawn("evil", "hostile")
+        outcome = await (await runtime.accept(1)).wait_outcome()
+        assert outcome.reason == "max_attempts_exhausted"
+        assert await consumed(await supervisor.spawn("sibling", "kind"), 1)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
