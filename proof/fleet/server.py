@@ -83,7 +83,12 @@ class OwnServer:
 
     def start(self, **settings: str) -> None:
         """Start it, and wait until it takes connections."""
-        given = {**_SETTINGS, **settings, "port": str(self.port), "unix_socket_directories": str(self._data)}
+        given = {
+            **_SETTINGS,
+            **settings,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+        }  # a path of it may be too long
         options = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - a binary that pip has brought
