@@ -42,7 +42,9 @@ OWN_ROWS: Final = frozenset(
     }.items()
     for verb in verbs.split()
 )
-"""What a unique index finds twice (a conversation by its id, say) the server refuses: then the group is tried in order."""
+"""A conversation alone is looked for by an id that two strands may name. One that both make the server refuses by its unique
+index: the group is tried in order. One that is found was perhaps made beside it: its commit has written by then
+(`newcomers.make`), so the group is tried in savepoints. The first commit that names it has it either way."""
 
 
 class ReachesFurther(Exception):

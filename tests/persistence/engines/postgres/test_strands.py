@@ -347,6 +347,15 @@ async def test_two_commits_that_make_the_same_conversation_go_one_after_another(
         assert "another runtime's" in str(found[1])
 
 
+async def test_a_conversation_goes_to_the_first_that_names_it_also_where_a_later_one_is_sooner_there(url: str) -> None:
+    async with open_seen_store(url) as store:
+        longer = [message(store, f"a round trip more: {n}", "a") for n in range(5)]
+        found = await settle_all([submit(store, each) for each in (*longer, newcomer("a", "s"), newcomer("b", "s"))])
+
+        assert [isinstance(each, CommitResult) for each in found] == [False] * 5 + [True, False]
+        assert "another runtime's" in str(found[-1])
+
+
 async def test_a_commit_that_is_refused_after_it_has_written_takes_none_of_those_beside_it_along(url: str) -> None:
     async with open_seen_store(url) as store:
         tokens = {each: await own(store, each) for each in "abc"}
