@@ -42,6 +42,7 @@ class Keys:
         self._tables: dict[str, str] = {}
         self._free: dict[str, list[int]] = {}
         self._given: Counter[str] = Counter()
+        self._asked: Counter[str] = Counter()  # by table: how many are on their way; strands ask side by side
         self._recent: dict[
             str, tuple[int, int]
         ] = {}  # by table: how many the last group took that took any, and its age
@@ -52,24 +53,26 @@ class Keys:
         self._recent = aged | {table: (count, 0) for table, count in self._given.items() if table not in IN_TURN}
         self._free.clear()
         self._given.clear()
+        self._asked.clear()
         return [(table, self.asking(table, count)) for table, (count, _) in sorted(self._recent.items())]
 
     def asking(self, table: str, least: int = LEAST) -> Command:
         """What asks the server for keys of a table."""
         sequence = f"{table}_{self._columns[table]}_seq"
         sql = f"SELECT nextval('{sequence}') FROM generate_series(1, :count)"  # noqa: S608 - the name of a sequence of ours
-        return command(f"keys.{table}", translated(sql), {"count": max(least, LEAST)})
+        count = max(least, LEAST)
+        self._asked[table] += count
+        return command(f"keys.{table}", translated(sql), {"count": count})
 
     def take(self, table: str, answer: Answer) -> None:
         """The server has given keys. Raises `Corrupt`."""
         keys = [key for (key,) in answer.rows()]
         if not all(isinstance(key, int) for key in keys):
             raise Corrupt(record="database", key=f"the keys of {table}", detail="they are no numbers")
+        self._asked[table] -= len(keys)
         free = self._free.setdefault(table, [])
         free.extend(keys)
-        free.sort(
-            reverse=True
-        )  # given from the end, so that they rise: also where two strands have asked for more at once
+        free.sort(reverse=True)  # given from the end, so that they rise, also where two strands have asked
 
     def table(self, insert: str) -> str:
         """The table that a named insert writes."""
@@ -87,6 +90,9 @@ class Keys:
         return free.pop()
 
     def more(self, table: str) -> Sequence[Command]:
-        """What asks for more than were used so far: at most as many round trips as a group has doublings."""
-        asked = self.asking(table, 2 * self._given[table])
+        """What asks for more than were used so far: at most as many round trips as a group has doublings.
+
+        What other strands have asked for counts: together they ask for twice as many too, and not each of them.
+        """
+        asked = self.asking(table, 2 * self._given[table] - self._asked[table])
         return [command("keys.turn", _TURN, {"table": table}), asked] if table in IN_TURN else [asked]

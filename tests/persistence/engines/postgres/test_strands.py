@@ -18,6 +18,7 @@ from hypothesis.stateful import initialize, run_state_machine_as_test
 from tenure.errors import Error
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.engine import FailedLate, WriteConnection
+from tenure.persistence.engines.postgres.keys import LEAST
 from tenure.persistence.engines.postgres.protocol.errors import Lost
 from tenure.persistence.engines.postgres.protocol.wire import Wire, plain
 from tenure.persistence.engines.postgres.strands import Lane, carry_out
@@ -291,6 +292,30 @@ async def test_keys_rise_in_a_strand_also_where_others_have_asked_for_some(url: 
         assert [len(each) for each in keys.values()] == [9, 30, 2]
         assert all(each == sorted(each) for each in keys.values())
         assert len({key for each in keys.values() for key in each}) == 41
+
+
+async def test_strands_that_ask_for_keys_at_once_ask_together_for_twice_those_that_were_given(url: str) -> None:
+    async with open_seen_store(url) as store:
+        writer = writer_of(store)
+
+        def take() -> None:
+            writer.key("inputs")
+
+        def last(connection: WriteConnection) -> int:
+            ((key,),) = connection.raw("SELECT last_value FROM inputs_input_seq")
+            return cast("int", key)
+
+        def try_it(connection: WriteConnection) -> int:
+            connection.begin_unnumbered()
+            for _ in range(4 + 8 + 24):
+                writer.key("inputs")
+            before = last(connection)
+            side_by_side(connection, *[take] * 50)
+            asked = last(connection) - before
+            connection.rollback()
+            return asked
+
+        assert await inside_of(store).run(try_it) == 2 * 36 + 49 * LEAST
 
 
 def test_nothing_of_a_strand_outlives_its_thread_whatever_ended_it() -> None:
