@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
 
 from a2a.server.context import ServerCallContext
 from a2a.server.owner_resolver import OwnerResolver, resolve_user_scope
@@ -20,8 +21,11 @@ from a2a.utils.task import (
 
 from tenure.adapters.checking import check_value, checked
 from tenure.adapters.fronts import AnyStore, Caller
+from tenure.errors import Contended, DiskFull
 
 from .records import TASKS, decode, encode, read_all, task_key, tasks_of
+
+_RETRY_S: Final = 0.5
 
 Owned = list[tuple[str, Task]]
 """Tasks, each after its owner."""
@@ -50,9 +54,20 @@ class TenureTaskStore(TaskStore):
         self._owner = owner_resolver
 
     async def save(self, task: Task, context: ServerCallContext) -> None:
-        """Store a task in place of what was there. Raises `PayloadTooLarge`."""
+        """Store a task in place of what was there. Raises `PayloadTooLarge`.
+
+        While the disk is full, or the store is busy, it waits and tries again, as the commits of a run do: to the framework a
+        task that cannot be stored has failed. Cancellation ends that wait.
+        """
         owner = self._owner(context)
-        await self._caller.awaited(self._caller.values.write({task_key(owner, task.id): encode(owner, task)}))
+        values: dict[str, bytes | None] = {task_key(owner, task.id): encode(owner, task)}
+        while True:
+            try:
+                await self._caller.awaited(self._caller.values.write(values))
+            except (DiskFull, Contended):  # nothing was written
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
 
     async def get(self, task_id: str, context: ServerCallContext) -> Task | None:
         """A task of the caller's, or None."""

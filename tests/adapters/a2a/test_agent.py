@@ -34,9 +34,13 @@ from a2a.types.a2a_pb2 import (
 from a2a.utils.errors import A2AError
 from google.protobuf.json_format import MessageToDict
 
+import tenure
 import tenure.asyncio
-from tenure.adapters.a2a import open_handler
+from tenure.adapters.a2a import TenureTaskStore, open_handler
+from tenure.errors import DiskFull
+from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tests.adapters.serving import asked, run, serving
+from tests.kit.faulty_vfs import FULL, FaultyVfs
 
 APP = Path(__file__).with_name("agent_app.py")
 WORKING = TaskState.TASK_STATE_WORKING
@@ -267,3 +271,25 @@ def test_a_task_is_on_the_way_still_after_an_orderly_end(tmp_path: Path) -> None
     with serving(APP, tmp_path) as (_, url):
         run(lambda: second(url))
     assert asked(tmp_path) == ["hello"]
+
+
+def test_a_task_waits_for_room_on_the_disk(tmp_path: Path) -> None:
+    vfs = FaultyVfs()
+    seams = tenure.Seams(engine=SqliteOptions(vfs=vfs.vfs_name))
+
+    async def main() -> None:
+        async with asyncio.timeout(60), tenure.asyncio.open_store(tmp_path / "agents.db", seams=seams) as store:
+            tasks = TenureTaskStore(store)
+            vfs.fail("xWrite", "-wal", FULL)
+            with pytest.raises(DiskFull):
+                await store.state.write({"k": b"1"})
+            saved, given_up = [asyncio.create_task(tasks.save(Task(id=name), ServerCallContext())) for name in "tu"]
+            await asyncio.sleep(0.1)
+            given_up.cancel()
+            await asyncio.wait([given_up])
+            assert (saved.done(), given_up.cancelled()) == (False, True)
+            vfs.heal()
+            await saved
+            assert [await tasks.get(name, ServerCallContext()) for name in "tu"] == [Task(id="t"), None]
+
+    asyncio.run(main())
