@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError, wait
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar, final
+from typing import Any, Final, Protocol, TypeVar, final
 
 import tenure.asyncio
 import tenure.sync
-from tenure.errors import InvalidInput
+from tenure.errors import Closed, InvalidInput
 
 T = TypeVar("T")
+
+_LOOK_S: Final = 1.0
+"""How often a thread that waits for a loop looks whether that is still there."""
 
 AnyStore = tenure.asyncio.Store | tenure.sync.Store
 """What an adapter is made of: an open store of either front."""
@@ -142,6 +146,7 @@ class Caller:
 
         Raises:
             InvalidInput: Over a store of `tenure.asyncio`, and this thread is that of its loop, which would wait for itself.
+            Closed: That loop has ended.
         """
         if self._loop is None:
             return _drive(verb)
@@ -149,7 +154,25 @@ class Caller:
             verb.close()
             detail = "this is the thread of the loop: await the verb whose name begins with an a, or use a store of tenure.sync"
             raise InvalidInput(detail=detail, field="store")
-        return asyncio.run_coroutine_threadsafe(verb, self._loop).result()
+        return _wait_for(self._loop, verb)
+
+
+def _wait_for(loop: asyncio.AbstractEventLoop, verb: Coroutine[Any, Any, T]) -> T:
+    try:
+        future = asyncio.run_coroutine_threadsafe(verb, loop)
+    except RuntimeError as exc:
+        verb.close()
+        raise Closed(what="loop of the store") from exc
+    # A loop that has ended does not answer what it was given last.
+    while not wait([future], _LOOK_S).done:
+        if loop.is_closed():
+            future.cancel()
+            verb.close()
+            raise Closed(what="loop of the store")
+    try:
+        return future.result()
+    except CancelledError as exc:  # by the end of the loop, which alone knows its task
+        raise Closed(what="loop of the store") from exc
 
 
 def _drive(verb: Coroutine[Any, Any, T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import threading
 from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -18,7 +19,7 @@ import tenure
 import tenure.asyncio
 import tenure.sync
 from tenure.adapters.langgraph import TenureSaver
-from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge, StaleFence
+from tenure.errors import Closed, Corrupt, InvalidInput, PayloadTooLarge, StaleFence
 
 
 @pytest.fixture
@@ -116,6 +117,40 @@ def test_a_verb_that_would_wait_for_its_own_loop_is_refused(tmp_path: Path) -> N
     path: Any = "agents.db"
     with pytest.raises(InvalidInput):
         TenureSaver(path)
+
+
+def test_a_thread_that_goes_on_when_its_loop_has_ended_is_refused(tmp_path: Path) -> None:
+    ends: list[BaseException] = []
+
+    def putting(saver: TenureSaver) -> None:
+        try:
+            for number in range(100_000):
+                saver.put(config(), checkpoint(f"{number:06}"), {}, {})
+        except BaseException as exc:  # noqa: BLE001 - what it is, is asked below
+            ends.append(exc)
+
+    async def main() -> threading.Thread:
+        async with tenure.asyncio.open_store(tmp_path / "agents.db") as store:
+            thread = threading.Thread(target=putting, args=(TenureSaver(store),), daemon=True)
+            thread.start()
+            await asyncio.sleep(0.05)
+        return thread
+
+    for _ in range(3):  # it is met at another place each time
+        thread = asyncio.run(main())
+        thread.join(10)
+        assert not thread.is_alive()
+    assert [type(end) for end in ends] == [Closed] * 3
+
+
+def test_a_thread_is_refused_before_and_after_its_loop_takes_anything(store: tenure.sync.Store) -> None:
+    async def main() -> TenureSaver:
+        async with tenure.asyncio.open_store(":memory:") as opened:
+            return TenureSaver(opened)
+
+    saver = asyncio.run(main())
+    with pytest.raises(Closed):
+        saver.put(config(), checkpoint("1"), {}, {})
 
 
 def test_what_names_no_thread_or_checkpoint_is_refused(store: tenure.sync.Store) -> None:
