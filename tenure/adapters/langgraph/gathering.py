@@ -10,17 +10,38 @@ from langgraph.store.base import Op, Result
 
 from .items import Items, Prepared
 
-_Waiting = tuple[Prepared, "asyncio.Future[list[Result]]"]
+
+@final
+class _Waiting:
+    """A batch that waits for others, and then for its answer.
+
+    Attributes:
+        prepared: What is to be done.
+        answer: What came of it.
+        begun: What carries it out, once it has begun.
+    """
+
+    __slots__ = ("answer", "begun", "prepared")
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.answer: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self.begun: asyncio.Task[None] | None = None
 
 
 @final
 class Gathering:
-    """Carries out batches on one loop. While one is on its way, those that come meanwhile wait and are the next, together."""
+    """Carries out batches on one loop. While one is on its way, those that come meanwhile wait and are the next, together.
+
+    One that comes when none is on its way begins at once; but where the last one had company, it waits for a turn of the loop:
+    those who were answered together come again together, and the first would go without the others.
+    """
 
     def __init__(self, items: Items) -> None:
         """Nothing waits yet."""
         self._items = items
         self._busy = False
+        self._had_company = False
         self._waiting: list[_Waiting] = []
         self._next: asyncio.Task[None] | None = None
 
@@ -29,7 +50,7 @@ class Gathering:
 
         Cancellation: a batch that has not begun is left out; one that has is waited for.
         """
-        if self._busy:
+        if self._busy or self._had_company:
             return await self._wait(prepared)
         self._busy = True
         try:
@@ -38,16 +59,15 @@ class Gathering:
             self._go_on()
 
     async def _wait(self, prepared: Prepared) -> list[Result]:
-        answer: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        waiting = (prepared, answer)
+        waiting = _Waiting(prepared)
         self._waiting.append(waiting)
+        if not self._busy:
+            self._go_on()
         try:
-            return await asyncio.shield(answer)
+            return await waiting.answer
         except asyncio.CancelledError:
-            if waiting in self._waiting:
-                self._waiting.remove(waiting)
-            else:
-                await asyncio.wait([answer])
+            if waiting.begun is not None:
+                await asyncio.wait([waiting.begun])
             raise
 
     def _go_on(self) -> None:
@@ -56,28 +76,36 @@ class Gathering:
             self._next = asyncio.ensure_future(self._together())
 
     async def _together(self) -> None:
-        taken, self._waiting = self._waiting, []
+        taken = [each for each in self._waiting if not each.answer.cancelled()]
+        self._waiting = []
+        self._had_company = len(taken) > 1 or not taken
+        for each in taken:
+            each.begun = self._next
         try:
-            results = await self._items.batch(_joined([prepared for prepared, _ in taken]))
-            for prepared, answer in taken:
-                count = len(prepared.ops)
-                answer.set_result(results[:count])
+            results = await self._items.batch(_joined([each.prepared for each in taken]))
+            for each in taken:
+                count = len(each.prepared.ops)
+                _answer(each, results[:count])
                 results = results[count:]
         except Exception:  # noqa: BLE001 - each hears its own error, and what has none its answer: putting twice is the same
-            for prepared, answer in taken:
-                await self._alone(prepared, answer)
+            for each in taken:
+                await self._alone(each)
         finally:
-            for _, answer in taken:
-                if not answer.done():
-                    answer.cancel()
+            for each in taken:
+                each.answer.cancel()
             self._go_on()
 
-    async def _alone(self, prepared: Prepared, answer: asyncio.Future[list[Result]]) -> None:
+    async def _alone(self, waiting: _Waiting) -> None:
         try:
-            answer.set_result(await self._items.batch(prepared))
+            _answer(waiting, await self._items.batch(waiting.prepared))
         except Exception as exc:  # noqa: BLE001 - raised where it is waited for
-            answer.set_exception(exc)
-            answer.exception()  # heard, also where the one who waits was cancelled
+            if not waiting.answer.done():
+                waiting.answer.set_exception(exc)
+
+
+def _answer(waiting: _Waiting, results: list[Result]) -> None:
+    if not waiting.answer.done():  # else its task was cancelled, and hears nothing of it
+        waiting.answer.set_result(results)
 
 
 def _joined(batches: Sequence[Prepared]) -> Prepared:

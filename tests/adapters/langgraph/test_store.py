@@ -227,3 +227,39 @@ def test_tasks_that_put_at_once_share_commits_and_each_hears_its_own_error(tmp_p
             assert {each.key for each in await store.asearch(("c",))} == {"first", "third"}
 
     asyncio.run(main())
+
+
+def test_tasks_that_go_round_together_share_one_commit_a_round(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_store(tmp_path / "agents.db") as opened:
+            store = TenureStore(opened)
+            before = (await opened.statistics()).commits
+
+            async def go_round(name: int) -> None:
+                for turn in range(10):
+                    await store.aput(("a", str(name)), str(turn), {})
+
+            await asyncio.gather(*[go_round(name) for name in range(20)])
+            assert (await opened.statistics()).commits <= before + 12
+            assert len(await store.asearch(("a",), limit=300)) == 200
+
+    asyncio.run(main())
+
+
+def test_a_batch_that_has_begun_is_waited_for_and_one_that_waits_for_company_is_left_out(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_store(tmp_path / "agents.db") as opened:
+            store = TenureStore(opened)
+            await asyncio.gather(*[store.aput(("a",), str(number), {}) for number in range(3)])  # they have had company
+            left_out = asyncio.ensure_future(store.aput(("b",), "left out", {}))
+            await asyncio.sleep(0)
+            left_out.cancel()
+            begun = [asyncio.ensure_future(store.aput(("b",), str(number), {})) for number in range(3)]
+            for _ in range(3):
+                await asyncio.sleep(0)
+            begun[0].cancel()
+            await asyncio.wait([left_out, *begun])
+            assert [each.cancelled() for each in (left_out, *begun)] == [True, True, False, False]
+            assert {each.key for each in await store.asearch(("b",))} == {"0", "1", "2"}
+
+    asyncio.run(main())
