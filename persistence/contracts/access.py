@@ -12,6 +12,7 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.engines.proofs import HostProofs
+from tenure.persistence.model.contracts.queued_work import QueuedWorkBatch, QueuedWorkCompletion
 from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -32,10 +33,21 @@ class Access(Protocol):
         ...
 
 
+class Bell(Protocol):
+    """The bell of queued work, as who has written rings it."""
+
+    def ring(self, news: QueuedWorkBatch | QueuedWorkCompletion | None = None) -> None:
+        """See `QueueBell.ring`."""
+        ...
+
+
 class Bringing(Access, Protocol):
     """The ground of a store: its owners hear what a contract brings past them."""
 
-    queue_bell: QueueBell
+    @property
+    def queue_bell(self) -> Bell:
+        """See `Ground.queue_bell`."""
+        ...
 
     async def bring(self, commit: Commit, /) -> CommitResult:
         """See `Ground.bring`."""

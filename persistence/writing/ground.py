@@ -38,6 +38,7 @@ class Ground:
     Attributes:
         queue_bell: Rings where there may be queued work to claim.
         submit: Queues a commit and returns at once; see `Writer.submit`.
+        submit_where_room: The same, but where it must wait for room; see `Writer.submit_where_room`.
         hooks: Of the host.
         commit: Commits and waits; see `Writer.commit`. What is published of it is published in its `on_settled`.
     """
@@ -52,6 +53,7 @@ class Ground:
         self._opened = opened
         self._writer = writer
         self.submit = writer.submit
+        self.submit_where_room = writer.submit_where_room
         self.commit = writer.commit
         self.hooks = writer.hooks
         self._readers = readers
@@ -136,12 +138,19 @@ class Ground:
 
     async def bring(self, commit: Commit) -> CommitResult:
         """As `commit`, for what a contract verb brings past the owner of a runtime: one in this process hears of it."""
+        return await self.commit(commit, self.bringing(commit))
+
+    def bringing(self, commit: Commit) -> Callable[[Outcome], None] | None:
+        """What `bring` has called when the commit is settled; None where no owner is in this process."""
+        heard = self._on_brought
+        if heard is None:
+            return None
 
         def settled(outcome: Outcome) -> None:
-            if self._on_brought is not None and isinstance(outcome, CommitResult):
-                self._on_brought(commit, outcome)
+            if isinstance(outcome, CommitResult):
+                heard(commit, outcome)
 
-        return await self.commit(commit, settled)
+        return settled
 
     def on_brought(self, heard: Callable[[Commit, CommitResult], None]) -> None:
         """Have `heard` called, on the trio thread, when a commit of a contract verb has landed. It may not raise."""

@@ -114,6 +114,15 @@ class Writer:
         self._enqueue(pending)
         return pending
 
+    def submit_where_room(self, commit: Commit, on_settled: Callable[[Outcome], None]) -> Pending | None:
+        """As `submit`; None, and nothing is submitted, where it must wait for room. Raises as `submit`."""
+        self.check_open()
+        pending = Pending(commit, self, on_settled)
+        if not self._room.take_if_free(pending.weight):
+            return None
+        self._enqueue(pending)
+        return pending
+
     async def commit(
         self,
         commit: Commit,

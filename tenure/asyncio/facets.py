@@ -18,7 +18,7 @@ from tenure.persistence.contracts.sessions import SessionsContract
 from tenure.persistence.contracts.state import StateContract
 from tenure.persistence.model.events.event_types import EventTypes
 from tenure.persistence.model.values import DurabilityTier
-from tenure.portals.portal import Front, Portal, verb
+from tenure.portals.portal import Front, Near, Portal, here, verb
 from tenure.supervisor.handles.schedules import Schedules as TrioSchedules
 
 from .reading import EventLog, Events
@@ -40,6 +40,15 @@ class _Front(Front[C]):
     async def _reach(self, function: Callable[[], Awaitable[T]]) -> T:
         """Through the portal of the supervisor."""
         return await self.portal.call(function)
+
+
+class _Near(_Front[C], Near[C]):
+    """What stands in asyncio for a contract whose verbs run on the loop, but for some."""
+
+    def __init__(self, portal: Portal, behind: C, near: C) -> None:
+        """Bind it to the contract over there, and to the same one on this side."""
+        super().__init__(portal, behind)
+        self.near = near
 
 
 @final
@@ -136,28 +145,28 @@ class Credentials(_Front[CredentialsContract]):
 
 
 @final
-class State(_Front[StateContract]):
+class State(_Near[StateContract]):
     """`tenure.Store.state` for an asyncio program."""
 
-    save_snapshot = verb(StateContract.save_snapshot)
-    load_snapshot = verb(StateContract.load_snapshot)
-    delete_snapshot = verb(StateContract.delete_snapshot)
-    list_snapshots = verb(StateContract.list_snapshots)
-    stale = verb(StateContract.stale)
-    set = verb(StateContract.set)
-    write = verb(StateContract.write)
-    renew = verb(StateContract.renew)
-    get = verb(StateContract.get)
-    get_all = verb(StateContract.get_all)
-    items = verb(StateContract.items)
-    delete = verb(StateContract.delete)
-    exists = verb(StateContract.exists)
-    set_json = verb(StateContract.set_json)
-    get_json = verb(StateContract.get_json)
-    delete_execution_state = verb(StateContract.delete_execution_state)
-    bind = verb(StateContract.bind)
-    sweep = verb(StateContract.sweep)
-    health_check = verb(StateContract.health_check)
+    save_snapshot = here(StateContract.save_snapshot)
+    load_snapshot = here(StateContract.load_snapshot)
+    delete_snapshot = here(StateContract.delete_snapshot)
+    list_snapshots = here(StateContract.list_snapshots)
+    stale = here(StateContract.stale)
+    set = here(StateContract.set)
+    write = here(StateContract.write)
+    renew = here(StateContract.renew)
+    get = here(StateContract.get)
+    get_all = here(StateContract.get_all)
+    items = here(StateContract.items)
+    delete = here(StateContract.delete)
+    exists = here(StateContract.exists)
+    set_json = here(StateContract.set_json)
+    get_json = here(StateContract.get_json)
+    delete_execution_state = here(StateContract.delete_execution_state)
+    bind = here(StateContract.bind)
+    sweep = here(StateContract.sweep)
+    health_check = here(StateContract.health_check)
 
     @property
     def name(self) -> str:
@@ -231,17 +240,17 @@ class Attachments(_Front[AttachmentsContract]):
 
 
 @final
-class BoundSession(_Front[RuntimePersistence]):
+class BoundSession(_Near[RuntimePersistence]):
     """The verbs of one session for an asyncio program; made by `Sessions.bind`."""
 
-    load_session = verb(RuntimePersistence.load_session)
-    load_node = verb(RuntimePersistence.load_node)
-    commit_runtime_state = verb(RuntimePersistence.commit_runtime_state)
-    save_session_meta = verb(RuntimePersistence.save_session_meta)
-    load_session_meta = verb(RuntimePersistence.load_session_meta)
-    tombstone_nodes = verb(RuntimePersistence.tombstone_nodes)
-    vacuum = verb(RuntimePersistence.vacuum)
-    gc_unreachable = verb(RuntimePersistence.gc_unreachable)
+    load_session = here(RuntimePersistence.load_session)
+    load_node = here(RuntimePersistence.load_node)
+    commit_runtime_state = here(RuntimePersistence.commit_runtime_state)
+    save_session_meta = here(RuntimePersistence.save_session_meta)
+    load_session_meta = here(RuntimePersistence.load_session_meta)
+    tombstone_nodes = here(RuntimePersistence.tombstone_nodes)
+    vacuum = here(RuntimePersistence.vacuum)
+    gc_unreachable = here(RuntimePersistence.gc_unreachable)
     enqueue_queued_work = verb(RuntimePersistence.enqueue_queued_work)
     claim_ready_queued_work = verb(RuntimePersistence.claim_ready_queued_work)
     claim_ready_queued_work_by_batch_ids = verb(RuntimePersistence.claim_ready_queued_work_by_batch_ids)
@@ -267,17 +276,17 @@ class BoundSession(_Front[RuntimePersistence]):
 
 
 @final
-class Sessions(_Front[SessionsContract]):
+class Sessions(_Near[SessionsContract]):
     """`tenure.Store.sessions` for an asyncio program."""
 
-    load_session = verb(SessionsContract.load_session)
-    load_node = verb(SessionsContract.load_node)
-    commit_runtime_state = verb(SessionsContract.commit_runtime_state)
-    save_session_meta = verb(SessionsContract.save_session_meta)
-    load_session_meta = verb(SessionsContract.load_session_meta)
-    tombstone_nodes = verb(SessionsContract.tombstone_nodes)
-    vacuum = verb(SessionsContract.vacuum)
-    gc_unreachable = verb(SessionsContract.gc_unreachable)
+    load_session = here(SessionsContract.load_session)
+    load_node = here(SessionsContract.load_node)
+    commit_runtime_state = here(SessionsContract.commit_runtime_state)
+    save_session_meta = here(SessionsContract.save_session_meta)
+    load_session_meta = here(SessionsContract.load_session_meta)
+    tombstone_nodes = here(SessionsContract.tombstone_nodes)
+    vacuum = here(SessionsContract.vacuum)
+    gc_unreachable = here(SessionsContract.gc_unreachable)
 
     @property
     def durability_tier(self) -> DurabilityTier:
@@ -286,7 +295,7 @@ class Sessions(_Front[SessionsContract]):
 
     def bind(self, session_id: str) -> BoundSession:
         """The verbs of one session."""
-        return BoundSession(self.portal, self.behind.bind(session_id))
+        return BoundSession(self.portal, self.behind.bind(session_id), self.near.bind(session_id))
 
 
 @final

@@ -15,6 +15,7 @@ from tenure.persistence.model.values import DurabilityTier
 from tenure.persistence.store import Store as TrioStore
 from tenure.persistence.upkeep.prune import Shrunk
 from tenure.persistence.writing.statistics import WriterStatistics
+from tenure.portals.outside import OnLoop
 from tenure.portals.portal import Portal
 
 from .facets import Attachments, Credentials, Journal, Operations, Queue, Runtimes, Sessions, State
@@ -40,14 +41,15 @@ class Store:
         """Made by `open_store` and `open_supervisor`."""
         self._portal = portal
         self._store = store
+        near = OnLoop(portal, store)
         self.runtimes = Runtimes(portal, store.runtimes)
         self.operations = Operations(portal, store.operations)
         self.credentials = Credentials(portal, store.credentials)
-        self.sessions = Sessions(portal, store.sessions)
+        self.sessions = Sessions(portal, store.sessions, near.sessions)
         self.queue = Queue(portal, store.queue)
         self.attachments = Attachments(portal, store.attachments)
         self.journal = Journal(portal, store.journal)
-        self.state = State(portal, store.state)
+        self.state = State(portal, store.state, near.state)
 
     @property
     def name(self) -> str:

@@ -1,9 +1,15 @@
-"""What one thread hands to another, many things with one wake-up."""
+"""What one thread hands to another, many things with one wake-up.
+
+Theory of operation. There is no lock. Who hands over adds the thing first and looks then whether a bell was rung; who takes
+lets the next bell ring first and looks then what is there. So what was not rung for is taken by the bell that was seen. To
+ring lets other threads run: under a lock, the one that wakes would wait for it.
+"""
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar, final
 
 T = TypeVar("T")
@@ -20,33 +26,33 @@ class Gathered(Generic[T]):
             take: Called there with each; it may not raise.
         """
         self._take = take
-        self._things: list[T] = []
+        self._things: deque[T] = deque()
         self._is_rung = False
-        # What the handler of a signal adds may come while this thread holds it.
-        self._lock = threading.RLock()
 
     def add(self, thing: T, ring: Callable[[Callable[[], object]], object]) -> None:
-        """Hand a thing over. May be called from any thread.
+        """Hand a thing over. May be called from any thread, also by the handler of a signal.
 
         Args:
             thing: What `take` is called with.
             ring: Has a function called in the other thread; only called where none is about to be. What it raises is raised
-                here, and the thing is not handed over: so a bell that was rung is heard, or nothing waits for it.
+                here, and the thing is not handed over; what others have handed over meanwhile is taken here then, for no
+                other thread looks any more.
         """
-        with self._lock:
-            try:
-                self._things.append(thing)
-                if not self._is_rung:
-                    self._is_rung = True
-                    ring(self._take_all)
-            except BaseException:
-                self._is_rung = False
-                if thing in self._things:
-                    self._things.remove(thing)
-                raise
+        try:
+            self._things.append(thing)
+            if not self._is_rung:
+                self._is_rung = True
+                ring(self._take_all)
+        except BaseException as exc:
+            with suppress(ValueError):  # it may have been taken
+                self._things.remove(thing)
+            if isinstance(exc, Exception):
+                self._take_all()
+            else:  # of the handler of a signal: others may wait for a bell that it has kept from being rung
+                ring(self._take_all)
+            raise
 
     def _take_all(self) -> None:
-        with self._lock:
-            things, self._things, self._is_rung = self._things, [], False
-        for thing in things:
-            self._take(thing)
+        self._is_rung = False
+        for _ in range(len(self._things)):
+            self._take(self._things.popleft())

@@ -1,8 +1,9 @@
 """The portal: calls into the trio thread, from asyncio with cancellation both ways, or from a thread that stands still.
 
 Theory of operation. To wake another thread costs more than most of what is asked for, so calls that are asked for before the
-trio thread has looked wake it once, and so do answers to one loop. A task that waits for an answer is not woken to hear that it
-is cancelled: the call is, and what becomes of that wakes the task.
+trio thread has looked wake it once, and so do answers to one loop. A commit needs no task over there: it is submitted as the
+trio thread looks, and answered as it is settled. A task that waits for an answer is not woken to
+hear that it is cancelled: the call is, and what becomes of that wakes the task.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ import outcome
 import trio
 
 from tenure.errors import Closed
+from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.model.texts import leaves
+from tenure.persistence.writing.ground import Ground
 
+from .asked import Asked, Call, Give, Handed, OnSettled, start
 from .gathered import Gathered
 
 C = TypeVar("C")
@@ -55,7 +59,7 @@ class Portal:
         self._why_closed: BaseException = Closed(what=what)
         self._cut = cut
         self._pid = os.getpid()
-        self._asked: Gathered[_Call] = Gathered(_start)
+        self._asked: Gathered[Asked] = Gathered(start)
         self._answers: WeakKeyDictionary[asyncio.AbstractEventLoop, Gathered[_Answered]] = WeakKeyDictionary()
 
     def open(self, nursery: trio.Nursery) -> None:
@@ -72,22 +76,31 @@ class Portal:
         """Run a trio function in the trio thread, and return what it returns or raise what it raises.
 
         Raises:
-            Closed: The trio run has ended, or ends with the call on its way.
+            Closed: The trio run has ended, or ends with the call on its way; or this process was forked since.
 
         Cancellation: the function is cancelled, and waited for. Where it had a result or an error all the same, that
         is delivered, and the cancellation comes at the next await.
         """
+        answer: T = await self._ask(lambda give: Call(self, give, function, arguments))
+        return answer
+
+    async def commit(self, ground: Ground, commit: Commit, on_settled: OnSettled | None = None) -> CommitResult:
+        """Have a commit written; see `Ground.commit`. Errors and cancellation as `call`, of what that does."""
+        answer: CommitResult = await self._ask(lambda give: Handed(self, give, ground, commit, on_settled))
+        return answer
+
+    async def _ask(self, make: Callable[[Give], Asked]) -> Any:
         token = self._token
-        if token is None:
+        if token is None or os.getpid() != self._pid:
             raise copy(self._why_closed)
         loop = asyncio.get_running_loop()
-        answered: _Unbroken[outcome.Outcome[T]] = _Unbroken(loop=loop)
-        call = _Call(self, partial(self._give, loop, answered), function, arguments)
+        answered: _Unbroken[outcome.Outcome[Any]] = _Unbroken(loop=loop)
+        asked = make(partial(self._give, loop, answered))
         try:
-            self._asked.add(call, token.run_sync_soon)
+            self._asked.add(asked, token.run_sync_soon)
         except trio.RunFinishedError:
             raise copy(self._why_closed) from None
-        cancelled = await answered.wait(on_cancel=lambda: in_trio(token, call.scope.cancel))
+        cancelled = await answered.wait(on_cancel=lambda: in_trio(token, asked.cancel))
         answer = answered.result()
         if isinstance(answer, outcome.Error) and _is_cut(answer.error):
             # Cases: our asker was cancelled, and nothing happened; the trio run, or the scope, has ended under the call.
@@ -113,25 +126,36 @@ class Portal:
         Cancellation: what a handler of a signal raises meanwhile, such as `KeyboardInterrupt`, cancels the function, is
         held until that has ended, and leaves in place of what it returned or raised.
         """
+        answer: T = self._stand_for(lambda give: Call(self, give, function, ()), deadline)
+        return answer
+
+    def commit_blocking(
+        self, ground: Ground, commit: Commit, on_settled: OnSettled | None = None, *, deadline: float = math.inf
+    ) -> CommitResult:
+        """Have a commit written, and wait for it in this thread; see `Ground.commit` and `call_blocking`."""
+        answer: CommitResult = self._stand_for(lambda give: Handed(self, give, ground, commit, on_settled), deadline)
+        return answer
+
+    def _stand_for(self, make: Callable[[Give], Asked], deadline: float) -> Any:
         token = self._token
         if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is token:
             message = "this is the thread of the supervisor, which would wait for itself: await the verb of `tenure`"
             raise RuntimeError(message)
         if token is None or os.getpid() != self._pid:
             raise copy(self._why_closed)
-        answered: _Answer[T] = _Answer()
-        call = _Call(self, answered.give, function, ())
+        answered: _Answer[Any] = _Answer()
+        asked = make(answered.give)
         interrupt: BaseException | None = None
         late = False
         try:
-            self._asked.add(call, token.run_sync_soon)
+            self._asked.add(asked, token.run_sync_soon)
             while answered.given is None:
-                interrupt = _stand_still(answered, deadline) or interrupt
+                interrupt = _stand_still(answered, math.inf if late else deadline) or interrupt
                 if answered.given is not None:
                     break
                 late = time.monotonic() >= deadline
                 # A trio run that has ended answers nothing any more: then this raises.
-                token.run_sync_soon(_nothing if interrupt is None and not late else call.scope.cancel)
+                token.run_sync_soon(_nothing if interrupt is None and not late else asked.cancel)
         except trio.RunFinishedError:
             if answered.given is None:
                 raise copy(self._why_closed) from interrupt
@@ -148,7 +172,7 @@ class Portal:
         The caller's loop stands still for that moment, which the trio thread spends on no disk.
 
         Raises:
-            Closed: The trio run has ended, or the portal was closed before it.
+            Closed: The trio run has ended, or the portal was closed before it; or this process was forked since.
         """
         answered: list[outcome.Outcome[T]] = []
         done = threading.Event()
@@ -167,7 +191,7 @@ class Portal:
         if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is token:
             return function(*arguments)  # a hook of the caller's, which that thread calls
         try:
-            if token is None:
+            if token is None or os.getpid() != self._pid:
                 raise copy(self._why_closed)
             token.run_sync_soon(answer)
             while not done.wait(_LOOK_S):
@@ -178,7 +202,10 @@ class Portal:
         return answered[0].unwrap()
 
     def _give(
-        self, loop: asyncio.AbstractEventLoop, answered: asyncio.Future[outcome.Outcome[T]], answer: outcome.Outcome[T]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        answered: asyncio.Future[outcome.Outcome[Any]],
+        answer: outcome.Outcome[Any],
     ) -> None:
         """From the trio thread: give a task of a loop its answer."""
         gathered = self._answers.get(loop)
@@ -199,6 +226,11 @@ class Portal:
         return True
 
     @property
+    def is_open(self) -> bool:
+        """From the trio thread: whether it takes anything."""
+        return self._nursery is not None
+
+    @property
     def why_closed(self) -> BaseException:
         """What a late call gets."""
         return self._why_closed
@@ -214,6 +246,24 @@ class Front(ABC, Generic[C]):
         """Have a trio function called in the trio thread."""
 
 
+class Near(Generic[C]):
+    """An object with a contract whose verbs run outside of the trio thread; see `outside`."""
+
+    near: C
+
+
+def here(
+    method: Callable[Concatenate[C, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Near[C], P], Coroutine[Any, Any, T]]:
+    """The same method of the contract on this side."""
+
+    @wraps(method)
+    async def call(self: Near[C], /, *arguments: P.args, **named: P.kwargs) -> T:
+        return await method(self.near, *arguments, **named)
+
+    return call
+
+
 def verb(
     method: Callable[Concatenate[C, P], Awaitable[T]],
 ) -> Callable[Concatenate[Front[C], P], Coroutine[Any, Any, T]]:
@@ -225,35 +275,6 @@ def verb(
         return await reach(partial(method, self.behind, *arguments, **named))
 
     return call
-
-
-@final
-class _Call:
-    """One call on its way: started in the trio thread, answered to the asker."""
-
-    def __init__(
-        self,
-        portal: Portal,
-        answer: Callable[[outcome.Outcome[Any]], object],
-        function: Callable[..., Awaitable[Any]],
-        arguments: tuple[Any, ...],
-    ) -> None:
-        self.scope = trio.CancelScope()
-        self._portal = portal
-        self._answer = answer
-        self._function = function
-        self._arguments = arguments
-        self._context = contextvars.copy_context()
-
-    def start(self) -> None:
-        """From the trio thread: begin it."""
-        if not self._context.run(self._portal.spawn, self._run):
-            self._answer(outcome.Error(self._portal.why_closed))
-
-    async def _run(self) -> None:
-        # Captured whatever it is, also Cancelled: an exception here would end the trio run, and the asker would wait for ever.
-        with self.scope:
-            self._answer(await outcome.acapture(self._function, *self._arguments))
 
 
 @final
@@ -308,10 +329,6 @@ class _Answer(Generic[T]):
         self._lock.acquire(timeout=seconds)
 
 
-def _start(call: _Call) -> None:
-    call.start()
-
-
 _Answered = tuple["asyncio.Future[outcome.Outcome[Any]]", "outcome.Outcome[Any]"]
 
 
@@ -364,9 +381,8 @@ def in_trio(token: trio.lowlevel.TrioToken, function: Callable[[], object]) -> N
 
 def _stand_still(answered: _Answer[Any], deadline: float) -> BaseException | None:
     """Wait a moment for a call. What the handler of a signal raised meanwhile."""
-    left = deadline - time.monotonic()
     try:
-        answered.wait(_LOOK_S if left <= 0 else min(_LOOK_S, left))
+        answered.wait(max(min(_LOOK_S, deadline - time.monotonic()), 0.0))
     except BaseException as exc:  # noqa: BLE001 - raised when the call has ended
         return exc
     return None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
 from math import inf
-from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, final
 
+from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.model.numbers import check_seconds
+from tenure.portals.asked import OnSettled
+from tenure.portals.outside import Outside
 from tenure.portals.portal import Portal
 
 C = TypeVar("C")
@@ -78,6 +81,53 @@ def verb(method: Callable[Concatenate[C, P], Awaitable[T]]) -> Callable[Concaten
         return call(self, partial(method, behind, *arguments, **named))
 
     return wait
+
+
+class Near(Front[C]):
+    """A thing whose verbs run in the caller's thread, over a contract on this side, but for some."""
+
+    def __init__(self, portal: Portal, behind: C, near: C) -> None:
+        """Bind it to the contract over there, and to the same one on this side."""
+        super().__init__(portal, behind)
+        self._near = near
+
+
+@final
+class InThread(Outside):
+    """A store for contracts whose verbs run in a thread that stands still meanwhile: nothing they await suspends."""
+
+    async def _commit(self, commit: Commit, on_settled: OnSettled | None) -> CommitResult:
+        return self._portal.commit_blocking(self._ground, commit, on_settled, deadline=_DEADLINE.get())
+
+    async def _call(self, function: Callable[[], Awaitable[T]]) -> T:
+        return self._portal.call_blocking(function, deadline=_DEADLINE.get())
+
+
+def near(front: Near[C]) -> C:
+    """The contract on this side."""
+    return front._near  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - a public name would be a verb
+
+
+def here(
+    method: Callable[Concatenate[C, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Near[C], P], T]:
+    """The same method of the contract on this side, which returns when it is done."""
+
+    @wraps(method)
+    def wait(self: Near[C], /, *arguments: P.args, **named: P.kwargs) -> T:
+        return _driven(method(near(self), *arguments, **named))
+
+    return wait
+
+
+def _driven(verb: Coroutine[Any, Any, T]) -> T:
+    try:
+        verb.send(None)
+    except StopIteration as ended:
+        result: T = ended.value
+        return result
+    message = "a verb of a contract has suspended"
+    raise RuntimeError(message)
 
 
 def giving(

@@ -13,7 +13,7 @@ from tenure.persistence.store import Store as TrioStore
 from tenure.portals.portal import Portal
 
 from .facets import Attachments, Credentials, Journal, Operations, Queue, Runtimes, Sessions, State
-from .front import Front, at_once, call, verb, way
+from .front import Front, InThread, at_once, call, verb, way
 from .reading import QueryConnection
 
 
@@ -35,14 +35,15 @@ class Store(Front[TrioStore]):
     def __init__(self, portal: Portal, behind: TrioStore) -> None:
         """Bind its facets too."""
         super().__init__(portal, behind)
+        near = InThread(portal, behind)
         self.runtimes = Runtimes(portal, behind.runtimes)
         self.operations = Operations(portal, behind.operations)
         self.credentials = Credentials(portal, behind.credentials)
-        self.sessions = Sessions(portal, behind.sessions)
+        self.sessions = Sessions(portal, behind.sessions, near.sessions)
         self.queue = Queue(portal, behind.queue)
         self.attachments = Attachments(portal, behind.attachments)
         self.journal = Journal(portal, behind.journal)
-        self.state = State(portal, behind.state)
+        self.state = State(portal, behind.state, near.state)
 
     wait_broken = verb(TrioStore.wait_broken)
     health_check = verb(TrioStore.health_check)

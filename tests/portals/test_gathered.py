@@ -43,6 +43,54 @@ def test_what_could_not_be_rung_for_is_not_handed_over_and_the_next_rings_again(
     assert taken == ["kept"]
 
 
+def test_what_others_have_added_to_a_bell_that_could_not_be_rung_is_taken_all_the_same() -> None:
+    taken: list[str] = []
+    gathered = Gathered(taken.append)
+
+    def gone(_: Heard) -> None:
+        gathered.add("of another", gone)  # who saw that a bell was about to be rung
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        gathered.add("lost", gone)
+    assert taken == ["of another"]
+
+
+def test_a_bell_that_a_signal_kept_from_being_rung_is_rung_for_others() -> None:
+    taken: list[str] = []
+    bells: list[Heard] = []
+    gathered = Gathered(taken.append)
+
+    def interrupted(heard: Heard) -> None:
+        if not bells:
+            bells.append(heard)
+            gathered.add("of another", bells.append)
+            bells.clear()  # it was not rung yet
+            bells.append(lambda: None)
+            raise KeyboardInterrupt
+        bells.append(heard)
+
+    with pytest.raises(KeyboardInterrupt):
+        gathered.add("lost", interrupted)
+    for heard in bells:
+        heard()
+    assert taken == ["of another"]
+
+
+def test_who_is_woken_waits_for_nothing_of_who_rings() -> None:
+    taken: list[str] = []
+    gathered = Gathered(taken.append)
+
+    def ring(heard: Heard) -> None:
+        other = threading.Thread(target=heard, daemon=True)  # looks before this has come back
+        other.start()
+        other.join(20)
+        assert not other.is_alive()
+
+    gathered.add("thing", ring)
+    assert taken == ["thing"]
+
+
 def test_what_is_added_while_it_is_rung_or_taken_is_not_lost() -> None:
     taken: list[str] = []
     bells: list[Heard] = []
