@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from types import NoneType
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from tenure.errors import Corrupt
 from tenure.persistence.engines.engine import Row
@@ -49,12 +49,12 @@ def member(kind: type[E], value: object, record: str, key: object) -> E:
     Raises:
         Corrupt: It names none.
     """
-    found = _members(kind).get(value)
+    found: E | None = _members(kind).get(value)
     if found is None:
         raise Corrupt(record=record, key=str(key), detail=f"it names no {kind.__name__}")
-    return cast("E", found)
+    return found
 
 
 @cache
-def _members(kind: type[StrEnum]) -> dict[object, StrEnum]:
+def _members(kind: type[StrEnum]) -> dict[object, Any]:
     return {each.value: each for each in kind}

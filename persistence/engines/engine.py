@@ -71,9 +71,9 @@ class Again(Exception):
 
 
 class FailedLate(Exception):
-    """A statement that was sent without waiting has failed: of which commit is not known. Nothing of the group landed.
+    """A statement that was sent without waiting, or kept for later, has failed: of which commit is not known.
 
-    It is carried out again with a savepoint for each commit: there its error comes with `release`.
+    Nothing of the group landed. It is carried out again with a savepoint for each commit: there its error comes with `release`.
     """
 
 
@@ -146,6 +146,9 @@ class QueryConnectionOfItsOwn(Querying, Protocol):
 class Group(Protocol):
     """What an engine may know of a group before its first statement. The three sets are computed when they are asked for."""
 
+    size: int
+    """How many commits it has."""
+
     @property
     def host(self) -> int:
         """Key of the row of the host that writes."""
@@ -206,7 +209,7 @@ class WriteConnection(Reading, Querying, Protocol):
     """The one connection that writes."""
 
     def write(self, name: str, /, **parameters: SqlValue) -> None:
-        """Execute. What is written and asks for no answer: an engine may send it with what comes next."""
+        """Execute. What is written and asks for no answer: an engine may send it with what comes next, or keep it."""
         ...
 
     def run(self, name: str, /, **parameters: SqlValue) -> int:
@@ -223,11 +226,7 @@ class WriteConnection(Reading, Querying, Protocol):
         ...
 
     def key(self, table: str, /) -> int:
-        """A new key of a table whose rows come by `insert`, as `insert` gives it. It need not be used.
-
-        Raises:
-            CounterOverflow: There is none any more.
-        """
+        """A new key of a table whose rows come by `insert`. Raises `CounterOverflow`. It need not be used."""
         ...
 
     def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
@@ -251,7 +250,7 @@ class WriteConnection(Reading, Querying, Protocol):
     def rows_written(self) -> int:
         """Rows inserted, updated and deleted since the connection was opened, also where they were rolled back.
 
-        A statement that was sent without waiting counts as one, whatever it does.
+        A statement that was sent without waiting, or is kept, counts as one, whatever it does.
         """
         ...
 

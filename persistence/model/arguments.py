@@ -85,13 +85,17 @@ def _wrapped(method: FunctionType) -> Callable[..., Any]:
     rest = next((each.name for each in parameters if each.kind is inspect.Parameter.VAR_POSITIONAL), "")
 
     @cache
-    def checks() -> dict[str, Check]:  # at the first call: annotations may name what is defined later
+    def checks() -> tuple[dict[str, Check], list[tuple[str, Check]]]:
+        # At the first call: annotations may name what is defined later. By name, and those of `places` in their order.
         hints = typing.get_type_hints(method)
         named = [each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
-        return {name: check_of(hints.get(name, Any)) for name in named}
+        known = {name: check_of(hints.get(name, Any)) for name in named}
+        return known, [(name, known[name]) for name in places]
 
     def plain(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        known = checks()
+        known, by_place = checks()
+        if not named and len(arguments) <= len(places):
+            return [check(value, name) for value, (name, check) in zip(arguments, by_place, strict=False)], named
         given: list[Any] = []
         for place, value in enumerate(arguments):
             name = places[place] if place < len(places) else rest  # one too many is Python's own TypeError
@@ -202,6 +206,8 @@ def _float(value: Any, field: str) -> float:
 
 
 def _text(value: Any, field: str) -> str:
+    if type(value) is str and value.isascii() and "\0" not in value:
+        return value  # as nearly all
     if not isinstance(value, str):
         raise _invalid(value, "text", field)
     plain = str.__str__(value)

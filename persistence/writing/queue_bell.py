@@ -21,18 +21,21 @@ class QueueBell:
 
     def __init__(self) -> None:
         """Not rung yet."""
-        self._next = trio.Event()
+        self._next: trio.Event | None = None
         self._listeners: list[Listener] = []
 
     @property
     def next(self) -> trio.Event:
         """Set when it rings next: take it before you look, and wait for it where nothing was found."""
+        if self._next is None:
+            self._next = trio.Event()
         return self._next
 
     def ring(self, news: QueuedWorkBatch | QueuedWorkCompletion | None = None, *, by: Listener | None = None) -> None:
         """Work was queued, given back, done or tried again. The listener of who rings is not called."""
-        self._next.set()
-        self._next = trio.Event()
+        if self._next is not None:  # where no task has asked for it there is none
+            self._next.set()
+            self._next = None
         for listener in self._listeners:
             if listener != by:
                 listener(news)

@@ -13,18 +13,20 @@ class StartingGroup:
     """See `Group`. An engine that needs no sets costs none: they are computed when they are asked for.
 
     Attributes:
+        size: See `Group.size`.
         host: See `Group.host`.
         number: See `Group.number`.
         synced: See `Group.synced`.
     """
 
-    __slots__ = ("_commits", "host", "number", "synced")
+    __slots__ = ("_commits", "host", "number", "size", "synced")
 
     def __init__(self, host: int, number: int, commits: Sequence[Commit], *, synced: bool) -> None:
         """Keep what it is asked for."""
         self.host = host
         self.number = number
         self.synced = synced
+        self.size = len(commits)
         self._commits = commits
 
     @property

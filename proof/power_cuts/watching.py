@@ -109,6 +109,7 @@ def check_records(inside: Inside) -> None:
         streams.RECORD: streams.find,
         spoken.RECORD: spoken.find,
         batches.COUNTER: batches.find_counter,
+        sessions.OWNER: batches.find_owner,
         claims.RECORD: claims.find_stored,
     }
     for (kind, key), record in cast("Mapping[tuple[str, Any], object]", inside.kept).items():

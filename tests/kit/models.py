@@ -37,7 +37,7 @@ _REFUSED = Commit(
 
 @final
 class Host:
-    """A store in a trio loop of its own, on a thread of its own."""
+    """A store in a trio loop of its own, on a thread of its own. On a file it keeps the rows of every group for a while."""
 
     def __init__(self, target: str) -> None:
         self._ready = threading.Event()
@@ -46,7 +46,7 @@ class Host:
         self._ready.wait()
 
     async def _serve(self, target: str) -> None:
-        async with tenure.open_store(target, durability="memory") as self.store:
+        async with tenure.open_store(target, durability="memory", seams=keeping(target)) as self.store:
             self._token = trio.lowlevel.current_trio_token()
             self._stop = trio.Event()
             self._ready.set()
@@ -58,6 +58,12 @@ class Host:
     def close(self) -> None:
         trio.from_thread.run_sync(self._stop.set, trio_token=self._token)
         self._thread.join()
+
+
+def keeping(target: str) -> tenure.Seams:
+    """Seams by which a file of SQLite keeps the rows of every group, however small: the shape of a group of many commits."""
+    is_file = target != ":memory:" and "://" not in target
+    return tenure.Seams(engine=tenure.SqliteOptions(keep_from=1)) if is_file else tenure.Seams()
 
 
 async def call(store: Store, verb: Callable[[], Awaitable[Any]], *, in_company: bool) -> Any:

@@ -10,6 +10,7 @@ import apsw
 from tenure.persistence.engines.engine import QueryParameters, Row, SqlValue
 
 from .errors import STATEMENT_ERRORS, close_quietly, map_error, map_statement_error
+from .executing.forms import Forms
 from .user_queries import run_query
 
 
@@ -19,27 +20,30 @@ class Connection:
     def __init__(self, connection: apsw.Connection, statements: Mapping[str, str]) -> None:
         """Take the connection."""
         self._db = connection
-        self._statements = statements
+        self._forms = Forms(statements)
 
     def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
         """See `Statements.one`."""
+        form = self._forms[name]
         try:
-            return self._db.execute(self._statements[name], parameters).fetchone()
+            return self._db.execute(form.sql, form.values(parameters)).fetchone()
         except STATEMENT_ERRORS as exc:
             raise map_statement_error(exc, name, self._db) from exc
 
     def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
         """See `Statements.all`."""
+        form = self._forms[name]
         try:
-            return self._db.execute(self._statements[name], parameters).fetchall()
+            return self._db.execute(form.sql, form.values(parameters)).fetchall()
         except STATEMENT_ERRORS as exc:
             raise map_statement_error(exc, name, self._db) from exc
 
     def readable(self, name: str, /, **parameters: SqlValue) -> list[Row]:
         """See `Statements.readable`."""
+        form = self._forms[name]
         rows: list[Row] = []
         try:
-            cursor = self._db.execute(self._statements[name], parameters)
+            cursor = self._db.execute(form.sql, form.values(parameters))
             while True:
                 try:
                     row = cursor.fetchone()

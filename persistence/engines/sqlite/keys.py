@@ -6,7 +6,7 @@ counted holds for as long as no other connection has committed; a rollback begin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, cast, final
 
 import apsw
@@ -24,9 +24,12 @@ LAST_KEY: Final = 2**63 - 1
 class Keys:
     """The last key that each table has given."""
 
-    def __init__(self, connection: apsw.Connection, statements: Mapping[str, str]) -> None:
-        """Nothing is counted yet."""
+    def __init__(
+        self, connection: apsw.Connection, statements: Mapping[str, str], before: Callable[[], None] | None = None
+    ) -> None:
+        """Nothing is counted yet; `before` is called before a table is looked at."""
         self._db = connection
+        self._before = before
         self._statements = statements
         self._last: dict[str, int] = {}
         self._tables: dict[str, str] = {}
@@ -67,6 +70,8 @@ class Keys:
         return key
 
     def _stored(self, table: str) -> int:
+        if self._before is not None:
+            self._before()
         sql = f"SELECT coalesce(max(rowid), 0) FROM {table}"  # noqa: S608 - the name of a table of ours
         try:
             ((last,),) = self._db.execute(sql).fetchall()

@@ -31,6 +31,7 @@ from tenure.persistence.seams.seams import read_clock
 
 from .connections import Connection
 from .errors import STATEMENT_ERRORS, close_quietly, is_full, is_temporary, map_statement_error
+from .executing.kept import Kept
 from .keys import Keys
 from .options import SqliteOptions
 from .user_queries import run_query
@@ -62,24 +63,57 @@ class Writer(Connection):
         self._durability = durability
         self._synced_now = durability is DurabilityClass.DISK
         self._log = LogUpkeep(connection, options.wal_pages)
-        self._keys = Keys(connection, statements)
+        self._kept = Kept(connection)
+        self._keep_from = options.keep_from
+        self._keeps = False  # whether the group on its way keeps rows
+        self._keys = Keys(connection, statements, self._kept.write)
+
+    def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
+        """See `Statements.one`."""
+        if self._kept.tables:
+            self._kept.touch(self._forms[name].tables)
+        return super().one(name, **parameters)
+
+    def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        """See `Statements.all`."""
+        if self._kept.tables:
+            self._kept.touch(self._forms[name].tables)
+        return super().all(name, **parameters)
+
+    def readable(self, name: str, /, **parameters: SqlValue) -> list[Row]:
+        """See `Statements.readable`."""
+        if self._kept.tables:
+            self._kept.touch(self._forms[name].tables)
+        return super().readable(name, **parameters)
 
     def write(self, name: str, /, **parameters: SqlValue) -> None:
-        """See `WriteConnection.write`."""
+        """See `WriteConnection.write`: in a group of several commits its row may be kept for a while, see `Kept`."""
+        form = self._forms[name]
+        if self._keeps:
+            if form.many is not None:
+                self._kept.keep(form.many, parameters)
+                return
+            self._kept.touch(form.tables)
         try:
-            self._db.execute(self._statements[name], parameters)
+            self._db.execute(form.sql, form.values(parameters))
         except STATEMENT_ERRORS as exc:
             raise map_statement_error(exc, name, self._db) from exc
 
     def run(self, name: str, /, **parameters: SqlValue) -> int:
         """See `WriteConnection.run`."""
-        self.write(name, **parameters)
+        form = self._forms[name]
+        if self._kept.tables:
+            self._kept.touch(form.tables)
+        try:
+            self._db.execute(form.sql, form.values(parameters))
+        except STATEMENT_ERRORS as exc:
+            raise map_statement_error(exc, name, self._db) from exc
         return self._db.changes()
 
     def insert(self, name: str, /, **parameters: SqlValue) -> int:
         """See `WriteConnection.insert`."""
-        key = self._keys.of_insert(name)
-        self.write(name, key=key, **parameters)
+        parameters["key"] = key = self._keys.of_insert(name)
+        self.write(name, **parameters)
         return key
 
     def key(self, table: str, /) -> int:
@@ -88,6 +122,7 @@ class Writer(Connection):
 
     def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
         """See `WriteConnection.raw`."""
+        self._kept.write()
         try:
             return self._db.execute(sql, tuple(parameters)).fetchall()
         except (apsw.ConstraintError, apsw.MismatchError) as exc:
@@ -107,7 +142,7 @@ class Writer(Connection):
     @property
     def rows_written(self) -> int:
         """See `WriteConnection.rows_written`."""
-        return self._db.total_changes()
+        return self._db.total_changes() - self._kept.written + self._kept.count
 
     def begin(self, group: Group, /) -> Begun:
         """See `WriteConnection.begin`."""
@@ -118,6 +153,7 @@ class Writer(Connection):
         alive = self.run(
             "ownership.begin_group", host=group.host, group_number=group.number, lease_until=now + self._lease_s
         )
+        self._keeps = group.size >= self._keep_from
         return Begun(alive=bool(alive), now=now, versions=version)
 
     @property
@@ -131,6 +167,7 @@ class Writer(Connection):
         self._keys.begin(self._db.data_version("main"))
 
     def _begin(self, *, synced: bool) -> None:
+        self._keeps = False
         self._look()  # beside another log or index not a byte is written
         self._set_synced(synced=synced)
         self._execute("BEGIN IMMEDIATE")
@@ -143,6 +180,7 @@ class Writer(Connection):
 
     def commit(self) -> int:
         """See `WriteConnection.commit`."""
+        self._kept.write()
         try:
             self._db.execute("COMMIT")
         except apsw.Error as exc:
@@ -172,6 +210,7 @@ class Writer(Connection):
     def rollback(self) -> None:
         """See `WriteConnection.rollback`."""
         self._keys.forget()
+        self._kept.forget()
         if self._db.in_transaction:
             try:
                 self._db.execute("ROLLBACK")
@@ -180,7 +219,8 @@ class Writer(Connection):
                 raise UnknownOutcome(message) from exc
 
     def savepoint(self) -> None:
-        """See `WriteConnection.savepoint`."""
+        """See `WriteConnection.savepoint`: what a commit writes in one is written at once, and its error its own."""
+        self._keeps = False
         self._execute("SAVEPOINT one_commit")
 
     def release(self) -> None:

@@ -61,6 +61,10 @@ class SessionRecord:
     digest: bytes
 
 
+OWNER: Final = "owner of a session"
+"""The kind of the records that say whose a session is, also of one that is not there; the key is its id."""
+
+
 def create(tx: Transaction, session_id: SessionId, runtime: int | None) -> int:
     """A new, empty session; its key. Raises `SessionBindingMismatch` where there is one of this id."""
     session = tx.key("sessions")
@@ -73,6 +77,7 @@ def create_as(tx: Transaction, session: int, session_id: SessionId, runtime: int
     if tx.one("sessions.by_id", session_id=session_id) is not None:
         raise SessionBindingMismatch(bound="another runtime's", attempted=session_id)
     tx.write("sessions.create", session=session, session_id=session_id, runtime=runtime, digest=EMPTY_DIGEST)
+    tx.drop(OWNER, session_id)
 
 
 def of_runtime(tx: Transaction, runtime_id: LogicalRuntimeId) -> SessionRecord:

@@ -288,6 +288,7 @@ def _bind(tx: Transaction, record: RuntimeRecord, session: SessionRecord) -> Non
     if session.runtime != record.runtime:
         session.runtime = record.runtime
         tx.write("snapshots.bind_session", session=session.session, runtime=record.runtime)
+        tx.drop(sessions.OWNER, session.session_id)
     if record.session != session.session:
         record.session = session.session
         runtimes.save(tx, record)

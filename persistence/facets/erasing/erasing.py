@@ -26,7 +26,7 @@ from tenure.persistence.commits.rows import OPTIONAL_NUMBER, Types, check_row, s
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.commits.upkept import PAGE
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.facets.records import holds, runtimes
+from tenure.persistence.facets.records import runtimes
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
 
 from . import content, peers
@@ -194,7 +194,7 @@ def _move(tx: Transaction, change: MoveErasure) -> None:
     record = _in_work(tx, change.runtime_id)
     if change.stage is Stage.PAGES:
         content.empty_tombstone(tx, record)
-        tx.drop(holds.RECORD, holds.RECORD)
+        tx.drop_all()  # its hold, and whose its sessions were
     done_at = tx.now if change.stage is Stage.DONE else None
     tx.write("erasing.move", runtime=record.runtime, stage=int(change.stage), done_at=done_at)
 

@@ -15,6 +15,7 @@ from tenure.errors import Corrupt, CounterOverflow, RuntimeDestroyed
 from tenure.persistence.commits.rows import OPTIONAL_INT, OPTIONAL_TEXT, check_row, member
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.facets.conversation.sessions import OWNER
 from tenure.persistence.facets.graph import nodes
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.model.contracts.queued_work import (
@@ -25,6 +26,7 @@ from tenure.persistence.model.contracts.queued_work import (
     SlotPolicy,
     decode_items,
     decode_merge_key,
+    items_of,
     name_of_batch,
 )
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
@@ -89,13 +91,25 @@ class Counter:
     floor: int
 
 
+@final
+@frozen(slots=True)
+class Owner:
+    """The runtime that a session is of; None where it is of none, or is not there."""
+
+    runtime_id: LogicalRuntimeId | None
+
+
 def check_target(tx: Transaction, session_id: str) -> None:
     """Refuse work for a session whose runtime was destroyed. Raises `RuntimeDestroyed`."""
-    found = nodes.find_session(tx, session_id)
-    if found is not None and found[1] is not None:
-        runtime_id = LogicalRuntimeId(found[1])
-        if runtimes.load(tx, runtime_id).state is RuntimeState.DESTROYED:
-            raise RuntimeDestroyed(runtime_id=runtime_id)
+    runtime_id = tx.record(OWNER, session_id, find_owner).runtime_id
+    if runtime_id is not None and runtimes.load(tx, runtime_id).state is RuntimeState.DESTROYED:
+        raise RuntimeDestroyed(runtime_id=runtime_id)
+
+
+def find_owner(statements: Statements, session_id: str) -> Owner:
+    """Whose a session is, as the rows say. Raises `Corrupt`."""
+    found = nodes.find_session(statements, session_id)
+    return Owner(None if found is None or found[1] is None else LogicalRuntimeId(found[1]))
 
 
 def append(tx: Transaction, draft: EncodedBatch) -> QueuedWorkBatch:
@@ -136,9 +150,9 @@ def find_counter(statements: Statements, _key: str) -> Counter:
 
 def _write_counter(tx: Transaction, counter: Counter) -> None:
     name = "queue.raise_counter" if counter.stored else "queue.begin_counter"
-    scheme = {"scheme": SHA_256} if counter.stored else {}
+    row = {"scheme": SHA_256, "singleton": 1} if counter.stored else {}
     counter.stored = True
-    tx.write(name, last_batch=counter.last, digest=seal("queue", counter.last), **scheme)
+    tx.write(name, last_batch=counter.last, digest=seal("queue", counter.last), **row)
 
 
 def last_key(statements: Statements) -> tuple[int, bytes | None]:
@@ -240,7 +254,7 @@ def _made(key: int, draft: EncodedBatch, enqueued_at: int) -> QueuedWorkBatch:
         slot_policy=member(SlotPolicy, draft.slot, RECORD, name),
         merge_key=decode_merge_key(draft.merge, name),
         available_at_ms=draft.available_at,
-        items=decode_items(draft.payloads, name),
+        items=items_of(draft.given, name) if draft.given else decode_items(draft.payloads, name),
     )
 
 

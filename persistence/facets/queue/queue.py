@@ -22,7 +22,7 @@ from tenure.persistence.model.contracts.queued_work import (
     QueuedWorkClaim,
     QueuedWorkClaimBoundary,
     QueuedWorkCompletion,
-    key_of_batch,
+    name_of_batch,
 )
 
 from . import batches, choosing, claims
@@ -211,8 +211,8 @@ def held(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim | Non
     claim = claims.find(tx, completion.claim_id)
     if claim is None or (claim.session_id, claim.lease_token) != (completion.session_id, completion.lease_token):
         return None
-    keys = [key_of_batch(batch_id) for batch_id in completion.batch_ids]
-    return claim if len(keys) == len(claim.batches) and set(keys) == set(claim.batches) else None
+    names, given = [name_of_batch(key) for key in claim.batches], completion.batch_ids
+    return claim if len(given) == len(names) and set(given) == set(names) else None
 
 
 def must_hold(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim:

@@ -6,7 +6,7 @@ FROM queue_counter WHERE singleton = 1;
 INSERT INTO queue_counter (singleton, last_batch, digest) VALUES (1, :last_batch, :digest);
 
 -- name: queue.raise_counter
-UPDATE queue_counter SET last_batch = :last_batch, digest = :digest, scheme = :scheme WHERE singleton = 1;
+UPDATE queue_counter SET last_batch = :last_batch, digest = :digest, scheme = :scheme WHERE singleton = :singleton;
 
 -- name: queue.insert
 INSERT INTO queue_batches (batch, session_id, source_key, delayed_until, fence, delivery, slot, merge_key, available_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, Self, final
 
@@ -268,7 +269,18 @@ class QueuedWorkFailure:
 @final
 @frozen(kw_only=True, slots=True)
 class EncodedBatch:
-    """A batch as it is stored; its policies and its merge key are their words."""
+    """A batch as it is stored; its policies and its merge key are their words.
+
+    Attributes:
+        session_id: See `QueuedWorkBatchDraft`, and so of what follows.
+        source_key: See there.
+        delivery: See there.
+        slot: See there.
+        merge: See there.
+        available_at: See there.
+        payloads: Encoded.
+        given: The payloads as they were given, where they were: they need not be decoded for the answer.
+    """
 
     session_id: SessionId
     source_key: str | None
@@ -277,6 +289,7 @@ class EncodedBatch:
     merge: str
     available_at: int
     payloads: bytes = field(repr=False)
+    given: tuple[QueuedWorkPayload, ...] = field(default=(), repr=False, eq=False)
 
 
 def encode_batch(draft: QueuedWorkBatchDraft) -> EncodedBatch:
@@ -290,11 +303,12 @@ def encode_batch(draft: QueuedWorkBatchDraft) -> EncodedBatch:
     return EncodedBatch(
         session_id=SessionId(draft.session_id),
         source_key=draft.source_key,
-        delivery=draft.delivery_policy.value,
-        slot=draft.slot_policy.value,
+        delivery=_WORDS[draft.delivery_policy],
+        slot=_WORDS[draft.slot_policy],
         merge=_encode_merge_key(draft.merge_key),
         available_at=draft.available_at_ms,
-        payloads=_encode([(payload.kind.value, payload.body) for payload in draft.payloads]),
+        payloads=_encode([(_WORDS[payload.kind], payload.body) for payload in draft.payloads]),
+        given=draft.payloads,
     )
 
 
@@ -302,13 +316,15 @@ def _encode_merge_key(merge_key: MergeKey) -> str:
     if (merge_key.kind is MergeKind.GROUP) is (merge_key.group_name is None):
         raise InvalidInput(detail="a group has a name, and the other kinds have none", field="group_name")
     if merge_key.group_name is None:
-        return merge_key.kind.value
+        return _WORDS[merge_key.kind]
     check_name(merge_key.group_name, "the name of a group", "group_name", NAME_LIMIT)
     return f"{MergeKind.GROUP.value}:{merge_key.group_name}"
 
 
 _PLAIN_KEYS: Final = {each.kind.value: each for each in (MergeKey.never(), MergeKey.payload_default())}
 _KINDS: Final = {each.value: each for each in QueuedWorkKind}
+_WORDS: Final = {each: each.value for kind in (DeliveryPolicy, SlotPolicy, QueuedWorkKind, MergeKind) for each in kind}
+"""Of each member its word: to ask the member itself is a call of Python."""
 
 
 def decode_merge_key(text: str, key: str) -> MergeKey:
@@ -329,8 +345,13 @@ def decode_items(data: bytes, batch_id: str) -> tuple[QueuedWorkItem, ...]:
         found = [QueuedWorkPayload(kind=_KINDS[kind], body=body) for kind, body in _decode(data)]
     except (msgspec.DecodeError, LookupError) as exc:
         raise Corrupt(record="batch", key=batch_id, detail="its payloads have another form") from exc
+    return items_of(found, batch_id)
+
+
+def items_of(payloads: Iterable[QueuedWorkPayload], batch_id: str) -> tuple[QueuedWorkItem, ...]:
+    """The payloads of a batch, with their ids."""
     return tuple(
-        [QueuedWorkItem(item_id=f"{batch_id}:item:{place}", payload=payload) for place, payload in enumerate(found)]
+        [QueuedWorkItem(item_id=f"{batch_id}:item:{place}", payload=payload) for place, payload in enumerate(payloads)]
     )
 
 

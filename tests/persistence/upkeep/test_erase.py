@@ -19,7 +19,7 @@ from tenure import Store
 from tenure.errors import Corrupt, InvalidTransition, NotFound
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.erasing import erasing
-from tenure.persistence.facets.erasing.erasing import BeginErasure, ErasePage, Sort
+from tenure.persistence.facets.erasing.erasing import BeginErasure, ErasePage, MoveErasure, Sort, Stage
 from tenure.persistence.facets.ownership.lifecycle import WriteLifecycle
 from tenure.persistence.facets.records.holds import PlaceHold
 from tenure.persistence.model.values import AbandonReason, LogicalRuntimeId, RuntimeState
@@ -28,6 +28,7 @@ from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import SCHEMA, execute, save
 from tests.persistence.contracts.owners.owned import Owner, live
+from tests.persistence.contracts.queued.test_queue import draft
 
 pytestmark = pytest.mark.sqlite("pages and log of a file")
 
@@ -238,6 +239,19 @@ async def of_gone_among(store: Store, source: random.Random) -> Owner:
             await others[0].reset()
             await store.prune(0, dead_letters=True)
     return gone
+
+
+async def test_the_name_of_a_session_that_is_gone_may_be_used_again(path: Path) -> None:
+    async with open_seen_store(path) as store:
+        gone = await of_gone(store)
+        changes = (
+            BeginErasure(runtime_id=gone.runtime_id, peers=False),
+            MoveErasure(runtime_id=gone.runtime_id, stage=Stage.PAGES),
+        )
+        for change in changes:
+            await store.commit(Commit(changes=(change,)))
+
+        assert await store.queue.enqueue_queued_work(draft(session="talk-gone"))
 
 
 async def test_it_is_refused_before_the_runtime_is_destroyed(path: Path) -> None:

@@ -8,22 +8,26 @@ from typing import Any
 
 import apsw
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
-from tenure.errors import Error, InvalidTransition
+from tenure.errors import CounterOverflow, Error, InvalidTransition
 from tenure.persistence.commits.commit import (
     Change,
     Commit,
     CommitResult,
 )
+from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.facets.queue.queue import EnqueueBatch
 from tenure.persistence.facets.runs.runs import FinishRun
+from tenure.persistence.model.contracts.queued_work import encode_batch
 from tenure.persistence.model.values import RunId
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, open_store
 from tests.kit.ground import submit
 from tests.kit.statements import hear_statements
 from tests.kit.stores import (
+    OpenMode,
     landed,
     message,
     name,
@@ -31,6 +35,7 @@ from tests.kit.stores import (
     refused,
     settle_all,
 )
+from tests.persistence.contracts.queued.test_queue import draft
 
 TABLES = ("runtimes", "sessions", "nodes", "inputs", "payloads", "links", "store")
 
@@ -92,6 +97,24 @@ async def test_a_commit_refused_behind_a_write_has_its_group_carried_out_in_save
     assert await landed(store, "m") == ["m"]
 
 
+@pytest.mark.sqlite("traces what SQLite executes")
+@pytest.mark.parametrize(("commits", "written_by"), [(64, 3), (8, 17)], ids=["kept", "one by one"])
+async def test_rows_of_a_large_group_are_written_many_by_one_statement(
+    store: Store, executed: list[str], commits: int, written_by: int
+) -> None:
+    tokens = {str(number): await own(store, str(number)) for number in range(commits)}
+    await settle_all(
+        [submit(store, say(token, b"hello", each)) for each, token in tokens.items()]
+    )  # loads what it needs
+    trace(store, executed)
+
+    outcomes = await settle_all([submit(store, say(token, b"again", each)) for each, token in tokens.items()])
+    statements = [each for each in executed if each in {"INSERT", "UPDATE"}]
+
+    assert all(isinstance(each, CommitResult) for each in outcomes)
+    assert len(statements) == written_by, "the host's own row, a node and a session of each"
+
+
 async def carry_out(store: Store, seed: int, *, spoil: bool) -> tuple[list[object], list[object]]:
     """The answers to groups drawn from a seed, and the rows that they left.
 
@@ -119,13 +142,35 @@ async def carry_out(store: Store, seed: int, *, spoil: bool) -> tuple[list[objec
         return answers, [await connection.query(f"SELECT * FROM {table}") for table in TABLES]
 
 
+SHAPES = ((False, 1_000), (True, 1_000), (False, 1), (True, 1))
+"""Whether a group is carried out in savepoints, and from how many commits on rows are kept."""
+
+
 @pytest.mark.sqlite("keys that are counted without gaps")
 @pytest.mark.parametrize("seed", range(6))
-async def test_a_group_without_savepoints_answers_and_writes_as_one_with_them(tmp_path: Path, seed: int) -> None:
+async def test_a_group_answers_and_writes_the_same_in_every_shape(tmp_path: Path, seed: int) -> None:
     seen: list[tuple[list[object], list[object]]] = []
-    for spoil in (False, True):
-        seams = Seams(wall_clock=lambda: 1.0, random=random.Random(seed))
-        async with open_store(tmp_path / f"{spoil}.db", seams=seams) as store:
+    for spoil, keep_from in SHAPES:
+        options = SqliteOptions(keep_from=keep_from)
+        seams = Seams(wall_clock=lambda: 1.0, random=random.Random(seed), engine=options)
+        async with open_store(tmp_path / f"{spoil} {keep_from}.db", seams=seams) as store:
             seen.append(await carry_out(store, seed, spoil=spoil))
 
-    assert seen[0] == seen[1]
+    assert all(each == seen[0] for each in seen)
+
+
+@pytest.mark.sqlite("rows that it keeps")
+async def test_a_row_that_cannot_be_written_with_others_has_its_commit_refused_alone(
+    open_file: OpenMode, executed: list[str]
+) -> None:
+    async with open_file(keep_from=1) as store:
+        tokens = {each: await own(store, each) for each in "ac"}
+        trace(store, executed)
+        too_late = EnqueueBatch(draft=evolve(encode_batch(draft("s")), available_at=2**63))
+        commits = [say(tokens["a"], b"first"), Commit(changes=(too_late,)), say(tokens["c"], b"last", "c")]
+        outcomes = await settle_all([submit(store, each) for each in commits])
+        begun, saved = executed.count("BEGIN"), executed.count("SAVEPOINT")
+
+    assert [isinstance(each, CommitResult) for each in outcomes] == [True, False, True]
+    assert isinstance(outcomes[1], CounterOverflow)
+    assert (begun, saved) == (2, 3)

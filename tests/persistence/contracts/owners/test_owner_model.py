@@ -66,6 +66,7 @@ from tenure.persistence.model.output import OutputKind, Said, encode_chunk
 from tenure.persistence.upkeep.verify import verify_runtime
 from tests.kit.by_runtime import SCHEME, offered
 from tests.kit.ground import host_key, submit
+from tests.kit.models import keeping
 from tests.kit.shares import examples
 from tests.persistence.contracts.owners.owned import Owner
 from tests.persistence.contracts.owners.owner_model import (
@@ -272,6 +273,8 @@ class Hosts:
                 if self.count == 1:
                     await self._work()
                     return
+                # It keeps the rows of every group for a while, as groups of many commits do.
+                seams = attrs.evolve(seams, engine=keeping(target).engine)
                 async with tenure.open_store(target, durability="memory", limits=LIMITS, seams=seams) as self.stores[
                     "B"
                 ]:

@@ -26,12 +26,16 @@ from tenure import (
 )
 from tenure.errors import InvalidInput, PayloadTooLarge, QueuedWorkClaimExpired, RuntimeDestroyed
 from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.conversation.snapshots import WriteSnapshot
+from tenure.persistence.facets.ownership.lifecycle import PersistState
 from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
 from tenure.persistence.model.contracts.queued_work import (
     CLAIMED_AT_ONCE,
     encode_batch,
     name_of_batch,
 )
+from tenure.persistence.model.conversation.envelope import SessionSnapshot
+from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState, SessionId
 from tenure.persistence.seams.limits import Limits
 from tests.kit.clocks import Clock
 
@@ -187,6 +191,24 @@ async def test_a_destroyed_runtime_takes_no_more_work(tmp_path: Path) -> None:
         await runtime.destroy()
         with pytest.raises(RuntimeDestroyed):
             await put(supervisor.store, draft(session=session))
+
+
+@pytest.mark.parametrize("how", ["made", "bound"])
+async def test_a_session_that_gets_a_runtime_after_work_was_queued_for_it_is_that_runtimes(
+    store: Store, how: str
+) -> None:
+    """Whose a session is was found when work was queued for it, and is not what it was."""
+    if how == "bound":
+        await store.sessions.commit_runtime_state(tenure.RuntimeCommit(session_id="s", expected_head_revision=0))
+    await put(store, draft(session="s"))
+    target, snapshot = LogicalRuntimeId("r"), SessionSnapshot(session_id=SessionId("s"))
+    await store.commit(Commit(runtime_id=target, changes=(WriteSnapshot(runtime_id=target, snapshot=snapshot),)))
+    await put(store, draft(session="s"))
+    destroy = PersistState(runtime_id=target, state=RuntimeState.DESTROYED)
+    await store.commit(Commit(runtime_id=target, changes=(destroy,)))
+
+    with pytest.raises(RuntimeDestroyed):
+        await put(store, draft(session="s"))
 
 
 # What is taken

@@ -28,7 +28,7 @@ from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.model.contracts.queued_work import NEVER_MS, key_of_batch, name_of_batch
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
-from tests.kit.models import call, side_by_side
+from tests.kit.models import call, keeping, side_by_side
 from tests.kit.shares import examples
 from tests.persistence.contracts.queued.test_queue import Clock, draft, texts
 
@@ -302,15 +302,16 @@ class Hosts:
 
     async def _serve(self, target: str, clock: Clock) -> None:
         seams = Seams(boot_clock=clock, wall_clock=clock)
-        opened = partial(tenure.open_store, target, durability="memory", seams=seams)
+        opened = partial(tenure.open_store, target, durability="memory")
         self._token = trio.lowlevel.current_trio_token()
         self._stop = trio.Event()
-        async with opened() as store:
+        async with opened(seams=seams) as store:
             if target == ":memory:":
                 self.stores = (store, store)
                 await self._wait()
             else:
-                async with opened() as other:
+                # The other one keeps the rows of every group for a while, as groups of many commits do.
+                async with opened(seams=attrs.evolve(seams, engine=keeping(target).engine)) as other:
                     self.stores = (store, other)
                     await self._wait()
 

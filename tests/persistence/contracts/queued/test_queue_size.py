@@ -104,7 +104,7 @@ async def test_every_statement_of_a_claim_goes_by_an_index(name: str) -> None:
         assert not [line for line in plan if line.startswith("SCAN") or "TEMP B-TREE" in line], plan
 
 
-async def test_a_piece_of_work_is_eight_statements_and_each_row_is_read_once() -> None:
+async def test_a_piece_of_work_is_seven_statements_and_each_row_is_read_once() -> None:
     executed: list[str] = []
     names = {sql: name for name, sql in load_statements().items()}
 
@@ -121,7 +121,7 @@ async def test_a_piece_of_work_is_eight_statements_and_each_row_is_read_once() -
             await between_groups(store, lambda: database(store).set_exec_trace(None))
 
     assert [name for name in executed if name != "ownership.begin_group"] == [
-        *("nodes.session", "queue.insert", "queue.raise_counter"),
+        *("queue.insert", "queue.raise_counter"),
         *("queue.front", "claims.insert", "queue.take"),
         *("queue.delete_of_claim", "claims.delete"),
     ]

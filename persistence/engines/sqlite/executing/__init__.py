@@ -1,0 +1,1 @@
+"""How named statements are executed: their values by place, and many rows by one statement."""
