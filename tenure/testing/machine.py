@@ -141,7 +141,10 @@ class Machine:
         return MemoryFiles(self._room.mounts)
 
     def seams(self, *, wal_pages: int = WAL_PAGES) -> Seams:
-        """What a store takes to live here: inline executors, everything seeded; one connection where there is no memory."""
+        """What a store takes to live here: inline executors, everything seeded; one connection where there is no memory.
+
+        With half of all seeds it keeps the rows of every group for a while, as it does with those of many commits.
+        """
         return Seams(
             writer_executor=InlineExecutor,
             reader_executor=InlineExecutor,
@@ -153,6 +156,7 @@ class Machine:
                 vfs=self.vfs_name,
                 one_connection=self._one_connection,
                 wal_pages=wal_pages,
+                keep_from=random.Random(f"{self.seed} rows").choice((1, SqliteOptions().keep_from)),
                 files=self.files,
                 locks=self.locks,
             ),
