@@ -29,6 +29,7 @@ ROOM: Final = 2**30
 
 _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # the path of a socket may not be as long as that of a folder
     "max_connections": "300",
     "shared_buffers": "64MB",
     "wal_level": "minimal",
@@ -83,12 +84,7 @@ class OwnServer:
 
     def start(self, **settings: str) -> None:
         """Start it, and wait until it takes connections."""
-        given = {
-            **_SETTINGS,
-            **settings,
-            "port": str(self.port),
-            "unix_socket_directories": "",
-        }  # a path of it may be too long
+        given = {**_SETTINGS, **settings, "port": str(self.port)}
         options = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - a binary that pip has brought
