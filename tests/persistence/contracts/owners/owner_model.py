@@ -436,7 +436,9 @@ class OwnerModel:
             each.run, each.joined = (run_id, None) if each.joined is None else (None, None)
         if "repeat never" not in old.ways:
             for place, (status, result, repeat) in list(old.entries.items()):
-                if repeat != "freely" or place.startswith("^send/"):  # those that a restart before took along
+                if repeat != "freely" or place.lstrip("^").startswith(
+                    "send/"
+                ):  # those that a restart before took along
                     new.entries[f"^{place}"] = (status, result, repeat)
                     del old.entries[place]
             for send in old.sends:
