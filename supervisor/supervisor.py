@@ -98,6 +98,7 @@ class Supervisor(Sharing):
             RuntimeDestroyed: The id never comes back.
             RuntimeOwned: Another living host has it, and `wait` is false.
             LimitReached: The host owns `Behaviour.max_owned` of the kind, none of which is idle; or it drains.
+            Closed: The host closes.
 
         Cancellation: before its commit is taken nothing happened; afterwards the handle is returned and the cancellation
         comes at the next checkpoint.

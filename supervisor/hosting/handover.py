@@ -119,6 +119,7 @@ class Handover:
 
     async def leave(self, drain_s: float) -> None:
         """The host is about to close: runs may end, for so long; the last commit of the host gives back what is owned then."""
+        self._room.closes = True
         if not self._room.drains:
             self._begin_to_stay(steps=False)
         try:

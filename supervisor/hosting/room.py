@@ -21,12 +21,13 @@ class Room:
 
     Attributes:
         drains: Whether there is none at all, because the host drains.
+        closes: Whether it drains because it closes.
         bounds: By kind, the most that it owns, where there is a bound.
     """
 
     def __init__(self, behaviours: Mapping[str, Behaviour], owned: Owned) -> None:
         """As much as its behaviours say."""
-        self.drains = False
+        self.drains = self.closes = False
         self.bounds = {kind: each.max_owned for kind, each in behaviours.items() if each.max_owned is not None}
         self._owned = owned
         self._coming: Counter[str] = Counter()

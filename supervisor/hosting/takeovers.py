@@ -182,9 +182,16 @@ class Takeovers:
                 self._starting.pop(runtime_id).set()
 
     async def make_room(self, kind: str) -> None:
-        """Have room for one more of a kind, also by giving back one that is idle. Raises `LimitReached` where there is none."""
+        """Have room for one more of a kind, also by giving back one that is idle.
+
+        Raises:
+            LimitReached: There is none.
+            Closed: Nor will there be: the host closes.
+        """
         if self._room.left(kind) < 1 and not self._room.drains:
             await self._releases.make_room(kind)
+        if self._room.closes:
+            raise Closed(what="supervisor")
         if self._room.left(kind) < 1:
             raise LimitReached(what=f"runtimes of kind {kind} that this host owns", limit=self._room.bound(kind))
 

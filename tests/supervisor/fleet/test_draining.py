@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
-from tenure.errors import DiskFull, InvalidInput, LimitReached, StoreBroken
+from tenure.errors import Closed, DiskFull, InvalidInput, LimitReached, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.facets.ownership.draining import AskDrain, Drain
 from tenure.persistence.facets.ownership.ownership import ReleaseOwnership
@@ -391,6 +391,31 @@ async def test_a_normal_exit_lets_runs_end_and_gives_each_runtime_back_when_its_
         assert (await tickets[2].wait_outcome()).phase == "consumed"
     assert here.done == slow.done == ["one", "two", "three"]
     assert there.done == ["one", "two", "three"] * 2
+
+
+async def test_a_spawn_at_a_host_that_closes_hears_that_and_no_limit(database: Path, autojump_clock: MockClock) -> None:
+    here = Steps()
+    heard: list[tenure.errors.Error] = []
+
+    async def spawns(opened: tenure.Supervisor) -> None:
+        await trio.sleep(20)  # the body has ended, and a run has not
+        for call in (opened.spawn("b", "kind"), opened.spawn_many(["b", "c"], "kind")):
+            with pytest.raises(Closed) as refused:
+                await call
+            heard.append(refused.value)
+        here.open()
+
+    async with (
+        trio.open_nursery() as nursery,
+        tenure.open_supervisor(
+            database, behaviours={"kind": here}, limits=LIMITS, seams=Host().seams, drain_s=100
+        ) as only,
+    ):
+        await (await only.spawn("a", "kind")).accept("x")
+        await here.entered.wait()
+        nursery.start_soon(spawns, only)
+    assert [str(each) for each in heard] == [str(Closed(what="supervisor"))] * 2
+    assert here.done == ["one", "two", "three"]
 
 
 async def test_an_exit_that_cannot_say_so_for_want_of_room_lets_runs_end_all_the_same(
