@@ -19,15 +19,16 @@ OF_SQLITE = frozenset({"vfs", "disk", "small_disk"})
 MODES_OF_SQLITE = frozenset({"memory", "one connection"})
 
 
-def on_both_engines(metafunc: pytest.Metafunc, *, chosen: bool = True) -> None:
-    """Run a test on SQLite, and on a server where it is `chosen`.
+def on_both_engines(metafunc: pytest.Metafunc, *, chosen: bool = True, turns: int = 1) -> None:
+    """Run a test on SQLite, and on a server where it is `chosen`: there in one of so many turns.
 
     Not on a server: what is marked as SQLite's, and what has processes of its own, to which a path leads to a file.
     """
     if "engine" in metafunc.fixturenames:
         marked = any(metafunc.definition.get_closest_marker(each) is not None for each in ("sqlite", "process"))
         alone = marked or not chosen or bool(OF_SQLITE & {*metafunc.fixturenames})
-        server = [] if alone else [pytest.param(SERVER, marks=pytest.mark.postgres)]
+        marks = [pytest.mark.postgres, *[pytest.mark.turns(turns)] * (turns > 1)]
+        server = [] if alone else [pytest.param(SERVER, marks=marks)]
         metafunc.parametrize("engine", ["sqlite", *server], indirect=True)
 
 

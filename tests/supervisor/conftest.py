@@ -1,4 +1,4 @@
-"""Where the hosts of these tests keep what they store."""
+"""Where the hosts of these tests keep what they store: in a file, and on a server."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import alone
+from tests.kit import alone, engines
 
+engine = engines.engine
 open_host = alone.open_host
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What hosts and runs promise is asked of both engines; of a server by a third of the tests a turn."""
+    engines.on_both_engines(metafunc, turns=3)
 
 
 @pytest.fixture

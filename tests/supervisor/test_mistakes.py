@@ -93,6 +93,7 @@ def test_a_behaviour_is_made_of_what_it_says(given: Any) -> None:
         tenure.Behaviour(nothing, **given)
 
 
+@pytest.mark.sqlite("a path may be empty")
 @pytest.mark.parametrize(
     "given",
     [

@@ -196,6 +196,7 @@ async def test_a_runtime_that_a_living_host_owns_is_refused_to_another_until_tha
         assert again.fence_token > token
 
 
+@pytest.mark.sqlite("memory is a place of SQLite")
 async def test_a_host_in_memory_leaves_nothing_and_says_so(autojump_clock: trio.testing.MockClock) -> None:
     async with host(":memory:", {"kind": nothing}) as supervisor:
         receipt = await consumed(await supervisor.spawn("alice", "kind"), "go")
@@ -206,6 +207,7 @@ async def test_a_host_in_memory_leaves_nothing_and_says_so(autojump_clock: trio.
     assert receipt.durability == "memory"
 
 
+@pytest.mark.sqlite("classes of a file")
 @pytest.mark.parametrize("durability", ["disk", "os"])
 async def test_a_receipt_names_what_its_commit_survives(database: Path, durability: str) -> None:
     async with tenure.open_supervisor(database, behaviours={"kind": nothing}, durability=durability) as supervisor:

@@ -59,7 +59,7 @@ class Connecting:
         """One connection, set.
 
         Raises:
-            Again: Not now: the server starts, stops, does not answer, or has no place left.
+            Again: Not now: the server starts, stops, does not answer, or has no place left; or this process has no descriptor.
             CannotOpen: It refuses us, or cannot be found.
             WeakDurability: For one that writes: the server keeps less of what it acknowledges than `durability`.
             Moved: It is no longer the server, or the timeline, that the store was opened on.
@@ -80,6 +80,8 @@ class Connecting:
             if is_not_yet(str(exc), exc.sqlstate):
                 raise Again(str(exc).strip()) from exc
             raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
+        except OSError as exc:  # of this process: it has no descriptor left for what waits for the server
+            raise Again(str(exc)) from exc
         try:
             row: Any = connection.execute(self._settings(writes=writes)).fetchone()
         except psycopg.OperationalError as exc:

@@ -34,6 +34,7 @@ INBOX = """
 """
 
 
+@pytest.mark.sqlite("casts bytes to text")
 async def test_another_process_reads_what_was_accepted_as_soon_as_accept_returned(database: Path) -> None:
     # Real threads, a real fsync: the host as users have it.
     async with tenure.open_supervisor(database, behaviours={"kind": forever}) as supervisor:

@@ -305,6 +305,7 @@ def locked(database: Path) -> Generator[None]:
         yield
 
 
+@pytest.mark.sqlite("a lock of the whole file")
 async def test_an_owner_that_finds_the_file_locked_carries_a_request_out_later(
     database: Path, autojump_clock: MockClock
 ) -> None:

@@ -51,6 +51,7 @@ def found(database: Path) -> set[str]:
     return {each.name for each in files if MARK.encode() in each.read_bytes()}
 
 
+@pytest.mark.sqlite("bytes of a file")
 async def test_destroy_erases_and_whatever_is_asked_by_a_key_is_answered_by_the_tombstone(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -79,6 +80,7 @@ async def test_destroy_erases_and_whatever_is_asked_by_a_key_is_answered_by_the_
         assert (await one.erase("alice")).gone
 
 
+@pytest.mark.sqlite("bytes of a file")
 async def test_another_host_has_its_runtime_erased_and_one_that_was_destroyed_before(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -111,6 +113,7 @@ async def test_copies_with_others_go_where_they_are_asked_for(database: Path, au
         assert found(database) == set(), "bob was erased, and nobody else has a copy"
 
 
+@pytest.mark.sqlite("bytes of a file")
 async def test_what_it_sent_and_answered_goes_from_the_records_of_others(
     database: Path, autojump_clock: MockClock
 ) -> None:

@@ -218,6 +218,7 @@ async def test_what_is_no_hold_is_refused(database: Path, autojump_clock: MockCl
             await one.hold("a")
 
 
+@pytest.mark.sqlite("a server has types of its own")
 async def test_a_damaged_hold_holds_nothing_and_is_found_and_can_be_ended(
     database: Path, autojump_clock: MockClock
 ) -> None:

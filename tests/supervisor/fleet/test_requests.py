@@ -91,6 +91,7 @@ async def test_a_verb_for_a_runtime_that_nobody_owns_is_carried_out_by_whoever_a
         assert runtime.fence_token > token + 1  # the change without an owner minted one too
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_a_request_outlives_its_owner_and_is_carried_out_by_the_next_one_once(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -167,6 +168,7 @@ async def test_a_stopped_runtime_that_nobody_owns_comes_to_life_by_a_spawn_and_b
         assert (await (await after.accept("a", "y")).wait_outcome()).phase == "consumed"
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 @pytest.mark.parametrize("kinds", [{"kind": idle}, {}], ids=["by-an-heir", "by-the-asker"])
 async def test_a_request_for_a_stopped_runtime_is_answered_when_its_owner_dies_and_revives_nothing(
     database: Path, autojump_clock: MockClock, kinds: Mapping[str, Any]

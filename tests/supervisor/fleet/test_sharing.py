@@ -119,6 +119,7 @@ async def judge_dead(observer: Store, host: int, counter: int | None = None) -> 
 # --- Locks and rows
 
 
+@pytest.mark.sqlite("locks of files")
 async def test_each_host_has_a_lock_of_its_own_and_removes_it_when_it_closes(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -148,6 +149,7 @@ async def test_a_host_that_came_and_went_is_noticed_whichever_key_its_row_has(
         assert looks[0] != looks[1] != looks[2]
 
 
+@pytest.mark.sqlite("locks of files")
 async def test_the_lock_of_a_living_host_cannot_be_seized_and_that_of_a_dead_one_can(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -163,6 +165,7 @@ async def test_the_lock_of_a_living_host_cannot_be_seized_and_that_of_a_dead_one
         assert host_files(database) == [f"agents.db-host-{first.incarnation}"]
 
 
+@pytest.mark.sqlite("locks of files")
 async def test_only_an_open_that_is_alone_writes_the_log_again_and_marks_all_others_lost(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -187,6 +190,7 @@ async def test_only_an_open_that_is_alone_writes_the_log_again_and_marks_all_oth
             assert host_files(database) == [f"agents.db-host-{alone.incarnation}"]
 
 
+@pytest.mark.sqlite("locks of files")
 async def test_an_open_waits_for_another_one_that_has_the_file_for_itself_for_a_moment(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -322,6 +326,7 @@ async def test_a_runtime_of_a_living_host_is_refused_and_one_of_a_lost_host_is_t
         assert (await take(second, "a")).fence_token > owned.fence_token
 
 
+@pytest.mark.sqlite("locks of files")
 async def test_a_zombie_lands_nothing_of_what_it_lost_and_goes_on_with_the_rest(
     database: Path, autojump_clock: MockClock
 ) -> None:

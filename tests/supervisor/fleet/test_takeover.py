@@ -47,6 +47,7 @@ async def test_spawn_of_what_another_host_owns_names_it_and_with_wait_waits_for_
         assert len(tokens) == 2
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_the_runtimes_of_a_dead_host_are_taken_over_at_once_and_go_on(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -71,6 +72,7 @@ async def test_the_runtimes_of_a_dead_host_are_taken_over_at_once_and_go_on(
         dying.gate.thaw()
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_a_spawn_does_not_wait_for_the_lease_of_a_host_that_is_dead(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -126,6 +128,7 @@ async def test_a_frozen_host_is_judged_lapsed_and_lands_nothing_when_it_wakes(
             await zombie.spawn("lost", "kind")
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 @pytest.mark.parametrize(("dies", "crashes"), [(True, 1), (False, 0)], ids=["dead", "frozen"])
 async def test_the_run_in_flight_is_charged_for_a_host_that_died_and_not_for_one_that_froze(
     database: Path, autojump_clock: MockClock, *, dies: bool, crashes: int
@@ -147,6 +150,7 @@ async def test_the_run_in_flight_is_charged_for_a_host_that_died_and_not_for_one
         first.go_on.set()
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_a_verb_before_the_takeover_does_not_wipe_the_crash(database: Path, autojump_clock: MockClock) -> None:
     first, away = Reader(), Host()
     first.wait_in_step()
@@ -168,6 +172,7 @@ async def test_a_verb_before_the_takeover_does_not_wipe_the_crash(database: Path
             first.go_on.set()
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_a_host_without_file_descriptors_finds_nobody_dead_and_goes_on_when_it_has_some(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -196,6 +201,7 @@ async def test_a_host_without_file_descriptors_finds_nobody_dead_and_goes_on_whe
         dying.gate.thaw()
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_a_host_that_was_judged_dead_and_cannot_take_a_new_lock_tries_again(
     database: Path, autojump_clock: MockClock
 ) -> None:

@@ -17,6 +17,8 @@ from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify import verify_runtime
 
+pytestmark = pytest.mark.sqlite("a backup of a file")
+
 
 def names_with(part: str, folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if part in path.name]

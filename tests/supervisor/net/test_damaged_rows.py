@@ -93,6 +93,7 @@ async def sleeping(run: tenure.Run) -> None:
     await run.sleep(10_000.0)
 
 
+@pytest.mark.sqlite("a server has types of its own")
 @pytest.mark.slow
 async def test_no_junk_in_a_row_that_a_background_task_reads_ends_the_host(
     database: Path, writer: Writer, autojump_clock: trio.testing.MockClock

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 import tenure
-from tenure.errors import NoDescriptor
+from tenure.errors import Contended, NoDescriptor
 from tenure.persistence.seams.limits import Limits
 from tests.kit.descriptors import no_descriptor
 
@@ -31,14 +31,15 @@ async def test_a_store_that_gets_no_descriptor_does_not_open_and_opens_later(dat
 async def test_a_query_that_gets_no_descriptor_is_refused_or_answered_and_the_host_lives(
     database: Path, left: int
 ) -> None:
-    """With one left the database opens, and its log does not."""
+    """With one left the database opens, and its log does not; a server is asked for as long as one that is away."""
     answers: list[object] = []
-    async with tenure.open_supervisor(database, behaviours={"kind": nothing}) as supervisor:
+    limits = Limits(busy_s=0.2)
+    async with tenure.open_supervisor(database, behaviours={"kind": nothing}, limits=limits) as supervisor:
         with no_descriptor(but=left):
             try:
                 async with supervisor.store.read_connection() as connection:
                     answers += await connection.query("SELECT 1")
-            except NoDescriptor as exc:
+            except (NoDescriptor, Contended) as exc:
                 answers.append(exc.retryable)
         ticket = await supervisor.accept("alice", "go", kind="kind")
         with trio.fail_after(30):
@@ -46,6 +47,7 @@ async def test_a_query_that_gets_no_descriptor_is_refused_or_answered_and_the_ho
     assert answers in ([True], [(1,)])
 
 
+@pytest.mark.sqlite("writes the file anew")
 async def test_a_file_is_not_written_anew_without_a_descriptor_and_the_host_lives(database: Path) -> None:
     async def fill(run: tenure.Run) -> None:
         for number in range(6_000):  # more than SQLite keeps in memory of a copy
@@ -61,6 +63,7 @@ async def test_a_file_is_not_written_anew_without_a_descriptor_and_the_host_live
         assert (await supervisor.store.shrink()).written
 
 
+@pytest.mark.sqlite("a server has no folder")
 async def test_verbs_of_attachments_are_refused_and_say_that_they_may_be_retried(
     database: Path, tmp_path: Path
 ) -> None:

@@ -146,6 +146,7 @@ async def test_a_disk_that_does_not_answer_is_a_writer_that_is_stuck(tmp_path: P
         )  # between two groups nothing is with the disk
 
 
+@pytest.mark.sqlite("the disk of a file")
 async def test_a_disk_with_too_little_room_is_named_with_both_numbers(tmp_path: Path) -> None:
     async with tenure.open_supervisor(tmp_path / "s.db", behaviours={"kind": nothing}) as supervisor:
         health = supervisor.health(min_free_bytes=2**62)

@@ -96,6 +96,7 @@ async def test_a_runtime_that_is_held_and_a_send_that_is_refused_are_told(
     assert (seen.refused_sends, seen.held) == (1, 1)
 
 
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_hosts_that_are_lost_and_come_back_are_told(
     tmp_path: Path, autojump_clock: MockClock, lines: pytest.LogCaptureFixture
 ) -> None:

@@ -66,6 +66,7 @@ async def work(run: tenure.Run) -> None:
 BEHAVIOURS = {"kind": tenure.Behaviour(work, restart=tenure.RestartPolicy(max_attempts=2, backoff_s=0.0, jitter=0.0))}
 
 
+@pytest.mark.sqlite("the size of a file")
 async def test_what_a_host_has_done_is_in_the_text_that_a_scrape_reads(autojump_clock: object, tmp_path: Path) -> None:
     async with host(tmp_path / "s.db", BEHAVIOURS) as supervisor:
         metrics = supervisor.metrics()
@@ -211,6 +212,7 @@ def test_channels_beyond_the_bound_share_one_label() -> None:
     assert value(samples, "tenure_output_entries_total", channel="channel 3") == 2
 
 
+@pytest.mark.sqlite("the size of a file")
 async def test_the_command_reads_a_store_from_outside(tmp_path: Path) -> None:
     async def fails(run: tenure.Run) -> None:
         raise ValueError("no")

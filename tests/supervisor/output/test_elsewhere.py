@@ -46,6 +46,7 @@ OFTEN = tenure.Limits()
 """As hosts look by default: what is tried here is how soon one sees another."""
 
 
+@pytest.mark.sqlite("a glance at the log of a file")
 @pytest.mark.parametrize("everything", [False, True])
 async def test_what_another_host_says_is_seen_within_20_ms_by_those_who_follow_it(
     database: Path, autojump_clock: MockClock, *, everything: bool
@@ -82,6 +83,7 @@ class Blind:
         return "never"
 
 
+@pytest.mark.sqlite("a glance at the log of a file")
 async def test_what_no_glance_sees_is_found_by_the_next_look(database: Path, autojump_clock: MockClock) -> None:
     seams = attrs.evolve(virtual_seams(), engine=SqliteOptions(files=cast("Files", Blind())))
     async with (
@@ -99,6 +101,7 @@ async def test_what_no_glance_sees_is_found_by_the_next_look(database: Path, aut
         assert max(late) < 0.08
 
 
+@pytest.mark.sqlite("a glance at the log of a file")
 async def test_only_what_is_followed_hurries_and_only_as_long(database: Path, autojump_clock: MockClock) -> None:
     chunks: dict[str, list[str]] = {}
     async with host(database, {"kind": speak}, limits=OFTEN) as first, host(database, {}, limits=OFTEN) as second:

@@ -536,6 +536,7 @@ async def test_a_reader_on_another_host_gets_the_same(database: Path, autojump_c
             await read(first, "nobody")
 
 
+@pytest.mark.sqlite("bytes of a file")
 async def test_who_follows_all_misses_nothing_behind_an_output_that_was_erased(
     database: Path, autojump_clock: MockClock
 ) -> None:
@@ -583,6 +584,7 @@ async def test_output_goes_from_its_beginning_alone_whatever_is_asked_for(
         assert [entry.value async for entry in (await one.find("a")).follow(run_id="none")] == [2, "finished"]
 
 
+@pytest.mark.sqlite("asks in words of SQLite")
 async def test_what_is_in_hand_of_output_is_what_is_stored_when_some_of_it_was_pruned(
     database: Path, autojump_clock: MockClock
 ) -> None:

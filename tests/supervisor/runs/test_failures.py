@@ -306,6 +306,7 @@ async def test_whoever_waits_for_a_runtime_is_answered_when_its_host_closes(
         await trio.testing.wait_all_tasks_blocked()
 
 
+@pytest.mark.sqlite("asks in words of SQLite")
 async def test_the_last_error_of_a_run_is_kept_until_the_run_ends_well(
     database: Path, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -219,6 +219,7 @@ WAVES = 40
 DAY_LONG = Retention(runs_s=DAY_S, dead_letters_s=DAY_S, keys_s=DAY_S, output_s=DAY_S)
 
 
+@pytest.mark.sqlite("pages of a file")
 @pytest.mark.slow
 async def test_after_24_days_the_file_uses_no_more_pages_than_after_4(
     tmp_path: Path, autojump_clock: MockClock
@@ -228,6 +229,7 @@ async def test_after_24_days_the_file_uses_no_more_pages_than_after_4(
     assert pages[24] <= 1.1 * pages[4], pages
 
 
+@pytest.mark.sqlite("pages of a file")
 @pytest.mark.slow
 async def test_without_a_retention_24_days_use_many_more_pages_than_4(
     tmp_path: Path, autojump_clock: MockClock

@@ -281,6 +281,7 @@ async def test_a_checkpoint_names_what_has_come_since_the_last_boundary_and_the_
     assert list(outcome.receipt.contributing_input_ids) == ids
 
 
+@pytest.mark.sqlite("plans of SQLite")
 async def test_what_a_steered_run_stores_and_reads_at_a_checkpoint_does_not_grow_with_what_joined_before(
     autojump_clock: MockClock, open_host: OpenHost
 ) -> None:

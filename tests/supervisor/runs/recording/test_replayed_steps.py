@@ -58,6 +58,7 @@ async def test_a_recorded_result_is_replayed_and_the_tool_is_not_used_again(
     assert seen == [1, 1, 1]
 
 
+@pytest.mark.sqlite("casts bytes to text")
 async def test_a_result_is_on_disk_before_it_is_seen(database: Path) -> None:
     stored: list[Any] = []
 
