@@ -10,7 +10,8 @@ tenure's own tables, as the file has them, is compared with what the numbered fi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Final
 
@@ -34,15 +35,11 @@ def claim(connection: apsw.Connection, path: str) -> None:
         SchemaMismatch: A newer tenure wrote it.
         Corrupt: Its version is not that of its tables, or what it says of its tables is damaged.
     """
-    try:
+    with _looking(path):
         application_id, version = _stamp(connection)
         _check(path, connection, application_id, version, len(schema_files()))
         if application_id == 0:
             connection.pragma("application_id", APPLICATION_ID)
-    except apsw.NotADBError as exc:
-        raise NotADatabase(path=path, detail=str(exc)) from exc
-    except apsw.CorruptError as exc:  # the header was found to be ours before
-        raise Corrupt(record="database", key=path, detail=str(exc)) from exc
 
 
 def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
@@ -56,29 +53,26 @@ def migrate(connection: apsw.Connection, path: str, busy_s: float) -> None:
     """
     migrations = schema_files()
     try:
-        application_id, version = _stamp(connection)
-        _check(path, connection, application_id, version, len(migrations))
-        if version == len(migrations):
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            # Read again under the lock: another process may have migrated in the meantime.
+        with _looking(path):
             application_id, version = _stamp(connection)
             _check(path, connection, application_id, version, len(migrations))
-            for migration in migrations[version:]:
-                connection.execute(migration)
-            connection.pragma("user_version", len(migrations))
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+            if version == len(migrations):
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                # Read again under the lock: another process may have migrated in the meantime.
+                application_id, version = _stamp(connection)
+                _check(path, connection, application_id, version, len(migrations))
+                for migration in migrations[version:]:
+                    connection.execute(migration)
+                connection.pragma("user_version", len(migrations))
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
     except apsw.BusyError as exc:
         raise Contended(detail=f"migration waited {busy_s} s: {exc}") from exc
-    except apsw.NotADBError as exc:
-        raise NotADatabase(path=path, detail=str(exc)) from exc
-    except apsw.CorruptError as exc:  # the header was found to be ours before
-        raise Corrupt(record="database", key=path, detail=str(exc)) from exc
 
 
 def check_current(connection: apsw.Connection, path: str) -> None:
@@ -90,15 +84,22 @@ def check_current(connection: apsw.Connection, path: str) -> None:
         Corrupt: Its version is not that of its tables, or what it says of its tables is damaged.
     """
     newest = len(schema_files())
-    try:
+    with _looking(path):
         application_id, version = _stamp(connection)
         _check(path, connection, application_id, version, newest)
+    if version != newest:
+        raise SchemaMismatch(what=path, expected=newest, actual=version)
+
+
+@contextmanager
+def _looking(path: str) -> Generator[None]:
+    """SQLite's word on a file, for what it says of the store."""
+    try:
+        yield
     except apsw.NotADBError as exc:
         raise NotADatabase(path=path, detail=str(exc)) from exc
     except apsw.CorruptError as exc:  # the header was found to be ours before
         raise Corrupt(record="database", key=path, detail=str(exc)) from exc
-    if version != newest:
-        raise SchemaMismatch(what=path, expected=newest, actual=version)
 
 
 def _stamp(connection: apsw.Connection) -> tuple[int, int]:

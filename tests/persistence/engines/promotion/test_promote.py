@@ -6,7 +6,8 @@ import functools
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -468,6 +469,23 @@ async def test_between_the_last_two_steps_neither_end_is_open_and_the_next_call_
     assert carried(rows_of(way.target)) == carried(rows_of(way.source))
 
 
+@asynccontextmanager
+async def overtaken(way: Way, stands: threading.Event, go_on: threading.Event) -> AsyncGenerator[list[Promotion]]:
+    """A call that stands still inside, and ends after it; and then what came of it."""
+    later: list[Promotion] = []
+
+    async def promote_later() -> None:
+        later.append(await way.go())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(promote_later)
+        await trio.to_thread.run_sync(stands.wait)
+        try:
+            yield later
+        finally:
+            go_on.set()
+
+
 async def test_of_two_calls_at_once_the_later_hears_that_it_was_done(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     async with tenure.open_store(way.source) as store:
         await own(store)
@@ -482,18 +500,9 @@ async def test_of_two_calls_at_once_the_later_hears_that_it_was_done(way: Way, m
         return seen
 
     monkeypatch.setattr(promoting, "glance", slow)
-    later: list[Promotion] = []
 
-    async def promote_later() -> None:
-        later.append(await way.go())
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(promote_later)
-        await trio.to_thread.run_sync(looked.wait)
-        try:
-            first = await way.go()
-        finally:
-            go_on.set()
+    async with overtaken(way, looked, go_on) as later:
+        first = await way.go()
 
     assert later == [evolve(first, was_done=True, attachments=0, attachment_bytes=0)]
 
@@ -520,20 +529,11 @@ async def test_who_does_the_last_beside_another_call_leaves_what_came_since(
         return found(target, between)
 
     monkeypatch.setattr(End, "found", slow)
-    later: list[Promotion] = []
 
-    async def promote_later() -> None:
-        later.append(await way.go())
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(promote_later)
-        await trio.to_thread.run_sync(reached.wait)
-        try:
-            assert not (await way.go()).was_done
-            async with tenure.open_store(way.target) as store:
-                await own(store, "new")
-        finally:
-            go_on.set()
+    async with overtaken(way, reached, go_on) as later:
+        assert not (await way.go()).was_done
+        async with tenure.open_store(way.target) as store:
+            await own(store, "new")
 
     assert [each.was_done for each in later] == [True]
     assert is_open(way.target)
