@@ -306,8 +306,8 @@ def test_the_keys_of_a_codec_are_in_no_text_of_it() -> None:
     codec = AesGcm(ONE)
 
     assert "one" in repr(codec)
-    assert "111" not in repr(codec)
-    assert "111" not in repr(tenure.Seams(codec=codec))
+    assert "1" * 16 not in repr(codec)
+    assert "1" * 16 not in repr(tenure.Seams(codec=codec))
 
 
 async def test_a_store_in_memory_can_have_a_codec() -> None:
