@@ -7,7 +7,7 @@ never imported: a class of its is known by its base.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, Literal, cast, final, get_args, get_type_hints
 from weakref import WeakKeyDictionary
@@ -26,6 +26,8 @@ from tenure.persistence.model.numbers import (
     shown,
 )
 from tenure.persistence.model.texts import named, text_of
+
+from .instances import check_keys, keys_of, parts_of
 
 Extra = Literal["ignore", "forbid"]
 """What becomes of fields that a class does not know."""
@@ -65,19 +67,36 @@ class Classes:
         )
         self._converter.register_unstructure_hook_func(is_model, dump_model)
         self._converter.register_structure_hook_func(is_model, _make_model)
+        self._converter.register_unstructure_hook_factory(_has_numbers_for_keys, self._with_keys_of_text)
 
     def encode(self, value: object, field: str) -> bytes:
         """Encode a value, instances included. Raises `InvalidInput`, which names the field, where it has no JSON form."""
         return codec.encode(value, field, self.encode_hook)
 
-    def plain(self, value: object) -> object:
-        """A value as the class of its instances writes it: what JSON has no form for is in one that its class reads."""
-        return self._converter.unstructure(value)
+    def plain(self, value: object, cls: Any = None) -> object:
+        """A value as the class of its instances writes it: what JSON has no form for is in one that its class reads.
+
+        `cls` says what it is, where the value does not.
+        """
+        return self._converter.unstructure(value, unstructure_as=cls)
 
     def check(self, cls: Any, field: str) -> None:
         """Raises `InvalidInput` where nothing can be made of this class, now and not at its first value."""
+        self._check(cls, (cls,), field)
+
+    def check_parts(self, cls: Any, field: str) -> None:
+        """As `check`, of all that instances are made of, also where their first value may come late.
+
+        Raises:
+            InvalidInput: Nothing can be made of one of them; or a mapping has keys that no JSON object has.
+        """
+        self._check(cls, parts_of(cls), field)
+
+    def _check(self, cls: Any, parts: Iterable[Any], field: str) -> None:
         try:
-            self._converter.get_structure_hook(cls)
+            for part in parts:
+                self._converter.get_structure_hook(part)
+                check_keys(part)
         except Exception as exc:  # a forward reference to nothing, a union of classes that look alike, ...
             detail = f"instances of {name_of(cls)} cannot be made of JSON: {text_of(exc)}; give a decode hook"
             raise InvalidInput(detail=detail, field=field) from exc
@@ -119,6 +138,9 @@ class Classes:
             return True
         return any(map(self._has_class, get_args(annotation)))
 
+    def _with_keys_of_text(self, cls: Any) -> Callable[[Any], Any]:
+        return self._converter.gen_unstructure_mapping(cls, key_handler=_text_of_key)
+
     def _unknown(self, cls: Any) -> Callable[[Any, Any], Any]:
         hook = self._decode_hook
         if hook is None or not inspect.isclass(cls):
@@ -141,6 +163,14 @@ def check_extra(extra: object, cls: Any) -> None:
 def name_of(cls: Any) -> str:
     """The name of a class for people; of anything else that stands for one, its text."""
     return cls.__name__ if inspect.isclass(cls) else shown(cls)
+
+
+def _text_of_key(key: Any, _: object = None) -> str:
+    return str(key)
+
+
+def _has_numbers_for_keys(cls: Any) -> bool:
+    return keys_of(cls) is int
 
 
 def _make_model(value: Any, cls: Any) -> Any:

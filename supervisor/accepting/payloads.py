@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import isclass
 from typing import Any, final
 
 from attrs import frozen
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.codec import decode, encode
+from tenure.persistence.model.texts import text_of
 
 from .classes import Classes, Misfit, name_of
+from .instances import is_lost, keys_of, parts_of
 
 
 @final
@@ -26,8 +29,12 @@ class PayloadType:
         self._cls = cls
         self._classes = classes
         self.version = version
+        self._keyed: Any = None
         if cls is not None:
-            classes.check(cls, "payload")
+            classes.check_parts(cls, "payload")
+            # A dict says nothing of its keys, and JSON has text.
+            if not isclass(cls) and int in map(keys_of, parts_of(cls)):
+                self._keyed = cls
 
     @property
     def name(self) -> str:
@@ -42,13 +49,32 @@ class PayloadType:
         """
         if self._cls is None:
             return encode(payload, "payload", self._classes.encode_hook)
-        try:
-            plain = self._classes.plain(payload)
-        except (TypeError, ValueError, AttributeError) as exc:
-            raise InvalidInput(detail=str(exc), field="payload") from exc
-        data = self._classes.encode(plain, "payload")
-        self.decode(data, "given")
+        data = self._form(payload)
+        self._check_whole(payload, self.decode(data, "given"))
         return data
+
+    def _form(self, payload: object) -> bytes:
+        try:
+            return self._form_as(payload, None)
+        except InvalidInput:
+            if self._keyed is None:
+                raise
+            return self._form_as(payload, self._keyed)
+
+    def _form_as(self, payload: object, cls: Any) -> bytes:
+        try:
+            plain = self._classes.plain(payload, cls)
+        except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
+            raise InvalidInput(detail=f"no JSON form: {text_of(exc)}", field="payload") from exc
+        return self._classes.encode(plain, "payload")
+
+    def _check_whole(self, payload: object, back: object) -> None:
+        try:
+            if payload == back or not is_lost(payload, back):
+                return
+        except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
+            raise InvalidInput(detail=f"it cannot be compared: {text_of(exc)}", field="payload") from exc
+        raise InvalidInput(detail="its JSON does not hold all of it; give its class a form that does", field="payload")
 
     def decode(self, data: bytes, input_id: str) -> Any:
         """Decode a stored payload. Raises `InvalidInput` where it does not fit, `Corrupt` where it is not JSON."""
@@ -73,10 +99,10 @@ class PayloadType:
         if self._cls is None:
             return stored == given
         try:
-            first, second = (self._classes.plain(self.decode(each, "given")) for each in (stored, given))
-            return self._classes.encode(first, "payload") == self._classes.encode(second, "payload")
+            first, second = (self._form(self.decode(each, "given")) for each in (stored, given))
         except InvalidInput:
             return False
+        return first == second
 
 
 @final

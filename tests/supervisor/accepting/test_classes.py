@@ -6,6 +6,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import IntEnum
+from types import NoneType
 from typing import Any
 
 import attrs
@@ -62,6 +65,49 @@ class Money:
 
     def __hash__(self) -> int:
         return hash(self.cents)
+
+
+class Login(pydantic.BaseModel):
+    """pydantic writes its secret as asterisks."""
+
+    password: pydantic.SecretStr
+
+
+class Half(pydantic.BaseModel):
+    """It writes less than it holds."""
+
+    count: int
+
+    @pydantic.field_serializer("count")
+    def half(self, count: int) -> int:
+        return count // 2
+
+
+class Renamed(pydantic.BaseModel):
+    """It is written under a name under which it is not read."""
+
+    count: int = pydantic.Field(default=3, serialization_alias="number")
+
+
+class Hidden(pydantic.BaseModel):
+    """What it says itself that it does not write, it may lose."""
+
+    count: int
+    seen: int = pydantic.Field(default=0, exclude=True)
+
+
+@attrs.frozen
+class Anything:
+    value: Any
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Hostile:
+    def __getattribute__(self, name: str) -> Any:
+        raise KeyError(name)
 
 
 DUE = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
@@ -250,10 +296,90 @@ async def test_hooks_do_for_what_neither_json_nor_cattrs_knows(autojump_clock: M
     assert seen == [Money(3), {"6": Address("Kiel")}] * 2
 
 
-@pytest.mark.parametrize("cls", [Money, list[Money], attrs.make_class("Bag", {"money": attrs.field(type=Money)})])
+BAG = attrs.make_class("Bag", {"money": attrs.field(type=Money | None, default=None)})
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        Money,
+        list[Money],
+        attrs.make_class("Bag", {"money": attrs.field(type=Money)}),
+        BAG,
+        Money | None,
+        Decimal | None,
+        tuple[Money, ...],
+        attrs.make_class("Sack", {"bags": attrs.field(type=list[BAG])}),  # type: ignore[valid-type]
+        dict[tuple[int, int], str],
+        dict[Level, str],
+        dict[bool, str],
+        NoneType,
+    ],
+)
 def test_what_nothing_can_be_made_of_is_refused_when_the_behaviour_is_made(cls: Any) -> None:
     with pytest.raises(InvalidInput, match="payload"):
         tenure.Behaviour(nothing, payload=cls)
+
+
+@pytest.mark.parametrize(
+    ("cls", "given"),
+    [
+        (Login, Login(password=pydantic.SecretStr("word"))),
+        (list[Login], [Login(password=pydantic.SecretStr("word"))]),
+        (attrs.make_class("Held", {"login": attrs.field(type=Login)}), None),
+        (Half, Half(count=9)),
+        (Renamed, Renamed(count=4)),
+        (Anything, Anything(DUE)),
+        (Anything, Anything([{"at": DUE}])),
+    ],
+)
+async def test_an_instance_that_would_come_back_as_another_is_refused_and_its_content_not_said(
+    autojump_clock: MockClock, open_host: OpenHost, cls: Any, given: Any
+) -> None:
+    async with open_host({"k": tenure.Behaviour(nothing, payload=cls)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        with pytest.raises(InvalidInput, match="does not hold all of it") as raised:
+            await runtime.accept(cls(Login(password=pydantic.SecretStr("word"))) if given is None else given)
+        assert "word" not in str(raised.value)
+        assert not await supervisor.store.runtimes.load_input_states("a")
+
+
+@pytest.mark.parametrize(
+    ("cls", "given", "back"),
+    [
+        (Hidden, Hidden(count=1, seen=5), Hidden(count=1)),
+        (Anything, Anything((1, 2)), Anything([1, 2])),
+        (Line, {"item": "tea", "size": 3}, Line(item="tea")),
+        (Renamed, {"count": 4}, Renamed(count=4)),
+        (dict[int, str], {1: "a"}, {1: "a"}),
+        (dict[int, Line], {"1": {"item": "tea"}}, {1: Line(item="tea")}),
+        (list[dict[int, Line]], [{1: Line(item="tea")}], [{1: Line(item="tea")}]),
+        (attrs.make_class("Shelf", {"lines": attrs.field(type=dict[int, Line])}), None, None),
+    ],
+)
+async def test_what_a_class_takes_or_leaves_by_itself_is_taken(
+    autojump_clock: MockClock, open_host: OpenHost, cls: Any, given: Any, back: Any
+) -> None:
+    seen: list[object] = []
+    given = cls({1: Line(item="tea")}) if given is None else given
+
+    async def behaviour(run: tenure.Run) -> None:
+        seen.append(run.inputs[0].payload)
+
+    async with open_host({"k": tenure.Behaviour(behaviour, payload=cls)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await (await runtime.accept(given, idempotency_key="k")).wait_outcome()
+        assert (await runtime.accept(given, idempotency_key="k")).deduplicated
+
+    assert seen == [given if back is None else back]
+
+
+async def test_a_payload_whose_class_raises_whatever_it_likes_is_refused(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async with open_host({"k": tenure.Behaviour(nothing, payload=Page)}) as supervisor:
+        with pytest.raises(InvalidInput):
+            await (await supervisor.spawn("a", "k")).accept(Hostile())
 
 
 def test_a_model_says_itself_what_it_does_with_unknown_fields() -> None:

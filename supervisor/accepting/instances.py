@@ -1,0 +1,100 @@
+"""What a user's class is made of, and whether an instance of it came back as it was given (design §3, §19).
+
+cattrs looks at some parts of a class only when their first value comes: what is one of several classes, or a member of a
+tuple. So a class is walked when its behaviour is made. And a class may write less than it holds, as pydantic does with
+secrets: so what was given is compared with what comes back, before it is on disk.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints, is_typeddict
+
+import attrs
+
+from tenure.persistence.model.codec import is_model
+
+_NO_KEYS: Final = (float, bool, tuple, frozenset)
+
+
+def parts_of(cls: Any) -> Iterator[Any]:
+    """A class and all that its instances are made of, each once; what a model has inside, it knows itself."""
+    found: list[Any] = [cls]
+    seen: list[Any] = []
+    for each in found:  # grows while it is walked
+        if each not in seen:
+            seen.append(each)
+            yield each
+            found += [part for part in _inside(each) if part not in (None, type(None), ..., Any)]
+
+
+def _inside(cls: Any) -> list[Any]:
+    if get_origin(cls) is Literal:
+        return []
+    if arguments := get_args(cls):
+        # Of a generic class, its fields are of its parameters.
+        return [arguments[0]] if get_origin(cls) is Annotated else [*arguments]
+    if not inspect.isclass(cls) or is_model(cls):
+        return []
+    fields: list[str] = []
+    if attrs.has(cls):
+        fields = [field.name for field in attrs.fields(cls) if field.init]
+    elif dataclasses.is_dataclass(cls):
+        fields = [field.name for field in dataclasses.fields(cls) if field.init]
+    elif is_typeddict(cls) or hasattr(cls, "_fields"):
+        fields = [*cls.__annotations__]
+    said = get_type_hints(cls) if fields else {}
+    return [said[name] for name in fields if name in said]
+
+
+def keys_of(cls: Any) -> Any:
+    """What the keys of a mapping are, where it says that; else None."""
+    origin, arguments = get_origin(cls), get_args(cls)
+    return arguments[0] if inspect.isclass(origin) and issubclass(origin, Mapping) and arguments else None
+
+
+def check_keys(cls: Any) -> None:
+    """Raises `TypeError` for a mapping whose keys JSON has no form for, as far as its class says."""
+    keys = keys_of(cls)
+    plain = get_origin(keys) or keys
+    if not inspect.isclass(plain):
+        return
+    if issubclass(plain, Enum):
+        has_form = all(isinstance(each.value, str) for each in plain)
+    else:
+        has_form = not (issubclass(plain, _NO_KEYS) or attrs.has(plain) or is_model(plain))
+    if not has_form:
+        raise TypeError(f"the keys of a JSON object are text, and {plain.__name__} has no such form")
+
+
+def is_lost(given: Any, back: Any) -> bool:
+    """Whether something of an instance that was given is not in the one that comes back for it.
+
+    A list for a tuple is not lost, nor is what a class makes of another value by itself: a text of a number, say.
+    """
+    kind = type(given)
+    if isinstance(given, list | tuple) and isinstance(back, list | tuple):
+        return len(given) != len(back) or any(map(is_lost, given, back))
+    if kind is not type(back):
+        return isinstance(back, str) and not isinstance(given, str | Enum | int | float)
+    if isinstance(given, dict):
+        # A key that is a text may be one that the class does not know, or one that it makes another of.
+        return any(
+            is_lost(value, back[key]) if key in back else not isinstance(key, str) for key, value in given.items()
+        )
+    if (names := _compared(kind)) is None:
+        return bool(given != back)
+    return any(is_lost(getattr(given, name, None), getattr(back, name, None)) for name in names)
+
+
+def _compared(kind: Any) -> list[str] | None:
+    if is_model(kind):
+        return [name for name, field in kind.model_fields.items() if not field.exclude]
+    if attrs.has(kind):
+        return [field.name for field in attrs.fields(kind) if field.init and field.eq]
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind) if field.init and field.compare]
+    return None
