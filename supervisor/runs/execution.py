@@ -76,6 +76,7 @@ from .recording.attention import (
     NeedsAttention,
     Unstorable,
     find_leaf,
+    find_loss,
 )
 from .recording.entering import Entering
 from .recording.matching import Record
@@ -246,17 +247,15 @@ class Execution:
     ) -> None:
         said = () if saying is None else saying.changes()
         said = said if entering is None else (*said, *entering.unbegun())
-        lost = find_leaf(error, (StaleFence, StoreBroken, Closed))
-        # A stale fence of another runtime, which the behaviour let through, is a failure like any other.
-        mine = isinstance(lost, StaleFence) and lost.runtime_id == actor.facts.runtime_id
+        mismatch = find_leaf(error, (StepMismatch,))
         try:
-            if lost is not None and (mine or self._store.broken is not None):
+            if (lost := await find_loss(self._store, actor, error)) is not None:
                 actor.close(lost)
             elif not actor.executes(begun.run_id):
                 return  # the run was dropped by a verb that committed first
             elif (attention := find_leaf(error, (NeedsAttention,))) is not None:
                 await self._hold(actor, begun, attention.reason, error, *said)
-            elif find_leaf(error, (StepMismatch,)) is not None:
+            elif mismatch is not None and mismatch.run_id == begun.run_id:
                 await self._hold(actor, begun, HeldReason.STEP_MISMATCH, error, *said)
             else:
                 echoed = None if entering is None else entering.echoed(error)

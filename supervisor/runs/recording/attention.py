@@ -1,15 +1,24 @@
-"""Ends of an attempt that no further attempt can mend: a person must look, or what it returned cannot be stored."""
+"""Ends of an attempt that no further attempt can mend.
+
+A person must look; or what it returned cannot be stored; or the host has lost the runtime, or its store.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar, cast, final
 
 import trio
 
+from tenure.actors.runtime_actor import RuntimeActor
+from tenure.errors import Closed, Error, StaleFence, StoreBroken
+from tenure.persistence.facets.ownership.ownership import find_holding
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import HeldReason
+from tenure.persistence.reading.patience import in_a_run
+from tenure.persistence.store import Store
 
 E = TypeVar("E", bound=BaseException)
 
@@ -72,3 +81,19 @@ def find_leaf(error: BaseException, wanted: tuple[type[E], ...]) -> E | None:
         if issubclass(type(leaf), wanted):  # and not isinstance: that asks what the object says of itself
             return cast("E", leaf)
     return None
+
+
+async def find_loss(store: Store, actor: RuntimeActor, error: BaseException) -> Error | None:
+    """Why this host has lost the runtime or its store, where that has ended an attempt; else None.
+
+    A behaviour may let such an error through that says nothing of its runtime's owner: of a token that it has kept from an
+    earlier life, or of another runtime or store. Then it has failed like any other. So what is stored is asked.
+    """
+    lost = find_leaf(error, (StaleFence, StoreBroken, Closed))
+    if lost is None or store.broken is not None:
+        return lost
+    facts = actor.facts
+    if type(lost) is not StaleFence or lost.runtime_id != facts.runtime_id:
+        return None
+    holding = await in_a_run(lambda: store.read(partial(find_holding, runtime_id=facts.runtime_id)))
+    return None if holding is not None and holding.fence_token == facts.fence_token else lost

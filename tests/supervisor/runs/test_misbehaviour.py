@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import tenure
-from tenure.errors import StaleFence, StoreBroken
+from tenure.errors import StaleFence, StepMismatch, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tests.kit.alone import (
     ALONE,
@@ -201,6 +201,37 @@ async def test_a_stale_fence_of_another_runtime_that_is_let_through_is_a_failure
 
         assert (await ticket.wait_outcome()).reason == "max_attempts_exhausted"
         assert runtime.state == "attached"
+
+
+async def test_a_token_of_an_earlier_life_that_a_behaviour_has_kept_fails_its_attempt_and_the_next_one_runs(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    tokens: list[int] = []
+
+    async def keeps(run: tenure.Run) -> None:
+        tokens.append(run.fence_token)
+        if len(tokens) == 2:
+            await host.store.runtimes.persist_runtime_state("a", "idle", fence=tokens[0])
+
+    async with open_host({"k": keeps}) as host:
+        runtime = await host.spawn("a", "k")
+        await (await runtime.accept(1)).wait_outcome()
+        await runtime.reset()
+        assert (await (await runtime.accept(2)).wait_outcome()).phase == "consumed"
+        assert len(tokens) == 3
+        assert tokens[1] == tokens[2] > tokens[0]
+
+
+async def test_a_mismatch_of_another_run_that_is_let_through_is_a_failure_like_any_other(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async def meddling(run: tenure.Run) -> None:
+        raise StepMismatch(runtime_id="b", run_id="another", name="main/1", recorded=None, given="a step")
+
+    async with open_host({"k": meddling}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        assert (await (await runtime.accept(1)).wait_outcome()).reason == "max_attempts_exhausted"
+        assert runtime.held is None
 
 
 async def test_a_store_that_breaks_under_several_tasks_of_the_body_is_told_once(
