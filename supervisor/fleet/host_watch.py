@@ -201,8 +201,7 @@ class HostWatch:
         late_s = min(trio.current_time() - began, time.perf_counter() - real_began) - seconds
         if late_s >= LATE_S:
             # Asked now and not before each nap: a run that blocked cannot have ended, since its end is a commit.
-            running = [each.runtime_id for each in self._owned.in_use if each.run_id is not None]
-            self._log.loop_blocked(late_s, running, self._loop_watch.found)
+            self._log.loop_blocked(late_s, self._owned.running(), self._loop_watch.found)
 
     async def _take_over_what_is_left(self) -> None:
         while True:

@@ -86,11 +86,14 @@ class LoopWatch:
             self._heard(late_s, self.found)
 
 
-def place_of(innermost: FrameType) -> str:
-    """The line of the user's code from which a thread went into ours or trio's; else that of the innermost frame."""
+def place_of(innermost: FrameType, also: tuple[str, ...] = ()) -> str:
+    """The line of the user's code from which a thread went into ours or trio's; else that of the innermost frame.
+
+    `also`: modules that are the user's code no more than ours are.
+    """
     frame: FrameType | None = innermost
     users = innermost
-    while frame is not None and not str(frame.f_globals.get("__name__")).startswith(_OURS):
+    while frame is not None and not str(frame.f_globals.get("__name__")).startswith((*_OURS, *also)):
         users, frame = frame, frame.f_back
     code = users.f_code
     return f"{code.co_qualname} in {Path(code.co_filename).name}:{users.f_lineno}"

@@ -49,6 +49,10 @@ class Owned:
         """The facts of those that are not at rest: of each that executes, is held, or waits for something."""
         return list(self._facts.values())
 
+    def running(self) -> list[LogicalRuntimeId]:
+        """Those that have a run."""
+        return [each.runtime_id for each in self.in_use if each.run_id is not None]
+
     @property
     def by_kind(self) -> dict[str, int]:
         """How many there are of each kind."""

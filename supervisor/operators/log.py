@@ -183,17 +183,19 @@ class HostLog:
         text = f"steps wait for a thread: {_whose(longest)} has held one for {longest.seconds:.1f} s, longest of all"
         _write(RUNS, logging.WARNING, text, runtime_id=longest.runtime_id, run_id=longest.run_id, step=longest.name)
 
-    def loop_blocks(self, seconds: float, place: str) -> None:
+    def loop_blocks(self, seconds: float, place: str, loop: str = "the loop") -> None:
         """The loop stands still, at this line. Called while it does, by another thread."""
-        text = f"the loop has not run for {seconds:.1f} s: it stands in {place or 'code that cannot be seen'}"
+        text = f"{loop} has not run for {seconds:.1f} s: it stands in {place or 'code that cannot be seen'}"
         _write(HOSTS, logging.WARNING, text, place=place)
 
-    def loop_blocked(self, seconds: float, running: Sequence[LogicalRuntimeId], place: str) -> None:
+    def loop_blocked(
+        self, seconds: float, running: Sequence[LogicalRuntimeId], place: str, loop: str = "the loop"
+    ) -> None:
         """The loop stood still, while these had a run; and where."""
         self.longest_block_s = max(self.longest_block_s, seconds)
         named = ", ".join(map(repr, running[:NAMED]))
         more = f" and {len(running) - NAMED} more" if len(running) > NAMED else ""
-        text = f"the loop stood still for {seconds:.1f} s; runs were executing of {named or 'no runtime'}{more}"
+        text = f"{loop} stood still for {seconds:.1f} s; runs were executing of {named or 'no runtime'}{more}"
         text += f"; it stood in {place}" if place else ""
         _write(HOSTS, logging.WARNING, text, place=place)
 

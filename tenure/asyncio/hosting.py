@@ -17,16 +17,17 @@ from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store as trio_open_store
+from tenure.portals.loops import ProgramLoop
 from tenure.portals.portal import cancel_at_next_await, in_loop, settle, wait_shielded
 from tenure.portals.thread import TrioThread
 from tenure.supervisor import opening
 from tenure.supervisor.process_signals import may_handle_sigterm
 from tenure.supervisor.runs.behaviour import Given
-from tenure.supervisor.supervisor import host_of
+from tenure.supervisor.supervisor import Supervisor as TrioSupervisor, host_of
 
 from .body import Body
 from .handles import Supervisor
-from .steps import LOOP
+from .steps import LOOP, loop_of
 from .store import Store
 
 T = TypeVar("T")
@@ -72,7 +73,8 @@ async def open_supervisor(  # noqa: PLR0913 - as the trio one
         systemd=systemd,
         tune_collector=tune_collector,
     )
-    host = _Opened(opened, what="supervisor", failure=lambda supervisor: host_of(supervisor).tasks.failure)
+    watched = partial(_open_watched, opened)
+    host = _Opened(watched, what="supervisor", failure=lambda supervisor: host_of(supervisor).tasks.failure)
     body = Body()
     with _sigterm_interrupts(host.loop, body):
         supervisor = await host.start()
@@ -126,6 +128,17 @@ async def open_store(
     held.thread.reraise()
 
 
+@asynccontextmanager
+async def _open_watched(
+    opened: Callable[[], AbstractAsyncContextManager[TrioSupervisor]],
+) -> AsyncGenerator[TrioSupervisor]:
+    """In the trio thread: a host that watches the loop of its behaviours."""
+    async with opened() as supervisor:
+        host, program = host_of(supervisor), loop_of(open_supervisor)
+        host.tasks.start_soon(partial(program.watch, host))
+        yield supervisor
+
+
 @contextmanager
 def _sigterm_interrupts(loop: asyncio.AbstractEventLoop, body: Body) -> Generator[None]:
     """SIGTERM ends the body, also where it comes before it or while the host closes."""
@@ -156,8 +169,9 @@ class _Opened(Generic[T]):
         what: str,
         failure: Callable[[T], BaseException | None],
     ) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.thread = TrioThread(opened, what=what, failure=failure, begin=partial(LOOP.set, self.loop))
+        program = ProgramLoop()
+        self.loop = program.loop
+        self.thread = TrioThread(opened, what=what, failure=failure, begin=partial(LOOP.set, program))
         self.ended = self._seen(self.thread.ended)
         self._what = what
         self._ready = self._seen(self.thread.ready)

@@ -12,12 +12,13 @@ from typing import Any, Final, ParamSpec, TypeVar, final
 import outcome
 import trio
 
+from tenure.portals.loops import ProgramLoop
 from tenure.portals.portal import in_loop
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LOOP: Final = trio.lowlevel.RunVar[asyncio.AbstractEventLoop]("LOOP")
+LOOP: Final = trio.lowlevel.RunVar[ProgramLoop]("LOOP")
 """The loop of the program around the trio run; each run has its own."""
 
 
@@ -62,7 +63,7 @@ def is_on_loop(function: object) -> bool:
     return function in _ON_LOOP
 
 
-def loop_of(function: object) -> asyncio.AbstractEventLoop:
+def loop_of(function: object) -> ProgramLoop:
     """The loop of the program around the trio run that calls this. Raises `RuntimeError` where there is none."""
     try:
         return LOOP.get()
@@ -71,9 +72,10 @@ def loop_of(function: object) -> asyncio.AbstractEventLoop:
         raise RuntimeError(message) from None
 
 
-async def run_on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+async def run_on_loop(program: ProgramLoop, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run an asyncio function in a task of the loop, with the context variables of the caller, and wait for its end."""
-    return await _LoopCall(loop, function).wait()
+    with program.in_use():
+        return await _LoopCall(program.loop, function).wait()
 
 
 _ON_LOOP: Final = weakref.WeakSet[Callable[..., Any]]()

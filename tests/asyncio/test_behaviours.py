@@ -7,6 +7,7 @@ import contextvars
 import functools
 import inspect
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -398,3 +399,62 @@ def test_the_loser_of_a_race_is_cancelled_on_the_loop() -> None:
         assert said == ["lost"]
 
     run(main)
+
+
+# --- The loop
+
+
+async def blocks(*_: object) -> None:
+    time.sleep(1.6)  # noqa: ASYNC251 - what this is about
+
+
+@tenure.asyncio.behaviour
+async def blocking_step(run: tenure.asyncio.Run) -> None:
+    await run.step("block", blocks, repeat="freely")
+
+
+@tenure.asyncio.behaviour
+async def blocking_itself(run: tenure.asyncio.Run) -> None:
+    await blocks()
+    await run.sleep(0)
+
+
+async def from_trio(run: tenure.Run) -> None:
+    await run.step("block", tenure.asyncio.on_loop(blocks), repeat="freely")
+
+
+@pytest.mark.parametrize("behaviour", [blocking_step, blocking_itself, from_trio])
+def test_code_that_blocks_the_loop_of_the_program_is_named_while_it_does(
+    behaviour: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(MEMORY, behaviours={"k": behaviour}) as supervisor:
+            ticket = await (await supervisor.spawn("blocked one", "k")).accept(1)
+            await ticket.wait_outcome()
+            await asyncio.sleep(0.6)  # two looks: the second line comes with the next
+
+    def said() -> list[str]:
+        return [each.getMessage() for each in caplog.records if "the asyncio loop" in each.getMessage()]
+
+    run(main)
+
+    first, second = said()
+    assert "the asyncio loop has not run for 1.0 s: it stands in block" in first
+    assert "test_behaviours.py" in first
+    assert "the asyncio loop stood still" in second
+    assert "'blocked one'" in second
+
+
+def test_a_loop_that_is_only_busy_is_not_named(caplog: pytest.LogCaptureFixture) -> None:
+    @tenure.asyncio.behaviour
+    async def busy(run: tenure.asyncio.Run) -> None:
+        for _ in range(6):
+            await asyncio.sleep(0)
+            time.sleep(0.2)  # noqa: ASYNC251 - what this is about
+
+    run(lambda: finished({"k": busy}))
+    assert not [each for each in caplog.records if "the asyncio loop" in each.getMessage()]
+
+
+async def finished(behaviours: dict[str, Any]) -> None:
+    assert (await outcome_of(behaviours)).phase == "consumed"
