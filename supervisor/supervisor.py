@@ -165,10 +165,13 @@ class Supervisor(Sharing):
 
     @checked
     def runtime(self, runtime_id: str) -> Runtime:
-        """The handle of a runtime that this supervisor owns. Raises `NotFound`."""
+        """The handle of a runtime that this supervisor owns. Raises `NotFound`.
+
+        A runtime whose run was put aside (`Behaviour.aside_after_s`) is owned by no host: `find` gives any runtime of the store.
+        """
         facts = self._host.owned.find(check_runtime_id(runtime_id))
         if facts is None:
-            raise NotFound(what="owned runtime", key=runtime_id)
+            raise NotFound(what="runtime of this host", key=runtime_id)
         return self._handle(facts)
 
     @checked
