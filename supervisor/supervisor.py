@@ -167,7 +167,7 @@ class Supervisor(Sharing):
     def runtime(self, runtime_id: str) -> Runtime:
         """The handle of a runtime that this supervisor owns. Raises `NotFound`.
 
-        A runtime whose run was put aside (`Behaviour.aside_after_s`) is owned by no host: `find` gives any runtime of the store.
+        No host owns one whose run was put aside (`Behaviour.aside_after_s`): `find` gives any runtime of the store.
         """
         facts = self._host.owned.find(check_runtime_id(runtime_id))
         if facts is None:

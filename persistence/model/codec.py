@@ -11,6 +11,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import partial
+from itertools import accumulate
 from types import NoneType
 from typing import Any, Final, TypeGuard
 from uuid import UUID
@@ -108,21 +109,23 @@ def _form_by(hook: Callable[[Any], Any], value: object) -> object:
 
 def check_nesting(data: bytes) -> None:
     """Raises `ValueError` where JSON is nested deeper than `NESTING`."""
-    if len(data) <= NESTING or data.count(b"[") + data.count(b"{") <= NESTING:
-        return
-    depth = deepest = 0
-    for mark in _MARKS.findall(data):
-        if mark in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif mark in b"]}":
-            depth -= 1
-    if deepest > NESTING:
+    if (deepest := _depth(data)) > NESTING:
         raise ValueError(f"it is nested {deepest} deep, and {NESTING} is the limit")
 
 
-_MARKS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-"""Texts of JSON as a whole, so that a bracket in one does not count; and brackets."""
+def _depth(data: bytes) -> int:
+    """How deep JSON is nested; 0 where its brackets are too few to go beyond `NESTING`."""
+    if len(data) <= NESTING or data.count(b"[") + data.count(b"{") <= NESTING:
+        return 0
+    plain = _ESCAPED.sub(b"", data) if b"\\" in data else data
+    # What stands between its texts, and of that the brackets.
+    marks = b"".join(plain.split(b'"')[::2]).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, marks)), default=0)
+
+
+_ESCAPED: Final = re.compile(rb"\\.", re.DOTALL)
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))
 
 
 def _refuse_lost(value: object, form: Callable[[object], object]) -> None:
@@ -176,13 +179,18 @@ def decode(data: bytes, record: str, key: str) -> Any:
     """Decode stored JSON. Raises `Corrupt`, naming the record and its key, where it is none."""
     try:
         return _decoder.decode(data)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, RecursionError) as exc:
         refuse_sealed(data)
         raise Corrupt(record=record, key=key, detail=str(exc)) from exc
 
 
 def message_of(data: bytes) -> Any:
-    """A message as it was appended: what its JSON says, or, where it is not JSON, the bytes."""
+    """A message as it was appended: what its JSON says, or, where it is not JSON, the bytes.
+
+    JSON that is nested deeper than `NESTING` is bytes too, on every stack: who decodes it may have none left for it.
+    """
+    if _depth(data) > NESTING:
+        return data
     try:
         return _decoder.decode(data)
     except msgspec.DecodeError:

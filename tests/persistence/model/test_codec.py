@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ import attrs
 import msgspec
 import pytest
 
-from tenure.errors import InvalidInput
+from tenure.errors import Corrupt, InvalidInput
 from tenure.persistence.model.codec import (
     NESTING,
+    check_nesting,
     decode,
     encode,
+    message_of,
 )
 from tenure.persistence.model.texts import text_of
 
@@ -117,6 +120,31 @@ def test_nesting_is_bounded_well_below_what_a_decoder_bears(depth: int) -> None:
     else:
         with pytest.raises(InvalidInput, match=f"nested {depth} deep"):
             encode(value, "payload")
+
+
+@pytest.mark.parametrize("inside", ["[{", "\\", '"', '\\"', "[\\", '"[', "]}" * 300, "\n[", "\u005b"])
+@pytest.mark.parametrize("depth", [NESTING, NESTING + 1])
+def test_brackets_in_texts_are_no_nesting(inside: str, depth: int) -> None:
+    data = b"[" * (depth - 1) + json.dumps({inside: [inside] * 300} if depth % 2 else [inside] * 300).encode()
+    deep = depth - 1 + (2 if depth % 2 else 1)
+    assert data.count(b"[") > NESTING - 2
+    if deep <= NESTING:
+        check_nesting(data)
+    else:
+        with pytest.raises(ValueError, match=f"nested {deep} deep"):
+            check_nesting(data)
+
+
+@pytest.mark.parametrize("data", [b"[" * 100_000, b"[" * 5_000 + b"]" * 5_000, b"[" * 201 + b"]" * 201, b"{", b"NaN"])
+def test_a_message_that_no_one_can_decode_everywhere_is_its_bytes(data: bytes) -> None:
+    assert message_of(data) == data
+    if len(data) > 1_000:
+        with pytest.raises(Corrupt):
+            decode(data, "test", "value")
+
+
+def test_a_message_that_is_as_deep_as_any_may_be_is_decoded() -> None:
+    assert message_of(b"[" * NESTING + b"]" * NESTING) == nest(NESTING - 1)
 
 
 class Hostile(dict[str, Any]):

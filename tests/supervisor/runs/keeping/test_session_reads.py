@@ -14,20 +14,23 @@ from tests.kit.hosting import EPOCH, consumed, echo, host
 from tests.persistence.contracts.damage import execute
 
 
-async def test_bytes_that_are_no_json_come_back_as_bytes(database: Path, autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("given", [b"\xff\x00", b"[" * 3000 + b"]" * 3000, b"NaN", b'"\\ud800"', b"[1e999]", b""])
+async def test_bytes_that_are_no_json_come_back_as_bytes(
+    database: Path, autojump_clock: MockClock, given: bytes
+) -> None:
     seen: list[list[Any]] = []
 
     async def behaviour(run: tenure.Run) -> None:
-        run.session.append(b"\xff\x00")
+        run.session.append(given)
         run.session.append("text")
         seen.append(await run.session.messages())
 
     async with host(database, {"kind": behaviour}) as supervisor:
         await consumed(await supervisor.spawn("alice", "kind"), "go")
 
-        assert seen == [[b"\xff\x00", "text"]]
-        assert await supervisor.read_session("alice") == [b"\xff\x00", "text"]
-        assert [node.message for node in await supervisor.read_session("alice", after=0)] == [b"\xff\x00", "text"]
+        assert seen == [[given, "text"]]
+        assert await supervisor.read_session("alice") == [given, "text"]
+        assert [node.message for node in await supervisor.read_session("alice", after=0)] == [given, "text"]
 
 
 async def test_a_page_says_number_time_and_run_of_each_message(database: Path, autojump_clock: MockClock) -> None:
