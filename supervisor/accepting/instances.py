@@ -75,12 +75,12 @@ def is_lost(given: Any, back: Any) -> bool:
 
     A list for a tuple is not lost, nor is what a class makes of another value by itself: a text of a number, say.
     """
-    kind = type(given)
-    if isinstance(given, list | tuple) and isinstance(back, list | tuple):
+    kind: Any = given.__class__
+    if issubclass(kind, list | tuple) and issubclass(back.__class__, list | tuple):
         return len(given) != len(back) or any(map(is_lost, given, back))
-    if kind is not type(back):
-        return isinstance(back, str) and not isinstance(given, str | Enum | int | float)
-    if isinstance(given, dict):
+    if kind is not back.__class__:
+        return isinstance(back, str) and not issubclass(kind, str | Enum | int | float)
+    if issubclass(kind, dict):
         # A key that is a text may be one that the class does not know, or one that it makes another of.
         return any(
             is_lost(value, back[key]) if key in back else not isinstance(key, str) for key, value in given.items()

@@ -73,11 +73,26 @@ async def open_supervisor(  # noqa: PLR0913 - as the trio one
         systemd=systemd,
         tune_collector=tune_collector,
     )
+    async with open_host(opened) as supervisor:
+        yield supervisor
+
+
+@asynccontextmanager
+async def open_host(
+    opened: Callable[[], AbstractAsyncContextManager[TrioSupervisor]],
+    on_failed: Callable[[object], object] = lambda _: None,
+) -> AsyncGenerator[Supervisor]:
+    """As `open_supervisor`, of what opens it. `on_failed` is called as soon as it has failed, before its runs have ended.
+
+    Those may take long: a program must not wait for them to hear of it.
+    """
     watched = partial(_open_watched, opened)
     host = _Opened(watched, what="supervisor", failure=lambda supervisor: host_of(supervisor).tasks.failure)
     body = Body()
     with _sigterm_interrupts(host.loop, body):
         supervisor = await host.start()
+        host.failed.add_done_callback(on_failed)
+        host.failed.add_done_callback(body.interrupt)
         host.ended.add_done_callback(body.interrupt)
         try:
             body.enter()
@@ -159,6 +174,7 @@ class _Opened(Generic[T]):
     Attributes:
         loop: The loop of the program.
         thread: The thread.
+        failed: Done when what is open has failed.
         ended: Done when the trio run has ended.
     """
 
@@ -172,6 +188,7 @@ class _Opened(Generic[T]):
         program = ProgramLoop()
         self.loop = program.loop
         self.thread = TrioThread(opened, what=what, failure=failure, begin=partial(LOOP.set, program))
+        self.failed = self._seen(self.thread.failed)
         self.ended = self._seen(self.thread.ended)
         self._what = what
         self._ready = self._seen(self.thread.ready)

@@ -12,6 +12,7 @@ import signal
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from typing import final
 
 from tenure.errors import Error
 from tenure.persistence.model.lifecycles.retention import Retention
@@ -22,7 +23,7 @@ from tenure.supervisor import opening
 from tenure.supervisor.runs.behaviour import Given
 
 from .handles import Supervisor
-from .hosting import open_supervisor
+from .hosting import open_host
 
 Lifespan = Callable[[object], AbstractAsyncContextManager[dict[str, Supervisor]]]
 """What Starlette, FastAPI and their like take as `lifespan`; they put what it gives into ``request.state``."""
@@ -62,7 +63,7 @@ def lifespan(  # noqa: PLR0913 - as `open_supervisor`
         tune_collector: See `open_supervisor`.
     """
     opened = partial(
-        open_supervisor,
+        opening.open_supervisor,
         target,
         behaviours=behaviours,
         version=version,
@@ -77,14 +78,31 @@ def lifespan(  # noqa: PLR0913 - as `open_supervisor`
 
     @asynccontextmanager
     async def hosted(_application: object) -> AsyncGenerator[dict[str, Supervisor]]:
-        serves = False
+        server = _Server()
         try:
-            async with opened() as supervisor:
-                serves = True
+            async with open_host(opened, server.end) as supervisor:
+                server.serves = True
                 yield {"supervisor": supervisor}
         except Error:
-            if serves:
-                os.kill(os.getpid(), signal.SIGTERM)
+            server.end()
             raise
 
     return hosted
+
+
+@final
+class _Server:
+    """The server of this process.
+
+    Attributes:
+        serves: Whether it has begun to serve, and was not asked to end.
+    """
+
+    def __init__(self) -> None:
+        self.serves = False
+
+    def end(self, _: object = None) -> None:
+        """Ask it to end, once: at the failure and not after its runs, whose clean-up may hang."""
+        if self.serves:
+            self.serves = False
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -30,6 +30,7 @@ class TrioThread(Generic[T]):
     Attributes:
         portal: The way in.
         ready: Done when it is open, with what is open.
+        failed: Done when what is open has failed; it is closed then, which may last.
         ended: Done when the trio run has ended, with how it ended; the last act of the thread.
     """
 
@@ -51,6 +52,7 @@ class TrioThread(Generic[T]):
         """
         self.portal = Portal(what=what)
         self.ready: Future[T] = Future()
+        self.failed: Future[None] = Future()
         self.ended: Future[outcome.Outcome[None]] = Future()
         self._what = what
         self._opened = opened
@@ -125,3 +127,5 @@ class TrioThread(Generic[T]):
             finally:
                 failure = self._failure(opened)
                 self.portal.close(failure if isinstance(failure, Error) else Closed(what=self._what))
+                if failure is not None:
+                    self.failed.set_result(None)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 
+import tenure
+import tenure.asyncio
+from tenure.errors import StoreBroken
+from tests.kit.ground import pull_the_plug
 from tests.kit.processes import running
 
 ROOT = Path(__file__).parents[2]
@@ -41,3 +50,79 @@ def test_a_store_that_breaks_ends_the_server_with_its_lifespan(tmp_path: Path) -
         assert server.wait(ENDS_S) != 0
 
         assert "pulled" in server.stdout.read()
+
+
+class Stubborn:
+    """A behaviour whose clean-up lasts for as long as it likes."""
+
+    def __init__(self) -> None:
+        self.began = False
+        self.may_end = False
+
+    async def in_trio(self, run: tenure.Run) -> None:
+        self.began = True
+        with trio.CancelScope(shield=True):
+            while not self.may_end:  # noqa: ASYNC110 - it is set in another thread
+                await trio.sleep(0.01)
+
+    async def on_loop(self, run: tenure.asyncio.Run) -> None:
+        self.began = True
+        while not self.may_end:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+
+    def behaviour(self, where: str) -> Any:
+        return self.in_trio if where == "trio" else tenure.asyncio.behaviour(self.on_loop)
+
+
+async def pull(inner: tenure.Supervisor) -> None:
+    await trio.lowlevel.checkpoint()
+    pull_the_plug(inner.store)
+
+
+@pytest.mark.parametrize("where", ["trio", "asyncio"])
+def test_a_body_hears_that_its_store_has_broken_before_the_runs_have_cleaned_up(where: str) -> None:
+    stubborn = Stubborn()
+
+    async def main() -> None:
+        behaviours = {"k": stubborn.behaviour(where)}
+        with pytest.raises(StoreBroken, match="pulled"):  # noqa: PT012 - what raises is the end of the body
+            async with tenure.asyncio.open_supervisor(":memory:", behaviours=behaviours) as supervisor:
+                await break_it(supervisor, stubborn)
+                try:
+                    async with asyncio.timeout(ENDS_S):
+                        await asyncio.Event().wait()
+                finally:
+                    assert not stubborn.may_end
+                    stubborn.may_end = True
+
+    asyncio.run(main())
+
+
+def test_a_server_is_asked_to_end_before_the_runs_have_cleaned_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    stubborn = Stubborn()
+    asked: list[int] = []
+
+    def kill(pid: int, number: int) -> None:
+        asked.append(number)
+        stubborn.may_end = True
+
+    async def main() -> None:
+        lifespan = tenure.asyncio.lifespan(":memory:", behaviours={"k": stubborn.in_trio})
+        async with asyncio.timeout(ENDS_S):
+            with pytest.raises(StoreBroken, match="pulled"):  # noqa: PT012 - what raises is the end of the body
+                async with lifespan(None) as state:
+                    await break_it(state["supervisor"], stubborn)
+                    await asyncio.Event().wait()
+
+    monkeypatch.setattr(os, "kill", kill)
+    asyncio.run(main())
+
+    assert asked == [signal.SIGTERM]
+
+
+async def break_it(supervisor: tenure.asyncio.Supervisor, stubborn: Stubborn) -> None:
+    await supervisor.accept("a", 1, kind="k")
+    while not stubborn.began:  # noqa: ASYNC110 - it runs in another thread
+        await asyncio.sleep(0.01)
+    await supervisor.in_trio(pull)
