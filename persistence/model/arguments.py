@@ -13,21 +13,20 @@ caller's task. No method that a caller's class could override is called, but for
 from __future__ import annotations
 
 import inspect
-import math
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache, wraps
-from operator import is_
+from operator import attrgetter, is_
 from types import FunctionType, NoneType, UnionType
-from typing import Any, Final, Literal, NewType, TypeVar, cast
+from typing import Any, Final, Literal, NewType, TypeGuard, TypeVar, cast
 
 import attrs
 
 from tenure.errors import InvalidInput
 
-from .numbers import INT_LIMIT, shown
+from .numbers import INT_LIMIT, not_a, plain_float, plain_int, shown
 from .texts import text_of
 
 ID_LIMIT: Final = 500
@@ -36,8 +35,10 @@ ID_LIMIT: Final = 500
 KEY_LIMIT: Final = 500
 """Most characters of an idempotency key, a supersession key or a correlation id."""
 
-_BITS: Final = 128
-"""Bits of a number that may be looked for. One that is stored has `INT_LIMIT`."""
+_UNIONS: Final = (typing.Union, UnionType)
+
+_SHAPES: Final = 16
+"""Of a class, so many combinations of the types of its values are known."""
 
 Check = Callable[[Any, str], Any]
 """Takes a value and the name of its field; returns the plain value, or raises `InvalidInput`."""
@@ -66,7 +67,7 @@ def check_value(value: Any, annotation: Any, field: str) -> Any:
 def check_class(value: Any, kind: type[Any], field: str) -> None:
     """Raises `InvalidInput` for what is not an instance of a final class itself; its fields were checked when it was made."""
     if type(value) is not kind:
-        raise _invalid(value, f"a {kind.__name__}", field)
+        raise not_a(value, f"a {kind.__name__}", field)
 
 
 def check_key(value: Any, field: str) -> str | None:
@@ -106,6 +107,9 @@ def _wrapped(method: FunctionType) -> Callable[..., Any]:
 
         @wraps(method)
         async def verb(self: Any, *arguments: Any, **named: Any) -> Any:
+            if len(arguments) == 1 and not named and places:  # as most: no list of one, and no call for it
+                name, check = checks()[1][0]
+                return await method(self, check(arguments[0], name))
             given, by_name = plain(arguments, named)
             return await method(self, *given, **by_name)
 
@@ -142,7 +146,7 @@ def _make_check(annotation: Any) -> Check:  # noqa: PLR0911 - one return for eac
     if isinstance(annotation, NewType):
         return _text_id if annotation.__supertype__ is str else check_of(annotation.__supertype__)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (typing.Union, UnionType):
+    if origin in _UNIONS:
         return _union(arguments)
     if origin is Literal:
         return _one_of(arguments)
@@ -171,45 +175,26 @@ def _as_given(value: Any, _: str) -> Any:
 
 def _callable(value: Any, field: str) -> Any:
     if not callable(value):
-        raise _invalid(value, "a function", field)
+        raise not_a(value, "a function", field)
     return value
 
 
 def _none(value: Any, field: str) -> None:
     if value is not None:
-        raise _invalid(value, "None", field)
+        raise not_a(value, "None", field)
 
 
 def _bool(value: Any, field: str) -> bool:
     if value is True or value is False:
         return value is True
-    raise _invalid(value, "True or False", field)
-
-
-def _int(value: Any, field: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _invalid(value, "a whole number", field)
-    plain = value if type(value) is int else int.__add__(value, 0)
-    if plain.bit_length() > _BITS:
-        raise InvalidInput(detail=f"a whole number has at most {_BITS} bits", field=field)
-    return plain
-
-
-def _float(value: Any, field: str) -> float:
-    try:
-        number = float.__pos__(value) if isinstance(value, float) else float(_int(value, field))
-    except (InvalidInput, OverflowError):
-        raise _invalid(value, "a number", field) from None
-    if not math.isfinite(number):
-        raise _invalid(value, "a finite number", field)
-    return number
+    raise not_a(value, "True or False", field)
 
 
 def _text(value: Any, field: str) -> str:
     if type(value) is str and value.isascii() and "\0" not in value:
         return value  # as nearly all
     if not isinstance(value, str):
-        raise _invalid(value, "text", field)
+        raise not_a(value, "text", field)
     plain = str.__str__(value)
     if "\0" in plain:
         raise InvalidInput(detail="a text has no NUL character", field=field)
@@ -222,6 +207,8 @@ def _text(value: Any, field: str) -> str:
 
 
 def _text_id(value: Any, field: str) -> str:
+    if type(value) is str and value.isascii() and "\0" not in value and 0 < len(value) <= ID_LIMIT:
+        return value  # as nearly all
     plain = _text(value, field)
     if not 0 < len(plain) <= ID_LIMIT:
         raise InvalidInput(detail=f"an id has 1 to {ID_LIMIT} characters, not {len(plain)}", field=field)
@@ -232,13 +219,13 @@ def _bytes(value: Any, field: str) -> bytes:
     if value.__class__ is bytes:
         return bytes(value)  # itself
     if not issubclass(type(value), bytes | bytearray | memoryview):
-        raise _invalid(value, "bytes", field)
+        raise not_a(value, "bytes", field)
     return b"".join([value])
 
 
 def _time(value: Any, field: str) -> datetime:
     if not isinstance(value, datetime):
-        raise _invalid(value, "a datetime", field)
+        raise not_a(value, "a datetime", field)
     try:
         return datetime.__add__(value, timedelta(0))  # the zone is the caller's: it may raise anything
     except Exception as exc:
@@ -247,7 +234,7 @@ def _time(value: Any, field: str) -> datetime:
 
 def _length(value: Any, field: str) -> timedelta:
     if not isinstance(value, timedelta):
-        raise _invalid(value, "a timedelta", field)
+        raise not_a(value, "a timedelta", field)
     return timedelta.__pos__(value)
 
 
@@ -256,8 +243,8 @@ _PLAIN: Final[dict[Any, Check]] = {
     timedelta: _length,
     NoneType: _none,
     bool: _bool,
-    int: _int,
-    float: _float,
+    int: plain_int,
+    float: plain_float,
     str: _text,
     bytes: _bytes,
 }
@@ -288,7 +275,7 @@ def _union(members: tuple[Any, ...]) -> Check:
                 return each(value, field)
             except InvalidInput as exc:
                 wrong = wrong or exc
-        raise wrong or _invalid(value, wanted, field)
+        raise wrong or not_a(value, wanted, field)
 
     return check
 
@@ -298,7 +285,7 @@ def _one_of(words: tuple[Any, ...]) -> Check:
         for word in words:
             if type(value) is type(word) and value == word:
                 return word
-        raise _invalid(value, f"one of {', '.join(map(str, words))}", field)
+        raise not_a(value, f"one of {', '.join(map(str, words))}", field)
 
     return check
 
@@ -311,7 +298,7 @@ def _member(kind: type[Enum]) -> Check:
             return value
         word = str.__str__(value) if isinstance(value, str) else None
         if word not in by_word:
-            raise _invalid(value, f"one of {', '.join(map(str, by_word))}", field)
+            raise not_a(value, f"one of {', '.join(map(str, by_word))}", field)
         return by_word[word]
 
     return check
@@ -319,17 +306,22 @@ def _member(kind: type[Enum]) -> Check:
 
 def _items(item: Check, kinds: tuple[type[Any], ...] | None) -> Check:
     def check(value: Any, field: str) -> tuple[Any, ...]:
+        if _is_tuple(value):  # itself, where nothing in it has to be changed: what holds it need not be made anew
+            plain = [item(each, field) for each in value]
+            return value if all(map(is_, plain, value)) else tuple(plain)
         if isinstance(value, str | bytes | bytearray) or not isinstance(value, kinds or (Iterable,)):
-            raise _invalid(value, "a list or another iterable", field)
+            raise not_a(value, "a list or another iterable", field)
         try:
             items = list(value)
         except Exception as exc:  # the caller's own iterable, in the caller's task
             raise InvalidInput(detail=f"it cannot be iterated: {text_of(exc)}", field=field) from exc
-        plain = tuple([item(each, field) for each in items])
-        # The tuple itself, where nothing in it had to be changed: a value that holds it need not be made anew.
-        return value if type(value) is tuple and all(map(is_, plain, items)) else plain  # pyright: ignore[reportUnknownVariableType]
+        return tuple([item(each, field) for each in items])
 
     return check
+
+
+def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    return type(value) is tuple
 
 
 def _entries(key: Check, value: Check) -> Check:
@@ -337,7 +329,7 @@ def _entries(key: Check, value: Check) -> Check:
 
     def check(given: Any, field: str) -> Mapping[Any, Any]:
         if not isinstance(given, Mapping):
-            raise _invalid(given, "a mapping", field)
+            raise not_a(given, "a mapping", field)
         try:
             entries: dict[Any, Any] = dict(given)  # pyright: ignore[reportUnknownArgumentType]
         except Exception as exc:  # the caller's own mapping, in the caller's task
@@ -348,16 +340,26 @@ def _entries(key: Check, value: Check) -> Check:
 
 
 def _instance(kind: type[Any]) -> Check:
-    @cache
-    def fields() -> list[tuple[str, Check, object]]:
+    fields = attrs.fields(kind)
+    read = attrgetter(*[each.name for each in fields], "__class__", "__class__")  # of one name it gives no tuple
+    known: dict[tuple[type, ...], list[tuple[str, Check, object]]] = {}
+
+    def left(kinds: tuple[type, ...]) -> list[tuple[str, Check, object]]:
+        """What is looked at where the values are of these types. As nearly all instances have the same: kept for some."""
         hints = typing.get_type_hints(kind)
-        return [(each.name, check_of(hints[each.name]), each.default) for each in attrs.fields(kind)]
+        looked = [each for each, given in zip(fields, kinds, strict=False) if given not in _sure(hints[each.name])]
+        found = [(each.name, check_of(hints[each.name]), each.default) for each in looked]
+        if len(known) < _SHAPES:
+            known[kinds] = found
+        return found
 
     def check(value: Any, field: str) -> Any:
         if type(value) is not kind:
-            raise _invalid(value, f"a {kind.__name__}", field)
+            raise not_a(value, f"a {kind.__name__}", field)
         changed: dict[str, Any] = {}
-        for name, each, default in fields():
+        kinds = tuple(map(type, read(value)))
+        found = known.get(kinds)
+        for name, each, default in left(kinds) if found is None else found:
             given = getattr(value, name)
             if given is default:
                 continue  # what the class gives itself, also where it says that there is none yet
@@ -372,16 +374,22 @@ def _instance(kind: type[Any]) -> Check:
     return check
 
 
+def _sure(annotation: Any) -> list[Any]:
+    """Types of which every value is passed on as it is."""
+    members = typing.get_args(annotation) if typing.get_origin(annotation) in _UNIONS else (annotation,)
+    kinds = [each for each in members if each is not NoneType]
+    alone = len(kinds) == 1 and (
+        kinds[0] in (bool, bytes) or (isinstance(kinds[0], type) and issubclass(kinds[0], Enum))
+    )
+    return [each for each in members if alone or each is NoneType]
+
+
 def _exactly(kind: type[Any]) -> Check:
     """The check of a class that may not be derived from."""
 
     def check(value: Any, field: str) -> Any:
         if type(value) is not kind:
-            raise _invalid(value, f"an instance of {kind.__name__}", field)
+            raise not_a(value, f"an instance of {kind.__name__}", field)
         return value
 
     return check
-
-
-def _invalid(value: object, wanted: str, field: str) -> InvalidInput:
-    return InvalidInput(detail=f"{shown(value)} is not {wanted}", field=field)

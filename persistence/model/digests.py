@@ -7,13 +7,13 @@ next number, and rows of both may stand in one store. What was erased has no dig
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Final
 
 import msgspec
 
 from tenure.errors import Corrupt, SchemaMismatch
 
-from .codec import digest
 from .texts import refuse_sealed
 
 SHA_256: Final = 1
@@ -28,7 +28,7 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 def seal(*parts: str | bytes | float | None) -> bytes:
     """One digest over several columns of a row, each with its type and its length. Raises `KeyMissing`: one is sealed."""
     try:
-        return digest(_encode(parts))
+        return sha256(_encode(parts)).digest()
     except TypeError:  # of a reader without the key, say
         for part in parts:
             refuse_sealed(part)
@@ -54,6 +54,8 @@ def check_digest(computed: bytes, stored: object, scheme: object, record: str, k
         Corrupt: It was changed. Names the record and its key; never its content.
         SchemaMismatch: The digest is of another scheme.
     """
+    if type(scheme) is int and scheme == SHA_256 and computed == stored:
+        return  # as nearly all
     if is_erased(stored, scheme):
         return
     check_scheme(scheme, record, key)

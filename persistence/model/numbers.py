@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from types import FunctionType
@@ -15,6 +16,9 @@ Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 INT_LIMIT: Final = 2**63
 """What a stored whole number stays below; engines store 64 bits, signed."""
+
+BITS: Final = 128
+"""Most bits of a number that may be looked for."""
 
 MOST_MS: Final = 2**31 - 1
 """Milliseconds that a driver can be asked to wait: 24 days."""
@@ -38,6 +42,32 @@ def shown(value: object) -> str:
 def is_a(value: object, kind: type[Any]) -> bool:
     """Whether a value is what its annotation says; for values from programs that no type checker has read."""
     return isinstance(value, kind)
+
+
+def not_a(value: object, wanted: str, field: str) -> InvalidInput:
+    """The error of a value that is not what its annotation says."""
+    return InvalidInput(detail=f"{shown(value)} is not {wanted}", field=field)
+
+
+def plain_int(value: Any, field: str) -> int:
+    """A whole number without what a subclass could have changed in it. Raises `InvalidInput`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise not_a(value, "a whole number", field)
+    plain = value if type(value) is int else int.__add__(value, 0)
+    if plain.bit_length() > BITS:
+        raise InvalidInput(detail=f"a whole number has at most {BITS} bits", field=field)
+    return plain
+
+
+def plain_float(value: Any, field: str) -> float:
+    """A finite number, as `plain_int`. Raises `InvalidInput`."""
+    try:
+        number = float.__pos__(value) if isinstance(value, float) else float(plain_int(value, field))
+    except (InvalidInput, OverflowError):
+        raise not_a(value, "a number", field) from None
+    if not math.isfinite(number):
+        raise not_a(value, "a finite number", field)
+    return number
 
 
 def check_seconds(value: object, name: str, *, zero: bool) -> float:

@@ -88,6 +88,8 @@ def check_step_name(value: str) -> str:
 
 def check_name(value: str, what: str, field: str, limit: int) -> None:
     """Raises `InvalidInput` for what is not a name: text of 1 to `limit` characters, without NUL, writable as UTF-8."""
+    if type(value) is str and 0 < len(value) <= limit and value.isascii() and "\0" not in value:
+        return  # as nearly all
     if not is_a(value, str) or not value:
         raise InvalidInput(detail=f"{what} is text, and not empty", field=field)
     if len(value) > limit:
