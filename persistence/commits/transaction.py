@@ -104,6 +104,12 @@ class Records:
             if cached:
                 cached.clear()
 
+    def keep(self, place: Place, record: object) -> None:
+        """Cache a record as it is now."""
+        if self.older:
+            self.older.pop(place, None)
+        self.found[place] = record
+
     def drop(self, place: Place) -> None:
         """Let go of one record."""
         self.found.pop(place, None)
@@ -306,6 +312,12 @@ class Transaction:
             if found is not None:
                 records.found[place] = found
         return found
+
+    def keep(self, kind: str, key: Hashable, record: object) -> None:
+        """Cache the record of a row that was written just now, in place of what was cached of it."""
+        place: Place = (kind, key)
+        self._asked.append(place)
+        self._records.keep(place, record)
 
     def drop(self, kind: str, key: Hashable) -> None:
         """Let go of a record whose row was written, or deleted, past that record."""

@@ -139,7 +139,7 @@ class SessionsContract:
             if claim.session_id != encoded.session_id:
                 raise QueuedWorkClaimExpired(session_id=encoded.session_id, claim_id=claim.claim_id)
         completed = [CompleteClaim(completion=claim) for claim in encoded.claims]
-        enqueued = [EnqueueBatch(draft=batch) for batch in encoded.batches]
+        enqueued = [EnqueueBatch(batch=batch) for batch in encoded.batches]
         stamps = [StampAttachments(session_id=encoded.session_id, attachment_ids=encoded.attachments)]
         changes = (*completed, *enqueued, *(stamps if encoded.attachments else ()))
         graph = CommitGraph(commit=encoded, fence=fence)

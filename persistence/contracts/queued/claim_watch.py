@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final, final
 
-from attrs import frozen
+import msgspec
 
 from tenure.persistence.facets.queue.claims import StoredClaim
 from tenure.persistence.facets.queue.queue import Mark
@@ -20,9 +20,11 @@ SESSIONS_WATCHED: Final = 4_096
 """Sessions whose claims are remembered; of one that was forgotten, the next look is the first."""
 
 
+_NONE: Final[frozenset[Mark]] = frozenset()
+
+
 @final
-@frozen(slots=True)
-class _Sighting:
+class _Sighting(msgspec.Struct, frozen=True):
     first_seen: float
     ttl_s: float
 
@@ -40,9 +42,10 @@ class ClaimWatch:
         """The claims on work of a session that stood still for as long as they hold."""
         sightings = self._seen.get(session_id)
         if not sightings:
-            return frozenset()
+            return _NONE
         now = self._clock()
-        return frozenset([mark for mark, each in sightings.items() if now - each.first_seen >= each.ttl_s])
+        lapsed = [mark for mark, each in sightings.items() if now - each.first_seen >= each.ttl_s]
+        return frozenset(lapsed) if lapsed else _NONE
 
     def next_lapse_s(self) -> float | None:
         """Seconds until the next claim stood still for as long as it holds; None where none is seen that has not."""

@@ -84,7 +84,7 @@ class QueueContract:
             InvalidInput: It cannot be stored and read back.
             PayloadTooLarge: Its payloads are larger than `Limits.payload_bytes`.
         """
-        queued: QueuedWorkBatch = await self._write(EnqueueBatch(draft=encode_batch(batch)))
+        queued: QueuedWorkBatch = await self._write(EnqueueBatch(batch=encode_batch(batch)))
         self._store.queue_bell.ring(queued)
         return queued
 
@@ -111,7 +111,10 @@ class QueueContract:
         if max_batches < 0:
             raise InvalidInput(detail="a count is a whole number from 0", field="max_batches")
         change = _claiming(session_id, owner_id, boundary, lease_ttl_ms, min(max_batches, CLAIMED_AT_ONCE))
-        return None if max_batches == 0 else await self._claim(change)
+        if max_batches == 0:
+            return None
+        answer = await self._judged(change.session_id, change, _got)
+        return answer.claim
 
     async def claim_ready_queued_work_by_batch_ids(
         self,
@@ -137,7 +140,8 @@ class QueueContract:
         keys = [key for key in map(key_of_batch, batch_ids) if key is not None]
         if not 0 < len(keys) == len(batch_ids) <= CLAIMED_AT_ONCE:
             return None
-        return await self._claim(evolve(change, keys=tuple(keys)))
+        answer = await self._judged(change.session_id, evolve(change, keys=tuple(keys)), _got)
+        return answer.claim
 
     async def renew_queued_work_claim(self, claim: QueuedWorkClaim, lease_ttl_ms: int) -> QueuedWorkClaim:
         """Let a claim hold from now on, also where it would have expired and nothing took it over.
@@ -206,10 +210,6 @@ class QueueContract:
         pending, claims = await self._store.read(partial(reads.list_pending, session_id=session_id, lapsed=lapsed))
         self._watch.note(session_id, claims)
         return pending
-
-    async def _claim(self, change: ClaimBatches) -> QueuedWorkClaim | None:
-        answer = await self._judged(change.session_id, change, _got)
-        return answer.claim
 
     async def _judged(
         self, session_id: str, change: ClaimBatches | CancelBatch, won: Callable[[Answer], object]

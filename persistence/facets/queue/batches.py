@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final, final
 
+import msgspec
 from attrs import define, frozen
 
 from tenure.errors import Corrupt, CounterOverflow, RuntimeDestroyed
@@ -30,7 +31,7 @@ from tenure.persistence.model.contracts.queued_work import (
     name_of_batch,
 )
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
-from tenure.persistence.model.values import TOKEN_RAISE, LogicalRuntimeId, RuntimeState, SessionId
+from tenure.persistence.model.values import TOKEN_RAISE, LogicalRuntimeId, RuntimeState
 
 RECORD: Final = "batch"
 
@@ -55,8 +56,7 @@ _TYPES: Final = (
 
 
 @final
-@frozen(kw_only=True, slots=True)
-class StoredBatch:
+class StoredBatch(msgspec.Struct, frozen=True, kw_only=True):
     """A batch with what its row says of its claim.
 
     Attributes:
@@ -112,24 +112,39 @@ def find_owner(statements: Statements, session_id: str) -> Owner:
     return Owner(None if found is None or found[1] is None else LogicalRuntimeId(found[1]))
 
 
-def append(tx: Transaction, draft: EncodedBatch) -> QueuedWorkBatch:
+def append(tx: Transaction, encoded: EncodedBatch) -> QueuedWorkBatch:
     """Queue a batch after all others."""
     key, now_ms = _next_key(tx), int(tx.now * 1000)
+    draft = encoded.draft
+    session_id, source_key, available_at = draft.session_id, draft.source_key, draft.available_at_ms
+    delivery, slot, merge, payloads = encoded.delivery, encoded.slot, encoded.merge, encoded.payloads
     tx.write(
         "queue.insert",
         batch=key,
-        session_id=draft.session_id,
-        source_key=draft.source_key,
-        delayed_until=draft.available_at if draft.available_at > now_ms else None,
-        delivery=draft.delivery,
-        slot=draft.slot,
-        merge_key=draft.merge,
-        available_at=draft.available_at,
+        session_id=session_id,
+        source_key=source_key,
+        delayed_until=available_at if available_at > now_ms else None,
+        delivery=delivery,
+        slot=slot,
+        merge_key=merge,
+        available_at=available_at,
         now_ms=now_ms,
-        digest=_digest(key, draft, now_ms),
-        payloads=draft.payloads,
+        digest=seal(key, session_id, source_key, delivery, slot, merge, available_at, now_ms, payloads),
+        payloads=payloads,
     )
-    return _made(key, draft, now_ms)
+    name = name_of_batch(key)
+    return QueuedWorkBatch(
+        session_id=session_id,
+        batch_id=name,
+        enqueue_seq=key,
+        enqueued_at_ms=now_ms,
+        source_key=source_key,
+        delivery_policy=draft.delivery_policy,
+        slot_policy=draft.slot_policy,
+        merge_key=draft.merge_key,
+        available_at_ms=available_at,
+        items=items_of(draft.payloads, name),
+    )
 
 
 def _next_key(tx: Transaction) -> int:
@@ -222,16 +237,8 @@ def decode_row(row: Row) -> StoredBatch:
         :11
     ]
     digest, scheme, payloads = row[11:]
-    draft = EncodedBatch(
-        session_id=SessionId(session_id),
-        source_key=source_key,
-        delivery=delivery,
-        slot=slot,
-        merge=merge,
-        available_at=available_at,
-        payloads=payloads,
-    )
-    check_digest(_digest(key, draft, enqueued_at), digest, scheme, RECORD, name)
+    computed = seal(key, session_id, source_key, delivery, slot, merge, available_at, enqueued_at, payloads)
+    check_digest(computed, digest, scheme, RECORD, name)
     # One that was claimed before may wait for its next attempt; `verify` compares that with its failure.
     if (
         (fence == 0 and delayed_until not in (None, available_at))
@@ -239,34 +246,16 @@ def decode_row(row: Row) -> StoredBatch:
         or fence < 0
     ):
         raise Corrupt(record=RECORD, key=name, detail="where it stands in the queue contradicts what was queued")
-    return StoredBatch(batch=_made(key, draft, enqueued_at), claim=claim, delayed_until=delayed_until, fence=fence)
-
-
-def _made(key: int, draft: EncodedBatch, enqueued_at: int) -> QueuedWorkBatch:
-    name = name_of_batch(key)
-    return QueuedWorkBatch(
-        session_id=draft.session_id,
+    batch = QueuedWorkBatch(
+        session_id=session_id,
         batch_id=name,
         enqueue_seq=key,
         enqueued_at_ms=enqueued_at,
-        source_key=draft.source_key,
-        delivery_policy=member(DeliveryPolicy, draft.delivery, RECORD, name),
-        slot_policy=member(SlotPolicy, draft.slot, RECORD, name),
-        merge_key=decode_merge_key(draft.merge, name),
-        available_at_ms=draft.available_at,
-        items=items_of(draft.given, name) if draft.given else decode_items(draft.payloads, name),
+        source_key=source_key,
+        delivery_policy=member(DeliveryPolicy, delivery, RECORD, name),
+        slot_policy=member(SlotPolicy, slot, RECORD, name),
+        merge_key=decode_merge_key(merge, name),
+        available_at_ms=available_at,
+        items=decode_items(payloads, name),
     )
-
-
-def _digest(key: int, draft: EncodedBatch, enqueued_at: int) -> bytes:
-    return seal(
-        key,
-        draft.session_id,
-        draft.source_key,
-        draft.delivery,
-        draft.slot,
-        draft.merge,
-        draft.available_at,
-        enqueued_at,
-        draft.payloads,
-    )
+    return StoredBatch(batch=batch, claim=claim, delayed_until=delayed_until, fence=fence)

@@ -30,8 +30,16 @@ from . import batches, claims
 from .batches import StoredBatch
 from .claims import StoredClaim
 
+_SLOT: Final = 7
+_MERGE: Final = 8
 _DELAYED: Final = 14
-"""Columns of a batch, which stand before what else a look at the front says."""
+"""Columns of a batch, which stand before what else a look at the front says: what is due next, a claim, a failure."""
+_CLAIM: Final = 15
+_FAILURE: Final = 16
+
+_JOIN: Final = SlotPolicy.JOIN.value
+_NEVER: Final = MergeKind.NEVER.value
+_EARLIEST: Final = DeliveryPolicy.EARLIEST_SAFE_BOUNDARY.value
 
 
 @final
@@ -47,65 +55,46 @@ class Candidate:
     @property
     def joins(self) -> bool:
         """Whether it may share its claim."""
-        return self.slot == SlotPolicy.JOIN.value and self.merge != MergeKind.NEVER.value
+        return self.slot == _JOIN and self.merge != _NEVER
 
 
-@final
-@frozen(kw_only=True, slots=True)
-class Front:
-    """What stands first in a session.
+def first_alone(
+    tx: Transaction, session_id: str, boundary: QueuedWorkClaimBoundary, count: int, *, unfailed: bool
+) -> list[StoredBatch] | None:
+    """Let what waited for its time stand in the queue; what a claim takes, where that is the first batch or nothing.
 
-    Attributes:
-        row: The first batch that stands in the queue and is free, with all columns; None: there is none.
-        claims: Whether there are claims on work of the session.
-        failures: Whether work of the session has failed.
+    None: there are claims, or others may join it; with `unfailed` also where work of the session has failed.
     """
-
-    row: Row | None
-    claims: bool
-    failures: bool
-
-
-def front(tx: Transaction, session_id: str) -> Front:
-    """Let what waited for its time stand in the queue, and look what stands first in it."""
     row = tx.one("queue.front", session_id=session_id)
-    if row is not None and _come(tx, session_id, row[_DELAYED]):
+    if row is not None and row[_DELAYED] is not None and _come(tx, session_id, row[_DELAYED]):
         row = tx.one("queue.front", session_id=session_id)
     if row is None:
         raise Internal(detail="a look at the front has one row")
-    return Front(
-        row=None if row[0] is None else row[:_DELAYED],
-        claims=row[_DELAYED + 1] is not None,
-        failures=row[_DELAYED + 2] is not None,
-    )
+    if row[_CLAIM] is not None or (unfailed and row[_FAILURE] is not None):
+        return None
+    if row[0] is None:
+        return []
+    if count > 1 and row[_SLOT] == _JOIN and row[_MERGE] != _NEVER:
+        return None
+    if boundary is not QueuedWorkClaimBoundary.IDLE and not choose([_candidate((row[0], *row[6:9]))], boundary):
+        return []
+    return [batches.decode_row(row[:_DELAYED])]
 
 
 def let_come(tx: Transaction, session_id: str) -> None:
     """Let the batches that waited for their time stand in the queue."""
     row = tx.one("queue.delayed", session_id=session_id)
-    if row is not None:
+    if row is not None and row[0] is not None:
         _come(tx, session_id, row[0])
 
 
-def _come(tx: Transaction, session_id: str, until: int | None) -> bool:
+def _come(tx: Transaction, session_id: str, until: int) -> bool:
     """Whether there is one that is due, by the store's clock, which never goes back (design §13)."""
-    if until is None:
-        return False
     check_row((until,), (int,), batches.RECORD, session_id)
     due = until <= int(max(values.high_water(tx) or 0.0, tx.now) * 1000)
     if due:
         tx.write("queue.let_come", session_id=session_id, now_ms=int(values.raise_mark(tx, tx.now) * 1000))
     return due
-
-
-def first_alone(found: Front, boundary: QueuedWorkClaimBoundary, count: int) -> list[StoredBatch] | None:
-    """What a claim takes of a session without claims, where that is its first batch or nothing; None: others may join it."""
-    if found.row is None:
-        return []
-    head = _candidate((found.row[0], *found.row[6:9]))
-    if count > 1 and head.joins:
-        return None
-    return [batches.decode_row(found.row)] if choose([head], boundary) else []
 
 
 def candidates(
@@ -132,7 +121,7 @@ def choose(found: Sequence[Candidate], boundary: QueuedWorkClaimBoundary) -> lis
         return []
     head = found[0]
     within_turn = boundary is QueuedWorkClaimBoundary.ACTIVE_TURN_CHECKPOINT
-    if within_turn and head.delivery != DeliveryPolicy.EARLIEST_SAFE_BOUNDARY.value:
+    if within_turn and head.delivery != _EARLIEST:
         return []
     chosen = [head.key]
     if head.joins:
@@ -147,9 +136,11 @@ def take(
     tx: Transaction, session_id: str, taken: Sequence[StoredBatch], *, owner_id: str, ttl_ms: int
 ) -> tuple[StoredClaim, tuple[QueuedWorkBatch, ...]]:
     """Claim these batches, of which none is claimed."""
-    for each in taken:
-        _check_due(tx, each.batch)
-    keys = tuple([each.batch.enqueue_seq for each in taken])
+    given = tuple([each.batch for each in taken])
+    for batch in given:
+        if batch.available_at_ms > batch.enqueued_at_ms:
+            _check_due(tx, batch)
+    keys = tuple([batch.enqueue_seq for batch in given])
     fence = taken[0].fence + 1
     claim_id = f"qwc:{keys[0]}:{fence}"
     now_ms = int(tx.now * 1000)
@@ -171,12 +162,10 @@ def take(
     claims.insert(tx, made)
     for key in keys:
         tx.write("queue.take", claim=made.claim, batch=key)
-    return made, tuple([each.batch for each in taken])
+    return made, given
 
 
 def _check_due(tx: Transaction, batch: QueuedWorkBatch) -> None:
-    if batch.available_at_ms <= batch.enqueued_at_ms:
-        return
     if batch.available_at_ms > int(max(values.high_water(tx) or 0.0, tx.now) * 1000):
         raise Corrupt(record=batches.RECORD, key=batch.batch_id, detail="it stands in the queue before its time")
 

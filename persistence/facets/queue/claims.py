@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Final, final
+from typing import Any, Final, final
 
-from attrs import evolve, field, frozen
+import msgspec
+from msgspec.structs import astuple, replace
 
 from tenure.errors import Corrupt
 from tenure.persistence.commits.rows import check_row
@@ -24,9 +25,8 @@ _TYPES: Final = (int, str, str, str, str, int, int, int, int, int, int, str, byt
 
 
 @final
-@frozen(kw_only=True, slots=True)
-class StoredClaim:
-    """A claim as it is stored.
+class StoredClaim(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A claim as it is stored. Two are equal where their rows are: whether the host lives is not in the row.
 
     Attributes:
         claim: Its key.
@@ -56,7 +56,19 @@ class StoredClaim:
     claimed_at: int
     expires_at: int
     batches: tuple[int, ...]
-    host_lives: bool = field(eq=False)
+    host_lives: bool
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the rows are the same."""
+        return self is other or (type(other) is StoredClaim and self._row == other._row)
+
+    def __hash__(self) -> int:
+        """As of the row."""
+        return hash(self._row)
+
+    @property
+    def _row(self) -> tuple[Any, ...]:
+        return astuple(self)[:-1]
 
     @property
     def mark(self) -> tuple[str, int]:
@@ -70,6 +82,7 @@ class StoredClaim:
 
 def insert(tx: Transaction, claim: StoredClaim) -> None:
     """Store a new claim; its key is one of `Transaction.key`."""
+    names = _names(claim.batches)
     tx.write(
         "claims.insert",
         key=claim.claim,
@@ -82,15 +95,15 @@ def insert(tx: Transaction, claim: StoredClaim) -> None:
         ttl_ms=claim.ttl_ms,
         claimed_at=claim.claimed_at,
         expires_at=claim.expires_at,
-        batches=_names(claim.batches),
-        digest=_digest(claim),
+        batches=names,
+        digest=_digest(claim, names),
     )
     _keep(tx, claim)
 
 
 def renew(tx: Transaction, claim: StoredClaim, ttl_ms: int) -> StoredClaim:
     """Let a claim hold for `ttl_ms` from now on."""
-    renewed = evolve(
+    renewed = replace(
         claim,
         host=tx.host,
         ttl_ms=ttl_ms,
@@ -105,7 +118,7 @@ def renew(tx: Transaction, claim: StoredClaim, ttl_ms: int) -> StoredClaim:
         ttl_ms=renewed.ttl_ms,
         renewals=renewed.renewals,
         expires_at=renewed.expires_at,
-        digest=_digest(renewed),
+        digest=_digest(renewed, _names(renewed.batches)),
         scheme=SHA_256,
     )
     _keep(tx, renewed)
@@ -123,7 +136,8 @@ def complete(tx: Transaction, claim: StoredClaim) -> None:
     if claim.fencing_token > 1 or len(claim.batches) > 1:  # else its one batch was claimed for the first time
         tx.write("failures.delete_of_claim", session_id=claim.session_id, claim=claim.claim)
     gone = tx.all("queue.delete_of_claim", session_id=claim.session_id, claim=claim.claim)
-    if sorted([row[0] for row in gone]) != sorted(claim.batches):  # nothing of this lands
+    keys = [row[0] for row in gone]
+    if keys != [*claim.batches] and sorted(keys) != sorted(claim.batches):  # nothing of this lands
         raise _astray(claim)
     _end(tx, claim)
 
@@ -135,8 +149,7 @@ def _end(tx: Transaction, claim: StoredClaim) -> None:
 
 def _keep(tx: Transaction, claim: StoredClaim) -> None:
     # Who made or renewed a claim is who will end it, mostly: the row is not read again for that.
-    tx.drop(RECORD, claim.claim_id)
-    tx.record(RECORD, claim.claim_id, lambda _tx, _key: claim)
+    tx.keep(RECORD, claim.claim_id, claim)
 
 
 def find(tx: Transaction, claim_id: str) -> StoredClaim | None:
@@ -184,7 +197,7 @@ def decode_row(row: Row) -> StoredClaim:
         batches=_keys(row[11], row[2]),
         host_lives=row[14] == 1,
     )
-    check_digest(_digest(claim), row[12], row[13], RECORD, claim.claim_id)
+    check_digest(_digest(claim, _names(claim.batches)), row[12], row[13], RECORD, claim.claim_id)
     return claim
 
 
@@ -198,7 +211,7 @@ def _keys(text: str, claim_id: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _digest(claim: StoredClaim) -> bytes:
+def _digest(claim: StoredClaim, names: str) -> bytes:
     return seal(
         claim.session_id,
         claim.claim_id,
@@ -210,7 +223,7 @@ def _digest(claim: StoredClaim) -> bytes:
         claim.renewals,
         claim.claimed_at,
         claim.expires_at,
-        _names(claim.batches),
+        names,
     )
 
 

@@ -29,6 +29,9 @@ from . import batches, choosing, claims
 from .batches import StoredBatch
 from .claims import StoredClaim
 
+_CHECKED: Final = "held claim"
+"""Note of the claim that was checked last, with the completion that names it."""
+
 Mark = tuple[str, int]
 """Id of a claim, and how often it was renewed: what an observer knows it by."""
 
@@ -49,12 +52,12 @@ class EnqueueBatch(Change):
 
     ingress = True
 
-    draft: EncodedBatch
+    batch: EncodedBatch
 
     @property
     def weight(self) -> int:
         """See `Change.weight`."""
-        return len(self.draft.payloads)
+        return len(self.batch.payloads)
 
 
 @final
@@ -153,16 +156,16 @@ class CancelAnswer:
 
 
 def _check_enqueue(tx: Transaction, change: EnqueueBatch) -> None:
-    size = len(change.draft.payloads)
+    size = len(change.batch.payloads)
     if size > tx.limits.payload_bytes:
         raise PayloadTooLarge(size=size, limit=tx.limits.payload_bytes)
-    batches.check_target(tx, change.draft.session_id)
+    batches.check_target(tx, change.batch.draft.session_id)
 
 
 def _enqueue(tx: Transaction, change: EnqueueBatch) -> QueuedWorkBatch:
-    draft = change.draft
+    draft = change.batch.draft
     queued = None if draft.source_key is None else batches.by_source(tx, draft.session_id, draft.source_key)
-    queued = queued or batches.append(tx, draft)
+    queued = queued or batches.append(tx, change.batch)
     tx.notes.setdefault(ENQUEUED, []).append(queued.batch_id)
     return queued
 
@@ -174,8 +177,7 @@ def _claim(tx: Transaction, change: ClaimBatches) -> ClaimAnswer:
     if change.keys is not None:  # what stands before them is not asked
         choosing.let_come(tx, change.session_id)
         return _claim_beside(tx, change)
-    front = choosing.front(tx, change.session_id)
-    taken = None if front.claims else choosing.first_alone(front, change.boundary, change.count)
+    taken = choosing.first_alone(tx, change.session_id, change.boundary, change.count, unfailed=False)
     if taken is None:
         return _claim_beside(tx, change)
     return _take(tx, change, taken, ()) if taken else ClaimAnswer(claim=None, seen=())
@@ -209,10 +211,11 @@ def _take(
 def held(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim | None:
     """The claim that is named, where it still holds all the batches that are named, and no others."""
     claim = claims.find(tx, completion.claim_id)
-    if claim is None or (claim.session_id, claim.lease_token) != (completion.session_id, completion.lease_token):
+    if claim is None or claim.session_id != completion.session_id or claim.lease_token != completion.lease_token:
         return None
-    names, given = [name_of_batch(key) for key in claim.batches], completion.batch_ids
-    return claim if len(given) == len(names) and set(given) == set(names) else None
+    names, given = tuple([name_of_batch(key) for key in claim.batches]), completion.batch_ids
+    same = given == names or (len(given) == len(names) and set(given) == set(names))
+    return claim if same else None
 
 
 def must_hold(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim:
@@ -225,7 +228,15 @@ def must_hold(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim:
 
 def check_held(tx: Transaction, change: NamesClaim) -> None:
     """Refuse a change of a claim that does not hold. Raises `QueuedWorkClaimExpired`."""
-    must_hold(tx, change.completion)
+    tx.notes[_CHECKED] = change.completion, must_hold(tx, change.completion)
+
+
+def _checked(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim:
+    """As `must_hold`, of what `check_held` has seen: while the record is the same, so is its answer."""
+    found: tuple[QueuedWorkCompletion, StoredClaim] | None = tx.notes.get(_CHECKED)
+    if found is not None and found[0] is completion and claims.find(tx, completion.claim_id) is found[1]:
+        return found[1]
+    return must_hold(tx, completion)
 
 
 def whole(tx: Transaction, completion: QueuedWorkCompletion) -> StoredClaim:
@@ -240,7 +251,7 @@ def _renew(tx: Transaction, change: RenewClaim) -> StoredClaim:
 
 
 def _complete(tx: Transaction, change: CompleteClaim) -> None:
-    claims.complete(tx, must_hold(tx, change.completion))
+    claims.complete(tx, _checked(tx, change.completion))
 
 
 def _abandon(tx: Transaction, change: AbandonClaim) -> bool:

@@ -115,11 +115,9 @@ class RetryBatch(Change):
 
 
 def _serve(tx: Transaction, change: ServeNext) -> Served:
-    front = choosing.front(tx, change.session_id)
-    if not front.failures and not front.claims:
-        taken = choosing.first_alone(front, QueuedWorkClaimBoundary.IDLE, change.count)
-        if taken is not None:
-            return _start(tx, change, taken, (), None)
+    taken = choosing.first_alone(tx, change.session_id, QueuedWorkClaimBoundary.IDLE, change.count, unfailed=True)
+    if taken is not None:
+        return _start(tx, change, taken, (), None)
     failed = failures.of_session(tx, change.session_id)
     failures.let_come(tx, failed)
     found = claims.of_session(tx, change.session_id)

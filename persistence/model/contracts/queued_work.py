@@ -272,24 +272,18 @@ class EncodedBatch:
     """A batch as it is stored; its policies and its merge key are their words.
 
     Attributes:
-        session_id: See `QueuedWorkBatchDraft`, and so of what follows.
-        source_key: See there.
-        delivery: See there.
-        slot: See there.
-        merge: See there.
-        available_at: See there.
+        draft: The draft, for what is stored as it is, and for the answer.
+        delivery: The word of its policy.
+        slot: The word of its policy.
+        merge: Its merge key.
         payloads: Encoded.
-        given: The payloads as they were given, where they were: they need not be decoded for the answer.
     """
 
-    session_id: SessionId
-    source_key: str | None
+    draft: QueuedWorkBatchDraft = field(repr=False)
     delivery: str
     slot: str
     merge: str
-    available_at: int
     payloads: bytes = field(repr=False)
-    given: tuple[QueuedWorkPayload, ...] = field(default=(), repr=False, eq=False)
 
 
 def encode_batch(draft: QueuedWorkBatchDraft) -> EncodedBatch:
@@ -301,14 +295,11 @@ def encode_batch(draft: QueuedWorkBatchDraft) -> EncodedBatch:
     if not 0 <= draft.available_at_ms < INT_LIMIT:
         raise InvalidInput(detail="a time is a whole number from 0", field="available_at_ms")
     return EncodedBatch(
-        session_id=SessionId(draft.session_id),
-        source_key=draft.source_key,
+        draft=draft,
         delivery=_WORDS[draft.delivery_policy],
         slot=_WORDS[draft.slot_policy],
         merge=_encode_merge_key(draft.merge_key),
-        available_at=draft.available_at_ms,
         payloads=_encode([(_WORDS[payload.kind], payload.body) for payload in draft.payloads]),
-        given=draft.payloads,
     )
 
 
@@ -342,10 +333,9 @@ def decode_merge_key(text: str, key: str) -> MergeKey:
 def decode_items(data: bytes, batch_id: str) -> tuple[QueuedWorkItem, ...]:
     """The stored payloads of a batch, with their ids. Raises `Corrupt`."""
     try:
-        found = [QueuedWorkPayload(kind=_KINDS[kind], body=body) for kind, body in _decode(data)]
+        return items_of([QueuedWorkPayload(kind=_KINDS[kind], body=body) for kind, body in _decode(data)], batch_id)
     except (msgspec.DecodeError, LookupError) as exc:
         raise Corrupt(record="batch", key=batch_id, detail="its payloads have another form") from exc
-    return items_of(found, batch_id)
 
 
 def items_of(payloads: Iterable[QueuedWorkPayload], batch_id: str) -> tuple[QueuedWorkItem, ...]:

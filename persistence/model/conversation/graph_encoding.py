@@ -171,7 +171,7 @@ def encode_commit(commit: RuntimeCommit) -> EncodedCommit:
 
 
 def _of_session(batch: EncodedBatch, commit: RuntimeCommit) -> EncodedBatch:
-    if batch.session_id != commit.session_id:
+    if batch.draft.session_id != commit.session_id:
         raise InvalidInput(detail="it is another session's work: queue it by itself", field="enqueued_queue_batches")
     return batch
 
@@ -192,7 +192,10 @@ def _content(commit: EncodedCommit) -> bytes:
                 None if commit.checkpoint is None else commit.checkpoint.ref,
                 [(entry.source, entry.model, counts_of(entry.usage)) for entry in commit.usage],
                 sorted([batch_id for claim in commit.claims for batch_id in claim.batch_ids]),
-                [(each.source_key, each.delivery, each.slot, each.merge, each.payloads) for each in commit.batches],
+                [
+                    (each.draft.source_key, each.delivery, each.slot, each.merge, each.payloads)
+                    for each in commit.batches
+                ],
                 sorted(set(commit.attachments)),
             )
         )

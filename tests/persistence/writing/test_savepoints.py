@@ -166,7 +166,8 @@ async def test_a_row_that_cannot_be_written_with_others_has_its_commit_refused_a
     async with open_file(keep_from=1) as store:
         tokens = {each: await own(store, each) for each in "ac"}
         trace(store, executed)
-        too_late = EnqueueBatch(draft=evolve(encode_batch(draft("s")), available_at=2**63))
+        batch = encode_batch(draft("s"))
+        too_late = EnqueueBatch(batch=evolve(batch, draft=evolve(batch.draft, available_at_ms=2**63)))
         commits = [say(tokens["a"], b"first"), Commit(changes=(too_late,)), say(tokens["c"], b"last", "c")]
         outcomes = await settle_all([submit(store, each) for each in commits])
         begun, saved = executed.count("BEGIN"), executed.count("SAVEPOINT")

@@ -278,7 +278,7 @@ async def test_the_head_gates_what_is_claimed_within_a_turn(store: Store) -> Non
 
 
 async def test_a_claim_has_at_most_so_many_batches_whatever_is_asked_for(store: Store) -> None:
-    changes = tuple(EnqueueBatch(draft=encode_batch(joining(str(n)))) for n in range(CLAIMED_AT_ONCE + 1))
+    changes = tuple(EnqueueBatch(batch=encode_batch(joining(str(n)))) for n in range(CLAIMED_AT_ONCE + 1))
     await store.commit(Commit(changes=changes))
 
     assert len((await must_claim(store, 2**60)).batches) == CLAIMED_AT_ONCE
@@ -396,7 +396,7 @@ async def test_a_completion_names_all_the_batches_of_its_claim(store: Store) -> 
 async def test_a_commit_completes_and_queues_together_or_not_at_all(store: Store) -> None:
     await put(store, draft("one"))
     held = await must_claim(store)
-    following = EnqueueBatch(draft=encode_batch(draft("next")))
+    following = EnqueueBatch(batch=encode_batch(draft("next")))
     stale = CompleteClaim(completion=attrs.evolve(held.completion(), lease_token="another"))
 
     with pytest.raises(QueuedWorkClaimExpired):
