@@ -14,7 +14,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, Final, final
 
-from tenure.errors import Internal, KeyMissing
+from tenure.errors import Error, Internal, InvalidInput, KeyMissing
 
 ERROR_LIMIT: Final = 10_000
 """Most characters of an error that are stored."""
@@ -60,6 +60,16 @@ def as_defect(error: BaseException) -> Internal:
     defect = Internal(detail=storable(named(error)))
     defect.__cause__ = error
     return defect
+
+
+def as_refusal(error: Exception) -> Error:
+    """The typed error of what a commit has raised: of the caller where no engine can store it, else of a mistake of ours."""
+    if not isinstance(error, UnicodeEncodeError | OverflowError):
+        return as_defect(error)
+    # A lone surrogate, or an integer beyond 64 bits.
+    refusal = InvalidInput(detail=f"it cannot be stored: {error}")
+    refusal.__cause__ = error
+    return refusal
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

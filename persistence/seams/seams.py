@@ -10,7 +10,7 @@ import math
 import random
 import time
 from collections.abc import Callable
-from typing import final
+from typing import Final, final
 
 import trio
 from attrs import field, frozen
@@ -27,11 +27,12 @@ from .nursery import is_for_others
 from .observer import Observer
 from .options import Codec, EngineOptions
 
+_BOOT: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 def boot_clock() -> float:
     """Seconds since the machine booted, counting the time it was suspended where the system counts it."""
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return time.clock_gettime(clock)
+    return time.clock_gettime(_BOOT)
 
 
 def uuid7(wall_clock: Callable[[], float], source: random.Random) -> str:

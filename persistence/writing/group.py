@@ -20,9 +20,10 @@ from contextlib import suppress
 from copy import copy
 from typing import Any, Final, final
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
-from tenure.errors import Closed, Contended, DiskFull, Error, Internal, InvalidInput, StoreBroken, StorePromoted
+from tenure.errors import Closed, Contended, DiskFull, Error, Internal, StoreBroken, StorePromoted
 from tenure.persistence.commits.commit import Change, Commit, CommitResult
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.rows import (
@@ -38,7 +39,7 @@ from tenure.persistence.engines.engine import (
     WriteConnection,
 )
 from tenure.persistence.facets.records.fences import check_fence
-from tenure.persistence.model.texts import as_defect
+from tenure.persistence.model.texts import as_defect, as_refusal
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.reading.stopping import kind_of
 from tenure.persistence.seams.hooks import Hooks
@@ -52,7 +53,7 @@ from .host_row import (
 )
 from .starting import StartingGroup
 from .strands.carrying import carry_out
-from .strands.order import IN_SAVEPOINTS, Order
+from .strands.order import IN_SAVEPOINTS, ONE_BY_ONE, Order
 from .strands.own_rows import ReachesFurther
 
 Outcome = CommitResult | Error
@@ -138,6 +139,7 @@ class GroupRunner:
         self._registry = registry
         self.records = Records()
         self._durability = durability
+        self._always_synced = durability.covers(DurabilityClass.DISK)
         self._limits = limits
         self._boot_clock = seams.boot_clock
         self.renewed_at = seams.boot_clock()
@@ -182,7 +184,7 @@ class GroupRunner:
     def _run(self, group: int, commits: Sequence[Commit], *, again: bool) -> list[Outcome]:
         left_out: dict[int, Outcome] = {}
         tried: dict[int, Outcome] = {}
-        order = Order(side_by_side=not again and self._connection.side_by_side is not None)
+        order = ONE_BY_ONE if again or self._connection.side_by_side is None else Order(side_by_side=True)
         freed = False
         try:
             while len(left_out) < len(commits):
@@ -238,7 +240,7 @@ class GroupRunner:
             renewed_at = read_clock(self._boot_clock)
         except Internal as exc:
             return _Failed(culprit=None, error=exc)
-        synced = self._durability.covers(DurabilityClass.DISK) or (
+        synced = self._always_synced or (
             self._durability is DurabilityClass.OS and any(commits[index].always_synced for index in waiting)
         )
         self._current = None
@@ -324,7 +326,7 @@ class GroupRunner:
             raise
         except Exception as exc:
             tx.forget()
-            error = exc if isinstance(exc, Error) else _as_error(exc)
+            error = exc if isinstance(exc, Error) else as_refusal(exc)
             if not connection.in_transaction:
                 # Some errors end the transaction: whatever came next would be written outside it, one by one.
                 raise error  # noqa: B904 - an error of our own making has its cause already
@@ -343,11 +345,20 @@ class GroupRunner:
         for runtime_id in sorted(tx.asked):
             for settle in self._settles:
                 settle(tx, runtime_id)
-        return evolve(result, past=tuple(tx.past)) if tx.past else result
+        return replace(result, past=tuple(tx.past)) if tx.past else result
 
     def _apply(self, tx: Transaction, commit: Commit) -> CommitResult:
         # The order of checks is law: fence, replay, expected revisions and claims, writes (design §3).
-        check_fence(tx, commit)
+        if commit.runtime_id is not None:
+            check_fence(tx, commit)
+        if len(commit.changes) == 1:  # as below, for most contract verbs: without lists of one
+            change = commit.changes[0]
+            handler = self._handlers[type(change)]
+            if handler.replay is not None and (known := handler.replay(tx, change)) is not None:
+                return CommitResult(group=tx.group, changes=commit.changes, values=(known,), written=False)
+            if handler.check is not None:
+                handler.check(tx, change)
+            return CommitResult(group=tx.group, changes=commit.changes, values=(handler.apply(tx, change),))
         pairs: list[tuple[Handler, Change]] = [(self._handlers[type(change)], change) for change in commit.changes]
         for handler, change in pairs:
             if handler.replay is not None:
@@ -382,13 +393,4 @@ def _is_full(outcome: Outcome) -> bool:
 
 def _repeated(outcome: Outcome, group: int) -> Outcome:
     # The answer was true before this group, which never landed: its number goes to the next one.
-    return evolve(outcome, group=group - 1) if isinstance(outcome, CommitResult) else outcome
-
-
-def _as_error(exc: Exception) -> Error:
-    if not isinstance(exc, UnicodeEncodeError | OverflowError):
-        return as_defect(exc)
-    # A lone surrogate, or an integer beyond 64 bits: no engine can store it.
-    error = InvalidInput(detail=f"it cannot be stored: {exc}")
-    error.__cause__ = exc
-    return error
+    return replace(outcome, group=group - 1) if isinstance(outcome, CommitResult) else outcome

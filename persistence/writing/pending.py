@@ -36,6 +36,13 @@ class Stage(Enum):
     WITHDRAWN = auto()
 
 
+# A member asked of its class is a look-up each time; a commit asks for some ten.
+_WAITING: Final = Stage.WAITING
+_TAKEN: Final = Stage.TAKEN
+_SETTLED: Final = Stage.SETTLED
+_WITHDRAWN: Final = Stage.WITHDRAWN
+
+
 class Rider(Protocol):
     """What goes along with a commit that the writer takes: the begin of a run, with the accept of its input."""
 
@@ -95,7 +102,7 @@ class Pending:
         self._on_settled = on_settled
         self._outcome: Outcome | None = None
         self._parked: trio.lowlevel.Task | None = None
-        self._stage = Stage.WAITING
+        self._stage = _WAITING
 
     @property
     def outcome(self) -> Outcome | None:
@@ -105,13 +112,13 @@ class Pending:
     @property
     def is_taken(self) -> bool:
         """Whether it is with the disk, and will be settled."""
-        return self._stage is Stage.TAKEN
+        return self._stage is _TAKEN
 
     def withdraw(self) -> bool:
         """Take the commit back if the writer has not taken it. True: it is gone, and nothing happened."""
-        if self._stage is not Stage.WAITING:
+        if self._stage is not _WAITING:
             return False
-        self._stage = Stage.WITHDRAWN
+        self._stage = _WITHDRAWN
         return True
 
     async def wait(self) -> CommitResult:
@@ -154,9 +161,9 @@ class Pending:
 
     def take(self) -> bool:
         """The writer's: mark it taken; False if it was withdrawn."""
-        if self._stage is not Stage.WAITING:
+        if self._stage is not _WAITING:
             return False
-        self._stage = Stage.TAKEN
+        self._stage = _TAKEN
         return True
 
     def take_along(self) -> None:
@@ -175,15 +182,15 @@ class Pending:
         if rider is None or not isinstance(outcome, Error) or isinstance(outcome, OF_ALL):
             return False
         self.commit, self.find_rider, self._rider = self._alone, None, None
-        self._stage = Stage.WAITING
+        self._stage = _WAITING
         rider.settled(outcome)
         return True
 
     def settle(self, outcome: Outcome) -> None:
         """The writer's: publish the outcome, first to the owner's callback, then to the waiting task."""
-        if self._stage in (Stage.SETTLED, Stage.WITHDRAWN):
+        if self._stage is _SETTLED or self._stage is _WITHDRAWN:
             return
-        self._stage = Stage.SETTLED
+        self._stage = _SETTLED
         self._outcome = outcome
         try:
             if self._on_settled is not None:

@@ -205,22 +205,33 @@ class Writer:
         Cancellation: the caller shields it; a cancelled writer would leave its callers without an answer.
         """
         try:
-            while self.broken is None:
-                if self._stop_behind_group is not None:
-                    self._stop(self._stop_behind_group, in_doubt=())
-                elif batch := take_group(self._queue, self._room, self.limits):
-                    await self._run_group(batch)
-                elif self._closing:
-                    break
-                else:
-                    self._wakeup = trio.Event()
-                    await self._wakeup.wait()
+            serves = True
+            while serves:
+                # Callers must hear of a group that is carried out. One shield until a group is given up: one each costs.
+                with trio.CancelScope(shield=True) as self._shield:
+                    serves = await self._serve()
+                if self._taken and self.broken is None:
+                    self._stop("the store was closed before the verdict", in_doubt=self._taken)
         except BaseException as exc:
             self._stop(f"the writer failed: {named(exc)}", in_doubt=self._taken)
             raise
         finally:
             self._idle.set()
             self.broken_event.set()
+
+    async def _serve(self) -> bool:
+        """Serve until the shield was cancelled, or to the end; whether it goes on."""
+        while self.broken is None and not self._shield.cancel_called:
+            if self._stop_behind_group is not None:
+                self._stop(self._stop_behind_group, in_doubt=())
+            elif batch := take_group(self._queue, self._room, self.limits):
+                await self._run_group(batch)
+            elif self._closing:
+                return False
+            else:
+                self._wakeup = trio.Event()
+                await self._wakeup.wait()
+        return self.broken is None
 
     def close(self, last: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
         """Take no new commits but this last one; `run` ends when everything that was submitted is settled."""
@@ -278,15 +289,11 @@ class Writer:
         self._with_disk = time.perf_counter()
         group = self._group + 1
         commits = [pending.commit for pending in batch]
-        # Shielded: the group is carried out whether or not we are here to see it, and its callers must hear of it. They do
-        # when its outcomes arrive, and not by this task a turn of the loop later: a lone commit would wait for that turn.
-        with trio.CancelScope(shield=True) as self._shield:
-            await self._executor.run(
-                lambda: capture(self.carry_out, group, commits), functools.partial(self._arrived, group, batch)
-            )
-        if self._taken:
-            self._stop("the store was closed before the verdict", in_doubt=batch)
-        elif self.broken is None and self._housekeeping is not None and self._housekeeping.is_due:
+        arrived = functools.partial(
+            self._arrived, group, batch
+        )  # there callers hear of it: here, a turn of the loop later
+        await self._executor.run(lambda: capture(self.carry_out, group, commits), arrived)
+        if self.broken is None and self._housekeeping is not None and self._housekeeping.is_due:
             await self._keep_house(self._housekeeping)
         self._with_disk = None
 
@@ -306,8 +313,7 @@ class Writer:
     async def _keep_house(self, housekeeping: Housekeeping) -> None:
         # After the answers: what is on disk does not wait for a checkpoint to be acknowledged.
         try:
-            with trio.CancelScope(shield=True) as self._shield:
-                await self._executor.run(housekeeping.checkpoint)
+            await self._executor.run(housekeeping.checkpoint)
         except Exception as exc:  # noqa: BLE001 - whatever it was, the state of the files is not known any more
             self.broke_unheard = not self._queue
             self._stop(str(exc), in_doubt=())
@@ -369,7 +375,7 @@ class Writer:
             return
         doubtful = set(in_doubt)
         self.broken = self._broken(in_doubt=bool(doubtful), detail=detail)
-        taken, self._taken = self._taken, []
+        taken, self._taken, self._with_disk = self._taken, [], None
         for pending in taken:
             self._settle(pending, self._broken(in_doubt=pending in doubtful, detail=detail))
         self._room.close()

@@ -75,6 +75,8 @@ class Order:
         return Order(side_by_side=not self.reaching, reaching=frozenset(places))
 
 
+ONE_BY_ONE: Final = Order(side_by_side=False)
+
 IN_SAVEPOINTS: Final = Order(side_by_side=False, savepoints=True)
 
 
