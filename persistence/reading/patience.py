@@ -25,15 +25,17 @@ NOT_NOW: Final = (Contended, DiskFull, CannotOpen, NoThread, NoDescriptor)
 
 
 async def patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """Read, and again for as long as there is no way to. Raises what `read` raises else.
+    """Read, and again for as long as there is no way to: what a run reads costs it no attempt. Raises what `read` raises else.
 
     Cancellation: ends the wait and changes nothing.
     """
+    wait_s = AGAIN_S
     while True:
         try:
             return await read()
-        except (CannotOpen, NoThread, NoDescriptor):
-            await trio.sleep(AGAIN_S)
+        except NOT_NOW:
+            await trio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_S)
 
 
 async def in_a_run(ask: Callable[[], Awaitable[T]]) -> T:

@@ -29,6 +29,7 @@ from tenure.persistence.model.values import (
     RunBoundaryReceipt,
     SessionId,
 )
+from tenure.persistence.reading.patience import patiently
 from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.tickets import Outcome
 
@@ -155,7 +156,9 @@ class Asking:
 
     async def _wait(self, flight: Flight, target: LogicalRuntimeId, until: float | None) -> Any:
         entering = self._entering
-        found = await entering.store.read(partial(asked_rows.find_input, run=self._run, place=flight.place))
+        found = await patiently(
+            partial(entering.store.read, partial(asked_rows.find_input, run=self._run, place=flight.place))
+        )
         while True:
             if found is not None:
                 left = math.inf if until is None else max(until - self._clock(), 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from inspect import isawaitable
 from typing import Any, final
 
 import trio
@@ -15,19 +16,12 @@ from tenure.persistence.facets.runs.entries import (
     SettleEntry,
 )
 from tenure.persistence.facets.runs.interrupted import AcquitRun
-from tenure.persistence.model.codec import (
-    decode,
-    digest,
-    encode,
-)
-from tenure.persistence.model.entries import (
-    EntryKind,
-    EntryStatus,
-    Repeat,
-)
+from tenure.persistence.model.codec import decode, digest, encode
+from tenure.persistence.model.entries import EntryKind, EntryStatus, Repeat
 from tenure.persistence.model.values import check_step_name
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import unprotected
+from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.seams.step_threads import GIVEN_UP, StepThreads, StepWork
 from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.classes import Misfit, name_of
@@ -38,20 +32,12 @@ from .bounded import Begins, BoundedCall, is_async, leave_behind, until_over
 from .recording.attention import NeedsAttention
 from .recording.entering import Entering
 from .recording.flight import Flight
-from .recording.matching import (
-    Asked,
-    Differs,
-    has_ended,
-)
+from .recording.matching import Asked, Differs, has_ended
 from .recording.parallel import Sides
 from .recording.restart import describe
 from .recording.results import Results
-from .recording.step_terms import DEFAULT_TERMS, StepRules, StepTerms, fails_step, tries_again
-from .recording.verdicts import (
-    DidNotRun,
-    Ran,
-    StepInDoubt,
-)
+from .recording.step_terms import DEFAULT_TERMS, StepRules, StepTerms, tries_again
+from .recording.verdicts import DidNotRun, Ran, StepInDoubt
 from .resting.staying import stay
 from .resting.waits import Wait
 
@@ -259,8 +245,8 @@ class Steps:
             try:
                 result, value = await self._execute(flight, function, returned, terms)
             except BaseException as exc:
-                if not fails_step(exc):
-                    raise  # it ends more than the step
+                if is_for_others(exc):
+                    raise  # it ends more than the step; whatever else it is, it is the step's failure
                 if not self._actor.executes(self._entering.run_id) or exc is self._entering.fault:
                     raise  # it was dropped, and records nothing more; or its runtime is held for it
                 if type(exc) is LimitReached and exc.what == GIVEN_UP:  # asked past what an object says of its class
@@ -352,10 +338,7 @@ class Steps:
             begins: Begins | None = None
             try:
                 if is_async(function):
-                    if timeout_s is not None:
-                        return await self._call_bounded(name, flight, function)
-                    flight.begun = True
-                    return await unprotected(function)
+                    return await self._call_async(name, flight, function, timeout_s)
                 begins = Begins(flight, function, self._may_begin)
                 work = self._work(name, begins)
                 if timeout_s is not None:
@@ -363,7 +346,7 @@ class Steps:
                 flight.awaits_thread = True
                 started, result = await self._executor.run(work)
                 if started:
-                    return result
+                    return await self._wait_for(name, flight, result, timeout_s) if isawaitable(result) else result
             finally:
                 if begins is not None:
                     begins.left = True
@@ -374,12 +357,20 @@ class Steps:
                 VOICE.reset(voice)
                 self._entering.executing -= 1
 
-    async def _call_bounded(self, name: str, flight: Flight, function: Function) -> Any:
+    async def _call_async(self, name: str, flight: Flight, function: Function, timeout_s: float | None) -> Any:
+        if timeout_s is None:
+            flight.begun = True
+            return await unprotected(function)
         if isinstance(self._executor, StepThreads):
             self._executor.check_room()
         call, work = BoundedCall(function), self._work(name, function)
         flight.begun, flight.over = True, call.over.wait
         return await call.wait(self._rules.grace_s, partial(leave_behind, self._executor, work))
+
+    async def _wait_for(self, name: str, flight: Flight, given: Awaitable[Any], timeout_s: float | None) -> Any:
+        """A sync function has returned what is to be awaited, as ``lambda: fetch(1)`` does: that is part of the step."""
+        flight.awaits_thread = False
+        return await self._call_async(name, flight, lambda: given, timeout_s)
 
     def _work(self, name: str, function: Callable[[], Any]) -> StepWork[Any]:
         return StepWork(

@@ -133,7 +133,8 @@ class Work(ABC):
 
         Args:
             name: Name of the step, 1 to 200 characters.
-            function: Async, or sync and then run in a worker thread.
+            function: Async, or sync and then run in a worker thread. What a sync one returns to be awaited, as
+                ``lambda: fetch(1)`` does, is awaited where an async one would be, as part of the step.
             *arguments: Given to `function`; their digest is compared with the recorded one.
             repeat: ``freely``: may run again when it is not known whether it ran. ``keyed``: may too, and gets a keyword
                 ``key``, always the same, to pass on. ``never``: its dispatch is on disk before it runs; in doubt after a
@@ -147,8 +148,8 @@ class Work(ABC):
             StepMismatch: The record has something else there. Holds the runtime.
             InvalidInput: The arguments have no JSON form, a name or a term does not fit; another entry of this branch is in
                 flight and this has no `call`; the call id was used before; or it is asked for inside a step.
-            StepFailed: It raised; or its result has no JSON form, or is over `Limits.payload_bytes`. `detail` is what is
-                recorded of it. A step that was caught, and on whose error the run has recorded something, and a ``never``
+            StepFailed: It raised, whatever that is but a cancellation of trio's, KeyboardInterrupt and SystemExit; or its
+                result has no JSON form, or is over `Limits.payload_bytes`. `detail` is what is recorded of it. A step that was caught, and on whose error the run has recorded something, and a ``never``
                 step are not executed again: they raise the same where the run enters again.
             LimitReached: Too many steps in one run.
             RunEnded: The run is over.

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from functools import wraps
+from inspect import isawaitable
 from typing import Any, Final, TypeVar, final
 
 import trio
@@ -48,8 +50,26 @@ def ask_now(function: Callable[[], T]) -> T:
 
 
 def on_this_loop(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What a behaviour hands over, for the trio thread to call: an async function runs on the loop, a sync one as it is."""
-    return on_loop(function) if is_async(function) and not is_on_loop(function) else function
+    """What a behaviour hands over as a step: an async function runs on the loop, a sync one in a thread.
+
+    What a sync one returns to be awaited, as ``lambda: fetch(1)`` does, is awaited on the loop.
+    """
+    if is_on_loop(function):
+        return function
+    if is_async(function):
+        return on_loop(function)
+
+    @wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        given = function(*arguments, **named)
+        return on_loop(lambda: given)() if isawaitable(given) else given
+
+    return call
+
+
+def _branch(function: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+    """A side of `gather` or `first`: it runs on the loop, also where it is a lambda that calls what does."""
+    return function if is_on_loop(function) else on_loop(function)
 
 
 @final
@@ -107,7 +127,7 @@ class CrossedBranches:
 
         async def work() -> tuple[Any, ...]:
             self._parts.entering.check_open()
-            return await self._parts.parallel.gather([on_this_loop(each) for each in functions])
+            return await self._parts.parallel.gather([_branch(each) for each in functions])
 
         return await ask(work)
 
@@ -116,7 +136,7 @@ class CrossedBranches:
 
         async def work() -> Any:
             self._parts.entering.check_open()
-            return await self._parts.parallel.first([on_this_loop(each) for each in functions])
+            return await self._parts.parallel.first([_branch(each) for each in functions])
 
         return await ask(work)
 

@@ -458,3 +458,65 @@ def test_a_loop_that_is_only_busy_is_not_named(caplog: pytest.LogCaptureFixture)
 
 async def finished(behaviours: dict[str, Any]) -> None:
     assert (await outcome_of(behaviours)).phase == "consumed"
+
+
+def test_lambdas_that_call_an_asyncio_function_are_steps_branches_and_items(tmp_path: Path) -> None:
+    """As with trio: what a sync function returns to be awaited is awaited, and on the loop."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def fetch(number: int, key: str = "") -> int:
+        loops.append(asyncio.get_running_loop())
+        return await twice(number)
+
+    @tenure.asyncio.behaviour
+    async def work(run: tenure.asyncio.Run) -> Any:
+        step: Callable[..., Any] = lambda **named: fetch(1, **named)  # noqa: E731 - as users write it
+        return [
+            await run.step("freely", lambda: fetch(1), repeat="freely"),
+            await run.step("keyed", step, repeat="keyed", timeout_s=5.0),
+            await run.step("never", step, repeat="never"),
+            await run.map("map", lambda number: fetch(number), [2, 3], repeat="freely"),  # noqa: PLW0108 - the same
+            await run.gather(lambda: fetch(4), lambda: run.step("inner", lambda: fetch(5), repeat="freely")),
+            await run.first(lambda: fetch(6)),
+            await run.step("plain", lambda: 7, repeat="freely"),
+        ]
+
+    async def main() -> None:
+        outcome = await outcome_of({"kind": work}, target=tmp_path / "agents.db")
+        assert outcome.result == [2, 2, 2, [4, 6], [8, 10], 12, 7]
+        assert loops == [asyncio.get_running_loop()] * 8
+
+    run(main)
+
+
+def test_a_task_group_of_a_behaviour_ends_its_run_alone_whatever_its_tasks_raise(tmp_path: Path) -> None:
+    """As a nursery of trio's that a behaviour opens: the text of what is raised is the user's code, and raises too."""
+
+    class NoText(BaseException):
+        def __str__(self) -> str:
+            raise AttributeError("no text here")
+
+        __repr__ = __str__
+
+    async def fail() -> None:
+        raise NoText
+
+    @tenure.asyncio.behaviour
+    async def hostile(_: tenure.asyncio.Run) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+            group.create_task(asyncio.sleep(60))
+
+    @tenure.asyncio.behaviour
+    async def good(run: tenure.asyncio.Run) -> Any:
+        return await run.step("twice", twice, 4, repeat="freely")
+
+    async def main() -> None:
+        behaviours = {"hostile": tenure.Behaviour(hostile, restart=tenure.RestartPolicy(max_attempts=1)), "good": good}
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours=behaviours) as supervisor:
+            ticket = await supervisor.accept("mallory", "go", kind="hostile")
+            assert (await ticket.wait_outcome()).reason == "max_attempts_exhausted"
+            ticket = await supervisor.accept("alice", "go", kind="good")
+            assert (await ticket.wait_outcome()).result == 8
+
+    run(main)

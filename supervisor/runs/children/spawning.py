@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import final
 
 import trio
@@ -17,6 +18,7 @@ from tenure.persistence.model.codec import decode, digest, encode
 from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.labels import Labels, check_labels
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId, check_runtime_id
+from tenure.persistence.reading.patience import patiently
 from tenure.supervisor.runs.boundaries import Boundaries
 from tenure.supervisor.runs.recording.branch import check_outside_of_steps
 from tenure.supervisor.runs.recording.entering import Entering
@@ -69,7 +71,7 @@ class Spawning:
         """See `Run.children`."""
         entering = self._entering
         check_outside_of_steps(entering.saying)
-        found = await entering.store.read(lambda statements: rows.of_runtime(statements, entering.runtime_id))
+        found = await patiently(partial(entering.store.read, partial(rows.of_runtime, runtime_id=entering.runtime_id)))
         # What this run will spawn again is not there yet, for it.
         later = {
             _child_id(entry)

@@ -20,7 +20,7 @@ from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.codec import digest, encode, message_of
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.paths import RunPath
-from tenure.persistence.reading.patience import in_a_run
+from tenure.persistence.reading.patience import in_a_run, patiently
 from tenure.persistence.store import Store
 from tenure.supervisor.runs.recording.entering import Entering
 
@@ -216,7 +216,8 @@ class RunSession:
         return self._own.session_id
 
     async def _read(self, path: RunPath) -> list[bytes]:
-        base = await self._store.read(lambda statements: path_to(statements, self._base, self._base_count))
+        read = partial(path_to, head=self._base, count=self._base_count)
+        base = await patiently(partial(self._store.read, read))
         return [*base[: path.kept], *path.own_messages(self._own.appended)]
 
     def _inner(self) -> list[bytes]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import trio
 
 from tenure.errors import PayloadTooLarge
+from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.codec import decode, encode
 from tenure.persistence.model.contracts.execution import check_state_name
+from tenure.persistence.reading.patience import patiently
 from tenure.supervisor.runs.recording.branch import Branch
 from tenure.supervisor.runs.recording.entering import Entering
 
 from .own_values import OwnValues
+
+T = TypeVar("T")
 
 
 @final
@@ -53,7 +58,7 @@ class RunState:
         """Every value by its name. Reads the whole state. Raises what `get` raises."""
         self._entering.check_open()
         own = self._own()
-        stored = await self._entering.store.read(partial(own_state.all_seen, run=self._run))
+        stored = await self._read(partial(own_state.all_seen, run=self._run))
         found = {name: value for name, value in {**stored, **own}.items() if value is not None}
         where = self._entering.runtime_id
         return {name: decode(found[name], "own value", f"{where}/{name}") for name in sorted(found)}
@@ -93,7 +98,10 @@ class RunState:
         if name in own:
             await trio.lowlevel.checkpoint()
             return own[name]
-        return await self._entering.store.read(partial(own_state.find_seen, run=self._run, name=name))
+        return await self._read(partial(own_state.find_seen, run=self._run, name=name))
+
+    async def _read(self, read: Callable[[Statements], T]) -> T:
+        return await patiently(partial(self._entering.store.read, read))
 
     def _own(self) -> dict[str, bytes | None]:
         branch: Branch | None = self._entering.branch

@@ -23,6 +23,7 @@ from tenure.persistence.facets.runs.interrupted import ForgetUnbegun
 from tenure.persistence.model.entries import branch_of
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
+from tenure.persistence.reading.patience import patiently
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.output.saying import Saying
@@ -31,14 +32,7 @@ from tenure.supervisor.runs.resting.waits import Wait
 from .attention import Fault
 from .branch import BRANCH, NOTHING, Branch, Standing, check_outside_of_steps
 from .flight import Flight
-from .matching import (
-    Asked,
-    Differs,
-    Found,
-    Record,
-    is_in_doubt,
-    list_entries,
-)
+from .matching import Asked, Differs, Found, Record, is_in_doubt, list_entries
 from .occupancy import Occupancy
 from .step_terms import is_cut
 
@@ -335,7 +329,7 @@ class Entering:
     async def is_on_hold(self) -> bool:
         """Whether a person keeps the runtime on hold: no time of a wait is over then."""
         facts = self.actor.facts
-        return (await self.store.read(on_hold)).keeps(facts.runtime_id, facts.kind)
+        return (await patiently(partial(self.store.read, on_hold))).keeps(facts.runtime_id, facts.kind)
 
     async def wait_out_hold(self) -> None:
         """Wait until no person keeps the runtime on hold."""

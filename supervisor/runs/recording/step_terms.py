@@ -20,10 +20,6 @@ from tenure.supervisor.accepting.classes import Classes
 
 from .verdicts import InDoubtHook
 
-PASSES: Final = (trio.Cancelled, KeyboardInterrupt, SystemExit, GeneratorExit)
-"""What comes out of a step as it is, also in a group; all else is a failed step."""
-
-
 LAST: Final = (PayloadTooLarge, InvalidInput)
 """Errors that another attempt would meet again."""
 
@@ -135,11 +131,6 @@ def read_terms(given: Terms) -> StepTerms:
         return StepTerms(**given) if given else DEFAULT_TERMS
     except TypeError as exc:
         raise InvalidInput(detail=str(exc), field="terms") from exc
-
-
-def fails_step(error: BaseException) -> bool:
-    """Whether what a step raised is its failure; else it ends more than the step: the run, or the process (design §19)."""
-    return not any(issubclass(type(each), PASSES) for each in leaves(error))
 
 
 def tries_again(error: BaseException, attempt: int, terms: StepTerms) -> bool:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import trio
 
 import tenure
 from tenure.errors import Contended, NoDescriptor
+from tenure.persistence.seams.executors import Heard, ThreadExecutor
 from tenure.persistence.seams.limits import Limits
 from tests.kit.descriptors import no_descriptor
+
+T = TypeVar("T")
 
 
 async def nothing(_: tenure.Run) -> None:
@@ -98,6 +103,60 @@ async def test_a_run_waits_for_a_descriptor_and_no_attempt_is_counted(database: 
             ticket = await supervisor.accept("alice", "go", kind="kind")
             await waiting.wait()
             await trio.sleep(0.5)  # it has asked for a descriptor by then, and been refused: two threads are between
+        with trio.fail_after(30):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+    assert len(entered) == 1
+
+
+class Refusing:
+    """The thread of a reader that gets no file descriptor while it is armed."""
+
+    armed = False
+
+    def __init__(self) -> None:
+        self._inner = ThreadExecutor("reads")
+
+    async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
+        if Refusing.armed:
+            await trio.lowlevel.checkpoint()
+            raise NoDescriptor(what="a connection")
+        return await self._inner.run(function, heard)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@pytest.mark.parametrize("verb", ["messages", "state", "all", "children", "wait", "sleep"])
+async def test_what_a_run_reads_waits_for_a_descriptor_and_costs_no_attempt(
+    database: Path, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered: list[str] = []
+    waiting = trio.Event()
+
+    async def read(run: tenure.Run) -> object:
+        entered.append(run.run_id)
+        monkeypatch.setattr(Refusing, "armed", True)
+        waiting.set()
+        match verb:
+            case "messages":
+                return await run.session.messages()
+            case "state":
+                return await run.state.get("n")
+            case "all":
+                return await run.state.all()
+            case "children":
+                return len(await run.children())
+            case "wait":
+                return len(await run.wait_steered(timeout_s=0.05))
+            case _:
+                return await run.sleep(0.05)
+
+    limits, seams = Limits(poll_s=0.05), tenure.Seams(reader_executor=Refusing)
+    async with tenure.open_supervisor(database, behaviours={"kind": read}, limits=limits, seams=seams) as supervisor:
+        ticket = await supervisor.accept("alice", "go", kind="kind")
+        await waiting.wait()
+        await trio.sleep(0.5)
+        monkeypatch.setattr(Refusing, "armed", False)
         with trio.fail_after(30):
             assert (await ticket.wait_outcome()).phase == "consumed"
     assert len(entered) == 1
