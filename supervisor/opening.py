@@ -20,7 +20,7 @@ from tenure.persistence.model.numbers import (
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.interrupts import guarded
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.seams.nursery import background
+from tenure.persistence.seams.nursery import background, containing
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store
 
@@ -99,7 +99,13 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
     drain_s = check_seconds(drain_s, "drain_s", zero=True)
     service_manager = ServiceManager(os.environ if systemd else {})
     tuned = tuned_collector(asked=tune_collector)
-    with closing(service_manager), tuned, forked_children_start_afresh(), sigterm_ends_normally() as sigterm:
+    with (
+        closing(service_manager),
+        tuned,
+        containing(),
+        forked_children_start_afresh(),
+        sigterm_ends_normally() as sigterm,
+    ):
         async with open_store(target, durability=durability, limits=limits, seams=seams) as store:
             async with background() as body:
                 supervisor = Supervisor(store, known, body.nursery)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import traceback
 import types
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final, final
 
 from tenure.errors import Error, Internal, InvalidInput, KeyMissing
@@ -30,6 +31,7 @@ _MACHINERY: Final = ("tenure", "trio", "outcome")
 # What an exception holds, asked past whatever its class has put in the place of it.
 _members: Final = vars(BaseExceptionGroup)["exceptions"].__get__
 _traceback: Final = vars(BaseException)["__traceback__"].__get__
+_exit_code: Final = vars(SystemExit)["code"].__get__
 _name: Final = vars(type)["__name__"].__get__
 
 
@@ -70,6 +72,31 @@ def as_refusal(error: Exception) -> Error:
     refusal = InvalidInput(detail=f"it cannot be stored: {error}")
     refusal.__cause__ = error
     return refusal
+
+
+def is_sound(error: BaseException) -> bool:
+    """Whether an exception can be asked for what a loop asks it for: its text, its class and its traceback."""
+    try:
+        trace = error.__traceback__
+        repr(error)
+        return error.with_traceback(trace) is error and isinstance(error, BaseException)
+    except BaseException:  # noqa: BLE001 - whatever it is: it is not sound
+        return False
+
+
+def in_place_of(error: BaseException) -> BaseException:
+    """A sound exception that says what another one says: of the same meaning to the process, of a group with its leaves."""
+    kind = type(error)
+    if issubclass(kind, BaseExceptionGroup):
+        sound = [each if is_sound(each) else in_place_of(each) for each in islice(leaves(error), LEAVES)]
+        return BaseExceptionGroup(storable(named(error)), sound)
+    if issubclass(kind, KeyboardInterrupt):
+        made: BaseException = KeyboardInterrupt()
+    elif issubclass(kind, SystemExit):
+        made = SystemExit(_exit_code(error))
+    else:
+        made = RuntimeError(storable(named(error)))
+    return made.with_traceback(_traceback(error))
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

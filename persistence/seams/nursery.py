@@ -1,22 +1,31 @@
-"""Background tasks beside a body, whose own exception leaves unwrapped.
+"""Background tasks beside a body, whose own exception leaves unwrapped; and nurseries that a user's code opens itself.
 
 A nursery wraps what its body raises into an exception group. A context manager of this library must not: a user's
 `ValueError` inside ``async with open_store(...)`` is a `ValueError` outside (design §15).
+
+What leaves a task, or the body of a nursery, trio asks for its text, in the loop itself. An exception whose text raises would
+end the loop and every runtime in it, or leave the nursery open in a task that is the host's. So each task that a user's code
+starts ends with an exception that can be asked (`Containment`), and what that code leaves open is closed when it returns
+(`contained`). Rejected: a separate task for each behaviour and step, which is 120 calls more for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
-from typing import cast, final
+from typing import Any, Final, TypeVar, cast, final
 
+import outcome
 import trio
 
-from tenure.persistence.model.texts import leaves
+from tenure.persistence.model.texts import in_place_of, is_sound, leaves, named, storable
 
-from .interrupts import interrupt_in
+from .interrupts import interrupt_in, unprotected
+
+T = TypeVar("T")
 
 
 @final
@@ -103,3 +112,109 @@ def is_for_others(error: BaseException) -> bool:
     Any other one that a user's code raises is a failure like another, also where it is no `Exception`.
     """
     return any(issubclass(type(each), trio.Cancelled | KeyboardInterrupt | SystemExit) for each in leaves(error))
+
+
+_INSIDE: Final[ContextVar[bool]] = ContextVar("tenure.inside", default=False)
+"""Whether this is code of a user's that the host has called, or a task that it has started."""
+
+_CONTAINED: Final = trio.lowlevel.RunVar[int]("tenure.contained", 0)
+"""How many hosts of this loop contain their users' code."""
+
+
+@contextmanager
+def containing() -> Generator[None]:
+    """For as long as this lasts, tasks that users' code starts in this loop end with exceptions that can be asked."""
+    if not _CONTAINED.get():
+        trio.lowlevel.add_instrument(_CONTAINMENT)
+    _CONTAINED.set(_CONTAINED.get() + 1)
+    try:
+        yield
+    finally:
+        _CONTAINED.set(_CONTAINED.get() - 1)
+        if not _CONTAINED.get():
+            trio.lowlevel.remove_instrument(_CONTAINMENT)
+
+
+@final
+class Containment(trio.abc.Instrument):
+    """Sees to what the tasks of users' code end with. Has no state."""
+
+    def task_spawned(self, task: trio.lowlevel.Task) -> None:
+        """A task is about to begin."""
+        if task.context.get(_INSIDE):
+            code: Any = _sound(task.coro)
+            task.coro = code
+
+
+_CONTAINMENT: Final = Containment()
+
+
+async def contained(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    """Call an async function of the user's, as `unprotected` does; what it leaves open in this task is closed.
+
+    Raises:
+        RuntimeError: It has left a nursery open; its tasks were cancelled, and have ended.
+    """
+    task = trio.lowlevel.current_task()
+    before = _innermost(task)
+    token = _INSIDE.set(True)
+    try:
+        result = await unprotected(function, *arguments)
+    except BaseException as exc:
+        if _innermost(task) is not before and await _close_inside(task, before) and not is_for_others(exc):
+            message = f"a nursery was left open, after {storable(named(exc))}"
+            raise RuntimeError(message) from exc
+        raise
+    finally:
+        _INSIDE.reset(token)
+    if _innermost(task) is not before and await _close_inside(task, before):
+        message = "a nursery was left open by code that had returned"
+        raise RuntimeError(message)
+    return result
+
+
+async def _sound(code: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await unprotected(lambda: code)
+    except BaseException as exc:
+        if type(exc) is trio.Cancelled or is_sound(exc):
+            raise
+        found = in_place_of(exc)
+    raise found
+
+
+def _innermost(task: trio.lowlevel.Task) -> Any:
+    """The innermost scope that is open in a task, as trio itself knows it; None where it knows it otherwise."""
+    return getattr(task, "_cancel_status", None)
+
+
+async def _close_inside(task: trio.lowlevel.Task, before: object) -> bool:
+    """Close what was opened in a task since, innermost first. Whether a nursery was among it."""
+    found = False
+    while (now := _innermost(task)) is not before and _is_inside(now, before):
+        scope: trio.CancelScope = getattr(now, "_scope")  # noqa: B009 - trio has no public name for it
+        nursery = next((each for each in task.child_nurseries if each.cancel_scope is scope), None)
+        if nursery is None:
+            scope.__exit__(None, None, None)
+        else:
+            found = True
+            await _close(nursery)
+    return found
+
+
+def _is_inside(now: Any, before: object) -> bool:
+    while now is not None and now is not before:
+        now = getattr(now, "parent", None)
+    return now is before and before is not None
+
+
+async def _close(nursery: trio.Nursery) -> None:
+    """Cancel a nursery that was left open, and leave it as its own context manager does. Errors of its tasks are lost."""
+    nursery.cancel_scope.cancel()
+    manager = trio.open_nursery()
+    vars(manager).update(_scope=nursery.cancel_scope, _nursery=nursery)
+    answer = await outcome.acapture(manager.__aexit__, None, None, None)
+    if isinstance(answer, outcome.Error):
+        for each in leaves(answer.error):
+            if issubclass(type(each), KeyboardInterrupt | SystemExit):
+                raise each

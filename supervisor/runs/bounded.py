@@ -15,7 +15,7 @@ from typing import Any, Final, final
 import outcome
 import trio
 
-from tenure.persistence.seams.interrupts import unprotected
+from tenure.persistence.seams.nursery import contained
 from tenure.persistence.seams.step_threads import StepThreads, StepWork
 
 from .recording.flight import Flight
@@ -64,7 +64,7 @@ class BoundedCall:
     async def _run(self) -> None:
         try:
             with self._scope:
-                self._answer = outcome.Value(await unprotected(self._function))
+                self._answer = outcome.Value(await contained(self._function))
         except trio.Cancelled:
             raise  # the loop ends
         except BaseException as exc:  # noqa: BLE001 - for who waits for it

@@ -52,8 +52,8 @@ from tenure.persistence.model.values import (
 )
 from tenure.persistence.reading.patience import patiently
 from tenure.persistence.seams.executors import Executor
-from tenure.persistence.seams.interrupts import came_by_signal, unprotected
-from tenure.persistence.seams.nursery import is_for_others
+from tenure.persistence.seams.interrupts import came_by_signal
+from tenure.persistence.seams.nursery import contained, is_for_others
 from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.accepting.payloads import Kinds, PayloadType
@@ -204,7 +204,7 @@ class Execution:
         try:
             if run.inputs:  # else none of them fits the behaviour, and all are rejected; or nothing is left to follow
                 function = self._function(actor, behaviour, begun)
-                returned = await unprotected(function, run)
+                returned = await contained(function, run)
         except BaseException as exc:
             if entering.fault is None or entering.fault is exc or is_for_others(exc):
                 raise

@@ -20,8 +20,7 @@ from tenure.persistence.model.codec import decode, digest, encode
 from tenure.persistence.model.entries import EntryKind, EntryStatus, Repeat
 from tenure.persistence.model.values import check_step_name
 from tenure.persistence.seams.executors import Executor
-from tenure.persistence.seams.interrupts import unprotected
-from tenure.persistence.seams.nursery import is_for_others
+from tenure.persistence.seams.nursery import contained, is_for_others
 from tenure.persistence.seams.step_threads import GIVEN_UP, StepThreads, StepWork
 from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.classes import Misfit, name_of
@@ -189,7 +188,7 @@ class Steps:
                 place=entry.place,
                 arguments=tuple(arguments),
             )
-            verdict = await unprotected(hook, doubt)
+            verdict = await contained(hook, doubt)
             if isinstance(verdict, Ran | DidNotRun):
                 return verdict  # whatever else it says must not be taken for "it did not run"
         raise self._doubt(entry.name, entry.place)
@@ -360,7 +359,7 @@ class Steps:
     async def _call_async(self, name: str, flight: Flight, function: Function, timeout_s: float | None) -> Any:
         if timeout_s is None:
             flight.begun = True
-            return await unprotected(function)
+            return await contained(function)
         if isinstance(self._executor, StepThreads):
             self._executor.check_room()
         call, work = BoundedCall(function), self._work(name, function)

@@ -149,8 +149,9 @@ class Work(ABC):
             InvalidInput: The arguments have no JSON form, a name or a term does not fit; another entry of this branch is in
                 flight and this has no `call`; the call id was used before; or it is asked for inside a step.
             StepFailed: It raised, whatever that is but a cancellation of trio's, KeyboardInterrupt and SystemExit; or its
-                result has no JSON form, or is over `Limits.payload_bytes`. `detail` is what is recorded of it. A step that was caught, and on whose error the run has recorded something, and a ``never``
-                step are not executed again: they raise the same where the run enters again.
+                result has no JSON form, or is over `Limits.payload_bytes`. `detail` is what is recorded of it.
+                A step that was caught, and on whose error the run has recorded something, and a ``never`` step are not
+                executed again: they raise the same where the run enters again.
             LimitReached: Too many steps in one run.
             RunEnded: The run is over.
 

@@ -20,9 +20,8 @@ from tenure.persistence.model.contracts.queued_work import QueuedWorkClaim
 from tenure.persistence.model.numbers import milliseconds
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.reading.patience import NOT_NOW
-from tenure.persistence.seams.interrupts import unprotected
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.seams.nursery import is_for_others
+from tenure.persistence.seams.nursery import contained, is_for_others
 from tenure.persistence.seams.seams import Seams
 from tenure.supervisor.operators.log import HostLog
 from tenure.supervisor.runs.recording.restart import (
@@ -103,7 +102,7 @@ class Working:
     async def _call(self, work: QueuedWork) -> BaseException | None:
         """Call the handler. Returns what it raised, where that is an attempt that failed."""
         try:
-            await unprotected(self._terms.handler, work)
+            await contained(self._terms.handler, work)
         except BaseException as exc:
             if not is_for_others(exc):
                 return exc

@@ -61,15 +61,23 @@ def on_this_loop(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        given = function(*arguments, **named)
-        return on_loop(lambda: given)() if isawaitable(given) else given
+        given: Any = function(*arguments, **named)
+
+        async def wait() -> Any:
+            return await given
+
+        return on_loop(wait)() if isawaitable(given) else given
 
     return call
 
 
 def _branch(function: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
     """A side of `gather` or `first`: it runs on the loop, also where it is a lambda that calls what does."""
-    return function if is_on_loop(function) else on_loop(function)
+
+    async def run() -> Any:
+        return await function()
+
+    return function if is_on_loop(function) else on_loop(run)
 
 
 @final

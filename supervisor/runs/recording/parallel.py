@@ -23,8 +23,7 @@ from tenure.persistence.model.entries import (
     branch_of,
     place_of,
 )
-from tenure.persistence.seams.interrupts import unprotected
-from tenure.persistence.seams.nursery import is_for_others
+from tenure.persistence.seams.nursery import contained, is_for_others
 
 from .branch import Branch
 from .entering import Entering
@@ -200,7 +199,7 @@ class Parallel:
         entering = self._entering
         try:
             with entering.within(branch):
-                value = await unprotected(function)
+                value = await contained(function)
             entering.record.end(branch)
             ends[number] = _End(value)
         except Differs as exc:

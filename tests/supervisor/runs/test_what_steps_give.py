@@ -18,8 +18,8 @@ from tests.kit.hosting import consumed, host, nothing
 ONCE = tenure.RestartPolicy(max_attempts=1)
 
 
-async def fetch(number: int, key: str = "") -> int:
-    await trio.sleep(0.1)
+async def fetch(number: int, key: str = "", delay_s: float = 0.1) -> int:
+    await trio.sleep(delay_s)
     return 2 * number
 
 
@@ -45,7 +45,7 @@ async def test_what_is_to_be_awaited_keeps_the_timeout_of_the_step(
 ) -> None:
     async def work(run: tenure.Run) -> Any:
         try:
-            await run.step("slow", lambda: trio.sleep(60), repeat="freely", timeout_s=1.0)
+            await run.step("slow", lambda: fetch(1, delay_s=60.0), repeat="freely", timeout_s=1.0)
         except tenure.errors.StepFailed as exc:
             return exc.detail
 
@@ -67,10 +67,10 @@ RAISED: dict[str, Callable[[], BaseException]] = {
 }
 
 
-@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("how", ["async", "sync"])
 @pytest.mark.parametrize("raised", RAISED)
 async def test_whatever_a_step_raises_that_asks_neither_for_its_end_nor_for_that_of_the_process_is_its_failure(
-    raised: str, is_async: bool, target: Path | str, autojump_clock: trio.testing.MockClock
+    raised: str, how: str, target: Path | str, autojump_clock: trio.testing.MockClock
 ) -> None:
     called: list[int] = []
 
@@ -84,7 +84,7 @@ async def test_whatever_a_step_raises_that_asks_neither_for_its_end_nor_for_that
 
     async def work(run: tenure.Run) -> Any:
         try:
-            await run.step("raises", awaited if is_async else sync, repeat="never")
+            await run.step("raises", awaited if how == "async" else sync, repeat="never")
         except tenure.errors.StepFailed as exc:
             await run.step("after", lambda: 1, repeat="freely")
             return exc.detail
