@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final, final
 
 import attrs
-import msgspec
 from attrs import field, frozen
 
 from tenure.errors import KeyMissing, NotFound
@@ -22,6 +21,7 @@ from tenure.persistence.commits.rows import (
     sound,
 )
 from tenure.persistence.engines.engine import Row, Statements
+from tenure.persistence.facets.ownership.draining import Drain, read_max_owned
 from tenure.persistence.facets.runs import results
 from tenure.persistence.model.inputs.input_state import origin_of
 from tenure.persistence.model.texts import SealedBytes
@@ -128,6 +128,7 @@ class HostLine:
         lost_how: ``seized`` or ``lapsed``, or None.
         runtimes: How many runtimes are written as its own.
         drain: ``drains`` or ``drained``, or what it was asked for and has not begun, or None.
+        kinds: The kinds that it has a behaviour of; None where they cannot be read.
         max_owned: By kind, the most that it owns, where it has such bounds; None also where they cannot be read.
     """
 
@@ -142,6 +143,7 @@ class HostLine:
     lost_how: str | None
     runtimes: int
     drain: str | None
+    kinds: tuple[str, ...] | None
     max_owned: Mapping[str, int] | None
 
 
@@ -188,17 +190,54 @@ def _input(statements: Statements, runtime_id: LogicalRuntimeId, row: Row) -> In
 def list_hosts(statements: Statements, after: int = -1) -> list[HostLine]:
     """A page of all hosts that ever opened the store, in the order in which they did; a damaged row hides no other."""
     rows = sound(statements.readable("listing.hosts", after=after, count=PAGE), _HOST)
-    return [
-        HostLine(**dict(zip(_names(HostLine)[:-1], row[:-1], strict=True)), max_owned=_bounds(row[-1])) for row in rows
-    ]
+    return [_host(row) for row in rows]
 
 
-def _bounds(stored: str | None) -> Mapping[str, int] | None:
-    try:
-        return msgspec.json.decode(stored, type=dict[str, int]) if stored is not None else None
-    except (msgspec.MsgspecError, UnicodeEncodeError):
-        return None
+def _host(row: Row) -> HostLine:
+    said = read_max_owned(row[-1])
+    bounds = {} if said is None else {kind: most for kind, most in said.items() if most is not None}
+    facts = dict(zip(_names(HostLine)[:-2], row[:-1], strict=True))
+    return HostLine(**facts, kinds=None if said is None else tuple(said), max_owned=bounds or None)
 
 
 def _names(kind: type[InboxLine | HostLine]) -> list[str]:
     return [each.name for each in attrs.fields(kind)]
+
+
+def keeps_hosts_away(statements: Statements, kind: str | None, *, no_host: bool) -> str:
+    """What keeps each host that lives from taking it, by what the hosts say in their rows."""
+    # Cases: there is no host; it has no kind; no host has a behaviour of its kind; of those that have, each drains or owns
+    # as many as it may; one could take it, and has not: it looks in a moment, or lacks the version of its run.
+    hosts = [] if no_host else statements.readable("verification.living_hosts")
+    if not hosts:
+        return "none has the store open"
+    if kind is None:
+        return f"none of {len(hosts)} that have the store open takes what has no kind"
+    able = [
+        (host, bounds[kind], drain)
+        for host, said, drain in sound(hosts, (int, OPTIONAL_TEXT, OPTIONAL_TEXT))
+        if kind in (bounds := read_max_owned(said) or {})
+    ]
+    if not able:
+        return f"none of {len(hosts)} that have the store open has a behaviour of its kind {kind!r}"
+    drain = [host for host, _, said in able if said in (Drain.DRAINS, Drain.DRAINED)]
+    full = [most for host, most, _ in able if host not in drain and _is_full(statements, host, kind, most)]
+    why = [
+        *([f"{len(drain)} drain{'s' if len(drain) == 1 else ''}"] if drain else ()),
+        *(
+            [f"{len(full)} own{'s' if len(full) == 1 else ''} as many as max_owned says ({_numbers(full)})"]
+            if full
+            else ()
+        ),
+        *(["the rest look again in a moment, or lack the version of its run"] if len(drain + full) < len(able) else ()),
+    ]
+    return f"of {len(able)} that have a behaviour of its kind {kind!r}, {', '.join(why)}"
+
+
+def _is_full(statements: Statements, host: int, kind: str, most: int | None) -> bool:
+    (owned,) = statements.one("verification.owned_of_kind", host=host, kind=kind) or (0,)
+    return most is not None and owned >= most
+
+
+def _numbers(numbers: list[int | None]) -> str:
+    return ", ".join(sorted({str(each) for each in numbers}))

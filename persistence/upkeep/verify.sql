@@ -56,6 +56,13 @@ SELECT r.state, r.held, r.held_detail, r.kind, r.runtime, r.run,
 FROM runtimes r LEFT JOIN hosts h ON h.host = r.owner LEFT JOIN runs u ON u.run = r.run
 WHERE r.runtime_id = :runtime_id;
 
+-- name: verification.living_hosts
+-- What each of them says of the kinds that it has behaviours of.
+SELECT host, max_owned, drain FROM hosts WHERE closed_at IS NULL AND lost_at IS NULL ORDER BY host;
+
+-- name: verification.owned_of_kind
+SELECT count(*) FROM runtimes WHERE owner = :host AND kind = :kind;
+
 -- name: verification.open_inputs
 SELECT count(*) FROM inputs WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL;
 

@@ -32,6 +32,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 
+from .listing import keeps_hosts_away
 from .record import RunEntry, described, entry_of_now
 
 LONGEST_CHAIN: Final = 20
@@ -106,7 +107,7 @@ def explain(
         (not count and run is None and delayed > 0, _delayed(delayed, next_due_at, now)),
         (not count and run is None, "nothing waits in its inbox"),
         (aside is not None, "" if aside is None else _aside(aside, entry, wake_at, waits, now)),
-        (not owned, "" if owned else _unowned(statements, kind, no_host=no_host)),
+        (not owned, "" if owned else f"no living host has it: {keeps_hosts_away(statements, kind, no_host=no_host)}"),
         (retry_at is not None and retry_at > now, "its run has failed and waits to be tried again"),
         (staged and wake_at is not None and wake_at > now, f"its run sleeps, at {_place(entry)}"),
         (bool(waits), waits),
@@ -141,17 +142,6 @@ def explain(
         "next_due_at": next_due_at,
         "open_requests": [verb for verb, _ in statements.all("verification.open_requests", runtime=key)],
     }
-
-
-def _unowned(statements: Statements, kind: str | None, *, no_host: bool) -> str:
-    """A host that is there and does not take it lacks what runs it; which behaviours a host has is stored nowhere."""
-    (hosts,) = (0,) if no_host else statements.one("numbers.hosts") or (0,)
-    if not hosts:
-        return "no living host has it: none has the store open"
-    of_kind = (
-        "a kind, and it has none" if kind is None else f"a behaviour of its kind {kind!r}, and the version of its run"
-    )
-    return f"no living host has it: none of {hosts} that have the store open has taken it, which needs {of_kind}"
 
 
 def _aside(aside: asides.Aside, entry: RunEntry | None, sleeps_until: float | None, waits: str, now: float) -> str:

@@ -79,7 +79,7 @@ class Handover:
         self._turn = trio.Lock()
 
     async def begin(self) -> None:
-        """Say in the row of the host what bounds it has, if it has any."""
+        """Say in the row of the host of which kinds it has behaviours, and the bounds of these."""
         if self._room.bounds:
             await self._say(None)
 

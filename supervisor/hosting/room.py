@@ -22,13 +22,13 @@ class Room:
     Attributes:
         drains: Whether there is none at all, because the host drains.
         closes: Whether it drains because it closes.
-        bounds: By kind, the most that it owns, where there is a bound.
+        bounds: By each kind that it has a behaviour of, the most that it owns; None where there is no bound.
     """
 
     def __init__(self, behaviours: Mapping[str, Behaviour], owned: Owned) -> None:
         """As much as its behaviours say."""
         self.drains = self.closes = False
-        self.bounds = {kind: each.max_owned for kind, each in behaviours.items() if each.max_owned is not None}
+        self.bounds = {kind: each.max_owned for kind, each in behaviours.items()}
         self._owned = owned
         self._coming: Counter[str] = Counter()
         self._all_coming = Watched(0)
@@ -42,7 +42,7 @@ class Room:
 
     def bound(self, kind: str) -> int:
         """The bound that keeps more of a kind out."""
-        return 0 if self.drains else self.bounds.get(kind, 0)
+        return 0 if self.drains else self.bounds.get(kind) or 0
 
     async def wait_come(self) -> None:
         """Wait until none is on its way to this host."""

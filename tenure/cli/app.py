@@ -46,6 +46,7 @@ def app(key_file: str | None) -> None:
 command(app, "backup")(backups.backup)
 command(app, "restore")(backups.restore)
 command(app, "list")(inspection.list_all)
+command(app, "unowned")(inspection.unowned)
 command(app, "show")(inspection.show)
 command(app, "verify")(inspection.verify)
 command(app, "prune")(room.prune)

@@ -55,6 +55,7 @@ _HOSTS: Final = (
     "state",
     "drain",
     "runtimes",
+    "kinds",
     "max_owned",
     "durability",
     "opened_at",

@@ -1,8 +1,9 @@
-"""``tenure list``, ``show``, ``verify`` and ``dead-letters``: read only, host running or not."""
+"""``tenure list``, ``unowned``, ``show``, ``verify`` and ``dead-letters``: they change nothing, host running or not."""
 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -10,6 +11,7 @@ import attrs
 import click
 
 from tenure.cli.upkeep.keys import seams
+from tenure.errors import NotFound
 from tenure.persistence.commits.rows import PAGE
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.runs.dead_letters import (
@@ -43,6 +45,7 @@ from tenure.persistence.upkeep.verify_store import (
     PartVerification,
     verify_parts,
 )
+from tenure.supervisor.opening import open_supervisor
 
 from .command import labels_of
 from .exits import REFUSED
@@ -62,6 +65,7 @@ _LISTED: Final = (
     "owner",
     "labels",
 )
+_UNOWNED: Final = ("runtime_id", "kind", "unfinished_inputs", "because")
 _STORED: Final = [each.value for each in RuntimeState if each not in (RuntimeState.ATTACHED, RuntimeState.RUNNING)]
 _LETTERS: Final = ("runtime_id", "input_id", "reason", "target", "attempts", "bytes", "error")
 _VERIFIED: Final = (
@@ -125,6 +129,19 @@ def _listed(line: RuntimeLine, *, json: bool) -> dict[str, object]:
 
 def _page(after: str, count: float, wanted: Wanted, statements: Statements) -> list[RuntimeLine]:
     return list_runtimes(statements, after, int(count), wanted)
+
+
+@click.argument("target", type=click.Path(readable=False))
+async def unowned(output: Output, target: str) -> None:
+    """List the runtimes of the store TARGET that have work and no living host, each with what keeps it from having one."""
+    lines: list[dict[str, object]] = []
+    async with open_supervisor(target, behaviours={}, seams=seams(), drain_s=0) as supervisor:
+        for each in await supervisor.unowned():
+            with suppress(NotFound):  # it went meanwhile
+                why = await supervisor.why(each.runtime_id)
+                wanted = {name: why[name] for name in ("because", "unfinished_inputs")}
+                lines.append({"runtime_id": each.runtime_id, "kind": each.kind, **wanted})
+    output.rows("Runtimes that no living host has", _UNOWNED, lines)
 
 
 @click.argument("target", type=click.Path(readable=False))

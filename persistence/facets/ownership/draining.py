@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, final
 
+import msgspec
 from attrs import frozen
 
 from tenure.persistence.commits.commit import Change
@@ -32,13 +33,13 @@ class DescribeHost(Change):
 
     Attributes:
         drain: Whether it drains; None where it does not. Nothing stays owned by one that is drained.
-        max_owned: By kind, the most runtimes that it owns, where there is a bound.
+        max_owned: By each kind that it has a behaviour of, the most runtimes that it owns; None where there is no bound.
     """
 
     ingress = True
 
     drain: Drain | None
-    max_owned: Mapping[str, int]
+    max_owned: Mapping[str, int | None]
 
 
 def _describe(tx: Transaction, change: DescribeHost) -> Drain | None:
@@ -69,6 +70,14 @@ class AskDrain(Change):
 
 def _ask(tx: Transaction, change: AskDrain) -> bool:
     return tx.run("draining.ask", incarnation=change.incarnation, drain=change.drain) > 0
+
+
+def read_max_owned(stored: str | None) -> Mapping[str, int | None] | None:
+    """What stands in the row of a host, by each kind that it has a behaviour of; None for what cannot be."""
+    try:
+        return msgspec.json.decode(stored, type=dict[str, int | None]) if stored is not None else {}
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return None
 
 
 def find_drain(statements: Statements, host: int) -> Drain | None:

@@ -481,6 +481,42 @@ async def test_a_time_that_cannot_be_is_refused(database: Path, autojump_clock: 
 
 # --- Bounds
 
+NO_HOST = "no living host has it"
+FULL = "1 owns as many as max_owned says"
+
+
+async def test_why_says_what_keeps_each_host_that_lives_from_taking_it(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    reader = Reader()
+    reader.wait_in_step()
+
+    async def why(client: tenure.Supervisor, runtime_id: str) -> str:
+        because: str = (await client.why(runtime_id))["because"]
+        return because
+
+    async with supervisor(database, {}) as client:
+        await client.accept("other", "x", kind="other")
+        await client.accept("a", "x", kind="kind")
+        assert (
+            await why(client, "other")
+            == f"{NO_HOST}: none of 1 that have the store open has a behaviour of its kind 'other'"
+        )
+        bounded = tenure.Behaviour(reader, max_owned=1)
+        async with supervisor(database, {"kind": bounded}) as full, supervisor(database, {"kind": reader}) as drained:
+            assert (await line_of(full)).kinds == ("kind",)
+            await drained.drain(drain_s=0)
+            await client.accept("b", "x", kind="kind")
+            await trio.sleep(60)
+            (left,) = [each.runtime_id for each in await client.unowned() if each.kind == "kind"]
+            assert await why(client, "other") == (
+                f"{NO_HOST}: none of 3 that have the store open has a behaviour of its kind 'other'"
+            )
+            assert await why(client, left) == (
+                f"{NO_HOST}: of 2 that have a behaviour of its kind 'kind', 1 drains, {FULL} (1)"
+            )
+            reader.go_on.set()
+
 
 async def test_a_host_owns_no_more_than_its_bound_and_the_rest_is_for_others(
     database: Path, autojump_clock: MockClock
@@ -493,6 +529,9 @@ async def test_a_host_owns_no_more_than_its_bound_and_the_rest_is_for_others(
         await trio.sleep(60)
         assert first.statistics().runtimes == 2
         assert (await line_of(first)).max_owned == {"kind": 2}
+        waiting = await client.unowned()
+        whys = {(await client.why(each.runtime_id))["because"] for each in waiting}
+        assert (len(waiting), whys) == (4, {f"{NO_HOST}: of 1 that have a behaviour of its kind 'kind', {FULL} (2)"})
         with pytest.raises(LimitReached) as refused:
             await first.spawn("b", "kind")
         assert refused.value.limit == 2
