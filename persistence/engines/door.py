@@ -11,6 +11,7 @@ from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 
+from .blobs import Blobs
 from .engine import Engine, ReadConnection, StoredBytes
 from .listeners import Listeners
 
@@ -25,6 +26,11 @@ class Look(Protocol):
     @property
     def listeners(self) -> Listeners:
         """Those who wait for what is written. Once it is open."""
+        ...
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where the bytes of attachments stand, to be read. Once it is open."""
         ...
 
     def free_bytes(self) -> int | None:

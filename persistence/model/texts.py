@@ -77,9 +77,9 @@ def as_refusal(error: Exception) -> Error:
 def is_sound(error: BaseException) -> bool:
     """Whether an exception can be asked for what a loop asks it for: its text, its class and its traceback."""
     try:
-        trace = error.__traceback__
+        trace, _ = error.__traceback__, error.__class__
         repr(error)
-        return error.with_traceback(trace) is error and isinstance(error, BaseException)
+        return error.with_traceback(trace) is error
     except BaseException:  # noqa: BLE001 - whatever it is: it is not sound
         return False
 

@@ -43,6 +43,7 @@ class Look:
     """A store that is looked into. Made by `look_into`.
 
     Attributes:
+        blobs: Where the bytes of attachments stand, to be read.
         alone: Whether no host had the store open when the look began: then every host that is written there is dead.
         free_bytes: See `Engine.free_bytes`.
         stored_bytes: See `Engine.stored_bytes`.
@@ -53,6 +54,7 @@ class Look:
     ) -> None:
         """Bind to an open connection and the thread that owns it."""
         self.alone = alone
+        self.blobs = engine.blobs
         self.free_bytes = engine.free_bytes
         self.stored_bytes = engine.stored_bytes
         self._listeners = engine.listeners

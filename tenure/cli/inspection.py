@@ -36,13 +36,16 @@ from tenure.persistence.upkeep.look import (
     look_into,
 )
 from tenure.persistence.upkeep.verify import (
+    Finding,
     Verification,
     count_runtimes,
     runtime_ids,
     verify_runtime,
 )
 from tenure.persistence.upkeep.verify_store import (
+    ATTACHMENTS,
     PartVerification,
+    verify_bytes,
     verify_parts,
 )
 from tenure.supervisor.opening import open_supervisor
@@ -159,13 +162,24 @@ async def show(output: Output, target: str, runtime: str) -> None:
     type=click.Path(readable=False),
     help="Receipts that a client kept, a JSON object a line.",
 )
+@click.option(
+    "--bytes", "whole", is_flag=True, help="Read the bytes of all attachments, and compare them with their ids."
+)
+@click.option(
+    "--without-attachments",
+    is_flag=True,
+    help="Leave their bytes alone: of a copy whose folder is elsewhere.",
+)
 @click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime", required=False)
-async def verify(output: Output, target: str, runtime: str | None, *, kept: str | None) -> int | None:
+async def verify(
+    output: Output, target: str, runtime: str | None, *, kept: str | None, whole: bool, without_attachments: bool
+) -> int | None:
     """Walk the receipts of RUNTIME, or of every runtime of the store TARGET, and recompute what can be.
 
     Ends with 1 where something is wrong. What nothing stored can prove is said and is not a fault. With --receipts: say of each
-    receipt in FILE whether it is there, beyond the head, pruned, or of another chain; ends with 1 where one is lost.
+    receipt in FILE whether it is there, beyond the head, pruned, or of another chain; ends with 1 where one is lost. Of a whole
+    store it is also looked whether the bytes of attachments are there.
     """
     if kept is not None:
         return await compare(output, target, kept)
@@ -174,6 +188,8 @@ async def verify(output: Output, target: str, runtime: str | None, *, kept: str 
         found = [await look.read(partial(verify_runtime, runtime_id=each)) for each in wanted]
         nameless = await look.read(count_runtimes) - len(wanted) if runtime is None else 0
         parts = await verify_parts(look) if runtime is None else []
+        if runtime is None and not without_attachments:
+            parts = _with_bytes(parts, await verify_bytes(look, look.blobs, whole=whole))
     lines = [_line(each) for each in found] + ([_nameless(nameless)] if nameless > 0 else [])
     lines += [_part(each) for each in parts if each.streams or each.problems]
     output.rows("Verified", _VERIFIED, lines)
@@ -216,6 +232,12 @@ def _nameless(count: int) -> dict[str, object]:
     problem = {"record": "runtime", "key": "", "detail": f"{count} rows whose id is not text"}
     line: dict[str, object] = {name: None for name in _VERIFIED}  # noqa: C420 - `fromkeys` gives narrower keys
     return line | {"sound": False, "problems": [problem], "not_recomputed": []}
+
+
+def _with_bytes(parts: list[PartVerification], wrong: list[Finding]) -> list[PartVerification]:
+    return [
+        attrs.evolve(each, problems=(*each.problems, *wrong)) if each.part == ATTACHMENTS else each for each in parts
+    ]
 
 
 def _part(found: PartVerification) -> dict[str, object]:

@@ -468,14 +468,16 @@ def test_lambdas_that_call_an_asyncio_function_are_steps_branches_and_items(tmp_
         loops.append(asyncio.get_running_loop())
         return await twice(number)
 
+    def made(number: int, key: str = "") -> Any:
+        return fetch(number, key)
+
     @tenure.asyncio.behaviour
     async def work(run: tenure.asyncio.Run) -> Any:
-        step: Callable[..., Any] = lambda **named: fetch(1, **named)  # noqa: E731 - as users write it
         return [
             await run.step("freely", lambda: fetch(1), repeat="freely"),
-            await run.step("keyed", step, repeat="keyed", timeout_s=5.0),
-            await run.step("never", step, repeat="never"),
-            await run.map("map", lambda number: fetch(number), [2, 3], repeat="freely"),  # noqa: PLW0108 - the same
+            await run.step("keyed", made, 1, repeat="keyed", timeout_s=5.0),
+            await run.step("never", made, 1, repeat="never"),
+            await run.map("map", made, [2, 3], repeat="freely"),
             await run.gather(lambda: fetch(4), lambda: run.step("inner", lambda: fetch(5), repeat="freely")),
             await run.first(lambda: fetch(6)),
             await run.step("plain", lambda: 7, repeat="freely"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import trio
 
 import tenure
 from tenure.cli.app import app
-from tenure.cli.exits import BUSY, DAMAGED, DONE, NOT_THERE, WRONG_USE, exit_code
+from tenure.cli.exits import BUSY, DAMAGED, DONE, NOT_THERE, REFUSED, WRONG_USE, exit_code
 from tenure.errors import Corrupt, Internal, NotFound, StaleFence, StoreLocked
 from tests.kit.commands import call
 
@@ -32,7 +33,7 @@ def test_a_backup_says_what_it_copied(path: Path) -> None:
 
 async def attach(path: Path) -> None:
     async with tenure.open_store(path) as store:
-        await store.attachments.put("s", b"bytes")
+        await store.attachments.commit_refs("s", [await store.attachments.put("s", b"bytes")])
 
 
 def test_what_a_copy_has_not_is_said_with_its_folder(path: Path) -> None:
@@ -47,6 +48,16 @@ def test_what_a_copy_has_not_is_said_with_its_folder(path: Path) -> None:
     assert made["not_copied"] == {"attachments": 1, "folder": f"{path}-attachments"}
     assert Path(made["not_copied"]["folder"]).is_dir()
     assert back["not_copied"] == {"attachments": 1, "folder": f"{restored}-attachments"}
+
+    lost = call("verify", restored, "--json")
+    (line,) = [each for each in json.loads(lost.stdout) if each.get("part") == "attachments"]
+    assert (lost.exit_code, [each["detail"] for each in line["problems"]]) == (REFUSED, ["its bytes are gone"])
+    assert call("verify", restored, "--without-attachments").exit_code == 0
+    shutil.copytree(f"{path}-attachments", f"{restored}-attachments")
+    assert call("verify", restored).exit_code == 0
+    (file,) = Path(f"{restored}-attachments").iterdir()
+    file.write_bytes(b"other")
+    assert (call("verify", restored).exit_code, call("verify", restored, "--bytes").exit_code) == (0, REFUSED)
 
 
 def test_a_backup_for_people_is_a_table(path: Path) -> None:

@@ -25,9 +25,10 @@ _MADE: Final = "made-"
 class TableBlobs:
     """See `Blobs`. One connection, made with the first attachment."""
 
-    def __init__(self, connecting: Connecting) -> None:
-        """Touch nothing yet."""
+    def __init__(self, connecting: Connecting, *, writes: bool = True) -> None:
+        """Touch nothing yet; `writes` says whether any verb but those that read is going to be called."""
         self._connecting = connecting
+        self._writes = writes
         self._lock = threading.Lock()
         self._connection: psycopg.Connection | None = None
 
@@ -153,7 +154,7 @@ class TableBlobs:
                 try:
                     if self._connection is None:
                         left_s = give_up_at - time.monotonic()
-                        self._connection = self._connecting.connect_within(left_s, writes=True)
+                        self._connection = self._connecting.connect_within(left_s, writes=self._writes)
                     return work(self._connection)
                 except (Again, Moved) as exc:  # the store stops with its next commit
                     raise CannotOpen(path=shown, detail=str(exc)) from exc

@@ -7,6 +7,7 @@ from typing import Final, NoReturn, final
 from attrs import evolve
 
 from tenure.errors import InvalidInput, Unsupported
+from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import ReadConnection, StoredBytes
 from tenure.persistence.engines.listeners import Listeners
 from tenure.persistence.model.values import DurabilityClass
@@ -82,6 +83,11 @@ class PostgresLook:
     def listeners(self) -> Listeners:
         """See `Look.listeners`."""
         return self._engine.listeners
+
+    @property
+    def blobs(self) -> Blobs:
+        """See `Look.blobs`."""
+        return self._engine.blobs
 
     def free_bytes(self) -> int | None:
         """See `Engine.free_bytes`."""

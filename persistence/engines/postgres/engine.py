@@ -131,6 +131,7 @@ class PostgresEngine:
             CannotOpen, SchemaMismatch, Again: See `Engine.open`.
         """
         connection = self._connecting.connect(writes=False)
+        self.blobs = self._tables = TableBlobs(self._connecting, writes=False)  # it may be a standby
         try:
             with asking(self._target, "looking at the tables"):
                 check_no_transaction_pooler(self._connecting, connection)

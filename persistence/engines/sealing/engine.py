@@ -145,6 +145,7 @@ class SealedLook:
         """Touch nothing yet."""
         self._inner = inner
         self._codec = codec
+        self._envelope: Envelope | None = None
 
     def open(self) -> tuple[ReadConnection, bool]:
         """See `Look.open`. Raises as `SealedEngine.open`, where there is a codec."""
@@ -157,7 +158,8 @@ class SealedLook:
                 connection.end_read()
             if found is None:
                 return connection, alone
-            return SealedReader(connection, envelope_of(found, self._codec), plans()), alone
+            self._envelope = envelope_of(found, self._codec)
+            return SealedReader(connection, self._envelope, plans()), alone
         except BaseException:
             connection.close()
             raise
@@ -166,6 +168,11 @@ class SealedLook:
     def listeners(self) -> Listeners:
         """See `Look.listeners`."""
         return self._inner.listeners
+
+    @property
+    def blobs(self) -> Blobs:
+        """See `Look.blobs`."""
+        return self._inner.blobs if self._envelope is None else SealedBlobs(self._inner.blobs, self._envelope)
 
     def free_bytes(self) -> int | None:
         """See `Engine.free_bytes`."""

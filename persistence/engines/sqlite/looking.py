@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import final
 
 from tenure.errors import CannotOpen, NotADatabase
+from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import ReadConnection, StoredBytes
 from tenure.persistence.engines.listeners import Listeners
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
@@ -58,6 +59,11 @@ class SqliteLook:
     def listeners(self) -> Listeners:
         """See `Look.listeners`."""
         return self._held.listeners()
+
+    @property
+    def blobs(self) -> Blobs:
+        """See `Look.blobs`."""
+        return self._engine.blobs
 
     def free_bytes(self) -> int | None:
         """See `Look.free_bytes`."""

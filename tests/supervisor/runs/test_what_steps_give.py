@@ -13,6 +13,7 @@ import trio
 import trio.testing
 
 import tenure
+from tenure.errors import StepFailed
 from tests.kit.hosting import consumed, host, nothing
 
 ONCE = tenure.RestartPolicy(max_attempts=1)
@@ -23,21 +24,25 @@ async def fetch(number: int, key: str = "", delay_s: float = 0.1) -> int:
     return 2 * number
 
 
+def made(number: int, key: str = "") -> Any:
+    """Not async, and returns what is to be awaited."""
+    return fetch(number, key)
+
+
 @pytest.mark.parametrize("timeout_s", [None, 5.0])
 @pytest.mark.parametrize("repeat", ["freely", "keyed", "never"])
 async def test_what_a_sync_function_returns_to_be_awaited_is_part_of_the_step(
     repeat: str, timeout_s: float | None, target: Path | str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def work(run: tenure.Run) -> Any:
-        made: Callable[..., Any] = lambda **named: fetch(2, **named)  # noqa: E731 - as users write it
-        one = await run.step("one", made, repeat=repeat, timeout_s=timeout_s)
-        many = await run.map("many", lambda number: fetch(number), [3, 4], repeat="freely")  # noqa: PLW0108 - the same
-        return [one, many]
+        one = await run.step("one", made, 2, repeat=repeat, timeout_s=timeout_s)
+        many = await run.map("many", made, [3, 4], repeat="freely")
+        return [one, many, await run.step("lambda", lambda: fetch(5), repeat="freely")]
 
     async with host(target, {"kind": work}) as supervisor:
         outcome = await (await (await supervisor.spawn("alice", "kind")).accept("go")).wait_outcome()
 
-    assert (outcome.phase, outcome.result) == ("consumed", [4, [6, 8]])
+    assert (outcome.phase, outcome.result) == ("consumed", [4, [6, 8], 10])
 
 
 async def test_what_is_to_be_awaited_keeps_the_timeout_of_the_step(
@@ -46,7 +51,7 @@ async def test_what_is_to_be_awaited_keeps_the_timeout_of_the_step(
     async def work(run: tenure.Run) -> Any:
         try:
             await run.step("slow", lambda: fetch(1, delay_s=60.0), repeat="freely", timeout_s=1.0)
-        except tenure.errors.StepFailed as exc:
+        except StepFailed as exc:
             return exc.detail
 
     async with host(target, {"kind": work}) as supervisor:
@@ -85,7 +90,7 @@ async def test_whatever_a_step_raises_that_asks_neither_for_its_end_nor_for_that
     async def work(run: tenure.Run) -> Any:
         try:
             await run.step("raises", awaited if how == "async" else sync, repeat="never")
-        except tenure.errors.StepFailed as exc:
+        except StepFailed as exc:
             await run.step("after", lambda: 1, repeat="freely")
             return exc.detail
 
