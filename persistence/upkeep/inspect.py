@@ -89,6 +89,8 @@ def list_runtimes(
 ) -> list[RuntimeLine]:
     """A page of the runtimes that are wanted, by id, after `after`; one whose row is not text hides no other.
 
+    Of labels: one that the index finds, and whose labels cannot be read, is listed without them. Who acts on it says so.
+
     Raises `KeyMissing`, `WrongKey` where they are chosen by labels, and those of one cannot be unsealed.
     """
     asked: dict[str, SqlValue] = {
@@ -105,8 +107,8 @@ def list_runtimes(
     for runtime_id in labels.having(statements, wanted.labels, after):
         for row in sound(statements.readable("runtimes.listed", runtime_id=runtime_id, **asked), _LINE):
             line = _line(statements, row, by_labels=True)
-            # As its own set says, and not the index alone.
-            if line.labels is not None and set(wanted.labels) <= set(line.labels.items()):
+            # As its own set says, and not the index alone; it is the index that says so where the set is damaged.
+            if line.labels is None or set(wanted.labels) <= set(line.labels.items()):
                 found.append(line)
         if len(found) == count:
             break

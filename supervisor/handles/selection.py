@@ -8,7 +8,8 @@ from typing import Final, final
 
 from attrs import define, field, frozen
 
-from tenure.errors import Closed, Error, InvalidInput, StoreBroken
+from tenure.errors import Closed, Corrupt, Error, InvalidInput, StoreBroken
+from tenure.persistence.facets.records.labels import RECORD
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
 from tenure.persistence.reading.patience import NOT_NOW
@@ -42,7 +43,8 @@ class Selected:
         skipped: How many have nothing left to be done.
         refused: For how many it was refused.
         first: Ids of those of `done`, the first 20.
-        errors: Ids of those of `refused` with the error, the first 20.
+        errors: Ids of those of `refused` with the error, the first 20. One whose labels cannot be read is `Corrupt`, where
+            labels choose.
     """
 
     verb: str
@@ -148,8 +150,9 @@ class Selection:
         count, after = _Count(), ""
         while page := await self._store.read(partial(list_runtimes, after=after, count=SLICE, wanted=self._wanted)):
             after = page[-1].runtime_id
-            left = [line.runtime_id for line in page if not over(line)]
-            count.skipped += len(page) - len(left)
+            known = [line for line in page if not self._is_unknown(line, count)]
+            left = [line.runtime_id for line in known if not over(line)]
+            count.skipped += len(known) - len(left)
             if dry_run:
                 for runtime_id in left:
                     count.carried_out(runtime_id)
@@ -164,6 +167,14 @@ class Selection:
             first=tuple(sorted(count.first)),
             errors=tuple(count.errors),
         )
+
+    def _is_unknown(self, line: RuntimeLine, count: _Count) -> bool:
+        """Whether it is not known that it is chosen: its labels are damaged. Nothing is done to it, and the answer says so."""
+        if not self._wanted.labels or line.labels is not None:
+            return False
+        detail = "its labels cannot be read: whether it is chosen is not known, and nothing was done to it"
+        count.was_refused(line.runtime_id, Corrupt(record=RECORD, key=line.runtime_id, detail=detail))
+        return True
 
     async def _one(self, runtime_id: LogicalRuntimeId, ask: Ask, count: _Count) -> None:
         try:

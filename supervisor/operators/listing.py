@@ -45,7 +45,8 @@ class Listing:
             state: In this state, as it is stored.
             held: Held, or on hold.
             parent: Children of this runtime.
-            labels: Those that have each of these labels, at most 32; a page costs what it returns, and what it passes by.
+            labels: Those that have each of these labels, at most 32; a page costs what it returns, and what it passes by. One
+                that may have them, and whose labels are damaged, is listed with None for them.
             after: With a higher id than this one: the next page.
             limit: At most so many; None for all.
 

@@ -11,9 +11,10 @@ import trio
 from trio.testing import MockClock
 
 import tenure
-from tenure.errors import InvalidInput, InvalidTransition
+from tenure.errors import Corrupt, InvalidInput, InvalidTransition
 from tests.kit.hosting import forever, host, nothing
 from tests.kit.worlds import idle, supervisor
+from tests.persistence.contracts.damage import execute
 
 ACME = {"tenant": "acme"}
 
@@ -63,6 +64,30 @@ async def test_every_verb_skips_what_has_nothing_left_to_be_done(target: Path | 
         assert counts(await chosen.destroy()) == (0, 3, 0)
         for verb in (chosen.retire, chosen.stop, chosen.reset, chosen.hold, chosen.resume):
             assert counts(await verb()) == (0, 3, 0), verb
+
+
+async def test_one_whose_labels_cannot_be_read_is_said_left_alone_and_holds_up_no_other(
+    target: Path | str, autojump_clock: MockClock
+) -> None:
+    async with host(target, {"kind": nothing}) as supervisor:
+        for name in "abc":
+            await supervisor.spawn(name, "kind", labels=ACME)
+        await execute(
+            supervisor.store,
+            "UPDATE label_sets SET digest = ? WHERE runtime = (SELECT runtime FROM runtimes WHERE runtime_id = 'b')",
+            b"x" * 32,
+        )
+        assert [(line.runtime_id, line.labels) for line in await supervisor.list(labels=ACME)] == [
+            ("a", ACME),
+            ("b", None),
+            ("c", ACME),
+        ]
+        for dry_run in (True, False):
+            answer = await supervisor.select(labels=ACME).stop(dry_run=dry_run)
+            assert (answer.first, counts(answer)) == (("a", "c"), (2, 0, 1))
+            assert [(name, type(error)) for name, error in answer.errors] == [("b", Corrupt)]
+        assert await states(supervisor) == {"a": "stopped", "b": "idle", "c": "stopped"}
+        assert counts(await supervisor.select(kind="kind").stop()) == (1, 2, 0)  # its labels choose nothing there
 
 
 async def test_one_that_is_refused_is_said_and_holds_up_no_other(target: Path | str, autojump_clock: MockClock) -> None:
