@@ -147,6 +147,9 @@ class Connecting:
             "standard_conforming_strings": "on",
             "timezone": "UTC",
         }
+        if writes:
+            # What a group asks it asks by an index, also while its tables are small: the plan stays as they grow.
+            settings |= dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
         calls: list[sql.Composable] = [
             sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
             for name, value in settings.items()

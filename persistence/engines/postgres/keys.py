@@ -14,7 +14,7 @@ from tenure.errors import Corrupt
 from tenure.persistence.engines.statements import table_of
 
 from .protocol.translation import translated
-from .protocol.wire import Answer, Command, command
+from .protocol.wire import Answered, Command, command
 
 IN_TURN: Final = frozenset({"output_chunks"})
 """Tables that are read by their keys from a place on, over all runtimes: their rows land in the order of their keys, because
@@ -64,7 +64,7 @@ class Keys:
         self._asked[table] += count
         return command(f"keys.{table}", translated(sql), {"count": count})
 
-    def take(self, table: str, answer: Answer) -> None:
+    def take(self, table: str, answer: Answered) -> None:
         """The server has given keys. Raises `Corrupt`."""
         keys = [key for (key,) in answer.rows()]
         if not all(isinstance(key, int) for key in keys):

@@ -34,11 +34,13 @@ from tenure.persistence.seams.seams import read_clock
 from .connecting import PAUSE_S, Connecting
 from .connections import BEGIN_VIEW, END_VIEW
 from .keys import Keys
+from .locks import ALONE, LOCK, SIDE_BY_SIDE, VERSIONS, versions_in
 from .protocol.errors import LASTING, PROTOCOL_VIOLATION, Lost, ServerError, map_error
 from .protocol.translation import Statement, translated
 from .protocol.values import array_of
-from .protocol.wire import Answer, Command, Wire, command, plain
-from .strands import Lane, carry_out
+from .protocol.wire import Answer, Answered, Command, Wire, command, plain
+from .strands.alike import Asked, Sent, gathered
+from .strands.lanes import Lane, carry_out
 from .user_queries import Query
 from .verdict import STANDBYS_THERE, Verdict
 
@@ -54,26 +56,6 @@ _ROLLBACK: Final = plain("ROLLBACK")
 _SAVEPOINT: Final = plain("SAVEPOINT one_commit")
 _RELEASE: Final = plain("RELEASE one_commit")
 _UNDO: Final = plain("ROLLBACK TO one_commit")
-
-_SIDE_BY_SIDE: Final = command(
-    "locks.side_by_side", translated("SELECT pg_advisory_xact_lock_shared(hashtext(current_schema()), 0)"), {}
-)
-_ALONE: Final = command("locks.alone", translated("SELECT pg_advisory_xact_lock(hashtext(current_schema()), 0)"), {})
-"""Groups whose changes all name their runtimes land side by side, each under the locks of those. One that has another change
-lands alone, as every group does on SQLite: that change may write whatever others write."""
-
-_LOCK: Final = translated(
-    "SELECT runtime FROM runtimes WHERE runtime_id = ANY(CAST(:ids AS text[])) ORDER BY runtime_id FOR NO KEY UPDATE"
-)
-_VERSIONS: Final = translated(
-    """
-SELECT r.runtime_id, CAST(r.xmin AS text), CAST(u.xmin AS text), CAST(s.xmin AS text),
-       (SELECT max(c.sequence) FROM receipts c WHERE c.run = r.run)
-FROM runtimes r LEFT JOIN runs u ON u.run = r.run LEFT JOIN sessions s ON s.session = r.session
-WHERE r.runtime_id = ANY(CAST(:ids AS text[]))
-"""
-)
-"""Which transaction wrote the row of each runtime, of its run and its conversation; no other writes those under its lock."""
 
 
 @final
@@ -96,7 +78,9 @@ class Writer:
         self._statements = statements
         self._keys = keys
         self._wall_clock = wall_clock
-        self._lane = Lane()
+        self._waiting: list[Command] = []  # what the group has not sent yet
+        self._rows_written = 0
+        self._strand: Lane | None = None  # the strand that is carried out, where strands are
         self._group: Group | None = None
         self._named: Mapping[str, SqlValue] = {}
         self._in_savepoint = False
@@ -113,9 +97,9 @@ class Writer:
 
     def all(self, name: str, /, **parameters: SqlValue) -> list[Row]:
         """See `Statements.all`."""
-        answer = self._ask(self._command(name, parameters))
+        answer = self._ask(name, parameters)
         if self._statements[name].writes:
-            self._lane.rows_written += answer.count
+            self._wrote(answer.count)
         try:
             return answer.rows()
         except UnicodeDecodeError as exc:
@@ -127,13 +111,18 @@ class Writer:
 
     def write(self, name: str, /, **parameters: SqlValue) -> None:
         """See `WriteConnection.write`: sent with what comes next."""
+        strand = self._strand
+        if strand is not None:
+            strand.put(Asked(name, self._statements[name], parameters))
+            strand.rows_written += 1
+            return
         self._put(self._command(name, parameters))
-        self._lane.rows_written += 1
+        self._rows_written += 1
 
     def run(self, name: str, /, **parameters: SqlValue) -> int:
         """See `WriteConnection.run`."""
-        count = self._ask(self._command(name, parameters)).count
-        self._lane.rows_written += count
+        count = self._ask(name, parameters).count
+        self._wrote(count)
         return count
 
     def insert(self, name: str, /, **parameters: SqlValue) -> int:
@@ -146,23 +135,22 @@ class Writer:
         """See `WriteConnection.key`."""
         key = self._keys.next(table)
         while key is None:
-            self._lane.waiting += self._keys.more(table)
-            self._keys.take(table, self._flush()[-1])
+            asking = self._keys.more(table)
+            self._keys.take(table, self._flush(asking)[-1] if self._strand is None else self._strand.ask(*asking))
             key = self._keys.next(table)
         return key
 
     def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
         """See `WriteConnection.raw`: with ``?``, or with ``$1``."""
         named: dict[str, Any] = {str(at): value for at, value in enumerate(parameters)}
-        self._lane.waiting.append(command("", translated(sql), named))
-        return self._flush(own=_not_storable)[-1].rows()
+        return self._flush([command("", translated(sql), named)], own=_not_storable)[-1].rows()
 
     # Groups
 
     @property
     def rows_written(self) -> int:
         """See `WriteConnection.rows_written`: of a strand those that it has written itself."""
-        return self._lane.rows_written
+        return self._rows_written if self._strand is None else self._strand.rows_written
 
     @property
     def in_transaction(self) -> bool:
@@ -182,22 +170,21 @@ class Writer:
             {"host": group.host, "group_number": group.number, "lease_until": now + self._limits.lease_s},
         )
         # The lock comes first: the first statement of a group reads what is there once it has it.
-        commands = [_BEGIN, _SIDE_BY_SIDE if group.names_all else _ALONE, begins]
+        commands = [_BEGIN, SIDE_BY_SIDE if group.names_all else ALONE, begins]
         self._named = {"ids": array_of(named)}
         if named:
-            commands += [command("locks", _LOCK, self._named), command("versions", _VERSIONS, self._named)]
+            commands += [command("locks", LOCK, self._named), command("versions", VERSIONS, self._named)]
         checked = len(commands)
         if self._awaits_standbys:
             commands.append(STANDBYS_THERE)
         commands += [asked for _, asked in wanted]
-        self._lane.waiting = commands
-        answers = self._flush()
+        answers = self._flush(commands)
         if self._awaits_standbys and answers[checked].rows() != [(True,)]:
             message = "the server waits for no standby any more"
             raise Again(message)
         for (table, _), answer in zip(reversed(wanted), reversed(answers), strict=False):
             self._keys.take(table, answer)
-        versions: Mapping[str, int] = _versions(answers[4]) if named else {}
+        versions: Mapping[str, int] = versions_in(answers[4]) if named else {}
         return Begun(alive=answers[2].count > 0, now=now, versions=versions)
 
     @property
@@ -210,14 +197,13 @@ class Writer:
         self._connect()
         self._group = None
         self._keys.begin()
-        self._lane.waiting = [_BEGIN, _ALONE]
-        self._flush()
+        self._flush([_BEGIN, ALONE])
 
     def commit(self) -> Versions:
         """See `WriteConnection.commit`. An answer that was lost is asked for on a new connection."""
         group, self._group = self._group, None
-        versions = [command("versions", _VERSIONS, self._named)] if group is not None else []
-        commands, self._lane.waiting = [*self._lane.waiting, *versions, _COMMIT], []
+        versions = [command("versions", VERSIONS, self._named)] if group is not None else []
+        commands, self._waiting = [*self._waiting, *versions, _COMMIT], []
         committed = len(commands) - 1
         if self._awaits_standbys:
             commands.append(STANDBYS_THERE)
@@ -244,11 +230,11 @@ class Writer:
             elif answers[-1].rows() != [(True,)]:
                 message = "the server has stopped to wait for standbys: whether one has the group is not known"
                 raise UnknownOutcome(message)
-        return _versions(answers[committed - 1]) if versions else {}
+        return versions_in(answers[committed - 1]) if versions else {}
 
     def rollback(self) -> None:
         """See `WriteConnection.rollback`. A connection that is lost has rolled back."""
-        self._lane.waiting.clear()
+        self._waiting.clear()
         self._group = None
         self._in_savepoint = False
         wire = self._wire
@@ -265,18 +251,16 @@ class Writer:
 
     def release(self) -> None:
         """See `WriteConnection.release`: waits for what the commit has sent."""
-        self._ask(_RELEASE)
+        self._flush([_RELEASE])
         self._in_savepoint = False
 
     def rollback_to_savepoint(self) -> None:
         """See `WriteConnection.rollback_to_savepoint`."""
-        if _SAVEPOINT in self._lane.waiting:
-            del self._lane.waiting[
-                self._lane.waiting.index(_SAVEPOINT) :
-            ]  # the server has heard nothing of this commit
+        if _SAVEPOINT in self._waiting:
+            del self._waiting[self._waiting.index(_SAVEPOINT) :]  # the server has heard nothing of this commit
         else:
-            self._lane.waiting = [_UNDO, _RELEASE]
-            self._flush()
+            self._waiting = []
+            self._flush([_UNDO, _RELEASE])
         self._in_savepoint = False
 
     @property
@@ -296,11 +280,11 @@ class Writer:
     def begin_read(self) -> None:
         """See `Reading.begin_read`."""
         self._connect()
-        self._lane.waiting = [BEGIN_VIEW]
+        self._waiting = [BEGIN_VIEW]
 
     def end_read(self) -> None:
         """See `Reading.end_read`."""
-        self._lane.waiting.clear()
+        self._waiting.clear()
         if self._wire is not None:
             try:
                 self._wire.exchange([END_VIEW])
@@ -322,31 +306,48 @@ class Writer:
     def _command(self, name: str, parameters: Mapping[str, SqlValue]) -> Command:
         return command(name, self._statements[name], parameters)
 
+    def _wrote(self, rows: int) -> None:
+        if self._strand is None:
+            self._rows_written += rows
+        else:
+            self._strand.rows_written += rows
+
     def _put(self, each: Command) -> None:
-        self._lane.waiting.append(each)
-        if len(self._lane.waiting) >= MOST_WAITING:
+        self._waiting.append(each)
+        if len(self._waiting) >= MOST_WAITING:
             self._flush(asked=False)
 
-    def _ask(self, asked: Command) -> Answer:
-        self._lane.waiting.append(asked)
-        return self._flush(asked=True)[-1]
+    def _ask(self, name: str, parameters: Mapping[str, SqlValue]) -> Answered:
+        if self._strand is not None:
+            return self._strand.ask(Asked(name, self._statements[name], parameters))
+        return self._flush([self._command(name, parameters)])[-1]
 
     def _flush(
-        self, *, asked: bool = True, own: Callable[[ServerError], Exception | None] | None = None
+        self,
+        commands: Sequence[Command] = (),
+        *,
+        asked: bool = True,
+        own: Callable[[ServerError], Exception | None] | None = None,
     ) -> Sequence[Answer]:
-        """Send what waits. The last command is the caller's own where it `asked`: its error is raised as what it is."""
-        if self._lane.is_strand:
-            return self._lane.stand_still()
-        commands, self._lane.waiting = self._lane.waiting, []
-        return self._exchange(commands, asked=asked, own=own)
+        """Send what waits, and these after it. The last is the caller's own where it `asked`: its error is raised as it is."""
+        waiting, self._waiting = self._waiting, []
+        return self._exchange([*waiting, *commands], asked=asked, own=own)
 
     def _side_by_side(self, strands: Sequence[Strand]) -> None:
-        group = self._lane
+        def enter(strand: Lane | None) -> None:
+            self._strand = strand
 
-        def enter(lane: Lane) -> None:
-            self._lane = lane
+        lanes = carry_out(strands, enter, self._ask_together)
+        self._rows_written += sum([lane.rows_written for lane in lanes])
+        left = [lane.waiting for lane in lanes if lane.waiting]
+        self._waiting += [each.command for each in gathered(left, 0, self._living().types)]
 
-        carry_out(strands, group, enter, lambda commands: self._exchange(commands, asked=False))
+    def _ask_together(self, lanes: Sequence[Sequence[Sent]], asking: int) -> Mapping[int, Answered]:
+        gatherings = list(gathered(lanes, asking, self._living().types))
+        before = len(self._waiting)
+        answers = self._flush([each.command for each in gatherings], asked=False)
+        shares = zip(gatherings, answers[before:], strict=True)
+        return {lane: share for each, answer in shares for lane, share in each.shares(answer)}
 
     def _exchange(
         self, commands: Sequence[Command], *, asked: bool, own: Callable[[ServerError], Exception | None] | None = None
@@ -382,13 +383,9 @@ class Writer:
 
     def _connect(self) -> None:
         self._in_savepoint = False
-        self._lane.waiting = []
+        self._waiting = []
         if self._wire is None:
             self._wire = self._connecting.wire_within(RECONNECT_S, writes=True)
-
-
-def _versions(answer: Answer) -> Mapping[str, int]:
-    return {str(row[0]): hash(row) for row in answer.rows()}
 
 
 def _not_storable(error: ServerError) -> Exception | None:

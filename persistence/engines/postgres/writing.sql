@@ -19,3 +19,24 @@ SELECT since FROM holds WHERE runtime_id = :runtime_id OR kind = :kind LIMIT 1 F
 -- Each runtime of the chain that a look for circles walks: none of them asks anybody until the ask that looks has landed.
 SELECT t.runtime_id FROM runtimes r JOIN asks a ON a.run = r.run JOIN runtimes t ON t.runtime = a.target
 WHERE r.runtime_id = :runtime_id AND a.ended_at IS NULL FOR NO KEY UPDATE OF t;
+
+-- name: inputs.stage_oldest
+-- The choice is a table, so that it can be made for many at once.
+UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
+FROM (SELECT w.input AS oldest FROM inputs w
+      WHERE w.runtime = :runtime AND w.finished_at IS NULL AND w.due_at IS NULL AND w.phase = 'queued' AND w.lane = 'queue'
+        AND w.run IS NULL AND (w.deadline IS NULL OR w.deadline > :now)
+      ORDER BY w.admission LIMIT :count) AS chosen
+WHERE input = chosen.oldest
+RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
+          (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission, history;
+
+-- name: inputs.stage_oldest_of_any_lane
+UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = history || :line
+FROM (SELECT w.input AS oldest FROM inputs w
+      WHERE w.runtime = :runtime AND w.finished_at IS NULL AND w.due_at IS NULL AND w.phase = 'queued'
+        AND w.run IS NULL AND (w.deadline IS NULL OR w.deadline > :now)
+      ORDER BY w.admission LIMIT :count) AS chosen
+WHERE input = chosen.oldest
+RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
+          (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission, history;

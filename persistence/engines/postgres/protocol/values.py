@@ -15,7 +15,7 @@ from tenure.persistence.engines.engine import SqlValue
 TEXT: Final = 0
 BINARY: Final = 1
 
-INT8, FLOAT8, BYTEA, UNKNOWN = 20, 701, 17, 0
+INT8, INT4, FLOAT8, BYTEA, TEXT_TYPE, UNKNOWN = 20, 23, 701, 17, 25, 0
 """Numbers of types in every server."""
 
 _double: Final = struct.Struct(">d")

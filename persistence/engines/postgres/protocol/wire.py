@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Mapping, Sequence
-from typing import Final, final
+from typing import Final, Protocol, final
 
 import psycopg
 from attrs import frozen
@@ -38,15 +38,17 @@ class Command:
         statement: What it is.
         values: Its parameters, encoded.
         formats: Their formats.
+        typed: Whether `Wire.types` is to have the types of its parameters afterwards.
     """
 
     name: str
     statement: Statement
     values: Sequence[bytes | None] = ()
     formats: Sequence[int] = ()
+    typed: bool = False
 
 
-def command(name: str, statement: Statement, parameters: Mapping[str, SqlValue]) -> Command:
+def command(name: str, statement: Statement, parameters: Mapping[str, SqlValue], *, typed: bool = False) -> Command:
     """A named statement with its parameters. Raises `InvalidInput` for a text that cannot be stored."""
     pairs = [encoded(parameters[each]) for each in statement.names]
     return Command(
@@ -54,12 +56,26 @@ def command(name: str, statement: Statement, parameters: Mapping[str, SqlValue])
         statement=statement,
         values=[value for value, _ in pairs],
         formats=[form for _, form in pairs],
+        typed=typed,
     )
 
 
 def plain(sql: str) -> Command:
     """A command without parameters, which is not prepared."""
     return Command(name="", statement=Statement(sql=sql, names=()))
+
+
+class Answered(Protocol):
+    """The answer to a command, or what is one strand's of it."""
+
+    @property
+    def count(self) -> int:
+        """How many rows were written."""
+        ...
+
+    def rows(self) -> list[Row]:
+        """Its rows. Raises `UnicodeDecodeError` for a text that is none."""
+        ...
 
 
 @final
@@ -87,6 +103,11 @@ class Answer:
         """How many rows were written."""
         return self._result.command_tuples or 0
 
+    @property
+    def types(self) -> tuple[int, ...]:
+        """The types of the parameters, where it describes a statement."""
+        return tuple([self._result.param_type(at) for at in range(self._result.nparams)])
+
     def rows(self) -> list[Row]:
         """Its rows. Raises `UnicodeDecodeError` for a text that is none."""
         result = self._result
@@ -98,6 +119,10 @@ class Answer:
         ]
 
 
+_Told = tuple[str, bool]
+"""The name of a statement, and whether it is described; else it is prepared."""
+
+
 @final
 class Wire:
     """One connection.
@@ -105,6 +130,7 @@ class Wire:
     Attributes:
         trips: How often something was sent and waited for.
         warnings: How many warnings have come. At a COMMIT one says that its wait for a standby was cancelled.
+        types: By name of a statement, the types of its parameters as the server has inferred them.
     """
 
     def __init__(self, connection: psycopg.Connection, patience_s: float) -> None:
@@ -113,10 +139,13 @@ class Wire:
         self._pg = connection.pgconn
         self._patience_ms = int(patience_s * 1000)
         self._prepared: set[str] = set()
-        self._owed: list[str | None] = []  # for each result on its way the name that it prepares, None for a command
+        self._owed: list[
+            _Told | None
+        ] = []  # for each result on its way what it says of a statement, None for a command
         self._is_owed = False
         self.trips = 0
         self.warnings = 0
+        self.types: dict[str, tuple[int, ...]] = {}
         connection.add_notice_handler(self._notice)
         self._poll = select.poll()
         try:
@@ -177,9 +206,12 @@ class Wire:
         pg, statement = self._pg, each.statement
         if each.name:
             name = each.name.encode()
-            if each.name not in self._prepared and each.name not in self._owed:
+            if each.name not in self._prepared and (each.name, False) not in self._owed:
                 pg.send_prepare(name, statement.sql.encode())
-                self._owed.append(each.name)
+                self._owed.append((each.name, False))
+            if each.typed and each.name not in self.types and (each.name, True) not in self._owed:
+                pg.send_describe_prepared(name)
+                self._owed.append((each.name, True))
             pg.send_query_prepared(name, each.values, each.formats, BINARY)
         else:
             pg.send_query_params(statement.sql.encode(), each.values, None, each.formats, BINARY)
@@ -199,8 +231,8 @@ class Wire:
             answer = Answer(result)
             if answer.error is not None and answer.error.ends:
                 raise self._lost(answer.error.message)
-            prepared = next(owed)
-            if prepared is None:
+            told = next(owed)
+            if told is None:
                 if not refused:
                     answers.append(answer)
                 refused = False
@@ -208,7 +240,11 @@ class Wire:
                 answers.append(answer)
                 refused = True
             elif not answer.skipped:
-                self._prepared.add(prepared)
+                name, describes = told
+                if describes:
+                    self.types[name] = answer.types
+                else:
+                    self._prepared.add(name)
         return answers
 
     def _next_result(self) -> pq.abc.PGresult:

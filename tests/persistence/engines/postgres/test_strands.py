@@ -21,7 +21,7 @@ from tenure.persistence.engines.engine import FailedLate, WriteConnection
 from tenure.persistence.engines.postgres.keys import LEAST
 from tenure.persistence.engines.postgres.protocol.errors import Lost
 from tenure.persistence.engines.postgres.protocol.wire import Wire, plain
-from tenure.persistence.engines.postgres.strands import Lane, carry_out
+from tenure.persistence.engines.postgres.strands.lanes import Lane, carry_out
 from tenure.persistence.engines.postgres.writer import Writer
 from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.inbox.newcomers import Newcomer
@@ -320,31 +320,31 @@ async def test_strands_that_ask_for_keys_at_once_ask_together_for_twice_those_th
 
 def test_nothing_of_a_strand_outlives_its_thread_whatever_ended_it() -> None:
     # What is left of a thread's greenlets is looked for among all objects when it ends.
-    lanes, kept = [Lane()], list[Exception]()
+    lanes, kept = list[Lane | None](), list[Exception]()
 
     def ask() -> None:
-        lanes[0].waiting.append(plain("SELECT 1"))
-        lanes[0].stand_still()
+        assert lanes[-1] is not None
+        lanes[-1].ask(plain("SELECT 1"))
 
     def refuse() -> None:
         ask()
         raise KeyError
 
-    def enter(lane: Lane) -> None:
-        lanes[0] = lane
+    def enter(lane: Lane | None) -> None:
+        lanes[:] = [lane]
 
-    def answer(commands: object) -> Any:
-        return commands
+    def answer(_: object, asking: int) -> Any:
+        return dict.fromkeys(range(asking), "an answer")
 
-    def lose(_: object) -> Any:
-        raise Lost
+    def lose(_: object, asking: int) -> Any:
+        raise Lost(str(asking))
 
     hub = getcurrent()
     before = sys.getrefcount(hub)
-    carry_out([ask, ask], Lane(), enter, answer)
+    carry_out([ask, ask], enter, answer)
     for strands, exchange in (([ask, refuse, ask], answer), ([ask, ask], lose)):
         with pytest.raises((KeyError, Lost)) as caught:
-            carry_out(strands, Lane(), enter, exchange)
+            carry_out(strands, enter, exchange)
         kept.append(caught.value)
     assert sys.getrefcount(hub) == before
 

@@ -1,0 +1,347 @@
+"""Statements of many strands as one: their form, their values, and what is sent for a group."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, cast
+
+import pytest
+import trio
+
+import tenure
+from tenure.errors import InvalidInput
+from tenure.persistence.commits.commit import CommitResult
+from tenure.persistence.engines.engine import FailedLate, WriteConnection
+from tenure.persistence.engines.postgres.protocol.many import Many, array_of_all, many_of
+from tenure.persistence.engines.postgres.protocol.translation import Statement, translated
+from tenure.persistence.engines.postgres.protocol.values import BYTEA, FLOAT8, INT4, INT8, TEXT_TYPE
+from tenure.persistence.engines.postgres.protocol.wire import Command, Wire
+from tenure.persistence.engines.postgres.strands import alike
+from tenure.persistence.engines.postgres.strands.alike import Asked, Sent, gathered
+from tenure.persistence.seams.seams import Seams
+from tenure.persistence.writing.strands.own_rows import OWN_ROWS
+from tenure.testing.observing import inside_of, seen
+from tests.kit.ground import submit
+from tests.kit.seen import open_seen_store
+from tests.kit.stores import message, own, settle_all
+from tests.persistence.engines.postgres.test_round_trips import MANY, echo, say
+from tests.persistence.engines.postgres.test_strands import side_by_side, writer_of
+
+SINGLE: Final = {"runs.insert", "runtimes.load"}
+"""What is selected in order to be inserted, and what locks as it reads."""
+
+TYPES: Final = """
+SELECT CAST(CAST(t AS oid) AS bigint) FROM pg_prepared_statements, unnest(parameter_types) WITH ORDINALITY AS u(t, n)
+WHERE name = 'one' ORDER BY n
+"""
+
+# Texts
+
+
+def form(sql: str, *types: int) -> Many | None:
+    return many_of(translated(sql), types)
+
+
+@pytest.mark.parametrize(
+    ("sql", "types", "many"),
+    [
+        (
+            "SELECT a FROM t WHERE b = :b LIMIT :count",
+            (INT8, INT8),
+            (
+                "SELECT given.g0, one.* FROM unnest(CAST($1 AS bigint[]), CAST($2 AS bigint[])) WITH ORDINALITY "
+                "AS given(g1, g2, g0) CROSS JOIN LATERAL (SELECT a FROM t WHERE b = given.g1 LIMIT given.g2) AS one"
+            ),
+        ),
+        (
+            "INSERT INTO t (a, b) VALUES (:a, (SELECT max(c) FROM u WHERE d = ':a'))\nON CONFLICT (a) DO UPDATE SET b = 1",
+            (TEXT_TYPE,),
+            (
+                "INSERT INTO t (a, b) SELECT given.g1, (SELECT max(c) FROM u WHERE d = ':a') FROM unnest(CAST($1 AS text[])) "
+                "WITH ORDINALITY AS given(g1, g0)\nON CONFLICT (a) DO UPDATE SET b = 1"
+            ),
+        ),
+        (
+            "UPDATE t SET a = :a WHERE b = :b AND c IS NULL RETURNING d",
+            (BYTEA, INT8),
+            (
+                "UPDATE t SET a = given.g1 FROM unnest(CAST($1 AS bytea[]), CAST($2 AS bigint[])) WITH ORDINALITY "
+                "AS given(g1, g2, g0) WHERE b = given.g2 AND c IS NULL RETURNING given.g0, d"
+            ),
+        ),
+        (
+            "UPDATE t SET a = 1\nFROM (SELECT b FROM t WHERE c = :c) AS x WHERE t.b = x.b",
+            (FLOAT8,),
+            (
+                "UPDATE t SET a = 1 FROM unnest(CAST($1 AS double precision[])) WITH ORDINALITY AS given(g1, g0) "
+                "CROSS JOIN LATERAL (SELECT b FROM t WHERE c = given.g1) AS x WHERE t.b = x.b"
+            ),
+        ),
+        (
+            "DELETE FROM t WHERE a = :a",
+            (INT4,),
+            "DELETE FROM t USING unnest(CAST($1 AS integer[])) WITH ORDINALITY AS given(g1, g0) WHERE a = given.g1",
+        ),
+    ],
+)
+def test_parameters_become_columns_of_what_is_given(sql: str, types: tuple[int, ...], many: str) -> None:
+    found = form(sql, *types)
+
+    assert found is not None
+    assert found.statement.sql == many
+    assert found.answers is (sql.startswith("SELECT") or "RETURNING" in sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT a FROM t WHERE b = :b FOR UPDATE",
+        "INSERT INTO t (a) SELECT b FROM u WHERE c = :c",
+        "INSERT INTO t (a) VALUES (:a), (:b)",
+        "INSERT INTO t (a) VALUES (:a) ON CONFLICT (a) DO UPDATE SET b = :b",
+        "INSERT INTO t (a) VALUES (:a) RETURNING a",
+        "UPDATE t SET a = :a",
+        "UPDATE t SET a = :a FROM u WHERE u.b = t.b",
+        "WITH x AS (SELECT :a) SELECT * FROM x",
+    ],
+)
+def test_what_has_no_such_form_goes_by_itself(sql: str) -> None:
+    statement = translated(sql)
+
+    assert many_of(statement, (INT8,) * len(statement.names)) is None
+
+
+def test_a_type_that_is_not_known_has_no_form() -> None:
+    assert form("SELECT a FROM t WHERE b = :b", 1700) is None
+
+
+def test_an_update_of_one_row_says_by_which_parameter() -> None:
+    key = [
+        found and found.key
+        for found in (
+            form("UPDATE t SET a = :a WHERE b = :b", INT8, INT8),
+            form("UPDATE t SET a = :a WHERE b = :b AND c = 1", INT8, INT8),
+        )
+    ]
+
+    assert key == ["b", None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(INT8, "1"), (INT8, 2**63), (INT4, 2**31), (FLOAT8, "1"), (BYTEA, "x"), (TEXT_TYPE, "a\0b")]
+)
+def test_what_is_not_of_its_type_is_refused(kind: int, value: Any) -> None:
+    sent: list[list[Sent]] = [
+        [Asked("s", translated("DELETE FROM t WHERE a = :a"), {"a": each})] for each in (None, value)
+    ]
+
+    with pytest.raises(FailedLate):
+        list(gathered(sent, 0, {"s": (kind,)}))
+
+
+# What is sent
+
+
+ONE: Final = translated("SELECT a FROM t WHERE b = :b")
+OTHER: Final = translated("UPDATE t SET a = 1 WHERE b = :b")
+
+
+def named(name: str, statement: Statement = ONE, value: Any = 1) -> Asked:
+    return Asked(name, statement, {"b": value})
+
+
+def sent_for(lanes: list[list[Sent]], asking: int, **types: tuple[int, ...]) -> list[tuple[str, list[int]]]:
+    return [(each.command.name, list(each.asking)) for each in gathered(lanes, asking, types)]
+
+
+def test_the_same_statement_of_all_lanes_is_one_and_each_lane_keeps_its_order() -> None:
+    lanes: list[list[Sent]] = [[named("a"), named("b")] for _ in range(3)]
+    lanes.append([named("b"), named("a"), named("b")])
+
+    assert sent_for(lanes, 4, a=(INT8,), b=(INT8,)) == [
+        ("a of many", []),
+        ("b of many", [0, 1, 2]),
+        ("b", []),
+        ("a", []),
+        ("b", [3]),
+    ]
+
+
+def test_only_what_answers_is_asked_for_many() -> None:
+    lanes: list[list[Sent]] = [[named("w", OTHER, n)] for n in range(3)]
+
+    assert sent_for(lanes, 0, w=(INT8,)) == [("w of many", [])]
+    assert sent_for(lanes, 3, w=(INT8,)) == [("w", [0]), ("w", [1]), ("w", [2])]
+
+
+def test_two_updates_of_one_row_follow_one_another() -> None:
+    lanes: list[list[Sent]] = [[named("w", OTHER, n)] for n in (1, 2, 1)]
+
+    assert sent_for(lanes, 0, w=(INT8,)) == [("w", [])] * 3
+
+
+def test_what_has_no_parameters_is_asked_once() -> None:
+    lanes: list[list[Sent]] = [[Asked("n", translated("SELECT a FROM t"), {})] for _ in range(3)]
+
+    assert sent_for(lanes, 3, n=()) == [("n", [0, 1, 2])]
+
+
+def test_what_is_large_goes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "MOST_BYTES", 100)
+    lanes: list[list[Sent]] = [[named("a", value=b"x" * 40)] for _ in range(5)]
+    found = list(gathered(lanes, 5, {"a": (BYTEA,)}))
+
+    assert [list(each.asking) for each in found] == [[0], [1], [2], [3], [4]]
+    assert [each.command.name for each in found] == ["a of many"] * 5
+
+
+# On a server
+
+
+async def test_every_statement_of_a_strand_has_a_form_for_many_that_goes_by_an_index(url: str) -> None:
+    async with open_seen_store(url) as store:
+        statements = cast("Mapping[str, Statement]", vars(writer_of(store))["_statements"])
+
+        def look(connection: WriteConnection) -> set[str]:
+            single: set[str] = set()
+            connection.begin_unnumbered()
+            for each in sorted(OWN_ROWS):
+                connection.raw(f"PREPARE one AS {statements[each].sql}")
+                types = tuple([number for (number,) in connection.raw(TYPES)])
+                connection.raw("DEALLOCATE one")
+                many = many_of(statements[each], types)
+                if many is None:
+                    single.add(each)
+                elif not many.same:
+                    connection.raw(f"PREPARE many AS {many.statement.sql}")
+                    plan = connection.raw(f"EXPLAIN EXECUTE many ({', '.join(['NULL'] * len(types))})")
+                    connection.raw("DEALLOCATE many")
+                    assert "Seq Scan" not in str(plan), (each, plan)
+            connection.rollback()
+            return single
+
+        assert await inside_of(store).run(look) == SINGLE
+
+
+VALUES: Final[Mapping[str, tuple[int, list[Any]]]] = {
+    "bigint": (INT8, [0, -1, 2**63 - 1, -(2**63), True, None]),
+    "integer": (INT4, [0, -1, 2**31 - 1, None]),
+    "double precision": (FLOAT8, [0.1, -1e300, 7, None]),
+    "text": (TEXT_TYPE, ["", "ö{},\\\"'", "NULL", None, 7]),
+    "bytea": (BYTEA, [b"", b"\0\xff", None]),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+async def test_values_of_many_arrive_as_those_of_one(url: str, name: str) -> None:
+    kind, values = VALUES[name]
+    one = translated(f"SELECT CAST(:value AS {name})")
+    many = many_of(one, (kind,))
+    assert many is not None
+
+    async with open_seen_store(url) as store:
+
+        def ask(_: WriteConnection) -> list[Any]:
+            wire = cast("Wire", vars(writer_of(store))["_wire"])
+            sent = Command(name="", statement=many.statement, values=[array_of_all(kind, values)], formats=[1])
+            (answer,) = wire.exchange([sent])
+            assert answer.error is None, answer.error
+            return answer.rows()
+
+        found = await inside_of(store).run(ask)
+
+    assert found == [
+        (place, str(each) if name == "text" and each == 7 else each) for place, each in enumerate(values, 1)
+    ]
+
+
+async def test_each_strand_has_its_own_rows_of_what_was_asked_for_all(url: str) -> None:
+    async with open_seen_store(url) as store:
+        writer, heard = writer_of(store), dict[tuple[int, int], Any]()
+        for each in "ab":
+            await own(store, each)
+        keys = dict(await rows_of(url, "SELECT runtime_id, runtime FROM runtimes"))
+        for each in ("first", "second"):
+            await store.commit(message(store, each, "a"))
+
+        def ask(runtime: int) -> None:
+            for count in (5, 1):
+                ((waiting,),) = writer.all("inputs.count_unfinished_to", runtime=runtime, count=count)
+                heard[runtime, count] = waiting
+
+        def ask_all(connection: WriteConnection) -> None:
+            for _ in range(2):  # the first time the server says what the types are
+                heard.clear()
+                connection.begin_unnumbered()
+                side_by_side(connection, *(partial(ask, each) for each in (keys["a"], keys["b"], -1)))
+                connection.rollback()
+
+        await inside_of(store).run(ask_all)
+
+        assert heard == {
+            (keys["a"], 5): 2,
+            (keys["a"], 1): 1,
+            (keys["b"], 5): 0,
+            (keys["b"], 1): 0,
+            (-1, 5): 0,
+            (-1, 1): 0,
+        }
+
+
+async def rows_of(url: str, sql: str) -> list[Any]:
+    async with tenure.open_store(url) as store, store.read_connection() as connection:
+        return list(await connection.query(sql))
+
+
+async def test_a_commit_whose_row_is_refused_takes_none_of_those_along_whose_rows_went_with_it(url: str) -> None:
+    async with open_seen_store(url) as store:
+        tokens = {each: await own(store, each) for each in "abc"}
+
+        async def say_all(text: Callable[[str], str]) -> list[bool]:
+            commits = [message(store, text(each), each) for each in "abc"]
+            return [
+                isinstance(each, CommitResult) for each in await settle_all([submit(store, each) for each in commits])
+            ]
+
+        for n in range(2):
+            assert await say_all(lambda each, n=n: f"{each} {n}") == [True] * 3
+        found = await settle_all(
+            [
+                submit(store, message(store, "b\0" if each == "b" else each, each))  # no server stores that
+                for each in "abc"
+            ]
+        )
+        assert [type(each) for each in found] == [CommitResult, InvalidInput, CommitResult]
+        assert await settle_all([submit(store, say(each, tokens[each])) for each in "abc"])
+        async with store.read_connection() as connection:
+            assert await connection.query("SELECT count(*) FROM inputs") == [(8,)]
+
+
+async def test_a_hundred_inputs_at_once_are_a_few_statements(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: Counter[str] = Counter()
+    post = Wire.post
+
+    def counted(wire: Wire, commands: Any) -> None:
+        sent.update([each.name for each in commands])
+        post(wire, commands)
+
+    async with tenure.open_supervisor(url, behaviours={"echo": echo}, seams=seen(Seams())) as supervisor:
+        runtimes = [await supervisor.spawn(f"r-{n}", "echo") for n in range(MANY)]
+
+        async def consume_all() -> int:
+            sent.clear()
+            async with trio.open_nursery() as nursery:
+                for runtime in runtimes:
+                    nursery.start_soon(consume, runtime)
+            return sum(sent.values())
+
+        async def consume(runtime: tenure.Runtime) -> None:
+            await (await runtime.accept("hi")).wait_outcome()
+
+        monkeypatch.setattr(Wire, "post", counted)
+        await consume_all()
+
+        # How many there are in a group is not theirs alone to say: the best of a few. One by one they are 1,300.
+        assert min([await consume_all() for _ in range(5)]) <= 2 * MANY
