@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Any, Final, Protocol, TypeVar, final
 
 from attrs import frozen
@@ -115,27 +115,24 @@ class Records:
         self.found.pop(place, None)
         self.older.pop(place, None)
 
-    def parted(self, names: Sequence[Collection[str]]) -> list[Records]:
-        """Give the records of the runtimes of each strand to that strand alone; `joined` takes them back.
+    def part(self, parts: Iterable[tuple[Collection[str], Records]]) -> None:
+        """Give the records of the runtimes of each strand to that strand alone; `join` takes them back.
 
         What is of no strand is let go: it is read again where it is asked for.
         """
         cached, self.found = self.found, {}
-        parts: list[Records] = []
-        for each in names:
-            part = Records()
-            for runtime_id in each:
+        for names, part in parts:
+            for runtime_id in names:
                 record: Guarding | None = cached.get((RUNTIME, runtime_id))
                 if record is not None:
-                    places = [(RUNTIME, runtime_id), *record.guards]
-                    part.found.update({place: cached[place] for place in places if place in cached})
-            parts.append(part)
-        return parts
+                    part.found[RUNTIME, runtime_id] = record
+                    part.found.update({place: cached[place] for place in record.guards if place in cached})
 
-    def joined(self, parts: Iterable[Records]) -> None:
+    def join(self, parts: Iterable[Records]) -> None:
         """Take what strands have cached of their runtimes."""
         for part in parts:
             self.found.update(part.found)
+            part.found.clear()
 
     def _begin_by_runtime(self, versions: Mapping[str, int]) -> None:
         self.found.clear()
@@ -298,6 +295,12 @@ class Transaction:
         )
         strand.room = self.room
         return strand
+
+    def follow(self, group: Transaction) -> None:
+        """A strand, from `beside`, of a later group: whatever it had of an earlier one is gone."""
+        self._end()
+        self.host, self.group, self.now, self.room = group.host, group.group, group.now, group.room
+        self.durability, self.limits, self.savepoints = group.durability, group.limits, group.savepoints
 
     def record(self, kind: str, key: K, load: Callable[[Transaction, K], T]) -> T:
         """The record of a kind under `key`, loaded where it is not cached. One that is not there is asked for again."""

@@ -52,7 +52,7 @@ from .host_row import (
     Rejoined,
 )
 from .starting import StartingGroup
-from .strands.carrying import carry_out
+from .strands.carrying import Strands, carry_out
 from .strands.order import IN_SAVEPOINTS, ONE_BY_ONE, Order
 from .strands.own_rows import ReachesFurther
 
@@ -130,6 +130,7 @@ class GroupRunner:
     ) -> None:
         """Take the connection, and the facets whose changes may come."""
         self._connection = connection
+        self._strands = Strands(connection)
         self._handlers: Mapping[type[Change], Handler] = {
             change: handler for facet in facets for change, handler in facet.handlers.items()
         }
@@ -267,7 +268,7 @@ class GroupRunner:
                 limits=self._limits,
                 savepoints=order.savepoints,
             )
-            carry_out(order.waves(commits, waiting), self._connection, tx, self.records, one)
+            carry_out(order.waves(commits, waiting), self._strands, tx, self.records, one)
             self._current = None
             if True in [isinstance(each, CommitResult) and each.written for each in outcomes.values()]:
                 off = self.hooks.call is None

@@ -57,18 +57,18 @@ class Order:
         if not self.side_by_side:
             yield (Strand(commits=tuple(waiting), names=frozenset()),)
             return
-        wave: list[Strand] = []
+        wave = _Wave()
         for place in waiting:
             names = None if place in self.reaching else named(commits[place])
             if names is None:
-                if wave:
-                    yield wave
-                    wave = []
+                if wave.strands:
+                    yield tuple(wave.strands.values())
+                    wave = _Wave()
                 yield (Strand(commits=(place,), names=frozenset()),)
             else:
-                _add(wave, place, names)
-        if wave:
-            yield wave
+                wave.add(place, names)
+        if wave.strands:
+            yield tuple(wave.strands.values())
 
     def seen_reaching(self, places: Collection[int]) -> Order:
         """The next try, where these were seen to reach further: a second time nothing is beside anything."""
@@ -94,11 +94,27 @@ def named(commit: Commit) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def _add(wave: list[Strand], place: int, names: frozenset[str]) -> None:
-    """Put a commit after those of the wave that name one of its runtimes; what it joins is one strand from now on."""
-    joined = [each for each in wave if not names.isdisjoint(each.names)]
-    commits = sorted([earlier for each in joined for earlier in each.commits])
-    names = names.union(*[each.names for each in joined])
-    if joined:
-        wave[:] = [each for each in wave if each not in joined]
-    wave.append(Strand(commits=(*commits, place), names=names))
+@final
+class _Wave:
+    """A wave that grows.
+
+    Attributes:
+        strands: Its strands, each under a number.
+    """
+
+    def __init__(self) -> None:
+        """Of nothing."""
+        self.strands: dict[int, Strand] = {}
+        self._by_name: dict[str, int] = {}  # which strand names a runtime
+
+    def add(self, place: int, names: frozenset[str]) -> None:
+        """Put a commit after those that name one of its runtimes; what it joins is one strand from now on."""
+        commits: tuple[int, ...] = (place,)
+        joined = {found for each in names if (found := self._by_name.get(each)) is not None}
+        if joined:
+            strands = [self.strands.pop(number) for number in joined]
+            commits = (*sorted([earlier for each in strands for earlier in each.commits]), place)
+            names = names.union(*[each.names for each in strands])
+        self.strands[place] = Strand(commits=commits, names=names)  # no other one has this place
+        for each in names:
+            self._by_name[each] = place

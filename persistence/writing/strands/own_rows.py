@@ -62,12 +62,16 @@ class ReachesFurther(Exception):
 
 @final
 class OwnRows:
-    """Statements as a strand has them. Each raises `ReachesFurther`."""
+    """Statements as a strand has them. Each raises `ReachesFurther`.
 
-    def __init__(self, connection: Writing, names: Collection[str]) -> None:
-        """`names`: the runtimes that the strand may write."""
+    Attributes:
+        names: The runtimes that the strand may write.
+    """
+
+    def __init__(self, connection: Writing, names: Collection[str] = ()) -> None:
+        """For these names, until there are others."""
         self._connection = connection
-        self._names = names
+        self.names = names
 
     def one(self, name: str, /, **parameters: SqlValue) -> Row | None:
         """See `Statements.one`."""
@@ -105,5 +109,5 @@ class OwnRows:
 
     def _check(self, name: str, parameters: dict[str, SqlValue]) -> None:
         runtime_id = parameters.get("runtime_id")
-        if name not in OWN_ROWS or (runtime_id is not None and runtime_id not in self._names):
+        if name not in OWN_ROWS or (runtime_id is not None and runtime_id not in self.names):
             raise ReachesFurther
