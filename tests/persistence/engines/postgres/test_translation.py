@@ -38,6 +38,16 @@ def test_a_key_that_counts_and_a_key_that_names_another_row_are_told_apart() -> 
     assert key_columns([tables]) == {"a": "k"}
 
 
+def test_rows_leave_room_for_their_next_version_or_are_kept_whole() -> None:
+    made = translated_schema(
+        "CREATE TABLE inputs (\n    input INTEGER PRIMARY KEY\n);\nCREATE TABLE nodes (\n    node INTEGER PRIMARY KEY\n);"
+    )
+
+    assert "ALTER TABLE inputs SET (fillfactor = 75);" in made
+    assert "ALTER TABLE nodes SET (toast_tuple_target = 8160);" in made
+    assert made.count("ALTER TABLE") == 2
+
+
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
 def test_a_text_that_the_server_would_cut_off_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
