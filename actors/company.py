@@ -12,8 +12,10 @@ from typing import final
 
 from tenure.errors import StaleFence
 from tenure.persistence.commits.commit import Change, Commit, CommitResult
+from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.records.versions import RunLeft
 from tenure.persistence.facets.runs.runs import NothingBegun, RunBegun
+from tenure.persistence.model.values import InputId
 from tenure.persistence.writing.group import Outcome
 
 from .commit_channel import CommitChannel
@@ -34,9 +36,13 @@ class Company:
     __slots__ = ("_actor", "_change", "_channel", "_look", "begun", "on_its_way")
 
     def __init__(
-        self, actor: Published, channel: CommitChannel, change: Callable[[], Change], look: Callable[[], None]
+        self,
+        actor: Published,
+        channel: CommitChannel,
+        change: Callable[[InputId | None], Change],
+        look: Callable[[], None],
     ) -> None:
-        """No begin is on its way. `change` begins a run; `look` lets the worker look for what there is to do."""
+        """No begin is on its way. `change` begins a run, with `BeginRun.accepted`; `look` lets the worker look for work."""
         self._actor = actor
         self._channel = channel
         self._change = change
@@ -46,7 +52,9 @@ class Company:
 
     def join(self, commit: Commit) -> Commit:
         """The accept and the begin; the turn is free, and is taken until that has settled."""
-        joined = self._channel.of(*commit.changes, self._change())
+        last = commit.changes[-1]
+        accepted = last.input_id if isinstance(last, AcceptInput) else None
+        joined = self._channel.of(*commit.changes, self._change(accepted))
         self._channel.turn.take()
         self.on_its_way = True
         return joined

@@ -11,6 +11,7 @@ from tenure.persistence.facets.ownership.ownership import Ownership
 from tenure.persistence.facets.runs.runs import BeginRun
 from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import (
+    InputId,
     LogicalRuntimeId,
     RunId,
     RuntimeState,
@@ -127,8 +128,8 @@ class Begins:
     follows: bool = False
     events: bool = False
 
-    def change(self, runtime_id: LogicalRuntimeId, run_id: RunId) -> BeginRun:
-        """What begins the next run, under this id where it is a new one."""
+    def change(self, runtime_id: LogicalRuntimeId, run_id: RunId, accepted: InputId | None) -> BeginRun:
+        """What begins the next run, under this id where it is a new one; `accepted` as there."""
         return BeginRun(
             runtime_id=runtime_id,
             run_id=run_id,
@@ -136,6 +137,7 @@ class Begins:
             offers=self.offers,
             follows=self.follows,
             events=self.events,
+            accepted=accepted,
         )
 
 

@@ -372,8 +372,8 @@ class RuntimeActor(Published):
         if begun is not None:
             await self._execute(self, begun)
 
-    def _change_to_begin(self) -> BeginRun:
-        return self._begins.change(self.facts.runtime_id, RunId(self._store.seams.new_id()))
+    def _change_to_begin(self, accepted: InputId | None = None) -> BeginRun:
+        return self._begins.change(self.facts.runtime_id, RunId(self._store.seams.new_id()), accepted)
 
     async def _begin(self) -> RunBegun | None:
         try:

@@ -38,6 +38,8 @@ from .history import (
     in_order,
 )
 
+_ACCEPTED: Final = "accepted"
+
 UNSTAGEABLE_ATTEMPTS: Final = 3
 """Times that a batch may fail to be staged before it is abandoned."""
 
@@ -92,6 +94,52 @@ class InputEnded:
     phase: InputPhase
     error: str | None = None
     result: bytes | None = field(default=None, repr=False)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class JustAccepted:
+    """An input that this commit has put into its inbox, with nothing but what every input has.
+
+    Attributes:
+        input_id: Which.
+        runtime: Key of its runtime.
+        input: Key of its row.
+        alone: Whether the inbox was seen to be empty before it.
+        deadline: Until when it may be staged, or None.
+        row: It as a member of a batch, as it will be stored.
+        history: Its history up to now.
+    """
+
+    input_id: InputId
+    runtime: int
+    input: int
+    alone: bool
+    deadline: float | None
+    row: Row = field(repr=False)
+    history: str = field(repr=False)
+
+
+def note_accepted(tx: Transaction, runtime: int, key: int, row: Row, history: str, *, alone: bool) -> None:
+    """Leave what was accepted for the begin of a run in the same commit; see `JustAccepted`."""
+    tx.notes[_ACCEPTED] = JustAccepted(
+        input_id=row[0], runtime=runtime, input=key, alone=alone, deadline=row[8], row=row, history=history
+    )
+
+
+def just_accepted(tx: Transaction, runtime: int, input_id: InputId) -> JustAccepted | None:
+    """That input, where this commit has put it into this inbox, and it may still be staged."""
+    found: JustAccepted | None = tx.notes.get(_ACCEPTED)
+    if found is None or found.input_id != input_id or found.runtime != runtime:
+        return None
+    return found if found.deadline is None or found.deadline > tx.now else None
+
+
+def stage_accepted(tx: Transaction, accepted: JustAccepted, run: int) -> tuple[BatchMember, ...]:
+    """Stage one that this commit has accepted: as `stage`, of what is known of it. Raises `Corrupt`."""
+    history = accepted.history + history_line(tx.now, InputPhase.QUEUED, InputPhase.STAGED)
+    tx.write("inputs.stage_accepted", input=accepted.input, run=run, history=history, now=tx.now)
+    return (read_member(accepted.row, history),)
 
 
 def stage(tx: Transaction, runtime: int, run: int, count: int) -> tuple[BatchMember, ...]:

@@ -30,6 +30,7 @@ from tenure.persistence.commits.rows import (
     member,
 )
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Row
 from tenure.persistence.facets.records import asides, became, run_records, runtimes
 from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.model.inputs.input_state import (
@@ -57,7 +58,7 @@ from tenure.persistence.model.values import (
     RuntimeState,
 )
 
-from . import newcomers, receipts
+from . import batches, newcomers, receipts
 from .cancelling import CancelInput, cancel
 from .history import (
     history_line,
@@ -192,12 +193,15 @@ def _accept(tx: Transaction, change: AcceptInput, *, own: bool = False) -> Accep
     if not own and not accepts_input(Standing(state=record.state)):
         raise NotAccepting(runtime_id=change.runtime_id, state=record.state)
     due_at = None if change.delay is None else change.delay.due_at(tx.now)
+    alone = False
     if due_at is None:
-        _take_room(tx, record, bound=change.bound_by_inbox)
+        alone = _take_room(tx, record, bound=change.bound_by_inbox)
         phase = InputPhase.QUEUED
     else:
         _check_delayed(tx, record)
         phase = InputPhase.ACCEPTED
+    deadline = None if change.deadline_s is None else (due_at or tx.now) + change.deadline_s
+    history = history_line(tx.now, InputPhase.ACCEPTED, phase)
     key = tx.insert(
         "inputs.insert",
         input_id=change.input_id,
@@ -222,19 +226,29 @@ def _accept(tx: Transaction, change: AcceptInput, *, own: bool = False) -> Accep
         ),
         phase=phase,
         fitted=change.fitted,
-        deadline=None if change.deadline_s is None else (due_at or tx.now) + change.deadline_s,
+        deadline=deadline,
         due_at=due_at,
-        history=history_line(tx.now, InputPhase.ACCEPTED, phase),
+        history=history,
         now=tx.now,
     )
     tx.write("inputs.insert_payload", input=key, payload=change.payload)
     if record.aside and due_at is None and change.stored_lane is Lane.STEER:
         asides.wake(tx, record, steered=True)
     if change.is_plain and not change.decision.consumes_on_accept:
+        if due_at is None:
+            batches.note_accepted(tx, record.runtime, key, _as_member(change, deadline), history, alone=alone)
         return AcceptedInput(input_id=change.input_id, phase=phase)
     if due_at is not None:
         return _describe_delayed(tx, change, key)
     return _admit_with_policy(tx, record, change, key)
+
+
+def _as_member(change: AcceptInput, deadline: float | None) -> Row:
+    """It as a member of a batch, as it will be stored."""
+    return (
+        *(change.input_id, change.kind.value, change.source, change.idempotency_key, 0, InputPhase.STAGED.value, None),
+        *(change.fitted, deadline, None, change.payload, change.payload_digest),
+    )
 
 
 def _target(tx: Transaction, change: AcceptInput) -> runtimes.RuntimeRecord:
@@ -327,18 +341,22 @@ def _check(_tx: Transaction, change: AcceptInput) -> None:
             raise InvalidInput(detail="an input that is consumed on accept may not be delayed", field="policy")
 
 
-def _take_room(tx: Transaction, record: runtimes.RuntimeRecord, *, bound: bool) -> None:
+def _take_room(tx: Transaction, record: runtimes.RuntimeRecord, *, bound: bool) -> bool:
+    """Take a place of the inbox; whether it was seen to be empty."""
     # A count costs what the inbox has grown to. Inside a group no other host writes, so what one count has shown to be free
     # stays free until this group has filled it: a hundred accepts of one runtime count once.
     room = tx.room.get(record.runtime, 0)
+    limit = tx.limits.inbox_inputs
+    empty = False
     if room == 0 and bound:
-        limit = tx.limits.inbox_inputs
         row = tx.one("inputs.count_unfinished_to", runtime=record.runtime, count=limit)
         room = limit - (row[0] if row else 0)
+        empty = room == limit
         if room <= 0:
             raise InboxFull(runtime_id=record.runtime_id, limit=limit)
     if room > 0:
         tx.room[record.runtime] = room - 1
+    return empty
 
 
 def _check_delayed(tx: Transaction, record: runtimes.RuntimeRecord) -> None:

@@ -36,6 +36,10 @@ WHERE input IN (SELECT input FROM inputs
 RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
           (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission, history;
 
+-- name: inputs.stage_accepted
+-- The one that this commit has inserted.
+UPDATE inputs SET phase = 'staged', run = :run, updated_at = :now, history = :history WHERE input = :input;
+
 -- name: inputs.stage_steered
 -- What was sent to steer a run joins it at a checkpoint.
 UPDATE inputs SET phase = 'staged', run = :run, joined = :joined, updated_at = :now, history = history || :line

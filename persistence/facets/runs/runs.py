@@ -40,6 +40,8 @@ class BeginRun(Change):
         offers: The versions of the behaviour that the host has; the first is for what begins.
         follows: Whether the host executes what follows an abandoned batch.
         events: Whether what becomes of its inputs and runs is written into its output from now on.
+        accepted: The input whose `AcceptInput` stands just before it in the same commit, where one does: what is known of that
+            is not asked for.
     """
 
     runtime_id: LogicalRuntimeId
@@ -48,6 +50,7 @@ class BeginRun(Change):
     offers: tuple[Offer, ...] = UNVERSIONED
     follows: bool = False
     events: bool = False
+    accepted: InputId | None = None
 
 
 @final
@@ -112,8 +115,12 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
     if not change.follows:
         follow_ups.leave(tx, record)
     waiting = 0
+    accepted = None if change.accepted is None else batches.just_accepted(tx, record.runtime, change.accepted)
     if record.run is None:
-        waiting = reopened.enter_next(tx, record, change.batch + 1, follows=change.follows)
+        if accepted is not None and accepted.alone:
+            waiting = 1  # a run that could be entered in its place would have an unfinished input
+        else:
+            waiting = reopened.enter_next(tx, record, change.batch + 1, follows=change.follows)
     current = record.run
     if current is not None:
         run = run_records.load(tx, current)
@@ -124,11 +131,15 @@ def _begin(tx: Transaction, change: BeginRun) -> RunBegun | NothingBegun | versi
         if record.run is not None:
             return _enter_again(tx, record, record.run, again=again, version=offer.version, follows=change.follows)
         waiting = reopened.what_waits(tx, record.runtime, change.batch + 1)[1]
-    return _begin_new(tx, record, change, waiting)
+    return _begin_new(tx, record, change, waiting, accepted)
 
 
 def _begin_new(
-    tx: Transaction, record: runtimes.RuntimeRecord, change: BeginRun, waiting: int
+    tx: Transaction,
+    record: runtimes.RuntimeRecord,
+    change: BeginRun,
+    waiting: int,
+    accepted: batches.JustAccepted | None,
 ) -> RunBegun | NothingBegun:
     abandoned: list[batches.InputEnded] = []
     while waiting:
@@ -136,7 +147,10 @@ def _begin_new(
         base, base_count = (None, 0) if session is None else (session.head, session.message_count)
         run = run_records.begin(tx, record.runtime, change.run_id, base, base_count, change.offers[0].version)
         try:
-            batch = batches.stage(tx, record.runtime, run.run, change.batch)
+            if accepted is not None and waiting == 1:  # then it is the one that waits
+                batch = batches.stage_accepted(tx, accepted, run.run)
+            else:
+                batch = batches.stage(tx, record.runtime, run.run, change.batch)
         except Corrupt as exc:
             # Out of the way, so that it starves no other; after its last attempt it is a dead letter. The loop ends there.
             given_up = batches.readmit(tx, record.runtime, run.run, str(exc))
@@ -145,6 +159,7 @@ def _begin_new(
             ]
             run_records.delete(tx, run)
             waiting = reopened.what_waits(tx, record.runtime, change.batch + 1)[1]
+            accepted = None
             continue
         record.run = run.run
         runtimes.save_progress(tx, record)

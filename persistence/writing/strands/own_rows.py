@@ -26,7 +26,7 @@ OWN_ROWS: Final = frozenset(
         "inputs": (
             "any_staged any_steering batch bind by_key consume consume_one count_delayed_to count_unfinished_to "
             "describe exhaust fail insert insert_payload joined reject release replace requeue_staged restage "
-            "stage_oldest stage_oldest_of_any_lane stage_steered to_front unbind"
+            "stage_accepted stage_oldest stage_oldest_of_any_lane stage_steered to_front unbind"
         ),
         "labels": "insert of_runtime seal set",
         "moves": "insert",
