@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar, final
 
 import trio
 
-from tenure.errors import Closed, Contended, Error
+from tenure.errors import Closed, Contended, CounterOverflow, Error, InvalidInput
 from tenure.persistence.engines.engine import (
     MOST_VIEWS,
     Again,
@@ -217,16 +217,21 @@ async def _close(executor: Executor, connection: Closable) -> None:
 
 
 def in_views(read: Callable[[], T]) -> T:
-    """Read in one view; in another one where the first was lost on the way: what it gave counts for nothing."""
-    for _ in range(MOST_VIEWS - 1):
-        try:
-            return read()
-        except Again:
-            continue
+    """Read in one view; in another one where the first was lost on the way: what it gave counts for nothing.
+
+    Raises `InvalidInput` for what no engine can look for: a read counts nothing, so it is the caller's number or text.
+    """
+    lost: Again | None = None
     try:
-        return read()
-    except Again as exc:
-        raise Contended(detail=f"{MOST_VIEWS} views were lost: {exc}") from exc
+        for _ in range(MOST_VIEWS):
+            try:
+                return read()
+            except Again as exc:
+                lost = exc
+    except (CounterOverflow, UnicodeEncodeError) as exc:
+        detail = "a number of more than 64 bits, or a text with a lone surrogate, is not looked for"
+        raise InvalidInput(detail=detail) from exc
+    raise Contended(detail=f"{MOST_VIEWS} views were lost: {lost}") from lost
 
 
 def _in_one_view(connection: Reading, read: Callable[[Statements], T]) -> T:

@@ -251,8 +251,10 @@ class Schedules:
         if limit < 1:
             raise InvalidInput(detail="it is at least 1", field="limit")
         await self._read(schedule_id)
-        read = partial(reads.occurrences_of, schedule_id=schedule_id, count=limit)
-        return tuple(await self._store.read(partial(read, before=reads.LAST if before is None else before)))
+        # There is no number below 1, and none beyond the last.
+        before = reads.LAST if before is None else min(max(before, 0), reads.LAST)
+        read = partial(reads.occurrences_of, schedule_id=schedule_id, count=min(limit, reads.LAST), before=before)
+        return tuple(await self._store.read(read))
 
     def _now(self) -> float:
         return self._store.seams.wall_clock()

@@ -225,3 +225,11 @@ def test_a_row_whose_id_is_no_text_hides_no_other_and_is_told(tmp_path: Path) ->
         (None, False),
     ]
     assert "1 rows" in call("verify", tmp_path / "a.db").stdout
+
+
+def test_a_look_for_what_no_engine_has_is_a_wrong_use(path: Path) -> None:
+    queue, tail = call("queue", path, "\udcff"), call("tail", path, "alice", "--lines", 2**63)
+
+    assert (queue.exit_code, tail.exit_code) == (WRONG_USE, WRONG_USE)
+    assert "64 bits" in queue.stderr
+    assert "counter" not in tail.stderr

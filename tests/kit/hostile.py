@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import inspect
 import math
+import sys
 import typing
 import uuid
 from collections.abc import Callable, Iterator
@@ -61,7 +62,12 @@ def hostile_values() -> dict[str, Any]:
         "2**63": 2**63,
         "-2**63-1": -(2**63) - 1,
         "a number of 10,000 digits": 10**10_000,
+        "2**100": 2**100,
         "half": 0.5,
+        "a long age": 1e20,
+        "the largest number": sys.float_info.max,
+        "the smallest number": 5e-324,
+        "minus zero": -0.0,
         "NaN": math.nan,
         "infinity": math.inf,
         "minus infinity": -math.inf,
@@ -70,6 +76,7 @@ def hostile_values() -> dict[str, Any]:
         "a lone surrogate": "\ud83d",
         "NUL": "a\0b",
         "a megabyte": "x" * 2**20,
+        "text that turns round": "\u202e\ufeff\U0010ffff",
         "bytes": b"\xff\x00",
         "no bytes": b"",
         "bytearray": bytearray(b"ab"),
@@ -85,6 +92,8 @@ def hostile_values() -> dict[str, Any]:
         "UUID": uuid.UUID(int=1),
         "timedelta": dt.timedelta(1),
         "datetime": dt.datetime(2026, 1, 2, tzinfo=dt.UTC),
+        "the last moment": dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-23))),
+        "the first moment": dt.datetime.min.replace(tzinfo=dt.timezone(dt.timedelta(hours=23))),
         "object": object(),
         "a class": int,
         "a function": len,

@@ -18,11 +18,12 @@ import trio
 import tenure
 import tenure.asyncio
 from tenure.asyncio.facets import Schedules as AsyncioSchedules
-from tenure.errors import Error, Internal, StoreBroken
+from tenure.errors import CounterOverflow, Error, Internal, StoreBroken
 from tests.kit.hostile import variations, verbs_of
 from tests.kit.shares import share
 
-GRAVE = (Internal, StoreBroken)
+GRAVE = (Internal, StoreBroken, CounterOverflow)
+"""Never the answer to an argument: no counter of a new store is exhausted."""
 
 TERMS: dict[str, Any] = {
     "idempotency_key": "key",

@@ -161,11 +161,11 @@ def asked_for(now: float, older_than_s: float, *, dead_letters: bool, kinds: Seq
     """
     if not 0 <= older_than_s < float("inf"):
         raise InvalidInput(detail="an age is a number of seconds, 0 or more", field="older_than_s")
-    before = now - older_than_s
+    before = _ago(now, older_than_s)
     wanted = Ages(
         now=now,
         before=before,
-        keys_before=now - KEYS_KEPT_S,
+        keys_before=_ago(now, KEYS_KEPT_S),
         dead_before=before if dead_letters else NEVER,
         output_before=before,
     )

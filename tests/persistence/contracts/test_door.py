@@ -53,7 +53,7 @@ from tenure import (
     TokenLedgerEntry,
     TokenUsage,
 )
-from tenure.errors import Error, Internal, ReadFailed, StoreBroken
+from tenure.errors import CounterOverflow, Error, Internal, ReadFailed, StoreBroken
 from tenure.persistence.contracts.attachments import AttachmentsContract
 from tenure.persistence.contracts.credentials import CredentialsContract
 from tenure.persistence.contracts.journals.journal import JournalContract
@@ -355,7 +355,8 @@ AFTER: dict[str, str] = {
 
 
 CONTRACTS = "tenure.persistence.contracts"
-GRAVE = (Internal, StoreBroken)
+GRAVE = (Internal, StoreBroken, CounterOverflow)
+"""Never the answer to an argument: no counter of a new store is exhausted."""
 
 
 def facets_of(store: Store) -> dict[str, object]:

@@ -8,7 +8,7 @@ import apsw
 import pytest
 import trio
 
-from tenure.errors import Internal, NotFound
+from tenure.errors import Internal, InvalidInput, NotFound
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.seams.executors import InlineExecutor
@@ -34,6 +34,24 @@ async def test_a_view_that_outlives_its_call_is_refused(store: Store) -> None:
 
     with pytest.raises(RuntimeError, match="the read has ended"):
         view.one("ownership.group_of", incarnation="x")
+
+
+@pytest.mark.parametrize("given", [{"count": 2**63}, {"count": 2**100}, {"runtime": -(2**63) - 1}, {"runtime": 2**64}])
+async def test_a_number_that_no_engine_has_is_the_callers_and_no_counter_of_the_store(
+    store: Store, given: dict[str, int]
+) -> None:
+    def look(statements: Statements) -> object:
+        return statements.all("verification.newest_receipts", **{"runtime": 1, "count": 1, **given})
+
+    with pytest.raises(InvalidInput, match="64 bits"):
+        await store.read(look)
+    await own(store)
+
+
+async def test_a_text_that_no_engine_has_is_the_callers(store: Store) -> None:
+    with pytest.raises(InvalidInput, match="lone surrogate"):
+        await store.read(lambda statements: statements.one("ownership.host_of", incarnation="\ud800"))
+    await own(store)
 
 
 async def test_a_read_writes_nothing(store: Store) -> None:
