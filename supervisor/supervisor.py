@@ -69,7 +69,8 @@ class Supervisor(Sharing):
     def __init__(self, store: Store, behaviours: Behaviours, nursery: trio.Nursery) -> None:
         """Own nothing yet; tasks will run in `nursery`."""
         super().__init__(store, behaviours, nursery)
-        self._schedules = Schedules(store, self._host.timers.hear, self._host.takeovers.wake)
+        host = self._host
+        self._schedules = Schedules(store, host.timers.hear, host.takeovers.wake, host.ingress.fits)
 
     @property
     def schedules(self) -> Schedules:

@@ -36,7 +36,7 @@ from tenure.persistence.writing.group import Outcome
 from tenure.persistence.writing.pending import Rider
 
 from .instrumented_accepts import instrumented_accept
-from .payloads import PayloadType
+from .payloads import Fits, PayloadType, fits
 from .redelivery import in_stored_words
 from .terms import (
     AcceptTerms,
@@ -142,6 +142,10 @@ class Ingress:
             ):  # the ticket is returned, also where cancelled
                 await learn(ticket)
         return ticket
+
+    def fits(self, data: bytes) -> Fits:
+        """The kinds of this host that take an encoded payload; see `fits`."""
+        return fits(self._payload_types, data)
 
     def close(self, error: Error) -> None:
         """Take nothing more; what has not been submitted is refused with this error."""

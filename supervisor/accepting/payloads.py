@@ -15,6 +15,9 @@ from tenure.persistence.model.texts import text_of
 from .classes import Classes, Misfit, name_of
 from .instances import is_lost, keys_of, parts_of
 
+Fits = tuple[tuple[str, str], ...]
+"""Kinds that take a payload, each with the version of its behaviour."""
+
 
 @final
 class PayloadType:
@@ -118,6 +121,11 @@ class Kinds:
     own: PayloadType
     all: Mapping[str, PayloadType]
 
-    def fits(self, data: bytes) -> tuple[tuple[str, str], ...]:
+    def fits(self, data: bytes) -> Fits:
         """The kinds that take an encoded payload, each with the version of its behaviour."""
-        return tuple([(kind, each.version) for kind, each in self.all.items() if each.takes(data)])
+        return fits(self.all, data)
+
+
+def fits(types: Mapping[str, PayloadType], data: bytes) -> Fits:
+    """The kinds that take an encoded payload, each with the version of its behaviour."""
+    return tuple([(kind, each.version) for kind, each in types.items() if each.takes(data)])

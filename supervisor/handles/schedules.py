@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final, TypedDict, Unpack, final
 
 from attrs import frozen
+from msgspec.structs import replace
 
 from tenure.errors import InvalidInput, NotFound
 from tenure.persistence.commits.commit import Commit
@@ -33,6 +34,7 @@ from tenure.persistence.model.numbers import check_seconds, check_time
 from tenure.persistence.model.timetable import Cron, Every, Timetable, encode_timetable
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId, check_runtime_id
 from tenure.persistence.store import Store
+from tenure.supervisor.accepting.payloads import Fits
 from tenure.supervisor.hosting.holds import check_note
 
 PAGE: Final = 500
@@ -105,9 +107,16 @@ class Schedules:
     `Occurrence`, which lands with the input. An instant that was decided never comes again, whatever the clocks are set to.
     """
 
-    def __init__(self, store: Store, hear: Callable[[], None], wake: Callable[[LogicalRuntimeId], None]) -> None:
-        """Bind to the store, and to what looks at times and sets runtimes to work."""
+    def __init__(
+        self,
+        store: Store,
+        hear: Callable[[], None],
+        wake: Callable[[LogicalRuntimeId], None],
+        fits: Callable[[bytes], Fits],
+    ) -> None:
+        """Bind to the store, to what looks at times and sets runtimes to work, and to what kinds take a payload."""
         self._store = store
+        self._fits = fits
         self._hear = hear
         self._wake = wake
 
@@ -160,7 +169,8 @@ class Schedules:
             starts_at=starts_at,
             ends_at=ends_at,
         )
-        change = self._change(_id(schedule_id), terms, encode(payload, "payload"), self._now(), None)
+        data = encode(payload, "payload")
+        change = self._change(_id(schedule_id), replace(terms, fits=self._fits(data)), data, self._now(), None)
         made: ScheduleRecord = await self._commit(change)
         self._hear()
         return as_schedule(made)
@@ -284,7 +294,8 @@ class Schedules:
 
     def _updated(self, record: ScheduleRecord, given: dict[str, Any]) -> WriteSchedule:
         old = record.terms
-        payload = encode(given.pop("payload"), "payload") if "payload" in given else record.payload
+        is_new = "payload" in given
+        payload = encode(given.pop("payload"), "payload") if is_new else record.payload
         said: dict[str, Any] = {
             "runtime_id": old.runtime_id,
             "when": old.when,
@@ -303,7 +314,7 @@ class Schedules:
             if given.get(name) is not None:
                 given[name] = check_time(given[name], name)
         now = self._now()
-        terms = _terms(now, **{**said, **given})
+        terms = replace(_terms(now, **{**said, **given}), fits=self._fits(payload) if is_new else old.fits)
         moved = (terms.timetable, terms.starts_at, terms.ends_at) != (old.timetable, old.starts_at, old.ends_at)
         if moved or record.next_at is None:
             after = now if record.decided_through is None else max(now, record.decided_through)
@@ -356,7 +367,6 @@ def _terms(  # noqa: PLR0913 - one for each term
 
 
 def _bound(given: datetime | float | None, name: str) -> float | None:
-    # A float is one that was a time: see `create` and `update`.
     return given if given is None or isinstance(given, float) else check_time(given, name)
 
 

@@ -112,7 +112,8 @@ def _write(tx: Transaction, change: WriteSchedule) -> ScheduleRecord | None:
 
 def _same(known: ScheduleRecord, change: WriteSchedule) -> bool:
     """Whether it is made again as it is; one that has no anchor of its user's got one when it was made."""
-    given, stored = change.terms, known.terms
+    stored = known.terms
+    given = msgspec.structs.replace(change.terms, fits=stored.fits)  # what a host knows of it is not said by its user
     if "anchor" in stored.timetable:
         every = msgspec.json.decode(stored.timetable), msgspec.json.decode(given.timetable)
         if every[0].get("every") != every[1].get("every"):
@@ -314,7 +315,8 @@ def _why_skipped(tx: Transaction, record: ScheduleRecord, instant: Instant) -> S
 
 
 def _admit(tx: Transaction, record: ScheduleRecord, instant: Instant, session_id: SessionId) -> None:
-    kind = record.terms.kind
+    kind, target = record.terms.kind, runtimes.find(tx, record.runtime_id)
+    of_kind = kind if target is None else target.kind
     source = {"type": "schedule", "schedule_id": record.schedule_id, "scheduled_at": instant.at}
     inputs.admit(
         tx,
@@ -324,6 +326,7 @@ def _admit(tx: Transaction, record: ScheduleRecord, instant: Instant, session_id
             source=_encode(source).decode(),
             payload=record.payload,
             payload_digest=digest(record.payload),
+            fitted=None if of_kind is None else dict(record.terms.fits).get(of_kind),
             newcomer=None if kind is None else newcomers.Newcomer(kind=kind, session_id=session_id),
         ),
     )

@@ -53,8 +53,12 @@ class Skipped(StrEnum):
 
 
 @final
-class ScheduleTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a user says of a schedule, but for its payload; stored as one JSON object."""
+class ScheduleTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a user says of a schedule, but for its payload; stored as one JSON object.
+
+    `fits` is what its host knew of the payload when it was given: the kinds whose class takes it, each with the version of its
+    behaviour.
+    """
 
     runtime_id: str
     kind: str | None
@@ -65,6 +69,7 @@ class ScheduleTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     jitter_s: float = 0.0
     starts_at: float | None = None
     ends_at: float | None = None
+    fits: tuple[tuple[str, str], ...] = ()
 
     @property
     def when(self) -> Timetable:

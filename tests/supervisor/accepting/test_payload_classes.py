@@ -267,3 +267,47 @@ async def test_a_message_that_fitted_when_it_was_sent_and_refused_waits_for_its_
         await (await supervisor.spawn("a", "shop")).resume()
         await wait_all_tasks_blocked()
         assert seen == ["tea", "milk"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+async def test_what_a_schedule_makes_of_a_payload_that_fitted_when_it_was_given_waits_for_a_class_that_takes_it(
+    autojump_clock: MockClock, open_host: OpenHost, *, changed: bool
+) -> None:
+    seen: list[str] = []
+
+    async def shop(run: tenure.Run) -> None:
+        seen.extend(each.payload.item for each in run.inputs)
+
+    old, every = tenure.Behaviour(shop, payload=Order, version="1"), tenure.Every(100)
+    async with deployed(open_host, old) as supervisor:
+        await supervisor.schedules.create("s", "a", every, {"item": "tea"}, "shop")
+        if changed:
+            await supervisor.schedules.update("s", payload={"item": "milk"})
+            await supervisor.schedules.update("s", catch_up_s=60.0)
+        await trio.sleep(150)
+        assert len(seen) == 1
+
+    async with deployed(open_host, tenure.Behaviour(never_called, payload=OrderWithPrice, version="2")) as supervisor:
+        if not changed:  # another host knows other kinds, and it is the same schedule
+            await supervisor.schedules.create("s", "a", every, {"item": "tea"}, "shop")
+        runtime = await supervisor.spawn("a", "shop")
+        assert await runtime.wait_held() == "payload does not fit"
+        assert "version 1" in (runtime.held_detail or "")
+        assert (await supervisor.schedules.trigger("s")).input_id is not None
+        await trio.sleep(250)
+        assert await supervisor.dead_letters("a") == []
+
+    async with deployed(open_host, old) as supervisor:
+        await (await supervisor.spawn("a", "shop")).resume()
+        await trio.sleep(1)
+        assert seen == ["milk" if changed else "tea"] * 3
+        assert await supervisor.dead_letters("a") == []
+
+
+async def test_what_a_schedule_makes_of_a_payload_that_never_fitted_is_a_dead_letter(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async with deployed(open_host, tenure.Behaviour(never_called, payload=OrderWithPrice, version="2")) as supervisor:
+        await supervisor.schedules.create("s", "a", tenure.Every(100), {"item": "tea"}, "shop")
+        await trio.sleep(150)
+        assert [each.payload for each in await supervisor.dead_letters("a")] == [b'{"item":"tea"}']
