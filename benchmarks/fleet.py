@@ -9,11 +9,14 @@ out what comes: `accepts` is the rate until the last message was accepted, each 
 hosts; an input that is consumed is a run with its receipt and a message in a conversation. A worker of a queue has 25 places,
 and its work is empty.
 
-tenure sends no hints by NOTIFY (docs/performance.md says why). What hosts hear of one another by is a look each `Limits.poll_s`
-seconds: the rows are the default of 50 ms; 10 ms, which are as early as a hint would be; and 1 s, at which a host hears of what
-came from others a second late. `prompt_to_default` and `seldom_to_default` are the ratios of what was consumed. In `tenure_own`
+Hosts of tenure hint to one another by NOTIFY what they have committed, and look once a second. In `tenure_unhinted` they do
+not, and look each 50 ms, and in `tenure_seldom` once a second, so that they hear of what came from others a second late: what
+is above that is what hearing costs. `hints_to_none` is the ratio of what is consumed with hints and without. In `tenure_own`
 each host gives inputs to its own runtimes alone, so that no group of commits waits for the lock of a runtime that another
 host holds. procrastinate's workers are woken by NOTIFY, those of DBOS look every 10 ms.
+
+`there_ms` is how long after an accept its run begins on another host, and `back_ms` how long after its end the host that
+accepted it has the outcome: the medians, of two hosts of one process that have nothing else to do.
 
 The server is the one that ``--server`` names, by the URL of a role that may create databases, or one that pip has brought, on
 the disk of ``--folder``. Every row has its own database, and each turn measures every row once. `cpu_us` is the least time of
@@ -32,7 +35,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from measuring.fleet_work import AT_ONCE, PROCESSES, be_dbos, be_host, be_procrastinate, make_dbos, make_procrastinate
+from measuring.fleet_work import (
+    AT_ONCE,
+    PROCESSES,
+    Terms,
+    be_dbos,
+    be_host,
+    be_procrastinate,
+    hear_elsewhere,
+    make_dbos,
+    make_procrastinate,
+)
 from measuring.report import Timing, median_of, options, print_line, scratch
 from measuring.together import work_together
 
@@ -43,18 +56,29 @@ INPUTS: Final = 3_000
 LEAST: Final = PROCESSES * AT_ONCE
 """One for each sender."""
 
-POLLS: Final = {"tenure": 0.05, "tenure_prompt": 0.01, "tenure_seldom": 1.0, "tenure_own": 0.05}
-"""`Limits.poll_s` of each row of tenure."""
-
 OWN: Final = "tenure_own"
 """The row in which each host gives inputs to its own runtimes alone."""
+
+TERMS: Final = {
+    "tenure": Terms(hints=True, poll_s=None),
+    "tenure_unhinted": Terms(hints=False, poll_s=None),
+    "tenure_seldom": Terms(hints=False, poll_s=1.0),
+    OWN: Terms(hints=True, poll_s=None, to_all=False),
+}
+"""The rows of tenure."""
+
+HEARD: Final = ("tenure", "tenure_unhinted")
+"""Those in which it is measured how soon a host hears of another."""
+
+HEARD_OF: Final = 100
+"""Inputs that are accepted on one host and run on another."""
 
 Measure = Callable[[str, int], tuple[Timing, Timing]]
 
 
 def tenure_hosts(row: str, url: str, count: int) -> tuple[Timing, Timing]:
     """Four hosts of tenure."""
-    terms = (url, count // PROCESSES, POLLS[row], row != OWN)
+    terms = (url, count // PROCESSES, TERMS[row])
     return work_together(be_host, terms, processes=PROCESSES, count=count)
 
 
@@ -84,7 +108,7 @@ def _workers(work: Callable[..., None], url: str, count: int, asked: str) -> tup
 
 
 ROWS: Final[tuple[tuple[str, Measure, int, Sequence[str]], ...]] = (
-    *[(row, partial(tenure_hosts, row), 1, ("psycopg",)) for row in POLLS],
+    *[(row, partial(tenure_hosts, row), 1, ("psycopg",)) for row in TERMS],
     ("procrastinate", procrastinate_workers, 1, ("procrastinate",)),
     ("dbos", dbos_workers, 3, ("dbos",)),
 )
@@ -137,6 +161,26 @@ def measure(url: str, turns: int, inputs: int) -> tuple[dict[str, list[tuple[Tim
     return timings, missing
 
 
+def hear(url: str, turns: int, inputs: int) -> dict[str, dict[str, float]]:
+    """How soon hosts hear of one another, in milliseconds: medians of all turns."""
+    from measuring.on_server import Server  # noqa: PLC0415 - as above
+
+    found: dict[str, tuple[list[float], list[float]]] = {row: ([], []) for row in HEARD}
+    for _ in range(turns):
+        for row in HEARD:
+            server = Server(url)
+            try:
+                there, back = hear_elsewhere(server.new(), TERMS[row], inputs)
+            finally:
+                server.drop_all()
+            found[row][0].extend(there)
+            found[row][1].extend(back)
+    return {
+        row: {"there_ms": round(median(there), 1), "back_ms": round(median(back), 1)}
+        for row, (there, back) in found.items()
+    }
+
+
 def ratios(timings: dict[str, list[tuple[Timing, Timing]]]) -> dict[str, float]:
     """Medians over the turns, of what each turn has measured."""
 
@@ -144,9 +188,12 @@ def ratios(timings: dict[str, list[tuple[Timing, Timing]]]) -> dict[str, float]:
         pairs = zip(timings[row], timings[other], strict=True)
         return round(median(one[at].per_s / another[at].per_s for one, another in pairs), 2)
 
-    found = {"prompt_to_default": beside("tenure_prompt", "tenure", 1)}
-    found["seldom_to_default"] = beside("tenure_seldom", "tenure", 1)
-    found["own_to_default"] = beside(OWN, "tenure", 1)
+    found = {
+        "hints_to_none": beside("tenure", "tenure_unhinted", 1),
+        "hints_to_none_accepts": beside("tenure", "tenure_unhinted", 0),
+        "hints_to_seldom": beside("tenure", "tenure_seldom", 1),
+        "own_to_all": beside(OWN, "tenure", 1),
+    }
     for peer in ("procrastinate", "dbos"):
         if peer in timings:
             found[f"accepts_to_{peer}"] = beside("tenure", peer, 0)
@@ -166,12 +213,13 @@ def main() -> None:
     if is_there(("psycopg", *needs)):
         with scratch(given.folder) as name, server_at(given.server, Path(name)) as url:
             timings, missing = measure(url, turns, inputs)
+            heard = hear(url, turns, 3 if given.small else HEARD_OF)
         rows = {
             row: {"accepts": median_of([each[0] for each in found]), "consumed": median_of([each[1] for each in found])}
             for row, found in timings.items()
         }
-        findings = {"rows": rows, "ratios": ratios(timings), "missing": missing}
-    print_line("fleet", durability="disk", hosts=PROCESSES, senders=AT_ONCE, poll_s=POLLS, **findings)
+        findings = {"rows": rows, "ratios": ratios(timings), "heard": heard, "missing": missing}
+    print_line("fleet", durability="disk", hosts=PROCESSES, senders=AT_ONCE, **findings)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ async def main() -> None:
     counts, quiet_s = ((0, 20), 0.2) if given.small else (COUNTS, QUIET_S)
     with scratch(given.folder) as name:
         cost = {str(count): round(await idle(Path(name), count, quiet_s), 2) for count in counts}
-    print_line("idle", quiet_s=quiet_s, poll_s=tenure.Limits().poll_s, cpu_ms_a_second=cost)
+    print_line("idle", quiet_s=quiet_s, poll_s=tenure.Limits().poll_wait_s, cpu_ms_a_second=cost)
 
 
 if __name__ == "__main__":

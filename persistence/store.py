@@ -391,7 +391,7 @@ async def open_store(
         raise
     store = Store(opened, executor, limits, seams)
     ground = ground_of(store)
-    async with background(ground.serve, ground.keep_lease, erasures_of(store).serve) as body:
+    async with background(*ground.tasks, erasures_of(store).serve) as body:
         with body:
             yield store
             await ground.drain()

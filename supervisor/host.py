@@ -249,7 +249,7 @@ class Host:
         self.news.stir()  # the hold may have ended elsewhere since: the next look reads what is on hold now
 
     def _stir(self) -> None:
-        self.news.stir()
+        self.news.stir(is_hinted=True)  # the host that was asked gives a hint
 
     def _is_written_elsewhere(self, runtime_id: LogicalRuntimeId | None) -> bool:
         return self.watch.sees_others and (runtime_id is None or not self.owned.owns(runtime_id))
@@ -278,7 +278,7 @@ class Host:
         if has_begun:
             return  # it is at work
         if not self.owned.owns(change.runtime_id):
-            self.news.stir()  # its ticket waits for what another host writes
+            self.news.stir(is_hinted=True)  # its ticket waits for what another host writes
         if accepted.phase is InputPhase.QUEUED and not accepted.deduplicated:
             with self.mending.net(change.runtime_id):
                 self.takeovers.wake(change.runtime_id, steered=change.stored_lane is Lane.STEER)

@@ -259,7 +259,9 @@ class Supervisor(Sharing):
         stored = await tickets.find_outcome(checked, found)
         if stored is not None:
             tickets.settle(checked, found, stored)
-        self._host.news.stir()
+        self._host.news.stir(is_hinted=True)
+        if stored is None and not self._host.owned.owns(checked):
+            self._host.news.await_of(checked)
         return ticket
 
     @checked

@@ -81,6 +81,7 @@ from .persistence.contracts.types import (
     TranscriptRewriteCommit as TranscriptRewriteCommit,
     VacuumReport as VacuumReport,
 )
+from .persistence.engines.postgres.server.options import PostgresOptions as PostgresOptions
 from .persistence.engines.sqlite.options import SqliteOptions as SqliteOptions
 from .persistence.facets.prunable import Pruned as Pruned
 from .persistence.facets.runs.children import Child as Child
@@ -255,6 +256,7 @@ __all__ = [
     "PersistedSessionRead",
     "PolicyDecision",
     "Position",
+    "PostgresOptions",
     "Pruned",
     "QueueMode",
     "QueuedWork",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager, suppress
+from time import perf_counter
+from typing import Any, Final, final
 
 import trio
+from attrs import frozen
 
 import tenure
 
@@ -32,14 +34,30 @@ STRIDE: Final = 7
 DBOS_POLL_S: Final = 0.01
 
 
-def be_host(place: Place, url: str, count: int, poll_s: float, to_all: bool) -> None:  # noqa: FBT001 - sent to a process
-    """A host of tenure: its senders give inputs to the runtimes of all hosts, or of its own, and its own consume theirs."""
-    hosts = range(PROCESSES) if to_all else [place.number]
+@final
+@frozen(slots=True)
+class Terms:
+    """How a host of tenure hears of others, and whom its senders write to.
+
+    Attributes:
+        hints: Whether hosts give one another hints.
+        poll_s: Seconds between two looks, or None.
+        to_all: Whether it gives inputs to the runtimes of all hosts, or to its own.
+    """
+
+    hints: bool
+    poll_s: float | None
+    to_all: bool = True
+
+
+def be_host(place: Place, url: str, count: int, terms: Terms) -> None:
+    """A host of tenure: its senders give inputs to runtimes, and its own consume theirs."""
+    hosts = range(PROCESSES) if terms.to_all else [place.number]
     runtimes = [f"agent/{host}/{number}" for number in range(RUNTIMES) for host in hosts]
-    trio.run(_be_host, place, url, count, poll_s, runtimes)
+    trio.run(_be_host, place, url, count, terms, runtimes)
 
 
-async def _be_host(place: Place, url: str, count: int, poll_s: float, runtimes: Sequence[str]) -> None:
+async def _be_host(place: Place, url: str, count: int, terms: Terms, runtimes: Sequence[str]) -> None:
     bodies = messages(seed=place.number)
     tickets: list[tenure.Ticket] = []
 
@@ -49,8 +67,7 @@ async def _be_host(place: Place, url: str, count: int, poll_s: float, runtimes: 
             runtime_id = runtimes[(first + STRIDE * turn) % len(runtimes)]
             tickets.append(await supervisor.accept(runtime_id, bodies[turn % len(bodies)]))
 
-    limits = tenure.Limits(poll_s=poll_s)
-    async with tenure.open_supervisor(url, behaviours={"agent": remember}, limits=limits) as supervisor:
+    async with _host_of_tenure(url, remember, terms) as supervisor:
         await supervisor.spawn_many([f"agent/{place.number}/{number}" for number in range(RUNTIMES)], "agent")
         await trio.to_thread.run_sync(place.begin)
         async with trio.open_nursery() as nursery:
@@ -61,6 +78,44 @@ async def _be_host(place: Place, url: str, count: int, poll_s: float, runtimes: 
             await ticket.wait_outcome()
         place.say_done()
         await trio.to_thread.run_sync(place.wait_end)
+
+
+def _host_of_tenure(
+    url: str, handler: Callable[[tenure.Run], Awaitable[None]], terms: Terms
+) -> AbstractAsyncContextManager[tenure.Supervisor]:
+    seams = tenure.Seams(engine=tenure.PostgresOptions(hints=terms.hints))
+    limits = tenure.Limits(poll_s=terms.poll_s)
+    return tenure.open_supervisor(url, behaviours={"agent": handler}, limits=limits, seams=seams)
+
+
+def hear_elsewhere(url: str, terms: Terms, count: int) -> tuple[list[float], list[float]]:
+    """Milliseconds from an input that one host has accepted to its run on another, and from its end there to its ticket here.
+
+    Two hosts in one process, with nothing else to do; one input at a time.
+    """
+    return trio.run(_hear_elsewhere, url, terms, count)
+
+
+async def _hear_elsewhere(url: str, terms: Terms, count: int) -> tuple[list[float], list[float]]:
+    begun, ended, there, back = 0.0, 0.0, list[float](), list[float]()
+
+    async def note(_run: tenure.Run) -> None:
+        nonlocal begun, ended
+        begun = perf_counter()
+        await trio.lowlevel.checkpoint()
+        ended = perf_counter()
+
+    async with _host_of_tenure(url, note, terms) as one, _host_of_tenure(url, note, terms) as two:
+        await two.spawn("agent", "agent")
+        await trio.sleep(1)  # until each has seen the other
+        for number in range(count):
+            ticket = await one.accept("agent", number)
+            accepted = perf_counter()
+            await ticket.wait_outcome()
+            back.append(1000 * (perf_counter() - ended))
+            there.append(1000 * (begun - accepted))
+            await trio.sleep(0.03 + number % 7 / 100)  # no step with the looks
+    return there, back
 
 
 def make_procrastinate(url: str) -> None:

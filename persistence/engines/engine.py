@@ -28,7 +28,7 @@ from tenure.persistence.model.values import DurabilityClass
 
 from .blobs import Blobs
 from .housekeeping import Housekeeping
-from .listeners import Listeners
+from .listeners import NOWHERE, Elsewhere, Listeners
 from .proofs import HostProofs
 
 Row = tuple[Any, ...]
@@ -198,11 +198,14 @@ class Begun:
             was cached then still holds. One number speaks for the whole database. Numbers by runtime speak for the runtimes
             that the group names, each for itself, and for nothing else. An engine that cannot know never gives the same
             number twice.
+        elsewhere: Of the runtimes that the group reaches those that its host does not own, with the host that does, or None.
+            Empty from an engine whose hosts give no hints.
     """
 
     alive: bool
     now: float
     versions: Versions
+    elsewhere: Elsewhere = NOWHERE
 
 
 class WriteConnection(Reading, Querying, Protocol):
@@ -318,12 +321,7 @@ class WriteConnection(Reading, Querying, Protocol):
 @final
 @frozen(kw_only=True, slots=True)
 class StoredBytes:
-    """How large a store is, in bytes.
-
-    Attributes:
-        database: The database.
-        log: Its log; 0 where there is none.
-    """
+    """How large a store is, in bytes: its database, and its log, 0 where there is none."""
 
     database: int
     log: int

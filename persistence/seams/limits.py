@@ -20,6 +20,9 @@ from tenure.persistence.model.numbers import (
 VERDICT_S: Final = 30.0
 """The default of `Limits.verdict_s`: a disk that does not answer for so long will not."""
 
+POLL_S: Final = 0.05
+"""The default of `Limits.poll_s`, where no hint comes."""
+
 
 @final
 @frozen(kw_only=True, slots=True)
@@ -54,7 +57,8 @@ class Limits:
         rewrite_bytes: Largest database that an erasure writes anew; commits wait meanwhile, about a second for 100 MB.
         query_connections: Connections of `Store.read_connection` at one time; more wait.
         query_rows: Rows of one query of `Store.read_connection`.
-        poll_s: Seconds between two looks at what other hosts of a shared file wrote.
+        poll_s: Seconds between two looks at what other hosts of a shared store wrote. None: 0.05; and of a host that hears
+            their hints, on a server, 1 (see `PostgresOptions.hints`).
     """
 
     payload_bytes: int = field(default=16 * 1024 * 1024, validator=count())
@@ -84,12 +88,17 @@ class Limits:
     passivate_s: float = field(default=60.0, validator=seconds())
     lease_s: float = field(default=15.0, validator=seconds())
     renew_s: float = field(default=5.0, validator=seconds())
-    poll_s: float = field(default=0.05, validator=seconds())
+    poll_s: float | None = field(default=None, validator=seconds(none=True))
 
     @property
     def verdict_wait_s(self) -> float:
         """`verdict_s` as it is used."""
         return VERDICT_S if self.verdict_s is None else self.verdict_s
+
+    @property
+    def poll_wait_s(self) -> float:
+        """`poll_s` as it is used where no hint comes."""
+        return POLL_S if self.poll_s is None else self.poll_s
 
     @property
     def busy_ms(self) -> int:

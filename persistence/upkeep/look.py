@@ -77,7 +77,7 @@ class Look:
 
     async def wait_stirred(self) -> None:
         """Wait until the store may have been written since this was awaited last; at most `Limits.poll_s`."""
-        with trio.move_on_after(self._limits.poll_s):
+        with trio.move_on_after(self._limits.poll_wait_s):
             while not self._listeners.stirred():  # noqa: ASYNC110 - another process sets no event
                 await trio.sleep(GLANCE_S)
 

@@ -5,7 +5,8 @@ Users hold a `Store`; code of this library that builds on it takes its ground wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import compress
 from typing import TypeVar, final
 
 import trio
@@ -14,7 +15,7 @@ from tenure.errors import Closed, Error, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import Statements, StoredBytes, WriteConnection
-from tenure.persistence.engines.listeners import Listeners
+from tenure.persistence.engines.listeners import Elsewhere, Listeners
 from tenure.persistence.engines.proofs import HostProofs
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.reading.readers import Readers
@@ -24,7 +25,9 @@ from tenure.persistence.seams.seams import Seams
 
 from .closing import Closing, Opened
 from .group import Outcome
+from .hinting.hinting import Hinting
 from .host_row import Rejoined
+from .pending import Pending
 from .queue_bell import QueueBell
 from .writer import Writer
 
@@ -40,6 +43,7 @@ class Ground:
         submit: Queues a commit and returns at once; see `Writer.submit`.
         submit_where_room: The same, but where it must wait for room; see `Writer.submit_where_room`.
         hooks: Of the host.
+        hinting: Gives hints to other hosts, and hears theirs.
         commit: Commits and waits; see `Writer.commit`. What is published of it is published in its `on_settled`.
     """
 
@@ -56,6 +60,11 @@ class Ground:
         self.submit_where_room = writer.submit_where_room
         self.commit = writer.commit
         self.hooks = writer.hooks
+        # Beside a virtual clock a hint would come at any time.
+        open_line = opened.engine.listeners.open_line if seams.step_executor is None else None
+        self.hinting = Hinting(open_line, seams.reader_executor, lambda: writer.host.host)
+        if self.hinting.gives:
+            writer.on_landed = self._landed
         self._readers = readers
         self._closing = closing
         self._on_brought: Callable[[Commit, CommitResult], None] | None = None
@@ -164,7 +173,16 @@ class Ground:
         """Have `heard` called, on the trio thread, when a commit has landed that wrote runtimes past their owner (`past`)."""
         self._writer.on_past = heard
 
+    def _landed(self, batch: Sequence[Pending], outcomes: Sequence[Outcome], elsewhere: Elsewhere) -> None:
+        written = [isinstance(each, CommitResult) and each.written for each in outcomes]
+        self.hinting.landed([each.commit for each in compress(batch, written)], elsewhere)
+
     # What `open_store` calls
+
+    @property
+    def tasks(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        """What runs for as long as the store is open."""
+        return self.serve, self.keep_lease, self.hinting.serve
 
     async def keep_lease(self) -> None:
         """Renew the lease wherever no group did; `open_store` starts it. One task a store, none a runtime (design §4)."""
@@ -195,8 +213,9 @@ class Ground:
         await self._closing.serve()
 
     async def drain(self) -> None:
-        """Commit what was submitted and close this host's row; see `Closing.drain`."""
+        """Commit what was submitted, close this host's row and give its last hints; see `Closing.drain`."""
         await self._closing.drain()
+        await self.hinting.say_last()
 
     async def close(self) -> None:
         """Settle what still waits, and close everything; see `Closing.close`."""

@@ -38,6 +38,7 @@ from tenure.persistence.engines.engine import (
     Versions,
     WriteConnection,
 )
+from tenure.persistence.engines.listeners import NOWHERE
 from tenure.persistence.facets.records.fences import check_fence
 from tenure.persistence.model.texts import as_defect, as_refusal
 from tenure.persistence.model.values import DurabilityClass
@@ -113,8 +114,8 @@ class GroupRunner:
         renewed_at: Boot clock when the last group that landed wrote the lease.
         records: What is cached from group to group.
         rejoined: Set where the host was judged dead and has a new row since; reading it takes it away.
-        hooks: Of the host. Where it has some, the COMMIT of each group is timed.
-        sync_s: Seconds that the last one took.
+        elsewhere: See `Begun.elsewhere`, of the group that was begun last.
+        hooks: Of the host. Where it has some, the COMMIT of each group is timed: `sync_s` are the seconds of the last one.
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class GroupRunner:
         self._boot_clock = seams.boot_clock
         self.renewed_at = seams.boot_clock()
         self.rejoined: Rejoined | None = None
+        self.elsewhere = NOWHERE
         self.hooks = Hooks()
         self.sync_s = 0.0
         self._current: int | None = None  # the commit that is carried out, where none is beside it
@@ -254,6 +256,7 @@ class GroupRunner:
             begun = self._connection.begin(
                 StartingGroup(self.host.host, group, [commits[index] for index in waiting], synced=synced)
             )
+            self.elsewhere = begun.elsewhere
             self.records.begin_group(begun.versions)
             if not begun.alive:
                 self._check_lost()

@@ -24,6 +24,7 @@ from tenure.errors import Closed, Contended, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.engine import Again, UnknownOutcome, WriteConnection
 from tenure.persistence.engines.housekeeping import Housekeeping
+from tenure.persistence.engines.listeners import Elsewhere
 from tenure.persistence.model.events.happenings import GroupLanded
 from tenure.persistence.model.texts import named
 from tenure.persistence.reading.stopping import kind_of
@@ -59,7 +60,7 @@ class Writer:
         renewed_at: Boot clock of that host's last renewal.
         carry_out: Carries out one group, on the executor. What watches groups puts itself around it.
         on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
-        hooks: Called with each group that landed.
+        hooks, on_landed: Called with each group that landed; the second there, after its callers have their answers.
         on_past: Called there with the result of a commit that has written runtimes past their owner, when it was settled.
     """
 
@@ -91,6 +92,7 @@ class Writer:
         self.renewed_at = runner.renewed_at
         self.hooks = runner.hooks
         self.on_rejoined: Callable[[Rejoined], None] | None = None
+        self.on_landed: Callable[[Sequence[Pending], Sequence[Outcome], Elsewhere], None] | None = None
         self.on_past: Callable[[CommitResult], None] = _unheard
 
     @property
@@ -168,7 +170,7 @@ class Writer:
     async def wait_for_room(self) -> None:
         """Wait until fewer commits wait than may; at once, and without a checkpoint, where that is so."""
         self.check_open()
-        await self._enter(0, _nothing)
+        await self._enter(0, lambda: None)  # a place that is given back at once
         self._room.leave(0)
 
     async def _enter(self, weight: int, entered: Callable[[], None]) -> None:
@@ -340,6 +342,8 @@ class Writer:
         for pending in reversed(alone):
             self._room.take(pending.weight)
             self._queue.appendleft(pending)
+        if landed and self.on_landed is not None:
+            self.on_landed(batch, outcomes, self._runner.elsewhere)
         if landed and self.hooks.call is not None and self._with_disk is not None:
             seconds = time.perf_counter() - self._with_disk
             self.hooks.call(GroupLanded(commits=landed, seconds=seconds, sync_s=self._runner.sync_s))
@@ -392,7 +396,3 @@ class Writer:
 
 def _unheard(_result: CommitResult) -> None:
     """No supervisor is open on this store."""
-
-
-def _nothing() -> None:
-    """A place that is given back at once."""

@@ -66,7 +66,7 @@ class Doubts:
             try:
                 self.publish(await self._store.read(partial(ended, waiting=waiting)))
             except NOT_NOW:
-                await trio.sleep(self._store.limits.poll_s)
+                await trio.sleep(self._store.limits.poll_wait_s)
             except Error:
                 raise
             except Exception as exc:  # noqa: BLE001 - these waiters hear it, and no one else

@@ -1,10 +1,10 @@
 """The other hosts of a shared file: who died, who froze, what they wrote, and what is left for this one (design §4).
 
-Theory of operation. One task looks at the other hosts every `Limits.poll_s` seconds. A host whose proof of life can be
-seized, or whose counter stood still for one lease, is marked lost. Where any of them wrote since the last look, the news are
-read: inputs for runtimes of this host, requests for it to carry out, outcomes that tickets here wait for; and those who
-wait for anything stored look again. A second task takes over what has work and no living owner, at every renewal at which
-others wrote, and at once where a host was marked lost.
+Theory of operation. One task looks at the other hosts every `Limits.poll_s` seconds, and where one of them hints that it wrote
+(`next_look`). A host whose proof of life can be seized, or whose counter stood still for one lease, is marked lost. Where any
+of them wrote since the last look, the news are read: inputs for runtimes of this host, requests for it to carry out, outcomes
+that tickets here wait for; and those who wait for anything stored look again. A second task takes over what has work and no
+living owner, at every renewal at which others wrote, and at once where a host was marked lost.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ from tenure.supervisor.timing.timers import Timers
 
 from .loop_watch import LoopWatch
 from .news import News
+from .next_look import NextLook
 from .requests import Requests
 
 LATE_S: Final = 1.0
@@ -182,26 +183,39 @@ class HostWatch:
         self._loop_watch = loop_watch = LoopWatch(LATE_S, self._log.loop_blocks, self._ground.proofs.breathe)
         if self._store.seams.step_executor is None:  # else this host has no threads, and its clock is not a real one
             loop_watch.start()
+        next_look = NextLook(self._ground.hinting, self._store.limits, self._news, self._nap, self._lapse_in)
+        took_s = 0.0
         try:
             while True:
-                await self._nap(self._store.limits.poll_s)
+                await next_look.wait(took_s)
+                began = trio.current_time()
                 if not await safely(self._look, self._log):
                     self._news.stir()  # the next look tries again, and reads what this one did not
+                took_s = trio.current_time() - began
         finally:
             loop_watch.close()
 
-    async def _nap(self, seconds: float) -> None:
+    async def _nap(self, seconds: float, woken: trio.Event | None) -> None:
         """Sleep, and say so where the loop came back late: then code of a behaviour has blocked it, or the process stood still.
 
         Judged by both clocks: a virtual one jumps, and beside a virtual one the real one goes on.
         """
         began, real_began = trio.current_time(), time.perf_counter()
         self._loop_watch.beat(seconds)
-        await trio.sleep(seconds)
+        if woken is None:
+            await trio.sleep(seconds)
+        else:
+            with trio.move_on_after(seconds):
+                await woken.wait()
         late_s = min(trio.current_time() - began, time.perf_counter() - real_began) - seconds
         if late_s >= LATE_S:
             # Asked now and not before each nap: a run that blocked cannot have ended, since its end is a commit.
             self._log.loop_blocked(late_s, self._owned.running(), self._loop_watch.found)
+
+    def _lapse_in(self) -> float:
+        """Seconds until a host can be judged lapsed, as far as it has been seen."""
+        seen = [each.first_seen for each in self._sightings.values()]
+        return min(seen) + self._store.limits.lease_s - self._looked_at if seen else math.inf
 
     async def _take_over_what_is_left(self) -> None:
         while True:

@@ -18,17 +18,38 @@ T = TypeVar("T")
 
 @final
 class News:
-    """That other hosts wrote: the watch says so, and those who wait read again."""
+    """That other hosts wrote: the watch says so, and those who wait read again.
+
+    Attributes:
+        on_stir: Called where a look must come soon.
+    """
 
     def __init__(self, store: Store) -> None:
         """No news."""
         self._store = store
         self._came = trio.Event()
         self._stirred = False
+        self._hurries = False
+        self.on_stir: Callable[[], None] = _nothing
 
-    def stir(self) -> None:
-        """Read the news at the next look even where no host wrote: someone here waits for something new."""
+    def stir(self, *, is_hinted: bool = False) -> None:
+        """Read the news at the next look even where no host wrote: someone here waits for something new.
+
+        That look comes soon, but where the host that will write it gives a hint (`is_hinted`): then it may be a second.
+        """
         self._stirred = True
+        if not is_hinted:
+            self._hurries = True
+            self.on_stir()
+
+    @property
+    def hurries(self) -> bool:
+        """Whether the next look must come soon."""
+        return self._hurries
+
+    def await_of(self, runtime_id: LogicalRuntimeId) -> None:
+        """Have other hosts hint at what becomes of a runtime, for someone who waits for that here."""
+        ground_of(self._store).hinting.await_of([runtime_id])
 
     @property
     def stirred(self) -> bool:
@@ -43,7 +64,7 @@ class News:
 
     def settle(self) -> None:
         """The news are being read: what stirs from now on asks for the next look."""
-        self._stirred = False
+        self._stirred = self._hurries = False
 
     async def wait_for(self, read: Callable[[Statements], T | None]) -> T:
         """Wait until a read of what is stored finds something; it is repeated at once whenever other hosts have written."""
@@ -62,4 +83,9 @@ class News:
             found = ownership.find_holding(statements, runtime_id)
             return True if found is None or found.owner in (None, ground_of(self._store).host) else None
 
+        self.await_of(runtime_id)
         await self.wait_for(free)
+
+
+def _nothing() -> None:
+    """No watch waits for it."""

@@ -101,4 +101,5 @@ class ForeignRuntime(Handle):
                 raise NotFound(what="runtime", key=self.runtime_id)
             return reached(found)
 
+        self._news.await_of(self.runtime_id)
         return await self._news.wait_for(read)

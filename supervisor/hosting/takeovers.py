@@ -302,7 +302,7 @@ class Takeovers:
         """While something waits for room, give back what is idle here."""
         while kind in self._full and not self._room.drains:
             await self._releases.make_room(kind, AT_A_TIME)
-            await trio.sleep(self._store.limits.poll_s)
+            await trio.sleep(self._store.limits.poll_wait_s)
         self._full.discard(kind)  # where it drains: what waits after that begins this anew
 
     def _has_room(self, kind: str) -> None:

@@ -141,12 +141,12 @@ class Followers:
 
     def _nap_s(self) -> float:
         # One host that sees no other one is woken by what it writes itself.
-        poll_s = self._store.limits.poll_s
+        poll_s = self._store.limits.poll_wait_s
         return min(GLANCE_S, poll_s) if self._elsewhere else poll_s
 
     def _should_look(self) -> bool:
         stirred = self._listeners.stirred()
-        return stirred or trio.current_time() >= self._looked_at + self._store.limits.poll_s
+        return stirred or trio.current_time() >= self._looked_at + self._store.limits.poll_wait_s
 
     async def _look(self) -> None:
         self._looked_at = trio.current_time()

@@ -64,7 +64,7 @@ class Following:
             while not waiter.moved:
                 self._looking = self._looking or waiter
                 if self._looking is waiter:
-                    with trio.move_on_after(self._store.limits.poll_s):
+                    with trio.move_on_after(self._store.limits.poll_wait_s):
                         await waiter.woken.wait()
                     if not waiter.moved:
                         await self._look(list(self._waiters))

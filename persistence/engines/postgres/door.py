@@ -6,7 +6,7 @@ from typing import Final, NoReturn, final
 
 from attrs import evolve
 
-from tenure.errors import InvalidInput, Unsupported
+from tenure.errors import Unsupported
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import ReadConnection, StoredBytes
 from tenure.persistence.engines.listeners import Listeners
@@ -16,6 +16,7 @@ from tenure.persistence.seams.seams import Seams
 
 from .engine import PostgresEngine
 from .opening import script
+from .server.options import postgres_options
 from .target import target_of
 
 VERDICT_S: Final = 120.0
@@ -31,9 +32,7 @@ class PostgresDoor:
     def __init__(self, target: str, limits: Limits, seams: Seams) -> None:
         """Raises `InvalidInput` where the target is not the URL of a server, or the options are another engine's."""
         self._target = target_of(target)
-        if seams.engine is not None:
-            detail = f"a store on a server takes no options, and not {type(seams.engine).__name__}"
-            raise InvalidInput(detail=detail, field="engine")
+        self._options = postgres_options(seams)
         self.limits = limits if limits.verdict_s is not None else evolve(limits, verdict_s=VERDICT_S)
         self._seams = seams
 
@@ -44,7 +43,7 @@ class PostgresDoor:
 
     def engine(self, durability: DurabilityClass | None) -> PostgresEngine:
         """See `Door.engine`."""
-        return PostgresEngine(self._target, durability, self.limits, self._seams)
+        return PostgresEngine(self._target, durability, self.limits, self._seams, self._options)
 
     def look(self) -> PostgresLook:
         """See `Door.look`."""

@@ -7,6 +7,7 @@ where it was lost. What the server answers is mapped in this package and nowhere
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from importlib.resources import files
 from typing import Any, final
 
@@ -41,6 +42,8 @@ from .opening import (
 )
 from .protocol.translation import Statement, key_columns, translated
 from .server.keeping import class_of
+from .server.line import ServerLine
+from .server.options import PostgresOptions
 from .server.timeline import Timeline, has_moved, timeline_of
 from .target import Target
 from .user_queries import Query
@@ -65,7 +68,9 @@ class PostgresEngine:
     shared = True
     alone = False
 
-    def __init__(self, target: Target, durability: DurabilityClass | None, limits: Limits, seams: Seams) -> None:
+    def __init__(
+        self, target: Target, durability: DurabilityClass | None, limits: Limits, seams: Seams, options: PostgresOptions
+    ) -> None:
         """Keep what opening needs; touch nothing."""
         self._target = target
         self._asked = durability
@@ -77,7 +82,7 @@ class PostgresEngine:
         self.authority_key: str | None = None
         self.durability = durability or DurabilityClass.DISK
         self.hosts: HostProofs = NoProofs()
-        self.listeners: Listeners = NoListeners()
+        self.listeners: Listeners = NoListeners(partial(ServerLine, self._connecting) if options.hints else None)
         self._tables = TableBlobs(self._connecting)
         self.blobs: Blobs = self._tables
 

@@ -16,7 +16,7 @@ ALONE: Final = command("locks.alone", translated("SELECT pg_advisory_xact_lock(h
 lands alone, as every group does on SQLite: that change may write whatever others write."""
 
 LOCK: Final = translated(
-    "SELECT runtime FROM runtimes WHERE runtime_id = ANY(CAST(:ids AS text[])) ORDER BY runtime_id FOR NO KEY UPDATE"
+    "SELECT runtime_id, owner FROM runtimes WHERE runtime_id = ANY(CAST(:ids AS text[])) ORDER BY runtime_id FOR NO KEY UPDATE"
 )
 VERSIONS: Final = translated(
     """

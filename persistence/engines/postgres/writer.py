@@ -28,6 +28,7 @@ from tenure.persistence.engines.engine import (
     Versions,
 )
 from tenure.persistence.engines.housekeeping import Housekeeping
+from tenure.persistence.engines.listeners import NOWHERE
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.seams import read_clock
 
@@ -39,6 +40,7 @@ from .protocol.errors import LASTING, PROTOCOL_VIOLATION, Lost, ServerError, map
 from .protocol.translation import Statement, translated
 from .protocol.values import array_of
 from .protocol.wire import Answer, Answered, Command, Wire, command, plain
+from .server.line import elsewhere
 from .strands.alike import Asked, Sent, gathered
 from .strands.lanes import Lane, carry_out
 from .user_queries import Query
@@ -164,7 +166,8 @@ class Writer:
         self._connect()
         self._group = group
         wanted = self._keys.begin()
-        named = sorted({*group.written, *group.reached, *group.moved})
+        reached = group.reached
+        named = sorted({*group.written, *reached, *group.moved})
         begins = self._command(
             "ownership.begin_group",
             {"host": group.host, "group_number": group.number, "lease_until": now + self._limits.lease_s},
@@ -185,7 +188,8 @@ class Writer:
         for (table, _), answer in zip(reversed(wanted), reversed(answers), strict=False):
             self._keys.take(table, answer)
         versions: Mapping[str, int] = versions_in(answers[4]) if named else {}
-        return Begun(alive=answers[2].count > 0, now=now, versions=versions)
+        others = elsewhere(answers[3].rows(), reached, group.host) if reached else NOWHERE
+        return Begun(alive=answers[2].count > 0, now=now, versions=versions, elsewhere=others)
 
     @property
     def side_by_side(self) -> Callable[[Sequence[Strand]], None] | None:

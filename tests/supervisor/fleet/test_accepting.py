@@ -201,11 +201,11 @@ async def test_a_look_asks_for_all_inputs_that_are_waited_for_together(
         with statements_heard(lambda sql: heard.extend([sql] if sql == outcome else [])):
             async with supervisor(database, {}) as web:
                 tickets = [await web.accept("a", str(number)) for number in range(3 * TOGETHER)]
-                await trio.sleep(10 * LIMITS.poll_s)
+                await trio.sleep(10 * LIMITS.poll_wait_s)
                 heard.clear()
                 for _ in range(20):
                     await owner.store.commit(Commit(changes=()))
-                    await trio.sleep(LIMITS.poll_s)
+                    await trio.sleep(LIMITS.poll_wait_s)
                 assert heard == [], "none has ended"
                 reader.go_on.set()
                 with trio.fail_after(60):

@@ -20,7 +20,7 @@ from tenure.persistence.upkeep.listing import HostLine, list_hosts
 from tenure.supervisor.hosting.handover import Handover
 from tests.kit.worlds import LIMITS, Host, Reader, idle, supervisor
 
-AT_ONCE_S = 10 * LIMITS.poll_s
+AT_ONCE_S = 10 * LIMITS.poll_wait_s
 """Long before the next renewal."""
 
 
@@ -220,7 +220,7 @@ async def test_another_process_asks_a_host_to_drain_and_to_end_that(database: Pa
             assert (await asking.store.commit(Commit(changes=(change,)))).values == (True,)
             with trio.fail_after(AT_ONCE_S):
                 while (await line_of(first)).drain != said:
-                    await trio.sleep(LIMITS.poll_s)
+                    await trio.sleep(LIMITS.poll_wait_s)
                     await asking.store.commit(Commit(changes=()))
         change = AskDrain(incarnation="nobody", drain=Drain.ASKED)
         assert (await asking.store.commit(Commit(changes=(change,)))).values == (False,)
@@ -243,7 +243,7 @@ async def test_a_drain_that_another_process_asked_for_is_ended_by_it_while_a_ste
             await asking.store.commit(Commit(changes=(change,)))
             with trio.fail_after(AT_ONCE_S):
                 while (await line_of(first)).drain != said:  # noqa: ASYNC110 - it says so to nobody
-                    await trio.sleep(LIMITS.poll_s)
+                    await trio.sleep(LIMITS.poll_wait_s)
         here.go_on.set()
         assert (await ticket.wait_outcome()).phase == "consumed"
         assert here.done == ["one", "two", "three"]
@@ -263,7 +263,7 @@ async def test_what_is_asked_between_a_look_and_what_the_host_says_is_not_lost(
             nursery.start_soon(first.undrain if says is None else first.drain)
         with trio.fail_after(AT_ONCE_S):
             while (await line_of(first)).drain != at_last:  # noqa: ASYNC110 - it says so to nobody
-                await trio.sleep(LIMITS.poll_s)
+                await trio.sleep(LIMITS.poll_wait_s)
         await trio.sleep(1)
         assert (await line_of(first)).drain == at_last
 
@@ -538,7 +538,7 @@ async def test_a_host_owns_no_more_than_its_bound_and_the_rest_is_for_others(
         async with supervisor(database, {"kind": there}) as second:
             with trio.fail_after(AT_ONCE_S):
                 while second.statistics().runtimes < 4:  # noqa: ASYNC110 - it says so to nobody
-                    await trio.sleep(LIMITS.poll_s)
+                    await trio.sleep(LIMITS.poll_wait_s)
             here.go_on.set()
             for ticket in tickets:
                 assert (await ticket.wait_outcome()).phase == "consumed"

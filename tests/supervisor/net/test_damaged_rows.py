@@ -124,7 +124,7 @@ async def test_no_junk_in_a_row_that_a_background_task_reads_ends_the_host(
             del waiting
             for row, before in rows:
                 writer.run(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", before, row)
-            await trio.sleep(supervisor.store.limits.poll_s)
+            await trio.sleep(supervisor.store.limits.poll_wait_s)
         await consumed(alice, "go")
         await consumed(await supervisor.spawn("bob", "kind"), "go")
 

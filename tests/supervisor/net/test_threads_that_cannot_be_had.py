@@ -61,7 +61,7 @@ async def test_a_read_that_gets_no_thread_is_refused_and_the_host_lives(database
                         for _ in range(16):
                             nursery.start_soon(read)
                         await trio.lowlevel.checkpoint()
-                await trio.sleep(4 * supervisor.store.limits.poll_s)  # looks that get none either
+                await trio.sleep(4 * supervisor.store.limits.poll_wait_s)  # looks that get none either
 
             outcome = await (await alice.accept("go")).wait_outcome()
             assert outcome.phase == "consumed"

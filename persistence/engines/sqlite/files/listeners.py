@@ -20,6 +20,9 @@ _PLACES: Final = 2**62
 class FileListeners:
     """See `Listeners`."""
 
+    open_line = None
+    """See `Listeners.open_line`: what is written into a file is seen at a glance."""
+
     def __init__(self, log: str, lock: Lock, files: Files) -> None:
         """Listen for nothing yet."""
         self._log = log

@@ -1,0 +1,1 @@
+"""Hints: that other hosts may look at the store at once."""

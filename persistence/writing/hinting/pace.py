@@ -1,0 +1,92 @@
+"""When a hint may be given: pure, on the clock of the loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Final, final
+
+from attrs import frozen
+
+GAP_S: Final = 0.005
+"""Seconds between two hints to one host, at least; what comes up meanwhile goes with the next."""
+
+GAP_TO_ALL_S: Final = 0.05
+"""The same of hints to all."""
+
+ALL: Final = None
+"""In place of the key of a host."""
+
+Awaited = Mapping[int | None, Collection[str]]
+"""By the host that is to get a hint, None for all of them: what is awaited, for the hint to say."""
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class Due:
+    """Hints to give now.
+
+    Attributes:
+        hosts: Whom, with what is awaited.
+        everyone: What is awaited, where all hosts get one; else None.
+    """
+
+    hosts: Mapping[int, Collection[str]]
+    everyone: Collection[str] | None
+
+
+@final
+class Pace:
+    """What waits to be said, and when it was said last."""
+
+    def __init__(self) -> None:
+        """Nothing waits."""
+        self._waiting: dict[int | None, set[str]] = {}
+        self._not_before: dict[int | None, float] = {}
+        self._free_at: dict[int | None, float] = {}
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything is to be said."""
+        return bool(self._waiting)
+
+    @property
+    def next_at(self) -> float:
+        """When the next hint may be given."""
+        return min([self._at(each) for each in self._waiting], default=math.inf)
+
+    def ask(self, host: int | None, awaited: Collection[str] = (), *, not_before: float = -math.inf) -> None:
+        """Have a hint given, to all for None; not before a time, unless it is asked for anew without."""
+        is_new = host not in self._waiting
+        self._waiting.setdefault(host, set()).update(awaited)
+        before = not_before if is_new else min(not_before, self._not_before.get(host, -math.inf))
+        self._not_before[host] = before
+
+    def withdraw(self, host: int | None) -> None:
+        """Give no hint there, where it was to wait for a time; nothing else is withdrawn."""
+        if self._not_before.get(host, -math.inf) > -math.inf:
+            self._drop(host)
+
+    def hurry(self) -> None:
+        """Whatever waits is due: the host goes."""
+        self._not_before = dict.fromkeys(self._waiting, -math.inf)
+        self._free_at.clear()
+
+    def take(self, now: float) -> Due | None:
+        """What is due; it counts as said. None where nothing is."""
+        due = [each for each in self._waiting if self._at(each) <= now]
+        if not due:
+            return None
+        self._free_at = {host: at for host, at in self._free_at.items() if at > now}
+        said = {each: self._drop(each) for each in due}
+        for each in due:
+            self._free_at[each] = now + (GAP_TO_ALL_S if each is ALL else GAP_S)
+        everyone = said.pop(ALL, None)
+        return Due(hosts={host: awaited for host, awaited in said.items() if host is not None}, everyone=everyone)
+
+    def _at(self, host: int | None) -> float:
+        return max(self._not_before.get(host, -math.inf), self._free_at.get(host, -math.inf))
+
+    def _drop(self, host: int | None) -> Collection[str]:
+        self._not_before.pop(host, None)
+        return self._waiting.pop(host, set[str]())

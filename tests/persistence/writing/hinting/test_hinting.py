@@ -1,0 +1,135 @@
+"""Giving and hearing hints on a line that is not there: without a server."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import final
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.engines.engine import Again
+from tenure.persistence.engines.listeners import NOWHERE, Hint, HintLine
+from tenure.persistence.facets.ownership.requests import FinishRequest
+from tenure.persistence.seams.executors import InlineExecutor, ThreadExecutor
+from tenure.persistence.writing.hinting.hinting import Hinting
+from tests.kit.stores import name
+
+ME = 3
+
+
+@final
+class Line:
+    """A line in memory: what is said is noted, and what is heard is what a test says."""
+
+    is_busy = False
+
+    def __init__(self) -> None:
+        self._here, self._there = socket.socketpair()
+        self._come: list[Hint] = []
+        self.said: list[tuple[dict[int, set[str]], set[str] | None]] = []
+        self.is_lost = False
+        self.is_closed = False
+
+    def come(self, *hints: Hint) -> None:
+        self._come += hints
+        self._there.send(b".")
+
+    def lose(self) -> None:
+        self.is_lost = True
+        self._there.send(b".")
+
+    def fileno(self) -> int:
+        return self._here.fileno()
+
+    def say(self, hosts: Mapping[int, Collection[str]], everyone: Collection[str] | None) -> None:
+        self.said.append(({host: set(each) for host, each in hosts.items()}, None if everyone is None else {*everyone}))
+
+    def flush(self) -> bool:
+        return False
+
+    def hear(self) -> Sequence[Hint]:
+        if self.is_lost:
+            raise Again
+        self._here.setblocking(False)
+        try:
+            self._here.recv(100)
+        except BlockingIOError:
+            return ()
+        come, self._come = self._come, []
+        return come
+
+    def close(self) -> None:
+        self.is_closed = True
+        self._here.close()
+        self._there.close()
+
+
+def answer(runtime_id: str) -> Commit:
+    change = FinishRequest(runtime_id=name(runtime_id), request_id="r", answer="{}")
+    return Commit(runtime_id=name(runtime_id), fence_token=1, changes=(change,))
+
+
+async def test_who_awaits_what_has_just_come_gets_a_hint_as_does_who_awaited_it_before() -> None:
+    line = Line()
+    hinting = Hinting(lambda _: line, InlineExecutor, lambda: ME)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hinting.serve)
+        await wait_all_tasks_blocked()
+        assert not hinting.is_heard
+        line.come(Hint(host=7, awaits=["a"]))
+        await wait_all_tasks_blocked()
+        hinting.landed([answer("a")], NOWHERE)
+        await wait_all_tasks_blocked()
+        assert line.said == [({7: set()}, None)]
+
+        line.come(Hint(host=8, awaits=["a"]))
+        await wait_all_tasks_blocked()
+        assert line.said[1:] == [({8: set()}, None)]
+        nursery.cancel_scope.cancel()
+    assert line.is_closed
+
+
+async def test_a_host_believes_that_hints_arrive_when_one_of_its_own_has_and_until_its_line_is_lost() -> None:
+    lines: list[Line] = []
+
+    def open_line(_: int) -> HintLine:
+        lines.append(Line())
+        return lines[-1]
+
+    hinting = Hinting(open_line, InlineExecutor, lambda: ME)
+    called: list[bool] = []
+    hinting.on_hint = lambda: called.append(hinting.is_heard)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hinting.serve)
+        await wait_all_tasks_blocked()
+        lines[0].come(Hint(host=ME, own=True))
+        await wait_all_tasks_blocked()
+        assert hinting.is_heard
+        lines[0].lose()
+        await wait_all_tasks_blocked()
+        assert called == [True, False]
+        assert lines[0].is_closed
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_line_that_opens_when_its_store_has_gone_is_closed() -> None:
+    line, goes_on = Line(), threading.Event()
+
+    def open_line(_: int) -> HintLine:
+        goes_on.wait()
+        return line
+
+    hinting = Hinting(open_line, partial(ThreadExecutor, "tenure-test"), lambda: ME)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hinting.serve)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    goes_on.set()
+    with trio.fail_after(60):
+        while not line.is_closed:  # noqa: ASYNC110 - a thread closes it
+            await trio.sleep(0.01)
