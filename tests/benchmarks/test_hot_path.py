@@ -28,6 +28,7 @@ from tenure.persistence.seams.executors import (
     ThreadExecutor,
 )
 from tenure.persistence.seams.give_way import GiveWay
+from tenure.persistence.seams.seams import Seams
 from tests.kit.statements import statements_heard
 
 T = TypeVar("T")
@@ -111,6 +112,45 @@ async def test_an_input_calls_no_more_than_it_did() -> None:
             sys.setprofile(None)
 
     assert called / INPUTS <= CALLS, called / INPUTS
+
+
+CALLS_OF_A_PIECE = 380
+"""What one piece of queued work calls of this library, each commit in its own group, and a few to spare."""
+
+
+async def test_a_piece_of_queued_work_calls_no_more_than_it_did() -> None:
+    called = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal called
+        called += event == "call" and str(frame.f_globals.get("__name__")).startswith("tenure.")  # attrs' own too
+
+    batch = tenure.QueuedWorkBatchDraft(
+        session_id="s",
+        delivery_policy=tenure.DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+        slot_policy=tenure.SlotPolicy.EXCLUSIVE,
+        payloads=(tenure.QueuedWorkPayload(kind=tenure.QueuedWorkKind.TURN_INPUT, body=b"work"),),
+    )
+    async with tenure.open_store(":memory:", seams=Seams(writer_executor=InlineExecutor)) as store:
+
+        async def work() -> None:
+            await store.queue.enqueue_queued_work(batch)
+            claim = await store.queue.claim_ready_queued_work(
+                "s", "w", tenure.QueuedWorkClaimBoundary.IDLE, lease_ttl_ms=60_000, max_batches=1
+            )
+            assert claim is not None
+            await store.queue.complete_queued_work_claim(claim.completion())
+
+        await work()
+        await work()
+        sys.setprofile(count)
+        try:
+            for _ in range(INPUTS):
+                await work()
+        finally:
+            sys.setprofile(None)
+
+    assert called / INPUTS <= CALLS_OF_A_PIECE, called / INPUTS
 
 
 async def test_an_input_leaves_nothing_for_the_collector_of_cycles() -> None:

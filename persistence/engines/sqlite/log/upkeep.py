@@ -47,8 +47,8 @@ class LogUpkeep:
     @property
     def is_due(self) -> bool:
         """Whether a checkpoint should be tried before the next group."""
-        asked_seldom = self.is_held and self._commits >= _PATIENCE
-        return self.unmoved >= self._due_pages or (asked_seldom and self.unmoved > 0)
+        unmoved = self.pages - self._moved
+        return unmoved >= self._due_pages or (unmoved > 0 and self._commits >= _PATIENCE and self.is_held)
 
     @property
     def is_held(self) -> bool:
