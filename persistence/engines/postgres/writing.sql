@@ -40,3 +40,9 @@ FROM (SELECT w.input AS oldest FROM inputs w
 WHERE input = chosen.oldest
 RETURNING input_id, kind, source, idempotency_key, attempts, phase, joined, fitted, deadline, extra,
           (SELECT p.payload FROM payloads p WHERE p.input = inputs.input), payload_digest, admission, history;
+
+-- name: inputs.consume
+-- By the index of its run, and never over all that is unfinished: of that there may be little where this is planned.
+UPDATE inputs SET phase = 'consumed', boundary = :boundary, finished_at = :now, updated_at = :now,
+                  history = history || :line
+WHERE run = :run AND (finished_at IS NULL) IS TRUE AND phase = 'staged' RETURNING input_id, admission;

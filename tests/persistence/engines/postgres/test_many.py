@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -29,8 +30,21 @@ from tests.kit.stores import message, own, settle_all
 from tests.persistence.engines.postgres.test_round_trips import MANY, echo, say
 from tests.persistence.engines.postgres.test_strands import side_by_side, writer_of
 
-SINGLE: Final = {"runs.insert", "runtimes.load"}
-"""What is selected in order to be inserted, and what locks as it reads."""
+SINGLE: Final = {"inputs.stage_steered", "runs.insert", "runtimes.load"}
+"""What is chosen by another question, what is selected in order to be inserted, and what locks as it reads."""
+
+HOT: Final = frozenset(
+    f"{facet}.{verb}"
+    for facet, verbs in {
+        "inputs": ("count_unfinished_to", "insert", "insert_payload", "stage_accepted", "stage_oldest", "consume"),
+        "runs": ("what_waits", "begin", "end"),
+        "runtimes": ("progress",),
+        "sessions": ("insert_node", "update"),
+        "receipts": ("insert",),
+    }.items()
+    for verb in verbs
+)
+"""Statements of every input."""
 
 TYPES: Final = """
 SELECT CAST(CAST(t AS oid) AS bigint) FROM pg_prepared_statements, unnest(parameter_types) WITH ORDINALITY AS u(t, n)
@@ -44,53 +58,50 @@ def form(sql: str, *types: int) -> Many | None:
     return many_of(translated(sql), types)
 
 
+def given(*types: str) -> str:
+    """The table of what is given, of these types."""
+    arrays = ", ".join([f"CAST(${at} AS {each}[])" for at, each in enumerate(types, 1)])
+    columns = ", ".join([f"g{at}" for at in range(1, len(types) + 1)])
+    limit = f"LIMIT cardinality(CAST($1 AS {types[0]}[]))"
+    return f"(SELECT * FROM unnest({arrays}) WITH ORDINALITY AS each({columns}, g0) {limit}) AS given"
+
+
 @pytest.mark.parametrize(
     ("sql", "types", "many"),
     [
         (
             "SELECT a FROM t WHERE b = :b LIMIT :count",
-            (INT8, INT8),
-            (
-                "SELECT given.g0, one.* FROM unnest(CAST($1 AS bigint[]), CAST($2 AS bigint[])) WITH ORDINALITY "
-                "AS given(g1, g2, g0) CROSS JOIN LATERAL (SELECT a FROM t WHERE b = given.g1 LIMIT given.g2) AS one"
-            ),
+            {INT8: "bigint"},
+            "SELECT given.g0, one.* FROM GIVEN CROSS JOIN LATERAL (SELECT a FROM t WHERE b = given.g1 LIMIT given.g2) AS one",
         ),
         (
             "INSERT INTO t (a, b) VALUES (:a, (SELECT max(c) FROM u WHERE d = ':a'))\nON CONFLICT (a) DO UPDATE SET b = 1",
-            (TEXT_TYPE,),
+            {TEXT_TYPE: "text"},
             (
-                "INSERT INTO t (a, b) SELECT given.g1, (SELECT max(c) FROM u WHERE d = ':a') FROM unnest(CAST($1 AS text[])) "
-                "WITH ORDINALITY AS given(g1, g0)\nON CONFLICT (a) DO UPDATE SET b = 1"
+                "INSERT INTO t (a, b) SELECT given.g1, (SELECT max(c) FROM u WHERE d = ':a') FROM GIVEN\n"
+                "ON CONFLICT (a) DO UPDATE SET b = 1"
             ),
         ),
         (
             "UPDATE t SET a = :a WHERE b = :b AND c IS NULL RETURNING d",
-            (BYTEA, INT8),
-            (
-                "UPDATE t SET a = given.g1 FROM unnest(CAST($1 AS bytea[]), CAST($2 AS bigint[])) WITH ORDINALITY "
-                "AS given(g1, g2, g0) WHERE b = given.g2 AND c IS NULL RETURNING given.g0, d"
-            ),
+            {BYTEA: "bytea"},
+            "UPDATE t SET a = given.g1 FROM GIVEN WHERE b = given.g2 AND c IS NULL RETURNING given.g0, d",
         ),
         (
             "UPDATE t SET a = 1\nFROM (SELECT b FROM t WHERE c = :c) AS x WHERE t.b = x.b",
-            (FLOAT8,),
-            (
-                "UPDATE t SET a = 1 FROM unnest(CAST($1 AS double precision[])) WITH ORDINALITY AS given(g1, g0) "
-                "CROSS JOIN LATERAL (SELECT b FROM t WHERE c = given.g1) AS x WHERE t.b = x.b"
-            ),
+            {FLOAT8: "double precision"},
+            "UPDATE t SET a = 1 FROM GIVEN CROSS JOIN LATERAL (SELECT b FROM t WHERE c = given.g1) AS x WHERE t.b = x.b",
         ),
-        (
-            "DELETE FROM t WHERE a = :a",
-            (INT4,),
-            "DELETE FROM t USING unnest(CAST($1 AS integer[])) WITH ORDINALITY AS given(g1, g0) WHERE a = given.g1",
-        ),
+        ("DELETE FROM t WHERE a = :a", {INT4: "integer"}, "DELETE FROM t USING GIVEN WHERE a = given.g1"),
     ],
 )
-def test_parameters_become_columns_of_what_is_given(sql: str, types: tuple[int, ...], many: str) -> None:
-    found = form(sql, *types)
+def test_parameters_become_columns_of_what_is_given(sql: str, types: dict[int, str], many: str) -> None:
+    ((kind, word),) = types.items()
+    count = len(translated(sql).names)
+    found = form(sql, *[kind] * count)
 
     assert found is not None
-    assert found.statement.sql == many
+    assert found.statement.sql == many.replace("GIVEN", given(*[word] * count))
     assert found.answers is (sql.startswith("SELECT") or "RETURNING" in sql)
 
 
@@ -104,6 +115,7 @@ def test_parameters_become_columns_of_what_is_given(sql: str, types: tuple[int, 
         "INSERT INTO t (a) VALUES (:a) RETURNING a",
         "UPDATE t SET a = :a",
         "UPDATE t SET a = :a FROM u WHERE u.b = t.b",
+        "UPDATE t SET a = :a WHERE b IN (SELECT b FROM t WHERE c = :c)",
         "WITH x AS (SELECT :a) SELECT * FROM x",
     ],
 )
@@ -200,9 +212,32 @@ def test_what_is_large_goes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 # On a server
 
 
+def scans(plan: Any) -> Counter[tuple[str, str]]:
+    """What a plan reads: each table and index, with how."""
+    found: Counter[tuple[str, str]] = Counter()
+    if isinstance(plan, list):
+        for each in cast("list[Any]", plan):
+            found += scans(each)
+    if isinstance(plan, dict):
+        node = cast("dict[str, Any]", plan)
+        read: str = node.get("Index Name") or node.get("Relation Name") or ""
+        if read and "Scan" in node["Node Type"]:
+            found[node["Node Type"], read] += 1
+        for each in node.values():
+            found += scans(each)
+    return found
+
+
 async def test_every_statement_of_a_strand_has_a_form_for_many_that_goes_by_an_index(url: str) -> None:
     async with open_seen_store(url) as store:
         statements = cast("Mapping[str, Statement]", vars(writer_of(store))["_statements"])
+
+        def plan_of(connection: WriteConnection, sql: str, count: int) -> Counter[tuple[str, str]]:
+            connection.raw(f"PREPARE planned AS {sql}")
+            values = f"({', '.join(['NULL'] * count)})" if count else ""
+            ((plan,),) = connection.raw(f"EXPLAIN (FORMAT JSON) EXECUTE planned{values}")
+            connection.raw("DEALLOCATE planned")
+            return scans(json.loads(plan))
 
         def look(connection: WriteConnection) -> set[str]:
             single: set[str] = set()
@@ -215,14 +250,37 @@ async def test_every_statement_of_a_strand_has_a_form_for_many_that_goes_by_an_i
                 if many is None:
                     single.add(each)
                 elif not many.same:
-                    connection.raw(f"PREPARE many AS {many.statement.sql}")
-                    plan = connection.raw(f"EXPLAIN EXECUTE many ({', '.join(['NULL'] * len(types))})")
-                    connection.raw("DEALLOCATE many")
-                    assert "Seq Scan" not in str(plan), (each, plan)
+                    found = plan_of(connection, many.statement.sql, len(types))
+                    assert "Seq Scan" not in [how for how, _ in found], each
+                    assert each not in HOT or found == plan_of(connection, statements[each].sql, len(types)), each
             connection.rollback()
             return single
 
         assert await inside_of(store).run(look) == SINGLE
+
+
+async def test_the_inputs_of_a_run_are_found_by_it_and_not_among_all_that_is_unfinished(url: str) -> None:
+    async with open_seen_store(url) as store:
+        consume = cast("Mapping[str, Statement]", vars(writer_of(store))["_statements"])["inputs.consume"]
+        many = many_of(consume, (INT8, FLOAT8, TEXT_TYPE, INT8))
+        assert many is not None
+        await own(store, "a")
+        for each in range(300):
+            await store.commit(message(store, str(each), "a"))
+
+        def look(connection: WriteConnection) -> list[Any]:
+            connection.begin_unnumbered()
+            connection.raw("UPDATE inputs SET finished_at = 1, phase = 'consumed', run = input")
+            connection.raw("ANALYZE inputs")
+            connection.raw(f"PREPARE planned AS {many.statement.sql}")
+            found = connection.raw("EXPLAIN EXECUTE planned (NULL, NULL, NULL, NULL)")
+            connection.raw("DEALLOCATE planned")
+            connection.rollback()
+            return found
+
+        plan = str(await inside_of(store).run(look))
+        assert "inputs_of_run" in plan
+        assert "inputs_by_landing" not in plan
 
 
 VALUES: Final[Mapping[str, tuple[int, list[Any]]]] = {
