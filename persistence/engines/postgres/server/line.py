@@ -150,7 +150,7 @@ def hint_of(words: bytes, host: int) -> Hint:
     """What a hint to a host says. All who may connect to the database can give one: what cannot be read is a hint as well."""
     try:
         said = _DECODER.decode(words)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Hint()
     return Hint(host=said.host, awaits=said.awaits, own=said.host == host)
 
