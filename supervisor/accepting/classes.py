@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Literal, cast, final, get_args, get_type_hints
 from weakref import WeakKeyDictionary
@@ -27,7 +28,7 @@ from tenure.persistence.model.numbers import (
 )
 from tenure.persistence.model.texts import named, text_of
 
-from .instances import check_keys, keys_of, parts_of
+from .instances import check_keys, hides_keys, keys_of, parts_of
 
 Extra = Literal["ignore", "forbid"]
 """What becomes of fields that a class does not know."""
@@ -79,6 +80,13 @@ class Classes:
         `cls` says what it is, where the value does not.
         """
         return self._converter.unstructure(value, unstructure_as=cls)
+
+    def plain_result(self, value: object, cls: Any) -> object:
+        """As `plain`, of what a function says that it returns: of a mapping it may say that its keys are numbers."""
+        with suppress(Exception):  # it returned something else, which is found where that is made an instance
+            if hides_keys(cls):
+                return self.plain(value, cls)
+        return self.plain(value)
 
     def check(self, cls: Any, field: str) -> None:
         """Raises `InvalidInput` where nothing can be made of this class, now and not at its first value."""

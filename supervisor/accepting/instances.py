@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 import attrs
@@ -54,6 +55,19 @@ def keys_of(cls: Any) -> Any:
     """What the keys of a mapping are, where it says that; else None."""
     origin, arguments = get_origin(cls), get_args(cls)
     return arguments[0] if inspect.isclass(origin) and issubclass(origin, Mapping) and arguments else None
+
+
+def hides_keys(cls: Any) -> bool:
+    """Whether it says of a mapping that its keys are numbers, where no instance of a class says so: JSON has text there."""
+    try:
+        return _hides_keys(cls)
+    except TypeError:  # it has no hash, and is asked for anew each time
+        return int in map(keys_of, parts_of(cls))
+
+
+@lru_cache(maxsize=1_000)
+def _hides_keys(cls: Any) -> bool:
+    return not inspect.isclass(cls) and int in map(keys_of, parts_of(cls))
 
 
 def check_keys(cls: Any) -> None:

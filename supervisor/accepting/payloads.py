@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import isclass
 from typing import Any, final
 
 from attrs import frozen
@@ -13,7 +12,7 @@ from tenure.persistence.model.codec import decode, encode
 from tenure.persistence.model.texts import text_of
 
 from .classes import Classes, Misfit, name_of
-from .instances import is_lost, keys_of, parts_of
+from .instances import hides_keys, is_lost
 
 Fits = tuple[tuple[str, str], ...]
 """Kinds that take a payload, each with the version of its behaviour."""
@@ -35,9 +34,7 @@ class PayloadType:
         self._keyed: Any = None
         if cls is not None:
             classes.check_parts(cls, "payload")
-            # A dict says nothing of its keys, and JSON has text.
-            if not isclass(cls) and int in map(keys_of, parts_of(cls)):
-                self._keyed = cls
+            self._keyed = cls if hides_keys(cls) else None
 
     @property
     def name(self) -> str:

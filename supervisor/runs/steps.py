@@ -271,7 +271,7 @@ class Steps:
                 return await self._execute(flight, function, returned, terms, instrumented=True)
         with trio.CancelScope() as scope:
             given = await self._call(flight.asked.name, flight, function, scope, terms.timeout_s)
-            result = self.encode_result(given if returned is None else self._classes.plain(given))
+            result = self.encode_result(given if returned is None else self._classes.plain_result(given, returned))
             value = decode(result, "step", self._entering.run_id)
             if returned is None:
                 return result, value

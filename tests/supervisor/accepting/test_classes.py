@@ -169,6 +169,14 @@ def order(line: Line) -> Order:
     return ORDER.model_copy(update={"lines": [line]})
 
 
+def numbered(city: str) -> dict[int, Address]:
+    return {1: Address(city)}
+
+
+def numbered_wrongly(city: str) -> dict[int, Address]:
+    return {"1": {"city": city}}  # type: ignore[dict-item]
+
+
 def unsaid(title: str):  # type: ignore[no-untyped-def]  # noqa: ANN201 - it says nothing of what it returns
     return {"title": title}
 
@@ -180,6 +188,8 @@ RESULTS: list[tuple[Any, Any, Any]] = [
     (address, "", None),
     (order, Line(item="milk"), ORDER.model_copy(update={"lines": [Line(item="milk")]})),
     (Address, "Kiel", Address("Kiel")),
+    (numbered, "Kiel", {1: Address("Kiel")}),
+    (numbered_wrongly, "Kiel", {1: Address("Kiel")}),
     (unsaid, "a", {"title": "a"}),
 ]
 
