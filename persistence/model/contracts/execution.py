@@ -191,8 +191,6 @@ def encode_execution(snapshot: ExecutionSnapshot) -> EncodedSnapshot:
     sequence = snapshot.sequence_number
     if isinstance(sequence, bool) or not 0 <= sequence < INT_LIMIT:
         raise InvalidInput(detail=f"{shown(sequence)} is not a sequence number", field="sequence_number")
-    if snapshot.timestamp.tzinfo is None:
-        raise InvalidInput(detail="a timestamp is a datetime with a time zone", field="timestamp")
     data = encode(
         {
             "version": RECORD_VERSION,
@@ -205,7 +203,7 @@ def encode_execution(snapshot: ExecutionSnapshot) -> EncodedSnapshot:
             "current_step_id": snapshot.current_step_id,
             "step_outputs": snapshot.step_outputs,
             "variables": snapshot.variables,
-            "timestamp": snapshot.timestamp.astimezone(UTC).isoformat(),
+            "timestamp": _in_utc(snapshot.timestamp).isoformat(),
         },
         "snapshot",
     )
@@ -214,6 +212,15 @@ def encode_execution(snapshot: ExecutionSnapshot) -> EncodedSnapshot:
     except Corrupt as exc:  # what is encoded and is not an object, for one
         raise InvalidInput(detail=f"it could not be read back: {exc.detail}", field="snapshot") from exc
     return EncodedSnapshot(execution_id=execution_id, tenant_id=tenant_id, sequence=sequence, data=data)
+
+
+def _in_utc(timestamp: datetime) -> datetime:
+    if timestamp.tzinfo is None:
+        raise InvalidInput(detail="a timestamp is a datetime with a time zone", field="timestamp")
+    try:
+        return timestamp.astimezone(UTC)
+    except Exception as exc:  # the first and the last hours in other zones; and a tzinfo is a user's own code
+        raise InvalidInput(detail="it is a time of the years 1 to 9999 in UTC", field="timestamp") from exc
 
 
 def decode_execution(data: bytes, execution_id: str) -> ExecutionSnapshot:
