@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, Protocol, TypeVar, final
+from typing import Final, Protocol, TypeVar, final, runtime_checkable
 
 import outcome
 import trio
@@ -45,6 +45,19 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Take no more work and let the thread end once the work it has is done. Does not wait."""
+        ...
+
+
+@runtime_checkable
+class Posted(Protocol):
+    """An executor that takes work from other threads than that of the loop too."""
+
+    def post(self, work: Callable[[], object], /) -> None:
+        """Have a function called in its turn, after what was given before, and wait for nothing. From any thread.
+
+        It may raise nothing. One piece of such work is out at a time; an executor that has run nothing yet, or was closed,
+        takes none.
+        """
         ...
 
 
@@ -145,6 +158,16 @@ class ThreadExecutor:
         self._work.put(work)
         result: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return result
+
+    def post(self, work: Callable[[], object], /) -> None:
+        """See `Posted.post`."""
+        self.give_way.posted = True
+
+        def posted() -> None:
+            work()
+            self.give_way.posted = False
+
+        self._work.put(posted)
 
     def close(self) -> None:
         """Let the thread end after the work it has."""

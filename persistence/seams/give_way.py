@@ -27,22 +27,24 @@ class GiveWay(trio.abc.Instrument):
     """Makes one trio loop rest while it is busy and work is out.
 
     Attributes:
-        working: How many pieces of work are out; counted where they are given out.
+        working: How many pieces of work are out; counted where they are given out, in the thread of the loop.
+        posted: Whether one is out that another thread has given out.
         rested_at: When the loop last rested, on Python's performance counter.
     """
 
     def __init__(self) -> None:
         """Nothing is out."""
         self.working = 0
+        self.posted = False
         self.rested_at = 0.0
 
     def before_io_wait(self, timeout: float) -> None:
         """Trio's, once a turn of its loop: `timeout` is 0 where tasks are ready to run."""
-        if self.working and timeout == 0 and time.perf_counter() - self.rested_at > REST_EVERY_S:
+        if (self.working or self.posted) and timeout == 0 and time.perf_counter() - self.rested_at > REST_EVERY_S:
             time.sleep(REST_S)
             self.rested_at = time.perf_counter()
 
     def after_io_wait(self, timeout: float) -> None:
         """Trio's: the loop has waited for events, and so has rested, unless tasks were ready."""
-        if self.working and timeout > 0:
+        if (self.working or self.posted) and timeout > 0:
             self.rested_at = time.perf_counter()

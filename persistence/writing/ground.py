@@ -42,6 +42,7 @@ class Ground:
         queue_bell: Rings where there may be queued work to claim.
         submit: Queues a commit and returns at once; see `Writer.submit`.
         submit_where_room: The same, but where it must wait for room; see `Writer.submit_where_room`.
+        submit_alone: From any thread, where nothing else is on its way; see `Lone.submit`.
         hooks: Of the host.
         hinting: Gives hints to other hosts, and hears theirs.
         commit: Commits and waits; see `Writer.commit`. What is published of it is published in its `on_settled`.
@@ -58,6 +59,7 @@ class Ground:
         self._writer = writer
         self.submit = writer.submit
         self.submit_where_room = writer.submit_where_room
+        self.submit_alone = writer.lone.submit
         self.commit = writer.commit
         self.hooks = writer.hooks
         # Beside a virtual clock a hint would come at any time.

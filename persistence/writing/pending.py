@@ -54,6 +54,8 @@ class Rider(Protocol):
 FindRider = Callable[[Commit], tuple[Commit, Rider] | None]
 """Asked when the writer takes a commit: the commit with what goes along now, and who hears of that. It may not raise."""
 
+CALLBACK_FAILED: Final = "the owner of a landed commit could not publish it"
+
 OF_ALL: Final = (StoreBroken, Closed, DiskFull, Contended)
 """What a commit would meet without its rider too."""
 
@@ -135,10 +137,11 @@ class Pending:
         (design §3).
         """
         try:
+            self._parked = trio.lowlevel.current_task()
             if self._outcome is None:  # as in `_park`: nearly every commit waits here, and a call is not for nothing
-                self._parked = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._unpark)
             else:
+                self._parked = None
                 await trio.lowlevel.checkpoint()
         except (trio.Cancelled, KeyboardInterrupt) as exc:
             if self.withdraw():
@@ -198,15 +201,33 @@ class Pending:
         finally:
             if self._rider is not None:
                 self._rider.settled(outcome)
-            if self._parked is not None:
+            if self._parked is not None:  # as `unpark`, which is a call for each commit
                 trio.lowlevel.reschedule(self._parked)
                 self._parked = None
 
+    def settle_outside(self, outcome: Outcome) -> bool:
+        """As `settle`, of one that went by itself, from another thread. Whether a task waits, which is for `unpark`.
+
+        The outcome is there before it is looked for a task, and a task says that it waits before it looks for an outcome.
+        """
+        self._stage = Stage.SETTLED
+        self._outcome = outcome
+        if self._on_settled is not None:
+            self._on_settled(outcome)
+        return self._parked is not None
+
+    def unpark(self) -> None:
+        """On the loop: let the task that waits go on."""
+        if self._parked is not None:
+            trio.lowlevel.reschedule(self._parked)
+            self._parked = None
+
     async def _park(self) -> None:
+        self._parked = trio.lowlevel.current_task()
         if self._outcome is not None:
+            self._parked = None
             await trio.lowlevel.checkpoint()
             return
-        self._parked = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(self._unpark)
 
     def _unpark(self, _: object) -> trio.lowlevel.Abort:

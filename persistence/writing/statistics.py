@@ -6,6 +6,10 @@ from typing import final
 
 from attrs import frozen
 
+from tenure.persistence.engines.housekeeping import Housekeeping
+
+from .lone.progress import Progress
+
 
 @final
 @frozen(kw_only=True, slots=True)
@@ -29,3 +33,18 @@ class WriterStatistics:
     log_pages: int
     log_held: bool
     writing_s: float
+
+
+def statistics_of(
+    progress: Progress, waiting: int, waiting_for_room: int, housekeeping: Housekeeping | None
+) -> WriterStatistics:
+    """What a writer that has come so far has done, with so much that waits."""
+    return WriterStatistics(
+        commits=progress.commits,
+        groups=progress.groups,
+        waiting=waiting,
+        waiting_for_room=waiting_for_room,
+        log_pages=0 if housekeeping is None else housekeeping.log_pages,
+        log_held=housekeeping is not None and housekeeping.log_held,
+        writing_s=progress.seconds,
+    )

@@ -15,32 +15,32 @@ import functools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, TypeVar, final
+from typing import TypeVar, final
 
 import trio
 from outcome import Outcome as Captured, capture
 
-from tenure.errors import Closed, Contended, StoreBroken
+from tenure.errors import Closed, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
-from tenure.persistence.engines.engine import Again, UnknownOutcome, WriteConnection
-from tenure.persistence.engines.housekeeping import Housekeeping
+from tenure.persistence.engines.engine import UnknownOutcome, WriteConnection
 from tenure.persistence.engines.listeners import Elsewhere
 from tenure.persistence.model.events.happenings import GroupLanded
 from tenure.persistence.model.texts import named
 from tenure.persistence.reading.stopping import kind_of
-from tenure.persistence.seams.executors import Executor, run_to_the_end
+from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.limits import Limits
 
 from .group import GroupBroken, GroupRunner, Outcome
 from .host_row import Rejoined
-from .lost import again_where_lost
-from .pending import FindRider, Pending, take_group
+from .lone.lone import Lone
+from .lone.progress import Progress
+from .lone.turn import Turn
+from .lost import between_groups
+from .pending import CALLBACK_FAILED, FindRider, Pending, take_group
 from .room import Room
-from .statistics import WriterStatistics
+from .statistics import WriterStatistics, statistics_of
 
 T = TypeVar("T")
-
-CALLBACK_FAILED: Final = "the owner of a landed commit could not publish it"
 
 
 CarryOut = Callable[[int, Sequence[Commit]], list[Outcome]]
@@ -62,6 +62,7 @@ class Writer:
         on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
         hooks, on_landed: Called with each group that landed; the second there, after its callers have their answers.
         on_past: Called there with the result of a commit that has written runtimes past their owner, when it was settled.
+        lone: Takes commits of other threads past what waits, where nothing does.
     """
 
     def __init__(self, runner: GroupRunner, executor: Executor, limits: Limits, connection: WriteConnection) -> None:
@@ -79,11 +80,9 @@ class Writer:
         self._closing = False
         self._stop_behind_group: str | None = None
         self._kind: type[StoreBroken] = StoreBroken
-        self._group = 0
-        self._commits = 0
-        self._groups = 0
-        self._taken: list[Pending] = []
-        self._with_disk: float | None = None
+        self._progress = Progress()
+        self._turn = Turn()
+        self._was_woken = False
         self._shield = trio.CancelScope(shield=True)
         self.broken: StoreBroken | None = None
         self.broke_unheard = False
@@ -93,12 +92,8 @@ class Writer:
         self.hooks = runner.hooks
         self.on_rejoined: Callable[[Rejoined], None] | None = None
         self.on_landed: Callable[[Sequence[Pending], Sequence[Outcome], Elsewhere], None] | None = None
-        self.on_past: Callable[[CommitResult], None] = _unheard
-
-    @property
-    def last_group(self) -> int:
-        """Number of the last group that landed; 0 before the first."""
-        return self._group
+        self.on_past: Callable[[CommitResult], None] = _nothing
+        self.lone = Lone(self, runner, self._progress, self._turn, executor, connection.housekeeping)
 
     def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
         """Queue a commit after all that were submitted before. Sync, never blocks, and takes a place even where all are taken.
@@ -159,13 +154,9 @@ class Writer:
         """
         self.check_open()
         try:
-            return await run_to_the_end(self._executor, lambda: again_where_lost(self._connection, work))
+            return await between_groups(self._executor, self._connection, work)
         except UnknownOutcome as exc:
             raise self.stop_behind_group(str(exc), kind_of(exc)) from exc
-        except Again as exc:
-            raise Contended(detail=f"between two groups: {exc}") from exc
-        except trio.ClosedResourceError:
-            raise Closed(what="store") from None
 
     async def wait_for_room(self) -> None:
         """Wait until fewer commits wait than may; at once, and without a checkpoint, where that is so."""
@@ -182,16 +173,7 @@ class Writer:
 
     def statistics(self) -> WriterStatistics:
         """What has been done so far. May be asked from any thread."""
-        since = self._with_disk
-        return WriterStatistics(
-            commits=self._commits,
-            groups=self._groups,
-            waiting=len(self._queue),
-            waiting_for_room=self._room.waiting,
-            log_pages=0 if self._housekeeping is None else self._housekeeping.log_pages,
-            log_held=self._housekeeping is not None and self._housekeeping.log_held,
-            writing_s=0.0 if since is None else time.perf_counter() - since,
-        )
+        return statistics_of(self._progress, len(self._queue), self._room.waiting, self._housekeeping)
 
     def check_open(self) -> None:
         """Raise `StoreBroken` or `Closed` where nothing more is taken; what is asked for now is not in doubt."""
@@ -212,10 +194,10 @@ class Writer:
                 # Callers must hear of a group that is carried out. One shield until a group is given up: one each costs.
                 with trio.CancelScope(shield=True) as self._shield:
                     serves = await self._serve()
-                if self._taken and self.broken is None:
-                    self._stop("the store was closed before the verdict", in_doubt=self._taken)
+                if self._progress.taken and self.broken is None:
+                    self._stop("the store was closed before the verdict", in_doubt=self._progress.taken)
         except BaseException as exc:
-            self._stop(f"the writer failed: {named(exc)}", in_doubt=self._taken)
+            self._stop(f"the writer failed: {named(exc)}", in_doubt=self._progress.taken)
             raise
         finally:
             self._idle.set()
@@ -224,16 +206,28 @@ class Writer:
     async def _serve(self) -> bool:
         """Serve until the shield was cancelled, or to the end; whether it goes on."""
         while self.broken is None and not self._shield.cancel_called:
-            if self._stop_behind_group is not None:
-                self._stop(self._stop_behind_group, in_doubt=())
-            elif batch := take_group(self._queue, self._room, self.limits):
-                await self._run_group(batch)
-            elif self._closing:
-                return False
+            asked = self._queue or self._closing or self._was_woken or self._stop_behind_group
+            if asked and self._turn.take_or_ask(self):
+                try:
+                    if not await self._work():
+                        return False
+                finally:
+                    self._turn.give_back(self)
             else:
                 self._wakeup = trio.Event()
                 await self._wakeup.wait()
         return self.broken is None
+
+    @property
+    def is_waited_for(self) -> bool:
+        """See `Serving.is_waited_for`."""
+        hears = self.on_landed is not None or self.hooks.call is not None
+        return bool(self._queue or hears or self._closing or self._stop_behind_group or self.broken)
+
+    def wake(self) -> None:
+        """See `Serving.wake`."""
+        self._was_woken = True
+        self._wakeup.set()
 
     def close(self, last: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
         """Take no new commits but this last one; `run` ends when everything that was submitted is settled."""
@@ -250,7 +244,7 @@ class Writer:
 
     def stop_in_doubt(self, detail: str) -> StoreBroken:
         """Break the store now: settle every waiter, take nothing more. Returns the error of what was taken."""
-        self._stop(detail, in_doubt=self._taken)
+        self._stop(detail, in_doubt=self._progress.taken)
         return self._broken(in_doubt=True, detail=detail)
 
     def stop_behind_group(self, detail: str, kind: type[StoreBroken] = StoreBroken) -> StoreBroken:
@@ -286,20 +280,30 @@ class Writer:
         self._room.leave(pending.weight)
         return pending
 
-    async def _run_group(self, batch: list[Pending]) -> None:
-        self._taken = batch
-        self._with_disk = time.perf_counter()
-        group = self._group + 1
+    async def _work(self) -> bool:
+        """Do what there is to do, in turn; whether more may come."""
+        if self._was_woken and self._stop_behind_group is None:
+            self._was_woken = False
+            await self._keep_house()
+        if self._stop_behind_group is not None:
+            self._stop(self._stop_behind_group, in_doubt=())
+            return True
+        if not (batch := take_group(self._queue, self._room, self.limits)):
+            return not self._closing
+        self._progress.taken, self._progress.since = batch, time.perf_counter()
+        group = self._progress.group + 1
         commits = [pending.commit for pending in batch]
         arrived = functools.partial(
-            self._arrived, group, batch
-        )  # there callers hear of it: here, a turn of the loop later
+            self.arrived, group, batch
+        )  # it answers the callers, a turn of the loop before this
         await self._executor.run(lambda: capture(self.carry_out, group, commits), arrived)
         if self.broken is None and self._housekeeping is not None and self._housekeeping.is_due:
-            await self._keep_house(self._housekeeping)
-        self._with_disk = None
+            await self._keep_house()
+        self._progress.since = None
+        return True
 
-    def _arrived(self, group: int, batch: list[Pending], carried_out: Captured[list[Outcome]]) -> None:
+    def arrived(self, group: int, batch: list[Pending], carried_out: Captured[list[Outcome]]) -> None:
+        """See `Serving.arrived`."""
         if self.broken is not None:
             return  # it broke while the disk did not answer, and every waiter has its answer
         try:
@@ -312,10 +316,12 @@ class Writer:
         else:
             self._tell(group, batch, outcomes)
 
-    async def _keep_house(self, housekeeping: Housekeeping) -> None:
+    async def _keep_house(self) -> None:
         # After the answers: what is on disk does not wait for a checkpoint to be acknowledged.
+        if self._housekeeping is None or not self._housekeeping.is_due:
+            return
         try:
-            await self._executor.run(housekeeping.checkpoint)
+            await self._executor.run(self._housekeeping.checkpoint)
         except Exception as exc:  # noqa: BLE001 - whatever it was, the state of the files is not known any more
             self.broke_unheard = not self._queue
             self._stop(str(exc), in_doubt=())
@@ -324,10 +330,8 @@ class Writer:
         self._hear_of_host()
         landed = len([each for each in outcomes if type(each) is CommitResult and each.written])
         if landed:
-            self._group = group
-            self._groups += 1
-            self._commits += landed
-        self._taken = []
+            self._progress.landed(group, landed)
+        self._progress.taken = []
         alone: list[Pending] = []
         for pending, come_to in zip(batch, outcomes, strict=True):
             if type(come_to) is not CommitResult and pending.goes_alone(come_to):
@@ -344,9 +348,8 @@ class Writer:
             self._queue.appendleft(pending)
         if landed and self.on_landed is not None:
             self.on_landed(batch, outcomes, self._runner.elsewhere)
-        if landed and self.hooks.call is not None and self._with_disk is not None:
-            seconds = time.perf_counter() - self._with_disk
-            self.hooks.call(GroupLanded(commits=landed, seconds=seconds, sync_s=self._runner.sync_s))
+        if landed and self.hooks.call is not None:
+            self.hooks.call(GroupLanded(commits=landed, seconds=self._progress.seconds, sync_s=self._runner.sync_s))
 
     def _hear_of_host(self) -> None:
         # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between
@@ -379,7 +382,8 @@ class Writer:
             return
         doubtful = set(in_doubt)
         self.broken = self._broken(in_doubt=bool(doubtful), detail=detail)
-        taken, self._taken, self._with_disk = self._taken, [], None
+        taken = self._progress.taken
+        self._progress.end()
         for pending in taken:
             self._settle(pending, self._broken(in_doubt=pending in doubtful, detail=detail))
         self._room.close()
@@ -390,9 +394,9 @@ class Writer:
         self._shield.cancel()  # no caller waits any longer for a group that the disk does not answer
 
     def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
-        group = self._group + 1 if in_doubt else None
+        group = self._progress.group + 1 if in_doubt else None
         return self._kind(incarnation=self._runner.host.incarnation, group=group, in_doubt=in_doubt, detail=detail)
 
 
-def _unheard(_result: CommitResult) -> None:
-    """No supervisor is open on this store."""
+def _nothing(*_: object) -> None:
+    """A place that is given back at once, or news of which no supervisor is open to hear."""

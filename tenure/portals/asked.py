@@ -19,7 +19,7 @@ OnSettled = Callable[[CommitResult | Error], None]
 """Called in the trio thread with how a commit has ended."""
 
 Give = Callable[[outcome.Outcome[Any]], object]
-"""Gives the asker the answer; called once, in the trio thread."""
+"""Gives the asker the answer; called once, from any thread."""
 
 
 class Way(Protocol):
@@ -27,7 +27,7 @@ class Way(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether it takes anything."""
+        """Whether it takes anything. Any thread may ask."""
         ...
 
     @property
@@ -42,6 +42,10 @@ class Way(Protocol):
 
 class Asked(Protocol):
     """What is asked of the trio thread."""
+
+    def goes_alone(self) -> bool:
+        """From the asker's thread: whether it is on its way by itself, and need not be started."""
+        ...
 
     def start(self) -> None:
         """From the trio thread: begin it. Raises nothing."""
@@ -70,6 +74,10 @@ class Call:
         self._arguments = arguments
         self._context = contextvars.copy_context()
 
+    def goes_alone(self) -> bool:
+        """Never."""
+        return False
+
     def start(self) -> None:
         """From the trio thread: begin it."""
         if not self._context.run(self._way.spawn, self._run):
@@ -91,13 +99,18 @@ class Handed:
 
     def __init__(self, way: Way, answer: Give, ground: Ground, commit: Commit, on_settled: OnSettled | None) -> None:
         self._way = way
-        self._answer = answer
+        self._answers = [answer]
         self._ground = ground
         self._commit = commit
         self._on_settled = on_settled
         self._pending: Pending | None = None
         self._call: Call | None = None
-        self._is_answered = False
+
+    def goes_alone(self) -> bool:
+        """Past the trio thread, where nothing else is on its way and no owner hears of it; see `Ground.submit_alone`."""
+        if self._on_settled is None and self._way.is_open:
+            self._pending = self._ground.submit_alone(self._commit, self._settled)
+        return self._pending is not None
 
     def start(self) -> None:
         """From the trio thread: submit it."""
@@ -132,9 +145,11 @@ class Handed:
         self._give(outcome.Value(settled) if isinstance(settled, CommitResult) else outcome.Error(settled))
 
     def _give(self, answer: outcome.Outcome[Any]) -> None:
-        if not self._is_answered:  # a task that waits for it hears the same
-            self._is_answered = True
-            self._answer(answer)
+        try:  # a list, for of two threads one gives it
+            give = self._answers.pop()
+        except IndexError:
+            return  # a task that waits for it hears the same
+        give(answer)
 
 
 def start(asked: Asked) -> None:

@@ -29,6 +29,11 @@ class Gathered(Generic[T]):
         self._things: deque[T] = deque()
         self._is_rung = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the other thread has taken all there is. Any thread may ask."""
+        return not self._things
+
     def add(self, thing: T, ring: Callable[[Callable[[], object]], object]) -> None:
         """Hand a thing over. May be called from any thread, also by the handler of a signal.
 
@@ -55,4 +60,11 @@ class Gathered(Generic[T]):
     def _take_all(self) -> None:
         self._is_rung = False
         for _ in range(len(self._things)):
-            self._take(self._things.popleft())
+            # It is here until it was taken: what another thread does past those on their way keeps its place so.
+            try:
+                thing = self._things[0]
+            except IndexError:
+                return  # it was not handed over after all
+            self._take(thing)
+            with suppress(ValueError):  # as above
+                self._things.remove(thing)

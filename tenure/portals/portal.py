@@ -2,8 +2,8 @@
 
 Theory of operation. To wake another thread costs more than most of what is asked for, so calls that are asked for before the
 trio thread has looked wake it once, and so do answers to one loop. A commit needs no task over there: it is submitted as the
-trio thread looks, and answered as it is settled. A task that waits for an answer is not woken to
-hear that it is cancelled: the call is, and what becomes of that wakes the task.
+trio thread looks, and answered as it is settled; one that is alone does not go there at all. A task that waits for an answer is
+not woken to hear that it is cancelled: the call is, and what becomes of that wakes the task.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Portal:
         answered: _Unbroken[outcome.Outcome[Any]] = _Unbroken(loop=loop)
         asked = make(partial(self._give, loop, answered))
         try:
-            self._asked.add(asked, token.run_sync_soon)
+            self._hand_over(asked, token)
         except trio.RunFinishedError:
             raise copy(self._why_closed) from None
         cancelled = await answered.wait(on_cancel=lambda: in_trio(token, asked.cancel))
@@ -148,7 +148,7 @@ class Portal:
         interrupt: BaseException | None = None
         late = False
         try:
-            self._asked.add(asked, token.run_sync_soon)
+            self._hand_over(asked, token)
             while answered.given is None:
                 interrupt = _stand_still(answered, math.inf if late else deadline) or interrupt
                 if answered.given is not None:
@@ -165,6 +165,11 @@ class Portal:
         if isinstance(answer, outcome.Error) and _is_cut(answer.error):
             raise TimeoutError if late else copy(self._why_closed)
         return answer.unwrap()
+
+    def _hand_over(self, asked: Asked, token: trio.lowlevel.TrioToken) -> None:
+        # What comes alone keeps its place: after what is on its way to the trio thread, and is not submitted yet.
+        if not self._asked.is_empty or not asked.goes_alone():
+            self._asked.add(asked, token.run_sync_soon)
 
     def call_now(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a sync function in the trio thread and wait for it, from another thread: for what reads or notes something.
@@ -207,7 +212,7 @@ class Portal:
         answered: asyncio.Future[outcome.Outcome[Any]],
         answer: outcome.Outcome[Any],
     ) -> None:
-        """From the trio thread: give a task of a loop its answer."""
+        """From any thread: give a task of a loop its answer."""
         gathered = self._answers.get(loop)
         if gathered is None:
             gathered = self._answers[loop] = Gathered(_settle)
@@ -227,7 +232,7 @@ class Portal:
 
     @property
     def is_open(self) -> bool:
-        """From the trio thread: whether it takes anything."""
+        """Whether it takes anything."""
         return self._nursery is not None
 
     @property

@@ -24,7 +24,6 @@ T = TypeVar("T")
 PATIENCE_S = 20.0
 
 
-@final
 class Disk:
     """A disk that may be held: what writes waits for it. Also the executor of the writer."""
 
@@ -54,9 +53,23 @@ class Disk:
         self._thread.close()
 
 
-@pytest.fixture
-def disk() -> Disk:
-    return Disk()
+@final
+class DiskForThreads(Disk):
+    """One that takes work from other threads too: a commit that is alone goes to it past the trio thread."""
+
+    def post(self, work: Callable[[], object], /) -> None:
+        def held() -> None:
+            self.taken.set()
+            assert self.free.wait(PATIENCE_S)
+            work()
+
+        self._thread.post(held)
+
+
+@pytest.fixture(params=[Disk, DiskForThreads], ids=["through the trio thread", "alone"])
+def disk(request: pytest.FixtureRequest) -> Disk:
+    made: Disk = request.param()
+    return made
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
