@@ -38,6 +38,11 @@ class Change:
         return getattr(self, "runtime_id", None) if self.ingress else None
 
     @property
+    def row_count(self) -> int:
+        """How many rows of one table it may write, for `Group.size`."""
+        return 1
+
+    @property
     def weight(self) -> int:
         """Payload bytes, as counted against `Limits.group_bytes`."""
         return 0

@@ -147,7 +147,7 @@ class Group(Protocol):
     """What an engine may know of a group before its first statement. The three sets are computed when they are asked for."""
 
     size: int
-    """How many commits it has."""
+    """How many commits it has; where it has one with one change, how many rows that may write."""
 
     @property
     def host(self) -> int:

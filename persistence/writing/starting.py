@@ -27,6 +27,8 @@ class StartingGroup:
         self.number = number
         self.synced = synced
         self.size = len(commits)
+        if self.size == 1 == len(commits[0].changes):
+            self.size = commits[0].changes[0].row_count
         self._commits = commits
 
     @property

@@ -11,13 +11,14 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, wraps
+from functools import cache, cached_property, wraps
 from types import FunctionType, NoneType, UnionType
 from typing import Any, Final, Literal, TypeVar, cast
 
 from tenure.errors import InvalidInput
 
 _STRINGS: Final = frozenset({str})
+_NAMED: Final = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
 
 Test = Callable[[Any], bool]
 """Whether a value may be passed."""
@@ -53,27 +54,7 @@ def check_text(value: object, field: str) -> None:
 
 
 def _wrapped(function: FunctionType, *, skipped: int) -> Callable[..., Any]:
-    parameters = list(inspect.signature(function).parameters.values())[skipped:]
-    places = [each.name for each in parameters if each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
-
-    @cache
-    def hints() -> dict[str, Any]:  # at the first call: annotations may name what is defined later
-        return typing.get_type_hints(function)
-
-    @cache
-    def tests() -> dict[str, Test]:
-        return {
-            each.name: _test_of(hints().get(each.name, Any))
-            for each in parameters
-            if each.kind in {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
-        }
-
-    def check(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-        known = tests()
-        for name, value in (*zip(places, arguments[skipped:], strict=False), *named.items()):
-            if name in known and not known[name](value):
-                raise _wrong(value, name, hints()[name])
-
+    check = _Arguments(function, skipped).check
     if inspect.iscoroutinefunction(function):
 
         @wraps(function)
@@ -89,6 +70,41 @@ def _wrapped(function: FunctionType, *, skipped: int) -> Callable[..., Any]:
         return function(*arguments, **named)
 
     return call
+
+
+class _Arguments:
+    """The arguments of one function, of which the first are not looked at."""
+
+    def __init__(self, function: FunctionType, skipped: int) -> None:
+        parameters = list(inspect.signature(function).parameters.values())[skipped:]
+        self._function = function
+        self._skipped = skipped
+        self._names = [each.name for each in parameters if each.kind in _NAMED]
+        self._places = [each.name for each in parameters if each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:  # at the first call: annotations may name what is defined later
+        return typing.get_type_hints(self._function)
+
+    @cached_property
+    def _tests(self) -> dict[str, Test]:
+        return {name: _test_of(self._hints.get(name, Any)) for name in self._names}
+
+    @cached_property
+    def _tests_by_place(self) -> tuple[Test, ...]:
+        return (*[_is_given] * self._skipped, *[self._tests[name] for name in self._places])
+
+    def check(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        for test, value in zip(self._tests_by_place, arguments, strict=False):
+            if not test(value):
+                self._check_named(dict(zip(self._places, arguments[self._skipped :], strict=False)))
+        if named:
+            self._check_named(named)
+
+    def _check_named(self, named: Mapping[str, Any]) -> None:
+        for name, value in named.items():
+            if name in self._tests and not self._tests[name](value):
+                raise _wrong(value, name, self._hints[name])
 
 
 def _wrong(value: object, field: str, annotation: Any) -> InvalidInput:
@@ -151,7 +167,7 @@ def _test_of_items(origin: type[Any], arguments: tuple[Any, ...]) -> Test:
         item = _test_of(arguments[0])
         return lambda value: _is(value, Sequence) and not _is_string(value) and all(map(item, value))
     if origin.__module__ == Iterable.__module__:  # one that can be gone through once
-        return lambda value: _is(value, origin) and not _is_string(value)
+        return lambda value: type(value) is list or (_is(value, origin) and not _is_string(value))
     return _test_of_class(origin)
 
 

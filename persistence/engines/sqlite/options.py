@@ -23,8 +23,8 @@ class SqliteOptions(EngineOptions):
 
     Attributes:
         wal_pages: Pages in the write-ahead log after which the writer checkpoints.
-        keep_from: Commits of a group from which on its rows are kept, and written many by one statement where nothing reads
-            them before. For fewer it saves as much as it takes.
+        keep_from: Commits of a group, or keys of the one `store.state.write` that it has, from which on its rows are kept, and
+            written many by one statement where nothing reads them before. For fewer it saves as much as it takes.
         vfs: Name of a registered SQLite VFS, None for SQLite's own.
         one_connection: Keep one connection, with ``locking_mode=EXCLUSIVE``; reads run on it between groups. A memory VFS
             has no shared memory and needs this.

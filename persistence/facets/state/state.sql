@@ -28,6 +28,10 @@ INSERT INTO execution_bindings (binding, execution_id, runtime) VALUES (:key, :e
 -- name: state.entry
 SELECT entry, deadline FROM state_values WHERE value_key = :value_key;
 
+-- name: state.entries
+-- Those of a list of keys, as JSON.
+SELECT value_key, entry, deadline FROM state_values WHERE value_key IN (SELECT listed.value FROM json_each(:keys) AS listed);
+
 -- name: state.insert
 INSERT INTO state_values (entry, value_key, deadline, digest, updated_at, value)
 VALUES (:key, :value_key, :deadline, :digest, :now, :value);
@@ -37,6 +41,10 @@ UPDATE state_values SET deadline = :deadline, digest = :digest, scheme = :scheme
 
 -- name: state.value
 SELECT value_key, value, deadline, digest, scheme FROM state_values WHERE value_key = :value_key;
+
+-- name: state.values
+SELECT value_key, value, deadline, digest, scheme FROM state_values
+WHERE value_key IN (SELECT listed.value FROM json_each(:keys) AS listed);
 
 -- name: state.page
 SELECT value_key, value, deadline, digest, scheme FROM state_values

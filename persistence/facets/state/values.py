@@ -7,9 +7,10 @@ where the clock is set back. A reader that finds an expired value has it deleted
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, final
 
+import msgspec
 from attrs import field, frozen
 
 from tenure.errors import ValueConflict
@@ -24,6 +25,11 @@ from .bindings import check_key
 
 SWEPT_WITH_A_WRITE: Final = 8
 """Expired values that each write with a time to live takes along, so that what expires does not pile up."""
+
+_TOGETHER: Final = 4
+"""So many keys, and more, are read by one statement."""
+
+_TO_JSON: Final = msgspec.json.Encoder()
 
 
 @final
@@ -44,6 +50,11 @@ class WriteValues(Change):
     keep: bool = False
     fence: int | None = None
     expected: tuple[tuple[str, bytes | None], ...] = field(default=(), repr=False)
+
+    @property
+    def row_count(self) -> int:
+        """See `Change.row_count`."""
+        return len(self.values)
 
     @property
     def weight(self) -> int:
@@ -114,16 +125,24 @@ def _write(tx: Transaction, change: WriteValues) -> int:
         deadline = now + change.ttl_s
         _sweep_expired(tx, now, SWEPT_WITH_A_WRITE)
     written = 0
+    entries = _entries(tx, [key for key, value in change.values if value is not None])
     for key, value in change.values:
         if value is None:
             written += tx.run("state.delete", value_key=key)
         else:
-            written += _set(tx, key, value, deadline, keep=change.keep)
+            written += _set(tx, key, value, deadline, entries.get(key), keep=change.keep)
     return written
 
 
-def _set(tx: Transaction, key: str, value: bytes, deadline: float | None, *, keep: bool) -> int:
-    row = tx.one("state.entry", value_key=key)
+def _entries(tx: Transaction, keys: Sequence[str]) -> dict[str, Row]:
+    """Key and deadline of each row, by its key: read before any row is written, so that those can be written together."""
+    if len(keys) >= _TOGETHER:
+        return {row[0]: row[1:] for row in tx.all("state.entries", keys=_listed(keys))}
+    rows = [(key, tx.one("state.entry", value_key=key)) for key in keys]
+    return {key: row for key, row in rows if row is not None}
+
+
+def _set(tx: Transaction, key: str, value: bytes, deadline: float | None, row: Row | None, *, keep: bool) -> int:
     digest = _value_digest(key, value, deadline)
     if row is None:
         tx.insert("state.insert", value_key=key, value=value, deadline=deadline, digest=digest, now=tx.now)
@@ -264,12 +283,21 @@ class FoundValues:
 
 def find_values(statements: Statements, keys: Iterable[str], now: float) -> FoundValues:
     """The values under keys when the wall clock shows `now`. Raises `Corrupt`."""
-    result = FoundValues()
-    for key in keys:
-        found = find_value(statements, key)
-        if found is not None:
-            result.add(key, found, now)
+    wanted, result = list(keys), FoundValues()
+    if len(wanted) < _TOGETHER:
+        rows = [statements.one("state.value", value_key=key) for key in wanted]
+    else:
+        found = {row[0]: row for row in statements.all("state.values", keys=_listed(wanted))}
+        rows = [found.get(key) for key in wanted]
+    mark = (high_water(statements) or 0.0) if any(rows) else 0.0
+    for key, row in zip(wanted, rows, strict=True):
+        if row is not None:
+            result.add(key, _read_value(row, mark), now)
     return result
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return _TO_JSON.encode(keys).decode()
 
 
 def find_page(

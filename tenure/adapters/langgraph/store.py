@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, final
 
@@ -31,6 +32,8 @@ from .items import Items, Prepared
 from .matching import check_conditions, check_filter, packed, unit
 
 _WHOLE: Final = "$"
+_STRINGS: Final = frozenset({str})
+_IS_LABEL: Final = re.compile(r"[^.\x00]+").fullmatch
 
 
 @final
@@ -74,10 +77,11 @@ class TenureStore(BaseStore):
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Carry out operations, from a thread. Raises `InvalidNamespaceError`, `ValueError` for a filter, `InvalidInput`."""
-        checked = self._checked(ops)
+        checked, embeddings = self._checked(ops), self.embeddings
+        if embeddings is None:
+            return self._caller.waited(self._items.batch(Prepared(ops=checked)))
         texts, queries = self._texts(checked), _queries(checked)
-        embeddings = self.embeddings
-        if embeddings is None or not (texts or queries):
+        if not (texts or queries):
             return self._caller.waited(self._items.batch(Prepared(ops=checked)))
         made = embeddings.embed_documents(_flat(texts)) if texts else []
         asked = {query: unit(embeddings.embed_query(query)) for query in queries}
@@ -86,10 +90,11 @@ class TenureStore(BaseStore):
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Carry out operations, from a loop, together with those of other tasks that wait. Raises as `batch`."""
-        checked = self._checked(ops)
+        checked, embeddings = self._checked(ops), self.embeddings
+        if embeddings is None:
+            return await self._batch(Prepared(ops=checked))
         texts, queries = self._texts(checked), _queries(checked)
-        embeddings = self.embeddings
-        if embeddings is None or not (texts or queries):
+        if not (texts or queries):
             return await self._batch(Prepared(ops=checked))
         made = await embeddings.aembed_documents(_flat(texts)) if texts else []
         asked = {query: unit(await embeddings.aembed_query(query)) for query in queries}
@@ -111,6 +116,8 @@ class TenureStore(BaseStore):
     def _checked(self, ops: Iterable[Op]) -> list[Op]:
         found = list(ops)
         for op in found:
+            if type(op) is PutOp and _is_plain(op):
+                continue
             _check_types(op)
             if isinstance(op, SearchOp | ListNamespacesOp) and (op.limit < 0 or op.offset < 0):
                 raise InvalidInput(detail="a limit and an offset are 0 or more", field="limit")
@@ -124,7 +131,7 @@ class TenureStore(BaseStore):
         """The texts of what is put that become vectors, by place."""
         found: dict[int, list[str]] = {}
         for place, op in enumerate(ops):
-            if self.embeddings is None or not isinstance(op, PutOp) or op.value is None or op.index is False:
+            if not isinstance(op, PutOp) or op.value is None or op.index is False:
                 continue
             for path in self._fields if op.index is None else op.index:
                 texts = get_text_at_path(op.value, _WHOLE if path == _WHOLE else tokenize_path(path))
@@ -147,6 +154,20 @@ def _check_types(op: Op) -> None:
         raise InvalidInput(
             detail=f"this is not an operation with fields of their types: {type(op).__name__}", field="ops"
         )
+
+
+def _is_plain(op: PutOp) -> bool:
+    """Whether a put is as nearly all are: nothing is wrong with it, which takes longer to find out of the others."""
+    return (
+        op.ttl is None
+        and op.index is None
+        and type(op.key) is str
+        and type(op.namespace) is tuple
+        and isinstance(op.value, dict)
+        and _STRINGS.issuperset(map(type, op.namespace))
+        and _STRINGS.issuperset(map(type, op.value))
+        and None not in map(_IS_LABEL, op.namespace)
+    )
 
 
 def _is_put(op: PutOp) -> bool:

@@ -33,6 +33,23 @@ async def test_several_keys_are_written_in_one_commit(store: Store) -> None:
     assert await store.state.write({}) == 0
 
 
+async def test_many_keys_are_written_and_read_as_few_are(store: Store) -> None:
+    odd = ["a:'\"\\", "a:\x01\x7f\u2028", "a:\n", "a:ä€😀", "a:[1]", "a:%"]
+    kept = {key: key.encode() for key in (*odd, *[f"a:{number}" for number in range(100)])}
+    assert await store.state.write(kept) == len(kept)
+
+    # Replaced, deleted, new and not there, among one another: each as where it comes alone.
+    changed: dict[str, bytes | None] = {key: None if at % 3 == 0 else b"changed" for at, key in enumerate(kept)}
+    changed |= {f"a:new {number}": b"new" for number in range(20)} | {"a:none": None}
+    assert await store.state.write(changed) == len(changed) - 1
+    wanted = {key: value for key, value in changed.items() if value is not None}
+    assert await store.state.get_all(changed) == wanted
+    assert list(await store.state.get_all(reversed(changed))) == list(reversed(wanted)), "in the order of the question"
+
+    assert await store.state.write(kept, keep=True) == len(kept) - len(wanted) + 20
+    assert await store.state.get_all([*kept, *wanted]) == {**kept, **wanted}
+
+
 async def test_what_is_refused_writes_none_of_its_keys(store: Store) -> None:
     large = bytes(store.limits.payload_bytes + 1)
     for values, error in (({"a": b"", "": b""}, InvalidInput), ({"a": b"", "b": large}, PayloadTooLarge)):
