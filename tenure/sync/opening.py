@@ -47,7 +47,8 @@ def open_supervisor(  # noqa: PLR0913 - as the trio one
     """Open a host in its own thread, and close it after the block. Arguments as in `tenure.open_supervisor`.
 
     Behaviours run in that thread; their steps may be functions, which run in threads. A program without a block, such as
-    Django's, enters it on a `contextlib.ExitStack` in each of its processes, after they were forked, and closes that.
+    Django's, enters it on a `contextlib.ExitStack` in each of its processes, after they were forked, and closes that. A child
+    that is forked inside the block has nothing open: each verb raises `Closed` there, and the end of the block does nothing.
 
     Raises:
         Error: What `tenure.open_supervisor` raises. Where a store or supervisor fails, each verb raises its error, and so does
@@ -101,15 +102,20 @@ def _open(
 ) -> Generator[Any]:
     thread = TrioThread(opened, what=what, failure=failure)
     thread.start()
+    process = os.getpid()
     try:
         yield front(thread.portal, _opened(thread, what))
+        if os.getpid() != process:
+            return  # a child that was forked in the block: the thread is in its parent, and what is open is closed there
         thread.leave()
         _wait(thread.ended)
     except BaseException:
-        thread.cancel()
+        if os.getpid() == process:
+            thread.cancel()
         raise
     finally:
-        _wait_out(thread)
+        if os.getpid() == process:
+            _wait_out(thread)
     thread.reraise()
 
 

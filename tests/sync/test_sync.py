@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -210,6 +210,27 @@ def test_a_drain_ends_at_what_a_signal_raises() -> None:
             began = time.monotonic()
             threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)).start()
     assert time.monotonic() - began < PATIENCE_S
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError])
+def test_a_child_that_is_forked_in_a_block_leaves_it_at_once_and_closes_nothing(
+    tmp_path: Path, error: type[Exception] | None
+) -> None:
+    with ExitStack() as stack:  # as a server has it that forks its workers after it has opened
+        store = stack.enter_context(tenure.sync.open_store(tmp_path / "a.db"))
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(20)
+            code = 1
+            try:
+                left = stack.__exit__(error, None if error is None else error(), None)
+                code = 0 if not left else 2
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert store.state.write({"k": b"1"}) == 1
+        assert store.state.get("k") == b"1"
 
 
 def test_a_forked_child_is_refused_and_the_parent_goes_on(tmp_path: Path) -> None:
