@@ -14,7 +14,8 @@ import trio
 
 from tenure.persistence.model.entries import Repeat
 from tenure.persistence.seams.nursery import background
-from tenure.portals.portal import Portal, in_loop, wait_shielded
+from tenure.portals.cancelling import wait_shielded
+from tenure.portals.portal import Portal, in_loop
 from tenure.supervisor.runs.bounded import is_async
 from tenure.supervisor.runs.recording.parallel import Sides
 from tenure.supervisor.runs.recording.step_terms import StepTerms
@@ -169,10 +170,10 @@ async def move_on_after(run: TrioRun, seconds: float) -> AsyncGenerator[Cut]:
     holder = asyncio.ensure_future(ask(scope.hold))
     either: list[asyncio.Future[Any]] = [scope.ready, holder]
     opened = asyncio.ensure_future(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
-    if await wait_shielded(opened, on_cancel=holder.cancel):
+    if (cancelled := await wait_shielded(opened, on_cancel=holder.cancel)) is not None:
         scope.leave()
         await wait_shielded(holder, on_cancel=holder.cancel)
-        raise asyncio.CancelledError
+        raise cancelled
     if not scope.ready.done():
         holder.result()
     error: BaseException | None = None
@@ -191,8 +192,8 @@ async def move_on_after(run: TrioRun, seconds: float) -> AsyncGenerator[Cut]:
         own = cut_off and not scope.body.cancelled_by_others
     if error is not None and not own:
         raise error
-    if cancelled:
-        raise asyncio.CancelledError
+    if cancelled is not None:
+        raise cancelled
     scope.cut.cancelled_caught = holder.result()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -17,8 +18,9 @@ from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store as trio_open_store
+from tenure.portals.cancelling import cancel_at_next_await, wait_shielded
 from tenure.portals.loops import ProgramLoop
-from tenure.portals.portal import cancel_at_next_await, in_loop, settle, wait_shielded
+from tenure.portals.portal import in_loop, settle
 from tenure.portals.thread import TrioThread
 from tenure.supervisor import opening
 from tenure.supervisor.process_signals import may_handle_sigterm
@@ -198,9 +200,11 @@ class _Opened(Generic[T]):
         self.thread.start()
         either: list[asyncio.Future[Any]] = [self._ready, self.ended]
         opened = asyncio.ensure_future(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
-        if await wait_shielded(opened, on_cancel=self.thread.cancel):
-            await self.close(drain=False)
-            raise asyncio.CancelledError
+        if (cancelled := await wait_shielded(opened, on_cancel=self.thread.cancel)) is not None:
+            try:
+                raise cancelled
+            finally:
+                await self.close(drain=False)
         if not self._ready.done():
             self.thread.join()
             self.thread.reraise()
@@ -208,14 +212,19 @@ class _Opened(Generic[T]):
         return self._ready.result()
 
     async def close(self, *, drain: bool) -> None:
-        """End the trio run and its thread. Cancelled in a drain, it drains no longer; the thread ends in any case."""
+        """End the trio run and its thread. Cancelled in a drain, it drains no longer; the thread ends in any case.
+
+        Cancelled while a cancellation is on its way out, it says nothing of it: one is enough, and a scope of anyio repeats its
+        own until it is left.
+        """
+        leaves = isinstance(sys.exception(), asyncio.CancelledError)
         (self.thread.leave if drain else self.thread.cancel)()
         cancelled = await wait_shielded(self.ended, on_cancel=self.thread.cancel)
         self.thread.join()  # its last act was to say that it has ended
-        if cancelled and drain:
-            raise asyncio.CancelledError
-        if cancelled:
-            cancel_at_next_await()
+        if cancelled is not None and drain:
+            raise cancelled
+        if cancelled is not None and not leaves:
+            cancel_at_next_await(cancelled)
 
     def _seen(self, there: Future[R]) -> asyncio.Future[R]:
         here: asyncio.Future[R] = self.loop.create_future()

@@ -30,6 +30,7 @@ from tenure.persistence.model.texts import leaves
 from tenure.persistence.writing.ground import Ground
 
 from .asked import Asked, Call, Give, Handed, OnSettled, start
+from .cancelling import cancel_at_next_await
 from .gathered import Gathered
 
 C = TypeVar("C")
@@ -104,11 +105,11 @@ class Portal:
         answer = answered.result()
         if isinstance(answer, outcome.Error) and _is_cut(answer.error):
             # Cases: our asker was cancelled, and nothing happened; the trio run, or the scope, has ended under the call.
-            if cancelled:
-                raise asyncio.CancelledError
+            if cancelled is not None:
+                raise cancelled
             raise copy(self._why_closed) if self._cut is None else self._cut()
-        if cancelled:
-            cancel_at_next_await()
+        if cancelled is not None:
+            cancel_at_next_await(cancelled)
         return answer.unwrap()
 
     def call_blocking(self, function: Callable[[], Awaitable[T]], *, deadline: float = math.inf) -> T:
@@ -289,24 +290,24 @@ class _Unbroken(asyncio.Future[T]):
     def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._on_cancel: Callable[[], object] = _nothing
-        self._was_cancelled = False
+        self._cancelled: asyncio.CancelledError | None = None
 
-    async def wait(self, on_cancel: Callable[[], object]) -> bool:
-        """Wait for the result; at the first cancellation of the waiting task call `on_cancel`. Whether there was one."""
+    async def wait(self, on_cancel: Callable[[], object]) -> asyncio.CancelledError | None:
+        """Wait for the result; at the first cancellation of the waiting task call `on_cancel`. That one, if there was one."""
         self._on_cancel = on_cancel
         while not self.done():
             try:
                 await self
-            except asyncio.CancelledError:  # of a task that had not begun to wait, or was about to go on
-                self.cancel()
-        return self._was_cancelled
+            except asyncio.CancelledError as exc:  # of a task that had not begun to wait, or was about to go on
+                self.cancel(*exc.args)
+        return self._cancelled
 
-    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002 - the framework's own
+    def cancel(self, msg: Any | None = None) -> bool:
         """Note it. The task that waits asks this when it is cancelled, and waits on where it is true."""
         if self.done():
             return False
-        if not self._was_cancelled:
-            self._was_cancelled = True
+        if self._cancelled is None:
+            self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
             self._on_cancel()
         return True
 
@@ -345,26 +346,6 @@ def settle(future: asyncio.Future[T], value: T) -> None:
     """Give a future its result, where it has none yet."""
     if not future.done():
         future.set_result(value)
-
-
-async def wait_shielded(future: asyncio.Future[Any], on_cancel: Callable[[], object]) -> bool:
-    """Wait for a future to the end; at each cancellation of the waiting task call `on_cancel`. Whether there was one."""
-    cancelled = False
-    while not future.done():
-        try:
-            await asyncio.wait([future])  # which, unlike awaiting it, leaves the future alone when cancelled
-        except asyncio.CancelledError:
-            cancelled = True
-            on_cancel()
-    return cancelled
-
-
-def cancel_at_next_await() -> None:
-    """Give back a cancellation that was caught: the task's next await raises it. Counts as the one cancel that it was."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
-        task.cancel()
 
 
 def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:

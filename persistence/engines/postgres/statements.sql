@@ -30,11 +30,3 @@ WHERE i.landed >= coalesce(pg_snapshot_xmin(CAST(NULLIF(:name, '') AS pg_snapsho
   AND i.finished_at IS NULL
   AND (r.owner = :host OR r.owner IS NULL OR h.lost_at IS NOT NULL)
 GROUP BY r.runtime_id;
-
--- name: state.entries
-SELECT value_key, entry, deadline FROM state_values
-WHERE value_key IN (SELECT json_array_elements_text(CAST(:keys AS json)));
-
--- name: state.values
-SELECT value_key, value, deadline, digest, scheme FROM state_values
-WHERE value_key IN (SELECT json_array_elements_text(CAST(:keys AS json)));

@@ -29,8 +29,10 @@ INSERT INTO execution_bindings (binding, execution_id, runtime) VALUES (:key, :e
 SELECT entry, deadline FROM state_values WHERE value_key = :value_key;
 
 -- name: state.entries
--- Those of a list of keys, as JSON.
-SELECT value_key, entry, deadline FROM state_values WHERE value_key IN (SELECT listed.value FROM json_each(:keys) AS listed);
+-- Those of at most 32 keys.
+SELECT value_key, entry, deadline FROM state_values WHERE value_key IN (
+    :key_0, :key_1, :key_2, :key_3, :key_4, :key_5, :key_6, :key_7, :key_8, :key_9, :key_10, :key_11, :key_12, :key_13, :key_14, :key_15,
+    :key_16, :key_17, :key_18, :key_19, :key_20, :key_21, :key_22, :key_23, :key_24, :key_25, :key_26, :key_27, :key_28, :key_29, :key_30, :key_31);
 
 -- name: state.insert
 INSERT INTO state_values (entry, value_key, deadline, digest, updated_at, value)
@@ -43,8 +45,9 @@ UPDATE state_values SET deadline = :deadline, digest = :digest, scheme = :scheme
 SELECT value_key, value, deadline, digest, scheme FROM state_values WHERE value_key = :value_key;
 
 -- name: state.values
-SELECT value_key, value, deadline, digest, scheme FROM state_values
-WHERE value_key IN (SELECT listed.value FROM json_each(:keys) AS listed);
+SELECT value_key, value, deadline, digest, scheme FROM state_values WHERE value_key IN (
+    :key_0, :key_1, :key_2, :key_3, :key_4, :key_5, :key_6, :key_7, :key_8, :key_9, :key_10, :key_11, :key_12, :key_13, :key_14, :key_15,
+    :key_16, :key_17, :key_18, :key_19, :key_20, :key_21, :key_22, :key_23, :key_24, :key_25, :key_26, :key_27, :key_28, :key_29, :key_30, :key_31);
 
 -- name: state.page
 SELECT value_key, value, deadline, digest, scheme FROM state_values

@@ -7,10 +7,10 @@ where the clock is set back. A reader that finds an expired value has it deleted
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Final, final
 
-import msgspec
 from attrs import field, frozen
 
 from tenure.errors import ValueConflict
@@ -29,7 +29,8 @@ SWEPT_WITH_A_WRITE: Final = 8
 _TOGETHER: Final = 4
 """So many keys, and more, are read by one statement."""
 
-_TO_JSON: Final = msgspec.json.Encoder()
+_NAMES: Final = tuple([f"key_{number}" for number in range(32)])
+"""What those are named in such a statement; the last of fewer stands for the rest."""
 
 
 @final
@@ -137,7 +138,7 @@ def _write(tx: Transaction, change: WriteValues) -> int:
 def _entries(tx: Transaction, keys: Sequence[str]) -> dict[str, Row]:
     """Key and deadline of each row, by its key: read before any row is written, so that those can be written together."""
     if len(keys) >= _TOGETHER:
-        return {row[0]: row[1:] for row in tx.all("state.entries", keys=_listed(keys))}
+        return {row[0]: row[1:] for row in _all_of(tx, "state.entries", keys)}
     rows = [(key, tx.one("state.entry", value_key=key)) for key in keys]
     return {key: row for key, row in rows if row is not None}
 
@@ -287,7 +288,7 @@ def find_values(statements: Statements, keys: Iterable[str], now: float) -> Foun
     if len(wanted) < _TOGETHER:
         rows = [statements.one("state.value", value_key=key) for key in wanted]
     else:
-        found = {row[0]: row for row in statements.all("state.values", keys=_listed(wanted))}
+        found = {row[0]: row for row in _all_of(statements, "state.values", wanted)}
         rows = [found.get(key) for key in wanted]
     mark = (high_water(statements) or 0.0) if any(rows) else 0.0
     for key, row in zip(wanted, rows, strict=True):
@@ -296,8 +297,11 @@ def find_values(statements: Statements, keys: Iterable[str], now: float) -> Foun
     return result
 
 
-def _listed(keys: Sequence[str]) -> str:
-    return _TO_JSON.encode(keys).decode()
+def _all_of(statements: Statements, name: str, keys: Sequence[str]) -> Iterator[Row]:
+    """The rows of keys, by a statement that takes as many as `_NAMES` has."""
+    for start in range(0, len(keys), len(_NAMES)):
+        part = keys[start : start + len(_NAMES)]
+        yield from statements.all(name, **dict(zip_longest(_NAMES, part, fillvalue=part[-1])))
 
 
 def find_page(
