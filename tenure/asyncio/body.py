@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import final
 
-from tenure.portals.cancelling import cancel_at_next_await
+from tenure.portals.cancelling import Held
 
 
 @final
@@ -60,5 +60,5 @@ class Body:
             await asyncio.sleep(0)
         except asyncio.CancelledError as exc:
             if self._task.cancelling() > self._cancelling:
-                cancel_at_next_await(exc)  # another's, which the close hears of
+                Held(exc, self._cancelling).come_at_next_await()  # another's, which the close hears of
         return isinstance(error, asyncio.CancelledError) and left <= self._cancelling

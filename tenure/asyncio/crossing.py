@@ -170,10 +170,10 @@ async def move_on_after(run: TrioRun, seconds: float) -> AsyncGenerator[Cut]:
     holder = asyncio.ensure_future(ask(scope.hold))
     either: list[asyncio.Future[Any]] = [scope.ready, holder]
     opened = asyncio.ensure_future(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
-    if (cancelled := await wait_shielded(opened, on_cancel=holder.cancel)) is not None:
+    if (held := await wait_shielded(opened, on_cancel=holder.cancel)) is not None:
         scope.leave()
         await wait_shielded(holder, on_cancel=holder.cancel)
-        raise cancelled
+        raise held.error
     if not scope.ready.done():
         holder.result()
     error: BaseException | None = None
@@ -185,15 +185,15 @@ async def move_on_after(run: TrioRun, seconds: float) -> AsyncGenerator[Cut]:
         error = exc
     own = await scope.body.leave(error)
     scope.leave()
-    cancelled = await wait_shielded(holder, on_cancel=holder.cancel)
+    held = await wait_shielded(holder, on_cancel=holder.cancel)
     if isinstance(error, asyncio.CancelledError) and not own:
         # The scope may have cut off what was awaited before it interrupted the body itself.
         cut_off = not holder.cancelled() and holder.exception() is None and holder.result()
         own = cut_off and not scope.body.cancelled_by_others
     if error is not None and not own:
         raise error
-    if cancelled is not None:
-        raise cancelled
+    if held is not None:
+        raise held.error
     scope.cut.cancelled_caught = holder.result()
 
 

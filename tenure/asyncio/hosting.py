@@ -18,7 +18,7 @@ from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import open_store as trio_open_store
-from tenure.portals.cancelling import cancel_at_next_await, wait_shielded
+from tenure.portals.cancelling import wait_shielded
 from tenure.portals.loops import ProgramLoop
 from tenure.portals.portal import in_loop, settle
 from tenure.portals.thread import TrioThread
@@ -200,9 +200,9 @@ class _Opened(Generic[T]):
         self.thread.start()
         either: list[asyncio.Future[Any]] = [self._ready, self.ended]
         opened = asyncio.ensure_future(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
-        if (cancelled := await wait_shielded(opened, on_cancel=self.thread.cancel)) is not None:
+        if (held := await wait_shielded(opened, on_cancel=self.thread.cancel)) is not None:
             try:
-                raise cancelled
+                raise held.error
             finally:
                 await self.close(drain=False)
         if not self._ready.done():
@@ -219,12 +219,12 @@ class _Opened(Generic[T]):
         """
         leaves = isinstance(sys.exception(), asyncio.CancelledError)
         (self.thread.leave if drain else self.thread.cancel)()
-        cancelled = await wait_shielded(self.ended, on_cancel=self.thread.cancel)
+        held = await wait_shielded(self.ended, on_cancel=self.thread.cancel)
         self.thread.join()  # its last act was to say that it has ended
-        if cancelled is not None and drain:
-            raise cancelled
-        if cancelled is not None and not leaves:
-            cancel_at_next_await(cancelled)
+        if held is not None and drain:
+            raise held.error
+        if held is not None and not leaves:
+            held.come_at_next_await()
 
     def _seen(self, there: Future[R]) -> asyncio.Future[R]:
         here: asyncio.Future[R] = self.loop.create_future()

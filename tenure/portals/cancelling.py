@@ -1,30 +1,70 @@
 """Cancellations of asyncio that are held while something must end, and given back as they were.
 
-What cancels may know its own by what it says, as the scopes of anyio do: so it is the same exception, or the same words.
+What cancels may know its own by what it says, as the scopes of anyio do: so it is the same exception, or the same words. And it
+takes its own back where its block ends: a cancellation that waits for the next await must not come after that.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 
-async def wait_shielded(future: asyncio.Future[Any], on_cancel: Callable[[], object]) -> asyncio.CancelledError | None:
-    """Wait for a future to the end; at each cancellation of the waiting task call `on_cancel`. The first one, or None."""
-    cancelled: asyncio.CancelledError | None = None
+@final
+class Held:
+    """The cancellations of one task that were held, one or more.
+
+    Attributes:
+        error: The first.
+    """
+
+    def __init__(self, error: asyncio.CancelledError, before: int) -> None:
+        """Hold one; `before` is how many cancellations the task counted when it began to wait (`cancelling`)."""
+        self.error = error
+        self._before = before
+        self._times = 1
+
+    def again(self) -> None:
+        """Hold a further one."""
+        self._times += 1
+
+    def come_at_next_await(self) -> None:
+        """Let the current task's next await raise it, unless who has cancelled takes that back before.
+
+        It counts as those that it was. It is not left with the task at once: before Python 3.13 no one takes that back, and it
+        would come after the block of a time limit that had passed while the last verb inside gave its result all the same.
+        """
+        task = asyncio.current_task()
+        if task is not None:
+            # One that came before the task began to wait was counted then; of two at once the task hears as of one.
+            before = min(self._before, task.cancelling() - self._times)
+            asyncio.get_running_loop().call_soon(_come, task, before, self.error.args)
+
+
+def cancelling() -> int:
+    """How many cancellations the current task counts."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def _come(task: asyncio.Task[Any], before: int, words: tuple[Any, ...]) -> None:
+    if not task.done() and task.cancelling() > before:
+        task.uncancel()
+        task.cancel(*words)
+
+
+async def wait_shielded(future: asyncio.Future[Any], on_cancel: Callable[[], object]) -> Held | None:
+    """Wait for a future to the end; at each cancellation of the waiting task call `on_cancel`. What is held, or None."""
+    held: Held | None = None
+    before = cancelling()
     while not future.done():
         try:
             await asyncio.wait([future])  # which, unlike awaiting it, leaves the future alone when cancelled
         except asyncio.CancelledError as exc:
-            cancelled = cancelled or exc
+            if held is None:
+                held = Held(exc, before)
+            else:
+                held.again()
             on_cancel()
-    return cancelled
-
-
-def cancel_at_next_await(cancelled: asyncio.CancelledError) -> None:
-    """Give back a cancellation that was caught: the task's next await raises it. Counts as the one cancel that it was."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
-        task.cancel(*cancelled.args)
+    return held

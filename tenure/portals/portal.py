@@ -30,7 +30,7 @@ from tenure.persistence.model.texts import leaves
 from tenure.persistence.writing.ground import Ground
 
 from .asked import Asked, Call, Give, Handed, OnSettled, start
-from .cancelling import cancel_at_next_await
+from .cancelling import Held, cancelling
 from .gathered import Gathered
 
 C = TypeVar("C")
@@ -101,15 +101,15 @@ class Portal:
             self._hand_over(asked, token)
         except trio.RunFinishedError:
             raise copy(self._why_closed) from None
-        cancelled = await answered.wait(on_cancel=lambda: in_trio(token, asked.cancel))
+        held = await answered.wait(on_cancel=lambda: in_trio(token, asked.cancel))
         answer = answered.result()
         if isinstance(answer, outcome.Error) and _is_cut(answer.error):
             # Cases: our asker was cancelled, and nothing happened; the trio run, or the scope, has ended under the call.
-            if cancelled is not None:
-                raise cancelled
+            if held is not None:
+                raise held.error
             raise copy(self._why_closed) if self._cut is None else self._cut()
-        if cancelled is not None:
-            cancel_at_next_await(cancelled)
+        if held is not None:
+            held.come_at_next_await()
         return answer.unwrap()
 
     def call_blocking(self, function: Callable[[], Awaitable[T]], *, deadline: float = math.inf) -> T:
@@ -290,26 +290,33 @@ class _Unbroken(asyncio.Future[T]):
     def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._on_cancel: Callable[[], object] = _nothing
-        self._cancelled: asyncio.CancelledError | None = None
+        self._held: Held | None = None
+        self._before = cancelling()
 
-    async def wait(self, on_cancel: Callable[[], object]) -> asyncio.CancelledError | None:
-        """Wait for the result; at the first cancellation of the waiting task call `on_cancel`. That one, if there was one."""
+    async def wait(self, on_cancel: Callable[[], object]) -> Held | None:
+        """Wait for the result; at the first cancellation of the waiting task call `on_cancel`. What is held, or None."""
         self._on_cancel = on_cancel
         while not self.done():
             try:
                 await self
             except asyncio.CancelledError as exc:  # of a task that had not begun to wait, or was about to go on
-                self.cancel(*exc.args)
-        return self._cancelled
+                self._hold(exc)
+        return self._held
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Note it. The task that waits asks this when it is cancelled, and waits on where it is true."""
         if self.done():
             return False
-        if self._cancelled is None:
-            self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
-            self._on_cancel()
+        self._hold(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
         return True
+
+    def _hold(self, error: asyncio.CancelledError) -> None:
+        if self._held is not None:
+            self._held.again()
+            return
+        self._held = Held(error, self._before)
+        if not self.done():  # else it came between the answer and the task, which is cancelled all the same
+            self._on_cancel()
 
 
 @final

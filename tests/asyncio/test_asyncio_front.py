@@ -15,7 +15,7 @@ import tenure
 import tenure.asyncio
 from tenure.asyncio.body import Body
 from tenure.errors import Closed, KindMismatch, NotADatabase, NotFound, RunEnded, StepFailed, StoreBroken, UnknownKind
-from tenure.portals.cancelling import cancel_at_next_await
+from tenure.portals.cancelling import Held
 from tests.kit.ground import pull_the_plug
 
 MEMORY = ":memory:"
@@ -619,8 +619,8 @@ def test_an_interrupt_that_a_finished_call_keeps_for_the_next_await_ends_with_th
         asyncio.get_running_loop().call_soon(body.interrupt)
         try:
             await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            cancel_at_next_await(asyncio.CancelledError())  # as a call does whose commit was taken
+        except asyncio.CancelledError as exc:
+            Held(exc, 0).come_at_next_await()  # as a call does whose commit was taken
         if cancelled:
             task.cancel()
         assert not await body.leave(None)

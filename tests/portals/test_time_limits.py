@@ -1,8 +1,9 @@
-"""Scopes of anyio around verbs on a loop of asyncio: each knows the cancellation that is its own."""
+"""Scopes of anyio and time limits of asyncio around verbs on a loop: each knows the cancellation that is its own."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -34,6 +35,10 @@ def test_a_scope_that_is_over_ends_the_verbs_inside_and_goes_no_further(tmp_path
                 while True:
                     written += await supervisor.store.state.write({f"turn:{written:04}": b"1"})
             assert writing.cancelled_caught
+            for turn in range(10):
+                with anyio.move_on_after(seconds * turn / 10):
+                    await supervisor.store.state.write({f"last {turn}": b"1"})
+                await asyncio.sleep(0)  # nothing of it comes after the scope
             # One more may have landed whose result was cut off with the loop around it.
             assert written <= len(await supervisor.store.state.items("turn:", limit=1_000)) <= written + 1
 
@@ -50,5 +55,37 @@ def test_a_scope_around_the_opening_knows_its_own_too(tmp_path: Path) -> None:
                     await anyio.sleep(PATIENCE_S)
         async with asyncio.timeout(PATIENCE_S), tenure.asyncio.open_store(tmp_path / "a.db") as store:
             assert await store.state.write({"k": b"2"}) == 1
+
+    asyncio.run(main())
+
+
+async def put(store: tenure.asyncio.Store, seconds: float) -> None:
+    """Put under a time limit, and say nothing where that passes."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await store.state.write({"k": b"1"})
+
+
+def test_a_time_limit_that_passes_while_the_last_verb_inside_lands_is_over_with_its_block(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE_S), tenure.asyncio.open_store(tmp_path / "a.db") as store:
+            for turn in range(60):
+                await put(store, turn / 30_000)
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+def test_a_time_limit_around_another_comes_after_that_has_ended(tmp_path: Path) -> None:
+    async def under_two(store: tenure.asyncio.Store, seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            await put(store, seconds)
+            await asyncio.sleep(PATIENCE_S)
+
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE_S), tenure.asyncio.open_store(tmp_path / "a.db") as store:
+            for turn in range(60):
+                with pytest.raises(TimeoutError):
+                    await under_two(store, turn / 30_000)
 
     asyncio.run(main())
