@@ -33,8 +33,6 @@ from tenure.persistence.seams.limits import Limits
 from .group import GroupBroken, GroupRunner, Outcome
 from .host_row import Rejoined
 from .lone.lone import Lone
-from .lone.progress import Progress
-from .lone.turn import Turn
 from .lost import between_groups
 from .pending import CALLBACK_FAILED, FindRider, Pending, take_group
 from .room import Room
@@ -80,8 +78,6 @@ class Writer:
         self._closing = False
         self._stop_behind_group: str | None = None
         self._kind: type[StoreBroken] = StoreBroken
-        self._progress = Progress()
-        self._turn = Turn()
         self._was_woken = False
         self._shield = trio.CancelScope(shield=True)
         self.broken: StoreBroken | None = None
@@ -93,7 +89,8 @@ class Writer:
         self.on_rejoined: Callable[[Rejoined], None] | None = None
         self.on_landed: Callable[[Sequence[Pending], Sequence[Outcome], Elsewhere], None] | None = None
         self.on_past: Callable[[CommitResult], None] = _nothing
-        self.lone = Lone(self, runner, self._progress, self._turn, executor, connection.housekeeping)
+        self.lone = Lone(self, runner, executor, connection.housekeeping)
+        self._progress, self._turn = self.lone.progress, self.lone.turn
 
     def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
         """Queue a commit after all that were submitted before. Sync, never blocks, and takes a place even where all are taken.
@@ -222,7 +219,7 @@ class Writer:
     def is_waited_for(self) -> bool:
         """See `Serving.is_waited_for`."""
         hears = self.on_landed is not None or self.hooks.call is not None
-        return bool(self._queue or hears or self._closing or self._stop_behind_group or self.broken)
+        return bool(hears or self._queue or self._closing or self._stop_behind_group or self.broken)
 
     def wake(self) -> None:
         """See `Serving.wake`."""
@@ -330,7 +327,8 @@ class Writer:
         self._hear_of_host()
         landed = len([each for each in outcomes if type(each) is CommitResult and each.written])
         if landed:
-            self._progress.landed(group, landed)
+            made = self._progress  # as its `landed`, which is a call for each group
+            made.group, made.groups, made.commits = group, made.groups + 1, made.commits + landed
         self._progress.taken = []
         alone: list[Pending] = []
         for pending, come_to in zip(batch, outcomes, strict=True):

@@ -57,22 +57,25 @@ class Serving(Judge, Protocol):
 
 @final
 class Lone:
-    """Lets commits go by themselves. Made on the loop."""
+    """Lets commits go by themselves. Made on the loop.
+
+    Attributes:
+        progress: Of the writer.
+        turn: Whose group is on its way.
+    """
 
     def __init__(
         self,
         writer: Serving,
         runner: GroupRunner,
-        progress: Progress,
-        turn: Turn,
         executor: Executor,
         housekeeping: Housekeeping | None,
     ) -> None:
         """Bind it to the executor that the writer's groups go to: where that takes nothing from other threads, none goes."""
         self._writer = writer
         self._runner = runner
-        self._progress = progress
-        self._turn = turn
+        self.progress = self._progress = Progress()
+        self.turn = self._turn = Turn()
         self._executor = executor if isinstance(executor, Posted) else None
         self._housekeeping = housekeeping
         self._token = trio.lowlevel.current_trio_token()
