@@ -142,20 +142,27 @@ class Worker:
         trio.lowlevel.current_task().context = self._bench.context.copy()
 
     async def _run(self, scope: trio.CancelScope, work: Work) -> None:
-        with scope:
-            while not self._stopped:  # it may have been stopped before it had its turn
-                await work()
-                if self._stopped:
-                    break
-                self.busy.value, self._work = False, None
-                await self._bench.wait(self)
-                if self._scope is not scope or self._work is None:
-                    return  # let go of: later work has another task
-                work = self._work
+        try:
+            with scope:
+                while not self._stopped:  # it may have been stopped before it had its turn
+                    await work()
+                    if self._stopped:
+                        break
+                    self.busy.value, self._work = False, None
+                    await self._bench.wait(self)
+                    if self._scope is not scope or self._work is None:
+                        return  # let go of: later work has another task
+                    work = self._work
+        except BaseException:  # the host ends
+            self._over()
+            raise
+        self._over()
+        self.ended()
+
+    def _over(self) -> None:
         self._scope, self._stopped, self.busy.value = None, False, False
         if self._ended is not None:
             self._ended.set()
-        self.ended()
 
     async def _watch(self, ended: trio.Event) -> None:
         with trio.move_on_after(LINGERS_S):

@@ -140,6 +140,7 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
                         with tasks.drain:
                             await host.handover.leave(drain_s)
                 finally:
+                    tasks.start_soon(partial(host.actors.tell_waiting, host.log.waits_for))
                     host.close()
             if tasks.failure is not None and (body.left_normally or _only_tells(body.error, tasks.failure)):
                 raise tasks.failure

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import operator
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, final
 from weakref import WeakValueDictionary
@@ -27,6 +28,11 @@ from tenure.supervisor.runs.behaviour import Behaviours
 from .mending import Mending
 from .owned import Owned
 from .tasks import Tasks
+
+FIRST_TOLD_S: Final = 5.0
+"""Seconds after which a host that ends says for what it waits; the next line comes after twice as long, and so on."""
+
+LONGEST_TOLD_S: Final = 3600.0
 
 PAGE: Final = 1_000
 """So many facts are looked at before others run."""
@@ -112,6 +118,19 @@ class Actors:
         for actor in self._owned.actors:
             with self._mending.net(actor.facts.runtime_id):
                 stay(actor)
+
+    async def tell_waiting(self, say: Callable[[Sequence[LogicalRuntimeId], float], None]) -> None:
+        """While the host ends: say which runtimes it waits for, whose code was cancelled and goes on; until there is none."""
+        began, wait_s = trio.current_time(), FIRST_TOLD_S
+        with trio.CancelScope(shield=True):
+            while busy := [(name, worker) for name, worker in list(self._workers.items()) if worker.busy.value]:
+                with trio.move_on_after(wait_s) as scope:
+                    for _, worker in busy:
+                        await worker.busy.wait_value(operator.not_)
+                if scope.cancelled_caught:
+                    left = sorted([name for name, worker in busy if worker.busy.value])
+                    say(left, trio.current_time() - began)
+                    wait_s = min(2 * wait_s, LONGEST_TOLD_S)
 
     async def passivate_idle(self) -> None:
         """Look through the actors for as long as the host lives; see `Limits.passivate_s`."""

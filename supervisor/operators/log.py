@@ -247,6 +247,13 @@ class HostLog:
         if self._failed_hooks.is_new(text):
             _write(HOSTS, logging.ERROR, f"a hook raised {_first_line(text)}", error)
 
+    def waits_for(self, runtimes: Sequence[LogicalRuntimeId], seconds: float) -> None:
+        """This host ends, and code of these runtimes that it has cancelled has not ended for so long."""
+        names = ", ".join(map(repr, runtimes[:NAMED]))
+        more = f" and {len(runtimes) - NAMED} more" if len(runtimes) > NAMED else ""
+        text = f"this host ends, and has waited for {seconds:.0f} s for code that was cancelled and goes on, of {names}{more}"
+        _write(HOSTS, logging.WARNING, f"{text}; it swallows or shields that: kill the process, which loses nothing")
+
     def not_notified(self, error: BaseException) -> None:
         """The service manager does not hear how this host does."""
         _write(HOSTS, logging.WARNING, f"the service manager does not hear how this host does: {named(error)}")

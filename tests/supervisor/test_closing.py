@@ -137,3 +137,45 @@ async def test_what_ends_the_process_while_the_host_drains_does_not_wait_for_oth
             left_at = trio.current_time()
 
     assert trio.current_time() - left_at < 2 < DRAIN_S
+
+
+@pytest.mark.parametrize("way", ["left", "cancelled"])
+async def test_a_host_that_waits_for_code_which_goes_on_says_for_which_runtimes_ever_more_seldom(
+    way: str, target: Path | str, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    cleans_s = {"alice": 20.0, "bob": 40.0, "carol": 0.0}
+
+    async def stubborn(run: tenure.Run) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(cleans_s[run.runtime_id])
+
+    with trio.CancelScope() as scope:
+        async with host(target, {"kind": stubborn}) as supervisor:
+            for name in cleans_s:
+                runtime = await supervisor.spawn(name, "kind")
+                await runtime.accept(1)
+                await runtime.wait_state("running")
+            began = trio.current_time() + (DRAIN_S if way == "left" else 0)
+            if way == "cancelled":
+                scope.cancel()
+
+    assert trio.current_time() - began == 40.0
+    lines = [each.getMessage() for each in caplog.records if "this host ends" in each.getMessage()]
+    assert [line.partition("waited for ")[2].partition(";")[0] for line in lines] == [
+        f"{seconds} s for code that was cancelled and goes on, of {names}"
+        for seconds, names in ((5, "'alice', 'bob'"), (15, "'alice', 'bob'"), (35, "'bob'"))
+    ]
+
+
+async def test_a_host_that_waits_for_nothing_says_nothing(
+    target: Path | str, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with host(target, {"kind": forever}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        await runtime.accept(1)
+        await runtime.wait_state("running")
+
+    assert not [each for each in caplog.records if "this host ends" in each.getMessage()]
