@@ -113,6 +113,10 @@ class Door(Protocol):
         """Where it leads to, as errors name it: without a password."""
         ...
 
+    def check_new(self) -> None:
+        """Look at the name where a store is to be made. Raises `CannotOpen` for a link that leads nowhere."""
+        ...
+
     def engine(self, durability: DurabilityClass | None) -> Engine:
         """The engine of a host, which gives this class; None: the strongest that it finds there."""
         ...

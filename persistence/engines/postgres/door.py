@@ -41,6 +41,9 @@ class PostgresDoor:
         """See `Door.place`."""
         return self._target.shown
 
+    def check_new(self) -> None:
+        """See `Door.check_new`: a schema is no link."""
+
     def engine(self, durability: DurabilityClass | None) -> PostgresEngine:
         """See `Door.engine`."""
         return PostgresEngine(self._target, durability, self.limits, self._seams, self._options)

@@ -9,7 +9,7 @@ from typing import Final, final
 
 from tenure.persistence.engines.sqlite.system.files import Files, folder_of
 
-from .opening.preflight import mapped_os_errors
+from .opening.preflight import check_attachments_folder, mapped_os_errors
 
 _MADE: Final = "made-"
 """How the names begin of files that are being written."""
@@ -26,6 +26,7 @@ class FolderBlobs:
 
     def begin(self, made: str) -> None:
         """See `Blobs.begin`."""
+        check_attachments_folder(self._folder)
         with mapped_os_errors(self._folder):
             if not self._files.is_folder(self._folder):
                 self._files.make_folder(self._folder)

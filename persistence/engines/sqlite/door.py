@@ -21,6 +21,7 @@ from .looking import SqliteLook, check_store
 from .opening.preflight import mapped_os_errors
 from .opening.target import (
     MEMORY,
+    check_leads_somewhere,
     new_path_of,
     path_of,
 )
@@ -48,6 +49,10 @@ class SqliteDoor:
     def place(self) -> str:
         """See `Door.place`."""
         return self._path
+
+    def check_new(self) -> None:
+        """See `Door.check_new`."""
+        check_leads_somewhere(self._target)
 
     def engine(self, durability: DurabilityClass | None) -> SqliteEngine:
         """See `Door.engine`."""

@@ -44,6 +44,7 @@ from .opening.migrations import (
     migrate,
 )
 from .opening.preflight import (
+    ATTACHMENTS_SUFFIX,
     check_names,
     check_sqlite_version,
     mapped_os_errors,
@@ -89,7 +90,9 @@ class SqliteEngine:
         self._options = sqlite_options(seams)
         self.shared = path != MEMORY and not self._options.one_connection
         self.authority_key = None if path == MEMORY else f"sqlite:{os.path.realpath(path)}"
-        self.blobs: Blobs = MemoryBlobs() if path == MEMORY else FolderBlobs(f"{path}-attachments", self._options.files)
+        self.blobs: Blobs = (
+            MemoryBlobs() if path == MEMORY else FolderBlobs(path + ATTACHMENTS_SUFFIX, self._options.files)
+        )
         self._files: DatabaseFiles | None = None
         if path != MEMORY:
             self._files = DatabaseFiles(

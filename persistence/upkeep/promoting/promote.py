@@ -107,8 +107,8 @@ async def promote(
         StorePromoted: The source is gone to another place than this target.
         PromotionUnfinished: The source is not whole itself, or the target is that of another promotion: of another store,
             or of a copy at another place.
-        CannotOpen: There is no such source; or something else stands at the target, or what an earlier call has left there is
-            newer than the source, which may be a backup; or one of both cannot be opened.
+        CannotOpen: There is no such source; or something else stands at the target, also a link that leads nowhere, or what
+            an earlier call has left there is newer than the source, which may be a backup; or one of both cannot be opened.
         NotADatabase: One of both is none of ours, or no host ever opened the source.
         SchemaMismatch: One of both is of another version.
         InvalidInput: The target cannot store some rows, which are named: a text with NUL, or one too long for its index. Or
@@ -148,10 +148,11 @@ class Promoting:
     """One promotion. Sync: runs on its own thread; `stop` may be called from another one."""
 
     def __init__(self, source: Door, target: Door, limits: Limits, seams: Seams) -> None:
-        """Touch nothing yet. Raises `InvalidInput` for a store in memory."""
+        """Touch nothing yet. Raises `InvalidInput` for a store in memory, `CannotOpen` for a target that leads nowhere."""
         for door, field in ((source, "source"), (target, "target")):
             if door.strongest is DurabilityClass.MEMORY:
                 raise InvalidInput(detail="a store in memory is not moved", field=field)
+        target.check_new()
         self._source = source
         self._target = target
         self._limits = limits

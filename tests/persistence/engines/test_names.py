@@ -25,6 +25,7 @@ from tenure.persistence.engines.sqlite.system.locks import OsLocks
 from tenure.persistence.store import ground_of, open_store
 from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
+from tenure.persistence.upkeep.promoting.promote import promote
 from tests.kit.ground import host_key
 from tests.kit.stores import landed, message, own
 
@@ -297,3 +298,66 @@ def test_a_stamp_counts_later_where_it_may_come_from_a_coarse_clock(stamp_ns: in
     assert not is_settled(stamp_ns, stamp_ns - 1_000_000_000)  # the clock was set back
     assert not is_settled(stamp_ns, stamp_ns + settles_ns)
     assert is_settled(stamp_ns, stamp_ns + settles_ns + 1)
+
+
+# --- The folder of attachments, and new stores
+
+
+def names_in(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()}
+
+
+async def _attach(path: Path) -> None:
+    async with open_store(path, limits=SHORT) as store:
+        await store.attachments.commit_refs("s", [await store.attachments.put("s", b"mine")])
+
+
+@pytest.mark.parametrize("kind", ["a link", "a link that leads nowhere", "a file"])
+@pytest.mark.parametrize("use", [_open, _look, _copy])
+async def test_the_folder_of_attachments_is_a_folder_and_no_link(
+    tmp_path: Path, kind: str, use: Callable[[Path], Awaitable[None]]
+) -> None:
+    path, elsewhere, folder = tmp_path / "agents.db", tmp_path / "elsewhere", tmp_path / "agents.db-attachments"
+    await _attach(path)
+    await use(path)  # as it should be
+    (tmp_path / "copy.db").unlink(missing_ok=True)
+    kept = {each.name: each.read_bytes() for each in folder.iterdir()}
+    folder.rename(tmp_path / "kept")
+    if kind == "a file":
+        folder.write_bytes(b"")
+    else:
+        folder.symlink_to(tmp_path / ("kept" if kind == "a link" else "elsewhere"))
+
+    with pytest.raises(CannotOpen) as caught:
+        await use(path)
+
+    assert "agents.db-attachments is a" in str(caught.value)
+    assert not elsewhere.exists()
+    assert {each.name: each.read_bytes() for each in (tmp_path / "kept").iterdir()} == kept
+
+
+async def test_nothing_is_attached_through_a_link_that_was_planted_under_an_open_store(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "agents.db", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    async with open_store(path) as store:
+        (tmp_path / "agents.db-attachments").symlink_to(elsewhere)
+        with pytest.raises(CannotOpen):
+            await store.attachments.put("s", b"mine")
+    assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize("make", [back_up, restore, promote])
+async def test_a_store_is_made_at_no_link_that_leads_nowhere(
+    tmp_path: Path, make: Callable[[Path, Path], Awaitable[object]]
+) -> None:
+    path, copy, link = tmp_path / "agents.db", tmp_path / "copy.db", tmp_path / "link.db"
+    await _attach(path)
+    await back_up(path, copy)
+    names = names_in(tmp_path)
+    link.symlink_to(tmp_path / "nowhere.db")
+
+    with pytest.raises(CannotOpen):
+        await make(copy if make is restore else path, link)
+
+    assert names_in(tmp_path) == {*names, "link.db"}
+    await _open(path)  # which has gone nowhere

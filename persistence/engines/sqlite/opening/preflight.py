@@ -39,6 +39,9 @@ CUT_SUFFIX: Final = "-cut"
 BROKEN_SUFFIX: Final = "-broken"
 """Stands after a database's path in the name of the mark that a host stopped with an unknown outcome."""
 
+ATTACHMENTS_SUFFIX: Final = "-attachments"
+"""Stands after a database's path in the name of the folder that has the bytes of its attachments."""
+
 BESIDE: Final = ("-wal", "-shm", "-journal", "-lock", COPY_SUFFIX, CUT_SUFFIX, BROKEN_SUFFIX)
 """How the names end that SQLite or this engine opens beside a database."""
 
@@ -86,7 +89,8 @@ def check_names(path: str) -> None:
 
     Raises:
         CannotOpen: A name that leaves no room for those beside it; a link, also one that leads nowhere; a file with several
-            names, by another one of which it would be opened with another log; a folder, a pipe or a device.
+            names, by another one of which it would be opened with another log; a folder, a pipe or a device. And where the
+            attachments stand, whatever is no folder.
     """
     _check_length(path)
     for name in (path, *(path + end for end in BESIDE)):
@@ -104,6 +108,23 @@ def check_names(path: str) -> None:
             which = "the file" if name == path else name
             detail = f"{which} has {found.st_nlink} names (hard links), each with another log"
             raise CannotOpen(path=path, detail=detail)
+    check_attachments_folder(path + ATTACHMENTS_SUFFIX)
+
+
+def check_attachments_folder(folder: str) -> None:
+    """Look at what stands where the bytes of attachments go: nothing, or a folder. A link would lead them elsewhere.
+
+    Raises:
+        CannotOpen: Anything else.
+    """
+    try:
+        kind = stat.S_IFMT(os.lstat(folder).st_mode)
+    except (OSError, ValueError):
+        return  # what cannot be seen, or is of a simulation, is named when it is used
+    if kind != stat.S_IFDIR:
+        what = "a file" if kind == stat.S_IFREG else _KINDS.get(kind, "a device")
+        detail = f"{folder} is {what}, where the folder of the attachments stands; mount a folder there, or remove it"
+        raise CannotOpen(path=folder, detail=detail)
 
 
 def _check_length(path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from tenure.errors import InvalidInput
+from tenure.errors import CannotOpen, InvalidInput
 
 from .preflight import BESIDE
 
@@ -52,9 +52,21 @@ def new_path_of(text: str) -> str:
     path = path_of(text)
     if path == MEMORY:
         raise InvalidInput(detail="a copy is a file", field="target")
-    folder, name = os.path.split(text.partition("://")[2].removeprefix("/") if "://" in text else text)
+    folder, name = os.path.split(_plain(text))
     if not name:
         return path
     new_path = f"{os.path.realpath(folder)}/{name}"
     _check_path(new_path)
     return new_path
+
+
+def check_leads_somewhere(text: str) -> None:
+    """Look at a path where a store is to be made. Raises `CannotOpen` for a link that leads nowhere: it would be followed."""
+    path = _plain(text)
+    if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114 - as text, as it was given
+        detail = f"it is a link that leads nowhere ({os.readlink(path)}), and is not followed; remove it"  # noqa: PTH115
+        raise CannotOpen(path=path, detail=detail)
+
+
+def _plain(text: str) -> str:
+    return text.partition("://")[2].removeprefix("/") if "://" in text else text
