@@ -143,7 +143,7 @@ async def test_what_ends_the_process_while_the_host_drains_does_not_wait_for_oth
 async def test_a_host_that_waits_for_code_which_goes_on_says_for_which_runtimes_ever_more_seldom(
     way: str, target: Path | str, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cleans_s = {"alice": 20.0, "bob": 40.0, "carol": 0.0}
+    cleans_s, began = {"alice": 20.0, "bob": 40.0, "carol": 0.0}, 0.0
 
     async def stubborn(run: tenure.Run) -> None:
         try:
